@@ -1,6 +1,6 @@
 # What ctest runs. `./dev test` builds everything here and runs it.
 #   tests/unit/<room>/test_*.c   one cmocka program each, with every room up to its floor
-#   tests/fuzz/fuzz_*.c          replays tests/fuzz/corpus/<name>/*; a libFuzzer program with WEIR_FUZZ
+#   tests/fuzz/fuzz_*.c          replays tests/fuzz/corpus/<name>/*; with WEIR_FUZZ, libFuzzer's
 #   tests/bench/*.c              one program each, built by the target `bench`, never run as a test
 find_library(cmocka_LIBRARY cmocka)
 
@@ -43,3 +43,51 @@ foreach(room IN LISTS WEIR_ROOMS)
     set_tests_properties("unit/${room}/${short}" PROPERTIES LABELS unit TIMEOUT 900)
   endforeach()
 endforeach()
+
+# Fuzz targets. `./dev fuzz` builds them for libFuzzer; elsewhere they replay their corpus.
+add_custom_target(fuzz_targets)
+math(EXPR above_all "${WEIR_FLOOR_cli} + 1")
+file(GLOB fuzz_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c")
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(target "${source}" NAME_WE)
+  string(REGEX REPLACE "^fuzz_" "" short "${target}")
+  add_executable(${target} "${source}")
+  weir_link(${target} ${above_all} NO_LTO)
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/fuzz")
+  if(WEIR_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c")
+  endif()
+  add_dependencies(fuzz_targets ${target})
+  if(NOT WEIR_FUZZ)
+    add_test(NAME "fuzz/${short}"
+      COMMAND ${target} "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${short}")
+    set_tests_properties("fuzz/${short}" PROPERTIES LABELS fuzz TIMEOUT 600)
+  endif()
+endforeach()
+
+# Measurements: linked like the program, built when asked for.
+add_custom_target(bench)
+file(GLOB bench_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/*.c")
+foreach(source IN LISTS bench_sources)
+  get_filename_component(name "${source}" NAME_WE)
+  add_executable(bench_${name} EXCLUDE_FROM_ALL "${source}")
+  weir_link(bench_${name} ${above_all} LTO)
+  set_target_properties(bench_${name} PROPERTIES
+    OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/bench")
+  add_dependencies(bench bench_${name})
+endforeach()
+
+# Checks of the tree. They do not depend on how the program was built: `./dev asan` leaves them out.
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+function(weir_tree_test name)
+  add_test(NAME "tree/${name}" COMMAND ${ARGN} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties("tree/${name}" PROPERTIES LABELS tree TIMEOUT 600)
+endfunction()
+set(tidy "${CMAKE_SOURCE_DIR}/tests/tidy")
+weir_tree_test(tidy Python3::Interpreter "${tidy}/tidy.py" "${CMAKE_SOURCE_DIR}")
+weir_tree_test(tidy_finds_what_is_planted Python3::Interpreter "${tidy}/test_tidy.py")
+weir_tree_test(format "${tidy}/lint.sh" format)
+weir_tree_test(luacheck "${tidy}/lint.sh" lua)

@@ -1,0 +1,12 @@
+-- What luacheck is told; `./dev tidy` runs it over every Lua file.
+std = "lua54"
+max_line_length = 100
+max_cyclomatic_complexity = 25
+codes = true
+unused_args = true
+self = false
+files["spec"] = { std = "lua54+busted" }
+-- Scripts as a user writes them: `weir` and the like are there without a `require`.
+files["examples"] = { std = "lua54", read_globals = { "weir" } }
+files["tests/pipelines"] = { std = "lua54", read_globals = { "weir" } }
+exclude_files = { "build", "build-*" }
