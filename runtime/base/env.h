@@ -1,0 +1,62 @@
+/* env.h: the one door to the world outside: clock, random, files. The real one calls the system,
+ * the simulated one (`env_sim.h`) is a virtual clock and files in memory with faults by seed.
+ * Nothing above base opens a file, reads a clock or makes a random number in another way.
+ * Threads: the real env may be used by all; a simulated one by one thread. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+struct wr_error;
+
+/* An open file. Opaque to its users; each env puts its own struct behind it. */
+struct wr_file {
+    const struct wr_env *env;
+};
+
+enum wr_file_mode {
+    WR_FILE_READ,   /* must exist */
+    WR_FILE_CREATE, /* made anew or emptied, for writing */
+    WR_FILE_APPEND, /* made if missing, written at its end */
+};
+
+struct wr_file_info {
+    uint64_t size_bytes;
+    int64_t modified_us; /* wall clock */
+    uint64_t inode;
+    int is_directory;
+};
+
+/* Called for each path that matches, in byte order of the paths. Not 0 ends the walk. */
+typedef int (*wr_path_fn)(void *ctx, const char *path);
+
+struct wr_env {
+    void *ctx;
+    /* Microseconds since 1970 (wall), and of a clock that never goes back (for deadlines). */
+    int64_t (*now_us)(const struct wr_env *env);
+    int64_t (*monotonic_us)(const struct wr_env *env);
+    uint64_t (*random_u64)(const struct wr_env *env);
+    /* All return WR_OK or a negative status with `err` filled ("open x.csv: No such file"). */
+    int (*open)(const struct wr_env *env, const char *path, enum wr_file_mode mode,
+                struct wr_file **file, struct wr_error *err);
+    /* Reads up to `size_bytes` at `at` (-1: where the last read ended; pipes know only that).
+     * Returns the number of bytes, 0 at the end, or a negative status (WR_EAGAIN: none yet). */
+    int64_t (*read)(struct wr_file *file, void *bytes, size_t size_bytes, int64_t at);
+    /* Writes all of it at the end. */
+    int (*write)(struct wr_file *file, const void *bytes, size_t size_bytes, struct wr_error *err);
+    int (*sync)(struct wr_file *file, struct wr_error *err);
+    int (*truncate)(struct wr_file *file, uint64_t size_bytes, struct wr_error *err);
+    void (*close)(struct wr_file *file);
+    int (*stat)(const struct wr_env *env, const char *path, struct wr_file_info *info);
+    /* Replaces `to` in one step, and makes the directory entry durable. */
+    int (*rename)(const struct wr_env *env, const char *from, const char *to, struct wr_error *err);
+    int (*remove)(const struct wr_env *env, const char *path, struct wr_error *err);
+    int (*make_directory)(const struct wr_env *env, const char *path, struct wr_error *err);
+    /* Walks the paths that match a shell pattern (`*`, `?`, `[…]`, `**` not). */
+    int (*glob)(const struct wr_env *env, const char *pattern, wr_path_fn fn, void *ctx,
+                struct wr_error *err);
+    /* The name of the SQLite VFS that goes through this env; NULL: SQLite's own. */
+    const char *sqlite_vfs;
+};
+
+/* The real world. "-" opens standard input or output. */
+const struct wr_env *wr_env_real(void);

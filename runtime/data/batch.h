@@ -1,0 +1,126 @@
+/* batch.h: what moves through the graph: up to a few thousand rows of one schema, by column.
+ *
+ * Rows have *physical* numbers 0 … row_count-1, the same in every column. A filter only narrows
+ * `sel`, a stage that adds columns shares those it was given: physical numbers stay through all
+ * row-by-row stages, so `origin` and `behind` keep their meaning.
+ * Invariant: sel is NULL (all rows) or sel_count ascending physical numbers below row_count.
+ * Ownership: counted (`ref`, `unref`); immutable once pushed. Columns live in the batch's arena, in
+ *            the arena of a parent batch or in a buffer, which it holds by reference.
+ * Threads:   the counts are atomic; filling is by one thread. */
+#pragma once
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/bits.h"
+#include "data/schema.h"
+#include "data/type.h"
+
+struct wr_budget;
+
+#define WR_BATCH_ROWS_DEFAULT 1024 /* --batch-rows */
+#define WR_BATCH_ROWS_MAX 65536
+#define WR_BATCH_REFS_MAX 8 /* parents and buffers of one batch */
+
+#define WR_TIME_MIN INT64_MIN /* a frontier before any time */
+#define WR_TIME_MAX INT64_MAX /* a frontier after all: the input has ended */
+
+struct wr_column {
+    void *data;            /* NULL: this column was not asked for (see `wr_source.needed`) */
+    const uint64_t *valid; /* a set bit: not nil. NULL: no nils */
+};
+
+/* Bytes that columns point into, counted. */
+struct wr_buffer {
+    _Atomic uint32_t ref_count;
+    struct wr_budget *budget;
+    uint64_t size_bytes;
+    char *bytes; /* 64 readable bytes stand behind */
+};
+
+/* Where the rows of a batch came from, for rejects and hidden columns. Physical row i is record
+ * number first_record + (record == NULL ? i : record[i]) of its partition; its text is
+ * `length[i]` bytes at text + start[i], `start[i]` bytes behind byte `base_byte` of the file. */
+struct wr_origin {
+    const char *source;   /* the name of the source stage, as messages show it */
+    const char *file;     /* the file (or topic); NULL: the source has none */
+    uint64_t base_byte;   /* decompressed offset of `text` in the file */
+    uint64_t base_line;   /* line number of the first byte of `text`, from 1; 0: unknown */
+    uint64_t first_record;
+    const char *text;     /* NULL: raw text is not kept */
+    const uint32_t *start, *length, *record; /* by physical row; may be NULL */
+};
+
+struct wr_batch {
+    _Atomic uint32_t ref_count;
+    uint32_t row_count;   /* physical rows */
+    uint32_t sel_count;   /* rows that count */
+    const uint32_t *sel;  /* NULL: all */
+    const struct wr_schema *schema;
+    struct wr_column *columns; /* schema->field_count of them */
+    /* Order: the source's ordinal in the plan, its partition, and the origin of each row. */
+    uint32_t source, partition;
+    struct wr_origin origin;
+    const int64_t *event_time; /* by physical row; NULL before `event_time` */
+    const int64_t *behind;     /* W_i: the frontier of the row's own partition before it; or NULL */
+    const int64_t *weight;     /* +1, -1; NULL: all +1 (append-only) */
+    int64_t frontier;          /* the partition's W after the last row (all rows, also dropped ones
+                                * that event_time saw); WR_TIME_MIN before event_time */
+    struct wr_arena arena;
+    uint32_t parent_count, buffer_count;
+    struct wr_batch *parents[WR_BATCH_REFS_MAX];
+    struct wr_buffer *buffers[WR_BATCH_REFS_MAX];
+    struct wr_batch_pool *pool;
+};
+
+/* Recycles batches with their memory. */
+struct wr_batch_pool {
+    struct wr_budget *budget;
+    struct wr_batch *idle;
+    uint32_t idle_count;
+};
+#define WR_BATCH_POOL_IDLE_MAX 64
+
+void wr_batch_pool_init(struct wr_batch_pool *pool, struct wr_budget *budget);
+void wr_batch_pool_release(struct wr_batch_pool *pool);
+
+/* An empty batch of `schema` with its `columns` array cleared (no column data yet).
+ * NULL when the budget is used up. */
+struct wr_batch *wr_batch_new(struct wr_batch_pool *pool, const struct wr_schema *schema);
+/* Column memory for `row_max` rows in the batch's arena; validity is left NULL. NULL: no memory. */
+void *wr_batch_column(struct wr_batch *batch, uint32_t column, uint32_t row_max);
+/* A batch of `schema` over the rows of `in`: same row_count, sel, origin, times; holds a reference
+ * to `in`. Columns are cleared: the caller shares or sets each. */
+struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                               struct wr_batch *in);
+/* All of `in` (columns too) under another selection, which must lie in memory that outlives it
+ * (its own arena: `wr_batch_select` copies `sel` there). NULL: no memory. */
+struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in,
+                                 const uint32_t *sel, uint32_t sel_count);
+struct wr_batch *wr_batch_ref(struct wr_batch *batch);
+void wr_batch_unref(struct wr_batch *batch); /* NULL is allowed */
+/* Holds a reference to what columns of `batch` point into. */
+void wr_batch_hold(struct wr_batch *batch, struct wr_batch *parent);
+void wr_batch_hold_buffer(struct wr_batch *batch, struct wr_buffer *buffer);
+
+struct wr_buffer *wr_buffer_new(struct wr_budget *budget, uint64_t size_bytes);
+struct wr_buffer *wr_buffer_ref(struct wr_buffer *buffer);
+void wr_buffer_unref(struct wr_buffer *buffer);
+
+/* The physical number of the i-th row that counts. */
+static inline uint32_t wr_batch_row(const struct wr_batch *batch, uint32_t i) {
+    return batch->sel == NULL ? i : batch->sel[i];
+}
+static inline int wr_column_is_nil(const struct wr_column *column, uint32_t row) {
+    return column->valid != NULL && !wr_bit_get(column->valid, row);
+}
+#define WR_I64(column) ((const int64_t *)(column)->data)
+#define WR_F64(column) ((const double *)(column)->data)
+#define WR_STR(column) ((const struct wr_str *)(column)->data)
+#define WR_BOOLS(column) ((const uint8_t *)(column)->data)
+
+/* Copies the rows `rows[0 … count-1]` of `in` (physical numbers) densely behind row_count of `out`,
+ * which has the same schema and column memory for them; long strings are copied into out's arena.
+ * WR_OK or WR_ENOMEM. */
+int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint32_t *rows,
+                    uint32_t count);

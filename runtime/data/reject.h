@@ -1,0 +1,46 @@
+/* reject.h: a row that leaves by the rejects port, and its codes (W5xx of the language). */
+#pragma once
+#include <stdint.h>
+
+struct wr_arena;
+struct wr_batch;
+
+/* X(name, number, reason) */
+#define WR_REJECT_TABLE(X) \
+    X(PARSE, 501, "cannot parse") \
+    X(TYPE, 502, "value does not fit the type") \
+    X(DIVISION, 503, "division by zero") \
+    X(OVERFLOW, 504, "overflow") \
+    X(KIND, 505, "wrong kind of value") \
+    X(NO_TIME, 506, "no event time") \
+    X(LATE, 507, "late") \
+    X(EXPECT, 508, "expectation not met") \
+    X(SINK, 509, "sink refused the row") \
+    X(LENGTH, 510, "row too long") \
+    X(LUA, 511, "Lua error") \
+    X(MISSING, 512, "missing required column")
+
+enum wr_reject_code {
+    WR_REJECT_NONE = 0,
+#define WR_REJECT_ENUM(name, number, text) WR_REJECT_##name = number,
+    WR_REJECT_TABLE(WR_REJECT_ENUM)
+#undef WR_REJECT_ENUM
+};
+
+const char *wr_reject_text(int code); /* the reason's fixed part */
+
+/* One rejected row. Strings are lent until the call that it is given to returns. */
+struct wr_reject {
+    int code;
+    const char *reason; /* for people: "late by 3s"; NULL: the code's text */
+    const char *detail; /* names of failed expectations, the expression, …; or NULL */
+    uint32_t stage;     /* plan node that rejects */
+    uint32_t row;       /* physical row of `batch` */
+    struct wr_batch *batch; /* borrowed; NULL for a record that could not be decoded at all … */
+    const char *raw;    /* … then its text, `raw_length` bytes, … */
+    uint32_t raw_length;
+    const char *file;   /* … and where it stands */
+    uint64_t record, line, byte; /* record number in the partition from 0; line from 1; byte from 0 */
+    uint32_t column;    /* 1-based byte within the record at which it went wrong; 0: unknown */
+    uint32_t source, partition;
+};

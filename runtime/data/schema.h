@@ -1,0 +1,38 @@
+/* schema.h: the columns of a stream: names, types and what is declared about them.
+ * Immutable once made; lives in the plan's arena. */
+#pragma once
+#include <stdint.h>
+
+#include "data/type.h"
+
+struct wr_arena;
+struct wr_error;
+struct wr_value;
+
+#define WR_COLUMNS_MAX 4096 /* columns of one schema */
+
+struct wr_field {
+    const char *name; /* 0-terminated; `name_length` is true where a name holds a 0 byte */
+    uint32_t name_length;
+    struct wr_type type;
+    uint8_t key, required;
+    const char *time_format; /* how text is read as a timestamp or date: NULL RFC 3339, "ms" … */
+    const struct wr_value *default_value; /* NULL: nil */
+    const struct wr_value *notes;         /* @pii(…) and the like; NULL: none */
+};
+
+struct wr_schema {
+    uint32_t field_count;
+    struct wr_field fields[];
+};
+
+/* A schema with room for `field_count` fields, cleared. NULL when out of memory. */
+struct wr_schema *wr_schema_new(struct wr_arena *arena, uint32_t field_count);
+/* The index of a field, or -1. Bytes are compared. */
+int wr_schema_find(const struct wr_schema *schema, const char *name, uint32_t name_length);
+/* From plain data: a list of {name=, type=, key=, required=, default=, time_format=, notes=}, as
+ * `stdlib/weir/schema_text.lua` makes it. */
+int wr_schema_from_value(const struct wr_schema **schema, struct wr_arena *arena,
+                         const struct wr_value *value, struct wr_error *err);
+/* The reverse: plain data that says the same. */
+struct wr_value *wr_schema_to_value(struct wr_arena *arena, const struct wr_schema *schema);

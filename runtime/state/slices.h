@@ -1,0 +1,34 @@
+/* slices.h: one table a time slice [start, start + width), for windows. A window's firing merges the
+ * tables of its slices in time order; a slice whose last window has closed is dropped whole. */
+#pragma once
+#include <stdint.h>
+
+#include "state/table.h"
+
+struct wr_slice {
+    int64_t start_us;
+    struct wr_table *table;
+};
+
+struct wr_slices {
+    struct wr_budget *budget;
+    const struct wr_shape *shape;
+    uint64_t seed;
+    uint32_t count, room;
+    struct wr_slice *items;  /* ascending start */
+    uint32_t last;           /* the one found last: most rows want it again */
+    uint32_t dropped_count, dropped_room;
+    int64_t *dropped;        /* starts dropped since the last save */
+};
+
+void wr_slices_init(struct wr_slices *slices, struct wr_budget *budget,
+                    const struct wr_shape *shape, uint64_t seed);
+void wr_slices_release(struct wr_slices *slices);
+/* The table of the slice that starts at `start_us`, made when missing; NULL: out of memory. */
+struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us);
+/* The same without making. */
+struct wr_table *wr_slices_find(const struct wr_slices *slices, int64_t start_us);
+/* Drops all slices that start before `start_us`. */
+void wr_slices_drop_before(struct wr_slices *slices, int64_t start_us);
+int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all);
+int wr_slices_load(struct wr_slices *slices, struct wr_reader *in);

@@ -1,0 +1,37 @@
+/* store.h: the state file: one SQLite database (`DIR/state.db`, WAL, synchronous FULL, one exclusive
+ * connection) that holds checkpoints. A checkpoint N is one transaction: named parts ("op 5", "source 0",
+ * …), each a delta blob or a new base, and the small facts of the run. Reading back gives base and deltas
+ * in order. Parts whose deltas exceed half of their base are due for a new base (`wr_store_base_due`).
+ * Threads: one. After any error the store refuses further work until it is opened again (rule S2). */
+#pragma once
+#include <stdint.h>
+
+struct wr_buf;
+struct wr_env;
+struct wr_error;
+struct wr_reader;
+struct wr_store;
+struct sqlite3;
+
+#define WR_STORE_VERSION 1
+
+/* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a newer
+ * format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in `err`. */
+int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
+                  const char *plan_hash, struct wr_error *err);
+void wr_store_close(struct wr_store *store);
+/* The number of the last checkpoint; 0: none yet. */
+uint64_t wr_store_number(const struct wr_store *store);
+/* A checkpoint: begin, put parts, commit (or roll back). Numbers go up by one. */
+int wr_store_begin(struct wr_store *store, struct wr_error *err);
+int wr_store_put(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
+                 int base, struct wr_error *err);
+int wr_store_commit(struct wr_store *store, struct wr_error *err);
+void wr_store_rollback(struct wr_store *store);
+int wr_store_base_due(const struct wr_store *store, const char *part);
+/* Calls `fn` with the base and then each later delta of a part, in order. */
+typedef int (*wr_store_fn)(void *ctx, struct wr_reader *bytes, int base);
+int wr_store_read(struct wr_store *store, const char *part, wr_store_fn fn, void *ctx,
+                  struct wr_error *err);
+/* The connection, for a sink whose table lives in the state file itself. Lent. */
+struct sqlite3 *wr_store_connection(struct wr_store *store);

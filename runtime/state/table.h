@@ -1,0 +1,88 @@
+/* table.h: keyed state. An extendible hash: directory (high hash bits) -> pages of about 16 KB, each
+ * a small open-addressing table with its rows; a full page splits in two and nothing else moves. Tables
+ * below one page skip the directory; a first page begins at 1 KB and doubles. A dirty bit a row; a
+ * checkpoint takes the dirty rows as a log by key (`delta.h`).
+ *
+ * A row is `row_bytes`: the normalised key (`key_bytes`, state/key.h) first, then the owner's bytes.
+ * Cells that hold strings or blobs are listed in the shape, so that the table can save, load, copy, free.
+ * Rows move when a page splits or grows: a row pointer is valid until the next upsert or delete.
+ * Threads: one at a time.
+ * Source: Fagin et al., "Extendible hashing", 1979. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "data/type.h"
+
+struct wr_buf;
+struct wr_reader;
+struct wr_budget;
+struct wr_table;
+
+enum wr_cell_kind {
+    WR_CELL_STRING, /* struct wr_str: <= 12 bytes inline, longer ones in the table's segments */
+    WR_CELL_BLOB,   /* struct wr_blob: bytes that grow; a value set, a list, … */
+};
+
+struct wr_cell {
+    enum wr_cell_kind kind;
+    uint32_t offset; /* in the row (or in the aggregate's state, before it is placed) */
+};
+
+/* Bytes owned by one row. All zero: empty. Long values of an aggregate live here. */
+struct wr_blob {
+    char *bytes;
+    uint32_t length, room;
+};
+
+struct wr_shape {
+    uint32_t key_bytes; /* multiple of 8 */
+    uint32_t row_bytes; /* multiple of 8, at most WR_ROW_BYTES_MAX */
+    uint32_t cell_count;
+    const struct wr_cell *cells; /* ascending offsets; those below key_bytes are parts of the key */
+};
+#define WR_ROW_BYTES_MAX 8192
+
+/* `seed` hashes keys (random for each pipeline, stored with its state). NULL: out of memory. */
+struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *shape,
+                              uint64_t seed);
+void wr_table_free(struct wr_table *table); /* drops all rows; O(pages) */
+
+/* Finds or makes the rows of `count` keys (dense, key_bytes each; hashes from wr_keys_hash with the
+ * table's seed). rows[i] is valid until the next upsert or delete; equal keys give equal rows. A made
+ * row has its key (long strings copied) and zeros; made[i] is set to 1 then (made may be NULL). All rows
+ * found are marked dirty. On WR_ENOMEM no row of this call was made. Batches probe with prefetch. */
+int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *hashes,
+                    uint32_t count, uint8_t **rows, uint8_t *made);
+/* The same without making: rows[i] is NULL where there is none; marks nothing. */
+void wr_table_find(const struct wr_table *table, const void *keys, const uint64_t *hashes,
+                   uint32_t count, uint8_t **rows);
+/* Removes a key (remembered as deleted for the next delta). 1 when it was there. */
+int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash);
+/* The row was changed outside an upsert. */
+void wr_table_touch(struct wr_table *table, uint8_t *row);
+uint64_t wr_table_count(const struct wr_table *table);
+uint64_t wr_table_bytes(const struct wr_table *table); /* memory, for `explain --analyze` */
+uint64_t wr_table_seed(const struct wr_table *table);
+
+/* Puts bytes into a STRING cell (long ones into the segments), replacing what was there. */
+int wr_table_set_string(struct wr_table *table, struct wr_str *cell, const char *bytes,
+                        uint32_t length);
+/* Makes a blob's room at least `room` bytes; length stays. WR_OK or WR_ENOMEM. */
+int wr_blob_reserve(struct wr_table *table, struct wr_blob *blob, uint32_t room);
+void wr_blob_release(struct wr_table *table, struct wr_blob *blob);
+
+/* All rows, in no promised order. Nothing may be inserted or deleted meanwhile. */
+struct wr_table_walk {
+    const struct wr_table *table;
+    uint64_t page, slot;
+};
+void wr_table_walk_begin(struct wr_table_walk *walk, const struct wr_table *table);
+uint8_t *wr_table_walk_next(struct wr_table_walk *walk); /* NULL at the end */
+
+/* Appends the log of what changed since the last call (deleted keys, dirty rows with their strings
+ * and blobs), and clears the dirty bits; `all`: every row, as a base. The bytes do not depend on slots,
+ * pages or the history of splits other than by order. */
+int wr_table_save(struct wr_table *table, struct wr_buf *out, int all);
+/* Applies such a log. WR_OK, WR_ENOMEM, or WR_ECORRUPT (nothing is read out of bounds). */
+int wr_table_load(struct wr_table *table, struct wr_reader *in);
