@@ -34,15 +34,15 @@ static int must_fail(void) {
 }
 
 static int budget_take(struct wr_budget *budget, uint64_t size_bytes) {
-    uint64_t used = atomic_fetch_add_explicit(&budget->bytes_used, size_bytes, memory_order_relaxed);
+    uint64_t used =
+        atomic_fetch_add_explicit(&budget->bytes_used, size_bytes, memory_order_relaxed);
     used += size_bytes;
     if (budget->bytes_max != 0 && used > budget->bytes_max) {
         atomic_fetch_sub_explicit(&budget->bytes_used, size_bytes, memory_order_relaxed);
         return 0;
     }
     uint64_t peak = atomic_load_explicit(&budget->bytes_peak, memory_order_relaxed);
-    while (used > peak && !atomic_compare_exchange_weak(&budget->bytes_peak, &peak, used)) {
-    }
+    while (used > peak && !atomic_compare_exchange_weak(&budget->bytes_peak, &peak, used)) {}
     return 1;
 }
 

@@ -6,13 +6,14 @@
 #include <stdint.h>
 
 struct wr_budget {
-    const char *name;               /* "state", "input", …: stands in the error at the limit */
-    uint64_t bytes_max;             /* 0: no limit of its own */
+    const char *name;   /* "state", "input", …: stands in the error at the limit */
+    uint64_t bytes_max; /* 0: no limit of its own */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_peak;
 };
 
-#define WR_BUDGET_INIT(budget_name, max) {.name = (budget_name), .bytes_max = (max)}
+#define WR_BUDGET_INIT(budget_name, max) \
+    { .name = (budget_name), .bytes_max = (max) }
 
 /* The budget of small control structures; unlimited, but counted. */
 extern struct wr_budget wr_budget_control;

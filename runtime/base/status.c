@@ -9,12 +9,10 @@
 const char *wr_status_text(int status) {
     switch (status) {
 #define WR_STATUS_CASE(name, value, text) \
-    case name: \
-        return text;
+    case name: return text;
         WR_STATUS_TABLE(WR_STATUS_CASE)
 #undef WR_STATUS_CASE
-    default:
-        return "unknown status";
+    default: return "unknown status";
     }
 }
 

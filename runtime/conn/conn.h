@@ -1,8 +1,10 @@
-/* conn.h: sources and sinks. The table of a connector is the contract: each slot says when it is called
- * and what NULL means. The runtime polls at its own pace; nothing runs in reaction to the outside.
+/* conn.h: sources and sinks. The table of a connector is the contract: each slot says when it is
+ * called and what NULL means. The runtime polls at its own pace; nothing runs in reaction to the
+ * outside.
  *
- * An endpoint of a script (`weir.file "x.csv"`, `weir.sqlite "o.db"`) is bound when the stage `read` or
- * `write` is called, without touching anything but a local file that is sampled for its schema. */
+ * An endpoint of a script (`weir.file "x.csv"`, `weir.sqlite "o.db"`) is bound when the stage
+ * `read` or `write` is called, without touching anything but a local file that is sampled for its
+ * schema. */
 #pragma once
 #include <stdint.h>
 
@@ -23,24 +25,25 @@ struct wr_store;
 struct wr_endpoint_bind {
     struct wr_arena *arena;
     const struct wr_env *env;
-    const struct wr_value *spec; /* the stage: {op="read", endpoint={kind=, address=, …}, options=…} */
-    const char *directory;       /* of the script: relative paths start at the working directory */
+    /* The stage: {op="read", endpoint={kind=, address=, …}, options=…}. */
+    const struct wr_value *spec;
+    const char *directory; /* of the script: relative paths start at the working directory */
     const char *timezone;
-    int may_sample;              /* 0: a schema must be given (W408) */
+    int may_sample; /* 0: a schema must be given (W408) */
     /* reading: results */
     const struct wr_schema *schema;
-    uint32_t partition_count;    /* 1 for most; a file source with partitions = "each": its files */
+    uint32_t partition_count; /* 1 for most; a file source with partitions = "each": its files */
     uint8_t bounded;
-    uint64_t inferred_rows;      /* > 0: the schema was inferred from so many rows */
+    uint64_t inferred_rows; /* > 0: the schema was inferred from so many rows */
     /* writing: what arrives */
     const struct wr_schema *input;
-    uint32_t key_count;          /* key columns of the sink (stream's key, or key =) */
+    uint32_t key_count; /* key columns of the sink (stream's key, or key =) */
     const uint16_t *key;
-    uint8_t updates;             /* a changelog comes */
+    uint8_t updates; /* a changelog comes */
     uint8_t bounded_input;
     /* both: result */
     void *config;
-    const char *name;            /* how messages call it: "flights-*.csv.gz", "sqlite:out.db/delays" */
+    const char *name; /* how messages call it: "flights-*.csv.gz", "sqlite:out.db/delays" */
 };
 
 /* Takes the rejects of decoding. `row` and `batch` are unset. */
@@ -52,16 +55,16 @@ struct wr_source {
     const struct wr_schema *schema;
     const struct wr_env *env;
     struct wr_batch_pool *pool;
-    struct wr_budget *input_budget; /* 16 MB by default */
+    struct wr_budget *input_budget;   /* 16 MB by default */
     uint32_t node, source, partition; /* plan node; ordinal among sources; partition of it */
     uint32_t batch_rows;
-    const uint64_t *needed; /* bits of columns that anybody reads; others may stay data == NULL. Then
-                             * hidden columns (WR_HIDDEN_*). NULL: all */
+    const uint64_t *needed; /* bits of columns that anybody reads; others may stay data == NULL.
+                             * Then hidden columns (WR_HIDDEN_*). NULL: all */
     uint8_t keep_text;      /* origin.text wanted: somebody reads rejects with raw */
     wr_decode_reject_fn reject;
     void *reject_ctx;
     const char *name;
-    uint64_t row_limit;     /* 0: none; --limit */
+    uint64_t row_limit; /* 0: none; --limit */
 };
 
 struct wr_source_type {
@@ -70,8 +73,8 @@ struct wr_source_type {
     int (*bind)(struct wr_endpoint_bind *bind, struct wr_error *err);
     /* Stands at `from` (what save_position wrote), or at the start when NULL. */
     int (*open)(struct wr_source *source, struct wr_reader *from, struct wr_error *err);
-    /* Gives the next batch of at most batch_rows rows (a reference for the caller). Never blocks for long:
-     * WR_EAGAIN when nothing is there yet, WR_EEND when nothing will be. */
+    /* Gives the next batch of at most batch_rows rows (a reference for the caller). Never blocks
+     * for long: WR_EAGAIN when nothing is there yet, WR_EEND when nothing will be. */
     int (*poll)(struct wr_source *source, struct wr_batch **batch, struct wr_error *err);
     /* Where the next poll starts, as bytes. */
     int (*save_position)(struct wr_source *source, struct wr_buf *out);
@@ -88,7 +91,7 @@ struct wr_sink {
     const void *config;
     const struct wr_schema *schema;
     const struct wr_env *env;
-    struct wr_store *store; /* of the run, or NULL without --state */
+    struct wr_store *store;   /* of the run, or NULL without --state */
     struct wr_budget *budget; /* sink epochs, 64 MB */
     int (*reject)(void *ctx, const struct wr_reject *reject);
     void *reject_ctx;
@@ -98,13 +101,13 @@ struct wr_sink {
     /* The program's stdout for sinks that show rows; text goes through it, for tests and pagers. */
     int (*show)(void *ctx, const char *bytes, uint64_t length);
     void *show_ctx;
-    int terminal;        /* stdout is a terminal */
+    int terminal; /* stdout is a terminal */
     int terminal_columns;
 };
 
-/* open, then epochs begin(N) write* prepare(N) commit(N), never row by row; then finish (the input has
- * ended: final names appear), close. Stopped before the end: close without finish leaves nothing half-
- * written under a final name. */
+/* open, then epochs begin(N) write* prepare(N) commit(N), never row by row; then finish (the input
+ * has ended: final names appear), close. Stopped before the end: close without finish leaves
+ * nothing half- written under a final name. */
 struct wr_sink_type {
     const char *name;
     uint32_t size_bytes;
@@ -117,12 +120,13 @@ struct wr_sink_type {
     int (*write)(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err);
     int (*prepare)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     int (*commit)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
-    int (*save)(struct wr_sink *sink, struct wr_buf *out); /* after prepare; NULL: nothing to keep */
+    int (*save)(struct wr_sink *sink,
+                struct wr_buf *out); /* after prepare; NULL: nothing to keep */
     int (*finish)(struct wr_sink *sink, struct wr_error *err);
     void (*close)(struct wr_sink *sink);
 };
 enum wr_sink_flags {
-    WR_SINK_KEYS = 1,    /* upserts by key: takes changelogs */
+    WR_SINK_KEYS = 1, /* upserts by key: takes changelogs */
     WR_SINK_TERMINAL = 2,
 };
 

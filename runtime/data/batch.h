@@ -42,20 +42,20 @@ struct wr_buffer {
  * number first_record + (record == NULL ? i : record[i]) of its partition; its text is
  * `length[i]` bytes at text + start[i], `start[i]` bytes behind byte `base_byte` of the file. */
 struct wr_origin {
-    const char *source;   /* the name of the source stage, as messages show it */
-    const char *file;     /* the file (or topic); NULL: the source has none */
-    uint64_t base_byte;   /* decompressed offset of `text` in the file */
-    uint64_t base_line;   /* line number of the first byte of `text`, from 1; 0: unknown */
+    const char *source; /* the name of the source stage, as messages show it */
+    const char *file;   /* the file (or topic); NULL: the source has none */
+    uint64_t base_byte; /* decompressed offset of `text` in the file */
+    uint64_t base_line; /* line number of the first byte of `text`, from 1; 0: unknown */
     uint64_t first_record;
-    const char *text;     /* NULL: raw text is not kept */
+    const char *text;                        /* NULL: raw text is not kept */
     const uint32_t *start, *length, *record; /* by physical row; may be NULL */
 };
 
 struct wr_batch {
     _Atomic uint32_t ref_count;
-    uint32_t row_count;   /* physical rows */
-    uint32_t sel_count;   /* rows that count */
-    const uint32_t *sel;  /* NULL: all */
+    uint32_t row_count;  /* physical rows */
+    uint32_t sel_count;  /* rows that count */
+    const uint32_t *sel; /* NULL: all */
     const struct wr_schema *schema;
     struct wr_column *columns; /* schema->field_count of them */
     /* Order: the source's ordinal in the plan, its partition, and the origin of each row. */

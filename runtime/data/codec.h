@@ -1,5 +1,5 @@
-/* codec.h: formats. A decoder turns bytes into batches, an encoder batches into bytes. One file a format;
- * both are tables, found by the format's name ("ndjson", "json", "csv", "tsv", "lines"). */
+/* codec.h: formats. A decoder turns bytes into batches, an encoder batches into bytes. One file a
+ * format; both are tables, found by the format's name ("ndjson", "json", "csv", "tsv", "lines"). */
 #pragma once
 #include <stdint.h>
 
@@ -12,9 +12,10 @@ struct wr_error;
 struct wr_decoder_type;
 struct wr_encoder_type;
 
-#define WR_RECORD_BYTES_MAX (1u << 20) /* a longer record is rejected (W510); an option raises it */
+/* A longer record is rejected (W510); an option raises it, up to the hard limit. */
+#define WR_RECORD_BYTES_MAX (1u << 20)
 #define WR_RECORD_BYTES_HARD (16u << 20)
-#define WR_NESTING_MAX 64              /* of JSON */
+#define WR_NESTING_MAX 64 /* of JSON */
 
 /* What a decoder is made for. Borrowed for its life. */
 struct wr_decoder_setup {
@@ -26,7 +27,7 @@ struct wr_decoder_setup {
     uint32_t batch_rows;
     uint32_t record_bytes_max;
     struct wr_batch_pool *pool;
-    const char *timezone;           /* of timestamps without offset */
+    const char *timezone;                                     /* of timestamps without offset */
     int (*reject)(void *ctx, const struct wr_reject *reject); /* row, batch, stage unset */
     void *reject_ctx;
 };
@@ -34,10 +35,10 @@ struct wr_decoder_setup {
 struct wr_decoder {
     const struct wr_decoder_type *type;
     struct wr_decoder_setup setup;
-    const char *file;       /* for rejects and origins */
-    uint64_t record;        /* number of the next record in the partition (good and bad ones count) */
-    uint64_t line;          /* line of the next byte, from 1 */
-    uint64_t byte;          /* decompressed offset of the next byte in the file */
+    const char *file; /* for rejects and origins */
+    uint64_t record;  /* number of the next record in the partition (good and bad ones count) */
+    uint64_t line;    /* line of the next byte, from 1 */
+    uint64_t byte;    /* decompressed offset of the next byte in the file */
 };
 
 struct wr_decoder_type {
@@ -47,16 +48,16 @@ struct wr_decoder_type {
     int (*open)(struct wr_decoder *decoder, struct wr_error *err);
     /* A new file begins (a CSV header comes again, a BOM may come). */
     int (*begin_file)(struct wr_decoder *decoder, const char *file, struct wr_error *err);
-    /* Decodes records from `bytes` (`length` of `buffer`, which the batch will hold; 64 readable bytes
-     * behind) until the batch is full or only a piece of a record is left (`last`: nothing comes behind,
-     * the piece is a record). *used bytes are done with. *batch is NULL when no good row came.
-     * Rejects are given to setup.reject in record order. */
+    /* Decodes records from `bytes` (`length` of `buffer`, which the batch will hold; 64 readable
+     * bytes behind) until the batch is full or only a piece of a record is left (`last`: nothing
+     * comes behind, the piece is a record). *used bytes are done with. *batch is NULL when no good
+     * row came. Rejects are given to setup.reject in record order. */
     int (*decode)(struct wr_decoder *decoder, struct wr_buffer *buffer, const char *bytes,
                   uint64_t length, int last, uint64_t *used, struct wr_batch **batch,
                   struct wr_error *err);
     void (*close)(struct wr_decoder *decoder);
-    /* Infers a schema from the head of a file (`complete`: all of it). Rows seen in *rows. NULL: the format
-     * has a fixed schema (lines: `line string`). */
+    /* Infers a schema from the head of a file (`complete`: all of it). Rows seen in *rows. NULL:
+     * the format has a fixed schema (lines: `line string`). */
     int (*infer)(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
                  uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
                  struct wr_error *err);
@@ -73,14 +74,15 @@ struct wr_encoder_type {
     const char *name;
     uint32_t size_bytes;
     int (*open)(struct wr_encoder *encoder, struct wr_error *err);
-    int (*begin)(struct wr_encoder *encoder, struct wr_buf *out);  /* a header; NULL: none */
+    int (*begin)(struct wr_encoder *encoder, struct wr_buf *out); /* a header; NULL: none */
     int (*encode)(struct wr_encoder *encoder, const struct wr_batch *batch, struct wr_buf *out);
-    int (*end)(struct wr_encoder *encoder, struct wr_buf *out);    /* a closing bracket; NULL: none */
+    int (*end)(struct wr_encoder *encoder, struct wr_buf *out); /* a closing bracket; NULL: none */
     void (*close)(struct wr_encoder *encoder);
 };
 
 const struct wr_decoder_type *wr_decoder_find(const char *format);
 const struct wr_encoder_type *wr_encoder_find(const char *format);
-/* One value as text of the language (2.8), as CSV shows it without quoting; for tables, messages, keys. */
+/* One value as text of the language (2.8), as CSV shows it without quoting; for tables, messages,
+ * keys. */
 int wr_value_show(struct wr_buf *out, const struct wr_type *type, const struct wr_column *column,
                   uint32_t row);

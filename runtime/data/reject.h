@@ -32,15 +32,17 @@ const char *wr_reject_text(int code); /* the reason's fixed part */
 /* One rejected row. Strings are lent until the call that it is given to returns. */
 struct wr_reject {
     int code;
-    const char *reason; /* for people: "late by 3s"; NULL: the code's text */
-    const char *detail; /* names of failed expectations, the expression, …; or NULL */
-    uint32_t stage;     /* plan node that rejects */
-    uint32_t row;       /* physical row of `batch` */
+    const char *reason;     /* for people: "late by 3s"; NULL: the code's text */
+    const char *detail;     /* names of failed expectations, the expression, …; or NULL */
+    uint32_t stage;         /* plan node that rejects */
+    uint32_t row;           /* physical row of `batch` */
     struct wr_batch *batch; /* borrowed; NULL for a record that could not be decoded at all … */
-    const char *raw;    /* … then its text, `raw_length` bytes, … */
+    const char *raw;        /* … then its text, `raw_length` bytes, … */
     uint32_t raw_length;
-    const char *file;   /* … and where it stands */
-    uint64_t record, line, byte; /* record number in the partition from 0; line from 1; byte from 0 */
-    uint32_t column;    /* 1-based byte within the record at which it went wrong; 0: unknown */
+    const char *file; /* … and where it stands */
+    uint64_t record;  /* number in the partition, from 0 */
+    uint64_t line;    /* from 1 */
+    uint64_t byte;    /* from 0 */
+    uint32_t column;  /* 1-based byte within the record at which it went wrong; 0: unknown */
     uint32_t source, partition;
 };

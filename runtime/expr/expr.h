@@ -1,6 +1,6 @@
-/* expr.h: expressions of the language: bound against a schema, compiled to a vector program, run over
- * batches. The AST is plain data (`stdlib/weir/grammar/expr.lua` makes it); grammar, types, nil rules and
- * failures are those of the language reference, section 2.
+/* expr.h: expressions of the language: bound against a schema, compiled to a vector program, run
+ * over batches. The AST is plain data (`stdlib/weir/grammar/expr.lua` makes it); grammar, types,
+ * nil rules and failures are those of the language reference, section 2.
  *
  *   AST --wr_list_bind--> items with types --wr_program--> one run a batch: columns, failed rows
  *
@@ -19,7 +19,7 @@ struct wr_aggregates;
 
 enum wr_scope_flags {
     WR_SCOPE_AGGREGATES = 1, /* aggregate calls are allowed (agg, grouped derive) */
-    WR_SCOPE_HIDDEN = 2,     /* _file, _line, … are known (row-by-row stages after their source) */
+    WR_SCOPE_HIDDEN = 2, /* _file, _line, … are known (row-by-row stages after their source) */
     WR_SCOPE_EVENT_TIME = 4, /* event_time() is known */
 };
 
@@ -58,12 +58,12 @@ enum wr_hidden {
 };
 
 enum wr_list_kind {
-    WR_LIST_DERIVE,    /* items see earlier ones; a name may redefine a column */
-    WR_LIST_SELECT,    /* bare columns and named items */
-    WR_LIST_KEYS,      /* group_by, on: the same, no duplicates of names */
-    WR_LIST_CONDITION, /* one unnamed item of type bool */
+    WR_LIST_DERIVE,     /* items see earlier ones; a name may redefine a column */
+    WR_LIST_SELECT,     /* bare columns and named items */
+    WR_LIST_KEYS,       /* group_by, on: the same, no duplicates of names */
+    WR_LIST_CONDITION,  /* one unnamed item of type bool */
     WR_LIST_CONDITIONS, /* expect: named conditions */
-    WR_LIST_ORDER,     /* an order: items with `desc` */
+    WR_LIST_ORDER,      /* an order: items with `desc` */
 };
 
 struct wr_item {
@@ -86,7 +86,8 @@ struct wr_list {
 
 /* Binds a list of AST items (AST.md shape: {name=, is_local=, expr=, from=, to=, …}).
  * An order's items are {expr=, desc=}. A condition is given as its expression node.
- * On a fault of the text: WR_ESCRIPT with code, from, to and a help line (did-you-mean included). */
+ * On a fault of the text: WR_ESCRIPT with code, from, to and a help line (did-you-mean included).
+ */
 int wr_list_bind(struct wr_list **list, const struct wr_scope *scope, enum wr_list_kind kind,
                  const struct wr_value *ast, struct wr_error *err);
 /* Sets the bit of each input column that the list reads (`columns`: bits of the input schema, then
@@ -97,25 +98,25 @@ int wr_list_can_fail(const struct wr_list *list);
 
 /* A row that failed: it leaves as a reject, with the item's position in the script. */
 struct wr_fail {
-    uint32_t row; /* physical */
+    uint32_t row;  /* physical */
     uint16_t code; /* enum wr_reject_code */
     uint16_t item;
-    int from, to;        /* the failing call or operator, in the text of the list */
-    const char *detail;  /* "10 // 0", "'abc' is no int64", …; in the eval's arena */
+    int from, to;       /* the failing call or operator, in the text of the list */
+    const char *detail; /* "10 // 0", "'abc' is no int64", …; in the eval's arena */
 };
 
 /* A run's memory and result. Reused from batch to batch; valid until the next run. */
 struct wr_eval {
     struct wr_budget *budget;
-    struct wr_arena scratch; /* temporaries; reset at each run */
+    struct wr_arena scratch;   /* temporaries; reset at each run */
     wr_user_call_fn user_call; /* may be NULL when the program calls no user function */
     void *user_ctx;
-    int64_t now_us;      /* what now() gives: the clock of the step */
-    uint64_t random_seed; /* random() mixes it with source, partition and record */
+    int64_t now_us;            /* what now() gives: the clock of the step */
+    uint64_t random_seed;      /* random() mixes it with source, partition and record */
     struct wr_column *outputs; /* by output number; data in the arena given to run */
     struct wr_fail *fails;     /* ascending rows, at most one a row (the first) */
     uint32_t fail_count;
-    const char *fatal;         /* a bug of the script that stops the run (Lua watchdog, …) */
+    const char *fatal; /* a bug of the script that stops the run (Lua watchdog, …) */
 };
 
 void wr_eval_init(struct wr_eval *eval, struct wr_budget *budget);

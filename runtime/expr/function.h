@@ -26,10 +26,10 @@ struct wr_call {
     const uint8_t *arg_constant;
     const uint32_t *sel;
     uint32_t count;
-    struct wr_type type;  /* of the result */
-    void *out;            /* elements of the result, by physical row */
-    uint64_t *valid;      /* all bits set at the start; the kernel clears those of nil results */
-    void *prepared;       /* what `prepare` made of constant arguments, or NULL */
+    struct wr_type type; /* of the result */
+    void *out;           /* elements of the result, by physical row */
+    uint64_t *valid;     /* all bits set at the start; the kernel clears those of nil results */
+    void *prepared;      /* what `prepare` made of constant arguments, or NULL */
     const char *timezone;
 };
 
@@ -46,31 +46,33 @@ void wr_call_fail(struct wr_call *call, uint32_t row, int code, const char *form
 /* The result of `row` is nil. */
 void wr_call_nil(struct wr_call *call, uint32_t row);
 /* Room for a result string of up to `length` bytes in call->arena (NULL: out of memory, and the
- * call's status is set). wr_call_string stores a view of `bytes`, which lie there or in an input. */
+ * call's status is set). wr_call_string stores a view of `bytes`, which lie there or in an input.
+ */
 char *wr_call_room(struct wr_call *call, uint32_t length);
 void wr_call_string(struct wr_call *call, uint32_t row, const char *bytes, uint32_t length);
 
 /* Returns WR_OK, or WR_ENOMEM, WR_ELIMIT, WR_ELUA (a status, never a row's failure). */
 typedef int (*wr_kernel_fn)(struct wr_call *call);
-/* At bind time, given literal arguments (NULL where an argument is not constant): compiles a pattern,
- * a format, …; the result lives in the plan's arena. A bad constant is W114 or W115 in `err`, with
- * from/to relative to that argument's text left 0. */
+/* At bind time, given literal arguments (NULL where an argument is not constant): compiles a
+ * pattern, a format, …; the result lives in the plan's arena. A bad constant is W114 or W115 in
+ * `err`, with from/to relative to that argument's text left 0. */
 typedef int (*wr_prepare_fn)(struct wr_arena *arena, uint32_t arg_count,
                              const struct wr_value *const *constants, void **prepared,
                              struct wr_error *err);
 
 enum wr_function_flags {
-    WR_FN_STRICT = 1,    /* nil in any argument gives nil; the kernel never sees a nil */
-    WR_FN_CAN_FAIL = 2,  /* a row can fail */
-    WR_FN_METHOD = 4,    /* x:f(…) is allowed: the first parameter is a value */
-    WR_FN_VOLATILE = 8,  /* now(), random(): never folded, marks the script not repeatable */
-    WR_FN_LAZY = 16,     /* case, coalesce: the compiler itself orders evaluation */
-    WR_FN_CAN_NIL = 32,  /* a result can be nil though no argument is */
+    WR_FN_STRICT = 1,   /* nil in any argument gives nil; the kernel never sees a nil */
+    WR_FN_CAN_FAIL = 2, /* a row can fail */
+    WR_FN_METHOD = 4,   /* x:f(…) is allowed: the first parameter is a value */
+    WR_FN_VOLATILE = 8, /* now(), random(): never folded, marks the script not repeatable */
+    WR_FN_LAZY = 16,    /* case, coalesce: the compiler itself orders evaluation */
+    WR_FN_CAN_NIL = 32, /* a result can be nil though no argument is */
 };
 
 /* One way to call a function. `text` is its signature as documents show it and the binder reads it:
  *   "(x string, from int64, to int64 = -1) string"     defaults: int, float, 'text', true, nil
- *   "(x T, y T…) T"           T, U: type variables; `…` behind the last parameter: one or more of it
+ *   "(x T, y T…) T"           T, U: type variables; `…` behind the last parameter: one or more of
+ * it
  *   "(x number) T"            classes: any, number (int64 float64 decimal), time (timestamp date),
  *                             text (string bytes); a result of `T` is the type of the first T
  *   "(x list<T>) T", "(pattern const string)"  `const`: must be a literal or parameter
@@ -87,10 +89,10 @@ struct wr_example {
 };
 
 struct wr_function {
-    const char *name;  /* "lower"; Lua's own are listed under both names: "math.floor" and "floor" */
+    const char *name; /* "lower"; Lua's own are listed under both names: "math.floor" and "floor" */
     const char *group; /* text, patterns, regex, numbers, conditions, conversion, time, hashes, … */
     unsigned flags;
-    const char *doc;   /* one or two sentences */
+    const char *doc;                       /* one or two sentences */
     const struct wr_signature *signatures; /* ends with text NULL */
     const struct wr_example *examples;     /* ends with text NULL; each is a test */
 };

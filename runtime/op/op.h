@@ -1,6 +1,7 @@
-/* op.h: the operator interface. An operator is bound once when the script calls its stage (plan time:
- * checks, output schema, compiled expressions), and opened once a shard or partition (run time).
- * One file an operator; one line in registry.c. What differs between operators is a table entry. */
+/* op.h: the operator interface. An operator is bound once when the script calls its stage (plan
+ * time: checks, output schema, compiled expressions), and opened once a shard or partition (run
+ * time). One file an operator; one line in registry.c. What differs between operators is a table
+ * entry. */
 #pragma once
 #include <stdint.h>
 
@@ -26,11 +27,11 @@ enum wr_order { WR_ORDER_SOURCE, WR_ORDER_TIME, WR_ORDER_FIRING, WR_ORDER_ARRIVA
 /* What is known about the rows of an edge. */
 struct wr_stream {
     const struct wr_schema *schema;
-    uint32_t key_count; /* 0: no key known */
+    uint32_t key_count;              /* 0: no key known */
     uint16_t key[WR_KEY_FIELDS_MAX]; /* columns of the schema */
-    uint8_t has_time;   /* event_time stands before */
-    uint8_t bounded;    /* it ends */
-    uint8_t updates;    /* a changelog */
+    uint8_t has_time;                /* event_time stands before */
+    uint8_t bounded;                 /* it ends */
+    uint8_t updates;                 /* a changelog */
     uint8_t row_by_row; /* only row-by-row stages since the source: hidden columns are known */
     uint8_t repeatable; /* no now(), processing time or arrival order before */
     enum wr_order order;
@@ -39,13 +40,13 @@ struct wr_stream {
 
 /* Plan time: what an operator's bind gets and gives. */
 struct wr_bind {
-    struct wr_arena *arena;       /* the plan's */
-    const struct wr_value *spec;  /* the stage as plain data: {op=, …} */
+    struct wr_arena *arena;      /* the plan's */
+    const struct wr_value *spec; /* the stage as plain data: {op=, …} */
     uint32_t input_count;
     const struct wr_stream *inputs[WR_INPUTS_MAX];
-    struct wr_scope scope;        /* arena, input schema 0, flags, time zone, user functions: ready */
-    struct wr_stream out;         /* starts as a copy of input 0; bind changes what it changes */
-    void *config;                 /* bind's result, for open; in the arena */
+    struct wr_scope scope; /* arena, input schema 0, flags, time zone, user functions: ready */
+    struct wr_stream out;  /* starts as a copy of input 0; bind changes what it changes */
+    void *config;          /* bind's result, for open; in the arena */
 };
 
 /* Run time: the services of the shard that steps an operator. Borrowed, outlives it. */
@@ -58,7 +59,7 @@ struct wr_op_env {
     uint64_t seed;                  /* of hashes */
     int64_t now_us;                 /* the clock of the step */
     uint32_t shard, shard_count;
-    wr_user_call_fn user_call;      /* runs Lua; NULL in a pipeline without */
+    wr_user_call_fn user_call; /* runs Lua; NULL in a pipeline without */
     void *user_ctx;
     const char *timezone;
 };
@@ -72,8 +73,8 @@ enum wr_port { WR_PORT_MAIN, WR_PORT_LATE, WR_PORTS_MAX };
 
 /* Where an operator's results go. exec makes it. */
 struct wr_out {
-    /* Takes the caller's reference of `batch` (never empty: sel_count > 0). A negative status is passed
-     * on by the operator at once; WR_FLOW_DONE: nobody wants more of this port. */
+    /* Takes the caller's reference of `batch` (never empty: sel_count > 0). A negative status is
+     * passed on by the operator at once; WR_FLOW_DONE: nobody wants more of this port. */
     int (*emit)(struct wr_out *out, enum wr_port port, struct wr_batch *batch);
     /* A row leaves. Borrows everything. */
     int (*reject)(struct wr_out *out, const struct wr_reject *reject);
@@ -81,36 +82,38 @@ struct wr_out {
 
 struct wr_op {
     const struct wr_op_type *type;
-    const void *config;   /* what bind made */
+    const void *config;             /* what bind made */
     const struct wr_schema *schema; /* of the output */
     struct wr_op_env *env;
-    uint32_t node;        /* its number in the plan */
+    uint32_t node; /* its number in the plan */
 };
 
 enum wr_op_flags {
     WR_OP_ROW_BY_ROW = 1, /* no state but of its own partition; keeps physical rows; one input */
     WR_OP_KEYED = 2,      /* rows go to shards by key (`route`); results merge by `compare` */
     WR_OP_MULTI_INPUT = 4,
-    WR_OP_LATE_PORT = 8,  /* refuses late rows: `late()` reads its late port */
+    WR_OP_LATE_PORT = 8,       /* refuses late rows: `late()` reads its late port */
     WR_OP_NEEDS_ALL_ROWS = 16, /* reads every column (Lua row functions) */
 };
 
 struct wr_op_type {
-    const char *name;     /* the stage's name in a plan: "filter" */
-    uint32_t size_bytes;  /* of the struct that begins with struct wr_op */
+    const char *name;    /* the stage's name in a plan: "filter" */
+    uint32_t size_bytes; /* of the struct that begins with struct wr_op */
     unsigned flags;
     /* Checks the spec against the inputs, sets `out` and `config`. WR_OK or WR_ESCRIPT (code, text,
      * arg, from, to). */
     int (*bind)(struct wr_bind *bind, struct wr_error *err);
-    /* Sets the bits of the columns of input `input` (then hidden ones) that are needed when the bits
-     * `wanted` of the output are. NULL: all. */
+    /* Sets the bits of the columns of input `input` (then hidden ones) that are needed when the
+     * bits `wanted` of the output are. NULL: all. */
     void (*needs)(const void *config, const struct wr_stream *input, uint32_t input_number,
                   const uint64_t *wanted, uint64_t *columns);
     int (*open)(struct wr_op *op, struct wr_error *err); /* NULL: nothing to do */
-    /* Borrows `in`; takes a reference of its own where it keeps it. wr_flow or a negative status. */
+    /* Borrows `in`; takes a reference of its own where it keeps it. wr_flow or a negative status.
+     */
     int (*push)(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out);
-    /* All later rows have event time >= frontier (WR_TIME_MAX: the input has ended; then also streams
-     * without event time are told). Fires timers <= frontier in (time, key) order. NULL: nothing. */
+    /* All later rows have event time >= frontier (WR_TIME_MAX: the input has ended; then also
+     * streams without event time are told). Fires timers <= frontier in (time, key) order. NULL:
+     * nothing. */
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
     /* The frontier of the output when the input's is `frontier`. NULL: the same. */
     int64_t (*holds_back)(const struct wr_op *op, int64_t frontier);
@@ -135,12 +138,13 @@ int wr_op_register(const struct wr_op_type *type);
 
 /* ---- help for operators (op.c) ---- */
 
-/* Emits the rejects of an eval's failures and returns, in the batch's arena or `scratch`, the selection
- * without the failed rows. `sel`/`sel_count` may be those of the batch. */
+/* Emits the rejects of an eval's failures and returns, in the batch's arena or `scratch`, the
+ * selection without the failed rows. `sel`/`sel_count` may be those of the batch. */
 int wr_op_reject_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_batch *in,
                        struct wr_out *out);
-/* The rows of `in` that are not among the eval's failures, in env->scratch; *count of them. NULL with
- * *count == in->sel_count when nothing failed and in->sel is NULL; or out of memory (*status). */
+/* The rows of `in` that are not among the eval's failures, in env->scratch; *count of them. NULL
+ * with *count == in->sel_count when nothing failed and in->sel is NULL; or out of memory (*status).
+ */
 const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
                                 const struct wr_batch *in, uint32_t *count, int *status);
 /* Runs an eval's setup: clock, seed, user functions of the op's env. */

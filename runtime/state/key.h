@@ -1,8 +1,8 @@
 /* key.h: group keys from columns to normalised bytes, and their hashes.
  * Layout of a key: [8 bytes: a bit for each nil column, only when `nils`], then for each column
  * 8 bytes (bool, int64, float64, timestamp, date, duration), 16 (decimal) or a struct wr_str (16).
- * Equal values have equal bytes (or equal strings): -0.0 is 0.0, all NaN are one; nil is zeros and its
- * bit. A single column that cannot be nil is 8 bytes and takes the fast path. */
+ * Equal values have equal bytes (or equal strings): -0.0 is 0.0, all NaN are one; nil is zeros and
+ * its bit. A single column that cannot be nil is 8 bytes and takes the fast path. */
 #pragma once
 #include <stdint.h>
 
@@ -30,10 +30,12 @@ int wr_key_layout_init(struct wr_key_layout *layout, const struct wr_type *types
 void wr_keys_build(const struct wr_key_layout *layout, const struct wr_column *columns,
                    const uint32_t *sel, uint32_t count, uint64_t seed, void *keys,
                    uint64_t *hashes);
-/* The reverse: key column `column` of `count` keys (rows[i] points at a key) into dense elements. */
+/* The reverse: key column `column` of `count` keys (rows[i] points at a key) into dense elements.
+ */
 void wr_keys_read(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,
                   uint32_t count, void *out, uint64_t *valid);
-/* Total order of keys, column by column ascending, NaN after numbers, nil last: for firing order. */
+/* Total order of keys, column by column ascending, NaN after numbers, nil last: for firing order.
+ */
 int wr_keys_compare(const struct wr_key_layout *layout, const uint8_t *a, const uint8_t *b);
 /* Sorts row pointers by key. */
 void wr_keys_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count);

@@ -1,5 +1,5 @@
-/* slices.h: one table a time slice [start, start + width), for windows. A window's firing merges the
- * tables of its slices in time order; a slice whose last window has closed is dropped whole. */
+/* slices.h: one table a time slice [start, start + width), for windows. A window's firing merges
+ * the tables of its slices in time order; a slice whose last window has closed is dropped whole. */
 #pragma once
 #include <stdint.h>
 
@@ -15,10 +15,10 @@ struct wr_slices {
     const struct wr_shape *shape;
     uint64_t seed;
     uint32_t count, room;
-    struct wr_slice *items;  /* ascending start */
-    uint32_t last;           /* the one found last: most rows want it again */
+    struct wr_slice *items; /* ascending start */
+    uint32_t last;          /* the one found last: most rows want it again */
     uint32_t dropped_count, dropped_room;
-    int64_t *dropped;        /* starts dropped since the last save */
+    int64_t *dropped; /* starts dropped since the last save */
 };
 
 void wr_slices_init(struct wr_slices *slices, struct wr_budget *budget,

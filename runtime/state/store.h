@@ -1,8 +1,9 @@
-/* store.h: the state file: one SQLite database (`DIR/state.db`, WAL, synchronous FULL, one exclusive
- * connection) that holds checkpoints. A checkpoint N is one transaction: named parts ("op 5", "source 0",
- * …), each a delta blob or a new base, and the small facts of the run. Reading back gives base and deltas
- * in order. Parts whose deltas exceed half of their base are due for a new base (`wr_store_base_due`).
- * Threads: one. After any error the store refuses further work until it is opened again (rule S2). */
+/* store.h: the state file: one SQLite database (`DIR/state.db`, WAL, synchronous FULL, one
+ * exclusive connection) that holds checkpoints. A checkpoint N is one transaction: named parts ("op
+ * 5", "source 0", …), each a delta blob or a new base, and the small facts of the run. Reading back
+ * gives base and deltas in order. Parts whose deltas exceed half of their base are due for a new
+ * base (`wr_store_base_due`). Threads: one. After any error the store refuses further work until it
+ * is opened again (rule S2). */
 #pragma once
 #include <stdint.h>
 
@@ -15,8 +16,9 @@ struct sqlite3;
 
 #define WR_STORE_VERSION 1
 
-/* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a newer
- * format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in `err`. */
+/* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a
+ * newer format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in
+ * `err`. */
 int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
                   const char *plan_hash, struct wr_error *err);
 void wr_store_close(struct wr_store *store);

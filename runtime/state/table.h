@@ -1,13 +1,12 @@
-/* table.h: keyed state. An extendible hash: directory (high hash bits) -> pages of about 16 KB, each
- * a small open-addressing table with its rows; a full page splits in two and nothing else moves. Tables
- * below one page skip the directory; a first page begins at 1 KB and doubles. A dirty bit a row; a
- * checkpoint takes the dirty rows as a log by key (`delta.h`).
+/* table.h: keyed state. An extendible hash: directory (high hash bits) -> pages of about 16 KB,
+ * each a small open-addressing table with its rows; a full page splits in two and nothing else
+ * moves. Tables below one page skip the directory; a first page begins at 1 KB and doubles. A dirty
+ * bit a row; a checkpoint takes the dirty rows as a log by key (`delta.h`).
  *
- * A row is `row_bytes`: the normalised key (`key_bytes`, state/key.h) first, then the owner's bytes.
- * Cells that hold strings or blobs are listed in the shape, so that the table can save, load, copy, free.
- * Rows move when a page splits or grows: a row pointer is valid until the next upsert or delete.
- * Threads: one at a time.
- * Source: Fagin et al., "Extendible hashing", 1979. */
+ * A row is `row_bytes`: the normalised key (`key_bytes`, state/key.h) first, then the owner's
+ * bytes. Cells that hold strings or blobs are listed in the shape, so that the table can save,
+ * load, copy, free. Rows move when a page splits or grows: a row pointer is valid until the next
+ * upsert or delete. Threads: one at a time. Source: Fagin et al., "Extendible hashing", 1979. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -49,9 +48,10 @@ struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *s
 void wr_table_free(struct wr_table *table); /* drops all rows; O(pages) */
 
 /* Finds or makes the rows of `count` keys (dense, key_bytes each; hashes from wr_keys_hash with the
- * table's seed). rows[i] is valid until the next upsert or delete; equal keys give equal rows. A made
- * row has its key (long strings copied) and zeros; made[i] is set to 1 then (made may be NULL). All rows
- * found are marked dirty. On WR_ENOMEM no row of this call was made. Batches probe with prefetch. */
+ * table's seed). rows[i] is valid until the next upsert or delete; equal keys give equal rows. A
+ * made row has its key (long strings copied) and zeros; made[i] is set to 1 then (made may be
+ * NULL). All rows found are marked dirty. On WR_ENOMEM no row of this call was made. Batches probe
+ * with prefetch. */
 int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *hashes,
                     uint32_t count, uint8_t **rows, uint8_t *made);
 /* The same without making: rows[i] is NULL where there is none; marks nothing. */
@@ -81,8 +81,8 @@ void wr_table_walk_begin(struct wr_table_walk *walk, const struct wr_table *tabl
 uint8_t *wr_table_walk_next(struct wr_table_walk *walk); /* NULL at the end */
 
 /* Appends the log of what changed since the last call (deleted keys, dirty rows with their strings
- * and blobs), and clears the dirty bits; `all`: every row, as a base. The bytes do not depend on slots,
- * pages or the history of splits other than by order. */
+ * and blobs), and clears the dirty bits; `all`: every row, as a base. The bytes do not depend on
+ * slots, pages or the history of splits other than by order. */
 int wr_table_save(struct wr_table *table, struct wr_buf *out, int all);
 /* Applies such a log. WR_OK, WR_ENOMEM, or WR_ECORRUPT (nothing is read out of bounds). */
 int wr_table_load(struct wr_table *table, struct wr_reader *in);
