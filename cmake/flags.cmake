@@ -25,7 +25,8 @@ set(WEIR_KEEP_LOCALS_UNSET)
 
 add_library(weir_flags INTERFACE)
 target_include_directories(weir_flags INTERFACE "${CMAKE_SOURCE_DIR}/runtime")
-target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(weir_flags INTERFACE
+  _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}" $<$<CONFIG:Debug>:WR_DEBUG=1>)
 target_compile_options(weir_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wundef -Wvla
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition>

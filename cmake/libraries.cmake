@@ -35,12 +35,12 @@ weir_library(pcre libpcre2-8 libpcre2-8.a)
 weir_library(xxhash libxxhash libxxhash.a)
 weir_library(crypto libcrypto libcrypto.a dl Threads::Threads)
 
-# The program exports Lua's own functions, whole, because modules in C that a script's author has
-# installed for Lua 5.4 look for them there.
+# Linked by the program alone; see exported.list.
 add_library(weir_lib_lua_exported INTERFACE)
 if(lua_ARCHIVE)
-  target_link_libraries(weir_lib_lua_exported INTERFACE
-    -Wl,--whole-archive "${lua_ARCHIVE}" -Wl,--no-whole-archive -Wl,--export-dynamic)
+  target_link_options(weir_lib_lua_exported INTERFACE
+    "-Wl,--whole-archive,${lua_ARCHIVE},--no-whole-archive"
+    "-Wl,--dynamic-list=${CMAKE_SOURCE_DIR}/cmake/exported.list")
 endif()
 
 # What every room may use. An archive from which nothing is called adds nothing to the program.

@@ -73,6 +73,7 @@ add_custom_target(bench)
 file(GLOB bench_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/*.c")
 foreach(source IN LISTS bench_sources)
   get_filename_component(name "${source}" NAME_WE)
+  string(REGEX REPLACE "^bench_" "" name "${name}")
   add_executable(bench_${name} EXCLUDE_FROM_ALL "${source}")
   weir_link(bench_${name} ${above_all} LTO)
   set_target_properties(bench_${name} PROPERTIES

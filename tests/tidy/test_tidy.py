@@ -134,6 +134,7 @@ class TidyTest(unittest.TestCase):
 
     def test_a_file_that_does_not_say_what_it_is_for(self):
         self.finds("comment", "runtime/data/x.c", "int a;\n")
+        self.passes("runtime/data/empty.c", "int a;\n")
         self.finds("comment", "runtime/data/x.h", "#pragma once\n/* A thing. */\n")
         self.finds("comment", "stdlib/weir/x.lua", "return 1\n")
         self.finds("comment", "tests/x.py", "import os\n")

@@ -10,7 +10,7 @@ checks, each with a planted violation in test_tidy.py:
   columns  at most 100 columns
   banned   no call that hides memory, time or randomness, or that cannot be used safely
   header   `#pragma once`, and each header compiles by itself
-  comment  a file says first what it is for
+  comment  a file says first what it is for; a .c may leave that to the header of its name
   blanks   no trailing blanks, no tab, no carriage return, one newline at the end
   paths    no path of somebody's machine
   todo     a TODO names its issue, as TODO(#41)
@@ -135,7 +135,8 @@ def check_file_length(tree, path, text):
 
 def check_comment(tree, path, text):
     if path.endswith(C_ENDINGS):
-        good = text.startswith(("/*", "//"))
+        good = text.startswith(("/*", "//")) \
+            or not path.endswith(".h") and os.path.splitext(path)[0] + ".h" in tree.files
     elif path.endswith(".lua"):
         good = re.match(r"(#![^\n]*\n)?--", text)
     else:

@@ -1,15 +1,12 @@
 /* test.c: main, registry and checks of the C tests; see test.h. */
 #include "test.h"
+#include "base/alloc.h"
 
 #include <setjmp.h>
 #include <cmocka.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <time.h>
-
-#if __has_include("base/alloc.h")
-#include "base/alloc.h"
-#endif
 
 #define TEST_CASES_MAX 1024
 #define TEST_MESSAGE_BYTES_MAX 4096
@@ -99,24 +96,36 @@ bool test_random_time_left(void) {
     return now_ns() < end_ns;
 }
 
-#ifdef WR_ALLOC_FAIL_HOOK
-/* Runs the body with its first allocation failing, then its second, until none is left. */
+/* One run with the allocation of this number failing, alone or with all later ones. False once the
+ * body made fewer allocations. */
+static bool run_with_failure(const struct test_case *test, uint64_t nth, bool sticky) {
+    uint64_t used_before = wr_budget_control.bytes_used;
+    wr_alloc_fail_at(nth, sticky);
+    test->body();
+    bool reached = wr_alloc_count() >= nth;
+    wr_alloc_fail_at(0, false);
+    uint64_t used_after = wr_budget_control.bytes_used;
+    if (used_after != used_before)
+        test_fail(__FILE__, __LINE__,
+                  "the control budget is as before with allocation %" PRIu64 " failing%s: "
+                  "%" PRIu64 " bytes before, %" PRIu64 " after",
+                  nth, sticky ? " and all later ones" : "", used_before, used_after);
+    return reached;
+}
+
 static void run_each_allocation(const struct test_case *test) {
-    for (uint64_t nth = 1; nth <= TEST_ALLOCATIONS_MAX; nth++) {
-        wr_alloc_fail_at(nth);
-        test->body();
-        bool failed = wr_alloc_failed();
-        wr_alloc_fail_at(0);
-        if (!failed)
-            return;
+    uint64_t nth = 1;
+    for (; nth <= TEST_ALLOCATIONS_MAX; nth++) {
+        bool reached = run_with_failure(test, nth, false);
+        if (!reached)
+            break;
+        run_with_failure(test, nth, true);
     }
-    test_fail(__FILE__, __LINE__, "at most %d allocations", TEST_ALLOCATIONS_MAX);
+    if (nth == 1)
+        test_fail(__FILE__, __LINE__, "the body allocates");
+    if (nth > TEST_ALLOCATIONS_MAX)
+        test_fail(__FILE__, __LINE__, "at most %d allocations", TEST_ALLOCATIONS_MAX);
 }
-#else
-static void run_each_allocation(const struct test_case *test) {
-    test_fail(__FILE__, __LINE__, "%s: base/alloc.h can make an allocation fail", test->name);
-}
-#endif
 
 static void run_one(void **state) {
     test_running = *state;

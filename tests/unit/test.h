@@ -52,59 +52,60 @@ uint64_t test_seed(void);
  * passed since the first call of this program. */
 bool test_random_time_left(void);
 
-#define TEST_REGISTER_(test_name, allocations)                                                     \
-    static void test_name(void);                                                                   \
-    __attribute__((constructor)) static void test_name##_register(void) {                          \
-        static struct test_case test = {#test_name, test_name, allocations, NULL};                 \
-        test_register(&test);                                                                      \
-    }                                                                                              \
+#define TEST_REGISTER_(test_name, allocations) \
+    static void test_name(void); \
+    __attribute__((constructor)) static void test_name##_register(void) { \
+        static struct test_case test = {#test_name, test_name, allocations, NULL}; \
+        test_register(&test); \
+    } \
     static void test_name(void)
 
 /* A test, named as the sentence that it proves. */
 #define TEST(test_name) TEST_REGISTER_(test_name, false)
 
 /* A test whose body runs with its first allocation failing, then with its second, and so on until
- * a run in which none is left to fail. The body accepts success or WR_ENOMEM and gives everything
- * back; that all of it came back is checked after each run. */
+ * a run in which none is left to fail; each time alone, and with all later ones failing too. The
+ * body accepts success or WR_ENOMEM and gives everything back: wr_budget_control is compared after
+ * each run, and the leak check of the asan build sees the rest. */
 #define TEST_EACH_ALLOCATION_FAILS(test_name) TEST_REGISTER_(test_name, true)
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            test_fail(__FILE__, __LINE__, "%s", #condition);                                       \
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) \
+            test_fail(__FILE__, __LINE__, "%s", #condition); \
     } while (0)
 
 /* CHECK_INT(a, <, b): any two integers, signed or not, compared by value. */
-#define CHECK_INT(a, op, b)                                                                        \
-    do {                                                                                           \
-        __int128 check_a_ = (a), check_b_ = (b);                                                   \
-        if (!(check_a_ op check_b_))                                                               \
-            test_fail(__FILE__, __LINE__, "%s %s %s\n    left:  %s\n    right: %s", #a, #op, #b,   \
-                      test_int_text(check_a_), test_int_text(check_b_));                           \
+#define CHECK_INT(a, op, b) \
+    do { \
+        __int128 check_a_ = (a), check_b_ = (b); \
+        if (!(check_a_ op check_b_)) \
+            test_fail(__FILE__, __LINE__, "%s %s %s\n    left:  %s\n    right: %s", #a, #op, #b, \
+                      test_int_text(check_a_), test_int_text(check_b_)); \
     } while (0)
 
 /* CHECK_FLOAT(a, ==, b): exactly; write the tolerance out where one is meant. */
-#define CHECK_FLOAT(a, op, b)                                                                      \
-    do {                                                                                           \
-        double check_a_ = (a), check_b_ = (b);                                                     \
-        if (!(check_a_ op check_b_))                                                               \
+#define CHECK_FLOAT(a, op, b) \
+    do { \
+        double check_a_ = (a), check_b_ = (b); \
+        if (!(check_a_ op check_b_)) \
             test_fail(__FILE__, __LINE__, "%s %s %s\n    left:  %.17g\n    right: %.17g", #a, #op, \
-                      #b, check_a_, check_b_);                                                     \
+                      #b, check_a_, check_b_); \
     } while (0)
 
-#define CHECK_PTR(a, op, b)                                                                        \
-    do {                                                                                           \
-        const void *check_a_ = (a), *check_b_ = (b);                                               \
-        if (!(check_a_ op check_b_))                                                               \
-            test_fail(__FILE__, __LINE__, "%s %s %s\n    left:  %p\n    right: %p", #a, #op, #b,   \
-                      check_a_, check_b_);                                                         \
+#define CHECK_PTR(a, op, b) \
+    do { \
+        const void *check_a_ = (a), *check_b_ = (b); \
+        if (!(check_a_ op check_b_)) \
+            test_fail(__FILE__, __LINE__, "%s %s %s\n    left:  %p\n    right: %p", #a, #op, #b, \
+                      check_a_, check_b_); \
     } while (0)
 
 /* Two strings; NULL equals only NULL. */
 #define CHECK_STR(a, b) test_check_str(__FILE__, __LINE__, #a " == " #b, (a), (b))
 /* `size_bytes` bytes; the first that differs is shown. */
-#define CHECK_MEM(a, b, size_bytes)                                                                \
+#define CHECK_MEM(a, b, size_bytes) \
     test_check_mem(__FILE__, __LINE__, #a " == " #b, (a), (b), (size_bytes))
 /* The string `part` occurs in `a`. */
-#define CHECK_CONTAINS(a, part)                                                                    \
+#define CHECK_CONTAINS(a, part) \
     test_check_contains(__FILE__, __LINE__, #a " contains " #part, (a), (part))
