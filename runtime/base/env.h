@@ -13,6 +13,9 @@ struct wr_file {
     const struct wr_env *env;
 };
 
+/* A read of a pipe or terminal waits this long for a first byte before it says WR_EAGAIN. */
+#define WR_FILE_WAIT_MS_MAX 10
+
 enum wr_file_mode {
     WR_FILE_READ,   /* must exist */
     WR_FILE_CREATE, /* made anew or emptied, for writing */
@@ -39,19 +42,26 @@ struct wr_env {
     int (*open)(const struct wr_env *env, const char *path, enum wr_file_mode mode,
                 struct wr_file **file, struct wr_error *err);
     /* Reads up to `size_bytes` at `at` (-1: where the last read ended; pipes know only that).
-     * Returns the number of bytes, 0 at the end, or a negative status (WR_EAGAIN: none yet). */
+     * Returns the number of bytes, 0 at the end, or a negative status (WR_EAGAIN: none yet, or a
+     * signal came). errno says more about WR_EIO. */
     int64_t (*read)(struct wr_file *file, void *bytes, size_t size_bytes, int64_t at);
-    /* Writes all of it at the end. */
+    /* Writes all of it at the end. After a failure an unknown part of it stands there. */
     int (*write)(struct wr_file *file, const void *bytes, size_t size_bytes, struct wr_error *err);
+    /* What was written is durable, the directory entry of a new file too. After a failure nobody
+     * knows what is: the file refuses all that follows. */
     int (*sync)(struct wr_file *file, struct wr_error *err);
     int (*truncate)(struct wr_file *file, uint64_t size_bytes, struct wr_error *err);
     void (*close)(struct wr_file *file);
+    /* Follows links. WR_OK, WR_ENOENT or WR_EIO. */
     int (*stat)(const struct wr_env *env, const char *path, struct wr_file_info *info);
     /* Replaces `to` in one step, and makes the directory entry durable. */
     int (*rename)(const struct wr_env *env, const char *from, const char *to, struct wr_error *err);
+    /* A file or an empty directory. */
     int (*remove)(const struct wr_env *env, const char *path, struct wr_error *err);
+    /* With those above it; one that exists already is good. */
     int (*make_directory)(const struct wr_env *env, const char *path, struct wr_error *err);
-    /* Walks the paths that match a shell pattern (`*`, `?`, `[…]`, `**` not). */
+    /* Walks the paths that match a shell pattern (`*`, `?`, `[…]`, `**` not; a leading dot is only
+     * matched by a dot). No match is WR_OK; a directory that cannot be read is not. */
     int (*glob)(const struct wr_env *env, const char *pattern, wr_path_fn fn, void *ctx,
                 struct wr_error *err);
     /* The name of the SQLite VFS that goes through this env; NULL: SQLite's own. */

@@ -1,0 +1,370 @@
+/* env_real.c: the real world behind `env.h`: system clock, getrandom, files of the kernel.
+ * Files are read at positions of their own, so the offset of a shared descriptor never moves. */
+#include "base/env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/failpoint.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+#define TRANSFER_BYTES_MAX ((size_t)1 << 30) /* of one system call; the kernel's bound is 2 GB */
+
+struct real_file {
+    struct wr_file base;
+    int fd;
+    uint8_t is_standard;  /* not ours to close */
+    uint8_t is_regular;   /* has positions */
+    uint8_t entry_unsure; /* made by us: its directory has not been synced yet */
+    int failed_errno;     /* a sync failed: what reached the disk is unknown from here on */
+    int64_t position;     /* where the last read ended; bytes */
+    char path[];
+};
+
+static const char *errno_text(int number) {
+    const char *text = strerrordesc_np(number);
+    return text != NULL ? text : "unknown error";
+}
+
+static int errno_status(int number) {
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR: return WR_ENOENT;
+    case EEXIST: return WR_EEXIST;
+    case ENOMEM: return WR_ENOMEM;
+    case EAGAIN:
+    case EINTR: return WR_EAGAIN;
+    default: return WR_EIO;
+    }
+}
+
+static int fail(struct wr_error *err, const char *verb, const char *path, int number) {
+    return wr_error_set(err, errno_status(number), "%s %s: %s", verb, path, errno_text(number));
+}
+
+static int64_t clock_us(clockid_t clock) {
+    struct timespec now;
+    int result = clock_gettime(clock, &now);
+    WR_ASSERT(result == 0);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t real_now_us(const struct wr_env *env) {
+    (void)env;
+    return clock_us(CLOCK_REALTIME);
+}
+
+static int64_t real_monotonic_us(const struct wr_env *env) {
+    (void)env;
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+static uint64_t real_random_u64(const struct wr_env *env) {
+    (void)env;
+    uint64_t value;
+    ssize_t length;
+    do
+        length = getrandom(&value, sizeof value, 0);
+    while (length < 0 && errno == EINTR);
+    WR_ASSERT(length == (ssize_t)sizeof value);
+    return value;
+}
+
+static int open_flags(enum wr_file_mode mode) {
+    switch (mode) {
+    case WR_FILE_READ: return O_RDONLY;
+    case WR_FILE_CREATE: return O_WRONLY | O_CREAT | O_TRUNC | O_APPEND;
+    case WR_FILE_APPEND: return O_WRONLY | O_CREAT | O_APPEND;
+    }
+    WR_ASSERT(!"a file mode");
+    return 0;
+}
+
+/* Opens the descriptor and learns what it is. 0, or an errno. */
+static int file_open_fd(struct real_file *file, enum wr_file_mode mode) {
+    if (file->is_standard) {
+        file->fd = mode == WR_FILE_READ ? STDIN_FILENO : STDOUT_FILENO;
+    } else {
+        int flags = open_flags(mode) | O_CLOEXEC | O_NOCTTY;
+        file->fd = open(file->path, flags, 0666);
+        if (file->fd < 0)
+            return errno;
+    }
+    struct stat info;
+    int number = fstat(file->fd, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? EISDIR : 0;
+    if (number != 0) {
+        if (!file->is_standard)
+            close(file->fd);
+        return number;
+    }
+    file->is_regular = S_ISREG(info.st_mode) || S_ISBLK(info.st_mode);
+    file->entry_unsure = mode != WR_FILE_READ && file->is_regular && !file->is_standard;
+    if (file->is_regular && mode == WR_FILE_READ) {
+        off_t at = lseek(file->fd, 0, SEEK_CUR);
+        file->position = at < 0 ? 0 : at;
+        posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    }
+    return 0;
+}
+
+static int real_open(const struct wr_env *env, const char *path, enum wr_file_mode mode,
+                     struct wr_file **file, struct wr_error *err) {
+    *file = NULL;
+    size_t path_bytes = strlen(path) + 1;
+    struct real_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
+    if (made == NULL)
+        return fail(err, "open", path, ENOMEM);
+    memcpy(made->path, path, path_bytes);
+    made->base.env = env;
+    made->is_standard = strcmp(path, "-") == 0;
+    int number = WR_FP_ERRNO("env.open");
+    if (number == 0)
+        number = file_open_fd(made, mode);
+    if (number != 0) {
+        wr_free(&wr_budget_control, made);
+        return fail(err, "open", path, number);
+    }
+    *file = &made->base;
+    return WR_OK;
+}
+
+/* Waits a moment for a pipe, so that a reader with nothing else to do does not spin. */
+static int wait_readable(int fd) {
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    int ready = poll(&wait, 1, WR_FILE_WAIT_MS_MAX);
+    return ready > 0 || (ready < 0 && errno != EINTR);
+}
+
+static int64_t real_read(struct wr_file *base, void *bytes, size_t size_bytes, int64_t at) {
+    struct real_file *file = (struct real_file *)base;
+    int number = WR_FP_ERRNO("env.read");
+    if (number != 0)
+        return errno_status(number);
+    size_t want = WR_MIN(size_bytes, TRANSFER_BYTES_MAX);
+    ssize_t length;
+    if (file->is_regular) {
+        if (at < 0)
+            at = file->position;
+        do
+            length = pread(file->fd, bytes, want, at);
+        while (length < 0 && errno == EINTR);
+    } else {
+        if (at >= 0 && at != file->position)
+            return WR_EUNSUPPORTED;
+        at = file->position;
+        if (!wait_readable(file->fd))
+            return WR_EAGAIN;
+        length = read(file->fd, bytes, want);
+    }
+    if (length < 0)
+        return errno_status(errno);
+    file->position = at + length;
+    return length;
+}
+
+static int real_write(struct wr_file *base, const void *bytes, size_t size_bytes,
+                      struct wr_error *err) {
+    struct real_file *file = (struct real_file *)base;
+    if (file->failed_errno != 0)
+        return fail(err, "write", file->path, file->failed_errno);
+    int number = WR_FP_ERRNO("env.write");
+    if (number != 0)
+        return fail(err, "write", file->path, number);
+    const char *next = bytes;
+    while (size_bytes > 0) {
+        ssize_t length = write(file->fd, next, WR_MIN(size_bytes, TRANSFER_BYTES_MAX));
+        if (length > 0) {
+            next += length;
+            size_bytes -= (size_t)length;
+        } else if (length < 0 && errno == EAGAIN) { /* somebody made our output non-blocking */
+            struct pollfd wait = {.fd = file->fd, .events = POLLOUT};
+            poll(&wait, 1, -1);
+        } else if (length == 0 || errno != EINTR) {
+            return fail(err, "write", file->path, length == 0 ? EIO : errno);
+        }
+    }
+    return WR_OK;
+}
+
+/* Makes the entry of `path` in its directory durable. 0, or an errno. */
+static int directory_sync(const char *path) {
+    char directory[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (length >= sizeof directory)
+        return ENAMETOOLONG;
+    memcpy(directory, path, length);
+    directory[length] = 0;
+    int fd = open(length == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int number = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno;
+    close(fd);
+    return number;
+}
+
+static int real_sync(struct wr_file *base, struct wr_error *err) {
+    struct real_file *file = (struct real_file *)base;
+    int number = file->failed_errno != 0 ? file->failed_errno : WR_FP_ERRNO("env.sync");
+    if (number == 0 && fdatasync(file->fd) != 0)
+        number = errno;
+    if (!file->is_regular && (number == EINVAL || number == EROFS || number == ENOTSUP))
+        number = 0; /* a pipe or terminal has nothing to sync */
+    if (number == 0 && file->entry_unsure)
+        number = directory_sync(file->path);
+    if (number != 0) {
+        file->failed_errno = number;
+        return fail(err, "sync", file->path, number);
+    }
+    file->entry_unsure = 0;
+    return WR_OK;
+}
+
+static int real_truncate(struct wr_file *base, uint64_t size_bytes, struct wr_error *err) {
+    struct real_file *file = (struct real_file *)base;
+    int number = size_bytes > INT64_MAX ? EFBIG : WR_FP_ERRNO("env.truncate");
+    if (number == 0)
+        do
+            number = ftruncate(file->fd, (off_t)size_bytes) == 0 ? 0 : errno;
+        while (number == EINTR);
+    return number == 0 ? WR_OK : fail(err, "truncate", file->path, number);
+}
+
+static void real_close(struct wr_file *base) {
+    struct real_file *file = (struct real_file *)base;
+    if (file == NULL)
+        return;
+    if (!file->is_standard)
+        close(file->fd);
+    wr_free(&wr_budget_control, file);
+}
+
+static int real_stat(const struct wr_env *env, const char *path, struct wr_file_info *info) {
+    (void)env;
+    struct stat found;
+    int result = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &found) : stat(path, &found);
+    if (result != 0)
+        return errno_status(errno);
+    *info = (struct wr_file_info){
+        .size_bytes = (uint64_t)found.st_size,
+        .modified_us = (int64_t)found.st_mtim.tv_sec * 1000000 + found.st_mtim.tv_nsec / 1000,
+        .inode = found.st_ino,
+        .is_directory = S_ISDIR(found.st_mode),
+    };
+    return WR_OK;
+}
+
+static int real_rename(const struct wr_env *env, const char *from, const char *to,
+                       struct wr_error *err) {
+    (void)env;
+    int number = WR_FP_ERRNO("env.rename");
+    if (number == 0 && rename(from, to) != 0)
+        number = errno;
+    if (number != 0)
+        return wr_error_set(err, errno_status(number), "rename %s to %s: %s", from, to,
+                            errno_text(number));
+    WR_FP("env.renamed");
+    number = directory_sync(to);
+    if (number == 0)
+        number = directory_sync(from); /* the same one, usually: then nothing is left to do */
+    return number == 0 ? WR_OK : fail(err, "sync the directory of", to, number);
+}
+
+static int real_remove(const struct wr_env *env, const char *path, struct wr_error *err) {
+    (void)env;
+    int number = WR_FP_ERRNO("env.remove");
+    if (number == 0 && remove(path) != 0)
+        number = errno;
+    return number == 0 ? WR_OK : fail(err, "remove", path, number);
+}
+
+static int real_make_directory(const struct wr_env *env, const char *path, struct wr_error *err) {
+    (void)env;
+    char part[PATH_MAX];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part)
+        return fail(err, "make directory", path, length == 0 ? ENOENT : ENAMETOOLONG);
+    memcpy(part, path, length + 1);
+    for (size_t i = 1; i <= length; i++) {
+        if (part[i] != '/' && part[i] != 0)
+            continue;
+        char end = part[i];
+        part[i] = 0;
+        struct stat info;
+        int number = mkdir(part, 0777) == 0 ? directory_sync(part) : errno;
+        if (number == EEXIST)
+            number = stat(part, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : EEXIST;
+        if (number != 0)
+            return fail(err, "make directory", part, number);
+        part[i] = end;
+    }
+    return WR_OK;
+}
+
+/* glob() gives its error function no context. */
+static _Thread_local struct glob_failure {
+    int number;
+    char path[PATH_MAX];
+} glob_failure;
+
+static int glob_failed(const char *path, int number) {
+    if (number == ENOENT || number == ENOTDIR)
+        return 0;
+    glob_failure.number = number;
+    snprintf(glob_failure.path, sizeof glob_failure.path, "%s", path);
+    return 1;
+}
+
+/* The locale of the program is "C", in which glob() sorts by bytes. */
+static int real_glob(const struct wr_env *env, const char *pattern, wr_path_fn fn, void *ctx,
+                     struct wr_error *err) {
+    (void)env;
+    glob_t found = {0};
+    glob_failure.number = 0;
+    int result = glob(pattern, 0, glob_failed, &found);
+    int status = WR_OK;
+    if (result == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            if (fn(ctx, found.gl_pathv[i]) != 0)
+                break;
+    } else if (result == GLOB_NOSPACE) {
+        status = wr_error_set(err, WR_ENOMEM, "list %s: out of memory", pattern);
+    } else if (result != GLOB_NOMATCH) {
+        int number = glob_failure.number != 0 ? glob_failure.number : EIO;
+        status = fail(err, "list", glob_failure.number != 0 ? glob_failure.path : pattern, number);
+    }
+    globfree(&found);
+    return status;
+}
+
+const struct wr_env *wr_env_real(void) {
+    static const struct wr_env real = {
+        .now_us = real_now_us,
+        .monotonic_us = real_monotonic_us,
+        .random_u64 = real_random_u64,
+        .open = real_open,
+        .read = real_read,
+        .write = real_write,
+        .sync = real_sync,
+        .truncate = real_truncate,
+        .close = real_close,
+        .stat = real_stat,
+        .rename = real_rename,
+        .remove = real_remove,
+        .make_directory = real_make_directory,
+        .glob = real_glob,
+    };
+    return &real;
+}
