@@ -1,14 +1,16 @@
-/* aggregate.h: aggregate functions over keyed state. An aggregate's state is a fixed number of
- * bytes in a state row (cells of strings and blobs included, `state/table.h`); it is added to row
- * by row in the order of the edge, merged slice by slice in time order, and read once a firing. */
+/* aggregate.h: aggregate functions over keyed state. An aggregate's state is a fixed number of bytes in
+ * a state row (cells of strings and blobs included, `state/table.h`); it is added to row by row in
+ * the order of the edge, merged slice by slice in time order, and read once a firing. */
 #pragma once
 #include <stdint.h>
 
 #include "data/batch.h"
 #include "expr/expr.h"
+#include "state/key.h"
 #include "state/table.h"
 
 struct wr_aggregate;
+struct wr_example;
 
 /* One way to aggregate: a kernel set for given argument types. */
 struct wr_aggregate_kernel {
@@ -22,13 +24,12 @@ struct wr_aggregate_kernel {
      * to the state at rows[i] + aggregate->offset. nil arguments must be skipped by the kernel. */
     int (*add)(const struct wr_aggregate *aggregate, struct wr_table *table, uint8_t *const *rows,
                const struct wr_column *args, const struct wr_batch *batch, const uint32_t *sel,
-               uint32_t count);
+               uint32_t count); /* args: the arguments, then the columns of `order by` */
     /* into := into and then from (from is later in time). */
     int (*merge)(const struct wr_aggregate *aggregate, struct wr_table *table, uint8_t *into,
                  const uint8_t *from);
-    /* The results of `count` states as a dense column (valid: all set at the start). Strings may
-     * point into the state, or lie in `arena`. A result that fails (W504) sets fails[i] to its
-     * code. */
+    /* The results of `count` states as a dense column (valid: all set at the start). Strings may point
+     * into the state, or lie in `arena`. A result that fails (W504) sets fails[i] to its code. */
     int (*result)(const struct wr_aggregate *aggregate, uint8_t *const *rows, uint32_t count,
                   void *out, uint64_t *valid, uint16_t *fails, struct wr_arena *arena);
 };
@@ -37,18 +38,22 @@ enum wr_aggregate_flags {
     WR_AGG_MERGES = 1,      /* merge is exact (ints, decimals, min, max, sets): partials allowed */
     WR_AGG_ORDERED = 2,     /* first, last, list, string_agg: goes by `order by`, else event time */
     WR_AGG_EXACT_SPLIT = 4, /* result does not depend on how rows are split into partials */
+    WR_AGG_COLLECTS = 8,    /* its kernel goes by arrival: event time puts it behind a collector */
 };
 
 struct wr_aggregate_function {
     const char *name;
     unsigned flags;
     const char *doc;
-    /* Signatures as in function.h; kernel choice by the index of the one that fits. */
-    const char *const *signatures; /* ends with NULL */
-    const struct wr_aggregate_kernel *(*choose)(uint32_t signature, const struct wr_type *args,
-                                                uint32_t arg_count);
-    /* Text: an agg item over a list of rows, see test_aggregates.c. */
-    const struct wr_example *examples;
+    const char *const *signatures; /* as in function.h, for people; ends with NULL */
+    uint32_t arg_min, arg_max;     /* arguments, constant ones included */
+    uint32_t constants;            /* a bit for each argument that must be a literal */
+    /* The kernel for arguments of these types, and the type of its result; NULL: none fits. */
+    const struct wr_aggregate_kernel *(*choose)(struct wr_arena *arena, const struct wr_type *args,
+                                                uint32_t arg_count, struct wr_type *type);
+    /* Checks the literal arguments (NULL: nothing to check). NULL, or what is wrong. */
+    const char *(*check)(const struct wr_value *const *constants, uint32_t arg_count);
+    const struct wr_example *examples; /* text: an item of agg over the rows of test_aggregates.c */
 };
 
 const struct wr_aggregate_function *wr_aggregate_find(const char *name, uint32_t length);
@@ -56,18 +61,22 @@ const struct wr_aggregate_function *wr_aggregate_at(uint32_t index);
 
 /* A bound aggregate call: `sum(x where c order by o limit n)`. Arguments are outputs of the list of
  * inputs (below), or input columns. */
+#define WR_AGGREGATE_ARGS_MAX 8
+#define WR_AGGREGATE_ORDER_MAX 4
 struct wr_aggregate {
     const struct wr_aggregate_function *function;
     const struct wr_aggregate_kernel *kernel;
+    const struct wr_aggregate_kernel *inner; /* fed by a collector in order, up to limit; or NULL */
     uint32_t arg_count;
-    uint32_t args[8]; /* items of wr_aggregates.inputs */
-    struct wr_type arg_types[8];
-    const struct wr_value
-        *constants[8];    /* literal arguments (quantile's q, a separator); or NULL */
+    uint32_t args[WR_AGGREGATE_ARGS_MAX]; /* items of wr_aggregates.inputs, unless constant */
+    struct wr_type arg_types[WR_AGGREGATE_ARGS_MAX];
+    /* Literal arguments (quantile's q, a separator); or NULL. */
+    const struct wr_value *constants[WR_AGGREGATE_ARGS_MAX];
     int32_t where;        /* item of inputs, or -1 */
     uint32_t order_count; /* `order by`: items of inputs, with desc */
-    uint32_t order[4];
-    uint8_t order_desc[4];
+    uint32_t order[WR_AGGREGATE_ORDER_MAX];
+    struct wr_type order_types[WR_AGGREGATE_ORDER_MAX];
+    uint8_t order_desc[WR_AGGREGATE_ORDER_MAX];
     int64_t limit; /* -1: none */
     struct wr_type type;
     uint32_t offset; /* of its state in the row */
@@ -75,13 +84,14 @@ struct wr_aggregate {
 };
 
 /* `agg` as a whole: group keys, aggregates, and the items over them.
- *   inputs   evaluated on each input batch: keys first (key_count items), then arguments,
- * conditions states   a row of state: key cells, then the aggregates' states (`shape`) middle
- * schema of a fired batch: [window_start, window_end,] keys, one column an aggregate items
- * evaluated on the middle; result schema: [window_start, window_end,] keys, items */
+ *   inputs   evaluated on each input batch: keys first (key_count items), then arguments, conditions
+ *   states   a row of state: key cells, then the aggregates' states (`shape`)
+ *   middle   schema of a fired batch: [window_start, window_end,] keys, one column an aggregate
+ *   items    evaluated on the middle; result schema: [window_start, window_end,] keys, items */
 struct wr_aggregates {
     struct wr_list *inputs;
     uint32_t key_count;
+    struct wr_key_layout layout; /* of the keys; without keys: one word that is always zero */
     uint32_t aggregate_count;
     struct wr_aggregate *aggregates;
     struct wr_shape shape;
@@ -96,16 +106,15 @@ struct wr_aggregates {
 int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope *scope,
                        const struct wr_value *group_by, const struct wr_value *agg, int windowed,
                        struct wr_error *err);
-/* Adds the selected rows of a batch: `inputs` has been run, `rows` are their state rows (dense, in
- * the order of the selection `sel`/`count`). Runs each aggregate's where. */
+/* Adds the selected rows of a batch: `inputs` has been run, `rows` are their state rows (dense, in the
+ * order of the selection `sel`/`count`). Runs each aggregate's where. */
 int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *eval,
                       struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
                       const uint32_t *sel, uint32_t count);
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from);
-/* Fills a batch of the middle schema with `count` results (window columns are the caller's);
- * returns it with its rows' failures in `fails` (count entries, 0: fine) and the guilty aggregate
- * in `guilty`. */
+/* Fills a batch of the middle schema with `count` results (window columns are the caller's); returns it
+ * with its rows' failures in `fails` (count entries, 0: fine) and the guilty aggregate in `guilty`. */
 int wr_aggregates_result(const struct wr_aggregates *aggregates, uint8_t *const *rows,
                          uint32_t count, struct wr_batch *middle, uint16_t *fails,
                          uint16_t *guilty);
