@@ -1,6 +1,8 @@
 # What ctest runs. `./dev test` builds everything here and runs it.
 #   tests/unit/<room>/test_*.c   one cmocka program each, with every room up to its floor
 #   tests/fuzz/fuzz_*.c          replays tests/fuzz/corpus/<name>/*; with WEIR_FUZZ, libFuzzer's
+#   spec/*_spec.lua              one run of busted each, by tests/specs.sh
+#   tests/pipelines, examples    one run of tests/pipelines/run.py each
 #   tests/bench/*.c              one program each, built by the target `bench`, never run as a test
 find_library(cmocka_LIBRARY cmocka)
 
@@ -40,9 +42,21 @@ foreach(room IN LISTS WEIR_ROOMS)
       OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/unit/${room}")
     add_test(NAME "unit/${room}/${short}" COMMAND ${target}
       WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
-    set_tests_properties("unit/${room}/${short}" PROPERTIES LABELS unit TIMEOUT 900)
+    set_tests_properties("unit/${room}/${short}" PROPERTIES LABELS unit)
   endforeach()
 endforeach()
+
+# The tests of test.h itself.
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+if(cmocka_LIBRARY)
+  set(harness "${CMAKE_SOURCE_DIR}/tests/harness")
+  add_executable(unit_harness "${harness}/planted.c")
+  target_link_libraries(unit_harness PRIVATE weir_test)
+  weir_link(unit_harness 1 NO_LTO)
+  add_test(NAME unit/harness
+    COMMAND Python3::Interpreter "${harness}/planted.py" $<TARGET_FILE:unit_harness>)
+  set_tests_properties(unit/harness PROPERTIES LABELS unit TIMEOUT 60)
+endif()
 
 # Fuzz targets. `./dev fuzz` builds them for libFuzzer; elsewhere they replay their corpus.
 add_custom_target(fuzz_targets)
@@ -68,6 +82,46 @@ foreach(source IN LISTS fuzz_sources)
   endif()
 endforeach()
 
+# Specs. Those that need the program find it by WEIR_PROGRAM.
+set(program "${CMAKE_BINARY_DIR}/weir")
+file(GLOB_RECURSE specs CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}/spec"
+  "${CMAKE_SOURCE_DIR}/spec/*_spec.lua")
+foreach(spec IN LISTS specs)
+  string(REGEX REPLACE "_spec\\.lua$" "" name "${spec}")
+  add_test(NAME "spec/${name}"
+    COMMAND "${CMAKE_SOURCE_DIR}/tests/specs.sh" "${program}" "spec/${spec}"
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties("spec/${name}" PROPERTIES LABELS spec)
+endforeach()
+
+# weir_pipeline_tests(GROUP SCRIPTS RUN_OPTION...): a test for each script; its name is that of the
+# file, or of the folder of a pipeline.lua. A line `-- test: long` keeps it for `./dev test long`.
+function(weir_pipeline_tests group scripts)
+  foreach(script IN LISTS scripts)
+    get_filename_component(name "${script}" NAME_WE)
+    if(name STREQUAL "pipeline")
+      get_filename_component(name "${script}" DIRECTORY)
+      get_filename_component(name "${name}" NAME)
+    endif()
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${script}")
+    file(STRINGS "${script}" long REGEX "^ *-- test: long")
+    add_test(NAME "${group}/${name}" COMMAND Python3::Interpreter
+      "${CMAKE_SOURCE_DIR}/tests/pipelines/run.py" --weir "${program}" ${ARGN} "${name}")
+    if(long)
+      set_tests_properties("${group}/${name}" PROPERTIES LABELS long)
+    else()
+      set_tests_properties("${group}/${name}" PROPERTIES LABELS "${group}")
+    endif()
+  endforeach()
+endfunction()
+if(TARGET weir)
+  set(folder "${CMAKE_SOURCE_DIR}/tests/pipelines")
+  file(GLOB pipelines CONFIGURE_DEPENDS "${folder}/*.lua" "${folder}/*/pipeline.lua")
+  weir_pipeline_tests(pipeline "${pipelines}")
+  file(GLOB examples CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/examples/*.lua")
+  weir_pipeline_tests(example "${examples}" --examples)
+endif()
+
 # Measurements: linked like the program, built when asked for.
 add_custom_target(bench)
 file(GLOB bench_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/*.c")
@@ -82,7 +136,6 @@ foreach(source IN LISTS bench_sources)
 endforeach()
 
 # Checks of the tree. They do not depend on how the program was built: `./dev asan` leaves them out.
-find_package(Python3 COMPONENTS Interpreter REQUIRED)
 function(weir_tree_test name)
   add_test(NAME "tree/${name}" COMMAND ${ARGN} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties("tree/${name}" PROPERTIES LABELS tree TIMEOUT 600)
@@ -90,5 +143,7 @@ endfunction()
 set(tidy "${CMAKE_SOURCE_DIR}/tests/tidy")
 weir_tree_test(tidy Python3::Interpreter "${tidy}/tidy.py" "${CMAKE_SOURCE_DIR}")
 weir_tree_test(tidy_finds_what_is_planted Python3::Interpreter "${tidy}/test_tidy.py")
+weir_tree_test(runners_find_what_is_planted Python3::Interpreter
+  "${CMAKE_SOURCE_DIR}/tests/harness/planted_pipelines.py")
 weir_tree_test(format "${tidy}/lint.sh" format)
 weir_tree_test(luacheck "${tidy}/lint.sh" lua)
