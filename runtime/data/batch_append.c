@@ -1,0 +1,100 @@
+/* batch_append.c: copying rows densely into another batch. */
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/batch.h"
+#include "base/banned.h"
+
+static void gather_u8(uint8_t *to, const uint8_t *from, const uint32_t *rows, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = from[rows[i]];
+}
+
+static void gather_u64(uint64_t *to, const uint64_t *from, const uint32_t *rows, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = from[rows[i]];
+}
+
+static void gather_16(__int128 *to, const __int128 *from, const uint32_t *rows, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = from[rows[i]];
+}
+
+/* Long strings move into one piece of the batch's arena. A nil row's bytes are anything: cleared. */
+static int gather_text(struct wr_arena *arena, struct wr_str *to, const struct wr_column *from,
+                       const uint32_t *rows, uint32_t count) {
+    const struct wr_str *strings = WR_STR(from);
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = (struct wr_str){0};
+        if (wr_column_is_nil(from, rows[i]))
+            continue;
+        to[i] = strings[rows[i]];
+        bytes += to[i].length > WR_STR_INLINE_MAX ? to[i].length : 0;
+    }
+    if (bytes == 0)
+        return WR_OK;
+    char *next = wr_arena_alloc(arena, bytes);
+    if (next == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        if (to[i].length <= WR_STR_INLINE_MAX)
+            continue;
+        memcpy(next, to[i].pointer, to[i].length);
+        to[i].pointer = next;
+        next += to[i].length;
+    }
+    return WR_OK;
+}
+
+/* Validity of rows that join those before. It is made when the first nil comes, with room for the
+ * largest batch, since nothing tells how many rows the column memory is for. */
+static int append_valid(struct wr_batch *out, struct wr_column *to, const struct wr_column *from,
+                        const uint32_t *rows, uint32_t count) {
+    uint32_t first = out->row_count, nils = 0;
+    if (from->valid != NULL)
+        for (uint32_t i = 0; i < count; i++)
+            nils += !wr_bit_get(from->valid, rows[i]);
+    if (nils == 0 && to->valid == NULL)
+        return WR_OK;
+    uint64_t *bits = (uint64_t *)(uintptr_t)to->valid;
+    if (bits == NULL) {
+        bits = WR_ARENA_ARRAY(&out->arena, uint64_t, WR_BITS_WORDS(WR_BATCH_ROWS_MAX));
+        if (bits == NULL)
+            return WR_ENOMEM;
+        memset(bits, 0xff, sizeof *bits * WR_BITS_WORDS(first));
+        to->valid = bits;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        wr_bit_put(bits, first + i, nils == 0 || wr_bit_get(from->valid, rows[i]));
+    return WR_OK;
+}
+
+int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint32_t *rows,
+                    uint32_t count) {
+    WR_ASSERT(out->sel == NULL && out->row_count + count <= WR_BATCH_ROWS_MAX);
+    WR_ASSERT(out->schema->field_count == in->schema->field_count);
+    uint32_t first = out->row_count;
+    for (uint32_t i = 0; i < out->schema->field_count; i++) {
+        struct wr_column *to = &out->columns[i];
+        const struct wr_column *from = &in->columns[i];
+        if (to->data == NULL || from->data == NULL)
+            continue;
+        enum wr_type_kind kind = out->schema->fields[i].type.kind;
+        int status = WR_OK;
+        if (wr_type_is_text(kind))
+            status = gather_text(&out->arena, (struct wr_str *)to->data + first, from, rows, count);
+        else if (wr_type_bytes(kind) == 1)
+            gather_u8((uint8_t *)to->data + first, from->data, rows, count);
+        else if (wr_type_bytes(kind) == 8)
+            gather_u64((uint64_t *)to->data + first, from->data, rows, count);
+        else
+            gather_16((__int128 *)to->data + first, from->data, rows, count);
+        if (status == WR_OK)
+            status = append_valid(out, to, from, rows, count);
+        if (status != WR_OK)
+            return status;
+    }
+    out->row_count += count;
+    out->sel_count = out->row_count;
+    return WR_OK;
+}
