@@ -14,8 +14,9 @@ set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
+# -O3: at -O2 this compiler vectorises only loops whose count is a known multiple.
 foreach(lang C CXX)
-  set(CMAKE_${lang}_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+  set(CMAKE_${lang}_FLAGS_RELEASE "-O3 -g1 -DNDEBUG")
   set(CMAKE_${lang}_FLAGS_DEBUG "-Og -g")
 endforeach()
 
@@ -77,6 +78,6 @@ add_library(weir_no_lto_link INTERFACE)
 if(WEIR_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(weir_lto_compile INTERFACE
     $<$<NOT:$<COMPILE_LANGUAGE:ASM>>:-flto -ffat-lto-objects>)
-  target_link_options(weir_lto_link INTERFACE -flto=auto -O2)
+  target_link_options(weir_lto_link INTERFACE -flto=auto)
   target_link_options(weir_no_lto_link INTERFACE -fno-lto)
 endif()

@@ -3,6 +3,8 @@
 #   tests/fuzz/fuzz_*.c          replays tests/fuzz/corpus/<name>/*; with WEIR_FUZZ, libFuzzer's
 #   spec/*_spec.lua              one run of busted each, by tests/specs.sh
 #   tests/pipelines, examples    one run of tests/pipelines/run.py each
+#   tests/oracle/*.py            comparisons with DuckDB or SQLite, by tests/oracle/run.sh
+#   tests/program/               what was built: hardened, installable, runs from anywhere
 #   tests/bench/*.c              one program each, built by the target `bench`, never run as a test
 find_library(cmocka_LIBRARY cmocka)
 find_package(Python3 COMPONENTS Interpreter)
@@ -119,6 +121,31 @@ if(TARGET weir)
   weir_pipeline_tests(pipeline "${pipelines}")
   file(GLOB examples CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/examples/*.lua")
   weir_pipeline_tests(example "${examples}" --examples)
+
+  file(GLOB oracles CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/oracle/*.py")
+  foreach(script IN LISTS oracles)
+    get_filename_component(name "${script}" NAME_WE)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${script}")
+    file(STRINGS "${script}" long REGEX "^# test: long")
+    add_test(NAME "oracle/${name}"
+      COMMAND "${CMAKE_SOURCE_DIR}/tests/oracle/run.sh" "${program}" "${script}"
+      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+    set_tests_properties("oracle/${name}" PROPERTIES
+      SKIP_RETURN_CODE 77 LABELS oracle)
+    if(long)
+      set_tests_properties("oracle/${name}" PROPERTIES LABELS long)
+    endif()
+  endforeach()
+
+  set(folder "${CMAKE_SOURCE_DIR}/tests/program")
+  add_test(NAME program/installed
+    COMMAND "${folder}/installed.sh" "${CMAKE_BINARY_DIR}" "${PROJECT_VERSION}")
+  set_tests_properties(program/installed PROPERTIES LABELS program)
+  if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
+    add_test(NAME program/hardened
+      COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")
+    set_tests_properties(program/hardened PROPERTIES LABELS program)
+  endif()
 endif()
 
 # Measurements: linked like the program, built when asked for.
@@ -145,5 +172,7 @@ weir_tree_test(tidy Python3::Interpreter "${tidy}/tidy.py" "${CMAKE_SOURCE_DIR}"
 weir_tree_test(tidy_finds_what_is_planted Python3::Interpreter "${tidy}/test_tidy.py")
 weir_tree_test(runners_find_what_is_planted Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_pipelines.py")
+weir_tree_test(hardening_finds_what_is_planted Python3::Interpreter
+  "${CMAKE_SOURCE_DIR}/tests/harness/planted_program.py")
 weir_tree_test(format "${tidy}/lint.sh" format)
 weir_tree_test(luacheck "${tidy}/lint.sh" lua)
