@@ -7,7 +7,7 @@
 
 const char *wr_reject_text(int code) {
     switch (code) {
-#define REJECT_CASE(name, number, text)                                                            \
+#define REJECT_CASE(name, number, text) \
     case number: return text;
         WR_REJECT_TABLE(REJECT_CASE)
 #undef REJECT_CASE

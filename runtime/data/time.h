@@ -41,3 +41,7 @@ size_t wr_duration_format_short(int64_t duration_us, char text[WR_TIME_TEXT_MAX]
  * %Y %m %d %H %M %S %f %z %Z(UTC only) %b %B %a %A %j %p %I %y %e %s %T %F %%. */
 int wr_timestamp_parse_as(const char *format, const char *text, size_t length,
                           int64_t *timestamp_us);
+/* The same (`format` NULL: RFC 3339), and whether the text says its offset: one that does not was
+ * read as UTC and may be meant in another zone. */
+int wr_timestamp_parse_local(const char *format, const char *text, size_t length,
+                             int64_t *timestamp_us, int *has_offset);
