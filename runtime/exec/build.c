@@ -1,0 +1,296 @@
+/* build.c: from the plan's live nodes to units, edges and gates. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "exec/unit.h"
+#include "base/banned.h"
+
+/* Row-by-row stages that hang on one source run in its lanes. */
+static int is_lane_local(const struct wr_plan *plan, const struct wr_node *node) {
+    while (node->kind == WR_NODE_OP && (node->op->flags & WR_OP_ROW_BY_ROW) &&
+           node->input_count == 1)
+        node = plan->nodes[node->inputs[0]];
+    return node->kind == WR_NODE_SOURCE;
+}
+
+/* The source whose lanes a lane-local node runs in. */
+static const struct wr_node *lane_source(const struct wr_plan *plan, const struct wr_node *node) {
+    while (node->kind != WR_NODE_SOURCE)
+        node = plan->nodes[node->inputs[0]];
+    return node;
+}
+
+static uint32_t units_of(const struct wr_plan *plan, const struct wr_node *node) {
+    if (!node->live || node->kind == WR_NODE_LATE)
+        return 0;
+    if (!is_lane_local(plan, node))
+        return 1;
+    return lane_source(plan, node)->endpoint.partition_count;
+}
+
+static struct unit *unit_new(struct wr_run *run, const struct wr_node *node, uint32_t lane) {
+    struct unit *unit = WR_ARENA_ZEROS(&run->arena, struct unit, 1);
+    if (unit == NULL)
+        return NULL;
+    unit->run = run;
+    unit->node = node;
+    unit->lane = lane;
+    unit->frontier_in = unit->frontier_out = WR_TIME_MIN;
+    unit_out_init(unit);
+    run->units[run->unit_count++] = unit;
+    return unit;
+}
+
+static int make_units(struct wr_run *run) {
+    struct wr_plan *plan = run->plan;
+    uint32_t total = 0;
+    run->first_unit = WR_ARENA_ZEROS(&run->arena, uint32_t, plan->node_count + 1);
+    run->unit_counts = WR_ARENA_ZEROS(&run->arena, uint32_t, plan->node_count + 1);
+    if (run->first_unit == NULL || run->unit_counts == NULL)
+        return WR_ENOMEM;
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        run->first_unit[n] = total;
+        run->unit_counts[n] = units_of(plan, plan->nodes[n]);
+        total += run->unit_counts[n];
+    }
+    run->units = WR_ARENA_ARRAY(&run->arena, struct unit *, total + 1);
+    if (run->units == NULL)
+        return WR_ENOMEM;
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        const struct wr_node *node = plan->nodes[n];
+        int local = is_lane_local(plan, node);
+        for (uint32_t lane = 0; lane < run->unit_counts[n]; lane++)
+            if (unit_new(run, node, local ? lane : LANE_CENTRAL) == NULL)
+                return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
+/* The node that really feeds input `input` of a node, and by which port. */
+static const struct wr_node *producer_of(const struct wr_plan *plan, const struct wr_node *node,
+                                         uint32_t input, enum wr_port *port) {
+    const struct wr_node *producer = plan->nodes[node->inputs[input]];
+    *port = WR_PORT_MAIN;
+    if (producer->kind == WR_NODE_LATE) {
+        *port = WR_PORT_LATE;
+        producer = plan->nodes[producer->inputs[0]];
+    }
+    return producer;
+}
+
+static int edge_add(struct wr_run *run, struct unit *from, enum wr_port port, struct edge edge) {
+    uint32_t count = from->edge_count[port];
+    if ((count & (count + 1)) == 0) { /* room doubles when count + 1 is a power of two */
+        struct edge *grown = WR_ARENA_ARRAY(&run->arena, struct edge, 2 * (count + 1));
+        if (grown == NULL)
+            return WR_ENOMEM;
+        if (count > 0)
+            memcpy(grown, from->edges[port], count * sizeof *grown);
+        from->edges[port] = grown;
+    }
+    from->edges[port][from->edge_count[port]++] = edge;
+    return WR_OK;
+}
+
+/* How the rows of all feeders of a central unit are put into one order. */
+static enum gate_mode mode_of(const struct wr_run *run, const struct wr_node *node) {
+    const struct wr_plan *plan = run->plan;
+    int all_timed = 1, one_lane = 1;
+    const struct wr_node *first_source = NULL;
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        enum wr_port port;
+        const struct wr_node *producer = producer_of(plan, node, i, &port);
+        if (node->op != NULL && (node->op->flags & WR_OP_BUILD_FIRST) && i > 0)
+            continue; /* that side has no part in the order */
+        all_timed &= producer->out.has_time;
+        if (!is_lane_local(plan, producer) || run->unit_counts[producer->id] != 1) {
+            one_lane = 0;
+            continue;
+        }
+        const struct wr_node *source = lane_source(plan, producer);
+        one_lane &= first_source == NULL || first_source == source;
+        first_source = source;
+    }
+    if (one_lane)
+        return GATE_OFFSET;
+    return all_timed ? GATE_TIME : GATE_SEQUENTIAL;
+}
+
+static int connect_local(struct wr_run *run, struct unit *unit) {
+    enum wr_port port;
+    const struct wr_node *producer = producer_of(run->plan, unit->node, 0, &port);
+    struct unit *from = run->units[run->first_unit[producer->id] + unit->lane];
+    unit->feeders = WR_ARENA_ZEROS(&run->arena, struct feeder, 1);
+    if (unit->feeders == NULL)
+        return WR_ENOMEM;
+    unit->feeder_count = 1;
+    unit->feeders[0].from = from;
+    return edge_add(run, from, port, (struct edge){.to = unit});
+}
+
+static int connect_central(struct wr_run *run, struct unit *unit) {
+    const struct wr_plan *plan = run->plan;
+    const struct wr_node *node = unit->node;
+    uint32_t total = 0;
+    enum wr_port port;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        total += run->unit_counts[producer_of(plan, node, i, &port)->id];
+    unit->feeders = WR_ARENA_ZEROS(&run->arena, struct feeder, total + 1);
+    if (unit->feeders == NULL)
+        return WR_ENOMEM;
+    if (total > 1 && gate_new(&unit->gate, run, unit, total, mode_of(run, node)) != WR_OK)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        const struct wr_node *producer = producer_of(plan, node, i, &port);
+        int first = node->op != NULL && (node->op->flags & WR_OP_BUILD_FIRST) && i > 0;
+        for (uint32_t u = 0; u < run->unit_counts[producer->id]; u++) {
+            struct unit *from = run->units[run->first_unit[producer->id] + u];
+            uint32_t at = unit->feeder_count++;
+            unit->feeders[at] = (struct feeder){.from = from, .port = at};
+            unit->after_rejects |= from->after_rejects;
+            if (unit->gate != NULL)
+                gate_set_port(unit->gate, at, from, i, first);
+            struct edge edge = {.to = unit, .input = i, .port = at};
+            if (edge_add(run, from, port, edge) != WR_OK)
+                return WR_ENOMEM;
+        }
+    }
+    return WR_OK;
+}
+
+static int connect(struct wr_run *run) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        struct unit *unit = run->units[i];
+        if (unit->node->kind == WR_NODE_REJECTS)
+            unit->after_rejects = 1;
+        else if (unit->node->kind != WR_NODE_SOURCE)
+            status = unit->lane == LANE_CENTRAL ? connect_central(run, unit)
+                                                : connect_local(run, unit);
+    }
+    return status;
+}
+
+static int source_reject(void *ctx, const struct wr_reject *reject) {
+    struct unit *unit = ctx;
+    unit->run->summary.rows_in++;
+    return reject_log_add(unit->run->rejects, unit->node, reject);
+}
+
+static int open_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
+    struct wr_run *run = unit->run;
+    const struct wr_node *node = unit->node;
+    const struct wr_source_type *type = node->source;
+    if (run->options.replace_source != NULL) {
+        const struct wr_source_type *other =
+            run->options.replace_source(run->options.replace_ctx, node);
+        type = other != NULL ? other : type;
+    }
+    struct wr_source *source = wr_alloc_zero(&wr_budget_control, type->size_bytes);
+    if (source == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for a source");
+    *source = (struct wr_source){.type = type,
+                                 .config = node->config,
+                                 .schema = node->out.schema,
+                                 .env = run->plan->env,
+                                 .pool = &run->pool,
+                                 .input_budget = &run->input_budget,
+                                 .node = node->id,
+                                 .source = ordinal,
+                                 .partition = unit->lane,
+                                 .batch_rows = run->options.batch_rows,
+                                 .needed = node->needed,
+                                 .keep_text = (uint8_t)run->options.keep_text,
+                                 .reject = source_reject,
+                                 .reject_ctx = unit,
+                                 .name = node->name,
+                                 .row_limit = run->options.row_limit};
+    unit->source = source;
+    return WR_OK; /* opened by run_restore, which knows the position */
+}
+
+static int sink_reject(void *ctx, const struct wr_reject *reject) {
+    struct unit *unit = ctx;
+    return reject_log_add(unit->run->rejects, unit->node, reject);
+}
+
+static int open_sink(struct unit *unit, struct wr_error *err) {
+    struct wr_run *run = unit->run;
+    const struct wr_node *node = unit->node;
+    const struct wr_sink_type *type = node->sink;
+    if (run->options.replace_sink != NULL) {
+        const struct wr_sink_type *other =
+            run->options.replace_sink(run->options.replace_ctx, node);
+        type = other != NULL ? other : type;
+    }
+    struct wr_sink *sink = wr_alloc_zero(&wr_budget_control, type->size_bytes);
+    if (sink == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for a sink");
+    *sink = (struct wr_sink){.type = type,
+                             .config = node->config,
+                             .schema = node->out.schema,
+                             .env = run->plan->env,
+                             .store = run->store,
+                             .budget = &run->epoch_budget,
+                             .reject = sink_reject,
+                             .reject_ctx = unit,
+                             .node = node->id,
+                             .name = node->name,
+                             .show = run->options.show,
+                             .show_ctx = run->options.show_ctx,
+                             .terminal = run->options.terminal,
+                             .terminal_columns = run->options.terminal_columns};
+    unit->sink = sink;
+    return WR_OK;
+}
+
+static int open_op(struct unit *unit, struct wr_error *err) {
+    struct wr_run *run = unit->run;
+    if (run->options.shards > 1 && (unit->node->op->flags & WR_OP_KEYED))
+        return sharded_new(&unit->sharded, unit, err);
+    return unit_op_new(unit, &run->op_env, &unit->op, err);
+}
+
+int run_build(struct wr_run *run, struct wr_error *err) {
+    if (make_units(run) != WR_OK || connect(run) != WR_OK ||
+        reject_log_new(&run->rejects, run) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the run");
+    uint32_t ordinal = 0;
+    int status = WR_OK;
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        struct unit *unit = run->units[i];
+        switch (unit->node->kind) {
+        case WR_NODE_SOURCE:
+            ordinal += i > 0 && run->units[i - 1]->node != unit->node;
+            status = open_source(unit, ordinal, err);
+            break;
+        case WR_NODE_OP:
+            status = open_op(unit, err);
+            break;
+        case WR_NODE_SINK:
+            status = open_sink(unit, err);
+            break;
+        case WR_NODE_LATE:
+        case WR_NODE_REJECTS:
+            break;
+        }
+    }
+    return status;
+}
+
+void run_close_units(struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        gate_free(unit->gate);
+        sharded_free(unit->sharded);
+        unit_op_free(unit->op);
+        if (unit->source != NULL && unit->opened)
+            unit->source->type->close(unit->source);
+        if (unit->sink != NULL && unit->opened)
+            unit->sink->type->close(unit->sink);
+        wr_free(&wr_budget_control, unit->source);
+        wr_free(&wr_budget_control, unit->sink);
+    }
+}

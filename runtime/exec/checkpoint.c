@@ -1,0 +1,272 @@
+/* checkpoint.c: what a run keeps between two processes. A checkpoint stands at the end of a step, so nothing
+ * is in flight but the rows that wait in a gate: for these the lane's position is that of before they were
+ * polled, and a restart polls them again and skips what had been consumed. */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "exec/unit.h"
+#include "state/store.h"
+#include "base/banned.h"
+
+/* The parts of a checkpoint are named by kind, node and instance: they do not depend on line numbers. */
+static void part_name(char text[64], const char *kind, const struct unit *unit, uint32_t shard) {
+    uint32_t lane = unit->lane == LANE_CENTRAL ? 0 : unit->lane;
+    snprintf(text, 64, "%s %u %u %u", kind, unit->node->id, lane, shard);
+}
+
+static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
+                  struct wr_buf *bytes, struct wr_error *err) {
+    if (op == NULL || op->type->save == NULL)
+        return WR_OK;
+    char part[64];
+    part_name(part, "op", unit, shard);
+    int base = wr_store_base_due(run->store, part);
+    wr_buf_clear(bytes);
+    int status = op->type->save(op, bytes, base);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "save the state of %s: %s", unit->node->name,
+                            wr_status_text(status));
+    if (bytes->length == 0 && !base)
+        return WR_OK;
+    return wr_store_put(run->store, part, bytes->bytes, bytes->length, base, err);
+}
+
+static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
+                    struct wr_error *err) {
+    char part[64];
+    part_name(part, "source", unit, 0);
+    wr_buf_clear(bytes);
+    wr_buf_add_char(bytes, (char)unit->ended);
+    int status = unit->source->type->save_position(unit->source, bytes);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "save the position of %s", unit->node->name);
+    return wr_store_put(run->store, part, bytes->bytes, bytes->length, 1, err);
+}
+
+static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
+                    struct wr_error *err) {
+    if (unit->sink->type->save == NULL)
+        return WR_OK;
+    char part[64];
+    part_name(part, "sink", unit, 0);
+    wr_buf_clear(bytes);
+    int status = unit->sink->type->save(unit->sink, bytes);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "save the state of sink %s", unit->node->name);
+    return wr_store_put(run->store, part, bytes->bytes, bytes->length, 1, err);
+}
+
+static int put_seed(struct wr_run *run, struct wr_error *err) {
+    uint64_t seed = run->options.hash_seed;
+    return wr_store_put(run->store, "seed", &seed, sizeof seed, 1, err);
+}
+
+/* Frontiers and counters of all units. */
+static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
+    wr_buf_clear(bytes);
+    wr_buf_add_u64(bytes, run->summary.rows_in);
+    wr_buf_add_u64(bytes, run->summary.rejected);
+    wr_buf_add_u64(bytes, run->summary.late);
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        const struct unit *unit = run->units[i];
+        wr_buf_add_u64(bytes, (uint64_t)unit->frontier_in);
+        wr_buf_add_u64(bytes, (uint64_t)unit->frontier_out);
+        wr_buf_add_u64(bytes, unit->counts.rows_in);
+        wr_buf_add_u64(bytes, unit->counts.rows_out);
+    }
+    if (bytes->status != WR_OK)
+        return wr_error_set(err, bytes->status, "save the run's facts");
+    return wr_store_put(run->store, "run", bytes->bytes, bytes->length, 1, err);
+}
+
+static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
+    int status = put_seed(run, err);
+    if (status == WR_OK)
+        status = put_run(run, bytes, err);
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        struct unit *unit = run->units[i];
+        if (unit->source != NULL)
+            status = put_lane(run, unit, bytes, err);
+        else if (unit->sink != NULL)
+            status = put_sink(run, unit, bytes, err);
+        else if (unit->sharded != NULL)
+            for (uint32_t s = 0; s < sharded_count(unit->sharded) && status == WR_OK; s++)
+                status = put_op(run, unit, sharded_op(unit->sharded, s), s, bytes, err);
+        else
+            status = put_op(run, unit, unit->op, 0, bytes, err);
+    }
+    return status;
+}
+
+static int for_sinks(struct wr_run *run, int commit, struct wr_error *err) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || run->options.dry_run)
+            continue;
+        int (*call)(struct wr_sink *, uint64_t, struct wr_error *) =
+            commit ? sink->type->commit : sink->type->prepare;
+        int status = call == NULL ? WR_OK : call(sink, run->epoch, err);
+        if (status != WR_OK)
+            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+    }
+    return WR_OK;
+}
+
+static int begin_epoch(struct wr_run *run, struct wr_error *err) {
+    run->epoch++;
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || run->options.dry_run || sink->type->begin == NULL)
+            continue;
+        int status = sink->type->begin(sink, run->epoch, err);
+        if (status != WR_OK)
+            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+    }
+    return WR_OK;
+}
+
+static int gates_empty(const struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i]->gate != NULL && !gate_is_empty(run->units[i]->gate))
+            return 0;
+    return 1;
+}
+
+int run_checkpoint(struct wr_run *run, struct wr_error *err) {
+    if (!gates_empty(run))
+        return WR_OK; /* at the next step at which no row waits */
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, &run->epoch_budget, 0);
+    int status = for_sinks(run, 0, err);
+    if (status == WR_OK)
+        status = wr_store_begin(run->store, err);
+    if (status == WR_OK) {
+        status = put_all(run, &bytes, err);
+        if (status == WR_OK)
+            status = wr_store_commit(run->store, err);
+        else
+            wr_store_rollback(run->store);
+    }
+    wr_buf_release(&bytes);
+    if (status == WR_OK)
+        status = for_sinks(run, 1, err);
+    return status == WR_OK ? begin_epoch(run, err) : status;
+}
+
+/* ---- back ---- */
+
+static int load_op(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    struct wr_op *op = ctx;
+    return op->type->load(op, bytes);
+}
+
+static int restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
+                      struct wr_error *err) {
+    if (op == NULL || op->type->load == NULL)
+        return WR_OK;
+    char part[64];
+    part_name(part, "op", unit, shard);
+    return wr_store_read(run->store, part, load_op, op, err);
+}
+
+struct opening {
+    struct unit *unit;
+    struct wr_error *err;
+    int found;
+};
+
+static int open_source_at(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    struct opening *opening = ctx;
+    const char *ended = wr_reader_bytes(bytes, 1);
+    if (ended == NULL)
+        return WR_ECORRUPT;
+    opening->unit->ended = (uint8_t)*ended;
+    opening->found = 1;
+    struct wr_source *source = opening->unit->source;
+    return source->type->open(source, bytes, opening->err);
+}
+
+static int open_sink_at(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    struct opening *opening = ctx;
+    opening->found = 1;
+    struct wr_sink *sink = opening->unit->sink;
+    return sink->type->open(sink, bytes, opening->err);
+}
+
+static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err) {
+    struct opening opening = {.unit = unit, .err = err};
+    int status = WR_OK;
+    if (run->store != NULL && wr_store_number(run->store) > 0) {
+        char part[64];
+        part_name(part, unit->source != NULL ? "source" : "sink", unit, 0);
+        status = wr_store_read(run->store, part,
+                               unit->source != NULL ? open_source_at : open_sink_at, &opening, err);
+    }
+    if (status == WR_OK && !opening.found) {
+        if (unit->source != NULL)
+            status = unit->source->type->open(unit->source, NULL, err);
+        else if (!run->options.dry_run)
+            status = unit->sink->type->open(unit->sink, NULL, err);
+    }
+    unit->opened = status == WR_OK && !(unit->sink != NULL && run->options.dry_run);
+    return status == WR_OK ? WR_OK : wr_error_add(err, status, "%s", unit->node->name);
+}
+
+static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    struct wr_run *run = ctx;
+    run->summary.rows_in = wr_reader_u64(bytes);
+    run->summary.rejected = wr_reader_u64(bytes);
+    run->summary.late = wr_reader_u64(bytes);
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        unit->frontier_in = (int64_t)wr_reader_u64(bytes);
+        unit->frontier_out = (int64_t)wr_reader_u64(bytes);
+        unit->counts.rows_in = wr_reader_u64(bytes);
+        unit->counts.rows_out = wr_reader_u64(bytes);
+    }
+    return bytes->failed ? WR_ECORRUPT : WR_OK;
+}
+
+static int restore_unit(struct wr_run *run, struct unit *unit, struct wr_error *err) {
+    int status = WR_OK;
+    if (unit->source != NULL || unit->sink != NULL)
+        return open_end(run, unit, err);
+    if (run->store == NULL)
+        return WR_OK;
+    if (unit->sharded == NULL)
+        return restore_op(run, unit, unit->op, 0, err);
+    for (uint32_t s = 0; s < sharded_count(unit->sharded) && status == WR_OK; s++)
+        status = restore_op(run, unit, sharded_op(unit->sharded, s), s, err);
+    return status;
+}
+
+static int load_seed(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    struct wr_run *run = ctx;
+    run->options.hash_seed = run->op_env.seed = wr_reader_u64(bytes);
+    return bytes->failed ? WR_ECORRUPT : WR_OK;
+}
+
+int run_restore_seed(struct wr_run *run, struct wr_error *err) {
+    if (run->store == NULL)
+        return WR_OK;
+    return wr_store_read(run->store, "seed", load_seed, run, err);
+}
+
+int run_restore(struct wr_run *run, struct wr_error *err) {
+    int status = WR_OK;
+    if (run->store != NULL) {
+        run->epoch = wr_store_number(run->store);
+        status = wr_store_read(run->store, "run", restore_run, run, err);
+    }
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
+        status = restore_unit(run, run->units[i], err);
+    return status == WR_OK ? begin_epoch(run, err) : status;
+}

@@ -1,0 +1,274 @@
+/* gate.c: several inputs in one order, which no batch size and no timing can change.
+ * Time: the port whose head row is earliest goes first, so a port without a row holds all others back
+ * until it has one or has ended. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "exec/unit.h"
+#include "base/banned.h"
+
+struct gate_port {
+    const struct unit *from;
+    uint32_t input;
+    uint8_t first;      /* read whole before the others (the table side of a lookup) */
+    uint32_t head;      /* queue[head] is the batch being consumed */
+    uint32_t count, room;
+    struct wr_batch **queue;
+    uint32_t at;        /* rows of the head batch that are consumed */
+    int64_t consumed;   /* the frontier after the last consumed row */
+};
+
+struct gate {
+    struct wr_run *run;
+    struct unit *unit;
+    enum gate_mode mode;
+    uint32_t port_count;
+    struct gate_port *ports;
+    uint8_t done;
+};
+
+int gate_new(struct gate **gate, struct wr_run *run, struct unit *unit, uint32_t port_count,
+             enum gate_mode mode) {
+    struct gate *self = WR_ARENA_ZEROS(&run->arena, struct gate, 1);
+    if (self == NULL)
+        return WR_ENOMEM;
+    self->run = run;
+    self->unit = unit;
+    self->mode = mode;
+    self->port_count = port_count;
+    self->ports = WR_ARENA_ZEROS(&run->arena, struct gate_port, port_count);
+    if (self->ports == NULL)
+        return WR_ENOMEM;
+    for (uint32_t p = 0; p < port_count; p++)
+        self->ports[p].consumed = WR_TIME_MIN;
+    *gate = self;
+    return WR_OK;
+}
+
+void gate_set_port(struct gate *gate, uint32_t port, const struct unit *from, uint32_t input,
+                   int first) {
+    gate->ports[port].from = from;
+    gate->ports[port].input = input;
+    gate->ports[port].first = (uint8_t)first;
+}
+
+void gate_free(struct gate *gate) {
+    for (uint32_t p = 0; gate != NULL && p < gate->port_count; p++) {
+        struct gate_port *port = &gate->ports[p];
+        for (uint32_t i = port->head; i < port->count; i++)
+            wr_batch_unref(port->queue[i]);
+        wr_free(&gate->run->input_budget, port->queue);
+        port->queue = NULL;
+        port->count = port->head = 0;
+    }
+}
+
+int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
+    struct gate_port *port = &gate->ports[port_index];
+    if (gate->done)
+        return WR_FLOW_DONE;
+    if (port->head == port->count)
+        port->head = port->count = 0;
+    if (port->count == port->room) {
+        uint32_t room = port->room == 0 ? 8 : port->room * 2;
+        struct wr_batch **queue =
+            wr_realloc(&gate->run->input_budget, port->queue, room * sizeof *queue);
+        if (queue == NULL)
+            return WR_ENOMEM;
+        port->queue = queue;
+        port->room = room;
+    }
+    port->queue[port->count++] = wr_batch_ref(batch);
+    return WR_FLOW_MORE;
+}
+
+static struct wr_batch *port_batch(const struct gate_port *port) {
+    return port->head < port->count ? port->queue[port->head] : NULL;
+}
+
+static int port_ended(const struct gate_port *port) {
+    return port->head == port->count && port->from->frontier_out == WR_TIME_MAX;
+}
+
+/* Takes `count` rows from the port's head and puts them through the unit. */
+static int port_consume(struct gate *gate, struct gate_port *port, uint32_t count) {
+    struct wr_batch *batch = port_batch(port);
+    uint32_t last = wr_batch_row(batch, port->at + count - 1);
+    struct wr_batch *slice = wr_batch_ref(batch);
+    if (count < batch->sel_count) {
+        struct wr_arena_mark mark = wr_arena_mark(&gate->run->scratch);
+        uint32_t *sel = WR_ARENA_ARRAY(&gate->run->scratch, uint32_t, count);
+        for (uint32_t i = 0; sel != NULL && i < count; i++)
+            sel[i] = wr_batch_row(batch, port->at + i);
+        wr_batch_unref(slice);
+        slice = sel == NULL ? NULL : wr_batch_select(&gate->run->pool, batch, sel, count);
+        wr_arena_rewind(&gate->run->scratch, mark);
+        if (slice == NULL)
+            return WR_ENOMEM;
+    }
+    port->at += count;
+    if (batch->event_time != NULL) {
+        int64_t delay = port->from->node->out.max_delay_us;
+        int64_t reached;
+        if (__builtin_sub_overflow(batch->event_time[last], delay, &reached))
+            reached = WR_TIME_MIN;
+        int64_t before = batch->behind == NULL ? WR_TIME_MIN : batch->behind[last];
+        port->consumed = WR_MAX(port->consumed, WR_MAX(reached, before));
+    }
+    if (port->at == batch->sel_count) {
+        port->consumed = WR_MAX(port->consumed, batch->frontier);
+        port->head++;
+        port->at = 0;
+        wr_batch_unref(batch);
+    }
+    int flow = unit_process(gate->unit, port->input, slice);
+    wr_batch_unref(slice);
+    if (flow < 0)
+        return flow;
+    if (flow == WR_FLOW_DONE)
+        gate->done = 1;
+    int status = reject_log_flush(gate->run->rejects);
+    return status < 0 ? status : flow;
+}
+
+static uint64_t row_record(const struct wr_batch *batch, uint32_t row) {
+    const struct wr_origin *origin = &batch->origin;
+    return origin->first_record + (origin->record == NULL ? row : origin->record[row]);
+}
+
+/* Whether row a of port p goes before row b of port q. */
+static int goes_before(enum gate_mode mode, const struct wr_batch *a, uint32_t row_a, uint32_t p,
+                       const struct wr_batch *b, uint32_t row_b, uint32_t q) {
+    if (mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
+        return a->event_time[row_a] < b->event_time[row_b];
+    if (a->source != b->source)
+        return a->source < b->source;
+    if (a->partition != b->partition)
+        return a->partition < b->partition;
+    uint64_t record_a = row_record(a, row_a), record_b = row_record(b, row_b);
+    return record_a != record_b ? record_a < record_b : p < q;
+}
+
+static int head_before(const struct gate *gate, uint32_t p, uint32_t q) {
+    const struct gate_port *a = &gate->ports[p], *b = &gate->ports[q];
+    return goes_before(gate->mode, port_batch(a), wr_batch_row(port_batch(a), a->at), p,
+                       port_batch(b), wr_batch_row(port_batch(b), b->at), q);
+}
+
+/* How many rows of port p, from its head on, go before the head of port q. */
+static uint32_t run_before(const struct gate *gate, uint32_t p, uint32_t q) {
+    const struct gate_port *a = &gate->ports[p], *b = &gate->ports[q];
+    const struct wr_batch *batch = port_batch(a), *other = port_batch(b);
+    uint32_t other_row = wr_batch_row(other, b->at);
+    uint32_t count = 1;
+    while (a->at + count < batch->sel_count &&
+           goes_before(gate->mode, batch, wr_batch_row(batch, a->at + count), p, other, other_row,
+                       q))
+        count++;
+    return count;
+}
+
+/* Ports that are read whole before the others. 1: still busy with them. */
+static int pump_first(struct gate *gate, int *status) {
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        struct gate_port *port = &gate->ports[p];
+        if (!port->first)
+            continue;
+        while (*status >= 0 && port_batch(port) != NULL)
+            *status = port_consume(gate, port, port_batch(port)->sel_count - port->at);
+        if (*status < 0 || !port_ended(port))
+            return 1;
+    }
+    return 0;
+}
+
+static int pump_sequential(struct gate *gate) {
+    int status = WR_OK;
+    for (uint32_t p = 0; p < gate->port_count && status >= 0; p++) {
+        struct gate_port *port = &gate->ports[p];
+        while (status >= 0 && port_batch(port) != NULL)
+            status = port_consume(gate, port, port_batch(port)->sel_count - port->at);
+        if (!port_ended(port))
+            break;
+    }
+    return status;
+}
+
+static int pump_ordered(struct gate *gate) {
+    for (;;) {
+        uint32_t best = UINT32_MAX, second = UINT32_MAX;
+        for (uint32_t p = 0; p < gate->port_count; p++) {
+            if (gate->ports[p].first)
+                continue;
+            if (port_batch(&gate->ports[p]) == NULL) {
+                if (gate->mode == GATE_TIME && !port_ended(&gate->ports[p]))
+                    return WR_OK;
+                continue;
+            }
+            if (best == UINT32_MAX || head_before(gate, p, best)) {
+                second = best;
+                best = p;
+            } else if (second == UINT32_MAX || head_before(gate, p, second)) {
+                second = p;
+            }
+        }
+        if (best == UINT32_MAX)
+            return WR_OK;
+        struct gate_port *port = &gate->ports[best];
+        uint32_t count = port_batch(port)->sel_count - port->at;
+        if (second != UINT32_MAX)
+            count = run_before(gate, best, second);
+        int status = port_consume(gate, port, count);
+        if (status < 0)
+            return status;
+    }
+}
+
+int gate_pump(struct gate *gate) {
+    int status = WR_OK;
+    if (gate->done) {
+        for (uint32_t p = 0; p < gate->port_count; p++)
+            for (struct gate_port *port = &gate->ports[p]; port->head < port->count; port->head++)
+                wr_batch_unref(port->queue[port->head]);
+        return WR_OK;
+    }
+    if (pump_first(gate, &status))
+        return WR_MIN(status, WR_OK);
+    status = gate->mode == GATE_SEQUENTIAL ? pump_sequential(gate) : pump_ordered(gate);
+    return WR_MIN(status, WR_OK);
+}
+
+int64_t gate_port_frontier(const struct gate *gate, uint32_t port_index) {
+    const struct gate_port *port = &gate->ports[port_index];
+    if (port_batch(port) != NULL)
+        return port->consumed;
+    return WR_MAX(port->consumed, port->from->frontier_out);
+}
+
+int gate_wants(const struct gate *gate, uint32_t port_index) {
+    const struct gate_port *port = &gate->ports[port_index];
+    if (gate->done || port_batch(port) != NULL)
+        return 0;
+    if (gate->mode == GATE_OFFSET)
+        return 1;
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        const struct gate_port *other = &gate->ports[p];
+        if (p == port_index)
+            continue;
+        if (other->first && !port->first && !port_ended(other))
+            return 0;
+        if (gate->mode == GATE_SEQUENTIAL && other->first == port->first && p < port_index &&
+            !port_ended(other))
+            return 0;
+    }
+    return 1;
+}
+
+int gate_is_empty(const struct gate *gate) {
+    for (uint32_t p = 0; p < gate->port_count; p++)
+        if (port_batch(&gate->ports[p]) != NULL)
+            return 0;
+    return 1;
+}

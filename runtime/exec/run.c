@@ -1,0 +1,311 @@
+#include "exec/run.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "exec/unit.h"
+#include "state/store.h"
+#include "base/banned.h"
+
+#define INPUT_BYTES_MAX (UINT64_C(64) << 20)
+#define EPOCH_BYTES_MAX (UINT64_C(64) << 20)
+#define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
+#define SCRATCH_BLOCK_BYTES (1 << 18)
+
+static void set_defaults(struct wr_run *run) {
+    struct wr_run_options *options = &run->options;
+    if (options->batch_rows == 0)
+        options->batch_rows = WR_BATCH_ROWS_DEFAULT;
+    options->batch_rows = WR_MIN(options->batch_rows, WR_BATCH_ROWS_MAX);
+    options->shards = WR_MIN(WR_MAX(options->shards, 1u), (uint32_t)WR_SHARDS_MAX);
+    if (options->memory_bytes == 0)
+        options->memory_bytes = MEMORY_BYTES_DEFAULT;
+    const struct wr_env *env = run->plan->env;
+    if (options->hash_seed == 0)
+        options->hash_seed = env->random_u64(env) | 1;
+}
+
+static void prepare_services(struct wr_run *run) {
+    run->input_budget = (struct wr_budget)WR_BUDGET_INIT("input", INPUT_BYTES_MAX);
+    run->epoch_budget = (struct wr_budget)WR_BUDGET_INIT("sink epochs", EPOCH_BYTES_MAX);
+    run->state_budget = (struct wr_budget)WR_BUDGET_INIT("state", run->options.memory_bytes);
+    wr_arena_init(&run->arena, &wr_budget_control, 16384);
+    wr_arena_init(&run->scratch, &run->state_budget, SCRATCH_BLOCK_BYTES);
+    wr_batch_pool_init(&run->pool, &run->input_budget);
+    run->op_env = (struct wr_op_env){
+        .env = run->plan->env,
+        .pool = &run->pool,
+        .state_budget = &run->state_budget,
+        .scratch = &run->scratch,
+        .batch_rows = run->options.batch_rows,
+        .seed = run->options.hash_seed,
+        .shard_count = run->options.shards,
+        .user_call = run->options.user_call,
+        .user_ctx = run->options.user_ctx,
+        .timezone = run->plan->timezone,
+    };
+}
+
+int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
+               struct wr_error *err) {
+    WR_ASSERT(plan->finished);
+    struct wr_run *run = wr_alloc_zero(&wr_budget_control, sizeof *run);
+    if (run == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the run");
+    run->plan = plan;
+    run->options = *options;
+    run->err = err;
+    set_defaults(run);
+    run->started_us = plan->env->monotonic_us(plan->env);
+    prepare_services(run);
+    int status = WR_OK;
+    if (options->state_directory != NULL) {
+        char hash[33];
+        wr_plan_hash(plan, hash);
+        status = wr_store_open(&run->store, plan->env, options->state_directory, hash, err);
+    }
+    if (status == WR_OK)
+        status = run_restore_seed(run, err);
+    if (status == WR_OK)
+        status = run_build(run, err);
+    if (status == WR_OK)
+        status = run_restore(run, err);
+    if (status != WR_OK) {
+        wr_run_free(run);
+        return status;
+    }
+    *made = run;
+    return WR_OK;
+}
+
+void wr_run_free(struct wr_run *run) {
+    if (run == NULL)
+        return;
+    run_close_units(run);
+    reject_log_free(run->rejects);
+    wr_store_close(run->store);
+    wr_batch_pool_release(&run->pool);
+    wr_arena_release(&run->scratch);
+    wr_arena_release(&run->arena);
+    WR_ASSERT(run->state_budget.bytes_used == 0);
+    WR_ASSERT(run->input_budget.bytes_used == 0);
+    wr_free(&wr_budget_control, run);
+}
+
+/* Whether rows of `unit` are waited for: by a gate below it, or there is no gate at all. */
+static int is_wanted(const struct unit *unit, int *gated) {
+    int wanted = 0;
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port]; i++) {
+            const struct edge *edge = &unit->edges[port][i];
+            if (edge->done)
+                continue;
+            if (edge->to->gate != NULL) {
+                *gated = 1;
+                wanted |= gate_wants(edge->to->gate, edge->port);
+            } else {
+                wanted |= is_wanted(edge->to, gated);
+            }
+        }
+    return wanted;
+}
+
+/* The lane to poll next: of those that a gate waits for, else any that has not ended. */
+static struct unit *next_lane(struct wr_run *run) {
+    struct unit *fallback = NULL;
+    for (uint32_t k = 0; k < run->unit_count; k++) {
+        struct unit *unit = run->units[(run->next_lane + k) % run->unit_count];
+        if (unit->source == NULL || unit->ended)
+            continue;
+        int gated = 0;
+        if (is_wanted(unit, &gated) || !gated) {
+            run->next_lane = (run->next_lane + k + 1) % run->unit_count;
+            return unit;
+        }
+        if (fallback == NULL)
+            fallback = unit;
+    }
+    return fallback;
+}
+
+static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err) {
+    struct wr_batch *batch = NULL;
+    int status = lane->source->type->poll(lane->source, &batch, err);
+    if (status == WR_EEND) {
+        lane->ended = 1;
+        status = WR_OK;
+    }
+    if (status < 0)
+        return status == WR_EAGAIN ? status
+                                   : wr_error_add(err, status, "source %s", lane->node->name);
+    if (batch != NULL) {
+        run->summary.rows_in += batch->row_count;
+        lane->counts.rows_in += batch->row_count;
+        if (batch->sel_count == 0)
+            wr_batch_unref(batch);
+        else
+            status = unit_emit(lane, WR_PORT_MAIN, batch);
+        if (status == WR_FLOW_DONE)
+            lane->ended = 1;
+    }
+    return status < 0 ? status : reject_log_flush(run->rejects);
+}
+
+static int advance_all(struct wr_run *run, int after_rejects) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        struct unit *unit = run->units[i];
+        if (unit->node->kind == WR_NODE_REJECTS)
+            unit->frontier_out = after_rejects ? WR_TIME_MAX : WR_TIME_MIN;
+        else if (unit->after_rejects == after_rejects || !after_rejects)
+            status = unit_advance(unit);
+    }
+    return status;
+}
+
+static int all_ended(const struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i]->source != NULL && !run->units[i]->ended)
+            return 0;
+    return 1;
+}
+
+/* A failure inside a step: the text says what ran, unless the place where it happened did. */
+static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
+    if (err == NULL || err->status == status)
+        return status;
+    if (status == WR_ENOMEM || status == WR_ELIMIT) {
+        int state = run->state_budget.bytes_peak >= run->input_budget.bytes_peak;
+        const struct wr_budget *budget = state ? &run->state_budget : &run->input_budget;
+        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu MB)", budget->name,
+                        (unsigned long long)(budget->bytes_max >> 20));
+        wr_error_help(err, "give it more with `weir.settings { memory = \"4GB\" }`, or bound the "
+                           "state with a window");
+        return status;
+    }
+    return wr_error_set(err, status, "%s", wr_status_text(status));
+}
+
+static int sinks_commit(struct wr_run *run, struct wr_error *err) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || run->options.dry_run)
+            continue;
+        int status = sink->type->prepare == NULL
+                         ? WR_OK
+                         : sink->type->prepare(sink, run->epoch, err);
+        if (status == WR_OK && sink->type->commit != NULL)
+            status = sink->type->commit(sink, run->epoch, err);
+        if (status != WR_OK)
+            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+    }
+    return WR_OK;
+}
+
+static int sinks_finish(struct wr_run *run, struct wr_error *err) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || run->options.dry_run || sink->type->finish == NULL)
+            continue;
+        int status = sink->type->finish(sink, err);
+        if (status != WR_OK)
+            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+    }
+    return WR_OK;
+}
+
+static int finish(struct wr_run *run, struct wr_error *err) {
+    int status = advance_all(run, 1);
+    if (status == WR_OK)
+        status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, err);
+    if (status == WR_OK)
+        status = reject_log_flush(run->rejects); /* rows that sinks refused */
+    if (status == WR_OK)
+        status = sinks_finish(run, err);
+    const struct wr_env *env = run->plan->env;
+    run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
+    run->summary.state_bytes_peak = run->state_budget.bytes_peak;
+    run->finished = status == WR_OK;
+    return status == WR_OK ? WR_EEND : status;
+}
+
+static int checkpoint_if_due(struct wr_run *run, struct wr_error *err) {
+    const struct wr_env *env = run->plan->env;
+    if (run->store == NULL || env->monotonic_us(env) < run->checkpoint_due_us)
+        return WR_OK;
+    run->checkpoint_due_us = env->monotonic_us(env) + run->options.checkpoint_us;
+    return run_checkpoint(run, err);
+}
+
+int wr_run_step(struct wr_run *run, struct wr_error *err) {
+    if (run->finished)
+        return WR_EEND;
+    run->err = err;
+    if (err != NULL)
+        err->status = WR_OK;
+    if (run->options.stop != NULL && *run->options.stop)
+        return WR_ECANCEL;
+    run->summary.steps++;
+    const struct wr_env *env = run->plan->env;
+    run->op_env.now_us = env->now_us(env);
+    struct unit *lane = next_lane(run);
+    int status = lane == NULL ? WR_OK : poll_lane(run, lane, err);
+    int idle = status == WR_EAGAIN;
+    if (idle)
+        status = WR_OK;
+    if (status == WR_OK)
+        status = advance_all(run, 0);
+    if (status == WR_OK && all_ended(run))
+        status = finish(run, err);
+    else if (status == WR_OK)
+        status = checkpoint_if_due(run, err);
+    if (status == WR_OK || status == WR_EEND)
+        return status == WR_OK && idle ? WR_EAGAIN : status;
+    return step_failed(run, status, err);
+}
+
+int wr_run_stop(struct wr_run *run, struct wr_error *err) {
+    run->err = err;
+    if (run->finished)
+        return WR_OK;
+    if (run->store != NULL)
+        return run_checkpoint(run, err);
+    return sinks_commit(run, err);
+}
+
+int wr_run_all(struct wr_run *run, struct wr_error *err) {
+    int status;
+    do {
+        status = wr_run_step(run, err);
+    } while (status == WR_OK || status == WR_EAGAIN);
+    return status == WR_EEND ? WR_OK : status;
+}
+
+const struct wr_summary *wr_run_summary(const struct wr_run *run) {
+    return &run->summary;
+}
+
+void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_counts *counts) {
+    memset(counts, 0, sizeof *counts);
+    for (uint32_t u = 0; u < run->unit_counts[node]; u++) {
+        const struct wr_node_counts *one = &run->units[run->first_unit[node] + u]->counts;
+        counts->rows_in += one->rows_in;
+        counts->rows_out += one->rows_out;
+        counts->batches_in += one->batches_in;
+    }
+}
+
+void wr_run_progress(const struct wr_run *run, uint64_t *done, uint64_t *total) {
+    *done = *total = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        const struct wr_source *source = run->units[i]->source;
+        if (source == NULL || source->type->progress == NULL)
+            continue;
+        uint64_t one_done = 0, one_total = 0;
+        source->type->progress(source, &one_done, &one_total);
+        *done += one_done;
+        *total += one_total;
+    }
+}

@@ -1,0 +1,130 @@
+#include "exec/unit.h"
+
+#include <stddef.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+static int out_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
+    return unit_emit((struct unit *)out, port, batch);
+}
+
+static int out_reject(struct wr_out *out, const struct wr_reject *reject) {
+    struct unit *unit = (struct unit *)out;
+    return reject_log_add(unit->run->rejects, unit->node, reject);
+}
+
+void unit_out_init(struct unit *unit) {
+    unit->out = (struct wr_out){.emit = out_emit, .reject = out_reject};
+}
+
+/* Late rows that nobody reads are rejects of the stage that refused them. */
+static int reject_late(struct unit *unit, struct wr_batch *batch) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < batch->sel_count && status == WR_OK; i++) {
+        struct wr_reject reject = {.code = WR_REJECT_LATE,
+                                   .stage = unit->node->id,
+                                   .row = wr_batch_row(batch, i),
+                                   .batch = batch};
+        status = reject_log_add(unit->run->rejects, unit->node, &reject);
+    }
+    return status;
+}
+
+int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
+    WR_ASSERT(batch->sel_count > 0);
+    int flow = WR_FLOW_DONE;
+    if (port == WR_PORT_MAIN)
+        unit->counts.rows_out += batch->sel_count;
+    else
+        unit->run->summary.late += batch->sel_count;
+    for (uint32_t i = 0; i < unit->edge_count[port]; i++) {
+        struct edge *edge = &unit->edges[port][i];
+        if (edge->done)
+            continue;
+        int status = unit_push(edge->to, edge->input, edge->port, batch);
+        if (status < 0) {
+            wr_batch_unref(batch);
+            return status;
+        }
+        edge->done = status == WR_FLOW_DONE;
+        if (!edge->done)
+            flow = WR_FLOW_MORE;
+    }
+    if (port == WR_PORT_LATE) {
+        int status = unit->edge_count[port] == 0 ? reject_late(unit, batch) : WR_OK;
+        wr_batch_unref(batch);
+        return status < 0 ? status : WR_FLOW_MORE;
+    }
+    wr_batch_unref(batch);
+    return flow;
+}
+
+int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch *batch) {
+    if (unit->gate != NULL)
+        return gate_add(unit->gate, port, batch);
+    return unit_process(unit, input, batch);
+}
+
+int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
+    unit->counts.rows_in += batch->sel_count;
+    unit->counts.batches_in++;
+    struct wr_arena *scratch = &unit->run->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    int flow;
+    if (unit->sharded != NULL) {
+        flow = sharded_push(unit->sharded, input, batch);
+    } else if (unit->op != NULL) {
+        flow = unit->op->type->push(unit->op, input, batch, &unit->out);
+    } else {
+        WR_ASSERT(unit->sink != NULL);
+        flow = unit->run->options.dry_run
+                   ? WR_OK
+                   : unit->sink->type->write(unit->sink, batch, unit->run->err);
+    }
+    wr_arena_rewind(scratch, mark);
+    return flow;
+}
+
+static int64_t frontier_of_inputs(const struct unit *unit) {
+    int64_t frontier = WR_TIME_MAX;
+    for (uint32_t i = 0; i < unit->feeder_count; i++) {
+        int64_t one = unit->gate != NULL
+                          ? gate_port_frontier(unit->gate, unit->feeders[i].port)
+                          : unit->feeders[i].from->frontier_out;
+        frontier = WR_MIN(frontier, one);
+    }
+    return frontier;
+}
+
+int unit_advance(struct unit *unit) {
+    if (unit->source != NULL) {
+        unit->frontier_out = unit->ended ? WR_TIME_MAX : WR_TIME_MIN;
+        return WR_OK;
+    }
+    int status = unit->gate != NULL ? gate_pump(unit->gate) : WR_OK;
+    if (status < 0)
+        return status;
+    int64_t frontier = frontier_of_inputs(unit);
+    WR_ASSERT(frontier >= unit->frontier_in);
+    if (frontier > unit->frontier_in) {
+        unit->frontier_in = frontier;
+        struct wr_arena_mark mark = wr_arena_mark(&unit->run->scratch);
+        if (unit->sharded != NULL)
+            status = sharded_advance(unit->sharded, frontier);
+        else if (unit->op != NULL && unit->op->type->advance != NULL)
+            status = unit->op->type->advance(unit->op, frontier, &unit->out);
+        wr_arena_rewind(&unit->run->scratch, mark);
+        if (status < 0)
+            return status;
+        status = reject_log_flush(unit->run->rejects);
+    }
+    if (unit->sharded != NULL)
+        unit->frontier_out = sharded_holds_back(unit->sharded, frontier);
+    else if (unit->op != NULL && unit->op->type->holds_back != NULL)
+        unit->frontier_out = unit->op->type->holds_back(unit->op, frontier);
+    else
+        unit->frontier_out = frontier;
+    return status < 0 ? status : WR_OK;
+}

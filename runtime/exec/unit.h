@@ -1,0 +1,140 @@
+/* unit.h: what a run is made of. Private to the room.
+ *
+ * A *lane* is one partition of a source with its row-by-row stages: these have an instance a lane, and rows
+ * reach them by a plain call. All other stages are *central*: one instance, or one a shard when keyed. A
+ * central unit that rows of several lanes or inputs reach has a *gate*, which puts them into one order.
+ *
+ *   lane 0: source -> filter -> event_time \
+ *   lane 1: source -> filter -> event_time -> [gate] -> agg (shards) -> derive -> sink */
+#pragma once
+#include <stdint.h>
+
+#include "exec/run.h"
+
+#define LANE_CENTRAL UINT32_MAX
+#define NO_NODE UINT32_MAX
+
+struct gate;
+struct sharded;
+struct unit;
+struct reject_log;
+
+struct edge {
+    struct unit *to;
+    uint32_t input; /* which input of `to` */
+    uint32_t port;  /* its gate's port, when it has one */
+    uint8_t done;   /* it wants no more */
+};
+
+/* Where a unit's rows come from, for frontiers. */
+struct feeder {
+    const struct unit *from;
+    uint32_t port; /* of the gate */
+};
+
+struct unit {
+    struct wr_out out; /* first: operators emit into it */
+    struct wr_run *run;
+    const struct wr_node *node;
+    uint32_t lane;
+    /* one of these */
+    struct wr_source *source;
+    struct wr_op *op;
+    struct sharded *sharded;
+    struct wr_sink *sink;
+    struct gate *gate; /* or rows come straight */
+    struct edge *edges[WR_PORTS_MAX];
+    uint32_t edge_count[WR_PORTS_MAX];
+    uint32_t feeder_count;
+    struct feeder *feeders;
+    int64_t frontier_in, frontier_out;
+    uint8_t opened;         /* its source or sink */
+    uint8_t ended;          /* a source: nothing more will be polled */
+    uint8_t after_rejects;  /* stands below a rejects node: ends last */
+    struct wr_node_counts counts;
+};
+
+struct wr_run {
+    struct wr_plan *plan;
+    struct wr_run_options options;
+    struct wr_arena arena;     /* units, edges, gates: as long as the run */
+    struct wr_arena scratch;   /* one push */
+    struct wr_budget input_budget, state_budget, epoch_budget;
+    struct wr_batch_pool pool;
+    struct wr_op_env op_env;
+    uint32_t unit_count, unit_room;
+    struct unit **units;       /* in the order of the plan */
+    uint32_t *first_unit;      /* by node: its first unit … */
+    uint32_t *unit_counts;     /* … and how many it has */
+    struct reject_log *rejects;
+    struct wr_store *store;
+    uint64_t epoch;
+    int64_t checkpoint_due_us;
+    struct wr_summary summary;
+    int64_t started_us;
+    uint32_t next_lane;        /* round robin among the wanted */
+    int finished;              /* all inputs have ended and all sinks are complete */
+    struct wr_error *err;      /* of the step that runs */
+};
+
+/* build.c: units, edges, gates of the plan's live nodes; opens them. */
+int run_build(struct wr_run *run, struct wr_error *err);
+void run_close_units(struct wr_run *run);
+
+/* unit.c */
+void unit_out_init(struct unit *unit);
+/* Gives a batch to one input of a unit: to its gate, or through it. Borrows. wr_flow or a status. */
+int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch *batch);
+/* Through it, now. */
+int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch);
+/* Hands a batch to the edges of a port. Takes it. */
+int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
+/* Recomputes the frontiers; fires what they pass. */
+int unit_advance(struct unit *unit);
+
+/* gate.c: the one order of several inputs. */
+enum gate_mode {
+    GATE_TIME,       /* (event time of the head, source, partition, offset, port) */
+    GATE_OFFSET,     /* branches of one source: (offset, port) */
+    GATE_SEQUENTIAL, /* one port after the other */
+};
+int gate_new(struct gate **gate, struct wr_run *run, struct unit *unit, uint32_t port_count,
+             enum gate_mode mode);
+void gate_free(struct gate *gate);
+void gate_set_port(struct gate *gate, uint32_t port, const struct unit *from, uint32_t input,
+                   int first);
+int gate_add(struct gate *gate, uint32_t port, struct wr_batch *batch);
+/* Moves on whatever the order allows. */
+int gate_pump(struct gate *gate);
+/* All rows that will still leave the gate by `port` have event time >= this. */
+int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
+/* The gate cannot go on without a row from `port`. */
+int gate_wants(const struct gate *gate, uint32_t port);
+int gate_is_empty(const struct gate *gate);
+
+/* sharded.c: a keyed operator in several instances. */
+int sharded_new(struct sharded **sharded, struct unit *unit, struct wr_error *err);
+void sharded_free(struct sharded *sharded);
+int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch);
+int sharded_advance(struct sharded *sharded, int64_t frontier);
+int64_t sharded_holds_back(const struct sharded *sharded, int64_t frontier);
+uint32_t sharded_count(const struct sharded *sharded);
+struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard);
+/* An operator instance, opened; freed by unit_op_free. */
+int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **op, struct wr_error *err);
+void unit_op_free(struct wr_op *op);
+
+/* reject_log.c: rejects of a push, in order, counted and handed to `rejects()`. */
+int reject_log_new(struct reject_log **log, struct wr_run *run);
+void reject_log_free(struct reject_log *log);
+int reject_log_add(struct reject_log *log, const struct wr_node *node,
+                   const struct wr_reject *reject);
+/* Rejects of the push that has ended go out in their order. */
+int reject_log_flush(struct reject_log *log);
+
+/* checkpoint.c */
+/* The seed of the keys' hashes must be known before tables are made. */
+int run_restore_seed(struct wr_run *run, struct wr_error *err);
+/* Opens sources and sinks, where the last checkpoint left them. */
+int run_restore(struct wr_run *run, struct wr_error *err);
+int run_checkpoint(struct wr_run *run, struct wr_error *err);

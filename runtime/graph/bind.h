@@ -1,0 +1,10 @@
+/* bind.h: how a stage becomes a node, by kind. Private to the room. */
+#pragma once
+#include "graph/plan.h"
+
+/* Each fills kind, stage, out, type and config of `node`, whose spec and inputs are set. */
+int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
+int wr_bind_sink(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
+int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
+int wr_bind_late(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
+int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);

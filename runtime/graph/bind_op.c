@@ -1,0 +1,122 @@
+#include "graph/bind.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
+    const struct wr_op_type *type = wr_op_find(node->stage);
+    if (type == NULL)
+        return wr_error_script(err, "W201", "no stage `%s`", node->stage);
+    if (node->input_count == 0 || node->input_count > WR_INPUTS_MAX)
+        return wr_error_script(err, "W210", "`%s` takes 1 to %d streams, got %u", node->stage,
+                               WR_INPUTS_MAX, node->input_count);
+    struct wr_bind bind = {.arena = &plan->arena,
+                           .spec = node->spec,
+                           .input_count = node->input_count};
+    for (uint32_t i = 0; i < node->input_count; i++)
+        bind.inputs[i] = &plan->nodes[node->inputs[i]]->out;
+    bind.out = *bind.inputs[0];
+    bind.scope = (struct wr_scope){
+        .arena = &plan->arena,
+        .input = bind.out.schema,
+        .flags = (bind.out.row_by_row ? WR_SCOPE_HIDDEN : 0u) |
+                 (bind.out.has_time ? WR_SCOPE_EVENT_TIME : 0u),
+        .timezone = plan->timezone,
+        .user_functions = plan->user_functions,
+        .user_function_count = plan->user_function_count,
+    };
+    int status = type->bind(&bind, err);
+    if (status != WR_OK)
+        return status;
+    if (!(type->flags & WR_OP_ROW_BY_ROW))
+        bind.out.row_by_row = 0;
+    node->kind = WR_NODE_OP;
+    node->op = type;
+    node->config = bind.config;
+    node->out = bind.out;
+    return WR_OK;
+}
+
+int wr_bind_late(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
+    uint32_t at = node->inputs[0];
+    /* The last timed stage of the chain: walk up the first inputs. */
+    for (;;) {
+        const struct wr_node *above = plan->nodes[at];
+        if (above->kind == WR_NODE_OP && (above->op->flags & WR_OP_LATE_PORT))
+            break;
+        if (above->input_count == 0 || above->kind != WR_NODE_OP) {
+            wr_error_script(err, "W301", "no stage of this stream refuses late rows");
+            wr_error_help(err, "put `late()` behind a windowed `agg`");
+            return WR_ESCRIPT;
+        }
+        at = above->inputs[0];
+    }
+    uint32_t *inputs = WR_ARENA_ARRAY(&plan->arena, uint32_t, 1);
+    if (inputs == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    inputs[0] = at;
+    node->inputs = inputs;
+    node->input_count = 1;
+    node->kind = WR_NODE_LATE;
+    node->out = plan->nodes[plan->nodes[at]->inputs[0]]->out;
+    node->out.row_by_row = 0;
+    return WR_OK;
+}
+
+const struct wr_schema *wr_rejects_schema(struct wr_arena *arena) {
+    static const struct {
+        const char *name;
+        enum wr_type_kind kind;
+    } columns[] = {
+        {"at", WR_TIMESTAMP},   {"stage", WR_STRING},    {"code", WR_STRING},
+        {"reason", WR_STRING},  {"detail", WR_STRING},   {"script", WR_STRING},
+        {"source", WR_STRING},  {"position", WR_STRING}, {"attempt", WR_INT64},
+        {"raw", WR_BYTES},      {"row", WR_JSON},
+    };
+    struct wr_schema *schema = wr_schema_new(arena, (uint32_t)WR_COUNT(columns));
+    if (schema == NULL)
+        return NULL;
+    for (size_t i = 0; i < WR_COUNT(columns); i++) {
+        schema->fields[i].name = columns[i].name;
+        schema->fields[i].name_length = (uint32_t)strlen(columns[i].name);
+        schema->fields[i].type = WR_TYPE(columns[i].kind);
+    }
+    return schema;
+}
+
+/* Marks the stage and all those before it on the chain. */
+static void mark_above(const struct wr_plan *plan, uint32_t at, uint8_t *marks) {
+    if (marks[at])
+        return;
+    marks[at] = 1;
+    const struct wr_node *node = plan->nodes[at];
+    for (uint32_t i = 0; i < node->input_count; i++)
+        mark_above(plan, node->inputs[i], marks);
+}
+
+int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
+    uint8_t *marks = WR_ARENA_ZEROS(&plan->arena, uint8_t, plan->node_count + 1);
+    uint32_t *inputs = WR_ARENA_ARRAY(&plan->arena, uint32_t, plan->node_count + 1);
+    const struct wr_schema *schema = wr_rejects_schema(&plan->arena);
+    if (marks == NULL || inputs == NULL || schema == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    if (node->input_count > 0)
+        mark_above(plan, node->inputs[0], marks);
+    else /* of the script, as far as it has come; wr_plan_finish adds what comes later */
+        memset(marks, 1, plan->node_count);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (marks[i] && plan->nodes[i]->kind != WR_NODE_REJECTS)
+            inputs[count++] = i;
+    node->inputs = inputs;
+    node->input_count = count;
+    node->kind = WR_NODE_REJECTS;
+    node->out = (struct wr_stream){
+        .schema = schema, .bounded = 1, .repeatable = 1, .order = WR_ORDER_SOURCE};
+    for (uint32_t i = 0; i < count; i++)
+        node->out.bounded &= plan->nodes[inputs[i]]->out.bounded;
+    return WR_OK;
+}

@@ -1,0 +1,114 @@
+/* finish.c: what can be known only when the whole script has been read. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "graph/plan.h"
+#include "base/banned.h"
+
+static void mark_live(struct wr_plan *plan, uint32_t at) {
+    struct wr_node *node = plan->nodes[at];
+    if (node->live)
+        return;
+    node->live = 1;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (node->kind != WR_NODE_REJECTS) /* reading rejects keeps no stage alive */
+            mark_live(plan, node->inputs[i]);
+}
+
+/* `weir.rejects()` is of the whole script, wherever it is called. */
+static int complete_rejects(struct wr_plan *plan) {
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        struct wr_node *node = plan->nodes[i];
+        if (node->kind != WR_NODE_REJECTS || wr_value_count(wr_value_get(node->spec, "inputs")) > 0)
+            continue;
+        uint32_t *inputs = WR_ARENA_ARRAY(&plan->arena, uint32_t, plan->node_count);
+        if (inputs == NULL)
+            return WR_ENOMEM;
+        node->input_count = 0;
+        for (uint32_t k = 0; k < plan->node_count; k++)
+            if (plan->nodes[k]->kind != WR_NODE_REJECTS)
+                inputs[node->input_count++] = k;
+        node->inputs = inputs;
+    }
+    return WR_OK;
+}
+
+static void want(uint64_t *into, const uint64_t *bits, uint32_t words) {
+    for (uint32_t w = 0; w < words; w++)
+        into[w] |= bits[w];
+}
+
+static void want_all(const struct wr_node *node) {
+    for (uint32_t c = 0; c < node->out.schema->field_count; c++)
+        wr_bit_set(node->needed, c);
+}
+
+/* Hands what `node` needs of its outputs on to what it needs of its inputs. */
+static int needs_above(struct wr_plan *plan, const struct wr_node *node) {
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        struct wr_node *above = plan->nodes[node->inputs[i]];
+        uint32_t words = wr_needed_words(above->out.schema);
+        uint64_t *bits = WR_ARENA_ZEROS(&plan->arena, uint64_t, words);
+        if (bits == NULL)
+            return WR_ENOMEM;
+        switch (node->kind) {
+        case WR_NODE_OP:
+            if (node->op->needs == NULL) {
+                want_all(above);
+                break;
+            }
+            node->op->needs(node->config, &above->out, i, node->needed, bits);
+            want(above->needed, bits, words);
+            break;
+        case WR_NODE_SINK:
+            want_all(above);
+            break;
+        case WR_NODE_LATE: { /* its columns are those of the operator's input */
+            struct wr_node *input = plan->nodes[above->inputs[0]];
+            want(input->needed, node->needed, wr_needed_words(input->out.schema));
+            break;
+        }
+        case WR_NODE_REJECTS: /* a reject shows its whole row */
+            want_all(above);
+            break;
+        case WR_NODE_SOURCE:
+            break;
+        }
+    }
+    return WR_OK;
+}
+
+static int find_needs(struct wr_plan *plan) {
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        struct wr_node *node = plan->nodes[i];
+        node->needed =
+            WR_ARENA_ZEROS(&plan->arena, uint64_t, wr_needed_words(node->out.schema));
+        if (node->needed == NULL)
+            return WR_ENOMEM;
+    }
+    /* A reader of rejects wants whole rows of stages above it, so those come first. */
+    for (uint32_t i = plan->node_count; i-- > 0;)
+        if (plan->nodes[i]->live && plan->nodes[i]->kind == WR_NODE_REJECTS &&
+            needs_above(plan, plan->nodes[i]) != WR_OK)
+            return WR_ENOMEM;
+    for (uint32_t i = plan->node_count; i-- > 0;)
+        if (plan->nodes[i]->live && plan->nodes[i]->kind != WR_NODE_REJECTS &&
+            needs_above(plan, plan->nodes[i]) != WR_OK)
+            return WR_ENOMEM;
+    return WR_OK;
+}
+
+int wr_plan_finish(struct wr_plan *plan, struct wr_error *err) {
+    if (plan->finished)
+        return WR_OK;
+    if (complete_rejects(plan) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (plan->nodes[i]->kind == WR_NODE_SINK)
+            mark_live(plan, i);
+    if (find_needs(plan) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    plan->finished = 1;
+    return WR_OK;
+}

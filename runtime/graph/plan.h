@@ -1,0 +1,80 @@
+/* plan.h: a script's graph. Each stage that the script calls adds a node, bound and checked at once
+ * against its inputs; nodes are numbered in the order of the calls, which is a topological order.
+ * Owns everything it made, in one arena. Adding is by one thread; a finished plan is immutable. */
+#pragma once
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "conn/conn.h"
+#include "data/value.h"
+#include "op/op.h"
+
+struct wr_env;
+struct wr_error;
+
+#define WR_NODES_MAX 10000 /* stages of one script */
+
+enum wr_node_kind {
+    WR_NODE_SOURCE,
+    WR_NODE_OP,
+    WR_NODE_SINK,
+    WR_NODE_LATE,    /* rows that an operator refused: `late()`; inputs[0] is that operator */
+    WR_NODE_REJECTS, /* rows that stages rejected: `rejects()`; inputs are those stages */
+};
+
+struct wr_node {
+    enum wr_node_kind kind;
+    uint32_t id;
+    const char *stage;          /* "filter", "read", … */
+    const char *name;           /* as messages and metrics call it: "filter (line 4)" or name = */
+    const struct wr_value *spec;
+    uint32_t input_count;
+    const uint32_t *inputs;     /* node numbers */
+    struct wr_stream out;
+    const struct wr_op_type *op;
+    const struct wr_source_type *source;
+    const struct wr_sink_type *sink;
+    const void *config;
+    struct wr_endpoint_bind endpoint; /* of a source or sink: what its bind gave */
+    /* Known when the plan is finished. */
+    int live;                   /* its rows reach a sink */
+    uint64_t *needed;           /* bits of output columns (then hidden ones) that somebody reads */
+};
+
+struct wr_plan {
+    struct wr_arena arena;
+    const struct wr_env *env;
+    const char *timezone, *directory;
+    uint32_t node_count, node_room;
+    struct wr_node **nodes;
+    uint32_t user_function_count, user_function_room;
+    struct wr_user_function *user_functions;
+    int may_sample; /* 0: a schema that is neither given nor locked is W408 */
+    int finished;
+};
+
+int wr_plan_new(struct wr_plan **plan, const struct wr_env *env, const char *timezone,
+                const char *directory, struct wr_error *err);
+void wr_plan_free(struct wr_plan *plan);
+/* Adds a stage (plain data, which is copied into the plan by the caller: it lies in plan->arena).
+ * WR_OK and the node, or WR_ESCRIPT with code, arg, from, to. */
+int wr_plan_add(struct wr_plan *plan, const struct wr_value *spec, struct wr_node **node,
+                struct wr_error *err);
+/* The same without adding, for modifiers (`group_by`, `window`): only checks. */
+int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_stream *out,
+                  struct wr_error *err);
+/* Declares a user function (`weir.def`), known to later stages. */
+int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
+                   struct wr_error *err);
+/* Once, when the script has ended: which nodes live, which columns are needed, checks over the whole. */
+int wr_plan_finish(struct wr_plan *plan, struct wr_error *err);
+/* A hash of everything that decides results, as 32 hex digits and a 0. */
+void wr_plan_hash(const struct wr_plan *plan, char text[33]);
+/* The plan as plain data, for explain. NULL: out of memory. */
+struct wr_value *wr_plan_explain(struct wr_plan *plan);
+/* The schema of `rejects()`. */
+const struct wr_schema *wr_rejects_schema(struct wr_arena *arena);
+/* Words of a bitmap over a schema's columns and the hidden ones. */
+static inline uint32_t wr_needed_words(const struct wr_schema *schema) {
+    return (uint32_t)WR_BITS_WORDS(schema->field_count + WR_HIDDEN_COUNT);
+}
