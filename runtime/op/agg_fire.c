@@ -1,0 +1,267 @@
+/* agg_fire.c: results of `agg`: windows that have ended, in the order of window and keys. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "op/agg.h"
+#include "base/banned.h"
+
+#define RESULT_DELAY_US 1 /* a result carries its window's end - 1us, so that the next window takes it */
+
+static const struct wr_aggregates *aggregates_of(const struct agg *self) {
+    return ((const struct agg_config *)self->base.config)->aggregates;
+}
+
+/* Merges all rows of `from` into `into`. */
+static int merge_table(struct agg *self, struct wr_table *into, const struct wr_table *from) {
+    const struct wr_aggregates *aggregates = aggregates_of(self);
+    uint32_t key_bytes = aggregates->layout.key_bytes;
+    enum { CHUNK = 256 };
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    char *keys = wr_arena_alloc(scratch, (size_t)CHUNK * key_bytes);
+    uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, CHUNK);
+    uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, CHUNK);
+    const uint8_t **sources = WR_ARENA_ARRAY(scratch, const uint8_t *, CHUNK);
+    int status = keys == NULL || hashes == NULL || rows == NULL || sources == NULL ? WR_ENOMEM
+                                                                                   : WR_OK;
+    struct wr_table_walk walk;
+    wr_table_walk_begin(&walk, from);
+    for (int more = 1; more && status == WR_OK;) {
+        uint32_t count = 0;
+        for (uint8_t *row; count < CHUNK && (row = wr_table_walk_next(&walk)) != NULL; count++) {
+            memcpy(keys + (size_t)count * key_bytes, row, key_bytes);
+            sources[count] = row;
+        }
+        more = count == CHUNK;
+        wr_keys_hash(&aggregates->layout, keys, count, wr_table_seed(into), hashes);
+        status = wr_table_upsert(into, keys, hashes, count, rows, NULL);
+        for (uint32_t i = 0; i < count && status == WR_OK; i++)
+            status = wr_aggregates_merge(aggregates, into, rows[i], sources[i]);
+    }
+    wr_arena_rewind(scratch, mark);
+    return status;
+}
+
+static int reject_results(struct agg *self, struct wr_batch *middle, const uint16_t *fails,
+                          struct wr_out *out, uint32_t *sel, uint32_t *left) {
+    *left = 0;
+    for (uint32_t i = 0; i < middle->row_count; i++) {
+        if (fails[i] == 0) {
+            sel[(*left)++] = i;
+            continue;
+        }
+        struct wr_reject reject = {
+            .code = fails[i], .stage = self->base.node, .row = i, .batch = middle};
+        int status = out->reject(out, &reject);
+        if (status < 0)
+            return status;
+    }
+    return WR_OK;
+}
+
+/* From the middle (keys and aggregates) to the result columns. */
+static int emit_middle(struct agg *self, struct wr_batch *middle, struct wr_out *out) {
+    const struct agg_config *config = self->base.config;
+    struct wr_batch *batch =
+        wr_batch_over(self->base.env->pool, config->aggregates->result, middle);
+    if (batch == NULL)
+        return WR_ENOMEM;
+    wr_op_eval_begin(&self->base, &self->items_eval);
+    int status =
+        wr_list_run(config->aggregates->items, &self->items_eval, middle, &batch->arena);
+    if (status >= 0 && self->items_eval.fail_count > 0) {
+        status = wr_op_reject_fails(&self->base, &self->items_eval, middle, out);
+        uint32_t count = 0;
+        int failed = WR_OK;
+        const uint32_t *sel =
+            wr_op_rows_left(&self->base, &self->items_eval, middle, &count, &failed);
+        uint32_t *copy = WR_ARENA_ARRAY(&batch->arena, uint32_t, count + 1);
+        if (status >= 0 && (failed != WR_OK || copy == NULL))
+            status = WR_ENOMEM;
+        if (status >= 0) {
+            memcpy(copy, sel, count * sizeof *copy);
+            batch->sel = copy;
+            batch->sel_count = count;
+        }
+    }
+    if (status < 0 || batch->sel_count == 0) {
+        wr_batch_unref(batch);
+        return status;
+    }
+    for (uint32_t c = 0; c < batch->schema->field_count; c++)
+        batch->columns[c] = config->from[c] >= 0 ? middle->columns[config->from[c]]
+                                                 : self->items_eval.outputs[-1 - config->from[c]];
+    return out->emit(out, WR_PORT_MAIN, batch);
+}
+
+static int set_window_columns(struct agg *self, struct wr_batch *middle, int64_t start) {
+    const struct agg_config *config = self->base.config;
+    int64_t end = window_end(&config->window, start);
+    int64_t *starts = wr_batch_column(middle, 0, middle->row_count);
+    int64_t *ends = wr_batch_column(middle, 1, middle->row_count);
+    int64_t *times = WR_ARENA_ARRAY(&middle->arena, int64_t, middle->row_count);
+    if (starts == NULL || ends == NULL || times == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < middle->row_count; i++) {
+        starts[i] = start;
+        ends[i] = end;
+        times[i] = end - RESULT_DELAY_US;
+    }
+    middle->event_time = times;
+    return WR_OK;
+}
+
+static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t start,
+                     struct wr_out *out) {
+    const struct agg_config *config = self->base.config;
+    struct wr_batch *middle = wr_batch_new(self->base.env->pool, config->aggregates->middle);
+    if (middle == NULL)
+        return WR_ENOMEM;
+    middle->row_count = middle->sel_count = count;
+    middle->frontier = WR_TIME_MIN;
+    uint16_t *fails = WR_ARENA_ZEROS(self->base.env->scratch, uint16_t, count);
+    uint16_t *guilty = WR_ARENA_ZEROS(self->base.env->scratch, uint16_t, count);
+    uint32_t *sel = WR_ARENA_ARRAY(&middle->arena, uint32_t, count);
+    int status = fails == NULL || guilty == NULL || sel == NULL ? WR_ENOMEM : WR_OK;
+    if (status == WR_OK && config->windowed)
+        status = set_window_columns(self, middle, start);
+    if (status == WR_OK)
+        status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
+    uint32_t left = 0;
+    if (status == WR_OK)
+        status = reject_results(self, middle, fails, out, sel, &left);
+    if (status == WR_OK && left < count) {
+        middle->sel = sel;
+        middle->sel_count = left;
+    }
+    if (status == WR_OK && left > 0)
+        status = emit_middle(self, middle, out);
+    wr_batch_unref(middle);
+    return status;
+}
+
+/* All groups of a table, in the order of their keys. */
+static int fire_table(struct agg *self, const struct wr_table *table, int64_t start,
+                      struct wr_out *out) {
+    uint64_t total = wr_table_count(table);
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, total + 1);
+    int status = rows == NULL ? WR_ENOMEM : WR_OK;
+    if (status == WR_OK) {
+        struct wr_table_walk walk;
+        wr_table_walk_begin(&walk, table);
+        for (uint64_t i = 0; i < total; i++)
+            rows[i] = wr_table_walk_next(&walk);
+        wr_keys_sort(&aggregates_of(self)->layout, rows, (uint32_t)total);
+    }
+    for (uint64_t at = 0; at < total && status >= 0;) {
+        struct wr_arena_mark part = wr_arena_mark(scratch);
+        uint32_t count = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, total - at);
+        status = emit_rows(self, rows + at, count, start, out);
+        wr_arena_rewind(scratch, part);
+        at += count;
+    }
+    wr_arena_rewind(scratch, mark);
+    return status;
+}
+
+/* A window over several slices, or with rows of its own: everything into one table first. */
+static int fire_merged(struct agg *self, int64_t start, int64_t end, struct wr_out *out) {
+    struct wr_table *merged = wr_table_new(self->base.env->state_budget,
+                                           &aggregates_of(self)->shape, self->base.env->seed);
+    if (merged == NULL)
+        return WR_ENOMEM;
+    int status = WR_OK;
+    for (uint32_t i = 0; i < self->slices.count && status == WR_OK; i++) {
+        const struct wr_slice *slice = &self->slices.items[i];
+        if (slice->start_us >= start && slice->start_us < end)
+            status = merge_table(self, merged, slice->table);
+    }
+    const struct wr_table *own = wr_slices_find(&self->partial, start);
+    if (status == WR_OK && own != NULL)
+        status = merge_table(self, merged, own);
+    if (status == WR_OK)
+        status = fire_table(self, merged, start, out);
+    wr_table_free(merged);
+    return status;
+}
+
+static int fire_window(struct agg *self, int64_t start, struct wr_out *out) {
+    const struct window *window = &((const struct agg_config *)self->base.config)->window;
+    if (window->slice_us == window->size_us && wr_slices_find(&self->partial, start) == NULL)
+        return fire_table(self, wr_slices_find(&self->slices, start), start, out);
+    return fire_merged(self, start, window_end(window, start), out);
+}
+
+/* The start of the earliest window that has not fired and holds anything. 0: there is none. */
+static int next_window(const struct agg *self, int64_t *start) {
+    const struct window *window = &((const struct agg_config *)self->base.config)->window;
+    int found = 0;
+    if (self->slices.count > 0) {
+        *start = window_first(window, self->slices.items[0].start_us);
+        found = 1;
+    }
+    if (self->partial.count > 0 && (!found || self->partial.items[0].start_us < *start)) {
+        *start = self->partial.items[0].start_us;
+        found = 1;
+    }
+    if (found && self->fired_any && *start < self->fired_us)
+        *start = self->fired_us;
+    return found;
+}
+
+int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
+    const struct agg_config *config = self->base.config;
+    const struct window *window = &config->window;
+    int64_t start;
+    int status = WR_OK;
+    if (!config->windowed) {
+        const struct wr_table *table = wr_slices_find(&self->slices, 0);
+        status = table == NULL ? WR_OK : fire_table(self, table, 0, out);
+        wr_slices_drop_before(&self->slices, WR_TIME_MAX);
+        return status;
+    }
+    while (status >= 0 && next_window(self, &start) && window_end(window, start) <= frontier) {
+        status = fire_window(self, start, out);
+        self->fired_any = 1;
+        if (__builtin_add_overflow(start, window->every_us, &self->fired_us))
+            self->fired_us = WR_TIME_MAX;
+        wr_slices_drop_before(&self->slices, self->fired_us);
+        wr_slices_drop_before(&self->partial, self->fired_us);
+    }
+    return status;
+}
+
+int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
+                const struct wr_batch *b, uint32_t row_b) {
+    const struct agg_config *config = op->config;
+    uint32_t lead = (config->windowed ? 2u : 0u) + config->aggregates->key_count;
+    for (uint32_t c = 0; c < lead; c++) {
+        int order = wr_cell_compare(&a->schema->fields[c].type, &a->columns[c], row_a,
+                                    &b->columns[c], row_b);
+        if (order != 0)
+            return order;
+    }
+    return 0;
+}
+
+int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
+    struct agg *self = (struct agg *)op;
+    wr_buf_add_u64(out, (uint64_t)self->fired_us);
+    wr_buf_add_u64(out, (uint64_t)self->fired_any);
+    wr_buf_add_u64(out, self->partly_late);
+    int status = wr_slices_save(&self->slices, out, all);
+    return status == WR_OK ? wr_slices_save(&self->partial, out, all) : status;
+}
+
+int agg_load(struct wr_op *op, struct wr_reader *in) {
+    struct agg *self = (struct agg *)op;
+    self->fired_us = (int64_t)wr_reader_u64(in);
+    self->fired_any = (int)wr_reader_u64(in);
+    self->partly_late = wr_reader_u64(in);
+    int status = in->failed ? WR_ECORRUPT : wr_slices_load(&self->slices, in);
+    return status == WR_OK ? wr_slices_load(&self->partial, in) : status;
+}

@@ -1,0 +1,177 @@
+/* event_time.c: gives each row its time, and its partition a frontier W = maximum - max_delay.
+ * Lateness is decided per row by the prefix maximum: `behind[i]` is W before row i, so it depends on no
+ * batch size. A row without a time is a reject (W506). */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "op/project.h"
+#include "base/banned.h"
+
+struct event_time_config {
+    struct project project;
+    uint32_t column; /* of the output: the time */
+    int64_t max_delay_us;
+};
+
+struct event_time {
+    struct wr_op base;
+    struct wr_eval eval;
+    int64_t frontier;
+};
+
+static int event_time_bind(struct wr_bind *bind, struct wr_error *err) {
+    struct event_time_config *config = WR_ARENA_ZEROS(bind->arena, struct event_time_config, 1);
+    struct wr_list *list = NULL;
+    if (config == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    if (!bind->inputs[0]->row_by_row) {
+        wr_error_script(err, "W302", "`event_time` must come before stages that merge rows");
+        wr_error_help(err, "put `:event_time` directly behind the source");
+        return WR_ESCRIPT;
+    }
+    int status = wr_list_bind(&list, &bind->scope, WR_LIST_DERIVE,
+                              wr_value_get(bind->spec, "items"), err);
+    if (status != WR_OK) {
+        wr_error_at(err, "1", err->from, err->to);
+        return status;
+    }
+    const struct wr_item *item = &list->items[0];
+    if (list->item_count != 1 || item->type.kind != WR_TIMESTAMP) {
+        char type[64];
+        wr_error_script(err, "W104", "event time must be one timestamp, this is %s",
+                        list->item_count != 1 ? "a list" : wr_type_text(&item->type, type, 64));
+        wr_error_help(err, "`timestamp(x, 'ms')` and `timestamp(x, format)` make one");
+        wr_error_at(err, "1", item->from, item->to);
+        return WR_ESCRIPT;
+    }
+    status = project_bind_derive(&config->project, bind, list, err);
+    if (status != WR_OK)
+        return status;
+    project_set_stream(&config->project, bind);
+    config->column =
+        (uint32_t)wr_schema_find(config->project.schema, item->name, item->name_length);
+    config->max_delay_us = wr_value_int(bind->spec, "max_delay", 0);
+    bind->out.has_time = 1;
+    bind->out.max_delay_us = config->max_delay_us;
+    bind->out.order = WR_ORDER_TIME;
+    bind->config = config;
+    return WR_OK;
+}
+
+static void event_time_needs(const void *config, const struct wr_stream *input,
+                             uint32_t input_number, const uint64_t *wanted, uint64_t *columns) {
+    (void)input_number;
+    const struct event_time_config *self = config;
+    project_needs(&self->project, input, wanted, columns);
+    if (self->project.from[self->column] >= 0)
+        wr_bit_set(columns, (uint32_t)self->project.from[self->column]);
+}
+
+static int event_time_open(struct wr_op *op, struct wr_error *err) {
+    (void)err;
+    struct event_time *self = (struct event_time *)op;
+    wr_eval_init(&self->eval, op->env->state_budget);
+    self->frontier = WR_TIME_MIN;
+    return WR_OK;
+}
+
+/* Rows without a time leave; `batch` keeps the others. */
+static int reject_nils(struct wr_op *op, struct wr_batch *batch, const struct wr_column *time,
+                       struct wr_out *out) {
+    uint32_t *sel = WR_ARENA_ARRAY(&batch->arena, uint32_t, batch->sel_count + 1);
+    if (sel == NULL)
+        return WR_ENOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->sel_count; i++) {
+        uint32_t row = wr_batch_row(batch, i);
+        sel[count] = row;
+        if (!wr_column_is_nil(time, row)) {
+            count++;
+            continue;
+        }
+        struct wr_reject reject = {
+            .code = WR_REJECT_NO_TIME, .stage = op->node, .row = row, .batch = batch};
+        int status = out->reject(out, &reject);
+        if (status < 0)
+            return status;
+    }
+    batch->sel = sel;
+    batch->sel_count = count;
+    return WR_OK;
+}
+
+static int set_times(struct event_time *self, struct wr_batch *batch, const int64_t *times,
+                     int64_t max_delay_us) {
+    int64_t *behind = WR_ARENA_ARRAY(&batch->arena, int64_t, batch->row_count);
+    if (behind == NULL)
+        return WR_ENOMEM;
+    int64_t frontier = self->frontier;
+    for (uint32_t i = 0; i < batch->sel_count; i++) {
+        uint32_t row = wr_batch_row(batch, i);
+        behind[row] = frontier;
+        int64_t reached;
+        if (__builtin_sub_overflow(times[row], max_delay_us, &reached))
+            reached = WR_TIME_MIN;
+        frontier = WR_MAX(frontier, reached);
+    }
+    self->frontier = frontier;
+    batch->event_time = times;
+    batch->behind = behind;
+    batch->frontier = frontier;
+    return WR_OK;
+}
+
+static int event_time_push(struct wr_op *op, uint32_t input, struct wr_batch *in,
+                           struct wr_out *out) {
+    (void)input;
+    struct event_time *self = (struct event_time *)op;
+    const struct event_time_config *config = op->config;
+    struct wr_batch *batch;
+    int status = project_run(op, &config->project, &self->eval, in, out, &batch);
+    if (status < 0 || batch == NULL)
+        return status;
+    const struct wr_column *time = &batch->columns[config->column];
+    if (time->valid != NULL)
+        status = reject_nils(op, batch, time, out);
+    if (status >= 0)
+        status = set_times(self, batch, WR_I64(time), config->max_delay_us);
+    if (status < 0 || batch->sel_count == 0) {
+        wr_batch_unref(batch);
+        return status;
+    }
+    return out->emit(out, WR_PORT_MAIN, batch);
+}
+
+static int64_t event_time_holds_back(const struct wr_op *op, int64_t frontier) {
+    return frontier == WR_TIME_MAX ? frontier : ((const struct event_time *)op)->frontier;
+}
+
+static int event_time_save(struct wr_op *op, struct wr_buf *out, int all) {
+    (void)all;
+    return wr_buf_add_u64(out, (uint64_t)((struct event_time *)op)->frontier);
+}
+
+static int event_time_load(struct wr_op *op, struct wr_reader *in) {
+    ((struct event_time *)op)->frontier = (int64_t)wr_reader_u64(in);
+    return in->failed ? WR_ECORRUPT : WR_OK;
+}
+
+static void event_time_close(struct wr_op *op) {
+    wr_eval_release(&((struct event_time *)op)->eval);
+}
+
+const struct wr_op_type wr_op_event_time = {
+    .name = "event_time",
+    .size_bytes = sizeof(struct event_time),
+    .flags = WR_OP_ROW_BY_ROW,
+    .bind = event_time_bind,
+    .needs = event_time_needs,
+    .open = event_time_open,
+    .push = event_time_push,
+    .holds_back = event_time_holds_back,
+    .save = event_time_save,
+    .load = event_time_load,
+    .close = event_time_close,
+};

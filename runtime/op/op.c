@@ -1,0 +1,52 @@
+#include "op/op.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval) {
+    eval->user_call = op->env->user_call;
+    eval->user_ctx = op->env->user_ctx;
+    eval->now_us = op->env->now_us;
+    eval->random_seed = op->env->seed;
+}
+
+int wr_op_reject_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_batch *in,
+                       struct wr_out *out) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < eval->fail_count && status >= 0; i++) {
+        const struct wr_fail *fail = &eval->fails[i];
+        struct wr_reject reject = {.code = fail->code,
+                                   .detail = fail->detail,
+                                   .stage = op->node,
+                                   .row = fail->row,
+                                   .batch = in};
+        status = out->reject(out, &reject);
+    }
+    return status;
+}
+
+const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
+                                const struct wr_batch *in, uint32_t *count, int *status) {
+    *status = WR_OK;
+    *count = in->sel_count;
+    if (eval->fail_count == 0)
+        return in->sel;
+    uint32_t *sel = WR_ARENA_ARRAY(op->env->scratch, uint32_t, in->sel_count + 1);
+    if (sel == NULL) {
+        *status = WR_ENOMEM;
+        return NULL;
+    }
+    uint32_t left = 0, fail = 0;
+    for (uint32_t i = 0; i < in->sel_count; i++) {
+        uint32_t row = wr_batch_row(in, i);
+        while (fail < eval->fail_count && eval->fails[fail].row < row)
+            fail++;
+        if (fail == eval->fail_count || eval->fails[fail].row != row)
+            sel[left++] = row;
+    }
+    *count = left;
+    return sel;
+}
