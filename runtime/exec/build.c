@@ -167,8 +167,8 @@ static int connect(struct wr_run *run) {
         if (unit->node->kind == WR_NODE_REJECTS)
             unit->after_rejects = 1;
         else if (unit->node->kind != WR_NODE_SOURCE)
-            status = unit->lane == LANE_CENTRAL ? connect_central(run, unit)
-                                                : connect_local(run, unit);
+            status =
+                unit->lane == LANE_CENTRAL ? connect_central(run, unit) : connect_local(run, unit);
     }
     return status;
 }
@@ -266,15 +266,10 @@ int run_build(struct wr_run *run, struct wr_error *err) {
             ordinal += i > 0 && run->units[i - 1]->node != unit->node;
             status = open_source(unit, ordinal, err);
             break;
-        case WR_NODE_OP:
-            status = open_op(unit, err);
-            break;
-        case WR_NODE_SINK:
-            status = open_sink(unit, err);
-            break;
+        case WR_NODE_OP: status = open_op(unit, err); break;
+        case WR_NODE_SINK: status = open_sink(unit, err); break;
         case WR_NODE_LATE:
-        case WR_NODE_REJECTS:
-            break;
+        case WR_NODE_REJECTS: break;
         }
     }
     return status;

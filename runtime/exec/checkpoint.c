@@ -1,6 +1,6 @@
-/* checkpoint.c: what a run keeps between two processes. A checkpoint stands at the end of a step, so nothing
- * is in flight but the rows that wait in a gate: for these the lane's position is that of before they were
- * polled, and a restart polls them again and skips what had been consumed. */
+/* checkpoint.c: what a run keeps between two processes. A checkpoint stands at the end of a step,
+ * so nothing is in flight but the rows that wait in a gate: for these the lane's position is that
+ * of before they were polled, and a restart polls them again and skips what had been consumed. */
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -11,7 +11,8 @@
 #include "state/store.h"
 #include "base/banned.h"
 
-/* The parts of a checkpoint are named by kind, node and instance: they do not depend on line numbers. */
+/* The parts of a checkpoint are named by kind, node and instance: they do not depend on line
+ * numbers. */
 static void part_name(char text[64], const char *kind, const struct unit *unit, uint32_t shard) {
     uint32_t lane = unit->lane == LANE_CENTRAL ? 0 : unit->lane;
     snprintf(text, 64, "%s %u %u %u", kind, unit->node->id, lane, shard);

@@ -1,6 +1,6 @@
 /* gate.c: several inputs in one order, which no batch size and no timing can change.
- * Time: the port whose head row is earliest goes first, so a port without a row holds all others back
- * until it has one or has ended. */
+ * Time: the port whose head row is earliest goes first, so a port without a row holds all others
+ * back until it has one or has ended. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,12 +12,12 @@
 struct gate_port {
     const struct unit *from;
     uint32_t input;
-    uint8_t first;      /* read whole before the others (the table side of a lookup) */
-    uint32_t head;      /* queue[head] is the batch being consumed */
+    uint8_t first; /* read whole before the others (the table side of a lookup) */
+    uint32_t head; /* queue[head] is the batch being consumed */
     uint32_t count, room;
     struct wr_batch **queue;
-    uint32_t at;        /* rows of the head batch that are consumed */
-    int64_t consumed;   /* the frontier after the last consumed row */
+    uint32_t at;      /* rows of the head batch that are consumed */
+    int64_t consumed; /* the frontier after the last consumed row */
 };
 
 struct gate {
@@ -163,9 +163,9 @@ static uint32_t run_before(const struct gate *gate, uint32_t p, uint32_t q) {
     const struct wr_batch *batch = port_batch(a), *other = port_batch(b);
     uint32_t other_row = wr_batch_row(other, b->at);
     uint32_t count = 1;
-    while (a->at + count < batch->sel_count &&
-           goes_before(gate->mode, batch, wr_batch_row(batch, a->at + count), p, other, other_row,
-                       q))
+    while (
+        a->at + count < batch->sel_count &&
+        goes_before(gate->mode, batch, wr_batch_row(batch, a->at + count), p, other, other_row, q))
         count++;
     return count;
 }

@@ -1,5 +1,5 @@
-/* reject_log.c: the rejects of one push, put into the order of the records, counted, and turned into rows
- * of the `rejects` relation for whoever reads it. */
+/* reject_log.c: the rejects of one push, put into the order of the records, counted, and turned
+ * into rows of the `rejects` relation for whoever reads it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,8 +140,7 @@ static void position_of(struct reject_log *log, const struct wr_reject *reject,
     entry->position = keep_text(log, text);
 }
 
-static void reason_of(struct reject_log *log, const struct wr_reject *reject,
-                      struct entry *entry) {
+static void reason_of(struct reject_log *log, const struct wr_reject *reject, struct entry *entry) {
     const struct wr_batch *batch = reject->batch;
     if (reject->reason != NULL) {
         entry->reason = keep_text(log, reject->reason);
@@ -302,8 +301,7 @@ int reject_log_flush(struct reject_log *log) {
     int status = WR_OK;
     uint32_t count = log->count;
     for (uint32_t r = 0; r < log->reader_count && status >= 0; r++)
-        for (uint32_t first = 0; first < count && status >= 0;
-             first += run->options.batch_rows)
+        for (uint32_t first = 0; first < count && status >= 0; first += run->options.batch_rows)
             status = give_reader(log, log->readers[r], first,
                                  WR_MIN(run->options.batch_rows, count - first));
     /* What readers' own stages rejected meanwhile is counted, and read by nobody. */

@@ -193,9 +193,8 @@ static int sinks_commit(struct wr_run *run, struct wr_error *err) {
         struct wr_sink *sink = run->units[i]->sink;
         if (sink == NULL || run->options.dry_run)
             continue;
-        int status = sink->type->prepare == NULL
-                         ? WR_OK
-                         : sink->type->prepare(sink, run->epoch, err);
+        int status =
+            sink->type->prepare == NULL ? WR_OK : sink->type->prepare(sink, run->epoch, err);
         if (status == WR_OK && sink->type->commit != NULL)
             status = sink->type->commit(sink, run->epoch, err);
         if (status != WR_OK)

@@ -1,6 +1,6 @@
-/* run.h: a finished plan, running: sources polled, batches pushed, frontiers advanced, sinks' epochs.
- * A run is a state machine: each step is bounded work and nothing in it blocks or reads a clock but
- * through env. The program steps it until it is done, a test steps it as it likes.
+/* run.h: a finished plan, running: sources polled, batches pushed, frontiers advanced, sinks'
+ * epochs. A run is a state machine: each step is bounded work and nothing in it blocks or reads a
+ * clock but through env. The program steps it until it is done, a test steps it as it likes.
  *
  *   step: poll the lane that is wanted -> push through its row-by-row stages -> gates merge ->
  *         advance the frontiers in the order of the plan -> flush rejects
@@ -18,14 +18,14 @@ struct wr_run;
 #define WR_REJECT_KINDS_MAX 256 /* (stage, code) pairs that are counted one by one */
 
 struct wr_run_options {
-    uint32_t batch_rows;   /* 0: WR_BATCH_ROWS_DEFAULT */
-    uint32_t shards;       /* of keyed operators; 0: 1 */
-    uint64_t shard_order_seed; /* in which order shards are stepped; any gives the same rows */
-    uint64_t hash_seed;    /* 0: from env's random */
-    uint64_t row_limit;    /* rows a source gives at most; 0: all */
-    uint64_t memory_bytes; /* of all state; 0: 1 GB */
-    int64_t max_bad;       /* more rejects end the run with WR_EBADROW; -1: any number */
-    int dry_run;           /* sinks are bound but nothing is written */
+    uint32_t batch_rows;         /* 0: WR_BATCH_ROWS_DEFAULT */
+    uint32_t shards;             /* of keyed operators; 0: 1 */
+    uint64_t shard_order_seed;   /* in which order shards are stepped; any gives the same rows */
+    uint64_t hash_seed;          /* 0: from env's random */
+    uint64_t row_limit;          /* rows a source gives at most; 0: all */
+    uint64_t memory_bytes;       /* of all state; 0: 1 GB */
+    int64_t max_bad;             /* more rejects end the run with WR_EBADROW; -1: any number */
+    int dry_run;                 /* sinks are bound but nothing is written */
     const char *state_directory; /* NULL: nothing is kept */
     int64_t checkpoint_us; /* between checkpoints, by the monotonic clock; 0: after each step */
     int keep_text;         /* rejects show the raw text (costs 8 bytes a row) */
@@ -55,9 +55,9 @@ struct wr_node_counts {
 };
 
 struct wr_summary {
-    uint64_t rows_in;       /* records of all sources, good and bad */
-    uint64_t rejected;      /* rows in `rejects` */
-    uint64_t late;          /* rows that every window refused */
+    uint64_t rows_in;  /* records of all sources, good and bad */
+    uint64_t rejected; /* rows in `rejects` */
+    uint64_t late;     /* rows that every window refused */
     uint32_t kind_count;
     struct wr_reject_kind kinds[WR_REJECT_KINDS_MAX];
     uint64_t steps;
@@ -65,15 +65,16 @@ struct wr_summary {
     uint64_t state_bytes_peak;
 };
 
-/* Opens everything. The plan must be finished and outlive the run. With a state directory that holds a
- * checkpoint, goes on from there. */
+/* Opens everything. The plan must be finished and outlive the run. With a state directory that
+ * holds a checkpoint, goes on from there. */
 int wr_run_new(struct wr_run **run, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err);
 void wr_run_free(struct wr_run *run);
 /* WR_OK: there is more to do; WR_EAGAIN: nothing to do now; WR_EEND: all is done and written;
  * WR_ECANCEL: stopped by the signal; or a failure. */
 int wr_run_step(struct wr_run *run, struct wr_error *err);
-/* Keeps what was complete when the run is stopped early: sinks commit, nothing half-written remains. */
+/* Keeps what was complete when the run is stopped early: sinks commit, nothing half-written
+ * remains. */
 int wr_run_stop(struct wr_run *run, struct wr_error *err);
 /* Steps to the end. */
 int wr_run_all(struct wr_run *run, struct wr_error *err);

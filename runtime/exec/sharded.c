@@ -1,6 +1,6 @@
-/* sharded.c: a keyed operator in several instances, stepped in a seeded order. Rows go to the shard of
- * their key's hash; what the shards emit is put back into one order, so the rows that leave do not depend
- * on the number of shards or on who was stepped first. */
+/* sharded.c: a keyed operator in several instances, stepped in a seeded order. Rows go to the
+ * shard of their key's hash; what the shards emit is put back into one order, so the rows that
+ * leave do not depend on the number of shards or on who was stepped first. */
 #include <stddef.h>
 
 #include "base/alloc.h"
@@ -125,7 +125,8 @@ static uint32_t first_shard(struct sharded *sharded) {
     return (uint32_t)(sharded->order_state % sharded->shard_count);
 }
 
-/* Rows of one input batch keep their order among themselves; fired rows go by the operator's order. */
+/* Rows of one input batch keep their order among themselves; fired rows go by the operator's
+ * order. */
 static int row_before(const struct sharded *sharded, int by_row, const struct shard *a,
                       enum wr_port port_a, const struct shard *b) {
     const struct wr_batch *x = a->emitted[port_a][a->head], *y = b->emitted[port_a][b->head];

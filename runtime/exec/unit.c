@@ -90,9 +90,8 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
 static int64_t frontier_of_inputs(const struct unit *unit) {
     int64_t frontier = WR_TIME_MAX;
     for (uint32_t i = 0; i < unit->feeder_count; i++) {
-        int64_t one = unit->gate != NULL
-                          ? gate_port_frontier(unit->gate, unit->feeders[i].port)
-                          : unit->feeders[i].from->frontier_out;
+        int64_t one = unit->gate != NULL ? gate_port_frontier(unit->gate, unit->feeders[i].port)
+                                         : unit->feeders[i].from->frontier_out;
         frontier = WR_MIN(frontier, one);
     }
     return frontier;

@@ -1,8 +1,9 @@
 /* unit.h: what a run is made of. Private to the room.
  *
- * A *lane* is one partition of a source with its row-by-row stages: these have an instance a lane, and rows
- * reach them by a plain call. All other stages are *central*: one instance, or one a shard when keyed. A
- * central unit that rows of several lanes or inputs reach has a *gate*, which puts them into one order.
+ * A *lane* is one partition of a source with its row-by-row stages: these have an instance a lane,
+ * and rows reach them by a plain call. All other stages are *central*: one instance, or one a
+ * shard when keyed. A central unit that rows of several lanes or inputs reach has a *gate*, which
+ * puts them into one order.
  *
  *   lane 0: source -> filter -> event_time \
  *   lane 1: source -> filter -> event_time -> [gate] -> agg (shards) -> derive -> sink */
@@ -48,33 +49,33 @@ struct unit {
     uint32_t feeder_count;
     struct feeder *feeders;
     int64_t frontier_in, frontier_out;
-    uint8_t opened;         /* its source or sink */
-    uint8_t ended;          /* a source: nothing more will be polled */
-    uint8_t after_rejects;  /* stands below a rejects node: ends last */
+    uint8_t opened;        /* its source or sink */
+    uint8_t ended;         /* a source: nothing more will be polled */
+    uint8_t after_rejects; /* stands below a rejects node: ends last */
     struct wr_node_counts counts;
 };
 
 struct wr_run {
     struct wr_plan *plan;
     struct wr_run_options options;
-    struct wr_arena arena;     /* units, edges, gates: as long as the run */
-    struct wr_arena scratch;   /* one push */
+    struct wr_arena arena;   /* units, edges, gates: as long as the run */
+    struct wr_arena scratch; /* one push */
     struct wr_budget input_budget, state_budget, epoch_budget;
     struct wr_batch_pool pool;
     struct wr_op_env op_env;
     uint32_t unit_count, unit_room;
-    struct unit **units;       /* in the order of the plan */
-    uint32_t *first_unit;      /* by node: its first unit … */
-    uint32_t *unit_counts;     /* … and how many it has */
+    struct unit **units;   /* in the order of the plan */
+    uint32_t *first_unit;  /* by node: its first unit … */
+    uint32_t *unit_counts; /* … and how many it has */
     struct reject_log *rejects;
     struct wr_store *store;
     uint64_t epoch;
     int64_t checkpoint_due_us;
     struct wr_summary summary;
     int64_t started_us;
-    uint32_t next_lane;        /* round robin among the wanted */
-    int finished;              /* all inputs have ended and all sinks are complete */
-    struct wr_error *err;      /* of the step that runs */
+    uint32_t next_lane;   /* round robin among the wanted */
+    int finished;         /* all inputs have ended and all sinks are complete */
+    struct wr_error *err; /* of the step that runs */
 };
 
 /* build.c: units, edges, gates of the plan's live nodes; opens them. */
@@ -83,7 +84,8 @@ void run_close_units(struct wr_run *run);
 
 /* unit.c */
 void unit_out_init(struct unit *unit);
-/* Gives a batch to one input of a unit: to its gate, or through it. Borrows. wr_flow or a status. */
+/* Gives a batch to one input of a unit: to its gate, or through it. Borrows. wr_flow or a status.
+ */
 int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch *batch);
 /* Through it, now. */
 int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch);

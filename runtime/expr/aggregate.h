@@ -1,6 +1,6 @@
-/* aggregate.h: aggregate functions over keyed state. An aggregate's state is a fixed number of bytes in
- * a state row (cells of strings and blobs included, `state/table.h`); it is added to row by row in
- * the order of the edge, merged slice by slice in time order, and read once a firing. */
+/* aggregate.h: aggregate functions over keyed state. An aggregate's state is a fixed number of
+ * bytes in a state row (cells of strings and blobs included, `state/table.h`); it is added to row
+ * by row in the order of the edge, merged slice by slice in time order, and read once a firing. */
 #pragma once
 #include <stdint.h>
 
@@ -28,8 +28,9 @@ struct wr_aggregate_kernel {
     /* into := into and then from (from is later in time). */
     int (*merge)(const struct wr_aggregate *aggregate, struct wr_table *table, uint8_t *into,
                  const uint8_t *from);
-    /* The results of `count` states as a dense column (valid: all set at the start). Strings may point
-     * into the state, or lie in `arena`. A result that fails (W504) sets fails[i] to its code. */
+    /* The results of `count` states as a dense column (valid: all set at the start). Strings may
+     * point into the state, or lie in `arena`. A result that fails (W504) sets fails[i] to its
+     * code. */
     int (*result)(const struct wr_aggregate *aggregate, uint8_t *const *rows, uint32_t count,
                   void *out, uint64_t *valid, uint16_t *fails, struct wr_arena *arena);
 };
@@ -106,15 +107,16 @@ struct wr_aggregates {
 int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope *scope,
                        const struct wr_value *group_by, const struct wr_value *agg, int windowed,
                        struct wr_error *err);
-/* Adds the selected rows of a batch: `inputs` has been run, `rows` are their state rows (dense, in the
- * order of the selection `sel`/`count`). Runs each aggregate's where. */
+/* Adds the selected rows of a batch: `inputs` has been run, `rows` are their state rows (dense, in
+ * the order of the selection `sel`/`count`). Runs each aggregate's where. */
 int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *eval,
                       struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
                       const uint32_t *sel, uint32_t count);
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from);
-/* Fills a batch of the middle schema with `count` results (window columns are the caller's); returns it
- * with its rows' failures in `fails` (count entries, 0: fine) and the guilty aggregate in `guilty`. */
+/* Fills a batch of the middle schema with `count` results (window columns are the caller's);
+ * returns it with its rows' failures in `fails` (count entries, 0: fine) and the guilty aggregate
+ * in `guilty`. */
 int wr_aggregates_result(const struct wr_aggregates *aggregates, uint8_t *const *rows,
                          uint32_t count, struct wr_batch *middle, uint16_t *fails,
                          uint16_t *guilty);

@@ -1,3 +1,4 @@
+/* bind_endpoint.c: `read` and the stages that write become nodes; endpoints check their options. */
 #include "graph/bind.h"
 
 #include <fnmatch.h>

@@ -1,3 +1,4 @@
+/* bind_op.c: stages between source and sink become nodes, and so do late() and rejects(). */
 #include "graph/bind.h"
 
 #include <string.h>
@@ -13,9 +14,8 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
     if (node->input_count == 0 || node->input_count > WR_INPUTS_MAX)
         return wr_error_script(err, "W210", "`%s` takes 1 to %d streams, got %u", node->stage,
                                WR_INPUTS_MAX, node->input_count);
-    struct wr_bind bind = {.arena = &plan->arena,
-                           .spec = node->spec,
-                           .input_count = node->input_count};
+    struct wr_bind bind = {
+        .arena = &plan->arena, .spec = node->spec, .input_count = node->input_count};
     for (uint32_t i = 0; i < node->input_count; i++)
         bind.inputs[i] = &plan->nodes[node->inputs[i]]->out;
     bind.out = *bind.inputs[0];
@@ -71,10 +71,10 @@ const struct wr_schema *wr_rejects_schema(struct wr_arena *arena) {
         const char *name;
         enum wr_type_kind kind;
     } columns[] = {
-        {"at", WR_TIMESTAMP},   {"stage", WR_STRING},    {"code", WR_STRING},
-        {"reason", WR_STRING},  {"detail", WR_STRING},   {"script", WR_STRING},
-        {"source", WR_STRING},  {"position", WR_STRING}, {"attempt", WR_INT64},
-        {"raw", WR_BYTES},      {"row", WR_JSON},
+        {"at", WR_TIMESTAMP},  {"stage", WR_STRING},    {"code", WR_STRING},
+        {"reason", WR_STRING}, {"detail", WR_STRING},   {"script", WR_STRING},
+        {"source", WR_STRING}, {"position", WR_STRING}, {"attempt", WR_INT64},
+        {"raw", WR_BYTES},     {"row", WR_JSON},
     };
     struct wr_schema *schema = wr_schema_new(arena, (uint32_t)WR_COUNT(columns));
     if (schema == NULL)

@@ -61,19 +61,14 @@ static int needs_above(struct wr_plan *plan, const struct wr_node *node) {
             node->op->needs(node->config, &above->out, i, node->needed, bits);
             want(above->needed, bits, words);
             break;
-        case WR_NODE_SINK:
-            want_all(above);
-            break;
+        case WR_NODE_SINK: want_all(above); break;
         case WR_NODE_LATE: { /* its columns are those of the operator's input */
             struct wr_node *input = plan->nodes[above->inputs[0]];
             want(input->needed, node->needed, wr_needed_words(input->out.schema));
             break;
         }
-        case WR_NODE_REJECTS: /* a reject shows its whole row */
-            want_all(above);
-            break;
-        case WR_NODE_SOURCE:
-            break;
+        case WR_NODE_REJECTS: /* a reject shows its whole row */ want_all(above); break;
+        case WR_NODE_SOURCE: break;
         }
     }
     return WR_OK;
@@ -82,8 +77,7 @@ static int needs_above(struct wr_plan *plan, const struct wr_node *node) {
 static int find_needs(struct wr_plan *plan) {
     for (uint32_t i = 0; i < plan->node_count; i++) {
         struct wr_node *node = plan->nodes[i];
-        node->needed =
-            WR_ARENA_ZEROS(&plan->arena, uint64_t, wr_needed_words(node->out.schema));
+        node->needed = WR_ARENA_ZEROS(&plan->arena, uint64_t, wr_needed_words(node->out.schema));
         if (node->needed == NULL)
             return WR_ENOMEM;
     }

@@ -78,8 +78,8 @@ static bind_fn bind_of(const char *stage) {
         const char *stage;
         bind_fn bind;
     } special[] = {
-        {"read", wr_bind_source}, {"write", wr_bind_sink},        {"print", wr_bind_sink},
-        {"tap", wr_bind_sink},    {"rejects", wr_bind_rejects},   {"late", wr_bind_late},
+        {"read", wr_bind_source}, {"write", wr_bind_sink},      {"print", wr_bind_sink},
+        {"tap", wr_bind_sink},    {"rejects", wr_bind_rejects}, {"late", wr_bind_late},
     };
     for (size_t i = 0; i < WR_COUNT(special); i++)
         if (strcmp(special[i].stage, stage) == 0)

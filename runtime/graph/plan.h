@@ -25,11 +25,11 @@ enum wr_node_kind {
 struct wr_node {
     enum wr_node_kind kind;
     uint32_t id;
-    const char *stage;          /* "filter", "read", … */
-    const char *name;           /* as messages and metrics call it: "filter (line 4)" or name = */
+    const char *stage; /* "filter", "read", … */
+    const char *name;  /* as messages and metrics call it: "filter (line 4)" or name = */
     const struct wr_value *spec;
     uint32_t input_count;
-    const uint32_t *inputs;     /* node numbers */
+    const uint32_t *inputs; /* node numbers */
     struct wr_stream out;
     const struct wr_op_type *op;
     const struct wr_source_type *source;
@@ -37,8 +37,8 @@ struct wr_node {
     const void *config;
     struct wr_endpoint_bind endpoint; /* of a source or sink: what its bind gave */
     /* Known when the plan is finished. */
-    int live;                   /* its rows reach a sink */
-    uint64_t *needed;           /* bits of output columns (then hidden ones) that somebody reads */
+    int live;         /* its rows reach a sink */
+    uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
 };
 
 struct wr_plan {
@@ -66,7 +66,8 @@ int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_s
 /* Declares a user function (`weir.def`), known to later stages. */
 int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
                    struct wr_error *err);
-/* Once, when the script has ended: which nodes live, which columns are needed, checks over the whole. */
+/* Once, when the script has ended: which nodes live, which columns are needed, checks over the
+ * whole. */
 int wr_plan_finish(struct wr_plan *plan, struct wr_error *err);
 /* A hash of everything that decides results, as 32 hex digits and a 0. */
 void wr_plan_hash(const struct wr_plan *plan, char text[33]);

@@ -1,9 +1,9 @@
-/* agg.c: one row a group, or a group and window. Rows are aggregated by slice (gcd of size and slide), one
- * table of keyed state a slice; a window that fires merges its slices in time order and drops those
- * that no later window needs.
- * Late: a window refuses a row iff its end <= the row's own frontier; a row that every window refused
- * leaves by the late port. Source: Krishnamurthy et al., "On-the-fly sharing for streamed aggregation",
- * 2006 (slices). */
+/* agg.c: one row a group, or a group and window. Rows are aggregated by slice (gcd of size and
+ * slide), one table of keyed state a slice; a window that fires merges its slices in time order
+ * and drops those that no later window needs.
+ * Late: a window refuses a row iff its end <= the row's own frontier; a row that every window
+ * refused leaves by the late port. Source: Krishnamurthy et al., "On-the-fly sharing for streamed
+ * aggregation", 2006 (slices). */
 #include "op/agg.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@ static int map_results(struct agg_config *config, struct wr_bind *bind, struct w
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     for (uint32_t c = 0; c < count; c++) {
         const struct wr_item *item = c < lead ? NULL : &aggregates->items->items[c - lead];
-        config->from[c] = item == NULL         ? (int32_t)c
+        config->from[c] = item == NULL        ? (int32_t)c
                           : item->column >= 0 ? item->column
                                               : -1 - item->output;
     }
@@ -68,9 +68,9 @@ static int agg_bind(struct wr_bind *bind, struct wr_error *err) {
         status = window_from_value(&config->window, window, err);
     if (status != WR_OK)
         return status;
-    status = wr_aggregates_bind(&config->aggregates, &bind->scope,
-                                wr_value_get(bind->spec, "group_by"),
-                                wr_value_get(bind->spec, "items"), config->windowed, err);
+    status =
+        wr_aggregates_bind(&config->aggregates, &bind->scope, wr_value_get(bind->spec, "group_by"),
+                           wr_value_get(bind->spec, "items"), config->windowed, err);
     if (status != WR_OK)
         return status;
     bind->config = config;
@@ -105,8 +105,8 @@ static void key_columns(const struct agg *self, const struct wr_batch *in,
         ((const struct agg_config *)self->base.config)->aggregates;
     for (uint32_t k = 0; k < aggregates->key_count; k++) {
         const struct wr_item *item = &aggregates->inputs->items[k];
-        columns[k] = item->column >= 0 ? in->columns[item->column]
-                                       : self->inputs_eval.outputs[item->output];
+        columns[k] =
+            item->column >= 0 ? in->columns[item->column] : self->inputs_eval.outputs[item->output];
     }
 }
 
@@ -164,8 +164,8 @@ static int add_partly_late(struct agg *self, const struct wr_batch *in, const ui
     self->partly_late++;
     for (; start <= last && status == WR_OK; start += window->every_us)
         if (window_end(window, start) > in->behind[row])
-            status = add_rows(self, wr_slices_at(&self->partial, start), in, sel, keys, hashes, i,
-                              1);
+            status =
+                add_rows(self, wr_slices_at(&self->partial, start), in, sel, keys, hashes, i, 1);
     return status;
 }
 
@@ -187,7 +187,7 @@ static enum verdict judge(const struct window *window, const struct wr_batch *in
     if (window_end(window, window_last(window, time)) <= behind)
         return VERDICT_LATE;
     return window_end(window, window_first(window, time)) <= behind ? VERDICT_PARTLY
-                                                                     : VERDICT_ON_TIME;
+                                                                    : VERDICT_ON_TIME;
 }
 
 /* Rows in runs of one slice, since neighbours in time are neighbours in the batch. */

@@ -17,9 +17,10 @@ struct agg {
     struct wr_op base;
     struct wr_eval inputs_eval, items_eval;
     struct wr_slices slices; /* without a window: one slice at 0 */
-    /* Rows that some windows of their slice had refused: a table a window, merged behind its slices. */
+    /* Rows that some windows of their slice had refused: a table a window, merged behind its
+     * slices. */
     struct wr_slices partial;
-    int64_t fired_us;   /* windows that start before this have fired; WR_TIME_MIN: none yet */
+    int64_t fired_us; /* windows that start before this have fired; WR_TIME_MIN: none yet */
     int fired_any;
     uint64_t partly_late; /* rows of `partial` */
 };

@@ -4,10 +4,12 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "data/order.h"
 #include "op/agg.h"
 #include "base/banned.h"
 
-#define RESULT_DELAY_US 1 /* a result carries its window's end - 1us, so that the next window takes it */
+#define RESULT_DELAY_US \
+    1 /* a result carries its window's end - 1us, so that the next window takes it */
 
 static const struct wr_aggregates *aggregates_of(const struct agg *self) {
     return ((const struct agg_config *)self->base.config)->aggregates;
@@ -24,8 +26,8 @@ static int merge_table(struct agg *self, struct wr_table *into, const struct wr_
     uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, CHUNK);
     uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, CHUNK);
     const uint8_t **sources = WR_ARENA_ARRAY(scratch, const uint8_t *, CHUNK);
-    int status = keys == NULL || hashes == NULL || rows == NULL || sources == NULL ? WR_ENOMEM
-                                                                                   : WR_OK;
+    int status =
+        keys == NULL || hashes == NULL || rows == NULL || sources == NULL ? WR_ENOMEM : WR_OK;
     struct wr_table_walk walk;
     wr_table_walk_begin(&walk, from);
     for (int more = 1; more && status == WR_OK;) {
@@ -69,8 +71,7 @@ static int emit_middle(struct agg *self, struct wr_batch *middle, struct wr_out 
     if (batch == NULL)
         return WR_ENOMEM;
     wr_op_eval_begin(&self->base, &self->items_eval);
-    int status =
-        wr_list_run(config->aggregates->items, &self->items_eval, middle, &batch->arena);
+    int status = wr_list_run(config->aggregates->items, &self->items_eval, middle, &batch->arena);
     if (status >= 0 && self->items_eval.fail_count > 0) {
         status = wr_op_reject_fails(&self->base, &self->items_eval, middle, out);
         uint32_t count = 0;

@@ -103,8 +103,7 @@ static int drop_bind(struct wr_bind *bind, struct wr_error *err) {
             kept[count++] = c;
     if (count == 0)
         return wr_error_script(err, "W008", "no column would be left");
-    return bind_end(bind, project,
-                    project_bind_columns(project, bind, kept, count, NULL, err));
+    return bind_end(bind, project, project_bind_columns(project, bind, kept, count, NULL, err));
 }
 
 static int rename_bind(struct wr_bind *bind, struct wr_error *err) {

@@ -1,6 +1,6 @@
 /* event_time.c: gives each row its time, and its partition a frontier W = maximum - max_delay.
- * Lateness is decided per row by the prefix maximum: `behind[i]` is W before row i, so it depends on no
- * batch size. A row without a time is a reject (W506). */
+ * Lateness is decided per row by the prefix maximum: `behind[i]` is W before row i, so it depends
+ * on no batch size. A row without a time is a reject (W506). */
 #include <string.h>
 
 #include "base/assert.h"
@@ -31,8 +31,8 @@ static int event_time_bind(struct wr_bind *bind, struct wr_error *err) {
         wr_error_help(err, "put `:event_time` directly behind the source");
         return WR_ESCRIPT;
     }
-    int status = wr_list_bind(&list, &bind->scope, WR_LIST_DERIVE,
-                              wr_value_get(bind->spec, "items"), err);
+    int status =
+        wr_list_bind(&list, &bind->scope, WR_LIST_DERIVE, wr_value_get(bind->spec, "items"), err);
     if (status != WR_OK) {
         wr_error_at(err, "1", err->from, err->to);
         return status;

@@ -13,8 +13,8 @@ struct filter {
 
 static int filter_bind(struct wr_bind *bind, struct wr_error *err) {
     struct wr_list *list = NULL;
-    int status = wr_list_bind(&list, &bind->scope, WR_LIST_CONDITION,
-                              wr_value_get(bind->spec, "expr"), err);
+    int status =
+        wr_list_bind(&list, &bind->scope, WR_LIST_CONDITION, wr_value_get(bind->spec, "expr"), err);
     if (status != WR_OK && err != NULL)
         wr_error_at(err, "1", err->from, err->to);
     bind->config = list;
@@ -47,9 +47,8 @@ static int filter_push(struct wr_op *op, uint32_t input, struct wr_batch *in, st
         status = wr_op_reject_fails(op, &self->eval, in, out);
     if (status < 0 || count == 0)
         return WR_MIN(status, WR_FLOW_MORE);
-    struct wr_batch *kept = count == in->sel_count
-                                ? wr_batch_ref(in)
-                                : wr_batch_select(op->env->pool, in, sel, count);
+    struct wr_batch *kept =
+        count == in->sel_count ? wr_batch_ref(in) : wr_batch_select(op->env->pool, in, sel, count);
     return kept == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, kept);
 }
 

@@ -1,4 +1,5 @@
-/* limit: lets the first `rows` rows through, after `offset` that it skips, then asks for no more. */
+/* limit: lets the first `rows` rows through, after `offset` that it skips, then asks for no more.
+ */
 #include <string.h>
 
 #include "base/assert.h"
@@ -63,8 +64,7 @@ static int limit_push(struct wr_op *op, uint32_t input, struct wr_batch *in, str
         uint32_t *sel = WR_ARENA_ARRAY(op->env->scratch, uint32_t, count);
         for (uint32_t i = 0; sel != NULL && i < count; i++)
             sel[i] = wr_batch_row(in, skip + i);
-        struct wr_batch *part =
-            sel == NULL ? NULL : wr_batch_select(op->env->pool, in, sel, count);
+        struct wr_batch *part = sel == NULL ? NULL : wr_batch_select(op->env->pool, in, sel, count);
         flow = part == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, part);
     }
     return flow == WR_FLOW_MORE && self->rows_left == 0 ? WR_FLOW_DONE : flow;

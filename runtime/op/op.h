@@ -92,7 +92,7 @@ enum wr_op_flags {
     WR_OP_ROW_BY_ROW = 1, /* no state but of its own partition; keeps physical rows; one input */
     WR_OP_KEYED = 2,      /* rows go to shards by key (`route`); results merge by `compare` */
     WR_OP_MULTI_INPUT = 4,
-    WR_OP_LATE_PORT = 8,       /* refuses late rows: `late()` reads its late port */
+    WR_OP_LATE_PORT = 8,    /* refuses late rows: `late()` reads its late port */
     WR_OP_BUILD_FIRST = 16, /* inputs after the first are read whole before it (lookup tables) */
 };
 

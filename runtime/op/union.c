@@ -1,5 +1,5 @@
-/* union.c: the rows of several streams under the columns of the first, by name. Which row comes first is
- * decided by the gate before it (exec), not here. */
+/* union.c: the rows of several streams under the columns of the first, by name. Which row comes
+ * first is decided by the gate before it (exec), not here. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -37,8 +37,7 @@ static int match_input(struct wr_bind *bind, struct union_config *config, uint32
             char type[64];
             wr_error_script(err, "W204", "union: `%s` has type %s in stream %u", field->name,
                             wr_type_text(&other->fields[at].type, type, sizeof type), input + 1);
-            wr_error_help(err, "make it %s there",
-                          wr_type_text(&field->type, type, sizeof type));
+            wr_error_help(err, "make it %s there", wr_type_text(&field->type, type, sizeof type));
             return WR_ESCRIPT;
         }
         config->from[input][c] = (uint32_t)at;
@@ -47,8 +46,8 @@ static int match_input(struct wr_bind *bind, struct union_config *config, uint32
         const struct wr_field *field = &other->fields[c];
         if (wr_schema_find(first, field->name, field->name_length) >= 0)
             continue;
-        wr_error_script(err, "W204", "union: `%s` of stream %u is missing in stream 1",
-                        field->name, input + 1);
+        wr_error_script(err, "W204", "union: `%s` of stream %u is missing in stream 1", field->name,
+                        input + 1);
         wr_error_help(err, "`:derive` it in the first stream, or `:drop` it there");
         return WR_ESCRIPT;
     }

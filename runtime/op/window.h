@@ -1,5 +1,6 @@
-/* window.h: which windows a time belongs to: tumbling and hopping, aligned to the epoch plus an offset.
- * Windows are [start, start + size) and start at offset + k * every. Private to the room. */
+/* window.h: which windows a time belongs to: tumbling and hopping, aligned to the epoch plus an
+ * offset. Windows are [start, start + size) and start at offset + k * every. Private to the room.
+ */
 #pragma once
 #include <stdint.h>
 
@@ -9,7 +10,8 @@ struct wr_error;
 
 struct window {
     int64_t size_us, every_us, offset_us;
-    int64_t slice_us; /* gcd of size and every: rows are aggregated by slice, windows are made of them */
+    int64_t
+        slice_us; /* gcd of size and every: rows are aggregated by slice, windows are made of them */
 };
 
 /* From a spec `{kind=, size=, every=, offset=, allowed_lateness=}`. */

@@ -30,6 +30,9 @@ int wr_key_layout_init(struct wr_key_layout *layout, const struct wr_type *types
 void wr_keys_build(const struct wr_key_layout *layout, const struct wr_column *columns,
                    const uint32_t *sel, uint32_t count, uint64_t seed, void *keys,
                    uint64_t *hashes);
+/* The hashes of keys that were built before (or lie in rows): the same as wr_keys_build gives. */
+void wr_keys_hash(const struct wr_key_layout *layout, const void *keys, uint32_t count,
+                  uint64_t seed, uint64_t *hashes);
 /* The reverse: key column `column` of `count` keys (rows[i] points at a key) into dense elements.
  */
 void wr_keys_read(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,
