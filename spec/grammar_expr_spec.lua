@@ -492,9 +492,10 @@ describe("grammar.lex: decode", function()
     local map = {}
     local value = lex.decode('"a\\n\\u{20AC}\\z  b\\065"', map)
     assert.equal("a\n€bA", value)
-    assert.same({ 2, 3, 5, 5, 5, 17, 18, 22 }, map)
+    local past = { 3, 5, 13, 13, 13, 18, 22, 23 }
+    assert.same({ 2, 3, 5, 5, 5, 17, 18, 22, past = past }, map)
     map = {}
     assert.equal("a\nb", lex.decode("[=[\r\na\r\nb]=]", map))
-    assert.same({ 6, 7, 9, 10 }, map)
+    assert.same({ 6, 7, 9, 10, past = { 7, 8, 10, 11 } }, map)
   end)
 end)

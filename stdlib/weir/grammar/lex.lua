@@ -11,6 +11,8 @@ local M = {}
 M.STACK_MAX = 20000
 lpeg.setmaxstack(M.STACK_MAX)
 
+local idchar = R("az", "AZ", "09", "\x80\xff") + "_"
+M.idchar = idchar
 --- Lua's reserved words, as a set.
 M.keywords = {}
 local keyword = P(false)
@@ -19,17 +21,16 @@ for word in
   then true until while]]):gmatch("%a+")
 do
   M.keywords[word] = true
-  keyword = keyword + P(word)
+  keyword = keyword + P(word) * -idchar
 end
+M.keyword = keyword
 
-M.idchar = R("az", "AZ", "09", "\x80\xff") + "_"
 local idstart = R("az", "AZ", "\x80\xff") + "_"
 --- A whole word, not the beginning of a longer one.
 ---@param text string
 function M.word(text)
   return P(text) * -M.idchar
 end
-M.keyword = keyword * -M.idchar
 --- A name that needs no quotes.
 M.ident = -M.keyword * idstart * M.idchar ^ 0
 --- A name of expressions and schemas, captured: plain, or between backticks where `` is one.
@@ -149,7 +150,9 @@ local function decode_short(raw, map)
     end
     if map then
       for k = 1, #text do
-        map[decoded + k] = width == #text and i + k - 1 or i
+        local whole = width ~= #text -- an escape: its bytes all come from the whole of it
+        map[decoded + k] = whole and i or i + k - 1
+        map.past[decoded + k] = whole and i + width or i + k
       end
     end
     decoded = decoded + #text
@@ -158,7 +161,7 @@ local function decode_short(raw, map)
     i = i + width
   end
   if map then
-    map[decoded + 1] = #raw
+    map[decoded + 1], map.past[decoded + 1] = #raw, #raw + 1
   end
   return table.concat(parts)
 end
@@ -188,7 +191,7 @@ local function decode_long(raw, map)
     end
     if map then
       for k = 1, #text do
-        map[decoded + k] = i + k - 1
+        map[decoded + k], map.past[decoded + k] = i + k - 1, i + k
       end
     end
     decoded = decoded + #text
@@ -197,16 +200,20 @@ local function decode_long(raw, map)
     i = i + width
   end
   if map then
-    map[decoded + 1] = last + 1
+    map[decoded + 1], map.past[decoded + 1] = last + 1, last + 2
   end
   return table.concat(parts)
 end
 
 --- The value of a string literal. A bad escape gives nil and its first and last byte in `raw`.
 ---@param raw string the literal with its quotes or brackets
----@param map integer[]? filled: decoded byte -> byte of `raw`; one entry more for the end
+---@param map table? filled: map[i] is the byte of `raw` where decoded byte i begins, map.past[i]
+---  the one behind it; one entry more for the end
 ---@return string? value, integer? from, integer? to
 function M.decode(raw, map)
+  if map then
+    map.past = {}
+  end
   if byte(raw, 1) == 91 then
     return decode_long(raw, map)
   end

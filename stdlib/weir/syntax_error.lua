@@ -1,0 +1,137 @@
+--- What stock Lua's compiler refused, as an error with its exact place. Loaded only then.
+local lua = require("weir.grammar.lua")
+local source = require("weir.source")
+local M = {}
+
+local function token_text(file, token)
+  return file.text:sub(token.from, token.past - 1)
+end
+
+--- The token that the compiler's message means: of the tokens with this text on this line the one
+--- up to which the text does not compile for the same reason.
+local function find_token(file, tokens, line, near, reason)
+  local last
+  for i, token in ipairs(tokens) do
+    local first_line = source.line_of(file, token.from)
+    if first_line > line then
+      break
+    end
+    if token_text(file, token) == near and source.line_of(file, token.past - 1) == line then
+      last = i
+      local _, message = load(file.text:sub(1, token.past - 1), "=weir", "t")
+      if message and message:find(reason, 1, true) and not message:find("<eof>$") then
+        return i
+      end
+    end
+  end
+  return last
+end
+
+--- A long string in front of the token that holds an open `[`: it was meant to go on.
+local function cut_string(file, tokens, index)
+  for i = index - 1, math.max(index - 12, 1), -1 do
+    local text = token_text(file, tokens[i])
+    if tokens[i].kind == "string" and text:find("^%[%[") then
+      local _, opened = text:gsub("%[", "")
+      local _, closed = text:gsub("%]", "")
+      -- Its own brackets are two of each.
+      return opened > closed
+    end
+  end
+  return false
+end
+
+local CHAIN = { [";"] = true, [","] = true }
+
+--- Help for the mistakes that scripts invite; also the token to point at.
+local function advice(file, tokens, index)
+  local token, before = tokens[index], tokens[index - 1]
+  local text = token_text(file, token)
+  local previous = before and token_text(file, before)
+  if text == ":" and CHAIN[previous] then
+    return ("this `%s` ends the chain of stages: take it away"):format(previous), before
+  elseif cut_string(file, tokens, index) then
+    return "the first `]]` ends a long string `[[ … ]]`: write `[=[ … ]=]`, or `] ]`"
+  elseif token.kind == "keyword" and (previous == "." or previous == ":") then
+    return ("`%s` is a Lua keyword: write `[\"%s\"]`"):format(text, text)
+  elseif text == "!" or (text == "=" and previous == "!") then
+    return "Lua writes `~=` and `not`"
+  end
+  return nil
+end
+
+local function shown_near(near)
+  return #near > 40 and near:sub(1, 40):match("^(.-)[\x80-\xbf]*$") .. "…" or near
+end
+
+--- The place where the text between quotes stands in the line, else the line.
+local function place_of_text(file, line, near)
+  local text, start = source.line_text(file, line)
+  local at = text and near ~= "" and text:find(near, 1, true)
+  if at then
+    return source.place(file, start + at - 1, start + at + #near - 2)
+  end
+  return source.line_place(file, line)
+end
+
+--- A byte that no token begins with: the compiler shows its number. The character around it.
+local function stray_character(file, line, byte)
+  local text, start = source.line_text(file, line)
+  local at = text:find(string.char(byte), 1, true)
+  if not at then
+    return nil
+  end
+  local character = text:match("^[\xc2-\xf4][\x80-\xbf]+", at) or text:sub(at, at)
+  return character, source.place(file, start + at - 1, start + at + #character - 2)
+end
+
+---@param file table as of source.new
+---@param message string of `load` with the chunk name "=weir"
+---@return table err with `located`
+function M.explain(file, message)
+  local line, what = message:match("^weir:(%d+): (.*)$")
+  if not line then
+    return {
+      code = "W001", message = message:gsub("^weir: ", ""), located = source.line_place(file, 1),
+    }
+  end
+  line = math.tointeger(tonumber(line))
+  local reason, near = what:match("^(.*) near (.*)$")
+  if not reason then
+    return { code = "W001", message = what, located = source.line_place(file, line) }
+  end
+  near = near:match("^'(.*)'$") or near
+  local err = { code = "W001", message = ("%s near `%s`"):format(reason, shown_near(near)) }
+  if near == "<eof>" then
+    local last = #file.text:match("^(.-)%s*$")
+    err.message = reason .. ", the script ends"
+    err.located = source.place(file, math.max(last, 1), math.max(last, 1))
+    return err
+  elseif reason == "unfinished string" then
+    err.code, err.message = "W007", "string is not closed"
+    err.located = place_of_text(file, line, near)
+    return err
+  end
+  local byte = near:match("^<\\(%d+)>$")
+  local character, place
+  if byte then
+    character, place = stray_character(file, line, tonumber(byte))
+  end
+  if place then
+    err.message, err.located = ("%s near `%s`"):format(reason, character), place
+    err.help = "Lua's names are made of `A-Z`, `a-z`, `0-9`, `_`; a column is `e[\"größe\"]`"
+    return err
+  end
+  local tokens = lua.tokens(file.text)
+  local index = find_token(file, tokens, line, near, reason)
+  if not index then
+    err.located = place_of_text(file, line, near)
+    return err
+  end
+  local help, other = advice(file, tokens, index)
+  local token = other or tokens[index]
+  err.help, err.located = help, source.place(file, token.from, token.past - 1)
+  return err
+end
+
+return M
