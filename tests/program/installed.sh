@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# installed.sh BUILD_FOLDER VERSION: installs into an empty folder, and runs the program from another one.
+# installed.sh BUILD_FOLDER VERSION: installs into an empty folder, and runs from another one.
 #
 # Nothing of the tree may be needed: a script that uses the standard library runs where neither
 # stdlib/ nor LUA_PATH is.
