@@ -90,16 +90,14 @@ def make_inputs(rows):
 
 def measure(command):
     """CPU seconds and peak memory in MB of one run on one core."""
-    core = max(os.sched_getaffinity(0))
-    with open(os.path.join(FOLDER, "log"), "wb") as log:
-        process = subprocess.Popen(command, cwd=FOLDER, stdout=log, stderr=log,
-                                   preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        with open(os.path.join(FOLDER, "log"), encoding="utf-8", errors="replace") as log:
-            sys.exit(f"{' '.join(command)[:200]}\nexit code {process.returncode}\n{log.read()}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    core = str(max(os.sched_getaffinity(0)))
+    command = [os.path.join(BUILD, "tests/bench/measure"), core, "measured", *command]
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)[:200]}\nexit code {done.returncode}\n{done.stderr}")
+    with open(os.path.join(FOLDER, "measured"), encoding="utf-8") as file:
+        seconds, peak_kib = file.read().split()
+    return float(seconds), int(peak_kib) / 1024
 
 
 def contenders(work):
