@@ -170,6 +170,12 @@ foreach(source IN LISTS bench_sources ITEMS hand)
     OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/bench")
   add_dependencies(bench bench_${name})
 endforeach()
+if(TARGET weir AND WEIR_LTO AND EXISTS "${CMAKE_SOURCE_DIR}/tests/bench/instructions.txt")
+  set_target_properties(bench_bids PROPERTIES EXCLUDE_FROM_ALL OFF)
+  add_test(NAME program/instructions COMMAND Python3::Interpreter
+    "${CMAKE_SOURCE_DIR}/tests/bench/instructions.py" "${CMAKE_BINARY_DIR}")
+  set_tests_properties(program/instructions PROPERTIES LABELS program SKIP_RETURN_CODE 77)
+endif()
 
 # Checks of the tree. They do not depend on how the program was built: `./dev asan` leaves them out.
 function(weir_tree_test name)
@@ -183,5 +189,7 @@ weir_tree_test(runners_find_what_is_planted Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_pipelines.py")
 weir_tree_test(hardening_finds_what_is_planted Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_program.py")
+weir_tree_test(counts_find_what_is_planted Python3::Interpreter
+  "${CMAKE_SOURCE_DIR}/tests/harness/planted_counts.py")
 weir_tree_test(format "${tidy}/lint.sh" format)
 weir_tree_test(luacheck "${tidy}/lint.sh" lua)
