@@ -137,6 +137,8 @@ class TidyTest(unittest.TestCase):
         self.passes("runtime/data/empty.c", "int a;\n")
         self.finds("comment", "runtime/data/x.h", "#pragma once\n/* A thing. */\n")
         self.finds("comment", "stdlib/weir/x.lua", "return 1\n")
+        self.finds("comment", "spec/support/x.lua", "return 1\n")
+        self.passes("spec/x_spec.lua", "describe()\n")
         self.finds("comment", "tests/x.py", "import os\n")
         self.passes("examples/x.lua", "#!/usr/bin/env weir\n-- A thing.\nreturn 1\n")
 

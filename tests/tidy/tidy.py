@@ -10,7 +10,8 @@ checks, each with a planted violation in test_tidy.py:
   columns  at most 100 columns
   banned   no call that hides memory, time or randomness, or that cannot be used safely
   header   `#pragma once`, and each header compiles by itself
-  comment  a file says first what it is for; a .c may leave that to the header of its name
+  comment  a file says first what it is for; a .c may leave that to the header of its name, and a
+           spec to the module that it mirrors
   blanks   no trailing blanks, no tab, no carriage return, one newline at the end
   paths    no path of somebody's machine
   todo     a TODO names its issue, as TODO(#41)
@@ -138,7 +139,7 @@ def check_comment(tree, path, text):
         good = text.startswith(("/*", "//")) \
             or not path.endswith(".h") and os.path.splitext(path)[0] + ".h" in tree.files
     elif path.endswith(".lua"):
-        good = re.match(r"(#![^\n]*\n)?--", text)
+        good = re.match(r"(#![^\n]*\n)?--", text) or path.endswith("_spec.lua")
     else:
         good = re.match(r'(#![^\n]*\n)?(#|--|"""|/\*)', text)
     if text and not good:
