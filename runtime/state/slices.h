@@ -30,5 +30,10 @@ struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us);
 struct wr_table *wr_slices_find(const struct wr_slices *slices, int64_t start_us);
 /* Drops all slices that start before `start_us`. */
 void wr_slices_drop_before(struct wr_slices *slices, int64_t start_us);
+/* Between two steps: wr_table_settle for each. */
+void wr_slices_settle(struct wr_slices *slices);
+uint64_t wr_slices_bytes(const struct wr_slices *slices); /* memory */
+/* As wr_table_save and wr_table_load, for the slices that changed and those that were dropped. A
+ * failed save may have marked some slices as saved: the run ends with it. */
 int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all);
 int wr_slices_load(struct wr_slices *slices, struct wr_reader *in);

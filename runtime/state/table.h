@@ -42,32 +42,44 @@ struct wr_shape {
 };
 #define WR_ROW_BYTES_MAX 8192
 
-/* `seed` hashes keys (random for each pipeline, stored with its state). NULL: out of memory. */
+/* The hash of a normalised key; `wr_keys_build` gives the same. Words and strings of the key are
+ * joined in their order, so equal keys with strings in different memory have equal hashes. */
+uint64_t wr_shape_hash(const struct wr_shape *shape, const void *key, uint64_t seed);
+
+/* `seed` hashes keys (random for each pipeline, stored with its state). Borrows `shape` until
+ * wr_table_free. NULL: out of memory. */
 struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *shape,
                               uint64_t seed);
 void wr_table_free(struct wr_table *table); /* drops all rows; O(pages) */
 
-/* Finds or makes the rows of `count` keys (dense, key_bytes each; hashes from wr_keys_hash with the
- * table's seed). rows[i] is valid until the next upsert or delete; equal keys give equal rows. A
- * made row has its key (long strings copied) and zeros; made[i] is set to 1 then (made may be
- * NULL). All rows found are marked dirty. On WR_ENOMEM no row of this call was made. Batches probe
- * with prefetch. */
+/* Finds or makes the rows of `count` keys (dense, key_bytes each; hashes from wr_keys_build with
+ * the table's seed). rows[i] is valid until the next upsert or delete; equal keys give equal rows.
+ * A made row has its key (long strings copied) and zeros; made[i] is set to 1 then, else to 0
+ * (made may be NULL). All rows found are marked dirty. On WR_ENOMEM no row of this call was made.
+ * Batches probe with prefetch. */
 int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *hashes,
                     uint32_t count, uint8_t **rows, uint8_t *made);
 /* The same without making: rows[i] is NULL where there is none; marks nothing. */
 void wr_table_find(const struct wr_table *table, const void *keys, const uint64_t *hashes,
                    uint32_t count, uint8_t **rows);
-/* Removes a key (remembered as deleted for the next delta). 1 when it was there. */
+/* Removes a key (remembered for the next delta, if a save has seen its row). 1 when it was there.
+ * `key` may lie in the row itself. */
 int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash);
 /* The row was changed outside an upsert. */
 void wr_table_touch(struct wr_table *table, uint8_t *row);
 uint64_t wr_table_count(const struct wr_table *table);
 uint64_t wr_table_bytes(const struct wr_table *table); /* memory, for `explain --analyze` */
 uint64_t wr_table_seed(const struct wr_table *table);
+/* Whether the next delta says anything; whether a save or load has ever happened. */
+int wr_table_has_changed(const struct wr_table *table);
+int wr_table_was_saved(const struct wr_table *table);
 
 /* Puts bytes into a STRING cell (long ones into the segments), replacing what was there. */
 int wr_table_set_string(struct wr_table *table, struct wr_str *cell, const char *bytes,
                         uint32_t length);
+/* Between two steps: moves the long strings together once over half of their bytes are dead. Views
+ * of them from before are void then; rows stay where they are. */
+void wr_table_settle(struct wr_table *table);
 /* Makes a blob's room at least `room` bytes; length stays. WR_OK or WR_ENOMEM. */
 int wr_blob_reserve(struct wr_table *table, struct wr_blob *blob, uint32_t room);
 void wr_blob_release(struct wr_table *table, struct wr_blob *blob);
@@ -82,7 +94,10 @@ uint8_t *wr_table_walk_next(struct wr_table_walk *walk); /* NULL at the end */
 
 /* Appends the log of what changed since the last call (deleted keys, dirty rows with their strings
  * and blobs), and clears the dirty bits; `all`: every row, as a base. The bytes do not depend on
- * slots, pages or the history of splits other than by order. */
+ * slots, pages or the history of splits other than by order. Then settles. After a failure
+ * (WR_ENOMEM, WR_ELIMIT) everything counts as unsaved still, and `out` is as long as before. */
 int wr_table_save(struct wr_table *table, struct wr_buf *out, int all);
-/* Applies such a log. WR_OK, WR_ENOMEM, or WR_ECORRUPT (nothing is read out of bounds). */
+/* Applies such a log; its rows count as saved. WR_OK, WR_ENOMEM, or WR_ECORRUPT: damaged, or of a
+ * table of another shape (nothing is read out of bounds, and nothing of a log whose checksum is
+ * wrong is applied). After a failure the table is only good for wr_table_free. */
 int wr_table_load(struct wr_table *table, struct wr_reader *in);

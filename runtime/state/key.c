@@ -1,0 +1,340 @@
+/* key.c: see key.h. Keys are built column by column, so that each loop has one type. */
+#include "state/key.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+#define INSERTION_MAX 16 /* rows that are sorted by insertion */
+
+/* Bytes of a column's value in a key; 0: no column has this type. */
+static uint32_t value_bytes(enum wr_type_kind kind) {
+    switch (kind) {
+    case WR_BOOL:
+    case WR_INT64:
+    case WR_FLOAT64:
+    case WR_TIMESTAMP:
+    case WR_DATE:
+    case WR_DURATION: return 8;
+    case WR_DECIMAL:
+    case WR_STRING:
+    case WR_BYTES:
+    case WR_JSON:
+    case WR_LIST:
+    case WR_STRUCT:
+    case WR_MAP: return 16;
+    case WR_NIL:
+    case WR_TYPE_KINDS: break;
+    }
+    return 0;
+}
+
+int wr_key_layout_init(struct wr_key_layout *layout, const struct wr_type *types,
+                       uint32_t column_count, int can_be_nil) {
+    memset(layout, 0, sizeof *layout);
+    if (column_count > WR_KEY_COLUMNS_MAX)
+        return WR_ELIMIT;
+    layout->column_count = column_count;
+    layout->nils = can_be_nil && column_count > 0;
+    uint32_t at = layout->nils ? 8 : 0;
+    for (uint32_t c = 0; c < column_count; c++) {
+        uint32_t bytes = value_bytes(types[c].kind);
+        if (bytes == 0)
+            return WR_EUNSUPPORTED;
+        layout->types[c] = types[c];
+        layout->offsets[c] = at;
+        if (wr_type_is_text(types[c].kind))
+            layout->cells[layout->cell_count++] =
+                (struct wr_cell){.kind = WR_CELL_STRING, .offset = at};
+        at += bytes;
+    }
+    layout->key_bytes = at;
+    return WR_OK;
+}
+
+/* ---- building ---- */
+
+static inline uint64_t float_word(double value) {
+    uint64_t word;
+    if (value == 0)
+        value = 0; /* -0.0 too */
+    memcpy(&word, &value, sizeof word);
+    return value != value ? UINT64_C(0x7ff8000000000000) : word;
+}
+
+/* One column of many: where it goes and which rows it takes. */
+struct column_job {
+    const struct wr_column *column;
+    const uint32_t *sel;
+    uint32_t count;
+    uint32_t stride; /* key_bytes */
+    uint8_t *target; /* of the first key */
+};
+
+#define GATHER(job, type, word_of) \
+    do { \
+        const type *values_ = (job)->column->data; \
+        uint8_t *to_ = (job)->target; \
+        for (uint32_t i_ = 0; i_ < (job)->count; i_++, to_ += (job)->stride) { \
+            uint64_t word_ = word_of(values_[(job)->sel == NULL ? i_ : (job)->sel[i_]]); \
+            memcpy(to_, &word_, 8); \
+        } \
+    } while (0)
+#define AS_WORD(value) ((uint64_t)(value))
+
+static void gather_wide(const struct column_job *job) {
+    const char *values = job->column->data;
+    uint8_t *to = job->target;
+    for (uint32_t i = 0; i < job->count; i++, to += job->stride)
+        memcpy(to, values + (size_t)(job->sel == NULL ? i : job->sel[i]) * 16, 16);
+}
+
+static void gather(const struct column_job *job, enum wr_type_kind kind) {
+    switch (kind) {
+    case WR_BOOL: GATHER(job, uint8_t, AS_WORD); break;
+    case WR_FLOAT64: GATHER(job, double, float_word); break;
+    case WR_INT64:
+    case WR_TIMESTAMP:
+    case WR_DATE:
+    case WR_DURATION: GATHER(job, uint64_t, AS_WORD); break;
+    default: gather_wide(job); break;
+    }
+}
+
+/* Values of nil rows become zeros, and their bits are set in the nil words. */
+static void gather_nils(const struct column_job *job, uint8_t *nil_words, uint32_t column,
+                        uint32_t bytes) {
+    for (uint32_t i = 0; i < job->count; i++) {
+        uint32_t row = job->sel == NULL ? i : job->sel[i];
+        if (wr_bit_get(job->column->valid, row))
+            continue;
+        uint8_t *word_bytes = nil_words + (size_t)i * job->stride;
+        uint64_t word;
+        memcpy(&word, word_bytes, 8);
+        word |= UINT64_C(1) << column;
+        memcpy(word_bytes, &word, 8);
+        memset(job->target + (size_t)i * job->stride, 0, bytes);
+    }
+}
+
+static void hash_words(const uint8_t *keys, uint32_t stride, uint32_t count, int is_first,
+                       uint64_t seed, uint64_t *hashes) {
+    for (uint32_t i = 0; i < count; i++, keys += stride) {
+        uint64_t word;
+        memcpy(&word, keys, 8);
+        hashes[i] = is_first ? wr_hash_u64(word, seed) : wr_hash_join(hashes[i], word);
+    }
+}
+
+static void hash_strings(const uint8_t *keys, uint32_t stride, uint32_t count, int is_first,
+                         uint64_t seed, uint64_t *hashes) {
+    for (uint32_t i = 0; i < count; i++, keys += stride) {
+        const struct wr_str *str = (const struct wr_str *)keys;
+        uint64_t next = wr_hash_bytes(wr_str_bytes(str), str->length, seed);
+        hashes[i] = is_first ? next : wr_hash_join(hashes[i], next);
+    }
+}
+
+/* The hashes of finished keys: the same as wr_shape_hash gives. */
+static void hash_keys(const struct wr_key_layout *layout, const uint8_t *keys, uint32_t count,
+                      uint64_t seed, uint64_t *hashes) {
+    uint32_t stride = layout->key_bytes;
+    if (stride == 0)
+        memset(hashes, 0, count * sizeof *hashes);
+    if (layout->nils)
+        hash_words(keys, stride, count, 1, seed, hashes);
+    for (uint32_t c = 0; c < layout->column_count; c++) {
+        uint32_t at = layout->offsets[c];
+        if (wr_type_is_text(layout->types[c].kind)) {
+            hash_strings(keys + at, stride, count, at == 0, seed, hashes);
+            continue;
+        }
+        hash_words(keys + at, stride, count, at == 0, seed, hashes);
+        if (layout->types[c].kind == WR_DECIMAL)
+            hash_words(keys + at + 8, stride, count, 0, seed, hashes);
+    }
+}
+
+void wr_keys_build(const struct wr_key_layout *layout, const struct wr_column *columns,
+                   const uint32_t *sel, uint32_t count, uint64_t seed, void *keys,
+                   uint64_t *hashes) {
+    uint8_t *bytes = keys;
+    uint32_t stride = layout->key_bytes;
+    if (layout->nils)
+        for (uint32_t i = 0; i < count; i++)
+            memset(bytes + (size_t)i * stride, 0, 8);
+    for (uint32_t c = 0; c < layout->column_count; c++) {
+        enum wr_type_kind kind = layout->types[c].kind;
+        struct column_job job = {.column = &columns[c],
+                                 .sel = sel,
+                                 .count = count,
+                                 .stride = stride,
+                                 .target = bytes + layout->offsets[c]};
+        gather(&job, kind);
+        if (layout->nils && columns[c].valid != NULL)
+            gather_nils(&job, bytes, c, value_bytes(kind));
+    }
+    hash_keys(layout, bytes, count, seed, hashes);
+}
+
+/* ---- reading ---- */
+
+void wr_keys_read(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,
+                  uint32_t count, void *out, uint64_t *valid) {
+    WR_ASSERT(column < layout->column_count);
+    uint32_t at = layout->offsets[column];
+    enum wr_type_kind kind = layout->types[column].kind;
+    if (kind == WR_BOOL) {
+        uint8_t *bools = out;
+        for (uint32_t i = 0; i < count; i++)
+            bools[i] = rows[i][at];
+    } else {
+        uint32_t bytes = value_bytes(kind);
+        char *to = out;
+        for (uint32_t i = 0; i < count; i++, to += bytes)
+            memcpy(to, rows[i] + at, bytes);
+    }
+    if (valid == NULL)
+        return;
+    memset(valid, 0, WR_BITS_WORDS(count) * 8);
+    for (uint32_t i = 0; i < count; i++)
+        if (!layout->nils || !wr_bit_get((const uint64_t *)rows[i], column))
+            wr_bit_set(valid, i);
+}
+
+/* ---- order ---- */
+
+#define ORDER(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int64_t read_i64(const uint8_t *bytes) {
+    int64_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static int compare_floats(const uint8_t *a, const uint8_t *b) {
+    double x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    if (x != x || y != y)
+        return (x != x) - (y != y);
+    return ORDER(x, y);
+}
+
+static int compare_values(enum wr_type_kind kind, const uint8_t *a, const uint8_t *b) {
+    if (wr_type_is_text(kind))
+        return wr_str_compare((const struct wr_str *)a, (const struct wr_str *)b);
+    if (kind == WR_FLOAT64)
+        return compare_floats(a, b);
+    if (kind == WR_DECIMAL) {
+        __int128 x, y;
+        memcpy(&x, a, sizeof x);
+        memcpy(&y, b, sizeof y);
+        return ORDER(x, y);
+    }
+    int64_t x = read_i64(a), y = read_i64(b);
+    return ORDER(x, y);
+}
+
+int wr_keys_compare(const struct wr_key_layout *layout, const uint8_t *a, const uint8_t *b) {
+    for (uint32_t c = 0; c < layout->column_count; c++) {
+        if (layout->nils) {
+            int nil_a = wr_bit_get((const uint64_t *)a, c);
+            int nil_b = wr_bit_get((const uint64_t *)b, c);
+            if (nil_a != nil_b)
+                return nil_a - nil_b;
+            if (nil_a)
+                continue;
+        }
+        uint32_t at = layout->offsets[c];
+        int order = compare_values(layout->types[c].kind, a + at, b + at);
+        if (order != 0)
+            return order;
+    }
+    return 0;
+}
+
+static void swap(uint8_t **a, uint8_t **b) {
+    uint8_t *row = *a;
+    *a = *b;
+    *b = row;
+}
+
+static void insertion_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = i; j > 0 && wr_keys_compare(layout, rows[j], rows[j - 1]) < 0; j--)
+            swap(&rows[j], &rows[j - 1]);
+}
+
+static void sift(const struct wr_key_layout *layout, uint8_t **rows, uint32_t root,
+                 uint32_t count) {
+    for (uint64_t child; (child = (uint64_t)root * 2 + 1) < count; root = (uint32_t)child) {
+        if (child + 1 < count && wr_keys_compare(layout, rows[child], rows[child + 1]) < 0)
+            child++;
+        if (wr_keys_compare(layout, rows[root], rows[child]) >= 0)
+            return;
+        swap(&rows[root], &rows[child]);
+    }
+}
+
+static void heap_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
+    for (uint32_t root = count / 2; root-- > 0;)
+        sift(layout, rows, root, count);
+    for (uint32_t end = count; end-- > 1;) {
+        swap(&rows[0], &rows[end]);
+        sift(layout, rows, 0, end);
+    }
+}
+
+/* Puts the median of three at the front. */
+static void choose_pivot(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
+    uint8_t **low = &rows[0], **middle = &rows[count / 2], **high = &rows[count - 1];
+    if (wr_keys_compare(layout, *middle, *low) < 0)
+        swap(middle, low);
+    if (wr_keys_compare(layout, *high, *middle) < 0)
+        swap(high, middle);
+    if (wr_keys_compare(layout, *middle, *low) < 0)
+        swap(middle, low);
+    swap(low, middle);
+}
+
+/* Quicksort that turns to heapsort where pivots are bad, in place: a firing has no memory to spare.
+ * Source: Musser, "Introspective sorting and selection algorithms", 1997. */
+static void sort_rows(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count,
+                      uint32_t depth) {
+    while (count > INSERTION_MAX) {
+        if (depth-- == 0) {
+            heap_sort(layout, rows, count);
+            return;
+        }
+        choose_pivot(layout, rows, count);
+        const uint8_t *pivot = rows[0];
+        uint32_t low = 0, high = count;
+        for (;;) {
+            do
+                low++;
+            while (low < count && wr_keys_compare(layout, rows[low], pivot) < 0);
+            do
+                high--;
+            while (wr_keys_compare(layout, pivot, rows[high]) < 0);
+            if (low >= high)
+                break;
+            swap(&rows[low], &rows[high]);
+        }
+        swap(&rows[0], &rows[high]);
+        sort_rows(layout, rows + high + 1, count - high - 1, depth);
+        count = high;
+    }
+    insertion_sort(layout, rows, count);
+}
+
+void wr_keys_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
+    uint32_t depth = 2;
+    for (uint32_t rest = count; rest > 0; rest /= 2)
+        depth += 2;
+    sort_rows(layout, rows, count, depth);
+}

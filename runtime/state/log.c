@@ -1,0 +1,342 @@
+/* log.c: a table as a log by key: what a checkpoint stores of it.
+ *
+ *   log:     u32 magic "wtl1" · u64 length of the body · u64 XXH3 of the body · body
+ *   body:    shape · varint deleted_count · deleted keys · varint row_count · rows
+ *   shape:   varint key_bytes · row_bytes · cell_count · offset * 2 + kind of each
+ *   key:     its words and cells in their order
+ *   row:     its key, then the other words and cells
+ *   word:    8 bytes            cell:  varint length · bytes (string or blob)
+ *
+ * All integers are little-endian. Deletions come first: a key that was deleted and made again is in
+ * both lists. Pages, slots and capacities appear nowhere. */
+#include "base/alloc.h"
+#include "base/status.h"
+#include "state/page.h"
+#include "base/banned.h"
+
+#define LOG_MAGIC 0x316c7477u /* "wtl1" */
+#define LOG_HEAD_BYTES 20u
+#define LOAD_ROWS 64u         /* rows that are upserted at once */
+#define LOAD_KEY_BYTES 16384u /* bytes of their keys */
+
+/* Encodes the bytes [from, to) of a row. */
+static void encode(const struct wr_table *table, struct wr_buf *out, const uint8_t *row,
+                   uint32_t from, uint32_t to) {
+    const struct wr_shape *shape = table->shape;
+    uint32_t at = from;
+    for (uint32_t i = 0; i < shape->cell_count; i++) {
+        const struct wr_cell *cell = &shape->cells[i];
+        if (cell->offset < from || cell->offset >= to)
+            continue;
+        wr_buf_add(out, row + at, cell->offset - at);
+        if (cell->kind == WR_CELL_STRING) {
+            const struct wr_str *str = (const struct wr_str *)(row + cell->offset);
+            wr_buf_add_varint(out, str->length);
+            wr_buf_add(out, wr_str_bytes(str), str->length);
+        } else {
+            const struct wr_blob *blob = (const struct wr_blob *)(row + cell->offset);
+            wr_buf_add_varint(out, blob->length);
+            wr_buf_add(out, blob->bytes, blob->length);
+        }
+        at = cell->offset + 16;
+    }
+    wr_buf_add(out, row + at, to - at);
+}
+
+void wr_log_add_key(const struct wr_table *table, struct wr_buf *out, const uint8_t *key) {
+    encode(table, out, key, 0, table->key_bytes);
+}
+
+/* ---- saving ---- */
+
+/* Pages that a save looks at: the listed ones, or all. */
+struct page_walk {
+    const struct wr_table *table;
+    struct wr_page *chain; /* what follows in the present chain */
+    uint64_t at;
+    int all;
+};
+
+static struct wr_page *page_next(struct page_walk *walk) {
+    const struct wr_table *table = walk->table;
+    if (!walk->all) {
+        if (walk->at + 8 < table->dirty_count) {
+            const char *ahead = (const char *)table->dirty_pages[walk->at + 8];
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 64);
+        }
+        return walk->at < table->dirty_count ? table->dirty_pages[walk->at++] : NULL;
+    }
+    if (walk->chain == NULL) {
+        if (walk->at >= UINT64_C(1) << table->depth)
+            return NULL;
+        walk->chain = table->directory[walk->at];
+        walk->at += UINT64_C(1) << (table->depth - walk->chain->depth);
+    }
+    struct wr_page *page = walk->chain;
+    walk->chain = page->overflow;
+    return page;
+}
+
+/* The rows of word `word` of a page that a save writes, as bits. */
+static uint64_t rows_wanted(const struct wr_table *table, const struct wr_page *page, uint32_t word,
+                            int all) {
+    if (!all)
+        return wr_page_dirty(table, page)[word];
+    if (page->count <= word * 64)
+        return 0;
+    uint32_t rest = page->count - word * 64;
+    return rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
+}
+
+static uint64_t rows_count(const struct wr_table *table, struct page_walk walk, int all) {
+    uint64_t count = 0;
+    for (struct wr_page *page; (page = page_next(&walk)) != NULL;)
+        for (uint32_t word = 0; word < table->bit_words; word++)
+            count += (uint64_t)__builtin_popcountll(rows_wanted(table, page, word, all));
+    return count;
+}
+
+static void rows_encode(const struct wr_table *table, struct page_walk walk, int all,
+                        struct wr_buf *out) {
+    for (struct wr_page *page; (page = page_next(&walk)) != NULL;) {
+        for (uint32_t word = 0; word < table->bit_words; word++) {
+            uint64_t rows = rows_wanted(table, page, word, all);
+            for (; rows != 0; rows &= rows - 1) {
+                uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(rows);
+                encode(table, out, wr_page_row(table, page, slot), 0, table->row_bytes);
+            }
+        }
+    }
+}
+
+static void rows_settle(struct wr_table *table, struct page_walk walk, int all) {
+    for (struct wr_page *page; (page = page_next(&walk)) != NULL;) {
+        uint64_t *dirty = wr_page_dirty(table, page), *saved = wr_page_saved(table, page);
+        for (uint32_t word = 0; word < table->bit_words; word++) {
+            saved[word] |= rows_wanted(table, page, word, all);
+            dirty[word] = 0;
+        }
+        page->listed = 0;
+    }
+    table->dirty_count = 0;
+    table->all_listed = 0;
+    wr_buf_clear(&table->deleted);
+    table->deleted_count = 0;
+}
+
+int wr_table_save(struct wr_table *table, struct wr_buf *out, int all) {
+    size_t start = out->length;
+    const struct wr_shape *shape = table->shape;
+    struct page_walk walk = {.table = table, .all = all || table->all_listed};
+    if (!all && table->deleted.status != WR_OK)
+        return table->deleted.status;
+    wr_buf_add(out, (char[LOG_HEAD_BYTES]){0}, LOG_HEAD_BYTES);
+    wr_buf_add_varint(out, shape->key_bytes);
+    wr_buf_add_varint(out, shape->row_bytes);
+    wr_buf_add_varint(out, shape->cell_count);
+    for (uint32_t i = 0; i < shape->cell_count; i++)
+        wr_buf_add_varint(out, (uint64_t)shape->cells[i].offset * 2 + shape->cells[i].kind);
+    wr_buf_add_varint(out, all ? 0 : table->deleted_count);
+    if (!all)
+        wr_buf_add(out, table->deleted.bytes, table->deleted.length);
+    wr_buf_add_varint(out, rows_count(table, walk, all));
+    rows_encode(table, walk, all, out);
+    if (out->status != WR_OK) {
+        int status = out->status;
+        out->length = start;
+        return status;
+    }
+    char *head = out->bytes + start;
+    uint64_t length = out->length - start - LOG_HEAD_BYTES;
+    uint64_t sum = wr_hash_bytes(head + LOG_HEAD_BYTES, length, 0);
+    memcpy(head, &(uint32_t){LOG_MAGIC}, 4);
+    memcpy(head + 4, &length, 8);
+    memcpy(head + 12, &sum, 8);
+    rows_settle(table, walk, all);
+    table->was_saved = 1;
+    wr_table_settle(table);
+    return WR_OK;
+}
+
+/* ---- loading ---- */
+
+/* Reads a key that `encode` wrote. Strings are views into the reader's bytes. */
+static void decode_key(const struct wr_table *table, struct wr_reader *in, uint8_t *key) {
+    const struct wr_shape *shape = table->shape;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < table->key_cell_count; i++) {
+        uint32_t offset = shape->cells[i].offset;
+        const char *words = wr_reader_bytes(in, offset - at);
+        uint64_t length = wr_reader_varint(in);
+        const char *bytes = length > UINT32_MAX ? NULL : wr_reader_bytes(in, length);
+        if (words == NULL || bytes == NULL) {
+            in->failed = 1;
+            return;
+        }
+        memcpy(key + at, words, offset - at);
+        *(struct wr_str *)(key + offset) = wr_str_of(bytes, (uint32_t)length);
+        at = offset + 16;
+    }
+    const char *words = wr_reader_bytes(in, table->key_bytes - at);
+    if (words != NULL)
+        memcpy(key + at, words, table->key_bytes - at);
+}
+
+/* Steps over the part of a row behind its key. */
+static void skip_rest(const struct wr_table *table, struct wr_reader *in) {
+    uint32_t at = table->key_bytes;
+    for (uint32_t i = table->key_cell_count; i < table->shape->cell_count; i++) {
+        wr_reader_bytes(in, table->shape->cells[i].offset - at);
+        wr_reader_bytes(in, wr_reader_varint(in));
+        at = table->shape->cells[i].offset + 16;
+    }
+    wr_reader_bytes(in, table->row_bytes - at);
+}
+
+static int place_cell(struct wr_table *table, uint8_t *row, const struct wr_cell *cell,
+                      struct wr_reader *in) {
+    uint64_t length = wr_reader_varint(in);
+    const char *bytes = wr_reader_bytes(in, length);
+    if (bytes == NULL || length > UINT32_MAX)
+        return WR_ECORRUPT;
+    if (cell->kind == WR_CELL_STRING)
+        return wr_table_set_string(table, (struct wr_str *)(row + cell->offset), bytes,
+                                   (uint32_t)length);
+    struct wr_blob *blob = (struct wr_blob *)(row + cell->offset);
+    if (wr_blob_reserve(table, blob, (uint32_t)length) != WR_OK)
+        return WR_ENOMEM;
+    if (length > 0)
+        memcpy(blob->bytes, bytes, length);
+    blob->length = (uint32_t)length;
+    return WR_OK;
+}
+
+/* Reads the part of a row behind its key into a row of the table, over what it held. */
+static int place_rest(struct wr_table *table, uint8_t *row, struct wr_reader *in) {
+    uint32_t at = table->key_bytes;
+    for (uint32_t i = table->key_cell_count; i <= table->shape->cell_count; i++) {
+        int is_end = i == table->shape->cell_count;
+        uint32_t to = is_end ? table->row_bytes : table->shape->cells[i].offset;
+        const char *words = wr_reader_bytes(in, to - at);
+        if (words == NULL)
+            return WR_ECORRUPT;
+        memcpy(row + at, words, to - at);
+        if (is_end)
+            break;
+        int status = place_cell(table, row, &table->shape->cells[i], in);
+        if (status != WR_OK)
+            return status;
+        at = to + 16;
+    }
+    return WR_OK;
+}
+
+/* The row is as the store has it. */
+static void mark_saved(struct wr_table *table, const uint8_t *key, uint64_t hash) {
+    uint32_t slot;
+    struct wr_page *page = wr_pages_find(table, key, hash, &slot);
+    WR_ASSERT(page != NULL);
+    wr_bit_set(wr_page_saved(table, page), slot);
+    wr_bit_clear(wr_page_dirty(table, page), slot);
+}
+
+/* Rows that are applied together. */
+struct load_batch {
+    uint64_t hashes[LOAD_ROWS];
+    uint8_t *rows[LOAD_ROWS];
+    size_t rest_at[LOAD_ROWS]; /* where the part behind the key stands in the log */
+    uint8_t made[LOAD_ROWS];
+    _Alignas(16) uint8_t keys[LOAD_KEY_BYTES];
+};
+
+static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct load_batch *batch,
+                          uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *key = batch->keys + (size_t)i * table->key_bytes;
+        decode_key(table, in, key);
+        if (in->failed)
+            return WR_ECORRUPT;
+        batch->hashes[i] = wr_shape_hash(table->shape, key, table->seed);
+        batch->rest_at[i] = in->at;
+        skip_rest(table, in);
+    }
+    if (in->failed)
+        return WR_ECORRUPT;
+    int status =
+        wr_table_upsert(table, batch->keys, batch->hashes, count, batch->rows, batch->made);
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        struct wr_reader rest = *in;
+        rest.at = batch->rest_at[i];
+        status = place_rest(table, batch->rows[i], &rest);
+        mark_saved(table, batch->keys + (size_t)i * table->key_bytes, batch->hashes[i]);
+    }
+    return status;
+}
+
+static int load_rows(struct wr_table *table, struct wr_reader *in) {
+    struct load_batch *batch = wr_table_alloc(table, sizeof *batch);
+    if (batch == NULL)
+        return WR_ENOMEM;
+    uint64_t row_count = wr_reader_varint(in);
+    uint32_t batch_rows = LOAD_ROWS;
+    if (table->key_bytes > 0)
+        batch_rows = WR_MIN(batch_rows, LOAD_KEY_BYTES / table->key_bytes);
+    int status = in->failed ? WR_ECORRUPT : WR_OK;
+    while (row_count > 0 && status == WR_OK) {
+        uint32_t count = (uint32_t)WR_MIN(row_count, batch_rows);
+        status = load_some_rows(table, in, batch, count);
+        row_count -= count;
+    }
+    wr_table_give(table, batch);
+    return status;
+}
+
+/* Deleting a key that is not there is right: a base may be younger than the deletion. */
+static int load_deletions(struct wr_table *table, struct wr_reader *in) {
+    uint64_t count = wr_reader_varint(in);
+    for (uint64_t i = 0; i < count && !in->failed; i++) {
+        _Alignas(16) uint8_t key[WR_ROW_BYTES_MAX];
+        decode_key(table, in, key);
+        if (in->failed)
+            break;
+        if (table->key_bytes == 0 && i > 0)
+            return WR_ECORRUPT; /* there is but one empty key */
+        uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
+        uint32_t slot;
+        struct wr_page *page = wr_pages_find(table, key, hash, &slot);
+        if (page == NULL)
+            continue;
+        wr_row_release(table, wr_page_row(table, page, slot));
+        wr_pages_remove(table, page, slot, hash);
+    }
+    return in->failed ? WR_ECORRUPT : WR_OK;
+}
+
+static int shape_matches(const struct wr_shape *shape, struct wr_reader *in) {
+    if (wr_reader_varint(in) != shape->key_bytes || wr_reader_varint(in) != shape->row_bytes ||
+        wr_reader_varint(in) != shape->cell_count)
+        return 0;
+    for (uint32_t i = 0; i < shape->cell_count; i++)
+        if (wr_reader_varint(in) != (uint64_t)shape->cells[i].offset * 2 + shape->cells[i].kind)
+            return 0;
+    return !in->failed;
+}
+
+int wr_table_load(struct wr_table *table, struct wr_reader *in) {
+    uint32_t magic = wr_reader_u32(in);
+    uint64_t length = wr_reader_u64(in), sum = wr_reader_u64(in);
+    const char *bytes = wr_reader_bytes(in, length);
+    if (in->failed || magic != LOG_MAGIC || wr_hash_bytes(bytes, length, 0) != sum)
+        return WR_ECORRUPT;
+    struct wr_reader body = {.bytes = bytes, .length = length};
+    if (!shape_matches(table->shape, &body))
+        return WR_ECORRUPT;
+    table->was_saved = 1;
+    int status = load_deletions(table, &body);
+    if (status == WR_OK)
+        status = load_rows(table, &body);
+    if (status == WR_OK && body.at != body.length)
+        status = WR_ECORRUPT;
+    return status;
+}

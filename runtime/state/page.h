@@ -1,0 +1,243 @@
+/* page.h: the pages of a table, for the files of this room that make up `table.h`.
+ *
+ * A page is one allocation: header, block pointers, a dirty and a saved bit a row, and the index.
+ * Its rows lie densely in blocks of 2^block_shift rows, in the order in which they came: so a page
+ * grows without moving its rows, and one that has just been split holds no more memory than its
+ * rows need. The index is open addressing with linear probing: 16 bits an entry, a tag of hash bits
+ * above the row's slot; 8 entries are compared at once. Its first 8 entries stand behind its end
+ * again, so that a window of 8 never wraps.
+ *
+ *   hash:  [directory, from the top] … [tag: of bits 16 to 31, what the slot leaves] [home: low]
+ *
+ * A page whose split would make the directory too deep gets an overflow page behind it instead.
+ * Invariant: in a chain all pages but the last are full. */
+#pragma once
+#include <stdint.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "state/table.h"
+
+#define WR_PAGE_BYTES 20480      /* the rows of a full page take at most about this */
+#define WR_PAGE_BLOCK_BYTES 2560 /* a block of rows at most, if it has more than one */
+#define WR_PAGE_FIRST_BYTES 640  /* the first block of a table begins with this */
+#define WR_PAGE_INDEX_MIN 16u    /* entries; doubles up to what the row size asks for */
+#define WR_PAGE_INDEX_MAX 2048u  /* entries: slots take 11 of 16 bits */
+#define WR_PAGE_WINDOW 8u        /* entries that are compared at once */
+#define WR_PAGE_EMPTY UINT16_MAX /* no entry: its slot is beyond every row */
+#define WR_PAGE_NONE UINT32_MAX  /* no slot */
+#define WR_DIRECTORY_SLACK 4u    /* the directory is at most log2(pages) + this deep */
+#define WR_SPARE_BLOCKS_MAX 16u  /* blocks that a table keeps for its next page */
+
+enum wr_key_kind {
+    WR_KEY_WORD,  /* 8 bytes, no string */
+    WR_KEY_FIXED, /* more, no string */
+    WR_KEY_TEXT,  /* with strings */
+};
+
+struct wr_page {
+    uint32_t count;      /* rows */
+    uint32_t first_rows; /* rows for which block 0 has room; block_mask + 1 beyond small tables */
+    uint8_t depth;       /* hash bits that all its rows share, from the top */
+    uint8_t listed;      /* stands in the table's list of dirty pages */
+    struct wr_page *overflow;
+    uint8_t *blocks[];
+};
+
+struct wr_segment {
+    struct wr_segment *before;
+    uint32_t used, room; /* bytes */
+    char bytes[];
+};
+
+struct wr_table {
+    struct wr_page **directory; /* 2^depth entries; of a small table: &first */
+    struct wr_page *first;
+    const struct wr_shape *shape;
+    uint64_t seed;
+    uint64_t count; /* rows */
+    uint32_t depth;
+    uint32_t page_count; /* overflow pages too */
+    enum wr_key_kind key_kind;
+    uint16_t tag_mask;
+    uint32_t row_bytes, key_bytes;
+    uint32_t key_cell_count;
+    uint32_t block_shift, block_mask, block_count; /* rows a block: block_mask + 1; blocks a page */
+    uint32_t index_mask, index_max;                /* entries now - 1, and in a full-grown page */
+    uint32_t rows_max;                             /* rows of a full-grown page */
+    uint32_t dirty_at, saved_at, index_at;         /* byte offsets in a page */
+    uint32_t bit_words;
+    /* Dirty pages in the order in which they became so. NULL and all_listed: there was no memory
+     * for the list, look at every page. */
+    struct wr_page **dirty_pages;
+    uint32_t dirty_count, dirty_room;
+    uint8_t all_listed;
+    uint8_t was_saved; /* or loaded: the store knows of this table */
+    uint32_t spare_count;
+    uint8_t *spare;             /* blocks for the next page, chained by their first 8 bytes */
+    struct wr_segment *segment; /* the newest */
+    uint64_t text_bytes,
+        text_dead;         /* bytes of long strings in the segments, and those unreachable */
+    struct wr_buf deleted; /* keys deleted since the last save, encoded as a log has them */
+    uint64_t deleted_count;
+    struct wr_budget *budget;
+    uint64_t bytes; /* all memory */
+};
+
+static inline uint8_t *wr_page_row(const struct wr_table *table, const struct wr_page *page,
+                                   uint32_t slot) {
+    return page->blocks[slot >> table->block_shift] +
+           (size_t)(slot & table->block_mask) * table->row_bytes;
+}
+static inline uint64_t *wr_page_dirty(const struct wr_table *table, const struct wr_page *page) {
+    return (uint64_t *)((uintptr_t)page + table->dirty_at);
+}
+static inline uint64_t *wr_page_saved(const struct wr_table *table, const struct wr_page *page) {
+    return (uint64_t *)((uintptr_t)page + table->saved_at);
+}
+static inline uint16_t *wr_page_index(const struct wr_table *table, const struct wr_page *page) {
+    return (uint16_t *)((uintptr_t)page + table->index_at);
+}
+static inline uint64_t wr_directory_at(const struct wr_table *table, uint64_t hash) {
+    return hash >> 1 >> (63 - table->depth);
+}
+static inline uint16_t wr_page_tag(const struct wr_table *table, uint64_t hash) {
+    return (uint16_t)(hash >> 16) & table->tag_mask;
+}
+
+static inline uint64_t wr_word(const void *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static inline int wr_words_equal(const uint8_t *a, const uint8_t *b, uint32_t from, uint32_t to) {
+    uint64_t difference = 0;
+    for (uint32_t at = from; at < to; at += 8)
+        difference |= wr_word(a + at) ^ wr_word(b + at);
+    return difference == 0;
+}
+
+static inline int wr_text_keys_equal(const struct wr_table *table, const uint8_t *a,
+                                     const uint8_t *b) {
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < table->key_cell_count; i++) {
+        uint32_t offset = table->shape->cells[i].offset;
+        if (!wr_words_equal(a, b, at, offset) ||
+            !wr_str_equal((const struct wr_str *)(a + offset), (const struct wr_str *)(b + offset)))
+            return 0;
+        at = offset + (uint32_t)sizeof(struct wr_str);
+    }
+    return wr_words_equal(a, b, at, table->key_bytes);
+}
+
+static inline __attribute__((always_inline)) int wr_table_key_equal(const struct wr_table *table,
+                                                                    const void *a, const void *b,
+                                                                    enum wr_key_kind kind) {
+    if (kind == WR_KEY_WORD)
+        return wr_word(a) == wr_word(b);
+    if (kind == WR_KEY_FIXED)
+        return wr_words_equal(a, b, 0, table->key_bytes);
+    return wr_text_keys_equal(table, a, b);
+}
+
+/* Which of the 8 entries from `entries` on have `tag`, two bits each, cut at the first empty one;
+ * `*ends` is not 0 when there is one. */
+#if defined(__SSE2__)
+static inline uint32_t wr_page_window(const uint16_t *entries, uint16_t tag, uint16_t tag_mask,
+                                      uint32_t *ends) {
+    __m128i window = _mm_loadu_si128((const __m128i *)entries);
+    __m128i tags = _mm_and_si128(window, _mm_set1_epi16((short)tag_mask));
+    uint32_t same = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag)));
+    uint32_t empty = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(window, _mm_set1_epi16(-1)));
+    *ends = empty;
+    return same & ((empty & (0u - empty)) - 1);
+}
+#else
+static inline uint32_t wr_page_window(const uint16_t *entries, uint16_t tag, uint16_t tag_mask,
+                                      uint32_t *ends) {
+    uint32_t same = 0;
+    *ends = 0;
+    for (uint32_t i = 0; i < WR_PAGE_WINDOW; i++) {
+        if (entries[i] == WR_PAGE_EMPTY) {
+            *ends = 1;
+            break;
+        }
+        same |= (uint32_t)((entries[i] & tag_mask) == tag) * 3u << (2 * i);
+    }
+    return same;
+}
+#endif
+
+/* The slot of a key in one page, or WR_PAGE_NONE. */
+static inline __attribute__((always_inline)) uint32_t wr_page_find(const struct wr_table *table,
+                                                                   const struct wr_page *page,
+                                                                   const void *key, uint64_t hash,
+                                                                   enum wr_key_kind kind) {
+    const uint16_t *index = wr_page_index(table, page);
+    uint16_t tag_mask = table->tag_mask, tag = wr_page_tag(table, hash);
+    uint32_t position = (uint32_t)hash & table->index_mask;
+    for (;;) {
+        uint32_t ends;
+        uint32_t same = wr_page_window(index + position, tag, tag_mask, &ends);
+        while (same != 0) {
+            uint32_t bit = (uint32_t)__builtin_ctz(same);
+            uint32_t slot = index[position + bit / 2] & (uint16_t)~tag_mask;
+            if (WR_LIKELY(wr_table_key_equal(table, wr_page_row(table, page, slot), key, kind)))
+                return slot;
+            same &= ~(3u << bit);
+        }
+        if (ends != 0)
+            return WR_PAGE_NONE;
+        position = (position + WR_PAGE_WINDOW) & table->index_mask;
+    }
+}
+
+/* Puts a page's dirty mark where the next save finds it. */
+void wr_page_list(struct wr_table *table, struct wr_page *page);
+
+static inline void wr_page_mark(struct wr_table *table, struct wr_page *page, uint32_t slot) {
+    uint64_t *dirty = wr_page_dirty(table, page);
+    if (!wr_bit_get(dirty, slot)) {
+        wr_bit_set(dirty, slot);
+        if (!page->listed)
+            wr_page_list(table, page);
+    }
+}
+
+/* Memory that `bytes` counts. */
+void *wr_table_alloc(struct wr_table *table, size_t size_bytes);
+void wr_table_give(struct wr_table *table, void *memory);
+
+/* The geometry, and one small empty page. */
+int wr_pages_init(struct wr_table *table);
+/* Gives all pages and rows back, not the strings and blobs; the table has no page then. */
+void wr_pages_release(struct wr_table *table);
+/* Makes room for one more row in the chain of `hash`; may move rows of that chain and of no other.
+ * WR_OK, or WR_ENOMEM with all rows where they can be found. */
+int wr_pages_reserve(struct wr_table *table, uint64_t hash);
+/* Whether that would move rows or change the chain. */
+int wr_pages_full(const struct wr_table *table, uint64_t hash);
+/* Adds a row of zeros for which room was reserved. Sets `*page` and `*slot`. */
+uint8_t *wr_pages_add(struct wr_table *table, uint64_t hash, struct wr_page **page, uint32_t *slot);
+/* Takes the row out; the last of the chain takes its place. What its cells own was released. */
+void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash);
+/* The page and slot of a key; NULL: there is none. */
+struct wr_page *wr_pages_find(const struct wr_table *table, const void *key, uint64_t hash,
+                              uint32_t *slot);
+
+/* Room for `length` bytes of a long string without a further allocation. */
+int wr_text_reserve(struct wr_table *table, uint64_t length);
+/* Copies a long string into the segments; NULL: out of memory. */
+const char *wr_text_copy(struct wr_table *table, const char *bytes, uint32_t length);
+void wr_text_release(struct wr_table *table);
+/* Gives up what the cells of a row own. */
+void wr_row_release(struct wr_table *table, uint8_t *row);
+/* Encodes a key as a log has it. */
+void wr_log_add_key(const struct wr_table *table, struct wr_buf *out, const uint8_t *key);

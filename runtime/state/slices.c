@@ -1,0 +1,197 @@
+/* slices.c: see slices.h.
+ *
+ *   log:  u32 magic "wsl1" · varint dropped_count · u64 start each · varint slice_count ·
+ *         { u64 start · the table's log } each
+ * A delta holds only the slices that have changed. */
+#include "state/slices.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+#define LOG_MAGIC 0x316c7377u /* "wsl1" */
+#define ROOM_MIN 8u
+
+void wr_slices_init(struct wr_slices *slices, struct wr_budget *budget,
+                    const struct wr_shape *shape, uint64_t seed) {
+    *slices = (struct wr_slices){.budget = budget, .shape = shape, .seed = seed};
+}
+
+void wr_slices_release(struct wr_slices *slices) {
+    for (uint32_t i = 0; i < slices->count; i++)
+        wr_table_free(slices->items[i].table);
+    wr_free(slices->budget, slices->items);
+    wr_free(slices->budget, slices->dropped);
+    slices->items = NULL;
+    slices->dropped = NULL;
+    slices->count = slices->room = slices->last = 0;
+    slices->dropped_count = slices->dropped_room = 0;
+}
+
+/* The first slice that starts at `start_us` or later. */
+static uint32_t lower_bound(const struct wr_slices *slices, int64_t start_us) {
+    uint32_t from = 0, to = slices->count;
+    if (to > 0 && slices->items[to - 1].start_us < start_us)
+        return to; /* time goes on: most new slices are the last */
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (slices->items[middle].start_us < start_us)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+struct wr_table *wr_slices_find(const struct wr_slices *slices, int64_t start_us) {
+    if (slices->last < slices->count && slices->items[slices->last].start_us == start_us)
+        return slices->items[slices->last].table;
+    uint32_t at = lower_bound(slices, start_us);
+    return at < slices->count && slices->items[at].start_us == start_us ? slices->items[at].table
+                                                                        : NULL;
+}
+
+static int items_reserve(struct wr_slices *slices) {
+    if (slices->count < slices->room)
+        return WR_OK;
+    uint32_t room = WR_MAX(slices->room * 2, ROOM_MIN);
+    struct wr_slice *items =
+        wr_realloc(slices->budget, slices->items, room * sizeof *slices->items);
+    if (items == NULL)
+        return WR_ENOMEM;
+    slices->items = items;
+    slices->room = room;
+    return WR_OK;
+}
+
+/* Room for the starts of all slices that there are, so that dropping cannot fail. */
+static int dropped_reserve(struct wr_slices *slices) {
+    uint32_t need = slices->dropped_count + slices->count + 1;
+    if (need <= slices->dropped_room)
+        return WR_OK;
+    uint32_t room = WR_MAX(need, slices->dropped_room * 2);
+    int64_t *dropped = wr_realloc(slices->budget, slices->dropped, room * sizeof *dropped);
+    if (dropped == NULL)
+        return WR_ENOMEM;
+    slices->dropped = dropped;
+    slices->dropped_room = room;
+    return WR_OK;
+}
+
+struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us) {
+    if (slices->last < slices->count && slices->items[slices->last].start_us == start_us)
+        return slices->items[slices->last].table;
+    uint32_t at = lower_bound(slices, start_us);
+    if (at < slices->count && slices->items[at].start_us == start_us) {
+        slices->last = at;
+        return slices->items[at].table;
+    }
+    if (items_reserve(slices) != WR_OK || dropped_reserve(slices) != WR_OK)
+        return NULL;
+    struct wr_table *table = wr_table_new(slices->budget, slices->shape, slices->seed);
+    if (table == NULL)
+        return NULL;
+    memmove(&slices->items[at + 1], &slices->items[at],
+            (slices->count - at) * sizeof *slices->items);
+    slices->items[at] = (struct wr_slice){.start_us = start_us, .table = table};
+    slices->count++;
+    slices->last = at;
+    return table;
+}
+
+/* Only what a save has seen must be dropped from what was saved. */
+static void slice_drop(struct wr_slices *slices, uint32_t at) {
+    struct wr_slice *slice = &slices->items[at];
+    if (wr_table_was_saved(slice->table)) {
+        WR_ASSERT(slices->dropped_count < slices->dropped_room);
+        slices->dropped[slices->dropped_count++] = slice->start_us;
+    }
+    wr_table_free(slice->table);
+}
+
+static void items_cut(struct wr_slices *slices, uint32_t at, uint32_t count) {
+    memmove(&slices->items[at], &slices->items[at + count],
+            (slices->count - at - count) * sizeof *slices->items);
+    slices->count -= count;
+    slices->last = 0;
+}
+
+void wr_slices_drop_before(struct wr_slices *slices, int64_t start_us) {
+    uint32_t count = lower_bound(slices, start_us);
+    if (count == 0)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        slice_drop(slices, i);
+    items_cut(slices, 0, count);
+}
+
+void wr_slices_settle(struct wr_slices *slices) {
+    for (uint32_t i = 0; i < slices->count; i++)
+        wr_table_settle(slices->items[i].table);
+}
+
+uint64_t wr_slices_bytes(const struct wr_slices *slices) {
+    uint64_t bytes = slices->room * sizeof *slices->items;
+    bytes += slices->dropped_room * sizeof *slices->dropped;
+    for (uint32_t i = 0; i < slices->count; i++)
+        bytes += wr_table_bytes(slices->items[i].table);
+    return bytes;
+}
+
+int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all) {
+    size_t start = out->length;
+    uint32_t changed = 0;
+    for (uint32_t i = 0; i < slices->count; i++)
+        changed += all || wr_table_has_changed(slices->items[i].table);
+    wr_buf_add_u32(out, LOG_MAGIC);
+    wr_buf_add_varint(out, all ? 0 : slices->dropped_count);
+    for (uint32_t i = 0; !all && i < slices->dropped_count; i++)
+        wr_buf_add_u64(out, (uint64_t)slices->dropped[i]);
+    wr_buf_add_varint(out, changed);
+    int status = out->status;
+    for (uint32_t i = 0; i < slices->count && status == WR_OK; i++) {
+        struct wr_slice *slice = &slices->items[i];
+        if (!all && !wr_table_has_changed(slice->table))
+            continue;
+        wr_buf_add_u64(out, (uint64_t)slice->start_us);
+        status = wr_table_save(slice->table, out, all);
+    }
+    if (status != WR_OK) {
+        out->length = start;
+        return status;
+    }
+    slices->dropped_count = 0;
+    return WR_OK;
+}
+
+static int load_dropped(struct wr_slices *slices, struct wr_reader *in) {
+    uint64_t count = wr_reader_varint(in);
+    for (uint64_t i = 0; i < count && !in->failed; i++) {
+        int64_t start_us = (int64_t)wr_reader_u64(in);
+        uint32_t at = lower_bound(slices, start_us);
+        if (in->failed || at == slices->count || slices->items[at].start_us != start_us)
+            continue;
+        wr_table_free(slices->items[at].table);
+        items_cut(slices, at, 1);
+    }
+    return in->failed ? WR_ECORRUPT : WR_OK;
+}
+
+int wr_slices_load(struct wr_slices *slices, struct wr_reader *in) {
+    if (wr_reader_u32(in) != LOG_MAGIC || in->failed)
+        return WR_ECORRUPT;
+    int status = load_dropped(slices, in);
+    uint64_t count = status == WR_OK ? wr_reader_varint(in) : 0;
+    for (uint64_t i = 0; i < count && status == WR_OK; i++) {
+        int64_t start_us = (int64_t)wr_reader_u64(in);
+        if (in->failed)
+            return WR_ECORRUPT;
+        struct wr_table *table = wr_slices_at(slices, start_us);
+        status = table == NULL ? WR_ENOMEM : wr_table_load(table, in);
+    }
+    return in->failed ? WR_ECORRUPT : status;
+}

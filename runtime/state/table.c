@@ -1,0 +1,384 @@
+/* table.c: keyed state; pages are in page.c, long strings in text.c, the log in log.c. */
+#include "state/table.h"
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "state/page.h"
+#include "base/banned.h"
+
+#define PROBE_CHUNK 32u                   /* keys whose lines are on their way at once */
+#define PREFETCH_BYTES_MIN (1024u * 1024) /* below, a table is near enough to the core */
+#define MADE_LOCAL_MAX 256u               /* keys of a batch whose marks lie on the stack */
+
+uint64_t wr_shape_hash(const struct wr_shape *shape, const void *key, uint64_t seed) {
+    const uint8_t *bytes = key;
+    uint64_t hash = 0;
+    uint32_t at = 0, cell = 0;
+    while (at < shape->key_bytes) {
+        int is_first = at == 0;
+        uint64_t next;
+        if (cell < shape->cell_count && shape->cells[cell].offset == at) {
+            const struct wr_str *str = (const struct wr_str *)(bytes + at);
+            next = wr_hash_bytes(wr_str_bytes(str), str->length, seed);
+            at += (uint32_t)sizeof *str;
+            cell++;
+        } else {
+            next = wr_word(bytes + at);
+            if (is_first)
+                next = wr_hash_u64(next, seed);
+            at += 8;
+        }
+        hash = is_first ? next : wr_hash_join(hash, next);
+    }
+    return hash;
+}
+
+static void shape_check(const struct wr_shape *shape) {
+    WR_ASSERT(shape->key_bytes % 8 == 0 && shape->row_bytes % 8 == 0);
+    WR_ASSERT(shape->row_bytes > 0 && shape->row_bytes <= WR_ROW_BYTES_MAX);
+    WR_ASSERT(shape->key_bytes <= shape->row_bytes);
+    uint32_t free_from = 0;
+    for (uint32_t i = 0; i < shape->cell_count; i++) {
+        const struct wr_cell *cell = &shape->cells[i];
+        WR_ASSERT(cell->offset % 8 == 0 && cell->offset >= free_from);
+        WR_ASSERT(cell->kind == WR_CELL_STRING || cell->offset >= shape->key_bytes);
+        free_from = cell->offset + 16;
+        WR_ASSERT(free_from <= shape->row_bytes);
+        WR_ASSERT(cell->offset >= shape->key_bytes || free_from <= shape->key_bytes);
+    }
+}
+
+struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *shape,
+                              uint64_t seed) {
+    shape_check(shape);
+    struct wr_table *table = wr_alloc_zero(budget, sizeof *table);
+    if (table == NULL)
+        return NULL;
+    table->budget = budget;
+    table->bytes = sizeof *table;
+    table->shape = shape;
+    table->seed = seed;
+    table->row_bytes = shape->row_bytes;
+    table->key_bytes = shape->key_bytes;
+    for (uint32_t i = 0; i < shape->cell_count; i++)
+        table->key_cell_count += shape->cells[i].offset < shape->key_bytes;
+    table->key_kind = table->key_cell_count > 0 ? WR_KEY_TEXT
+                      : table->key_bytes == 8   ? WR_KEY_WORD
+                                                : WR_KEY_FIXED;
+    wr_buf_init(&table->deleted, budget, 0);
+    if (wr_pages_init(table) != WR_OK) {
+        wr_table_free(table);
+        return NULL;
+    }
+    return table;
+}
+
+static void blobs_release(struct wr_table *table) {
+    int has_blobs = 0;
+    for (uint32_t i = 0; i < table->shape->cell_count; i++)
+        has_blobs |= table->shape->cells[i].kind == WR_CELL_BLOB;
+    if (!has_blobs)
+        return;
+    struct wr_table_walk walk;
+    wr_table_walk_begin(&walk, table);
+    for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;)
+        wr_row_release(table, row);
+}
+
+void wr_table_free(struct wr_table *table) {
+    if (table == NULL)
+        return;
+    struct wr_budget *budget = table->budget;
+    blobs_release(table);
+    wr_pages_release(table);
+    wr_text_release(table);
+    wr_buf_release(&table->deleted);
+    wr_free(budget, table);
+}
+
+/* ---- probing ---- */
+
+static inline void prefetch_row(const struct wr_table *table, const uint8_t *row) {
+    __builtin_prefetch(row, 1);
+    const uint8_t *end = row + table->row_bytes - 1;
+    if (((uintptr_t)row ^ (uintptr_t)end) >= 64)
+        __builtin_prefetch(end, 1);
+}
+
+/* Asks for the lines of `count` keys, at most PROBE_CHUNK: first those of the pages, then those of
+ * the rows that the tags point at. */
+static void prefetch_chunk(const struct wr_table *table, const uint64_t *hashes, uint32_t count) {
+    const struct wr_page *pages[PROBE_CHUNK];
+    for (uint32_t i = 0; i < count; i++) {
+        pages[i] = table->directory[wr_directory_at(table, hashes[i])];
+        __builtin_prefetch(wr_page_index(table, pages[i]) +
+                           ((uint32_t)hashes[i] & table->index_mask));
+        __builtin_prefetch(pages[i]);
+        __builtin_prefetch((const char *)pages[i] + 64);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const uint16_t *entry =
+            wr_page_index(table, pages[i]) + ((uint32_t)hashes[i] & table->index_mask);
+        uint32_t ends;
+        uint32_t same =
+            wr_page_window(entry, wr_page_tag(table, hashes[i]), table->tag_mask, &ends);
+        if (same != 0) {
+            uint32_t slot = entry[__builtin_ctz(same) / 2] & (uint16_t)~table->tag_mask;
+            prefetch_row(table, wr_page_row(table, pages[i], slot));
+        }
+    }
+}
+
+/* The page and slot of a key, with its kind known to the compiler. */
+static inline __attribute__((always_inline)) struct wr_page *probe(const struct wr_table *table,
+                                                                   const void *key, uint64_t hash,
+                                                                   enum wr_key_kind kind,
+                                                                   uint32_t *slot) {
+    struct wr_page *page = table->directory[wr_directory_at(table, hash)];
+    do {
+        *slot = wr_page_find(table, page, key, hash, kind);
+        if (WR_LIKELY(*slot != WR_PAGE_NONE))
+            return page;
+        page = page->overflow;
+    } while (WR_UNLIKELY(page != NULL));
+    return NULL;
+}
+
+/* A batch of upserts that is under way. */
+struct upsert {
+    struct wr_table *table;
+    const uint8_t *keys;
+    const uint64_t *hashes;
+    uint8_t **rows;
+    uint8_t *made;
+};
+
+/* Makes room for key number `i`. Rows found before it, in the same chain, may move: they are found
+ * again. */
+static int make_room(const struct upsert *batch, uint32_t i) {
+    struct wr_table *table = batch->table;
+    uint64_t hash = batch->hashes[i];
+    if (!wr_pages_full(table, hash))
+        return wr_pages_reserve(table, hash);
+    const struct wr_page *page = table->directory[wr_directory_at(table, hash)];
+    for (uint32_t j = 0; j < i; j++)
+        if (table->directory[wr_directory_at(table, batch->hashes[j])] == page)
+            batch->rows[j] = NULL;
+    int status = wr_pages_reserve(table, hash);
+    if (status != WR_OK)
+        return status;
+    for (uint32_t j = 0; j < i; j++) {
+        if (batch->rows[j] != NULL)
+            continue;
+        uint32_t slot;
+        const uint8_t *key = batch->keys + (size_t)j * table->key_bytes;
+        struct wr_page *found = wr_pages_find(table, key, batch->hashes[j], &slot);
+        WR_ASSERT(found != NULL);
+        batch->rows[j] = wr_page_row(table, found, slot);
+    }
+    return WR_OK;
+}
+
+static uint64_t long_bytes(const struct wr_table *table, const uint8_t *key) {
+    uint64_t length = 0;
+    for (uint32_t i = 0; i < table->key_cell_count; i++) {
+        const struct wr_str *str = (const struct wr_str *)(key + table->shape->cells[i].offset);
+        if (str->length > WR_STR_INLINE_MAX)
+            length += str->length;
+    }
+    return length;
+}
+
+/* Makes the row of key number `i`, which is not there. */
+static int make_row(const struct upsert *batch, uint32_t i) {
+    struct wr_table *table = batch->table;
+    const uint8_t *key = batch->keys + (size_t)i * table->key_bytes;
+    if (table->key_kind == WR_KEY_TEXT && wr_text_reserve(table, long_bytes(table, key)) != WR_OK)
+        return WR_ENOMEM;
+    int status = make_room(batch, i);
+    if (status != WR_OK)
+        return status;
+    struct wr_page *page;
+    uint32_t slot;
+    uint8_t *row = wr_pages_add(table, batch->hashes[i], &page, &slot);
+    memcpy(row, key, table->key_bytes);
+    for (uint32_t c = 0; c < table->key_cell_count; c++) {
+        struct wr_str *str = (struct wr_str *)(row + table->shape->cells[c].offset);
+        if (str->length > WR_STR_INLINE_MAX)
+            str->pointer = wr_text_copy(table, str->pointer, str->length);
+    }
+    wr_page_mark(table, page, slot);
+    batch->rows[i] = row;
+    batch->made[i] = 1;
+    return WR_OK;
+}
+
+/* Takes back the rows that the batch made before key number `end`. */
+static void unmake(const struct upsert *batch, uint32_t end) {
+    struct wr_table *table = batch->table;
+    for (uint32_t i = end; i-- > 0;) {
+        if (!batch->made[i])
+            continue;
+        uint32_t slot;
+        const uint8_t *key = batch->keys + (size_t)i * table->key_bytes;
+        struct wr_page *page = wr_pages_find(table, key, batch->hashes[i], &slot);
+        WR_ASSERT(page != NULL);
+        wr_row_release(table, wr_page_row(table, page, slot));
+        wr_pages_remove(table, page, slot, batch->hashes[i]);
+    }
+}
+
+static inline __attribute__((always_inline)) int upsert_keys(const struct upsert *batch,
+                                                             uint32_t count,
+                                                             enum wr_key_kind kind) {
+    struct wr_table *table = batch->table;
+    uint32_t key_bytes = kind == WR_KEY_WORD ? 8 : table->key_bytes;
+    for (uint32_t from = 0; from < count; from += PROBE_CHUNK) {
+        uint32_t end = WR_MIN(from + PROBE_CHUNK, count);
+        if (table->bytes >= PREFETCH_BYTES_MIN)
+            prefetch_chunk(table, batch->hashes + from, end - from);
+        for (uint32_t i = from; i < end; i++) {
+            uint32_t slot;
+            const uint8_t *key = batch->keys + (size_t)i * key_bytes;
+            struct wr_page *page = probe(table, key, batch->hashes[i], kind, &slot);
+            if (WR_LIKELY(page != NULL)) {
+                batch->rows[i] = wr_page_row(table, page, slot);
+                batch->made[i] = 0;
+                wr_page_mark(table, page, slot);
+            } else if (make_row(batch, i) != WR_OK) {
+                unmake(batch, i);
+                return WR_ENOMEM;
+            }
+        }
+    }
+    return WR_OK;
+}
+
+static int upsert_batch(const struct upsert *batch, uint32_t count) {
+    switch (batch->table->key_kind) {
+    case WR_KEY_WORD: return upsert_keys(batch, count, WR_KEY_WORD);
+    case WR_KEY_FIXED: return upsert_keys(batch, count, WR_KEY_FIXED);
+    case WR_KEY_TEXT: return upsert_keys(batch, count, WR_KEY_TEXT);
+    }
+    return WR_OK;
+}
+
+/* The caller has no use for the marks; going back needs them. */
+static __attribute__((noinline)) int upsert_unmarked(struct upsert *batch, uint32_t count) {
+    struct wr_table *table = batch->table;
+    uint8_t local[MADE_LOCAL_MAX];
+    batch->made = count <= MADE_LOCAL_MAX ? local : wr_table_alloc(table, count);
+    if (batch->made == NULL)
+        return WR_ENOMEM;
+    int status = upsert_batch(batch, count);
+    if (batch->made != local)
+        wr_table_give(table, batch->made);
+    return status;
+}
+
+int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *hashes,
+                    uint32_t count, uint8_t **rows, uint8_t *made) {
+    struct upsert batch = {
+        .table = table, .keys = keys, .hashes = hashes, .rows = rows, .made = made};
+    return made != NULL ? upsert_batch(&batch, count) : upsert_unmarked(&batch, count);
+}
+
+static inline __attribute__((always_inline)) void find_keys(const struct wr_table *table,
+                                                            const uint8_t *keys,
+                                                            const uint64_t *hashes, uint32_t count,
+                                                            uint8_t **rows, enum wr_key_kind kind) {
+    uint32_t key_bytes = kind == WR_KEY_WORD ? 8 : table->key_bytes;
+    for (uint32_t from = 0; from < count; from += PROBE_CHUNK) {
+        uint32_t end = WR_MIN(from + PROBE_CHUNK, count);
+        if (table->bytes >= PREFETCH_BYTES_MIN)
+            prefetch_chunk(table, hashes + from, end - from);
+        for (uint32_t i = from; i < end; i++) {
+            uint32_t slot;
+            struct wr_page *page =
+                probe(table, keys + (size_t)i * key_bytes, hashes[i], kind, &slot);
+            rows[i] = page == NULL ? NULL : wr_page_row(table, page, slot);
+        }
+    }
+}
+
+void wr_table_find(const struct wr_table *table, const void *keys, const uint64_t *hashes,
+                   uint32_t count, uint8_t **rows) {
+    switch (table->key_kind) {
+    case WR_KEY_WORD: find_keys(table, keys, hashes, count, rows, WR_KEY_WORD); break;
+    case WR_KEY_FIXED: find_keys(table, keys, hashes, count, rows, WR_KEY_FIXED); break;
+    case WR_KEY_TEXT: find_keys(table, keys, hashes, count, rows, WR_KEY_TEXT); break;
+    }
+}
+
+int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash) {
+    uint32_t slot;
+    struct wr_page *page = wr_pages_find(table, key, hash, &slot);
+    if (page == NULL)
+        return 0;
+    uint8_t *row = wr_page_row(table, page, slot);
+    /* One that no save has seen leaves no trace. Failing waits in the buffer for the next save. */
+    if (wr_bit_get(wr_page_saved(table, page), slot)) {
+        wr_log_add_key(table, &table->deleted, row);
+        table->deleted_count++;
+    }
+    wr_row_release(table, row);
+    wr_pages_remove(table, page, slot, hash);
+    return 1;
+}
+
+void wr_table_touch(struct wr_table *table, uint8_t *row) {
+    uint32_t slot;
+    uint64_t hash = wr_shape_hash(table->shape, row, table->seed);
+    struct wr_page *page = wr_pages_find(table, row, hash, &slot);
+    WR_ASSERT(page != NULL && wr_page_row(table, page, slot) == row);
+    wr_page_mark(table, page, slot);
+}
+
+uint64_t wr_table_count(const struct wr_table *table) {
+    return table->count;
+}
+
+uint64_t wr_table_bytes(const struct wr_table *table) {
+    return table->bytes + table->deleted.room;
+}
+
+uint64_t wr_table_seed(const struct wr_table *table) {
+    return table->seed;
+}
+
+/* A page may be listed whose dirty rows have been deleted since; then the delta is empty. */
+int wr_table_has_changed(const struct wr_table *table) {
+    return table->dirty_count > 0 || table->all_listed || table->deleted_count > 0;
+}
+
+int wr_table_was_saved(const struct wr_table *table) {
+    return table->was_saved;
+}
+
+void wr_table_walk_begin(struct wr_table_walk *walk, const struct wr_table *table) {
+    *walk = (struct wr_table_walk){.table = table};
+}
+
+/* `page` is a place in the directory, `slot` counts on through the chain. */
+uint8_t *wr_table_walk_next(struct wr_table_walk *walk) {
+    const struct wr_table *table = walk->table;
+    if (table->directory == NULL)
+        return NULL;
+    while (walk->page < UINT64_C(1) << table->depth) {
+        const struct wr_page *head = table->directory[walk->page], *page = head;
+        if (head == NULL)
+            return NULL;
+        uint64_t slot = walk->slot;
+        while (page != NULL && slot >= page->count) {
+            slot -= page->count;
+            page = page->overflow;
+        }
+        if (page != NULL) {
+            walk->slot++;
+            return wr_page_row(table, page, (uint32_t)slot);
+        }
+        walk->page += UINT64_C(1) << (table->depth - head->depth);
+        walk->slot = 0;
+    }
+    return NULL;
+}

@@ -1,0 +1,137 @@
+/* text.c: what rows own outside themselves: long strings in segments, and blobs.
+ * A segment is only appended to, so a string's bytes stay where they are until wr_table_settle. */
+#include "base/alloc.h"
+#include "base/status.h"
+#include "state/page.h"
+#include "base/banned.h"
+
+#define SEGMENT_BYTES_MIN 512u
+#define SEGMENT_BYTES_MAX 65536u /* of ordinary ones; a longer string has one of its own */
+#define DEAD_BYTES_MIN 4096u     /* fewer are not worth a compaction */
+#define BLOB_BYTES_MIN 16u
+#define BLOB_BYTES_MAX (1u << 31)
+
+static struct wr_segment *segment_new(struct wr_table *table, uint64_t room) {
+    struct wr_segment *segment = wr_table_alloc(table, sizeof *segment + room);
+    if (segment == NULL)
+        return NULL;
+    *segment = (struct wr_segment){.before = table->segment, .room = (uint32_t)room};
+    table->segment = segment;
+    return segment;
+}
+
+int wr_text_reserve(struct wr_table *table, uint64_t length) {
+    const struct wr_segment *segment = table->segment;
+    if (length == 0 || (segment != NULL && segment->room - segment->used >= length))
+        return WR_OK;
+    if (length > UINT32_MAX)
+        return WR_ENOMEM;
+    uint64_t room = segment == NULL ? SEGMENT_BYTES_MIN : (uint64_t)segment->room * 2;
+    room = WR_MAX(WR_MIN(room, SEGMENT_BYTES_MAX), length);
+    return segment_new(table, room) == NULL ? WR_ENOMEM : WR_OK;
+}
+
+const char *wr_text_copy(struct wr_table *table, const char *bytes, uint32_t length) {
+    if (wr_text_reserve(table, length) != WR_OK)
+        return NULL;
+    struct wr_segment *segment = table->segment;
+    char *copy = segment->bytes + segment->used;
+    memcpy(copy, bytes, length);
+    segment->used += length;
+    table->text_bytes += length;
+    return copy;
+}
+
+static void segments_free(struct wr_table *table, struct wr_segment *segment) {
+    while (segment != NULL) {
+        struct wr_segment *before = segment->before;
+        wr_table_give(table, segment);
+        segment = before;
+    }
+}
+
+void wr_text_release(struct wr_table *table) {
+    segments_free(table, table->segment);
+    table->segment = NULL;
+    table->text_bytes = table->text_dead = 0;
+}
+
+int wr_table_set_string(struct wr_table *table, struct wr_str *cell, const char *bytes,
+                        uint32_t length) {
+    struct wr_str value = wr_str_of(bytes, length);
+    if (length > WR_STR_INLINE_MAX) {
+        value.pointer = wr_text_copy(table, bytes, length);
+        if (value.pointer == NULL)
+            return WR_ENOMEM;
+    }
+    if (cell->length > WR_STR_INLINE_MAX)
+        table->text_dead += cell->length;
+    *cell = value;
+    return WR_OK;
+}
+
+void wr_row_release(struct wr_table *table, uint8_t *row) {
+    for (uint32_t i = 0; i < table->shape->cell_count; i++) {
+        const struct wr_cell *cell = &table->shape->cells[i];
+        if (cell->kind == WR_CELL_BLOB) {
+            wr_blob_release(table, (struct wr_blob *)(row + cell->offset));
+            continue;
+        }
+        const struct wr_str *str = (const struct wr_str *)(row + cell->offset);
+        if (str->length > WR_STR_INLINE_MAX)
+            table->text_dead += str->length;
+    }
+}
+
+/* The bytes of long strings that rows still point at go into one fresh segment, so that nothing can
+ * fail once the first has moved. */
+static int compact(struct wr_table *table) {
+    uint64_t live = table->text_bytes - table->text_dead;
+    struct wr_segment *old = table->segment;
+    struct wr_table_walk walk;
+    table->segment = NULL;
+    if (live > UINT32_MAX / 2 || (live > 0 && segment_new(table, live) == NULL)) {
+        table->segment = old;
+        return WR_ENOMEM;
+    }
+    table->text_bytes = table->text_dead = 0;
+    wr_table_walk_begin(&walk, table);
+    for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;) {
+        for (uint32_t i = 0; i < table->shape->cell_count; i++) {
+            const struct wr_cell *cell = &table->shape->cells[i];
+            struct wr_str *str = (struct wr_str *)(row + cell->offset);
+            if (cell->kind == WR_CELL_STRING && str->length > WR_STR_INLINE_MAX)
+                str->pointer = wr_text_copy(table, str->pointer, str->length);
+        }
+    }
+    WR_ASSERT(table->text_bytes == live);
+    segments_free(table, old);
+    return WR_OK;
+}
+
+void wr_table_settle(struct wr_table *table) {
+    if (table->text_dead >= DEAD_BYTES_MIN && table->text_dead > table->text_bytes / 2)
+        compact(table);
+}
+
+int wr_blob_reserve(struct wr_table *table, struct wr_blob *blob, uint32_t room) {
+    if (room <= blob->room)
+        return WR_OK;
+    if (room > BLOB_BYTES_MAX)
+        return WR_ENOMEM;
+    uint64_t grown = WR_MAX((uint64_t)blob->room * 2, BLOB_BYTES_MIN);
+    grown = WR_MIN(WR_MAX(grown, room), BLOB_BYTES_MAX);
+    uint64_t before = blob->bytes == NULL ? 0 : wr_alloc_size(blob->bytes);
+    char *bytes = wr_realloc(table->budget, blob->bytes, grown);
+    if (bytes == NULL)
+        return WR_ENOMEM;
+    table->bytes += grown - before;
+    blob->bytes = bytes;
+    blob->room = (uint32_t)grown;
+    return WR_OK;
+}
+
+void wr_blob_release(struct wr_table *table, struct wr_blob *blob) {
+    wr_table_give(table, blob->bytes);
+    *blob = (struct wr_blob){0};
+}
