@@ -154,6 +154,18 @@ static void reason_of(struct reject_log *log, const struct wr_reject *reject, st
     }
 }
 
+static void cut(char *room, size_t size, const char *text) {
+    snprintf(room, size, "%s", text == NULL ? "" : text);
+}
+
+static void keep_example(struct wr_reject_kind *kind, const struct entry *entry) {
+    cut(kind->source, sizeof kind->source, entry->source);
+    cut(kind->position, sizeof kind->position, entry->position);
+    cut(kind->reason, sizeof kind->reason, entry->reason);
+    cut(kind->detail, sizeof kind->detail, entry->detail);
+    cut(kind->raw, sizeof kind->raw, entry->raw);
+}
+
 static void count_kind(struct reject_log *log, const struct wr_node *node,
                        const struct entry *entry) {
     struct wr_summary *summary = &log->run->summary;
@@ -167,10 +179,7 @@ static void count_kind(struct reject_log *log, const struct wr_node *node,
             return; /* still in `rejected` */
         kind = &summary->kinds[summary->kind_count++];
         *kind = (struct wr_reject_kind){.node = node->id, .code = entry->code};
-        snprintf(kind->example, sizeof kind->example, "%s%s%s: %s%s%s",
-                 entry->source == NULL ? "" : entry->source, entry->position == NULL ? "" : " ",
-                 entry->position == NULL ? "" : entry->position, entry->reason,
-                 entry->detail == NULL ? "" : ": ", entry->detail == NULL ? "" : entry->detail);
+        keep_example(kind, entry);
     }
     kind->count++;
 }

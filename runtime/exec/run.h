@@ -46,7 +46,8 @@ struct wr_reject_kind {
     uint32_t node;
     int code;
     uint64_t count;
-    char example[320]; /* "flights.csv.gz line 7: cannot parse …" */
+    /* The first one, each text cut at its room: "flights.csv", "line 7 byte 512", … */
+    char source[96], position[48], reason[96], detail[160], raw[120];
 };
 
 struct wr_node_counts {

@@ -1,0 +1,118 @@
+/* explain.c: the plan as plain data, which `weir explain` shows and `--json` prints. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "graph/plan.h"
+#include "base/banned.h"
+
+struct map_maker {
+    struct wr_arena *arena;
+    struct wr_value *map;
+    uint32_t at;
+    int failed;
+};
+
+static void put(struct map_maker *maker, const char *name, const struct wr_value *value) {
+    if (value == NULL) {
+        maker->failed = 1;
+        return;
+    }
+    maker->map->names[maker->at] = name;
+    maker->map->items[maker->at++] = *value;
+}
+
+static void put_text(struct map_maker *maker, const char *name, const char *text) {
+    put(maker, name, wr_value_new_string(maker->arena, text, strlen(text)));
+}
+
+static void put_bool(struct map_maker *maker, const char *name, int value) {
+    put(maker, name, &(struct wr_value){.kind = WR_VALUE_BOOL, .boolean = value != 0});
+}
+
+static void put_int(struct map_maker *maker, const char *name, int64_t value) {
+    put(maker, name, &(struct wr_value){.kind = WR_VALUE_INT, .integer = value});
+}
+
+static struct wr_value *names_of(struct wr_arena *arena, const struct wr_schema *schema,
+                                 const uint16_t *columns, uint32_t count) {
+    struct wr_value *list = wr_value_new_list(arena, count);
+    for (uint32_t i = 0; list != NULL && i < count; i++) {
+        const struct wr_field *field = &schema->fields[columns[i]];
+        struct wr_value *name = wr_value_new_string(arena, field->name, field->name_length);
+        if (name == NULL)
+            return NULL;
+        list->items[i] = *name;
+    }
+    return list;
+}
+
+/* Columns of a source that nobody reads: they are checked, not converted. */
+static struct wr_value *not_converted(struct wr_arena *arena, const struct wr_node *node) {
+    const struct wr_schema *schema = node->out.schema;
+    uint16_t *columns = WR_ARENA_ARRAY(arena, uint16_t, schema->field_count + 1);
+    uint32_t count = 0;
+    for (uint32_t c = 0; columns != NULL && c < schema->field_count; c++)
+        if (!wr_bit_get(node->needed, c))
+            columns[count++] = (uint16_t)c;
+    return columns == NULL ? NULL : names_of(arena, schema, columns, count);
+}
+
+static struct wr_value *inputs_of(struct wr_arena *arena, const struct wr_node *node) {
+    struct wr_value *list = wr_value_new_list(arena, node->input_count);
+    for (uint32_t i = 0; list != NULL && i < node->input_count; i++)
+        list->items[i] = (struct wr_value){.kind = WR_VALUE_INT, .integer = node->inputs[i]};
+    return list;
+}
+
+static struct wr_value *explain_node(struct wr_arena *arena, const struct wr_node *node) {
+    static const char *const orders[] = {"source", "time", "firing", "arrival"};
+    struct map_maker maker = {.arena = arena, .map = wr_value_new_map(arena, 20)};
+    if (maker.map == NULL)
+        return NULL;
+    put_int(&maker, "id", node->id);
+    put_text(&maker, "op", node->stage);
+    put_text(&maker, "name", node->name);
+    put(&maker, "inputs", inputs_of(arena, node));
+    put(&maker, "schema", wr_schema_to_value(arena, node->out.schema));
+    put(&maker, "key", names_of(arena, node->out.schema, node->out.key, node->out.key_count));
+    put_text(&maker, "order", orders[node->out.order]);
+    put_bool(&maker, "bounded", node->out.bounded);
+    put_bool(&maker, "updates", node->out.updates);
+    put_bool(&maker, "has_time", node->out.has_time);
+    put_bool(&maker, "repeatable", node->out.repeatable);
+    put_bool(&maker, "live", node->live);
+    const struct wr_value *script = wr_value_get(node->spec, "script");
+    if (script != NULL)
+        put(&maker, "script", script);
+    if (node->kind == WR_NODE_SOURCE) {
+        put(&maker, "not_converted", not_converted(arena, node));
+        put_int(&maker, "partitions", node->endpoint.partition_count);
+        if (node->endpoint.inferred_rows > 0)
+            put_int(&maker, "inferred_rows", (int64_t)node->endpoint.inferred_rows);
+    }
+    if (node->kind == WR_NODE_OP && node->op->explain != NULL) {
+        const struct wr_value *facts = node->op->explain(node->config, arena);
+        for (uint32_t i = 0; facts != NULL && i < facts->count && maker.at < 20; i++)
+            put(&maker, facts->names[i], &facts->items[i]);
+    }
+    maker.map->count = maker.at;
+    wr_value_sort(maker.map);
+    return maker.failed ? NULL : maker.map;
+}
+
+struct wr_value *wr_plan_explain(struct wr_plan *plan) {
+    struct wr_value *root = wr_value_new_map(&plan->arena, 1);
+    struct wr_value *nodes = wr_value_new_list(&plan->arena, plan->node_count);
+    if (root == NULL || nodes == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        struct wr_value *node = explain_node(&plan->arena, plan->nodes[i]);
+        if (node == NULL)
+            return NULL;
+        nodes->items[i] = *node;
+    }
+    root->names[0] = "nodes";
+    root->items[0] = *nodes;
+    return root;
+}

@@ -1,0 +1,469 @@
+#include "lua/functions.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/reject.h"
+#include "data/schema.h"
+#include "data/text.h"
+#include "expr/function.h"
+#include "lua/convert.h"
+#include "lua/time_value.h"
+#include "base/banned.h"
+
+#define ROW_TYPE "weir.row"
+#define NAME_MAX_BYTES 32
+
+/* One way to call a Lua function: row functions get a proxy of the row, defined ones plain values.
+ */
+struct callee {
+    int function_ref, row_ref; /* row_ref: LUA_NOREF for a defined function */
+    int result;                /* which of its results, from 1 */
+};
+
+struct lua_functions {
+    lua_State *L;
+    uint32_t ref_count, ref_room;
+    int *refs; /* by id - 1: as set by plan:set_function */
+    uint32_t callee_count, callee_room;
+    struct callee *callees; /* by wr_user_function.id */
+};
+
+/* The row that a row function sees; valid during the call. Its user value maps names to arguments.
+ */
+struct row {
+    const struct wr_call *call;
+    uint32_t row;
+};
+
+int lua_functions_new(struct lua_functions **made, lua_State *L) {
+    struct lua_functions *self = wr_alloc_zero(&wr_budget_control, sizeof *self);
+    if (self == NULL)
+        return WR_ENOMEM;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    self->L = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    *made = self;
+    return WR_OK;
+}
+
+void lua_functions_free(struct lua_functions *functions) {
+    if (functions == NULL)
+        return; /* the refs go with the state */
+    wr_free(&wr_budget_control, functions->refs);
+    wr_free(&wr_budget_control, functions->callees);
+    wr_free(&wr_budget_control, functions);
+}
+
+int lua_functions_set(struct lua_functions *functions, lua_State *L, uint32_t id, int index) {
+    if (id == 0 || id > functions->ref_count + 1)
+        return WR_EARG;
+    if (id > functions->ref_room) {
+        uint32_t room = functions->ref_room == 0 ? 16 : functions->ref_room * 2;
+        int *grown = wr_realloc(&wr_budget_control, functions->refs, room * sizeof *grown);
+        if (grown == NULL)
+            return WR_ENOMEM;
+        functions->refs = grown;
+        functions->ref_room = room;
+    }
+    lua_pushvalue(L, index);
+    functions->refs[id - 1] = luaL_ref(L, LUA_REGISTRYINDEX);
+    functions->ref_count = WR_MAX(functions->ref_count, id);
+    return WR_OK;
+}
+
+static int callee_new(struct lua_functions *functions, struct callee callee, uint32_t *id) {
+    if (functions->callee_count == functions->callee_room) {
+        uint32_t room = functions->callee_room == 0 ? 16 : functions->callee_room * 2;
+        struct callee *grown =
+            wr_realloc(&wr_budget_control, functions->callees, room * sizeof *grown);
+        if (grown == NULL)
+            return WR_ENOMEM;
+        functions->callees = grown;
+        functions->callee_room = room;
+    }
+    *id = functions->callee_count;
+    functions->callees[functions->callee_count++] = callee;
+    return WR_OK;
+}
+
+/* ---- values ---- */
+
+static void push_argument(lua_State *L, const struct wr_call *call, uint32_t arg, uint32_t row) {
+    const struct wr_type *type = &call->arg_types[arg];
+    const struct wr_column *column = &call->args[arg];
+    uint32_t at = wr_call_row(call, arg, row);
+    if (column->data != NULL && !wr_column_is_nil(column, at) &&
+        (type->kind == WR_TIMESTAMP || type->kind == WR_DATE || type->kind == WR_DURATION))
+        time_value_push(L, type->kind, WR_I64(column)[at]);
+    else
+        wr_cell_push(L, type, column, at);
+}
+
+static int l_row_index(lua_State *L) {
+    const struct row *self = luaL_checkudata(L, 1, ROW_TYPE);
+    if (self->call == NULL)
+        return luaL_error(L, "a row is valid only during the call of its function");
+    lua_getiuservalue(L, 1, 1);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    if (lua_isnil(L, -1))
+        return luaL_error(L, "unknown column `%s`", luaL_tolstring(L, 2, NULL));
+    push_argument(L, self->call, (uint32_t)lua_tointeger(L, -1), self->row);
+    return 1;
+}
+
+static int l_row_newindex(lua_State *L) {
+    return luaL_error(L, "a row cannot be changed: give back the new values");
+}
+
+static void row_new(lua_State *L, const struct wr_schema *schema, const uint32_t *columns,
+                    uint32_t count) {
+    struct row *self = lua_newuserdatauv(L, sizeof *self, 1);
+    *self = (struct row){0};
+    if (luaL_newmetatable(L, ROW_TYPE)) {
+        lua_pushcfunction(L, l_row_index);
+        lua_setfield(L, -2, "__index");
+        lua_pushcfunction(L, l_row_newindex);
+        lua_setfield(L, -2, "__newindex");
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_setmetatable(L, -2);
+    lua_createtable(L, 0, (int)count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_field *field = &schema->fields[columns[i]];
+        lua_pushlstring(L, field->name, field->name_length);
+        lua_pushinteger(L, i);
+        lua_rawset(L, -3);
+    }
+    lua_setiuservalue(L, -2, 1);
+}
+
+static void wrong_kind(lua_State *L, struct wr_call *call, uint32_t row) {
+    char type[64];
+    wr_call_fail(call, row, WR_REJECT_KIND, "%s where %s is expected", luaL_typename(L, -1),
+                 wr_type_text(&call->type, type, sizeof type));
+}
+
+static void take_text(lua_State *L, struct wr_call *call, uint32_t row) {
+    size_t length;
+    const char *bytes = lua_tolstring(L, -1, &length);
+    char *room = length > UINT32_MAX ? NULL : wr_call_room(call, (uint32_t)length);
+    if (room == NULL)
+        return;
+    memcpy(room, bytes, length);
+    wr_call_string(call, row, room, (uint32_t)length);
+}
+
+/* The Lua value on the top as the result of a row. */
+static void take_result(lua_State *L, struct wr_call *call, uint32_t row) {
+    int type = lua_type(L, -1);
+    const struct time_value *time = time_value_test(L, -1);
+    if (type == LUA_TNIL)
+        wr_call_nil(call, row);
+    else if (call->type.kind == WR_BOOL && type == LUA_TBOOLEAN)
+        ((uint8_t *)call->out)[row] = (uint8_t)lua_toboolean(L, -1);
+    else if (call->type.kind == WR_INT64 && lua_isinteger(L, -1))
+        ((int64_t *)call->out)[row] = lua_tointeger(L, -1);
+    else if (call->type.kind == WR_FLOAT64 && type == LUA_TNUMBER)
+        ((double *)call->out)[row] = lua_tonumber(L, -1);
+    else if (wr_type_is_text(call->type.kind) && type == LUA_TSTRING)
+        take_text(L, call, row);
+    else if (time != NULL && time->kind == call->type.kind)
+        ((int64_t *)call->out)[row] = time->value;
+    else
+        wrong_kind(L, call, row);
+}
+
+/* ---- calls ---- */
+
+static void call_row(lua_State *L, const struct callee *callee, struct wr_call *call, uint32_t row,
+                     struct row *proxy) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, callee->function_ref);
+    int arguments = 1;
+    if (proxy != NULL) {
+        proxy->row = row;
+        lua_rawgeti(L, LUA_REGISTRYINDEX, callee->row_ref);
+    } else {
+        arguments = (int)call->arg_count;
+        for (uint32_t a = 0; a < call->arg_count; a++)
+            push_argument(L, call, a, row);
+    }
+    if (lua_pcall(L, arguments, callee->result, 0) != LUA_OK) {
+        size_t length;
+        const char *message = luaL_tolstring(L, -1, &length);
+        wr_call_fail(call, row, WR_REJECT_LUA, "%.*s", (int)WR_MIN(length, (size_t)200), message);
+        return;
+    }
+    take_result(L, call, row);
+}
+
+int lua_functions_call(void *ctx, const struct wr_user_function *function, struct wr_call *call) {
+    struct lua_functions *self = ctx;
+    const struct callee *callee = &self->callees[function->id];
+    lua_State *L = self->L;
+    if (!lua_checkstack(L, (int)call->arg_count + callee->result + 8))
+        return WR_ENOMEM;
+    int top = lua_gettop(L);
+    struct row *proxy = NULL;
+    if (callee->row_ref != LUA_NOREF) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, callee->row_ref);
+        proxy = lua_touserdata(L, -1);
+        proxy->call = call;
+        lua_settop(L, top);
+    }
+    for (uint32_t i = 0; i < call->count; i++) {
+        call_row(L, callee, call, wr_call_at(call, i), proxy);
+        lua_settop(L, top);
+    }
+    if (proxy != NULL)
+        proxy->call = NULL;
+    return WR_OK;
+}
+
+/* ---- from specs to calls ---- */
+
+int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
+                         const struct wr_value *spec, struct wr_error *err) {
+    int64_t id = wr_value_int(spec, "id", 0);
+    if (id < 1 || id > functions->ref_count)
+        return wr_error_set(err, WR_EARG, "function %lld is not set", (long long)id);
+    const struct wr_value *params = wr_value_get(spec, "params");
+    uint32_t count = wr_value_count(params);
+    /* A schema of the parameters and the result, so that types are read in one place. */
+    struct wr_value *fields = wr_value_new_list(&plan->arena, count + 1);
+    struct wr_type *types = WR_ARENA_ZEROS(&plan->arena, struct wr_type, count + 1);
+    if (fields == NULL || types == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    for (uint32_t i = 0; i <= count; i++) {
+        char name[NAME_MAX_BYTES];
+        int length = snprintf(name, sizeof name, "%u", i);
+        struct wr_value *field = wr_value_new_map(&plan->arena, 2);
+        struct wr_value *text = wr_value_new_string(&plan->arena, name, (size_t)length);
+        const struct wr_value *type =
+            i < count ? wr_value_at(params, i) : wr_value_get(spec, "result");
+        if (field == NULL || text == NULL || type == NULL)
+            return wr_error_set(err, WR_EARG, "a function without types");
+        field->names[0] = "name";
+        field->items[0] = *text;
+        field->names[1] = "type";
+        field->items[1] = *type;
+        fields->items[i] = *field;
+    }
+    const struct wr_schema *schema;
+    int status = wr_schema_from_value(&schema, &plan->arena, fields, err);
+    if (status != WR_OK)
+        return status;
+    for (uint32_t i = 0; i <= count; i++)
+        types[i] = schema->fields[i].type;
+    struct wr_user_function function = {.name = wr_value_string(spec, "name", ""),
+                                        .param_count = count,
+                                        .params = types,
+                                        .result = types[count]};
+    struct callee callee = {
+        .function_ref = functions->refs[id - 1], .row_ref = LUA_NOREF, .result = 1};
+    if (callee_new(functions, callee, &function.id) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for a function");
+    return wr_plan_define(plan, &function, err);
+}
+
+/* The columns that a row function reads, as column numbers. */
+static int read_columns(struct wr_plan *plan, const struct wr_schema *schema,
+                        const struct wr_value *reads, uint32_t **columns, uint32_t *count,
+                        struct wr_error *err) {
+    int all = reads == NULL || reads->kind != WR_VALUE_LIST;
+    uint32_t total = all ? schema->field_count : wr_value_count(reads);
+    *columns = WR_ARENA_ARRAY(&plan->arena, uint32_t, total + 1);
+    if (*columns == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    *count = 0;
+    for (uint32_t i = 0; i < total; i++) {
+        int at = (int)i;
+        if (!all) {
+            const struct wr_value *name = wr_value_at(reads, i);
+            at = wr_schema_find(schema, name->string, name->count);
+            if (at < 0) {
+                wr_error_script(err, "W103", "unknown column `%s`", name->string);
+                wr_error_at(err, "1", 0, 0);
+                return WR_ESCRIPT;
+            }
+        }
+        (*columns)[(*count)++] = (uint32_t)at;
+    }
+    return WR_OK;
+}
+
+static void put(struct wr_value *map, uint32_t at, const char *name, struct wr_value value) {
+    map->names[at] = name;
+    map->items[at] = value;
+}
+
+/* {k="call", name=…, args={names of the columns}} */
+static struct wr_value *call_node(struct wr_arena *arena, const char *name,
+                                  const struct wr_schema *schema, const uint32_t *columns,
+                                  uint32_t count) {
+    struct wr_value *node = wr_value_new_map(arena, 3);
+    struct wr_value *args = wr_value_new_list(arena, count);
+    if (node == NULL || args == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_field *field = &schema->fields[columns[i]];
+        struct wr_value *arg = wr_value_new_map(arena, 2);
+        struct wr_value *text = wr_value_new_string(arena, field->name, field->name_length);
+        if (arg == NULL || text == NULL)
+            return NULL;
+        put(arg, 0, "k", *wr_value_new_string(arena, "name", 4));
+        put(arg, 1, "name", *text);
+        wr_value_sort(arg);
+        args->items[i] = *arg;
+    }
+    put(node, 0, "args", *args);
+    put(node, 1, "k", *wr_value_new_string(arena, "call", 4));
+    put(node, 2, "name", *wr_value_new_string(arena, name, strlen(name)));
+    wr_value_sort(node);
+    return node;
+}
+
+struct rewrite {
+    struct lua_functions *functions;
+    struct wr_plan *plan;
+    const struct wr_schema *input;
+    uint32_t *columns, count;
+    struct wr_type *params;
+    int function_ref, row_ref;
+    int64_t id;
+    struct wr_error *err;
+};
+
+/* A user function for result `result` of the row function, and the node that calls it. */
+static int make_call(struct rewrite *r, int result, struct wr_type type, struct wr_value **node) {
+    struct wr_arena *arena = &r->plan->arena;
+    char name[NAME_MAX_BYTES];
+    int length = snprintf(name, sizeof name, "function %lld.%d", (long long)r->id, result);
+    struct wr_user_function function = {.name = wr_arena_strndup(arena, name, (size_t)length),
+                                        .param_count = r->count,
+                                        .params = r->params,
+                                        .result = type};
+    struct callee callee = {
+        .function_ref = r->function_ref, .row_ref = r->row_ref, .result = result};
+    *node = call_node(arena, name, r->input, r->columns, r->count);
+    if (function.name == NULL || *node == NULL ||
+        callee_new(r->functions, callee, &function.id) != WR_OK)
+        return wr_error_set(r->err, WR_ENOMEM, "no memory for a function");
+    return wr_plan_define(r->plan, &function, r->err);
+}
+
+static int prepare(struct rewrite *r, const struct wr_value *fn) {
+    struct lua_functions *functions = r->functions;
+    r->id = wr_value_int(fn, "id", 0);
+    if (r->id < 1 || r->id > functions->ref_count)
+        return wr_error_set(r->err, WR_EARG, "function %lld is not set", (long long)r->id);
+    int status =
+        read_columns(r->plan, r->input, wr_value_get(fn, "reads"), &r->columns, &r->count, r->err);
+    if (status != WR_OK)
+        return status;
+    r->params = WR_ARENA_ZEROS(&r->plan->arena, struct wr_type, r->count + 1);
+    if (r->params == NULL)
+        return wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");
+    for (uint32_t i = 0; i < r->count; i++)
+        r->params[i] = r->input->fields[r->columns[i]].type;
+    lua_State *L = functions->L;
+    row_new(L, r->input, r->columns, r->count);
+    r->row_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    r->function_ref = functions->refs[r->id - 1];
+    return WR_OK;
+}
+
+/* The items of a list that a function gives: `("name type, …", function)`. */
+static int make_items(struct rewrite *r, const struct wr_value *outputs, struct wr_value **items) {
+    struct wr_arena *arena = &r->plan->arena;
+    uint32_t count = wr_value_count(outputs);
+    for (uint32_t i = 0; i < count; i++)
+        if (wr_value_get(wr_value_at(outputs, i), "type") == NULL) {
+            wr_error_script(r->err, "W111", "the result type of this function is not known");
+            wr_error_help(r->err, "write it behind the name: \"%s string\"",
+                          wr_value_string(wr_value_at(outputs, i), "name", "name"));
+            wr_error_at(r->err, "1", 0, 0);
+            return WR_ESCRIPT;
+        }
+    const struct wr_schema *schema;
+    int status = wr_schema_from_value(&schema, arena, outputs, r->err);
+    *items = wr_value_new_list(arena, count);
+    if (status == WR_OK && *items == NULL)
+        status = wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        struct wr_value *node;
+        status = make_call(r, (int)i + 1, schema->fields[i].type, &node);
+        struct wr_value *item = wr_value_new_map(arena, 2);
+        struct wr_value *name =
+            wr_value_new_string(arena, schema->fields[i].name, schema->fields[i].name_length);
+        if (status == WR_OK && (item == NULL || name == NULL))
+            status = wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");
+        if (status != WR_OK)
+            break;
+        put(item, 0, "expr", *node);
+        put(item, 1, "name", *name);
+        (*items)->items[i] = *item;
+    }
+    return status;
+}
+
+/* Adds `name = value` to a map in the arena. */
+static int map_add(struct wr_arena *arena, struct wr_value *map, const char *name,
+                   const struct wr_value *value) {
+    struct wr_value *grown = wr_value_new_map(arena, map->count + 1);
+    if (grown == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < map->count; i++)
+        put(grown, i, map->names[i], map->items[i]);
+    put(grown, map->count, name, *value);
+    wr_value_sort(grown);
+    *map = *grown;
+    return WR_OK;
+}
+
+static int rewrite_one(struct rewrite *r, struct wr_value *spec, const char *key,
+                       const char *list_key) {
+    const struct wr_value *fn = wr_value_get(spec, key);
+    if (fn == NULL)
+        return WR_OK;
+    const struct wr_value *outputs = wr_value_get(fn, "outputs");
+    if (outputs == NULL)
+        outputs = wr_value_get(spec, "schema"); /* map("schema", f) */
+    int status = prepare(r, fn);
+    if (status != WR_OK)
+        return status;
+    struct wr_value *made = NULL;
+    if (wr_value_count(outputs) > 0)
+        status = make_items(r, outputs, &made);
+    else
+        status = make_call(r, 1, WR_TYPE(WR_BOOL), &made);
+    if (status != WR_OK)
+        return status;
+    const char *name = wr_value_count(outputs) > 0 ? list_key : "expr";
+    if (map_add(&r->plan->arena, spec, name, made) != WR_OK)
+        return wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");
+    return WR_OK;
+}
+
+int lua_functions_rewrite(struct lua_functions *functions, struct wr_plan *plan,
+                          struct wr_value *spec, struct wr_error *err) {
+    const struct wr_value *inputs = wr_value_get(spec, "inputs");
+    const struct wr_value *first = wr_value_at(inputs, 0);
+    int has = wr_value_get(spec, "fn") != NULL || wr_value_get(spec, "group_fn") != NULL;
+    if (!has || first == NULL || first->kind != WR_VALUE_INT || first->integer < 0 ||
+        first->integer >= plan->node_count)
+        return WR_OK;
+    struct rewrite r = {.functions = functions,
+                        .plan = plan,
+                        .input = plan->nodes[first->integer]->out.schema,
+                        .err = err};
+    int status = rewrite_one(&r, spec, "fn", "items");
+    return status == WR_OK ? rewrite_one(&r, spec, "group_fn", "group_by") : status;
+}

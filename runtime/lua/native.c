@@ -1,0 +1,122 @@
+#include "lua/native.h"
+
+#include <lauxlib.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "expr/aggregate.h"
+#include "expr/function.h"
+#include "base/banned.h"
+
+#define TERMINAL_COLUMNS_DEFAULT 80
+
+const struct wr_env *native_env(lua_State *L) {
+    lua_getfield(L, LUA_REGISTRYINDEX, WR_LUA_ENV_KEY);
+    const struct wr_env *env = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return env;
+}
+
+/* native.terminal() -> {stdout=bool, stderr=bool, columns=n} */
+static int l_terminal(lua_State *L) {
+    struct winsize size = {0};
+    int columns = TERMINAL_COLUMNS_DEFAULT;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        columns = size.ws_col;
+    lua_createtable(L, 0, 3);
+    lua_pushboolean(L, isatty(STDOUT_FILENO));
+    lua_setfield(L, -2, "stdout");
+    lua_pushboolean(L, isatty(STDERR_FILENO));
+    lua_setfield(L, -2, "stderr");
+    lua_pushinteger(L, columns);
+    lua_setfield(L, -2, "columns");
+    return 1;
+}
+
+static void set_string(lua_State *L, const char *name, const char *text) {
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+static void push_examples(lua_State *L, const struct wr_example *example) {
+    lua_newtable(L);
+    for (lua_Integer i = 1; example != NULL && example->text != NULL; example++, i++) {
+        lua_createtable(L, 0, 2);
+        set_string(L, "text", example->text);
+        set_string(L, "result", example->result);
+        lua_rawseti(L, -2, i);
+    }
+    lua_setfield(L, -2, "examples");
+}
+
+static void push_flags(lua_State *L, unsigned flags) {
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } names[] = {{WR_FN_STRICT, "strict"}, {WR_FN_CAN_FAIL, "can_fail"},
+                 {WR_FN_METHOD, "method"}, {WR_FN_VOLATILE, "volatile"},
+                 {WR_FN_LAZY, "lazy"},     {WR_FN_CAN_NIL, "can_nil"}};
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_pushboolean(L, (flags & names[i].flag) != 0);
+        lua_setfield(L, -2, names[i].name);
+    }
+    lua_setfield(L, -2, "flags");
+}
+
+int native_functions(lua_State *L) {
+    lua_newtable(L);
+    const struct wr_function *function;
+    for (uint32_t i = 0; (function = wr_function_at(i)) != NULL; i++) {
+        lua_createtable(L, 0, 6);
+        set_string(L, "name", function->name);
+        set_string(L, "group", function->group);
+        set_string(L, "doc", function->doc);
+        push_flags(L, function->flags);
+        lua_newtable(L);
+        for (lua_Integer s = 0; function->signatures[s].text != NULL; s++) {
+            lua_pushstring(L, function->signatures[s].text);
+            lua_rawseti(L, -2, s + 1);
+        }
+        lua_setfield(L, -2, "signatures");
+        push_examples(L, function->examples);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+int native_aggregates(lua_State *L) {
+    lua_newtable(L);
+    const struct wr_aggregate_function *function;
+    for (uint32_t i = 0; (function = wr_aggregate_at(i)) != NULL; i++) {
+        lua_createtable(L, 0, 5);
+        set_string(L, "name", function->name);
+        set_string(L, "group", "aggregates");
+        set_string(L, "doc", function->doc);
+        lua_newtable(L);
+        for (lua_Integer s = 0; function->signatures[s] != NULL; s++) {
+            lua_pushstring(L, function->signatures[s]);
+            lua_rawseti(L, -2, s + 1);
+        }
+        lua_setfield(L, -2, "signatures");
+        push_examples(L, function->examples);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"plan", native_plan_new},         {"run", native_run},
+    {"explain", native_explain},       {"functions", native_functions},
+    {"aggregates", native_aggregates}, {"sandbox", native_sandbox},
+    {"terminal", l_terminal},          {NULL, NULL},
+};
+
+int luaopen_weir_native(lua_State *L) {
+    native_plan_type(L);
+    luaL_newlib(L, functions);
+    set_string(L, "version", WR_VERSION_TEXT);
+    return 1;
+}

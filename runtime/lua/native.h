@@ -1,0 +1,32 @@
+/* native.h: the module `weir.native`, which the standard library calls. Shared inside the room. */
+#pragma once
+#include <lua.h>
+
+#include "exec/run.h"
+#include "graph/plan.h"
+
+#define WR_LUA_ENV_KEY "weir.env"    /* registry: the wr_env, light userdata */
+#define WR_LUA_PLAN_TYPE "weir.plan" /* metatables */
+#define WR_LUA_HARNESS_TYPE "weir.harness"
+#define WR_VERSION_TEXT WEIR_VERSION
+
+int luaopen_weir_native(lua_State *L);
+const struct wr_env *native_env(lua_State *L);
+
+/* A plan as Lua holds it. */
+struct native_plan {
+    struct wr_plan *plan;
+    struct lua_functions *functions; /* user functions, by id */
+    int running;                     /* a run borrows it */
+};
+struct native_plan *native_check_plan(lua_State *L, int index);
+int native_plan_new(lua_State *L);   /* native.plan(options) */
+void native_plan_type(lua_State *L); /* makes the metatable */
+int native_run(lua_State *L);        /* native.run(plan, options) */
+int native_explain(lua_State *L);    /* native.explain(plan) */
+int native_functions(lua_State *L);  /* native.functions() */
+int native_aggregates(lua_State *L); /* native.aggregates() */
+int native_sandbox(lua_State *L);    /* native.sandbox(globals) */
+/* Pushes what is known of a stream: {schema=, key=, has_time=, …}. */
+void native_push_info(lua_State *L, struct wr_arena *arena, const struct wr_stream *stream,
+                      const struct wr_node *node);

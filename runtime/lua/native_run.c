@@ -1,0 +1,226 @@
+/* native_run.c: native.run(plan, options): the whole run, and what came of it. */
+#include <errno.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "lua/convert.h"
+#include "lua/functions.h"
+#include "lua/native.h"
+#include "lua/progress.h"
+#include "base/banned.h"
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number) {
+    if (stop_signal != 0) /* the second time: at once */
+        _exit(128 + number);
+    stop_signal = number;
+}
+
+static int show_stdout(void *ctx, const char *bytes, uint64_t length) {
+    (void)ctx;
+    while (length > 0) {
+        ssize_t count = write(STDOUT_FILENO, bytes, length);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return WR_EIO;
+        bytes += count;
+        length -= (uint64_t)count;
+    }
+    return WR_OK;
+}
+
+static lua_Integer int_option(lua_State *L, const char *name, lua_Integer otherwise) {
+    lua_getfield(L, 2, name);
+    lua_Integer value = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : otherwise;
+    lua_pop(L, 1);
+    return value;
+}
+
+/* Lent: the table keeps it. */
+static const char *text_option(lua_State *L, const char *name) {
+    lua_getfield(L, 2, name);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    lua_pop(L, 1);
+    return text;
+}
+
+static struct wr_run_options read_options(lua_State *L, struct native_plan *plan) {
+    lua_Integer batch_rows = int_option(L, "batch_rows", 0);
+    return (struct wr_run_options){
+        .batch_rows = (uint32_t)WR_MIN(WR_MAX(batch_rows, 0), WR_BATCH_ROWS_MAX),
+        .shards = (uint32_t)WR_MIN(WR_MAX(int_option(L, "shards", 1), 1), WR_SHARDS_MAX),
+        .shard_order_seed = (uint64_t)int_option(L, "shard_seed", 0),
+        .hash_seed = (uint64_t)int_option(L, "seed", 0),
+        .row_limit = (uint64_t)WR_MAX(int_option(L, "limit", 0), 0),
+        .memory_bytes = (uint64_t)WR_MAX(int_option(L, "memory", 0), 0),
+        .max_bad = int_option(L, "max_bad", -1),
+        .state_directory = text_option(L, "state"),
+        .checkpoint_us = int_option(L, "checkpoint", 1000000),
+        .keep_text = 1,
+        .user_call = lua_functions_call,
+        .user_ctx = plan->functions,
+        .show = show_stdout,
+        .terminal = isatty(STDOUT_FILENO),
+        .terminal_columns = (int)int_option(L, "columns", 80),
+        .stop = &stop_signal,
+    };
+}
+
+/* `--rejects FILE`: the rejects of the script, as NDJSON. */
+static int add_rejects(lua_State *L, struct native_plan *self, const char *path,
+                       struct wr_error *err) {
+    struct wr_arena *arena = &self->plan->arena;
+    struct wr_node *node;
+    lua_newtable(L);
+    lua_pushliteral(L, "rejects");
+    lua_setfield(L, -2, "op");
+    struct wr_value *spec = WR_ARENA_ZEROS(arena, struct wr_value, 2);
+    if (spec == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    int status = wr_value_from_lua(L, -1, arena, &spec[0], err);
+    lua_pop(L, 1);
+    if (status == WR_OK)
+        status = wr_plan_add(self->plan, &spec[0], &node, err);
+    if (status != WR_OK)
+        return status;
+    lua_newtable(L);
+    lua_pushliteral(L, "write");
+    lua_setfield(L, -2, "op");
+    lua_createtable(L, 1, 0);
+    lua_pushinteger(L, node->id);
+    lua_rawseti(L, -2, 1);
+    lua_setfield(L, -2, "inputs");
+    lua_newtable(L);
+    lua_pushliteral(L, "file");
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, path);
+    lua_setfield(L, -2, "address");
+    lua_setfield(L, -2, "endpoint");
+    lua_newtable(L);
+    lua_pushliteral(L, "ndjson");
+    lua_setfield(L, -2, "name");
+    lua_setfield(L, -2, "format");
+    status = wr_value_from_lua(L, -1, arena, &spec[1], err);
+    lua_pop(L, 1);
+    return status == WR_OK ? wr_plan_add(self->plan, &spec[1], &node, err) : status;
+}
+
+static void set_int(lua_State *L, const char *name, uint64_t value) {
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_text(lua_State *L, const char *name, const char *text) {
+    if (text[0] == 0)
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr_summary *summary) {
+    lua_createtable(L, (int)summary->kind_count, 0);
+    for (uint32_t i = 0; i < summary->kind_count; i++) {
+        const struct wr_reject_kind *kind = &summary->kinds[i];
+        char code[8];
+        snprintf(code, sizeof code, "W%03d", kind->code);
+        lua_createtable(L, 0, 6);
+        set_text(L, "code", code);
+        set_int(L, "n", kind->count);
+        set_text(L, "reason", wr_reject_text(kind->code));
+        set_text(L, "stage", plan->nodes[kind->node]->name);
+        lua_createtable(L, 0, 5);
+        set_text(L, "source", kind->source);
+        set_text(L, "position", kind->position);
+        set_text(L, "reason", kind->reason);
+        set_text(L, "detail", kind->detail);
+        set_text(L, "raw", kind->raw);
+        lua_setfield(L, -2, "example");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+static void push_summary(lua_State *L, const struct wr_plan *plan, const struct wr_run *run) {
+    const struct wr_summary *summary = wr_run_summary(run);
+    lua_createtable(L, 0, 10);
+    set_int(L, "rows_in", summary->rows_in);
+    set_int(L, "late", summary->late);
+    set_int(L, "rejected_total", summary->rejected);
+    set_int(L, "steps", summary->steps);
+    set_int(L, "state_bytes_peak", summary->state_bytes_peak);
+    lua_pushnumber(L, (double)summary->elapsed_us / 1e6);
+    lua_setfield(L, -2, "seconds");
+    if (stop_signal != 0)
+        set_int(L, "interrupted", (uint64_t)stop_signal);
+    push_kinds(L, plan, summary);
+    lua_setfield(L, -2, "rejected");
+    lua_newtable(L);
+    lua_Integer at = 0;
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        if (plan->nodes[n]->kind != WR_NODE_SINK)
+            continue;
+        struct wr_node_counts counts;
+        wr_run_counts(run, n, &counts);
+        lua_createtable(L, 0, 2);
+        set_text(L, "name", plan->nodes[n]->name);
+        set_int(L, "rows", counts.rows_in);
+        lua_rawseti(L, -2, ++at);
+    }
+    lua_setfield(L, -2, "sinks");
+}
+
+static int step_all(struct wr_run *run, struct progress *progress, struct wr_error *err) {
+    int status;
+    do {
+        status = wr_run_step(run, err);
+        progress_tick(progress, run);
+    } while (status == WR_OK || status == WR_EAGAIN);
+    progress_end(progress);
+    if (status == WR_ECANCEL)
+        return wr_run_stop(run, err);
+    return status == WR_EEND ? WR_OK : status;
+}
+
+/* native.run(plan, options) -> summary | nil, err */
+int native_run(lua_State *L) {
+    struct native_plan *self = native_check_plan(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct wr_error err = {0};
+    struct wr_run *run = NULL;
+    const char *rejects = text_option(L, "rejects");
+    int status = rejects == NULL ? WR_OK : add_rejects(L, self, rejects, &err);
+    if (status == WR_OK)
+        status = wr_plan_finish(self->plan, &err);
+    if (status != WR_OK)
+        return wr_error_push(L, &err);
+    struct wr_run_options options = read_options(L, self);
+    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
+    stop_signal = 0;
+    sigaction(SIGINT, &action, &old_int);
+    sigaction(SIGTERM, &action, &old_term);
+    struct progress progress;
+    progress_begin(&progress, native_env(L), text_option(L, "progress"));
+    status = wr_run_new(&run, self->plan, &options, &err);
+    if (status == WR_OK)
+        status = step_all(run, &progress, &err);
+    int results = 1;
+    if (status == WR_OK || status == WR_EBADROW)
+        push_summary(L, self->plan, run);
+    else
+        results = wr_error_push(L, &err);
+    if (status == WR_EBADROW) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "too_many_bad");
+    }
+    wr_run_free(run);
+    sigaction(SIGINT, &old_int, NULL);
+    sigaction(SIGTERM, &old_term, NULL);
+    return results;
+}

@@ -1,0 +1,112 @@
+#include "lua/state.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/env.h"
+#include "lua/native.h"
+#include "base/banned.h"
+
+int luaopen_lpeg(lua_State *L);
+
+/* The standard library as bytes, made by the build (cmake/stdlib.cmake), closed by NULLs. */
+struct wr_stdlib_file {
+    const char *name, *text;
+    uint64_t size_bytes;
+};
+extern const struct wr_stdlib_file wr_stdlib_files[];
+
+/* A searcher of `package`: modules of the standard library lie in the program. */
+static int l_stdlib_search(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    for (const struct wr_stdlib_file *file = wr_stdlib_files; file->name != NULL; file++) {
+        if (strcmp(file->name, name) != 0)
+            continue;
+        lua_pushfstring(L, "@%s", name);
+        if (luaL_loadbufferx(L, file->text, file->size_bytes, lua_tostring(L, -1), "t") != LUA_OK)
+            return lua_error(L);
+        lua_pushstring(L, name);
+        return 2;
+    }
+    lua_pushfstring(L, "no module '%s' in the standard library", name);
+    return 1;
+}
+
+static int open_all(lua_State *L) {
+    luaL_openlibs(L);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, luaopen_lpeg);
+    lua_setfield(L, -2, "lpeg");
+    lua_pushcfunction(L, luaopen_weir_native);
+    lua_setfield(L, -2, "weir.native");
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "searchers");
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = count; i >= 2; i--) { /* behind preload, before the file system */
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushcfunction(L, l_stdlib_search);
+    lua_rawseti(L, -2, 2);
+    return 0;
+}
+
+lua_State *wr_lua_new(const struct wr_env *env) {
+    lua_State *L = luaL_newstate();
+    if (L == NULL)
+        return NULL;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)env);
+    lua_setfield(L, LUA_REGISTRYINDEX, WR_LUA_ENV_KEY);
+    lua_pushcfunction(L, open_all);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+        lua_close(L);
+        return NULL;
+    }
+    return L;
+}
+
+void wr_lua_free(lua_State *L) {
+    if (L != NULL)
+        lua_close(L);
+}
+
+static int l_traceback(lua_State *L) {
+    const char *message = lua_tostring(L, 1);
+    if (message == NULL)
+        message = luaL_tolstring(L, 1, NULL);
+    luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+static int l_main(lua_State *L) {
+    lua_getglobal(L, "require");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    lua_pushvalue(L, 2);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+int wr_lua_main(lua_State *L, const char *module, int argc, char **argv) {
+    lua_pushcfunction(L, l_traceback);
+    lua_pushcfunction(L, l_main);
+    lua_pushstring(L, module);
+    lua_createtable(L, argc, 0);
+    for (int i = 1; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_pushstring(L, argc > 0 ? argv[0] : "weir");
+    lua_rawseti(L, -2, 0);
+    if (lua_pcall(L, 2, 1, 1) != LUA_OK) {
+        fprintf(stderr, "weir: a bug in weir itself: %s\n", lua_tostring(L, -1));
+        return 1;
+    }
+    return (int)lua_tointeger(L, -1);
+}

@@ -1,0 +1,13 @@
+/* state.h: the Lua state of the program: the standard library, LPeg and `weir.native` inside it. */
+#pragma once
+
+struct lua_State;
+struct wr_env;
+struct wr_error;
+
+/* A new state, with `require` finding the standard library in the program itself. NULL: no memory.
+ */
+struct lua_State *wr_lua_new(const struct wr_env *env);
+void wr_lua_free(struct lua_State *L);
+/* Calls require(module).main(argv); its exit code, or 1 with the Lua error on stderr. */
+int wr_lua_main(struct lua_State *L, const char *module, int argc, char **argv);

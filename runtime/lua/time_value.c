@@ -1,0 +1,173 @@
+#include "lua/time_value.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <string.h>
+
+#include "data/time.h"
+#include "base/banned.h"
+
+#define TIME_TYPE "weir.time"
+
+void time_value_push(lua_State *L, enum wr_type_kind kind, int64_t value) {
+    struct time_value *self = lua_newuserdatauv(L, sizeof *self, 0);
+    *self = (struct time_value){.kind = kind, .value = value};
+    luaL_setmetatable(L, TIME_TYPE);
+}
+
+const struct time_value *time_value_test(lua_State *L, int index) {
+    return luaL_testudata(L, index, TIME_TYPE);
+}
+
+static const char *kind_name(enum wr_type_kind kind) {
+    return kind == WR_TIMESTAMP ? "timestamp" : kind == WR_DATE ? "date" : "duration";
+}
+
+static int refuse(lua_State *L, const char *operator) {
+    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
+    return luaL_error(L, "`%s` cannot take %s and %s", operator,
+                      a != NULL ? kind_name(a->kind) : luaL_typename(L, 1),
+                      b != NULL ? kind_name(b->kind) : luaL_typename(L, 2));
+}
+
+static int push_checked(lua_State *L, enum wr_type_kind kind, int overflow, int64_t value) {
+    if (overflow)
+        return luaL_error(L, "%s overflow", kind_name(kind));
+    time_value_push(L, kind, value);
+    return 1;
+}
+
+/* A time and a duration (or a date and whole days); the operands in either order for `+`. */
+static int add(lua_State *L, int sign) {
+    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
+    int64_t sum;
+    if (a != NULL && a->kind == WR_DATE && lua_isinteger(L, 2)) {
+        int bad = sign > 0 ? __builtin_add_overflow(a->value, lua_tointeger(L, 2), &sum)
+                           : __builtin_sub_overflow(a->value, lua_tointeger(L, 2), &sum);
+        return push_checked(L, WR_DATE, bad, sum);
+    }
+    if (a == NULL || b == NULL)
+        return refuse(L, sign > 0 ? "+" : "-");
+    if (sign < 0 && a->kind == b->kind) { /* a distance */
+        if (a->kind == WR_DATE) {
+            lua_pushinteger(L, a->value - b->value);
+            return 1;
+        }
+        int bad = __builtin_sub_overflow(a->value, b->value, &sum);
+        return push_checked(L, WR_DURATION, bad, sum);
+    }
+    if (sign > 0 && a->kind == WR_DURATION && b->kind == WR_TIMESTAMP) {
+        const struct time_value *swap = a;
+        a = b;
+        b = swap;
+    }
+    if (b->kind != WR_DURATION || a->kind == WR_DATE)
+        return refuse(L, sign > 0 ? "+" : "-");
+    int bad = sign > 0 ? __builtin_add_overflow(a->value, b->value, &sum)
+                       : __builtin_sub_overflow(a->value, b->value, &sum);
+    return push_checked(L, a->kind, bad, sum);
+}
+
+static int l_time_add(lua_State *L) {
+    return add(L, 1);
+}
+
+static int l_time_sub(lua_State *L) {
+    return add(L, -1);
+}
+
+/* duration * number, number * duration */
+static int l_time_mul(lua_State *L) {
+    int at = time_value_test(L, 1) != NULL ? 1 : 2;
+    const struct time_value *self = time_value_test(L, at);
+    if (self->kind != WR_DURATION || lua_type(L, 3 - at) != LUA_TNUMBER)
+        return refuse(L, "*");
+    if (lua_isinteger(L, 3 - at)) {
+        int64_t product;
+        int bad = __builtin_mul_overflow(self->value, lua_tointeger(L, 3 - at), &product);
+        return push_checked(L, WR_DURATION, bad, product);
+    }
+    double product = (double)self->value * lua_tonumber(L, 3 - at);
+    int bad = !(product > -9.2e18 && product < 9.2e18);
+    return push_checked(L, WR_DURATION, bad, bad ? 0 : (int64_t)product);
+}
+
+/* duration / duration, duration / number */
+static int l_time_div(lua_State *L) {
+    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
+    if (a == NULL || a->kind != WR_DURATION)
+        return refuse(L, "/");
+    if (b != NULL && b->kind == WR_DURATION) {
+        lua_pushnumber(L, (double)a->value / (double)b->value);
+        return 1;
+    }
+    if (lua_type(L, 2) != LUA_TNUMBER)
+        return refuse(L, "/");
+    double ratio = (double)a->value / lua_tonumber(L, 2);
+    int bad = !(ratio > -9.2e18 && ratio < 9.2e18);
+    return push_checked(L, WR_DURATION, bad, bad ? 0 : (int64_t)ratio);
+}
+
+static int l_time_idiv(lua_State *L) {
+    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
+    if (a == NULL || b == NULL || a->kind != WR_DURATION || b->kind != WR_DURATION)
+        return refuse(L, "//");
+    if (b->value == 0)
+        return luaL_error(L, "division by zero");
+    int64_t whole = a->value / b->value;
+    whole -= a->value % b->value != 0 && (a->value < 0) != (b->value < 0);
+    lua_pushinteger(L, whole);
+    return 1;
+}
+
+static int l_time_eq(lua_State *L) {
+    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
+    lua_pushboolean(L, a != NULL && b != NULL && a->kind == b->kind && a->value == b->value);
+    return 1;
+}
+
+static int compare(lua_State *L, int or_equal) {
+    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
+    if (lua_isnil(L, 1) || lua_isnil(L, 2)) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    if (a == NULL || b == NULL || a->kind != b->kind)
+        return refuse(L, or_equal ? "<=" : "<");
+    lua_pushboolean(L, or_equal ? a->value <= b->value : a->value < b->value);
+    return 1;
+}
+
+static int l_time_lt(lua_State *L) {
+    return compare(L, 0);
+}
+
+static int l_time_le(lua_State *L) {
+    return compare(L, 1);
+}
+
+static int l_time_tostring(lua_State *L) {
+    const struct time_value *self = luaL_checkudata(L, 1, TIME_TYPE);
+    char text[WR_TIME_TEXT_MAX];
+    size_t length = self->kind == WR_TIMESTAMP ? wr_timestamp_format(self->value, text)
+                    : self->kind == WR_DATE    ? wr_date_format(self->value, text)
+                                               : wr_duration_format(self->value, text);
+    lua_pushlstring(L, text, length);
+    return 1;
+}
+
+static const luaL_Reg time_methods[] = {
+    {"__add", l_time_add}, {"__sub", l_time_sub},   {"__mul", l_time_mul},
+    {"__div", l_time_div}, {"__idiv", l_time_idiv}, {"__eq", l_time_eq},
+    {"__lt", l_time_lt},   {"__le", l_time_le},     {"__tostring", l_time_tostring},
+    {NULL, NULL},
+};
+
+void time_value_type(lua_State *L) {
+    if (luaL_newmetatable(L, TIME_TYPE)) {
+        luaL_setfuncs(L, time_methods, 0);
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_pop(L, 1);
+}
