@@ -1,13 +1,35 @@
 /* codec.c: finding a format by its name, and one value as text. */
 #include "data/codec.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "data/base64.h"
+#include "data/csv.h"
+#include "data/json.h"
 #include "data/text.h"
 #include "data/time.h"
 #include "base/banned.h"
+
+static const struct wr_decoder_type *const decoders[] = {&wr_csv_decoder, &wr_tsv_decoder};
+static const struct wr_encoder_type *const encoders[] = {&wr_csv_encoder, &wr_tsv_encoder,
+                                                         &wr_ndjson_encoder, &wr_json_encoder};
+
+const struct wr_decoder_type *wr_decoder_find(const char *format) {
+    for (size_t i = 0; i < WR_COUNT(decoders); i++)
+        if (strcmp(decoders[i]->name, format) == 0)
+            return decoders[i];
+    return NULL;
+}
+
+const struct wr_encoder_type *wr_encoder_find(const char *format) {
+    for (size_t i = 0; i < WR_COUNT(encoders); i++)
+        if (strcmp(encoders[i]->name, format) == 0)
+            return encoders[i];
+    return NULL;
+}
 
 int wr_value_show(struct wr_buf *out, const struct wr_type *type, const struct wr_column *column,
                   uint32_t row) {

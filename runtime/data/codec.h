@@ -30,7 +30,9 @@ struct wr_decoder_setup {
     struct wr_batch_pool *pool;
     const char *timezone;                                     /* of timestamps without offset */
     int (*reject)(void *ctx, const struct wr_reject *reject); /* row, batch, stage unset */
-    void *reject_ctx;
+    /* Told once a file: "columns that are not in the schema: `x`". NULL: nobody listens. */
+    void (*note)(void *ctx, const char *file, const char *text);
+    void *reject_ctx; /* of reject and note */
 };
 
 struct wr_decoder {

@@ -7,8 +7,7 @@
 #include "data/text.h"
 #include "base/banned.h"
 
-/* Writes one byte that needs an escape; returns what it took. */
-static size_t put_escape(unsigned char byte, char *out) {
+size_t wr_json_put_escape(unsigned char byte, char *out) {
     static const char digits[] = "0123456789abcdef";
     static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
                                   ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
@@ -28,15 +27,12 @@ int wr_json_add_string(struct wr_buf *buf, const char *text, size_t length) {
     for (size_t at = 0; at < length;) {
         size_t valid_end = at + wr_utf8_valid_prefix(text + at, length - at);
         while (at < valid_end) {
-            size_t plain = at;
-            while (plain < valid_end && (unsigned char)text[plain] >= 0x20 && text[plain] != '"' &&
-                   text[plain] != '\\')
-                plain++;
+            size_t plain = (size_t)(wr_json_plain_end(text + at, text + valid_end) - text);
             wr_buf_add(buf, text + at, plain - at);
             at = plain;
             if (at < valid_end) {
                 char escape[6];
-                wr_buf_add(buf, escape, put_escape((unsigned char)text[at++], escape));
+                wr_buf_add(buf, escape, wr_json_put_escape((unsigned char)text[at++], escape));
             }
         }
         if (at < length) {

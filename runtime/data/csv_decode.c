@@ -1,0 +1,435 @@
+/* csv_decode.c: CSV and TSV into batches. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "data/csv.h"
+#include "data/text.h"
+#include "base/banned.h"
+
+#define ABSENT UINT32_MAX
+
+/* How far a record that is too long has been passed over. */
+struct skip {
+    uint8_t active, in_quotes, at_field, after_quote;
+};
+
+struct csv {
+    struct wr_decoder base; /* first, so that the runtime's pointer is ours */
+    struct wr_csv_options options;
+    struct wr_rows rows;
+    struct wr_csv_record record;
+    struct wr_arena arena; /* of this file's header */
+    uint32_t field_count;  /* fields of a record of this file; 0: not known yet */
+    uint32_t *slot_of;     /* for each field, its slot, or ABSENT */
+    uint8_t *slot_present; /* for each slot: the file has it */
+    uint8_t any_absent;
+    uint8_t at_start;    /* nothing of the file has been seen */
+    uint8_t quotes_seen; /* in this call: a record may hold line ends */
+    struct skip skip;
+};
+
+static int file_reset(struct csv *csv, struct wr_error *err) {
+    csv->field_count = 0;
+    csv->any_absent = 0;
+    csv->skip = (struct skip){0};
+    wr_arena_reset(&csv->arena);
+    csv->slot_present = WR_ARENA_ZEROS(&csv->arena, uint8_t, csv->rows.slot_count);
+    csv->record.field_max = 0;
+    if (csv->slot_present == NULL)
+        return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
+    return WR_OK;
+}
+
+/* Room for a record of `count` fields, each mapped to nothing yet. */
+static int fields_reserve(struct csv *csv, uint32_t count) {
+    csv->field_count = count;
+    csv->slot_of = WR_ARENA_ARRAY(&csv->arena, uint32_t, count);
+    csv->record.fields = WR_ARENA_ZEROS(&csv->arena, struct wr_csv_field, count);
+    if (csv->slot_of == NULL || csv->record.fields == NULL)
+        return WR_ENOMEM;
+    csv->record.field_max = count;
+    for (uint32_t i = 0; i < count; i++)
+        csv->slot_of[i] = ABSENT;
+    return WR_OK;
+}
+
+static void slot_map(struct csv *csv, uint32_t field, uint32_t slot) {
+    csv->slot_of[field] = slot;
+    csv->slot_present[slot] = 1;
+}
+
+static void mapped(struct csv *csv) {
+    csv->any_absent = 0;
+    for (uint32_t i = 0; i < csv->rows.slot_count; i++)
+        csv->any_absent |= !csv->slot_present[i] && csv->rows.slots[i].checked;
+}
+
+static int open_as(struct wr_decoder *decoder, int delimiter, struct wr_error *err) {
+    struct csv *csv = (struct csv *)decoder;
+    wr_arena_init(&csv->arena, &wr_budget_control, 4096);
+    int status = wr_csv_options_read(&csv->options, decoder->setup.options, decoder->type->name,
+                                     delimiter, err);
+    if (status == WR_OK)
+        status = wr_rows_open(&csv->rows, decoder, err);
+    return status;
+}
+
+static int csv_open(struct wr_decoder *decoder, struct wr_error *err) {
+    return open_as(decoder, ',', err);
+}
+
+static int tsv_open(struct wr_decoder *decoder, struct wr_error *err) {
+    return open_as(decoder, '\t', err);
+}
+
+static void csv_close(struct wr_decoder *decoder) {
+    struct csv *csv = (struct csv *)decoder;
+    wr_rows_close(&csv->rows);
+    wr_arena_release(&csv->arena);
+}
+
+static int csv_begin_file(struct wr_decoder *decoder, const char *file, struct wr_error *err) {
+    struct csv *csv = (struct csv *)decoder;
+    decoder->file = file;
+    csv->at_start = 1;
+    int status = file_reset(csv, err);
+    if (status != WR_OK || csv->options.header)
+        return status;
+    if (fields_reserve(csv, csv->rows.slot_count) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
+    for (uint32_t i = 0; i < csv->rows.slot_count; i++)
+        slot_map(csv, i, i);
+    return WR_OK;
+}
+
+static void note(struct csv *csv, const char *text) {
+    const struct wr_decoder_setup *setup = &csv->base.setup;
+    if (setup->note != NULL)
+        setup->note(setup->reject_ctx, csv->base.file, text);
+}
+
+/* Names of the header that the schema does not have, told once a file. */
+static void note_extra(struct csv *csv, struct wr_buf *extra) {
+    if (extra->length == 0)
+        return;
+    struct wr_buf text;
+    wr_buf_init(&text, &wr_budget_control, 0);
+    wr_buf_addf(&text, "columns that are not in the schema: %s", extra->bytes);
+    if (text.status == WR_OK)
+        note(csv, text.bytes);
+    wr_buf_release(&text);
+}
+
+static int header_field(struct csv *csv, uint32_t index, struct wr_buf *name,
+                        struct wr_buf *extra) {
+    const struct wr_csv_field *field = &csv->record.fields[index];
+    wr_buf_clear(name);
+    int status = wr_buf_reserve(name, field->length + 1);
+    if (status != WR_OK)
+        return status;
+    name->length = wr_csv_unquote(field, field->doubled ? csv->options.quote : -1, name->bytes);
+    int slot = wr_schema_find(csv->base.setup.schema, name->bytes, (uint32_t)name->length);
+    if (slot >= 0 && !csv->slot_present[slot]) {
+        slot_map(csv, index, (uint32_t)slot);
+        return WR_OK;
+    }
+    if (extra->length > 0)
+        wr_buf_add_text(extra, ", ");
+    wr_buf_add_char(extra, '`');
+    wr_buf_add(extra, name->bytes, name->length);
+    return wr_buf_add_text(extra, slot >= 0 ? "` (again)" : "`");
+}
+
+/* The header has been read once for its length; now its fields. */
+static int header_read(struct csv *csv, const char *at, const char *end, int last,
+                       struct wr_error *err) {
+    uint32_t count = csv->record.field_count;
+    if (csv->record.fault != NULL)
+        return wr_error_set(err, WR_EIO, "%s: header: %s", csv->base.file, csv->record.fault);
+    if (count > WR_COLUMNS_MAX)
+        return wr_error_set(err, WR_ELIMIT, "%s: the header has %u columns, at most %d",
+                            csv->base.file, count, WR_COLUMNS_MAX);
+    int status = fields_reserve(csv, count);
+    struct wr_buf name, extra;
+    wr_buf_init(&name, &wr_budget_control, 0);
+    wr_buf_init(&extra, &wr_budget_control, 0);
+    if (status == WR_OK)
+        wr_csv_record_read(&csv->options, &csv->record, at, end, last);
+    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+        status = header_field(csv, i, &name, &extra);
+    if (status == WR_OK) {
+        mapped(csv);
+        note_extra(csv, &extra);
+    }
+    wr_buf_release(&name);
+    wr_buf_release(&extra);
+    return status == WR_OK ? WR_OK : wr_error_set(err, status, "csv header: out of memory");
+}
+
+/* Fills the cell of one field; 0 when the value does not fit. */
+static int field_convert(struct csv *csv, struct wr_slot *slot, const struct wr_csv_field *field) {
+    uint32_t row = csv->rows.row_count;
+    if (!field->quoted) {
+        if (wr_csv_is_null(&csv->options.nulls, field->at, field->length)) {
+            wr_slot_nil(slot, row);
+            return !slot->required;
+        }
+        return wr_slot_from_text(&csv->rows, slot, row, field->at, field->length);
+    }
+    if (!field->doubled)
+        return wr_slot_from_text(&csv->rows, slot, row, field->at, field->length);
+    char *copy = wr_arena_alloc(csv->rows.cells, field->length);
+    if (copy == NULL)
+        return 0;
+    size_t length = wr_csv_unquote(field, csv->options.quote, copy);
+    return wr_slot_from_text(&csv->rows, slot, row, copy, (uint32_t)length);
+}
+
+static void fault_of_field(struct wr_fault *fault, const struct wr_slot *slot,
+                           const struct wr_csv_field *field, uint32_t row, const char *record) {
+    int missing = slot->required && !wr_bit_get(slot->valid, row);
+    fault->code = missing ? WR_REJECT_MISSING : WR_REJECT_TYPE;
+    fault->slot = slot;
+    fault->value = field->at;
+    fault->value_length = field->length;
+    fault->column = (uint32_t)(field->at - record) + 1;
+}
+
+/* Converts the record; 0 with the fault when it has to be rejected. */
+static int record_convert(struct csv *csv, const char *at, struct wr_fault *fault) {
+    struct wr_csv_record *record = &csv->record;
+    uint32_t row = csv->rows.row_count;
+    if (record->has_high) {
+        size_t length = (size_t)(record->end - at);
+        size_t valid = wr_utf8_valid_prefix(at, length);
+        if (valid < length) {
+            *fault = (struct wr_fault){.code = WR_REJECT_PARSE, .text = "not valid UTF-8"};
+            fault->column = (uint32_t)valid + 1;
+            return 0;
+        }
+    }
+    if (record->fault != NULL) {
+        *fault = (struct wr_fault){.code = WR_REJECT_PARSE, .text = record->fault};
+        fault->column = (uint32_t)(record->fault_at - at) + 1;
+        return 0;
+    }
+    if (record->field_count != csv->field_count) {
+        *fault = (struct wr_fault){.code = WR_REJECT_PARSE};
+        snprintf(fault->room, sizeof fault->room, "%u field%s, expected %u", record->field_count,
+                 record->field_count == 1 ? "" : "s", csv->field_count);
+        fault->text = fault->room;
+        return 0;
+    }
+    for (uint32_t i = 0; i < csv->field_count; i++) {
+        if (csv->slot_of[i] == ABSENT)
+            continue;
+        struct wr_slot *slot = &csv->rows.slots[csv->slot_of[i]];
+        if (slot->checked && !field_convert(csv, slot, &record->fields[i])) {
+            *fault = (struct wr_fault){0};
+            fault_of_field(fault, slot, &record->fields[i], row, at);
+            return 0;
+        }
+    }
+    for (uint32_t i = 0; csv->any_absent && i < csv->rows.slot_count; i++) {
+        struct wr_slot *slot = &csv->rows.slots[i];
+        if (csv->slot_present[i] || !slot->checked || wr_slot_absent(&csv->rows, slot, row))
+            continue;
+        *fault = (struct wr_fault){.code = WR_REJECT_MISSING, .slot = slot};
+        return 0;
+    }
+    return 1;
+}
+
+/* Goes over the rest of a record that is too long. Returns where the next one begins, or `end`
+ * while it is not known. */
+static const char *skip_rest(struct csv *csv, const char *at, const char *end) {
+    struct skip *skip = &csv->skip;
+    char delimiter = (char)csv->options.delimiter;
+    int quote = csv->options.quote;
+    for (; at < end; at++) {
+        int is_quote = quote >= 0 && *at == (char)quote;
+        if (skip->in_quotes) {
+            skip->after_quote = (uint8_t)is_quote;
+            skip->in_quotes = !is_quote;
+        } else if (is_quote && (skip->at_field || skip->after_quote)) {
+            skip->in_quotes = 1; /* opens, or is the second of a pair */
+            skip->at_field = skip->after_quote = 0;
+        } else if (*at == '\n') {
+            *skip = (struct skip){0};
+            return at + 1;
+        } else {
+            skip->after_quote = 0;
+            skip->at_field = *at == delimiter;
+        }
+    }
+    return end;
+}
+
+static uint64_t record_bytes_max(const struct csv *csv) {
+    uint32_t given = csv->base.setup.record_bytes_max;
+    return given == 0 ? WR_RECORD_BYTES_MAX : WR_MIN(given, WR_RECORD_BYTES_HARD);
+}
+
+/* Shown are bytes that are there wherever the input is cut. */
+static int reject_long(struct csv *csv, const char *at) {
+    struct wr_fault fault = {.code = WR_REJECT_LENGTH};
+    snprintf(fault.room, sizeof fault.room, "row longer than %llu bytes",
+             (unsigned long long)record_bytes_max(csv));
+    fault.text = fault.room;
+    csv->quotes_seen = 1;
+    return wr_rows_reject(&csv->rows, &fault, at, record_bytes_max(csv));
+}
+
+/* A piece of a record: WR_OK with *at moved when it is too long already and is passed over. */
+static int partial(struct csv *csv, const char **at, const char *end) {
+    uint64_t length = (uint64_t)(end - *at);
+    if (length <= record_bytes_max(csv) + 1) /* one byte may be the CR of its end */
+        return WR_EAGAIN;
+    int status = reject_long(csv, *at);
+    csv->skip = (struct skip){.active = 1, .at_field = 1};
+    *at = skip_rest(csv, *at, end);
+    return status;
+}
+
+static int one_record(struct csv *csv, const char **at, const char *end, int last,
+                      struct wr_error *err) {
+    struct wr_csv_record *record = &csv->record;
+    if (!wr_csv_record_read(&csv->options, record, *at, end, last))
+        return partial(csv, at, end);
+    const char *text = *at;
+    uint64_t length = (uint64_t)(record->end - text);
+    *at = record->next;
+    csv->quotes_seen |= record->has_quotes;
+    if (length == 0 && csv->field_count != 1)
+        return WR_OK;
+    if (csv->field_count == 0)
+        return header_read(csv, text, end, last, err);
+    int status;
+    struct wr_fault fault;
+    if (length > record_bytes_max(csv))
+        status = reject_long(csv, text);
+    else if (record_convert(csv, text, &fault))
+        status = wr_rows_commit(&csv->rows, text, length);
+    else
+        status = wr_rows_reject(&csv->rows, &fault, text, length);
+    return status;
+}
+
+static const char *byte_order_mark_end(struct csv *csv, const char *at, const char *end, int last) {
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t length = (size_t)(end - at);
+    if (length >= 3 && memcmp(at, mark, 3) == 0)
+        at += 3;
+    else if (length < 3 && !last && memcmp(at, mark, length) == 0)
+        return NULL; /* not yet known */
+    csv->at_start = 0;
+    return at;
+}
+
+static int csv_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, const char *bytes,
+                      uint64_t length, int last, uint64_t *used, struct wr_batch **batch,
+                      struct wr_error *err) {
+    struct csv *csv = (struct csv *)decoder;
+    const char *at = bytes, *end = bytes + length;
+    *used = 0;
+    *batch = NULL;
+    if (csv->at_start && (at = byte_order_mark_end(csv, at, end, last)) == NULL)
+        return WR_OK;
+    if (at == end && at == bytes)
+        return WR_OK;
+    int status = wr_rows_begin(&csv->rows, buffer, bytes, err);
+    if (status != WR_OK)
+        return status;
+    csv->quotes_seen = csv->skip.active;
+    if (csv->skip.active)
+        at = skip_rest(csv, at, end);
+    while (status == WR_OK && at < end && csv->rows.row_count < csv->rows.row_max)
+        status = one_record(csv, &at, end, last, err);
+    *used = (uint64_t)(at - bytes);
+    *batch = wr_rows_end(&csv->rows, at, UINT64_MAX);
+    if (status == WR_OK || status == WR_EAGAIN)
+        return WR_OK;
+    wr_batch_unref(*batch);
+    *batch = NULL;
+    if (err != NULL && err->status != status)
+        wr_error_set(err, status, "decoding %s: %s", decoder->file, wr_status_text(status));
+    return status;
+}
+
+static int csv_save(const struct wr_decoder *decoder, struct wr_buf *out) {
+    const struct csv *csv = (const struct csv *)decoder;
+    const struct skip *skip = &csv->skip;
+    uint32_t flags = skip->active | (uint32_t)skip->in_quotes << 1 | (uint32_t)skip->at_field << 2 |
+                     (uint32_t)skip->after_quote << 3 | (uint32_t)csv->at_start << 4;
+    wr_buf_add_varint(out, flags);
+    wr_buf_add_varint(out, csv->field_count);
+    for (uint32_t i = 0; i < csv->field_count; i++)
+        wr_buf_add_varint(out, csv->slot_of[i] == ABSENT ? 0 : (uint64_t)csv->slot_of[i] + 1);
+    return out->status;
+}
+
+static int csv_load(struct wr_decoder *decoder, struct wr_reader *from, struct wr_error *err) {
+    struct csv *csv = (struct csv *)decoder;
+    uint64_t flags = wr_reader_varint(from), count = wr_reader_varint(from);
+    int status = file_reset(csv, err);
+    if (status != WR_OK)
+        return status;
+    csv->skip = (struct skip){.active = flags & 1,
+                              .in_quotes = flags >> 1 & 1,
+                              .at_field = flags >> 2 & 1,
+                              .after_quote = flags >> 3 & 1};
+    csv->at_start = flags >> 4 & 1;
+    if (from->failed || count > WR_COLUMNS_MAX)
+        return wr_error_set(err, WR_ECORRUPT, "csv: the saved header is damaged");
+    if (count > 0 && fields_reserve(csv, (uint32_t)count) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t slot = wr_reader_varint(from);
+        if (from->failed || slot > csv->rows.slot_count ||
+            (slot > 0 && csv->slot_present[slot - 1]))
+            return wr_error_set(err, WR_ECORRUPT, "csv: the saved header is damaged");
+        if (slot > 0)
+            slot_map(csv, i, (uint32_t)slot - 1);
+    }
+    mapped(csv);
+    return WR_OK;
+}
+
+static int csv_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
+                     uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                     struct wr_error *err) {
+    return wr_csv_infer(arena, options, ',', bytes, length, complete, schema, rows, err);
+}
+
+static int tsv_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
+                     uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                     struct wr_error *err) {
+    return wr_csv_infer(arena, options, '\t', bytes, length, complete, schema, rows, err);
+}
+
+const struct wr_decoder_type wr_csv_decoder = {
+    .name = "csv",
+    .size_bytes = sizeof(struct csv),
+    .open = csv_open,
+    .begin_file = csv_begin_file,
+    .decode = csv_decode,
+    .save = csv_save,
+    .load = csv_load,
+    .close = csv_close,
+    .infer = csv_infer,
+};
+
+const struct wr_decoder_type wr_tsv_decoder = {
+    .name = "tsv",
+    .size_bytes = sizeof(struct csv),
+    .open = tsv_open,
+    .begin_file = csv_begin_file,
+    .decode = csv_decode,
+    .save = csv_save,
+    .load = csv_load,
+    .close = csv_close,
+    .infer = tsv_infer,
+};
