@@ -1,0 +1,614 @@
+--- One call of a stage or of a function of `weir`: reads its arguments by the table that describes
+--- them, so that all stages accept and refuse the same things with the same words.
+---
+--- A descriptor is plain data (`weir.stages.*`):
+---   { subjects = { {kind=, what=, optional=, rest=}… }, options = { name = {kind=}… }, make = f }
+--- Kinds of subjects: expr list columns order (text or function), stream, schema, window, text,
+--- count, callable, value. Options: these too, and duration, size, boolean, choice, table, any.
+--- `later = true` marks an option that the language has and this version does not.
+---
+--- After `M.new` the call holds: `call[i]` the subjects, `call.opts` the options, `call.texts` the
+--- strings by argument. Parsed text is {ast=} or, for a function, {fn=}.
+local diag = require("weir.diag")
+local duration = require("weir.duration")
+local expr = require("weir.grammar.expr")
+local size = require("weir.size")
+local suggest = require("weir.suggest")
+local value = require("weir.value")
+local M = {}
+
+local Call = {}
+Call.__index = Call
+
+--- Bytes of a list that is given as a parameter.
+M.LIST_ITEMS_MAX = 10000
+
+--- Raises an error of this call; `arg` is "1", "2" or the name of an option.
+function Call:fail(code, message, help, arg, from, to)
+  diag.raise(self, { code = code, message = message, help = help, arg = arg, from = from, to = to })
+end
+
+--- Raises an error that the grammar or the runtime gave.
+function Call:fail_with(err, arg)
+  err.arg = err.arg or arg
+  diag.raise(self, err)
+end
+
+--- "argument 1 of `filter`" or "option `max_delay` of `event_time`".
+function Call:argument(arg)
+  if math.tointeger(tonumber(arg)) then
+    return ("argument %s of `%s`"):format(arg, self.stage)
+  end
+  return ("option `%s` of `%s`"):format(arg, self.stage)
+end
+
+--- What a value is, for people.
+function M.describe(x)
+  local meta = getmetatable(x)
+  if type(meta) == "table" and type(meta.__name) == "string" then
+    return "a " .. meta.__name:gsub("^weir%.", "")
+  elseif type(x) == "string" then
+    return #x <= 40 and ("the text %q"):format(x):gsub("\\\n", "\\n") or "a text"
+  elseif type(x) == "number" then
+    return ("the number %s"):format(value.text(x))
+  elseif type(x) == "nil" then
+    return "nil"
+  elseif type(x) == "boolean" then
+    return tostring(x)
+  end
+  return "a " .. type(x)
+end
+
+function Call:wrong(arg, expected, got, help)
+  self:fail("W203", ("%s must be %s, got %s"):format(self:argument(arg), expected,
+    M.describe(got)), help, arg)
+end
+
+-- ── text and functions ──────────────────────────────────────────────────────────────────────────
+
+--- Remembers the trees of an argument; their parameters are given values later.
+function Call:remember(arg, items)
+  self.trees[#self.trees + 1] = { arg = arg, items = items }
+end
+
+local PARSERS = {
+  expr = function(text)
+    local ast, err = expr.parse_expr(text)
+    return ast, err, { ast }
+  end,
+  list = function(text, spec)
+    local ast, err = expr.parse_list(text, { unnamed = spec.unnamed })
+    return ast, err, ast
+  end,
+  columns = function(text)
+    local ast, err = expr.parse_columns(text)
+    return ast, err, ast
+  end,
+  order = function(text)
+    local ast, err = expr.parse_order(text)
+    return ast, err, ast
+  end,
+}
+
+local EXPECTED = {
+  expr = "an expression in a string, or a function",
+  list = "a list in a string, or \"name type, …\" and a function",
+  columns = "a list of columns in a string",
+  order = "an order in a string, as `amount desc, user`, or a function",
+  stream = "a stream",
+  text = "a text",
+  count = "a whole number",
+  number = "a number",
+  boolean = "true or false",
+  duration = "a duration, as \"1h30m\"",
+  size = "a size, as \"64MB\"",
+  table = "a table",
+  callable = "a function",
+  schema = "a schema",
+  window = "a window, as `weir.tumbling \"1h\"`",
+}
+M.EXPECTED = EXPECTED
+
+function Call:parse(spec, text, arg)
+  self.texts[arg] = text
+  local ast, err, items = PARSERS[spec.kind](text, spec)
+  if not ast then
+    self:fail_with(err, arg)
+  end
+  self:remember(arg, items)
+  return { ast = ast }
+end
+
+--- `("name type, …", function)`: the columns that the function gives.
+function Call:outputs(text, arg)
+  self.texts[arg] = text
+  local fields, err = require("weir.schema_text").names(text)
+  if not fields then
+    self:fail_with(err, arg)
+  end
+  return fields
+end
+
+function Call:take_function(f, outputs)
+  return { fn = self.script:function_spec(f, outputs, self) }
+end
+
+-- ── kinds of single values ──────────────────────────────────────────────────────────────────────
+local READERS = {}
+
+function READERS.text(call, spec, x, arg)
+  if type(x) ~= "string" or (x == "" and not spec.empty) then
+    call:wrong(arg, spec.what or EXPECTED.text, x)
+  end
+  return x
+end
+
+function READERS.count(call, spec, x, arg)
+  local n = math.tointeger(x)
+  local low, high = spec.min or 0, spec.max or math.maxinteger
+  if type(x) ~= "number" or not n or n < low or n > high then
+    local range = high < math.maxinteger and ("a whole number from %d to %d"):format(low, high)
+      or ("a whole number, at least %d"):format(low)
+    call:wrong(arg, range, x)
+  end
+  return n
+end
+
+function READERS.number(call, spec, x, arg)
+  if type(x) ~= "number" or (spec.min and x < spec.min) or (spec.max and x > spec.max) then
+    call:wrong(arg, spec.what or EXPECTED.number, x)
+  end
+  return x
+end
+
+function READERS.boolean(call, _, x, arg)
+  if type(x) ~= "boolean" then
+    call:wrong(arg, EXPECTED.boolean, x)
+  end
+  return x
+end
+
+function READERS.duration(call, spec, x, arg)
+  if value.is(x) and x.type == "duration" then
+    return x.v
+  elseif type(x) ~= "string" then
+    call:wrong(arg, EXPECTED.duration, x, "write the unit too: us ms s m h d w")
+  end
+  call.texts[arg] = x
+  local us, err = duration.parse(x, { signed = spec.signed })
+  if not us then
+    err.message = ("%s: %s"):format(call:argument(arg), err.message)
+    call:fail_with(err, arg)
+  elseif spec.min and us < spec.min then
+    call:wrong(arg, spec.what or ("at least %dus"):format(spec.min), x)
+  end
+  return us
+end
+
+function READERS.size(call, _, x, arg)
+  if type(x) ~= "string" then
+    call:wrong(arg, EXPECTED.size, x)
+  end
+  call.texts[arg] = x
+  local bytes, err = size.parse(x)
+  if not bytes then
+    err.message = ("%s: %s"):format(call:argument(arg), err.message)
+    call:fail_with(err, arg)
+  end
+  return bytes
+end
+
+function READERS.choice(call, spec, x, arg)
+  for _, allowed in ipairs(spec.of) do
+    if x == allowed then
+      return x
+    end
+  end
+  local near = type(x) == "string" and suggest.nearest(x, spec.of)
+  call.texts[arg] = type(x) == "string" and x or nil
+  call:wrong(arg, "\"" .. table.concat(spec.of, "\" or \"") .. "\"", x,
+    near and ("did you mean %q?"):format(near) or nil)
+end
+
+function READERS.table(call, spec, x, arg)
+  if type(x) ~= "table" or getmetatable(x) ~= nil then
+    call:wrong(arg, spec.what or EXPECTED.table, x)
+  end
+  return x
+end
+
+function READERS.callable(call, spec, x, arg)
+  if type(x) ~= "function" then
+    call:wrong(arg, spec.what or EXPECTED.callable, x)
+  end
+  return x
+end
+
+function READERS.value(call, spec, x, arg)
+  if x == nil then
+    call:wrong(arg, spec.what or "a value", x)
+  end
+  return x
+end
+READERS.any = function(_, _, x)
+  return x
+end
+
+--- A stream of the same script; W210.
+function READERS.stream(call, _, x, arg)
+  local stream = require("weir.stream")
+  if not stream.is(x) then
+    local help
+    if type(x) == "string" or require("weir.endpoint").is(x) then
+      help = "`weir.read(…)` makes a stream of it"
+    end
+    call:fail("W210", ("a stream is expected, got %s"):format(M.describe(x)), help, arg)
+  elseif stream.data(x).script ~= call.script then
+    call:fail("W210", "a stream is expected, got one of another script", nil, arg)
+  end
+  return x
+end
+
+function READERS.schema(call, _, x, arg)
+  call.texts[arg] = type(x) == "string" and x or nil
+  local fields, err = require("weir.schema").fields(x)
+  if not fields then
+    if err then
+      call:fail_with(err, arg)
+    end
+    call:wrong(arg, "a schema: \"name type, …\", `weir.schema` or the `schema` of a stream", x)
+  end
+  return fields
+end
+
+function READERS.window(call, _, x, arg)
+  if not require("weir.windows").is(x) then
+    call:wrong(arg, EXPECTED.window, x)
+  end
+  return x
+end
+
+--- Columns by text, or by a Lua list of names.
+local function read_parsed(call, spec, x, arg)
+  if type(x) == "function" and spec.kind ~= "columns" then
+    return call:take_function(x)
+  elseif type(x) ~= "string" then
+    call:wrong(arg, EXPECTED[spec.kind], x)
+  end
+  return call:parse(spec, x, arg)
+end
+for kind in pairs(PARSERS) do
+  READERS[kind] = read_parsed
+end
+
+-- ── arguments ───────────────────────────────────────────────────────────────────────────────────
+
+--- Reads subject `spec` at position `i`; gives what it is and how many arguments it took.
+local function read_subject(call, spec, args, i)
+  local x, arg = args[i], tostring(i)
+  if spec.kind == "list" and type(x) == "function" then
+    call:fail("W203", ("%s: a function needs names for what it returns"):format(
+      call:argument(arg)), ("write `:%s(\"name type, …\", function(e) … end)`"):format(call.stage),
+      arg)
+  elseif spec.kind == "list" and type(x) == "string" and type(args[i + 1]) == "function" then
+    return call:take_function(args[i + 1], call:outputs(x, arg)), 2
+  end
+  return READERS[spec.kind](call, spec, x, arg), 1
+end
+
+local function is_options(x)
+  return type(x) == "table" and getmetatable(x) == nil
+end
+
+local function read_subjects(call, descriptor, args)
+  local i, count = 1, args.n
+  for _, spec in ipairs(descriptor.subjects or {}) do
+    if spec.rest then
+      while i <= count or (spec.min or 1) > #call do
+        call[#call + 1] = READERS[spec.kind](call, spec, args[i], tostring(i))
+        i = i + 1
+      end
+    elseif i > count and spec.optional then
+      call.count_given = i - 1
+    else
+      local took
+      call[#call + 1], took = read_subject(call, spec, args, i)
+      i = i + took
+    end
+  end
+  if i <= count then
+    local usage = call.descriptor.usage
+    call:fail("W203", ("`%s` takes no argument %d, got %s"):format(call.stage, i,
+      M.describe(args[i])), usage and ("write `%s`"):format(usage) or nil, tostring(i))
+  end
+end
+
+--- The options table is the last argument, unless that is the subject itself.
+local function take_options(descriptor, args)
+  local last = args[args.n]
+  local subjects = descriptor.subjects or {}
+  local at = subjects[args.n]
+  if args.n == 0 or not is_options(last) or (at and at.kind == "table") then
+    return {}
+  elseif at and not at.optional and not at.rest then
+    return {} -- a table where the subject stands: the subject's own check says what is wrong
+  end
+  args[args.n] = nil
+  args.n = args.n - 1
+  return last
+end
+
+-- ── parameters ──────────────────────────────────────────────────────────────────────────────────
+local function each_node(tree, visit)
+  for _, item in ipairs(tree.items) do
+    expr.walk(item.expr or item, visit)
+  end
+end
+
+local function list_literal(call, name, list)
+  local items = {}
+  if #list > M.LIST_ITEMS_MAX then
+    call:fail("W203", ("parameter `%s` has %d items, at most %d"):format(name, #list,
+      M.LIST_ITEMS_MAX), nil, name)
+  end
+  for i, x in ipairs(list) do
+    items[i] = M.literal(x)
+    if not items[i] then
+      local message = "item %d of parameter `%s` must be a number, text, boolean or time, got %s"
+      call:fail("W203", message:format(i, name, M.describe(x)), nil, name)
+    end
+  end
+  return { k = "list", items = items }
+end
+
+--- A value as a literal of the syntax tree, or nil.
+function M.literal(x)
+  if value.is(x) and x.type == "decimal" then
+    return { k = "call", name = "decimal", args = { { k = "lit", type = "string", v = x.v } } }
+  elseif value.is(x) then
+    return { k = "lit", type = x.type, v = x.v }
+  elseif type(x) == "string" then
+    return { k = "lit", type = "string", v = x }
+  elseif type(x) == "boolean" then
+    return { k = "lit", type = "bool", v = x }
+  elseif type(x) == "number" then
+    return { k = "lit", type = math.type(x) == "integer" and "int64" or "float64", v = x }
+  end
+  return nil
+end
+
+local function copy_into(node, literal, name)
+  local from, to = node.from, node.to
+  for key in pairs(node) do
+    node[key] = nil
+  end
+  for key, v in pairs(literal) do
+    node[key] = v
+  end
+  node.from, node.to, node.param = from, to, name
+  for _, child in ipairs(literal.args or literal.items or {}) do
+    child.from, child.to = from, to
+  end
+end
+
+--- The value of `$name`: the options of the call, then `weir.params`.
+---@return any value, boolean found
+function Call:param(name)
+  local x = self.options_given[name]
+  if x ~= nil then
+    return x, true
+  end
+  return self.script:param(name)
+end
+
+function Call:missing_param(name, arg, from, to)
+  local unknown = self:unknown_option()
+  local message = ("no value for `$%s`"):format(name)
+  local help
+  if unknown then
+    message = ("%s, and `%s` is no option of `%s`"):format(message, unknown, self.stage)
+    help = suggest.nearest(unknown, { name }) and ("did you mean `%s = …`?"):format(name)
+      or ("the key of a parameter is its name: `{ %s = … }`"):format(name)
+  else
+    local near = suggest.nearest(name, self.script:param_names())
+    help = near and ("did you mean `$%s`?"):format(near)
+      or ("give it beside the string, `{ %s = … }`, or declare it by `weir.params`"):format(name)
+  end
+  self:fail("W106", message, help, arg, from, to)
+end
+
+local function substitute(call)
+  for _, tree in ipairs(call.trees) do
+    each_node(tree, function(node)
+      if node.k ~= "param" then
+        return
+      end
+      local x, found = call:param(node.name)
+      if not found then
+        call:missing_param(node.name, tree.arg, node.from, node.to)
+      end
+      local literal = is_options(x) and list_literal(call, node.name, x) or M.literal(x)
+      if not literal then
+        call:fail("W203", ("parameter `%s` must be a number, text, boolean, time or list, got %s")
+          :format(node.name, M.describe(x)), nil, tree.arg, node.from, node.to)
+      end
+      copy_into(node, literal, node.name)
+    end)
+  end
+end
+
+--- Marks the keys that stand as `$key` in a string of the call.
+local function find_params(call)
+  for _, tree in ipairs(call.trees) do
+    each_node(tree, function(node)
+      if node.k == "param" then
+        call.params_used[node.name] = true
+      end
+    end)
+  end
+end
+
+--- `$name` in an address: replaced by the value as text.
+function Call:address(text, arg)
+  self.texts[arg] = text
+  return (text:gsub("()%$([%a_][%w_]*)()", function(from, name, past)
+    self.params_used[name] = true
+    local x, found = self:param(name)
+    if not found then
+      self:missing_param(name, arg, from, past - 1)
+    elseif type(x) == "table" and not value.is(x) or type(x) == "function" then
+      self:fail("W203", ("parameter `%s` in an address must be one value, got %s"):format(name,
+        M.describe(x)), nil, arg, from, past - 1)
+    end
+    return value.text(x)
+  end))
+end
+
+-- ── options ─────────────────────────────────────────────────────────────────────────────────────
+local COMMON = { name = { kind = "text", doc = "the stage's name in metrics, taps and tests" } }
+
+function Call:option_spec(key)
+  local options = self.descriptor.options or {}
+  return options[key] or (self.extra_options and self.extra_options[key])
+    or (self.descriptor.unnamed and nil or COMMON[key])
+end
+
+--- The keys of an options table in an order that does not change from run to run.
+local function sorted_keys(options)
+  local keys = {}
+  for key in pairs(options) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  return keys
+end
+
+--- The first key, in byte order, that is neither an option nor a parameter of a string.
+function Call:unknown_option()
+  for _, key in ipairs(sorted_keys(self.options_given)) do
+    if not self.params_used[key] and not (type(key) == "string" and self:option_spec(key)) then
+      return key
+    end
+  end
+  return nil
+end
+
+local function names_of(...)
+  local names = {}
+  for i = 1, select("#", ...) do
+    for name, spec in pairs((select(i, ...)) or {}) do
+      if not spec.later then
+        names[#names + 1] = name
+      end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+--- W202, with the name that was meant and the names there are.
+function Call:refuse_unknown_option()
+  local unknown = self:unknown_option()
+  if unknown == nil then
+    return
+  end
+  local names = names_of(self.descriptor.options, self.extra_options,
+    not self.descriptor.unnamed and COMMON or nil)
+  local near = type(unknown) == "string" and suggest.nearest(unknown, names)
+  local help = (near and ("did you mean `%s`?  "):format(near) or "")
+    .. (#names > 0 and "options: " .. table.concat(names, ", ") or "it takes none")
+  diag.raise(self, {
+    code = "W202", message = ("unknown option `%s` of `%s`"):format(tostring(unknown), self.stage),
+    help = help, key = tostring(unknown),
+  })
+end
+
+local function read_options(call, only)
+  for _, key in ipairs(sorted_keys(call.options_given)) do
+    local x = call.options_given[key]
+    local spec = type(key) == "string" and call:option_spec(key)
+    local parsed = spec and PARSERS[spec.kind] ~= nil
+    if spec and parsed == only and not call.params_used[key] then
+      if spec.later and x ~= false then
+        call:fail("W202", ("option `%s` of `%s` is not in this version"):format(key, call.stage),
+          nil, key)
+      elseif not spec.later then
+        call.opts[key] = READERS[spec.kind](call, spec, x, key)
+      end
+    end
+  end
+end
+
+--- Takes options that stand beside those of the stage (of a format, of an endpoint).
+---@param specs table<string, table>
+function Call:allow_options(specs)
+  self.extra_options = self.extra_options or {}
+  for name, spec in pairs(specs) do
+    self.extra_options[name] = spec
+  end
+end
+
+--- Checks the options once all strings are known, and puts the parameters in.
+function Call:finish_options()
+  find_params(self)
+  substitute(self)
+  self:refuse_unknown_option()
+  read_options(self, false)
+end
+
+--- Reads a call.
+---@param script table the script that calls
+---@param stage string its name, for messages
+---@param descriptor table as the head of this file says
+---@param mark integer? the loader's mark of the call
+---@param args table packed arguments, `n` of them
+---@return weir.Call
+function M.new(script, stage, descriptor, mark, args)
+  local call = setmetatable({
+    script = script, stage = stage, descriptor = descriptor, mark = mark, texts = {}, trees = {},
+    params_used = {}, opts = {},
+  }, Call)
+  call.options_given = descriptor.raw and {} or take_options(descriptor, args)
+  if descriptor.raw then
+    table.move(args, 1, args.n, 1, call)
+    call.count = args.n
+  else
+    read_subjects(call, descriptor, args)
+  end
+  if descriptor.prepare then
+    descriptor.prepare(call)
+  end
+  read_options(call, true)
+  call:finish_options()
+  return call
+end
+
+--- Puts what was parsed into a spec: `expr`, `items`, `order` …, or `fn` for a function.
+---@param spec table
+---@param key string
+---@param parsed { ast: table?, fn: table? }?
+function M.put(spec, key, parsed)
+  if parsed and parsed.fn then
+    spec.fn = parsed.fn
+  elseif parsed then
+    spec[key] = parsed.ast
+  end
+  return spec
+end
+
+--- The names of a list of columns.
+---@return string[]?
+function M.column_names(parsed)
+  if not parsed then
+    return nil
+  end
+  local names = {}
+  for i, item in ipairs(parsed.ast) do
+    names[i] = item.name
+  end
+  return names
+end
+
+return M

@@ -1,0 +1,132 @@
+--- Endpoints: where data comes from and goes to. `weir.sqlite "o.db"` and the text "sqlite:o.db"
+--- are the same value; it reads and writes.
+local suggest = require("weir.suggest")
+local M = {}
+
+local Endpoint = {}
+Endpoint.__index = Endpoint
+Endpoint.__name = "weir.endpoint"
+
+local function later(kind)
+  return { later = true, kind = kind or "any" }
+end
+
+--- Each: what its address is, options, doc. `file` stands first in the language and has no scheme.
+M.ENDPOINTS = {
+  file = {
+    address = "a path, glob or `-`", reads = true, writes = true,
+    usage = 'weir.file("in/*.csv.gz", { partitions = "each" })',
+    doc = "A file, or all files of a glob in the order of their names. `-` is stdin or stdout. "
+      .. "`.gz` and `.zst` are read by what they hold and written by their name.",
+    options = {
+      compression = { kind = "choice", of = { "auto", "none", "gzip", "zstd" },
+        doc = "auto: by content when read, by name when written" },
+      partitions = { kind = "choice", of = { "one", "each" },
+        doc = "`one`: the files of a glob are one partition, in name order; `each`: one each" },
+      follow = later("boolean"), roll = later(),
+    },
+  },
+  stdout = {
+    address = "nothing", writes = true, bare = true, usage = "weir.stdout()",
+    doc = "The standard output: a table on a terminal, else NDJSON.",
+    options = { rows = { kind = "count", min = 1, doc = "show so many rows" } },
+  },
+  blackhole = {
+    address = "nothing", writes = true, bare = true, usage = "weir.blackhole()",
+    doc = "Takes all rows and keeps none; counts them.",
+    options = { hash = { kind = "boolean", doc = "a checksum of the rows, too" } },
+  },
+  sqlite = {
+    address = "the path of a database", reads = true, writes = true,
+    usage = 'weir.sqlite("out.db", { table = "revenue" })',
+    doc = "A SQLite database: reads a table or a query, writes a table.",
+    options = {
+      table = { kind = "text", doc = "the table" },
+      query = { kind = "text", doc = "a query to read, in place of a table" },
+      mode = { kind = "choice", of = { "upsert", "append", "replace" }, doc = "how it is written" },
+    },
+  },
+}
+--- Schemes of the language that this version does not have.
+M.LATER = {
+  kafka = true, postgres = true, http = true, https = true, mqtt = true, lake = true, view = true,
+  features = true, dataset = true,
+}
+
+---@return weir.Endpoint
+function M.new(kind, address, options)
+  return setmetatable({ kind = kind, address = address, options = options or {} }, Endpoint)
+end
+
+---@return boolean
+function M.is(x)
+  return getmetatable(x) == Endpoint
+end
+
+--- The names of schemes, sorted.
+function M.names()
+  local names = {}
+  for name in pairs(M.ENDPOINTS) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+local function check_credentials(call, text, arg)
+  local from, to = text:find("//[^/@]*:[^/@]*@")
+  if from then
+    call:fail("W405", "a password stands in a URL",
+      "give it as an option, `password = weir.secret \"name\"`: URLs are logged and shared", arg,
+      from + 2, to - 1)
+  end
+end
+
+--- The endpoint that a text means. Raises at `call`.
+---@param call weir.Call
+---@param text string parameters already put in
+---@param arg string
+---@return weir.Endpoint
+function M.from_text(call, text, arg)
+  local scheme, rest = text:match("^(%a[%w+.-]+):(.*)$")
+  if not scheme then
+    return M.new("file", text)
+  end
+  check_credentials(call, text, arg)
+  if M.LATER[scheme] then
+    call:fail("W402", ("`%s` is not in this version"):format(scheme),
+      "endpoints: " .. table.concat(M.names(), ", "), arg, 1, #scheme)
+  elseif not M.ENDPOINTS[scheme] then
+    local near = suggest.nearest(scheme, M.names())
+    call:fail("W402", ("unknown scheme `%s`"):format(scheme),
+      near and ("did you mean `%s:`?"):format(near)
+        or ("schemes: %s; a file of this name is `weir.file %q`"):format(
+          table.concat(M.names(), ", "), text), arg, 1, #scheme)
+  end
+  rest = rest:gsub("^//", "", 1)
+  local query = scheme ~= "file" and rest:find("%?[%w_]+=")
+  if query then
+    call:fail("W402", ("`%s:` takes no query in its URL"):format(scheme),
+      ("options stand in a table: `weir.%s(%q, { … })`"):format(scheme, rest:sub(1, query - 1)),
+      arg, #text - #rest + query, #text)
+  elseif M.ENDPOINTS[scheme].bare and rest ~= "" then
+    call:fail("W402", ("`%s:` takes no address"):format(scheme), nil, arg, #scheme + 2, #text)
+  elseif not M.ENDPOINTS[scheme].bare and rest == "" then
+    call:fail("W402", ("`%s:` needs an address"):format(scheme),
+      ("%s: `%s:…`"):format(M.ENDPOINTS[scheme].address, scheme), arg, 1, #text)
+  end
+  return M.new(scheme, rest)
+end
+
+--- How messages call an endpoint: "sqlite:out.db".
+---@return string
+function M.text(endpoint)
+  if endpoint.kind == "file" then
+    return endpoint.address
+  end
+  return endpoint.kind .. ":" .. (endpoint.address or "")
+end
+
+Endpoint.__tostring = M.text
+
+return M

@@ -1,0 +1,115 @@
+--- Formats as values: `weir.csv { delimiter = ";" }`. One table says which formats there are, which
+--- options they take and which file names they go by.
+local M = {}
+
+local Format = {}
+Format.__index = Format
+Format.__name = "weir.format"
+
+local NULL = { kind = "text", empty = true, doc = "the text that stands for nil" }
+local AS = {
+  int_as = { kind = "choice", of = { "number", "string" }, doc = "how int64 is written" },
+  decimal_as = { kind = "choice", of = { "string", "number" }, doc = "how decimals are written" },
+}
+
+--- Each: reads, writes, ends of file names, options, doc.
+M.FORMATS = {
+  csv = {
+    reads = true, writes = true, endings = { "csv" },
+    doc = "comma separated values (RFC 4180), with a header line",
+    options = {
+      delimiter = { kind = "text", doc = "one character between fields; `,`" },
+      header = { kind = "boolean", doc = "the first line names the columns; true" },
+      quote = { kind = "text", empty = true, doc = "the quote character; `\"`, empty: none" },
+      null = NULL,
+    },
+  },
+  tsv = {
+    reads = true, writes = true, endings = { "tsv", "tab" },
+    doc = "tab separated values, with a header line",
+    options = {
+      header = { kind = "boolean", doc = "the first line names the columns; true" },
+      quote = { kind = "text", empty = true, doc = "the quote character; none" },
+      null = NULL,
+    },
+  },
+  ndjson = {
+    reads = true, writes = true, endings = { "ndjson", "jsonl" },
+    doc = "one JSON object a line", options = AS,
+  },
+  json = {
+    reads = true, writes = true, endings = { "json" },
+    doc = "one JSON object, an array of objects, or objects one after the other", options = AS,
+  },
+  lines = {
+    reads = true, writes = false, endings = { "txt", "log" },
+    doc = "each line is one row with the column `line`", options = {},
+  },
+  md = {
+    reads = false, writes = true, endings = { "md" }, doc = "a Markdown table", options = {},
+  },
+  table = {
+    reads = false, writes = true, endings = {}, doc = "an aligned table for the terminal",
+    options = {},
+  },
+}
+--- In the language, not in this version.
+M.LATER = {
+  parquet = true, avro = true, protobuf = true, debezium = true, upsert = true, raw = true,
+}
+local PACKED = { gz = true, zst = true }
+
+---@return boolean
+function M.is(x)
+  return getmetatable(x) == Format
+end
+
+---@return weir.Format
+function M.new(name, options)
+  return setmetatable({ name = name, options = options or {} }, Format)
+end
+
+--- Names of the formats that read (or write), sorted.
+---@param way "reads"|"writes"
+---@return string[]
+function M.names(way)
+  local names = {}
+  for name, format in pairs(M.FORMATS) do
+    if format[way] then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+--- The format that a file name says: `x.csv.gz` is csv; nil when it says none.
+---@return string?
+function M.of_name(path)
+  local name = path:match("[^/]*$"):lower()
+  local rest, ending = name:match("^(.*)%.([%w]+)$")
+  if ending and PACKED[ending] then
+    ending = rest:match("%.([%w]+)$")
+  end
+  for format, spec in pairs(M.FORMATS) do
+    for _, known in ipairs(spec.endings) do
+      if ending == known then
+        return format
+      end
+    end
+  end
+  return nil
+end
+
+--- The options of all formats together, for an input whose format shows only when it is read.
+function M.all_options()
+  local all = {}
+  for _, format in pairs(M.FORMATS) do
+    for name, spec in pairs(format.options) do
+      all[name] = spec
+    end
+  end
+  return all
+end
+
+return M

@@ -1,0 +1,247 @@
+--- The table `weir` that a script sees. `new(script)` makes one; what it gives belongs to it.
+local call = require("weir.call")
+local diag = require("weir.diag")
+local opaque = require("weir.opaque")
+local params = require("weir.params")
+local places = require("weir.places")
+local schema = require("weir.schema")
+local sources = require("weir.sources")
+local stream = require("weir.stream")
+local suggest = require("weir.suggest")
+local windows = require("weir.windows")
+local M = {}
+
+--- In the language, not in this version.
+M.LATER = {
+  nexmark = true, schedule = true, aggregate = true, source = true, sink = true, kafka = true,
+  postgres = true, http = true, https = true, mqtt = true, lake = true, view = true,
+  features = true, dataset = true, parquet = true, avro = true, protobuf = true, debezium = true,
+  upsert = true, raw = true, cumulative = true, session = true, count = true, calendar = true,
+}
+
+--- `f(x float64, c string) float64` → name, parameter fields, result type.
+local function read_signature(c)
+  local text = c[1]
+  c.texts["1"] = text
+  local name, inside, result = text:match("^%s*([%a_][%w_]*)%s*(%b())%s*(.-)%s*$")
+  if not name or result == "" then
+    c:fail("W001", "unexpected signature, expected `name(x type, …) type`",
+      "`weir.def(\"double(x int64) int64\", function(x) return 2 * x end)`", "1", 1, #text)
+  end
+  local schema_text = require("weir.schema_text")
+  local fields, err = {}, nil
+  if inside:find("[^()%s]") then
+    fields, err = schema_text.parse(inside:sub(2, -2))
+  end
+  if not fields then
+    local shift = text:find("(", 1, true)
+    err.from, err.to = err.from and err.from + shift, err.to and err.to + shift
+    c:fail_with(err, "1")
+  end
+  local type_field
+  type_field, err = schema_text.parse("result " .. result)
+  if not type_field then
+    local shift = #text:match("^(.*%)%s*)") - #"result "
+    err.from, err.to = err.from and err.from + shift, err.to and err.to + shift
+    c:fail_with(err, "1")
+  end
+  return name, fields, type_field[1].type
+end
+
+local SETTINGS = {
+  state = { kind = "text", doc = "the file or directory that keeps state between runs" },
+  checkpoint = { kind = "duration", min = 1000, doc = "how often state is saved; 1s" },
+  timezone = { kind = "text", doc = "of timestamps without offset and of time functions; UTC" },
+  workers = { kind = "count", min = 1, max = 256, doc = "threads; one a core" },
+  memory = { kind = "size", doc = "for all state and buffers" },
+  on_error = { kind = "choice", of = { "reject", "fail" },
+    doc = "what a row does whose expression fails; reject" },
+  max_bad = { kind = "count", doc = "a run with more rejected rows ends with exit code 4" },
+  seed = { kind = "count", doc = "of everything random; 0" },
+  locale = { kind = "choice", of = { "C" }, doc = "order of text: bytes" },
+}
+
+local FUNCTIONS = {
+  params = params.descriptor,
+  settings = {
+    unnamed = true, group = "script", usage = 'weir.settings { timezone = "Europe/Berlin" }',
+    doc = "Settings of the script, once, before its first stream.",
+    subjects = {}, options = SETTINGS,
+    make = function(c)
+      if c.script.settings_given then
+        c:fail("W208", "`settings` is given twice", "a script has one `weir.settings { … }`")
+      elseif c.script.native_plan then
+        c:fail("W203", "`settings` must come before the first stream", "put it at the top")
+      end
+      c.script.settings_given = true
+      for key, x in pairs(c.opts) do
+        c.script.settings[key] = x
+      end
+    end,
+  },
+  schema = {
+    unnamed = true, group = "script", usage = 'weir.schema "id int64 key, user string @pii(id)"',
+    doc = "A schema as a value, for `read` and others.",
+    subjects = { { kind = "schema" } },
+    make = function(c)
+      return schema.new(c[1])
+    end,
+  },
+  def = {
+    unnamed = true, group = "script",
+    usage = 'weir.def("double(x int64) int64", function(x) return 2 * x end)',
+    doc = "Gives a Lua function a name that strings can call.",
+    subjects = { { kind = "text", what = "a signature, as \"f(x int64) int64\"" },
+      { kind = "callable" } },
+    make = function(c)
+      local name, fields, result = read_signature(c)
+      local types = {}
+      for i, field in ipairs(fields) do
+        types[i] = field.type
+      end
+      local fn = c.script:function_spec(c[2], nil, c)
+      local ok, err = c.script:plan():define({
+        name = name, params = types, result = result, id = fn.id, text = fn.text, mark = c.mark,
+      })
+      if not ok then
+        c:fail_with(err, "1")
+      end
+      return c[2]
+    end,
+  },
+  quote = {
+    unnamed = true, group = "script", usage = 'weir.quote "Total Amount"',
+    doc = "A column's name as a string writes it, for lists that are built by Lua.",
+    subjects = { { kind = "text", what = "the name of a column" } },
+    make = function(c)
+      return "`" .. c[1]:gsub("`", "``") .. "`"
+    end,
+  },
+  secret = {
+    unnamed = true, group = "script", usage = 'weir.secret "warehouse"',
+    doc = "An opaque value from the secret store of the run.",
+    subjects = { { kind = "text", what = "the name of a secret" } },
+    make = function(c)
+      return opaque.secret(c[1])
+    end,
+  },
+  env = {
+    unnamed = true, group = "script", usage = 'weir.env "TOKEN"',
+    doc = "An opaque value of the environment; needs `--allow env=NAME`.",
+    subjects = { { kind = "text", what = "the name of a variable" } },
+    make = function(c)
+      if not c.script.allow["env=" .. c[1]] then
+        c:fail("W406", ("not allowed: the variable `%s` of the environment"):format(c[1]),
+          ("run it with `--allow env=%s`"):format(c[1]), "1")
+      end
+      return opaque.env(c[1])
+    end,
+  },
+}
+
+local described -- name → descriptor, once asked for
+
+--- All functions of `weir` by name: what `weir help` shows and `new` makes.
+---@return table<string, table>
+function M.functions()
+  if not described then
+    described = {}
+    for name, descriptor in pairs(FUNCTIONS) do
+      descriptor.group = descriptor.group or "script"
+      described[name] = descriptor
+    end
+    for name, descriptor in pairs(sources.SOURCES) do
+      descriptor.group, descriptor.source = "sources", true
+      described[name] = descriptor
+    end
+    for name, descriptor in pairs(windows.CONSTRUCTORS) do
+      descriptor.group, descriptor.window = "windows", true
+      described[name] = descriptor
+    end
+    for name, descriptor in pairs(places.constructors()) do
+      described[name] = descriptor
+    end
+  end
+  return described
+end
+
+local function names_of_functions()
+  local names = { "version" }
+  for name in pairs(M.functions()) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+local function bind(script, name, descriptor)
+  local shown = (descriptor.source or descriptor.group == "script") and name or "weir." .. name
+  return function(...)
+    local mark = script:take_mark()
+    if script.closed then
+      diag.raise({ mark = mark, stage = shown }, {
+        code = "W203", message = ("`weir.%s` is called after the script has ended"):format(name),
+        help = "a row function cannot make streams",
+      })
+    end
+    local c = call.new(script, shown, descriptor, mark, table.pack(...))
+    local result = descriptor.make(c)
+    if descriptor.source then
+      return stream.add(c, result)
+    elseif descriptor.window then
+      return windows.new(result)
+    end
+    return result
+  end
+end
+
+--- What stands for a function that `weir` does not have: a call of it is W201.
+local function ghost(script, name)
+  local function refuse()
+    local later = M.LATER[name]
+    local near = not later and suggest.nearest(name, names_of_functions())
+    diag.raise({ mark = script:take_mark(), stage = name }, {
+      code = "W201",
+      message = later and ("`weir.%s` is not in this version"):format(name)
+        or ("no function `weir.%s`"):format(name),
+      help = near and ("did you mean `weir.%s`?"):format(near)
+        or "there are: " .. table.concat(names_of_functions(), ", "),
+      arg = "stage",
+    })
+  end
+  return setmetatable({}, {
+    __name = "weir.function", __call = refuse, __index = refuse, __tostring = refuse,
+    __concat = refuse, __len = refuse,
+  })
+end
+
+--- The table `weir` of a script.
+---@param script table of `weir.script`
+---@return table weir
+function M.new(script)
+  local made = { version = script.native.version }
+  return setmetatable({}, {
+    __name = "weir",
+    __metatable = false,
+    __index = function(_, name)
+      if type(name) ~= "string" then
+        return nil
+      end
+      local found = made[name]
+      if found == nil then
+        local descriptor = M.functions()[name]
+        found = descriptor and bind(script, name, descriptor) or ghost(script, name)
+        made[name] = found
+      end
+      return found
+    end,
+    __newindex = function(_, name)
+      diag.raise({ mark = script:take_mark() }, {
+        code = "W203", message = ("`weir.%s` cannot be set"):format(tostring(name)),
+        help = "keep it in a local",
+      })
+    end,
+  })
+end
+
+return M

@@ -1,0 +1,153 @@
+--- Where a `read` or a `write` goes: its endpoint, its format, and the options that stand beside.
+local endpoint = require("weir.endpoint")
+local formats = require("weir.formats")
+local suggest = require("weir.suggest")
+local M = {}
+
+--- The formats that the terminal and `stdout` show; each has a writer.
+local function refuse_format(c, name, way)
+  local names = formats.names(way)
+  c.texts.format = name
+  if formats.LATER[name] then
+    c:fail("W402", ("format `%s` is not in this version"):format(name),
+      "formats: " .. table.concat(names, ", "), "format")
+  elseif formats.FORMATS[name] then
+    c:fail("W402", ("format `%s` can only be %s"):format(name,
+      way == "reads" and "written" or "read"), "formats: " .. table.concat(names, ", "), "format")
+  end
+  local near = suggest.nearest(name, names)
+  c:fail("W402", ("unknown format `%s`"):format(name),
+    near and ("did you mean `%s`?"):format(near) or "formats: " .. table.concat(names, ", "),
+    "format")
+end
+
+--- The format of a call: `format =` (a name or a value), else what the file's name says.
+---@return weir.Format? format nil: the runtime looks at the input, or takes its default
+function M.format(c, place, way)
+  local given = c.options_given.format
+  if given == nil then
+    given = place.options.format
+  end
+  if formats.is(given) then
+    if not formats.FORMATS[given.name][way] then
+      refuse_format(c, given.name, way)
+    end
+    return given
+  elseif type(given) == "string" then
+    if not (formats.FORMATS[given] and formats.FORMATS[given][way]) then
+      refuse_format(c, given, way)
+    end
+    return formats.new(given)
+  elseif given ~= nil then
+    c:wrong("format", "the name of a format, or a value as `weir.csv { … }`", given)
+  elseif place.kind ~= "file" or place.address == "-" then
+    return nil
+  end
+  local name = formats.of_name(place.address)
+  if not name then
+    c:fail("W402", ("the format of %q is not known from its name"):format(place.address),
+      ("say it: `{ format = \"csv\" }`; formats: %s"):format(
+        table.concat(formats.names(way), ", ")), "1")
+  elseif not formats.FORMATS[name][way] then
+    refuse_format(c, name, way)
+  end
+  return formats.new(name)
+end
+
+--- Reads subject 1 of a `read` or `write`; run after the subjects, before the options.
+---@param c weir.Call
+---@param way "reads"|"writes"
+function M.prepare(c, way)
+  local x = c[1]
+  c.place_name = type(x) == "string" and x or nil -- before parameters are put in
+  if type(x) == "string" then
+    local text = c:address(x, "1")
+    if text == "" then
+      c:wrong("1", "a path, URL or endpoint", x)
+    end
+    x = endpoint.from_text(c, text, "1")
+  elseif not endpoint.is(x) then
+    local help = require("weir.stream").is(x) and "a stream is there already: no `read` is needed"
+      or "as `weir.file \"x.csv\"`, `weir.sqlite(\"o.db\", { table = \"t\" })`, or their text"
+    c:wrong("1", "a path, URL or endpoint", x, help)
+  end
+  local kind = endpoint.ENDPOINTS[x.kind]
+  if not kind[way] then
+    c:fail("W402", ("`%s` can only be %s"):format(x.kind, way == "reads" and "written" or "read"),
+      nil, "1")
+  end
+  c.place = x
+  c.format = M.format(c, x, way)
+  c:allow_options(kind.options)
+  if c.format then
+    c:allow_options(formats.FORMATS[c.format.name].options)
+  elseif x.kind == "file" then
+    c:allow_options(formats.all_options())
+  end
+end
+
+local function has(specs, name)
+  return specs and specs[name] ~= nil
+end
+
+--- Shares the options of a call out: to its endpoint, its format, and the rest.
+---@return table place {kind=, address=, options=}, table? format {name=, options=}, table rest
+function M.share(c)
+  local kind = endpoint.ENDPOINTS[c.place.kind]
+  local format_options = c.format and formats.FORMATS[c.format.name].options
+    or (c.place.kind == "file" and formats.all_options() or nil)
+  local place = { kind = c.place.kind, address = c.place.address, options = {} }
+  local format = c.format and { name = c.format.name, options = {} }
+  local rest = {}
+  for key, x in pairs(c.place.options) do
+    place.options[key] = x
+  end
+  place.options.format = nil
+  for key, x in pairs(c.format and c.format.options or {}) do
+    format.options[key] = x
+  end
+  for key, x in pairs(c.opts) do
+    if has(format_options, key) and format then
+      format.options[key] = x
+    elseif has(kind.options, key) then
+      place.options[key] = x
+    else
+      rest[key] = x
+    end
+  end
+  return place, format, rest
+end
+
+--- The constructors `weir.file`, `weir.csv` …, as `weir.call` reads them.
+---@return table<string, table>
+function M.constructors()
+  local made = {}
+  for name, kind in pairs(endpoint.ENDPOINTS) do
+    local options = { format = { kind = "any" } }
+    for option, spec in pairs(kind.options) do
+      options[option] = spec
+    end
+    made[name] = {
+      usage = kind.usage, doc = kind.doc, options = options, unnamed = true, group = "endpoints",
+      subjects = kind.bare and {} or { { kind = "text", what = kind.address } },
+      make = function(c)
+        local address = c[1] and c:address(c[1], "1")
+        return endpoint.new(name, address, c.opts)
+      end,
+    }
+  end
+  for name, format in pairs(formats.FORMATS) do
+    if name ~= "table" then
+      made[name] = {
+        usage = ("weir.%s { … }"):format(name), doc = format.doc, options = format.options,
+        unnamed = true, group = "formats", subjects = {},
+        make = function(c)
+          return formats.new(name, c.opts)
+        end,
+      }
+    end
+  end
+  return made
+end
+
+return M

@@ -1,0 +1,203 @@
+--- A script while it is read: its plan, parameters, functions and streams. One object a script; the
+--- table `weir` that it sees (`weir.init`) and all streams belong to it.
+local diag = require("weir.diag")
+local M = {}
+
+local Script = {}
+Script.__index = Script
+
+--- Functions that one script may hand to stages.
+M.FUNCTIONS_MAX = 10000
+
+local current -- the script that is being read, for a stage that was called without its stream
+
+--- The script that is being read, or nil.
+function M.current()
+  return current
+end
+
+--- Makes a script; nothing is read yet.
+---@param fields table native (the native module), name ("clicks.lua"), text, directory,
+---  params_given (texts by name), locks (schemas by endpoint), allow (set of "env=NAME")
+function M.new(fields)
+  local script = setmetatable({}, Script)
+  for key, x in pairs(fields) do
+    script[key] = x
+  end
+  script.params_given = script.params_given or {}
+  script.locks = script.locks or {}
+  script.allow = script.allow or {}
+  script.params, script.functions, script.lints = {}, {}, {}
+  script.streams, script.nodes, script.sinks = {}, {}, 0
+  script.settings, script.sources = {}, {}
+  return script
+end
+
+--- The native plan, made at the first stage: `weir.settings` comes before.
+function Script:plan()
+  if not self.native_plan then
+    self.native_plan = self.native.plan({
+      timezone = self.settings.timezone or "UTC",
+      directory = self.directory,
+      source_name = self.name,
+    })
+  end
+  return self.native_plan
+end
+
+--- The mark of the call that is being made, once; nil when none is known.
+function Script:take_mark()
+  return self.loader and self.loader.take_mark() or nil
+end
+
+-- ── parameters ──────────────────────────────────────────────────────────────────────────────────
+
+---@return any value, boolean found
+function Script:param(name)
+  local param = self.params[name]
+  if param then
+    param.used = true
+    return param.value, true
+  end
+  return nil, false
+end
+
+function Script:param_names()
+  local names = {}
+  for name in pairs(self.params) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+--- The schema of the lock file for an endpoint, or nil.
+---@return table[]? fields, boolean from_lock
+function Script:locked_schema(name)
+  local fields = self.locks[name]
+  return fields, fields ~= nil
+end
+
+-- ── functions, nodes, streams ───────────────────────────────────────────────────────────────────
+
+--- Registers a Lua function of a stage; the k-th here is the k-th wherever the script is loaded.
+---@param f function
+---@param outputs table[]? names (and types) of what it returns
+---@param call weir.Call
+---@return table spec {id=, outputs=, reads=, text=}
+function Script:function_spec(f, outputs, call)
+  local id = #self.functions + 1
+  if id > M.FUNCTIONS_MAX then
+    call:fail("W203", ("more than %d functions in stages"):format(M.FUNCTIONS_MAX))
+  end
+  local loader = self.loader
+  local err = loader and loader.check_row_function(f)
+  if err then
+    call:fail_with(err)
+  end
+  local info = loader and loader.function_info(f)
+  self.functions[id] = { call = f, stage = call.stage, mark = info and info.mark }
+  local reads = info and require("weir.row_function").reads(info) or "all"
+  local plan = self:plan()
+  if plan.set_function then
+    plan:set_function(id, f, call.stage)
+  end
+  return { id = id, outputs = outputs, reads = reads, text = info and info.text }
+end
+
+--- A source that is about to be added; `open`: its schema does not stand in the script.
+function Script:remember_source(name, open)
+  self.coming = { name = name, open = open }
+end
+
+function Script:remember_node(id, spec, call, info)
+  local place = spec.endpoint
+  self.nodes[id] = {
+    id = id, op = spec.op, mark = call.mark, stage = call.stage, name = spec.name,
+    address = place and place.address, kind = place and place.kind, schema = info.schema,
+    written = call.place_name, table = place and place.options and place.options.table,
+  }
+  if self.coming then
+    self.coming.fields = info.schema
+    self.sources[#self.sources + 1] = self.coming
+    self.coming = nil
+  end
+  if spec.op == "write" or spec.op == "print" or spec.op == "tap" then
+    self.sinks = self.sinks + 1
+  end
+end
+
+function Script:remember_stream(stream)
+  self.streams[#self.streams + 1] = stream
+  self.last_stream = stream
+end
+
+--- Keeps a lint; shown when the script has been read.
+function Script:warn(site, err)
+  self.lints[#self.lints + 1] = diag.new(site, err, "warning")
+end
+
+-- ── reading ─────────────────────────────────────────────────────────────────────────────────────
+
+--- The streams that nobody reads, and the modifiers that nobody took.
+local function check_ends(script)
+  local stream = require("weir.stream")
+  local lonely = {}
+  for _, each in ipairs(script.streams) do
+    local data = stream.data(each)
+    if not data.used and data.pending then
+      local last = data.pending[#data.pending]
+      return diag.new({ mark = last.mark, stage = last.name }, {
+        code = "W207", message = ("`%s` waits for agg, derive, top, …: nothing follows it"):format(
+          last.name),
+        help = "the next of these says what is done with the groups: `:agg \"n = count()\"`",
+      })
+    elseif not data.used and not data.shown then
+      lonely[#lonely + 1] = data
+    end
+  end
+  for _, data in ipairs(lonely) do
+    script:warn({ mark = data.mark, stage = data.stage }, {
+      code = "W902", message = ("the stream of `%s` goes nowhere"):format(data.stage),
+      help = "end it with `:write(…)` or `:print()`, or drop it",
+    })
+  end
+  return nil
+end
+
+--- Runs the chunk of a script and checks how it ends.
+---@param chunk function
+---@return boolean? ok, any err a diagnostic, or another error of the script
+function Script:read(chunk)
+  local outer = current
+  current = self
+  local ok, err = xpcall(chunk, function(err)
+    if type(err) == "string" then
+      return self.trace and debug.traceback(err, 2) or err
+    end
+    return err
+  end)
+  current = outer
+  self.closed = true
+  if not ok then
+    return nil, err
+  end
+  err = check_ends(self)
+  if err then
+    return nil, err
+  end
+  return true
+end
+
+--- W206 as a diagnostic when nothing is written, else nil.
+function Script:check_writes()
+  if self.sinks > 0 then
+    return nil
+  end
+  return diag.new({}, {
+    code = "W206", message = "this script writes nothing",
+    help = "end a stream with `:write \"out.csv\"` or `:print()`",
+  })
+end
+
+return M

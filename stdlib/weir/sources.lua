@@ -1,0 +1,174 @@
+--- Where streams begin: `weir.read`, `weir.rows`, `weir.generate`; and `weir.rejects`.
+local call = require("weir.call")
+local endpoint = require("weir.endpoint")
+local places = require("weir.places")
+local suggest = require("weir.suggest")
+local value = require("weir.value")
+local M = {}
+
+--- Rows that a script may hold in its text.
+M.ROWS_MAX = 1000000
+
+local function later()
+  return { kind = "any", later = true }
+end
+
+--- W407 when the source is not what the lock file says. Looks at the source, so for runs only.
+local function verify_lock(c, spec, name)
+  local real = {}
+  for key, x in pairs(spec) do
+    real[key] = x
+  end
+  real.schema, real.locked, real.mark = nil, nil, c.mark
+  local info, err = c.script:plan():probe(real)
+  if not info then
+    c:fail_with(err)
+  end
+  local difference = require("weir.lock").difference(spec.schema, info.schema)
+  if difference then
+    c:fail("W407", ("the schema of %s differs from the lock file: %s"):format(name, difference),
+      "`weir schema pull` writes it again; or the source is not the right one", "1")
+  end
+end
+
+local function make_read(c)
+  local place, format, rest = places.share(c)
+  if place.kind == "sqlite" and (place.options.table ~= nil) == (place.options.query ~= nil) then
+    c:fail("W203", "`read` of sqlite needs the option `table` or `query`, one of them",
+      "`weir.read(\"sqlite:in.db\", { table = \"orders\" })`", "1")
+  elseif place.kind == "sqlite" and place.options.mode then
+    c:fail("W202", "unknown option `mode` of `read`", "a mode is for writing", "mode")
+  end
+  local name = c.place_name or endpoint.text(c.place)
+  local schema, from_lock = rest.schema, false
+  if not schema then
+    schema, from_lock = c.script:locked_schema(name)
+  end
+  rest.schema, rest.name, rest.format = nil, nil, nil
+  local spec = {
+    op = "read", endpoint = place, schema = schema, locked = from_lock or nil, format = format,
+    options = rest,
+  }
+  if from_lock and c.script.verify_locks then
+    verify_lock(c, spec, name)
+  end
+  c.script:remember_source(name, c.opts.schema == nil)
+  return spec
+end
+
+--- One row by name → by position; W103 for a name that the schema does not have.
+local function row_by_position(c, fields, row, number)
+  local positions, cells = {}, {}
+  for i, field in ipairs(fields) do
+    positions[field.name] = i
+  end
+  for key, x in pairs(row) do
+    local at = type(key) == "string" and positions[key] or math.tointeger(key)
+    if type(key) == "string" and not positions[key] then
+      local names = {}
+      for i, field in ipairs(fields) do
+        names[i] = field.name
+      end
+      local near = suggest.nearest(key, names)
+      c:fail("W103", ("row %d: unknown column `%s`"):format(number, key),
+        (near and ("did you mean `%s`?  "):format(near) or "") .. "columns: "
+          .. table.concat(names, ", "), "2")
+    elseif not at or at < 1 or at > #fields then
+      c:fail("W203", ("row %d has a value at position %s, the schema has %d columns"):format(
+        number, tostring(key), #fields), nil, "2")
+    end
+    cells[at] = value.is(x) and value.text(x) or x
+  end
+  return cells
+end
+
+local function make_rows(c)
+  local fields, data = c[1], c[2]
+  local place = { kind = "rows", options = {} }
+  if type(data) == "string" then
+    place.text, c.texts["2"] = data, data
+  elseif type(data) == "table" and getmetatable(data) == nil then
+    if #data > M.ROWS_MAX then
+      c:fail("W203", ("`rows` takes at most %d rows, got %d"):format(M.ROWS_MAX, #data), nil, "2")
+    end
+    place.rows = {}
+    for i, row in ipairs(data) do
+      if type(row) ~= "table" or getmetatable(row) ~= nil then
+        c:fail("W203", ("row %d of `rows` must be a table, got %s"):format(i, call.describe(row)),
+          "`{ { 1, \"a\" }, { id = 2, name = \"b\" } }`", "2")
+      end
+      place.rows[i] = row_by_position(c, fields, row, i)
+    end
+  else
+    c:wrong("2", "rows, as `{ { 1, \"a\" }, … }`, or CSV text", data)
+  end
+  return { op = "read", endpoint = place, schema = fields, options = {} }
+end
+
+local function make_generate(c)
+  local columns = c.opts.columns
+  if not columns or columns.fn then
+    c:fail("W203", "option `columns` of `generate` must be a list in a string",
+      "`weir.generate { rows = 10, columns = \"id = i, even = i % 2 == 0\" }`; `i` counts from 1",
+      columns and "columns" or nil)
+  end
+  return {
+    op = "read",
+    endpoint = {
+      kind = "generate", columns = columns.ast,
+      options = { rows = c.opts.rows, rate = c.opts.rate, seed = c.opts.seed or 1 },
+    },
+    options = {},
+  }
+end
+
+--- The descriptors, as `weir.call` reads them.
+M.SOURCES = {
+  read = {
+    usage = 'weir.read("clicks.ndjson", { schema = "user string, ts timestamp" })',
+    doc = "A stream of the rows of a file, glob, URL or endpoint; `-` is the standard input. "
+      .. "Without `schema` it comes from the lock file, or from a sample of the file.",
+    subjects = { { kind = "value" } },
+    options = {
+      schema = { kind = "schema", doc = "names and types: \"name type, …\"" },
+      format = { kind = "any", doc = "a format's name or value; what the file's name says" },
+      on_error = { kind = "choice", of = { "reject", "fail" },
+        doc = "what a row does that cannot be read; reject" },
+      null = { kind = "text", empty = true, doc = "the text that stands for nil" },
+      timezone = { kind = "text", doc = "of timestamps without offset; the script's" },
+      start = later(), stop = later(), follow = later(), wait = later(), replay = later(),
+    },
+    prepare = function(c)
+      places.prepare(c, "reads")
+    end,
+    make = make_read,
+  },
+  rows = {
+    usage = 'weir.rows("id int64, name string", { { 1, "a" }, { id = 2, name = "b" } })',
+    doc = "A stream of rows that stand in the script: by position, by name, or as CSV text.",
+    subjects = { { kind = "schema" }, { kind = "any" } },
+    make = make_rows,
+  },
+  generate = {
+    usage = 'weir.generate { rows = 1000, columns = "id = i, even = i % 2 == 0" }',
+    doc = "A stream that is computed: `i` counts the rows from 1. Without `rows` it never ends.",
+    subjects = {},
+    options = {
+      rows = { kind = "count", doc = "so many rows; endless" },
+      rate = { kind = "number", min = 0, doc = "rows a second; as fast as they are taken" },
+      seed = { kind = "count", doc = "of `random()`; 1" },
+      columns = { kind = "list", doc = "what each row holds (required)" },
+    },
+    make = make_generate,
+  },
+  rejects = {
+    usage = "weir.rejects()",
+    doc = "All rows that the script rejects, wherever.",
+    subjects = {},
+    make = function()
+      return { op = "rejects", inputs = {} }
+    end,
+  },
+}
+
+return M

@@ -1,0 +1,115 @@
+--- Stages by which rows leave, or are looked at: write, print, tap, rejects, late.
+local call = require("weir.call")
+local places = require("weir.places")
+local formats = require("weir.formats")
+
+local function names(parsed)
+  return call.column_names(parsed)
+end
+
+local function listed(c, option)
+  local parsed = c.opts[option]
+  if parsed and parsed.fn then
+    c:wrong(option, "a list in a string", function() end)
+  end
+  return parsed and parsed.ast
+end
+
+local function make_write(c)
+  local place, format, rest = places.share(c)
+  if place.kind == "sqlite" and not place.options.table then
+    c:fail("W203", "`write` to sqlite needs the option `table`",
+      "`:write(\"sqlite:out.db\", { table = \"revenue\" })`", "1")
+  elseif place.kind == "sqlite" and place.options.query then
+    c:fail("W202", "unknown option `query` of `write`", "a query can only be read", "query")
+  elseif place.kind == "sqlite" and rest.mode == "new" then
+    c:fail("W203", "option `mode` of `write` to sqlite must be \"upsert\", \"append\" or "
+      .. "\"replace\", got the text \"new\"", nil, "mode")
+  elseif place.kind == "file" and rest.mode == "upsert" then
+    c:fail("W203", "option `mode` of `write` to a file must be \"append\", \"replace\" or \"new\", "
+      .. "got the text \"upsert\"", "a file has no keys; sqlite does", "mode")
+  end
+  local mode = rest.mode or place.options.mode
+  place.options.mode = mode
+  return {
+    op = "write", endpoint = place, format = format, key = names(rest.key), mode = mode,
+    partition_by = listed(c, "partition_by"), audit = listed(c, "audit"),
+  }
+end
+
+return {
+  write = {
+    returns_input = true,
+    usage = ':write("sqlite:out.db", { table = "revenue" })',
+    doc = "Writes the rows and returns its input, so that the chain may go on.",
+    subjects = { { kind = "value" } },
+    options = {
+      key = { kind = "columns", doc = "the key of the sink; the key of the stream" },
+      mode = { kind = "choice", of = { "upsert", "append", "replace", "new" },
+        doc = "sqlite: `upsert`, `append`, `replace`; file: `replace`, `append`, `new`" },
+      format = { kind = "any", doc = "a format's name or value; what the file's name says" },
+      partition_by = { kind = "list", doc = "one file for each value of these" },
+      audit = { kind = "list", doc = "aggregate conditions; one that is false publishes nothing" },
+    },
+    prepare = function(c)
+      places.prepare(c, "writes")
+    end,
+    make = make_write,
+  },
+  print = {
+    returns_input = true,
+    usage = ":print { rows = 20 }",
+    doc = "Shows the rows on the standard output: a table on a terminal, else NDJSON.",
+    subjects = {},
+    options = {
+      rows = { kind = "count", min = 1, doc = "show so many rows at most" },
+      format = { kind = "any", doc = "table, ndjson, json, csv, tsv or md" },
+    },
+    prepare = function(c)
+      c.place = { kind = "print", options = {} }
+      c.format = places.format(c, c.place, "writes")
+      if c.format then
+        c:allow_options(formats.FORMATS[c.format.name].options)
+      end
+    end,
+    make = function(c)
+      local format = c.format and { name = c.format.name, options = {} }
+      for key, x in pairs(c.format and c.format.options or {}) do
+        format.options[key] = x
+      end
+      for key, x in pairs(c.opts) do
+        if format and formats.FORMATS[format.name].options[key] then
+          format.options[key] = x
+        end
+      end
+      return { op = "print", rows = c.opts.rows, format = format,
+        endpoint = { kind = "print", options = { rows = c.opts.rows } } }
+    end,
+  },
+  tap = {
+    returns_input = true,
+    usage = ':tap("after the filter", { rows = 5 })',
+    doc = "Shows the first rows on the standard error; the stream goes on.",
+    subjects = { { kind = "text", what = "a label" } },
+    options = { rows = { kind = "count", min = 1, doc = "show so many; 5" } },
+    make = function(c)
+      return { op = "tap", label = c[1], rows = c.opts.rows or 5 }
+    end,
+  },
+  rejects = {
+    usage = ":rejects()",
+    doc = "The rows that this stage and those before it on the chain rejected, with their reasons.",
+    subjects = {},
+    make = function()
+      return { op = "rejects" }
+    end,
+  },
+  late = {
+    usage = ":late()",
+    doc = "The rows that the last timed stage of the chain refused, as they came to it.",
+    subjects = {},
+    make = function()
+      return { op = "late" }
+    end,
+  },
+}

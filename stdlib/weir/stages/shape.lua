@@ -1,0 +1,100 @@
+--- Stages that change rows one by one: filter, derive, select, drop, rename, expect, and union.
+local call = require("weir.call")
+local stream = require("weir.stream")
+local put = call.put
+
+local LIST = { kind = "list" }
+local COLUMNS = { kind = "columns" }
+
+--- `new = old, …` → pairs; W001 where an item is anything else.
+local function rename_pairs(stage_call)
+  local pairs_of = {}
+  for i, item in ipairs(stage_call[1].ast) do
+    if not item.name or item.bare or item.is_local or item.expr.k ~= "name" then
+      stage_call:fail("W001", "unexpected item, expected `new = old`",
+        "both are names of columns; compute with `derive`", "1", item.from, item.to)
+    end
+    pairs_of[i] = {
+      new = item.name, old = item.expr.name, from = item.from, to = item.to,
+      old_from = item.expr.from, old_to = item.expr.to,
+    }
+  end
+  return pairs_of
+end
+
+return {
+  filter = {
+    usage = ':filter "amount > 100"',
+    doc = "Keeps the rows for which the condition is true; nil counts as not true.",
+    subjects = { { kind = "expr" } },
+    make = function(c)
+      return put({ op = "filter" }, "expr", c[1])
+    end,
+  },
+  derive = {
+    usage = ':derive "eur = amount * $rate"',
+    doc = "Adds columns at the end, or replaces those of the same name in place.",
+    subjects = { LIST },
+    options = { order = { later = true, kind = "any" } },
+    consumes = {},
+    make = function(c)
+      return put({ op = "derive" }, "items", c[1])
+    end,
+  },
+  select = {
+    usage = ':select "user, eur = amount * 0.9"',
+    doc = "Exactly these columns, in this order.",
+    subjects = { LIST },
+    make = function(c)
+      return put({ op = "select" }, "items", c[1])
+    end,
+  },
+  drop = {
+    usage = ':drop "url, referer"',
+    doc = "All columns but these.",
+    subjects = { COLUMNS },
+    make = function(c)
+      return { op = "drop", columns = call.column_names(c[1]) }
+    end,
+  },
+  rename = {
+    usage = ':rename "customer = user"',
+    doc = "Gives columns other names, in place.",
+    subjects = { { kind = "list" } },
+    make = function(c)
+      if c[1].fn then
+        c:fail("W203", "argument 1 of `rename` must be `new = old`, got a function", nil, "1")
+      end
+      return { op = "rename", pairs = rename_pairs(c) }
+    end,
+  },
+  expect = {
+    usage = ':expect("positive = amount > 0", { on_fail = "warn" })',
+    doc = "Rows for which a condition is not true are rejected (W508) with its name as the reason.",
+    subjects = { LIST },
+    options = {
+      on_fail = { kind = "choice", of = { "reject", "warn", "fail" },
+        doc = "`reject` the row, `warn` and keep it, or `fail` the run; `reject`" },
+    },
+    make = function(c)
+      return put({ op = "expect", on_fail = c.opts.on_fail or "reject" }, "items", c[1])
+    end,
+  },
+  union = {
+    usage = ":union(other, another)",
+    doc = "The rows of all streams, by column name; types must agree, no column may be missing.",
+    subjects = { { kind = "stream", rest = true } },
+    make = function(c, input)
+      local inputs = { stream.data(input).id }
+      for _, other in ipairs(c) do
+        if stream.data(other).pending then
+          c:fail("W207", ("%s of a stream in `union` waits for its consumer"):format(
+            stream.pending_text(stream.data(other).pending)), "end it with `agg` first")
+        end
+        inputs[#inputs + 1] = stream.data(other).id
+        stream.use(other)
+      end
+      return { op = "union", inputs = inputs }
+    end,
+  },
+}

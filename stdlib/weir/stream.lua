@@ -1,0 +1,297 @@
+--- Streams: immutable values whose methods are the stages. A stage adds a node to the plan and
+--- returns a new stream; `window`, `group_by` and `emit` add none, they wait for their consumer.
+local call = require("weir.call")
+local diag = require("weir.diag")
+local schema = require("weir.schema")
+local suggest = require("weir.suggest")
+local M = {}
+
+-- What a stream is made of, out of reach of scripts: {script, id, info, mark, stage, pending}.
+local hidden = setmetatable({}, { __mode = "k" })
+
+local Stream = {}
+Stream.__name = "weir.stream"
+
+--- The modules of stages; each gives a table of descriptors by name (`weir.call`).
+local FAMILIES = { "shape", "time", "group", "combine", "output", "functions" }
+--- In the language, not in this version.
+M.LATER = {
+  unnest = true, map_batch = true, sample = true, processing_time = true, top = true, dedup = true,
+  pivot = true, unpivot = true, fill = true, match = true, process = true, join = true,
+  asof_join = true, as_table = true, changes = true, output = true,
+}
+local CONSUMERS = "agg, derive, top, dedup, distinct, sort, join"
+
+local stages -- name → descriptor, once the first is asked for
+
+--- All descriptors by name; `family` is set in each.
+---@return table<string, table>
+function M.stages()
+  if not stages then
+    stages = {}
+    for _, family in ipairs(FAMILIES) do
+      for name, descriptor in pairs(require("weir.stages." .. family)) do
+        descriptor.family = family
+        stages[name] = descriptor
+      end
+    end
+  end
+  return stages
+end
+
+--- Names of the stages of this version, sorted.
+---@return string[]
+function M.names()
+  local names = {}
+  for name in pairs(M.stages()) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+---@return boolean
+function M.is(x)
+  return getmetatable(x) == Stream
+end
+
+--- What a stream is made of. Lent; nobody changes it.
+function M.data(stream)
+  return hidden[stream]
+end
+
+--- A stream of the plan's node `id`.
+---@param fields table {script=, id=, info=, mark=, stage=, pending=}
+---@return weir.Stream
+function M.new(fields)
+  local stream = setmetatable({}, Stream)
+  hidden[stream] = fields
+  fields.script:remember_stream(stream)
+  return stream
+end
+
+--- The column names of a stream, in order.
+---@return string[]
+function M.columns(stream)
+  local names = {}
+  for i, field in ipairs(hidden[stream].info.schema) do
+    names[i] = field.name
+  end
+  return names
+end
+
+-- ── modifiers ───────────────────────────────────────────────────────────────────────────────────
+
+--- The modifiers that wait, in the order in which they were given, as text: "`window`, `group_by`".
+local function pending_text(pending)
+  local names = {}
+  for i, modifier in ipairs(pending) do
+    names[i] = "`" .. modifier.name .. "`"
+  end
+  return table.concat(names, ", ")
+end
+M.pending_text = pending_text
+
+--- A stream with one modifier more; W208 when it was given before.
+function M.modified(stream, stage_call, value)
+  local data = hidden[stream]
+  local pending = {}
+  for i, modifier in ipairs(data.pending or {}) do
+    if modifier.name == stage_call.stage then
+      stage_call:fail("W208", ("`%s` is given twice"):format(stage_call.stage),
+        "one consumer takes one of them: end the first with its `agg`, or drop one")
+    end
+    pending[i] = modifier
+  end
+  pending[#pending + 1] = { name = stage_call.stage, value = value, mark = stage_call.mark }
+  data.used = true
+  return M.new({
+    script = data.script, id = data.id, info = data.info, mark = stage_call.mark,
+    stage = stage_call.stage, pending = pending,
+  })
+end
+
+--- The values of the modifiers of a stream, by name.
+---@return table<string, any>
+function M.modifiers(stream)
+  local values = {}
+  for _, modifier in ipairs(hidden[stream].pending or {}) do
+    values[modifier.name] = modifier.value
+  end
+  return values
+end
+
+--- W207: a stage that is no consumer stands behind a modifier.
+local function check_modifiers(stage_call, descriptor, data)
+  local pending = data.pending
+  if not pending or descriptor.modifier or descriptor.transparent then
+    return
+  end
+  local first = pending[1]
+  if not descriptor.consumes then
+    stage_call:fail("W207", ("`%s` waits for %s: put `%s` before it"):format(first.name,
+      "agg, derive, top, …", stage_call.stage),
+      ("`%s` says how the next of these is done: %s"):format(first.name, CONSUMERS))
+  end
+  for _, modifier in ipairs(pending) do
+    if not descriptor.consumes[modifier.name] then
+      stage_call:fail("W201", ("`%s` after `%s` is not in this version"):format(stage_call.stage,
+        modifier.name), "`agg` takes `window`, `group_by` and `emit`")
+    end
+  end
+end
+
+-- ── calls ───────────────────────────────────────────────────────────────────────────────────────
+
+--- Adds what a stage describes to the plan and gives the stream of it.
+---@param stage_call weir.Call
+---@param spec table inputs are set by the caller
+---@return weir.Stream
+function M.add(stage_call, spec)
+  local script = stage_call.script
+  spec.name = stage_call.opts.name
+  spec.mark = stage_call.mark
+  local id, info = script:plan():add(spec)
+  if not id then
+    stage_call:fail_with(info)
+  end
+  script:remember_node(id, spec, stage_call, info)
+  return M.new({ script = script, id = id, info = info, mark = stage_call.mark,
+    stage = stage_call.stage })
+end
+
+--- Binds a modifier's spec without adding it, so that its errors show at its own line.
+function M.probe(stage_call, stream, spec)
+  spec.inputs = { hidden[stream].id }
+  spec.mark = stage_call.mark
+  local info, err = stage_call.script:plan():probe(spec)
+  if not info then
+    stage_call:fail_with(err)
+  end
+  return info
+end
+
+--- Marks streams as read by somebody, for the lint of streams that go nowhere.
+function M.use(...)
+  for i = 1, select("#", ...) do
+    hidden[(select(i, ...))].used = true
+  end
+end
+
+local function run_stage(stream, name, descriptor, mark, args)
+  local data = hidden[stream]
+  local site = { mark = mark, stage = name }
+  if data.script.closed then
+    diag.raise(site, { code = "W210", message = "the script has ended: streams cannot grow now" })
+  end
+  local stage_call = call.new(data.script, name, descriptor, mark, args)
+  stage_call.stream = stream
+  check_modifiers(stage_call, descriptor, data)
+  local spec, result = descriptor.make(stage_call, stream)
+  if result then
+    return result
+  end
+  spec.inputs = spec.inputs or { data.id }
+  M.use(stream)
+  local added = M.add(stage_call, spec)
+  if descriptor.returns_input then
+    data.called, hidden[added].shown = name, true
+    return stream
+  end
+  return added
+end
+
+--- What stands for a stage that does not exist: whatever is done with it is W201.
+local function ghost(stream, name)
+  local function refuse()
+    local script = hidden[stream].script
+    local site = { mark = script:take_mark(), stage = name }
+    if M.LATER[name] then
+      diag.raise(site, {
+        code = "W201", message = ("`%s` is not in this version"):format(name), arg = "stage",
+        help = "stages: " .. table.concat(M.names(), ", "),
+      })
+    end
+    local near = suggest.nearest(name, M.names())
+    diag.raise(site, {
+      code = "W201", message = ("no stage `%s`"):format(name), arg = "stage",
+      help = near and ("did you mean `%s`?"):format(near)
+        or "stages: " .. table.concat(M.names(), ", "),
+    })
+  end
+  return setmetatable({}, {
+    __name = "weir.stage", __call = refuse, __index = refuse, __len = refuse, __concat = refuse,
+    __eq = refuse, __tostring = refuse,
+  })
+end
+
+local methods = {} -- name → function, made when first used
+
+local function method(name)
+  local descriptor = M.stages()[name]
+  if not descriptor then
+    return nil
+  end
+  local function stage(stream, ...)
+    if not M.is(stream) then
+      local script = require("weir.script").current()
+      diag.raise({ mark = script and script:take_mark(), stage = name }, {
+        code = "W210", message = ("a stream is expected, got %s"):format(call.describe(stream)),
+        help = ("a stage is called with a colon: `stream:%s(…)`"):format(name),
+      })
+    end
+    local mark = hidden[stream].script:take_mark()
+    return run_stage(stream, name, descriptor, mark, table.pack(...))
+  end
+  methods[name] = stage
+  return stage
+end
+
+function Stream:__index(key)
+  if key == "schema" then
+    return schema.new(hidden[self].info.schema)
+  elseif key == "columns" then
+    return M.columns(self)
+  elseif type(key) ~= "string" then
+    diag.raise({ mark = hidden[self].script:take_mark() }, {
+      code = "W201", message = ("a stream has no element %s"):format(tostring(key)),
+      help = "rows are not there while a script is read: stages describe what is done to them",
+    })
+  end
+  return methods[key] or method(key) or ghost(self, key)
+end
+
+function Stream:__newindex(key)
+  diag.raise({ mark = hidden[self].script:take_mark() }, {
+    code = "W201", message = ("a stream cannot be changed: `%s`"):format(tostring(key)),
+    help = "every stage returns a new stream; keep it in a local",
+  })
+end
+
+--- `:write "x" { table = "t" }` calls the stream that `:write "x"` gave; W209.
+function Stream:__call(...)
+  local data = hidden[self]
+  local stage = data.called or data.stage
+  local given = ...
+  diag.raise({ mark = data.script:take_mark(), stage = stage }, {
+    code = "W209",
+    message = ("options go inside the call: `%s(\"x\", { … })`"):format(stage),
+    help = type(given) == "table"
+        and "a table behind a string is a second call, of the stream that the first gave"
+      or "a line that begins with a bracket or a string calls what stands before it",
+  })
+end
+
+function Stream:__tostring()
+  local data = hidden[self]
+  return ("stream of %s: %s"):format(data.stage, schema.text(data.info.schema, ", "))
+end
+
+function Stream.__len(self)
+  diag.raise({ mark = hidden[self].script:take_mark() }, {
+    code = "W201", message = "a stream has no length while a script is read",
+    help = "`:agg \"n = count()\"` counts rows",
+  })
+end
+
+return M
