@@ -1,0 +1,125 @@
+--- Shows a plan: each node with its schema, key, order and state, and for each expression whether
+--- it runs natively, and why not.
+local expr = require("weir.grammar.expr")
+local schema = require("weir.schema")
+local M = {}
+
+local WIDTH = 80
+--- Facts of a node that have a place of their own in the text.
+local SHOWN = {
+  id = true, op = true, name = true, inputs = true, schema = true, key = true, expressions = true,
+  mark = true, stage = true, order = true, bounded = true, updates = true, has_time = true,
+}
+
+--- Breaks words over lines of WIDTH columns with an indent.
+local function wrap(lines, first, text)
+  local indent = (" "):rep(#first)
+  local line = first
+  for word in text:gmatch("%S+") do
+    if #line + #word + 1 > WIDTH and line:find("%S%s*$") and #line > #first then
+      lines[#lines + 1] = (line:gsub("%s+$", ""))
+      line = indent
+    end
+    line = line .. word .. " "
+  end
+  lines[#lines + 1] = (line:gsub("%s+$", ""))
+end
+
+local function schema_line(fields)
+  local parts = {}
+  for i, field in ipairs(fields) do
+    parts[i] = expr.quote(field.name) .. " " .. schema.type_text(field.type)
+  end
+  return table.concat(parts, ", ")
+end
+
+local function flags_line(node)
+  local parts = {}
+  parts[#parts + 1] = node.order and "order: " .. node.order or nil
+  if node.bounded ~= nil then
+    parts[#parts + 1] = node.bounded and "ends" or "never ends"
+  end
+  parts[#parts + 1] = node.updates and "updates" or nil
+  parts[#parts + 1] = node.has_time and "event time" or nil
+  return table.concat(parts, " · ")
+end
+
+local function fact_text(x)
+  if type(x) ~= "table" then
+    return tostring(x)
+  end
+  local parts = {}
+  if #x > 0 then
+    for i, each in ipairs(x) do
+      parts[i] = fact_text(each)
+    end
+    return table.concat(parts, ", ")
+  end
+  for key, each in pairs(x) do
+    parts[#parts + 1] = ("%s=%s"):format(key, fact_text(each))
+  end
+  table.sort(parts)
+  return table.concat(parts, " ")
+end
+
+local function add_facts(lines, facts)
+  local keys = {}
+  for key in pairs(facts) do
+    if not SHOWN[key] then
+      keys[#keys + 1] = key
+    end
+  end
+  table.sort(keys)
+  for _, key in ipairs(keys) do
+    local text = fact_text(facts[key])
+    if key == "facts" then
+      add_facts(lines, facts[key])
+    elseif text ~= "" then
+      wrap(lines, ("       %s: "):format((key:gsub("_", " "))), text)
+    end
+  end
+end
+
+local function add_node(lines, node)
+  local inputs = node.inputs and #node.inputs > 0 and " ← " .. table.concat(node.inputs, ", ") or ""
+  local name = node.name and " " .. node.name or ""
+  lines[#lines + 1] = ("%4d  %s%s%s"):format(node.id, node.op, name, inputs)
+  local flags = flags_line(node)
+  if flags ~= "" then
+    lines[#lines + 1] = "       " .. flags
+  end
+  if node.schema then
+    wrap(lines, "       columns: ", schema_line(node.schema))
+  end
+  if node.key and #node.key > 0 then
+    wrap(lines, "       key: ", table.concat(node.key, ", "))
+  end
+  for _, each in ipairs(node.expressions or {}) do
+    local how = each.native and "native" or ("Lua%s"):format(each.why and ": " .. each.why or "")
+    wrap(lines, "       expression: ", ("%s  (%s)"):format(each.text or each.name or "?", how))
+  end
+  add_facts(lines, node)
+end
+
+--- The plan as text, at most WIDTH columns where words allow it.
+---@param plan table as of `native.explain`
+---@return string
+function M.text(plan)
+  local lines = {}
+  for _, node in ipairs(plan.nodes or {}) do
+    add_node(lines, node)
+  end
+  local rest = {}
+  for key, x in pairs(plan) do
+    if key ~= "nodes" then
+      rest[key] = x
+    end
+  end
+  if next(rest) then
+    lines[#lines + 1] = "plan"
+    add_facts(lines, rest)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return M

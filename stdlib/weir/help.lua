@@ -1,0 +1,372 @@
+--- `weir help`: pages for commands, stages, functions of `weir`, functions and aggregates of
+--- expressions, errors and topics. All of it comes from the tables that the program works by.
+local cli = require("weir.cli")
+local stream = require("weir.stream")
+local suggest = require("weir.suggest")
+local M = {}
+
+local WIDTH = 80
+
+--- Columns of a text on the terminal; bytes that are no UTF-8 count one each.
+local function columns(text)
+  return utf8.len(text) or #text
+end
+
+--- Breaks a text over lines of WIDTH columns, behind an indent.
+---@param lines string[] appended to
+---@param first string what the first line begins with
+---@param text string
+---@param indent integer? of the other lines; that of `first`
+local function wrap(lines, first, text, indent)
+  local rest = (" "):rep(indent or columns(first))
+  local line, empty = first, true
+  for word in text:gmatch("%S+") do
+    if not empty and columns(line) + 1 + columns(word) > WIDTH then
+      lines[#lines + 1] = line
+      line, empty = rest, true
+    end
+    line = line .. (empty and "" or " ") .. word
+    empty = false
+  end
+  lines[#lines + 1] = (line:gsub("%s+$", ""))
+end
+M.wrap = wrap
+
+--- Two columns: a name, and what it says.
+local function entry(lines, name, text, width)
+  local first = "  " .. name
+  if columns(first) >= width then
+    lines[#lines + 1] = first
+    first = ""
+  end
+  wrap(lines, first .. (" "):rep(width - columns(first)), text)
+end
+
+local function add(lines, ...)
+  for i = 1, select("#", ...) do
+    lines[#lines + 1] = (select(i, ...))
+  end
+end
+
+--- Lines of an example or page as they stand, none longer than WIDTH.
+local function as_is(lines, text, indent)
+  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
+    add(lines, line == "" and "" or indent .. line)
+  end
+end
+
+-- ── stages and functions of weir ────────────────────────────────────────────────────────────────
+local function option_text(spec)
+  local text = spec.doc or ""
+  if spec.of then
+    local doc = text ~= "" and "; " .. text or ""
+    text = table.concat(spec.of, " | ") .. doc
+  elseif spec.kind == "duration" then
+    text = text .. " (a duration, \"1h30m\")"
+  elseif spec.kind == "size" then
+    text = text .. " (a size, \"64MB\")"
+  end
+  return text
+end
+
+local function add_options(lines, options)
+  local names = {}
+  for name, spec in pairs(options or {}) do
+    if not spec.later then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  if #names > 0 then
+    add(lines, "", "Options:")
+    for _, name in ipairs(names) do
+      entry(lines, name, option_text(options[name]), 20)
+    end
+  end
+end
+
+local function descriptor_page(title, name, descriptor)
+  local lines = { title .. " " .. name, "" }
+  wrap(lines, "", descriptor.doc)
+  add(lines, "")
+  as_is(lines, descriptor.usage, "  ")
+  add_options(lines, descriptor.options)
+  if descriptor.modifier then
+    add(lines, "")
+    wrap(lines, "", "A modifier: it only says how. The next consumer (agg, …) does it.")
+  end
+  return lines
+end
+
+--- First sentence of a text.
+local function first_sentence(text)
+  return text:match("^(.-%.)%s") or text
+end
+
+local function list_of(title, names, doc_of, width)
+  local lines = { title, "" }
+  for _, name in ipairs(names) do
+    entry(lines, name, first_sentence(doc_of(name)), width or 16)
+  end
+  return lines
+end
+
+-- ── functions of expressions ────────────────────────────────────────────────────────────────────
+local function by_name(list)
+  local map = {}
+  for _, each in ipairs(list) do
+    map[each.name] = each
+  end
+  return map
+end
+
+local function native_list(native, what)
+  return native[what] and native[what]() or {}
+end
+
+local function function_page(title, each)
+  local lines = { title .. " " .. each.name, "" }
+  wrap(lines, "", each.doc or "")
+  add(lines, "")
+  for _, signature in ipairs(each.signatures or {}) do
+    wrap(lines, "  " .. each.name, signature, 6)
+  end
+  if each.flags and #each.flags > 0 then
+    add(lines, "")
+    wrap(lines, "  ", table.concat(each.flags, ", "))
+  end
+  if each.examples and #each.examples > 0 then
+    add(lines, "", "Examples:")
+    for _, example in ipairs(each.examples) do
+      wrap(lines, "  ", ("%s  →  %s"):format(example[1] or example.text, example[2]
+        or example.result), 6)
+    end
+  end
+  return lines
+end
+
+local function function_list(title, list)
+  local groups, order = {}, {}
+  for _, each in ipairs(list) do
+    local group = each.group or "aggregates"
+    if not groups[group] then
+      groups[group] = {}
+      order[#order + 1] = group
+    end
+    table.insert(groups[group], each.name)
+  end
+  local lines = { title }
+  for _, group in ipairs(order) do
+    table.sort(groups[group])
+    add(lines, "", group)
+    wrap(lines, "  ", table.concat(groups[group], "  "))
+  end
+  return lines
+end
+
+-- ── commands ────────────────────────────────────────────────────────────────────────────────────
+local function flag_entry(lines, flag)
+  local spec = cli.FLAGS[flag]
+  local doc = spec.doc
+  if spec.of then
+    doc = ("%s: %s"):format(doc, table.concat(spec.of, " "))
+  end
+  entry(lines, flag .. (spec.value and " " .. spec.value or ""), doc, 24)
+end
+
+local function command_page(name)
+  local command = cli.COMMANDS[name]
+  local lines = { "usage: " .. command.usage, "" }
+  wrap(lines, "", command.doc:sub(1, 1):upper() .. command.doc:sub(2) .. ".")
+  if #command.flags > 0 then
+    add(lines, "", "Flags, in any order; `--` ends them:")
+    for _, flag in ipairs(command.flags) do
+      flag_entry(lines, flag)
+    end
+  end
+  return lines
+end
+
+local function overview(native)
+  local lines = { ("weir %s: data pipelines written as Lua scripts"):format(native.version), "" }
+  add(lines, "  weir SCRIPT.lua [FLAG…]", "")
+  for _, name in ipairs({ "run", "check", "explain", "schema", "test", "help", "version" }) do
+    entry(lines, cli.COMMANDS[name].usage:gsub(" %[FLAG…%]", ""), cli.COMMANDS[name].doc, 34)
+  end
+  entry(lines, "weir -e ':filter \"a > 1\"' FILE…", "apply stages to files, or stdin", 34)
+  add(lines, "", "More:")
+  entry(lines, "weir help run", "the flags of a command", 34)
+  entry(lines, "weir help stages | functions | aggregates | errors | topics", "lists", 34)
+  entry(lines, "weir help filter, lower, W103", "one of them", 34)
+  return lines
+end
+
+-- ── finding ─────────────────────────────────────────────────────────────────────────────────────
+
+--- Every kind of page: names, page(name).
+local function kinds(native)
+  local functions = by_name(native_list(native, "functions"))
+  local aggregates = by_name(native_list(native, "aggregates"))
+  local errors = require("weir.errors")
+  local topics = require("weir.help_topics")
+  local weir = require("weir").functions()
+  local stages = stream.stages()
+  return {
+    { kind = "command", map = cli.COMMANDS, page = command_page },
+    { kind = "stage", map = stages, page = function(name)
+      return descriptor_page("stage", name, stages[name])
+    end },
+    { kind = "weir", map = weir, page = function(name)
+      return descriptor_page("function", "weir." .. name, weir[name])
+    end },
+    { kind = "function", map = functions, page = function(name)
+      return function_page("function", functions[name])
+    end },
+    { kind = "aggregate", map = aggregates, page = function(name)
+      return function_page("aggregate", aggregates[name])
+    end },
+    { kind = "error", map = require("weir.error_codes"), page = function(name)
+      local lines = {}
+      as_is(lines, errors.page(name), "")
+      return lines
+    end },
+    { kind = "topic", map = topics, page = function(name)
+      local lines = { topics[name].title, "" }
+      as_is(lines, topics[name].text:gsub("\n$", ""), "")
+      return lines
+    end },
+  }
+end
+
+local function sorted_names(map)
+  local names = {}
+  for name in pairs(map) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+local LISTS = {}
+
+function LISTS.stages()
+  return list_of("Stages (`weir help filter` says more):", stream.names(), function(name)
+    return stream.stages()[name].doc
+  end)
+end
+function LISTS.functions(native)
+  local lines = function_list("Functions of expressions (`weir help lower` says more):",
+    native_list(native, "functions"))
+  local weir = require("weir").functions()
+  add(lines, "")
+  for _, line in ipairs(list_of("Functions of `weir`:", sorted_names(weir), function(name)
+    return weir[name].doc
+  end)) do
+    add(lines, line)
+  end
+  return lines
+end
+function LISTS.aggregates(native)
+  return function_list("Aggregates (`weir help sum` says more):", native_list(native, "aggregates"))
+end
+function LISTS.errors()
+  local codes = require("weir.error_codes")
+  return list_of("Errors (`weir help W103` says more):", sorted_names(codes), function(code)
+    return codes[code].message
+  end, 8)
+end
+function LISTS.topics()
+  local topics = require("weir.help_topics")
+  return list_of("Topics (`weir help windows` shows one):", sorted_names(topics), function(name)
+    return topics[name].title
+  end)
+end
+
+--- Names written another way: `weir.read` is `read`, `:filter` is `filter`, `w103` is `W103`.
+local function plain_name(name)
+  name = name:gsub("^:", "")
+  if name:find("^[wW]%d%d%d$") then
+    return name:upper()
+  elseif name:find("^weir%.") then
+    return name:sub(6), "weir"
+  end
+  return name
+end
+
+local function find(words, native)
+  local kind, name = words[1], words[2]
+  local only
+  if not name then
+    name, only = plain_name(kind)
+    kind = only
+  else
+    name = plain_name(name)
+  end
+  local lines, known, kind_known = {}, {}, kind == nil
+  for _, each in ipairs(kinds(native)) do
+    if kind == nil or each.kind == kind then
+      kind_known = true
+      if each.map[name] then
+        if #lines > 0 then
+          add(lines, "", ("─"):rep(20), "")
+        end
+        for _, line in ipairs(each.page(name)) do
+          add(lines, line)
+        end
+      end
+      for other in pairs(each.map) do
+        known[#known + 1] = other
+      end
+    end
+  end
+  if not kind_known then
+    return nil, { message = ("no help of the kind `%s`"):format(kind),
+      help = "kinds: command, stage, function, aggregate, error, topic, weir" }
+  elseif #lines == 0 then
+    table.sort(known)
+    local near = suggest.nearest(name, known)
+    return nil, { message = ("no help for `%s`"):format(name),
+      help = near and ("did you mean `weir help %s`?"):format(near) or "`weir help` lists more" }
+  end
+  return lines
+end
+
+--- Everything, one page after the other.
+local function everything(native)
+  local lines = overview(native)
+  for _, each in ipairs(kinds(native)) do
+    for _, name in ipairs(sorted_names(each.map)) do
+      add(lines, "", ("─"):rep(60), "")
+      for _, line in ipairs(each.page(name)) do
+        add(lines, line)
+      end
+    end
+  end
+  return lines
+end
+
+--- The text of a help page.
+---@param words string[] what follows `weir help`
+---@param native table
+---@param options { all: boolean? }
+---@return string? text, { message: string, help: string }? missing
+function M.text(words, native, options)
+  local lines, missing
+  if options.all then
+    lines = everything(native)
+  elseif #words == 0 then
+    lines = overview(native)
+  elseif #words == 1 and LISTS[words[1]] then
+    lines = LISTS[words[1]](native)
+  elseif #words > 2 then
+    return nil, { message = "one name at a time", help = "usage: " .. cli.COMMANDS.help.usage }
+  else
+    lines, missing = find(words, native)
+    if not lines then
+      return nil, missing
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return M

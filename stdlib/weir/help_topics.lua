@@ -1,0 +1,172 @@
+--- Topics of `weir help`: what no single stage or function says. Lines of at most 80 columns.
+return {
+  script = {
+    title = "A script",
+    text = [[
+A script is Lua. Every stage returns a new stream; a branch is a local variable.
+Reading a script runs nothing: `weir check` tells what is wrong, at its place.
+
+  local clicks = weir.read("clicks.ndjson", {
+    schema = "user string, amount float64, country string, ts timestamp",
+  })
+  clicks
+    :event_time("ts", { max_delay = "5s" })
+    :filter("amount > $min", { min = 100 })
+    :window(weir.tumbling "1m")
+    :group_by "country"
+    :agg "n = count(), revenue = sum(amount)"
+    :write("sqlite:out.db", { table = "revenue" })
+]],
+  },
+  expressions = {
+    title = "Expressions and lists",
+    text = [=[
+Strings hold Lua's expressions over columns: `amount > 100 and country == 'DE'`.
+Added to Lua: paths `a.b[1]`, `x in (1, 2)`, `x like 'a%'`, `x ?? 0` (when x is
+nil or fails), `case(c, v, …, else)`, `$name` (a parameter), `f(x where c)`.
+Not there: Lua variables by name. `!=` is `~=`, `&&` is `and`, null is `nil`.
+
+A list is `name = expr` lines or commas; a bare column needs no name. A later
+item sees earlier ones; `local x = …` is a helper that becomes no column.
+
+  :derive [[
+    local net = amount - tax
+    margin = net / amount
+    big    = net > 1000
+  ]]
+
+Any expression or list may be a Lua function instead:
+  :filter(function(e) return e.amount > 100 end)
+  :derive("host string", function(e) return e.url:match("//([^/]+)") end)
+]=],
+  },
+  types = {
+    title = "Types",
+    text = [[
+bool int64 float64 decimal(p,s) string bytes timestamp date duration json
+list<T> struct<name T, …> map<K,V>. Every type includes nil.
+
+Nothing is converted by itself but int64 beside float64. The type's name is its
+conversion: int64(x), string(x), timestamp(x, '%d.%m.%Y'). They fail rather
+than lose: the row is rejected; `int64(x) ?? 0` catches it.
+int64 wraps as in Lua; sum() does not. `/` of numbers is float64, `//` int64.
+Literals: timestamp'2024-03-31T10:00:00Z', date'2024-03-31', duration'1h30m',
+decimal'0.908'. Timestamps are microseconds, UTC.
+]],
+  },
+  ["nil"] = {
+    title = "nil",
+    text = [[
+nil equals only nil: `x == nil`, `x ~= nil`. It is ordered against nothing:
+`x < 5` is false when x is nil, and so is `x >= 5`. It passes through
+arithmetic, `..` and calls: `nil + 1` is nil. A condition that is nil is not
+true. Aggregates skip nil; count() counts rows. nil is a group of group_by, and
+comes last in every sort. `x ?? y` and coalesce(x, y) replace it.
+]],
+  },
+  time = {
+    title = "Event time and lateness",
+    text = [[
+`:event_time("ts", { max_delay = "5s" })` says which column is the time of a row
+and how far rows may be out of order. The frontier is the newest time seen minus
+max_delay: windows that end before it are complete. A row of a complete window
+is late (W507): it is no result and no reject; `:late()` reads them.
+An input that ends completes everything.
+]],
+  },
+  windows = {
+    title = "Windows",
+    text = [[
+  :window(weir.tumbling "1h")                       one after the other
+  :window(weir.hopping("10m", { every = "1m" }))    overlapping
+A window holds rows with start <= time < end. It needs `event_time` before, and
+a consumer behind: `:group_by "k":agg "n = count()"` gives
+window_start, window_end, k, n. Results come when the frontier passes the end.
+`{ allowed_lateness = "10m" }` keeps windows longer and corrects their results.
+]],
+  },
+  rejects = {
+    title = "Rejected rows",
+    text = [[
+A row that cannot be read, or whose expression fails, is rejected with a code
+(W501 to W512). `:rejects()` is a stream of those of a chain, weir.rejects() of
+the script: at, stage, code, reason, detail, script, source, position, attempt,
+raw, row. `--rejects FILE` writes them; without either a summary by reason is
+shown at the end. `--max-bad N`: more than N end with exit code 4.
+]],
+  },
+  endpoints = {
+    title = "Files and other endpoints",
+    text = [[
+  weir.read "in/*.csv.gz"         a path or glob, one partition in name order
+  weir.read "-"                   the standard input
+  weir.read("sqlite:a.db", { table = "t" })       or { query = "select …" }
+  :write "out.ndjson"             replaced as a whole when the run is complete
+  :write("out.csv", { mode = "append" })          or "new"
+  :write("sqlite:a.db", { table = "t" })          upsert by the stream's key
+  :write "stdout:"  :write "blackhole:"  :print()
+The text "x:address" is weir.x "address". Formats by file name, or `format =`:
+csv tsv ndjson json lines; md and table are only written.
+]],
+  },
+  schemas = {
+    title = "Schemas",
+    text = [[
+  schema = "id int64 key, name string required, ts timestamp(ms), d decimal(9,2)"
+Without one, a local file is sampled (16 MB). `weir schema pull SCRIPT` writes
+SCRIPT.schema, the lock file: commit it, and a source that has changed ends the
+run with W407.
+timestamp(ms), timestamp('%d.%m.%Y') say how text is read. `key` is the default
+key of sinks. @pii(id) and other notes are kept. A comment describes its column.
+]],
+  },
+  parameters = {
+    title = "Parameters",
+    text = [[
+  weir.params "day date, min int64 = 100"
+  weir.read "sales_$day.csv":filter "amount > $min":print()
+  weir run sales.lua -p day=2024-03-31
+Without a default they are required. `$name` stands in expressions and
+addresses. A key beside a string is a parameter of that string alone:
+  :filter("amount > $min", { min = 5 })
+]],
+  },
+  ["exit-codes"] = {
+    title = "Exit codes",
+    text = [[
+0    done
+1    the run failed, or a test
+2    wrong use of the command line
+3    an error in a script
+4    done, but more bad rows than --max-bad
+6    no input matched, or no tests were found
+130  interrupted (SIGINT); 143 ended (SIGTERM)
+The standard output holds data only; messages, summaries and progress go to the
+standard error.
+]],
+  },
+  tests = {
+    title = "Tests of scripts",
+    text = [[
+In clicks_spec.lua beside clicks.lua, run by `weir test`:
+
+  describe("clicks", function()
+    it("counts a minute", function()
+      local t = weir.test("clicks.lua", { params = { min = 1 } })
+      t:feed("clicks.ndjson", {
+        { user = "a", amount = 2.0, country = "DE", ts = "2024-01-01T00:00:00Z" },
+      })
+      t:finish()
+      t:expect_rows("revenue", {
+        { window_start = "2024-01-01T00:00:00Z", window_end = "2024-01-01T00:01:00Z",
+          country = "DE", n = 1, revenue = 2.0 },
+      })
+    end)
+  end)
+
+Also: t:advance_watermark(ts), t:advance_time "10s", t:crash(), t:rows(name),
+t:expect_rejects { code = "W506", n = 1 }. Expected rows may be CSV text or a
+golden file (.csv, .ndjson), which `weir test --update` writes.
+]],
+  },
+}

@@ -1,0 +1,352 @@
+--- The command line: `weir run | check | explain | schema pull | test | help | version`, and
+--- `weir file.lua`, which is `run`. The standard output holds data only; all else goes to stderr.
+--- Exit codes: 0 done · 1 failed · 2 usage · 3 error in a script · 4 too many bad rows · 6 no input
+--- matched, or no tests · 130, 143 interrupted.
+local cli = require("weir.cli")
+local diag = require("weir.diag")
+local M = {}
+
+M.EXIT = { DONE = 0, FAILED = 1, USAGE = 2, SCRIPT = 3, BAD_ROWS = 4, NO_INPUT = 6 }
+local EXIT = M.EXIT
+
+--- May stderr be coloured? Flag, then the environment, then whether it is a terminal.
+---@param when "auto"|"always"|"never"|nil
+---@param getenv fun(name: string): string?
+---@param terminal boolean
+---@return boolean
+function M.use_color(when, getenv, terminal)
+  local function set(name)
+    local text = getenv(name)
+    return text ~= nil and text ~= "" and text ~= "0"
+  end
+  if when == "always" or when == "never" then
+    return when == "always"
+  elseif (getenv("NO_COLOR") or "") ~= "" then
+    return false
+  elseif set("CLICOLOR_FORCE") or set("FORCE_COLOR") then
+    return true
+  end
+  return terminal and getenv("TERM") ~= "dumb"
+end
+
+-- ── showing errors ──────────────────────────────────────────────────────────────────────────────
+
+--- An error or warning in the form that was asked for.
+local function show(run, err)
+  local errors = require("weir.errors")
+  local form = run.options.error_format or "text"
+  run.err(errors.render(err, err.located, { color = run.color, format = form }) .. "\n")
+end
+
+local function show_lints(run, made)
+  for _, lint in ipairs(made.lints) do
+    show(run, require("weir.load").locate(lint))
+  end
+  return run.options.deny_warnings and #made.lints > 0
+end
+
+--- Exit code of an error that reading a script gave.
+local function script_code(err)
+  if err.code == "W401" and err.content and err.content:find("[*?%[]") then
+    return EXIT.NO_INPUT
+  end
+  return EXIT.SCRIPT
+end
+
+-- ── reading scripts ─────────────────────────────────────────────────────────────────────────────
+
+--- The stream that an `-e` text beginning with `:` is applied to: the files named, or stdin.
+local function input_stream(made, files)
+  local weir = require("weir").new(made)
+  local first = weir.read(files[1] or "-")
+  for i = 2, #files do
+    first = first:union(weir.read(files[i]))
+  end
+  return first
+end
+
+--- Shows the result of an `-e` text that wrote nothing itself.
+local function print_result(_, result)
+  local stream = require("weir.stream")
+  if stream.is(result) and not stream.data(result).pending
+    and stream.data(result).script.sinks == 0 then
+    result:print()
+  end
+end
+
+--- Names the options of a script that the command line gives to all commands.
+local function load_fields(run, name)
+  local options = run.options
+  local fields = {
+    native = run.native, name = name, params = options.params, allow = options.allow,
+    trace = options.trace, verify_locks = options.command == "run",
+  }
+  if options.text then
+    fields.name, fields.text, fields.directory = "-e", options.text, "."
+    if options.text:find("^%s*:") then
+      fields.text = "return input\n" .. options.text
+      fields.lines_before = 1
+      fields.globals = function(made)
+        return { input = input_stream(made, options.words) }
+      end
+      fields.after = print_result
+    end
+  end
+  return fields
+end
+
+--- A `-p` that the script does not declare; a usage error.
+local function check_params(run, made)
+  local names = made:param_names()
+  for _, name in ipairs(cli.names_of(run.options.params)) do
+    if not made.params[name] then
+      local near = require("weir.suggest").nearest(name, names)
+      cli.fail(("-p %s: the script declares no parameter `%s`"):format(name, name),
+        near and ("did you mean `-p %s=…`?"):format(near)
+          or (#names > 0 and "parameters: " .. table.concat(names, ", ")
+            or "`weir.params \"name type\"` declares one"))
+    end
+  end
+end
+
+--- Reads the script of a run, check or explain.
+---@return table? script, integer? exit_code
+local function read_script(run, name, writes_needed)
+  local made, err = require("weir.load").script(load_fields(run, name))
+  if not made then
+    show(run, err)
+    return nil, script_code(err)
+  end
+  check_params(run, made)
+  err = made:check_writes()
+  if err then
+    err.severity = writes_needed and "error" or "warning"
+    err.located = { file = run.options.text and "-e" or name, line = 1, col = 1, caret_len = 0 }
+    show(run, err)
+    if writes_needed then
+      return nil, EXIT.SCRIPT
+    end
+  end
+  if show_lints(run, made) then
+    return nil, EXIT.SCRIPT
+  end
+  return made
+end
+
+local function one_script(run)
+  local words = run.options.words
+  if run.options.text then
+    if #words > 0 and not run.options.text:find("^%s*:") then
+      cli.fail("-e and a script are given both", "files go with an -e text that begins with `:`")
+    end
+    return nil
+  elseif #words ~= 1 then
+    cli.fail(#words == 0 and "no script is named" or "one script at a time",
+      "usage: " .. cli.COMMANDS[run.options.command].usage)
+  end
+  return words[1]
+end
+
+-- ── commands ────────────────────────────────────────────────────────────────────────────────────
+local COMMANDS = {}
+
+--- Options of a run: flags first, then the script's settings.
+local function run_options(run, made)
+  local options, settings = run.options, made.settings
+  local function pick(name)
+    if options[name] ~= nil then
+      return options[name]
+    end
+    return settings[name]
+  end
+  return {
+    batch_rows = options.batch_rows, limit = options.limit, rejects = options.rejects,
+    max_bad = pick("max_bad"), format = options.format, color = run.out_color,
+    state = pick("state"), progress = options.progress or "auto", workers = settings.workers,
+    memory = settings.memory, on_error = settings.on_error or "reject",
+    seed = settings.seed or 0, checkpoint = settings.checkpoint,
+  }
+end
+
+local function end_of_run(run, summary, max_bad)
+  local report = require("weir.report")
+  if not run.options.rejects and not summary.rejects_read then
+    for _, line in ipairs(report.rejects(summary)) do
+      run.err(line .. "\n")
+    end
+  end
+  run.err(report.line(summary) .. "\n")
+  local bad = report.total(summary.rejected or {})
+  if summary.interrupted then
+    return 128 + summary.interrupted
+  elseif max_bad and bad > max_bad then
+    show(run, diag.new({}, {
+      code = "W604", help = "`--max-bad N` says how many are allowed",
+      message = ("%s bad rows, more than %s"):format(report.number(bad), report.number(max_bad)),
+    }))
+    return EXIT.BAD_ROWS
+  end
+  return EXIT.DONE
+end
+
+function COMMANDS.run(run)
+  local made, code = read_script(run, one_script(run), true)
+  if not made then
+    return code
+  elseif run.options.dry_run then
+    run.err(("%s reads without an error; nothing was run\n"):format(made.name))
+    return EXIT.DONE
+  end
+  local options = run_options(run, made)
+  local summary, err = run.native.run(made:plan(), options)
+  if not summary then
+    show(run, require("weir.load").as_diagnostic(err, made.name))
+    return err.code == "W604" and EXIT.BAD_ROWS or EXIT.FAILED
+  end
+  return end_of_run(run, summary, options.max_bad)
+end
+
+function COMMANDS.check(run)
+  local words, worst = run.options.words, EXIT.DONE
+  if run.options.text then
+    local made, code = read_script(run, one_script(run), true)
+    return made and EXIT.DONE or code
+  elseif #words == 0 then
+    cli.fail("no script is named", "usage: " .. cli.COMMANDS.check.usage)
+  end
+  for _, name in ipairs(words) do
+    local made, code = read_script(run, name, true)
+    worst = math.max(worst, made and EXIT.DONE or code)
+  end
+  return worst
+end
+
+function COMMANDS.explain(run)
+  local made, code = read_script(run, one_script(run), false)
+  if not made then
+    return code
+  end
+  local plan, err = run.native.explain(made:plan())
+  if not plan then
+    show(run, require("weir.load").as_diagnostic(err, made.name))
+    return EXIT.FAILED
+  elseif run.options.json then
+    run.out(require("weir.json").encode(plan, "") .. "\n")
+  else
+    run.out(require("weir.explain").text(plan))
+  end
+  return EXIT.DONE
+end
+
+function COMMANDS.version(run)
+  run.out(("weir %s\n"):format(run.native.version))
+  return EXIT.DONE
+end
+
+function COMMANDS.help(run)
+  local help = require("weir.help")
+  local text, missing = help.text(run.options.words, run.native, { all = run.options.all })
+  if not text then
+    cli.fail(missing.message, missing.help)
+  end
+  run.out(text)
+  return EXIT.DONE
+end
+
+function COMMANDS.test(run)
+  return require("weir.test_runner").run(run)
+end
+
+--- `schema pull SCRIPT`: writes what its sources are into the lock file beside it.
+function COMMANDS.schema(run)
+  local words = run.options.words
+  if words[1] ~= "pull" or #words ~= 2 then
+    cli.fail("`weir schema` knows `pull`", "usage: " .. cli.COMMANDS.schema.usage)
+  end
+  local name = words[2]
+  local load, lock = require("weir.load"), require("weir.lock")
+  local fields = load_fields(run, name)
+  fields.no_locks = true
+  local made, err = load.script(fields)
+  if not made then
+    show(run, err)
+    return script_code(err)
+  end
+  local sources, seen = {}, {}
+  for _, source in ipairs(made.sources) do
+    if source.open and not seen[source.name] then
+      seen[source.name] = true
+      sources[#sources + 1] = source
+    end
+  end
+  local path = load.lock_path(name)
+  local ok, message = load.replace_file(path, lock.text(name, sources))
+  if not ok then
+    run.err(("weir: %s\n"):format(message))
+    return EXIT.FAILED
+  end
+  run.err(("%s: %d sources\n"):format(path, #sources))
+  return EXIT.DONE
+end
+
+-- ── the program ─────────────────────────────────────────────────────────────────────────────────
+local function usage_error(run, err)
+  run.err(("weir: %s\n"):format(err.message))
+  if err.help then
+    run.err(("help: %s\n"):format(err.help))
+  end
+  return EXIT.USAGE
+end
+
+local function make_run(native, host)
+  host = host or {}
+  local getenv = host.getenv or os.getenv
+  local terminal = native.terminal and native.terminal() or { stdout = false, stderr = false }
+  return {
+    native = native, terminal = terminal, getenv = getenv, options = {},
+    out = host.out or function(text)
+      io.stdout:write(text)
+    end,
+    err = host.err or function(text)
+      io.stderr:write(text)
+    end,
+    color = M.use_color(nil, getenv, terminal.stderr),
+  }
+end
+
+--- Runs a command line.
+---@param argv string[] without the program's name
+---@param native table? the native module, `require("weir.native")` by default
+---@param host { out: function?, err: function?, getenv: function? }? for tests
+---@return integer exit_code
+function M.main(argv, native, host)
+  local run = make_run(native or require("weir.native"), host)
+  local ok, result = xpcall(function()
+    run.options = cli.read(argv)
+    local options = run.options
+    run.color = M.use_color(options.color, run.getenv, run.terminal.stderr)
+    run.out_color = M.use_color(options.color, run.getenv, run.terminal.stdout)
+    if options.help then
+      options.words = { "command", options.command }
+      return COMMANDS.help(run)
+    end
+    return COMMANDS[options.command](run)
+  end, function(err)
+    if type(err) == "table" then
+      return err
+    end
+    return debug.traceback(tostring(err), 2)
+  end)
+  if ok then
+    return result
+  elseif cli.is_usage(result) then
+    return usage_error(run, result)
+  elseif diag.is(result) then
+    show(run, require("weir.load").locate(result))
+    return EXIT.SCRIPT
+  end
+  run.err(("weir: a bug in weir: %s\n"):format(tostring(result)))
+  return EXIT.FAILED
+end
+
+return M

@@ -1,0 +1,116 @@
+--- What a run tells at its end, on the standard error: one line, and the rejected rows by reason.
+local M = {}
+
+--- 1234567 → "1,234,567".
+function M.number(n)
+  local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+  return (text:gsub("^,", ""):gsub("^%-,", "-"))
+end
+
+local function rows(n)
+  return n == 1 and "1 row" or M.number(n) .. " rows"
+end
+
+local function duration(seconds)
+  if seconds < 10 then
+    return ("%.2f s"):format(seconds)
+  elseif seconds < 120 then
+    return ("%.1f s"):format(seconds)
+  end
+  return ("%d min %d s"):format(seconds // 60, seconds % 60)
+end
+
+--- The rejected rows by code: "W501 3, W506 1".
+local function by_code(rejected)
+  local counts, codes = {}, {}
+  for _, each in ipairs(rejected) do
+    if not counts[each.code] then
+      codes[#codes + 1] = each.code
+    end
+    counts[each.code] = (counts[each.code] or 0) + each.n
+  end
+  table.sort(codes)
+  local parts = {}
+  for i, code in ipairs(codes) do
+    parts[i] = ("%s %s"):format(code, M.number(counts[code]))
+  end
+  return table.concat(parts, ", ")
+end
+
+local function total(rejected)
+  local sum = 0
+  for _, each in ipairs(rejected) do
+    sum = sum + each.n
+  end
+  return sum
+end
+M.total = total
+
+--- The last line of a run: rows in, out per sink, rejected by code, late, seconds.
+---@param summary table as of `native.run`
+---@return string
+function M.line(summary)
+  local parts = { M.number(summary.rows_in or 0) .. " in" }
+  for _, sink in ipairs(summary.sinks or {}) do
+    parts[#parts + 1] = ("%s out to %s"):format(M.number(sink.rows), sink.name)
+  end
+  local rejected = summary.rejected or {}
+  local count = total(rejected)
+  parts[#parts + 1] = count == 0 and "0 rejected"
+    or ("%s rejected (%s)"):format(M.number(count), by_code(rejected))
+  parts[#parts + 1] = M.number(summary.late or 0) .. " late"
+  parts[#parts + 1] = duration(summary.seconds or 0)
+  return (summary.interrupted and "interrupted: " or "") .. table.concat(parts, ", ")
+end
+
+--- Text of a record on one line: control characters escaped, cut at `width` bytes.
+local function one_line(text, width)
+  text = text:gsub("[\r\n]+$", ""):gsub("%c", function(c)
+    return ("\\x%02x"):format(c:byte())
+  end)
+  if #text > width then
+    local cut = utf8.offset(text, 0, width + 1) or width + 1
+    text = text:sub(1, cut - 1) .. "…"
+  end
+  return text
+end
+
+--- Where the example of a reject stands: "flights.csv:17".
+local function example_place(example)
+  if not example.source then
+    return nil
+  end
+  return example.line and ("%s:%d"):format(example.source, example.line) or example.source
+end
+
+--- The rejected rows by reason with one example each, for runs that keep them nowhere.
+---@return string[] lines
+function M.rejects(summary)
+  local lines = {}
+  local rejected = summary.rejected or {}
+  if #rejected == 0 then
+    return lines
+  end
+  lines[1] = ("%s rejected; `--rejects FILE` keeps them:"):format(rows(total(rejected)))
+  for _, each in ipairs(rejected) do
+    lines[#lines + 1] = ("  %s  %s  %s%s"):format(each.code, M.number(each.n), each.reason,
+      each.stage and (" (at `%s`)"):format(each.stage) or "")
+    local example = each.example
+    if example then
+      local place = example_place(example)
+      local parts = {}
+      parts[#parts + 1] = place and place .. ":" or nil
+      parts[#parts + 1] = example.detail and one_line(example.detail, 200) or nil
+      if #parts > 0 then
+        lines[#lines + 1] = "        " .. table.concat(parts, " ")
+      end
+      local text = example.raw or example.row
+      if text and text ~= "" then
+        lines[#lines + 1] = "        | " .. one_line(text, 160)
+      end
+    end
+  end
+  return lines
+end
+
+return M
