@@ -76,14 +76,22 @@ _Static_assert(sizeof(struct wr_str) == 16, "a string view is 16 bytes");
 static inline const char *wr_str_bytes(const struct wr_str *str) {
     return str->length <= WR_STR_INLINE_MAX ? str->inlined : str->pointer;
 }
-/* A view of `bytes`, which must outlive it when longer than 12 bytes. */
+/* A view of `bytes`, which must outlive it when longer than 12 bytes. Short ones are copied by two
+ * moves that may overlap: a memcpy of unknown length would be a call. */
 static inline struct wr_str wr_str_of(const char *bytes, uint32_t length) {
     struct wr_str str = {.length = length};
-    if (length <= WR_STR_INLINE_MAX) {
-        memcpy(str.inlined, bytes, length);
-    } else {
+    if (length > WR_STR_INLINE_MAX) {
         memcpy(str.prefix, bytes, 4);
         str.pointer = bytes;
+    } else if (length >= 4) {
+        memcpy(str.inlined, bytes, 4);
+        if (length > 8)
+            memcpy(str.inlined + 4, bytes + 4, 4);
+        memcpy(str.inlined + (length - 4), bytes + (length - 4), 4);
+    } else if (length > 0) {
+        str.inlined[0] = bytes[0];
+        str.inlined[length / 2] = bytes[length / 2];
+        str.inlined[length - 1] = bytes[length - 1];
     }
     return str;
 }
