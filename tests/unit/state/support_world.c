@@ -92,7 +92,7 @@ static void row_set(struct world *world, uint8_t *row, uint32_t number) {
 int world_upsert(struct world *world, uint32_t count) {
     static uint8_t keys[BATCH_MAX * KEY_BYTES_MAX];
     static char texts[BATCH_MAX][TEXT_MAX];
-    uint64_t hashes[BATCH_MAX];
+    uint64_t hashes[BATCH_MAX] = {0};
     uint32_t numbers[BATCH_MAX];
     uint8_t *rows[BATCH_MAX], made[BATCH_MAX];
     uint32_t key_bytes = world_shapes[world->kind].key_bytes;
