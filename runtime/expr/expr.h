@@ -132,5 +132,6 @@ int wr_list_run(const struct wr_list *list, struct wr_eval *eval, const struct w
 int wr_list_filter(const struct wr_list *list, struct wr_eval *eval, const struct wr_batch *batch,
                    uint32_t *sel, uint32_t *sel_count);
 
-/* A short text of how it runs, for explain ("native", "vm: risk"), and of the bound program. */
+/* How it runs, for explain: a list with a map for each item: `name`, `type`, `how` ("native", or
+ * "vm: risk" with the Lua functions it calls), `expr` (the bound expression). */
 int wr_list_explain(const struct wr_list *list, struct wr_arena *arena, struct wr_value *out);

@@ -1,0 +1,154 @@
+/* explain.c: how a list runs, for people: native or in the VM, and the bound expression of each
+ * item. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "data/codec.h"
+#include "expr/program.h"
+#include "base/banned.h"
+
+#define TEXT_BYTES_MAX (8u << 10) /* of one item's expression; the rest is "…" */
+
+static void put_node(struct wr_buf *buf, const struct wr_program *program,
+                     const struct wr_node *node);
+
+static void put_args(struct wr_buf *buf, const struct wr_program *program,
+                     const struct wr_node *node, const char *separator) {
+    for (uint32_t i = 0; i < node->arg_count; i++) {
+        if (i > 0)
+            wr_buf_add_text(buf, separator);
+        put_node(buf, program, node->args[i]);
+    }
+}
+
+static void put_call(struct wr_buf *buf, const struct wr_program *program,
+                     const struct wr_node *node, const char *name) {
+    wr_buf_addf(buf, "%s(", name);
+    put_args(buf, program, node, ", ");
+    wr_buf_add_char(buf, ')');
+}
+
+static void put_constant(struct wr_buf *buf, const struct wr_node *node) {
+    int quoted = node->type.kind == WR_STRING || node->type.kind >= WR_TIMESTAMP;
+    if (wr_node_is_nil(node)) {
+        wr_buf_add_text(buf, "nil");
+        return;
+    }
+    if (quoted && node->type.kind != WR_STRING) {
+        char type[128];
+        wr_buf_add_text(buf, wr_type_text(&node->type, type, sizeof type));
+    }
+    wr_buf_add_text(buf, quoted ? "'" : "");
+    wr_value_show(buf, &node->type, &node->constant, 0);
+    wr_buf_add_text(buf, quoted ? "'" : "");
+}
+
+static void put_kernel(struct wr_buf *buf, const struct wr_program *program,
+                       const struct wr_node *node) {
+    if (node->arg_count == 2 || node->kernel == &wr_kernel_concat) {
+        char separator[32];
+        snprintf(separator, sizeof separator, " %s ", node->kernel->name);
+        wr_buf_add_char(buf, '(');
+        put_args(buf, program, node, separator);
+        wr_buf_add_char(buf, ')');
+    } else if (node->kernel == &wr_kernel_is_nil || node->kernel == &wr_kernel_not_nil) {
+        wr_buf_add_char(buf, '(');
+        put_node(buf, program, node->args[0]);
+        wr_buf_addf(buf, " %s)", node->kernel->name);
+    } else {
+        put_call(buf, program, node, node->kernel->name);
+    }
+}
+
+static void put_node(struct wr_buf *buf, const struct wr_program *program,
+                     const struct wr_node *node) {
+    if (buf->length > TEXT_BYTES_MAX) {
+        wr_buf_add_text(buf, "…");
+        return;
+    }
+    switch ((enum wr_node_kind)node->kind) {
+    case WR_NODE_CONSTANT: put_constant(buf, node); break;
+    case WR_NODE_COLUMN:
+        wr_buf_add(buf, program->input->fields[node->index].name,
+                   program->input->fields[node->index].name_length);
+        break;
+    case WR_NODE_HIDDEN: wr_buf_add_text(buf, wr_hidden_name(node->index)); break;
+    case WR_NODE_KERNEL: put_kernel(buf, program, node); break;
+    case WR_NODE_CALL: put_call(buf, program, node, node->function->name); break;
+    case WR_NODE_USER: put_call(buf, program, node, node->user->name); break;
+    case WR_NODE_IF: put_call(buf, program, node, "case"); break;
+    case WR_NODE_AND:
+    case WR_NODE_OR:
+    case WR_NODE_ELSE:
+    case WR_NODE_CATCH: {
+        static const char *const words[] = {[WR_NODE_AND] = " and ",
+                                            [WR_NODE_OR] = " or ",
+                                            [WR_NODE_ELSE] = " or ",
+                                            [WR_NODE_CATCH] = " ?? "};
+        wr_buf_add_char(buf, '(');
+        put_args(buf, program, node, words[node->kind]);
+        wr_buf_add_char(buf, ')');
+        break;
+    }
+    }
+}
+
+/* The names of the Lua functions that `node` calls, each once. */
+static void put_lua(struct wr_buf *buf, const struct wr_node *node) {
+    if (!(node->flags & WR_NODE_CALLS_LUA) || buf->length > TEXT_BYTES_MAX)
+        return;
+    if (node->kind == WR_NODE_USER &&
+        (buf->length == 0 || strstr(buf->bytes, node->user->name) == NULL))
+        wr_buf_addf(buf, "%s%s", buf->length == 0 ? "vm: " : ", ", node->user->name);
+    for (uint32_t i = 0; i < node->arg_count; i++)
+        put_lua(buf, node->args[i]);
+}
+
+static int set_text(struct wr_arena *arena, struct wr_value *map, uint32_t index, const char *name,
+                    const char *text) {
+    struct wr_value *value = wr_value_new_string(arena, text, strlen(text));
+    if (value == NULL)
+        return WR_ENOMEM;
+    map->names[index] = name;
+    map->items[index] = *value;
+    return WR_OK;
+}
+
+static int explain_item(const struct wr_list *list, uint32_t index, struct wr_arena *arena,
+                        struct wr_value *out) {
+    const struct wr_item *item = &list->items[index];
+    const struct wr_node *node = list->program->nodes[index];
+    struct wr_buf text, how;
+    char type[256];
+    wr_buf_init(&text, &wr_budget_control, 0);
+    wr_buf_init(&how, &wr_budget_control, 0);
+    put_node(&text, list->program, node);
+    put_lua(&how, node);
+    struct wr_value *map = wr_value_new_map(arena, 4);
+    int status = map == NULL ? WR_ENOMEM : text.status != WR_OK ? text.status : how.status;
+    if (status == WR_OK)
+        status = set_text(arena, map, 0, "expr", text.bytes);
+    if (status == WR_OK)
+        status = set_text(arena, map, 1, "how", how.length > 0 ? how.bytes : "native");
+    if (status == WR_OK)
+        status = set_text(arena, map, 2, "name", item->name != NULL ? item->name : "");
+    if (status == WR_OK)
+        status = set_text(arena, map, 3, "type", wr_type_text(&item->type, type, sizeof type));
+    wr_buf_release(&text);
+    wr_buf_release(&how);
+    if (status == WR_OK)
+        *out = *map;
+    return status;
+}
+
+int wr_list_explain(const struct wr_list *list, struct wr_arena *arena, struct wr_value *out) {
+    struct wr_value *items = wr_value_new_list(arena, list->item_count);
+    int status = items == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; i < list->item_count && status == WR_OK; i++)
+        status = explain_item(list, i, arena, &items->items[i]);
+    if (status == WR_OK)
+        *out = *items;
+    return status;
+}

@@ -1,0 +1,8 @@
+/* functions.h: the arrays of the function library, one a group; each ends with name NULL. A new
+ * array is declared here and listed in functions.c. Not part of the room's surface (function.h
+ * is). */
+#pragma once
+#include "expr/function.h"
+
+extern const struct wr_function wr_functions_conditions[];
+extern const struct wr_function wr_functions_conversion[];

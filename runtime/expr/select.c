@@ -1,0 +1,281 @@
+/* select.c: instructions that make selections, merge branches and fill columns. */
+#include "base/assert.h"
+#include "base/status.h"
+#include "expr/program.h"
+#include "base/banned.h"
+
+static uint32_t *new_rows(struct wr_vm *vm, uint32_t count) {
+    /* Eight more: the loops below store before they know whether a row stays. */
+    uint32_t *rows = WR_ARENA_ARRAY(vm->scratch, uint32_t, (size_t)count + 8);
+    if (rows == NULL)
+        vm->status = WR_ENOMEM;
+    return rows;
+}
+
+/* The rows 0 … count-1 whose bool is 1, without a branch a row. Eight at once where none is. */
+static uint32_t select_dense(const uint8_t *bools, uint32_t count, uint32_t *rows) {
+    uint32_t found = 0, row = 0;
+    for (; row + 8 <= count; row += 8) {
+        uint64_t eight;
+        memcpy(&eight, bools + row, 8);
+        if (eight == 0)
+            continue;
+        for (uint32_t i = 0; i < 8; i++) {
+            rows[found] = row + i;
+            found += bools[row + i];
+        }
+    }
+    for (; row < count; row++) {
+        rows[found] = row;
+        found += bools[row];
+    }
+    return found;
+}
+
+static uint32_t select_rows(const uint8_t *bools, const uint64_t *valid, const struct wr_sel *sel,
+                            uint32_t *rows) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows == NULL ? i : sel->rows[i];
+        rows[found] = row;
+        found += bools[row] & (valid == NULL ? 1u : (uint32_t)wr_bit_get(valid, row));
+    }
+    return found;
+}
+
+/* The rows of `sel` that are not in `without`, which is a part of it. */
+static uint32_t select_others(const struct wr_sel *sel, const struct wr_sel *without,
+                              uint32_t *rows) {
+    uint32_t found = 0, at = 0;
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows == NULL ? i : sel->rows[i];
+        uint32_t other =
+            at < without->count ? (without->rows == NULL ? at : without->rows[at]) : UINT32_MAX;
+        rows[found] = row;
+        found += row != other;
+        at += row == other;
+    }
+    return found;
+}
+
+static int split_others(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_sel *sel = &vm->sels[ins->sel], *yes = &vm->sels[ins->sel_yes];
+    if (ins->sel_no == WR_NONE)
+        return WR_OK;
+    struct wr_sel *no = &vm->sels[ins->sel_no];
+    if (yes->count == sel->count) {
+        *no = (struct wr_sel){sel->rows, 0};
+        return WR_OK;
+    }
+    uint32_t *rows = new_rows(vm, sel->count);
+    if (rows == NULL)
+        return WR_ENOMEM;
+    *no = (struct wr_sel){rows, select_others(sel, yes, rows)};
+    return WR_OK;
+}
+
+int wr_ins_split(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_sel *sel = &vm->sels[ins->sel];
+    const struct wr_column *column = &vm->regs[ins->args[0]];
+    struct wr_sel *yes = &vm->sels[ins->sel_yes];
+    if (ins->constant_a) {
+        int is_true = column->valid == NULL && *WR_BOOLS(column);
+        *yes = (struct wr_sel){sel->rows, is_true ? sel->count : 0};
+        return split_others(vm, ins);
+    }
+    uint32_t *rows = new_rows(vm, sel->count);
+    if (rows == NULL)
+        return WR_ENOMEM;
+    yes->rows = rows;
+    yes->count = sel->rows == NULL && column->valid == NULL
+                     ? select_dense(WR_BOOLS(column), sel->count, rows)
+                     : select_rows(WR_BOOLS(column), column->valid, sel, rows);
+    if (yes->count == sel->count)
+        yes->rows = sel->rows;
+    return split_others(vm, ins);
+}
+
+/* Rows whose value is neither nil nor caught. */
+int wr_ins_split_catch(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_sel *sel = &vm->sels[ins->sel];
+    const uint64_t *valid = vm->regs[ins->args[0]].valid;
+    const uint64_t *caught = ins->catch_index == WR_NONE ? NULL : vm->catches[ins->catch_index];
+    struct wr_sel *yes = &vm->sels[ins->sel_yes];
+    *yes = *sel;
+    if (ins->constant_a) {
+        if (valid != NULL)
+            yes->count = 0;
+        return split_others(vm, ins);
+    }
+    if (valid == NULL && caught == NULL)
+        return split_others(vm, ins);
+    uint32_t *rows = new_rows(vm, sel->count), found = 0;
+    if (rows == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows == NULL ? i : sel->rows[i];
+        rows[found] = row;
+        found += (valid == NULL || wr_bit_get(valid, row)) &&
+                 (caught == NULL || !wr_bit_get(caught, row));
+    }
+    if (found < sel->count)
+        *yes = (struct wr_sel){rows, found};
+    return split_others(vm, ins);
+}
+
+int wr_ins_narrow(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_sel *sel = &vm->sels[ins->sel];
+    struct wr_sel *left = &vm->sels[ins->sel_yes];
+    *left = *sel;
+    if (vm->failed == NULL)
+        return WR_OK;
+    uint32_t *rows = new_rows(vm, sel->count), found = 0;
+    if (rows == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows == NULL ? i : sel->rows[i];
+        rows[found] = row;
+        found += !wr_bit_get(vm->failed, row);
+    }
+    if (found < sel->count)
+        *left = (struct wr_sel){rows, found};
+    return WR_OK;
+}
+
+/* ---- copying values ---- */
+
+#define COPY_ROWS(type) \
+    do { \
+        const type *from_ = column->data; \
+        type *to_ = out; \
+        for (uint32_t i = 0; i < sel->count; i++) { \
+            uint32_t row = sel->rows == NULL ? i : sel->rows[i]; \
+            to_[row] = from_[row & mask]; \
+        } \
+    } while (0)
+
+static void copy_rows(void *out, const struct wr_column *column, uint8_t constant,
+                      const struct wr_sel *sel, uint32_t width) {
+    const uint32_t mask = constant ? 0 : UINT32_MAX;
+    if (width == 1)
+        COPY_ROWS(uint8_t);
+    else if (width == 8)
+        COPY_ROWS(uint64_t);
+    else
+        COPY_ROWS(struct wr_str); /* 16 bytes: decimals too */
+}
+
+static void copy_nils(uint64_t *bits, const struct wr_column *column, uint8_t constant,
+                      const struct wr_sel *sel) {
+    if (column->valid == NULL)
+        return;
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows == NULL ? i : sel->rows[i];
+        if (!wr_bit_get(column->valid, constant ? 0 : row))
+            wr_bit_clear(bits, row);
+    }
+}
+
+int wr_ins_merge(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_column *a = &vm->regs[ins->args[0]], *b = &vm->regs[ins->args[1]];
+    const struct wr_sel *yes = &vm->sels[ins->sel_yes], *no = &vm->sels[ins->sel_no];
+    struct wr_column *out = &vm->regs[ins->out];
+    uint32_t width = vm->program->regs[ins->out].width;
+    out->valid = NULL;
+    copy_rows(out->data, a, ins->constant_a, yes, width);
+    copy_rows(out->data, b, ins->constant_b, no, width);
+    if ((a->valid == NULL || yes->count == 0) && (b->valid == NULL || no->count == 0))
+        return WR_OK;
+    uint64_t *bits = wr_vm_bits(vm);
+    if (bits == NULL)
+        return WR_ENOMEM;
+    copy_nils(bits, a, ins->constant_a, yes);
+    copy_nils(bits, b, ins->constant_b, no);
+    out->valid = bits;
+    return WR_OK;
+}
+
+/* A constant, or an input column that an earlier item hides, as an output of its own. */
+int wr_ins_fill(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_column *column = &vm->regs[ins->args[0]];
+    struct wr_column *out = &vm->regs[ins->out];
+    copy_rows(out->data, column, ins->constant_a, &vm->sels[ins->sel],
+              vm->program->regs[ins->out].width);
+    out->valid = column->valid;
+    if (column->valid == NULL || !ins->constant_a)
+        return WR_OK;
+    uint64_t *bits = wr_vm_bits(vm);
+    if (bits == NULL)
+        return WR_ENOMEM;
+    memset(bits, 0, WR_BITS_WORDS(vm->row_count) * 8);
+    out->valid = bits;
+    return WR_OK;
+}
+
+/* ---- hidden columns ---- */
+
+static int64_t hidden_number(const struct wr_batch *batch, uint32_t index, uint32_t row,
+                             int *is_nil) {
+    const struct wr_origin *origin = &batch->origin;
+    uint64_t record = origin->first_record + (origin->record == NULL ? row : origin->record[row]);
+    if (index == WR_HIDDEN_PARTITION)
+        return batch->partition;
+    if (index == WR_HIDDEN_OFFSET) {
+        if (origin->start != NULL)
+            return (int64_t)(origin->base_byte + origin->start[row]);
+        return (int64_t)record;
+    }
+    *is_nil = origin->base_line == 0 || origin->start == NULL || origin->text == NULL;
+    return 0;
+}
+
+/* Line numbers of the selected rows: newlines are counted once from the first byte on. */
+static void hidden_lines(const struct wr_batch *batch, const struct wr_sel *sel, int64_t *out) {
+    const struct wr_origin *origin = &batch->origin;
+    uint64_t line = origin->base_line;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows == NULL ? i : sel->rows[i], start = origin->start[row];
+        while (at < start) {
+            const char *newline = memchr(origin->text + at, '\n', start - at);
+            if (newline == NULL)
+                break;
+            line++;
+            at = (uint32_t)(newline - origin->text) + 1;
+        }
+        at = WR_MAX(at, start);
+        out[row] = (int64_t)line;
+    }
+}
+
+int wr_ins_hidden(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_sel *sel = &vm->sels[ins->sel];
+    const struct wr_batch *batch = vm->batch;
+    struct wr_column *out = &vm->regs[ins->out];
+    uint32_t index = ins->node->index;
+    int is_nil = 0;
+    out->valid = NULL;
+    if (index == WR_HIDDEN_SOURCE || index == WR_HIDDEN_FILE) {
+        const char *name = index == WR_HIDDEN_FILE ? batch->origin.file : batch->origin.source;
+        is_nil = name == NULL;
+        struct wr_str str =
+            wr_str_of(name != NULL ? name : "", name != NULL ? (uint32_t)strlen(name) : 0);
+        for (uint32_t i = 0; i < sel->count; i++)
+            ((struct wr_str *)out->data)[sel->rows == NULL ? i : sel->rows[i]] = str;
+    } else {
+        for (uint32_t i = 0; i < sel->count; i++) {
+            uint32_t row = sel->rows == NULL ? i : sel->rows[i];
+            ((int64_t *)out->data)[row] = hidden_number(batch, index, row, &is_nil);
+        }
+        if (index == WR_HIDDEN_LINE && !is_nil && sel->count > 0)
+            hidden_lines(batch, sel, out->data);
+    }
+    if (is_nil) {
+        uint64_t *bits = wr_vm_bits(vm);
+        if (bits == NULL)
+            return WR_ENOMEM;
+        memset(bits, 0, WR_BITS_WORDS(vm->row_count) * 8);
+        out->valid = bits;
+    }
+    return WR_OK;
+}
