@@ -67,6 +67,12 @@ static void mapped(struct csv *csv) {
         csv->any_absent |= !csv->slot_present[i] && csv->rows.slots[i].checked;
 }
 
+static void csv_close(struct wr_decoder *decoder) {
+    struct csv *csv = (struct csv *)decoder;
+    wr_rows_close(&csv->rows);
+    wr_arena_release(&csv->arena);
+}
+
 static int open_as(struct wr_decoder *decoder, int delimiter, struct wr_error *err) {
     struct csv *csv = (struct csv *)decoder;
     wr_arena_init(&csv->arena, &wr_budget_control, 4096);
@@ -74,6 +80,8 @@ static int open_as(struct wr_decoder *decoder, int delimiter, struct wr_error *e
                                      delimiter, err);
     if (status == WR_OK)
         status = wr_rows_open(&csv->rows, decoder, err);
+    if (status != WR_OK)
+        csv_close(decoder);
     return status;
 }
 
@@ -83,12 +91,6 @@ static int csv_open(struct wr_decoder *decoder, struct wr_error *err) {
 
 static int tsv_open(struct wr_decoder *decoder, struct wr_error *err) {
     return open_as(decoder, '\t', err);
-}
-
-static void csv_close(struct wr_decoder *decoder) {
-    struct csv *csv = (struct csv *)decoder;
-    wr_rows_close(&csv->rows);
-    wr_arena_release(&csv->arena);
 }
 
 static int csv_begin_file(struct wr_decoder *decoder, const char *file, struct wr_error *err) {

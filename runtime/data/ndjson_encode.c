@@ -24,6 +24,10 @@ struct json_encoder {
     size_t keys_length;
 };
 
+static void json_close(struct wr_encoder *encoder) {
+    wr_arena_release(&((struct json_encoder *)encoder)->arena);
+}
+
 static int key_literal(struct json_encoder *json, uint32_t index, struct wr_buf *buf) {
     const struct wr_field *field = &json->base.schema->fields[index];
     wr_buf_clear(buf);
@@ -62,12 +66,10 @@ static int json_open(struct wr_encoder *encoder, struct wr_error *err) {
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         status = key_literal(json, i, &buf);
     wr_buf_release(&buf);
-    return status == WR_OK ? WR_OK
-                           : wr_error_set(err, status, "%s: out of memory", encoder->type->name);
-}
-
-static void json_close(struct wr_encoder *encoder) {
-    wr_arena_release(&((struct json_encoder *)encoder)->arena);
+    if (status == WR_OK)
+        return WR_OK;
+    json_close(encoder);
+    return wr_error_set(err, status, "%s: out of memory", encoder->type->name);
 }
 
 static inline char *put_literal(char *at, const char *text, size_t length) {
