@@ -65,6 +65,8 @@ struct wr_source {
     void *reject_ctx;
     const char *name;
     uint64_t row_limit; /* 0: none; --limit */
+    /* Told once a file, with reject_ctx: "columns that are not in the schema: `x`". May be NULL. */
+    void (*note)(void *ctx, const char *file, const char *text);
 };
 
 struct wr_source_type {
