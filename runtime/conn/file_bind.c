@@ -1,0 +1,380 @@
+/* file_bind.c: binding of a file source: its files, its format, its schema. See file_source.h. */
+#include "conn/file_source.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/input.h"
+
+#include "base/banned.h"
+
+/* ---- finding files ------------------------------------------------------------------------- */
+
+struct found {
+    struct wr_arena *arena;
+    const char **files;
+    uint32_t count, room;
+    int status;
+};
+
+static int collect(void *ctx, const char *path) {
+    struct found *found = ctx;
+    if (found->count == found->room) {
+        uint32_t room = found->room == 0 ? 16 : found->room * 2;
+        const char **files = WR_ARENA_ARRAY(found->arena, const char *, room);
+        if (files == NULL) {
+            found->status = WR_ENOMEM;
+            return 1;
+        }
+        if (found->count > 0)
+            memcpy(files, found->files, found->count * sizeof *files);
+        found->files = files;
+        found->room = room;
+    }
+    if (found->count == WR_FILES_MAX) {
+        found->status = WR_ELIMIT;
+        return 1;
+    }
+    found->files[found->count] = wr_arena_strndup(found->arena, path, strlen(path));
+    if (found->files[found->count++] == NULL)
+        found->status = WR_ENOMEM;
+    return found->status != WR_OK;
+}
+
+struct nearest {
+    const char *wanted; /* the last part of the path */
+    char best[256];
+    uint32_t distance, count;
+};
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+static int compare_name(void *ctx, const char *path) {
+    struct nearest *nearest = ctx;
+    const char *best = NULL;
+    wr_name_nearer(nearest->wanted, base_name(path), &best, &nearest->distance);
+    if (best != NULL && strlen(path) < sizeof nearest->best)
+        memcpy(nearest->best, path, strlen(path) + 1);
+    return ++nearest->count >= WR_FILES_MAX;
+}
+
+static int not_found(const struct wr_env *env, const char *address, int is_glob,
+                     struct wr_error *err) {
+    if (is_glob)
+        wr_error_script(err, "W401", "no file matches `%s`", address);
+    else
+        wr_error_script(err, "W401", "no such file: `%s`", address);
+    wr_error_at(err, "1", 0, 0);
+    struct nearest nearest = {.wanted = base_name(address), .distance = WR_NAME_FAR};
+    char pattern[1024];
+    size_t length = (size_t)(nearest.wanted - address);
+    if (length + 2 > sizeof pattern)
+        return WR_ESCRIPT;
+    memcpy(pattern, address, length);
+    memcpy(pattern + length, "*", 2);
+    env->glob(env, pattern, compare_name, &nearest, NULL);
+    if (nearest.best[0] != 0)
+        wr_error_help(err, "did you mean `%s`?", nearest.best);
+    else if (nearest.count == 0 && length > 0)
+        wr_error_help(err, "there is nothing in `%.*s`; paths start at the working directory",
+                      (int)length, address);
+    else
+        wr_error_help(err, "paths start at the working directory");
+    return WR_ESCRIPT;
+}
+
+int wr_file_find(const struct wr_env *env, const char *address, struct wr_arena *arena,
+                 const char *const **files, uint32_t *file_count, struct wr_error *err) {
+    struct found found = {.arena = arena};
+    struct wr_file_info info;
+    int is_glob = strpbrk(address, "*?[") != NULL;
+    if (strcmp(address, "-") == 0 || env->stat(env, address, &info) == WR_OK) {
+        collect(&found, address);
+    } else if (is_glob) {
+        int status = env->glob(env, address, collect, &found, err);
+        if (status != WR_OK && found.status == WR_OK)
+            return status;
+    }
+    if (found.status == WR_ELIMIT)
+        return wr_error_set(err, WR_ELIMIT, "`%s` matches more than %u files", address,
+                            WR_FILES_MAX);
+    if (found.status != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "files of `%s`: out of memory", address);
+    if (found.count == 0)
+        return not_found(env, address, is_glob, err);
+    *files = found.files;
+    *file_count = found.count;
+    return WR_OK;
+}
+
+/* ---- the schema ---------------------------------------------------------------------------- */
+
+/* Up to `max` decompressed bytes of the head of a file. */
+static int read_head(const struct wr_endpoint_bind *bind, const struct wr_file_config *config,
+                     const char *path, uint64_t max, struct wr_buf *head, int *complete,
+                     struct wr_error *err) {
+    struct wr_input input;
+    int status =
+        wr_input_open(&input, bind->env, &wr_budget_control, path, config->ratio_max, 1, err);
+    if (status != WR_OK)
+        return status;
+    *complete = 0;
+    while (status == WR_OK && head->length < max) {
+        uint64_t got = 0, want = WR_MIN(max - head->length, (uint64_t)(256u << 10));
+        if (wr_buf_reserve(head, want + 64) != WR_OK) {
+            status = wr_error_set(err, WR_ENOMEM, "sample of %s: out of memory", path);
+            break;
+        }
+        status = wr_input_read(&input, head->bytes + head->length, want, &got, err);
+        if (status == WR_EAGAIN) {
+            status = WR_OK;
+            continue;
+        }
+        head->length += got;
+        if (status == WR_OK && got == 0) {
+            *complete = 1;
+            break;
+        }
+    }
+    wr_input_close(&input);
+    return status;
+}
+
+/* The type that both hold: integers widen to floats, everything else to text. */
+static struct wr_type widen(const struct wr_type *a, const struct wr_type *b) {
+    if (wr_type_equal(a, b))
+        return *a;
+    if ((a->kind == WR_INT64 && b->kind == WR_FLOAT64) ||
+        (a->kind == WR_FLOAT64 && b->kind == WR_INT64))
+        return WR_TYPE(WR_FLOAT64);
+    if ((a->kind == WR_DATE && b->kind == WR_TIMESTAMP) ||
+        (a->kind == WR_TIMESTAMP && b->kind == WR_DATE))
+        return WR_TYPE(WR_TIMESTAMP);
+    if (a->kind >= WR_JSON || b->kind >= WR_JSON)
+        return WR_TYPE(WR_JSON);
+    return WR_TYPE(WR_STRING);
+}
+
+/* Columns of `more` that are new come behind; those that are known widen. */
+static int join_schemas(struct wr_arena *arena, const struct wr_schema **schema,
+                        const struct wr_schema *more) {
+    const struct wr_schema *before = *schema;
+    if (before == NULL) {
+        *schema = more;
+        return WR_OK;
+    }
+    uint32_t added = 0;
+    for (uint32_t i = 0; i < more->field_count; i++)
+        added += wr_schema_find(before, more->fields[i].name, more->fields[i].name_length) < 0;
+    struct wr_schema *both = wr_schema_new(arena, before->field_count + added);
+    if (both == NULL)
+        return WR_ENOMEM;
+    memcpy(both->fields, before->fields, before->field_count * sizeof *before->fields);
+    uint32_t count = before->field_count;
+    for (uint32_t i = 0; i < more->field_count; i++) {
+        const struct wr_field *field = &more->fields[i];
+        int known = wr_schema_find(before, field->name, field->name_length);
+        if (known < 0)
+            both->fields[count++] = *field;
+        else
+            both->fields[known].type = widen(&both->fields[known].type, &field->type);
+    }
+    both->field_count = count;
+    *schema = both;
+    return WR_OK;
+}
+
+static int fixed_lines_schema(struct wr_arena *arena, const struct wr_schema **schema) {
+    struct wr_schema *lines = wr_schema_new(arena, 1);
+    if (lines == NULL)
+        return WR_ENOMEM;
+    lines->fields[0].name = "line";
+    lines->fields[0].name_length = 4;
+    lines->fields[0].type = WR_TYPE(WR_STRING);
+    *schema = lines;
+    return WR_OK;
+}
+
+static int no_schema(const struct wr_endpoint_bind *bind, const char *address,
+                     struct wr_error *err) {
+    (void)bind;
+    wr_error_script(err, "W408", "the schema of `%s` is not known without reading it", address);
+    wr_error_help(err, "say it: `schema = \"name type, …\"`, or run `weir schema pull SCRIPT`");
+    wr_error_at(err, "1", 0, 0);
+    return WR_ESCRIPT;
+}
+
+/* Samples the files in their order, until 16 MB of them were seen. */
+static int infer_schema(struct wr_endpoint_bind *bind, const struct wr_file_config *config,
+                        struct wr_error *err) {
+    struct wr_buf head;
+    wr_buf_init(&head, &wr_budget_control, 0);
+    uint64_t left = WR_SAMPLE_BYTES_MAX;
+    int status = WR_OK;
+    const struct wr_schema *schema = NULL;
+    for (uint32_t i = 0; i < config->file_count && left > 0 && status == WR_OK; i++) {
+        int complete = 0;
+        uint64_t rows = 0;
+        const struct wr_schema *one = NULL;
+        wr_buf_clear(&head);
+        status = read_head(bind, config, config->files[i], left, &head, &complete, err);
+        if (status != WR_OK)
+            break;
+        left -= head.length;
+        if (head.length == 0)
+            continue;
+        status = config->format->infer(bind->arena, config->options, head.bytes, head.length,
+                                       complete, &one, &rows, err);
+        if (status != WR_OK) {
+            wr_error_add(err, status, "schema of `%s`", config->files[i]);
+            break;
+        }
+        bind->inferred_rows += rows;
+        status = join_schemas(bind->arena, &schema, one);
+        if (status != WR_OK)
+            wr_error_set(err, status, "schema of `%s`: out of memory", config->files[i]);
+    }
+    wr_buf_release(&head);
+    if (status == WR_OK && (schema == NULL || schema->field_count == 0)) {
+        wr_error_script(err, "W408", "`%s` is empty: its schema cannot be seen", config->address);
+        wr_error_help(err, "say it: `schema = \"name type, …\"`");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    bind->schema = schema;
+    return status;
+}
+
+/* A decoder is opened once, so that a wrong option of the format is told at the call. */
+static int check_format(const struct wr_endpoint_bind *bind, const struct wr_file_config *config,
+                        struct wr_error *err) {
+    struct wr_budget budget = WR_BUDGET_INIT("options", 0);
+    struct wr_batch_pool pool;
+    wr_batch_pool_init(&pool, &budget);
+    struct wr_decoder *decoder = wr_alloc_zero(&wr_budget_control, config->format->size_bytes);
+    int status = WR_OK;
+    if (decoder == NULL) {
+        status = wr_error_set(err, WR_ENOMEM, "format %s: out of memory", config->format->name);
+    } else {
+        decoder->type = config->format;
+        decoder->setup = (struct wr_decoder_setup){.schema = bind->schema,
+                                                   .options = config->options,
+                                                   .batch_rows = WR_BATCH_ROWS_DEFAULT,
+                                                   .record_bytes_max = config->record_bytes_max,
+                                                   .pool = &pool,
+                                                   .timezone = config->timezone};
+        status = config->format->open(decoder, err);
+        if (status == WR_OK)
+            config->format->close(decoder);
+        wr_free(&wr_budget_control, decoder);
+    }
+    wr_batch_pool_release(&pool);
+    return status;
+}
+
+/* ---- bind ---------------------------------------------------------------------------------- */
+
+static const char *const file_options[] = {"compression", "roll",       "partitions",
+                                           "max_ratio",   "max_record", NULL};
+
+static int read_options(struct wr_file_config *config, const struct wr_options *options,
+                        struct wr_error *err) {
+    static const char *const not_yet[] = {"follow", "roll", "wait", "replay",
+                                          "start",  "stop", NULL};
+    static const char *const partitions[] = {"one", "each", NULL};
+    static const char *const on_error[] = {"reject", "fail", NULL};
+    static const char *const check[] = {"needed", "all", NULL};
+    static const char *const compression[] = {"auto", "none", "gzip", "zstd", NULL};
+    int each = 0, fail = 0, check_all = 0, ignored = 0;
+    uint64_t record = WR_RECORD_BYTES_MAX;
+    int status = wr_options_refuse(options, not_yet, err);
+    if (status == WR_OK)
+        status = wr_option_word(options, "partitions", partitions, &each, err);
+    if (status == WR_OK)
+        status = wr_option_word(options, "on_error", on_error, &fail, err);
+    if (status == WR_OK)
+        status = wr_option_word(options, "check", check, &check_all, err);
+    if (status == WR_OK) /* said for writing; a reader sees it from the bytes */
+        status = wr_option_word(options, "compression", compression, &ignored, err);
+    if (status == WR_OK)
+        status = wr_option_count(options, "max_ratio", 0, &config->ratio_max, err);
+    if (status == WR_OK)
+        status = wr_option_count(options, "max_record", 1, &record, err);
+    if (status == WR_OK)
+        status = wr_option_text(options, "timezone", &config->timezone, err);
+    if (status == WR_OK && record > WR_RECORD_BYTES_HARD) {
+        wr_error_script(err, "W203", "option `max_record` must be at most 16MB");
+        wr_error_at(err, "max_record", 0, 0);
+        return WR_ESCRIPT;
+    }
+    config->each = (uint8_t)each;
+    config->fail = (uint8_t)fail;
+    config->check_all = (uint8_t)check_all;
+    config->record_bytes_max = (uint32_t)record;
+    return status;
+}
+
+static int bind_schema(struct wr_endpoint_bind *bind, struct wr_file_config *config,
+                       struct wr_error *err) {
+    int status = wr_endpoint_schema(bind, &bind->schema, err);
+    if (status != WR_OK || bind->schema != NULL)
+        return status;
+    if (config->format->infer == NULL) {
+        if (fixed_lines_schema(bind->arena, &bind->schema) != WR_OK)
+            return wr_error_set(err, WR_ENOMEM, "schema: out of memory");
+        return WR_OK;
+    }
+    if (!bind->may_sample || config->files == NULL)
+        return no_schema(bind, config->address, err);
+    return infer_schema(bind, config, err);
+}
+
+int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    if (status != WR_OK)
+        return status;
+    struct wr_file_config *config = WR_ARENA_ZEROS(bind->arena, struct wr_file_config, 1);
+    if (config == NULL)
+        return wr_error_set(err, WR_ENOMEM, "file: out of memory");
+    config->address = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
+    config->ratio_max = WR_INPUT_RATIO_MAX;
+    config->timezone = bind->timezone;
+    if (config->address[0] == 0) {
+        wr_error_script(err, "W401", "no such file: the path is empty");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    status = read_options(config, &options, err);
+    if (status == WR_OK)
+        status = wr_options_rest(&options, bind->arena, wr_options_of_read, file_options,
+                                 &config->options, err);
+    /* A file that has its schema may be made later: then only its opening asks for it. */
+    int given = wr_value_get(bind->spec, "schema") != NULL;
+    if (status == WR_OK && (config->each || (!given && bind->may_sample)))
+        status = wr_file_find(bind->env, config->address, bind->arena, &config->files,
+                              &config->file_count, err);
+    const char *format = NULL;
+    const char *named = config->files != NULL ? config->files[0] : config->address;
+    if (status == WR_OK)
+        status = wr_format_choose(bind, named, strcmp(config->address, "-") == 0 ? "ndjson" : NULL,
+                                  &format, err);
+    if (status == WR_OK)
+        status = wr_decoder_choose(format, &config->format, err);
+    if (status == WR_OK)
+        status = bind_schema(bind, config, err);
+    if (status == WR_OK)
+        status = check_format(bind, config, err);
+    bind->partition_count = config->each ? config->file_count : 1;
+    bind->bounded = 1;
+    bind->config = config;
+    bind->name = strcmp(config->address, "-") == 0 ? "standard input" : config->address;
+    return status;
+}

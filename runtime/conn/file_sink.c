@@ -1,0 +1,422 @@
+/* file_sink.c: rows into one file, in the format and compression that its name or an option says.
+ *
+ *   mode     written to                     at finish
+ *   replace  a new file beside, `.part`     renamed over the old one, which stays until then
+ *   new      the same                       the same; an existing file is refused
+ *   append   the end of the file itself     nothing; stopped before: cut to the last commit
+ *
+ * A commit makes all rows of its epoch part of the file (behind the end of a compressed member).
+  * With a
+ * state, `save` keeps the name and length of the file; a restart cuts it to that length and goes
+  * on. */
+#include "conn/connectors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "conn/input.h"
+#include "conn/output.h"
+#include "data/codec.h"
+
+#include "base/banned.h"
+
+#define FLUSH_BYTES (64u << 10)
+#define PATH_BYTES_MAX 4096
+#define SAVE_VERSION 1
+
+enum mode { MODE_REPLACE, MODE_APPEND, MODE_NEW };
+
+struct config {
+    const char *address;
+    const struct wr_encoder_type *format;
+    const struct wr_value *options;
+    enum wr_compression compression;
+    enum mode mode;
+    int to_stdout; /* "-" */
+};
+
+struct file_sink {
+    struct wr_sink base;
+    const struct config *config;
+    struct wr_encoder *encoder;
+    struct wr_buf text; /* encoded, not yet written */
+    struct wr_output output;
+    char path[PATH_BYTES_MAX]; /* what is written: the file itself, or its `.part` */
+    uint64_t committed;        /* length of the file at the last commit */
+    int is_open, begun;        /* `output`; the header is written */
+    int saved;                 /* a state points to `path` */
+    int finished;
+};
+
+/* ---- bind ---------------------------------------------------------------------------------- */
+
+static const char *const own_options[] = {"compression", "partitions", "roll", "max_ratio", NULL};
+
+static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    static const char *const modes[] = {"replace", "append", "new", NULL};
+    static const char *const compressions[] = {"none", "gzip", "zstd", "auto", NULL};
+    static const char *const not_yet[] = {"partition_by", "roll", NULL};
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
+    if (status == WR_OK && config == NULL)
+        return wr_error_set(err, WR_ENOMEM, "file: out of memory");
+    if (status != WR_OK)
+        return status;
+    config->address = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
+    config->to_stdout = strcmp(config->address, "-") == 0;
+    bind->name = config->to_stdout ? "stdout" : config->address;
+    size_t length = strlen(config->address);
+    if (length == 0 || config->address[length - 1] == '/' ||
+        strpbrk(config->address, "*?[") != NULL) {
+        wr_error_script(err, "W401", "`%s` is no name of a file to write", config->address);
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    wr_format_of_name(config->address, &config->compression);
+    int compression = (int)config->compression, mode = MODE_REPLACE;
+    status = wr_options_refuse(&options, not_yet, err);
+    const char *format = NULL;
+    if (status == WR_OK)
+        status = wr_option_word(&options, "mode", modes, &mode, err);
+    if (status == WR_OK)
+        status = wr_option_word(&options, "compression", compressions, &compression, err);
+    if (status == WR_OK)
+        status = wr_format_choose(bind, config->address, config->to_stdout ? "ndjson" : NULL,
+                                  &format, err);
+    if (status == WR_OK)
+        status = wr_encoder_choose(format, &config->format, err);
+    if (status == WR_OK)
+        status = wr_options_rest(&options, bind->arena, wr_options_of_write, own_options,
+                                 &config->options, err);
+    if (status == WR_OK)
+        status = wr_encoder_check(bind, config->format, config->options, err);
+    if (compression != 3) /* auto: what the name says */
+        config->compression = (enum wr_compression)compression;
+    config->mode = (enum mode)mode;
+    if (status == WR_OK && mode == MODE_APPEND && config->format->end != NULL) {
+        wr_error_script(err, "W203", "format `%s` has an end, so nothing can be appended to it",
+                        config->format->name);
+        wr_error_help(err, "write `.ndjson` or `.csv`, or `mode = \"replace\"`");
+        wr_error_at(err, "mode", 0, 0);
+        return WR_ESCRIPT;
+    }
+    bind->config = config;
+    return status;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static int open_file(struct file_sink *self, enum wr_file_mode mode, uint64_t length,
+                     struct wr_error *err) {
+    int status = wr_output_open(&self->output, self->base.env, self->base.budget, self->path, mode,
+                                self->config->compression, length, err);
+    if (status != WR_OK) {
+        const char *slash = strrchr(self->path, '/');
+        struct wr_file_info info;
+        if (slash != NULL && slash != self->path) {
+            char directory[PATH_BYTES_MAX];
+            size_t directory_length = (size_t)(slash - self->path);
+            memcpy(directory, self->path, directory_length);
+            directory[directory_length] = 0;
+            if (self->base.env->stat(self->base.env, directory, &info) != WR_OK)
+                wr_error_help(err, "there is no directory `%s`", directory);
+        }
+        return status;
+    }
+    self->is_open = 1;
+    self->committed = length;
+    return WR_OK;
+}
+
+/* The header that the encoder would write must be the one that the file has. */
+static int check_header(struct file_sink *self, struct wr_error *err) {
+    struct wr_buf header;
+    wr_buf_init(&header, self->base.budget, 0);
+    int status = self->config->format->begin == NULL
+                     ? WR_OK
+                     : self->config->format->begin(self->encoder, &header);
+    uint64_t got = 0;
+    char *head = NULL;
+    if (status == WR_OK && header.length > 0) {
+        struct wr_input input;
+        head = wr_alloc(self->base.budget, header.length);
+        status = head == NULL ? WR_ENOMEM
+                              : wr_input_open(&input, self->base.env, self->base.budget, self->path,
+                                              0, 0, err);
+        if (status == WR_OK) {
+            status = wr_input_read(&input, head, header.length, &got, err);
+            wr_input_close(&input);
+        }
+        if (status == WR_OK && (got < header.length || memcmp(head, header.bytes, got) != 0)) {
+            size_t line = strcspn(header.bytes, "\r\n");
+            status = wr_error_script(err, "W403",
+                                     "`%s` has other columns than the stream, whose header is "
+                                     "`%.*s`",
+                                     self->path, (int)WR_MIN(line, (size_t)400), header.bytes);
+            wr_error_help(err, "`select` and `rename` make them agree; or `mode = \"replace\"`");
+        }
+        wr_free(self->base.budget, head);
+    }
+    wr_buf_release(&header);
+    return status;
+}
+
+/* An append to a file whose last line has no end would glue two rows together. */
+static int end_last_line(struct file_sink *self, uint64_t size, struct wr_error *err) {
+    struct wr_file *file = NULL;
+    const struct wr_env *env = self->base.env;
+    int status = env->open(env, self->path, WR_FILE_READ, &file, err);
+    if (status != WR_OK)
+        return status;
+    char last = '\n';
+    int64_t got = env->read(file, &last, 1, (int64_t)size - 1);
+    env->close(file);
+    if (got < 0)
+        return wr_error_set(err, (int)got, "read %s: %s", self->path, wr_status_text((int)got));
+    return last == '\n' ? WR_OK : wr_buf_add_char(&self->text, '\n');
+}
+
+static int open_fresh(struct file_sink *self, struct wr_error *err) {
+    const struct config *config = self->config;
+    const struct wr_env *env = self->base.env;
+    struct wr_file_info info;
+    int exists = env->stat(env, config->address, &info) == WR_OK;
+    if (exists && info.is_directory)
+        return wr_error_set(err, WR_EIO, "write %s: it is a directory", config->address);
+    if (config->mode == MODE_NEW && exists) {
+        wr_error_set(err, WR_EEXIST, "write %s: it exists already", config->address);
+        wr_error_help(err,
+                      "`mode = \"new\"` writes no file that is there: \"replace\", \"append\"");
+        return WR_EEXIST;
+    }
+    if (config->mode != MODE_APPEND) {
+        int length = snprintf(self->path, sizeof self->path, "%s.%08" PRIx32 ".part",
+                              config->address, (uint32_t)env->random_u64(env));
+        if (length >= (int)sizeof self->path)
+            return wr_error_set(err, WR_EARG, "write %.80s…: the path is too long",
+                                config->address);
+        return open_file(self, WR_FILE_CREATE, 0, err);
+    }
+    if (strlen(config->address) >= sizeof self->path)
+        return wr_error_set(err, WR_EARG, "write %.80s…: the path is too long", config->address);
+    memcpy(self->path, config->address, strlen(config->address) + 1);
+    if (exists && info.size_bytes > 0) {
+        self->begun = 1;
+        int status = check_header(self, err);
+        if (status == WR_OK && config->compression == WR_COMPRESSION_NONE)
+            status = end_last_line(self, info.size_bytes, err);
+        if (status != WR_OK)
+            return status;
+    }
+    return open_file(self, WR_FILE_APPEND, exists ? info.size_bytes : 0, err);
+}
+
+static int open_again(struct file_sink *self, struct wr_reader *from, struct wr_error *err) {
+    const struct wr_env *env = self->base.env;
+    uint64_t version = wr_reader_varint(from), name_length = wr_reader_varint(from);
+    const char *name = wr_reader_bytes(from, name_length);
+    uint64_t length = wr_reader_varint(from);
+    self->base.rows_written = wr_reader_varint(from);
+    self->begun = (int)wr_reader_varint(from);
+    self->finished = (int)wr_reader_varint(from);
+    if (from->failed || version != SAVE_VERSION || name_length >= sizeof self->path)
+        return wr_error_set(err, WR_ECORRUPT, "%s: what the state says of it is damaged",
+                            self->base.name);
+    memcpy(self->path, name, name_length);
+    self->path[name_length] = 0;
+    self->saved = 1;
+    struct wr_file_info info;
+    int exists = env->stat(env, self->path, &info) == WR_OK;
+    if (!exists && strcmp(self->path, self->config->address) != 0 &&
+        env->stat(env, self->config->address, &info) == WR_OK)
+        self->finished = 1; /* it was renamed, and the state had no time to hear of it */
+    if (self->finished)
+        return WR_OK;
+    if (!exists || info.size_bytes < length)
+        return wr_error_set(
+            err, WR_ECORRUPT, "%s: `%s` should hold %" PRIu64 " bytes, by the state, and %s",
+            self->base.name, self->path, length, exists ? "has fewer" : "is not there");
+    int status = open_file(self, WR_FILE_APPEND, info.size_bytes, err);
+    if (status == WR_OK)
+        status = wr_output_truncate(&self->output, length, err);
+    self->committed = length;
+    return status;
+}
+
+static void sink_close(struct wr_sink *sink);
+
+static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
+    struct file_sink *self = (struct file_sink *)sink;
+    const struct config *config = sink->config;
+    self->config = config;
+    wr_buf_init(&self->text, sink->budget, 0);
+    self->encoder = wr_alloc_zero(&wr_budget_control, config->format->size_bytes);
+    if (self->encoder == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
+    self->encoder->type = config->format;
+    self->encoder->schema = sink->schema;
+    self->encoder->options = config->options;
+    int status = config->format->open == NULL ? WR_OK : config->format->open(self->encoder, err);
+    if (status != WR_OK) {
+        wr_free(&wr_budget_control, self->encoder);
+        self->encoder = NULL;
+        return status;
+    }
+    if (!config->to_stdout)
+        status = from != NULL ? open_again(self, from, err) : open_fresh(self, err);
+    if (status == WR_OK && !self->begun && !self->finished) {
+        if (config->format->begin != NULL)
+            status = config->format->begin(self->encoder, &self->text);
+        self->begun = 1;
+    }
+    if (status != WR_OK)
+        sink_close(sink);
+    return status;
+}
+
+/* ---- epochs -------------------------------------------------------------------------------- */
+
+static int flush_text(struct file_sink *self, struct wr_error *err) {
+    int status = self->text.status;
+    if (status != WR_OK)
+        return wr_error_set(err, status, "%s: memory budget `%s` is used up", self->base.name,
+                            self->base.budget->name);
+    if (self->text.length == 0)
+        return WR_OK;
+    if (self->config->to_stdout) {
+        status = self->base.show(self->base.show_ctx, self->text.bytes, self->text.length);
+        if (status != WR_OK)
+            wr_error_set(err, status, "write stdout: %s", wr_status_text(status));
+    } else {
+        status = wr_output_write(&self->output, self->text.bytes, self->text.length, err);
+    }
+    wr_buf_clear(&self->text);
+    return status;
+}
+
+static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    (void)sink, (void)epoch, (void)err;
+    return WR_OK;
+}
+
+static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
+    struct file_sink *self = (struct file_sink *)sink;
+    if (self->finished)
+        return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
+                            sink->name);
+    int status = self->config->format->encode(self->encoder, batch, &self->text);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "%s: %s", sink->name, wr_status_text(status));
+    sink->rows_written += batch->sel_count;
+    return self->text.length >= FLUSH_BYTES ? flush_text(self, err) : WR_OK;
+}
+
+static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct file_sink *self = (struct file_sink *)sink;
+    (void)epoch;
+    if (self->finished)
+        return WR_OK;
+    int status = flush_text(self, err);
+    if (self->config->to_stdout)
+        return status;
+    if (status == WR_OK)
+        status = wr_output_end_member(&self->output, err);
+    if (status == WR_OK && sink->store != NULL)
+        status = wr_output_sync(&self->output, err);
+    return status;
+}
+
+static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct file_sink *self = (struct file_sink *)sink;
+    (void)epoch, (void)err;
+    self->committed = self->output.length;
+    return WR_OK;
+}
+
+static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
+    struct file_sink *self = (struct file_sink *)sink;
+    wr_buf_add_varint(out, SAVE_VERSION);
+    wr_buf_add_varint(out, strlen(self->path));
+    wr_buf_add_text(out, self->path);
+    wr_buf_add_varint(out, self->output.length);
+    wr_buf_add_varint(out, sink->rows_written);
+    wr_buf_add_varint(out, (uint64_t)self->begun);
+    wr_buf_add_varint(out, (uint64_t)self->finished);
+    if (out->status == WR_OK)
+        self->saved = 1;
+    return out->status;
+}
+
+static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
+    struct file_sink *self = (struct file_sink *)sink;
+    const struct config *config = self->config;
+    const struct wr_env *env = sink->env;
+    if (self->finished)
+        return WR_OK;
+    int status = WR_OK;
+    if (config->format->end != NULL)
+        status = config->format->end(self->encoder, &self->text);
+    if (status == WR_OK)
+        status = flush_text(self, err);
+    if (status != WR_OK || config->to_stdout)
+        return status;
+    status = wr_output_end_member(&self->output, err);
+    if (status == WR_OK)
+        status = wr_output_sync(&self->output, err);
+    if (status != WR_OK)
+        return status;
+    self->committed = self->output.length;
+    if (config->mode != MODE_APPEND) {
+        struct wr_file_info info;
+        if (config->mode == MODE_NEW && env->stat(env, config->address, &info) == WR_OK)
+            return wr_error_set(err, WR_EEXIST,
+                                "write %s: it exists already; it was made while "
+                                "this ran",
+                                config->address);
+        status = env->rename(env, self->path, config->address, err);
+    }
+    self->finished = status == WR_OK;
+    return status;
+}
+
+/* Stopped before its end: a `.part` that no state points to goes, an appended file is cut. */
+static void sink_close(struct wr_sink *sink) {
+    struct file_sink *self = (struct file_sink *)sink;
+    if (self->is_open) {
+        int appends = self->config->mode == MODE_APPEND;
+        if (!self->finished && appends && self->output.length > self->committed)
+            wr_output_truncate(&self->output, self->committed, NULL);
+        wr_output_close(&self->output);
+        if (!self->finished && !appends && !self->saved)
+            sink->env->remove(sink->env, self->path, NULL);
+        self->is_open = 0;
+    }
+    if (self->encoder != NULL) {
+        if (self->config->format->close != NULL)
+            self->config->format->close(self->encoder);
+        wr_free(&wr_budget_control, self->encoder);
+        self->encoder = NULL;
+    }
+    wr_buf_release(&self->text);
+}
+
+const struct wr_sink_type wr_sink_file = {
+    .name = "file",
+    .size_bytes = sizeof(struct file_sink),
+    .delivery = WR_DELIVERY_ATOMIC,
+    .bind = sink_bind,
+    .open = sink_open,
+    .begin = sink_begin,
+    .write = sink_write,
+    .prepare = sink_prepare,
+    .commit = sink_commit,
+    .save = sink_save,
+    .finish = sink_finish,
+    .close = sink_close,
+};

@@ -1,0 +1,367 @@
+/* file_source.c: reads files piece by piece and gives the pieces to a decoder.
+ *
+ * A piece is WR_PIECE_BYTES of decompressed data in a counted buffer, which the batches made of it
+ * hold. What is left of it at its end, a piece of a record, is copied to the head of the next
+  * buffer. A
+ * buffer that no batch holds any more is used again, so that a steady run allocates nothing.
+ *
+ * Position: (file, decompressed byte, record, line) of the next record. A plain file is entered at
+  * that
+ * byte, a compressed one read again from its start.
+ *
+ *     next file -> refill -> decode* -> refill -> … -> the end of the file -> next file */
+#include "conn/file_source.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/connectors.h"
+#include "conn/input.h"
+
+#include "base/banned.h"
+
+#define WR_PIECE_BYTES (512u << 10)
+#define WR_PIECE_TAIL_BYTES (32u << 10) /* room for the piece of a record that comes before it */
+#define WR_BUFFERS_KEPT 4
+#define POSITION_VERSION 1
+
+struct file_source {
+    struct wr_source base;
+    const struct wr_file_config *config;
+    struct wr_arena arena; /* the list of files, when it was found at open */
+    const char *const *files;
+    uint32_t file_count, file_index;
+    struct wr_input input;
+    int is_open;     /* `input` stands in files[file_index] */
+    int input_ended; /* all of the file is in `buffer` */
+    struct wr_decoder *decoder;
+    struct wr_buffer *buffer, *kept[WR_BUFFERS_KEPT];
+    uint64_t at, length;                /* of the buffer: what is not yet decoded */
+    uint64_t offset;                    /* decompressed byte of the file at `at` */
+    int wants_more;                     /* the decoder has done all it can with the buffer */
+    uint64_t row_count;                 /* given so far; for row_limit */
+    uint64_t bytes_before, bytes_total; /* of the files that are done; of all; 0: unknown */
+    struct wr_error *err;               /* of the poll that runs; for rejects that fail it */
+};
+
+static int source_reject(void *ctx, const struct wr_reject *reject) {
+    struct file_source *self = ctx;
+    struct wr_reject one = *reject;
+    one.source = self->base.source;
+    one.partition = self->base.partition;
+    if (one.file == NULL)
+        one.file = self->files[self->file_index];
+    if (self->config->fail) {
+        wr_error_set(self->err, WR_EBADROW, "%s:%llu:%u: %s", one.file,
+                     (unsigned long long)one.line, one.column == 0 ? 1 : one.column,
+                     one.reason != NULL ? one.reason : wr_reject_text(one.code));
+        wr_error_help(self->err, "`on_error = \"fail\"` stops at the first row that cannot be "
+                                 "read");
+        return WR_EBADROW;
+    }
+    return self->base.reject == NULL ? WR_OK : self->base.reject(self->base.reject_ctx, &one);
+}
+
+static void source_note(void *ctx, const char *file, const char *text) {
+    struct file_source *self = ctx;
+    if (self->base.note != NULL)
+        self->base.note(self->base.reject_ctx, file, text);
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+static int next_file(struct file_source *self, struct wr_error *err) {
+    const char *path = self->files[self->file_index];
+    int status = wr_input_open(&self->input, self->base.env, self->base.input_budget, path,
+                               self->config->ratio_max, 0, err);
+    if (status != WR_OK)
+        return status;
+    self->is_open = 1;
+    self->input_ended = 0;
+    self->at = self->length = 0;
+    self->offset = 0;
+    self->wants_more = 1;
+    return self->config->format->begin_file(self->decoder, path, err);
+}
+
+static void end_file(struct file_source *self) {
+    if (!self->is_open)
+        return;
+    self->bytes_before += self->input.bytes_in;
+    wr_input_close(&self->input);
+    self->is_open = 0;
+}
+
+/* ---- buffers ------------------------------------------------------------------------------- */
+
+/* A buffer of `size` bytes that only the caller holds. Ordinary ones are used again. */
+static struct wr_buffer *take_buffer(struct file_source *self, uint64_t size) {
+    uint64_t ordinary = WR_PIECE_BYTES + WR_PIECE_TAIL_BYTES;
+    if (size > ordinary)
+        return wr_buffer_new(self->base.input_budget, size);
+    int empty = -1;
+    for (int i = 0; i < WR_BUFFERS_KEPT; i++) {
+        if (self->kept[i] == NULL)
+            empty = i;
+        else if (atomic_load(&self->kept[i]->ref_count) == 1)
+            return wr_buffer_ref(self->kept[i]);
+    }
+    struct wr_buffer *buffer = wr_buffer_new(self->base.input_budget, ordinary);
+    if (buffer != NULL && empty >= 0)
+        self->kept[empty] = wr_buffer_ref(buffer);
+    return buffer;
+}
+
+/* Puts what is left at the head of a fresh buffer and reads more behind it. */
+static int refill(struct file_source *self, struct wr_error *err) {
+    uint64_t tail = self->length - self->at, got = 0;
+    uint64_t room = WR_PIECE_BYTES + WR_PIECE_TAIL_BYTES;
+    if (tail > WR_PIECE_TAIL_BYTES)
+        room = tail + WR_PIECE_BYTES;
+    struct wr_buffer *buffer = take_buffer(self, room);
+    if (buffer == NULL) {
+        wr_error_script(err, "W602", "memory budget `%s` is used up: %s",
+                        self->base.input_budget->name, self->base.name);
+        if (err != NULL)
+            err->status = WR_ENOMEM;
+        return WR_ENOMEM;
+    }
+    if (tail > 0)
+        memcpy(buffer->bytes, self->buffer->bytes + self->at, tail);
+    wr_buffer_unref(self->buffer);
+    self->buffer = buffer;
+    self->at = 0;
+    self->length = tail;
+    int status = wr_input_read(&self->input, buffer->bytes + tail,
+                               WR_MIN(room - tail, (uint64_t)WR_PIECE_BYTES), &got, err);
+    self->length += got;
+    if (status == WR_OK && got == 0)
+        self->input_ended = 1;
+    memset(buffer->bytes + self->length, 0,
+           WR_MIN(buffer->size_bytes - self->length, (uint64_t)64));
+    return status;
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static int open_decoder(struct file_source *self, struct wr_error *err) {
+    const struct wr_decoder_type *format = self->config->format;
+    const struct wr_source *base = &self->base;
+    self->decoder = wr_alloc_zero(&wr_budget_control, format->size_bytes);
+    if (self->decoder == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", base->name);
+    self->decoder->type = format;
+    self->decoder->setup = (struct wr_decoder_setup){
+        .schema = base->schema,
+        .options = self->config->options,
+        .needed = base->needed,
+        .check_all = self->config->check_all,
+        .keep_text = base->keep_text,
+        .batch_rows = base->batch_rows,
+        .record_bytes_max = self->config->record_bytes_max,
+        .pool = base->pool,
+        .timezone = self->config->timezone,
+        .reject = source_reject,
+        .note = source_note,
+        .reject_ctx = self,
+    };
+    int status = format->open(self->decoder, err);
+    if (status != WR_OK) {
+        wr_free(&wr_budget_control, self->decoder);
+        self->decoder = NULL;
+    }
+    return status;
+}
+
+static void count_bytes(struct file_source *self) {
+    const struct wr_env *env = self->base.env;
+    for (uint32_t i = 0; i < self->file_count; i++) {
+        struct wr_file_info info;
+        if (strcmp(self->files[i], "-") == 0 || env->stat(env, self->files[i], &info) != WR_OK) {
+            self->bytes_total = 0;
+            return;
+        }
+        self->bytes_total += info.size_bytes;
+        if (i < self->file_index)
+            self->bytes_before += info.size_bytes;
+    }
+}
+
+static int find_file(struct file_source *self, const char *name, uint64_t length,
+                     struct wr_error *err) {
+    for (uint32_t i = 0; i < self->file_count; i++)
+        if (strlen(self->files[i]) == length && memcmp(self->files[i], name, length) == 0) {
+            self->file_index = i;
+            return WR_OK;
+        }
+    return wr_error_set(err, WR_ENOENT,
+                        "%s: the file `%.*s`, in which the state stands, is no longer there",
+                        self->base.name, (int)length, name);
+}
+
+/* Decodes what the buffer holds. WR_OK with a batch, or with NULL: more is wanted. */
+static int decode(struct file_source *self, struct wr_batch **batch, struct wr_error *err) {
+    struct wr_decoder *decoder = self->decoder;
+    if (self->base.row_limit > 0) {
+        uint64_t left = self->base.row_limit - self->row_count;
+        decoder->setup.batch_rows = (uint32_t)WR_MIN(left, (uint64_t)self->base.batch_rows);
+    }
+    uint64_t used = 0;
+    int status =
+        self->config->format->decode(decoder, self->buffer, self->buffer->bytes + self->at,
+                                     self->length - self->at, self->input_ended, &used, batch, err);
+    WR_ASSERT(used <= self->length - self->at);
+    self->at += used;
+    self->offset += used;
+    if (status != WR_OK)
+        return status;
+    if (*batch != NULL) {
+        (*batch)->source = self->base.source;
+        (*batch)->partition = self->base.partition;
+        (*batch)->origin.source = self->base.name;
+        self->row_count += (*batch)->sel_count;
+    }
+    return WR_OK;
+}
+
+static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
+    struct file_source *self = (struct file_source *)source;
+    *batch = NULL;
+    self->err = err;
+    for (;;) {
+        if (self->file_index == self->file_count ||
+            (source->row_limit > 0 && self->row_count >= source->row_limit))
+            return WR_EEND;
+        int status = self->is_open ? WR_OK : next_file(self, err);
+        if (status == WR_OK && self->wants_more && !self->input_ended)
+            status = refill(self, err);
+        if (status == WR_OK)
+            status = decode(self, batch, err);
+        if (status != WR_OK)
+            return status;
+        self->wants_more = *batch == NULL;
+        if (*batch != NULL)
+            return WR_OK;
+        if (self->input_ended) {
+            end_file(self);
+            self->file_index++;
+        }
+    }
+}
+
+/* ---- positions ----------------------------------------------------------------------------- */
+
+static int source_save(struct wr_source *source, struct wr_buf *out) {
+    struct file_source *self = (struct file_source *)source;
+    const char *name = self->file_index < self->file_count ? self->files[self->file_index] : "";
+    wr_buf_add_varint(out, POSITION_VERSION);
+    wr_buf_add_varint(out, strlen(name));
+    wr_buf_add_text(out, name);
+    wr_buf_add_varint(out, self->row_count);
+    wr_buf_add_varint(out, self->decoder->record);
+    wr_buf_add_varint(out, (uint64_t)self->is_open);
+    if (self->is_open) {
+        wr_buf_add_varint(out, self->offset);
+        wr_buf_add_varint(out, self->decoder->line);
+        if (self->config->format->save != NULL)
+            return self->config->format->save(self->decoder, out);
+    }
+    return out->status;
+}
+
+static int resume(struct file_source *self, struct wr_reader *from, struct wr_error *err) {
+    uint64_t version = wr_reader_varint(from), length = wr_reader_varint(from);
+    const char *name = wr_reader_bytes(from, length);
+    self->row_count = wr_reader_varint(from);
+    uint64_t record = wr_reader_varint(from);
+    int was_open = (int)wr_reader_varint(from);
+    if (from->failed || version != POSITION_VERSION)
+        return wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged",
+                            self->base.name);
+    self->decoder->record = record;
+    if (length == 0) {
+        self->file_index = self->file_count;
+        return WR_OK;
+    }
+    int status = find_file(self, name, length, err);
+    if (status != WR_OK || !was_open)
+        return status;
+    uint64_t offset = wr_reader_varint(from), line = wr_reader_varint(from);
+    status = next_file(self, err);
+    if (status == WR_OK)
+        status = wr_input_skip(&self->input, offset, err);
+    if (status == WR_OK && self->config->format->load != NULL)
+        status = self->config->format->load(self->decoder, from, err);
+    if (status == WR_OK && from->failed)
+        status =
+            wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", self->base.name);
+    self->offset = self->decoder->byte = offset;
+    self->decoder->line = line;
+    self->decoder->record = record;
+    return status;
+}
+
+static void source_close(struct wr_source *source) {
+    struct file_source *self = (struct file_source *)source;
+    end_file(self);
+    if (self->decoder != NULL) {
+        self->config->format->close(self->decoder);
+        wr_free(&wr_budget_control, self->decoder);
+        self->decoder = NULL;
+    }
+    wr_buffer_unref(self->buffer);
+    self->buffer = NULL;
+    for (int i = 0; i < WR_BUFFERS_KEPT; i++) {
+        wr_buffer_unref(self->kept[i]);
+        self->kept[i] = NULL;
+    }
+    wr_arena_release(&self->arena);
+}
+
+static void source_progress(const struct wr_source *source, uint64_t *done, uint64_t *total) {
+    const struct file_source *self = (const struct file_source *)source;
+    *done = self->bytes_before + (self->is_open ? self->input.bytes_in : 0);
+    *total = self->bytes_total;
+}
+
+static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
+    struct file_source *self = (struct file_source *)source;
+    const struct wr_file_config *config = source->config;
+    self->config = config;
+    wr_arena_init(&self->arena, &wr_budget_control, 1024);
+    self->files = config->files;
+    self->file_count = config->file_count;
+    int status = WR_OK;
+    if (self->files == NULL)
+        status = wr_file_find(source->env, config->address, &self->arena, &self->files,
+                              &self->file_count, err);
+    if (status == WR_OK && config->each) {
+        WR_ASSERT(source->partition < self->file_count);
+        self->files += source->partition;
+        self->file_count = 1;
+    }
+    if (status == WR_OK)
+        status = open_decoder(self, err);
+    if (status == WR_OK && from != NULL)
+        status = resume(self, from, err);
+    if (status == WR_OK)
+        count_bytes(self);
+    else
+        source_close(source);
+    return status;
+}
+
+const struct wr_source_type wr_source_file = {
+    .name = "file",
+    .size_bytes = sizeof(struct file_source),
+    .bind = wr_file_source_bind,
+    .open = source_open,
+    .poll = source_poll,
+    .save_position = source_save,
+    .close = source_close,
+    .progress = source_progress,
+};

@@ -1,0 +1,206 @@
+/* print_sink.c: rows shown on the program's standard output: the stage `print`, and
+ * `weir.stdout()`. Without a format, a bounded stream on a terminal is a table of at most
+  * WR_PRINT_ROWS rows, and anything
+ * else NDJSON of all rows. A table that shows fewer rows than there were says so: "40 of 5,000
+  * rows". */
+#include "conn/connectors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "conn/endpoint.h"
+#include "data/codec.h"
+
+#include "base/banned.h"
+
+#define WR_PRINT_ROWS 40 /* of a table on a terminal, when `rows` does not say */
+#define FLUSH_BYTES (64u << 10)
+
+struct config {
+    const struct wr_encoder_type *format; /* NULL: a table or NDJSON, seen at open */
+    const struct wr_value *options;
+    uint64_t rows; /* 0: not said */
+    int bounded;
+};
+
+struct print_sink {
+    struct wr_sink base;
+    const struct config *config;
+    struct wr_encoder *encoder;
+    struct wr_buf text;
+    uint64_t rows_max; /* 0: all */
+    uint64_t rows_shown;
+    int is_table; /* for people: the encoder shows all at its end */
+};
+
+static const char *const own_options[] = {"rows", NULL};
+
+static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
+    if (status == WR_OK && config == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "print: out of memory");
+    if (status != WR_OK)
+        return status;
+    const char *format = NULL;
+    config->bounded = bind->bounded_input;
+    if (wr_option(&options, "rows") != NULL)
+        status = wr_option_count(&options, "rows", 1, &config->rows, err);
+    if (status == WR_OK)
+        status = wr_options_rest(&options, bind->arena, own_options, wr_options_of_write,
+                                 &config->options, err);
+    if (status == WR_OK)
+        status = wr_format_choose(bind, "", "", &format, err);
+    if (status == WR_OK && format[0] != 0) {
+        status = wr_encoder_choose(format, &config->format, err);
+        if (status == WR_OK)
+            status = wr_encoder_check(bind, config->format, config->options, err);
+    } else if (status == WR_OK && wr_value_count(config->options) > 0) {
+        wr_error_script(err, "W202", "unknown option `%s` of `print`", config->options->names[0]);
+        wr_error_at(err, config->options->names[0], 0, 0);
+        status = WR_ESCRIPT;
+    }
+    bind->config = config;
+    bind->name = "stdout";
+    return status;
+}
+
+static void sink_close(struct wr_sink *sink) {
+    struct print_sink *self = (struct print_sink *)sink;
+    if (self->encoder != NULL) {
+        if (self->encoder->type->close != NULL)
+            self->encoder->type->close(self->encoder);
+        wr_free(&wr_budget_control, self->encoder);
+        self->encoder = NULL;
+    }
+    wr_buf_release(&self->text);
+}
+
+static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
+    struct print_sink *self = (struct print_sink *)sink;
+    const struct config *config = sink->config;
+    self->config = config;
+    wr_buf_init(&self->text, sink->budget, 0);
+    const struct wr_encoder_type *format = config->format;
+    int status = WR_OK;
+    if (format == NULL)
+        status =
+            wr_encoder_choose(sink->terminal && config->bounded ? "table" : "ndjson", &format, err);
+    if (status != WR_OK)
+        return status;
+    self->is_table = strcmp(format->name, "table") == 0;
+    self->rows_max = config->rows;
+    if (self->rows_max == 0 && config->format == NULL && self->is_table)
+        self->rows_max = WR_PRINT_ROWS;
+    if (from != NULL) { /* what was shown is shown */
+        sink->rows_written = wr_reader_varint(from);
+        self->rows_shown = wr_reader_varint(from);
+        if (from->failed)
+            return wr_error_set(err, WR_ECORRUPT, "print: the state is damaged");
+    }
+    self->encoder = wr_alloc_zero(&wr_budget_control, format->size_bytes);
+    if (self->encoder == NULL)
+        return wr_error_set(err, WR_ENOMEM, "print: out of memory");
+    self->encoder->type = format;
+    self->encoder->schema = sink->schema;
+    self->encoder->options = config->options;
+    if (format->open != NULL)
+        status = format->open(self->encoder, err);
+    if (status != WR_OK) {
+        wr_free(&wr_budget_control, self->encoder);
+        self->encoder = NULL;
+        return status;
+    }
+    if (format->begin != NULL && self->rows_shown == 0)
+        status = format->begin(self->encoder, &self->text);
+    if (status != WR_OK)
+        sink_close(sink);
+    return status;
+}
+
+static int show_text(struct print_sink *self, struct wr_error *err) {
+    int status = self->text.status;
+    if (status != WR_OK)
+        return wr_error_set(err, status, "print: memory budget `%s` is used up",
+                            self->base.budget->name);
+    if (self->text.length == 0)
+        return WR_OK;
+    if (self->base.show != NULL)
+        status = self->base.show(self->base.show_ctx, self->text.bytes, self->text.length);
+    wr_buf_clear(&self->text);
+    return status == WR_OK ? WR_OK
+                           : wr_error_set(err, status, "write stdout: %s", wr_status_text(status));
+}
+
+static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
+    struct print_sink *self = (struct print_sink *)sink;
+    sink->rows_written += batch->sel_count;
+    uint64_t count = batch->sel_count;
+    if (self->rows_max > 0)
+        count = WR_MIN(count, self->rows_max - self->rows_shown);
+    if (count == 0)
+        return WR_OK;
+    struct wr_batch part = *batch; /* the same columns, fewer rows; no reference is taken */
+    part.sel_count = (uint32_t)count;
+    if (part.sel == NULL)
+        part.row_count = part.sel_count;
+    self->rows_shown += count;
+    int status = self->encoder->type->encode(self->encoder, &part, &self->text);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "print: %s", wr_status_text(status));
+    return self->text.length >= FLUSH_BYTES ? show_text(self, err) : WR_OK;
+}
+
+/* At the end of an epoch what was taken is shown: a slow stream is not held back by a buffer. */
+static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    (void)epoch;
+    return show_text((struct print_sink *)sink, err);
+}
+
+static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
+    wr_buf_add_varint(out, sink->rows_written);
+    return wr_buf_add_varint(out, ((struct print_sink *)sink)->rows_shown);
+}
+
+/* "5,000" */
+static void grouped(uint64_t number, char out[32]) {
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%" PRIu64, number), at = 0;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = 0;
+}
+
+static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
+    struct print_sink *self = (struct print_sink *)sink;
+    int status = WR_OK;
+    if (self->encoder->type->end != NULL)
+        status = self->encoder->type->end(self->encoder, &self->text);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "print: %s", wr_status_text(status));
+    if (self->is_table && self->rows_shown < sink->rows_written) {
+        char shown[32], all[32];
+        grouped(self->rows_shown, shown);
+        grouped(sink->rows_written, all);
+        wr_buf_addf(&self->text, "%s of %s rows\n", shown, all);
+    }
+    return show_text(self, err);
+}
+
+#define PRINT_SINK(kind) \
+    { \
+        .name = (kind), .size_bytes = sizeof(struct print_sink), .delivery = WR_DELIVERY_PLAIN, \
+        .flags = WR_SINK_TERMINAL, .bind = sink_bind, .open = sink_open, .write = sink_write, \
+        .commit = sink_commit, .save = sink_save, .finish = sink_finish, .close = sink_close, \
+    }
+const struct wr_sink_type wr_sink_print = PRINT_SINK("print");
+const struct wr_sink_type wr_sink_stdout = PRINT_SINK("stdout");

@@ -1,0 +1,26 @@
+/* registry.c: which connectors there are, by the kind of an endpoint. */
+#include "conn/connectors.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/banned.h"
+
+static const struct wr_source_type *const sources[] = {
+    &wr_source_file, &wr_source_rows, &wr_source_generate, &wr_source_sqlite, NULL};
+static const struct wr_sink_type *const sinks[] = {
+    &wr_sink_file, &wr_sink_sqlite, &wr_sink_print, &wr_sink_stdout, &wr_sink_blackhole, NULL};
+
+const struct wr_source_type *wr_source_find(const char *kind) {
+    for (unsigned i = 0; sources[i] != NULL; i++)
+        if (strcmp(sources[i]->name, kind) == 0)
+            return sources[i];
+    return NULL;
+}
+
+const struct wr_sink_type *wr_sink_find(const char *kind) {
+    for (unsigned i = 0; sinks[i] != NULL; i++)
+        if (strcmp(sinks[i]->name, kind) == 0)
+            return sinks[i];
+    return NULL;
+}

@@ -1,0 +1,111 @@
+/* sqlite_shared.c: see sqlite_shared.h. */
+#include "conn/sqlite_shared.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "conn/sqlite.h"
+
+#include "base/banned.h"
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wr_sqlite_shared *list;
+
+static int open_new(struct wr_sqlite_shared **result, const struct wr_env *env, const char *path,
+                    int timeout_ms, struct wr_error *err) {
+    struct wr_sqlite_shared *shared = wr_alloc_zero(&wr_budget_control, sizeof *shared);
+    if (shared == NULL)
+        return wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path);
+    shared->env = env;
+    shared->path = wr_strndup(&wr_budget_control, path, strlen(path));
+    int status = WR_OK;
+    if (shared->path == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path);
+    if (status == WR_OK)
+        status = wr_sqlite_open(&shared->db, env, path, 0, timeout_ms, err);
+    if (status == WR_OK) {
+        /* A table that takes another's place may stand in views: they are not looked into. */
+        sqlite3_db_config(shared->db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, NULL);
+        shared->next = list;
+        list = shared;
+        *result = shared;
+        return WR_OK;
+    }
+    wr_free(&wr_budget_control, shared->path);
+    wr_free(&wr_budget_control, shared);
+    return status;
+}
+
+int wr_sqlite_shared_open(struct wr_sqlite_shared **result, const struct wr_env *env,
+                          const char *path, int timeout_ms, struct wr_error *err) {
+    pthread_mutex_lock(&list_lock);
+    struct wr_sqlite_shared *shared = list;
+    while (shared != NULL && (shared->env != env || strcmp(shared->path, path) != 0))
+        shared = shared->next;
+    int status = WR_OK;
+    if (shared == NULL)
+        status = open_new(&shared, env, path, timeout_ms, err);
+    else if (shared->broken)
+        status = wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing", path);
+    if (status == WR_OK) {
+        shared->user_count++;
+        *result = shared;
+    }
+    pthread_mutex_unlock(&list_lock);
+    return status;
+}
+
+void wr_sqlite_shared_break(struct wr_sqlite_shared *shared) {
+    if (!sqlite3_get_autocommit(shared->db))
+        sqlite3_exec(shared->db, "rollback", NULL, NULL, NULL);
+    shared->broken = 1;
+}
+
+void wr_sqlite_shared_close(struct wr_sqlite_shared *shared, int is_begun) {
+    pthread_mutex_lock(&list_lock);
+    if (is_begun)
+        wr_sqlite_shared_break(shared);
+    WR_ASSERT(shared->user_count > 0);
+    if (--shared->user_count == 0) {
+        struct wr_sqlite_shared **link = &list;
+        while (*link != shared)
+            link = &(*link)->next;
+        *link = shared->next;
+        int code = sqlite3_close(shared->db);
+        WR_ASSERT(code == SQLITE_OK); /* every statement was finalised */
+        wr_free(&wr_budget_control, shared->path);
+        wr_free(&wr_budget_control, shared);
+    }
+    pthread_mutex_unlock(&list_lock);
+}
+
+int wr_sqlite_shared_begin(struct wr_sqlite_shared *shared, struct wr_error *err) {
+    if (shared->broken)
+        return wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing",
+                            shared->path);
+    if (shared->begun_count == 0) {
+        int status = wr_sqlite_exec(shared->db, shared->path, "begin immediate", err);
+        if (status != WR_OK)
+            return status;
+    }
+    shared->begun_count++;
+    return WR_OK;
+}
+
+int wr_sqlite_shared_commit(struct wr_sqlite_shared *shared, struct wr_error *err) {
+    WR_ASSERT(shared->begun_count > 0);
+    shared->begun_count--;
+    if (shared->broken)
+        return wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing",
+                            shared->path);
+    if (shared->begun_count > 0)
+        return WR_OK;
+    int status = wr_sqlite_exec(shared->db, shared->path, "commit", err);
+    if (status != WR_OK)
+        wr_sqlite_shared_break(shared);
+    return status;
+}

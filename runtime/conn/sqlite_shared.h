@@ -1,0 +1,32 @@
+/* sqlite_shared.h: the one connection through which all sinks of a process write to one SQLite
+ * file. A second writer would wait for the first one's transaction, which lasts an epoch, and so
+  * for ever.
+ * The sinks of a file share one transaction: the first `begin` of an epoch starts it, the last
+  * `commit`
+ * ends it.
+ * Threads: one for each file; the list of files is locked. */
+#pragma once
+#include <stdint.h>
+
+struct sqlite3;
+struct wr_env;
+struct wr_error;
+
+struct wr_sqlite_shared {
+    struct wr_sqlite_shared *next;
+    const struct wr_env *env;
+    struct sqlite3 *db;
+    uint32_t user_count;  /* sinks */
+    uint32_t begun_count; /* sinks between begin and commit */
+    int broken;           /* an error rolled the transaction back: nothing more is written */
+    char *path;
+};
+
+int wr_sqlite_shared_open(struct wr_sqlite_shared **shared, const struct wr_env *env,
+                          const char *path, int timeout_ms, struct wr_error *err);
+/* A sink that is still between begin and commit takes the whole transaction back. */
+void wr_sqlite_shared_close(struct wr_sqlite_shared *shared, int is_begun);
+int wr_sqlite_shared_begin(struct wr_sqlite_shared *shared, struct wr_error *err);
+int wr_sqlite_shared_commit(struct wr_sqlite_shared *shared, struct wr_error *err);
+/* After a failure of any statement: rolls back, and refuses from then on (rule S2). */
+void wr_sqlite_shared_break(struct wr_sqlite_shared *shared);

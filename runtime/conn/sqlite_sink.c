@@ -1,0 +1,561 @@
+/* sqlite_sink.c: rows into a table of a SQLite file, one transaction an epoch.
+ *
+ *   append   insert
+ *   upsert   insert, or update the row of the same key; in a changelog a row taken back deletes it
+ *   replace  into a table beside, `weir_new_NAME`, which takes the place of the old one at finish
+ *   new      append to a table that must not exist
+ *
+ * Values are written as the language says (nil null, bool 0 and 1, times and decimals as text). A
+  * row that
+ * SQLite refuses, or a NaN (SQLite would make it null), leaves as a reject (W509) and the others go
+  * on. After
+ * any other error the transaction is rolled back and nothing more is written. */
+#include "conn/connectors.h"
+
+#include <math.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/endpoint.h"
+#include "conn/sqlite.h"
+#include "conn/sqlite_shared.h"
+#include "conn/sqlite_table.h"
+#include "data/text.h"
+#include "data/time.h"
+
+#include "base/banned.h"
+
+#define SAVE_VERSION 1
+
+enum mode { MODE_APPEND, MODE_UPSERT, MODE_REPLACE, MODE_NEW };
+
+struct config {
+    const char *path, *table;
+    const char *beside; /* replace: the table that is filled */
+    enum mode mode;
+    uint32_t key_count;
+    const uint16_t *key;
+    int timeout_ms;
+};
+
+struct sqlite_sink {
+    struct wr_sink base;
+    const struct config *config;
+    struct wr_sqlite_shared *shared;
+    struct wr_sqlite_table table; /* the one that is filled */
+    sqlite3_stmt *insert, *remove;
+    char (*texts)[WR_NUMBER_TEXT_MAX]; /* one a column: times and decimals while they are bound */
+    int is_begun, is_ready; /* in an epoch; the table is there and the statements are made */
+    int saved, finished;
+};
+
+/* ---- bind ---------------------------------------------------------------------------------- */
+
+static const char *const own_options[] = {"table", "mode", "timeout", NULL};
+
+static int bad_option(const char *name, const char *text, struct wr_error *err) {
+    wr_error_script(err, "W203", "%s", text);
+    wr_error_at(err, name, 0, 0);
+    return WR_ESCRIPT;
+}
+
+static int check_names(const struct wr_schema *schema, struct wr_error *err) {
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct wr_field *field = &schema->fields[i];
+        if (strlen(field->name) != field->name_length)
+            return wr_error_script(err, "W403", "SQLite takes no column name with a 0 byte");
+        for (uint32_t k = 0; k < i; k++)
+            if (strcasecmp(schema->fields[k].name, field->name) == 0) {
+                wr_error_script(err, "W403", "to SQLite `%s` and `%s` are one column",
+                                schema->fields[k].name, field->name);
+                wr_error_help(err, "`rename` one of them");
+                return WR_ESCRIPT;
+            }
+    }
+    return WR_OK;
+}
+
+static int choose_mode(struct wr_endpoint_bind *bind, const struct wr_options *options,
+                       struct config *config, struct wr_error *err) {
+    static const char *const modes[] = {"append", "upsert", "replace", "new", NULL};
+    int mode = -1;
+    int status = wr_option_word(options, "mode", modes, &mode, err);
+    if (status != WR_OK)
+        return status;
+    if (mode < 0 && bind->key_count > 0)
+        mode = MODE_UPSERT;
+    if (mode < 0 || (mode == MODE_UPSERT && bind->key_count == 0)) {
+        wr_error_script(err, "W404",
+                        "upsert needs a key; without one say `mode = \"append\"` or "
+                        "\"replace\"");
+        wr_error_help(err, "`key = \"column, …\"` names the key");
+        wr_error_at(err, mode < 0 ? "1" : "mode", 0, 0);
+        return WR_ESCRIPT;
+    }
+    config->mode = (enum mode)mode;
+    if (mode == MODE_UPSERT || mode == MODE_REPLACE) {
+        config->key_count = bind->key_count;
+        config->key = bind->key;
+    }
+    if (bind->updates && config->key_count == 0)
+        return wr_error_script(err, "W306",
+                               "`sqlite` cannot take updates here: `:changes()`, or "
+                               "upsert by a key");
+    return WR_OK;
+}
+
+static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
+    if (status == WR_OK && config == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+    if (status != WR_OK)
+        return status;
+    config->path = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
+    uint64_t timeout_us = WR_SQLITE_TIMEOUT_MS * UINT64_C(1000);
+    status = wr_options_check(&options, "sqlite", own_options, wr_options_of_write, err);
+    if (status == WR_OK)
+        status = wr_option_text(&options, "table", &config->table, err);
+    if (status == WR_OK)
+        status = wr_option_duration(&options, "timeout", &timeout_us, err);
+    if (status == WR_OK && config->path[0] == 0)
+        status = wr_error_script(err, "W401", "no such file: the path is empty");
+    if (status == WR_OK && (config->table == NULL || config->table[0] == 0))
+        status = bad_option("table", "`sqlite` needs the option `table`: which table?", err);
+    if (status == WR_OK && strncasecmp(config->table, "sqlite_", 7) == 0)
+        status = bad_option("table",
+                            "option `table`: names that begin with `sqlite_` are SQLite's "
+                            "own",
+                            err);
+    static const char *const not_yet[] = {"partition_by", "audit", NULL};
+    if (status == WR_OK)
+        status = wr_options_refuse(&options, not_yet, err);
+    if (status == WR_OK)
+        status = choose_mode(bind, &options, config, err);
+    if (status == WR_OK)
+        status = check_names(bind->input, err);
+    if (status != WR_OK)
+        return status;
+    config->timeout_ms = (int)WR_MIN(timeout_us / 1000, (uint64_t)INT32_MAX);
+    config->beside = wr_endpoint_textf(bind->arena, "weir_new_%s", config->table);
+    bind->config = config;
+    bind->name = wr_endpoint_textf(bind->arena, "sqlite:%s/%s", config->path, config->table);
+    if (bind->name == NULL || config->beside == NULL)
+        return wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+    return WR_OK;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static void sink_close(struct wr_sink *sink);
+
+/* Looks at the table of the script's name: errors come before any row does. */
+static int look(struct sqlite_sink *self, struct wr_error *err) {
+    const struct config *config = self->config;
+    struct wr_sqlite_table named = self->table;
+    named.name = config->table;
+    int status = wr_sqlite_table_look(&named, config->mode != MODE_REPLACE, err);
+    if (status == WR_OK && config->mode == MODE_NEW && named.exists && !self->saved) {
+        wr_error_set(err, WR_EEXIST, "%s: the table exists already", self->base.name);
+        wr_error_help(err, "`mode = \"new\"` writes no table that is there: \"append\", "
+                           "\"replace\"");
+        return WR_EEXIST;
+    }
+    return status;
+}
+
+static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    const struct config *config = sink->config;
+    self->config = config;
+    if (from != NULL) {
+        uint64_t version = wr_reader_varint(from);
+        sink->rows_written = wr_reader_varint(from);
+        self->finished = (int)wr_reader_varint(from);
+        if (from->failed || version != SAVE_VERSION)
+            return wr_error_set(err, WR_ECORRUPT, "%s: what the state says of it is damaged",
+                                sink->name);
+        self->saved = 1;
+    }
+    int status =
+        wr_sqlite_shared_open(&self->shared, sink->env, config->path, config->timeout_ms, err);
+    if (status != WR_OK)
+        return status;
+    self->table = (struct wr_sqlite_table){
+        .db = self->shared->db,
+        .path = config->path,
+        .name = config->mode == MODE_REPLACE ? config->beside : config->table,
+        .schema = sink->schema,
+        .key_count = config->key_count,
+        .key = config->key,
+    };
+    self->texts = wr_alloc(&wr_budget_control, sink->schema->field_count * sizeof *self->texts);
+    status = self->texts == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name)
+                                 : look(self, err);
+    if (status != WR_OK)
+        sink_close(sink);
+    return status;
+}
+
+static int make_statement(struct sqlite_sink *self, sqlite3_stmt **statement,
+                          int (*text)(const struct wr_sqlite_table *, struct wr_buf *),
+                          struct wr_error *err) {
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    int status = text != NULL
+                     ? text(&self->table, &sql)
+                     : wr_sqlite_table_insert(&self->table, self->table.key_count > 0, &sql);
+    if (status != WR_OK)
+        wr_error_set(err, status, "%s: out of memory", self->base.name);
+    else
+        status = wr_sqlite_prepare(self->table.db, self->config->path, sql.bytes, statement, err);
+    wr_buf_release(&sql);
+    return status;
+}
+
+static int drop_table(struct sqlite_sink *self, const char *name, struct wr_error *err) {
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    wr_buf_add_text(&sql, "drop table if exists ");
+    wr_sqlite_add_name(&sql, name);
+    int status = sql.status;
+    if (status == WR_OK)
+        status = wr_sqlite_exec(self->shared->db, self->config->path, sql.bytes, err);
+    wr_buf_release(&sql);
+    return status;
+}
+
+/* Within the first epoch's transaction, so that a run that fails leaves no empty table. */
+static int make_ready(struct sqlite_sink *self, struct wr_error *err) {
+    const struct config *config = self->config;
+    int status = WR_OK;
+    if (config->mode == MODE_REPLACE && !self->saved)
+        status = drop_table(self, config->beside, err);
+    if (status == WR_OK)
+        status = wr_sqlite_table_look(&self->table, 1, err);
+    if (status == WR_OK && !self->table.exists)
+        status = wr_sqlite_table_make(&self->table, err);
+    if (status == WR_OK)
+        status = wr_sqlite_table_key(&self->table, err);
+    if (status == WR_OK)
+        status = make_statement(self, &self->insert, NULL, err);
+    if (status == WR_OK && self->table.key_count > 0)
+        status = make_statement(self, &self->remove, wr_sqlite_table_delete, err);
+    self->is_ready = status == WR_OK;
+    return status;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+/* Binds one value; 0, or 1 when SQLite has no such value (NaN). */
+static int bind_value(struct sqlite_sink *self, sqlite3_stmt *statement, int parameter,
+                      const struct wr_batch *batch, uint32_t column, uint32_t row) {
+    const struct wr_column *values = &batch->columns[column];
+    const struct wr_type *type = &batch->schema->fields[column].type;
+    if (values->data == NULL || wr_column_is_nil(values, row)) {
+        sqlite3_bind_null(statement, parameter);
+        return 0;
+    }
+    char *text = self->texts[column];
+    size_t length = 0;
+    switch (type->kind) {
+    case WR_BOOL: sqlite3_bind_int(statement, parameter, WR_BOOLS(values)[row]); return 0;
+    case WR_INT64: sqlite3_bind_int64(statement, parameter, WR_I64(values)[row]); return 0;
+    case WR_FLOAT64:
+        sqlite3_bind_double(statement, parameter, WR_F64(values)[row]);
+        return isnan(WR_F64(values)[row]);
+    case WR_BYTES: {
+        const struct wr_str *bytes = &WR_STR(values)[row];
+        sqlite3_bind_blob64(statement, parameter, wr_str_bytes(bytes), bytes->length,
+                            SQLITE_STATIC);
+        return 0;
+    }
+    case WR_STRING:
+    case WR_JSON:
+    case WR_LIST:
+    case WR_STRUCT:
+    case WR_MAP: {
+        const struct wr_str *string = &WR_STR(values)[row];
+        sqlite3_bind_text64(statement, parameter, wr_str_bytes(string), string->length,
+                            SQLITE_STATIC, SQLITE_UTF8);
+        return 0;
+    }
+    case WR_DECIMAL:
+        length = wr_decimal_format(((const __int128 *)values->data)[row], type->scale, text);
+        break;
+    case WR_TIMESTAMP: length = wr_timestamp_format(WR_I64(values)[row], text); break;
+    case WR_DATE: length = wr_date_format(WR_I64(values)[row], text); break;
+    case WR_DURATION: length = wr_duration_format(WR_I64(values)[row], text); break;
+    case WR_NIL:
+    case WR_TYPE_KINDS: WR_ASSERT(!"a column of a known type");
+    }
+    sqlite3_bind_text(statement, parameter, text, (int)length, SQLITE_STATIC);
+    return 0;
+}
+
+static int refuse(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+                  const char *detail) {
+    if (self->base.reject == NULL)
+        return WR_OK;
+    struct wr_reject reject = {.code = WR_REJECT_SINK,
+                               .detail = detail,
+                               .stage = self->base.node,
+                               .row = row,
+                               .batch = batch,
+                               .source = batch->source,
+                               .partition = batch->partition};
+    return self->base.reject(self->base.reject_ctx, &reject);
+}
+
+/* Runs a bound statement: the row is in, refused, or the sink is broken. */
+static int step(struct sqlite_sink *self, sqlite3_stmt *statement, struct wr_batch *batch,
+                uint32_t row, struct wr_error *err) {
+    int code = sqlite3_step(statement) & 0xff;
+    if (code == SQLITE_DONE || code == SQLITE_ROW) {
+        sqlite3_reset(statement);
+        self->base.rows_written++;
+        return WR_OK;
+    }
+    sqlite3 *db = self->shared->db;
+    int is_row = code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
+    if (is_row && !sqlite3_get_autocommit(db)) {
+        int status = refuse(self, batch, row, sqlite3_errmsg(db));
+        sqlite3_reset(statement);
+        return status;
+    }
+    int status = wr_sqlite_failed(db, self->config->path, "write", err);
+    sqlite3_reset(statement);
+    wr_sqlite_shared_break(self->shared);
+    return status;
+}
+
+static int same_key(const struct sqlite_sink *self, const struct wr_batch *batch, uint32_t a,
+                    uint32_t b) {
+    for (uint32_t i = 0; i < self->table.key_count; i++) {
+        const struct wr_column *column = &batch->columns[self->table.key[i]];
+        enum wr_type_kind kind = batch->schema->fields[self->table.key[i]].type.kind;
+        int a_nil = wr_column_is_nil(column, a), b_nil = wr_column_is_nil(column, b);
+        if (a_nil || b_nil) {
+            if (a_nil != b_nil)
+                return 0;
+        } else if (wr_type_is_text(kind)) {
+            if (!wr_str_equal(&WR_STR(column)[a], &WR_STR(column)[b]))
+                return 0;
+        } else {
+            uint32_t bytes = wr_type_bytes(kind);
+            const char *data = column->data;
+            if (memcmp(data + (size_t)a * bytes, data + (size_t)b * bytes, bytes) != 0)
+                return 0;
+        }
+    }
+    return 1;
+}
+
+static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+                     struct wr_error *err) {
+    for (uint32_t c = 0; c < batch->schema->field_count; c++)
+        if (bind_value(self, self->insert, (int)c + 1, batch, c, row)) {
+            char detail[160];
+            sqlite3_snprintf(sizeof detail, detail, "column `%s` is NaN, which SQLite cannot hold",
+                             batch->schema->fields[c].name);
+            return refuse(self, batch, row, detail);
+        }
+    return step(self, self->insert, batch, row, err);
+}
+
+static int remove_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+                      struct wr_error *err) {
+    for (uint32_t i = 0; i < self->table.key_count; i++)
+        bind_value(self, self->remove, (int)i + 1, batch, self->table.key[i], row);
+    return step(self, self->remove, batch, row, err);
+}
+
+static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    WR_ASSERT(self->is_begun);
+    if (self->shared->broken)
+        return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
+    const int64_t *weight = self->remove == NULL ? NULL : batch->weight;
+    int status = WR_OK;
+    for (uint32_t i = 0; i < batch->sel_count && status == WR_OK; i++) {
+        uint32_t row = wr_batch_row(batch, i);
+        if (weight == NULL || weight[row] > 0) {
+            status = write_row(self, batch, row, err);
+            continue;
+        }
+        /* An update comes as the old row and the new one: the new one overwrites it. */
+        uint32_t next = i + 1 < batch->sel_count ? wr_batch_row(batch, i + 1) : row;
+        if (next == row || weight[next] < 0 || !same_key(self, batch, row, next))
+            status = remove_row(self, batch, row, err);
+    }
+    if (self->insert != NULL)
+        sqlite3_clear_bindings(self->insert); /* they point into the batch */
+    if (self->remove != NULL)
+        sqlite3_clear_bindings(self->remove);
+    return status;
+}
+
+/* ---- epochs -------------------------------------------------------------------------------- */
+
+static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    (void)epoch;
+    WR_ASSERT(!self->is_begun);
+    int status = wr_sqlite_shared_begin(self->shared, err);
+    if (status != WR_OK)
+        return status;
+    self->is_begun = 1;
+    if (!self->is_ready) {
+        status = make_ready(self, err);
+        if (status != WR_OK)
+            wr_sqlite_shared_break(self->shared);
+    }
+    return status;
+}
+
+static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    (void)epoch;
+    if (self->shared->broken)
+        return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
+    return WR_OK;
+}
+
+static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    (void)epoch;
+    WR_ASSERT(self->is_begun);
+    self->is_begun = 0;
+    return wr_sqlite_shared_commit(self->shared, err);
+}
+
+static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    wr_buf_add_varint(out, SAVE_VERSION);
+    wr_buf_add_varint(out, sink->rows_written);
+    wr_buf_add_varint(out, (uint64_t)self->finished);
+    if (out->status == WR_OK)
+        self->saved = 1;
+    return out->status;
+}
+
+static void drop_statements(struct sqlite_sink *self) {
+    sqlite3_finalize(self->insert);
+    sqlite3_finalize(self->remove);
+    self->insert = self->remove = NULL;
+    self->is_ready = 0;
+}
+
+/* The filled table takes the place of the old one. Where the old one has the same columns only its
+ * rows go, so that its indexes and triggers stay. */
+static int change_places(struct sqlite_sink *self, struct wr_error *err) {
+    const struct config *config = self->config;
+    struct wr_sqlite_table old = self->table;
+    old.name = config->table;
+    int status = wr_sqlite_table_look(&old, 0, err);
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    if (status == WR_OK && old.exists && old.same_columns) {
+        wr_buf_add_text(&sql, "delete from ");
+        wr_sqlite_add_name(&sql, config->table);
+        wr_buf_add_text(&sql, ";\ninsert into ");
+        wr_sqlite_add_name(&sql, config->table);
+        wr_buf_add_text(&sql, " select * from ");
+        wr_sqlite_add_name(&sql, config->beside);
+        wr_buf_add_text(&sql, ";\ndrop table ");
+        wr_sqlite_add_name(&sql, config->beside);
+    } else if (status == WR_OK) {
+        status = drop_table(self, config->table, err);
+        wr_buf_add_text(&sql, "drop index if exists ");
+        wr_buf_add_text(&sql, "\"weir_key_");
+        for (const char *c = config->beside; *c != 0; c++) {
+            if (*c == '"')
+                wr_buf_add_char(&sql, '"');
+            wr_buf_add_char(&sql, *c);
+        }
+        wr_buf_add_text(&sql, "\";\nalter table ");
+        wr_sqlite_add_name(&sql, config->beside);
+        wr_buf_add_text(&sql, " rename to ");
+        wr_sqlite_add_name(&sql, config->table);
+    }
+    if (status == WR_OK && sql.status != WR_OK)
+        status = wr_error_set(err, sql.status, "%s: out of memory", self->base.name);
+    if (status == WR_OK)
+        status = wr_sqlite_exec(self->shared->db, config->path, sql.bytes, err);
+    if (status == WR_OK && config->key_count > 0) {
+        status = wr_sqlite_table_look(&old, 0, err);
+        if (status == WR_OK)
+            status = wr_sqlite_table_key(&old, err);
+    }
+    wr_buf_release(&sql);
+    return status;
+}
+
+static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    if (self->finished)
+        return WR_OK;
+    if (self->config->mode != MODE_REPLACE) {
+        self->finished = 1;
+        return WR_OK;
+    }
+    int is_ready = self->is_ready;
+    drop_statements(self);
+    int status = wr_sqlite_shared_begin(self->shared, err);
+    if (status != WR_OK)
+        return status;
+    self->is_begun = 1;
+    if (!is_ready && !self->saved) { /* no epoch ever began: an empty table */
+        status = make_ready(self, err);
+        drop_statements(self);
+    }
+    if (status == WR_OK)
+        status = change_places(self, err);
+    if (status != WR_OK) {
+        wr_sqlite_shared_break(self->shared);
+        return status;
+    }
+    self->is_begun = 0;
+    status = wr_sqlite_shared_commit(self->shared, err);
+    self->finished = status == WR_OK;
+    return status;
+}
+
+static void sink_close(struct wr_sink *sink) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    drop_statements(self);
+    if (self->shared != NULL) {
+        int unfinished = self->config->mode == MODE_REPLACE && !self->finished && !self->saved;
+        if (unfinished && !self->is_begun && !self->shared->broken &&
+            self->shared->begun_count == 0)
+            drop_table(self, self->config->beside, NULL);
+        wr_sqlite_shared_close(self->shared, self->is_begun);
+    }
+    self->shared = NULL;
+    self->is_begun = 0;
+    wr_free(&wr_budget_control, self->texts);
+    self->texts = NULL;
+}
+
+const struct wr_sink_type wr_sink_sqlite = {
+    .name = "sqlite",
+    .size_bytes = sizeof(struct sqlite_sink),
+    .delivery = WR_DELIVERY_IDEMPOTENT,
+    .flags = WR_SINK_KEYS,
+    .bind = sink_bind,
+    .open = sink_open,
+    .begin = sink_begin,
+    .write = sink_write,
+    .prepare = sink_prepare,
+    .commit = sink_commit,
+    .save = sink_save,
+    .finish = sink_finish,
+    .close = sink_close,
+};

@@ -1,0 +1,487 @@
+/* sqlite_source.c: the rows of a table or query of a SQLite file, through a read-only connection.
+ *
+ * The schema is given, or that of the declared types; a column that declares none gets the type of
+  * its
+ * first values. A value that is not of its column's type (SQLite allows that) rejects its row
+  * (W502).
+ * All rows come of one statement, so of one state of the file. Position: rows read; a restart reads
+  * them
+ * again and forgets them, so the order of a query must be fixed (`order by`). */
+#include "conn/connectors.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/builder.h"
+#include "conn/endpoint.h"
+#include "conn/file_source.h"
+#include "conn/sqlite.h"
+#include "data/text.h"
+
+#include "base/banned.h"
+
+#define SAMPLE_ROWS 1000 /* looked at for the type of a column that declares none */
+#define POSITION_VERSION 1
+
+struct config {
+    const char *path, *sql;
+    int timeout_ms;
+    uint8_t fail; /* on_error = "fail" */
+};
+
+struct sqlite_source {
+    struct wr_source base;
+    const struct config *config;
+    sqlite3 *db;
+    sqlite3_stmt *rows;
+    uint64_t record;    /* rows read, good and bad */
+    uint64_t row_count; /* given; for row_limit */
+    int ended;
+};
+
+/* ---- bind ---------------------------------------------------------------------------------- */
+
+static const char *const own_options[] = {"table", "query", "timeout", NULL};
+
+/* The type of the first values of one column of the statement. */
+static struct wr_type seen_type(const int seen[6]) {
+    if (seen[SQLITE_TEXT] > 0)
+        return WR_TYPE(WR_STRING);
+    if (seen[SQLITE_BLOB] > 0)
+        return WR_TYPE(WR_BYTES);
+    if (seen[SQLITE_FLOAT] > 0)
+        return WR_TYPE(WR_FLOAT64);
+    return WR_TYPE(seen[SQLITE_INTEGER] > 0 ? WR_INT64 : WR_STRING);
+}
+
+/* Looks at values for the columns whose type is still WR_NIL. */
+static int sample(struct wr_endpoint_bind *bind, const struct config *config, sqlite3 *db,
+                  sqlite3_stmt *rows, struct wr_schema *schema, struct wr_error *err) {
+    int unknown = 0;
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        unknown += schema->fields[c].type.kind == WR_NIL;
+    if (unknown == 0)
+        return WR_OK;
+    int(*seen)[6] = wr_alloc_zero(&wr_budget_control, schema->field_count * sizeof *seen);
+    if (seen == NULL)
+        return wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+    int code = SQLITE_ROW, row;
+    for (row = 0; row < SAMPLE_ROWS && (code = sqlite3_step(rows)) == SQLITE_ROW; row++)
+        for (uint32_t c = 0; c < schema->field_count; c++)
+            seen[c][sqlite3_column_type(rows, (int)c)]++;
+    int status = WR_OK;
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        status = wr_sqlite_failed(db, config->path, "sample", err);
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        if (schema->fields[c].type.kind == WR_NIL)
+            schema->fields[c].type = seen_type(seen[c]);
+    bind->inferred_rows = (uint64_t)row;
+    wr_free(&wr_budget_control, seen);
+    return status;
+}
+
+static int schema_of(struct wr_endpoint_bind *bind, const struct config *config, sqlite3 *db,
+                     sqlite3_stmt *rows, struct wr_error *err) {
+    uint32_t count = (uint32_t)sqlite3_column_count(rows);
+    struct wr_schema *schema = wr_schema_new(bind->arena, count);
+    if (schema == NULL)
+        return wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+    for (uint32_t c = 0; c < count; c++) {
+        struct wr_field *field = &schema->fields[c];
+        const char *name = sqlite3_column_name(rows, (int)c);
+        size_t length = name == NULL ? 0 : strlen(name);
+        field->name = wr_arena_strndup(bind->arena, name == NULL ? "" : name, length);
+        if (field->name == NULL)
+            return wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+        field->name_length = (uint32_t)length;
+        field->type = wr_sqlite_type(sqlite3_column_decltype(rows, (int)c));
+        for (uint32_t k = 0; k < c; k++)
+            if (strcmp(schema->fields[k].name, field->name) == 0)
+                return wr_error_script(err, "W105",
+                                       "duplicate name `%s` in the query: "
+                                       "`… as other_name`",
+                                       field->name);
+    }
+    int status = sample(bind, config, db, rows, schema, err);
+    bind->schema = schema;
+    return status;
+}
+
+static int missing_table(sqlite3 *db, const char *path, const char *table, struct wr_error *err) {
+    const char *best = NULL;
+    char near[128] = "";
+    uint32_t distance = WR_NAME_FAR;
+    sqlite3_stmt *row = NULL;
+    if (sqlite3_prepare_v2(db, "select name from sqlite_schema where type in ('table', 'view')", -1,
+                           &row, NULL) == SQLITE_OK)
+        while (sqlite3_step(row) == SQLITE_ROW) {
+            best = NULL;
+            wr_name_nearer(table, (const char *)sqlite3_column_text(row, 0), &best, &distance);
+            if (best != NULL)
+                snprintf(near, sizeof near, "%s", best);
+        }
+    sqlite3_finalize(row);
+    wr_error_script(err, "W401", "no table `%s` in `%s`", table, path);
+    if (near[0] != 0)
+        wr_error_help(err, "did you mean `%s`?", near);
+    wr_error_at(err, "table", 0, 0);
+    return WR_ESCRIPT;
+}
+
+static int prepare_rows(sqlite3 *db, const char *path, const char *sql, const char *table,
+                        sqlite3_stmt **rows, struct wr_error *err) {
+    const char *tail = NULL;
+    if (table != NULL) {
+        sqlite3_stmt *row = NULL;
+        int found = 0;
+        if (sqlite3_prepare_v2(db, "select 1 from pragma_table_info(?1)", -1, &row, NULL) ==
+            SQLITE_OK) {
+            sqlite3_bind_text(row, 1, table, -1, SQLITE_STATIC);
+            found = sqlite3_step(row) == SQLITE_ROW;
+        }
+        sqlite3_finalize(row);
+        if (!found)
+            return missing_table(db, path, table, err);
+    }
+    if (sqlite3_prepare_v2(db, sql, -1, rows, &tail) != SQLITE_OK) {
+        wr_error_script(err, "W203", "option `query`: SQLite says: %s", sqlite3_errmsg(db));
+        wr_error_at(err, "query", 0, 0);
+        return WR_ESCRIPT;
+    }
+    while (tail != NULL && *tail != 0 && strchr(" \t\r\n;", *tail) != NULL)
+        tail++;
+    if (*rows != NULL && tail != NULL && *tail == 0 && sqlite3_stmt_readonly(*rows) &&
+        sqlite3_column_count(*rows) > 0 && sqlite3_bind_parameter_count(*rows) == 0)
+        return WR_OK;
+    sqlite3_finalize(*rows);
+    *rows = NULL;
+    wr_error_script(err, "W203", "option `query` must be one `select`");
+    wr_error_at(err, "query", 0, 0);
+    return WR_ESCRIPT;
+}
+
+static int open_database(sqlite3 **db, const struct wr_env *env, const struct config *config,
+                         struct wr_error *err) {
+    struct wr_file_info info;
+    const char *const *files;
+    uint32_t file_count;
+    if (env->stat(env, config->path, &info) != WR_OK) {
+        struct wr_arena scratch;
+        wr_arena_init(&scratch, &wr_budget_control, 1024);
+        int status = wr_file_find(env, config->path, &scratch, &files, &file_count, err);
+        wr_arena_release(&scratch);
+        if (status != WR_OK)
+            return status;
+    }
+    return wr_sqlite_open(db, env, config->path, 1, config->timeout_ms, err);
+}
+
+/* Opens the file to see columns and types. */
+static int look(struct wr_endpoint_bind *bind, const struct config *config, const char *table,
+                struct wr_error *err) {
+    sqlite3 *db = NULL;
+    sqlite3_stmt *rows = NULL;
+    int status = open_database(&db, bind->env, config, err);
+    if (status == WR_OK)
+        status = prepare_rows(db, config->path, config->sql, table, &rows, err);
+    if (status == WR_OK)
+        status = schema_of(bind, config, db, rows, err);
+    sqlite3_finalize(rows);
+    sqlite3_close(db);
+    return status;
+}
+
+static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *options,
+                        struct config *config, const char **table, struct wr_error *err) {
+    static const char *const not_yet[] = {"follow", "wait", "replay", "start", "stop", NULL};
+    static const char *const on_error[] = {"reject", "fail", NULL};
+    const char *query = NULL;
+    uint64_t timeout_us = WR_SQLITE_TIMEOUT_MS * UINT64_C(1000);
+    int fail = 0;
+    int status = wr_options_check(options, "sqlite", own_options, wr_options_of_read, err);
+    if (status == WR_OK)
+        status = wr_options_refuse(options, not_yet, err);
+    if (status == WR_OK)
+        status = wr_option_text(options, "table", table, err);
+    if (status == WR_OK)
+        status = wr_option_text(options, "query", &query, err);
+    if (status == WR_OK)
+        status = wr_option_word(options, "on_error", on_error, &fail, err);
+    if (status == WR_OK)
+        status = wr_option_duration(options, "timeout", &timeout_us, err);
+    if (status != WR_OK)
+        return status;
+    if ((*table == NULL) == (query == NULL)) {
+        wr_error_script(err, "W203",
+                        *table == NULL ? "`sqlite` needs the option `table` or `query`"
+                                       : "`table` and `query` are given: one of them is meant");
+        wr_error_at(err, *table == NULL ? "1" : "query", 0, 0);
+        return WR_ESCRIPT;
+    }
+    config->fail = (uint8_t)fail;
+    config->timeout_ms = (int)WR_MIN(timeout_us / 1000, (uint64_t)INT32_MAX);
+    config->sql = query;
+    if (query == NULL) {
+        struct wr_buf sql;
+        wr_buf_init(&sql, &wr_budget_control, 0);
+        wr_buf_add_text(&sql, "select * from ");
+        wr_sqlite_add_name(&sql, *table);
+        if (sql.status == WR_OK)
+            config->sql = wr_arena_strndup(bind->arena, sql.bytes, sql.length);
+        wr_buf_release(&sql);
+    }
+    return config->sql != NULL ? WR_OK : wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+}
+
+static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
+    if (status == WR_OK && config == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+    if (status != WR_OK)
+        return status;
+    const char *table = NULL;
+    config->path = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
+    status = read_options(bind, &options, config, &table, err);
+    if (status == WR_OK)
+        status = wr_endpoint_schema(bind, &bind->schema, err);
+    if (status == WR_OK && bind->schema == NULL && !bind->may_sample) {
+        wr_error_script(err, "W408", "the schema of `%s` is not known without reading it",
+                        config->path);
+        wr_error_help(err, "say it: `schema = \"name type, …\"`, or run `weir schema pull SCRIPT`");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (status == WR_OK && bind->schema == NULL)
+        status = look(bind, config, table, err);
+    if (status != WR_OK)
+        return status;
+    bind->partition_count = 1;
+    bind->bounded = 1;
+    bind->config = config;
+    bind->name = table != NULL ? wr_endpoint_textf(bind->arena, "sqlite:%s/%s", config->path, table)
+                               : wr_endpoint_textf(bind->arena, "sqlite:%s", config->path);
+    return bind->name != NULL ? WR_OK : wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+static const char *value_kind(int type) {
+    static const char *const names[] = {"?", "an integer", "a real", "text", "a blob", "null"};
+    return names[type];
+}
+
+/* Sets one value: 1, or 0 when it is not of the column's type. */
+static int set_value(struct wr_builder *builder, uint32_t c, sqlite3_stmt *rows, int *status) {
+    const struct wr_field *field = &builder->batch->schema->fields[c];
+    enum wr_type_kind kind = field->type.kind;
+    int type = sqlite3_column_type(rows, (int)c);
+    char text[WR_NUMBER_TEXT_MAX];
+    *status = WR_OK;
+    switch (type) {
+    case SQLITE_NULL: wr_builder_nil(builder, c); return !field->required;
+    case SQLITE_INTEGER: {
+        int64_t value = sqlite3_column_int64(rows, (int)c);
+        if (kind == WR_INT64)
+            wr_builder_int64(builder, c, value);
+        else if (kind == WR_FLOAT64)
+            wr_builder_float64(builder, c, (double)value);
+        else if (kind == WR_BOOL && (value == 0 || value == 1))
+            wr_builder_bool(builder, c, (int)value);
+        else if (kind == WR_DECIMAL || (kind == WR_TIMESTAMP && field->time_format != NULL))
+            return wr_builder_text(builder, c, text, (uint32_t)wr_int64_format(value, text),
+                                   status);
+        else
+            return 0;
+        return 1;
+    }
+    case SQLITE_FLOAT:
+        if (kind == WR_FLOAT64) {
+            wr_builder_float64(builder, c, sqlite3_column_double(rows, (int)c));
+            return 1;
+        }
+        return kind == WR_DECIMAL &&
+               wr_builder_text(
+                   builder, c, text,
+                   (uint32_t)wr_float64_format(sqlite3_column_double(rows, (int)c), text), status);
+    default: break;
+    }
+    const char *bytes = sqlite3_column_blob(rows, (int)c);
+    uint32_t length = (uint32_t)sqlite3_column_bytes(rows, (int)c);
+    if (bytes == NULL)
+        bytes = "";
+    if (kind == WR_BYTES) {
+        *status = wr_builder_bytes(builder, c, bytes, length);
+        return *status == WR_OK;
+    }
+    return type == SQLITE_TEXT && kind != WR_INT64 && kind != WR_FLOAT64 &&
+           wr_builder_text(builder, c, bytes, length, status);
+}
+
+static int refuse_value(struct sqlite_source *self, uint32_t c, struct wr_error *err) {
+    const struct wr_field *field = &self->base.schema->fields[c];
+    int type = sqlite3_column_type(self->rows, (int)c);
+    char reason[256], name[96];
+    wr_type_text(&field->type, name, sizeof name);
+    const char *raw = (const char *)sqlite3_column_text(self->rows, (int)c);
+    uint32_t raw_length = (uint32_t)sqlite3_column_bytes(self->rows, (int)c);
+    if (type == SQLITE_NULL)
+        snprintf(reason, sizeof reason, "column `%s` is required and null", field->name);
+    else
+        snprintf(reason, sizeof reason, "%s `%.*s` does not fit %s (column `%s`)", value_kind(type),
+                 (int)WR_MIN(raw_length, 40u), raw == NULL ? "" : raw, name, field->name);
+    if (self->config->fail)
+        return wr_error_set(err, WR_EBADROW, "%s: row %llu: %s", self->base.name,
+                            (unsigned long long)self->record + 1, reason);
+    struct wr_reject reject = {
+        .code = type == SQLITE_NULL ? WR_REJECT_MISSING : WR_REJECT_TYPE,
+        .reason = reason,
+        .raw = raw,
+        .raw_length = raw_length,
+        .file = self->config->path,
+        .record = self->record,
+        .source = self->base.source,
+        .partition = self->base.partition,
+    };
+    return self->base.reject == NULL ? WR_OK : self->base.reject(self->base.reject_ctx, &reject);
+}
+
+static int read_row(struct sqlite_source *self, struct wr_builder *builder, uint64_t first,
+                    struct wr_error *err) {
+    for (uint32_t c = 0; c < self->base.schema->field_count; c++) {
+        int status = WR_OK;
+        if (!wr_builder_wants(builder, c) || set_value(builder, c, self->rows, &status))
+            continue;
+        if (status != WR_OK)
+            return wr_error_set(err, status, "%s: out of memory", self->base.name);
+        status = refuse_value(self, c, err);
+        self->record++;
+        return status;
+    }
+    wr_builder_next(builder, (uint32_t)(self->record - first));
+    self->record++;
+    self->row_count++;
+    return WR_OK;
+}
+
+static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
+    struct sqlite_source *self = (struct sqlite_source *)source;
+    *batch = NULL;
+    if (self->ended || (source->row_limit > 0 && self->row_count >= source->row_limit))
+        return WR_EEND;
+    struct wr_builder builder;
+    uint32_t row_max = source->batch_rows;
+    if (source->row_limit > 0)
+        row_max = (uint32_t)WR_MIN((uint64_t)row_max, source->row_limit - self->row_count);
+    if (wr_builder_init(&builder, source->pool, source->schema, source->needed, row_max) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "%s: memory budget `%s` is used up", source->name,
+                            source->pool->budget->name);
+    uint64_t first = self->record;
+    int status = WR_OK;
+    while (status == WR_OK && builder.row < row_max && self->record - first < UINT32_MAX) {
+        int code = sqlite3_step(self->rows);
+        if (code == SQLITE_ROW) {
+            status = read_row(self, &builder, first, err);
+            continue;
+        }
+        if (code != SQLITE_DONE)
+            status = wr_sqlite_failed(self->db, self->config->path, "read", err);
+        self->ended = 1;
+        sqlite3_reset(self->rows); /* gives the lock back: a sink may write this file */
+        break;
+    }
+    struct wr_batch *made = wr_builder_finish(&builder);
+    if (status != WR_OK) {
+        wr_batch_unref(made);
+        return status;
+    }
+    if (made == NULL)
+        return WR_EEND;
+    made->source = source->source;
+    made->partition = source->partition;
+    made->origin.source = source->name;
+    made->origin.file = self->config->path;
+    made->origin.first_record = first;
+    *batch = made;
+    return WR_OK;
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static void source_close(struct wr_source *source) {
+    struct sqlite_source *self = (struct sqlite_source *)source;
+    sqlite3_finalize(self->rows);
+    sqlite3_close(self->db);
+    self->rows = NULL;
+    self->db = NULL;
+}
+
+/* The columns must be those of the schema, which may have been given, or seen long ago. */
+static int check_columns(struct sqlite_source *self, struct wr_error *err) {
+    const struct wr_schema *schema = self->base.schema;
+    uint32_t count = (uint32_t)sqlite3_column_count(self->rows);
+    for (uint32_t c = 0; c < schema->field_count; c++) {
+        const char *has = c < count ? sqlite3_column_name(self->rows, (int)c) : NULL;
+        if (has != NULL && strcmp(has, schema->fields[c].name) == 0)
+            continue;
+        wr_error_script(err, "W407", "%s: column %u is `%s`, the schema says `%s`", self->base.name,
+                        c + 1, has == NULL ? "missing" : has, schema->fields[c].name);
+        wr_error_help(err, "the schema has the columns in the order of the table or query");
+        return WR_ESCRIPT;
+    }
+    return WR_OK;
+}
+
+static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
+    struct sqlite_source *self = (struct sqlite_source *)source;
+    self->config = source->config;
+    int status = open_database(&self->db, source->env, self->config, err);
+    if (status == WR_OK)
+        status =
+            prepare_rows(self->db, self->config->path, self->config->sql, NULL, &self->rows, err);
+    if (status == WR_OK)
+        status = check_columns(self, err);
+    if (status == WR_OK && from != NULL) {
+        uint64_t version = wr_reader_varint(from), record = wr_reader_varint(from);
+        self->row_count = wr_reader_varint(from);
+        if (from->failed || version != POSITION_VERSION)
+            status =
+                wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", source->name);
+        while (status == WR_OK && self->record < record && !self->ended) {
+            int code = sqlite3_step(self->rows);
+            if (code == SQLITE_ROW)
+                self->record++;
+            else if (code == SQLITE_DONE)
+                self->ended = 1;
+            else
+                status = wr_sqlite_failed(self->db, self->config->path, "read", err);
+        }
+    }
+    if (status != WR_OK)
+        source_close(source);
+    return status;
+}
+
+static int source_save(struct wr_source *source, struct wr_buf *out) {
+    const struct sqlite_source *self = (const struct sqlite_source *)source;
+    wr_buf_add_varint(out, POSITION_VERSION);
+    wr_buf_add_varint(out, self->record);
+    return wr_buf_add_varint(out, self->row_count);
+}
+
+const struct wr_source_type wr_source_sqlite = {
+    .name = "sqlite",
+    .size_bytes = sizeof(struct sqlite_source),
+    .bind = source_bind,
+    .open = source_open,
+    .poll = source_poll,
+    .save_position = source_save,
+    .close = source_close,
+};

@@ -1,0 +1,76 @@
+/* support_conn.h: what the tests of connectors share: a folder, specs written as JSON, runs of a
+ * source and of a sink without a graph, and rows as text. */
+#pragma once
+#include "test.h"
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/conn.h"
+#include "conn/connectors.h"
+#include "data/codec.h"
+
+/* A world of its own for each test; world_end checks that all memory came back. */
+struct world {
+    const struct wr_env *env;
+    struct wr_budget budget;
+    struct wr_arena arena;
+    struct wr_batch_pool pool;
+    struct wr_error err;
+    char folder[64];
+    struct wr_buf rejects; /* "W502 line 3: reason [raw]\n" for each */
+    struct wr_buf shown;   /* what sinks showed on stdout */
+    struct wr_buf notes;
+    uint64_t control_bytes; /* in use at its begin */
+};
+
+void world_begin(struct world *world);
+void world_end(struct world *world);
+/* "FOLDER/NAME"; lives as long as the world. */
+const char *in_folder(struct world *world, const char *name);
+void put_file(const char *path, const void *bytes, size_t length);
+void put_text(const char *path, const char *text);
+/* The bytes of a file with a 0 behind, in the world's arena; NULL when it is not there. */
+const char *file_text(struct world *world, const char *path, size_t *length);
+/* Entries of the folder that are not "." or "..". */
+int file_count(struct world *world);
+
+/* Plain data from JSON text in which ' stands for ", and %s for the arguments. */
+struct wr_value *value_of_json(struct world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A schema from "name type, name type". */
+const struct wr_schema *schema_of(struct world *world, const char *text);
+
+/* Binds; world->err says why not. */
+int bind_source(struct world *world, const struct wr_source_type *type, struct wr_value *spec,
+                struct wr_endpoint_bind *bind);
+struct wr_source *open_source(struct world *world, const struct wr_source_type *type,
+                              const struct wr_endpoint_bind *bind, uint32_t batch_rows,
+                              struct wr_reader *from);
+void close_source(struct wr_source *source);
+/* Reads up to `batch_max` batches (0: all); rows go to `out` as CSV lines without a header. */
+int read_source(struct world *world, struct wr_source *source, uint32_t batch_max,
+                struct wr_buf *out);
+/* Binds, opens, reads all and closes. The rows, or "error CODE: text\nhelp". */
+const char *all_rows(struct world *world, const struct wr_source_type *type, struct wr_value *spec,
+                     uint32_t batch_rows);
+
+/* A batch from rows of "text,text" in CSV by the schema; the first letter of a line of a changelog
+ * may be + or -. */
+struct wr_batch *batch_of(struct world *world, const struct wr_schema *schema, const char *csv);
+int bind_sink(struct world *world, const struct wr_sink_type *type, struct wr_value *spec,
+              const struct wr_schema *schema, const char *key, struct wr_endpoint_bind *bind);
+struct wr_sink *open_sink(struct world *world, const struct wr_sink_type *type,
+                          const struct wr_endpoint_bind *bind, struct wr_reader *from);
+void close_sink(struct wr_sink *sink);
+/* begin, write, prepare, commit. */
+int write_epoch(struct world *world, struct wr_sink *sink, uint64_t epoch, struct wr_batch *batch);
+/* Binds, opens, one epoch, finish, close: WR_OK or the first failure. */
+int write_all(struct world *world, const struct wr_sink_type *type, struct wr_value *spec,
+              const struct wr_schema *schema, const char *key, const char *csv);
+/* "CODE text | help" of world->err. */
+const char *error_text(struct world *world);
+/* All rows of a query: values by `|`, rows by newlines; NULL as `null`. */
+const char *query(struct world *world, const char *path, const char *sql);
