@@ -1,0 +1,304 @@
+--- W4 to W9: endpoints, rows, the run, Lua, hints.
+return {
+  W401 = {
+    message = "no such file: …",
+    page = "The file is not there, or the glob matches nothing. Paths are relative to the "
+      .. "directory that weir was started in.",
+    wrong = [[weir.read "clicks-*.ndjsn"]],
+    right = [[weir.read "clicks-*.ndjson"]],
+  },
+  W402 = {
+    message = "unknown scheme `…`",
+    page = "What stands before `:` in an address says which endpoint is meant; a file's format "
+      .. "comes from its name, or from `format`. A path that holds a colon is given as "
+      .. "`weir.file \"a:b\"`.",
+    wrong = [[:write("out.dat", { format = "excel" })]],
+    right = [[:write("out.dat", { format = "csv" })]],
+  },
+  W403 = {
+    message = "table `…` has column … of type …, the stream has …",
+    page = "The table exists already and does not fit the stream. Nothing is converted on the "
+      .. "way into a database: `derive` the column with the type that the table has, or write "
+      .. "another table.",
+    wrong = [[:write("sqlite:out.db", { table = "users" })  -- its column age is text]],
+    right = [[:derive "age = string(age)":write("sqlite:out.db", { table = "users" })]],
+  },
+  W404 = {
+    message = "upsert needs a key",
+    help = "without one say `mode = \"append\"` or `\"replace\"`",
+    page = "A stream without a key cannot replace its rows. `append` adds the rows of every "
+      .. "run, so a second run doubles them; `replace` empties the table first.",
+    wrong = [[clicks:write("sqlite:out.db", { table = "clicks" })]],
+    right = [[clicks:write("sqlite:out.db", { table = "clicks", mode = "append" })]],
+  },
+  W405 = {
+    message = "password in a URL",
+    help = "`weir.secret`",
+    page = "Addresses are shown in plans, logs and errors, so they hold no passwords. Secrets "
+      .. "come from the run's secret store.",
+    wrong = [[weir.postgres "app:s3cret@host/shop"]],
+    right = [[weir.postgres("host/shop", { user = "app", password = weir.secret "shop" })]],
+  },
+  W406 = {
+    message = "not allowed: …",
+    help = "`--allow …`",
+    page = "A script reads neither the environment nor what lies outside of its inputs, unless "
+      .. "the command line allows it.",
+    wrong = [[weir run job.lua]],
+    right = [[weir run --allow env=REGION job.lua]],
+  },
+  W407 = {
+    message = "schema differs from the lock file: …",
+    page = "What was found is not what `SCRIPT.schema` says. Look at the difference, then pull "
+      .. "the schema again and commit it.",
+    wrong = [[weir run job.lua]],
+    right = [[weir schema pull job.lua && weir run job.lua]],
+  },
+  W408 = {
+    message = "the schema of … is not known without a connection",
+    help = "`schema =`, or run `weir schema pull`",
+    page = "Loading a script touches nothing outside, so the columns of a topic or a table must "
+      .. "be written down: in the script, or in its lock file.",
+    wrong = [[weir.read "kafka://host/clicks"]],
+    right = [[weir.read("kafka://host/clicks", { schema = "user string, ts timestamp" })]],
+  },
+  W410 = {
+    message = "`…` is read by this script",
+    page = "A file is replaced as a whole when the run is complete, and this one is an input of "
+      .. "the same run: a second run would read what the first has written.",
+    wrong = [[weir.read "a.csv":filter "x > 0":write "a.csv"]],
+    right = [[weir.read "a.csv":filter "x > 0":write "b.csv"]],
+  },
+  W501 = {
+    message = "cannot parse …",
+    page = "A row of the input is not what the format says: a quote that does not close, a bad "
+      .. "escape, too many fields. The row goes to the rejects with its bytes and position; the "
+      .. "run goes on.",
+    wrong = [[{"user": "ann", "amount": }]],
+    right = [[{"user": "ann", "amount": 12.5}]],
+  },
+  W502 = {
+    message = "value … does not fit … (column …)",
+    page = "The row was read, but a value is not of the column's type. Read the column as a "
+      .. "string to look at it, or convert it by a function with `??`.",
+    wrong = [[schema = "amount int64"   -- and a row says 12.5]],
+    right = [[schema = "amount float64"]],
+  },
+  W503 = {
+    message = "division by zero",
+    page = "`//` and `%` of int64 and of durations fail for zero, as in Lua; `/` of numbers "
+      .. "gives inf. `??` gives another value.",
+    wrong = [[:derive "per_day = total // days"]],
+    right = [[:derive "per_day = total // days ?? 0"]],
+  },
+  W504 = {
+    message = "overflow",
+    page = "The result of a decimal, a time or a sum has no room in its type. Products of int64 "
+      .. "wrap as in Lua and do not fail; convert to float64 or decimal before.",
+    wrong = [[:agg "total = sum(big)"]],
+    right = [[:agg "total = sum(float64(big))"]],
+  },
+  W505 = {
+    message = "wrong kind: … where …",
+    page = "A json value was of another kind than the operator or the function needs, or a Lua "
+      .. "function returned something else than its declaration says.",
+    wrong = [[:derive "n = payload.count + 1"   -- and a row says "three"]],
+    right = [[:derive "n = int64(payload.count) + 1 ?? 0"]],
+  },
+  W506 = {
+    message = "no event time",
+    page = "The column of `event_time` was nil, or its expression failed, in this row. It goes "
+      .. "to the rejects, because it stands nowhere in time.",
+    wrong = [[:event_time "ts"]],
+    right = [[:event_time "ts = ts ?? received"]],
+  },
+  W507 = {
+    message = "late by …",
+    page = "The row came after its window, or its group, was complete. `late()` gives such "
+      .. "rows; a larger `max_delay` waits longer for them.",
+    wrong = [[:event_time("ts", { max_delay = "0s" })]],
+    right = [[:event_time("ts", { max_delay = "30s" })]],
+  },
+  W508 = {
+    message = "expectation `…`",
+    page = "A condition of `expect` was not true for this row. All conditions that failed are "
+      .. "named in the reject's `detail`.",
+    wrong = [[:expect "positive = amount > 0"   -- and a row has -1]],
+    right = [[:expect("positive = amount > 0", { on_fail = "warn" })]],
+  },
+  W509 = {
+    message = "sink refused: …",
+    page = "The sink cannot take this row, for instance a NaN in a database column. The other "
+      .. "rows of the same write are not lost.",
+    wrong = [[:write("sqlite:out.db", { table = "t" })   -- and a row has NaN]],
+    right = [[:filter "not is_nan(x)":write("sqlite:out.db", { table = "t" })]],
+  },
+  W510 = {
+    message = "row longer than …",
+    page = "One row of the input is longer than the limit, often because a quote does not close "
+      .. "and the rest of the file is taken for one field. The row is skipped up to its line's "
+      .. "end.",
+    wrong = "user,comment\nann,\"never closed",
+    right = "user,comment\nann,\"closed\"",
+  },
+  W511 = {
+    message = "Lua error: …",
+    page = "A Lua function of the script raised an error for this row. The row is rejected; the "
+      .. "message has the line. nil is passed through arithmetic and calls, so most functions "
+      .. "need no checks.",
+    wrong = [[:derive("n int64", function(e) return error(e.user) end)]],
+    right = [[:derive("n int64", function(e) return #e.user end)]],
+  },
+  W512 = {
+    message = "missing required column",
+    page = "A `required` column is nil in this row, or the file has no such column at all.",
+    wrong = [[schema = "id int64 required"   -- and a row has no id]],
+    right = [[schema = "id int64"]],
+  },
+  W601 = {
+    message = "state … was written by another script",
+    page = "The state directory belongs to a plan that differs from this one in a way that its "
+      .. "state cannot be carried over. Use another directory, or the script that wrote it.",
+    wrong = [[weir run --state jobs.state other.lua]],
+    right = [[weir run --state other.state other.lua]],
+  },
+  W602 = {
+    message = "memory budget `…` is used up",
+    page = "Groups, joins and buffers live within a budget, and this run needs more than it "
+      .. "has: raise it, or keep less: fewer keys, shorter windows, `within`.",
+    wrong = [[weir.settings { memory = "64MB" }]],
+    right = [[weir.settings { memory = "1GB" }]],
+  },
+  W603 = {
+    message = "sink … is down for …",
+    page = "The sink has not answered for longer than its `timeout`, through all retries. What "
+      .. "was complete is kept; the next run goes on from there.",
+    wrong = [[:write("https://host/in", { timeout = "1s" })]],
+    right = [[:write("https://host/in", { timeout = "30s", retries = 10 })]],
+  },
+  W604 = {
+    message = "more than … bad rows",
+    page = "More rows were rejected than `--max-bad` allows, so the run ends and publishes "
+      .. "nothing that was not published before. The summary names the reasons, with an example "
+      .. "each.",
+    wrong = [[weir run --max-bad 0 job.lua]],
+    right = [[weir run --max-bad 100 --rejects bad.ndjson job.lua]],
+  },
+  W607 = {
+    message = "second row for lookup key …",
+    page = "A lookup expects one row for each key of its right side. `many` gives a row for "
+      .. "each of them; else the right side is made unique before.",
+    wrong = [[orders:lookup(prices, { on = "item" })]],
+    right = [[orders:lookup(prices:dedup("item", { keep = "last" }), { on = "item" })]],
+  },
+  W608 = {
+    message = "audit `…` failed",
+    page = "What was about to be published does not meet a condition of `audit`, so nothing of "
+      .. "it was published.",
+    wrong = [[:write("out.csv", { audit = "enough = count() >= 1000" })   -- of 12 rows]],
+    right = [[:write("out.csv", { audit = "enough = count() >= 10" })]],
+  },
+  W609 = {
+    message = "a source cannot feed both sides: …",
+    page = "The right side of a lookup is read whole before the left one begins. A pipe or a "
+      .. "stream that can be read only once cannot feed both: write it to a file first.",
+    wrong = [[local s = weir.read "-" s:lookup(s, { on = "id", prefix = "p_" })]],
+    right = [[local s = weir.read "all.csv" s:lookup(s, { on = "id", prefix = "p_" })]],
+  },
+  W701 = {
+    message = "ran longer than …",
+    page = "The script's Lua code did not come back in time: a loop that does not end, or far "
+      .. "too much work for one row.",
+    wrong = [[while true do end]],
+    right = [[for i = 1, 10 do end]],
+  },
+  W702 = {
+    message = "memory",
+    page = "The script's Lua code used more memory than a script may have. Data belongs into "
+      .. "streams, not into tables.",
+    wrong = [[local t = {} for i = 1, 1e9 do t[i] = i end]],
+    right = [[local numbers = weir.generate { rows = 1000000000 }]],
+  },
+  W703 = {
+    message = "`…` is not available in a pipeline",
+    page = "Scripts describe pipelines and touch nothing outside, so Lua's `os`, `io`, `debug`, "
+      .. "`load` and the environment `_ENV` are not there; files are read by `weir.read`. `__c` "
+      .. "and `__f` are used by weir.",
+    wrong = [[local text = io.open("users.csv"):read "a"]],
+    right = [[local users = weir.read "users.csv"]],
+  },
+  W704 = {
+    message = "no module `…`",
+    page = "`require \"clean\"` reads `clean.lua` beside the script; a dot in the name is a "
+      .. "folder. Names are made of a-z, 0-9 and `_`, and no module requires itself.",
+    wrong = [[local clean = require "../lib/Clean"]],
+    right = [[local clean = require "lib.clean"]],
+  },
+  W705 = {
+    message = "a row function assigns to `…`",
+    page = "Rows are worked on in batches, by several workers, and again after a crash, so a "
+      .. "function of a row keeps nothing between rows. State belongs into `process` or an "
+      .. "aggregate.",
+    wrong = [[local n = 0
+s:derive("n int64", function(e) n = n + 1 return n end)]],
+    right = [[s:group_by():derive "n = row_number()"]],
+  },
+  W901 = {
+    message = "`a and b or c` gives c when b is nil or false",
+    help = "`case`",
+    page = "Lua's idiom for a choice goes wrong when the middle value can be nil or false. "
+      .. "`case` does what is meant.",
+    wrong = [[:derive "x = big and discount or price"]],
+    right = [[:derive "x = case(big, discount, price)"]],
+  },
+  W902 = {
+    message = "stream goes nowhere",
+    page = "The stream is made and no `write`, `print` or other stream uses it. Streams are "
+      .. "values: a stage returns a new one and does not change the old.",
+    wrong = [[clicks:filter "amount > 0"
+clicks:write "out.csv"]],
+    right = [[clicks:filter "amount > 0":write "out.csv"]],
+  },
+  W903 = {
+    message = "unused parameter `…`",
+    page = "It was declared, or given by `-p`, and nothing reads it: often a name that was "
+      .. "changed in one place only.",
+    wrong = [[weir.params "min int64 = 1" clicks:filter "amount > 1"]],
+    right = [[weir.params "min int64 = 1" clicks:filter "amount > $min"]],
+  },
+  W904 = {
+    message = "this may fail and has no `??`",
+    page = "A row for which the expression fails is rejected. With `--strict` every such place "
+      .. "must say what to take instead.",
+    wrong = [[:derive "n = int64(text)"]],
+    right = [[:derive "n = int64(text) ?? 0"]],
+  },
+  W905 = {
+    message = "name `…` is not NFC",
+    page = "Names are compared byte by byte, and letters with accents can be written in two "
+      .. "ways that look the same. Use the composed form.",
+    wrong = [[:select "cafe\u{301}"]],
+    right = [[:select "café"]],
+  },
+  W906 = {
+    message = "int64 product may wrap",
+    page = "Products and sums of int64 wrap around as in Lua. With `--strict` such places are "
+      .. "named; float64 or decimal do not wrap.",
+    wrong = [[:derive "area = width * height"]],
+    right = [[:derive "area = float64(width) * height"]],
+  },
+  W907 = {
+    message = "column hides `…`",
+    page = "A column of the data has the name of a hidden column, and wins. The hidden one is "
+      .. "reached after the data's column is renamed.",
+    wrong = [[weir.read "a.csv":derive "line = _line"   -- and a.csv has a column _line]],
+    right = [[weir.read "a.csv":rename "its_line = _line"]],
+  },
+  W910 = {
+    message = "`…` is not constant",
+    page = "A Lua function reads a variable that the script assigns more than once. The value "
+      .. "at the start of the run holds, and the function is not turned into native code.",
+    wrong = [[local limit = 10 limit = 20 s:filter(function(e) return e.x > limit end)]],
+    right = [[local limit = 20 s:filter(function(e) return e.x > limit end)]],
+  },
+}
