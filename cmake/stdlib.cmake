@@ -1,7 +1,9 @@
-# The standard library inside the program: every stdlib/**/*.lua as bytes, under the name that
+# The standard library inside the program: every stdlib/**/*.lua as bytecode, under the name that
 # `require` uses (stdlib/weir/grammar/expr.lua is weir.grammar.expr, .../init.lua its folder).
 # runtime/lua finds them as wr_stdlib_files, sorted by name, closed by an entry of NULLs:
 #     struct wr_stdlib_file { const char *name; const char *text; uint64_t size_bytes; };
+add_executable(compile_stdlib "${CMAKE_SOURCE_DIR}/cmake/compile_stdlib.c")
+target_link_libraries(compile_stdlib PRIVATE weir_flags weir_lib_lua)
 file(GLOB_RECURSE stdlib_sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}/stdlib"
   "${CMAKE_SOURCE_DIR}/stdlib/*.lua")
 
@@ -22,10 +24,13 @@ foreach(entry IN LISTS stdlib_modules)
   string(REGEX MATCH "^([^=]*)=(.*)$" _ "${entry}")
   set(module "${CMAKE_MATCH_1}")
   set(path "${CMAKE_SOURCE_DIR}/stdlib/${CMAKE_MATCH_2}")
-  list(APPEND stdlib_depends "${path}")
+  set(code "${CMAKE_BINARY_DIR}/generated/${module}.luac")
+  add_custom_command(OUTPUT "${code}"
+    COMMAND compile_stdlib "${module}" "${path}" "${code}" DEPENDS compile_stdlib "${path}" VERBATIM)
+  list(APPEND stdlib_depends "${code}")
   string(APPEND text
     ".Lname${index}: .asciz \"${module}\"\n"
-    ".Ltext${index}: .incbin \"${path}\"\n.Lend${index}: .byte 0\n")
+    ".Ltext${index}: .incbin \"${code}\"\n.Lend${index}: .byte 0\n")
   string(APPEND table
     "    .quad .Lname${index}, .Ltext${index}, .Lend${index} - .Ltext${index}\n")
   math(EXPR index "${index} + 1")
@@ -46,6 +51,6 @@ wr_stdlib_files:
 ")
 # `@object` and `@progbits` have no second `@` on their line, so @ONLY leaves them alone.
 
-add_library(weir_stdlib STATIC "${CMAKE_BINARY_DIR}/generated/stdlib.S")
+add_library(weir_stdlib STATIC "${CMAKE_BINARY_DIR}/generated/stdlib.S" ${stdlib_depends})
 set_source_files_properties("${CMAKE_BINARY_DIR}/generated/stdlib.S" PROPERTIES
   OBJECT_DEPENDS "${stdlib_depends}")

@@ -13,7 +13,7 @@
 
 int luaopen_lpeg(lua_State *L);
 
-/* The standard library as bytes, made by the build (cmake/stdlib.cmake), closed by NULLs. */
+/* The standard library as bytecode, made by the build (cmake/stdlib.cmake), closed by NULLs. */
 struct wr_stdlib_file {
     const char *name, *text;
     uint64_t size_bytes;
@@ -27,7 +27,7 @@ static int l_stdlib_search(lua_State *L) {
         if (strcmp(file->name, name) != 0)
             continue;
         lua_pushfstring(L, "@%s", name);
-        if (luaL_loadbufferx(L, file->text, file->size_bytes, lua_tostring(L, -1), "t") != LUA_OK)
+        if (luaL_loadbufferx(L, file->text, file->size_bytes, lua_tostring(L, -1), "b") != LUA_OK)
             return lua_error(L);
         lua_pushstring(L, name);
         return 2;
