@@ -10,8 +10,12 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 program=$1
 shift
 export WEIR_PROGRAM="$program"
-export LUA_PATH="./stdlib/?.lua;./stdlib/?/init.lua;./?.lua;./?/init.lua;;"
 unset LUA_PATH_5_4
+if [[ -x $program ]] && "$program" help test >/dev/null 2>&1; then
+    export LUA_PATH="./?.lua;./?/init.lua;;"
+    exec "$program" test "$@" </dev/null
+fi
+export LUA_PATH="./stdlib/?.lua;./stdlib/?/init.lua;./?.lua;./?/init.lua;;"
 output="$(mktemp)"
 trap 'rm -f "$output"' EXIT
 
