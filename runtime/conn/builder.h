@@ -1,8 +1,7 @@
 /* builder.h: fills a batch row by row, for sources that get single values (SQLite, literal rows).
  * Files do not come this way: their decoders fill columns.
  * A row is begun by setting its values and counted by `wr_builder_next`; a row that is not counted
-  * is
- * overwritten by the following one. Memory is the batch's. */
+ * is overwritten by the following one. Memory is the batch's. */
 #pragma once
 #include <stdint.h>
 

@@ -6,9 +6,8 @@
  *   append   the end of the file itself     nothing; stopped before: cut to the last commit
  *
  * A commit makes all rows of its epoch part of the file (behind the end of a compressed member).
-  * With a
- * state, `save` keeps the name and length of the file; a restart cuts it to that length and goes
-  * on. */
+ * With a state, `save` keeps the name and length of the file; a restart cuts it to that length and
+ * goes on. */
 #include "conn/connectors.h"
 
 #include <inttypes.h>

@@ -2,12 +2,11 @@
  *
  * A piece is WR_PIECE_BYTES of decompressed data in a counted buffer, which the batches made of it
  * hold. What is left of it at its end, a piece of a record, is copied to the head of the next
-  * buffer. A
- * buffer that no batch holds any more is used again, so that a steady run allocates nothing.
+ * buffer. A buffer that no batch holds any more is used again, so that a steady run allocates
+ * nothing.
  *
  * Position: (file, decompressed byte, record, line) of the next record. A plain file is entered at
-  * that
- * byte, a compressed one read again from its start.
+ * that byte, a compressed one read again from its start.
  *
  *     next file -> refill -> decode* -> refill -> … -> the end of the file -> next file */
 #include "conn/file_source.h"

@@ -1,6 +1,6 @@
 /* generate_source.c: rows that are computed: a list of expressions over `i`, the number of the row,
  * from 1. The same seed gives the same rows. With a rate, rows come as the clock lets them.
-  * Position: rows made. */
+ * Position: rows made. */
 #include "conn/connectors.h"
 
 #include <math.h>

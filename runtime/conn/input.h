@@ -1,10 +1,9 @@
 /* input.h: the bytes of one file, decompressed as they come. What is compressed is seen from its
  * first bytes, never from its name; gzip members and zstd frames may follow one another. One layer
-  * only.
+ * only.
  *
  * Errors name the file and the byte. A file that is cut short gives what it holds, then the error.
-  * A
- * bomb is stopped: more than `ratio_max` bytes out for each byte in, beyond the first megabyte.
+ * A bomb is stopped: more than `ratio_max` bytes out for each byte in, beyond the first megabyte.
  * Threads: one. Owns its buffer and the decompressor. */
 #pragma once
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* output.h: the bytes of one file on their way out, compressed when its name says so.
  * A compressed file is a chain of members (gzip) or frames (zstd); between two of them stand the
-  * places to
- * which a restart may cut it. Gzip headers hold no time: the same rows give the same bytes.
+ * places to which a restart may cut it. Gzip headers hold no time: the same rows give the same
+ * bytes.
  * Threads: one. Owns its buffer and the compressor. */
 #pragma once
 #include <stdint.h>

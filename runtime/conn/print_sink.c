@@ -1,8 +1,6 @@
 /* print_sink.c: rows shown on the program's standard output: the stage `print`, and
- * `weir.stdout()`. Without a format, a bounded stream on a terminal is a table of at most
-  * WR_PRINT_ROWS rows, and anything
- * else NDJSON of all rows. A table that shows fewer rows than there were says so: "40 of 5,000
-  * rows". */
+ * `weir.stdout()`. Without a format, a bounded stream on a terminal is a table, which shows so many
+ * rows and says so ("40 of 5,000 rows"); anything else is NDJSON. */
 #include "conn/connectors.h"
 
 #include <inttypes.h>
@@ -18,7 +16,6 @@
 
 #include "base/banned.h"
 
-#define WR_PRINT_ROWS 40 /* of a table on a terminal, when `rows` does not say */
 #define FLUSH_BYTES (64u << 10)
 
 struct config {
@@ -28,6 +25,8 @@ struct config {
     int bounded;
 };
 
+#define TABLE_OPTIONS_MAX 8
+
 struct print_sink {
     struct wr_sink base;
     const struct config *config;
@@ -35,7 +34,10 @@ struct print_sink {
     struct wr_buf text;
     uint64_t rows_max; /* 0: all */
     uint64_t rows_shown;
-    int is_table; /* for people: the encoder shows all at its end */
+    /* A table counts and cuts by itself; its options are those of the script, `rows` and the width
+     * of the terminal. */
+    struct wr_value table_options, items[TABLE_OPTIONS_MAX];
+    const char *names[TABLE_OPTIONS_MAX];
 };
 
 static const char *const own_options[] = {"rows", NULL};
@@ -82,6 +84,30 @@ static void sink_close(struct wr_sink *sink) {
     wr_buf_release(&self->text);
 }
 
+static void table_option(struct print_sink *self, const char *name, uint64_t value) {
+    struct wr_value *map = &self->table_options;
+    if (value == 0 || map->count == TABLE_OPTIONS_MAX || wr_value_get(map, name) != NULL)
+        return;
+    self->names[map->count] = name;
+    self->items[map->count++] = (struct wr_value){.kind = WR_VALUE_INT, .integer = (int64_t)value};
+    wr_value_sort(map);
+}
+
+static const struct wr_value *table_options(struct print_sink *self) {
+    const struct wr_value *given = self->config->options;
+    struct wr_value *map = &self->table_options;
+    *map = (struct wr_value){.kind = WR_VALUE_MAP, .items = self->items, .names = self->names};
+    for (uint32_t i = 0; i < given->count && i < TABLE_OPTIONS_MAX - 2; i++) {
+        self->names[i] = given->names[i];
+        self->items[i] = given->items[i];
+        map->count = i + 1;
+    }
+    table_option(self, "rows", self->config->rows);
+    if (self->base.terminal && self->base.terminal_columns > 0)
+        table_option(self, "width", (uint64_t)self->base.terminal_columns);
+    return map;
+}
+
 static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
     struct print_sink *self = (struct print_sink *)sink;
     const struct config *config = sink->config;
@@ -94,10 +120,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
             wr_encoder_choose(sink->terminal && config->bounded ? "table" : "ndjson", &format, err);
     if (status != WR_OK)
         return status;
-    self->is_table = strcmp(format->name, "table") == 0;
-    self->rows_max = config->rows;
-    if (self->rows_max == 0 && config->format == NULL && self->is_table)
-        self->rows_max = WR_PRINT_ROWS;
+    int is_table = strcmp(format->name, "table") == 0;
+    self->rows_max = is_table ? 0 : config->rows;
     if (from != NULL) { /* what was shown is shown */
         sink->rows_written = wr_reader_varint(from);
         self->rows_shown = wr_reader_varint(from);
@@ -109,7 +133,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         return wr_error_set(err, WR_ENOMEM, "print: out of memory");
     self->encoder->type = format;
     self->encoder->schema = sink->schema;
-    self->encoder->options = config->options;
+    self->encoder->options = is_table ? table_options(self) : config->options;
     if (format->open != NULL)
         status = format->open(self->encoder, err);
     if (status != WR_OK) {
@@ -168,18 +192,6 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     return wr_buf_add_varint(out, ((struct print_sink *)sink)->rows_shown);
 }
 
-/* "5,000" */
-static void grouped(uint64_t number, char out[32]) {
-    char digits[24];
-    int length = snprintf(digits, sizeof digits, "%" PRIu64, number), at = 0;
-    for (int i = 0; i < length; i++) {
-        if (i > 0 && (length - i) % 3 == 0)
-            out[at++] = ',';
-        out[at++] = digits[i];
-    }
-    out[at] = 0;
-}
-
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct print_sink *self = (struct print_sink *)sink;
     int status = WR_OK;
@@ -187,12 +199,6 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
         status = self->encoder->type->end(self->encoder, &self->text);
     if (status != WR_OK)
         return wr_error_set(err, status, "print: %s", wr_status_text(status));
-    if (self->is_table && self->rows_shown < sink->rows_written) {
-        char shown[32], all[32];
-        grouped(self->rows_shown, shown);
-        grouped(sink->rows_written, all);
-        wr_buf_addf(&self->text, "%s of %s rows\n", shown, all);
-    }
     return show_text(self, err);
 }
 

@@ -1,7 +1,7 @@
 /* rows_source.c: rows that stand in the script itself: values, or a CSV text with its header.
  * Values are checked against the schema when the stage is called; bad records of a text are
-  * rejects, as
- * those of a file are. Position: rows given of the values; of a text what its decoder keeps. */
+ * rejects, as those of a file are. Position: rows given of the values; of a text what its decoder
+ * keeps. */
 #include "conn/connectors.h"
 
 #include <stdio.h>

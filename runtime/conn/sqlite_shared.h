@@ -1,9 +1,8 @@
 /* sqlite_shared.h: the one connection through which all sinks of a process write to one SQLite
  * file. A second writer would wait for the first one's transaction, which lasts an epoch, and so
-  * for ever.
+ * for ever.
  * The sinks of a file share one transaction: the first `begin` of an epoch starts it, the last
-  * `commit`
- * ends it.
+ * `commit` ends it.
  * Threads: one for each file; the list of files is locked. */
 #pragma once
 #include <stdint.h>

@@ -6,9 +6,8 @@
  *   new      append to a table that must not exist
  *
  * Values are written as the language says (nil null, bool 0 and 1, times and decimals as text). A
-  * row that
- * SQLite refuses, or a NaN (SQLite would make it null), leaves as a reject (W509) and the others go
-  * on. After
+ * row that SQLite refuses, or a NaN (SQLite would make it null), leaves as a reject (W509) and the
+ * others go on. After
  * any other error the transaction is rolled back and nothing more is written. */
 #include "conn/connectors.h"
 

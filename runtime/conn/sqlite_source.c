@@ -1,12 +1,10 @@
 /* sqlite_source.c: the rows of a table or query of a SQLite file, through a read-only connection.
  *
  * The schema is given, or that of the declared types; a column that declares none gets the type of
-  * its
- * first values. A value that is not of its column's type (SQLite allows that) rejects its row
-  * (W502).
+ * its first values. A value that is not of its column's type (SQLite allows that) rejects its row
+ * (W502).
  * All rows come of one statement, so of one state of the file. Position: rows read; a restart reads
-  * them
- * again and forgets them, so the order of a query must be fixed (`order by`). */
+ * them again and forgets them, so the order of a query must be fixed (`order by`). */
 #include "conn/connectors.h"
 
 #include <sqlite3.h>

@@ -2,9 +2,8 @@
  * key, and the statements that write it.
  *
  * A nil in a key column is one key, as in `group_by`, but SQLite's unique indexes hold NULLs apart.
-  * So the
- * index of the key is over `ifnull(column, x'')`: an empty blob equals no number and no text (for
- * columns of bytes it is an empty text). */
+ * So the index of the key is over `ifnull(column, x'')`: an empty blob equals no number and no text
+ * (for columns of bytes it is an empty text). */
 #pragma once
 #include <stdint.h>
 
