@@ -255,6 +255,16 @@ twice(s)
     assert.equal(noted[1].mark, noted[2].mark)
     assert.same({}, (select(2, under(noted[1]))))
   end)
+  it("knows the line of a call that something else makes for the script", function()
+    local noted = run("-- x\neach(s.filter, s, 'a b')", "s.lua", {
+      each = function(f, ...)
+        loader.take_mark()
+        return f(...), nil
+      end,
+    })
+    assert.equal("2:20 a b", (under(noted[1], { arg = "1", content = "a b", from = 1, to = 3 })))
+    assert.equal("2:1 each(s.filter, s, 'a b')", (under(noted[1])))
+  end)
   it("takes each mark once", function()
     local noted = run('s:filter "a"')
     assert.is_number(noted[1].mark)

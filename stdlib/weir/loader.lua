@@ -168,11 +168,12 @@ function M.take_mark(level)
   current = nil
   local frames = script_frames((level or 1) + 2)
   local record = mark and nodes[mark]
-  if frames[1] and not frames[1].file.marked then
+  if not frames[1] and not record then
+    return nil
+  elseif not record or (frames[1] and not frames[1].file.marked) then
+    -- A file without marks, or a call that a library made for the script: the line is known.
     local innermost = table.remove(frames, 1)
     return site_of(nil, innermost.file, innermost.line, table.move(frames, 1, TRAIL_MAX, 1, {}))
-  elseif not record then
-    return nil
   end
   if makes_call(frames[1], record) then
     table.remove(frames, 1)
