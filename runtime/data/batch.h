@@ -16,7 +16,9 @@
 #include "data/schema.h"
 #include "data/type.h"
 
+struct wr_buf;
 struct wr_budget;
+struct wr_reader;
 
 #define WR_BATCH_ROWS_DEFAULT 1024 /* --batch-rows */
 #define WR_BATCH_ROWS_MAX 65536
@@ -49,7 +51,15 @@ struct wr_origin {
     uint64_t first_record;
     const char *text;                        /* NULL: raw text is not kept */
     const uint32_t *start, *length, *record; /* by physical row; may be NULL */
+    /* Of rows that were put together from several places: line and byte of each in the file (then
+     * text + start[i] is only the raw text). NULL: as above. */
+    const uint64_t *line, *byte;
 };
+
+/* The record number of a row, and where its text stands. */
+uint64_t wr_origin_record(const struct wr_origin *origin, uint32_t row);
+uint64_t wr_origin_byte(const struct wr_origin *origin, uint32_t row);
+uint64_t wr_origin_line(const struct wr_origin *origin, uint32_t row); /* counts newlines */
 
 struct wr_batch {
     _Atomic uint32_t ref_count;
@@ -120,7 +130,22 @@ static inline int wr_column_is_nil(const struct wr_column *column, uint32_t row)
 #define WR_BOOLS(column) ((const uint8_t *)(column)->data)
 
 /* Copies the rows `rows[0 … count-1]` of `in` (physical numbers) densely behind row_count of `out`,
- * which has the same schema and column memory for them; long strings are copied into out's arena.
+ * which has the same schema and column memory for them; long strings are copied into out's arena,
+ * event times too when both have them.
  * WR_OK or WR_ENOMEM. */
 int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint32_t *rows,
                     uint32_t count);
+
+/* Appends the selected rows with times, weights and origins as bytes, so that wr_batch_load makes a
+ * dense batch that no stage can tell from it. WR_OK or WR_ENOMEM. */
+int wr_batch_save(const struct wr_batch *batch, struct wr_buf *out);
+/* WR_OK, WR_ENOMEM, or WR_ECORRUPT. */
+int wr_batch_load(struct wr_batch_pool *pool, const struct wr_schema *schema, struct wr_reader *in,
+                  struct wr_batch **batch);
+
+/* A batch without rows that has column memory for `row_max` of them (event times too when `timed`),
+ * for wr_batch_append. NULL: no memory. */
+struct wr_batch *wr_batch_room(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                               uint32_t row_max, int timed);
+/* A dense copy of the rows that count, with event times; it holds nothing of `in`. */
+struct wr_batch *wr_batch_copy(struct wr_batch_pool *pool, const struct wr_batch *in);

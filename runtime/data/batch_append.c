@@ -19,7 +19,8 @@ static void gather_16(__int128 *to, const __int128 *from, const uint32_t *rows, 
         to[i] = from[rows[i]];
 }
 
-/* Long strings move into one piece of the batch's arena. A nil row's bytes are anything: cleared. */
+/* Long strings move into one piece of the batch's arena. A nil row's bytes are anything: cleared.
+ */
 static int gather_text(struct wr_arena *arena, struct wr_str *to, const struct wr_column *from,
                        const uint32_t *rows, uint32_t count) {
     const struct wr_str *strings = WR_STR(from);
@@ -94,7 +95,46 @@ int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint3
         if (status != WR_OK)
             return status;
     }
+    if (out->event_time != NULL && in->event_time != NULL) {
+        int64_t *times = (int64_t *)(uintptr_t)out->event_time; /* made by wr_batch_room */
+        for (uint32_t i = 0; i < count; i++)
+            times[first + i] = in->event_time[rows[i]];
+    }
     out->row_count += count;
     out->sel_count = out->row_count;
     return WR_OK;
+}
+
+struct wr_batch *wr_batch_room(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                               uint32_t row_max, int timed) {
+    struct wr_batch *batch = wr_batch_new(pool, schema);
+    if (batch == NULL)
+        return NULL;
+    int status = WR_OK;
+    for (uint32_t c = 0; c < schema->field_count && status == WR_OK; c++)
+        status = wr_batch_column(batch, c, row_max) == NULL ? WR_ENOMEM : WR_OK;
+    if (timed)
+        batch->event_time = WR_ARENA_ARRAY(&batch->arena, int64_t, row_max);
+    if (status != WR_OK || (timed && batch->event_time == NULL)) {
+        wr_batch_unref(batch);
+        return NULL;
+    }
+    batch->frontier = WR_TIME_MIN;
+    return batch;
+}
+
+struct wr_batch *wr_batch_copy(struct wr_batch_pool *pool, const struct wr_batch *in) {
+    struct wr_batch *copy = wr_batch_room(pool, in->schema, in->sel_count, in->event_time != NULL);
+    enum { CHUNK = 256 };
+    uint32_t rows[CHUNK];
+    for (uint32_t at = 0; copy != NULL && at < in->sel_count; at += CHUNK) {
+        uint32_t count = WR_MIN((uint32_t)CHUNK, in->sel_count - at);
+        for (uint32_t i = 0; i < count; i++)
+            rows[i] = wr_batch_row(in, at + i);
+        if (wr_batch_append(copy, in, rows, count) != WR_OK) {
+            wr_batch_unref(copy);
+            return NULL;
+        }
+    }
+    return copy;
 }

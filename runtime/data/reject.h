@@ -34,6 +34,8 @@ struct wr_reject {
     int code;
     const char *reason;     /* for people: "late by 3s"; NULL: the code's text */
     const char *detail;     /* names of failed expectations, the expression, …; or NULL */
+    uint8_t only_warns;     /* the row goes on: counted, but no row of `rejects` */
+    uint8_t ends_run;       /* the run fails with this as its error */
     uint32_t stage;         /* plan node that rejects */
     uint32_t row;           /* physical row of `batch` */
     struct wr_batch *batch; /* borrowed; NULL for a record that could not be decoded at all … */

@@ -1,6 +1,5 @@
-/* checkpoint.c: what a run keeps between two processes. A checkpoint stands at the end of a step,
- * so nothing is in flight but the rows that wait in a gate: for these the lane's position is that
- * of before they were polled, and a restart polls them again and skips what had been consumed. */
+/* checkpoint.c: what a run keeps between two processes. A checkpoint stands at the end of a step:
+ * nothing is in flight but the rows that wait in a gate, which are kept as they are. */
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -60,6 +59,17 @@ static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     return wr_store_put(run->store, part, bytes->bytes, bytes->length, 1, err);
 }
 
+static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
+                    struct wr_error *err) {
+    char part[64];
+    part_name(part, "gate", unit, 0);
+    wr_buf_clear(bytes);
+    int status = gate_save(unit->gate, bytes);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "save the rows that wait for %s", unit->node->name);
+    return wr_store_put(run->store, part, bytes->bytes, bytes->length, 1, err);
+}
+
 static int put_seed(struct wr_run *run, struct wr_error *err) {
     uint64_t seed = run->options.hash_seed;
     return wr_store_put(run->store, "seed", &seed, sizeof seed, 1, err);
@@ -98,6 +108,8 @@ static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
                 status = put_op(run, unit, sharded_op(unit->sharded, s), s, bytes, err);
         else
             status = put_op(run, unit, unit->op, 0, bytes, err);
+        if (status == WR_OK && unit->gate != NULL)
+            status = put_gate(run, unit, bytes, err);
     }
     return status;
 }
@@ -129,16 +141,7 @@ static int begin_epoch(struct wr_run *run, struct wr_error *err) {
     return WR_OK;
 }
 
-static int gates_empty(const struct wr_run *run) {
-    for (uint32_t i = 0; i < run->unit_count; i++)
-        if (run->units[i]->gate != NULL && !gate_is_empty(run->units[i]->gate))
-            return 0;
-    return 1;
-}
-
 int run_checkpoint(struct wr_run *run, struct wr_error *err) {
-    if (!gates_empty(run))
-        return WR_OK; /* at the next step at which no row waits */
     struct wr_buf bytes;
     wr_buf_init(&bytes, &run->epoch_budget, 0);
     int status = for_sinks(run, 0, err);
@@ -235,12 +238,22 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }
 
+static int load_gate(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    return gate_load(ctx, bytes);
+}
+
 static int restore_unit(struct wr_run *run, struct unit *unit, struct wr_error *err) {
     int status = WR_OK;
-    if (unit->source != NULL || unit->sink != NULL)
+    if (unit->gate != NULL && run->store != NULL) {
+        char part[64];
+        part_name(part, "gate", unit, 0);
+        status = wr_store_read(run->store, part, load_gate, unit->gate, err);
+    }
+    if (status == WR_OK && (unit->source != NULL || unit->sink != NULL))
         return open_end(run, unit, err);
-    if (run->store == NULL)
-        return WR_OK;
+    if (status != WR_OK || run->store == NULL)
+        return status;
     if (unit->sharded == NULL)
         return restore_op(run, unit, unit->op, 0, err);
     for (uint32_t s = 0; s < sharded_count(unit->sharded) && status == WR_OK; s++)

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/status.h"
 #include "exec/unit.h"
 #include "base/banned.h"
@@ -133,11 +134,6 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
     return status < 0 ? status : flow;
 }
 
-static uint64_t row_record(const struct wr_batch *batch, uint32_t row) {
-    const struct wr_origin *origin = &batch->origin;
-    return origin->first_record + (origin->record == NULL ? row : origin->record[row]);
-}
-
 /* Whether row a of port p goes before row b of port q. */
 static int goes_before(enum gate_mode mode, const struct wr_batch *a, uint32_t row_a, uint32_t p,
                        const struct wr_batch *b, uint32_t row_b, uint32_t q) {
@@ -147,7 +143,8 @@ static int goes_before(enum gate_mode mode, const struct wr_batch *a, uint32_t r
         return a->source < b->source;
     if (a->partition != b->partition)
         return a->partition < b->partition;
-    uint64_t record_a = row_record(a, row_a), record_b = row_record(b, row_b);
+    uint64_t record_a = wr_origin_record(&a->origin, row_a),
+             record_b = wr_origin_record(&b->origin, row_b);
     return record_a != record_b ? record_a < record_b : p < q;
 }
 
@@ -266,9 +263,53 @@ int gate_wants(const struct gate *gate, uint32_t port_index) {
     return 1;
 }
 
-int gate_is_empty(const struct gate *gate) {
-    for (uint32_t p = 0; p < gate->port_count; p++)
-        if (port_batch(&gate->ports[p]) != NULL)
-            return 0;
-    return 1;
+int gate_save(const struct gate *gate, struct wr_buf *out) {
+    wr_buf_add_char(out, (char)gate->done);
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        const struct gate_port *port = &gate->ports[p];
+        wr_buf_add_u64(out, (uint64_t)port->consumed);
+        wr_buf_add_varint(out, port->count - port->head);
+        for (uint32_t i = port->head; i < port->count; i++) {
+            struct wr_batch rest = *port->queue[i];
+            struct wr_arena_mark mark = wr_arena_mark(&gate->run->scratch);
+            if (i == port->head && port->at > 0) { /* the rows that are still to be consumed */
+                rest.sel_count -= port->at;
+                uint32_t *sel = WR_ARENA_ARRAY(&gate->run->scratch, uint32_t, rest.sel_count);
+                if (sel == NULL)
+                    return WR_ENOMEM;
+                for (uint32_t r = 0; r < rest.sel_count; r++)
+                    sel[r] = wr_batch_row(port->queue[i], port->at + r);
+                rest.sel = sel;
+            }
+            int status = wr_batch_save(&rest, out);
+            wr_arena_rewind(&gate->run->scratch, mark);
+            if (status != WR_OK)
+                return status;
+        }
+    }
+    return out->status;
+}
+
+int gate_load(struct gate *gate, struct wr_reader *in) {
+    const char *done = wr_reader_bytes(in, 1);
+    if (done == NULL)
+        return WR_ECORRUPT;
+    gate->done = (uint8_t)*done;
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        struct gate_port *port = &gate->ports[p];
+        port->consumed = (int64_t)wr_reader_u64(in);
+        uint64_t count = wr_reader_varint(in);
+        for (uint64_t i = 0; i < count; i++) {
+            struct wr_batch *batch = NULL;
+            const struct wr_node *node = gate->unit->node;
+            const struct wr_node *input = gate->run->plan->nodes[node->inputs[port->input]];
+            int status = wr_batch_load(&gate->run->pool, input->out.schema, in, &batch);
+            if (status == WR_OK)
+                status = gate_add(gate, p, batch);
+            wr_batch_unref(batch);
+            if (status < 0)
+                return status;
+        }
+    }
+    return in->failed ? WR_ECORRUPT : WR_OK;
 }

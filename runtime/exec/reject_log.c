@@ -18,6 +18,7 @@ struct entry {
     uint64_t record, sequence; /* record: UINT64_MAX when the row has no one origin */
     const struct wr_node *node;
     int code;
+    int only_warns;
     int64_t at; /* event time; WR_TIME_MIN: none */
     const char *reason, *detail, *source, *position, *raw, *row;
     uint32_t raw_length, row_length;
@@ -96,18 +97,6 @@ static int row_json(struct reject_log *log, const struct wr_reject *reject, stru
     return status;
 }
 
-static uint64_t line_of(const struct wr_origin *origin, uint32_t start) {
-    uint64_t line = origin->base_line;
-    if (line == 0 || origin->text == NULL)
-        return line;
-    const char *at = origin->text, *end = origin->text + start;
-    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        line++;
-        at++;
-    }
-    return line;
-}
-
 static void position_of(struct reject_log *log, const struct wr_reject *reject,
                         struct entry *entry) {
     char text[96];
@@ -123,18 +112,16 @@ static void position_of(struct reject_log *log, const struct wr_reject *reject,
     entry->source = keep_text(log, origin->file != NULL ? origin->file : origin->source);
     if (origin->source == NULL)
         return; /* made of many rows: only `row` tells what it was */
-    entry->record =
-        origin->first_record + (origin->record == NULL ? reject->row : origin->record[reject->row]);
+    entry->record = wr_origin_record(origin, reject->row);
     if (origin->start == NULL) {
         snprintf(text, sizeof text, "row %llu", (unsigned long long)entry->record + 1);
     } else {
-        uint32_t start = origin->start[reject->row];
         snprintf(text, sizeof text, "line %llu byte %llu",
-                 (unsigned long long)line_of(origin, start),
-                 (unsigned long long)(origin->base_byte + start));
+                 (unsigned long long)wr_origin_line(origin, reject->row),
+                 (unsigned long long)wr_origin_byte(origin, reject->row));
         if (origin->text != NULL) {
             entry->raw_length = origin->length[reject->row];
-            entry->raw = keep(log, origin->text + start, entry->raw_length);
+            entry->raw = keep(log, origin->text + origin->start[reject->row], entry->raw_length);
         }
     }
     entry->position = keep_text(log, text);
@@ -169,16 +156,18 @@ static void keep_example(struct wr_reject_kind *kind, const struct entry *entry)
 static void count_kind(struct reject_log *log, const struct wr_node *node,
                        const struct entry *entry) {
     struct wr_summary *summary = &log->run->summary;
-    summary->rejected++;
+    summary->rejected += !entry->only_warns;
     struct wr_reject_kind *kind = NULL;
     for (uint32_t i = 0; i < summary->kind_count && kind == NULL; i++)
-        if (summary->kinds[i].node == node->id && summary->kinds[i].code == entry->code)
+        if (summary->kinds[i].node == node->id && summary->kinds[i].code == entry->code &&
+            summary->kinds[i].only_warns == entry->only_warns)
             kind = &summary->kinds[i];
     if (kind == NULL) {
         if (summary->kind_count == WR_REJECT_KINDS_MAX)
             return; /* still in `rejected` */
         kind = &summary->kinds[summary->kind_count++];
-        *kind = (struct wr_reject_kind){.node = node->id, .code = entry->code};
+        *kind = (struct wr_reject_kind){
+            .node = node->id, .code = entry->code, .only_warns = entry->only_warns};
         keep_example(kind, entry);
     }
     kind->count++;
@@ -200,6 +189,7 @@ int reject_log_add(struct reject_log *log, const struct wr_node *node,
                             .sequence = log->sequence++,
                             .node = node,
                             .code = reject->code,
+                            .only_warns = reject->only_warns,
                             .at = WR_TIME_MIN};
     const struct wr_batch *batch = reject->batch;
     if (batch != NULL && batch->event_time != NULL)
@@ -212,7 +202,13 @@ int reject_log_add(struct reject_log *log, const struct wr_node *node,
         entry->raw_length = reject->raw_length;
     }
     log->count++;
-    if (batch == NULL || log->reader_count == 0)
+    if (reject->ends_run) {
+        wr_error_script(log->run->err, "W508", "%s: %s", node->name, entry->reason);
+        wr_error_help(log->run->err, "%s %s", entry->source == NULL ? "" : entry->source,
+                      entry->position == NULL ? "" : entry->position);
+        return WR_EREFUSED;
+    }
+    if (batch == NULL || log->reader_count == 0 || reject->only_warns)
         return WR_OK;
     return row_json(log, reject, entry);
 }
@@ -289,7 +285,7 @@ static int give_reader(struct reject_log *log, struct unit *reader, uint32_t fir
         batch->columns[c].valid = valid[c];
     }
     for (uint32_t i = first; i < first + count; i++)
-        if (reads_node(reader, log->entries[i].node))
+        if (reads_node(reader, log->entries[i].node) && !log->entries[i].only_warns)
             put_row(batch, valid, &log->entries[i]);
     batch->sel_count = batch->row_count;
     batch->frontier = WR_TIME_MIN;

@@ -45,6 +45,7 @@ struct wr_run_options {
 struct wr_reject_kind {
     uint32_t node;
     int code;
+    int only_warns; /* the rows went on */
     uint64_t count;
     /* The first one, each text cut at its room: "flights.csv", "line 7 byte 512", … */
     char source[96], position[48], reason[96], detail[160], raw[120];

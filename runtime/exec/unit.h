@@ -112,7 +112,9 @@ int gate_pump(struct gate *gate);
 int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
 /* The gate cannot go on without a row from `port`. */
 int gate_wants(const struct gate *gate, uint32_t port);
-int gate_is_empty(const struct gate *gate);
+/* The rows that wait, as bytes and back. */
+int gate_save(const struct gate *gate, struct wr_buf *out);
+int gate_load(struct gate *gate, struct wr_reader *in);
 
 /* sharded.c: a keyed operator in several instances. */
 int sharded_new(struct sharded **sharded, struct unit *unit, struct wr_error *err);

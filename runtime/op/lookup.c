@@ -1,0 +1,209 @@
+/* lookup.c: adds the columns of a bounded table to each row, by key. The table (input 1) is read
+ * whole before the first row of input 0; a nil key matches nothing. State: the table's rows,
+ * dense, and an index from key to its first row; rows of one key are chained. `how = "left"` keeps
+ * rows without a match (their columns are nil), "inner" drops them, "semi" and "anti" only ask
+ * whether there is one. A second row for a key is W607 unless `many`. */
+#include "op/lookup.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+static int lookup_open(struct wr_op *op, struct wr_error *err) {
+    struct lookup *self = (struct lookup *)op;
+    const struct lookup_config *config = op->config;
+    wr_eval_init(&self->left_eval, op->env->state_budget);
+    wr_eval_init(&self->right_eval, op->env->state_budget);
+    self->index = wr_table_new(op->env->state_budget, &config->shape, op->env->seed);
+    return self->index == NULL ? wr_error_set(err, WR_ENOMEM, "no memory for keys") : WR_OK;
+}
+
+static int grow(struct wr_op *op, void **array, uint64_t count, uint64_t *room, size_t bytes) {
+    if (count <= *room)
+        return WR_OK;
+    uint64_t wanted = WR_MAX(*room * 2, WR_MAX(count, UINT64_C(1024)));
+    void *grown = wr_realloc(op->env->state_budget, *array, wanted * bytes);
+    if (grown == NULL)
+        return WR_ENOMEM;
+    *array = grown;
+    *room = wanted;
+    return WR_OK;
+}
+
+/* Keys of the rows of a batch, and which of them hold a nil (those match nothing). */
+int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
+                const struct wr_batch *in, const uint32_t *sel, uint32_t count, char **keys,
+                uint64_t **hashes) {
+    const struct lookup_config *config = self->base.config;
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_column columns[WR_KEY_COLUMNS_MAX];
+    for (uint32_t k = 0; k < list->item_count; k++) {
+        const struct wr_item *item = &list->items[k];
+        columns[k] = item->column >= 0 ? in->columns[item->column] : eval->outputs[item->output];
+    }
+    *keys = wr_arena_alloc_zero(scratch, (size_t)count * config->layout.key_bytes + 8);
+    *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
+    if (*keys == NULL || *hashes == NULL)
+        return WR_ENOMEM;
+    wr_keys_build(&config->layout, columns, sel, count, self->base.env->seed, *keys, *hashes);
+    return WR_OK;
+}
+
+int lookup_key_has_nil(const struct lookup_config *config, const char *key) {
+    uint64_t nils = 0;
+    if (config->layout.nils)
+        memcpy(&nils, key, sizeof nils);
+    return nils != 0;
+}
+
+static int second_row(struct lookup *self, struct wr_batch *in, uint32_t row, struct wr_out *out) {
+    struct wr_reject reject = {.code = 607,
+                               .reason = "second row for a lookup key",
+                               .ends_run = 1,
+                               .stage = self->base.node,
+                               .row = row,
+                               .batch = in};
+    return out->reject(out, &reject);
+}
+
+static int add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, uint8_t *index_row,
+                   int made, uint64_t place, struct wr_out *out) {
+    const struct lookup_config *config = self->base.config;
+    uint64_t ends[2]; /* first and last row of the key */
+    memcpy(ends, index_row + config->layout.key_bytes, sizeof ends);
+    if (!made && !config->many)
+        return second_row(self, in, in_row, out);
+    uint64_t row_room = self->row_room;
+    int status =
+        grow(&self->base, (void **)&self->next, self->row_count + 1, &row_room, sizeof *self->next);
+    if (status == WR_OK)
+        status = grow(&self->base, (void **)&self->place, self->row_count + 1, &self->row_room,
+                      sizeof *self->place);
+    if (status != WR_OK)
+        return status;
+    self->place[self->row_count] = place;
+    self->next[self->row_count] = NO_ROW;
+    if (made)
+        ends[0] = self->row_count;
+    else /* behind the others, so that matches leave in the order of the table */
+        self->next[ends[1]] = self->row_count;
+    ends[1] = self->row_count++;
+    memcpy(index_row + config->layout.key_bytes, ends, sizeof ends);
+    return WR_OK;
+}
+
+static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *out) {
+    const struct lookup_config *config = self->base.config;
+    struct wr_op *op = &self->base;
+    wr_op_eval_begin(op, &self->right_eval);
+    int status = wr_list_run(config->right_keys, &self->right_eval, in, op->env->scratch);
+    if (status >= 0)
+        status = wr_op_reject_fails(op, &self->right_eval, in, out);
+    uint32_t count = 0;
+    const uint32_t *sel =
+        status < 0 ? NULL : wr_op_rows_left(op, &self->right_eval, in, &count, &status);
+    if (status < 0 || count == 0)
+        return status;
+    struct wr_batch view = *in;
+    view.sel = sel;
+    view.sel_count = count;
+    uint64_t room = self->batch_room;
+    status = grow(op, (void **)&self->batches, self->batch_count + 1, &room, sizeof(void *));
+    self->batch_room = (uint32_t)room;
+    struct wr_batch *copy = status == WR_OK ? wr_batch_copy(op->env->pool, &view) : NULL;
+    if (copy == NULL)
+        return WR_ENOMEM;
+    self->batches[self->batch_count++] = copy;
+    char *keys;
+    uint64_t *hashes;
+    status =
+        lookup_keys(self, config->right_keys, &self->right_eval, in, sel, count, &keys, &hashes);
+    for (uint32_t i = 0; i < count && status >= 0; i++) {
+        const char *key = keys + (size_t)i * config->layout.key_bytes;
+        uint8_t *row, made = 0;
+        if (lookup_key_has_nil(config, key))
+            continue;
+        status = wr_table_upsert(self->index, key, hashes + i, 1, &row, &made);
+        if (status == WR_OK)
+            status = add_row(self, in, sel == NULL ? i : sel[i], row, made,
+                             (uint64_t)(self->batch_count - 1) << 32 | i, out);
+    }
+    return status;
+}
+
+static int lookup_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    struct lookup *self = (struct lookup *)op;
+    return input == 0 ? lookup_push_rows(self, in, out) : push_table(self, in, out);
+}
+
+static int lookup_save(struct wr_op *op, struct wr_buf *out, int all) {
+    (void)all;
+    struct lookup *self = (struct lookup *)op;
+    wr_buf_add_varint(out, self->batch_count);
+    int status = out->status;
+    for (uint32_t i = 0; i < self->batch_count && status == WR_OK; i++)
+        status = wr_batch_save(self->batches[i], out);
+    return status;
+}
+
+static int reject_nothing(struct wr_out *out, const struct wr_reject *reject) {
+    (void)out;
+    (void)reject;
+    return WR_OK; /* these rows had been accepted before they were saved */
+}
+
+static void forget_table(struct lookup *self) {
+    for (uint32_t i = 0; i < self->batch_count; i++)
+        wr_batch_unref(self->batches[i]);
+    self->batch_count = 0;
+    self->row_count = 0;
+}
+
+static int lookup_load(struct wr_op *op, struct wr_reader *in) {
+    struct lookup *self = (struct lookup *)op;
+    const struct lookup_config *config = op->config;
+    forget_table(self); /* each save holds the whole table */
+    wr_table_free(self->index);
+    self->index = wr_table_new(op->env->state_budget, &config->shape, op->env->seed);
+    uint64_t count = wr_reader_varint(in);
+    int status = in->failed ? WR_ECORRUPT : self->index == NULL ? WR_ENOMEM : WR_OK;
+    struct wr_out nowhere = {.reject = reject_nothing};
+    for (uint64_t i = 0; i < count && status >= 0; i++) {
+        struct wr_batch *batch = NULL;
+        status = wr_batch_load(op->env->pool, config->right, in, &batch);
+        struct wr_arena_mark mark = wr_arena_mark(op->env->scratch);
+        if (status == WR_OK)
+            status = push_table(self, batch, &nowhere);
+        wr_arena_rewind(op->env->scratch, mark);
+        wr_batch_unref(batch);
+    }
+    return WR_MIN(status, WR_OK);
+}
+
+static void lookup_close(struct wr_op *op) {
+    struct lookup *self = (struct lookup *)op;
+    forget_table(self);
+    wr_free(op->env->state_budget, self->batches);
+    wr_free(op->env->state_budget, self->next);
+    wr_free(op->env->state_budget, self->place);
+    wr_table_free(self->index);
+    wr_eval_release(&self->left_eval);
+    wr_eval_release(&self->right_eval);
+}
+
+const struct wr_op_type wr_op_lookup = {
+    .name = "lookup",
+    .size_bytes = sizeof(struct lookup),
+    .flags = WR_OP_MULTI_INPUT | WR_OP_BUILD_FIRST,
+    .bind = lookup_bind,
+    .needs = lookup_needs,
+    .open = lookup_open,
+    .push = lookup_push,
+    .save = lookup_save,
+    .load = lookup_load,
+    .close = lookup_close,
+};

@@ -1,0 +1,176 @@
+/* lookup_bind.c: `lookup` at plan time: keys of both sides, columns of the result. */
+#include "op/lookup.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+/* Splits `on` items (`k`, `l == r`) into a list over the left stream and one over the right. */
+static int split_on(struct wr_bind *bind, struct wr_value **left, struct wr_value **right,
+                    struct wr_error *err) {
+    const struct wr_value *on = wr_value_get(bind->spec, "on");
+    uint32_t count = wr_value_count(on);
+    *left = wr_value_new_list(bind->arena, count);
+    *right = wr_value_new_list(bind->arena, count);
+    if (count == 0 || *left == NULL || *right == NULL)
+        return wr_error_script(err, "W203", "`lookup` needs `on`: the columns that must be equal");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_value *item = wr_value_at(on, i), *expr = wr_value_get(item, "expr");
+        int equal = strcmp(wr_value_string(expr, "k", ""), "bin") == 0 &&
+                    strcmp(wr_value_string(expr, "op", ""), "==") == 0;
+        const struct wr_value *sides[2] = {equal ? wr_value_get(expr, "a") : expr,
+                                           equal ? wr_value_get(expr, "b") : expr};
+        struct wr_value *lists[2] = {*left, *right};
+        for (int side = 0; side < 2; side++) {
+            struct wr_value *one = wr_value_new_map(bind->arena, 2);
+            char name[16];
+            if (one == NULL)
+                return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+            int length = 0;
+            name[length++] = 'k';
+            name[length++] = (char)('0' + i / 10 % 10);
+            name[length++] = (char)('0' + i % 10);
+            one->names[0] = "expr";
+            one->items[0] = *sides[side];
+            one->names[1] = "name";
+            one->items[1] = *wr_value_new_string(bind->arena, name, (size_t)length);
+            lists[side]->items[i] = *one;
+        }
+    }
+    return WR_OK;
+}
+
+static int bind_keys(struct wr_bind *bind, struct lookup_config *config, struct wr_error *err) {
+    struct wr_value *left, *right;
+    int status = split_on(bind, &left, &right, err);
+    struct wr_scope scope = bind->scope;
+    if (status == WR_OK)
+        status = wr_list_bind(&config->left_keys, &scope, WR_LIST_SELECT, left, err);
+    scope.input = bind->inputs[1]->schema;
+    scope.flags = 0;
+    if (status == WR_OK)
+        status = wr_list_bind(&config->right_keys, &scope, WR_LIST_SELECT, right, err);
+    if (status != WR_OK) {
+        wr_error_at(err, "on", err == NULL ? 0 : err->from, err == NULL ? 0 : err->to);
+        return status;
+    }
+    struct wr_type types[WR_KEY_COLUMNS_MAX];
+    for (uint32_t i = 0; i < config->left_keys->item_count; i++) {
+        const struct wr_type *a = &config->left_keys->items[i].type;
+        const struct wr_type *b = &config->right_keys->items[i].type;
+        if (!wr_type_equal(a, b)) {
+            char x[64], y[64];
+            wr_error_script(err, "W104", "`==` cannot take %s and %s", wr_type_text(a, x, sizeof x),
+                            wr_type_text(b, y, sizeof y));
+            wr_error_at(err, "on", 0, 0);
+            return WR_ESCRIPT;
+        }
+        types[i] = *a;
+    }
+    return wr_key_layout_init(&config->layout, types, config->left_keys->item_count, 1);
+}
+
+/* A right column that is only the key under the left one's name says nothing new. */
+static int is_key_twin(const struct lookup_config *config, uint32_t column,
+                       const struct wr_schema *left) {
+    for (uint32_t i = 0; i < config->right_keys->item_count; i++) {
+        int32_t l = config->left_keys->items[i].column, r = config->right_keys->items[i].column;
+        if (r == (int32_t)column && l >= 0 && left != NULL)
+            return 1;
+    }
+    return 0;
+}
+
+static int bind_result(struct wr_bind *bind, struct lookup_config *config, struct wr_error *err) {
+    const struct wr_schema *left = bind->inputs[0]->schema, *right = bind->inputs[1]->schema;
+    const char *prefix = wr_value_string(bind->spec, "prefix", "");
+    struct wr_schema *schema = wr_schema_new(bind->arena, left->field_count + right->field_count);
+    config->right_of = WR_ARENA_ARRAY(bind->arena, int32_t, right->field_count + 1);
+    if (schema == NULL || config->right_of == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    uint32_t count = left->field_count;
+    memcpy(schema->fields, left->fields, count * sizeof *left->fields);
+    schema->field_count = count;
+    for (uint32_t c = 0; c < right->field_count && config->how <= HOW_INNER; c++) {
+        if (is_key_twin(config, c, left))
+            continue;
+        struct wr_field field = right->fields[c];
+        size_t room = strlen(prefix) + field.name_length;
+        char *name = wr_arena_alloc(bind->arena, room + 1);
+        if (name == NULL)
+            return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+        memcpy(name, prefix, strlen(prefix));
+        memcpy(name + strlen(prefix), field.name, field.name_length);
+        name[room] = 0;
+        if (wr_schema_find(schema, name, (uint32_t)room) >= 0) {
+            wr_error_script(err, "W205", "column `%s` exists on both sides", name);
+            wr_error_help(err, "give the right columns a name of their own: `prefix = \"p_\"`");
+            return WR_ESCRIPT;
+        }
+        field.name = name;
+        field.name_length = (uint32_t)room;
+        field.key = field.required = 0;
+        schema->fields[count++] = field;
+        schema->field_count = count;
+        config->right_of[config->right_count++] = (int32_t)c;
+    }
+    config->result = bind->out.schema = schema;
+    return WR_OK;
+}
+
+int lookup_bind(struct wr_bind *bind, struct wr_error *err) {
+    static const char *const hows[] = {"left", "inner", "semi", "anti"};
+    struct lookup_config *config = WR_ARENA_ZEROS(bind->arena, struct lookup_config, 1);
+    if (config == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    const char *how = wr_value_string(bind->spec, "how", "left");
+    size_t at = 0;
+    while (at < WR_COUNT(hows) && strcmp(hows[at], how) != 0)
+        at++;
+    if (at == WR_COUNT(hows)) {
+        wr_error_script(err, "W203", "option `how` must be left, inner, semi or anti, got `%s`",
+                        how);
+        wr_error_at(err, "how", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (bind->input_count != 2 || !bind->inputs[1]->bounded || bind->inputs[1]->updates) {
+        wr_error_script(err, "W210", "`lookup` takes a bounded stream in this version");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    config->how = (enum how)at;
+    config->many = wr_value_bool(bind->spec, "many", 0);
+    config->right = bind->inputs[1]->schema;
+    int status = bind_keys(bind, config, err);
+    if (status == WR_OK)
+        status = bind_result(bind, config, err);
+    if (status != WR_OK)
+        return status;
+    config->shape = (struct wr_shape){.key_bytes = config->layout.key_bytes,
+                                      .row_bytes = config->layout.key_bytes + 16,
+                                      .cell_count = config->layout.cell_count,
+                                      .cells = config->layout.cells};
+    if (config->many && config->how <= HOW_INNER)
+        bind->out.key_count = 0;
+    bind->config = config;
+    return WR_OK;
+}
+
+void lookup_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
+                  const uint64_t *wanted, uint64_t *columns) {
+    const struct lookup_config *self = config;
+    uint32_t left = self->result->field_count - self->right_count;
+    if (input_number == 0) {
+        for (uint32_t c = 0; c < input->schema->field_count; c++)
+            if (wr_bit_get(wanted, c))
+                wr_bit_set(columns, c);
+        wr_list_reads(self->left_keys, columns);
+        return;
+    }
+    for (uint32_t i = 0; i < self->right_count; i++)
+        if (wr_bit_get(wanted, left + i))
+            wr_bit_set(columns, (uint32_t)self->right_of[i]);
+    wr_list_reads(self->right_keys, columns);
+}

@@ -1,0 +1,374 @@
+/* sort.c: `sort(O)`: all rows of a bounded input in the given order; `sort()`: rows of an endless
+ * one by event time, held until the frontier has passed them (a row that is behind is late). Ties
+ * keep the order of the edge, after event time. nil is last in both directions. State: all rows
+ * that are held, as batches; a limit is the state budget. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "data/order.h"
+#include "op/op.h"
+#include "base/banned.h"
+
+struct sort_config {
+    struct wr_list *order; /* NULL: by event time */
+    int has_time;
+    /* Held rows: the input's columns, then a column for each item of the order. */
+    struct wr_schema *wide;
+    uint32_t first_key;
+};
+
+struct sort {
+    struct wr_op base;
+    struct wr_eval eval;
+    uint32_t held_count, held_room;
+    struct wr_batch **held; /* dense copies, of the wide schema */
+    uint64_t row_count;
+    int64_t released; /* rows before this have left (by event time) */
+};
+
+struct place {
+    uint32_t batch, row;
+};
+
+static int make_wide(struct wr_bind *bind, struct sort_config *config) {
+    const struct wr_schema *input = bind->inputs[0]->schema;
+    uint32_t keys = config->order == NULL ? 0 : config->order->item_count;
+    config->first_key = input->field_count;
+    config->wide = wr_schema_new(bind->arena, input->field_count + keys);
+    if (config->wide == NULL)
+        return WR_ENOMEM;
+    memcpy(config->wide->fields, input->fields, input->field_count * sizeof *input->fields);
+    for (uint32_t k = 0; k < keys; k++)
+        config->wide->fields[input->field_count + k] =
+            (struct wr_field){.name = "", .type = config->order->items[k].type};
+    return WR_OK;
+}
+
+static int sort_bind(struct wr_bind *bind, struct wr_error *err) {
+    struct sort_config *config = WR_ARENA_ZEROS(bind->arena, struct sort_config, 1);
+    if (config == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    const struct wr_value *order = wr_value_get(bind->spec, "order");
+    config->has_time = bind->inputs[0]->has_time;
+    if (order == NULL && !config->has_time) {
+        wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before");
+        wr_error_help(err, "or say by what: `:sort \"amount desc\"`");
+        return WR_ESCRIPT;
+    }
+    if (order != NULL && !bind->inputs[0]->bounded) {
+        wr_error_script(err, "W303", "this `sort` never ends");
+        wr_error_help(err, "`:sort()` sorts an endless stream by event time");
+        return WR_ESCRIPT;
+    }
+    int status = order == NULL
+                     ? WR_OK
+                     : wr_list_bind(&config->order, &bind->scope, WR_LIST_ORDER, order, err);
+    if (status != WR_OK) {
+        wr_error_at(err, "1", err == NULL ? 0 : err->from, err == NULL ? 0 : err->to);
+        return status;
+    }
+    if (make_wide(bind, config) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    if (order != NULL) { /* rows leave in another order than that of time */
+        bind->out.has_time = 0;
+        bind->out.order = WR_ORDER_FIRING;
+    }
+    bind->config = config;
+    return WR_OK;
+}
+
+static void sort_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
+                       const uint64_t *wanted, uint64_t *columns) {
+    (void)input_number;
+    for (uint32_t w = 0; w < WR_BITS_WORDS(input->schema->field_count + WR_HIDDEN_COUNT); w++)
+        columns[w] |= wanted[w];
+    if (((const struct sort_config *)config)->order != NULL)
+        wr_list_reads(((const struct sort_config *)config)->order, columns);
+}
+
+static int sort_open(struct wr_op *op, struct wr_error *err) {
+    (void)err;
+    struct sort *self = (struct sort *)op;
+    wr_eval_init(&self->eval, op->env->state_budget);
+    self->released = WR_TIME_MIN;
+    return WR_OK;
+}
+
+/* Keeps a dense copy of the rows, since input buffers would pin far more than the rows. */
+static int keep(struct sort *self, const struct wr_batch *wide) {
+    struct wr_op *op = &self->base;
+    if (self->held_count == self->held_room) {
+        uint32_t room = self->held_room == 0 ? 64 : self->held_room * 2;
+        struct wr_batch **grown =
+            wr_realloc(op->env->state_budget, self->held, room * sizeof *grown);
+        if (grown == NULL)
+            return WR_ENOMEM;
+        self->held = grown;
+        self->held_room = room;
+    }
+    struct wr_batch *copy = wr_batch_copy(op->env->pool, wide);
+    if (copy == NULL)
+        return WR_ENOMEM;
+    self->held[self->held_count++] = copy;
+    self->row_count += copy->sel_count;
+    return WR_OK;
+}
+
+/* The rows with the columns that they are ordered by; those whose order fails are rejected. */
+static int widen(struct sort *self, struct wr_batch *in, struct wr_out *out) {
+    const struct sort_config *config = self->base.config;
+    struct wr_op *op = &self->base;
+    struct wr_batch *wide = wr_batch_over(op->env->pool, config->wide, in);
+    if (wide == NULL)
+        return WR_ENOMEM;
+    memcpy(wide->columns, in->columns, config->first_key * sizeof *in->columns);
+    int status = WR_OK;
+    if (config->order != NULL) {
+        wr_op_eval_begin(op, &self->eval);
+        status = wr_list_run(config->order, &self->eval, in, &wide->arena);
+        if (status >= 0)
+            status = wr_op_reject_fails(op, &self->eval, in, out);
+        if (status >= 0)
+            wide->sel = wr_op_rows_left(op, &self->eval, in, &wide->sel_count, &status);
+        for (uint32_t k = 0; status >= 0 && k < config->order->item_count; k++) {
+            const struct wr_item *item = &config->order->items[k];
+            wide->columns[config->first_key + k] =
+                item->column >= 0 ? in->columns[item->column] : self->eval.outputs[item->output];
+        }
+    }
+    if (status >= 0 && wide->sel_count > 0)
+        status = keep(self, wide);
+    wr_batch_unref(wide);
+    return status;
+}
+
+/* Rows behind their own frontier cannot be put where they belong any more. */
+static int refuse_behind(struct sort *self, struct wr_batch *in, struct wr_batch **kept,
+                         struct wr_out *out) {
+    struct wr_op_env *env = self->base.env;
+    uint32_t *good = WR_ARENA_ARRAY(env->scratch, uint32_t, in->sel_count);
+    uint32_t *late = WR_ARENA_ARRAY(env->scratch, uint32_t, in->sel_count);
+    uint32_t good_count = 0, late_count = 0;
+    if (good == NULL || late == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < in->sel_count; i++) {
+        uint32_t row = wr_batch_row(in, i);
+        uint32_t is_late = in->behind != NULL && in->event_time[row] < in->behind[row];
+        good[good_count] = late[late_count] = row;
+        good_count += is_late == 0;
+        late_count += is_late;
+    }
+    *kept = good_count == 0 ? NULL : wr_batch_select(env->pool, in, good, good_count);
+    if (good_count > 0 && *kept == NULL)
+        return WR_ENOMEM;
+    if (late_count == 0)
+        return WR_OK;
+    struct wr_batch *refused = wr_batch_select(env->pool, in, late, late_count);
+    int status = refused == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_LATE, refused);
+    return WR_MIN(status, WR_OK);
+}
+
+static int sort_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    (void)input;
+    struct sort *self = (struct sort *)op;
+    const struct sort_config *config = op->config;
+    struct wr_batch *kept = wr_batch_ref(in);
+    int status = WR_OK;
+    if (config->order == NULL) {
+        wr_batch_unref(kept);
+        kept = NULL;
+        status = refuse_behind(self, in, &kept, out);
+    }
+    if (status == WR_OK && kept != NULL)
+        status = widen(self, kept, out);
+    wr_batch_unref(kept);
+    return status;
+}
+
+struct order {
+    const struct sort *self;
+    const struct sort_config *config;
+};
+
+static int compare_keys(const struct order *order, const struct place *a, const struct place *b) {
+    const struct wr_batch *x = order->self->held[a->batch], *y = order->self->held[b->batch];
+    const struct wr_list *list = order->config->order;
+    for (uint32_t k = 0; list != NULL && k < list->item_count; k++) {
+        const struct wr_item *item = &list->items[k];
+        const struct wr_column *p = &x->columns[order->config->first_key + k];
+        const struct wr_column *q = &y->columns[order->config->first_key + k];
+        int nils = wr_column_is_nil(p, a->row) || wr_column_is_nil(q, b->row);
+        int by = wr_cell_compare(&item->type, p, a->row, q, b->row);
+        if (by != 0)
+            return item->desc && !nils ? -by : by;
+    }
+    if (order->config->has_time) {
+        int64_t s = x->event_time[a->row], t = y->event_time[b->row];
+        if (s != t)
+            return s < t ? -1 : 1;
+    }
+    return 0;
+}
+
+static int compare_places(const void *a, const void *b, void *ctx) {
+    const struct place *x = a, *y = b;
+    int by = compare_keys(ctx, x, y);
+    if (by != 0)
+        return by;
+    if (x->batch != y->batch)
+        return x->batch < y->batch ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* `count` rows from `places`, dense, under `schema` (the wide one, or the output's: its head). */
+static struct wr_batch *gather(struct sort *self, const struct wr_schema *schema,
+                               const struct place *places, uint32_t count) {
+    const struct sort_config *config = self->base.config;
+    struct wr_batch *batch = wr_batch_room(self->base.env->pool, schema, count, config->has_time);
+    for (uint32_t i = 0; batch != NULL && i < count; i++) {
+        struct wr_batch view = *self->held[places[i].batch];
+        view.schema = schema;
+        if (wr_batch_append(batch, &view, &places[i].row, 1) != WR_OK) {
+            wr_batch_unref(batch);
+            return NULL;
+        }
+    }
+    return batch;
+}
+
+/* Emits places in their order, as batches of at most batch_rows. */
+static int emit_places(struct sort *self, const struct place *places, uint64_t count,
+                       struct wr_out *out) {
+    int flow = WR_FLOW_MORE;
+    for (uint64_t at = 0; at < count && flow == WR_FLOW_MORE;) {
+        uint32_t rows = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, count - at);
+        struct wr_batch *batch = gather(self, self->base.schema, places + at, rows);
+        flow = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, batch);
+        at += rows;
+    }
+    return flow;
+}
+
+static void forget(struct sort *self, struct wr_batch **held, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        wr_batch_unref(held[i]);
+    wr_free(self->base.env->state_budget, held);
+}
+
+static void forget_all(struct sort *self) {
+    forget(self, self->held, self->held_count);
+    self->held = NULL;
+    self->held_count = self->held_room = 0;
+    self->row_count = 0;
+}
+
+/* Rows that stay are put together anew, so that released ones free their memory. */
+static int keep_rest(struct sort *self, const struct place *rest, uint64_t count) {
+    const struct sort_config *config = self->base.config;
+    struct sort old = *self;
+    self->held = NULL;
+    self->held_count = self->held_room = 0;
+    self->row_count = 0;
+    int status = WR_OK;
+    for (uint64_t at = 0; at < count && status == WR_OK;) {
+        uint32_t rows = (uint32_t)WR_MIN((uint64_t)WR_BATCH_ROWS_DEFAULT, count - at);
+        struct wr_batch *batch = gather(&old, config->wide, rest + at, rows);
+        status = batch == NULL ? WR_ENOMEM : keep(self, batch);
+        wr_batch_unref(batch);
+        at += rows;
+    }
+    forget(self, old.held, old.held_count);
+    return status;
+}
+
+/* Rows with event time below `frontier` leave, in their order; the rest is kept. */
+static int release(struct sort *self, int64_t frontier, struct wr_out *out) {
+    const struct sort_config *config = self->base.config;
+    struct wr_budget *budget = self->base.env->state_budget;
+    if (self->row_count == 0)
+        return WR_OK;
+    struct place *places = wr_alloc(budget, self->row_count * sizeof *places);
+    if (places == NULL)
+        return WR_ENOMEM;
+    uint64_t ready = 0, rest = self->row_count;
+    for (uint32_t b = 0; b < self->held_count; b++)
+        for (uint32_t i = 0; i < self->held[b]->sel_count; i++) {
+            struct place place = {.batch = b, .row = i};
+            int goes = frontier == WR_TIME_MAX || self->held[b]->event_time[place.row] < frontier;
+            places[goes ? ready++ : --rest] = place;
+        }
+    struct order order = {.self = self, .config = config};
+    qsort_r(places, ready, sizeof *places, compare_places, &order);
+    int status = emit_places(self, places, ready, out);
+    if (rest < self->row_count) {
+        qsort_r(places + rest, self->row_count - rest, sizeof *places, compare_places, &order);
+        if (status >= 0)
+            status = keep_rest(self, places + rest, self->row_count - rest);
+        wr_free(budget, places);
+        return status;
+    }
+    forget_all(self);
+    wr_free(budget, places);
+    return status;
+}
+
+static int sort_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
+    struct sort *self = (struct sort *)op;
+    const struct sort_config *config = op->config;
+    if (config->order != NULL && frontier != WR_TIME_MAX)
+        return WR_OK;
+    self->released = frontier;
+    return WR_MIN(release(self, frontier, out), WR_OK);
+}
+
+static int sort_save(struct wr_op *op, struct wr_buf *out, int all) {
+    (void)all;
+    struct sort *self = (struct sort *)op;
+    wr_buf_add_u64(out, (uint64_t)self->released);
+    wr_buf_add_varint(out, self->held_count);
+    int status = out->status;
+    for (uint32_t i = 0; i < self->held_count && status == WR_OK; i++)
+        status = wr_batch_save(self->held[i], out);
+    return status;
+}
+
+static int sort_load(struct wr_op *op, struct wr_reader *in) {
+    struct sort *self = (struct sort *)op;
+    forget_all(self); /* each save holds everything */
+    self->released = (int64_t)wr_reader_u64(in);
+    uint64_t count = wr_reader_varint(in);
+    int status = in->failed ? WR_ECORRUPT : WR_OK;
+    for (uint64_t i = 0; i < count && status == WR_OK; i++) {
+        struct wr_batch *batch = NULL;
+        const struct sort_config *config = op->config;
+        status = wr_batch_load(op->env->pool, config->wide, in, &batch);
+        if (status == WR_OK)
+            status = keep(self, batch);
+        wr_batch_unref(batch);
+    }
+    return status;
+}
+
+static void sort_close(struct wr_op *op) {
+    struct sort *self = (struct sort *)op;
+    forget_all(self);
+    wr_eval_release(&self->eval);
+}
+
+const struct wr_op_type wr_op_sort = {
+    .name = "sort",
+    .size_bytes = sizeof(struct sort),
+    .flags = WR_OP_LATE_PORT,
+    .bind = sort_bind,
+    .needs = sort_needs,
+    .open = sort_open,
+    .push = sort_push,
+    .advance = sort_advance,
+    .save = sort_save,
+    .load = sort_load,
+    .close = sort_close,
+};
