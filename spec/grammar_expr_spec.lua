@@ -245,8 +245,10 @@ describe("grammar.expr: lists", function()
   end)
   it("take keywords as names in backticks", function()
     assert.same({ "end = 1", "repeat = in" }, items("`end` = 1, `repeat` = `in`"))
-    assert.same({ { "`end`", "`in`" } },
-      { { expr.quote(assert(expr.parse_columns("`end`, `in`"))[1].name), expr.quote("in") } })
+    local columns = assert(expr.parse_columns("`end`, `in`"))
+    assert.same({ "end", "in" }, { columns[1].name, columns[2].name })
+    assert.equal("end", assert(expr.parse_order("`end` desc"))[1].expr.name)
+    assert.same({ "nil = (end == in)" }, items("`end` == `in`", { unnamed = true }))
   end)
   it("may hold unnamed items only where that is asked for", function()
     assert.same({ "nil = (id == auction)", "k = k" }, items("id == auction, k", { unnamed = true }))
@@ -401,6 +403,7 @@ describe("grammar.expr: texts that are broken", function()
       { "[[ a", "W007", "[[", "write `]]`" },
       { "a --[=[ b ]]", "W001", "--[=[", "expected `]=]`" },
       { "`abc", "W007", "`abc", "backtick" },
+      { "a + ``", "W007", "``", "not empty" },
       { "'a\\qb'", "W001", "\\q", "escape" },
       { "'\\300'", "W001", "\\3", "escape" },
       { "'\\u{110000000}'", "W001", "\\u", "escape" },

@@ -414,6 +414,37 @@ note(M.scale)
   end)
 end)
 
+describe("loader.row_function_hints", function()
+  it("names what the script assigns more than once", function()
+    local noted = run([[
+local a, b, c = 1, 2, 3
+c = 4
+local function later() b = 5 end
+note(function(e) local d = 1 d = 2 return e.x + a + b + c + b + d end)
+]])
+    local hints = loader.row_function_hints(noted[1])
+    assert.equal(2, #hints)
+    assert.same({ "W910", 4, 53 }, { hints[1].code, hints[1].located.line, hints[1].located.col })
+    assert.matches("`b`", hints[1].message)
+    assert.matches("`c`", hints[2].message)
+    assert.same({}, loader.row_function_hints(print))
+  end)
+end)
+
+describe("loader.place_of_line", function()
+  it("shows the line that a message of Lua names", function()
+    local long = ("d/"):rep(50) .. "s.lua"
+    run("-- x\n  f = 1", long)
+    local _, message = pcall(assert(load("error('x')", "@" .. long)))
+    local place = loader.place_of_line(message:match("^(.-):"), 2)
+    assert.same({ long, 2, 3, "  f = 1" },
+      { place.file, place.line, place.col, place.source_line })
+    assert.same({ 9, "" }, { loader.place_of_line(long, 9).line,
+      loader.place_of_line(long, 9).source_line })
+    assert.is_nil(loader.place_of_line("other.lua", 1))
+  end)
+end)
+
 describe("loader modules", function()
   local files = {
     ["dir/clean.lua"] = "local M = {}\nfunction M.f(t) return t:filter 'a b' end\nreturn M",

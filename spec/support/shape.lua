@@ -1,7 +1,7 @@
+--- A tree as one line of text without its positions, so that trees can be compared and read.
 local POSITIONS = {
   from = true, to = true, at = true, name_from = true, name_to = true, newline = true,
 }
---- A tree as one line of text without its positions, so that trees can be compared and read.
 local function shape(value)
   if type(value) ~= "table" then
     return type(value) == "string" and ("%q"):format(value) or math.type(value) == "float"

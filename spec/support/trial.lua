@@ -1,10 +1,11 @@
 --- The scripts that the language was tried on: every one is valid Lua, and each of its strings
 --- reads. In the order of the language's definition.
--- luacheck: ignore 631
 return {
   [==[
 -- U1 personalisation: features per user, served fresh
-weir.read("kafka://broker:9092/clicks", { schema = "user string, item string, category string, ts timestamp(ms)" })
+weir.read("kafka://broker:9092/clicks", {
+  schema = "user string, item string, category string, ts timestamp(ms)",
+})
   :event_time("ts", { max_delay = "30s" })
   :group_by "user"
   :derive([[
@@ -15,14 +16,20 @@ weir.read("kafka://broker:9092/clicks", { schema = "user string, item string, ca
   :write(weir.features("user_clicks", { entity = "user", ttl = "7d", freshness = "5s" }))
 ]==],
   [==[
--- U2 reconciliation: ledger (CDC) against bank files; an open difference is a row until it is settled
-local ledger = weir.read(weir.postgres("ledger-db/finance", { cdc = "payments", password = weir.secret "ledger" }))
-local bank = weir.read("bank/*.csv", { schema = "ref string required, amount decimal(18,2), booked timestamp" })
+-- U2 reconciliation: ledger (CDC) against bank files; an open difference is a row until it is
+-- settled
+local ledger = weir.read(weir.postgres("ledger-db/finance", {
+  cdc = "payments", password = weir.secret "ledger",
+}))
+local bank = weir.read("bank/*.csv", {
+  schema = "ref string required, amount decimal(18,2), booked timestamp",
+})
   :as_table "ref"
 ledger
   :join(bank, { on = "ref", how = "full", prefix = "bank_" })
   :filter "amount ~= bank_amount"
-  :derive "reason = case(amount == nil, 'not in ledger', bank_amount == nil, 'not at bank', 'amounts differ')"
+  :derive [[reason = case(amount == nil, 'not in ledger', bank_amount == nil, 'not at bank',
+    'amounts differ')]]
   :write("sqlite:recon.db", { table = "breaks" })
 ]==],
   [==[
@@ -49,7 +56,9 @@ local orders = weir.schema [[
     id int64 key, user string @pii(id), amount decimal(18,2) required,
     items list<struct<sku string, qty int64>>, ts timestamp required
 ]]
-local product = weir.dataset("orders", "lake:shop.lake/orders", { owner = "shop", contract = "orders.odcs.yaml" })
+local product = weir.dataset("orders", "lake:shop.lake/orders", {
+  owner = "shop", contract = "orders.odcs.yaml",
+})
 local csv = weir.read("in/*.csv", { schema = orders, delimiter = ";" })
 local json = weir.read("in/*.ndjson", { schema = orders })
 local avro = weir.read("kafka://broker:9092/orders", { schema = orders, format = "avro" })
@@ -70,14 +79,18 @@ weir.read "kafka://broker:9092/orders"
 local p = weir.params "snapshot int64 = 42, out string = 'train.parquet'"
 weir.read(weir.lake("shop.lake/labels", { snapshot = p.snapshot }))
   :event_time "labelled_at"
-  :asof_join(weir.read(weir.features "user_clicks"), { on = "user", before = true, max_age = "30d" })
+  :asof_join(weir.read(weir.features "user_clicks"), {
+    on = "user", before = true, max_age = "30d",
+  })
   :sort "user, labelled_at"
   :write "$out"
 ]==],
   [==[
 -- U7 IoT: intermittent devices, duplicates, gaps; the edge box buffers on disk
 weir.settings { state = "edge.state", checkpoint = "1s", memory = "64MB" }
-weir.read("mqtt://gateway/+/metrics", { schema = "device string, seq int64, temp float64, ts timestamp(ms)" })
+weir.read("mqtt://gateway/+/metrics", {
+  schema = "device string, seq int64, temp float64, ts timestamp(ms)",
+})
   :event_time("ts", { max_delay = "2m", idle = "30s" })
   :dedup("device, seq", { within = "1h" })
   :window(weir.tumbling "1m", { allowed_lateness = "1h" })
@@ -114,19 +127,25 @@ weir.read("landing/sales_$day.csv", { wait = "1h" })
   :write("lake:dw.lake/daily_sales", { audit = "stores = count() >= 400, money = sum(sales) > 0" })
 ]==],
   [==[
--- S3 outage: a range and its rejected rows again, through the mended code, into the same keyed table
+-- S3 outage: a range and its rejected rows again, through the mended code, into the same keyed
+-- table
 local p = weir.params "from timestamp, to timestamp"
 local missed = weir.read("kafka://broker:9092/orders", { start = p.from, stop = p.to })
 local failed = weir.read("rejects.ndjson", { replay = true, schema = missed.schema })
-missed:union(failed):pipe(require "clean".orders):write("sqlite:orders.db", { table = "orders", key = "id" })
+missed:union(failed):pipe(require "clean".orders):write("sqlite:orders.db", {
+  table = "orders", key = "id",
+})
 ]==],
   [==[
 -- S5 feature store: drift against the training month, as a check that can page
 weir.read(weir.features "user_clicks")
   :window(weir.calendar "day")
-  :agg "feature = 'clicks_1h', mean = avg(clicks_1h), missing = count(where clicks_1h == nil) / count()"
+  :agg [[feature = 'clicks_1h', mean = avg(clicks_1h),
+    missing = count(where clicks_1h == nil) / count()]]
   :lookup(weir.read "train_stats.csv", { on = "feature", prefix = "train_" })
-  :expect("no_drift = abs(mean - train_mean) < 3 * train_sd, present = missing < 0.05", { on_fail = "warn" })
+  :expect("no_drift = abs(mean - train_mean) < 3 * train_sd, present = missing < 0.05", {
+    on_fail = "warn",
+  })
   :write("sqlite:quality.db", { table = "drift" })
 ]==],
   [==[
@@ -177,7 +196,9 @@ auction
   :top(1, "bid_price desc, bid_dateTime")
 -- q13
 bid
-  :lookup(weir.read("side.csv", { schema = "key int64, value string" }), { on = "auction % 10000 == key" })
+  :lookup(weir.read("side.csv", { schema = "key int64, value string" }), {
+    on = "auction % 10000 == key",
+  })
   :select "auction, bidder, price, dateTime, value"
 -- q15
 bid
@@ -185,16 +206,23 @@ bid
   :group_by "day = date(dateTime)"
   :emit "update"
   :agg [[
-    total_bids = count(), total_bidders = count_distinct(bidder), total_auctions = count_distinct(auction)
-    rank1_bids = count(where rank == 1), rank2_bids = count(where rank == 2), rank3_bids = count(where rank == 3)
-    rank1_bidders = count_distinct(bidder where rank == 1), rank1_auctions = count_distinct(auction where rank == 1)
-    rank2_bidders = count_distinct(bidder where rank == 2), rank2_auctions = count_distinct(auction where rank == 2)
-    rank3_bidders = count_distinct(bidder where rank == 3), rank3_auctions = count_distinct(auction where rank == 3)
+    total_bids = count(), total_bidders = count_distinct(bidder),
+    total_auctions = count_distinct(auction)
+    rank1_bids = count(where rank == 1), rank2_bids = count(where rank == 2),
+    rank3_bids = count(where rank == 3)
+    rank1_bidders = count_distinct(bidder where rank == 1),
+    rank1_auctions = count_distinct(auction where rank == 1)
+    rank2_bidders = count_distinct(bidder where rank == 2),
+    rank2_auctions = count_distinct(auction where rank == 2)
+    rank3_bidders = count_distinct(bidder where rank == 3),
+    rank3_auctions = count_distinct(auction where rank == 3)
   ]]
 -- q18, q19, q20
 bid:emit "update":dedup("bidder, auction", { keep = "last" })
 bid:group_by "auction":emit "update":top(10, "price desc", { rank = "rank_number" })
-bid:join(auction:filter "category == 10", { on = "auction == id", prefix = "auction_", retain = "forever" })
+bid:join(auction:filter "category == 10", {
+  on = "auction == id", prefix = "auction_", retain = "forever",
+})
 -- cep0
 bid
   :group_by "auction, bidder"
@@ -276,8 +304,11 @@ weir.read "labels.csv"
   :write "training.parquet"
 ]==],
   [==[
--- Quality: bad rows go aside with a reason, good rows go on, the batch passes as a whole or not at all
-local orders = weir.read("orders.csv", { schema = "id int64 key, user string, amount float64, country string" })
+-- Quality: bad rows go aside with a reason, good rows go on, the batch passes as a whole or not
+-- at all
+local orders = weir.read("orders.csv", {
+  schema = "id int64 key, user string, amount float64, country string",
+})
   :expect [[
     has_user      = user ~= nil
     positive      = amount > 0

@@ -223,6 +223,24 @@ function M.locate(mark, what)
   return place
 end
 
+--- As Lua's messages print the name of a file: long ones lose their beginning.
+local function short_name(name)
+  return #name <= 59 and name or "..." .. name:sub(-56)
+end
+
+--- The place of a line that a message of Lua names.
+---@param name string as the message has it
+---@param line integer
+---@return table? place nil when no such file was loaded
+function M.place_of_line(name, line)
+  for _, file in ipairs(files) do
+    if file.name == name or short_name(file.name) == name then
+      return source.line_place(file, line)
+    end
+  end
+  return nil
+end
+
 -- ── functions ───────────────────────────────────────────────────────────────────────────────────
 --- What is known of a function that a marked script made, or nil.
 ---@param func function
@@ -278,6 +296,34 @@ function M.check_row_function(func)
   return failure(info.file, "W705", first.from, first.from + #first.name - 1,
     ("a row function assigns to `%s`"):format(first.name),
     "state belongs into `process` or an aggregate")
+end
+
+--- What a row function reads from outside although the script changes it (W910): the value at the
+--- start of the run holds.
+---@param func function
+---@return table[] hints errors with `located`, in the order of the text
+function M.row_function_hints(func)
+  local info = M.function_info(func)
+  local hints = {}
+  if not info then
+    return hints
+  end
+  require("weir.grammar.scope").resolve(info.file.ast)
+  local seen = {}
+  lua.walk(info.node.body, function(node)
+    local decl = node.k == "name" and node.decl
+    if decl and info.node.captures[decl] and decl.writes > 0 and not seen[decl] then
+      seen[decl] = true
+      hints[#hints + 1] = failure(info.file, "W910", node.from, node.to,
+        ("`%s` is not constant"):format(node.name),
+        "the script assigns it more than once; the value at the start of the run holds")
+    end
+  end)
+  table.sort(hints, function(a, b)
+    return a.located.line < b.located.line
+      or (a.located.line == b.located.line and a.located.col < b.located.col)
+  end)
+  return hints
 end
 
 -- ── modules ─────────────────────────────────────────────────────────────────────────────────────

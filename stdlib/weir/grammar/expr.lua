@@ -378,9 +378,7 @@ local function build(token)
   })
 end
 
-local grammar = build(function(pattern)
-  return pattern
-end)
+local grammar -- built for the first text
 
 --- Why `text` has not the shape of `rule`: the furthest place that was reached, and what could
 --- stand there. The grammar is built a second time, only now that it is needed.
@@ -444,6 +442,9 @@ local function parse(rule, text)
       help = "name the inner part in a `local` item, or in a `derive` before",
     }
   end
+  grammar = grammar or build(function(pattern)
+    return pattern
+  end)
   subject, failure, node_count = text, nil, 0
   local ast = grammar:match(text, 1, rule)
   if ast and not failure then

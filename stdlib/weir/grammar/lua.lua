@@ -204,7 +204,7 @@ end
 
 --- Nodes are built while matching (Cmt at expressions and statements): LPeg bounds the nesting of
 --- captures that are built afterwards.
-local function build()
+local function build() -- tidy: long: a grammar is one expression
   local S = V("S")
   local word = lex.word
   local function list(pattern)
