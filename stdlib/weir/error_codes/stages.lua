@@ -74,7 +74,8 @@ return {
     message = "key column `…` is not in the output",
     page = "A sink that replaces rows by their key must get all columns of that key.",
     wrong = [[totals:select "n":write("sqlite:out.db", { table = "t", key = "user" })]],
-    right = [[totals:select "user, n":write("sqlite:out.db", { table = "t", key = "user" })]],
+    right = [[totals:select "user, n"
+  :write("sqlite:out.db", { table = "t", key = "user" })]],
   },
   W212 = {
     message = "`…` gave no stream to `pipe`",
@@ -103,7 +104,8 @@ return {
     page = "A final result over an input that goes on for ever would never come. Either the "
       .. "input is cut by a window, or the result is sent again whenever it changes.",
     wrong = [[weir.read "kafka://host/clicks":group_by "user":agg "n = count()"]],
-    right = [[weir.read "kafka://host/clicks":group_by "user":emit "update":agg "n = count()"]],
+    right = [[weir.read "kafka://host/clicks":group_by "user":emit "update"
+  :agg "n = count()"]],
   },
   W304 = {
     message = "state grows without bound",
@@ -126,7 +128,8 @@ return {
     page = "A file cannot replace rows. A stream that updates its rows goes into a sink with "
       .. "keys, or `changes` turns each change into a row of its own.",
     wrong = [[clicks:group_by "user":emit "update":agg "n = count()":write "out.csv"]],
-    right = [[clicks:group_by "user":emit "update":agg "n = count()":changes():write "out.csv"]],
+    right = [[clicks:group_by "user":emit "update":agg "n = count()"
+  :changes():write "out.csv"]],
   },
   W307 = {
     message = "key of the sink (…) is not the stream's key (…)",
