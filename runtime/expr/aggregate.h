@@ -68,6 +68,7 @@ struct wr_aggregate {
     const struct wr_aggregate_function *function;
     const struct wr_aggregate_kernel *kernel;
     const struct wr_aggregate_kernel *inner; /* fed by a collector in order, up to limit; or NULL */
+    unsigned flags; /* the function's, without MERGES and EXACT_SPLIT where floats are added */
     uint32_t arg_count;
     uint32_t args[WR_AGGREGATE_ARGS_MAX]; /* items of wr_aggregates.inputs, unless constant */
     struct wr_type arg_types[WR_AGGREGATE_ARGS_MAX];
@@ -78,21 +79,22 @@ struct wr_aggregate {
     uint32_t order[WR_AGGREGATE_ORDER_MAX];
     struct wr_type order_types[WR_AGGREGATE_ORDER_MAX];
     uint8_t order_desc[WR_AGGREGATE_ORDER_MAX];
-    int64_t limit; /* -1: none */
+    int64_t limit;    /* -1: none */
+    uint8_t reversed; /* the collector wants the end of the order: `last` */
     struct wr_type type;
     uint32_t offset; /* of its state in the row */
     int from, to;
 };
 
 /* `agg` as a whole: group keys, aggregates, and the items over them.
- *   inputs   evaluated on each input batch: keys first (key_count items), then arguments, conditions
+ *   inputs   evaluated on each input batch: keys first (key_count items), then what aggregates take
  *   states   a row of state: key cells, then the aggregates' states (`shape`)
  *   middle   schema of a fired batch: [window_start, window_end,] keys, one column an aggregate
  *   items    evaluated on the middle; result schema: [window_start, window_end,] keys, items */
 struct wr_aggregates {
     struct wr_list *inputs;
     uint32_t key_count;
-    struct wr_key_layout layout; /* of the keys; without keys: one word that is always zero */
+    struct wr_key_layout layout; /* of the keys; without keys: no bytes */
     uint32_t aggregate_count;
     struct wr_aggregate *aggregates;
     struct wr_shape shape;

@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
-#include "expr/aggregate.h"
 #include "base/banned.h"
 
 #define SLOTS 2048 /* a power of two, well above twice the number of functions */
@@ -58,13 +57,6 @@ const struct wr_function *wr_function_find(const char *name, uint32_t length) {
 }
 
 __attribute__((weak)) const char *wr_function_foreign(const char *name, uint32_t length) {
-    (void)name;
-    (void)length;
-    return NULL;
-}
-
-__attribute__((weak)) const struct wr_aggregate_function *wr_aggregate_find(const char *name,
-                                                                            uint32_t length) {
     (void)name;
     (void)length;
     return NULL;

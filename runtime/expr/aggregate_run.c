@@ -1,0 +1,166 @@
+/* aggregate_run.c: running bound aggregates: adding rows, merging states, reading results. */
+#include "base/alloc.h"
+#include "base/status.h"
+#include "expr/aggregates.h"
+#include "base/banned.h"
+
+/* The column that holds an item of the list of inputs. */
+static struct wr_column item_column(const struct wr_aggregates *aggregates,
+                                    const struct wr_eval *eval, const struct wr_batch *batch,
+                                    uint32_t index) {
+    const struct wr_item *item = &aggregates->inputs->items[index];
+    if (item->output >= 0)
+        return eval->outputs[item->output];
+    WR_ASSERT(item->column >= 0);
+    return batch->columns[item->column];
+}
+
+/* The rows for which a condition is true; shared by neighbours with the same condition. */
+struct chosen {
+    int32_t where;
+    uint32_t *sel;
+    uint8_t **rows;
+    uint32_t count;
+};
+
+static int rows_choose(struct chosen *chosen, struct wr_arena *arena,
+                       const struct wr_column *condition, uint8_t *const *rows, const uint32_t *sel,
+                       uint32_t count) {
+    if (chosen->sel == NULL) {
+        chosen->sel = WR_ARENA_ARRAY(arena, uint32_t, count + 1);
+        chosen->rows = WR_ARENA_ARRAY(arena, uint8_t *, count + 1);
+        if (chosen->sel == NULL || chosen->rows == NULL)
+            return WR_ENOMEM;
+    }
+    const uint8_t *truth = WR_BOOLS(condition);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = sel == NULL ? i : sel[i];
+        chosen->sel[n] = row;
+        chosen->rows[n] = rows[i];
+        n += (uint32_t)(truth[row] != 0 && !wr_column_is_nil(condition, row));
+    }
+    chosen->count = n;
+    return WR_OK;
+}
+
+static int aggregate_add(const struct wr_aggregates *aggregates,
+                         const struct wr_aggregate *aggregate, const struct wr_eval *eval,
+                         struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
+                         const uint32_t *sel, uint32_t count) {
+    struct wr_column columns[WR_AGGREGATE_ARGS_MAX + WR_AGGREGATE_ORDER_MAX];
+    for (uint32_t a = 0; a < aggregate->arg_count; a++) {
+        if (aggregate->constants[a] != NULL)
+            columns[a] = (struct wr_column){0};
+        else
+            columns[a] = item_column(aggregates, eval, batch, aggregate->args[a]);
+    }
+    for (uint32_t o = 0; o < aggregate->order_count; o++)
+        columns[aggregate->arg_count + o] =
+            item_column(aggregates, eval, batch, aggregate->order[o]);
+    return aggregate->kernel->add(aggregate, table, rows, columns, batch, sel, count);
+}
+
+int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *eval,
+                      struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
+                      const uint32_t *sel, uint32_t count) {
+    struct chosen chosen = {.where = -1};
+    struct wr_arena_mark mark = wr_arena_mark(&eval->scratch);
+    int status = WR_OK;
+    for (uint32_t i = 0; i < aggregates->aggregate_count && status == WR_OK; i++) {
+        const struct wr_aggregate *aggregate = &aggregates->aggregates[i];
+        if (aggregate->where < 0) {
+            status = aggregate_add(aggregates, aggregate, eval, table, rows, batch, sel, count);
+            continue;
+        }
+        if (aggregate->where != chosen.where) {
+            struct wr_column condition =
+                item_column(aggregates, eval, batch, (uint32_t)aggregate->where);
+            status = rows_choose(&chosen, &eval->scratch, &condition, rows, sel, count);
+            chosen.where = aggregate->where;
+        }
+        if (status == WR_OK)
+            status = aggregate_add(aggregates, aggregate, eval, table, chosen.rows, batch,
+                                   chosen.sel, chosen.count);
+    }
+    wr_arena_rewind(&eval->scratch, mark);
+    return status;
+}
+
+int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
+                        uint8_t *into, const uint8_t *from) {
+    for (uint32_t i = 0; i < aggregates->aggregate_count; i++) {
+        const struct wr_aggregate *aggregate = &aggregates->aggregates[i];
+        int status = aggregate->kernel->merge(aggregate, table, into, from);
+        if (status != WR_OK)
+            return status;
+    }
+    return WR_OK;
+}
+
+/* A bitmap with all bits of `count` rows set. */
+static uint64_t *bits_all(struct wr_arena *arena, uint32_t count) {
+    uint64_t *bits = WR_ARENA_ARRAY(arena, uint64_t, WR_BITS_WORDS(count) + 1);
+    if (bits != NULL)
+        memset(bits, 0xff, (WR_BITS_WORDS(count) + 1) * 8);
+    return bits;
+}
+
+static int bits_are_all(const uint64_t *bits, uint32_t count) {
+    for (uint64_t w = 0; w < WR_BITS_WORDS(count); w++)
+        if (~bits[w] != 0)
+            return 0;
+    return 1;
+}
+
+/* Column `column` of the middle: memory and validity for `count` results. */
+static int column_open(struct wr_batch *middle, uint32_t column, uint32_t count, void **out,
+                       uint64_t **valid) {
+    *out = wr_batch_column(middle, column, count);
+    *valid = bits_all(&middle->arena, count);
+    return *out != NULL && *valid != NULL ? WR_OK : WR_ENOMEM;
+}
+
+static void column_close(struct wr_batch *middle, uint32_t column, uint32_t count,
+                         const uint64_t *valid) {
+    middle->columns[column].valid = bits_are_all(valid, count) ? NULL : valid;
+}
+
+int wr_aggregates_result(const struct wr_aggregates *aggregates, uint8_t *const *rows,
+                         uint32_t count, struct wr_batch *middle, uint16_t *fails,
+                         uint16_t *guilty) {
+    uint32_t column = aggregates->windowed ? 2 : 0;
+    void *out;
+    uint64_t *valid;
+    memset(fails, 0, count * sizeof *fails);
+    for (uint32_t k = 0; k < aggregates->key_count; k++, column++) {
+        if (column_open(middle, column, count, &out, &valid) != WR_OK)
+            return WR_ENOMEM;
+        wr_keys_read(&aggregates->layout, k, rows, count, out, valid);
+        column_close(middle, column, count, valid);
+    }
+    uint16_t *failed = WR_ARENA_ARRAY(&middle->arena, uint16_t, count);
+    if (failed == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < aggregates->aggregate_count; i++, column++) {
+        const struct wr_aggregate *aggregate = &aggregates->aggregates[i];
+        if (column_open(middle, column, count, &out, &valid) != WR_OK)
+            return WR_ENOMEM;
+        memset(failed, 0, count * sizeof *failed);
+        int status =
+            aggregate->kernel->result(aggregate, rows, count, out, valid, failed, &middle->arena);
+        if (status != WR_OK)
+            return status;
+        for (uint32_t r = 0; r < count; r++) {
+            if (failed[r] == 0 || fails[r] != 0)
+                continue;
+            fails[r] = failed[r];
+            guilty[r] = (uint16_t)i;
+        }
+        column_close(middle, column, count, valid);
+    }
+    middle->row_count = count;
+    middle->sel_count = count;
+    middle->sel = NULL;
+    return WR_OK;
+}

@@ -1,0 +1,48 @@
+/* aggregates.c: the table of aggregate functions, gathered from its files. */
+#include "expr/aggregates.h"
+#include "base/banned.h"
+
+static const struct wr_aggregate_function *const tables[] = {
+    wr_aggregates_sums, wr_aggregates_extremes, wr_aggregates_picks,
+    wr_aggregates_sets, wr_aggregates_lists,
+};
+
+const struct wr_aggregate_function *wr_aggregate_at(uint32_t index) {
+    for (uint32_t t = 0; t < WR_COUNT(tables); t++) {
+        for (const struct wr_aggregate_function *f = tables[t]; f->name != NULL; f++)
+            if (index-- == 0)
+                return f;
+    }
+    return NULL;
+}
+
+const struct wr_aggregate_function *wr_aggregate_find(const char *name, uint32_t length) {
+    for (uint32_t t = 0; t < WR_COUNT(tables); t++) {
+        for (const struct wr_aggregate_function *f = tables[t]; f->name != NULL; f++)
+            if (strlen(f->name) == length && memcmp(f->name, name, length) == 0)
+                return f;
+    }
+    return NULL;
+}
+
+double wr_decimal_to_float(__int128 value, uint8_t scale) {
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    double number = (double)value;
+    while (scale > 22) {
+        number /= 1e22;
+        scale = (uint8_t)(scale - 22);
+    }
+    return number / powers[scale];
+}
+
+int wr_constant_number(const struct wr_value *constant, double *number) {
+    if (constant != NULL && constant->kind == WR_VALUE_INT)
+        *number = (double)constant->integer;
+    else if (constant != NULL && constant->kind == WR_VALUE_FLOAT)
+        *number = constant->number;
+    else
+        return 0;
+    return 1;
+}

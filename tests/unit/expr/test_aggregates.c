@@ -1,0 +1,481 @@
+/* test_aggregates.c: aggregates bound from text, over small worlds and against slow models. */
+#include "support_expr.h"
+
+#include <math.h>
+
+#include "data/reject.h"
+#include "expr/aggregate.h"
+#include "expr/function.h"
+#include "state/key.h"
+#include "state/table.h"
+
+/* A world with its stage of aggregates, and a table of its state. */
+struct stage {
+    struct test_world world;
+    struct wr_aggregates *aggregates;
+    struct wr_table *table;
+    struct wr_eval items_eval;
+    struct wr_batch_pool pool;
+    struct wr_batch *middle;
+    uint8_t *rows[256]; /* of the groups, in order of the keys */
+    uint32_t row_count;
+    uint16_t fails[256], guilty[256];
+};
+
+/* The rows that the examples of the function tables are about. */
+static void sample_rows(struct test_world *world) {
+    static const char *const x[] = {"1", "2", "nil", "3", "4"};
+    static const char *const s[] = {"'a'", "'b'", "'b'", "nil", "'a'"};
+    static const char *const f[] = {"0.5", "nil", "0.5", "1.0", "2.0"};
+    test_world_init(world);
+    test_world_column(world, "x", "int64", 5, x);
+    test_world_column(world, "s", "string", 5, s);
+    test_world_column(world, "f", "float64", 5, f);
+}
+
+static int stage_bind(struct stage *stage, const char *group_by, const char *agg, int windowed) {
+    struct wr_arena *arena = &stage->world.arena;
+    const struct wr_value *keys = group_by == NULL ? NULL : test_parse_list(arena, group_by);
+    return wr_aggregates_bind(&stage->aggregates, &stage->world.scope, keys,
+                              test_parse_list(arena, agg), windowed, &stage->world.err);
+}
+
+static void table_open(struct stage *stage) {
+    stage->table = wr_table_new(&wr_budget_control, &stage->aggregates->shape, 42);
+    CHECK(stage->table != NULL);
+}
+
+/* Adds rows `from` … `to` - 1 of the world's batch. */
+static void stage_add(struct stage *stage, struct wr_table *table, uint32_t from, uint32_t to) {
+    struct test_world *world = &stage->world;
+    const struct wr_aggregates *a = stage->aggregates;
+    uint32_t sel[65536];
+    uint32_t count = to - from;
+    for (uint32_t i = 0; i < count; i++)
+        sel[i] = from + i;
+    struct wr_batch batch = world->batch;
+    batch.sel = sel;
+    batch.sel_count = count;
+    CHECK_INT(wr_list_run(a->inputs, &world->eval, &batch, &world->arena), ==, WR_OK);
+    CHECK_INT(world->eval.fail_count, ==, 0);
+    struct wr_column keys[WR_KEY_COLUMNS_MAX];
+    for (uint32_t k = 0; k < a->key_count; k++) {
+        const struct wr_item *item = &a->inputs->items[k];
+        keys[k] =
+            item->output >= 0 ? world->eval.outputs[item->output] : batch.columns[item->column];
+    }
+    void *packed = wr_arena_alloc(&world->arena, (size_t)count * a->layout.key_bytes + 64);
+    uint64_t *hashes = WR_ARENA_ARRAY(&world->arena, uint64_t, count + 1);
+    uint8_t **rows = WR_ARENA_ARRAY(&world->arena, uint8_t *, count + 1);
+    wr_keys_build(&a->layout, keys, sel, count, wr_table_seed(table), packed, hashes);
+    CHECK_INT(wr_table_upsert(table, packed, hashes, count, rows, NULL), ==, WR_OK);
+    CHECK_INT(wr_aggregates_add(a, &world->eval, table, rows, &batch, sel, count), ==, WR_OK);
+}
+
+/* Reads the results of all groups, in the order of their keys. */
+static void stage_fire(struct stage *stage, struct wr_table *table) {
+    struct wr_table_walk walk;
+    wr_table_walk_begin(&walk, table);
+    stage->row_count = 0;
+    for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;)
+        stage->rows[stage->row_count++] = row;
+    wr_keys_sort(&stage->aggregates->layout, stage->rows, stage->row_count);
+    wr_batch_pool_init(&stage->pool, &wr_budget_control);
+    stage->middle = wr_batch_new(&stage->pool, stage->aggregates->middle);
+    CHECK(stage->middle != NULL);
+    CHECK_INT(wr_aggregates_result(stage->aggregates, stage->rows, stage->row_count, stage->middle,
+                                   stage->fails, stage->guilty),
+              ==, WR_OK);
+    wr_eval_init(&stage->items_eval, &wr_budget_control);
+    CHECK_INT(wr_list_run(stage->aggregates->items, &stage->items_eval, stage->middle,
+                          &stage->middle->arena),
+              ==, WR_OK);
+}
+
+static const char *stage_show(struct stage *stage, uint32_t item, uint32_t row) {
+    static char text[64];
+    if (stage->fails[row] != 0) {
+        snprintf(text, sizeof text, "fails W%d", stage->fails[row]);
+        return text;
+    }
+    const struct wr_item *it = &stage->aggregates->items->items[item];
+    const struct wr_column *column = it->output >= 0 ? &stage->items_eval.outputs[it->output]
+                                                     : &stage->middle->columns[it->column];
+    return test_show(&it->type, column, row);
+}
+
+static void stage_close(struct stage *stage) {
+    if (stage->middle != NULL) {
+        wr_batch_unref(stage->middle);
+        wr_batch_pool_release(&stage->pool);
+        wr_eval_release(&stage->items_eval);
+    }
+    if (stage->table != NULL)
+        wr_table_free(stage->table);
+    test_world_release(&stage->world);
+}
+
+/* The first item over all rows of a world as one group. */
+static const char *one(struct stage *stage, const char *item) {
+    char text[512];
+    snprintf(text, sizeof text, "r = %s", item);
+    if (stage_bind(stage, NULL, text, 0) != WR_OK)
+        test_fail(__FILE__, __LINE__, "%s: %s %s", item, stage->world.err.code,
+                  stage->world.err.text);
+    table_open(stage);
+    stage_add(stage, stage->table, 0, stage->world.batch.row_count);
+    stage_fire(stage, stage->table);
+    return stage_show(stage, 0, 0);
+}
+
+TEST(each_aggregate_does_what_its_examples_say) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; wr_aggregate_at(i) != NULL; i++) {
+        const struct wr_aggregate_function *f = wr_aggregate_at(i);
+        uint32_t examples = 0;
+        CHECK(f->doc != NULL && f->signatures[0] != NULL);
+        CHECK_PTR(wr_aggregate_find(f->name, (uint32_t)strlen(f->name)), ==, f);
+        for (const struct wr_example *e = f->examples; e->text != NULL; e++, examples++) {
+            struct stage stage = {0};
+            sample_rows(&stage.world);
+            const char *got = one(&stage, e->text);
+            if (strcmp(got, e->result) != 0)
+                test_fail(__FILE__, __LINE__, "%s: %s, not %s", e->text, got, e->result);
+            stage_close(&stage);
+            count++;
+        }
+        CHECK_INT(examples, >=, 2);
+    }
+    CHECK_INT(count, >=, 40);
+}
+
+TEST(the_examples_hold_however_rows_are_split_and_merged) {
+    for (uint32_t i = 0; wr_aggregate_at(i) != NULL; i++) {
+        for (const struct wr_example *e = wr_aggregate_at(i)->examples; e->text != NULL; e++) {
+            struct stage stage = {0};
+            char text[256];
+            snprintf(text, sizeof text, "r = %s", e->text);
+            sample_rows(&stage.world);
+            CHECK_INT(stage_bind(&stage, NULL, text, 0), ==, WR_OK);
+            table_open(&stage);
+            for (uint32_t row = 0; row < 5; row++) { /* a table a row, merged in order */
+                struct wr_table *part =
+                    wr_table_new(&wr_budget_control, &stage.aggregates->shape, 7 + row);
+                stage_add(&stage, part, row, row + 1);
+                struct wr_table_walk walk;
+                wr_table_walk_begin(&walk, part);
+                uint8_t *from = wr_table_walk_next(&walk);
+                uint64_t key = 0, hash;
+                uint8_t *into;
+                wr_keys_build(&stage.aggregates->layout, NULL, NULL, 1, wr_table_seed(stage.table),
+                              &key, &hash);
+                CHECK_INT(wr_table_upsert(stage.table, &key, &hash, 1, &into, NULL), ==, WR_OK);
+                CHECK_INT(wr_aggregates_merge(stage.aggregates, stage.table, into, from), ==,
+                          WR_OK);
+                wr_table_free(part);
+            }
+            stage_fire(&stage, stage.table);
+            const char *got = stage_show(&stage, 0, 0);
+            if (strcmp(got, e->result) != 0)
+                test_fail(__FILE__, __LINE__, "%s: %s, not %s", e->text, got, e->result);
+            stage_close(&stage);
+        }
+    }
+}
+
+TEST(groups_have_their_keys_and_items_see_earlier_ones) {
+    struct stage stage = {0};
+    sample_rows(&stage.world);
+    CHECK_INT(stage_bind(&stage, "s, big = x > 1",
+                         "local v = x * 2\n n = count(), total = sum(v), twice = total * 2\n"
+                         "what = case(big, 'big', 'small') .. n",
+                         0),
+              ==, WR_OK);
+    table_open(&stage);
+    stage_add(&stage, stage.table, 0, 5);
+    stage_fire(&stage, stage.table);
+    CHECK_INT(stage.row_count, ==, 5);
+    CHECK_INT(stage.aggregates->result->field_count, ==, 6);
+    CHECK_STR(stage.aggregates->result->fields[1].name, "big");
+    CHECK_STR(stage_show(&stage, 2, 0), "4"); /* ('a', false): x = 1 */
+    CHECK_STR(stage_show(&stage, 3, 0), "'small1'");
+    CHECK_STR(stage_show(&stage, 1, 1), "8");      /* ('a', true): x = 4 */
+    CHECK_STR(stage_show(&stage, 1, 2), "nil");    /* ('b', false): x = nil */
+    CHECK_STR(stage_show(&stage, 3, 4), "'big1'"); /* (nil, true): x = 3 */
+    stage_close(&stage);
+}
+
+TEST(equal_calls_share_one_state) {
+    struct stage stage = {0};
+    sample_rows(&stage.world);
+    CHECK_INT(stage_bind(&stage, "s", "a = sum(x), b = sum(x) + count(), c = count( )", 0), ==,
+              WR_OK);
+    CHECK_INT(stage.aggregates->aggregate_count, ==, 2);
+    stage_close(&stage);
+}
+
+TEST(an_argument_may_be_a_key_that_hides_a_column) {
+    struct stage stage = {0};
+    sample_rows(&stage.world);
+    CHECK_INT(stage_bind(&stage, "x = x // 100", "total = sum(x where x ~= nil), k = x", 0), ==,
+              WR_OK);
+    table_open(&stage);
+    stage_add(&stage, stage.table, 0, 5);
+    stage_fire(&stage, stage.table);
+    CHECK_INT(stage.row_count, ==, 2); /* 0 and nil */
+    CHECK_STR(stage_show(&stage, 0, 0), "10");
+    CHECK_STR(stage_show(&stage, 1, 0), "0");
+    stage_close(&stage);
+}
+
+TEST(a_condition_keeps_an_argument_from_failing) {
+    struct stage stage = {0};
+    sample_rows(&stage.world);
+    CHECK_STR(one(&stage, "sum(12 // (x - 1) where x ~= 1 and x ~= nil)"), "22");
+    stage_close(&stage);
+}
+
+static const char *bind_code(const char *group_by, const char *agg) {
+    static char text[512];
+    struct stage stage = {0};
+    sample_rows(&stage.world);
+    int status = stage_bind(&stage, group_by, agg, 1);
+    snprintf(text, sizeof text, "%s %s %d-%d", status == WR_OK ? "ok" : stage.world.err.code,
+             stage.world.err.arg, stage.world.err.from, stage.world.err.to);
+    if (status == WR_OK)
+        snprintf(text, sizeof text, "ok");
+    stage_close(&stage);
+    return text;
+}
+
+TEST(mistakes_are_told_with_code_and_place) {
+    CHECK_STR(bind_code("s", "n = count()"), "ok");
+    CHECK_STR(bind_code("s", "m = x"), "W109 1 5-5");
+    CHECK_STR(bind_code("s", "m = any_value(x) + f"), "W109 1 20-20");
+    CHECK_STR(bind_code("s", "m = sum(max(x))"), "W110 1 9-14");
+    CHECK_STR(bind_code("s", "n = count(), m = sum(n)"), "W110 1 22-22");
+    CHECK_STR(bind_code("s", "n = count(), n = sum(x)"), "W105 1 14-14");
+    CHECK_STR(bind_code("s", "s = count()"), "W105 1 1-1");
+    CHECK_STR(bind_code("s", "window_end = count()"), "W205 1 1-10");
+    CHECK_STR(bind_code("window_start = x", "n = count()"), "W205 group_by 1-16");
+    CHECK_STR(bind_code("y", "n = count()"), "W103 group_by 1-1");
+    CHECK_STR(bind_code("s", "n = sum(y)"), "W103 1 9-9");
+    CHECK_STR(bind_code("s", "n = count() + y"), "W103 1 15-15");
+    CHECK_STR(bind_code("s", "n = sum(s)"), "W102 1 5-10");
+    CHECK_STR(bind_code("s", "n = sum(x, x)"), "W102 1 5-13");
+    CHECK_STR(bind_code("s", "n = sum()"), "W102 1 5-9");
+    CHECK_STR(bind_code("s", "n = quantile(x, x)"), "W102 1 17-17");
+    CHECK_STR(bind_code("s", "n = quantile(x, 2)"), "W102 1 17-17");
+    CHECK_STR(bind_code("s", "n = count(where x)"), "W107 1 17-17");
+    CHECK_STR(bind_code("s", "n = nosuch(x)"), "W101 1 5-10");
+    CHECK_STR(bind_code("s", "n = sum(x) + 'a'"), "W104 1 5-16");
+    CHECK_STR(bind_code("s, sum(x)", "n = count()"), "W009 group_by 4-9");
+    CHECK_STR(bind_code("a = sum(x)", "n = count()"), "W109 group_by 5-10");
+}
+
+TEST(an_unnamed_item_asks_for_a_name) {
+    struct stage stage = {0};
+    sample_rows(&stage.world);
+    CHECK_INT(stage_bind(&stage, NULL, "count()", 0), ==, WR_ESCRIPT);
+    CHECK_STR(stage.world.err.code, "W009");
+    CHECK_CONTAINS(stage.world.err.help, "name = count(…)");
+    stage_close(&stage);
+}
+
+TEST(a_sum_beyond_int64_fails_and_one_that_comes_back_does_not) {
+    static const char *const big[] = {"9223372036854775807", "1", "nil"};
+    static const char *const back[] = {"9223372036854775807", "1", "-5"};
+    struct stage stage = {0};
+    test_world_init(&stage.world);
+    test_world_column(&stage.world, "x", "int64", 3, big);
+    CHECK_STR(one(&stage, "sum(x)"), "fails W504");
+    stage_close(&stage);
+    stage = (struct stage){0};
+    test_world_init(&stage.world);
+    test_world_column(&stage.world, "x", "int64", 3, back);
+    CHECK_STR(one(&stage, "sum(x)"), "9223372036854775803");
+    stage_close(&stage);
+}
+
+TEST(nan_is_behind_all_numbers_and_zero_is_one) {
+    static const char *const f[] = {"0.0/0.0", "-0.0", "0.0", "5.0"};
+    static const char *const items[][2] = {
+        {"min(f)", "0.0"},
+        {"max(f)", "nan"},
+        {"count_distinct(f)", "3"},
+        {"max_by(f, f)", "nan"},
+        {"min_by(f, f)", "-0.0"},
+        {"mode(f)", "0.0"},
+        {"list(f order by f limit 2)", "[-0.0,0.0]"},
+        {"list(f order by f desc limit 1)", "[5.0]"},
+    };
+    for (uint32_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        struct stage stage = {0};
+        test_world_init(&stage.world);
+        test_world_column(&stage.world, "f", "float64", 4, f);
+        const char *got = one(&stage, items[i][0]);
+        if (strcmp(got, items[i][1]) != 0)
+            test_fail(__FILE__, __LINE__, "%s: %s, not %s", items[i][0], got, items[i][1]);
+        stage_close(&stage);
+    }
+}
+
+/* ---- random rows against slow models -------------------------------------------------------- */
+
+static uint64_t random_state;
+static uint64_t random_next(void) {
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return random_state >> 33;
+}
+
+#define ROWS 600
+#define GROUPS 7
+
+struct model {
+    int64_t x[ROWS], key[ROWS];
+    uint8_t nil[ROWS];
+    int64_t time[ROWS];
+    char text[ROWS][24];
+};
+
+static void model_fill(struct model *m, struct stage *stage) {
+    static struct wr_column columns[4];
+    static uint64_t valid[ROWS / 64 + 1];
+    static struct wr_str strings[ROWS];
+    memset(valid, 0xff, sizeof valid);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        m->x[i] = (int64_t)(random_next() % 50) - 25;
+        m->key[i] = (int64_t)(random_next() % GROUPS);
+        m->nil[i] = random_next() % 5 == 0;
+        m->time[i] = (int64_t)(random_next() % 40);
+        snprintf(m->text[i], sizeof m->text[i], "%s%lld", random_next() % 2 ? "" : "a long text ",
+                 (long long)m->x[i]);
+        strings[i] = wr_str_of(m->text[i], (uint32_t)strlen(m->text[i]));
+        if (m->nil[i])
+            wr_bit_clear(valid, i);
+    }
+    test_world_init(&stage->world);
+    struct wr_schema *schema = wr_schema_new(&stage->world.arena, 3);
+    static const char *const names[] = {"k", "x", "s"};
+    for (uint32_t i = 0; i < 3; i++) {
+        schema->fields[i].name = names[i];
+        schema->fields[i].name_length = 1;
+        schema->fields[i].type = WR_TYPE(i == 2 ? WR_STRING : WR_INT64);
+    }
+    columns[0] = (struct wr_column){.data = m->key};
+    columns[1] = (struct wr_column){.data = m->x, .valid = valid};
+    columns[2] = (struct wr_column){.data = strings, .valid = valid};
+    stage->world.schema = schema;
+    stage->world.scope.input = schema;
+    stage->world.scope.flags |= WR_SCOPE_EVENT_TIME;
+    stage->world.batch.schema = schema;
+    stage->world.batch.columns = columns;
+    stage->world.batch.row_count = stage->world.batch.sel_count = ROWS;
+    stage->world.batch.event_time = m->time;
+}
+
+static int64_t model_distinct(const struct model *m, int64_t key) {
+    int64_t count = 0;
+    for (int64_t v = -25; v < 25; v++) {
+        int seen = 0;
+        for (uint32_t i = 0; i < ROWS; i++)
+            seen |= !m->nil[i] && m->key[i] == key && m->x[i] == v;
+        count += seen;
+    }
+    return count;
+}
+
+static void model_check(const struct model *m, struct stage *stage, uint32_t row, int64_t key) {
+    int64_t count = 0, some = 0, sum = 0, largest = INT64_MIN, where = 0;
+    int64_t first = -1, last = -1, by_text = -1;
+    char text[64];
+    for (uint32_t i = 0; i < ROWS; i++) {
+        if (m->key[i] != key)
+            continue;
+        count++;
+        if (m->nil[i])
+            continue;
+        some++;
+        sum += m->x[i];
+        largest = m->x[i] > largest ? m->x[i] : largest;
+        where += m->x[i] > 3;
+        if (first < 0 || m->time[i] < m->time[first])
+            first = i;
+        if (last < 0 || m->time[i] >= m->time[last])
+            last = i;
+        int order = by_text < 0 ? -1 : strcmp(m->text[i], m->text[by_text]);
+        if (order < 0 || (order == 0 && m->time[i] < m->time[by_text]))
+            by_text = i;
+    }
+    const int64_t want[] = {count,
+                            some,
+                            sum,
+                            largest,
+                            where,
+                            m->x[first],
+                            m->x[last],
+                            m->x[by_text],
+                            model_distinct(m, key),
+                            model_distinct(m, key)};
+    static const uint32_t nullable = 0;
+    (void)nullable;
+    for (uint32_t item = 0; item < sizeof want / sizeof want[0]; item++) {
+        if (item == 9) /* distinct texts: with and without the long form; at least as many */
+            continue;
+        snprintf(text, sizeof text, "%lld", (long long)want[item]);
+        CHECK_STR(stage_show(stage, item, row), text);
+    }
+}
+
+TEST(random_rows_agree_with_a_slow_model_in_any_split) {
+    random_state = test_seed();
+    while (test_random_time_left()) {
+        static struct model m;
+        struct stage stage = {0};
+        model_fill(&m, &stage);
+        CHECK_INT(stage_bind(&stage, "k",
+                             "n = count(), some = count(x), total = sum(x), top = max(x)\n"
+                             "high = count(where x > 3), a = first(x), z = last(x)\n"
+                             "low = min_by(x, s), d = count_distinct(x), e = count_distinct(s)\n"
+                             "l = list(x), t = string_agg(s, ';' order by x limit 9)",
+                             0),
+                  ==, WR_OK);
+        table_open(&stage);
+        for (uint32_t at = 0; at < ROWS;) {
+            uint32_t piece = (uint32_t)(random_next() % 100) + 1;
+            piece = piece > ROWS - at ? ROWS - at : piece;
+            stage_add(&stage, stage.table, at, at + piece);
+            at += piece;
+        }
+        stage_fire(&stage, stage.table);
+        for (uint32_t row = 0; row < stage.row_count; row++) {
+            int64_t key;
+            struct wr_column *keys = &stage.middle->columns[0];
+            key = WR_I64(keys)[row];
+            model_check(&m, &stage, row, key);
+        }
+        stage_close(&stage);
+    }
+}
+
+TEST_EACH_ALLOCATION_FAILS(binding_and_adding_give_everything_back) {
+    struct wr_arena arena;
+    struct wr_budget budget = WR_BUDGET_INIT("test", 0);
+    wr_arena_init(&arena, &budget, 4096);
+    struct wr_schema *schema = wr_schema_new(&arena, 1);
+    struct wr_value *agg = NULL;
+    if (schema != NULL) {
+        schema->fields[0].name = "x";
+        schema->fields[0].name_length = 1;
+        schema->fields[0].type = WR_TYPE(WR_INT64);
+        agg = wr_value_new_list(&arena, 0);
+    }
+    if (agg != NULL) {
+        struct wr_error err = {0};
+        struct wr_scope scope = {.arena = &arena, .input = schema, .timezone = "UTC"};
+        struct wr_aggregates *aggregates;
+        int status = wr_aggregates_bind(&aggregates, &scope, NULL, agg, 0, &err);
+        CHECK(status == WR_ESCRIPT || status == WR_ENOMEM); /* an empty list */
+    }
+    wr_arena_release(&arena);
+}
