@@ -19,8 +19,7 @@ static void gather_16(__int128 *to, const __int128 *from, const uint32_t *rows, 
         to[i] = from[rows[i]];
 }
 
-/* Long strings move into one piece of the batch's arena. A nil row's bytes are anything: cleared.
- */
+/* Long strings move into one piece of the batch's arena. A nil row's bytes are cleared. */
 static int gather_text(struct wr_arena *arena, struct wr_str *to, const struct wr_column *from,
                        const uint32_t *rows, uint32_t count) {
     const struct wr_str *strings = WR_STR(from);

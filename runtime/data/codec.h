@@ -58,8 +58,8 @@ struct wr_decoder_type {
     int (*decode)(struct wr_decoder *decoder, struct wr_buffer *buffer, const char *bytes,
                   uint64_t length, int last, uint64_t *used, struct wr_batch **batch,
                   struct wr_error *err);
-    /* What decoding needs, besides record, line and byte, to go on behind the last record in another
-     * process: the names of a CSV header, the nesting of a JSON array. `load` comes behind
+    /* What decoding needs, besides record, line and byte, to go on behind the last record in
+     * another process: the names of a CSV header, the nesting of a JSON array. `load` comes behind
      * begin_file and before any byte. NULL, both: nothing. */
     int (*save)(const struct wr_decoder *decoder, struct wr_buf *out);
     int (*load)(struct wr_decoder *decoder, struct wr_reader *from, struct wr_error *err);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "data/csv.h"
+#include "data/record_limit.h"
 #include "data/text.h"
 #include "base/banned.h"
 
@@ -270,27 +271,13 @@ static const char *skip_rest(struct csv *csv, const char *at, const char *end) {
     return end;
 }
 
-static uint64_t record_bytes_max(const struct csv *csv) {
-    uint32_t given = csv->base.setup.record_bytes_max;
-    return given == 0 ? WR_RECORD_BYTES_MAX : WR_MIN(given, WR_RECORD_BYTES_HARD);
-}
-
-/* Shown are bytes that are there wherever the input is cut. */
-static int reject_long(struct csv *csv, const char *at) {
-    struct wr_fault fault = {.code = WR_REJECT_LENGTH};
-    snprintf(fault.room, sizeof fault.room, "row longer than %llu bytes",
-             (unsigned long long)record_bytes_max(csv));
-    fault.text = fault.room;
-    csv->quotes_seen = 1;
-    return wr_rows_reject(&csv->rows, &fault, at, record_bytes_max(csv));
-}
-
 /* A piece of a record: WR_OK with *at moved when it is too long already and is passed over. */
 static int partial(struct csv *csv, const char **at, const char *end) {
     uint64_t length = (uint64_t)(end - *at);
-    if (length <= record_bytes_max(csv) + 1) /* one byte may be the CR of its end */
+    if (length <= wr_record_limit(&csv->base) + 1) /* one byte may be the CR of its end */
         return WR_EAGAIN;
-    int status = reject_long(csv, *at);
+    csv->quotes_seen = 1;
+    int status = wr_reject_long(&csv->rows, *at);
     csv->skip = (struct skip){.active = 1, .at_field = 1};
     *at = skip_rest(csv, *at, end);
     return status;
@@ -311,24 +298,13 @@ static int one_record(struct csv *csv, const char **at, const char *end, int las
         return header_read(csv, text, end, last, err);
     int status;
     struct wr_fault fault;
-    if (length > record_bytes_max(csv))
-        status = reject_long(csv, text);
+    if (length > wr_record_limit(&csv->base))
+        status = wr_reject_long(&csv->rows, text);
     else if (record_convert(csv, text, &fault))
         status = wr_rows_commit(&csv->rows, text, length);
     else
         status = wr_rows_reject(&csv->rows, &fault, text, length);
     return status;
-}
-
-static const char *byte_order_mark_end(struct csv *csv, const char *at, const char *end, int last) {
-    static const char mark[] = "\xef\xbb\xbf";
-    size_t length = (size_t)(end - at);
-    if (length >= 3 && memcmp(at, mark, 3) == 0)
-        at += 3;
-    else if (length < 3 && !last && memcmp(at, mark, length) == 0)
-        return NULL; /* not yet known */
-    csv->at_start = 0;
-    return at;
 }
 
 static int csv_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, const char *bytes,
@@ -338,8 +314,11 @@ static int csv_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, cons
     const char *at = bytes, *end = bytes + length;
     *used = 0;
     *batch = NULL;
-    if (csv->at_start && (at = byte_order_mark_end(csv, at, end, last)) == NULL)
-        return WR_OK;
+    if (csv->at_start) {
+        if ((at = wr_byte_order_mark_end(at, end, last)) == NULL)
+            return WR_OK;
+        csv->at_start = 0;
+    }
     if (at == end && at == bytes)
         return WR_OK;
     int status = wr_rows_begin(&csv->rows, buffer, bytes, err);
@@ -352,13 +331,7 @@ static int csv_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, cons
         status = one_record(csv, &at, end, last, err);
     *used = (uint64_t)(at - bytes);
     *batch = wr_rows_end(&csv->rows, at, UINT64_MAX);
-    if (status == WR_OK || status == WR_EAGAIN)
-        return WR_OK;
-    wr_batch_unref(*batch);
-    *batch = NULL;
-    if (err != NULL && err->status != status)
-        wr_error_set(err, status, "decoding %s: %s", decoder->file, wr_status_text(status));
-    return status;
+    return wr_rows_result(status, batch, decoder, err);
 }
 
 static int csv_save(const struct wr_decoder *decoder, struct wr_buf *out) {

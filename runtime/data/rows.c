@@ -178,6 +178,17 @@ struct wr_batch *wr_rows_end(struct wr_rows *rows, const char *end, uint64_t new
     return batch;
 }
 
+int wr_rows_result(int status, struct wr_batch **batch, const struct wr_decoder *decoder,
+                   struct wr_error *err) {
+    if (status == WR_OK || status == WR_EAGAIN)
+        return WR_OK;
+    wr_batch_unref(*batch);
+    *batch = NULL;
+    if (err == NULL || err->status == status)
+        return status;
+    return wr_error_set(err, status, "decoding %s: %s", decoder->file, wr_status_text(status));
+}
+
 int wr_rows_origin(struct wr_rows *rows, const char *record, uint64_t length) {
     if (rows->start != NULL) {
         rows->start[rows->row_count] = (uint32_t)(record - rows->text);

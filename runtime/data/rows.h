@@ -48,6 +48,11 @@ int wr_rows_begin(struct wr_rows *rows, struct wr_buffer *buffer, const char *te
  * counted here). Gives the batch, or NULL when no row came. */
 struct wr_batch *wr_rows_end(struct wr_rows *rows, const char *end, uint64_t newlines);
 
+/* What `decode` returns for the status of its loop: WR_EAGAIN (a piece of a record is left) is no
+ * failure; at one the batch is given back and `err` filled. */
+int wr_rows_result(int status, struct wr_batch **batch, const struct wr_decoder *decoder,
+                   struct wr_error *err);
+
 /* What is wrong with a record. */
 struct wr_fault {
     int code;
@@ -79,8 +84,8 @@ static inline void wr_slot_nil(struct wr_slot *slot, uint32_t row) {
     slot->has_nil = 1;
 }
 
-/* Converts text, as CSV has it, into a cell of any type. Views point into `text`, which must live as
- * long as the batch. 1, or 0 when the value does not fit. */
+/* Converts text, as CSV has it, into a cell of any type. Views point into `text`, which must live
+ * as long as the batch. 1, or 0 when the value does not fit. */
 int wr_slot_from_text(struct wr_rows *rows, struct wr_slot *slot, uint32_t row, const char *text,
                       uint32_t length);
 /* What an absent value gives: the default, nil, or 0 when the column is required. */

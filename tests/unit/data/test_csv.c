@@ -220,14 +220,17 @@ static char *sorted(const char *text) {
     char lines_text[65536], *lines[2048], *copy = copies[turn++ % 2];
     size_t count = 0;
     CHECK(strlen(text) < sizeof lines_text);
-    strcpy(lines_text, text);
-    for (char *line = strtok(lines_text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+    snprintf(lines_text, sizeof lines_text, "%s", text);
+    for (char *line = lines_text; *line != 0; line += strlen(line) + 1) {
+        char *end = strchr(line, '\n');
+        *(end == NULL ? line + strlen(line) - 1 : end) = 0;
         lines[count++] = line;
+    }
     qsort(lines, count, sizeof *lines, line_compare);
     *copy = 0;
-    char *end = copy;
+    size_t used = 0;
     for (size_t i = 0; i < count; i++)
-        end += sprintf(end, "%s\n", lines[i]);
+        used += (size_t)snprintf(copy + used, sizeof copies[0] - used, "%s\n", lines[i]);
     return copy;
 }
 

@@ -1,0 +1,165 @@
+/* json_infer.c: a schema from the head of an NDJSON or JSON file. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/infer.h"
+#include "data/json.h"
+#include "data/json_split.h"
+#include "data/json_text.h"
+#include "data/text.h"
+#include "base/banned.h"
+
+struct seen_column {
+    const char *name;
+    uint32_t name_length;
+    unsigned seen;
+};
+
+/* Columns in the order of their first appearance. */
+struct sample {
+    struct wr_arena *arena;
+    struct wr_arena scratch;
+    struct seen_column *columns;
+    uint32_t count, room, next; /* next: where the following key is looked for first */
+};
+
+static struct seen_column *column_named(struct sample *sample, const char *name, size_t length) {
+    for (uint32_t i = 0; i < sample->count; i++) {
+        uint32_t index = (sample->next + i) % sample->count;
+        struct seen_column *column = &sample->columns[index];
+        if (column->name_length == length && memcmp(column->name, name, length) == 0) {
+            sample->next = index + 1;
+            return column;
+        }
+    }
+    if (sample->count == WR_COLUMNS_MAX)
+        return NULL;
+    if (sample->count == sample->room) {
+        uint32_t room = sample->room == 0 ? 32 : sample->room * 2;
+        struct seen_column *more = WR_ARENA_ZEROS(sample->arena, struct seen_column, room);
+        if (more == NULL)
+            return NULL;
+        if (sample->count > 0)
+            memcpy(more, sample->columns, sizeof *more * sample->count);
+        sample->columns = more;
+        sample->room = room;
+    }
+    struct seen_column *column = &sample->columns[sample->count];
+    column->name = wr_arena_strndup(sample->arena, name, length);
+    column->name_length = (uint32_t)length;
+    if (column->name == NULL)
+        return NULL;
+    sample->count++;
+    sample->next = 0;
+    return column;
+}
+
+static unsigned value_seen(const char *at, const char *end) {
+    int64_t integer;
+    switch (*at) {
+    case 'n': return 0;
+    case 't':
+    case 'f': return WR_SEEN_BOOL;
+    case '{':
+    case '[': return WR_SEEN_JSON;
+    case '"': return wr_infer_json_string(at + 1, (size_t)(end - at) - 2);
+    default:
+        return wr_int64_parse(at, (size_t)(end - at), &integer) ? WR_SEEN_INT64 : WR_SEEN_FLOAT64;
+    }
+}
+
+/* A record that has been checked: its keys and values. WR_OK or WR_ENOMEM, WR_ELIMIT. */
+static int look_at(struct sample *sample, const char *at, const char *end) {
+    struct wr_json_scan scan;
+    at = wr_json_blanks_end(at + 1, end);
+    while (*at != '}') {
+        int escaped = 0;
+        const char *key = at + (*at == ',');
+        key = wr_json_blanks_end(key, end) + 1;
+        const char *key_end = wr_json_string_end(&scan, key, end, &escaped);
+        size_t length = (size_t)(key_end - key);
+        const char *name = key;
+        wr_arena_reset(&sample->scratch);
+        if (escaped) {
+            char *plain = wr_arena_alloc(&sample->scratch, length);
+            if (plain == NULL)
+                return WR_ENOMEM;
+            length = wr_json_unescape(key, key_end, plain);
+            name = plain;
+        }
+        const char *value = wr_json_blanks_end(key_end + 1, end);
+        value = wr_json_blanks_end(value + 1, end);
+        at = wr_json_value_end(&scan, value, end);
+        struct seen_column *column = column_named(sample, name, length);
+        if (column == NULL)
+            return sample->count == WR_COLUMNS_MAX ? WR_ELIMIT : WR_ENOMEM;
+        column->seen |= value_seen(value, at);
+        at = wr_json_blanks_end(at, end);
+    }
+    return WR_OK;
+}
+
+static int schema_make(struct sample *sample, const struct wr_schema **schema) {
+    struct wr_schema *made = wr_schema_new(sample->arena, sample->count);
+    if (made == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < sample->count; i++) {
+        made->fields[i].name = sample->columns[i].name;
+        made->fields[i].name_length = sample->columns[i].name_length;
+        made->fields[i].type = WR_TYPE(wr_infer_kind(sample->columns[i].seen));
+    }
+    *schema = made;
+    return WR_OK;
+}
+
+static int is_object(const char *at, const char *end) {
+    struct wr_json_scan scan;
+    return at < end && *at == '{' && wr_json_check(&scan, at, end);
+}
+
+static int infer(struct wr_arena *arena, struct wr_json_split *split, int complete,
+                 const struct wr_schema **schema, uint64_t *rows, struct wr_error *err) {
+    struct sample sample = {.arena = arena};
+    struct wr_json_piece piece;
+    int status = WR_OK;
+    *rows = 0;
+    wr_arena_init(&sample.scratch, &wr_budget_control, 1024);
+    while (status == WR_OK && wr_json_split_next(split, &piece, complete)) {
+        if (piece.fault != NULL || !is_object(piece.at, piece.end))
+            continue;
+        status = look_at(&sample, piece.at, piece.end);
+        ++*rows;
+    }
+    if (status == WR_OK)
+        status = schema_make(&sample, schema);
+    wr_arena_release(&sample.scratch);
+    if (status == WR_ELIMIT)
+        return wr_error_set(err, status, "more than %d different keys", WR_COLUMNS_MAX);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "sample: out of memory");
+    if (sample.count == 0)
+        return wr_error_script(err, "W408", "there is nothing to take a schema from: `schema =`");
+    return WR_OK;
+}
+
+int wr_ndjson_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
+                    uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                    struct wr_error *err) {
+    struct wr_json_split split = {.by_line = 1, .at = bytes, .end = bytes + length};
+    (void)options;
+    if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+        split.at += 3;
+    return infer(arena, &split, complete, schema, rows, err);
+}
+
+int wr_json_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
+                  uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                  struct wr_error *err) {
+    struct wr_json_split split = {.at = bytes, .end = bytes + length};
+    (void)options;
+    if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+        split.at += 3;
+    return infer(arena, &split, complete, schema, rows, err);
+}

@@ -1,0 +1,5 @@
+/* lines.h: the format `lines`. */
+#pragma once
+#include "data/codec.h"
+
+extern const struct wr_decoder_type wr_lines_decoder;
