@@ -1,5 +1,5 @@
 --- A stand-in for the native module, for specs of the Lua side: it keeps the specs that stages
---- make, resolves column names, and gives rough types. It runs nothing.
+--- make, resolves column names, and gives rough types. What runs only notes what it was given.
 local expr = require("weir.grammar.expr")
 local M = {}
 
@@ -221,10 +221,69 @@ function Plan:set_function(id, f)
   self.functions[id] = f
 end
 
+-- ── running ─────────────────────────────────────────────────────────────────────────────────────
+local Harness = {}
+Harness.__index = Harness
+
+--- A step of a scenario is noted; a feed comes out of every sink as it is.
+function Harness:feed(id, rows)
+  self.steps[#self.steps + 1] = { "feed", id, #rows }
+  table.move(rows, 1, #rows, #self.fed + 1, self.fed)
+  return true
+end
+for _, step in ipairs({ "advance_watermark", "advance_time", "finish", "crash" }) do
+  Harness[step] = function(self, ...)
+    self.steps[#self.steps + 1] = { step, ... }
+    return true
+  end
+end
+function Harness:rows()
+  return { rows = self.fed }
+end
+function Harness:rejects()
+  return { schema = REJECTS, rows = self.rejected }
+end
+
+local FUNCTIONS = { {
+  name = "lower", group = "text", doc = "ASCII letters in lower case.",
+  signatures = { "(x string) string" }, examples = { { "lower('A')", "'a'" } },
+    flags = { "method" },
+} }
+local AGGREGATES = { { name = "sum", doc = "The sum.", signatures = { "(x number) T" } } }
+
+--- Adds what runs: `run` gives `native.summary` (or nil and `native.failure`).
+local function add_runner(native)
+  native.summary = { rows_in = 3, sinks = {}, rejected = {}, late = 0, seconds = 0.5 }
+  function native.run(plan, options)
+    native.ran = { plan = plan, options = options }
+    if native.failure then
+      return nil, native.failure
+    end
+    return native.summary
+  end
+  function native.explain(plan)
+    local nodes = {}
+    for id, spec in ipairs(plan.specs) do
+      nodes[id] = { id = id, op = spec.op, inputs = spec.inputs, schema = plan.infos[id].schema }
+    end
+    return { nodes = nodes }
+  end
+  function native.harness(_, options)
+    return setmetatable({ options = options, steps = {}, fed = {}, rejected = {} }, Harness)
+  end
+  function native.functions()
+    return FUNCTIONS
+  end
+  function native.aggregates()
+    return AGGREGATES
+  end
+end
+
 --- A fake module; `files` gives the schema of a file by its address.
 ---@param files table<string, table[]>?
 function M.new(files)
   local native = { version = "0.0.0", files = files or {}, plans = {} }
+  add_runner(native)
   function native.plan(options)
     local plan = setmetatable({
       native = native, options = options, specs = {}, infos = {}, probes = {}, defs = {},

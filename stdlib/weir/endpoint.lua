@@ -115,7 +115,7 @@ function M.from_text(call, text, arg)
     call:fail("W402", ("`%s:` needs an address"):format(scheme),
       ("%s: `%s:…`"):format(M.ENDPOINTS[scheme].address, scheme), arg, 1, #text)
   end
-  return M.new(scheme, rest)
+  return M.new(scheme, not M.ENDPOINTS[scheme].bare and rest or nil)
 end
 
 --- How messages call an endpoint: "sqlite:out.db".

@@ -138,7 +138,7 @@ local function function_page(title, each)
   if each.examples and #each.examples > 0 then
     add(lines, "", "Examples:")
     for _, example in ipairs(each.examples) do
-      wrap(lines, "  ", ("%s  →  %s"):format(example[1] or example.text, example[2]
+      wrap(lines, "  ", ("%s → %s"):format(example[1] or example.text, example[2]
         or example.result), 6)
     end
   end

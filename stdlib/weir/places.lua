@@ -109,7 +109,7 @@ function M.share(c)
   for key, x in pairs(c.opts) do
     if has(format_options, key) and format then
       format.options[key] = x
-    elseif has(kind.options, key) then
+    elseif has(kind.options, key) and not has(c.descriptor.options, key) then
       place.options[key] = x
     else
       rest[key] = x

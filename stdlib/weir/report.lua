@@ -17,7 +17,7 @@ local function duration(seconds)
   elseif seconds < 120 then
     return ("%.1f s"):format(seconds)
   end
-  return ("%d min %d s"):format(seconds // 60, seconds % 60)
+  return ("%d min %d s"):format(math.floor(seconds / 60), math.floor(seconds % 60))
 end
 
 --- The rejected rows by code: "W501 3, W506 1".

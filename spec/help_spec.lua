@@ -1,0 +1,67 @@
+-- Help: a page for everything, none wider than 80 columns.
+local fake_native = require("spec.support.fake_native")
+local help = require("weir.help")
+local stream = require("weir.stream")
+
+local native = fake_native.new()
+
+local function page(...)
+  return (assert(help.text({ ... }, native, {})))
+end
+
+describe("weir help", function()
+  it("no line of any page is wider than 80 columns", function()
+    for line in assert(help.text({}, native, { all = true })):gmatch("[^\n]+") do
+      assert.truthy(assert(utf8.len(line)) <= 80, line)
+    end
+    for _, list in ipairs({ "stages", "functions", "aggregates", "errors", "topics" }) do
+      for line in page(list):gmatch("[^\n]+") do
+        assert.truthy(assert(utf8.len(line)) <= 80, line)
+      end
+    end
+  end)
+  it("has a page for each stage, with its options", function()
+    for _, name in ipairs(stream.names()) do
+      assert.truthy(page(name):find("stage " .. name, 1, true))
+      assert.truthy(page("stage", name):find(":" .. name, 1, true))
+    end
+    assert.truthy(page("event_time"):find("max_delay", 1, true))
+  end)
+  it("finds functions, aggregates, errors and topics by their names alone", function()
+    assert.truthy(page("lower"):find("lower('A') → 'a'", 1, true))
+    assert.truthy(page("function", "lower"):find("(x string) string", 1, true))
+    assert.truthy(page("sum"):find("aggregate sum", 1, true))
+    assert.truthy(page("w103"):find("W103", 1, true))
+    assert.truthy(page("error", "W103"):find("unknown column", 1, true))
+    assert.truthy(page("windows"):find("weir.hopping", 1, true))
+    assert.truthy(page("weir.tumbling"):find("offset", 1, true))
+  end)
+  it("shows all pages of a name that means several things", function()
+    local text = page("rejects")
+    assert.truthy(text:find("stage rejects", 1, true))
+    assert.truthy(text:find("function weir.rejects", 1, true))
+    assert.truthy(text:find("Rejected rows", 1, true))
+  end)
+  it("names what was meant", function()
+    local text, missing = help.text({ "fliter" }, native, {})
+    assert.is_nil(text)
+    assert.equal("did you mean `weir help filter`?", missing.help)
+    assert.truthy(select(2, help.text({ "stag", "filter" }, native, {})).help:find("stage", 1,
+      true))
+  end)
+  it("every option that is built says what it does", function()
+    local function check(name, options)
+      for option, spec in pairs(options or {}) do
+        assert.truthy(spec.later or spec.doc or spec.kind == "any", name .. " " .. option)
+      end
+    end
+    for name, descriptor in pairs(stream.stages()) do
+      assert.truthy(descriptor.doc and descriptor.usage, name)
+      check(name, descriptor.options)
+    end
+    for name, descriptor in pairs(require("weir").functions()) do
+      assert.truthy(descriptor.doc and descriptor.usage, name)
+      check(name, descriptor.options)
+    end
+  end)
+end)

@@ -1,0 +1,276 @@
+-- The command line: words, flags, exit codes, and which stream gets what.
+local cli = require("weir.cli")
+local fake_native = require("spec.support.fake_native")
+local loader = require("weir.loader")
+local main = require("weir.main")
+local scripts = require("spec.support.scripts")
+
+local folder, native
+
+--- Runs a command line; returns the exit code, stdout and stderr.
+local function weir(...)
+  loader.reset()
+  local out, err = {}, {}
+  local code = main.main({ ... }, native, {
+    out = function(text)
+      out[#out + 1] = text
+    end,
+    err = function(text)
+      err[#err + 1] = text
+    end,
+    getenv = function()
+      return nil
+    end,
+  })
+  return code, table.concat(out), table.concat(err)
+end
+
+local function script(name, text)
+  local path = folder .. "/" .. name
+  local handle = assert(io.open(path, "wb"))
+  handle:write(text)
+  handle:close()
+  return path
+end
+
+local function has(text, part)
+  assert.truthy(text:find(part, 1, true), ("%q in %q"):format(part, text))
+end
+
+describe("weir", function()
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder))
+    native = fake_native.new({ ["x.csv"] = scripts.FILES["x.csv"],
+      ["side.csv"] = scripts.FILES["side.csv"] })
+  end)
+  after_each(function()
+    os.execute("rm -r " .. folder)
+  end)
+
+  it("SCRIPT is weir run SCRIPT, and ends with one line on stderr", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    for _, argv in ipairs({ { path }, { "run", path } }) do
+      local code, out, err = weir(table.unpack(argv))
+      assert.equal(0, code)
+      assert.equal("", out)
+      assert.equal("3 in, 0 rejected, 0 late, 0.50 s\n", err)
+    end
+  end)
+  it("takes flags anywhere, with = or a blank, and none behind --", function()
+    local path = script("a.lua", "weir.params 'n int64'\nweir.read 'x.csv':print()")
+    assert.equal(0, (weir("--limit=5", "run", "--batch-rows", "7", path, "-pn=3", "--max-bad", "9",
+      "--rejects", "r.ndjson", "--format=csv", "--state", "d")))
+    local options = native.ran.options
+    assert.equal(5, options.limit)
+    assert.equal(7, options.batch_rows)
+    assert.equal(9, options.max_bad)
+    assert.equal("r.ndjson", options.rejects)
+    assert.equal("csv", options.format)
+    assert.equal("d", options.state)
+    assert.equal(3, (weir("run", "--", "--limit")))
+  end)
+  it("an error in a script exits with 3 and shows its place", function()
+    local path = script("a.lua", "local s = weir.read 'x.csv'\ns:filter 'amout > 1':print()\n")
+    local code, out, err = weir(path)
+    assert.equal(3, code)
+    assert.equal("", out)
+    has(err, path .. ":2:11: error[W103]: unknown column `amout`")
+    has(err, "s:filter 'amout > 1':print()")
+    has(err, "^~~~~")
+    code, out, err = weir("check", path, "--error-format", "json")
+    assert.equal("", out)
+    assert.equal(3, code)
+    has(err, '"line":2,"col":11')
+  end)
+  it("an error of Lua and a missing script exit with 3", function()
+    local code, _, err = weir(script("a.lua", "local x = \nx:y("))
+    assert.equal(3, code)
+    has(err, "a.lua:2:")
+    code, _, err = weir(script("b.lua", "\nlocal x = nowhere\n"))
+    assert.equal(3, code)
+    has(err, "b.lua:2:")
+    code, _, err = weir("run", folder .. "/none.lua")
+    assert.equal(3, code)
+    has(err, "none.lua")
+  end)
+  it("wrong use exits with 2 and says what was meant", function()
+    for _, case in ipairs({
+      { "run" }, { "run", "a.lua", "b.lua" }, { "check" }, { "schema", "push", "a.lua" },
+      { "run", "a.lua", "--limit" }, { "run", "a.lua", "--limit", "-1" },
+      { "run", "a.lua", "--batch-rows", "0" }, { "run", "a.lua", "--format", "xml" },
+      { "run", "a.lua", "-p", "x" }, { "version", "--limit", "3" },
+      { "run", "a.lua", "--limit", "1", "--limit", "2" }, { "run", "a.lua", "-p", "a=1", "-pa=2" },
+      { "run", "a.lua", "--dry-run=yes" },
+    }) do
+      local code, out = weir(table.unpack(case))
+      assert.equal(2, code, table.concat(case, " "))
+      assert.equal("", out)
+    end
+    local _, _, err = weir("run", "a.lua", "--batch-row", "3")
+    has(err, "did you mean `--batch-rows`?")
+    _, _, err = weir("rnu", "a.lua")
+    has(err, "did you mean `weir run`?")
+  end)
+  it("a -p that the script does not declare exits with 2", function()
+    local code, _, err = weir(script("a.lua", "weir.params 'min int64 = 1'\n"
+      .. "weir.read 'x.csv':filter 'amount > $min':print()"), "-p", "mni=3")
+    assert.equal(2, code)
+    has(err, "did you mean `-p min=…`?")
+  end)
+  it("a script that writes nothing is an error, for explain a warning", function()
+    local path = script("a.lua", "weir.read 'x.csv'")
+    local code, _, err = weir("run", path)
+    assert.equal(3, code)
+    has(err, "error[W206]")
+    code, _, err = weir("explain", path)
+    assert.equal(0, code)
+    has(err, "warning[W206]")
+  end)
+  it("a stream that goes nowhere is a warning, and an error with --deny-warnings", function()
+    local path = script("a.lua", "local s = weir.read 'x.csv'\ns:filter 'amount > 1'\ns:print()")
+    local code, _, err = weir(path)
+    assert.equal(0, code)
+    has(err, "a.lua:2:3: warning[W902]")
+    assert.equal(3, (weir("check", path, "--deny-warnings")))
+  end)
+  it("--dry-run reads and runs nothing", function()
+    assert.equal(0, (weir(script("a.lua", "weir.read 'x.csv':print()"), "--dry-run")))
+    assert.is_nil(native.ran)
+  end)
+  it("-e is a script; one that begins with : is applied to files", function()
+    assert.equal(0, (weir("-e", "weir.read 'x.csv':print()")))
+    assert.equal(0, (weir("-e", ":filter 'amount > 1'", "x.csv")))
+    local specs = native.plans[2].specs
+    assert.same({ "read", "filter", "print" }, { specs[1].op, specs[2].op, specs[3].op })
+    assert.equal(0, (weir("x.csv", "side.csv", "-e", ":select 'user'")))
+    specs = native.plans[3].specs
+    assert.equal("side.csv", specs[2].endpoint.address)
+    assert.equal("union", specs[3].op)
+    assert.equal(0, (weir("-e", ":select 'user':write 'o.csv'", "x.csv")))
+    specs = native.plans[4].specs
+    assert.equal("write", specs[#specs].op)
+  end)
+  it("-e shows places in the text that was given", function()
+    local code, _, err = weir("-e", ":filter 'amuont > 1'", "x.csv")
+    assert.equal(3, code)
+    has(err, "-e:1:10: error[W103]")
+    code, _, err = weir("-e", ":group_by 'user'", "x.csv")
+    assert.equal(3, code)
+    has(err, "nothing follows it")
+  end)
+  it("more bad rows than --max-bad exit with 4", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    native.summary.rejected = { { code = "W501", n = 3, reason = "cannot parse" } }
+    assert.equal(0, (weir(path, "--max-bad", "3")))
+    local code, _, err = weir(path, "--max-bad", "2")
+    assert.equal(4, code)
+    has(err, "3 rows rejected")
+    has(err, "W604")
+    native.failure = { code = "W604", message = "more than 2 bad rows" }
+    assert.equal(4, (weir(path)))
+  end)
+  it("rejects that are kept are not listed", function()
+    native.summary.rejected = { { code = "W501", n = 3, reason = "cannot parse" } }
+    local _, _, err = weir(script("a.lua", "weir.read 'x.csv':print()"), "--rejects", "r.csv")
+    assert.falsy(err:find("--rejects FILE", 1, true))
+  end)
+  it("a run that fails exits with 1, an interrupted one with 130", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    native.summary.interrupted = 2
+    assert.equal(130, (weir(path)))
+    native.failure = { code = "W602", message = "memory budget `state` is used up", mark = 2 }
+    local code, _, err = weir(path)
+    assert.equal(1, code)
+    has(err, "error[W602]")
+    has(err, "a.lua:1:")
+  end)
+  it("a glob without a match exits with 6", function()
+    assert.equal(6, (weir(script("a.lua", "weir.read 'in/*.csv':print()"))))
+    assert.equal(3, (weir(script("b.lua", "weir.read 'in.csv':print()"))))
+  end)
+  it("explain shows the plan, as JSON with --json", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    local code, out = weir("explain", path)
+    assert.equal(0, code)
+    has(out, "columns: user string")
+    code, out = weir("explain", path, "--json")
+    assert.equal(0, code)
+    has(out, '"op": "read"')
+  end)
+  it("schema pull writes the lock file, which runs then use and compare", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()\n"
+      .. "weir.read('y.csv', { schema = 'a int64' }):print()")
+    local code, out = weir("schema", "pull", path)
+    assert.equal(0, code)
+    assert.equal("", out)
+    local handle = assert(io.open(folder .. "/a.schema"))
+    local text = handle:read("a")
+    handle:close()
+    has(text, "[x.csv]\nuser string\namount float64\nts timestamp\n")
+    assert.falsy(text:find("y.csv", 1, true))
+    assert.equal(0, (weir(path)))
+    assert.is_true(native.plans[2].specs[1].locked)
+    native.files["x.csv"] = { { name = "user", type = { kind = "string" } } }
+    local err
+    code, out, err = weir(path)
+    assert.equal(3, code)
+    assert.equal("", out)
+    has(err, "W407")
+    has(err, "`amount` is missing")
+    assert.equal(0, (weir("check", path)))
+  end)
+  it("version and help go to stdout", function()
+    local code, out, err = weir("version")
+    assert.same({ 0, "weir 0.0.0\n", "" }, { code, out, err })
+    code, out = weir("--version")
+    assert.same({ 0, "weir 0.0.0\n" }, { code, out })
+    code, out = weir()
+    assert.equal(0, code)
+    has(out, "weir run")
+    code, out = weir("run", "--help")
+    assert.equal(0, code)
+    has(out, "--batch-rows")
+  end)
+  it("a script may use modules beside it", function()
+    script("clean.lua", "return { big = function(s) return s:filter 'amount > 10' end }")
+    assert.equal(0, (weir(script("a.lua",
+      "local clean = require 'clean'\nweir.read 'x.csv':pipe(clean.big):print()"))))
+    local code, _, err = weir(script("b.lua", "require 'clena'"))
+    assert.equal(3, code)
+    has(err, "W704")
+  end)
+  it("--allow lets a script see a variable", function()
+    local path = script("a.lua", "local t = weir.env 'TOKEN'\nweir.read 'x.csv':print()")
+    assert.equal(3, (weir(path)))
+    assert.equal(0, (weir(path, "--allow", "env=TOKEN")))
+  end)
+end)
+
+describe("colour", function()
+  local function use(when, env, terminal)
+    return main.use_color(when, function(name)
+      return env[name]
+    end, terminal)
+  end
+  it("is what the flag says, then the environment, then the terminal", function()
+    assert.is_true(use("always", { NO_COLOR = "1" }, false))
+    assert.is_false(use("never", { FORCE_COLOR = "1" }, true))
+    assert.is_false(use("auto", { NO_COLOR = "1", FORCE_COLOR = "1" }, true))
+    assert.is_true(use(nil, { NO_COLOR = "", CLICOLOR_FORCE = "1" }, false))
+    assert.is_true(use(nil, { FORCE_COLOR = "0" }, true))
+    assert.is_false(use(nil, { TERM = "dumb" }, true))
+    assert.is_false(use("auto", {}, false))
+  end)
+end)
+
+describe("the table of flags", function()
+  it("has every flag of every command", function()
+    for name, command in pairs(cli.COMMANDS) do
+      for _, flag in ipairs(command.flags) do
+        assert.truthy(cli.FLAGS[flag], name .. " " .. flag)
+      end
+    end
+  end)
+end)

@@ -1,0 +1,72 @@
+-- What a run and a plan tell: the last line, rejects by reason, explain.
+local explain = require("weir.explain")
+local report = require("weir.report")
+local schema = require("weir.schema")
+
+describe("the last line of a run", function()
+  it("has rows in, out per sink, rejected by code, late and seconds", function()
+    assert.equal("1,234,567 in, 12 out to a.csv, 1 out to sqlite:o.db/t, "
+      .. "5 rejected (W501 3, W506 2), 7 late, 1.25 s",
+      report.line({
+        rows_in = 1234567, sinks = { { name = "a.csv", rows = 12 }, { name = "sqlite:o.db/t",
+          rows = 1 } },
+        rejected = { { code = "W506", n = 2 }, { code = "W501", n = 1 }, { code = "W501", n = 2 } },
+        late = 7, seconds = 1.25,
+      }))
+  end)
+  it("says when it was interrupted, and long times in minutes", function()
+    assert.equal("interrupted: 0 in, 0 rejected, 0 late, 61 min 1 s",
+      report.line({ interrupted = 2, seconds = 3661.2 }))
+  end)
+end)
+
+describe("rejects by reason", function()
+  it("have one example each, on one line", function()
+    assert.same({
+      "3 rows rejected; `--rejects FILE` keeps them:",
+      "  W501  3  cannot parse (at `read`)",
+      "        x.csv:17: field 2",
+      "        | a,\\x09b",
+    }, report.rejects({ rejected = { {
+      code = "W501", n = 3, reason = "cannot parse", stage = "read",
+      example = { source = "x.csv", line = 17, detail = "field 2", raw = "a,\tb\r\n" },
+    } } }))
+  end)
+  it("are nothing when there are none", function()
+    assert.same({}, report.rejects({ rejected = {} }))
+  end)
+  it("cut long rows between characters", function()
+    local lines = report.rejects({ rejected = { { code = "W501", n = 1, reason = "r",
+      example = { raw = ("ä"):rep(200) } } } })
+    assert.truthy(utf8.len(lines[3]))
+    assert.truthy(#lines[3] < 180)
+  end)
+end)
+
+describe("explain", function()
+  local text = explain.text({ nodes = { {
+    id = 2, op = "agg", name = "by user", inputs = { 1 },
+      schema = schema.fields("user string, n int64"),
+    key = { "user" }, order = "firing", bounded = true, has_time = true,
+    expressions = { { text = "count()", native = true }, { text = "f(e)", native = false,
+      why = "a call" } },
+    facts = { pushed_down = { "amount", "user" }, state = "groups × open windows" },
+  } }, shards = 1 })
+
+  it("shows each node with what is known of it", function()
+    for _, part in ipairs({ "   2  agg by user ← 1", "order: firing · ends · event time",
+      "columns: user string, n int64", "key: user", "count()  (native)", "f(e)  (Lua: a call)",
+      "pushed down: amount, user", "state: groups × open windows", "shards: 1" }) do
+      assert.truthy(text:gsub(" +", " "):find(part:gsub(" +", " "), 1, true), part)
+    end
+  end)
+  it("stays within 80 columns", function()
+    local wide = explain.text({ nodes = { { id = 1, op = "read",
+      schema = schema.fields(("abcdefgh_%d int64, "):rep(30):gsub("%%d", function()
+        return tostring(math.random(1 << 40))
+      end)) } } })
+    for line in wide:gmatch("[^\n]+") do
+      assert.truthy(utf8.len(line) <= 80, line)
+    end
+  end)
+end)
