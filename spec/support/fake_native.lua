@@ -246,8 +246,8 @@ end
 
 local FUNCTIONS = { {
   name = "lower", group = "text", doc = "ASCII letters in lower case.",
-  signatures = { "(x string) string" }, examples = { { "lower('A')", "'a'" } },
-    flags = { "method" },
+  signatures = { "(x string) string" }, examples = { { text = "lower('A')", result = "'a'" } },
+  flags = { method = true, strict = true },
 } }
 local AGGREGATES = { { name = "sum", doc = "The sum.", signatures = { "(x number) T" } } }
 

@@ -8,7 +8,8 @@ Diagnostic.__index = Diagnostic
 Diagnostic.__name = "weir.diagnostic"
 
 function Diagnostic:__tostring()
-  local text = ("%s[%s]: %s"):format(self.severity, self.code, self.message)
+  local code = self.code and ("[%s]"):format(self.code) or ""
+  local text = ("%s%s: %s"):format(self.severity, code, self.message)
   return self.help and text .. "\nhelp: " .. self.help or text
 end
 

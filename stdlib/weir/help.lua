@@ -124,6 +124,16 @@ local function native_list(native, what)
   return native[what] and native[what]() or {}
 end
 
+--- What the flags of a function mean to those who call it.
+local FLAGS = {
+  { "strict", "nil in any argument gives nil." },
+  { "can_nil", "The result can be nil though no argument is." },
+  { "can_fail", "It can fail: then the row is rejected, unless `?? otherwise` follows." },
+  { "method", "Also as a method, behind its first argument: x:f(…)." },
+  { "volatile", "It is computed anew for each row; a script that uses it is not repeatable." },
+  { "lazy", "Only the arguments that are needed are computed." },
+}
+
 local function function_page(title, each)
   local lines = { title .. " " .. each.name, "" }
   wrap(lines, "", each.doc or "")
@@ -131,15 +141,16 @@ local function function_page(title, each)
   for _, signature in ipairs(each.signatures or {}) do
     wrap(lines, "  " .. each.name, signature, 6)
   end
-  if each.flags and #each.flags > 0 then
-    add(lines, "")
-    wrap(lines, "  ", table.concat(each.flags, ", "))
+  for _, flag in ipairs(FLAGS) do
+    if each.flags and each.flags[flag[1]] then
+      add(lines, "")
+      wrap(lines, "", flag[2])
+    end
   end
   if each.examples and #each.examples > 0 then
     add(lines, "", "Examples:")
     for _, example in ipairs(each.examples) do
-      wrap(lines, "  ", ("%s → %s"):format(example[1] or example.text, example[2]
-        or example.result), 6)
+      wrap(lines, "  ", ("%s → %s"):format(example.text, example.result), 6)
     end
   end
   return lines

@@ -44,15 +44,15 @@ end
 function M.as_diagnostic(err, name)
   if diag.is(err) then
     return M.locate(err)
-  elseif type(err) == "table" and err.code then
+  elseif type(err) == "table" and err.message then
     return M.locate(diag.new({}, err))
   end
   local text = tostring(err)
   local file, line, message = text:match("^([^\n:]+):(%d+): (.*)$")
   local found = diag.new({}, { code = "W511", message = "Lua error: " .. (message or text) })
   if file then
-    found.located = loader.place_of_line and loader.place_of_line(file, math.tointeger(line))
-      or { file = file, line = math.tointeger(line), col = 1, caret_len = 0, source_line = nil }
+    found.located = loader.place_of_line(file, math.tointeger(line))
+      or { file = file, line = math.tointeger(line), col = 1, caret_len = 0 }
   else
     found.located = { file = name, line = 1, col = 1, caret_len = 0 }
   end

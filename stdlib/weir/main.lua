@@ -164,6 +164,7 @@ local function run_options(run, made)
     max_bad = pick("max_bad"), format = options.format, color = run.out_color,
     state = pick("state"), progress = options.progress or "auto", workers = settings.workers,
     memory = settings.memory, on_error = settings.on_error or "reject",
+    columns = run.terminal.columns,
     seed = settings.seed or 0, checkpoint = settings.checkpoint,
   }
 end
@@ -179,10 +180,11 @@ local function end_of_run(run, summary, max_bad)
   local bad = report.total(summary.rejected or {})
   if summary.interrupted then
     return 128 + summary.interrupted
-  elseif max_bad and bad > max_bad then
+  elseif summary.too_many_bad or (max_bad and bad > max_bad) then
     show(run, diag.new({}, {
       code = "W604", help = "`--max-bad N` says how many are allowed",
-      message = ("%s bad rows, more than %s"):format(report.number(bad), report.number(max_bad)),
+      message = ("%s bad rows, more than %s"):format(report.number(bad),
+        report.number(max_bad or 0)),
     }))
     return EXIT.BAD_ROWS
   end

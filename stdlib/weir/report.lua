@@ -78,9 +78,21 @@ end
 --- Where the example of a reject stands: "flights.csv:17".
 local function example_place(example)
   if not example.source then
-    return nil
+    return example.position
   end
-  return example.line and ("%s:%d"):format(example.source, example.line) or example.source
+  local at = example.line and tostring(example.line) or example.position
+  return at and ("%s:%s"):format(example.source, at) or example.source
+end
+
+--- What is known of the example beside its code: the reason where it says more, and the detail.
+local function example_text(each)
+  local example = each.example
+  local parts = {}
+  if example.reason and example.reason ~= each.reason then
+    parts[1] = example.reason
+  end
+  parts[#parts + 1] = example.detail
+  return #parts > 0 and one_line(table.concat(parts, ": "), 200) or nil
 end
 
 --- The rejected rows by reason with one example each, for runs that keep them nowhere.
@@ -97,12 +109,10 @@ function M.rejects(summary)
       each.stage and (" (at `%s`)"):format(each.stage) or "")
     local example = each.example
     if example then
-      local place = example_place(example)
-      local parts = {}
-      parts[#parts + 1] = place and place .. ":" or nil
-      parts[#parts + 1] = example.detail and one_line(example.detail, 200) or nil
-      if #parts > 0 then
-        lines[#lines + 1] = "        " .. table.concat(parts, " ")
+      local place, said = example_place(example), example_text(each)
+      if place or said then
+        lines[#lines + 1] = "        " .. (place or "") .. (place and said and ": " or "")
+          .. (said or "")
       end
       local text = example.raw or example.row
       if text and text ~= "" then

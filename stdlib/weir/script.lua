@@ -95,6 +95,9 @@ function Script:function_spec(f, outputs, call)
   if err then
     call:fail_with(err)
   end
+  for _, hint in ipairs(loader and loader.row_function_hints(f) or {}) do
+    self:warn(call, hint)
+  end
   local info = loader and loader.function_info(f)
   self.functions[id] = { call = f, stage = call.stage, mark = info and info.mark }
   local reads = info and require("weir.row_function").reads(info) or "all"

@@ -101,7 +101,12 @@ end
 --- The node that a name means. Raises when there is none, or more than one.
 local function find_node(self, name, ops, what)
   local found, all = {}, {}
-  for id = 1, #self.script.nodes do
+  local ids = {}
+  for id in pairs(self.script.nodes) do
+    ids[#ids + 1] = id
+  end
+  table.sort(ids)
+  for _, id in ipairs(ids) do
     local node = self.script.nodes[id]
     if ops[node.op] then
       local hit = false
