@@ -65,6 +65,9 @@ struct wr_source {
     void *reject_ctx;
     const char *name;
     uint64_t row_limit; /* 0: none; --limit */
+    int64_t watermark;  /* of a source that defines its own (all later rows have times >= it); it
+                         * sets this while polling. WR_TIME_MIN: it says nothing */
+    void *owner;        /* of a test that took the source's place */
     /* Told once a file, with reject_ctx: "columns that are not in the schema: `x`". May be NULL. */
     void (*note)(void *ctx, const char *file, const char *text);
 };
@@ -100,6 +103,7 @@ struct wr_sink {
     uint32_t node;
     const char *name;
     uint64_t rows_written;
+    void *owner; /* of a test that took the sink's place */
     /* The program's stdout for sinks that show rows; text goes through it, for tests and pagers. */
     int (*show)(void *ctx, const char *bytes, uint64_t length);
     void *show_ctx;

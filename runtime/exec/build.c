@@ -206,7 +206,9 @@ static int open_source(struct unit *unit, uint32_t ordinal, struct wr_error *err
                                  .reject = source_reject,
                                  .reject_ctx = unit,
                                  .name = node->name,
-                                 .row_limit = run->options.row_limit};
+                                 .row_limit = run->options.row_limit,
+                                 .watermark = WR_TIME_MIN,
+                                 .owner = run->options.replace_ctx};
     unit->source = source;
     return WR_OK; /* opened by run_restore, which knows the position */
 }
@@ -241,7 +243,8 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
                              .show = run->options.show,
                              .show_ctx = run->options.show_ctx,
                              .terminal = run->options.terminal,
-                             .terminal_columns = run->options.terminal_columns};
+                             .terminal_columns = run->options.terminal_columns,
+                             .owner = run->options.replace_ctx};
     unit->sink = sink;
     return WR_OK;
 }

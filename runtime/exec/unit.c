@@ -99,7 +99,7 @@ static int64_t frontier_of_inputs(const struct unit *unit) {
 
 int unit_advance(struct unit *unit) {
     if (unit->source != NULL) {
-        unit->frontier_out = unit->ended ? WR_TIME_MAX : WR_TIME_MIN;
+        unit->frontier_out = unit->ended ? WR_TIME_MAX : unit->source->watermark;
         return WR_OK;
     }
     int status = unit->gate != NULL ? gate_pump(unit->gate) : WR_OK;

@@ -108,14 +108,14 @@ int native_aggregates(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"plan", native_plan_new},         {"run", native_run},
-    {"explain", native_explain},       {"functions", native_functions},
-    {"aggregates", native_aggregates}, {"sandbox", native_sandbox},
-    {"terminal", l_terminal},          {NULL, NULL},
+    {"plan", native_plan_new},   {"harness", native_harness},     {"run", native_run},
+    {"explain", native_explain}, {"functions", native_functions}, {"aggregates", native_aggregates},
+    {"sandbox", native_sandbox}, {"terminal", l_terminal},        {NULL, NULL},
 };
 
 int luaopen_weir_native(lua_State *L) {
     native_plan_type(L);
+    native_harness_type(L);
     luaL_newlib(L, functions);
     set_string(L, "version", WR_VERSION_TEXT);
     return 1;

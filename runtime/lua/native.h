@@ -26,7 +26,12 @@ int native_run(lua_State *L);        /* native.run(plan, options) */
 int native_explain(lua_State *L);    /* native.explain(plan) */
 int native_functions(lua_State *L);  /* native.functions() */
 int native_aggregates(lua_State *L); /* native.aggregates() */
-int native_sandbox(lua_State *L);    /* native.sandbox(globals) */
+int native_harness(lua_State *L);    /* native.harness(plan, options) */
+void native_harness_type(lua_State *L);
+/* Adds the script's rejects and a sink of `kind` and `address` for them; *sink is that node. */
+int native_add_rejects(lua_State *L, struct native_plan *plan, const char *kind,
+                       const char *address, struct wr_node **sink, struct wr_error *err);
+int native_sandbox(lua_State *L); /* native.sandbox(globals) */
 /* Pushes what is known of a stream: {schema=, key=, has_time=, …}. */
 void native_push_info(lua_State *L, struct wr_arena *arena, const struct wr_stream *stream,
                       const struct wr_node *node);

@@ -74,43 +74,44 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
     };
 }
 
-/* `--rejects FILE`: the rejects of the script, as NDJSON. */
-static int add_rejects(lua_State *L, struct native_plan *self, const char *path,
-                       struct wr_error *err) {
+static struct wr_value *spec_new(lua_State *L, struct wr_arena *arena, struct wr_error *err) {
+    struct wr_value *spec = WR_ARENA_ZEROS(arena, struct wr_value, 1);
+    int status = spec == NULL ? wr_error_set(err, WR_ENOMEM, "no memory for the plan")
+                              : wr_value_from_lua(L, -1, arena, spec, err);
+    lua_pop(L, 1);
+    return status == WR_OK ? spec : NULL;
+}
+
+static void push_pair(lua_State *L, const char *name, const char *text) {
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+int native_add_rejects(lua_State *L, struct native_plan *self, const char *kind,
+                       const char *address, struct wr_node **sink, struct wr_error *err) {
     struct wr_arena *arena = &self->plan->arena;
     struct wr_node *node;
     lua_newtable(L);
-    lua_pushliteral(L, "rejects");
-    lua_setfield(L, -2, "op");
-    struct wr_value *spec = WR_ARENA_ZEROS(arena, struct wr_value, 2);
-    if (spec == NULL)
-        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-    int status = wr_value_from_lua(L, -1, arena, &spec[0], err);
-    lua_pop(L, 1);
-    if (status == WR_OK)
-        status = wr_plan_add(self->plan, &spec[0], &node, err);
+    push_pair(L, "op", "rejects");
+    struct wr_value *spec = spec_new(L, arena, err);
+    int status = spec == NULL ? WR_ENOMEM : wr_plan_add(self->plan, spec, &node, err);
     if (status != WR_OK)
         return status;
     lua_newtable(L);
-    lua_pushliteral(L, "write");
-    lua_setfield(L, -2, "op");
+    push_pair(L, "op", "write");
     lua_createtable(L, 1, 0);
     lua_pushinteger(L, node->id);
     lua_rawseti(L, -2, 1);
     lua_setfield(L, -2, "inputs");
     lua_newtable(L);
-    lua_pushliteral(L, "file");
-    lua_setfield(L, -2, "kind");
-    lua_pushstring(L, path);
-    lua_setfield(L, -2, "address");
+    push_pair(L, "kind", kind);
+    push_pair(L, "address", address);
     lua_setfield(L, -2, "endpoint");
     lua_newtable(L);
-    lua_pushliteral(L, "ndjson");
-    lua_setfield(L, -2, "name");
+    push_pair(L, "name", "ndjson");
     lua_setfield(L, -2, "format");
-    status = wr_value_from_lua(L, -1, arena, &spec[1], err);
-    lua_pop(L, 1);
-    return status == WR_OK ? wr_plan_add(self->plan, &spec[1], &node, err) : status;
+    spec = spec_new(L, arena, err);
+    return spec == NULL ? WR_ENOMEM : wr_plan_add(self->plan, spec, sink, err);
 }
 
 static void set_int(lua_State *L, const char *name, uint64_t value) {
@@ -195,7 +196,9 @@ int native_run(lua_State *L) {
     struct wr_error err = {0};
     struct wr_run *run = NULL;
     const char *rejects = text_option(L, "rejects");
-    int status = rejects == NULL ? WR_OK : add_rejects(L, self, rejects, &err);
+    struct wr_node *sink;
+    int status =
+        rejects == NULL ? WR_OK : native_add_rejects(L, self, "file", rejects, &sink, &err);
     if (status == WR_OK)
         status = wr_plan_finish(self->plan, &err);
     if (status != WR_OK)

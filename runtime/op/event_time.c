@@ -13,6 +13,7 @@ struct event_time_config {
     struct project project;
     uint32_t column; /* of the output: the time */
     int64_t max_delay_us;
+    int of_source; /* W is what the source says, not what rows tell */
 };
 
 struct event_time {
@@ -53,6 +54,9 @@ static int event_time_bind(struct wr_bind *bind, struct wr_error *err) {
     config->column =
         (uint32_t)wr_schema_find(config->project.schema, item->name, item->name_length);
     config->max_delay_us = wr_value_int(bind->spec, "max_delay", 0);
+    config->of_source = wr_value_bool(bind->spec, "source", 0);
+    if (wr_value_get(bind->spec, "watermark") != NULL)
+        return wr_error_script(err, "W202", "`watermark` of `event_time` is not in this version");
     bind->out.has_time = 1;
     bind->out.max_delay_us = config->max_delay_us;
     bind->out.order = WR_ORDER_TIME;
@@ -102,19 +106,20 @@ static int reject_nils(struct wr_op *op, struct wr_batch *batch, const struct wr
     return WR_OK;
 }
 
-static int set_times(struct event_time *self, struct wr_batch *batch, const int64_t *times,
-                     int64_t max_delay_us) {
+static int set_times(struct event_time *self, struct wr_batch *batch, const int64_t *times) {
+    const struct event_time_config *config = self->base.config;
     int64_t *behind = WR_ARENA_ARRAY(&batch->arena, int64_t, batch->row_count);
     if (behind == NULL)
         return WR_ENOMEM;
-    int64_t frontier = self->frontier;
+    int64_t frontier = config->of_source ? batch->frontier : self->frontier;
     for (uint32_t i = 0; i < batch->sel_count; i++) {
         uint32_t row = wr_batch_row(batch, i);
         behind[row] = frontier;
         int64_t reached;
-        if (__builtin_sub_overflow(times[row], max_delay_us, &reached))
+        if (__builtin_sub_overflow(times[row], config->max_delay_us, &reached))
             reached = WR_TIME_MIN;
-        frontier = WR_MAX(frontier, reached);
+        if (!config->of_source)
+            frontier = WR_MAX(frontier, reached);
     }
     self->frontier = frontier;
     batch->event_time = times;
@@ -136,7 +141,7 @@ static int event_time_push(struct wr_op *op, uint32_t input, struct wr_batch *in
     if (time->valid != NULL)
         status = reject_nils(op, batch, time, out);
     if (status >= 0)
-        status = set_times(self, batch, WR_I64(time), config->max_delay_us);
+        status = set_times(self, batch, WR_I64(time));
     if (status < 0 || batch->sel_count == 0) {
         wr_batch_unref(batch);
         return status;
@@ -145,7 +150,10 @@ static int event_time_push(struct wr_op *op, uint32_t input, struct wr_batch *in
 }
 
 static int64_t event_time_holds_back(const struct wr_op *op, int64_t frontier) {
-    return frontier == WR_TIME_MAX ? frontier : ((const struct event_time *)op)->frontier;
+    const struct event_time_config *config = op->config;
+    if (frontier == WR_TIME_MAX || config->of_source)
+        return frontier;
+    return ((const struct event_time *)op)->frontier;
 }
 
 static int event_time_save(struct wr_op *op, struct wr_buf *out, int all) {
