@@ -307,7 +307,7 @@ end
 --- one that notes positions for `expected …`. Rule S skips blanks; patterns begin after them.
 --- Expressions are built while matching (Cmt), because LPeg bounds the nesting of captures that are
 --- built afterwards. That is safe: what was built is given up only when the whole text is refused.
-local function build(token)
+local function build(token) -- tidy: long: a grammar is one expression
   local S = V("S")
   local function word(text)
     return lex.word(text)
@@ -334,14 +334,16 @@ local function build(token)
       + asked("expr") * V("Expr") * V("End")
       + asked("order") * Ct(V("Order")) * V("End"),
     S = lex.skip,
+    Name = lex.name, -- rules of their own, because keywords make them long
+    Ident = C(lex.ident),
     End = S * token(-P(1), "the end"),
     List = Ct(V("Item") * (V("Sep") * V("Item")) ^ 0) * (S * ",") ^ -1 * V("End"),
     Sep = S * token(P(","), "`,`")
-      + lex.skip_newline * #((word("local") * S) ^ -1 * lex.name * S * "=" * -P("=")),
+      + lex.skip_newline * #((word("local") * S) ^ -1 * V("Name") * S * "=" * -P("=")),
     Item = Cmt(P(true), new_item) * S
-      * (Cp() * word("local") * S * Cc(true) * Cp() * token(lex.name, "a name") * Cp() * S
+      * (Cp() * word("local") * S * Cc(true) * Cp() * token(V("Name"), "a name") * Cp() * S
           * token(P("=") * -P("="), "`=`") * V("Expr") / named_item
-        + Cp() * Cc(false) * Cp() * lex.name * Cp() * S * "=" * -P("=") * V("Expr") / named_item
+        + Cp() * Cc(false) * Cp() * V("Name") * Cp() * S * "=" * -P("=") * V("Expr") / named_item
         + V("Expr") / unnamed_item),
     Order = list_of(V("Expr") * (S * C(word("asc") + word("desc")) + Cc("asc")) / order_item * Cp()
       / order_word),
@@ -351,8 +353,8 @@ local function build(token)
     Set = Cp() * "(" * Ct(list_of(V("Expr"))) * S * token(P(")"), "`)`") * Cp() / set_node,
     Operand = S * (prefix * S) ^ 0 * token(V("Post"), "an expression"),
     Post = Cf(V("Prim") * Cg(S * V("Suffix")) ^ 0, suffix),
-    Suffix = Cc("method") * Cp() * ":" * S * Cp() * token(lex.name, "a name") * Cp() * V("Args")
-      + Cc("field") * Cp() * "." * -P(".") * S * token(lex.name, "a name") * Cp()
+    Suffix = Cc("method") * Cp() * ":" * S * Cp() * token(V("Name"), "a name") * Cp() * V("Args")
+      + Cc("field") * Cp() * "." * -P(".") * S * token(V("Name"), "a name") * Cp()
       + Cc("index") * Cp() * "[" * V("Expr") * S * token(P("]"), "`]`") * Cp()
       + Cc("over") * Cp() * word("over") * S * (V("String") + V("Number") + V("Param")),
     Prim = Cp() * C(word("nil") + word("true") + word("false")) / literal
@@ -361,11 +363,11 @@ local function build(token)
       + V("Param")
       + Cp() * V("Func") * Cp() * V("Args") / call_node
       + Cp() * "(" * V("Expr") * S * token(P(")"), "`)`") * Cp() / bracketed
-      + Cp() * lex.name * Cp() / name_node,
-    Func = C(lex.ident) * (S * "." * S * C(lex.ident)) ^ -1 / qualified,
+      + Cp() * V("Name") * Cp() / name_node,
+    Func = V("Ident") * (S * "." * S * V("Ident")) ^ -1 / qualified,
     Number = Cp() * C(lex.number) / number,
     String = Cp() * C(lex.string) / string_literal,
-    Param = Cp() * "$" * token(C(lex.ident), "a name") / param,
+    Param = Cp() * "$" * token(V("Ident"), "a name") / param,
     Args = S
       * Ct(Cg(Cp(), "open")
         * ("(" * S * Cg(Ct((not_args * list_of(V("Expr"))) ^ -1), "args")
@@ -409,7 +411,7 @@ local function too_deep(text)
     return nil
   end
   local depth, i = 0, 1
-  local skip = (lex.skip + lex.string) * Cp()
+  local skip = lex.skip * Cp()
   while i <= #text do
     local past = lpeg.match(skip, text, i)
     local quoted = lpeg.match((lex.name + lex.string) / 0 * Cp(), text, past)

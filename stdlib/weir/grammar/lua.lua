@@ -43,6 +43,11 @@ local function token(from, name)
   return { name = name, from = from }
 end
 
+local function with_attrib(name, _, attrib)
+  name.attrib = attrib
+  return name
+end
+
 local function paren(from, a, past)
   return { k = "paren", a = a, from = from, to = past - 1 }
 end
@@ -190,7 +195,7 @@ makers["break"] = function()
   return {}
 end
 makers["goto"] = function(name)
-  return { name = name }
+  return { name = name.name }
 end
 makers["label"] = makers["goto"]
 
@@ -210,16 +215,15 @@ local function build() -- tidy: long: a grammar is one expression
   local function list(pattern)
     return Ct(pattern * (S * "," * pattern) ^ 0)
   end
-  local ident = Cp() * C(lex.ident)
-  local named = S * ident / token
-  local exprs = list(V("Expr"))
+  local ident, named = V("Ident"), V("Named") -- rules, because keywords make them long
+  local exprs = V("Exprs")
   local separator = S * lpeg.S(",;")
   local operator = Cp()
     * C(P("==") + "~=" + "<<" + "<=" + "<" + ">>" + ">=" + ">" + "|" + "~" + "&" + ".." + "+" + "-"
       + "*" + "//" + "/" + "%" + "^" + word("and") + word("or"))
   local prefix = Cp() * C(P("-") + "#" + (P("~") - "~=") + word("not"))
-  local attrib = (S * "<" * S * Cg(C(lex.ident), "attrib") * S * ">") ^ -1
-  local attnamed = S * Ct(Cg(Cp(), "from") * Cg(C(lex.ident), "name") * attrib)
+  local attrib = (S * "<" * S * ident * S * ">") ^ -1
+  local attnamed = V("Named") * attrib / with_attrib
   local block_end = S * word("end")
   local function kind(name)
     return Cc(name)
@@ -227,6 +231,9 @@ local function build() -- tidy: long: a grammar is one expression
   return P({
     S * Ct(V("Block")) * S * -1,
     S = lex.skip,
+    Ident = Cp() * C(lex.ident),
+    Named = S * ident / token,
+    Exprs = list(V("Expr")),
     Block = (V("Stat") + S * ";") ^ 0 * (V("Return") * (S * ";") ^ -1) ^ -1,
     Body = Ct(V("Block")),
     Return = Cmt(S * Cp() * kind("return") * word("return") * (exprs + Cc(nil)) * Cp(), statement),
@@ -246,8 +253,8 @@ local function build() -- tidy: long: a grammar is one expression
         * V("Body") * block_end
       + kind("repeat") * word("repeat") * V("Body") * S * word("until") * V("Expr")
       + kind("break") * word("break")
-      + kind("goto") * word("goto") * S * C(lex.ident)
-      + kind("label") * "::" * S * C(lex.ident) * S * "::",
+      + kind("goto") * word("goto") * named
+      + kind("label") * "::" * named * S * "::",
     -- What begins with an expression: its kind is known only behind it, so it is put in front.
     Suffixed = list(S * V("Primary"))
       * (S * "=" * -P("=") * exprs * Cc("assign") + Cc(nil) * Cc("callstat"))
