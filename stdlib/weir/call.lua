@@ -10,17 +10,19 @@
 --- After `M.new` the call holds: `call[i]` the subjects, `call.opts` the options, `call.texts` the
 --- strings by argument. Parsed text is {ast=} or, for a function, {fn=}.
 local diag = require("weir.diag")
-local duration = require("weir.duration")
 local expr = require("weir.grammar.expr")
-local size = require("weir.size")
+local readers = require("weir.readers")
 local suggest = require("weir.suggest")
 local value = require("weir.value")
 local M = {}
 
+local READERS, EXPECTED = readers.READERS, readers.EXPECTED
+M.describe = readers.describe
+
 local Call = {}
 Call.__index = Call
 
---- Bytes of a list that is given as a parameter.
+--- Items of a list that is given as a parameter.
 M.LIST_ITEMS_MAX = 10000
 
 --- Raises an error of this call; `arg` is "1", "2" or the name of an option.
@@ -40,23 +42,6 @@ function Call:argument(arg)
     return ("argument %s of `%s`"):format(arg, self.stage)
   end
   return ("option `%s` of `%s`"):format(arg, self.stage)
-end
-
---- What a value is, for people.
-function M.describe(x)
-  local meta = getmetatable(x)
-  if type(meta) == "table" and type(meta.__name) == "string" then
-    return "a " .. meta.__name:gsub("^weir%.", "")
-  elseif type(x) == "string" then
-    return #x <= 40 and ("the text %q"):format(x):gsub("\\\n", "\\n") or "a text"
-  elseif type(x) == "number" then
-    return ("the number %s"):format(value.text(x))
-  elseif type(x) == "nil" then
-    return "nil"
-  elseif type(x) == "boolean" then
-    return tostring(x)
-  end
-  return "a " .. type(x)
 end
 
 function Call:wrong(arg, expected, got, help)
@@ -90,25 +75,6 @@ local PARSERS = {
   end,
 }
 
-local EXPECTED = {
-  expr = "an expression in a string, or a function",
-  list = "a list in a string, or \"name type, …\" and a function",
-  columns = "a list of columns in a string",
-  order = "an order in a string, as `amount desc, user`, or a function",
-  stream = "a stream",
-  text = "a text",
-  count = "a whole number",
-  number = "a number",
-  boolean = "true or false",
-  duration = "a duration, as \"1h30m\"",
-  size = "a size, as \"64MB\"",
-  table = "a table",
-  callable = "a function",
-  schema = "a schema",
-  window = "a window, as `weir.tumbling \"1h\"`",
-}
-M.EXPECTED = EXPECTED
-
 function Call:parse(spec, text, arg)
   self.texts[arg] = text
   local ast, err, items = PARSERS[spec.kind](text, spec)
@@ -134,140 +100,6 @@ function Call:take_function(f, outputs)
 end
 
 -- ── kinds of single values ──────────────────────────────────────────────────────────────────────
-local READERS = {}
-
-function READERS.text(call, spec, x, arg)
-  if type(x) ~= "string" or (x == "" and not spec.empty) then
-    call:wrong(arg, spec.what or EXPECTED.text, x)
-  end
-  return x
-end
-
-function READERS.count(call, spec, x, arg)
-  local n = math.tointeger(x)
-  local low, high = spec.min or 0, spec.max or math.maxinteger
-  if type(x) ~= "number" or not n or n < low or n > high then
-    local range = high < math.maxinteger and ("a whole number from %d to %d"):format(low, high)
-      or ("a whole number, at least %d"):format(low)
-    call:wrong(arg, range, x)
-  end
-  return n
-end
-
-function READERS.number(call, spec, x, arg)
-  if type(x) ~= "number" or (spec.min and x < spec.min) or (spec.max and x > spec.max) then
-    call:wrong(arg, spec.what or EXPECTED.number, x)
-  end
-  return x
-end
-
-function READERS.boolean(call, _, x, arg)
-  if type(x) ~= "boolean" then
-    call:wrong(arg, EXPECTED.boolean, x)
-  end
-  return x
-end
-
-function READERS.duration(call, spec, x, arg)
-  if value.is(x) and x.type == "duration" then
-    return x.v
-  elseif type(x) ~= "string" then
-    call:wrong(arg, EXPECTED.duration, x, "write the unit too: us ms s m h d w")
-  end
-  call.texts[arg] = x
-  local us, err = duration.parse(x, { signed = spec.signed })
-  if not us then
-    err.message = ("%s: %s"):format(call:argument(arg), err.message)
-    call:fail_with(err, arg)
-  elseif spec.min and us < spec.min then
-    call:wrong(arg, spec.what or ("at least %dus"):format(spec.min), x)
-  end
-  return us
-end
-
-function READERS.size(call, _, x, arg)
-  if type(x) ~= "string" then
-    call:wrong(arg, EXPECTED.size, x)
-  end
-  call.texts[arg] = x
-  local bytes, err = size.parse(x)
-  if not bytes then
-    err.message = ("%s: %s"):format(call:argument(arg), err.message)
-    call:fail_with(err, arg)
-  end
-  return bytes
-end
-
-function READERS.choice(call, spec, x, arg)
-  for _, allowed in ipairs(spec.of) do
-    if x == allowed then
-      return x
-    end
-  end
-  local near = type(x) == "string" and suggest.nearest(x, spec.of)
-  call.texts[arg] = type(x) == "string" and x or nil
-  call:wrong(arg, "\"" .. table.concat(spec.of, "\" or \"") .. "\"", x,
-    near and ("did you mean %q?"):format(near) or nil)
-end
-
-function READERS.table(call, spec, x, arg)
-  if type(x) ~= "table" or getmetatable(x) ~= nil then
-    call:wrong(arg, spec.what or EXPECTED.table, x)
-  end
-  return x
-end
-
-function READERS.callable(call, spec, x, arg)
-  if type(x) ~= "function" then
-    call:wrong(arg, spec.what or EXPECTED.callable, x)
-  end
-  return x
-end
-
-function READERS.value(call, spec, x, arg)
-  if x == nil then
-    call:wrong(arg, spec.what or "a value", x)
-  end
-  return x
-end
-READERS.any = function(_, _, x)
-  return x
-end
-
---- A stream of the same script; W210.
-function READERS.stream(call, _, x, arg)
-  local stream = require("weir.stream")
-  if not stream.is(x) then
-    local help
-    if type(x) == "string" or require("weir.endpoint").is(x) then
-      help = "`weir.read(…)` makes a stream of it"
-    end
-    call:fail("W210", ("a stream is expected, got %s"):format(M.describe(x)), help, arg)
-  elseif stream.data(x).script ~= call.script then
-    call:fail("W210", "a stream is expected, got one of another script", nil, arg)
-  end
-  return x
-end
-
-function READERS.schema(call, _, x, arg)
-  call.texts[arg] = type(x) == "string" and x or nil
-  local fields, err = require("weir.schema").fields(x)
-  if not fields then
-    if err then
-      call:fail_with(err, arg)
-    end
-    call:wrong(arg, "a schema: \"name type, …\", `weir.schema` or the `schema` of a stream", x)
-  end
-  return fields
-end
-
-function READERS.window(call, _, x, arg)
-  if not require("weir.windows").is(x) then
-    call:wrong(arg, EXPECTED.window, x)
-  end
-  return x
-end
-
 --- Columns by text, or by a Lua list of names.
 local function read_parsed(call, spec, x, arg)
   if type(x) == "function" and spec.kind ~= "columns" then

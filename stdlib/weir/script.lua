@@ -103,7 +103,7 @@ function Script:function_spec(f, outputs, call)
   local reads = info and require("weir.row_function").reads(info) or "all"
   local plan = self:plan()
   if plan.set_function then
-    plan:set_function(id, f, call.stage)
+    plan:set_function(id, loader and loader.recompile(f) or f, call.stage)
   end
   return { id = id, outputs = outputs, reads = reads, text = info and info.text }
 end
