@@ -251,9 +251,11 @@ static const struct wr_node *bind_comparison(struct binary *x) {
     if (a == WR_NIL || b == WR_NIL)
         return bind_nil_comparison(x);
     if (a == WR_JSON || b == WR_JSON) {
-        if (!equality && a >= WR_LIST)
-            return refuse(x, NULL);
-        if (!equality && b >= WR_LIST)
+        enum wr_type_kind other = a == WR_JSON ? b : a;
+        if (other == WR_DECIMAL || other == WR_BYTES ||
+            (other >= WR_TIMESTAMP && other <= WR_DURATION))
+            return refuse(x, "json has no such values: convert one side, as in `timestamp(x)`");
+        if (!equality && (other >= WR_LIST || other == WR_BOOL))
             return refuse(x, NULL);
         return wr_node_is_nil(x->a) || wr_node_is_nil(x->b)
                    ? bind_nil_comparison(x)

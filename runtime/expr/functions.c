@@ -14,6 +14,8 @@
 static const struct wr_function *const groups[] = {
     wr_functions_conditions,
     wr_functions_conversion,
+    wr_functions_conversion_time,
+    wr_functions_json_in,
 };
 
 static const struct wr_function *slots[SLOTS];

@@ -6,3 +6,5 @@
 
 extern const struct wr_function wr_functions_conditions[];
 extern const struct wr_function wr_functions_conversion[];
+extern const struct wr_function wr_functions_conversion_time[];
+extern const struct wr_function wr_functions_json_in[];

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "expr/functions.h"
+#include "expr/functions_shared.h"
 #include "base/banned.h"
 
 /* ---- orders of values: NaN above all numbers, as everywhere ---- */
@@ -109,19 +110,6 @@ static int is_nil(struct wr_call *call) {
     return WR_OK;
 }
 
-#define LIST(...) \
-    (const struct wr_signature[]) { \
-        __VA_ARGS__, { \
-            0 \
-        } \
-    }
-#define EXAMPLES(...) \
-    (const struct wr_example[]) { \
-        __VA_ARGS__, { \
-            0 \
-        } \
-    }
-
 const struct wr_function wr_functions_conditions[] = {
     {.name = "case",
      .group = "conditions",
@@ -129,40 +117,40 @@ const struct wr_function wr_functions_conditions[] = {
      .doc = "The value behind the first condition that is true; without one the last argument, or "
             "nil. "
             "Values are computed only where they are chosen.",
-     .signatures = LIST({"(condition bool, value T, otherwise T = nil) T", NULL, NULL}),
-     .examples = EXAMPLES({"case(2 > 1, 'yes', 'no')", "'yes'"}, {"case(2 < 1, 'yes')", "nil"},
-                          {"case(false, 1, true, 2, 3)", "2"})},
+     .signatures = WR_SIGNATURES({"(condition bool, value T, otherwise T = nil) T", NULL, NULL}),
+     .examples = WR_EXAMPLES({"case(2 > 1, 'yes', 'no')", "'yes'"}, {"case(2 < 1, 'yes')", "nil"},
+                             {"case(false, 1, true, 2, 3)", "2"})},
     {.name = "coalesce",
      .group = "conditions",
      .flags = WR_FN_LAZY,
      .doc = "The first argument that is not nil. Later ones are not computed. A failing argument "
             "fails the row: `??` answers nil and failure.",
-     .signatures = LIST({"(x T…) T", NULL, NULL}),
-     .examples = EXAMPLES({"coalesce(nil, 2, 3)", "2"}, {"coalesce(string(nil), 'x')", "'x'"})},
+     .signatures = WR_SIGNATURES({"(x T…) T", NULL, NULL}),
+     .examples = WR_EXAMPLES({"coalesce(nil, 2, 3)", "2"}, {"coalesce(string(nil), 'x')", "'x'"})},
     {.name = "nullif",
      .group = "conditions",
      .flags = WR_FN_METHOD | WR_FN_CAN_NIL,
      .doc = "nil where both are equal, else the first.",
-     .signatures = LIST({"(x T, y T) T", nullif, NULL}),
-     .examples = EXAMPLES({"nullif(5, 5)", "nil"}, {"nullif('a', 'b')", "'a'"})},
+     .signatures = WR_SIGNATURES({"(x T, y T) T", nullif, NULL}),
+     .examples = WR_EXAMPLES({"nullif(5, 5)", "nil"}, {"nullif('a', 'b')", "'a'"})},
     {.name = "min_of",
      .group = "conditions",
      .flags = 0,
      .doc = "The smallest argument; nil ones are skipped, NaN is above all numbers.",
-     .signatures = LIST({"(x T…) T", min_of, NULL}),
-     .examples = EXAMPLES({"min_of(3, 1, 2)", "1"}, {"min_of(nil, 'b', 'a')", "'a'"},
-                          {"min_of(1, 0.5)", "0.5"})},
+     .signatures = WR_SIGNATURES({"(x T…) T", min_of, NULL}),
+     .examples = WR_EXAMPLES({"min_of(3, 1, 2)", "1"}, {"min_of(nil, 'b', 'a')", "'a'"},
+                             {"min_of(1, 0.5)", "0.5"})},
     {.name = "max_of",
      .group = "conditions",
      .flags = 0,
      .doc = "The largest argument; nil ones are skipped, NaN is above all numbers.",
-     .signatures = LIST({"(x T…) T", max_of, NULL}),
-     .examples = EXAMPLES({"max_of(3, 1, 2)", "3"}, {"max_of(int64(nil), int64(nil))", "nil"})},
+     .signatures = WR_SIGNATURES({"(x T…) T", max_of, NULL}),
+     .examples = WR_EXAMPLES({"max_of(3, 1, 2)", "3"}, {"max_of(int64(nil), int64(nil))", "nil"})},
     {.name = "is_nil",
      .group = "conditions",
      .flags = WR_FN_METHOD,
      .doc = "Whether the argument is nil; the same as `x == nil`.",
-     .signatures = LIST({"(x any) bool", is_nil, NULL}),
-     .examples = EXAMPLES({"is_nil(nil)", "true"}, {"is_nil(0)", "false"})},
+     .signatures = WR_SIGNATURES({"(x any) bool", is_nil, NULL}),
+     .examples = WR_EXAMPLES({"is_nil(nil)", "true"}, {"is_nil(0)", "false"})},
     {0},
 };
