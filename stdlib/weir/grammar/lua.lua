@@ -159,11 +159,21 @@ makers["funcstat"] = function(path, method, func)
   func.from, func.has_self = func.params_from, method and true or nil
   return { path = path, has_self = method and true or nil, func = func }
 end
+local ASSIGNABLE = { name = true, field = true, index = true }
 makers["assign"] = function(targets, values)
+  for _, target in ipairs(targets) do
+    if not ASSIGNABLE[target.k] then
+      return nil
+    end
+  end
   return { targets = targets, values = values }
 end
 makers["callstat"] = function(targets)
-  return { call = targets[1] }
+  local call = targets[1]
+  if targets[2] or (call.k ~= "call" and call.k ~= "method") then
+    return nil
+  end
+  return { call = call }
 end
 makers["do"] = function(body)
   return { body = body }
@@ -203,6 +213,9 @@ local function statement(_, past, from, kind, ...)
   -- The last capture is where the statement's own text ends.
   local captures = table.pack(...)
   local node = makers[kind](table.unpack(captures, 1, captures.n - 1))
+  if not node then
+    return false
+  end
   node.k, node.from, node.to = kind, from, captures[captures.n] - 1
   return past, node
 end
