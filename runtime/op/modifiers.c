@@ -1,0 +1,53 @@
+/* modifiers.c: `group_by`, `window`, `emit` say how the next consumer works. They are bound only
+ * to be checked where they stand; the consumer binds them again with all that belongs to it. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "op/op.h"
+#include "op/window.h"
+#include "base/banned.h"
+
+static int group_by_bind(struct wr_bind *bind, struct wr_error *err) {
+    const struct wr_value *items = wr_value_get(bind->spec, "items");
+    struct wr_list *list = NULL;
+    if (wr_value_count(items) == 0)
+        return WR_OK; /* one group */
+    int status = wr_list_bind(&list, &bind->scope, WR_LIST_KEYS, items, err);
+    if (status != WR_OK && err != NULL)
+        wr_error_at(err, "1", err->from, err->to);
+    return status;
+}
+
+static int window_bind(struct wr_bind *bind, struct wr_error *err) {
+    struct window window;
+    if (!bind->inputs[0]->has_time)
+        return wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before");
+    return window_from_value(&window, wr_value_get(bind->spec, "window"), err);
+}
+
+static int emit_bind(struct wr_bind *bind, struct wr_error *err) {
+    const char *mode = wr_value_string(bind->spec, "mode", "final");
+    if (strcmp(mode, "final") == 0)
+        return WR_OK;
+    wr_error_script(err, "W201", "emission `%s` is not in this version", mode);
+    wr_error_help(err, "leave `emit` out: a result comes once, when it is complete");
+    return WR_ESCRIPT;
+}
+
+/* A modifier is never run. */
+static int no_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    (void)op;
+    (void)input;
+    (void)in;
+    (void)out;
+    WR_ASSERT(!"a modifier was run");
+    return WR_EARG;
+}
+
+const struct wr_op_type wr_op_group_by = {
+    .name = "group_by", .size_bytes = sizeof(struct wr_op), .bind = group_by_bind, .push = no_push};
+const struct wr_op_type wr_op_window = {
+    .name = "window", .size_bytes = sizeof(struct wr_op), .bind = window_bind, .push = no_push};
+const struct wr_op_type wr_op_emit = {
+    .name = "emit", .size_bytes = sizeof(struct wr_op), .bind = emit_bind, .push = no_push};
