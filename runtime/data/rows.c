@@ -62,9 +62,7 @@ static int slot_open(struct wr_rows *rows, uint32_t index, struct wr_error *err)
 
 int wr_rows_open(struct wr_rows *rows, struct wr_decoder *decoder, struct wr_error *err) {
     const struct wr_schema *schema = decoder->setup.schema;
-    uint32_t row_max = decoder->setup.batch_rows;
     *rows = (struct wr_rows){.decoder = decoder, .slot_count = schema->field_count};
-    rows->row_max = row_max == 0 ? WR_BATCH_ROWS_DEFAULT : WR_MIN(row_max, WR_BATCH_ROWS_MAX);
     wr_arena_init(&rows->arena, &wr_budget_control, 1024);
     rows->cells = &rows->arena;
     rows->slots = WR_ARENA_ZEROS(&rows->arena, struct wr_slot, schema->field_count);
@@ -112,6 +110,8 @@ int wr_rows_begin(struct wr_rows *rows, struct wr_buffer *buffer, const char *te
                   struct wr_error *err) {
     struct wr_decoder *decoder = rows->decoder;
     WR_ASSERT(rows->batch == NULL);
+    uint32_t row_max = decoder->setup.batch_rows; /* a source with a limit lowers it at its end */
+    rows->row_max = row_max == 0 ? WR_BATCH_ROWS_DEFAULT : WR_MIN(row_max, WR_BATCH_ROWS_MAX);
     rows->batch = wr_batch_new(decoder->setup.pool, decoder->setup.schema);
     int status = rows->batch == NULL ? WR_ENOMEM : columns_begin(rows);
     if (status != WR_OK) {
