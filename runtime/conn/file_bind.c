@@ -233,7 +233,8 @@ static int infer_schema(struct wr_endpoint_bind *bind, const struct wr_file_conf
         status = config->format->infer(bind->arena, config->options, head.bytes, head.length,
                                        complete, &one, &rows, err);
         if (status != WR_OK) {
-            wr_error_add(err, status, "schema of `%s`", config->files[i]);
+            if (status != WR_ESCRIPT) /* a wrong option has nothing to do with this file */
+                wr_error_add(err, status, "schema of `%s`", config->files[i]);
             break;
         }
         bind->inferred_rows += rows;

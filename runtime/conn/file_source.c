@@ -84,6 +84,8 @@ static int next_file(struct file_source *self, struct wr_error *err) {
     self->at = self->length = 0;
     self->offset = 0;
     self->wants_more = 1;
+    self->decoder->line = 1;
+    self->decoder->byte = 0;
     return self->config->format->begin_file(self->decoder, path, err);
 }
 

@@ -295,6 +295,7 @@ static int open_text(struct rows_source *self, struct wr_error *err) {
         self->decoder = NULL;
         return status;
     }
+    self->decoder->line = 1;
     return type->begin_file(self->decoder, "rows", err);
 }
 

@@ -74,3 +74,18 @@ int write_all(struct world *world, const struct wr_sink_type *type, struct wr_va
 const char *error_text(struct world *world);
 /* All rows of a query: values by `|`, rows by newlines; NULL as `null`. */
 const char *query(struct world *world, const char *path, const char *sql);
+/* Compressed bytes, in the world's arena. */
+const char *gzip_of(struct world *world, const char *text, size_t length, size_t *size);
+const char *zstd_of(struct world *world, const char *text, size_t length, size_t *size);
+
+/* An env whose standard input is `text`, given `chunk` bytes at a time; other files are real, read
+ * `chunk` bytes at a time too. Once `full_at` bytes were written in all, writing fails: no space.
+ * */
+struct odd_env {
+    struct wr_env env;
+    const char *text;
+    size_t length, at, chunk;
+    uint64_t full_at, written;
+    int stdin_opened;
+};
+void odd_env_init(struct odd_env *odd, struct world *world);
