@@ -295,14 +295,10 @@ function M.new(files)
   --- An environment of a script: the globals given, and a few of Lua's own.
   function native.sandbox(globals)
     for _, name in ipairs({ "ipairs", "pairs", "tostring", "tonumber", "type", "error", "assert",
-      "select", "string", "table", "math", "pcall", "next", "setmetatable", "utf8" }) do
+      "select", "string", "table", "math", "pcall", "next", "utf8" }) do
       globals[name] = _G[name]
     end
-    return setmetatable(globals, {
-      __index = function(_, name)
-        error(("no such variable: %s"):format(tostring(name)), 2)
-      end,
-    })
+    return globals
   end
   return native
 end

@@ -49,7 +49,9 @@ function M.as_diagnostic(err, name)
   end
   local text = tostring(err)
   local file, line, message = text:match("^([^\n:]+):(%d+): (.*)$")
-  local found = diag.new({}, { code = "W511", message = "Lua error: " .. (message or text) })
+  local code, said = (message or text):match("^(W%d%d%d): (.*)$")
+  local found = diag.new({}, { code = code or "W511", message = said
+    or "Lua error: " .. (message or text) })
   if file then
     found.located = loader.place_of_line(file, math.tointeger(line))
       or { file = file, line = math.tointeger(line), col = 1, caret_len = 0 }
@@ -92,12 +94,50 @@ local function make_script(fields)
   })
 end
 
+--- Names of stock Lua that a script does not have.
+local NOT_AVAILABLE = {
+  io = true, os = true, debug = true, package = true, load = true, loadfile = true, dofile = true,
+  loadstring = true, collectgarbage = true, coroutine = true, rawget = true, rawset = true,
+  rawequal = true, rawlen = true, setmetatable = true, getmetatable = true, xpcall = true,
+  warn = true,
+}
+
+--- A name that is nothing is an error where it is read: nil would pass through expressions unseen.
+local function refuse_unknown(env, name)
+  if NOT_AVAILABLE[name] then
+    error(("W703: `%s` is not available in a pipeline"):format(name), 3)
+  end
+  local names = {}
+  for known in pairs(env) do
+    names[#names + 1] = tostring(known)
+  end
+  table.sort(names)
+  local near = type(name) == "string" and require("weir.suggest").nearest(name, names)
+  error(("`%s` is not defined%s"):format(tostring(name),
+    near and (": did you mean `%s`?"):format(near) or ""), 3)
+end
+
+--- What `print` of a script says goes to stderr: the standard output is for data.
+local function print_aside(...)
+  local parts = table.pack(...)
+  for i = 1, parts.n do
+    parts[i] = tostring(parts[i])
+  end
+  io.stderr:write(table.concat(parts, "\t"), "\n")
+end
+
 --- The environment of a script: `weir`, `require`, and what of Lua's own is safe.
 local function make_env(fields, made)
   local globals = { weir = require("weir").new(made) }
   local env = fields.native.sandbox(globals)
   rawset(env, "require", loader.requirer(made.directory, env))
-  return env
+  rawset(env, "print", print_aside)
+  return setmetatable(env, {
+    __metatable = false,
+    __index = function(_, name)
+      refuse_unknown(env, name)
+    end,
+  })
 end
 
 --- Reads and runs a script.

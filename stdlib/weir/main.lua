@@ -81,7 +81,9 @@ local function load_fields(run, name)
     native = run.native, name = name, params = options.params, allow = options.allow,
     trace = options.trace, verify_locks = options.command == "run",
   }
-  if options.text then
+  if name == "-" then
+    fields.name, fields.text, fields.directory = "stdin", io.read("a"), "."
+  elseif options.text then
     fields.name, fields.text, fields.directory = "-e", options.text, "."
     if options.text:find("^%s*:") then
       fields.text = "return input\n" .. options.text

@@ -100,7 +100,10 @@ local function declare(call, field)
       ("give it as `-p %s=…`, or a default: `%s %s = …`"):format(field.name, field.name,
         schema.type_text(field.type)), field)
   end
-  script.params[field.name] = { value = x, type = field.type }
+  script.params[field.name] = {
+    value = x, type = field.type, from = field.from, to = field.to,
+    site = { mark = call.mark, stage = call.stage, texts = call.texts },
+  }
 end
 
 --- The table of values that `weir.params` returns.

@@ -159,6 +159,15 @@ local function check_ends(script)
       lonely[#lonely + 1] = data
     end
   end
+  for _, name in ipairs(script:param_names()) do
+    local param = script.params[name]
+    if not param.used then
+      script:warn(param.site, {
+        code = "W903", message = ("unused parameter `%s`"):format(name), arg = "1",
+        from = param.from, to = param.to, help = "use it as `$name` in a string, or drop it",
+      })
+    end
+  end
   for _, data in ipairs(lonely) do
     script:warn({ mark = data.mark, stage = data.stage }, {
       code = "W902", message = ("the stream of `%s` goes nowhere"):format(data.stage),
