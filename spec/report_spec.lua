@@ -32,6 +32,17 @@ describe("rejects by reason", function()
       example = { source = "x.csv", line = 17, detail = "field 2", raw = "a,\tb\r\n" },
     } } }))
   end)
+  it("have the place of the record, and the reason where it says more", function()
+    local lines = report.rejects({ rejected = { { code = "W507", n = 1, reason = "late",
+      example = { source = "x.csv", position = "line 7 byte 512", reason = "late by 3s" } } } })
+    assert.equal("        x.csv:7: late by 3s", lines[3])
+  end)
+  it("of rows that were kept are told apart", function()
+    local summary = { rejected = { { code = "W508", n = 2, reason = "expectation `a`",
+      only_warns = true } } }
+    assert.equal("2 rows not as expected, and kept:", report.rejects(summary)[1])
+    assert.truthy(report.line(summary):find("0 rejected", 1, true))
+  end)
   it("are nothing when there are none", function()
     assert.same({}, report.rejects({ rejected = {} }))
   end)

@@ -79,7 +79,7 @@ local function load_fields(run, name)
   local options = run.options
   local fields = {
     native = run.native, name = name, params = options.params, allow = options.allow,
-    trace = options.trace, verify_locks = options.command == "run",
+    trace = options.trace, verify_locks = options.command == "run", format = options.format,
   }
   if name == "-" then
     fields.name, fields.text, fields.directory = "stdin", io.read("a"), "."
@@ -163,7 +163,7 @@ local function run_options(run, made)
   end
   return {
     batch_rows = options.batch_rows, limit = options.limit, rejects = options.rejects,
-    max_bad = pick("max_bad"), format = options.format, color = run.out_color,
+    max_bad = pick("max_bad"), color = run.out_color,
     state = pick("state"), progress = options.progress or "auto", workers = settings.workers,
     memory = settings.memory, on_error = settings.on_error or "reject",
     columns = run.terminal.columns,

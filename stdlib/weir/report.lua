@@ -24,10 +24,10 @@ end
 local function by_code(rejected)
   local counts, codes = {}, {}
   for _, each in ipairs(rejected) do
-    if not counts[each.code] then
-      codes[#codes + 1] = each.code
+    if not each.only_warns then
+      codes[#codes + 1] = not counts[each.code] and each.code or nil
+      counts[each.code] = (counts[each.code] or 0) + each.n
     end
-    counts[each.code] = (counts[each.code] or 0) + each.n
   end
   table.sort(codes)
   local parts = {}
@@ -37,12 +37,17 @@ local function by_code(rejected)
   return table.concat(parts, ", ")
 end
 
+--- How many rows are rejected, and how many had only a warning (`on_fail = "warn"`).
 local function total(rejected)
-  local sum = 0
+  local sum, warned = 0, 0
   for _, each in ipairs(rejected) do
-    sum = sum + each.n
+    if each.only_warns then
+      warned = warned + each.n
+    else
+      sum = sum + each.n
+    end
   end
-  return sum
+  return sum, warned
 end
 M.total = total
 
@@ -77,11 +82,14 @@ end
 
 --- Where the example of a reject stands: "flights.csv:17".
 local function example_place(example)
-  if not example.source then
-    return example.position
+  local position = example.position
+  local line = position and position:match("^line (%d+)")
+  if example.source and (example.line or line) then
+    return ("%s:%s"):format(example.source, example.line or line)
+  elseif example.source and position then
+    return ("%s, %s"):format(example.source, position)
   end
-  local at = example.line and tostring(example.line) or example.position
-  return at and ("%s:%s"):format(example.source, at) or example.source
+  return example.source or position
 end
 
 --- What is known of the example beside its code: the reason where it says more, and the detail.
@@ -103,7 +111,11 @@ function M.rejects(summary)
   if #rejected == 0 then
     return lines
   end
-  lines[1] = ("%s rejected; `--rejects FILE` keeps them:"):format(rows(total(rejected)))
+  local bad, warned = total(rejected)
+  local said = {}
+  said[1] = bad > 0 and rows(bad) .. " rejected; `--rejects FILE` keeps them" or nil
+  said[#said + 1] = warned > 0 and rows(warned) .. " not as expected, and kept" or nil
+  lines[1] = table.concat(said, "; ") .. ":"
   for _, each in ipairs(rejected) do
     lines[#lines + 1] = ("  %s  %s  %s%s"):format(each.code, M.number(each.n), each.reason,
       each.stage and (" (at `%s`)"):format(each.stage) or "")

@@ -78,6 +78,11 @@ function Script:locked_schema(name)
   return fields, fields ~= nil
 end
 
+--- The format of what is shown, by `--format`; nil: what suits the terminal, or a pipe.
+function Script:shown_format()
+  return self.format and require("weir.formats").new(self.format)
+end
+
 -- ── functions, nodes, streams ───────────────────────────────────────────────────────────────────
 
 --- Registers a Lua function of a stage; the k-th here is the k-th wherever the script is loaded.

@@ -45,6 +45,7 @@ local function make_read(c)
     schema, from_lock = c.script:locked_schema(name)
   end
   rest.schema, rest.name, rest.format = nil, nil, nil
+  rest.on_error = rest.on_error or c.script.settings.on_error
   local spec = {
     op = "read", endpoint = place, schema = schema, locked = from_lock or nil, format = format,
     options = rest,

@@ -16,6 +16,9 @@ local function listed(c, option)
 end
 
 local function make_write(c)
+  if c.place.kind == "stdout" or c.place.address == "-" then
+    c.format = c.format or c.script:shown_format()
+  end
   local place, format, rest = places.share(c)
   if place.kind == "sqlite" and not place.options.table then
     c:fail("W203", "`write` to sqlite needs the option `table`",
@@ -73,6 +76,7 @@ return {
       end
     end,
     make = function(c)
+      c.format = c.format or c.script:shown_format()
       local format = c.format and { name = c.format.name, options = {} }
       for key, x in pairs(c.format and c.format.options or {}) do
         format.options[key] = x
