@@ -135,6 +135,8 @@ static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr
         lua_createtable(L, 0, 6);
         set_text(L, "code", code);
         set_int(L, "n", kind->count);
+        lua_pushboolean(L, kind->only_warns);
+        lua_setfield(L, -2, "warns");
         set_text(L, "reason", wr_reject_text(kind->code));
         set_text(L, "stage", plan->nodes[kind->node]->name);
         lua_createtable(L, 0, 5);

@@ -115,10 +115,13 @@ static int build_keys(struct agg *self, const struct wr_batch *in, const uint32_
     const struct wr_aggregates *aggregates =
         ((const struct agg_config *)self->base.config)->aggregates;
     struct wr_arena *scratch = self->base.env->scratch;
-    *keys = wr_arena_alloc(scratch, (size_t)count * aggregates->layout.key_bytes + 1);
+    size_t key_bytes = (size_t)count * aggregates->layout.key_bytes;
+    *keys = wr_arena_alloc(scratch, key_bytes + 1);
     *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
     if (*keys == NULL || *hashes == NULL)
         return WR_ENOMEM;
+    if (aggregates->key_count == 0) /* one group: its key is a word of zeros */
+        memset(*keys, 0, key_bytes);
     struct wr_column columns[WR_KEY_COLUMNS_MAX];
     key_columns(self, in, columns);
     wr_keys_build(&aggregates->layout, columns, sel, count, self->base.env->seed, *keys, *hashes);

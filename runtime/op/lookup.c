@@ -18,6 +18,7 @@ static int lookup_open(struct wr_op *op, struct wr_error *err) {
     const struct lookup_config *config = op->config;
     wr_eval_init(&self->left_eval, op->env->state_budget);
     wr_eval_init(&self->right_eval, op->env->state_budget);
+    wr_batch_pool_init(&self->pool, op->env->state_budget);
     self->index = wr_table_new(op->env->state_budget, &config->shape, op->env->seed);
     return self->index == NULL ? wr_error_set(err, WR_ENOMEM, "no memory for keys") : WR_OK;
 }
@@ -114,7 +115,7 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
     uint64_t room = self->batch_room;
     status = grow(op, (void **)&self->batches, self->batch_count + 1, &room, sizeof(void *));
     self->batch_room = (uint32_t)room;
-    struct wr_batch *copy = status == WR_OK ? wr_batch_copy(op->env->pool, &view) : NULL;
+    struct wr_batch *copy = status == WR_OK ? wr_batch_copy(&self->pool, &view) : NULL;
     if (copy == NULL)
         return WR_ENOMEM;
     self->batches[self->batch_count++] = copy;
@@ -191,6 +192,7 @@ static void lookup_close(struct wr_op *op) {
     wr_free(op->env->state_budget, self->next);
     wr_free(op->env->state_budget, self->place);
     wr_table_free(self->index);
+    wr_batch_pool_release(&self->pool);
     wr_eval_release(&self->left_eval);
     wr_eval_release(&self->right_eval);
 }

@@ -13,6 +13,8 @@
 #include "op/op.h"
 #include "base/banned.h"
 
+#define HELD_ROWS 1024u /* of one held batch */
+
 struct sort_config {
     struct wr_list *order; /* NULL: by event time */
     int has_time;
@@ -24,6 +26,7 @@ struct sort_config {
 struct sort {
     struct wr_op base;
     struct wr_eval eval;
+    struct wr_batch_pool pool; /* of held rows, from the state's budget */
     uint32_t held_count, held_room;
     struct wr_batch **held; /* dense copies, of the wide schema */
     uint64_t row_count;
@@ -94,28 +97,49 @@ static int sort_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     struct sort *self = (struct sort *)op;
     wr_eval_init(&self->eval, op->env->state_budget);
+    wr_batch_pool_init(&self->pool, op->env->state_budget);
     self->released = WR_TIME_MIN;
     return WR_OK;
 }
 
-/* Keeps a dense copy of the rows, since input buffers would pin far more than the rows. */
-static int keep(struct sort *self, const struct wr_batch *wide) {
-    struct wr_op *op = &self->base;
+static int add_held(struct sort *self) {
+    const struct sort_config *config = self->base.config;
     if (self->held_count == self->held_room) {
         uint32_t room = self->held_room == 0 ? 64 : self->held_room * 2;
         struct wr_batch **grown =
-            wr_realloc(op->env->state_budget, self->held, room * sizeof *grown);
+            wr_realloc(self->base.env->state_budget, self->held, room * sizeof *grown);
         if (grown == NULL)
             return WR_ENOMEM;
         self->held = grown;
         self->held_room = room;
     }
-    struct wr_batch *copy = wr_batch_copy(op->env->pool, wide);
-    if (copy == NULL)
+    struct wr_batch *batch = wr_batch_room(&self->pool, config->wide, HELD_ROWS, config->has_time);
+    if (batch == NULL)
         return WR_ENOMEM;
-    self->held[self->held_count++] = copy;
-    self->row_count += copy->sel_count;
+    self->held[self->held_count++] = batch;
     return WR_OK;
+}
+
+/* Keeps a dense copy of the rows, since input buffers would pin far more than the rows. */
+static int keep(struct sort *self, const struct wr_batch *wide) {
+    uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, wide->sel_count);
+    if (rows == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < wide->sel_count; i++)
+        rows[i] = wr_batch_row(wide, i);
+    int status = WR_OK;
+    for (uint32_t at = 0; at < wide->sel_count && status == WR_OK;) {
+        struct wr_batch *last = self->held_count == 0 ? NULL : self->held[self->held_count - 1];
+        if (last == NULL || last->row_count == HELD_ROWS) {
+            status = add_held(self);
+            continue;
+        }
+        uint32_t count = WR_MIN(wide->sel_count - at, HELD_ROWS - last->row_count);
+        status = wr_batch_append(last, wide, rows + at, count);
+        self->row_count += count;
+        at += count;
+    }
+    return status;
 }
 
 /* The rows with the columns that they are ordered by; those whose order fails are rejected. */
@@ -356,6 +380,7 @@ static int sort_load(struct wr_op *op, struct wr_reader *in) {
 static void sort_close(struct wr_op *op) {
     struct sort *self = (struct sort *)op;
     forget_all(self);
+    wr_batch_pool_release(&self->pool);
     wr_eval_release(&self->eval);
 }
 

@@ -139,9 +139,10 @@ static void hash_strings(const uint8_t *keys, uint32_t stride, uint32_t count, i
     }
 }
 
-/* The hashes of finished keys: the same as wr_shape_hash gives. */
-static void hash_keys(const struct wr_key_layout *layout, const uint8_t *keys, uint32_t count,
-                      uint64_t seed, uint64_t *hashes) {
+/* The same hashes as wr_shape_hash gives. */
+void wr_keys_hash(const struct wr_key_layout *layout, const void *bytes, uint32_t count,
+                  uint64_t seed, uint64_t *hashes) {
+    const uint8_t *keys = bytes;
     uint32_t stride = layout->key_bytes;
     if (stride == 0)
         memset(hashes, 0, count * sizeof *hashes);
@@ -178,7 +179,7 @@ void wr_keys_build(const struct wr_key_layout *layout, const struct wr_column *c
         if (layout->nils && columns[c].valid != NULL)
             gather_nils(&job, bytes, c, value_bytes(kind));
     }
-    hash_keys(layout, bytes, count, seed, hashes);
+    wr_keys_hash(layout, bytes, count, seed, hashes);
 }
 
 /* ---- reading ---- */
