@@ -200,6 +200,8 @@ describe("schema_text.parse", function()
     parts[#parts] = nil
     assert.equal(4096, #read(table.concat(parts, ",")))
     assert.is_nil(schema_text.parse((" "):rep(2000000)))
+    local described = read(("-- some words\n"):rep(50000) .. "x int64")[1].description
+    assert.is_true(#described < schema_text.DESCRIPTION_BYTES_MAX + 20)
   end)
 end)
 

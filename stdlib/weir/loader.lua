@@ -71,7 +71,7 @@ end
 local function load_marked(file, env, hooks)
   local first = #nodes + 1
   local text, found = marks.insert(file.text, file.ast, first)
-  local chunk = load(text, file.chunkname, "t", env)
+  local chunk = source.compile(text, file.chunkname, env)
   if not chunk then
     return nil
   end
@@ -97,7 +97,7 @@ function M.load(text, name, env, hooks)
     return nil, failure(file, "W001", 1, 1, ("a script of %d bytes, expected at most %d"):format(
       #text, M.SCRIPT_BYTES_MAX))
   end
-  local chunk, message = load(file.text, "=weir", "t", env)
+  local chunk, message = source.compile(file.text, "=weir", env)
   if not chunk then
     return nil, syntax_error(file, message)
   end
@@ -115,7 +115,7 @@ function M.load(text, name, env, hooks)
       return marked
     end
   end
-  return load(file.text, file.chunkname, "t", env)
+  return source.compile(file.text, file.chunkname, env)
 end
 
 -- ── where a call stands ─────────────────────────────────────────────────────────────────────────

@@ -80,7 +80,7 @@ function M.recompile(func, info)
   local head = #declared > 0 and ("local %s; "):format(table.concat(declared, ", ")) or ""
   local params_line = require("weir.source").line_of(info.file, info.node.params_from)
   local text = ("\n"):rep(params_line - 1) .. head .. fixed .. "return " .. function_text(info)
-  local chunk = load(text, info.file.chunkname, "t", info.file.env)
+  local chunk = require("weir.source").compile(text, info.file.chunkname, info.file.env)
   if not chunk then
     return nil
   end

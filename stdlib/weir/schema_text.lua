@@ -15,6 +15,8 @@ M.NESTING_MAX = 16
 --- Columns of one schema.
 M.FIELDS_MAX = 4096
 M.TEXT_BYTES_MAX = 1048576
+--- What is kept of a description, and of the comments before a field.
+M.DESCRIPTION_BYTES_MAX = 4096
 
 M.PLAIN_TYPES = {
   "bool", "int64", "float64", "string", "bytes", "timestamp", "date", "duration", "json",
@@ -322,7 +324,7 @@ end
 
 local function describe(field, text)
   local words = tidy(text)
-  if words and field then
+  if words and #(field.description or "") < M.DESCRIPTION_BYTES_MAX then
     field.description = field.description and field.description .. " " .. words or words
   end
 end

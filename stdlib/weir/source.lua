@@ -18,6 +18,17 @@ function M.new(name, original)
   return { name = name, shown = shown, text = text }
 end
 
+--- Lua's `load` of a text. Called in a pcall of its own, because an overflow of the C stack, which
+--- deeply nested texts cause, would otherwise reach the message handler of whoever runs the script.
+---@return function? chunk, string? message
+function M.compile(text, chunkname, env)
+  local ok, chunk, message = pcall(load, text, chunkname, "t", env)
+  if ok then
+    return chunk, message
+  end
+  return nil, tostring(chunk)
+end
+
 local function line_starts(file)
   local starts, i, text = { 1 }, 1, file.text
   while true do

@@ -3,6 +3,9 @@ local lua = require("weir.grammar.lua")
 local source = require("weir.source")
 local M = {}
 
+-- Tokens of one text on one line that are tried; each compiles the script up to it.
+local CANDIDATES_MAX = 64
+
 local function token_text(file, token)
   return file.text:sub(token.from, token.past - 1)
 end
@@ -11,14 +14,18 @@ end
 --- up to which the text does not compile for the same reason.
 local function find_token(file, tokens, line, near, reason)
   local last
+  local tried = 0
   for i, token in ipairs(tokens) do
     local first_line = source.line_of(file, token.from)
     if first_line > line then
       break
     end
     if token_text(file, token) == near and source.line_of(file, token.past - 1) == line then
-      last = i
-      local _, message = load(file.text:sub(1, token.past - 1), "=weir", "t")
+      last, tried = i, tried + 1
+      if tried > CANDIDATES_MAX then
+        break
+      end
+      local _, message = source.compile(file.text:sub(1, token.past - 1), "=weir", {})
       if message and message:find(reason, 1, true) and not message:find("<eof>$") then
         return i
       end
@@ -86,9 +93,12 @@ local function stray_character(file, line, byte)
 end
 
 ---@param file table as of source.new
----@param message string of `load` with the chunk name "=weir"
+---@param message string of `source.compile` with the chunk name "=weir"
 ---@return table err with `located`
 function M.explain(file, message)
+  if message:find("C stack overflow", 1, true) then
+    message = "brackets or blocks inside one another, deeper than Lua reads (about 200 levels)"
+  end
   local line, what = message:match("^weir:(%d+): (.*)$")
   if not line then
     return {

@@ -36,9 +36,21 @@ M.ident = -M.keyword * idstart * M.idchar ^ 0
 --- A name of expressions and schemas, captured: plain, or between backticks where `` is one.
 M.name = C(M.ident) + P("`") * Cs((1 - P("`") + P("``") / "`") ^ 1) * P("`")
 
+-- Levels that nothing closes in the text that was looked at last, and from where on: without this
+-- a text full of open brackets is searched to its end for each of them.
+local searched, unclosed = nil, {}
+
 --- The end of the long bracket whose opening `[==[` ends before `i`, or nil when it is not closed.
 local function long_end(text, i, open)
+  if text ~= searched then
+    searched, unclosed = text, {}
+  elseif unclosed[open] and unclosed[open] <= i then
+    return nil
+  end
   local _, last = find(text, "]" .. rep("=", #open - 2) .. "]", i, true)
+  if not last then
+    unclosed[open] = i
+  end
   return last and last + 1
 end
 M.long_open = P("[") * P("=") ^ 0 * P("[")

@@ -346,16 +346,26 @@ local CHILDREN = {
 
 --- Calls `visit(node)` for every node below `node` (a node or a list), outer ones first. Items of
 --- tables and names of declarations, which have no `k`, are not visited.
+--- Without recursion: a long chain of operators is a deep tree. `visit` may return false to leave
+--- out what is below a node.
 function M.walk(node, visit)
-  if node.k then
-    visit(node)
-  end
-  for _, child in ipairs(node) do
-    M.walk(child, visit)
-  end
-  for _, key in ipairs(CHILDREN) do
-    if type(node[key]) == "table" then
-      M.walk(node[key], visit)
+  local stack, top = { node }, 1
+  while top > 0 do
+    local each = stack[top]
+    stack[top] = nil
+    top = top - 1
+    if not each.k or visit(each) ~= false then
+      for i = #CHILDREN, 1, -1 do
+        local child = each[CHILDREN[i]]
+        if type(child) == "table" then
+          top = top + 1
+          stack[top] = child
+        end
+      end
+      for i = #each, 1, -1 do
+        top = top + 1
+        stack[top] = each[i]
+      end
     end
   end
 end

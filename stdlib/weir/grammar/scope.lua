@@ -3,6 +3,7 @@
 --- A declaration is {name=, from=, attrib=, owner=function node or false for the chunk, writes=,
 --- init=node or nil}; `writes` counts assignments behind the declaration, `init` is the value of a
 --- `local` that has one of its own.
+local lua = require("weir.grammar.lua")
 local M = {}
 
 local walk_block, walk_expr
@@ -64,35 +65,18 @@ local function walk_function(state, func)
   table.remove(state.functions)
 end
 
-local function walk_all(state, nodes)
-  for _, node in ipairs(nodes) do
-    walk_expr(state, node)
-  end
+function walk_expr(state, expression)
+  lua.walk(expression, function(node)
+    if node.k == "name" then
+      use(state, node, false)
+    elseif node.k == "function" then
+      walk_function(state, node)
+      return false
+    end
+  end)
 end
-
-function walk_expr(state, node)
-  if node.k == "name" then
-    use(state, node, false)
-  elseif node.k == "function" then
-    walk_function(state, node)
-  elseif node.k == "table" then
-    for _, item in ipairs(node.items) do
-      if item.key then
-        walk_expr(state, item.key)
-      end
-      walk_expr(state, item.value)
-    end
-  else
-    for _, key in ipairs({ "a", "b", "i" }) do
-      if node[key] then
-        walk_expr(state, node[key])
-      end
-    end
-    if node.args then
-      walk_all(state, node.args)
-    end
-  end
-end
+-- A list of expressions is walked as one.
+local walk_all = walk_expr
 
 local function inner_block(state, block)
   push(state)
