@@ -112,10 +112,10 @@ function M.rejects(summary)
     return lines
   end
   local bad, warned = total(rejected)
-  local said = {}
-  said[1] = bad > 0 and rows(bad) .. " rejected; `--rejects FILE` keeps them" or nil
-  said[#said + 1] = warned > 0 and rows(warned) .. " not as expected, and kept" or nil
-  lines[1] = table.concat(said, "; ") .. ":"
+  local title = {}
+  title[1] = bad > 0 and rows(bad) .. " rejected; `--rejects FILE` keeps them" or nil
+  title[#title + 1] = warned > 0 and rows(warned) .. " not as expected, and kept" or nil
+  lines[1] = table.concat(title, "; ") .. ":"
   for _, each in ipairs(rejected) do
     lines[#lines + 1] = ("  %s  %s  %s%s"):format(each.code, M.number(each.n), each.reason,
       each.stage and (" (at `%s`)"):format(each.stage) or "")
