@@ -9,7 +9,10 @@ local WIDTH = 80
 local SHOWN = {
   id = true, op = true, name = true, inputs = true, schema = true, key = true, expressions = true,
   mark = true, stage = true, order = true, bounded = true, updates = true, has_time = true,
+  repeatable = true, live = true,
 }
+--- A blank at which no line is broken.
+local TIED = "\1"
 
 --- Breaks words over lines of WIDTH columns with an indent.
 local function wrap(lines, first, text)
@@ -23,12 +26,15 @@ local function wrap(lines, first, text)
     line = line .. word .. " "
   end
   lines[#lines + 1] = (line:gsub("%s+$", ""))
+  for i, text_line in ipairs(lines) do
+    lines[i] = text_line:gsub(TIED, " ")
+  end
 end
 
 local function schema_line(fields)
   local parts = {}
   for i, field in ipairs(fields) do
-    parts[i] = expr.quote(field.name) .. " " .. schema.type_text(field.type)
+    parts[i] = (expr.quote(field.name) .. " " .. schema.type_text(field.type)):gsub(" ", TIED)
   end
   return table.concat(parts, ", ")
 end
@@ -41,6 +47,8 @@ local function flags_line(node)
   end
   parts[#parts + 1] = node.updates and "updates" or nil
   parts[#parts + 1] = node.has_time and "event time" or nil
+  parts[#parts + 1] = node.repeatable == false and "not repeatable" or nil
+  parts[#parts + 1] = node.live == false and "goes nowhere" or nil
   return table.concat(parts, " · ")
 end
 
@@ -82,7 +90,7 @@ end
 
 local function add_node(lines, node)
   local inputs = node.inputs and #node.inputs > 0 and " ← " .. table.concat(node.inputs, ", ") or ""
-  local name = node.name and " " .. node.name or ""
+  local name = node.name and node.name ~= node.op and " " .. node.name or ""
   lines[#lines + 1] = ("%4d  %s%s%s"):format(node.id, node.op, name, inputs)
   local flags = flags_line(node)
   if flags ~= "" then
@@ -96,7 +104,7 @@ local function add_node(lines, node)
   end
   for _, each in ipairs(node.expressions or {}) do
     local how = each.native and "native" or ("Lua%s"):format(each.why and ": " .. each.why or "")
-    wrap(lines, "       expression: ", ("%s  (%s)"):format(each.text or each.name or "?", how))
+    wrap(lines, "       expression: ", ("%s (%s)"):format(each.text or each.name or "?", how))
   end
   add_facts(lines, node)
 end
