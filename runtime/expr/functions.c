@@ -12,10 +12,9 @@
 #define NAME_SEED UINT64_C(0x66756e63)
 
 static const struct wr_function *const groups[] = {
-    wr_functions_conditions,
-    wr_functions_conversion,
-    wr_functions_conversion_time,
-    wr_functions_json_in,
+    wr_functions_conditions, wr_functions_conversion, wr_functions_conversion_time,
+    wr_functions_json_in,    wr_functions_text,       wr_functions_search,
+    wr_functions_patterns,   wr_functions_numbers,    wr_functions_math,
 };
 
 static const struct wr_function *slots[SLOTS];

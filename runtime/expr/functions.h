@@ -8,3 +8,8 @@ extern const struct wr_function wr_functions_conditions[];
 extern const struct wr_function wr_functions_conversion[];
 extern const struct wr_function wr_functions_conversion_time[];
 extern const struct wr_function wr_functions_json_in[];
+extern const struct wr_function wr_functions_text[];
+extern const struct wr_function wr_functions_search[];
+extern const struct wr_function wr_functions_patterns[];
+extern const struct wr_function wr_functions_numbers[];
+extern const struct wr_function wr_functions_math[];
