@@ -75,6 +75,7 @@ struct wr_encoder {
     const struct wr_encoder_type *type;
     const struct wr_schema *schema;
     const struct wr_value *options;
+    int resumed;              /* rows stand in the file already: `begin` is not called again */
     uint64_t nonfinite_count; /* NaN and Inf that JSON cannot say, written as null */
 };
 

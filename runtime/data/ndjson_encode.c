@@ -51,6 +51,7 @@ static int json_open(struct wr_encoder *encoder, struct wr_error *err) {
     uint32_t count = encoder->schema->field_count;
     wr_arena_init(&json->arena, &wr_budget_control, 1024);
     json->as_array = encoder->type == &wr_json_encoder;
+    json->rows_before = encoder->resumed != 0;
     int status = wr_options_known(encoder->options, encoder->type->name, names, err);
     if (status == WR_OK)
         status = wr_options_choice(encoder->options, "int_as", int_as, &json->int_as_string, err);
