@@ -216,11 +216,10 @@ static int open_fresh(struct file_sink *self, struct wr_error *err) {
     return open_file(self, WR_FILE_APPEND, exists ? info.size_bytes : 0, err);
 }
 
-static int open_again(struct file_sink *self, struct wr_reader *from, struct wr_error *err) {
-    const struct wr_env *env = self->base.env;
+static int read_saved(struct file_sink *self, struct wr_reader *from, struct wr_error *err) {
     uint64_t version = wr_reader_varint(from), name_length = wr_reader_varint(from);
     const char *name = wr_reader_bytes(from, name_length);
-    uint64_t length = wr_reader_varint(from);
+    self->committed = wr_reader_varint(from);
     self->base.rows_written = wr_reader_varint(from);
     self->begun = (int)wr_reader_varint(from);
     self->finished = (int)wr_reader_varint(from);
@@ -230,6 +229,12 @@ static int open_again(struct file_sink *self, struct wr_reader *from, struct wr_
     memcpy(self->path, name, name_length);
     self->path[name_length] = 0;
     self->saved = 1;
+    return WR_OK;
+}
+
+static int open_again(struct file_sink *self, struct wr_error *err) {
+    const struct wr_env *env = self->base.env;
+    uint64_t length = self->committed;
     struct wr_file_info info;
     int exists = env->stat(env, self->path, &info) == WR_OK;
     if (!exists && strcmp(self->path, self->config->address) != 0 &&
@@ -255,20 +260,24 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     const struct config *config = sink->config;
     self->config = config;
     wr_buf_init(&self->text, sink->budget, 0);
+    int status = from == NULL ? WR_OK : read_saved(self, from, err);
+    if (status != WR_OK)
+        return status;
     self->encoder = wr_alloc_zero(&wr_budget_control, config->format->size_bytes);
     if (self->encoder == NULL)
         return wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
     self->encoder->type = config->format;
     self->encoder->schema = sink->schema;
     self->encoder->options = config->options;
-    int status = config->format->open == NULL ? WR_OK : config->format->open(self->encoder, err);
+    self->encoder->resumed = sink->rows_written > 0;
+    status = config->format->open == NULL ? WR_OK : config->format->open(self->encoder, err);
     if (status != WR_OK) {
         wr_free(&wr_budget_control, self->encoder);
         self->encoder = NULL;
         return status;
     }
     if (!config->to_stdout)
-        status = from != NULL ? open_again(self, from, err) : open_fresh(self, err);
+        status = from != NULL ? open_again(self, err) : open_fresh(self, err);
     if (status == WR_OK && !self->begun && !self->finished) {
         if (config->format->begin != NULL)
             status = config->format->begin(self->encoder, &self->text);

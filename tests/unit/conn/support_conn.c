@@ -14,7 +14,7 @@ void world_begin(struct world *world) {
     memset(world, 0, sizeof *world);
     world->env = wr_env_real();
     world->control_bytes = wr_budget_control.bytes_used;
-    world->budget = (struct wr_budget)WR_BUDGET_INIT("input", 64u << 20);
+    world->budget = (struct wr_budget)WR_BUDGET_INIT("input", 512u << 20);
     wr_arena_init(&world->arena, &world->budget, 64u << 10);
     wr_batch_pool_init(&world->pool, &world->budget);
     wr_buf_init(&world->rejects, &world->budget, 0);
