@@ -2,7 +2,7 @@
 local scripts = require("spec.support.scripts")
 
 local function reads(text)
-  return scripts.spec("local x = {}\ns:filter(" .. text .. ")").fn.reads
+  return scripts.specs("s:derive '`odd name` = user':filter(" .. text .. ")")[2].fn.reads
 end
 
 describe("a row function reads", function()
@@ -23,6 +23,13 @@ describe("a row function reads", function()
     assert.equal("all", reads("function(e) local o = e return o.user end"))
     assert.equal("all", reads("function(...) local e = ... return e.user end"))
     assert.equal("all", reads("function(e) return e:user() end"))
+  end)
+  it("a column that is not there is told at its name", function()
+    local at, err = scripts.err("s:filter(function(e) return e.amuont > 1 end)")
+    assert.equal("2:31 W103", at)
+    assert.truthy(err.help:find("did you mean `amount`", 1, true))
+    assert.equal("2:31 W103", (scripts.err("s:filter(function(e) return e['odd'] end)")))
+    assert.is_truthy(scripts.read("s:filter(function(e) return e._line > 1 end):print()"))
   end)
   it("not what a local of the same name holds", function()
     assert.same({ "user" },

@@ -396,11 +396,12 @@ end
 ---@param descriptor table as the head of this file says
 ---@param mark integer? the loader's mark of the call
 ---@param args table packed arguments, `n` of them
+---@param row_columns string[]? the columns of the rows that its functions see
 ---@return weir.Call
-function M.new(script, stage, descriptor, mark, args)
+function M.new(script, stage, descriptor, mark, args, row_columns)
   local call = setmetatable({
     script = script, stage = stage, descriptor = descriptor, mark = mark, texts = {}, trees = {},
-    params_used = {}, opts = {},
+    params_used = {}, opts = {}, row_columns = row_columns,
   }, Call)
   call.options_given = descriptor.raw and {} or take_options(descriptor, args)
   if descriptor.raw then

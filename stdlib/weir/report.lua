@@ -99,7 +99,7 @@ local function example_text(each)
   if example.reason and example.reason ~= each.reason then
     parts[1] = example.reason
   end
-  parts[#parts + 1] = example.detail
+  parts[#parts + 1] = example.detail ~= parts[1] and example.detail or nil
   return #parts > 0 and one_line(table.concat(parts, ": "), 200) or nil
 end
 

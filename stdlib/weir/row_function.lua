@@ -7,17 +7,21 @@ local M = {}
 --- The fields that `node` (a function literal of `file`) reads of its first parameter, sorted;
 --- "all" when the row goes anywhere else: into a call, a variable, an index that is computed.
 ---@param info { file: table, node: table } as of the loader's `function_info`
----@return string[]|"all"
+---@return string[]|"all" reads, table[] uses {name=, from=, to=} of each field, in order
 function M.reads(info)
   local node = info.node
   scope.resolve(info.file.ast)
   local param = node.params[1]
   if node.has_self or (node.is_vararg and not param) then
-    return "all"
+    return "all", {}
   elseif not param then
-    return {}
+    return {}, {}
   end
-  local fields, plain, uses = {}, 0, 0
+  local fields, found, uses = {}, {}, 0
+  local function add(name, from, to)
+    fields[name] = true
+    found[#found + 1] = { name = name, from = from, to = to }
+  end
   local function is_row(each)
     return each.k == "name" and each.decl and each.decl.from == param.from
       and each.decl.name == param.name
@@ -26,22 +30,44 @@ function M.reads(info)
     if is_row(each) then
       uses = uses + 1
     elseif each.k == "field" and is_row(each.a) then
-      plain = plain + 1
-      fields[each.name] = true
+      add(each.name, each.name_from, each.name_from + #each.name - 1)
     elseif each.k == "index" and is_row(each.a) and each.i.k == "string" then
-      plain = plain + 1
-      fields[lex.decode(info.file.text:sub(each.i.from, each.i.to))] = true
+      add(lex.decode(info.file.text:sub(each.i.from, each.i.to)), each.i.from, each.i.to)
     end
   end)
-  if uses ~= plain then
-    return "all"
+  if uses ~= #found then
+    return "all", found
   end
   local names = {}
   for name in pairs(fields) do
     names[#names + 1] = name
   end
   table.sort(names)
-  return names
+  return names, found
+end
+
+--- W103 at the first field that is no column of the row, or nil. Hidden columns begin with `_`.
+---@param info table as of `reads`
+---@param columns string[]
+---@return table? err with `located`
+function M.check(info, columns)
+  local known = {}
+  for _, name in ipairs(columns) do
+    known[name] = true
+  end
+  local _, uses = M.reads(info)
+  for _, use in ipairs(uses) do
+    if not known[use.name] and not use.name:find("^_") then
+      local near = require("weir.suggest").nearest(use.name, columns)
+      return {
+        code = "W103", message = ("unknown column `%s`"):format(use.name),
+        help = (near and ("did you mean `%s`?  "):format(near) or "") .. "columns: "
+          .. table.concat(columns, ", "),
+        located = require("weir.source").place(info.file, use.from, use.to),
+      }
+    end
+  end
+  return nil
 end
 
 return M

@@ -104,6 +104,10 @@ function Script:function_spec(f, outputs, call)
     self:warn(call, hint)
   end
   local info = loader and loader.function_info(f)
+  err = info and call.row_columns and require("weir.row_function").check(info, call.row_columns)
+  if err then
+    call:fail_with(err)
+  end
   self.functions[id] = { call = f, stage = call.stage, mark = info and info.mark }
   local reads = info and require("weir.row_function").reads(info) or "all"
   local plan = self:plan()

@@ -184,7 +184,7 @@ local function run_stage(stream, name, descriptor, mark, args)
   if data.script.closed then
     diag.raise(site, { code = "W210", message = "the script has ended: streams cannot grow now" })
   end
-  local stage_call = call.new(data.script, name, descriptor, mark, args)
+  local stage_call = call.new(data.script, name, descriptor, mark, args, M.columns(stream))
   stage_call.stream = stream
   check_modifiers(stage_call, descriptor, data)
   local spec, result = descriptor.make(stage_call, stream)
