@@ -235,6 +235,7 @@ end
 
 function Call:missing_param(name, arg, from, to)
   local unknown = self:unknown_option()
+  unknown = unknown ~= nil and tostring(unknown)
   local message = ("no value for `$%s`"):format(name)
   local help
   if unknown then
