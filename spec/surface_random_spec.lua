@@ -12,8 +12,8 @@ local TEXTS = {
   "update", "user == name", "`", "[[", "\255", "count()", "a =", "W103", "csv", "kafka://a:b@c/d",
   "f(x int64) int64", "f(", "o.dat", "stdout:", "local h = user, b = h", "--", "n int64 = 3",
 }
-local OPTIONS = { "name", "max_delay", "idle", "on", "how", "prefix", "many", "key", "mode", "table",
-  "format", "rows", "columns", "every", "offset", "schema", "min", "follow", "null", "on_fail",
+local OPTIONS = { "name", "max_delay", "idle", "on", "how", "prefix", "many", "key", "mode",
+  "table", "format", "rows", "columns", "every", "offset", "schema", "min", "follow", "null", "on_fail",
   "partition_by", "audit", "watermark", "source", "delimiter", "timezone", "state", "nope", "seed" }
 
 local function pick(list)
