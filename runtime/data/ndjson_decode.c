@@ -8,18 +8,21 @@
 #include "data/json.h"
 #include "data/json_row.h"
 #include "data/json_text.h"
+#include "data/ndjson_fast.h"
 #include "data/record_limit.h"
 #include "base/banned.h"
 
 struct ndjson {
     struct wr_decoder base; /* first, so that the runtime's pointer is ours */
     struct wr_json_row row;
-    uint64_t newlines; /* passed in this call */
+    struct wr_fast fast; /* its `newlines`: passed in this call */
     uint8_t at_start, skipping;
 };
 
 static void ndjson_close(struct wr_decoder *decoder) {
-    wr_json_row_close(&((struct ndjson *)decoder)->row);
+    struct ndjson *ndjson = (struct ndjson *)decoder;
+    wr_fast_close(&ndjson->fast);
+    wr_json_row_close(&ndjson->row);
 }
 
 static int ndjson_open(struct wr_decoder *decoder, struct wr_error *err) {
@@ -30,6 +33,8 @@ static int ndjson_open(struct wr_decoder *decoder, struct wr_error *err) {
         status = wr_json_row_open(&ndjson->row, decoder, err);
     if (status != WR_OK)
         ndjson_close(decoder);
+    else
+        wr_fast_open(&ndjson->fast, &ndjson->row);
     return status;
 }
 
@@ -73,23 +78,30 @@ static const char *skip_line(struct ndjson *ndjson, const char *at, const char *
     if (newline == NULL)
         return end;
     ndjson->skipping = 0;
-    ndjson->newlines++;
+    ndjson->fast.newlines++;
     return newline + 1;
 }
 
 static int lines(struct ndjson *ndjson, const char **at, const char *end, int last) {
     struct wr_rows *rows = &ndjson->row.rows;
-    while (*at < end && rows->row_count < rows->row_max) {
+    const char *newline_last = memrchr(*at, '\n', (size_t)(end - *at));
+    const char *limit = newline_last == NULL ? *at : newline_last + 1;
+    for (;;) {
+        *at = wr_fast_rows(&ndjson->fast, *at, limit);
+        if (*at == end || rows->row_count == rows->row_max)
+            return WR_OK;
         const char *line = *at, *newline = memchr(line, '\n', (size_t)(end - line));
         if (newline == NULL && !last)
             return partial(ndjson, at, end);
         *at = newline == NULL ? end : newline + 1;
-        ndjson->newlines += newline != NULL;
+        ndjson->fast.newlines += newline != NULL;
+        uint32_t before = rows->row_count;
         int status = one_line(ndjson, line, newline == NULL ? end : newline);
+        if (status == WR_OK && newline != NULL && rows->row_count > before)
+            status = wr_fast_learn(&ndjson->fast, line, newline + 1);
         if (status != WR_OK)
             return status;
     }
-    return WR_OK;
 }
 
 static int ndjson_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, const char *bytes,
@@ -109,12 +121,13 @@ static int ndjson_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, c
     int status = wr_rows_begin(&ndjson->row.rows, buffer, bytes, err);
     if (status != WR_OK)
         return status;
-    ndjson->newlines = 0;
+    ndjson->fast.newlines = 0;
+    wr_fast_begin(&ndjson->fast);
     if (ndjson->skipping)
         at = skip_line(ndjson, at, end);
     status = lines(ndjson, &at, end, last);
     *used = (uint64_t)(at - bytes);
-    *batch = wr_rows_end(&ndjson->row.rows, at, ndjson->newlines);
+    *batch = wr_rows_end(&ndjson->row.rows, at, ndjson->fast.newlines);
     return wr_rows_result(status, batch, decoder, err);
 }
 

@@ -3,6 +3,7 @@
 
 #include "data/text.h"
 #include "data/time.h"
+#include "data/type.h"
 #include "base/banned.h"
 
 /* A cursor over text that is not 0-terminated. */
@@ -115,7 +116,7 @@ int wr_date_parse(const char *text, size_t length, int64_t *days) {
 /* A number since 1970 in units of `unit_ns`, with a fraction if it has one; cut toward the past. */
 static int parse_epoch(const char *text, size_t length, int64_t unit_ns, int64_t *timestamp_us) {
     enum { SCALE = 9 };
-    __int128 value, limit = (__int128)1 << 80;
+    __int128 value, limit = ((__int128)1 << 120) / unit_ns; /* so that no product overflows */
     const char *point = memchr(text, '.', length);
     if (point != NULL && text + length - point - 1 > SCALE) { /* digits that cannot count */
         for (const char *digit = point + 1 + SCALE; digit < text + length; digit++)
@@ -123,8 +124,8 @@ static int parse_epoch(const char *text, size_t length, int64_t unit_ns, int64_t
                 return 0;
         length = (size_t)(point - text) + 1 + SCALE;
     }
-    if (length == 0 || !wr_decimal_parse(text, length, 30, SCALE, &value) || value > limit ||
-        value < -limit)
+    if (length == 0 || !wr_decimal_parse(text, length, WR_DECIMAL_DIGITS_MAX, SCALE, &value) ||
+        value > limit || value < -limit)
         return 0;
     __int128 product = value * unit_ns, divisor = (__int128)1000 * 1000000000;
     __int128 result = product / divisor - (product % divisor < 0);

@@ -133,6 +133,11 @@ TEST(timestamp_reads_numbers_since_1970) {
     CHECK_STR(again_as("s", "1.0000000001"), "1970-01-01T00:00:01Z");
     CHECK_STR(again_as("s", "1.0000000001x"), NULL);
     CHECK_STR(again_as("s", "9223372036855"), NULL);
+    CHECK_STR(again_as("s", "9223372036854.775807"), "+294247-01-10T04:00:54.775807Z");
+    CHECK_STR(again_as("ms", "-9223372036854775.808"), "-290308-12-21T19:59:05.224192Z");
+    CHECK_STR(again_as("us", "9223372036854775807"), "+294247-01-10T04:00:54.775807Z");
+    CHECK_STR(again_as("us", "9223372036854775808"), NULL);
+    CHECK_STR(again_as("ns", "9223372036854775807999"), "+294247-01-10T04:00:54.775807Z");
     CHECK_STR(again_as("s", "99999999999999999999"), NULL);
     CHECK_STR(again_as("ms", ""), NULL);
     CHECK_STR(again_as("ms", "12a"), NULL);
