@@ -348,10 +348,11 @@ int wr_sqlite_table_key(const struct wr_sqlite_table *table, struct wr_error *er
         if (status != WR_OK && (sqlite3_errcode(table->db) & 0xff) == SQLITE_CONSTRAINT) {
             wr_buf_clear(&columns);
             wr_sqlite_table_key_names(table, &columns);
-            wr_error_set(err, WR_EREFUSED,
-                         "sqlite:%s: table `%s` holds several rows with one key "
-                         "(%s): nothing can be upserted into it",
-                         table->path, table->name, columns.bytes == NULL ? "" : columns.bytes);
+            status =
+                wr_error_set(err, WR_EREFUSED,
+                             "sqlite:%s: table `%s` holds several rows with one key "
+                             "(%s): nothing can be upserted into it",
+                             table->path, table->name, columns.bytes == NULL ? "" : columns.bytes);
         }
     }
     wr_buf_release(&name);

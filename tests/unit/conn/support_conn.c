@@ -420,7 +420,7 @@ struct wr_batch *batch_of(struct world *world, const struct wr_schema *schema, c
     return batch;
 }
 
-static int show(void *ctx, const char *bytes, uint64_t length) {
+int show_in_world(void *ctx, const char *bytes, uint64_t length) {
     struct world *world = ctx;
     return wr_buf_add(&world->shown, bytes, length);
 }
@@ -467,7 +467,7 @@ struct wr_sink *open_sink(struct world *world, const struct wr_sink_type *type,
                              .reject = take_reject,
                              .reject_ctx = world,
                              .name = bind->name,
-                             .show = show,
+                             .show = show_in_world,
                              .show_ctx = world};
     if (type->open(sink, from, &world->err) == WR_OK)
         return sink;

@@ -65,6 +65,8 @@ int bind_sink(struct world *world, const struct wr_sink_type *type, struct wr_va
 struct wr_sink *open_sink(struct world *world, const struct wr_sink_type *type,
                           const struct wr_endpoint_bind *bind, struct wr_reader *from);
 void close_sink(struct wr_sink *sink);
+/* A sink's `show`, whose context is the world. */
+int show_in_world(void *ctx, const char *bytes, uint64_t length);
 /* begin, write, prepare, commit. */
 int write_epoch(struct world *world, struct wr_sink *sink, uint64_t epoch, struct wr_batch *batch);
 /* Binds, opens, one epoch, finish, close: WR_OK or the first failure. */
