@@ -33,13 +33,68 @@ static uint32_t index_rows(uint32_t entries) {
     return entries / 4 * 3;
 }
 
-static struct wr_page *page_new(struct wr_table *table, uint32_t entries, uint32_t depth) {
-    size_t index_bytes = (entries + WR_PAGE_WINDOW) * sizeof(uint16_t);
-    struct wr_page *page = wr_table_alloc(table, table->index_at + index_bytes);
+/* ---- slabs ---- */
+
+/* An eighth of the table, so that what is not yet cut stays in proportion; a small table takes
+ * single pieces. */
+static int slab_new(struct wr_table *table, size_t need) {
+    size_t size_bytes = WR_MIN(table->bytes / 8, (size_t)WR_SLAB_BYTES_MAX) / 4096 * 4096;
+    if (size_bytes < need * 8)
+        size_bytes = need + sizeof(struct wr_slab);
+    struct wr_slab *slab = wr_alloc(table->budget, size_bytes);
+    if (slab == NULL)
+        return WR_ENOMEM;
+    table->bytes += size_bytes;
+    slab->before = table->slab;
+    table->slab = slab;
+    table->slab_used = 0;
+    table->slab_room = (uint32_t)(size_bytes - sizeof *slab);
+    return WR_OK;
+}
+
+/* A piece that was given back, or a fresh one. */
+static void *slab_take(struct wr_table *table, uint8_t **spare, size_t size_bytes) {
+    uint8_t *piece = *spare;
+    if (piece != NULL) {
+        memcpy(spare, piece, sizeof *spare);
+        return piece;
+    }
+    uint32_t need = (uint32_t)((size_bytes + 15) / 16 * 16);
+    if (table->slab_room - table->slab_used < need && slab_new(table, need) != WR_OK)
+        return NULL;
+    piece = table->slab->bytes + table->slab_used;
+    table->slab_used += need;
+    return piece;
+}
+
+static void slab_give(uint8_t **spare, void *piece) {
+    memcpy(piece, spare, sizeof *spare);
+    *spare = piece;
+}
+
+static size_t page_bytes(const struct wr_table *table, uint32_t entries) {
+    return table->index_at + (entries + WR_PAGE_WINDOW) * sizeof(uint16_t);
+}
+
+static void page_clear(struct wr_table *table, struct wr_page *page, uint32_t entries) {
+    memset(page, 0, table->index_at);
+    memset(wr_page_index(table, page), 0xff, (entries + WR_PAGE_WINDOW) * sizeof(uint16_t));
+}
+
+/* The page of a small table. */
+static struct wr_page *first_page_new(struct wr_table *table, uint32_t entries) {
+    struct wr_page *page = wr_table_alloc(table, page_bytes(table, entries));
+    if (page != NULL)
+        page_clear(table, page, entries);
+    return page;
+}
+
+static struct wr_page *page_new(struct wr_table *table, uint32_t depth) {
+    uint32_t entries = table->index_max;
+    struct wr_page *page = slab_take(table, &table->spare_pages, page_bytes(table, entries));
     if (page == NULL)
         return NULL;
-    memset(page, 0, table->index_at);
-    memset(wr_page_index(table, page), 0xff, index_bytes);
+    page_clear(table, page, entries);
     page->depth = (uint8_t)depth;
     page->first_rows = table->block_mask + 1;
     table->page_count++;
@@ -63,8 +118,8 @@ int wr_pages_init(struct wr_table *table) {
     table->index_mask = WR_PAGE_INDEX_MIN - 1;
     table->tag_mask = (uint16_t) ~(table->index_max - 1);
     table->depth = 0;
-    table->page_count = 0;
-    table->first = page_new(table, WR_PAGE_INDEX_MIN, 0);
+    table->page_count = 1;
+    table->first = first_page_new(table, WR_PAGE_INDEX_MIN);
     table->directory = &table->first;
     if (table->first == NULL)
         return WR_ENOMEM;
@@ -75,41 +130,33 @@ int wr_pages_init(struct wr_table *table) {
 
 /* ---- blocks ---- */
 
-static uint8_t *block_take(struct wr_table *table) {
-    uint8_t *block = table->spare;
-    if (block == NULL)
-        return wr_table_alloc(table, (size_t)(table->block_mask + 1) * table->row_bytes);
-    memcpy(&table->spare, block, sizeof table->spare);
-    table->spare_count--;
-    return block;
+static size_t block_bytes(const struct wr_table *table) {
+    return (size_t)(table->block_mask + 1) * table->row_bytes;
 }
 
-static void block_give(struct wr_table *table, struct wr_page *page, uint32_t block) {
-    uint8_t *memory = page->blocks[block];
-    page->blocks[block] = NULL;
-    if (block == 0 && page->first_rows <= table->block_mask) {
-        wr_table_give(table, memory);
-    } else if (table->spare_count < WR_SPARE_BLOCKS_MAX) {
-        memcpy(memory, &table->spare, sizeof table->spare);
-        table->spare = memory;
-        table->spare_count++;
-    } else {
-        wr_table_give(table, memory);
-    }
+static uint8_t *block_take(struct wr_table *table) {
+    return slab_take(table, &table->spare_blocks, block_bytes(table));
 }
 
 /* Gives the blocks from number `from` on back. */
 static void blocks_trim(struct wr_table *table, struct wr_page *page, uint32_t from) {
-    for (uint32_t block = from; block < table->block_count; block++)
-        if (page->blocks[block] != NULL)
-            block_give(table, page, block);
+    for (uint32_t block = from; block < table->block_count; block++) {
+        if (page->blocks[block] == NULL)
+            continue;
+        if (block == 0 && page == table->first)
+            wr_table_give(table, page->blocks[0]);
+        else
+            slab_give(&table->spare_blocks, page->blocks[block]);
+        page->blocks[block] = NULL;
+    }
 }
 
+/* Gives a chain without the table's first page back. */
 static void chain_free(struct wr_table *table, struct wr_page *page) {
     while (page != NULL) {
         struct wr_page *overflow = page->overflow;
         blocks_trim(table, page, 0);
-        wr_table_give(table, page);
+        slab_give(&table->spare_pages, page);
         table->page_count--;
         page = overflow;
     }
@@ -124,21 +171,20 @@ static void list_clear(struct wr_table *table) {
 
 void wr_pages_release(struct wr_table *table) {
     list_clear(table);
-    if (table->directory == NULL)
-        return;
-    uint64_t entry_count = UINT64_C(1) << table->depth;
-    for (uint64_t at = 0; at < entry_count;) {
-        struct wr_page *page = table->directory[at];
-        if (page == NULL)
-            break; /* the first page could not be made */
-        at += UINT64_C(1) << (table->depth - page->depth);
-        chain_free(table, page);
-    }
-    while (table->spare != NULL)
-        wr_table_give(table, block_take(table));
+    if (table->first != NULL)
+        wr_table_give(table, table->first->blocks[0]);
+    wr_table_give(table, table->first);
     if (table->directory != &table->first)
         wr_table_give(table, table->directory);
+    while (table->slab != NULL) {
+        struct wr_slab *slab = table->slab;
+        table->slab = slab->before;
+        wr_table_give(table, slab);
+    }
+    table->first = NULL;
     table->directory = NULL;
+    table->spare_blocks = table->spare_pages = NULL;
+    table->slab_used = table->slab_room = 0;
     table->count = 0;
 }
 
@@ -225,7 +271,7 @@ static void index_remove(struct wr_table *table, struct wr_page *page, uint32_t 
 static int index_grow(struct wr_table *table) {
     uint32_t entries = (table->index_mask + 1) * 2;
     struct wr_page *old = table->first;
-    struct wr_page *page = page_new(table, entries, 0);
+    struct wr_page *page = first_page_new(table, entries);
     if (page == NULL)
         return WR_ENOMEM;
     memcpy(page, old, table->index_at);
@@ -235,12 +281,11 @@ static int index_grow(struct wr_table *table) {
     for (uint32_t i = 0; i < table->dirty_count; i++)
         table->dirty_pages[i] = page;
     wr_table_give(table, old);
-    table->page_count--;
     table->first = page;
     return WR_OK;
 }
 
-/* Block 0 of a small table doubles; it is the only one. */
+/* Block 0 of the first page doubles. */
 static int first_block_grow(struct wr_table *table, struct wr_page *page) {
     uint32_t rows = page->blocks[0] == NULL ? page->first_rows : page->first_rows * 2;
     uint8_t *block = wr_table_alloc(table, (size_t)rows * table->row_bytes);
@@ -257,10 +302,10 @@ static int first_block_grow(struct wr_table *table, struct wr_page *page) {
 /* A block for the next row of a page that is not full. */
 static int block_reserve(struct wr_table *table, struct wr_page *page) {
     uint32_t block = page->count >> table->block_shift;
-    if (block == 0 && page->first_rows <= table->block_mask)
-        return page->blocks[0] == NULL || page->count == page->first_rows
-                   ? first_block_grow(table, page)
-                   : WR_OK;
+    if (block == 0 && page == table->first) {
+        int lacks = page->blocks[0] == NULL || page->count == page->first_rows;
+        return lacks ? first_block_grow(table, page) : WR_OK;
+    }
     if (page->blocks[block] == NULL)
         page->blocks[block] = block_take(table);
     return page->blocks[block] == NULL ? WR_ENOMEM : WR_OK;
@@ -277,7 +322,7 @@ static struct wr_page *chain_new(struct wr_table *table, uint64_t row_count, uin
     struct wr_page *head = NULL, **link = &head;
     do {
         uint64_t rows = WR_MIN(row_count, table->rows_max);
-        struct wr_page *page = page_new(table, table->index_max, depth);
+        struct wr_page *page = page_new(table, depth);
         if (page == NULL)
             goto fail;
         *link = page;
@@ -414,13 +459,14 @@ static int may_split(const struct wr_table *table, const struct wr_page *page) {
 }
 
 static int chain_extend(struct wr_table *table, struct wr_page *last) {
-    last->overflow = page_new(table, table->index_max, last->depth);
+    last->overflow = page_new(table, last->depth);
     return last->overflow == NULL ? WR_ENOMEM : WR_OK;
 }
 
 int wr_pages_full(const struct wr_table *table, uint64_t hash) {
     struct wr_page *last = chain_last(table->directory[wr_directory_at(table, hash)]);
-    return last->count >= index_rows(table->index_mask + 1) || last->count == last->first_rows;
+    return last->count >= index_rows(table->index_mask + 1) ||
+           (last == table->first && last->count == last->first_rows);
 }
 
 int wr_pages_reserve(struct wr_table *table, uint64_t hash) {
@@ -462,18 +508,13 @@ static void pages_reset(struct wr_table *table) {
     struct wr_table fresh = *table;
     if (wr_pages_init(&fresh) != WR_OK)
         return; /* then it stays as large as it is */
-    struct wr_page *first = fresh.first;
     table->bytes = fresh.bytes;
     wr_pages_release(table);
-    fresh.bytes = table->bytes;
-    fresh.dirty_pages = NULL;
-    fresh.dirty_count = fresh.dirty_room = 0;
-    fresh.all_listed = 0;
-    fresh.spare = NULL;
-    fresh.spare_count = 0;
-    *table = fresh;
-    table->first = first;
+    table->first = fresh.first;
     table->directory = &table->first;
+    table->depth = 0;
+    table->page_count = 1;
+    table->index_mask = fresh.index_mask;
 }
 
 void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash) {

@@ -24,16 +24,16 @@
 #include "base/hash.h"
 #include "state/table.h"
 
-#define WR_PAGE_BYTES 20480      /* the rows of a full page take at most about this */
-#define WR_PAGE_BLOCK_BYTES 2560 /* a block of rows at most, if it has more than one */
-#define WR_PAGE_FIRST_BYTES 640  /* the first block of a table begins with this */
-#define WR_PAGE_INDEX_MIN 16u    /* entries; doubles up to what the row size asks for */
-#define WR_PAGE_INDEX_MAX 2048u  /* entries: slots take 11 of 16 bits */
-#define WR_PAGE_WINDOW 8u        /* entries that are compared at once */
-#define WR_PAGE_EMPTY UINT16_MAX /* no entry: its slot is beyond every row */
-#define WR_PAGE_NONE UINT32_MAX  /* no slot */
-#define WR_DIRECTORY_SLACK 4u    /* the directory is at most log2(pages) + this deep */
-#define WR_SPARE_BLOCKS_MAX 16u  /* blocks that a table keeps for its next page */
+#define WR_PAGE_BYTES 20480        /* the rows of a full page take at most about this */
+#define WR_PAGE_BLOCK_BYTES 2560   /* a block of rows at most, if it has more than one */
+#define WR_PAGE_FIRST_BYTES 640    /* the first block of a table begins with this */
+#define WR_PAGE_INDEX_MIN 16u      /* entries; doubles up to what the row size asks for */
+#define WR_PAGE_INDEX_MAX 2048u    /* entries: slots take 11 of 16 bits */
+#define WR_PAGE_WINDOW 8u          /* entries that are compared at once */
+#define WR_PAGE_EMPTY UINT16_MAX   /* no entry: its slot is beyond every row */
+#define WR_PAGE_NONE UINT32_MAX    /* no slot */
+#define WR_DIRECTORY_SLACK 4u      /* the directory is at most log2(pages) + this deep */
+#define WR_SLAB_BYTES_MAX 1048576u /* pages and blocks are cut from slabs of at most this */
 
 enum wr_key_kind {
     WR_KEY_WORD,  /* 8 bytes, no string */
@@ -48,6 +48,13 @@ struct wr_page {
     uint8_t listed;      /* stands in the table's list of dirty pages */
     struct wr_page *overflow;
     uint8_t *blocks[];
+};
+
+/* Memory from which pages and blocks are cut; it goes when the table goes or is empty again. Only
+ * the first page of a table and its block 0, which begin small, are allocations of their own. */
+struct wr_slab {
+    struct wr_slab *before;
+    _Alignas(64) uint8_t bytes[];
 };
 
 struct wr_segment {
@@ -78,10 +85,11 @@ struct wr_table {
     struct wr_page **dirty_pages;
     uint32_t dirty_count, dirty_room;
     uint8_t all_listed;
-    uint8_t was_saved; /* or loaded: the store knows of this table */
-    uint32_t spare_count;
-    uint8_t *spare;             /* blocks for the next page, chained by their first 8 bytes */
-    struct wr_segment *segment; /* the newest */
+    uint8_t was_saved;                   /* or loaded: the store knows of this table */
+    struct wr_slab *slab;                /* the newest */
+    uint32_t slab_used, slab_room;       /* bytes of it */
+    uint8_t *spare_blocks, *spare_pages; /* given back, chained by their first 8 bytes */
+    struct wr_segment *segment;          /* the newest */
     uint64_t text_bytes,
         text_dead;         /* bytes of long strings in the segments, and those unreachable */
     struct wr_buf deleted; /* keys deleted since the last save, encoded as a log has them */

@@ -98,33 +98,40 @@ void wr_table_free(struct wr_table *table) {
 
 /* ---- probing ---- */
 
-static inline void prefetch_row(const struct wr_table *table, const uint8_t *row) {
-    __builtin_prefetch(row, 1);
-    const uint8_t *end = row + table->row_bytes - 1;
-    if (((uintptr_t)row ^ (uintptr_t)end) >= 64)
-        __builtin_prefetch(end, 1);
-}
+/* What the tags say about a key: where it will be found, unless they are wrong. */
+struct guess {
+    struct wr_page *page;
+    uint8_t *row; /* NULL: not in the first window */
+    uint32_t slot;
+};
 
-/* Asks for the lines of `count` keys, at most PROBE_CHUNK: first those of the pages, then those of
- * the rows that the tags point at. */
-static void prefetch_chunk(const struct wr_table *table, const uint64_t *hashes, uint32_t count) {
-    const struct wr_page *pages[PROBE_CHUNK];
-    for (uint32_t i = 0; i < count; i++) {
-        pages[i] = table->directory[wr_directory_at(table, hashes[i])];
-        __builtin_prefetch(wr_page_index(table, pages[i]) +
-                           ((uint32_t)hashes[i] & table->index_mask));
-        __builtin_prefetch(pages[i]);
-        __builtin_prefetch((const char *)pages[i] + 64);
+/* Asks for the lines of `count` keys, at most PROBE_CHUNK: first those of the pages, if the table
+ * is large, then those of the rows that the tags point at. */
+static inline void guess_rows(const struct wr_table *table, const uint64_t *hashes, uint32_t count,
+                              struct guess *guesses) {
+    uint32_t index_mask = table->index_mask;
+    uint32_t further = WR_MIN(table->row_bytes - 8, 64u); /* most rows lie in one line or two */
+    if (table->bytes >= PREFETCH_BYTES_MIN) {
+        for (uint32_t i = 0; i < count; i++) {
+            const struct wr_page *page = table->directory[wr_directory_at(table, hashes[i])];
+            __builtin_prefetch(wr_page_index(table, page) + ((uint32_t)hashes[i] & index_mask));
+            __builtin_prefetch(page);
+            __builtin_prefetch((const char *)page + 64);
+        }
     }
     for (uint32_t i = 0; i < count; i++) {
+        struct guess *guess = &guesses[i];
+        guess->page = table->directory[wr_directory_at(table, hashes[i])];
         const uint16_t *entry =
-            wr_page_index(table, pages[i]) + ((uint32_t)hashes[i] & table->index_mask);
-        uint32_t ends;
-        uint32_t same =
-            wr_page_window(entry, wr_page_tag(table, hashes[i]), table->tag_mask, &ends);
-        if (same != 0) {
-            uint32_t slot = entry[__builtin_ctz(same) / 2] & (uint16_t)~table->tag_mask;
-            prefetch_row(table, wr_page_row(table, pages[i], slot));
+            wr_page_index(table, guess->page) + ((uint32_t)hashes[i] & index_mask);
+        uint32_t ends, same;
+        same = wr_page_window(entry, wr_page_tag(table, hashes[i]), table->tag_mask, &ends);
+        guess->row = NULL;
+        if (WR_LIKELY(same != 0)) {
+            guess->slot = entry[__builtin_ctz(same) / 2] & (uint16_t)~table->tag_mask;
+            guess->row = wr_page_row(table, guess->page, guess->slot);
+            __builtin_prefetch(guess->row, 1);
+            __builtin_prefetch(guess->row + further, 1);
         }
     }
 }
@@ -228,24 +235,41 @@ static void unmake(const struct upsert *batch, uint32_t end) {
     }
 }
 
+/* Key number `i` where the tags were of no help. Returns WR_OK or WR_ENOMEM. */
+static inline __attribute__((always_inline)) int upsert_slowly(const struct upsert *batch,
+                                                               uint32_t i, enum wr_key_kind kind) {
+    struct wr_table *table = batch->table;
+    uint32_t key_bytes = kind == WR_KEY_WORD ? 8 : table->key_bytes, slot;
+    const uint8_t *key = batch->keys + (size_t)i * key_bytes;
+    struct wr_page *page = probe(table, key, batch->hashes[i], kind, &slot);
+    if (page == NULL)
+        return make_row(batch, i);
+    batch->rows[i] = wr_page_row(table, page, slot);
+    batch->made[i] = 0;
+    wr_page_mark(table, page, slot);
+    return WR_OK;
+}
+
 static inline __attribute__((always_inline)) int upsert_keys(const struct upsert *batch,
                                                              uint32_t count,
                                                              enum wr_key_kind kind) {
     struct wr_table *table = batch->table;
     uint32_t key_bytes = kind == WR_KEY_WORD ? 8 : table->key_bytes;
+    struct guess guesses[PROBE_CHUNK];
     for (uint32_t from = 0; from < count; from += PROBE_CHUNK) {
         uint32_t end = WR_MIN(from + PROBE_CHUNK, count);
-        if (table->bytes >= PREFETCH_BYTES_MIN)
-            prefetch_chunk(table, batch->hashes + from, end - from);
+        uint64_t row_count = table->count;
+        guess_rows(table, batch->hashes + from, end - from, guesses);
         for (uint32_t i = from; i < end; i++) {
-            uint32_t slot;
+            const struct guess *guess = &guesses[i - from];
             const uint8_t *key = batch->keys + (size_t)i * key_bytes;
-            struct wr_page *page = probe(table, key, batch->hashes[i], kind, &slot);
-            if (WR_LIKELY(page != NULL)) {
-                batch->rows[i] = wr_page_row(table, page, slot);
+            /* A row that was made meanwhile may have moved others. */
+            if (WR_LIKELY(guess->row != NULL && table->count == row_count &&
+                          wr_table_key_equal(table, guess->row, key, kind))) {
+                batch->rows[i] = guess->row;
                 batch->made[i] = 0;
-                wr_page_mark(table, page, slot);
-            } else if (make_row(batch, i) != WR_OK) {
+                wr_page_mark(table, guess->page, guess->slot);
+            } else if (upsert_slowly(batch, i, kind) != WR_OK) {
                 unmake(batch, i);
                 return WR_ENOMEM;
             }
@@ -288,15 +312,18 @@ static inline __attribute__((always_inline)) void find_keys(const struct wr_tabl
                                                             const uint64_t *hashes, uint32_t count,
                                                             uint8_t **rows, enum wr_key_kind kind) {
     uint32_t key_bytes = kind == WR_KEY_WORD ? 8 : table->key_bytes;
+    struct guess guesses[PROBE_CHUNK];
     for (uint32_t from = 0; from < count; from += PROBE_CHUNK) {
         uint32_t end = WR_MIN(from + PROBE_CHUNK, count);
-        if (table->bytes >= PREFETCH_BYTES_MIN)
-            prefetch_chunk(table, hashes + from, end - from);
+        guess_rows(table, hashes + from, end - from, guesses);
         for (uint32_t i = from; i < end; i++) {
-            uint32_t slot;
-            struct wr_page *page =
-                probe(table, keys + (size_t)i * key_bytes, hashes[i], kind, &slot);
-            rows[i] = page == NULL ? NULL : wr_page_row(table, page, slot);
+            const uint8_t *key = keys + (size_t)i * key_bytes;
+            rows[i] = guesses[i - from].row;
+            if (rows[i] == NULL || !wr_table_key_equal(table, rows[i], key, kind)) {
+                uint32_t slot;
+                struct wr_page *page = probe(table, key, hashes[i], kind, &slot);
+                rows[i] = page == NULL ? NULL : wr_page_row(table, page, slot);
+            }
         }
     }
 }

@@ -156,7 +156,7 @@ TEST(table_stays_small_and_right_when_hashes_collide_on_purpose) {
 }
 
 TEST(table_takes_at_most_72_bytes_a_key_of_a_40_byte_row) {
-    enum { BATCH = 1024 };
+    enum { BATCH = 100 };
     struct wr_budget budget = WR_BUDGET_INIT("test", 0);
     struct wr_table *table = wr_table_new(&budget, &world_shapes[WORLD_WORD], 7);
     uint64_t keys[BATCH], hashes[BATCH];
