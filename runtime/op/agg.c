@@ -85,6 +85,12 @@ static void agg_needs(const void *config, const struct wr_stream *input, uint32_
     wr_list_reads(((const struct agg_config *)config)->aggregates->inputs, columns);
 }
 
+static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) {
+    const struct agg_config *self = config;
+    return wr_op_explain(arena, self->aggregates->inputs,
+                         self->windowed ? "groups x open slices" : "groups");
+}
+
 static int agg_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     struct agg *self = (struct agg *)op;
@@ -115,7 +121,8 @@ static int build_keys(struct agg *self, const struct wr_batch *in, const uint32_
     const struct wr_aggregates *aggregates =
         ((const struct agg_config *)self->base.config)->aggregates;
     struct wr_arena *scratch = self->base.env->scratch;
-    size_t key_bytes = (size_t)count * aggregates->layout.key_bytes;
+    uint32_t built = aggregates->key_count == 0 ? WR_MIN(count, 1u) : count;
+    size_t key_bytes = (size_t)built * aggregates->layout.key_bytes;
     *keys = wr_arena_alloc(scratch, key_bytes + 1);
     *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
     if (*keys == NULL || *hashes == NULL)
@@ -124,7 +131,7 @@ static int build_keys(struct agg *self, const struct wr_batch *in, const uint32_
         memset(*keys, 0, key_bytes);
     struct wr_column columns[WR_KEY_COLUMNS_MAX];
     key_columns(self, in, columns);
-    wr_keys_build(&aggregates->layout, columns, sel, count, self->base.env->seed, *keys, *hashes);
+    wr_keys_build(&aggregates->layout, columns, sel, built, self->base.env->seed, *keys, *hashes);
     return WR_OK;
 }
 
@@ -146,9 +153,14 @@ static int add_rows(struct agg *self, struct wr_table *table, const struct wr_ba
             dense[i] = first + i;
     }
     int status = rows == NULL || (sel == NULL && first > 0 && dense == NULL) ? WR_ENOMEM : WR_OK;
-    if (status == WR_OK)
+    if (status == WR_OK && aggregates->key_count == 0) { /* one row for all */
+        status = wr_table_upsert(table, keys, hashes, 1, rows, NULL);
+        for (uint32_t i = 1; i < count; i++)
+            rows[i] = rows[0];
+    } else if (status == WR_OK) {
         status = wr_table_upsert(table, keys + (size_t)first * aggregates->layout.key_bytes,
                                  hashes + first, count, rows, NULL);
+    }
     if (status == WR_OK)
         status = wr_aggregates_add(aggregates, &self->inputs_eval, table, rows, in,
                                    sel != NULL ? sel + first : dense, count);
@@ -263,6 +275,10 @@ static int agg_route(struct wr_op *op, const struct wr_batch *in, uint64_t *hash
     int status = wr_list_run(config->aggregates->inputs, &self->inputs_eval, in, op->env->scratch);
     if (status < 0)
         return status;
+    if (config->aggregates->key_count == 0) {
+        memset(hashes, 0, in->sel_count * sizeof *hashes);
+        return WR_OK;
+    }
     char *keys;
     uint64_t *made;
     status = build_keys(self, in, in->sel, in->sel_count, &keys, &made);
@@ -301,4 +317,5 @@ const struct wr_op_type wr_op_agg = {
     .save = agg_save,
     .load = agg_load,
     .close = agg_close,
+    .explain = agg_explain,
 };

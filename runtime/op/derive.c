@@ -142,6 +142,10 @@ static void derive_needs(const void *config, const struct wr_stream *input, uint
     project_needs(config, input, wanted, columns);
 }
 
+static struct wr_value *derive_explain(const void *config, struct wr_arena *arena) {
+    return wr_op_explain(arena, ((const struct project *)config)->list, NULL);
+}
+
 static int derive_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     wr_eval_init(&((struct derive *)op)->eval, op->env->state_budget);
@@ -165,7 +169,7 @@ static void derive_close(struct wr_op *op) {
     { \
         .name = (type_name), .size_bytes = sizeof(struct derive), .flags = WR_OP_ROW_BY_ROW, \
         .bind = (type_bind), .needs = derive_needs, .open = derive_open, .push = derive_push, \
-        .close = derive_close, \
+        .close = derive_close, .explain = derive_explain, \
     }
 
 const struct wr_op_type wr_op_derive = DERIVE_TYPE("derive", derive_bind);

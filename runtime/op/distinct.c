@@ -86,6 +86,11 @@ static void distinct_needs(const void *config, const struct wr_stream *input, ui
         wr_bit_set(columns, (uint32_t)project->from[c]);
 }
 
+static struct wr_value *distinct_explain(const void *config, struct wr_arena *arena) {
+    (void)config;
+    return wr_op_explain(arena, NULL, "every combination seen");
+}
+
 static int distinct_open(struct wr_op *op, struct wr_error *err) {
     struct distinct *self = (struct distinct *)op;
     const struct distinct_config *config = op->config;
@@ -170,4 +175,5 @@ const struct wr_op_type wr_op_distinct = {
     .save = distinct_save,
     .load = distinct_load,
     .close = distinct_close,
+    .explain = distinct_explain,
 };

@@ -73,6 +73,11 @@ static void event_time_needs(const void *config, const struct wr_stream *input,
         wr_bit_set(columns, (uint32_t)self->project.from[self->column]);
 }
 
+static struct wr_value *event_time_explain(const void *config, struct wr_arena *arena) {
+    return wr_op_explain(arena, ((const struct event_time_config *)config)->project.list,
+                         "the frontier of each partition");
+}
+
 static int event_time_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     struct event_time *self = (struct event_time *)op;
@@ -182,4 +187,5 @@ const struct wr_op_type wr_op_event_time = {
     .save = event_time_save,
     .load = event_time_load,
     .close = event_time_close,
+    .explain = event_time_explain,
 };

@@ -55,6 +55,10 @@ static void expect_needs(const void *config, const struct wr_stream *input, uint
     wr_list_reads(((const struct expect_config *)config)->list, columns);
 }
 
+static struct wr_value *expect_explain(const void *config, struct wr_arena *arena) {
+    return wr_op_explain(arena, ((const struct expect_config *)config)->list, NULL);
+}
+
 static int expect_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     struct expect *self = (struct expect *)op;
@@ -158,4 +162,5 @@ const struct wr_op_type wr_op_expect = {
     .open = expect_open,
     .push = expect_push,
     .close = expect_close,
+    .explain = expect_explain,
 };

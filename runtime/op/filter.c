@@ -29,6 +29,10 @@ static void filter_needs(const void *config, const struct wr_stream *input, uint
     wr_list_reads(config, columns);
 }
 
+static struct wr_value *filter_explain(const void *config, struct wr_arena *arena) {
+    return wr_op_explain(arena, config, NULL);
+}
+
 static int filter_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     wr_eval_init(&((struct filter *)op)->eval, op->env->state_budget);
@@ -65,4 +69,5 @@ const struct wr_op_type wr_op_filter = {
     .open = filter_open,
     .push = filter_push,
     .close = filter_close,
+    .explain = filter_explain,
 };

@@ -41,6 +41,11 @@ static void limit_needs(const void *config, const struct wr_stream *input, uint3
     memcpy(columns, wanted, WR_BITS_WORDS(input->schema->field_count + WR_HIDDEN_COUNT) * 8);
 }
 
+static struct wr_value *limit_explain(const void *config, struct wr_arena *arena) {
+    (void)config;
+    return wr_op_explain(arena, NULL, "two counts");
+}
+
 static int limit_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     struct limit *self = (struct limit *)op;
@@ -91,4 +96,5 @@ const struct wr_op_type wr_op_limit = {
     .push = limit_push,
     .save = limit_save,
     .load = limit_load,
+    .explain = limit_explain,
 };

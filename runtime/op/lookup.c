@@ -13,6 +13,11 @@
 #include "base/status.h"
 #include "base/banned.h"
 
+static struct wr_value *lookup_explain(const void *config, struct wr_arena *arena) {
+    return wr_op_explain(arena, ((const struct lookup_config *)config)->left_keys,
+                         "all rows of the table");
+}
+
 static int lookup_open(struct wr_op *op, struct wr_error *err) {
     struct lookup *self = (struct lookup *)op;
     const struct lookup_config *config = op->config;
@@ -208,4 +213,5 @@ const struct wr_op_type wr_op_lookup = {
     .save = lookup_save,
     .load = lookup_load,
     .close = lookup_close,
+    .explain = lookup_explain,
 };

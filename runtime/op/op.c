@@ -50,3 +50,24 @@ const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
     *count = left;
     return sel;
 }
+
+struct wr_value *wr_op_explain(struct wr_arena *arena, const struct wr_list *list,
+                               const char *state) {
+    int computes = list != NULL && list->program != NULL;
+    struct wr_value *map = wr_value_new_map(arena, (uint32_t)computes + (state != NULL));
+    if (map == NULL)
+        return NULL;
+    if (computes) {
+        map->names[0] = "expressions";
+        if (wr_list_explain(list, arena, &map->items[0]) != WR_OK)
+            return NULL;
+    }
+    if (state != NULL) {
+        const struct wr_value *text = wr_value_new_string(arena, state, strlen(state));
+        if (text == NULL)
+            return NULL;
+        map->names[computes] = "state";
+        map->items[computes] = *text;
+    }
+    return map;
+}

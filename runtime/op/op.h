@@ -149,3 +149,6 @@ const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
                                 const struct wr_batch *in, uint32_t *count, int *status);
 /* Runs an eval's setup: clock, seed, user functions of the op's env. */
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval);
+/* For explain: {expressions = the list's items, state = how much is kept}; either may be NULL. */
+struct wr_value *wr_op_explain(struct wr_arena *arena, const struct wr_list *list,
+                               const char *state);

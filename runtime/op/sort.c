@@ -93,6 +93,13 @@ static void sort_needs(const void *config, const struct wr_stream *input, uint32
         wr_list_reads(((const struct sort_config *)config)->order, columns);
 }
 
+static struct wr_value *sort_explain(const void *config, struct wr_arena *arena) {
+    const struct sort_config *self = config;
+    return wr_op_explain(arena, self->order,
+                         self->order != NULL ? "all rows"
+                                             : "rows that the frontier has not passed");
+}
+
 static int sort_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     struct sort *self = (struct sort *)op;
@@ -396,4 +403,5 @@ const struct wr_op_type wr_op_sort = {
     .save = sort_save,
     .load = sort_load,
     .close = sort_close,
+    .explain = sort_explain,
 };

@@ -103,8 +103,8 @@ local function add_node(lines, node)
     wrap(lines, "       key: ", table.concat(node.key, ", "))
   end
   for _, each in ipairs(node.expressions or {}) do
-    local how = each.native and "native" or ("Lua%s"):format(each.why and ": " .. each.why or "")
-    wrap(lines, "       expression: ", ("%s (%s)"):format(each.text or each.name or "?", how))
+    local name = each.name ~= "" and each.name .. " = " or ""
+    wrap(lines, "       expression: ", ("%s%s (%s)"):format(name, each.expr, each.how))
   end
   add_facts(lines, node)
 end
