@@ -171,6 +171,12 @@ describe("weir", function()
     native.failure = { code = "W604", message = "more than 2 bad rows" }
     assert.equal(4, (weir(path)))
   end)
+  it("rejects that the script reads are not listed", function()
+    native.summary.rejected = { { code = "W501", n = 3, reason = "cannot parse" } }
+    local _, _, err = weir(script("a.lua", "local s = weir.read 'x.csv'\ns:print()\n"
+      .. "s:rejects():print()"))
+    assert.falsy(err:find("--rejects FILE", 1, true))
+  end)
   it("rejects that are kept are not listed", function()
     native.summary.rejected = { { code = "W501", n = 3, reason = "cannot parse" } }
     local _, _, err = weir(script("a.lua", "weir.read 'x.csv':print()"), "--rejects", "r.csv")
@@ -198,6 +204,7 @@ describe("weir", function()
     code, out = weir("explain", path, "--json")
     assert.equal(0, code)
     has(out, '"op": "read"')
+    has(out, '"inputs": [\n        1')
   end)
   it("schema pull writes the lock file, which runs then use and compare", function()
     local path = script("a.lua", "weir.read 'x.csv':print()\n"

@@ -1,6 +1,7 @@
 --- Shows a plan: each node with its schema, key, order and state, and for each expression whether
 --- it runs natively, and why not.
 local expr = require("weir.grammar.expr")
+local json = require("weir.json")
 local schema = require("weir.schema")
 local M = {}
 
@@ -107,6 +108,21 @@ local function add_node(lines, node)
     wrap(lines, "       expression: ", ("%s%s (%s)"):format(name, each.expr, each.how))
   end
   add_facts(lines, node)
+end
+
+--- Fields of a node that are lists, also when they are empty.
+local LISTS = { "inputs", "key", "schema", "expressions", "not_converted" }
+
+--- The plan as it is, for `weir.json`.
+function M.as_data(plan)
+  for _, node in ipairs(plan.nodes or {}) do
+    for _, name in ipairs(LISTS) do
+      if type(node[name]) == "table" and next(node[name]) == nil then
+        setmetatable(node[name], json.LIST)
+      end
+    end
+  end
+  return plan
 end
 
 --- The plan as text, at most WIDTH columns where words allow it.

@@ -171,9 +171,9 @@ local function run_options(run, made)
   }
 end
 
-local function end_of_run(run, summary, max_bad)
+local function end_of_run(run, made, summary, max_bad)
   local report = require("weir.report")
-  if not run.options.rejects and not summary.rejects_read then
+  if not run.options.rejects and not made:reads_rejects() then
     for _, line in ipairs(report.rejects(summary)) do
       run.err(line .. "\n")
     end
@@ -207,7 +207,7 @@ function COMMANDS.run(run)
     show(run, require("weir.load").as_diagnostic(err, made.name))
     return err.code == "W604" and EXIT.BAD_ROWS or EXIT.FAILED
   end
-  return end_of_run(run, summary, options.max_bad)
+  return end_of_run(run, made, summary, options.max_bad)
 end
 
 function COMMANDS.check(run)
@@ -235,7 +235,7 @@ function COMMANDS.explain(run)
     show(run, require("weir.load").as_diagnostic(err, made.name))
     return EXIT.FAILED
   elseif run.options.json then
-    run.out(require("weir.json").encode(plan, "") .. "\n")
+    run.out(require("weir.json").encode(require("weir.explain").as_data(plan), "") .. "\n")
   else
     run.out(require("weir.explain").text(plan))
   end

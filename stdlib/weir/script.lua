@@ -210,6 +210,16 @@ function Script:read(chunk)
   return true
 end
 
+--- Does the script itself take rejected rows somewhere?
+function Script:reads_rejects()
+  for _, node in pairs(self.nodes) do
+    if node.op == "rejects" then
+      return true
+    end
+  end
+  return false
+end
+
 --- W206 as a diagnostic when nothing is written, else nil.
 function Script:check_writes()
   if self.sinks > 0 then
