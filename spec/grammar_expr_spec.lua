@@ -419,6 +419,28 @@ describe("grammar.expr: texts that are broken", function()
   end)
 end)
 
+describe("grammar.expr: characters that look like others", function()
+  it("are refused in bare words, with the one to write", function()
+    check_refusals("parse_expr", {
+      { "a ≠ b", "W001", "≠", "`~=`" },
+      { "a≠b", "W001", "≠", "`~=`" },
+      { "country == ‘DE’", "W001", "‘", "`'`" },
+      { "country == “New York”", "W001", "“", "`\"`" },
+      { "amount\u{a0}> 1", "W001", "\u{a0}", "plain blank" },
+      { "amount >\u{200b} 1", "W001", "\u{200b}", "plain blank" },
+      { "a − 1", "W001", "−", "`-`" },
+      { "a.b\u{a0}", "W001", "\u{a0}", "plain blank" },
+      { "lower\u{feff}(x)", "W001", "\u{feff}", "plain blank" },
+      { "a > $min\u{a0}", "W001", "\u{a0}", "plain blank" },
+    })
+    check_refusals("parse_list", { { "x\u{a0}= 1", "W001", "\u{a0}", "plain blank" } })
+  end)
+  it("are letters between backticks, and text in strings", function()
+    assert.equal("(a≠b == '“x” ')", read("`a≠b` == '“x”\u{a0}'"):gsub("\u{a0}", " "), nil)
+    assert.equal("größe", read("größe"))
+  end)
+end)
+
 describe("grammar.expr: bounds", function()
   it("hold for brackets inside brackets", function()
     local function nested(open, close, n)

@@ -327,6 +327,7 @@ describe("loader syntax errors", function()
       ["x = '\\q'"] = { "1:5", "W001", "invalid escape" },
       ["x = 3..2"] = { "1:5", "W001", "malformed number" },
       ["x = größe"] = { "1:7", "W001", "near `ö`" },
+      ["f(“x”)"] = { "1:3", "W001", "near `“`" },
       ["goto x"] = { "1:1", "W001", "no visible label" },
       ["break"] = { "1:1", "W001", "break outside" },
     }) do

@@ -165,6 +165,7 @@ describe("schema_text.parse", function()
       { "`a int64", "W007", "`a int64", "backtick" },
       { "a int64, `a` string", "W105", "`a`", "duplicate name" },
       { "a struct<x int64, x int64>", "W105", "x", "duplicate name" },
+      { "a\u{a0}int64", "W001", "\u{a0}", "plain blank" },
       { "a int64 key key", "W105", "key", "twice" },
       { "a int64 = 1 = 2", "W105", "=", "two defaults" },
       { "a int64 @x @x", "W105", "@x", "@x" },

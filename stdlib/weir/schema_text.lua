@@ -109,6 +109,11 @@ function Reader:name()
     self:unexpected("a name", odd and ("write `` `%s` ``"):format(odd)
       or found:find("^[\"']") and "names stand between backticks, not quotes" or nil)
   end
+  local odd_at, character, help = lex.look_alike(name)
+  if odd_at and self.text:sub(from, from) ~= "`" then
+    self:fail("W001", from + odd_at - 1, from + odd_at + #character - 2,
+      ("unexpected `%s`"):format(character), help)
+  end
   self.at = past
   return name, from, past - 1
 end

@@ -1,4 +1,5 @@
 --- What stock Lua's compiler refused, as an error with its exact place. Loaded only then.
+local lex = require("weir.grammar.lex")
 local lua = require("weir.grammar.lua")
 local source = require("weir.source")
 local M = {}
@@ -129,7 +130,9 @@ function M.explain(file, message)
   end
   if place then
     err.message, err.located = ("%s near `%s`"):format(reason, character), place
-    err.help = "Lua's names are made of `A-Z`, `a-z`, `0-9`, `_`; a column is `e[\"größe\"]`"
+    local _, _, look_alike = lex.look_alike(character)
+    err.help = look_alike
+      or "Lua's names are made of `A-Z`, `a-z`, `0-9`, `_`; a column is `e[\"größe\"]`"
     return err
   end
   local tokens = lua.tokens(file.text)

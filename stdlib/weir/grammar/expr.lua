@@ -79,11 +79,22 @@ local function string_literal(from, raw)
   return { k = "lit", type = "string", v = value, from = from, to = from + #raw - 1 }
 end
 
+--- Refuses a bare word with a character that only looks like something else.
+local function check_word(from, word)
+  local at, character, help = lex.look_alike(word)
+  if at and byte(subject, from) ~= 96 then
+    refuse("W001", from + at - 1, from + at + #character - 2,
+      ("unexpected `%s`"):format(character), help)
+  end
+end
+
 local function param(from, name)
+  check_word(from + 1, name)
   return { k = "param", name = name, from = from, to = from + #name }
 end
 
 local function name_node(from, name, past)
+  check_word(from, name)
   if lex.nil_words[name] and byte(subject, from) ~= 96 then
     refuse("W004", from, past - 1, ("`%s` is written `nil`"):format(name),
       ("write `x == nil`, `x ~= nil`; a column of that name is `` `%s` ``"):format(name))
@@ -108,6 +119,7 @@ local function finish_call(call, name, from, name_from, name_past)
 end
 
 local function call_node(from, name, past, call)
+  check_word(from, name)
   return finish_call(call, name, from, from, past)
 end
 
@@ -129,6 +141,7 @@ local suffixes = {
   end,
   field = function(a, at, name, past)
     refuse_bare_literal(a, at)
+    check_word(past - #name, name)
     return { k = "field", a = a, name = name, from = a.from, to = past - 1 }
   end,
   index = function(a, at, i, past)
@@ -273,6 +286,7 @@ local function new_item(_, i)
 end
 
 local function named_item(from, is_local, name_from, name, name_past, node)
+  check_word(name_from, name)
   return {
     name = name, is_local = is_local, expr = node, from = from, to = node.to,
     name_from = name_from, name_to = name_past - 1,

@@ -68,7 +68,23 @@ local function err(code, from, to, message, help)
 end
 
 -- ── one function for each kind of mistake ───────────────────────────────────────────────────────
--- Each gets a context: text, rule, at, now (the token there), last (the one before), expected.
+-- Each gets a context: text, rule, at, now (the token there), last (the one before), tokens (all
+-- before), expected, open (the bracket that holds the place).
+
+--- A character that only looks like another, in a bare word up to the token.
+local function look_alike(c)
+  for i = 1, #c.tokens + 1 do
+    local found = c.tokens[i] or c.now
+    if found.kind == "name" then
+      local at, character, help = lex.look_alike(found.text)
+      if at then
+        local from = found.from + at - 1
+        return err("W001", from, from + #character - 1, ("unexpected `%s`"):format(character), help)
+      end
+    end
+  end
+  return nil
+end
 
 --- Strings and comments that do not end, numerals that are none.
 local function lexical(c)
@@ -285,7 +301,7 @@ local function open_bracket(tokens)
   return stack[#stack]
 end
 
-local CHECKS = { lexical, foreign_operator, equals, is_null, keyword, sql, separator }
+local CHECKS = { look_alike, lexical, foreign_operator, equals, is_null, keyword, sql, separator }
 
 --- The error for a text that the grammar refused.
 ---@param rule "list"|"expr"|"order"
@@ -296,8 +312,8 @@ local CHECKS = { lexical, foreign_operator, equals, is_null, keyword, sql, separ
 function M.explain(rule, text, at, expected)
   local tokens, now = tokens_to(text, at)
   local c = {
-    rule = rule, text = text, at = at, now = now, last = tokens[#tokens], expected = expected,
-    open = open_bracket(tokens),
+    rule = rule, text = text, at = at, tokens = tokens, now = now, last = tokens[#tokens],
+    expected = expected, open = open_bracket(tokens),
   }
   for _, check in ipairs(CHECKS) do
     local found = check(c)

@@ -245,6 +245,40 @@ function M.quote(name)
   end
   return "`" .. name:gsub("`", "``") .. "`"
 end
+-- Characters that word processors and web pages put in place of others; between backticks they
+-- are letters as any.
+local LOOK_ALIKES = {
+  ["\u{2018}"] = "a quote is written `'`", ["\u{2019}"] = "a quote is written `'`",
+  ["\u{201a}"] = "a quote is written `'`", ["\u{201c}"] = "a quote is written `\"`",
+  ["\u{201d}"] = "a quote is written `\"`", ["\u{201e}"] = "a quote is written `\"`",
+  ["\u{2260}"] = "not equal is written `~=`", ["\u{2264}"] = "write `<=`",
+  ["\u{2265}"] = "write `>=`", ["\u{2212}"] = "minus is written `-`",
+  ["\u{2013}"] = "minus is written `-`", ["\u{2014}"] = "minus is written `-`",
+  ["\u{d7}"] = "times is written `*`", ["\u{f7}"] = "divided by is written `/`",
+  ["\u{2026}"] = "three dots are written `...`", ["\u{2192}"] = "there are no arrows",
+}
+for code in ("a0 feff 2000 2001 2002 2003 2004 2005 2006 2007 2008 2009 200a 200b 200c 200d 200e "
+  .. "200f 2028 2029 202f 205f 2060 3000"):gmatch("%x+") do
+  LOOK_ALIKES[utf8.char(tonumber(code, 16))] = ("this is U+%04X, which only looks like a blank, or "
+    .. "like nothing: write a plain blank"):format(tonumber(code, 16))
+end
+
+--- The first character of a bare word that was hardly meant: its place in `word`, itself and what
+--- to write instead; or nil.
+---@param word string
+---@return integer? at, string? character, string? help
+function M.look_alike(word)
+  if not find(word, "[\x80-\xff]") then
+    return nil
+  end
+  for at, character in word:gmatch("()([\xc2-\xf4][\x80-\xbf]+)") do
+    if LOOK_ALIKES[character] then
+      return at, character, LOOK_ALIKES[character]
+    end
+  end
+  return nil
+end
+
 --- Words of other languages for nil: as bare names they are refused (W004).
 M.nil_words = { null = true, NULL = true, Null = true, None = true }
 
