@@ -66,10 +66,23 @@ describe("explain", function()
 
   it("shows each node with what is known of it", function()
     for _, part in ipairs({ "   2  agg by user ← 1", "order: firing · ends · event time",
-      "columns: user string, n int64", "key: user", "count() (native)", "f(e) (Lua: a call)",
+      "columns: user string, n int64", "key: user", "expression: n = count() (native)",
+        "expression: f(e) (vm: a call)",
       "pushed down: amount, user", "state: groups × open windows", "shards: 1" }) do
       assert.truthy(text:gsub(" +", " "):find(part:gsub(" +", " "), 1, true), part)
     end
+  end)
+  it("shows of columns only what a stage adds", function()
+    local fields = schema.fields("a int64, b string")
+    local same = explain.text({ nodes = { { id = 0, op = "read", schema = fields },
+      { id = 1, op = "filter", inputs = { 0 }, schema = fields },
+      { id = 2, op = "derive", inputs = { 1 },
+        schema = schema.fields("a int64, b string, c date") },
+      { id = 3, op = "derive", inputs = { 2 }, schema = schema.fields("a date, b string, c date") },
+    } })
+    assert.truthy(same:find("columns: the same\n", 1, true))
+    assert.truthy(same:find("columns: the same, c date\n", 1, true))
+    assert.truthy(same:find("columns: a date, b string, c date\n", 1, true))
   end)
   it("stays within 80 columns", function()
     local wide = explain.text({ nodes = { { id = 1, op = "read",

@@ -32,12 +32,23 @@ local function wrap(lines, first, text)
   end
 end
 
-local function schema_line(fields)
-  local parts = {}
+--- The columns of a node; where they begin with those of its input, only what is new.
+local function schema_line(fields, input)
+  local parts, same = {}, 0
   for i, field in ipairs(fields) do
     parts[i] = (expr.quote(field.name) .. " " .. schema.type_text(field.type)):gsub(" ", TIED)
+    local before = input and input[i]
+    if before and same == i - 1 and before.name == field.name
+      and schema.type_text(before.type) == schema.type_text(field.type) then
+      same = i
+    end
   end
-  return table.concat(parts, ", ")
+  if not input or same < #input then
+    return table.concat(parts, ", ")
+  elseif same == #fields then
+    return "the same"
+  end
+  return "the same, " .. table.concat(parts, ", ", same + 1)
 end
 
 local function flags_line(node)
@@ -89,7 +100,7 @@ local function add_facts(lines, facts)
   end
 end
 
-local function add_node(lines, node)
+local function add_node(lines, node, schemas)
   local inputs = node.inputs and #node.inputs > 0 and " ← " .. table.concat(node.inputs, ", ") or ""
   local name = node.name and node.name ~= node.op and " " .. node.name or ""
   lines[#lines + 1] = ("%4d  %s%s%s"):format(node.id, node.op, name, inputs)
@@ -98,14 +109,16 @@ local function add_node(lines, node)
     lines[#lines + 1] = "       " .. flags
   end
   if node.schema then
-    wrap(lines, "       columns: ", schema_line(node.schema))
+    local input = node.inputs and schemas[node.inputs[1]]
+    wrap(lines, "       columns: ", schema_line(node.schema, input))
+    schemas[node.id] = node.schema
   end
   if node.key and #node.key > 0 then
     wrap(lines, "       key: ", table.concat(node.key, ", "))
   end
   for _, each in ipairs(node.expressions or {}) do
-    local name = each.name ~= "" and each.name .. " = " or ""
-    wrap(lines, "       expression: ", ("%s%s (%s)"):format(name, each.expr, each.how))
+    local column = (each.name or "") ~= "" and each.name:match("^%s*(.-)$") .. " = " or ""
+    wrap(lines, "       expression: ", ("%s%s (%s)"):format(column, each.expr, each.how))
   end
   add_facts(lines, node)
 end
@@ -129,9 +142,9 @@ end
 ---@param plan table as of `native.explain`
 ---@return string
 function M.text(plan)
-  local lines = {}
+  local lines, schemas = {}, {}
   for _, node in ipairs(plan.nodes or {}) do
-    add_node(lines, node)
+    add_node(lines, node, schemas)
   end
   local rest = {}
   for key, x in pairs(plan) do
