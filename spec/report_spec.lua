@@ -57,18 +57,17 @@ end)
 describe("explain", function()
   local text = explain.text({ nodes = { {
     id = 2, op = "agg", name = "by user", inputs = { 1 },
-      schema = schema.fields("user string, n int64"),
+    schema = schema.fields("user string, n int64"),
     key = { "user" }, order = "firing", bounded = true, has_time = true,
-    expressions = { { text = "count()", native = true }, { text = "f(e)", native = false,
-      why = "a call" } },
+    expressions = { { name = " n", expr = "count()", how = "native" },
+      { expr = "f(e)", how = "vm: a call" } },
     facts = { pushed_down = { "amount", "user" }, state = "groups × open windows" },
   } }, shards = 1 })
 
   it("shows each node with what is known of it", function()
     for _, part in ipairs({ "   2  agg by user ← 1", "order: firing · ends · event time",
       "columns: user string, n int64", "key: user", "expression: n = count() (native)",
-        "expression: f(e) (vm: a call)",
-      "pushed down: amount, user", "state: groups × open windows", "shards: 1" }) do
+      "expression: f(e) (vm: a call)", "pushed down: amount, user", "state: groups × open windows", "shards: 1" }) do
       assert.truthy(text:gsub(" +", " "):find(part:gsub(" +", " "), 1, true), part)
     end
   end)
