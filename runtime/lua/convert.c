@@ -59,14 +59,16 @@ static int convert_map(struct conversion *c, int index, uint32_t count, struct w
     lua_pushnil(c->L);
     while (status == WR_OK && lua_next(c->L, index) != 0) {
         size_t length;
-        if (lua_type(c->L, -2) != LUA_TSTRING) {
-            status = wr_error_set(c->err, WR_EARG, "a table of plain data has mixed keys");
+        if (lua_type(c->L, -2) != LUA_TSTRING && !lua_isinteger(c->L, -2)) {
+            status = wr_error_set(c->err, WR_EARG, "a table of plain data has odd keys");
             lua_pop(c->L, 2);
             break;
         }
-        const char *name = lua_tolstring(c->L, -2, &length);
+        lua_pushvalue(c->L, -2); /* a list with holes keeps its positions as names: "1", "3" */
+        const char *name = lua_tolstring(c->L, -1, &length);
         uint32_t at = value->count++;
         value->names[at] = wr_arena_strndup(c->arena, name, length);
+        lua_pop(c->L, 1);
         if (value->names[at] == NULL)
             status = wr_error_set(c->err, WR_ENOMEM, "no memory for the plan");
         else
