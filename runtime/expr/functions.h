@@ -13,3 +13,5 @@ extern const struct wr_function wr_functions_search[];
 extern const struct wr_function wr_functions_patterns[];
 extern const struct wr_function wr_functions_numbers[];
 extern const struct wr_function wr_functions_math[];
+extern const struct wr_function wr_functions_time[];
+extern const struct wr_function wr_functions_calendar[];

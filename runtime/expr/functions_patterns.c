@@ -1,4 +1,4 @@
-/* functions_patterns.c: Lua's patterns: find, match, gsub. A constant pattern is compiled once; others
+/* functions_patterns.c: patterns of Lua: find, match, gsub. A constant one is compiled once; others
  * are compiled again only where the pattern differs from the row before. */
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* lua_pattern.h: the patterns of Lua 5.4 (reference manual, 6.4.1), matched by bytes in the C locale,
+/* lua_pattern.h: patterns of Lua 5.4 (reference manual, 6.4.1), matched by bytes in the C locale,
  * with a bound on the work. A pattern is compiled once to a list of items; faults that Lua raises
  * when it runs into them are raised here when the pattern is compiled.
  * Threads: a compiled pattern is immutable; a match belongs to one thread. */
@@ -40,7 +40,7 @@ int wr_lua_pattern_is_position(const struct wr_lua_pattern *pattern, uint32_t in
 int wr_lua_pattern_anchored(const struct wr_lua_pattern *pattern);
 
 void wr_lua_match_init(struct wr_lua_match *match, const char *subject, size_t length);
-/* The first match from byte offset `from` on: 1 (then match is filled), 0, or -1: too many steps. */
+/* The first match from byte offset `from` on: 1 (match is filled), 0, or -1: too many steps. */
 int wr_lua_pattern_find(const struct wr_lua_pattern *pattern, struct wr_lua_match *match,
                         size_t from);
 /* A match exactly at `at`. */
