@@ -10,8 +10,7 @@ struct wr_error;
 
 struct window {
     int64_t size_us, every_us, offset_us;
-    int64_t
-        slice_us; /* gcd of size and every: rows are aggregated by slice, windows are made of them */
+    int64_t slice_us; /* gcd of size and every: rows are aggregated by slice */
 };
 
 /* From a spec `{kind=, size=, every=, offset=, allowed_lateness=}`. */

@@ -16,7 +16,7 @@ cd "$folder/elsewhere"
 version="$(env -i "$folder/prefix/bin/weir" version)"
 [[ $version == *"$2"* ]] || { echo "weir version prints: $version, expected $2"; exit 1; }
 cat >script.lua <<'LUA'
-weir.rows({ { a = 1 }, { a = 2 } }):filter("a > 1"):write("out.csv")
+weir.rows("a int64", { { a = 1 }, { a = 2 } }):filter("a > 1"):write("out.csv")
 LUA
 env -i PATH=/usr/bin:/bin "$folder/prefix/bin/weir" run script.lua >out.txt 2>err.txt ||
     { cat err.txt; exit 1; }
