@@ -67,7 +67,8 @@ describe("explain", function()
   it("shows each node with what is known of it", function()
     for _, part in ipairs({ "   2  agg by user ← 1", "order: firing · ends · event time",
       "columns: user string, n int64", "key: user", "expression: n = count() (native)",
-      "expression: f(e) (vm: a call)", "pushed down: amount, user", "state: groups × open windows", "shards: 1" }) do
+      "expression: f(e) (vm: a call)", "pushed down: amount, user",
+      "state: groups × open windows", "shards: 1" }) do
       assert.truthy(text:gsub(" +", " "):find(part:gsub(" +", " "), 1, true), part)
     end
   end)

@@ -5,15 +5,17 @@ local suggest = require("weir.suggest")
 local M = {}
 
 --- The formats that the terminal and `stdout` show; each has a writer.
-local function refuse_format(c, name, way)
+local function refuse_format(c, name, way, arg)
   local names = formats.names(way)
-  c.texts.format = name
+  if not arg then
+    arg, c.texts.format = "format", name
+  end
   if formats.LATER[name] then
     c:fail("W402", ("format `%s` is not in this version"):format(name),
-      "formats: " .. table.concat(names, ", "), "format")
+      "formats: " .. table.concat(names, ", "), arg)
   elseif formats.FORMATS[name] then
     c:fail("W402", ("format `%s` can only be %s"):format(name,
-      way == "reads" and "written" or "read"), "formats: " .. table.concat(names, ", "), "format")
+      way == "reads" and "written" or "read"), "formats: " .. table.concat(names, ", "), arg)
   end
   local near = suggest.nearest(name, names)
   c:fail("W402", ("unknown format `%s`"):format(name),
@@ -44,12 +46,15 @@ function M.format(c, place, way)
     return nil
   end
   local name = formats.of_name(place.address)
-  if not name then
+  local later = place.address:match("%.(%w+)$")
+  if not name and formats.LATER[later] then
+    refuse_format(c, later, way, "1")
+  elseif not name then
     c:fail("W402", ("the format of %q is not known from its name"):format(place.address),
       ("say it: `{ format = \"csv\" }`; formats: %s"):format(
         table.concat(formats.names(way), ", ")), "1")
   elseif not formats.FORMATS[name][way] then
-    refuse_format(c, name, way)
+    refuse_format(c, name, way, "1")
   end
   return formats.new(name)
 end

@@ -161,6 +161,11 @@ end
 
 function READERS.schema(call, _, x, arg)
   call.texts[arg] = type(x) == "string" and x or nil
+  local file = type(x) == "string" and x:match("^[^%s,]+%.(%a+)$")
+  if file == "avsc" or file == "json" or file == "proto" or file == "yaml" then
+    call:fail("W203", ("a schema from a file, %q, is not in this version"):format(x),
+      "write its columns: \"name type, …\"", arg)
+  end
   local fields, err = require("weir.schema").fields(x)
   if not fields then
     if err then

@@ -90,7 +90,7 @@ function Schema:__tostring()
   return M.text(hidden[self], ", ")
 end
 function Schema.__eq(a, b)
-  return M.text(hidden[a]) == M.text(hidden[b])
+  return M.is(a) and M.is(b) and M.text(hidden[a]) == M.text(hidden[b])
 end
 
 return M
