@@ -73,6 +73,15 @@ const struct wr_node *wr_bind_convert(struct wr_bind *bind, const struct wr_node
     return NULL;
 }
 
+/* Comparisons and `not` are never nil; what joins them is not either. */
+int wr_node_is_truth(const struct wr_node *node) {
+    if (node->type.kind != WR_BOOL || wr_node_is_constant(node))
+        return 0;
+    if (node->kind == WR_NODE_AND || node->kind == WR_NODE_OR)
+        return wr_node_is_truth(node->args[0]) && wr_node_is_truth(node->args[1]);
+    return node->kind == WR_NODE_KERNEL && node->kernel->flags & WR_KERNEL_NEVER_NIL;
+}
+
 const struct wr_node *wr_bind_truth(struct wr_bind *bind, const struct wr_node *node) {
     if (node == NULL)
         return NULL;
@@ -80,10 +89,8 @@ const struct wr_node *wr_bind_truth(struct wr_bind *bind, const struct wr_node *
         return wr_node_bool(bind, 0, node->from, node->to);
     if (node->type.kind == WR_BOOL && wr_node_is_nil(node))
         return wr_node_bool(bind, 0, node->from, node->to);
-    if (node->type.kind == WR_BOOL && node->kind == WR_NODE_KERNEL &&
-        node->kernel->flags & WR_KERNEL_NILS && node->kernel != &wr_kernel_and &&
-        node->kernel != &wr_kernel_or)
-        return node; /* comparisons are never nil */
+    if (wr_node_is_truth(node))
+        return node;
     const struct wr_kernel *kernel =
         node->type.kind == WR_BOOL ? &wr_kernel_truth : &wr_kernel_not_nil;
     return wr_node_kernel(bind, kernel, WR_TYPE(WR_BOOL), &node, 1, NULL, node->from, node->to);

@@ -8,7 +8,7 @@
 #include "expr/program.h"
 #include "base/banned.h"
 
-#define EAGER_COST_MAX 6 /* ns a row: cheaper branches are computed for all rows, then chosen */
+#define EAGER_COST_MAX 8 /* ns a row: cheaper branches are computed for all rows, then chosen */
 
 struct memo {
     const struct wr_node *node;
@@ -247,7 +247,27 @@ static uint32_t emit_and_or(struct compiler *c, const struct wr_node *node, stru
                   : emit_merge(c, node, scope, a, sel_yes, b, sel_no);
 }
 
+static uint32_t emit_choice(struct compiler *c, const struct wr_node *node, struct scope *scope) {
+    uint32_t condition = emit(c, node->args[0], scope);
+    uint32_t a = condition == WR_NONE ? WR_NONE : emit(c, node->args[1], scope);
+    uint32_t b = a == WR_NONE ? WR_NONE : emit(c, node->args[2], scope);
+    if (b == WR_NONE)
+        return WR_NONE;
+    uint32_t reg = new_reg(c, WR_REG_TEMP, node, 0);
+    struct wr_ins *ins = new_ins(c, wr_ins_choose, scope, 3);
+    if (reg == WR_NONE || ins == NULL)
+        return WR_NONE;
+    set_arg(c, ins, 0, condition);
+    set_arg(c, ins, 1, a);
+    set_arg(c, ins, 2, b);
+    ins->node = node;
+    ins->out = reg;
+    return reg;
+}
+
 static uint32_t emit_if(struct compiler *c, const struct wr_node *node, struct scope *scope) {
+    if (is_cheap(node->args[1]) && is_cheap(node->args[2]) && wr_node_is_truth(node->args[0]))
+        return emit_choice(c, node, scope);
     uint32_t sel_no = WR_NONE, sel_yes = emit_condition(c, node->args[0], scope, &sel_no);
     if (sel_yes == WR_NONE)
         return WR_NONE;
@@ -308,7 +328,8 @@ static uint32_t emit(struct compiler *c, const struct wr_node *node, struct scop
 /* The rows for which a bool is true, as a selection; `sel_no`, where asked for, gets the others. */
 static uint32_t emit_condition(struct compiler *c, const struct wr_node *node, struct scope *scope,
                                uint32_t *sel_no) {
-    if (node->kind == WR_NODE_AND && sel_no == NULL && memo_find(c, node) == WR_NONE) {
+    if (node->kind == WR_NODE_AND && sel_no == NULL && !is_cheap(node->args[1]) &&
+        memo_find(c, node) == WR_NONE) {
         uint32_t left = emit_condition(c, node->args[0], scope, NULL);
         if (left == WR_NONE)
             return WR_NONE;

@@ -1,5 +1,5 @@
-/* json_value.h: values inside JSON text, as operators and conversions look at them. The text has been
- * checked when it came in, so nothing here fails but by being another kind of value. */
+/* json_value.h: values inside JSON text, as operators and conversions look at them. The text has
+ * been checked when it came in, so nothing here fails but by being another kind of value. */
 #pragma once
 #include <stdint.h>
 
@@ -33,15 +33,15 @@ int wr_json_value_read(struct wr_arena *arena, const char *text, uint32_t length
 /* Reads an element of a column: json, list, struct, map, bool, int64, float64, string. */
 int wr_json_operand(struct wr_arena *arena, const struct wr_type *type,
                     const struct wr_column *column, uint32_t row, struct wr_json_value *value);
-/* The text of member `name` of an object, of element `index` (from 1) of an array; 0: there is none. The
- * last of members with one name counts. */
+/* The text of member `name` of an object, of element `index` (from 1) of an array; 0: there is
+ * none. The last of members with one name counts. */
 int wr_json_member(const struct wr_str *object, const char *name, uint32_t name_length,
                    struct wr_str *member);
 int wr_json_element(const struct wr_str *array, int64_t index, struct wr_str *element);
 /* Elements of an array, members of an object; -1: neither. */
 int64_t wr_json_count(const struct wr_str *text);
-/* By value: numbers exactly, objects in any order of their members. *status is set to WR_ENOMEM when
- * memory ran out. */
+/* By value: numbers exactly, objects in any order of their members. *status is set to WR_ENOMEM
+ * when memory ran out. */
 int wr_json_equal(struct wr_arena *arena, const struct wr_json_value *a,
                   const struct wr_json_value *b, int *status);
 /* Walks an array: `at` starts as NULL; the next element's text, or 0 at the end. */

@@ -110,13 +110,16 @@ STRINGS(eq_string_rows, wr_str_equal(&a[ra], &b[rb]), equal_for_nil(vm, ins, 1))
  * */
 static void equal_short(const struct wr_vm *vm, const struct wr_ins *ins, uint8_t equal) {
     const struct wr_sel *sel = &vm->sels[ins->sel];
-    uint64_t want[2];
-    memcpy(want, vm->regs[ins->args[1]].data, 16);
-    const char *data = vm->regs[ins->args[0]].data;
+    const uint64_t *words = vm->regs[ins->args[0]].data;
+    const uint64_t *want = vm->regs[ins->args[1]].data;
+    const uint64_t want_0 = want[0], want_1 = want[1];
     uint8_t *restrict out = vm->regs[ins->out].data;
-    uint64_t word[2];
-    WR_EACH_(vm, sel, memcpy(word, data + (size_t)row * 16, 16);
-             out[row] = (uint8_t)((((word[0] ^ want[0]) | (word[1] ^ want[1])) == 0) == equal));
+    if (equal)
+        WR_EACH_(vm, sel, const uint64_t *x = words + (size_t)row * 2;
+                 out[row] = ((x[0] ^ want_0) | (x[1] ^ want_1)) == 0);
+    else
+        WR_EACH_(vm, sel, const uint64_t *x = words + (size_t)row * 2;
+                 out[row] = ((x[0] ^ want_0) | (x[1] ^ want_1)) != 0);
 }
 
 #define STRING_EQUALITY(name, ROWS, EQUAL) \
@@ -135,12 +138,12 @@ STRING_EQUALITY(ne_string, ne_string_rows, 0)
 
 #define SIX(suffix, cost) \
     { \
-        [WR_OP_EQ] = {"==", eq_##suffix, WR_KERNEL_NILS, cost}, \
-        [WR_OP_NE] = {"~=", ne_##suffix, WR_KERNEL_NILS, cost}, \
-        [WR_OP_LT] = {"<", lt_##suffix, WR_KERNEL_NILS, cost}, \
-        [WR_OP_LE] = {"<=", le_##suffix, WR_KERNEL_NILS, cost}, \
-        [WR_OP_GT] = {">", gt_##suffix, WR_KERNEL_NILS, cost}, \
-        [WR_OP_GE] = {">=", ge_##suffix, WR_KERNEL_NILS, cost}, \
+        [WR_OP_EQ] = {"==", eq_##suffix, WR_KERNEL_TRUTH, cost}, \
+        [WR_OP_NE] = {"~=", ne_##suffix, WR_KERNEL_TRUTH, cost}, \
+        [WR_OP_LT] = {"<", lt_##suffix, WR_KERNEL_TRUTH, cost}, \
+        [WR_OP_LE] = {"<=", le_##suffix, WR_KERNEL_TRUTH, cost}, \
+        [WR_OP_GT] = {">", gt_##suffix, WR_KERNEL_TRUTH, cost}, \
+        [WR_OP_GE] = {">=", ge_##suffix, WR_KERNEL_TRUTH, cost}, \
     }
 static const struct wr_kernel int64_table[WR_OP_COUNT] = SIX(int64, 1);
 static const struct wr_kernel float64_table[WR_OP_COUNT] = SIX(float64, 1);
@@ -148,8 +151,8 @@ static const struct wr_kernel decimal_table[WR_OP_COUNT] = SIX(decimal, 2);
 static const struct wr_kernel mixed_table[WR_OP_COUNT] = SIX(mixed, 3);
 static const struct wr_kernel string_table[WR_OP_COUNT] = SIX(string, 4);
 static const struct wr_kernel bool_table[WR_OP_COUNT] = {
-    [WR_OP_EQ] = {"==", eq_bool, WR_KERNEL_NILS, 1},
-    [WR_OP_NE] = {"~=", ne_bool, WR_KERNEL_NILS, 1},
+    [WR_OP_EQ] = {"==", eq_bool, WR_KERNEL_TRUTH, 1},
+    [WR_OP_NE] = {"~=", ne_bool, WR_KERNEL_TRUTH, 1},
 };
 
 const struct wr_kernel *wr_kernel_compare(enum wr_operator op, enum wr_type_kind kind) {
@@ -242,9 +245,9 @@ static int or_eager(struct wr_vm *vm, const struct wr_ins *ins) {
     return WR_OK;
 }
 
-const struct wr_kernel wr_kernel_is_nil = {"== nil", is_nil, WR_KERNEL_NILS, 1};
-const struct wr_kernel wr_kernel_not_nil = {"~= nil", not_nil, WR_KERNEL_NILS, 1};
-const struct wr_kernel wr_kernel_truth = {"true", truth, WR_KERNEL_NILS, 1};
-const struct wr_kernel wr_kernel_not = {"not", not_bool, WR_KERNEL_NILS, 1};
+const struct wr_kernel wr_kernel_is_nil = {"== nil", is_nil, WR_KERNEL_TRUTH, 1};
+const struct wr_kernel wr_kernel_not_nil = {"~= nil", not_nil, WR_KERNEL_TRUTH, 1};
+const struct wr_kernel wr_kernel_truth = {"true", truth, WR_KERNEL_TRUTH, 1};
+const struct wr_kernel wr_kernel_not = {"not", not_bool, WR_KERNEL_TRUTH, 1};
 const struct wr_kernel wr_kernel_and = {"and", and_eager, WR_KERNEL_NILS, 1};
 const struct wr_kernel wr_kernel_or = {"or", or_eager, WR_KERNEL_NILS, 1};

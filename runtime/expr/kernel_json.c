@@ -1,6 +1,6 @@
-/* kernel_json.c: operators over json, list, struct and map columns, row by row, as Lua would: a wrong
- * kind of value in arithmetic or an ordering fails the row with W505; `==` with another kind is
- * false. Operands of plain types are read as what they would be in JSON. */
+/* kernel_json.c: operators over json, list, struct and map columns, row by row, as Lua would: a
+ * wrong kind of value in arithmetic or an ordering fails the row with W505; `==` with another
+ * kind is false. Operands of plain types are read as what they would be in JSON. */
 #include <math.h>
 
 #include "base/assert.h"
@@ -533,12 +533,12 @@ static const struct wr_kernel kernels[WR_OP_COUNT] = {
     [WR_OP_BXOR] = {"~", bxor, ROWS, 100},
     [WR_OP_SHL] = {"<<", shl, ROWS, 100},
     [WR_OP_SHR] = {">>", shr, ROWS, 100},
-    [WR_OP_EQ] = {"==", eq, WR_KERNEL_NILS, 60},
-    [WR_OP_NE] = {"~=", ne, WR_KERNEL_NILS, 60},
-    [WR_OP_LT] = {"<", lt, ROWS | WR_KERNEL_NILS, 60},
-    [WR_OP_LE] = {"<=", le, ROWS | WR_KERNEL_NILS, 60},
-    [WR_OP_GT] = {">", gt, ROWS | WR_KERNEL_NILS, 60},
-    [WR_OP_GE] = {">=", ge, ROWS | WR_KERNEL_NILS, 60},
+    [WR_OP_EQ] = {"==", eq, WR_KERNEL_TRUTH, 60},
+    [WR_OP_NE] = {"~=", ne, WR_KERNEL_TRUTH, 60},
+    [WR_OP_LT] = {"<", lt, ROWS | WR_KERNEL_TRUTH, 60},
+    [WR_OP_LE] = {"<=", le, ROWS | WR_KERNEL_TRUTH, 60},
+    [WR_OP_GT] = {">", gt, ROWS | WR_KERNEL_TRUTH, 60},
+    [WR_OP_GE] = {">=", ge, ROWS | WR_KERNEL_TRUTH, 60},
 };
 const struct wr_kernel wr_kernel_json_path = {"[]", path, ROWS, 100};
 const struct wr_kernel wr_kernel_json_length = {"#", length, ROWS, 60};
@@ -546,7 +546,7 @@ const struct wr_kernel wr_kernel_json_neg = {"-", negate, ROWS, 80};
 const struct wr_kernel wr_kernel_json_bnot = {"~", invert, ROWS, 80};
 const struct wr_kernel wr_kernel_json_to = {"from json", convert, ROWS, 60};
 const struct wr_kernel wr_kernel_json_text = {"string", as_text, ROWS, 40};
-const struct wr_kernel wr_kernel_in_list = {"in", in_list, ROWS | WR_KERNEL_NILS, 200};
+const struct wr_kernel wr_kernel_in_list = {"in", in_list, ROWS | WR_KERNEL_TRUTH, 200};
 
 const struct wr_kernel *wr_kernel_json(enum wr_operator op) {
     return kernels[op].run != NULL ? &kernels[op] : NULL;

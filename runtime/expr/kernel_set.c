@@ -159,4 +159,4 @@ static int in_set(struct wr_vm *vm, const struct wr_ins *ins) {
     return WR_OK;
 }
 
-const struct wr_kernel wr_kernel_in_set = {"in", in_set, WR_KERNEL_NILS, 4};
+const struct wr_kernel wr_kernel_in_set = {"in", in_set, WR_KERNEL_TRUTH, 4};

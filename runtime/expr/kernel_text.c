@@ -92,4 +92,4 @@ static int like(struct wr_vm *vm, const struct wr_ins *ins) {
 const struct wr_kernel wr_kernel_concat = {"..", concat, WR_KERNEL_FAILS, 30};
 const struct wr_kernel wr_kernel_length = {"#", length_bytes, 0, 1};
 const struct wr_kernel wr_kernel_int64_text = {"string", int64_text, 0, 15};
-const struct wr_kernel wr_kernel_like = {"like", like, WR_KERNEL_NILS, 10};
+const struct wr_kernel wr_kernel_like = {"like", like, WR_KERNEL_TRUTH, 10};

@@ -131,6 +131,8 @@ const struct wr_node *wr_bind_convert(struct wr_bind *bind, const struct wr_node
 int wr_bind_common(const struct wr_type *a, const struct wr_type *b, struct wr_type *common);
 /* The bool "is neither nil nor false". */
 const struct wr_node *wr_bind_truth(struct wr_bind *bind, const struct wr_node *node);
+/* Whether it is a bool that is never nil, and no constant. */
+int wr_node_is_truth(const struct wr_node *node);
 /* Faults. All return NULL. */
 const struct wr_node *wr_bind_fault(struct wr_bind *bind, const char *code, int from, int to,
                                     const char *format, ...) __attribute__((format(printf, 5, 6)));

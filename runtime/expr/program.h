@@ -26,6 +26,8 @@ typedef int (*wr_ins_fn)(struct wr_vm *vm, const struct wr_ins *ins);
 enum wr_kernel_flags {
     WR_KERNEL_FAILS = 1, /* a row can fail */
     WR_KERNEL_NILS = 2,  /* takes nil as a value: not folded to nil with a nil argument */
+    WR_KERNEL_NEVER_NIL = 4,
+    WR_KERNEL_TRUTH = WR_KERNEL_NILS | WR_KERNEL_NEVER_NIL, /* of comparisons */
 };
 
 struct wr_kernel {
@@ -123,6 +125,7 @@ int wr_ins_split(struct wr_vm *vm, const struct wr_ins *ins);
 int wr_ins_split_catch(struct wr_vm *vm, const struct wr_ins *ins);
 int wr_ins_narrow(struct wr_vm *vm, const struct wr_ins *ins);
 int wr_ins_merge(struct wr_vm *vm, const struct wr_ins *ins);
+int wr_ins_choose(struct wr_vm *vm, const struct wr_ins *ins);
 
 /* Rows that a kernel which cannot fail may do instead of its selection: all physical ones, when the
  * selection is most of them (the loop over all is a vector loop). */

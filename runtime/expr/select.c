@@ -12,18 +12,36 @@ static uint32_t *new_rows(struct wr_vm *vm, uint32_t count) {
     return rows;
 }
 
-/* The rows 0 … count-1 whose bool is 1, without a branch a row. Eight at once where none is. */
+typedef uint8_t bytes_8 __attribute__((vector_size(8)));
+typedef uint32_t words_8 __attribute__((vector_size(32), aligned(4)));
+
+/* For each byte of eight bits: the numbers of its set bits, from the lowest, then zeros. */
+#define BITS_2(n) BITS_1(n), BITS_1(n + 1)
+#define BITS_4(n) BITS_2(n), BITS_2(n + 2)
+#define BITS_16(n) BITS_4(n), BITS_4(n + 4), BITS_4(n + 8), BITS_4(n + 12)
+#define BITS_64(n) BITS_16(n), BITS_16(n + 16), BITS_16(n + 32), BITS_16(n + 48)
+#define BITS_256 BITS_64(0), BITS_64(64), BITS_64(128), BITS_64(192)
+#define BIT(n, k) ((n) >> (k)&1)
+#define BELOW(n, k) (__builtin_popcount((n) & ((1 << (k)) - 1)))
+#define PLACE(n, k) (BIT(n, k) ? (uint64_t)(k) << (8 * BELOW(n, k)) : 0)
+#define BITS_1(n) \
+    (PLACE(n, 0) | PLACE(n, 1) | PLACE(n, 2) | PLACE(n, 3) | PLACE(n, 4) | PLACE(n, 5) | \
+     PLACE(n, 6) | PLACE(n, 7))
+static const uint64_t bit_numbers[256] = {BITS_256};
+
+/* The rows 0 … count-1 whose bool is 1, eight at once: their bools make a byte, the byte tells the
+ * numbers of the rows that stay. No branch depends on the data. Writes up to 7 rows behind the end. */
 static uint32_t select_dense(const uint8_t *bools, uint32_t count, uint32_t *rows) {
     uint32_t found = 0, row = 0;
     for (; row + 8 <= count; row += 8) {
         uint64_t eight;
         memcpy(&eight, bools + row, 8);
-        if (eight == 0)
-            continue;
-        for (uint32_t i = 0; i < 8; i++) {
-            rows[found] = row + i;
-            found += bools[row + i];
-        }
+        uint64_t mask = (eight * UINT64_C(0x0102040810204080)) >> 56;
+        bytes_8 numbers;
+        memcpy(&numbers, &bit_numbers[mask], 8);
+        words_8 chosen = __builtin_convertvector(numbers, words_8) + row;
+        memcpy(rows + found, &chosen, sizeof chosen);
+        found += (uint32_t)__builtin_popcountll(mask);
     }
     for (; row < count; row++) {
         rows[found] = row;
@@ -193,6 +211,112 @@ int wr_ins_merge(struct wr_vm *vm, const struct wr_ins *ins) {
     copy_nils(bits, b, ins->constant_b, no);
     out->valid = bits;
     return WR_OK;
+}
+
+/* ---- choosing between two computed values ---- */
+
+struct choice {
+    const uint8_t *yes; /* outside the selection it may hold anything: only bit 0 is looked at */
+    const struct wr_column *a, *b;
+    uint8_t constant_a, constant_b;
+    struct wr_column *out;
+    uint32_t row_count;
+};
+
+#define CHOOSE(type, A, B) \
+    for (uint32_t row = 0; row < row_count; row++) { \
+        const type mask = (type)(0 - (type)(yes[row] & 1)); \
+        out[row] = (type)(((A)&mask) | ((B) & (type)~mask)); \
+    }
+#define CHOOSE_WIDTH(name, type) \
+    static void name(const struct choice *choice) { \
+        const uint8_t *yes = choice->yes; \
+        const type *a = choice->a->data, *b = choice->b->data; \
+        type *restrict out = choice->out->data; \
+        const uint32_t row_count = choice->row_count; \
+        if (choice->constant_a && choice->constant_b) { \
+            const type a_one = *a, b_one = *b; \
+            CHOOSE(type, a_one, b_one) \
+        } else if (choice->constant_a) { \
+            const type a_one = *a; \
+            CHOOSE(type, a_one, b[row]) \
+        } else if (choice->constant_b) { \
+            const type b_one = *b; \
+            CHOOSE(type, a[row], b_one) \
+        } else { \
+            CHOOSE(type, a[row], b[row]) \
+        } \
+    }
+CHOOSE_WIDTH(choose_1, uint8_t)
+CHOOSE_WIDTH(choose_8, uint64_t)
+
+/* Strings and decimals: the address is chosen, not the branch. */
+static void choose_16(const struct choice *choice) {
+    const uint8_t *yes = choice->yes;
+    const char *from_a = choice->a->data, *from_b = choice->b->data;
+    const size_t step_a = choice->constant_a ? 0 : 16, step_b = choice->constant_b ? 0 : 16;
+    char *restrict out = choice->out->data;
+    for (uint32_t row = 0; row < choice->row_count; row++) {
+        const uintptr_t mask = 0 - (uintptr_t)(yes[row] & 1);
+        uintptr_t from = ((uintptr_t)(from_a + row * step_a) & mask) |
+                         ((uintptr_t)(from_b + row * step_b) & ~mask);
+        memcpy(out + (size_t)row * 16, (const void *)from, 16);
+    }
+}
+
+static void choose_rows(const struct choice *choice, const struct wr_sel *sel, uint32_t width) {
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows[i];
+        int is_a = choice->yes[row];
+        const struct wr_column *from = is_a ? choice->a : choice->b;
+        uint32_t at = (is_a ? choice->constant_a : choice->constant_b) ? 0 : row;
+        memcpy((char *)choice->out->data + (size_t)row * width,
+               (const char *)from->data + (size_t)at * width, width);
+    }
+}
+
+static int choose_valid(struct wr_vm *vm, const struct choice *choice, const struct wr_sel *sel) {
+    const struct wr_column *a = choice->a, *b = choice->b;
+    choice->out->valid = NULL;
+    if (a->valid == NULL && b->valid == NULL)
+        return WR_OK;
+    uint64_t *bits = wr_vm_bits(vm);
+    if (bits == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < sel->count; i++) {
+        uint32_t row = sel->rows == NULL ? i : sel->rows[i];
+        if (choice->yes[row] ? wr_vm_is_nil(a, choice->constant_a, row)
+                             : wr_vm_is_nil(b, choice->constant_b, row))
+            wr_bit_clear(bits, row);
+    }
+    choice->out->valid = bits;
+    return WR_OK;
+}
+
+/* args: a bool without nil, then the values for true and for false, all computed for the whole
+ * selection. */
+int wr_ins_choose(struct wr_vm *vm, const struct wr_ins *ins) {
+    const struct wr_reg *regs = vm->program->regs;
+    const struct wr_sel *sel = &vm->sels[ins->sel];
+    uint32_t width = regs[ins->out].width;
+    const struct choice choice = {
+        .yes = vm->regs[ins->args[0]].data,
+        .a = &vm->regs[ins->args[1]],
+        .b = &vm->regs[ins->args[2]],
+        .constant_a = regs[ins->args[1]].kind == WR_REG_CONSTANT,
+        .constant_b = regs[ins->args[2]].kind == WR_REG_CONSTANT,
+        .out = &vm->regs[ins->out],
+        .row_count = vm->row_count,
+    };
+    if (wr_vm_dense(vm, sel) == 0)
+        choose_rows(&choice, sel, width);
+    else if (width == 1)
+        choose_1(&choice);
+    else if (width == 8)
+        choose_8(&choice);
+    else
+        choose_16(&choice);
+    return choose_valid(vm, &choice, sel);
 }
 
 /* A constant, or an input column that an earlier item hides, as an output of its own. */

@@ -2,7 +2,7 @@
  * results as text. The parser here knows the well-formed part of the grammar of language 2.1 and
  * nothing of its errors; the real one is Lua's (`stdlib/weir/grammar/expr.lua`). */
 #pragma once
-#include "test.h"
+#include "../test.h"
 
 #include "base/alloc.h"
 #include "base/arena.h"
