@@ -238,8 +238,15 @@ static const struct wr_node *bind_mixed(struct binary *x) {
 
 static const struct wr_node *bind_nil_comparison(struct binary *x) {
     const struct wr_node *other = wr_node_is_nil(x->a) ? x->b : x->a;
-    if (x->op != WR_OP_EQ && x->op != WR_OP_NE)
-        return wr_node_bool(x->bind, 0, x->from, x->to);
+    if (x->op != WR_OP_EQ && x->op != WR_OP_NE) {
+        if (!(other->flags & WR_NODE_FAILS))
+            return wr_node_bool(x->bind, 0, x->from, x->to);
+        const struct wr_node *args[3] = {/* false, where it does not fail */
+                                         wr_bind_truth(x->bind, other),
+                                         wr_node_bool(x->bind, 0, x->from, x->to),
+                                         wr_node_bool(x->bind, 0, x->from, x->to)};
+        return wr_node_lazy(x->bind, WR_NODE_IF, WR_TYPE(WR_BOOL), args, 3, x->from, x->to);
+    }
     const struct wr_kernel *kernel = x->op == WR_OP_EQ ? &wr_kernel_is_nil : &wr_kernel_not_nil;
     return wr_node_kernel(x->bind, kernel, WR_TYPE(WR_BOOL), &other, 1, NULL, x->from, x->to);
 }

@@ -94,7 +94,7 @@ static int put_number(struct rows *rows, uint32_t row, const struct wr_json_valu
 
 static double float_mod(double x, double y) {
     double rest = fmod(x, y);
-    return (rest > 0 ? y < 0 : (rest < 0 && y != rest)) ? rest + y : rest;
+    return (rest > 0 ? y < 0 : (rest < 0 && y > 0)) ? rest + y : rest;
 }
 
 static void int_operation(enum wr_operator op, struct wr_json_value *x, int64_t y) {

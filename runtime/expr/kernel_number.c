@@ -25,7 +25,7 @@ static inline int64_t floor_mod(int64_t x, int64_t y) {
 
 static inline double float_mod(double x, double y) {
     double rest = fmod(x, y);
-    return (rest > 0 ? y < 0 : (rest < 0 && y != rest)) ? rest + y : rest;
+    return (rest > 0 ? y < 0 : (rest < 0 && y > 0)) ? rest + y : rest;
 }
 
 static inline double power(double x, double y) {

@@ -257,12 +257,16 @@ const struct wr_node *wr_node_kernel(struct wr_bind *bind, const struct wr_kerne
     if (bind->status != WR_OK)
         return NULL;
     WR_ASSERT(kernel != NULL);
+    int any_nil = 0;
     for (uint32_t i = 0; i < arg_count; i++) {
         if (args[i] == NULL)
             return NULL;
-        if (wr_node_is_nil(args[i]) && !(kernel->flags & WR_KERNEL_NILS))
-            return wr_node_nil(bind, type, from, to);
+        any_nil |= wr_node_is_nil(args[i]);
     }
+    /* What fails must still fail, so only then nothing need be computed. */
+    if (any_nil && !(kernel->flags & WR_KERNEL_NILS) &&
+        !(flags_of(args, arg_count) & WR_NODE_FAILS))
+        return wr_node_nil(bind, type, from, to);
     struct wr_node draft = {.kind = WR_NODE_KERNEL,
                             .flags = flags_of(args, arg_count),
                             .cost = kernel->cost + cost_of(args, arg_count),

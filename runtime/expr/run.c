@@ -44,10 +44,19 @@ static uint64_t *zero_bits(struct wr_vm *vm) {
     return bits != NULL ? bits : no_memory(vm);
 }
 
+/* A constant is nil, so all results are. */
+static int all_nil(struct wr_vm *vm, const struct wr_ins *ins) {
+    uint64_t *bits = zero_bits(vm);
+    vm->regs[ins->out].valid = bits;
+    return bits == NULL ? WR_ENOMEM : WR_OK;
+}
+
 int wr_vm_valid_both(struct wr_vm *vm, const struct wr_ins *ins) {
-    const uint64_t *a = ins->constant_a ? NULL : vm->regs[ins->args[0]].valid;
-    const uint64_t *b = ins->arg_count < 2 || ins->constant_b ? NULL : vm->regs[ins->args[1]].valid;
+    const uint64_t *a = vm->regs[ins->args[0]].valid;
+    const uint64_t *b = ins->arg_count < 2 ? NULL : vm->regs[ins->args[1]].valid;
     struct wr_column *out = &vm->regs[ins->out];
+    if ((a != NULL && ins->constant_a) || (b != NULL && ins->constant_b))
+        return all_nil(vm, ins);
     if (a == NULL || b == NULL || a == b) {
         out->valid = a != NULL ? a : b;
         return WR_OK;
@@ -76,7 +85,9 @@ void wr_vm_false_for_nil(struct wr_vm *vm, const struct wr_ins *ins) {
     vm->regs[ins->out].valid = NULL;
     for (uint32_t arg = 0; arg < ins->arg_count; arg++) {
         const uint64_t *valid = vm->regs[ins->args[arg]].valid;
-        if (valid != NULL && !(arg == 0 ? ins->constant_a : ins->constant_b))
+        if (valid != NULL && (arg == 0 ? ins->constant_a : ins->constant_b))
+            memset(out, 0, vm->row_count);
+        else if (valid != NULL)
             clear_where_nil(out, valid, vm->row_count);
     }
 }

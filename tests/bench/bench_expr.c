@@ -1,5 +1,6 @@
 /* bench_expr.c: nanoseconds a row of expressions, beside the same work written by hand in C.
- * Batches of 1024 rows that stay in the cache, as they do behind a decoder; the best of many passes. */
+ * Batches of 1024 rows that stay in the cache, as they do behind a decoder; the best of many
+ * passes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
