@@ -15,7 +15,8 @@ static const struct wr_function *const groups[] = {
     wr_functions_conditions, wr_functions_conversion, wr_functions_conversion_time,
     wr_functions_json_in,    wr_functions_text,       wr_functions_search,
     wr_functions_patterns,   wr_functions_numbers,    wr_functions_math,
-    wr_functions_time,       wr_functions_calendar,
+    wr_functions_time,       wr_functions_calendar,   wr_functions_hash,
+    wr_functions_regex,
 };
 
 static const struct wr_function *slots[SLOTS];

@@ -15,3 +15,5 @@ extern const struct wr_function wr_functions_numbers[];
 extern const struct wr_function wr_functions_math[];
 extern const struct wr_function wr_functions_time[];
 extern const struct wr_function wr_functions_calendar[];
+extern const struct wr_function wr_functions_hash[];
+extern const struct wr_function wr_functions_regex[];

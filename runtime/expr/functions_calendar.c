@@ -263,8 +263,8 @@ static int diff_date_kernel(struct wr_call *call) {
         struct wr_unit unit;
         if (unit_get(call, 0, row, &unit))
             FN_OUT_INT(call)
-            [row] = units_between(&unit, (__int128)fn_int(call, 1, row) * WR_US_PER_DAY,
-                                  (__int128)fn_int(call, 2, row) * WR_US_PER_DAY);
+        [row] = units_between(&unit, (__int128)fn_int(call, 1, row) * WR_US_PER_DAY,
+                              (__int128)fn_int(call, 2, row) * WR_US_PER_DAY);
     }
     return WR_OK;
 }
