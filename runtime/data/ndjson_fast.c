@@ -10,27 +10,6 @@
 
 #define LEARN_EVERY 64 /* rows that no template fits, before one is given up for another */
 
-const uint64_t wr_pow10_u64[20] = {UINT64_C(1),
-                                   UINT64_C(10),
-                                   UINT64_C(100),
-                                   UINT64_C(1000),
-                                   UINT64_C(10000),
-                                   UINT64_C(100000),
-                                   UINT64_C(1000000),
-                                   UINT64_C(10000000),
-                                   UINT64_C(100000000),
-                                   UINT64_C(1000000000),
-                                   UINT64_C(10000000000),
-                                   UINT64_C(100000000000),
-                                   UINT64_C(1000000000000),
-                                   UINT64_C(10000000000000),
-                                   UINT64_C(100000000000000),
-                                   UINT64_C(1000000000000000),
-                                   UINT64_C(10000000000000000),
-                                   UINT64_C(100000000000000000),
-                                   UINT64_C(1000000000000000000),
-                                   UINT64_C(10000000000000000000)};
-
 int wr_time_memo_set(struct wr_time_memo *memo, const char *text) {
     int64_t days;
     uint16_t day;

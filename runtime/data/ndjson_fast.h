@@ -1,7 +1,7 @@
 /* ndjson_fast.h: rows of NDJSON that look like a row seen before.
  *
  * A template is what a row is made of besides its values: the bytes `{"a":`, `,"b":`, … `}\n`, each
- * compared at once, and the way in which the value behind each is read. What does not fit a template
+ * compared at once, and the way in which the value behind each is read. What does not fit one
  * to the byte (another order of keys, a blank, a value of another kind) is left to the caller, who
  * reads that row by its structure and may learn it. A row that fits has been checked as fully:
  * numbers by JSON's grammar, strings for control bytes, escapes and UTF-8.

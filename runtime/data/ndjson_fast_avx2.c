@@ -31,7 +31,7 @@ static inline const char *string_scan(const char *at, unsigned *high) {
 }
 
 #define RUN wr_fast_run_avx2
-#include "data/ndjson_fast_body.h"
+#include "data/ndjson_fast_body.inc"
 #else
 typedef int wr_no_avx2; /* ISO C wants a declaration */
 #endif

@@ -13,4 +13,4 @@ static inline const char *string_scan(const char *at, unsigned *high) {
 }
 
 #define RUN wr_fast_run_plain
-#include "data/ndjson_fast_body.h"
+#include "data/ndjson_fast_body.inc"

@@ -35,7 +35,7 @@ static inline const char *string_scan(const char *at, unsigned *high) {
 }
 
 #define RUN wr_fast_run_sse
-#include "data/ndjson_fast_body.h"
+#include "data/ndjson_fast_body.inc"
 #else
 typedef int wr_no_sse; /* ISO C wants a declaration */
 #endif

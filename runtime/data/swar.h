@@ -38,8 +38,6 @@ static inline uint64_t wr_swar_value_of(uint64_t digits, unsigned count) {
     return wr_swar_value(digits << (64 - 8 * count));
 }
 
-extern const uint64_t wr_pow10_u64[20]; /* 10^0 … 10^19 */
-
 /* Digits at `at`, up to 19 of them, into *value; returns how many, 0 when there are none or more.
  * 24 bytes are read. */
 static inline unsigned wr_swar_u64(const char *at, uint64_t *value) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "data/digits.h"
+#include "data/time_write.h"
 #include "base/banned.h"
 
 int64_t wr_days_from_civil(int64_t year, int month, int day) {
@@ -117,6 +118,19 @@ size_t wr_timestamp_format(int64_t timestamp_us, char text[WR_TIME_TEXT_MAX]) {
     at = put_fraction(put_pair(at, civil.second), civil.microsecond);
     *at++ = 'Z';
     return ended(text, at);
+}
+
+void wr_day_memo_set(struct wr_day_memo *memo, int64_t timestamp_us) {
+    struct wr_civil civil;
+    wr_civil_from_timestamp(timestamp_us, &civil);
+    char *end = put_date(memo->text, civil.year, civil.month, civil.day);
+    *end++ = 'T';
+    memo->length = (uint32_t)(end - memo->text);
+    uint64_t within = ((uint64_t)(civil.hour * 60 + civil.minute) * 60 + (uint64_t)civil.second) *
+                          WR_US_PER_SECOND +
+                      (uint64_t)civil.microsecond;
+    memo->day_us = (int64_t)((uint64_t)timestamp_us - within); /* may wrap on the very first day */
+    memo->known = 1;
 }
 
 size_t wr_date_format(int64_t days, char text[WR_TIME_TEXT_MAX]) {

@@ -1,5 +1,5 @@
-/* time_fast.h: the timestamp that machines write, `YYYY-MM-DDThh:mm:ss[.ffffff]Z`, in few steps. Rows
- * of one source have the same date for a long time, so the last one is remembered. */
+/* time_fast.h: the timestamp that machines write, `YYYY-MM-DDThh:mm:ss[.ffffff]Z`, in few steps.
+ * Rows of one source have the same date for a long time, so the last one is remembered. */
 #pragma once
 #include <stdint.h>
 

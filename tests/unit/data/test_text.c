@@ -37,6 +37,21 @@ TEST(int64_text_is_exact_at_the_limits) {
     CHECK_STR(int_text(INT64_MIN), "-9223372036854775808");
 }
 
+TEST(int64_text_agrees_with_printf_for_all_lengths) {
+    char expected[32];
+    uint64_t power = 1;
+    random_state = test_seed() + 3;
+    for (int length = 0; length < 19; length++, power *= 10) {
+        for (int i = 0; i < 2000; i++) {
+            int64_t value =
+                (int64_t)(i < 4 ? power - 2 + (uint64_t)i : power + next_random() % (9 * power));
+            value = i % 2 == 0 ? value : -value;
+            snprintf(expected, sizeof expected, "%lld", (long long)value);
+            CHECK_STR(int_text(value), expected);
+        }
+    }
+}
+
 static int int_parse(const char *text, int64_t *value) {
     return wr_int64_parse(text, strlen(text), value);
 }
