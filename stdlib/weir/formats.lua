@@ -101,15 +101,4 @@ function M.of_name(path)
   return nil
 end
 
---- The options of all formats together, for an input whose format shows only when it is read.
-function M.all_options()
-  local all = {}
-  for _, format in pairs(M.FORMATS) do
-    for name, spec in pairs(format.options) do
-      all[name] = spec
-    end
-  end
-  return all
-end
-
 return M

@@ -99,7 +99,7 @@ shown at the end. `--max-bad N`: more than N end with exit code 4.
     title = "Files and other endpoints",
     text = [[
   weir.read "in/*.csv.gz"         a path or glob, one partition in name order
-  weir.read "-"                   the standard input
+  weir.read "-"                   the standard input (NDJSON)
   weir.read("sqlite:a.db", { table = "t" })       or { query = "select …" }
   :write "out.ndjson"             replaced as a whole when the run is complete
   :write("out.csv", { mode = "append" })          or "new"

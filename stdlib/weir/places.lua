@@ -24,7 +24,7 @@ local function refuse_format(c, name, way, arg)
 end
 
 --- The format of a call: `format =` (a name or a value), else what the file's name says.
----@return weir.Format? format nil: the runtime looks at the input, or takes its default
+---@return weir.Format? format nil: what suits the terminal, or a pipe
 function M.format(c, place, way)
   local given = c.options_given.format
   if given == nil then
@@ -42,6 +42,8 @@ function M.format(c, place, way)
     return formats.new(given)
   elseif given ~= nil then
     c:wrong("format", "the name of a format, or a value as `weir.csv { … }`", given)
+  elseif place.kind == "file" and place.address == "-" and way == "reads" then
+    return formats.new("ndjson") -- what `print` writes into a pipe
   elseif place.kind ~= "file" or place.address == "-" then
     return nil
   end
@@ -86,8 +88,6 @@ function M.prepare(c, way)
   c:allow_options(kind.options)
   if c.format then
     c:allow_options(formats.FORMATS[c.format.name].options)
-  elseif x.kind == "file" then
-    c:allow_options(formats.all_options())
   end
 end
 
@@ -100,7 +100,6 @@ end
 function M.share(c)
   local kind = endpoint.ENDPOINTS[c.place.kind]
   local format_options = c.format and formats.FORMATS[c.format.name].options
-    or (c.place.kind == "file" and formats.all_options() or nil)
   local place = { kind = c.place.kind, address = c.place.address, options = {} }
   local format = c.format and { name = c.format.name, options = {} }
   local rest = {}
