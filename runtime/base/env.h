@@ -52,6 +52,10 @@ struct wr_env {
     int (*sync)(struct wr_file *file, struct wr_error *err);
     int (*truncate)(struct wr_file *file, uint64_t size_bytes, struct wr_error *err);
     void (*close)(struct wr_file *file);
+    /* Makes the file if it is missing and holds it alone until `close`; the process's number stands
+     * in it. WR_EREFUSED: another one holds it (`err` names it). Only `close` may follow. */
+    int (*lock)(const struct wr_env *env, const char *path, struct wr_file **file,
+                struct wr_error *err);
     /* Follows links. WR_OK, WR_ENOENT or WR_EIO. */
     int (*stat)(const struct wr_env *env, const char *path, struct wr_file_info *info);
     /* Replaces `to` in one step, and makes the directory entry durable. */

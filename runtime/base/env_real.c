@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -251,6 +252,49 @@ static void real_close(struct wr_file *base) {
     wr_free(&wr_budget_control, file);
 }
 
+/* Takes the lock of a file that has just been opened. WR_OK, or `err` is set. */
+static int lock_take(const struct real_file *file, struct wr_error *err) {
+    char text[32];
+    int result;
+    do
+        result = flock(file->fd, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    if (result != 0 && errno == EWOULDBLOCK) {
+        ssize_t length = pread(file->fd, text, sizeof text - 1, 0);
+        text[length < 0 ? 0 : length] = 0;
+        text[strcspn(text, "\n")] = 0;
+        return wr_error_set(err, WR_EREFUSED, "%s is held by process %s", file->path,
+                            text[0] == 0 ? "(unknown)" : text);
+    }
+    if (result != 0)
+        return fail(err, "lock", file->path, errno);
+    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(file->fd, 0) != 0 || pwrite(file->fd, text, (size_t)length, 0) != length)
+        return fail(err, "write", file->path, errno);
+    return WR_OK;
+}
+
+static int real_lock(const struct wr_env *env, const char *path, struct wr_file **file,
+                     struct wr_error *err) {
+    *file = NULL;
+    size_t path_bytes = strlen(path) + 1;
+    struct real_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
+    if (made == NULL)
+        return fail(err, "lock", path, ENOMEM);
+    memcpy(made->path, path, path_bytes);
+    made->base.env = env;
+    made->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    int status = made->fd < 0 ? fail(err, "lock", path, errno) : lock_take(made, err);
+    if (status != WR_OK) {
+        if (made->fd >= 0)
+            close(made->fd);
+        wr_free(&wr_budget_control, made);
+        return status;
+    }
+    *file = &made->base;
+    return WR_OK;
+}
+
 static int real_stat(const struct wr_env *env, const char *path, struct wr_file_info *info) {
     (void)env;
     struct stat found;
@@ -360,6 +404,7 @@ const struct wr_env *wr_env_real(void) {
         .sync = real_sync,
         .truncate = real_truncate,
         .close = real_close,
+        .lock = real_lock,
         .stat = real_stat,
         .rename = real_rename,
         .remove = real_remove,

@@ -127,6 +127,23 @@ TEST(env_makes_a_directory_with_those_above_it) {
     CHECK_CONTAINS(err.text, "/f: File exists");
 }
 
+TEST(env_lock_is_held_by_one_and_names_it) {
+    const struct wr_env *env = wr_env_real();
+    const char *path = in(folder(), "LOCK");
+    struct wr_file *file, *other;
+    struct wr_error err;
+    char text[128];
+    CHECK_INT(env->lock(env, path, &file, &err), ==, WR_OK);
+    CHECK_INT(env->lock(env, path, &other, &err), ==, WR_EREFUSED);
+    snprintf(text, sizeof text, "%s is held by process %ld", path, (long)getpid());
+    CHECK_STR(err.text, text);
+    CHECK_PTR(other, ==, NULL);
+    env->close(file);
+    CHECK_INT(env->lock(env, path, &file, &err), ==, WR_OK);
+    env->close(file);
+    CHECK_INT(env->lock(env, "no/such/LOCK", &file, &err), ==, WR_ENOENT);
+}
+
 struct names {
     char text[1024];
     int stop_after, count;

@@ -1,0 +1,226 @@
+/* store.c: checkpoints of the state file; see store.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/failpoint.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "state/store_file.h"
+#include "base/banned.h"
+
+#define CHUNK_BYTES (64u << 20) /* of one blob */
+#define BASE_DUE_BYTES 65536u   /* deltas of fewer bytes are never worth a new base */
+
+static int is_usable(const struct wr_store *store, struct wr_error *err) {
+    if (store->failed == WR_OK)
+        return 1;
+    wr_error_set(err, store->failed,
+                 "state %s: an earlier error (%s) makes it unusable until the "
+                 "next start",
+                 store->path, wr_status_text(store->failed));
+    return 0;
+}
+
+/* ---- checkpoints ---- */
+
+int wr_store_begin(struct wr_store *store, struct wr_error *err) {
+    if (!is_usable(store, err))
+        return store->failed;
+    WR_ASSERT(!store->in_checkpoint);
+    WR_FP("store.begin");
+    int status = wr_store_run(store, "write", "begin immediate", err);
+    if (status != WR_OK)
+        return status;
+    store->in_checkpoint = 1;
+    store->part_count_before = store->part_count;
+    return WR_OK;
+}
+
+/* The transaction must still be the one that was begun: a user of the connection may have ended
+ * it, or SQLite itself. */
+static int is_in_checkpoint(struct wr_store *store, struct wr_error *err) {
+    if (!is_usable(store, err))
+        return 0;
+    WR_ASSERT(store->in_checkpoint);
+    if (!sqlite3_get_autocommit(store->db))
+        return 1;
+    wr_store_fail(store, wr_error_set(err, WR_EIO,
+                                      "write state %s: the transaction of the checkpoint "
+                                      "was lost",
+                                      store->path));
+    return 0;
+}
+
+static struct wr_store_part *part_named(const struct wr_store *store, const char *name) {
+    for (uint32_t i = 0; i < store->part_count; i++)
+        if (strcmp(store->parts[i].name, name) == 0)
+            return &store->parts[i];
+    return NULL;
+}
+
+static int part_add(struct wr_store *store, const char *name, struct wr_store_part **part,
+                    struct wr_error *err) {
+    sqlite3_bind_text(store->statements[WR_STORE_PART_ADD], 1, name, -1, SQLITE_STATIC);
+    int status = wr_store_run_bound(store, WR_STORE_PART_ADD, "write", err);
+    if (status != WR_OK)
+        return status;
+    status = wr_store_push_part(store, name, sqlite3_last_insert_rowid(store->db), part);
+    if (status != WR_OK)
+        wr_store_fail(store, wr_error_set(err, status, "write state %s: %s", store->path,
+                                          wr_status_text(status)));
+    return status;
+}
+
+static int pieces_add(struct wr_store *store, const struct wr_store_part *part, const char *bytes,
+                      uint64_t length, int base, struct wr_error *err) {
+    uint64_t chunk_count = WR_MAX((length + CHUNK_BYTES - 1) / CHUNK_BYTES, UINT64_C(1));
+    for (uint64_t chunk = 0; chunk < chunk_count; chunk++) {
+        uint64_t at = chunk * CHUNK_BYTES, chunk_bytes = WR_MIN(length - at, CHUNK_BYTES);
+        sqlite3_stmt *statement = store->statements[WR_STORE_PIECE_ADD];
+        sqlite3_bind_int64(statement, 1, part->id);
+        sqlite3_bind_int64(statement, 2, (int64_t)store->number + 1);
+        sqlite3_bind_int(statement, 3, base);
+        sqlite3_bind_int64(statement, 4, (int64_t)chunk);
+        sqlite3_bind_int64(statement, 5, (int64_t)chunk_count);
+        const char *from = length == 0 ? "" : bytes + at;
+        sqlite3_bind_int64(statement, 6,
+                           (int64_t)wr_hash_bytes(from, chunk_bytes, (uint64_t)part->id));
+        sqlite3_bind_blob64(statement, 7, from, chunk_bytes, SQLITE_STATIC);
+        int status = wr_store_run_bound(store, WR_STORE_PIECE_ADD, "write", err);
+        if (status != WR_OK)
+            return status;
+    }
+    return WR_OK;
+}
+
+int wr_store_put(struct wr_store *store, const char *part_name, const void *bytes, uint64_t length,
+                 int base, struct wr_error *err) {
+    if (!is_in_checkpoint(store, err))
+        return store->failed;
+    WR_FP("store.put");
+    struct wr_store_part *part = part_named(store, part_name);
+    int status = part != NULL ? WR_OK : part_add(store, part_name, &part, err);
+    if (status == WR_OK && base) {
+        sqlite3_bind_int64(store->statements[WR_STORE_PIECE_DELETE], 1, part->id);
+        status = wr_store_run_bound(store, WR_STORE_PIECE_DELETE, "write", err);
+    }
+    if (status == WR_OK)
+        status = pieces_add(store, part, bytes, length, base, err);
+    if (status != WR_OK)
+        return status;
+    part->base_bytes_next = base ? length : part->base_bytes_next;
+    part->delta_bytes_next = base ? 0 : part->delta_bytes_next + length;
+    sqlite3_stmt *statement = store->statements[WR_STORE_PART_SIZES];
+    sqlite3_bind_int64(statement, 1, part->id);
+    sqlite3_bind_int64(statement, 2, (int64_t)part->base_bytes_next);
+    sqlite3_bind_int64(statement, 3, (int64_t)part->delta_bytes_next);
+    return wr_store_run_bound(store, WR_STORE_PART_SIZES, "write", err);
+}
+
+/* When COMMIT itself fails, nobody knows whether it holds: opening again tells, by the number. */
+int wr_store_commit(struct wr_store *store, struct wr_error *err) {
+    if (!is_in_checkpoint(store, err))
+        return store->failed;
+    int status = wr_store_set_meta(store, "number", (int64_t)store->number + 1, NULL, err);
+    if (status != WR_OK)
+        return status;
+    WR_FP("store.before_commit");
+    status = wr_store_run(store, "commit", "commit", err);
+    if (status != WR_OK)
+        return status;
+    WR_FP("store.after_commit");
+    store->in_checkpoint = 0;
+    store->number++;
+    for (uint32_t i = 0; i < store->part_count; i++) {
+        store->parts[i].base_bytes = store->parts[i].base_bytes_next;
+        store->parts[i].delta_bytes = store->parts[i].delta_bytes_next;
+    }
+    return WR_OK;
+}
+
+void wr_store_rollback(struct wr_store *store) {
+    if (!store->in_checkpoint)
+        return;
+    store->in_checkpoint = 0;
+    if (sqlite3_exec(store->db, "rollback", NULL, NULL, NULL) != SQLITE_OK)
+        wr_store_fail(store, WR_EIO);
+    while (store->part_count > store->part_count_before)
+        wr_free(&wr_budget_control, store->parts[--store->part_count].name);
+    for (uint32_t i = 0; i < store->part_count; i++) {
+        store->parts[i].base_bytes_next = store->parts[i].base_bytes;
+        store->parts[i].delta_bytes_next = store->parts[i].delta_bytes;
+    }
+}
+
+int wr_store_base_due(const struct wr_store *store, const char *part_name) {
+    const struct wr_store_part *part = part_named(store, part_name);
+    return part != NULL && part->delta_bytes_next > BASE_DUE_BYTES &&
+           part->delta_bytes_next > part->base_bytes_next / 2;
+}
+
+/* ---- reading ---- */
+
+/* One chunk, checked; the last of a put hands the whole to `fn`. */
+static int read_chunk(struct wr_store *store, const struct wr_store_part *part,
+                      struct wr_buf *whole, int64_t *next_chunk, wr_store_fn fn, void *ctx,
+                      struct wr_error *err) {
+    sqlite3_stmt *row = store->statements[WR_STORE_PIECE_READ];
+    int base = sqlite3_column_int(row, 0);
+    int64_t chunk = sqlite3_column_int64(row, 1), chunk_count = sqlite3_column_int64(row, 2);
+    uint64_t sum = (uint64_t)sqlite3_column_int64(row, 3);
+    const void *bytes = sqlite3_column_blob(row, 4);
+    uint64_t length = (uint64_t)sqlite3_column_bytes(row, 4);
+    if (bytes == NULL)
+        bytes = "";
+    if (chunk != *next_chunk || wr_hash_bytes(bytes, length, (uint64_t)part->id) != sum)
+        return wr_store_fail(
+            store,
+            wr_error_set(err, WR_ECORRUPT, "state %s is damaged: part %s: %s", store->path,
+                         part->name,
+                         chunk != *next_chunk ? "a chunk is missing" : "a checksum is wrong"));
+    struct wr_reader reader = {.bytes = bytes, .length = length};
+    if (chunk_count > 1) {
+        if (wr_buf_add(whole, bytes, length) != WR_OK)
+            return wr_error_set(err, whole->status, "read state %s: %s", store->path,
+                                wr_status_text(whole->status));
+        reader = (struct wr_reader){.bytes = whole->bytes, .length = whole->length};
+    }
+    *next_chunk = chunk + 1 == chunk_count ? 0 : chunk + 1;
+    if (*next_chunk != 0)
+        return WR_OK;
+    int status = fn(ctx, &reader, base);
+    wr_buf_clear(whole);
+    if (status != WR_OK && err != NULL && err->text[0] == 0)
+        wr_error_set(err, status, "state %s: part %s: %s", store->path, part->name,
+                     wr_status_text(status));
+    return status;
+}
+
+int wr_store_read(struct wr_store *store, const char *part_name, wr_store_fn fn, void *ctx,
+                  struct wr_error *err) {
+    if (!is_usable(store, err))
+        return store->failed;
+    const struct wr_store_part *part = part_named(store, part_name);
+    if (part == NULL)
+        return WR_OK;
+    if (err != NULL)
+        err->text[0] = 0;
+    struct wr_buf whole;
+    wr_buf_init(&whole, &wr_budget_control, 0);
+    sqlite3_stmt *statement = store->statements[WR_STORE_PIECE_READ];
+    sqlite3_bind_int64(statement, 1, part->id);
+    int status = WR_OK, code = SQLITE_OK;
+    int64_t next_chunk = 0;
+    while (status == WR_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
+        status = read_chunk(store, part, &whole, &next_chunk, fn, ctx, err);
+    if (status == WR_OK && code != SQLITE_DONE)
+        status = wr_store_fail_sqlite(store, "read", err);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    wr_buf_release(&whole);
+    return status;
+}

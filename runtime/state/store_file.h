@@ -1,0 +1,62 @@
+/* store_file.h: the state file as the files of this room that make up `store.h` see it.
+ *
+ *   meta(name, value)    "number": the last checkpoint; "plan": the hash of the script's plan
+ *   part(id, name, base_bytes, delta_bytes)
+ *   piece(id, part, number, base, chunk, chunk_count, sum, bytes)
+ *
+ * A put is one or more pieces, in chunks, since a blob of SQLite ends at a billion bytes; `sum` is
+ * their XXH3, since SQLite has no checksum of its own. Pieces of a part in the order of their ids
+ * are its base and then its deltas: putting a base deletes what it supersedes. */
+#pragma once
+#include <sqlite3.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "state/store.h"
+
+enum wr_store_statement {
+    WR_STORE_PART_ADD,
+    WR_STORE_PART_SIZES,
+    WR_STORE_PIECE_ADD,
+    WR_STORE_PIECE_DELETE,
+    WR_STORE_PIECE_READ,
+    WR_STORE_META_SET,
+    WR_STORE_STATEMENTS
+};
+
+/* What is known of a part: as committed, and as the checkpoint under way will leave it. */
+struct wr_store_part {
+    char *name;
+    int64_t id;
+    uint64_t base_bytes, delta_bytes;
+    uint64_t base_bytes_next, delta_bytes_next;
+};
+
+struct wr_store {
+    const struct wr_env *env;
+    struct wr_file *lock;
+    sqlite3 *db;
+    sqlite3_stmt *statements[WR_STORE_STATEMENTS];
+    uint64_t number;
+    int in_checkpoint;
+    int failed; /* the status of the first error: nothing goes on until the store is opened again */
+    uint32_t part_count, part_room;
+    uint32_t part_count_before;  /* parts that were there when the checkpoint began */
+    struct wr_store_part *parts; /* in the order of their first put */
+    char path[];
+};
+
+/* The first error ends everything: it rolls back and is remembered. Returns `status`. */
+int wr_store_fail(struct wr_store *store, int status);
+/* The same with what SQLite says; `what` is a verb: "read state DIR: disk I/O error". */
+int wr_store_fail_sqlite(struct wr_store *store, const char *what, struct wr_error *err);
+/* Runs SQL text that gives no rows, or a prepared statement with its values bound. */
+int wr_store_run(struct wr_store *store, const char *what, const char *text, struct wr_error *err);
+int wr_store_run_bound(struct wr_store *store, enum wr_store_statement which, const char *what,
+                       struct wr_error *err);
+/* Sets a fact; `text` NULL: it is the number. */
+int wr_store_set_meta(struct wr_store *store, const char *name, int64_t number, const char *text,
+                      struct wr_error *err);
+/* Adds a part to the list in memory. WR_OK, WR_ENOMEM or WR_ELIMIT. */
+int wr_store_push_part(struct wr_store *store, const char *name, int64_t id,
+                       struct wr_store_part **part);

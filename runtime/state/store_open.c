@@ -1,0 +1,365 @@
+/* store_open.c: opening and closing the state file; see store.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "state/store_file.h"
+#include "base/banned.h"
+
+#define APPLICATION_ID 0x77656972 /* "weir" */
+#define PATH_BYTES_MAX 4096
+#define PARTS_MAX 65536u
+
+static const char *const statement_texts[] = {
+    [WR_STORE_PART_ADD] = "insert into part(name, base_bytes, delta_bytes) values(?1, 0, 0)",
+    [WR_STORE_PART_SIZES] = "update part set base_bytes = ?2, delta_bytes = ?3 where id = ?1",
+    [WR_STORE_PIECE_ADD] = "insert into piece(part, number, base, chunk, chunk_count, sum, bytes) "
+                           "values(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [WR_STORE_PIECE_DELETE] = "delete from piece where part = ?1",
+    [WR_STORE_PIECE_READ] =
+        "select base, chunk, chunk_count, sum, bytes from piece where part = ?1 "
+        "order by id",
+    [WR_STORE_META_SET] = "insert into meta(name, value) values(?1, ?2) "
+                          "on conflict(name) do update set value = excluded.value",
+};
+_Static_assert(WR_COUNT(statement_texts) == WR_STORE_STATEMENTS, "each has its text");
+
+static const char schema_text[] =
+    "create table meta(name text primary key, value) without rowid;"
+    "create table part(id integer primary key, name text not null unique,"
+    "  base_bytes integer not null, delta_bytes integer not null);"
+    "create table piece(id integer primary key, part integer not null, number integer not null,"
+    "  base integer not null, chunk integer not null, chunk_count integer not null,"
+    "  sum integer not null, bytes blob not null);"
+    "create index piece_part on piece(part, id);";
+
+/* ---- errors ---- */
+
+static int sqlite_status(int code) {
+    switch (code & 0xff) {
+    case SQLITE_NOMEM: return WR_ENOMEM;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return WR_ECORRUPT;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return WR_EREFUSED;
+    case SQLITE_TOOBIG: return WR_ELIMIT;
+    default: return WR_EIO;
+    }
+}
+
+/* Rule S2: SQLite may have rolled back by itself, and what follows would run outside of the
+ * transaction. So the first error ends everything. */
+int wr_store_fail(struct wr_store *store, int status) {
+    if (store->failed == WR_OK)
+        store->failed = status;
+    if (store->db != NULL && !sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "rollback", NULL, NULL, NULL);
+    store->in_checkpoint = 0;
+    return status;
+}
+
+int wr_store_fail_sqlite(struct wr_store *store, const char *what, struct wr_error *err) {
+    int code = sqlite3_extended_errcode(store->db), number = sqlite3_system_errno(store->db);
+    const char *text = sqlite3_errmsg(store->db);
+    const char *detail = strerrordesc_np(number);
+    int has_detail = number != 0 && detail != NULL && (code & 0xff) != SQLITE_CORRUPT;
+    int status = wr_error_set(err, sqlite_status(code), "%s state %s: %s%s%s", what, store->path,
+                              text, has_detail ? ": " : "", has_detail ? detail : "");
+    return wr_store_fail(store, status);
+}
+
+/* ---- small tools ---- */
+
+int wr_store_run(struct wr_store *store, const char *what, const char *text, struct wr_error *err) {
+    if (sqlite3_exec(store->db, text, NULL, NULL, NULL) == SQLITE_OK)
+        return WR_OK;
+    return wr_store_fail_sqlite(store, what, err);
+}
+
+/* The first column of the first row of a query as a number. */
+static int query_number(struct wr_store *store, const char *text, int64_t *number,
+                        struct wr_error *err) {
+    sqlite3_stmt *statement = NULL;
+    *number = 0;
+    int code = sqlite3_prepare_v2(store->db, text, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *number = sqlite3_column_int64(statement, 0);
+    int status = code == SQLITE_ROW || code == SQLITE_DONE
+                     ? WR_OK
+                     : wr_store_fail_sqlite(store, "read", err);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* The same as text, cut to `size` bytes. */
+static int query_text(struct wr_store *store, const char *text, char *out, size_t size,
+                      struct wr_error *err) {
+    sqlite3_stmt *statement = NULL;
+    out[0] = 0;
+    int code = sqlite3_prepare_v2(store->db, text, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL)
+        snprintf(out, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+    int status = code == SQLITE_ROW || code == SQLITE_DONE
+                     ? WR_OK
+                     : wr_store_fail_sqlite(store, "read", err);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* Runs a prepared statement that gives no rows. */
+int wr_store_run_bound(struct wr_store *store, enum wr_store_statement which, const char *what,
+                       struct wr_error *err) {
+    sqlite3_stmt *statement = store->statements[which];
+    int code = sqlite3_step(statement);
+    int status = code == SQLITE_DONE ? WR_OK : wr_store_fail_sqlite(store, what, err);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return status;
+}
+
+int wr_store_set_meta(struct wr_store *store, const char *name, int64_t number, const char *text,
+                      struct wr_error *err) {
+    sqlite3_stmt *statement = store->statements[WR_STORE_META_SET];
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    if (text != NULL)
+        sqlite3_bind_text(statement, 2, text, -1, SQLITE_STATIC);
+    else
+        sqlite3_bind_int64(statement, 2, number);
+    return wr_store_run_bound(store, WR_STORE_META_SET, "write", err);
+}
+
+/* ---- opening ---- */
+
+static int configure(struct wr_store *store, struct wr_error *err) {
+    static const struct {
+        int option, value;
+    } options[] = {
+        {SQLITE_DBCONFIG_DEFENSIVE, 1},      {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+        {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0}, {SQLITE_DBCONFIG_DQS_DML, 0},
+        {SQLITE_DBCONFIG_DQS_DDL, 0},
+    };
+    for (size_t i = 0; i < WR_COUNT(options); i++)
+        sqlite3_db_config(store->db, options[i].option, options[i].value, NULL);
+    int status = wr_store_run(store, "open",
+                              "pragma locking_mode = exclusive; pragma mmap_size = 0;"
+                              "pragma temp_store = memory; pragma cell_size_check = on;"
+                              "pragma secure_delete = off; pragma cache_size = -8192;"
+                              "pragma journal_size_limit = 67108864;",
+                              err);
+    char mode[16];
+    if (status == WR_OK)
+        status = query_text(store, "pragma journal_mode = wal", mode, sizeof mode, err);
+    if (status == WR_OK && strcmp(mode, "wal") != 0)
+        status = wr_store_fail(store, wr_error_set(err, WR_EUNSUPPORTED,
+                                                   "state %s: its file system cannot hold a "
+                                                   "write-ahead log (journal mode %s)",
+                                                   store->path, mode));
+    if (status == WR_OK)
+        status = wr_store_run(store, "open", "pragma synchronous = full", err);
+    return status;
+}
+
+static int check_after_unclean_stop(struct wr_store *store, struct wr_error *err) {
+    char verdict[256];
+    int status = query_text(store, "pragma quick_check(1)", verdict, sizeof verdict, err);
+    if (status != WR_OK || strcmp(verdict, "ok") == 0)
+        return status;
+    return wr_store_fail(
+        store, wr_error_set(err, WR_ECORRUPT, "state %s is damaged: %s", store->path, verdict));
+}
+
+static int schema_make(struct wr_store *store, struct wr_error *err) {
+    char text[sizeof schema_text + 128];
+    snprintf(text, sizeof text,
+             "begin immediate; pragma application_id = %d; pragma user_version = %d; %s commit;",
+             APPLICATION_ID, WR_STORE_VERSION, schema_text);
+    return wr_store_run(store, "make", text, err);
+}
+
+/* Whose file it is, and of which format. A fresh one gets its tables. */
+static int check_format(struct wr_store *store, struct wr_error *err) {
+    int64_t application, version, tables;
+    int status = query_number(store, "select count(*) from sqlite_schema", &tables, err);
+    if (status == WR_OK)
+        status = query_number(store, "pragma application_id", &application, err);
+    if (status == WR_OK)
+        status = query_number(store, "pragma user_version", &version, err);
+    if (status != WR_OK)
+        return status;
+    if (tables == 0 && application == 0 && version == 0)
+        return schema_make(store, err);
+    if (application != APPLICATION_ID)
+        return wr_store_fail(store,
+                             wr_error_set(err, WR_ECORRUPT, "%s is no state of weir", store->path));
+    if (version != WR_STORE_VERSION)
+        return wr_store_fail(store, wr_error_set(err, WR_EUNSUPPORTED,
+                                                 "state %s has format %" PRId64
+                                                 "; this weir reads format %d",
+                                                 store->path, version, WR_STORE_VERSION));
+    return WR_OK;
+}
+
+static int statements_prepare(struct wr_store *store, struct wr_error *err) {
+    for (size_t i = 0; i < WR_STORE_STATEMENTS; i++)
+        if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &store->statements[i], NULL) != SQLITE_OK)
+            return wr_store_fail_sqlite(store, "open", err);
+    return WR_OK;
+}
+
+int wr_store_push_part(struct wr_store *store, const char *name, int64_t id,
+                       struct wr_store_part **part) {
+    if (store->part_count == store->part_room) {
+        if (store->part_room >= PARTS_MAX)
+            return WR_ELIMIT;
+        uint32_t room = WR_MAX(store->part_room * 2, 16u);
+        struct wr_store_part *parts =
+            wr_realloc(&wr_budget_control, store->parts, room * sizeof *parts);
+        if (parts == NULL)
+            return WR_ENOMEM;
+        store->parts = parts;
+        store->part_room = room;
+    }
+    char *copy = wr_strndup(&wr_budget_control, name, strlen(name));
+    if (copy == NULL)
+        return WR_ENOMEM;
+    *part = &store->parts[store->part_count++];
+    **part = (struct wr_store_part){.name = copy, .id = id};
+    return WR_OK;
+}
+
+static int parts_read(struct wr_store *store, struct wr_error *err) {
+    sqlite3_stmt *statement = NULL;
+    const char *text = "select id, name, base_bytes, delta_bytes from part order by id";
+    int code = sqlite3_prepare_v2(store->db, text, -1, &statement, NULL), status = WR_OK;
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    for (; code == SQLITE_ROW && status == WR_OK; code = sqlite3_step(statement)) {
+        struct wr_store_part *part;
+        const char *name = (const char *)sqlite3_column_text(statement, 1);
+        status = wr_store_push_part(store, name == NULL ? "" : name,
+                                    sqlite3_column_int64(statement, 0), &part);
+        if (status != WR_OK)
+            break;
+        part->base_bytes = part->base_bytes_next = (uint64_t)sqlite3_column_int64(statement, 2);
+        part->delta_bytes = part->delta_bytes_next = (uint64_t)sqlite3_column_int64(statement, 3);
+    }
+    if (status != WR_OK)
+        wr_store_fail(store, wr_error_set(err, status, "read state %s: %s", store->path,
+                                          wr_status_text(status)));
+    else if (code != SQLITE_DONE)
+        status = wr_store_fail_sqlite(store, "read", err);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* A state without a checkpoint belongs to whoever writes the first. */
+static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_error *err) {
+    char stored[256];
+    int64_t number;
+    int status = query_number(store, "select value from meta where name = 'number'", &number, err);
+    if (status == WR_OK)
+        status = query_text(store, "select value from meta where name = 'plan'", stored,
+                            sizeof stored, err);
+    if (status != WR_OK)
+        return status;
+    store->number = (uint64_t)number;
+    if (strcmp(stored, plan_hash) == 0)
+        return WR_OK;
+    if (number == 0)
+        return wr_store_set_meta(store, "plan", 0, plan_hash, err);
+    status = wr_error_script(err, "W601",
+                             "state %s was written by another script: its plan is %s, "
+                             "this one's is %s",
+                             store->path, stored, plan_hash);
+    wr_error_help(err, "run the script that wrote it, or give this one a --state of its own");
+    return wr_store_fail(store, status);
+}
+
+static int open_database(struct wr_store *store, const char *plan_hash, struct wr_error *err) {
+    char path[PATH_BYTES_MAX];
+    struct wr_file_info info;
+    const char *here = store->path[0] == '/' ? "" : "./"; /* so that no path reads as a URI */
+    snprintf(path, sizeof path, "%s%s/state.db-wal", here, store->path);
+    /* A clean close leaves no log behind. */
+    int unclean = store->env->stat(store->env, path, &info) == WR_OK && info.size_bytes > 0;
+    path[strlen(path) - strlen("-wal")] = 0;
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int code = sqlite3_open_v2(path, &store->db, flags, store->env->sqlite_vfs);
+    if (store->db == NULL)
+        return wr_error_set(err, WR_ENOMEM, "open state %s: out of memory", store->path);
+    int status = code == SQLITE_OK ? WR_OK : wr_store_fail_sqlite(store, "open", err);
+    if (status == WR_OK)
+        status = configure(store, err);
+    if (status == WR_OK && unclean)
+        status = check_after_unclean_stop(store, err);
+    if (status == WR_OK)
+        status = check_format(store, err);
+    if (status == WR_OK)
+        status = statements_prepare(store, err);
+    if (status == WR_OK)
+        status = check_plan(store, plan_hash, err);
+    return status == WR_OK ? parts_read(store, err) : status;
+}
+
+int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
+                  const char *plan_hash, struct wr_error *err) {
+    *store = NULL;
+    size_t length = strlen(path);
+    char lock_path[PATH_BYTES_MAX];
+    if (length == 0 || length > PATH_BYTES_MAX - 32)
+        return wr_error_set(err, WR_EARG,
+                            "the path of the state has %zu bytes; it may have 1 to %d", length,
+                            PATH_BYTES_MAX - 32);
+    struct wr_store *made = wr_alloc_zero(&wr_budget_control, sizeof *made + length + 1);
+    if (made == NULL)
+        return wr_error_set(err, WR_ENOMEM, "open state %s: out of memory", path);
+    memcpy(made->path, path, length + 1);
+    made->env = env;
+    snprintf(lock_path, sizeof lock_path, "%s/LOCK", path);
+    int status = env->make_directory(env, path, err);
+    if (status == WR_OK)
+        status = env->lock(env, lock_path, &made->lock, err);
+    if (status == WR_EREFUSED)
+        wr_error_help(err, "two runs cannot share a state: stop the other, or use another --state");
+    if (status == WR_OK)
+        status = open_database(made, plan_hash, err);
+    if (status != WR_OK) {
+        wr_store_close(made);
+        return status;
+    }
+    *store = made;
+    return WR_OK;
+}
+
+void wr_store_close(struct wr_store *store) {
+    if (store == NULL)
+        return;
+    wr_store_rollback(store);
+    for (size_t i = 0; i < WR_STORE_STATEMENTS; i++)
+        sqlite3_finalize(store->statements[i]);
+    sqlite3_close_v2(store->db);
+    if (store->lock != NULL)
+        store->env->close(store->lock);
+    for (uint32_t i = 0; i < store->part_count; i++)
+        wr_free(&wr_budget_control, store->parts[i].name);
+    wr_free(&wr_budget_control, store->parts);
+    wr_free(&wr_budget_control, store);
+}
+
+uint64_t wr_store_number(const struct wr_store *store) {
+    return store->number;
+}
+
+struct sqlite3 *wr_store_connection(struct wr_store *store) {
+    return store->db;
+}
