@@ -158,6 +158,13 @@ static void sink_close(struct wr_sink *sink);
 /* Looks at the table of the script's name: errors come before any row does. */
 static int look(struct sqlite_sink *self, struct wr_error *err) {
     const struct config *config = self->config;
+    if (self->saved && config->mode == MODE_REPLACE) {
+        int status = wr_sqlite_table_look(&self->table, 0, err);
+        if (status != WR_OK)
+            return status;
+        if (!self->table.exists)
+            self->finished = 1; /* it took its place, and the state had no time to hear of it */
+    }
     struct wr_sqlite_table named = self->table;
     named.name = config->table;
     int status = wr_sqlite_table_look(&named, config->mode != MODE_REPLACE, err);
@@ -379,6 +386,9 @@ static int remove_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     WR_ASSERT(self->is_begun);
+    if (self->finished)
+        return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
+                            sink->name);
     if (self->shared->broken)
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
     const int64_t *weight = self->remove == NULL ? NULL : batch->weight;
@@ -411,7 +421,7 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     if (status != WR_OK)
         return status;
     self->is_begun = 1;
-    if (!self->is_ready) {
+    if (!self->is_ready && !self->finished) {
         status = make_ready(self, err);
         if (status != WR_OK)
             wr_sqlite_shared_break(self->shared);

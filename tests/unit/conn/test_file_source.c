@@ -413,6 +413,34 @@ TEST(file_source_goes_on_from_every_position) {
     world_end(&w);
 }
 
+TEST(file_source_goes_on_in_every_format) {
+    struct world w;
+    world_begin(&w);
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        {"a.ndjson", "{\"id\":1,\"name\":\"anna\"}\n{\"name\":\"b\",\"id\":2}\n{\"id\":3}\n"},
+        {"a.json", "[{\"id\":1,\"name\":\"anna\"}, {\"name\":\"b\",\"id\":2},\n{\"id\":3}]"},
+        {"b.json", "{\"id\":1,\"name\":\"anna\"} {\"name\":\"b\",\"id\":2}\n{\"id\":3}"},
+        {"a.tsv", "id\tname\n1\tanna\n2\tb\n3\t"},
+        {"a.jsonl.zst", "{\"id\":1,\"name\":\"anna\"}\n{\"name\":\"b\",\"id\":2}\n{\"id\":3}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *path = in_folder(&w, cases[i].name);
+        size_t size = strlen(cases[i].text);
+        const char *bytes = cases[i].text;
+        if (strstr(path, ".zst") != NULL)
+            bytes = zstd_of(&w, cases[i].text, size, &size);
+        put_file(path, bytes, size);
+        for (uint32_t rows = 1; rows < 4; rows++)
+            check_restarts(&w, file_spec(&w, path, ""), rows, "1,anna\n2,b\n3,nil\n");
+        CHECK_INT(w.rejects.length, ==, 0);
+    }
+    put_text(in_folder(&w, "a.log"), "one\ntwo\r\n\nfour");
+    check_restarts(&w, file_spec(&w, in_folder(&w, "a.log"), ""), 1, "one\ntwo\n\nfour\n");
+    world_end(&w);
+}
+
 TEST(file_source_keeps_line_and_record_numbers_over_a_restart) {
     struct world w;
     world_begin(&w);
@@ -492,6 +520,20 @@ TEST(file_source_reads_standard_input_again_after_its_sample) {
         close_source(source);
         wr_stdin_reset();
     }
+    world_end(&w);
+}
+
+TEST(file_source_takes_standard_input_for_ndjson_byte_by_byte) {
+    struct world w;
+    world_begin(&w);
+    struct odd_env odd;
+    odd_env_init(&odd, &w);
+    odd.text = "{\"a\":1,\"b\":\"x\\ny\"}\n\n{\"b\":null,\"a\":2}\nno\n{\"a\":3}";
+    odd.length = strlen(odd.text);
+    odd.chunk = 1;
+    CHECK_STR(all_rows(&w, &wr_source_file, value_of_json(&w, "{'endpoint':{'address':'-'}}"), 10),
+              "1,x\ny\n2,nil\n3,nil\n");
+    CHECK_CONTAINS(w.rejects.bytes, "W501 line 4 record 2");
     world_end(&w);
 }
 

@@ -238,10 +238,19 @@ TEST(sqlite_sink_goes_on_replacing_after_a_restart) {
     sink = open_sink(&w, &wr_sink_sqlite, &bind, &from);
     CHECK_INT(sink->rows_written, ==, 1);
     CHECK_INT(write_epoch(&w, sink, 2, batch_of(&w, schema, "b,2")), ==, WR_OK);
+    wr_buf_clear(&saved);
+    CHECK_INT(wr_sink_sqlite.save(sink, &saved), ==, WR_OK);
+    CHECK_INT(wr_sink_sqlite.finish(sink, &w.err), ==, WR_OK); /* and then the power went */
+    close_sink(sink);
+    CHECK_STR(query(&w, path, "select * from t"), "a|1\nb|2\n");
+    from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
+    sink = open_sink(&w, &wr_sink_sqlite, &bind, &from);
+    CHECK_INT(write_epoch(&w, sink, 3, NULL), ==, WR_OK);
     CHECK_INT(wr_sink_sqlite.finish(sink, &w.err), ==, WR_OK);
     close_sink(sink);
     wr_buf_release(&saved);
     CHECK_STR(query(&w, path, "select * from t"), "a|1\nb|2\n");
+    CHECK_STR(query(&w, path, "select count(*) from sqlite_schema"), "1\n");
     world_end(&w);
 }
 
@@ -466,4 +475,60 @@ TEST(sqlite_sink_stops_at_the_first_error_that_is_not_of_a_row) {
     close_sink(sink);
     CHECK_STR(query(&w, path, "select count(*) from t"), "0\n");
     world_end(&w);
+}
+
+TEST_EACH_ALLOCATION_FAILS(sqlite_sink_gives_everything_back) {
+    struct wr_budget budget = WR_BUDGET_INIT("sink", 0);
+    struct wr_arena arena;
+    struct wr_error err = {0};
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/weir-conn-%d.db", (int)getpid());
+    wr_arena_init(&arena, &budget, 4096);
+    struct wr_schema *schema = wr_schema_new(&arena, 1);
+    struct wr_value *spec = wr_value_new_map(&arena, 3);
+    if (schema != NULL && spec != NULL) {
+        schema->fields[0] =
+            (struct wr_field){.name = "k", .name_length = 1, .type = WR_TYPE(WR_STRING)};
+        static const char *names[] = {"endpoint", "mode", "table"};
+        static const char *address_name[] = {"address"};
+        struct wr_value address = {
+            .kind = WR_VALUE_STRING, .string = path, .count = (uint32_t)strlen(path)};
+        spec->items[0] = (struct wr_value){
+            .kind = WR_VALUE_MAP, .count = 1, .items = &address, .names = address_name};
+        spec->items[1] =
+            (struct wr_value){.kind = WR_VALUE_STRING, .string = "replace", .count = 7};
+        spec->items[2] = (struct wr_value){.kind = WR_VALUE_STRING, .string = "t", .count = 1};
+        memcpy(spec->names, names, sizeof names);
+        struct wr_endpoint_bind bind = {.arena = &arena,
+                                        .env = wr_env_real(),
+                                        .spec = spec,
+                                        .timezone = "UTC",
+                                        .input = schema,
+                                        .bounded_input = 1};
+        int status = wr_sink_sqlite.bind(&bind, &err);
+        struct wr_sink *sink =
+            status == WR_OK ? wr_alloc_zero(&budget, wr_sink_sqlite.size_bytes) : NULL;
+        if (sink != NULL) {
+            *sink = (struct wr_sink){.type = &wr_sink_sqlite,
+                                     .config = bind.config,
+                                     .schema = schema,
+                                     .env = wr_env_real(),
+                                     .budget = &budget,
+                                     .name = bind.name};
+            status = wr_sink_sqlite.open(sink, NULL, &err);
+            if (status == WR_OK) {
+                status = wr_sink_sqlite.begin(sink, 1, &err);
+                if (status == WR_OK)
+                    status = wr_sink_sqlite.commit(sink, 1, &err);
+                if (status == WR_OK)
+                    status = wr_sink_sqlite.finish(sink, &err);
+                wr_sink_sqlite.close(sink);
+            }
+        }
+        if (status != WR_OK)
+            CHECK_INT(status, ==, WR_ENOMEM);
+        wr_free(&budget, sink);
+    }
+    wr_arena_release(&arena);
+    unlink(path);
 }
