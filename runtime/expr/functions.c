@@ -16,7 +16,8 @@ static const struct wr_function *const groups[] = {
     wr_functions_json_in,    wr_functions_text,       wr_functions_search,
     wr_functions_patterns,   wr_functions_numbers,    wr_functions_math,
     wr_functions_time,       wr_functions_calendar,   wr_functions_hash,
-    wr_functions_regex,
+    wr_functions_regex,      wr_functions_encodings,  wr_functions_similar,
+    wr_functions_geo,
 };
 
 static const struct wr_function *slots[SLOTS];

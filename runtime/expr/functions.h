@@ -17,3 +17,6 @@ extern const struct wr_function wr_functions_time[];
 extern const struct wr_function wr_functions_calendar[];
 extern const struct wr_function wr_functions_hash[];
 extern const struct wr_function wr_functions_regex[];
+extern const struct wr_function wr_functions_encodings[];
+extern const struct wr_function wr_functions_similar[];
+extern const struct wr_function wr_functions_geo[];
