@@ -128,7 +128,8 @@ M.SOURCES = {
   read = {
     usage = 'weir.read("clicks.ndjson", { schema = "user string, ts timestamp" })',
     doc = "A stream of the rows of a file, glob, URL or endpoint; `-` is the standard input, "
-      .. "NDJSON unless `format` says otherwise. Without `schema` it comes from the lock file, or from a sample of the file.",
+      .. "NDJSON unless `format` says otherwise. Without `schema` it comes from the lock "
+      .. "file, or from a sample of the file.",
     subjects = { { kind = "value" } },
     options = {
       schema = { kind = "schema", doc = "names and types: \"name type, …\"" },
