@@ -7,7 +7,9 @@ local p = weir.params [[
     out string = 'sums'
 ]]
 local users = { "ann", "bob" }
-weir.generate { rows = 20, columns = "id = i, user = case(i % 3 == 0, 'ann', i % 3 == 1, 'bob', 'eve')" }
+weir.generate {
+    rows = 20, columns = "id = i, user = case(i % 3 == 0, 'ann', i % 3 == 1, 'bob', 'eve')",
+  }
   :filter("user in $users and id >= $min", { users = users })
   :derive "day = $day, score = id * $factor"
   :write "$out-$day.csv"
