@@ -6,6 +6,7 @@
 #include "data/reject.h"
 #include "data/text.h"
 #include "data/time.h"
+#include "expr/calendar.h"
 #include "expr/functions.h"
 #include "expr/functions_shared.h"
 #include "base/banned.h"
@@ -19,19 +20,39 @@ static int same(struct wr_call *call) {
 
 /* ---- timestamp ---- */
 
-/* A date alone is its first instant. */
-static int read_timestamp(const struct wr_str *x, int64_t *timestamp_us) {
+static const struct wr_zone *script_zone(const struct wr_call *call) {
+    const struct wr_zone *zone = NULL;
+    const char *name = call->timezone;
+    if (name == NULL || strcmp(name, "UTC") == 0 ||
+        wr_zone_find(&zone, name, strlen(name), NULL) != WR_OK)
+        return wr_zone_utc();
+    return zone;
+}
+
+/* Whether a text that is a timestamp says its offset: a sign or Z behind the date. */
+static int has_offset(const struct wr_str *x) {
+    const char *text = wr_str_bytes(x);
+    for (uint32_t i = WR_MIN(x->length, 10u); i < x->length; i++)
+        if (strchr("Zz+-", text[i]) != NULL)
+            return 1;
+    return 0;
+}
+
+/* Without an offset it is what clocks of `zone` show; a date alone is the day's first instant. */
+static int read_timestamp(const struct wr_str *x, const struct wr_zone *zone,
+                          int64_t *timestamp_us) {
     int64_t days;
     if (wr_timestamp_parse(wr_str_bytes(x), x->length, timestamp_us))
-        return 1;
+        return has_offset(x) || wr_local_to_timestamp(zone, *timestamp_us, timestamp_us);
     return wr_date_parse(wr_str_bytes(x), x->length, &days) &&
-           !__builtin_mul_overflow(days, WR_US_PER_DAY, timestamp_us);
+           wr_local_to_timestamp(zone, (__int128)days * WR_US_PER_DAY, timestamp_us);
 }
 
 static int timestamp_of_string(struct wr_call *call) {
+    const struct wr_zone *zone = script_zone(call);
     WR_CALL_EACH(call, row) {
         const struct wr_str *x = &WR_ARG(call, 0, row, struct wr_str);
-        if (!read_timestamp(x, &((int64_t *)call->out)[row]))
+        if (!read_timestamp(x, zone, &((int64_t *)call->out)[row]))
             wr_call_no(call, row, x, "timestamp");
     }
     return WR_OK;
@@ -60,9 +81,24 @@ static int parse_as(struct wr_call *call, uint32_t row, int64_t *timestamp_us) {
     return 0;
 }
 
+/* Formats with %z or %Z, and numbers since 1970, say an instant; others what clocks show. */
+static int format_is_local(struct wr_call *call, uint32_t row) {
+    static const char *const numbers[] = {"s", "ms", "us", "ns"};
+    char room[256];
+    const char *format = format_of(call, row, room, sizeof room);
+    for (uint32_t i = 0; format != NULL && i < WR_COUNT(numbers); i++)
+        if (strcmp(format, numbers[i]) == 0)
+            return 0;
+    return format != NULL && strstr(format, "%z") == NULL && strstr(format, "%Z") == NULL;
+}
+
 static int timestamp_by_format(struct wr_call *call) {
+    const struct wr_zone *zone = script_zone(call);
     WR_CALL_EACH(call, row) {
-        parse_as(call, row, &((int64_t *)call->out)[row]);
+        int64_t *out = &((int64_t *)call->out)[row];
+        if (parse_as(call, row, out) && format_is_local(call, row) &&
+            !wr_local_to_timestamp(zone, *out, out))
+            wr_call_fail(call, row, WR_REJECT_OVERFLOW, "overflow of a timestamp");
     }
     return WR_OK;
 }
@@ -130,19 +166,18 @@ static int time_of_float64(struct wr_call *call) {
 }
 
 static int timestamp_of_date(struct wr_call *call) {
+    struct wr_zones zones;
+    wr_zones_init(&zones);
     WR_CALL_EACH(call, row) {
-        if (__builtin_mul_overflow(WR_ARG(call, 0, row, int64_t), WR_US_PER_DAY,
-                                   &((int64_t *)call->out)[row]))
+        const struct wr_zone *zone = wr_zones_get(&zones, call, 1, row);
+        __int128 local_us = (__int128)WR_ARG(call, 0, row, int64_t) * WR_US_PER_DAY;
+        if (zone != NULL && !wr_local_to_timestamp(zone, local_us, &((int64_t *)call->out)[row]))
             wr_call_fail(call, row, WR_REJECT_OVERFLOW, "overflow of a timestamp");
     }
     return WR_OK;
 }
 
 /* ---- date ---- */
-
-static int64_t day_of(int64_t timestamp_us) {
-    return timestamp_us / WR_US_PER_DAY - (timestamp_us % WR_US_PER_DAY < 0);
-}
 
 static int date_of_string(struct wr_call *call) {
     WR_CALL_EACH(call, row) {
@@ -157,14 +192,21 @@ static int date_by_format(struct wr_call *call) {
     WR_CALL_EACH(call, row) {
         int64_t timestamp_us = 0;
         if (parse_as(call, row, &timestamp_us))
-            ((int64_t *)call->out)[row] = day_of(timestamp_us);
+            ((int64_t *)call->out)[row] = wr_floor_div(timestamp_us, WR_US_PER_DAY);
     }
     return WR_OK;
 }
 
 static int date_of_timestamp(struct wr_call *call) {
+    struct wr_zones zones;
+    wr_zones_init(&zones);
     WR_CALL_EACH(call, row) {
-        ((int64_t *)call->out)[row] = day_of(WR_ARG(call, 0, row, int64_t));
+        int64_t us = WR_ARG(call, 0, row, int64_t);
+        if (wr_zones_get(&zones, call, 1, row) == NULL)
+            continue;
+        int64_t days = wr_floor_div(us, WR_US_PER_DAY), rest = us - days * WR_US_PER_DAY;
+        rest += (int64_t)wr_zones_offset(&zones, us) * WR_US_PER_SECOND;
+        ((int64_t *)call->out)[row] = days + wr_floor_div(rest, WR_US_PER_DAY);
     }
     return WR_OK;
 }
@@ -186,14 +228,12 @@ const struct wr_function wr_functions_conversion_time[] = {
     {.name = "timestamp",
      .group = "conversion",
      .flags = CONVERSION,
-     .doc =
-         "As timestamp: text in RFC 3339 (without an offset it is UTC; a date alone is its first "
-         "instant) or in a format "
-         "(`%Y-%m-%d %H:%M:%S`, …), a date (its first instant in UTC), a number of ns, us, ms, s "
-         "since 1970.",
+     .doc = "As timestamp: text in RFC 3339 or in a format (`%Y-%m-%d %H:%M:%S`, …), a date (its "
+            "first instant), a number of ns, us, ms, s since 1970. What says no offset is what "
+            "clocks of the script's `timezone` show.",
      .signatures = WR_SIGNATURES({"(x timestamp) timestamp", same, NULL},
                                  {"(x string) timestamp", timestamp_of_string, NULL},
-                                 {"(x date) timestamp", timestamp_of_date, NULL},
+                                 {"(x date, zone string = '') timestamp", timestamp_of_date, NULL},
                                  {"(x string, format string) timestamp", timestamp_by_format, NULL},
                                  {"(x int64, unit string) timestamp", time_of_int64, NULL},
                                  {"(x float64, unit string) timestamp", time_of_float64, NULL}),
@@ -204,14 +244,17 @@ const struct wr_function wr_functions_conversion_time[] = {
     {.name = "date",
      .group = "conversion",
      .flags = CONVERSION,
-     .doc = "As date: text `YYYY-MM-DD` or in a format, or the day of a timestamp in UTC.",
+     .doc = "As date: text `YYYY-MM-DD` or in a format, or the day of a timestamp in "
+            "a zone (else the script's).",
      .signatures =
          WR_SIGNATURES({"(x date) date", same, NULL}, {"(x string) date", date_of_string, NULL},
-                       {"(x timestamp) date", date_of_timestamp, NULL},
+                       {"(x timestamp, zone string = '') date", date_of_timestamp, NULL},
                        {"(x string, format string) date", date_by_format, NULL}),
-     .examples = WR_EXAMPLES({"date'2024-02-29'", "2024-02-29"},
-                             {"date(timestamp'1969-12-31T23:00:00Z')", "1969-12-31"},
-                             {"date('29/02/2024', '%d/%m/%Y')", "2024-02-29"})},
+     .examples =
+         WR_EXAMPLES({"date'2024-02-29'", "2024-02-29"},
+                     {"date(timestamp'1969-12-31T23:00:00Z')", "1969-12-31"},
+                     {"date(timestamp'1969-12-31T23:00:00Z', 'Europe/Berlin')", "1970-01-01"},
+                     {"date('29/02/2024', '%d/%m/%Y')", "2024-02-29"})},
     {.name = "duration",
      .group = "conversion",
      .flags = CONVERSION,

@@ -99,8 +99,12 @@ static struct wr_value *node(struct parser *p, const char *k, int from, int to,
     return map_of(p, fields, count + 3);
 }
 
+/* The last byte read that is no blank. */
 static int last_byte(const struct parser *p) {
-    return offset(p) - 1;
+    const char *at = p->at;
+    while (at > p->text && isspace((unsigned char)at[-1]))
+        at--;
+    return (int)(at - p->text);
 }
 
 /* ---- operands ---- */

@@ -99,6 +99,27 @@ TEST(times_add_subtract_and_compare) {
     test_world_release(&world);
 }
 
+TEST(times_without_an_offset_are_of_the_script) {
+    static const struct row rows[] = {
+        {"timestamp'2024-07-01T10:00:00'", "2024-07-01T08:00:00Z"},
+        {"timestamp'2024-07-01T10:00:00Z'", "2024-07-01T10:00:00Z"},
+        {"timestamp'2024-07-01T10:00:00-01:00'", "2024-07-01T11:00:00Z"},
+        {"timestamp'2024-01-01'", "2023-12-31T23:00:00Z"},
+        {"timestamp('1.1.2024 12:00', '%d.%m.%Y %H:%M')", "2024-01-01T11:00:00Z"},
+        {"timestamp('2024-01-01 12:00 +0000', '%Y-%m-%d %H:%M %z')", "2024-01-01T12:00:00Z"},
+        {"timestamp('1704067200', 's')", "2024-01-01T00:00:00Z"},
+        {"timestamp(date'2024-01-01')", "2023-12-31T23:00:00Z"},
+        {"timestamp(date'2024-01-01', 'UTC')", "2024-01-01T00:00:00Z"},
+        {"date(timestamp'2023-12-31T23:00:00Z')", "2024-01-01"},
+        {"date(timestamp'2023-12-31T23:00:00Z', 'UTC')", "2023-12-31"},
+    };
+    struct test_world world;
+    test_world_init(&world);
+    world.scope.timezone = "Europe/Berlin";
+    check_all(&world, rows, WR_COUNT(rows));
+    test_world_release(&world);
+}
+
 TEST(decimals_are_exact_or_fail) {
     static const struct row rows[] = {
         {"p + q", "12.840"},
