@@ -507,32 +507,32 @@ static int change_places(struct sqlite_sink *self, struct wr_error *err) {
     return status;
 }
 
+/* An epoch that has begun, for rows that did not come, ends here too. */
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
-    if (self->finished)
-        return WR_OK;
-    if (self->config->mode != MODE_REPLACE) {
-        self->finished = 1;
-        return WR_OK;
+    int replaces = self->config->mode == MODE_REPLACE && !self->finished;
+    int is_ready = self->is_ready, status = WR_OK;
+    if (replaces)
+        drop_statements(self);
+    if (replaces && !self->is_begun) {
+        status = wr_sqlite_shared_begin(self->shared, err);
+        if (status != WR_OK)
+            return status;
+        self->is_begun = 1;
     }
-    int is_ready = self->is_ready;
-    drop_statements(self);
-    int status = wr_sqlite_shared_begin(self->shared, err);
-    if (status != WR_OK)
-        return status;
-    self->is_begun = 1;
-    if (!is_ready && !self->saved) { /* no epoch ever began: an empty table */
+    if (replaces && !is_ready && !self->saved) { /* no epoch ever began: an empty table */
         status = make_ready(self, err);
         drop_statements(self);
     }
-    if (status == WR_OK)
+    if (replaces && status == WR_OK)
         status = change_places(self, err);
     if (status != WR_OK) {
         wr_sqlite_shared_break(self->shared);
         return status;
     }
+    if (self->is_begun)
+        status = wr_sqlite_shared_commit(self->shared, err);
     self->is_begun = 0;
-    status = wr_sqlite_shared_commit(self->shared, err);
     self->finished = status == WR_OK;
     return status;
 }

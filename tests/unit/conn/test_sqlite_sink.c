@@ -456,6 +456,37 @@ TEST(sqlite_sinks_of_one_file_share_a_transaction) {
     world_end(&w);
 }
 
+TEST(sqlite_sinks_finish_in_an_epoch_that_has_begun) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "o.db");
+    const struct wr_schema *schema = schema_of(&w, SCHEMA);
+    static const char *const modes[] = {"append", "replace", "upsert"};
+    struct wr_endpoint_bind binds[3];
+    struct wr_sink *sinks[3];
+    for (int i = 0; i < 3; i++) {
+        struct wr_value *value =
+            value_of_json(&w, "{'endpoint':{'address':'%s','options':{'table':'t%d','mode':'%s'}}}",
+                          path, i, modes[i]);
+        CHECK_INT(bind_sink(&w, &wr_sink_sqlite, value, schema, i == 2 ? "k" : NULL, &binds[i]), ==,
+                  WR_OK);
+        sinks[i] = open_sink(&w, &wr_sink_sqlite, &binds[i], NULL);
+        CHECK(sinks[i] != NULL);
+        CHECK_INT(write_epoch(&w, sinks[i], 1, batch_of(&w, schema, "a,1")), ==, WR_OK);
+    }
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(wr_sink_sqlite.begin(sinks[i], 2, &w.err), ==, WR_OK);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(wr_sink_sqlite.finish(sinks[i], &w.err), ==, WR_OK);
+    for (int i = 0; i < 3; i++)
+        close_sink(sinks[i]);
+    CHECK_STR(query(&w, path,
+                    "select * from t0 union all select * from t1 union all "
+                    "select * from t2"),
+              "a|1\na|1\na|1\n");
+    world_end(&w);
+}
+
 TEST(sqlite_sink_stops_at_the_first_error_that_is_not_of_a_row) {
     struct world w;
     world_begin(&w);
