@@ -123,6 +123,9 @@ OPS.event_time = function(spec, input)
   return info, err
 end
 function OPS.select(spec, input)
+  if spec.fn then
+    return { schema = function_fields(spec.fn), has_time = input.has_time }
+  end
   local fields, err = bind_items(input.schema, spec.items, "1")
   return fields and { schema = fields, has_time = input.has_time }, err
 end
@@ -181,10 +184,9 @@ function OPS.agg(spec, input)
   table.move(items, 1, #items, #fields + 1, fields)
   return { schema = fields, key = key, has_time = spec.window ~= nil }
 end
-function OPS.map(spec)
+function OPS.flat_map(spec)
   return { schema = spec.schema }
 end
-OPS.flat_map = OPS.map
 function OPS.rejects()
   return { schema = REJECTS }
 end

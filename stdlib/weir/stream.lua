@@ -149,7 +149,7 @@ end
 ---@return weir.Stream
 function M.add(stage_call, spec)
   local script = stage_call.script
-  spec.name = stage_call.opts.name
+  spec.name = stage_call.opts.name or spec.name
   spec.mark = stage_call.mark
   local id, info = script:plan():add(spec)
   if not id then

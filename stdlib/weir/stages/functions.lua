@@ -11,7 +11,8 @@ return {
     doc = "Replaces each row by what the function returns, in the order of the schema.",
     subjects = { { kind = "schema" }, ROW_FUNCTION },
     make = function(c)
-      return { op = "map", fn = c.script:function_spec(c[2], c[1], c), schema = c[1] }
+      -- A select whose columns are what the function gives.
+      return { op = "select", name = "map", fn = c.script:function_spec(c[2], c[1], c) }
     end,
   },
   flat_map = {

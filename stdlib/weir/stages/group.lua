@@ -50,6 +50,10 @@ return {
     subjects = { { kind = "order", optional = true } },
     consumes = {},
     make = function(c)
+      if c[1] and c[1].fn then
+        c:fail("W203", "a key function of `sort` is not in this version",
+          "`:derive` a column by it, and sort by that", "1")
+      end
       return put({ op = "sort" }, "order", c[1])
     end,
   },
