@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "data/csv.h"
+#include "data/csv_fast.h"
 #include "data/record_limit.h"
 #include "data/text.h"
 #include "base/banned.h"
@@ -27,14 +28,15 @@ struct csv {
     uint32_t *slot_of;     /* for each field, its slot, or ABSENT */
     uint8_t *slot_present; /* for each slot: the file has it */
     uint8_t any_absent;
-    uint8_t at_start;    /* nothing of the file has been seen */
-    uint8_t quotes_seen; /* in this call: a record may hold line ends */
+    struct wr_csv_fast fast;
+    uint8_t at_start; /* nothing of the file has been seen */
     struct skip skip;
 };
 
 static int file_reset(struct csv *csv, struct wr_error *err) {
     csv->field_count = 0;
     csv->any_absent = 0;
+    csv->fast.step_count = 0;
     csv->skip = (struct skip){0};
     wr_arena_reset(&csv->arena);
     csv->slot_present = WR_ARENA_ZEROS(&csv->arena, uint8_t, csv->rows.slot_count);
@@ -62,10 +64,13 @@ static void slot_map(struct csv *csv, uint32_t field, uint32_t slot) {
     csv->slot_present[slot] = 1;
 }
 
-static void mapped(struct csv *csv) {
+/* The fields are mapped to slots. */
+static int mapped(struct csv *csv) {
     csv->any_absent = 0;
     for (uint32_t i = 0; i < csv->rows.slot_count; i++)
         csv->any_absent |= !csv->slot_present[i] && csv->rows.slots[i].checked;
+    return wr_csv_fast_map(&csv->fast, &csv->arena, csv->field_count, csv->slot_of,
+                           csv->slot_present);
 }
 
 static void csv_close(struct wr_decoder *decoder) {
@@ -83,6 +88,8 @@ static int open_as(struct wr_decoder *decoder, int delimiter, struct wr_error *e
         status = wr_rows_open(&csv->rows, decoder, err);
     if (status != WR_OK)
         csv_close(decoder);
+    else
+        wr_csv_fast_open(&csv->fast, &csv->rows, &csv->options);
     return status;
 }
 
@@ -105,6 +112,8 @@ static int csv_begin_file(struct wr_decoder *decoder, const char *file, struct w
         return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
     for (uint32_t i = 0; i < csv->rows.slot_count; i++)
         slot_map(csv, i, i);
+    if (mapped(csv) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
     return WR_OK;
 }
 
@@ -163,10 +172,10 @@ static int header_read(struct csv *csv, const char *at, const char *end, int las
         wr_csv_record_read(&csv->options, &csv->record, at, end, last);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         status = header_field(csv, i, &name, &extra);
-    if (status == WR_OK) {
-        mapped(csv);
+    if (status == WR_OK)
+        status = mapped(csv);
+    if (status == WR_OK)
         note_extra(csv, &extra);
-    }
     wr_buf_release(&name);
     wr_buf_release(&extra);
     return status == WR_OK ? WR_OK : wr_error_set(err, status, "csv header: out of memory");
@@ -276,7 +285,7 @@ static int partial(struct csv *csv, const char **at, const char *end) {
     uint64_t length = (uint64_t)(end - *at);
     if (length <= wr_record_limit(&csv->base) + 1) /* one byte may be the CR of its end */
         return WR_EAGAIN;
-    csv->quotes_seen = 1;
+    csv->fast.newlines_unknown = 1;
     int status = wr_reject_long(&csv->rows, *at);
     csv->skip = (struct skip){.active = 1, .at_field = 1};
     *at = skip_rest(csv, *at, end);
@@ -291,7 +300,8 @@ static int one_record(struct csv *csv, const char **at, const char *end, int las
     const char *text = *at;
     uint64_t length = (uint64_t)(record->end - text);
     *at = record->next;
-    csv->quotes_seen |= record->has_quotes;
+    csv->fast.newlines_unknown |= record->has_quotes;
+    csv->fast.newlines += record->next > record->end && record->next[-1] == '\n';
     if (length == 0 && csv->field_count != 1)
         return WR_OK;
     if (csv->field_count == 0)
@@ -305,6 +315,20 @@ static int one_record(struct csv *csv, const char **at, const char *end, int las
     else
         status = wr_rows_reject(&csv->rows, &fault, text, length);
     return status;
+}
+
+static int records(struct csv *csv, const char **at, const char *end, int last,
+                   struct wr_error *err) {
+    const char *newline_last = memrchr(*at, '\n', (size_t)(end - *at));
+    const char *limit = newline_last == NULL ? *at : newline_last + 1;
+    for (;;) {
+        *at = wr_csv_fast_rows(&csv->fast, *at, limit);
+        if (*at == end || csv->rows.row_count == csv->rows.row_max)
+            return WR_OK;
+        int status = one_record(csv, at, end, last, err);
+        if (status != WR_OK)
+            return status;
+    }
 }
 
 static int csv_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, const char *bytes,
@@ -324,13 +348,15 @@ static int csv_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, cons
     int status = wr_rows_begin(&csv->rows, buffer, bytes, err);
     if (status != WR_OK)
         return status;
-    csv->quotes_seen = csv->skip.active;
+    csv->fast.newlines = 0;
+    csv->fast.newlines_unknown = csv->skip.active;
+    wr_csv_fast_begin(&csv->fast);
     if (csv->skip.active)
         at = skip_rest(csv, at, end);
-    while (status == WR_OK && at < end && csv->rows.row_count < csv->rows.row_max)
-        status = one_record(csv, &at, end, last, err);
+    status = records(csv, &at, end, last, err);
     *used = (uint64_t)(at - bytes);
-    *batch = wr_rows_end(&csv->rows, at, UINT64_MAX);
+    *batch =
+        wr_rows_end(&csv->rows, at, csv->fast.newlines_unknown ? UINT64_MAX : csv->fast.newlines);
     return wr_rows_result(status, batch, decoder, err);
 }
 
@@ -369,7 +395,8 @@ static int csv_load(struct wr_decoder *decoder, struct wr_reader *from, struct w
         if (slot > 0)
             slot_map(csv, i, (uint32_t)slot - 1);
     }
-    mapped(csv);
+    if (count > 0 && mapped(csv) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
     return WR_OK;
 }
 

@@ -212,18 +212,26 @@ static int record_numbers_begin(struct wr_rows *rows) {
     return WR_OK;
 }
 
+/* The value on one line, cut between characters. */
+static void value_shown(const struct wr_fault *fault, char *text, size_t size) {
+    size_t length = 0, at = 0;
+    for (; at < fault->value_length && at < 60 && length + 8 < size; at++) {
+        unsigned char byte = (unsigned char)fault->value[at];
+        if (byte < 0x20 || byte == 0x7f)
+            length += (size_t)snprintf(text + length, size - length, "\\x%02x", byte);
+        else
+            text[length++] = (char)byte;
+    }
+    length = wr_utf8_valid_prefix(text, length);
+    snprintf(text + length, size - length, "%s", at < fault->value_length ? "…" : "");
+}
+
 static void reason_of(const struct wr_fault *fault, char *reason, size_t size) {
     const char *name = fault->slot == NULL ? "" : fault->slot->field->name;
     if (fault->code == WR_REJECT_TYPE && fault->slot != NULL) {
-        char type[128];
-        /* Long values are cut between code points. */
-        size_t shown = WR_MIN(fault->value_length, 60);
-        while (shown > 0 && shown < fault->value_length &&
-               ((unsigned char)fault->value[shown] & 0xc0) == 0x80)
-            shown--;
-        shown = wr_utf8_valid_prefix(fault->value, shown);
-        snprintf(reason, size, "value `%.*s%s` does not fit %s (column `%s`)", (int)shown,
-                 fault->value, shown < fault->value_length ? "…" : "",
+        char type[128], value[280];
+        value_shown(fault, value, sizeof value);
+        snprintf(reason, size, "value `%s` does not fit %s (column `%s`)", value,
                  wr_type_text(&fault->slot->field->type, type, sizeof type), name);
     } else if (fault->code == WR_REJECT_MISSING && fault->slot != NULL) {
         snprintf(reason, size, "missing required column `%s`", name);
@@ -236,7 +244,7 @@ static void reason_of(const struct wr_fault *fault, char *reason, size_t size) {
 int wr_rows_reject(struct wr_rows *rows, const struct wr_fault *fault, const char *record,
                    uint64_t length) {
     struct wr_decoder *decoder = rows->decoder;
-    char reason[400];
+    char reason[600];
     reason_of(fault, reason, sizeof reason);
     line_move(rows, record);
     struct wr_reject reject = {

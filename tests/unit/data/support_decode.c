@@ -107,7 +107,7 @@ static void show_row(const struct test_decode *run, struct wr_buf *out,
             wr_buf_add_char(out, '-');
         } else if (wr_column_is_nil(column, row)) {
             wr_buf_add_text(out, "nil");
-        } else if (type->kind == WR_STRING || type->kind == WR_BYTES) {
+        } else if (!run->plain_strings && (type->kind == WR_STRING || type->kind == WR_BYTES)) {
             const struct wr_str *string = &WR_STR(column)[row];
             wr_json_add_string(out, wr_str_bytes(string), string->length);
         } else {
