@@ -13,6 +13,7 @@
 #include "data/text.h"
 #include "expr/function.h"
 #include "lua/convert.h"
+#include "lua/functions_private.h"
 #include "lua/time_value.h"
 #include "base/banned.h"
 
@@ -183,19 +184,52 @@ static void take_result(lua_State *L, struct wr_call *call, uint32_t row) {
 
 /* ---- calls ---- */
 
-static void call_row(lua_State *L, const struct callee *callee, struct wr_call *call, uint32_t row,
-                     struct row *proxy) {
+lua_State *lua_functions_state(struct lua_functions *functions) {
+    return functions->L;
+}
+
+int lua_functions_pcall(struct lua_functions *functions, int arguments, int results) {
+    return lua_pcall(functions->L, arguments, results, 0);
+}
+
+static struct row *proxy_of(struct lua_functions *functions, uint32_t callee) {
+    int ref = functions->callees[callee].row_ref;
+    if (ref == LUA_NOREF)
+        return NULL;
+    lua_rawgeti(functions->L, LUA_REGISTRYINDEX, ref);
+    struct row *proxy = lua_touserdata(functions->L, -1);
+    lua_pop(functions->L, 1);
+    return proxy;
+}
+
+void lua_functions_push(struct lua_functions *functions, uint32_t id, const struct wr_call *call,
+                        uint32_t row) {
+    const struct callee *callee = &functions->callees[id];
+    lua_State *L = functions->L;
     lua_rawgeti(L, LUA_REGISTRYINDEX, callee->function_ref);
-    int arguments = 1;
-    if (proxy != NULL) {
-        proxy->row = row;
-        lua_rawgeti(L, LUA_REGISTRYINDEX, callee->row_ref);
-    } else {
-        arguments = (int)call->arg_count;
+    if (callee->row_ref == LUA_NOREF) {
         for (uint32_t a = 0; a < call->arg_count; a++)
             push_argument(L, call, a, row);
+        return;
     }
-    if (lua_pcall(L, arguments, callee->result, 0) != LUA_OK) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, callee->row_ref);
+    struct row *proxy = lua_touserdata(L, -1);
+    proxy->call = call;
+    proxy->row = row;
+}
+
+void lua_functions_release(struct lua_functions *functions, uint32_t callee) {
+    struct row *proxy = proxy_of(functions, callee);
+    if (proxy != NULL)
+        proxy->call = NULL;
+}
+
+static void call_one(struct lua_functions *self, uint32_t id, struct wr_call *call, uint32_t row) {
+    const struct callee *callee = &self->callees[id];
+    lua_State *L = self->L;
+    lua_functions_push(self, id, call, row);
+    int arguments = callee->row_ref == LUA_NOREF ? (int)call->arg_count : 1;
+    if (lua_functions_pcall(self, arguments, callee->result) != LUA_OK) {
         size_t length;
         const char *message = luaL_tolstring(L, -1, &length);
         wr_call_fail(call, row, WR_REJECT_LUA, "%.*s", (int)WR_MIN(length, (size_t)200), message);
@@ -206,24 +240,49 @@ static void call_row(lua_State *L, const struct callee *callee, struct wr_call *
 
 int lua_functions_call(void *ctx, const struct wr_user_function *function, struct wr_call *call) {
     struct lua_functions *self = ctx;
-    const struct callee *callee = &self->callees[function->id];
     lua_State *L = self->L;
-    if (!lua_checkstack(L, (int)call->arg_count + callee->result + 8))
+    if (!lua_checkstack(L, (int)call->arg_count + self->callees[function->id].result + 8))
         return WR_ENOMEM;
     int top = lua_gettop(L);
-    struct row *proxy = NULL;
-    if (callee->row_ref != LUA_NOREF) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, callee->row_ref);
-        proxy = lua_touserdata(L, -1);
-        proxy->call = call;
-        lua_settop(L, top);
-    }
     for (uint32_t i = 0; i < call->count; i++) {
-        call_row(L, callee, call, wr_call_at(call, i), proxy);
+        call_one(self, function->id, call, wr_call_at(call, i));
         lua_settop(L, top);
     }
-    if (proxy != NULL)
-        proxy->call = NULL;
+    lua_functions_release(self, function->id);
+    return WR_OK;
+}
+
+/* ---- cells of rows that Lua makes ---- */
+
+int lua_cell_fits(lua_State *L, enum wr_type_kind kind) {
+    int type = lua_type(L, -1);
+    const struct time_value *time = time_value_test(L, -1);
+    if (type == LUA_TNIL)
+        return 1;
+    if (kind == WR_INT64)
+        return lua_isinteger(L, -1);
+    return (kind == WR_BOOL && type == LUA_TBOOLEAN) ||
+           (kind == WR_FLOAT64 && type == LUA_TNUMBER) ||
+           (wr_type_is_text(kind) && type == LUA_TSTRING) || (time != NULL && time->kind == kind);
+}
+
+int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column) {
+    enum wr_type_kind kind = builder->batch->schema->fields[column].type.kind;
+    size_t length;
+    if (lua_isnil(L, -1))
+        wr_builder_nil(builder, column);
+    else if (kind == WR_BOOL)
+        wr_builder_bool(builder, column, lua_toboolean(L, -1));
+    else if (kind == WR_INT64)
+        wr_builder_int64(builder, column, lua_tointeger(L, -1));
+    else if (kind == WR_FLOAT64)
+        wr_builder_float64(builder, column, lua_tonumber(L, -1));
+    else if (time_value_test(L, -1) != NULL)
+        wr_builder_int64(builder, column, time_value_test(L, -1)->value);
+    else {
+        const char *text = lua_tolstring(L, -1, &length);
+        return wr_builder_bytes(builder, column, text, (uint32_t)length);
+    }
     return WR_OK;
 }
 
@@ -273,16 +332,14 @@ int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
     return wr_plan_define(plan, &function, err);
 }
 
-/* The columns that a row function reads, as column numbers. */
-static int read_columns(struct wr_plan *plan, const struct wr_schema *schema,
-                        const struct wr_value *reads, uint32_t **columns, uint32_t *count,
-                        struct wr_error *err) {
+int lua_functions_columns(struct wr_arena *arena, const struct wr_schema *schema,
+                          const struct wr_value *reads, const uint32_t **columns, uint32_t *count,
+                          struct wr_error *err) {
     int all = reads == NULL || reads->kind != WR_VALUE_LIST;
     uint32_t total = all ? schema->field_count : wr_value_count(reads);
-    *columns = WR_ARENA_ARRAY(&plan->arena, uint32_t, total + 1);
-    if (*columns == NULL)
+    uint32_t *made = WR_ARENA_ARRAY(arena, uint32_t, total + 1);
+    if (made == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-    *count = 0;
     for (uint32_t i = 0; i < total; i++) {
         int at = (int)i;
         if (!all) {
@@ -294,8 +351,10 @@ static int read_columns(struct wr_plan *plan, const struct wr_schema *schema,
                 return WR_ESCRIPT;
             }
         }
-        (*columns)[(*count)++] = (uint32_t)at;
+        made[i] = (uint32_t)at;
     }
+    *columns = made;
+    *count = total;
     return WR_OK;
 }
 
@@ -334,7 +393,8 @@ struct rewrite {
     struct lua_functions *functions;
     struct wr_plan *plan;
     const struct wr_schema *input;
-    uint32_t *columns, count;
+    const uint32_t *columns;
+    uint32_t count;
     struct wr_type *params;
     int function_ref, row_ref;
     int64_t id;
@@ -364,8 +424,8 @@ static int prepare(struct rewrite *r, const struct wr_value *fn) {
     r->id = wr_value_int(fn, "id", 0);
     if (r->id < 1 || r->id > functions->ref_count)
         return wr_error_set(r->err, WR_EARG, "function %lld is not set", (long long)r->id);
-    int status =
-        read_columns(r->plan, r->input, wr_value_get(fn, "reads"), &r->columns, &r->count, r->err);
+    int status = lua_functions_columns(&r->plan->arena, r->input, wr_value_get(fn, "reads"),
+                                       &r->columns, &r->count, r->err);
     if (status != WR_OK)
         return status;
     r->params = WR_ARENA_ZEROS(&r->plan->arena, struct wr_type, r->count + 1);
@@ -440,12 +500,33 @@ static int rewrite_one(struct rewrite *r, struct wr_value *spec, const char *key
     if (status != WR_OK)
         return status;
     struct wr_value *made = NULL;
+    if (strcmp(wr_value_string(spec, "op", ""), "flat_map") == 0) { /* calls it itself */
+        struct callee callee = {
+            .function_ref = r->function_ref, .row_ref = r->row_ref, .result = 1};
+        uint32_t id;
+        if (callee_new(r->functions, callee, &id) != WR_OK)
+            return wr_error_set(r->err, WR_ENOMEM, "no memory for a function");
+        struct wr_value number = {.kind = WR_VALUE_INT, .integer = id};
+        if (map_add(&r->plan->arena, spec, "callee", &number) != WR_OK)
+            return wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");
+        return WR_OK;
+    }
     if (wr_value_count(outputs) > 0)
         status = make_items(r, outputs, &made);
     else
         status = make_call(r, 1, WR_TYPE(WR_BOOL), &made);
     if (status != WR_OK)
         return status;
+    if (strcmp(wr_value_string(spec, "op", ""), "map") == 0) { /* the row anew: a select */
+        struct wr_value *select = wr_value_new_string(&r->plan->arena, "select", 6);
+        for (uint32_t i = 0; select != NULL && i < spec->count; i++)
+            if (strcmp(spec->names[i], "op") == 0)
+                spec->items[i] = *select;
+        const struct wr_value *name = wr_value_new_string(&r->plan->arena, "map", 3);
+        if (name == NULL || (wr_value_get(spec, "name") == NULL &&
+                             map_add(&r->plan->arena, spec, "name", name) != WR_OK))
+            return wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");
+    }
     const char *name = wr_value_count(outputs) > 0 ? list_key : "expr";
     if (map_add(&r->plan->arena, spec, name, made) != WR_OK)
         return wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");

@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "expr/aggregate.h"
 #include "expr/function.h"
+#include "lua/functions_private.h"
 #include "base/banned.h"
 
 #define TERMINAL_COLUMNS_DEFAULT 80
@@ -114,6 +115,7 @@ static const luaL_Reg functions[] = {
 };
 
 int luaopen_weir_native(lua_State *L) {
+    wr_op_register(&wr_op_flat_map);
     native_plan_type(L);
     native_harness_type(L);
     luaL_newlib(L, functions);

@@ -50,6 +50,12 @@ function Script:take_mark()
   return self.loader and self.loader.take_mark() or nil
 end
 
+--- Where a call stands, as rejects show it: "clicks.lua:8:4"; nil when that is not known.
+function Script:place_text(mark)
+  local place = mark and self.loader and self.loader.locate(mark, { arg = "stage" })
+  return place and ("%s:%d:%d"):format(place.file, place.line, place.col) or nil
+end
+
 -- ── parameters ──────────────────────────────────────────────────────────────────────────────────
 
 ---@return any value, boolean found

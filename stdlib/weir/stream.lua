@@ -151,6 +151,7 @@ function M.add(stage_call, spec)
   local script = stage_call.script
   spec.name = stage_call.opts.name or spec.name
   spec.mark = stage_call.mark
+  spec.script = script:place_text(stage_call.mark)
   local id, info = script:plan():add(spec)
   if not id then
     stage_call:fail_with(info)
