@@ -66,6 +66,9 @@ describe("weir.rows", function()
     assert.equal("W203", select(2, scripts.err("weir.rows('a int64', { { 1, 2 } })")).code)
     assert.equal("W203", select(2, scripts.err("weir.rows('a int64', { 1 })")).code)
     assert.equal("W203", select(2, scripts.err("weir.rows('a int64', 5)")).code)
+    assert.equal("W203", select(2, scripts.err("weir.rows('a int64', { a = 1 })")).code)
+    assert.equal("W203",
+      select(2, scripts.err("weir.rows('a int64', { { 1 }, nil, nil, { 2 }, [9] = { 3 } })")).code)
   end)
 end)
 

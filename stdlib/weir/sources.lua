@@ -92,6 +92,12 @@ local function make_rows(c)
     if #data > M.ROWS_MAX then
       c:fail("W203", ("`rows` takes at most %d rows, got %d"):format(M.ROWS_MAX, #data), nil, "2")
     end
+    for key in pairs(data) do
+      if not math.tointeger(key) or key < 1 or key > #data then
+        c:fail("W203", ("`rows` takes a list of rows, got the key %s"):format(tostring(key)),
+          "`{ { 1, \"a\" }, { id = 2, name = \"b\" } }`, without holes", "2")
+      end
+    end
     place.rows = {}
     for i, row in ipairs(data) do
       if type(row) ~= "table" or getmetatable(row) ~= nil then

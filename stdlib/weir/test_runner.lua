@@ -33,12 +33,14 @@ local function count_events(busted)
     end
     return nil, true
   end)
-  busted.subscribe({ "error" }, function(element)
-    if element.descriptor ~= "it" then
+  busted.subscribe({ "error" }, function(element, _, message)
+    if tostring(message):find("^No test files found") then
+      return nil, false -- told by the exit code; busted shows no error
+    elseif element.descriptor ~= "it" then
       counts.errors = counts.errors + 1
     end
     return nil, true
-  end)
+  end, { priority = 1 })
   return counts
 end
 
@@ -94,6 +96,7 @@ function M.run(run)
   if failed > 0 then
     return 1
   elseif counts.passed + counts.pending == 0 and not run.options.list then
+    run.err("weir: no tests were found; they stand in files `*_spec.lua`\n")
     return 6
   end
   return 0
