@@ -17,7 +17,8 @@ static const struct wr_function *const groups[] = {
     wr_functions_patterns,   wr_functions_numbers,    wr_functions_math,
     wr_functions_time,       wr_functions_calendar,   wr_functions_hash,
     wr_functions_regex,      wr_functions_encodings,  wr_functions_similar,
-    wr_functions_geo,
+    wr_functions_geo,        wr_functions_network,    wr_functions_list,
+    wr_functions_json,
 };
 
 static const struct wr_function *slots[SLOTS];
@@ -57,11 +58,5 @@ const struct wr_function *wr_function_find(const char *name, uint32_t length) {
     for (uint32_t at = slot_of(name, length); slots[at] != NULL; at = (at + 1) & (SLOTS - 1))
         if (strlen(slots[at]->name) == length && memcmp(slots[at]->name, name, length) == 0)
             return slots[at];
-    return NULL;
-}
-
-__attribute__((weak)) const char *wr_function_foreign(const char *name, uint32_t length) {
-    (void)name;
-    (void)length;
     return NULL;
 }

@@ -20,3 +20,6 @@ extern const struct wr_function wr_functions_regex[];
 extern const struct wr_function wr_functions_encodings[];
 extern const struct wr_function wr_functions_similar[];
 extern const struct wr_function wr_functions_geo[];
+extern const struct wr_function wr_functions_network[];
+extern const struct wr_function wr_functions_list[];
+extern const struct wr_function wr_functions_json[];

@@ -1,5 +1,6 @@
-/* functions_regex.c: regular expressions by PCRE2. Patterns are constants, compiled once (with JIT); the
- * work on one text is bounded by PCRE2's match and depth limits, so that no record can hang a run. */
+/* functions_regex.c: regular expressions by PCRE2. Patterns are constants, compiled once (with
+ * JIT); the work on one text is bounded by PCRE2's match and depth limits, so that no record can
+ * hang a run. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 

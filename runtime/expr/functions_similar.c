@@ -17,7 +17,8 @@ static int lengths_fit(struct wr_call *call, uint32_t row) {
     return 0;
 }
 
-/* Wagner and Fischer, "The string-to-string correction problem", 1974, with one row of the table. */
+/* Wagner and Fischer, "The string-to-string correction problem", 1974, with one row of the table.
+ */
 static uint32_t levenshtein(const struct wr_str *x, const struct wr_str *y, uint32_t *table) {
     const char *a = wr_str_bytes(x);
     const char *b = wr_str_bytes(y);

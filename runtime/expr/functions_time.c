@@ -1,5 +1,5 @@
-/* functions_time.c: parts of times, and times made of parts. A zone stands last; without one it is the
- * script's. Dates have no zone. */
+/* functions_time.c: parts of times, and times made of parts. A zone stands last; without one it
+ * is the script's. Dates have no zone. */
 #include "base/hash.h"
 #include "expr/calendar.h"
 #include "expr/expr.h"
