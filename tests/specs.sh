@@ -11,11 +11,11 @@ program=$1
 shift
 export WEIR_PROGRAM="$program"
 unset LUA_PATH_5_4
+# Inside the program its own modules come first; some specs read the files as text.
+export LUA_PATH="./stdlib/?.lua;./stdlib/?/init.lua;./?.lua;./?/init.lua;;"
 if [[ -x $program ]] && "$program" help test >/dev/null 2>&1; then
-    export LUA_PATH="./?.lua;./?/init.lua;;"
     exec "$program" test "$@" </dev/null
 fi
-export LUA_PATH="./stdlib/?.lua;./stdlib/?/init.lua;./?.lua;./?/init.lua;;"
 output="$(mktemp)"
 trap 'rm -f "$output"' EXIT
 

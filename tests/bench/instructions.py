@@ -45,7 +45,7 @@ def count_all(build):
                 subprocess.run([os.path.join(build, "tests/bench/bids"), kind, str(ROWS)],
                                stdout=file, check=True)
         with open(os.path.join(folder, "start.lua"), "w", encoding="utf-8") as file:
-            file.write('weir.rows({ { a = 1 } }):write("out.ndjson")\n')
+            file.write('weir.rows("a int64", { { a = 1 } }):write("out.ndjson")\n')
         scripts = sorted(set(os.listdir(SCRIPTS)) - NOT_A_WORK) + ["start.lua"]
         return {script[:-4]: count(weir, folder, script) for script in scripts}
 
