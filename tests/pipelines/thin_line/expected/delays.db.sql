@@ -1,0 +1,16 @@
+BEGIN TRANSACTION;
+CREATE TABLE "delays"(
+  "window_start" TIMESTAMP TEXT,
+  "window_end" TIMESTAMP TEXT,
+  "carrier" TEXT,
+  "flights" INTEGER,
+  "mean" REAL,
+  "worst" INTEGER
+);
+INSERT INTO "delays" VALUES('2013-01-01T05:00:00Z','2013-01-01T06:00:00Z','AA',2,3.0,11);
+INSERT INTO "delays" VALUES('2013-01-01T05:00:00Z','2013-01-01T06:00:00Z','UA',2,17.5,33);
+INSERT INTO "delays" VALUES('2013-01-01T06:00:00Z','2013-01-01T07:00:00Z','AA',1,7.0,7);
+INSERT INTO "delays" VALUES('2013-01-01T06:00:00Z','2013-01-01T07:00:00Z','UA',1,4.0,4);
+INSERT INTO "delays" VALUES('2013-01-01T07:00:00Z','2013-01-01T08:00:00Z','AA',1,0.0,0);
+CREATE UNIQUE INDEX "weir_key_delays" on "delays"(ifnull("window_start", x''),ifnull("carrier", x''));
+COMMIT;
