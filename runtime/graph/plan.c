@@ -137,8 +137,8 @@ int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function
 
 /* Where a thing stands in the script decides no result: a moved line keeps the hash. */
 static int is_position(const char *name) {
-    static const char *const names[] = {"mark", "script", "from",      "to",
-                                        "at",   "text",   "name_from", "name_to"};
+    static const char *const names[] = {"mark", "script",    "from",   "to",
+                                        "at",   "name_from", "name_to"};
     for (size_t i = 0; i < WR_COUNT(names); i++)
         if (strcmp(names[i], name) == 0)
             return 1;
