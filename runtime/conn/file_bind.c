@@ -90,12 +90,24 @@ static int not_found(const struct wr_env *env, const char *address, int is_glob,
     return WR_ESCRIPT;
 }
 
+static int is_directory(const char *address, struct wr_error *err) {
+    wr_error_script(err, "W401", "`%s` is a directory", address);
+    wr_error_help(err, "write `%s%s*.csv`, or whichever of its files are meant", address,
+                  address[strlen(address) - 1] == '/' ? "" : "/");
+    wr_error_at(err, "1", 0, 0);
+    return WR_ESCRIPT;
+}
+
 int wr_file_find(const struct wr_env *env, const char *address, struct wr_arena *arena,
                  const char *const **files, uint32_t *file_count, struct wr_error *err) {
     struct found found = {.arena = arena};
     struct wr_file_info info;
     int is_glob = strpbrk(address, "*?[") != NULL;
-    if (strcmp(address, "-") == 0 || env->stat(env, address, &info) == WR_OK) {
+    if (strcmp(address, "-") == 0) {
+        collect(&found, address);
+    } else if (env->stat(env, address, &info) == WR_OK) {
+        if (info.is_directory)
+            return is_directory(address, err);
         collect(&found, address);
     } else if (is_glob) {
         int status = env->glob(env, address, collect, &found, err);

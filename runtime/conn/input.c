@@ -123,10 +123,7 @@ int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_bu
                                .seek = -1};
     struct wr_file_info info;
     if (!input->is_stdin && env->stat(env, path, &info) == WR_OK && info.is_directory)
-        return wr_error_set(err, WR_EIO,
-                            "%s is a directory: write `%s%s*.csv`, or whichever of "
-                            "its files are meant",
-                            path, path, path[strlen(path) - 1] == '/' ? "" : "/");
+        return wr_error_set(err, WR_EIO, "open %s: it is a directory", path);
     input->in = wr_alloc(budget, WR_INPUT_BYTES);
     if (input->in == NULL)
         return wr_error_set(err, WR_ENOMEM, "open %s: memory budget `%s` is used up", path,

@@ -15,40 +15,46 @@
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct wr_sqlite_shared *list;
 
-static int open_new(struct wr_sqlite_shared **result, const struct wr_env *env, const char *path,
-                    int timeout_ms, struct wr_error *err) {
-    struct wr_sqlite_shared *shared = wr_alloc_zero(&wr_budget_control, sizeof *shared);
-    if (shared == NULL)
-        return wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path);
-    shared->env = env;
-    shared->path = wr_strndup(&wr_budget_control, path, strlen(path));
-    int status = WR_OK;
-    if (shared->path == NULL)
-        status = wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path);
-    if (status == WR_OK)
-        status = wr_sqlite_open(&shared->db, env, path, 0, timeout_ms, err);
-    if (status == WR_OK) {
-        /* A table that takes another's place may stand in views: they are not looked into. */
-        sqlite3_db_config(shared->db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, NULL);
-        shared->next = list;
-        list = shared;
-        *result = shared;
-        return WR_OK;
+/* The connection to the file that `db` has open, under whatever name it was opened. */
+static struct wr_sqlite_shared *find(const struct wr_env *env, sqlite3 *db) {
+    const char *path = sqlite3_db_filename(db, "main"); /* absolute, links followed */
+    for (struct wr_sqlite_shared *shared = list; shared != NULL; shared = shared->next) {
+        const char *other = sqlite3_db_filename(shared->db, "main");
+        if (shared->env == env && path != NULL && other != NULL && path[0] != 0 &&
+            strcmp(path, other) == 0)
+            return shared;
     }
-    wr_free(&wr_budget_control, shared->path);
-    wr_free(&wr_budget_control, shared);
-    return status;
+    return NULL;
+}
+
+static int add(struct wr_sqlite_shared **result, const struct wr_env *env, sqlite3 *db,
+               const char *path, struct wr_error *err) {
+    struct wr_sqlite_shared *shared = wr_alloc_zero(&wr_budget_control, sizeof *shared);
+    char *copy = wr_strndup(&wr_budget_control, path, strlen(path));
+    if (shared == NULL || copy == NULL) {
+        wr_free(&wr_budget_control, shared);
+        wr_free(&wr_budget_control, copy);
+        return wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path);
+    }
+    /* A table that takes another's place may stand in views: they are not looked into. */
+    sqlite3_db_config(db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, NULL);
+    *shared = (struct wr_sqlite_shared){.next = list, .env = env, .db = db, .path = copy};
+    list = shared;
+    *result = shared;
+    return WR_OK;
 }
 
 int wr_sqlite_shared_open(struct wr_sqlite_shared **result, const struct wr_env *env,
                           const char *path, int timeout_ms, struct wr_error *err) {
+    sqlite3 *db = NULL;
+    int status = wr_sqlite_open(&db, env, path, 0, timeout_ms, err);
+    if (status != WR_OK)
+        return status;
     pthread_mutex_lock(&list_lock);
-    struct wr_sqlite_shared *shared = list;
-    while (shared != NULL && (shared->env != env || strcmp(shared->path, path) != 0))
-        shared = shared->next;
-    int status = WR_OK;
-    if (shared == NULL)
-        status = open_new(&shared, env, path, timeout_ms, err);
+    struct wr_sqlite_shared *shared = find(env, db);
+    int is_new = shared == NULL;
+    if (is_new)
+        status = add(&shared, env, db, path, err);
     else if (shared->broken)
         status = wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing", path);
     if (status == WR_OK) {
@@ -56,6 +62,8 @@ int wr_sqlite_shared_open(struct wr_sqlite_shared **result, const struct wr_env 
         *result = shared;
     }
     pthread_mutex_unlock(&list_lock);
+    if (!is_new || status != WR_OK)
+        sqlite3_close(db);
     return status;
 }
 

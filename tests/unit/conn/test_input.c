@@ -188,6 +188,6 @@ TEST(input_skips_to_any_byte) {
 TEST(input_names_a_directory) {
     struct world w;
     world_begin(&w);
-    CHECK_CONTAINS(unpack(&w, w.folder, 100, 10), "is a directory: write `");
+    CHECK_CONTAINS(unpack(&w, w.folder, 100, 10), "it is a directory");
     world_end(&w);
 }

@@ -2,8 +2,9 @@
  * SQLite does not take; several sinks of one file. */
 #include "support_conn.h"
 
-#include <math.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SCHEMA "k string,n int64"
@@ -505,6 +506,38 @@ TEST(sqlite_sink_stops_at_the_first_error_that_is_not_of_a_row) {
     CHECK_INT(wr_sink_sqlite.prepare(sink, 1, &w.err), ==, WR_EIO);
     close_sink(sink);
     CHECK_STR(query(&w, path, "select count(*) from t"), "0\n");
+    world_end(&w);
+}
+
+TEST(sqlite_sink_takes_back_an_epoch_that_the_disk_has_no_room_for) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "o.db");
+    CHECK_INT(put(&w, path, "'mode':'append'", NULL, "a,1"), ==, WR_OK);
+    struct wr_endpoint_bind bind;
+    const struct wr_schema *schema = schema_of(&w, SCHEMA);
+    CHECK_INT(
+        bind_sink(&w, &wr_sink_sqlite, spec(&w, path, "'mode':'append'"), schema, NULL, &bind), ==,
+        WR_OK);
+    struct wr_sink *sink = open_sink(&w, &wr_sink_sqlite, &bind, NULL);
+    char csv[200 * 40];
+    size_t length = 0;
+    for (int i = 0; i < 200; i++)
+        length += (size_t)snprintf(csv + length, sizeof csv - length, "%030d,%d\n", i, i);
+    struct rlimit before, small = {.rlim_cur = 8192, .rlim_max = RLIM_INFINITY};
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    small.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &small), ==, 0);
+    int status = write_epoch(&w, sink, 1, batch_of(&w, schema, csv));
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    CHECK_INT(status, ==, WR_EIO);
+    CHECK_INT(wr_sink_sqlite.prepare(sink, 2, &w.err), ==, WR_EIO);
+    CHECK_CONTAINS(w.err.text, "an earlier error stopped all writing");
+    close_sink(sink);
+    CHECK_STR(query(&w, path, "select * from t"), "a|1\n");
+    CHECK_INT(put(&w, path, "'mode':'append'", NULL, csv), ==, WR_OK);
+    CHECK_STR(query(&w, path, "select count(*) from t"), "201\n");
     world_end(&w);
 }
 
