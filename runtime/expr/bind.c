@@ -8,6 +8,8 @@
 #include "expr/program.h"
 #include "base/banned.h"
 
+#define FOLD_BLOCK_BYTES ((size_t)16 * 1024)
+
 static const struct hidden {
     const char *name;
     enum wr_type_kind kind;
@@ -299,7 +301,9 @@ int wr_list_bind(struct wr_list **list, const struct wr_scope *scope, enum wr_li
     struct wr_bind bind = {.arena = scope->arena, .scope = scope, .err = err};
     *list = NULL;
     wr_eval_init(&bind.eval, &wr_budget_control);
+    wr_arena_init(&bind.fold, &wr_budget_control, FOLD_BLOCK_BYTES);
     int status = bind_list(&bind, list, kind, ast);
+    wr_arena_release(&bind.fold);
     wr_eval_release(&bind.eval);
     return status;
 }

@@ -11,6 +11,8 @@
 #include "expr/signature.h"
 #include "base/banned.h"
 
+#define ARGS_MORE WR_SIGNATURE_PARAMS_MAX /* arguments that defaults may add */
+
 struct call {
     struct wr_bind *bind;
     const struct wr_value *ast, *args_ast;
@@ -19,8 +21,9 @@ struct call {
     int is_method;
     int from, to, name_from, name_to;
     uint32_t arg_count;
-    const struct wr_node *args[WR_ARGS_MAX];
-    struct wr_type types[WR_ARGS_MAX];
+    const struct wr_node *
+        *args; /* room for the defaults too; not on the stack: calls nest deeply */
+    struct wr_type *types;
 };
 
 static const struct wr_node *unknown_function(const struct call *x) {
@@ -285,7 +288,8 @@ static const struct wr_node *library_call(struct call *x, const struct wr_functi
 
 static int bind_args(struct call *x) {
     for (uint32_t i = 0; i < x->arg_count; i++) {
-        x->args[i] = wr_bind_operand(x->bind, wr_value_at(x->args_ast, i));
+        if (i > 0 || !x->is_method) /* a method's own value is bound already */
+            x->args[i] = wr_bind_operand(x->bind, wr_value_at(x->args_ast, i));
         if (x->args[i] == NULL)
             return 0;
         x->types[i] = x->args[i]->type;
@@ -442,6 +446,10 @@ const struct wr_node *wr_bind_call(struct wr_bind *bind, const struct wr_value *
     x.name_from = (int)wr_value_int(ast, "name_from", x.from);
     x.name_to = (int)wr_value_int(ast, "name_to", x.to);
     x.arg_count = wr_value_count(x.args_ast);
+    x.args = WR_ARENA_ZEROS(bind->arena, const struct wr_node *, x.arg_count + ARGS_MORE);
+    x.types = WR_ARENA_ZEROS(bind->arena, struct wr_type, x.arg_count + ARGS_MORE);
+    if (x.args == NULL || x.types == NULL)
+        return wr_bind_no_memory(bind);
     const struct wr_user_function *user = user_find(&x);
     const struct wr_function *function = wr_function_find(x.name, x.name_length);
     if (user == NULL && function == NULL && wr_aggregate_find(x.name, x.name_length) != NULL) {
@@ -452,7 +460,13 @@ const struct wr_node *wr_bind_call(struct wr_bind *bind, const struct wr_value *
     }
     if (user == NULL && function == NULL)
         return unknown_function(&x);
-    if (x.arg_count > WR_ARGS_MAX - WR_SIGNATURE_PARAMS_MAX)
+    if (user == NULL && !(bind->scope->flags & WR_SCOPE_EVENT_TIME) &&
+        strcmp(function->name, "event_time") == 0) {
+        wr_bind_fault(bind, "W301", x.from, x.to, "no event time");
+        wr_error_help(bind->err, "add `:event_time \"…\"` before");
+        return NULL;
+    }
+    if (x.arg_count > WR_ARGS_MAX - ARGS_MORE)
         return wr_bind_fault(bind, "W102", x.from, x.to, "`%s` got %u arguments", x.name,
                              x.arg_count);
     if (wr_value_get(ast, "where") != NULL || wr_value_get(ast, "order") != NULL ||
@@ -460,7 +474,7 @@ const struct wr_node *wr_bind_call(struct wr_bind *bind, const struct wr_value *
         return wr_bind_fault(bind, "W102", x.from, x.to,
                              "`%s` is no aggregate: it takes no `where`, `order by` or `limit`",
                              x.name);
-    if (x.is_method && check_method(&x, user == NULL ? function : NULL) == NULL)
+    if (x.is_method && (x.args[0] = check_method(&x, user == NULL ? function : NULL)) == NULL)
         return NULL;
     if (user != NULL)
         return user_call(&x, user);

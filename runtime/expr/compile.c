@@ -12,7 +12,6 @@
 
 struct memo {
     const struct wr_node *node;
-    uint32_t reg;
 };
 
 struct scope {
@@ -26,7 +25,8 @@ struct compiler {
     struct wr_program *program;
     uint32_t ins_room, reg_room;
     uint32_t memo_count, memo_room;
-    struct memo *memos;
+    struct memo *memos; /* of all open scopes */
+    uint32_t *reg_of;   /* by node id: its register where it is known, else WR_NONE */
     uint16_t item;
 };
 
@@ -101,15 +101,13 @@ static struct scope scope_open(struct compiler *c, struct scope *outer, uint32_t
 }
 
 static void scope_close(struct compiler *c, const struct scope *scope) {
-    c->memo_count = scope->memo_first;
+    while (c->memo_count > scope->memo_first)
+        c->reg_of[c->memos[--c->memo_count].node->id] = WR_NONE;
 }
 
+/* All open scopes are outer ones of each other, so what is known serves here. */
 static uint32_t memo_find(const struct compiler *c, const struct wr_node *node) {
-    /* All open scopes are outer ones of each other, so what is in the list serves here. */
-    for (uint32_t i = c->memo_count; i > 0; i--)
-        if (c->memos[i - 1].node == node)
-            return c->memos[i - 1].reg;
-    return WR_NONE;
+    return c->reg_of[node->id];
 }
 
 static uint32_t memo_add(struct compiler *c, const struct wr_node *node, uint32_t reg) {
@@ -119,8 +117,8 @@ static uint32_t memo_add(struct compiler *c, const struct wr_node *node, uint32_
     if (memos == NULL)
         return WR_NONE;
     c->memos = memos;
-    memos[c->memo_count++] = (struct memo){node, reg};
-    return reg;
+    memos[c->memo_count++] = (struct memo){node};
+    return c->reg_of[node->id] = reg;
 }
 
 /* ---- values ---- */
@@ -151,8 +149,11 @@ static uint32_t emit_leaf(struct compiler *c, const struct wr_node *node, struct
 }
 
 static uint32_t emit_strict(struct compiler *c, const struct wr_node *node, struct scope *scope) {
-    uint32_t args[WR_ARGS_MAX];
-    WR_ASSERT(node->arg_count <= WR_ARGS_MAX);
+    uint32_t *args = WR_ARENA_ARRAY(c->bind->arena, uint32_t, node->arg_count + 1);
+    if (args == NULL) {
+        wr_bind_no_memory(c->bind);
+        return WR_NONE;
+    }
     for (uint32_t i = 0; i < node->arg_count; i++) {
         args[i] = emit(c, node->args[i], scope);
         if (args[i] == WR_NONE)
@@ -448,11 +449,13 @@ int wr_compile(struct wr_bind *bind, struct wr_list *list, enum wr_list_kind kin
         p->column_words = (uint32_t)WR_BITS_WORDS(bits);
         p->reads = WR_ARENA_ZEROS(bind->arena, uint64_t, p->column_words);
         p->outputs = WR_ARENA_ZEROS(bind->arena, uint32_t, list->item_count + 1);
+        c.reg_of = WR_ARENA_ARRAY(bind->arena, uint32_t, bind->node_count + 1);
     }
-    if (p == NULL || p->reads == NULL || p->outputs == NULL) {
+    if (p == NULL || p->reads == NULL || p->outputs == NULL || c.reg_of == NULL) {
         wr_bind_no_memory(bind);
         return bind->status;
     }
+    memset(c.reg_of, 0xff, sizeof(uint32_t) * (bind->node_count + 1));
     if (!compile_items(&c, list, kind, nodes) || !assign_slots(&c))
         return bind->status;
     *program = p;

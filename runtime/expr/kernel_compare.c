@@ -18,15 +18,16 @@ static void equal_for_nil(struct wr_vm *vm, const struct wr_ins *ins, uint8_t eq
     vm->regs[ins->out].valid = NULL;
     if (a == NULL && b == NULL)
         return;
-    for (uint32_t word = 0; word < WR_BITS_WORDS(vm->row_count); word++) {
-        uint64_t nil_a = a == NULL ? 0 : ~a[word], nil_b = b == NULL ? 0 : ~b[word];
-        uint64_t any = nil_a | nil_b, both = nil_a & nil_b;
-        if (word == vm->row_count / 64)
-            any &= (UINT64_C(1) << (vm->row_count % 64)) - 1;
-        for (; any != 0; any &= any - 1) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(any);
-            out[word * 64 + bit] = (uint8_t)((both >> bit & 1) == equal);
-        }
+    for (uint32_t row = 0; row < vm->row_count; row += 8) {
+        uint64_t nil_a = a == NULL ? 0 : ~a[row / 64] >> (row % 64);
+        uint64_t nil_b = b == NULL ? 0 : ~b[row / 64] >> (row % 64);
+        uint64_t any = (nil_a | nil_b) & 0xff, both = nil_a & nil_b, eight;
+        if (any == 0)
+            continue;
+        memcpy(&eight, out + row, 8);
+        eight &= ~(wr_bits_spread(any) * 0xff); /* a nil row holds anything */
+        eight |= wr_bits_spread(any & (equal ? both : ~both));
+        memcpy(out + row, &eight, 8);
     }
 }
 
@@ -180,8 +181,10 @@ static void valid_to_bools(struct wr_vm *vm, const struct wr_ins *ins, uint64_t 
         memset(out, (int)(1 ^ (flip & 1)), vm->row_count);
         return;
     }
-    for (uint32_t row = 0; row < vm->row_count; row++)
-        out[row] = (uint8_t)(((valid[row / 64] ^ flip) >> (row % 64)) & 1);
+    for (uint32_t row = 0; row < vm->row_count; row += 8) {
+        uint64_t eight = wr_bits_spread((valid[row / 64] ^ flip) >> (row % 64));
+        memcpy(out + row, &eight, 8);
+    }
 }
 
 static int is_nil(struct wr_vm *vm, const struct wr_ins *ins) {

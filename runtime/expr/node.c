@@ -116,8 +116,8 @@ const struct wr_node *wr_node_intern(struct wr_bind *bind, const struct wr_node 
     if (node == NULL)
         return wr_bind_no_memory(bind);
     *node = *draft;
+    node->id = bind->node_count++;
     bind->table[at] = node;
-    bind->node_count++;
     return node;
 }
 

@@ -41,6 +41,7 @@ struct wr_node {
     uint8_t kind; /* enum wr_node_kind */
     uint8_t flags;
     uint32_t index;
+    uint32_t id;   /* the k-th node of its bind */
     uint32_t cost; /* rough nanoseconds a row of the whole expression, for lazy or eager */
     uint32_t arg_count;
     struct wr_type type;
@@ -62,7 +63,8 @@ struct wr_bind {
     int status;                   /* WR_OK until the first fault */
     const struct wr_node **table; /* open hash of all nodes */
     uint32_t table_size, node_count;
-    struct wr_eval eval; /* folds constants */
+    struct wr_eval eval;  /* folds constants */
+    struct wr_arena fold; /* what one fold needs */
     uint32_t name_count, name_room;
     struct wr_bound_name *names; /* helpers and items so far */
 };

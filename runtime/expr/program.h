@@ -102,7 +102,8 @@ int wr_compile(struct wr_bind *bind, struct wr_list *list, enum wr_list_kind kin
 /* Runs it. `outputs` gets the output columns (memory in `arena`). WR_OK, WR_ENOMEM, WR_ELUA, … */
 int wr_vm_run(struct wr_vm *vm, const struct wr_program *program, struct wr_eval *eval,
               const struct wr_batch *batch, struct wr_arena *arena);
-/* The one row of a node without columns: WR_OK and *failed set, or a status. For folding. */
+/* The one row of a node without columns: WR_OK and *failed set, or a status. For folding; the value
+ * lies in bind->fold until the next one. */
 int wr_vm_fold(struct wr_bind *bind, const struct wr_node *node, struct wr_column *value,
                int *failed);
 
@@ -126,6 +127,14 @@ int wr_ins_split_catch(struct wr_vm *vm, const struct wr_ins *ins);
 int wr_ins_narrow(struct wr_vm *vm, const struct wr_ins *ins);
 int wr_ins_merge(struct wr_vm *vm, const struct wr_ins *ins);
 int wr_ins_choose(struct wr_vm *vm, const struct wr_ins *ins);
+
+/* Registers have room for so many rows more than the batch, for loops that write eight at once. */
+#define WR_ROWS_BEHIND 8
+/* Eight bits as eight bytes of 0 or 1, the lowest first. */
+static inline uint64_t wr_bits_spread(uint64_t bits) {
+    uint64_t spread = ((bits & 0xff) * UINT64_C(0x0101010101010101)) & UINT64_C(0x8040201008040201);
+    return ((spread + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7) & UINT64_C(0x0101010101010101);
+}
 
 /* Rows that a kernel which cannot fail may do instead of its selection: all physical ones, when the
  * selection is most of them (the loop over all is a vector loop). */

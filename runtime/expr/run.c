@@ -71,12 +71,13 @@ int wr_vm_valid_both(struct wr_vm *vm, const struct wr_ins *ins) {
 }
 
 static void clear_where_nil(uint8_t *bools, const uint64_t *valid, uint32_t row_count) {
-    for (uint32_t word = 0; word < WR_BITS_WORDS(row_count); word++) {
-        uint64_t nils = ~valid[word];
-        if (word == row_count / 64)
-            nils &= (UINT64_C(1) << (row_count % 64)) - 1;
-        for (; nils != 0; nils &= nils - 1)
-            bools[word * 64 + (uint32_t)__builtin_ctzll(nils)] = 0;
+    for (uint32_t row = 0; row < row_count; row += 8) {
+        uint64_t bits = valid[row / 64] >> (row % 64), eight;
+        if ((bits & 0xff) == 0xff)
+            continue;
+        memcpy(&eight, bools + row, 8);
+        eight &= wr_bits_spread(bits);
+        memcpy(bools + row, &eight, 8);
     }
 }
 
@@ -295,7 +296,8 @@ static int setup_regs(struct wr_vm *vm, struct wr_arena *arena) {
     if (slots == NULL || vm->regs == NULL || vm->sels == NULL || vm->catches == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < p->slot_count; i++) {
-        slots[i] = wr_arena_alloc(vm->scratch, (size_t)p->slot_widths[i] * (vm->row_count + 1));
+        slots[i] = wr_arena_alloc(vm->scratch,
+                                  (size_t)p->slot_widths[i] * (vm->row_count + WR_ROWS_BEHIND));
         if (slots[i] == NULL)
             return WR_ENOMEM;
     }
@@ -310,7 +312,8 @@ static int setup_regs(struct wr_vm *vm, struct wr_arena *arena) {
         case WR_REG_CONSTANT: *column = reg->node->constant; break;
         case WR_REG_TEMP: column->data = slots[reg->index]; break;
         case WR_REG_OUTPUT:
-            column->data = wr_arena_alloc(arena, (size_t)reg->width * (vm->row_count + 1));
+            column->data =
+                wr_arena_alloc(arena, (size_t)reg->width * (vm->row_count + WR_ROWS_BEHIND));
             if (column->data == NULL)
                 return WR_ENOMEM;
             break;
@@ -408,13 +411,14 @@ int wr_list_filter(const struct wr_list *list, struct wr_eval *eval, const struc
 int wr_vm_fold(struct wr_bind *bind, const struct wr_node *node, struct wr_column *value,
                int *failed) {
     static const struct wr_schema no_columns = {0};
-    struct wr_arena *arena = bind->arena;
     struct wr_item item = {0};
     struct wr_list list = {.item_count = 1, .items = &item};
     struct wr_bind inner = *bind;
     struct wr_scope scope = *bind->scope;
     scope.input = &no_columns;
     inner.scope = &scope;
+    inner.arena = &bind->fold;
+    wr_arena_reset(&bind->fold);
     const struct wr_program *program = NULL;
     int status = wr_compile(&inner, &list, WR_LIST_DERIVE, &node, &program);
     bind->status = inner.status;
@@ -422,7 +426,7 @@ int wr_vm_fold(struct wr_bind *bind, const struct wr_node *node, struct wr_colum
         return status;
     struct wr_batch batch = {.row_count = 1, .sel_count = 1, .schema = &no_columns};
     struct wr_vm vm;
-    status = wr_vm_run(&vm, program, &bind->eval, &batch, arena);
+    status = wr_vm_run(&vm, program, &bind->eval, &batch, &bind->fold);
     if (status != WR_OK)
         return status;
     *failed = bind->eval.fail_count > 0;

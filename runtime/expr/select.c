@@ -29,15 +29,19 @@ typedef uint32_t words_8 __attribute__((vector_size(32), aligned(4)));
      PLACE(n, 6) | PLACE(n, 7))
 static const uint64_t bit_numbers[256] = {BITS_256};
 
-/* The rows 0 … count-1 whose bool is 1, eight at once: their bools make a byte, the byte tells the
+/* The rows 0 … count-1 whose bool is 1 and not nil, eight at once: their bools make a byte, the byte tells the
  * numbers of the rows that stay. No branch depends on the data. Writes up to 7 rows behind the
  * end. */
-static uint32_t select_dense(const uint8_t *bools, uint32_t count, uint32_t *rows) {
+static uint32_t select_dense(const uint8_t *bools, const uint64_t *valid, uint32_t count,
+                             uint32_t *rows) {
     uint32_t found = 0, row = 0;
     for (; row + 8 <= count; row += 8) {
         uint64_t eight;
         memcpy(&eight, bools + row, 8);
+        eight &= UINT64_C(0x0101010101010101); /* a nil may hold anything */
         uint64_t mask = (eight * UINT64_C(0x0102040810204080)) >> 56;
+        if (valid != NULL)
+            mask &= valid[row / 64] >> (row % 64);
         bytes_8 numbers;
         memcpy(&numbers, &bit_numbers[mask], 8);
         words_8 chosen = __builtin_convertvector(numbers, words_8) + row;
@@ -46,7 +50,7 @@ static uint32_t select_dense(const uint8_t *bools, uint32_t count, uint32_t *row
     }
     for (; row < count; row++) {
         rows[found] = row;
-        found += bools[row];
+        found += bools[row] & (valid == NULL ? 1u : (uint32_t)wr_bit_get(valid, row));
     }
     return found;
 }
@@ -106,9 +110,8 @@ int wr_ins_split(struct wr_vm *vm, const struct wr_ins *ins) {
     if (rows == NULL)
         return WR_ENOMEM;
     yes->rows = rows;
-    yes->count = sel->rows == NULL && column->valid == NULL
-                     ? select_dense(WR_BOOLS(column), sel->count, rows)
-                     : select_rows(WR_BOOLS(column), column->valid, sel, rows);
+    yes->count = sel->rows == NULL ? select_dense(WR_BOOLS(column), column->valid, sel->count, rows)
+                                   : select_rows(WR_BOOLS(column), column->valid, sel, rows);
     if (yes->count == sel->count)
         yes->rows = sel->rows;
     return split_others(vm, ins);

@@ -18,7 +18,7 @@ void test_world_init(struct test_world *world) {
     world->batch.columns = WR_ARENA_ZEROS(&world->arena, struct wr_column, 64);
     world->scope = (struct wr_scope){.arena = &world->arena,
                                      .input = world->schema,
-                                     .flags = WR_SCOPE_HIDDEN,
+                                     .flags = WR_SCOPE_HIDDEN | WR_SCOPE_EVENT_TIME,
                                      .timezone = "UTC"};
     wr_eval_init(&world->eval, &wr_budget_control);
 }

@@ -230,10 +230,54 @@ TEST(faults_of_names_and_types_say_where_and_what_to_write) {
                 "`lower` is no aggregate", "");
     check_fault(&world, WR_LIST_DERIVE, "x = id over '1h'", "W112", 5, 16, "`over` stands after",
                 "");
+    world.scope.flags = 0;
+    check_fault(&world, WR_LIST_DERIVE, "x = event_time()", "W301", 5, 16, "no event time",
+                "before");
     check_fault(&world, WR_LIST_DERIVE, "x = date'2024-13-01'", "W114", 9, 20,
                 "`2024-13-01` is no date", "");
     check_fault(&world, WR_LIST_DERIVE, "x = name like 'a\\\\'", "W115", 15, 19,
                 "bad pattern at byte 2", "");
+    test_world_release(&world);
+}
+
+TEST(long_chains_and_deep_calls_are_bound) {
+    enum { LINKS = 3000 };
+    static char text[LINKS * 16 + 64];
+    struct test_world world;
+    small_world(&world);
+    size_t length = (size_t)snprintf(text, sizeof text, "x = id");
+    for (int i = 0; i < LINKS; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, " + id");
+    struct wr_list *list = bind_list(&world, WR_LIST_DERIVE, text);
+    CHECK(list != NULL);
+    CHECK_INT(wr_list_run(list, &world.eval, &world.batch, &world.arena), ==, WR_OK);
+    CHECK_STR(item_text(&world, list, 0, 0), "3001");
+    length = (size_t)snprintf(text, sizeof text, "x = name");
+    for (int i = 0; i < LINKS; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, ":nullif('c')");
+    list = bind_list(&world, WR_LIST_DERIVE, text);
+    CHECK(list != NULL);
+    CHECK_INT(wr_list_run(list, &world.eval, &world.batch, &world.arena), ==, WR_OK);
+    CHECK_STR(item_text(&world, list, 0, 0), "'ab'");
+    CHECK_STR(item_text(&world, list, 0, 1), "nil");
+    test_world_release(&world);
+}
+
+TEST(many_items_are_bound_quickly_enough) {
+    enum { ITEMS = 450 };
+    static char text[ITEMS * 200];
+    struct test_world world;
+    small_world(&world);
+    size_t length = 0;
+    for (int i = 0; i < ITEMS; i++)
+        length += (size_t)snprintf(
+            text + length, sizeof text - length,
+            "c%d = case(id == %d, 'x' .. %d + 1, name like '%d%%', name) .. id\n", i, i, i, i);
+    struct wr_list *list = bind_list(&world, WR_LIST_DERIVE, text);
+    CHECK(list != NULL);
+    CHECK_INT(wr_list_run(list, &world.eval, &world.batch, &world.arena), ==, WR_OK);
+    CHECK_STR(item_text(&world, list, 1, 0), "'x21'");
+    CHECK_STR(item_text(&world, list, 7, 0), "nil");
     test_world_release(&world);
 }
 
