@@ -72,5 +72,9 @@ struct wr_env {
     const char *sqlite_vfs;
 };
 
+/* For those who make an env: sets "VERB PATH: what errno says" and returns its status. */
+int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int number);
+int wr_env_errno_status(int number);
+
 /* The real world. "-" opens standard input or output. */
 const struct wr_env *wr_env_real(void);

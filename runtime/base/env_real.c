@@ -39,7 +39,7 @@ static const char *errno_text(int number) {
     return text != NULL ? text : "unknown error";
 }
 
-static int errno_status(int number) {
+int wr_env_errno_status(int number) {
     switch (number) {
     case ENOENT:
     case ENOTDIR: return WR_ENOENT;
@@ -51,8 +51,9 @@ static int errno_status(int number) {
     }
 }
 
-static int fail(struct wr_error *err, const char *verb, const char *path, int number) {
-    return wr_error_set(err, errno_status(number), "%s %s: %s", verb, path, errno_text(number));
+int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int number) {
+    return wr_error_set(err, wr_env_errno_status(number), "%s %s: %s", verb, path,
+                        errno_text(number));
 }
 
 static int64_t clock_us(clockid_t clock) {
@@ -126,7 +127,7 @@ static int real_open(const struct wr_env *env, const char *path, enum wr_file_mo
     size_t path_bytes = strlen(path) + 1;
     struct real_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
     if (made == NULL)
-        return fail(err, "open", path, ENOMEM);
+        return wr_env_fail(err, "open", path, ENOMEM);
     memcpy(made->path, path, path_bytes);
     made->base.env = env;
     made->is_standard = strcmp(path, "-") == 0;
@@ -135,7 +136,7 @@ static int real_open(const struct wr_env *env, const char *path, enum wr_file_mo
         number = file_open_fd(made, mode);
     if (number != 0) {
         wr_free(&wr_budget_control, made);
-        return fail(err, "open", path, number);
+        return wr_env_fail(err, "open", path, number);
     }
     *file = &made->base;
     return WR_OK;
@@ -152,7 +153,7 @@ static int64_t real_read(struct wr_file *base, void *bytes, size_t size_bytes, i
     struct real_file *file = (struct real_file *)base;
     int number = WR_FP_ERRNO("env.read");
     if (number != 0)
-        return errno_status(number);
+        return wr_env_errno_status(number);
     size_t want = WR_MIN(size_bytes, TRANSFER_BYTES_MAX);
     ssize_t length;
     if (file->is_regular) {
@@ -170,7 +171,7 @@ static int64_t real_read(struct wr_file *base, void *bytes, size_t size_bytes, i
         length = read(file->fd, bytes, want);
     }
     if (length < 0)
-        return errno_status(errno);
+        return wr_env_errno_status(errno);
     file->position = at + length;
     return length;
 }
@@ -179,10 +180,10 @@ static int real_write(struct wr_file *base, const void *bytes, size_t size_bytes
                       struct wr_error *err) {
     struct real_file *file = (struct real_file *)base;
     if (file->failed_errno != 0)
-        return fail(err, "write", file->path, file->failed_errno);
+        return wr_env_fail(err, "write", file->path, file->failed_errno);
     int number = WR_FP_ERRNO("env.write");
     if (number != 0)
-        return fail(err, "write", file->path, number);
+        return wr_env_fail(err, "write", file->path, number);
     const char *next = bytes;
     while (size_bytes > 0) {
         ssize_t length = write(file->fd, next, WR_MIN(size_bytes, TRANSFER_BYTES_MAX));
@@ -193,7 +194,7 @@ static int real_write(struct wr_file *base, const void *bytes, size_t size_bytes
             struct pollfd wait = {.fd = file->fd, .events = POLLOUT};
             poll(&wait, 1, -1);
         } else if (length == 0 || errno != EINTR) {
-            return fail(err, "write", file->path, length == 0 ? EIO : errno);
+            return wr_env_fail(err, "write", file->path, length == 0 ? EIO : errno);
         }
     }
     return WR_OK;
@@ -227,7 +228,7 @@ static int real_sync(struct wr_file *base, struct wr_error *err) {
         number = directory_sync(file->path);
     if (number != 0) {
         file->failed_errno = number;
-        return fail(err, "sync", file->path, number);
+        return wr_env_fail(err, "sync", file->path, number);
     }
     file->entry_unsure = 0;
     return WR_OK;
@@ -240,7 +241,7 @@ static int real_truncate(struct wr_file *base, uint64_t size_bytes, struct wr_er
         do
             number = ftruncate(file->fd, (off_t)size_bytes) == 0 ? 0 : errno;
         while (number == EINTR);
-    return number == 0 ? WR_OK : fail(err, "truncate", file->path, number);
+    return number == 0 ? WR_OK : wr_env_fail(err, "truncate", file->path, number);
 }
 
 static void real_close(struct wr_file *base) {
@@ -267,10 +268,10 @@ static int lock_take(const struct real_file *file, struct wr_error *err) {
                             text[0] == 0 ? "(unknown)" : text);
     }
     if (result != 0)
-        return fail(err, "lock", file->path, errno);
+        return wr_env_fail(err, "lock", file->path, errno);
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(file->fd, 0) != 0 || pwrite(file->fd, text, (size_t)length, 0) != length)
-        return fail(err, "write", file->path, errno);
+        return wr_env_fail(err, "write", file->path, errno);
     return WR_OK;
 }
 
@@ -280,11 +281,11 @@ static int real_lock(const struct wr_env *env, const char *path, struct wr_file 
     size_t path_bytes = strlen(path) + 1;
     struct real_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
     if (made == NULL)
-        return fail(err, "lock", path, ENOMEM);
+        return wr_env_fail(err, "lock", path, ENOMEM);
     memcpy(made->path, path, path_bytes);
     made->base.env = env;
     made->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-    int status = made->fd < 0 ? fail(err, "lock", path, errno) : lock_take(made, err);
+    int status = made->fd < 0 ? wr_env_fail(err, "lock", path, errno) : lock_take(made, err);
     if (status != WR_OK) {
         if (made->fd >= 0)
             close(made->fd);
@@ -300,7 +301,7 @@ static int real_stat(const struct wr_env *env, const char *path, struct wr_file_
     struct stat found;
     int result = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &found) : stat(path, &found);
     if (result != 0)
-        return errno_status(errno);
+        return wr_env_errno_status(errno);
     *info = (struct wr_file_info){
         .size_bytes = (uint64_t)found.st_size,
         .modified_us = (int64_t)found.st_mtim.tv_sec * 1000000 + found.st_mtim.tv_nsec / 1000,
@@ -317,13 +318,13 @@ static int real_rename(const struct wr_env *env, const char *from, const char *t
     if (number == 0 && rename(from, to) != 0)
         number = errno;
     if (number != 0)
-        return wr_error_set(err, errno_status(number), "rename %s to %s: %s", from, to,
+        return wr_error_set(err, wr_env_errno_status(number), "rename %s to %s: %s", from, to,
                             errno_text(number));
     WR_FP("env.renamed");
     number = directory_sync(to);
     if (number == 0)
         number = directory_sync(from); /* the same one, usually: then nothing is left to do */
-    return number == 0 ? WR_OK : fail(err, "sync the directory of", to, number);
+    return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", to, number);
 }
 
 static int real_remove(const struct wr_env *env, const char *path, struct wr_error *err) {
@@ -331,7 +332,7 @@ static int real_remove(const struct wr_env *env, const char *path, struct wr_err
     int number = WR_FP_ERRNO("env.remove");
     if (number == 0 && remove(path) != 0)
         number = errno;
-    return number == 0 ? WR_OK : fail(err, "remove", path, number);
+    return number == 0 ? WR_OK : wr_env_fail(err, "remove", path, number);
 }
 
 static int real_make_directory(const struct wr_env *env, const char *path, struct wr_error *err) {
@@ -339,7 +340,7 @@ static int real_make_directory(const struct wr_env *env, const char *path, struc
     char part[PATH_MAX];
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof part)
-        return fail(err, "make directory", path, length == 0 ? ENOENT : ENAMETOOLONG);
+        return wr_env_fail(err, "make directory", path, length == 0 ? ENOENT : ENAMETOOLONG);
     memcpy(part, path, length + 1);
     for (size_t i = 1; i <= length; i++) {
         if (part[i] != '/' && part[i] != 0)
@@ -351,7 +352,7 @@ static int real_make_directory(const struct wr_env *env, const char *path, struc
         if (number == EEXIST)
             number = stat(part, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : EEXIST;
         if (number != 0)
-            return fail(err, "make directory", part, number);
+            return wr_env_fail(err, "make directory", part, number);
         part[i] = end;
     }
     return WR_OK;
@@ -387,7 +388,8 @@ static int real_glob(const struct wr_env *env, const char *pattern, wr_path_fn f
         status = wr_error_set(err, WR_ENOMEM, "list %s: out of memory", pattern);
     } else if (result != GLOB_NOMATCH) {
         int number = glob_failure.number != 0 ? glob_failure.number : EIO;
-        status = fail(err, "list", glob_failure.number != 0 ? glob_failure.path : pattern, number);
+        status = wr_env_fail(err, "list", glob_failure.number != 0 ? glob_failure.path : pattern,
+                             number);
     }
     globfree(&found);
     return status;

@@ -1,0 +1,62 @@
+/* env_sim.h: a world in memory behind `env.h`: a clock that its owner moves, random numbers by
+ * seed, files with faults at the n-th call, and power cuts that lose what was not synced.
+ *
+ * A file has two contents: the one that programs see, and the one that a power cut leaves. Sync
+ * copies the first to the second; a cut decides by seed for each sector of 512 bytes that differs
+ * whether it is the new one, the old one or torn, and for each name whether its change was kept.
+ * Paths are not those of the machine: "a/b" and "./a//b" are one file, "" and "/" exist.
+ * "-" reads the file /dev/stdin and writes /dev/stdout.
+ * Threads: one. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/env.h"
+
+struct wr_sim;
+
+enum wr_sim_fault {
+    WR_SIM_NONE,
+    WR_SIM_EIO,        /* the call fails */
+    WR_SIM_ENOSPC,     /* a write writes a part and fails; other calls are left alone */
+    WR_SIM_SHORT_READ, /* a read gives fewer bytes than there are; other calls are left alone */
+    WR_SIM_POWER,      /* the power goes in the middle of the call */
+};
+
+/* NULL: out of memory. The clock stands at 2026-01-01 00:00:00 UTC. */
+struct wr_sim *wr_sim_new(uint64_t seed);
+void wr_sim_free(struct wr_sim *sim); /* after all its files are closed */
+const struct wr_env *wr_sim_env(struct wr_sim *sim);
+
+/* Moves both clocks. */
+void wr_sim_advance(struct wr_sim *sim, int64_t us);
+/* Sets the wall clock alone, as an administrator does. */
+void wr_sim_set_now(struct wr_sim *sim, int64_t now_us);
+
+/* The n-th call from now (from 1) meets `fault`, and with `sticky` all later ones. A fault that
+ * does not concern the n-th call waits for the first that it does. */
+void wr_sim_fail_at(struct wr_sim *sim, enum wr_sim_fault fault, uint64_t nth, int sticky);
+/* Calls since the last wr_sim_fail_at. */
+uint64_t wr_sim_calls(const struct wr_sim *sim);
+/* Cuts the power: every call fails until the restart. */
+void wr_sim_cut(struct wr_sim *sim);
+int wr_sim_is_cut(const struct wr_sim *sim);
+/* Power comes back: what was not synced is lost by chance; files from before only take `close`. */
+void wr_sim_restart(struct wr_sim *sim);
+
+/* For tests and scenarios: puts a durable file there, with its directories; WR_OK or WR_ENOMEM.
+ * Lends the content of a file until it changes; NULL: there is none. */
+int wr_sim_put(struct wr_sim *sim, const char *path, const void *bytes, size_t length);
+const char *wr_sim_get(const struct wr_sim *sim, const char *path, size_t *length);
+
+/* For a VFS of SQLite: files that are read and written anywhere. 0 or an errno. */
+int wr_sim_open_anywhere(struct wr_sim *sim, const char *path, int create, struct wr_file **file);
+int wr_sim_write_at(struct wr_file *file, const void *bytes, size_t size_bytes, uint64_t at);
+uint64_t wr_sim_size(const struct wr_file *file);
+/* 1: this file now holds its name alone, or did already; 0: another one holds it. */
+int wr_sim_take(struct wr_file *file);
+/* Removes a name; `durable`: a power cut does not bring it back. */
+int wr_sim_remove(struct wr_sim *sim, const char *path, int durable);
+/* Writes the one way to write a path, at most `size` bytes of it; 0 when it is too long. */
+int wr_sim_path(const char *path, char *out, size_t size);
+void wr_sim_set_vfs(struct wr_sim *sim, const char *name); /* lent until wr_sim_free */

@@ -1,0 +1,64 @@
+/* env_sim_disk.h: names and contents of a simulated world, for the files that make up env_sim.h. */
+#pragma once
+#include "base/env_sim.h"
+
+#define WR_SIM_PATH_BYTES_MAX 1024
+
+struct wr_sim_content {
+    char *bytes;
+    uint64_t size, room;
+};
+
+struct wr_sim_inode {
+    struct wr_sim_inode *next; /* of all inodes */
+    uint64_t number;
+    uint32_t open_count;
+    uint8_t is_directory, is_taken;
+    struct wr_sim_content now, durable;
+    uint64_t changed_from, changed_to; /* bytes that differ at most; from > to: none */
+    int64_t modified_us;
+};
+
+struct wr_sim_entry {
+    char *path;
+    struct wr_sim_inode *now, *durable; /* NULL: there is none */
+};
+
+struct wr_sim {
+    struct wr_env env;
+    uint64_t random;
+    int64_t now_us, monotonic_us;
+    struct wr_sim_entry *entries; /* in byte order of their paths */
+    uint32_t entry_count, entry_room;
+    struct wr_sim_inode *inodes;
+    uint64_t inode_count;
+    uint64_t calls, fault_at;
+    enum wr_sim_fault fault;
+    uint8_t fault_sticky, is_cut;
+    uint32_t life; /* goes up with each restart */
+};
+
+uint64_t wr_sim_next_random(struct wr_sim *sim);
+/* All that can fail return 0 or an errno. */
+int wr_sim_inode_write(struct wr_sim *sim, struct wr_sim_inode *inode, const void *bytes,
+                       uint64_t length, uint64_t at);
+int wr_sim_inode_truncate(struct wr_sim *sim, struct wr_sim_inode *inode, uint64_t size);
+/* What is there now is what a power cut leaves. */
+int wr_sim_inode_sync(struct wr_sim_inode *inode);
+/* A power cut: what was not synced is kept, lost or torn. */
+void wr_sim_inode_lose(struct wr_sim *sim, struct wr_sim_inode *inode);
+/* The place of a path among the entries; `*found`: it is there. */
+uint32_t wr_sim_entry_place(const struct wr_sim *sim, const char *path, int *found);
+/* What a path names now; NULL: nothing. */
+struct wr_sim_inode *wr_sim_inode_at(const struct wr_sim *sim, const char *path);
+/* The entry of a path, made with no inode when it is missing; NULL: out of memory. */
+struct wr_sim_entry *wr_sim_entry_make(struct wr_sim *sim, const char *path);
+/* Whether the directory of a path is there. */
+int wr_sim_parent_errno(const struct wr_sim *sim, const char *path);
+/* Makes an empty file or a directory at a path. */
+int wr_sim_make_at(struct wr_sim *sim, const char *path, int is_directory,
+                   struct wr_sim_inode **inode);
+/* The names in the directory of a path are those that a power cut leaves. */
+void wr_sim_directory_sync(struct wr_sim *sim, const char *path);
+/* Frees the inodes that nobody names or has open, and the entries without any. */
+void wr_sim_collect(struct wr_sim *sim);
