@@ -1,6 +1,6 @@
 /* csv_fast.h: rows of CSV whose fields are what their columns expect: as many as the header has,
- * numbers in their usual form, quotes only around whole fields. Any other row is left to the caller,
- * who reads it byte by byte. */
+ * numbers in their usual form, quotes only around whole fields. Any other row is left to the
+ * caller, who reads it byte by byte. */
 #pragma once
 #include <stdint.h>
 

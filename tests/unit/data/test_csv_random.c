@@ -303,7 +303,7 @@ static void sort_lines(struct wr_buf *text) {
     }
     qsort(lines, count, sizeof *lines, line_order);
     for (size_t i = 0; i < count; i++)
-        used += (size_t)snprintf(text->bytes + used, text->room - used, "%s\n", lines[i]);
+        used += (size_t)snprintf(text->bytes + used, text->room + 1 - used, "%s\n", lines[i]);
 }
 
 TEST(csv_agrees_with_a_plain_reader_whatever_the_vectors_and_the_cuts) {
