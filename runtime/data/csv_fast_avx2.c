@@ -1,7 +1,14 @@
 /* csv_fast_avx2.c: 32 bytes at a time. */
 #if defined(__x86_64__)
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
 #include <immintrin.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/csv_fast.h"
+#include "data/fast_read.h"
+#include "data/text.h"
+#include "data/simd_avx2_begin.inc"
 
 #define SCAN_BYTES 32
 
@@ -16,6 +23,7 @@ static inline unsigned scan_block(const char *at, char a, char b, unsigned *abov
 
 #define RUN wr_csv_run_avx2
 #include "data/csv_fast_body.inc"
+#include "data/simd_avx2_end.inc"
 #else
 typedef int wr_no_avx2; /* ISO C wants a declaration */
 #endif

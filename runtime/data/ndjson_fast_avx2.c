@@ -1,9 +1,15 @@
 /* ndjson_fast_avx2.c: 32 bytes at a time. */
 #if defined(__x86_64__)
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
 #include <immintrin.h>
+#include <string.h>
 
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/fast_read.h"
+#include "data/json_text.h"
 #include "data/ndjson_fast.h"
+#include "data/text.h"
+#include "data/simd_avx2_begin.inc"
 
 static inline int literal_differs(const struct wr_step *step, const char *at) {
     __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)at),
@@ -32,6 +38,7 @@ static inline const char *string_scan(const char *at, unsigned *high) {
 
 #define RUN wr_fast_run_avx2
 #include "data/ndjson_fast_body.inc"
+#include "data/simd_avx2_end.inc"
 #else
 typedef int wr_no_avx2; /* ISO C wants a declaration */
 #endif
