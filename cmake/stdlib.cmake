@@ -26,7 +26,8 @@ foreach(entry IN LISTS stdlib_modules)
   set(path "${CMAKE_SOURCE_DIR}/stdlib/${CMAKE_MATCH_2}")
   set(code "${CMAKE_BINARY_DIR}/generated/${module}.luac")
   add_custom_command(OUTPUT "${code}"
-    COMMAND compile_stdlib "${module}" "${path}" "${code}" DEPENDS compile_stdlib "${path}" VERBATIM)
+    COMMAND compile_stdlib "${module}" "${path}" "${code}"
+    DEPENDS compile_stdlib "${path}" VERBATIM)
   list(APPEND stdlib_depends "${code}")
   string(APPEND text
     ".Lname${index}: .asciz \"${module}\"\n"
