@@ -95,33 +95,42 @@ static int class_add(uint64_t set[4], char letter) {
     return 1;
 }
 
+/* The `]` that ends the set at `at`: it is looked for first, with an escape taking what follows it,
+ * as Lua does; so `[a-%%]` ends where it does. NULL: there is none. */
+static const char *set_end(const char *at, const char *end) {
+    at++;
+    at += at < end && *at == '^';
+    do {
+        if (at >= end)
+            return NULL;
+        if (*at++ == '%')
+            at++;
+    } while (at >= end || *at != ']');
+    return at;
+}
+
 /* [set] at c->at. */
 static int compile_set(struct compiler *c, const uint64_t **result) {
-    const char *start = c->at++;
+    const char *stop = set_end(c->at, c->end);
+    if (stop == NULL)
+        return bad(c, c->at, "missing `]`");
     uint64_t *set = WR_ARENA_ZEROS(c->arena, uint64_t, 4);
     if (set == NULL)
         return WR_ENOMEM;
-    int complement = c->at < c->end && *c->at == '^';
-    c->at += complement;
-    for (int first = 1;; first = 0) {
-        if (c->at >= c->end)
-            return bad(c, start, "missing `]`");
-        if (*c->at == ']' && !first)
-            break;
-        if (*c->at == '%') {
-            if (c->at + 1 >= c->end)
-                return bad(c, start, "missing `]`");
-            class_add(set, c->at[1]);
-            c->at += 2;
-        } else if (c->at + 2 < c->end && c->at[1] == '-' && c->at[2] != ']') {
-            for (unsigned b = (unsigned char)c->at[0]; b <= (unsigned char)c->at[2]; b++)
+    const char *at = c->at + 1;
+    int complement = *at == '^';
+    for (at += complement; at < stop; at++) {
+        if (*at == '%') {
+            class_add(set, *++at);
+        } else if (at[1] == '-' && at + 2 < stop) {
+            for (unsigned b = (unsigned char)at[0]; b <= (unsigned char)at[2]; b++)
                 set_add(set, b);
-            c->at += 3;
+            at += 2;
         } else {
-            set_add(set, (unsigned char)*c->at++);
+            set_add(set, (unsigned char)*at);
         }
     }
-    c->at++;
+    c->at = stop + 1;
     for (int i = 0; i < 4; i++)
         set[i] = complement ? ~set[i] : set[i];
     *result = set;
