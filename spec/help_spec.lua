@@ -42,6 +42,18 @@ describe("weir help", function()
     assert.truthy(text:find("function weir.rejects", 1, true))
     assert.truthy(text:find("Rejected rows", 1, true))
   end)
+  it("is a reference in Markdown, with a heading for each name and closed blocks", function()
+    local text = assert(help.text({}, native, { markdown = true }))
+    for _, name in ipairs(stream.names()) do
+      assert.truthy(text:find("\n### " .. name .. "\n", 1, true), name)
+    end
+    for _, title in ipairs({ "### weir.read", "### lower", "### sum", "### Windows",
+      "### W103: unknown column `…`" }) do
+      assert.truthy(text:find("\n" .. title .. "\n", 1, true), title)
+    end
+    local _, fences = text:gsub("\n```", "")
+    assert.equal(0, fences % 2)
+  end)
   it("names what was meant", function()
     local text, missing = help.text({ "fliter" }, native, {})
     assert.is_nil(text)

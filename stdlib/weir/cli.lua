@@ -28,6 +28,7 @@ M.FLAGS = {
   ["--list"] = { doc = "list the tests, run none" },
   ["--seed"] = { value = "N", count = 0, doc = "of the order of tests" },
   ["--all"] = { doc = "everything, as one text" },
+  ["--markdown"] = { doc = "the reference, as Markdown" },
   ["--trace"] = { doc = "Lua's stack with errors of the script" },
   ["--help"] = { doc = "this text" },
   ["-h"] = { same = "--help" },
@@ -63,7 +64,7 @@ M.COMMANDS = {
   schema = { usage = "weir schema pull SCRIPT", doc = "write the lock file of its sources",
     flags = LOAD },
   help = { usage = "weir help [NAME]", doc = "explain a stage, function, error, topic or word",
-    flags = { "--all", "--color" } },
+    flags = { "--all", "--markdown", "--color" } },
   version = { usage = "weir version", doc = "print the version", flags = {} },
 }
 

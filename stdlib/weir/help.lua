@@ -141,11 +141,13 @@ local function function_page(title, each)
   for _, signature in ipairs(each.signatures or {}) do
     wrap(lines, "  " .. each.name, signature, 6)
   end
+  local said = {}
   for _, flag in ipairs(FLAGS) do
-    if each.flags and each.flags[flag[1]] then
-      add(lines, "")
-      wrap(lines, "", flag[2])
-    end
+    said[#said + 1] = each.flags and each.flags[flag[1]] and flag[2] or nil
+  end
+  if #said > 0 then
+    add(lines, "")
+    wrap(lines, "", table.concat(said, " "))
   end
   if each.examples and #each.examples > 0 then
     add(lines, "", "Examples:")
@@ -356,14 +358,61 @@ local function everything(native)
   return lines
 end
 
+--- Lines of a page as Markdown: what is indented stands in a block of its own.
+local function add_markdown(lines, page)
+  local block = false
+  for i = 2, #page do
+    local line = page[i]
+    local indented = line:find("^  ") ~= nil or (block and line == ""
+      and (page[i + 1] or ""):find("^  ") ~= nil)
+    if indented ~= block then
+      add(lines, "```")
+      block = indented
+    end
+    add(lines, (line:gsub("^  ", "", 1)))
+  end
+  if block then
+    add(lines, "```")
+  end
+end
+
+--- Titles of the reference; `kinds` gives the pages in this order.
+local CHAPTERS = {
+  command = "The command line", stage = "Stages", weir = "Functions of `weir`",
+  ["function"] = "Functions of expressions", aggregate = "Aggregates", error = "Errors",
+  topic = "Topics",
+}
+
+--- The reference as one Markdown document.
+local function reference(native)
+  local lines = { "# weir: reference", "",
+    "Written by `weir help --markdown` from the tables that the program works by." }
+  for _, each in ipairs(kinds(native)) do
+    add(lines, "", "## " .. CHAPTERS[each.kind])
+    for _, name in ipairs(sorted_names(each.map)) do
+      local page, title = each.page(name), name
+      if each.kind == "error" or each.kind == "topic" then
+        title = page[1]
+      elseif each.kind == "weir" then
+        title = "weir." .. name
+      end
+      add(lines, "", "### " .. title)
+      add_markdown(lines, page)
+    end
+  end
+  return lines
+end
+
 --- The text of a help page.
 ---@param words string[] what follows `weir help`
 ---@param native table
----@param options { all: boolean? }
+---@param options { all: boolean?, markdown: boolean? }
 ---@return string? text, { message: string, help: string }? missing
 function M.text(words, native, options)
   local lines, missing
-  if options.all then
+  if options.markdown then
+    lines = reference(native)
+  elseif options.all then
     lines = everything(native)
   elseif #words == 0 then
     lines = overview(native)

@@ -249,7 +249,7 @@ end
 
 function COMMANDS.help(run)
   local help = require("weir.help")
-  local text, missing = help.text(run.options.words, run.native, { all = run.options.all })
+  local text, missing = help.text(run.options.words, run.native, run.options)
   if not text then
     cli.fail(missing.message, missing.help)
   end
