@@ -159,7 +159,7 @@ static int advance_all(struct wr_run *run, int after_rejects) {
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct unit *unit = run->units[i];
         if (unit->node->kind == WR_NODE_REJECTS)
-            unit->frontier_out = after_rejects ? WR_TIME_MAX : WR_TIME_MIN;
+            unit->frontier_out = after_rejects ? WR_TIME_MAX : unit->frontier_out;
         else if (unit->after_rejects == after_rejects || !after_rejects)
             status = unit_advance(unit);
     }

@@ -179,10 +179,15 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
     lua_setfield(L, -2, "sinks");
 }
 
-static int step_all(struct wr_run *run, struct progress *progress, struct wr_error *err) {
+/* `stop_after`: steps after which the run is stopped as by a signal; 0: none. */
+static int step_all(struct wr_run *run, struct progress *progress, lua_Integer stop_after,
+                    struct wr_error *err) {
     int status;
     do {
         status = wr_run_step(run, err);
+        int goes_on = status == WR_OK || status == WR_EAGAIN;
+        if (goes_on && stop_after > 0 && --stop_after == 0 && stop_signal == 0)
+            stop_signal = SIGINT;
         progress_tick(progress, run);
     } while (status == WR_OK || status == WR_EAGAIN);
     progress_end(progress);
@@ -214,7 +219,7 @@ int native_run(lua_State *L) {
     progress_begin(&progress, native_env(L), text_option(L, "progress"));
     status = wr_run_new(&run, self->plan, &options, &err);
     if (status == WR_OK)
-        status = step_all(run, &progress, &err);
+        status = step_all(run, &progress, int_option(L, "stop_after", 0), &err);
     int results = 1;
     if (status == WR_OK || status == WR_EBADROW)
         push_summary(L, self->plan, run);

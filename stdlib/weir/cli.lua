@@ -17,6 +17,12 @@ M.FLAGS = {
     doc = "how rows are shown" },
   ["--color"] = { value = "WHEN", of = { "auto", "always", "never" }, doc = "use of colour" },
   ["--state"] = { value = "DIR", doc = "keep state there, and go on from it" },
+  ["--shards"] = { value = "N", count = 1, max = 64,
+    doc = "instances of keyed stages; any number gives the same rows" },
+  ["--shard-seed"] = { value = "N", count = 0,
+    doc = "the order in which shards are stepped; any gives the same rows" },
+  ["--stop-after"] = { value = "N", count = 1,
+    doc = "stop after N steps, as a signal would; with --state the next run goes on" },
   ["--json"] = { doc = "the plan as JSON" },
   ["--error-format"] = { value = "NAME", of = { "text", "json", "github" },
     doc = "form of errors" },
@@ -38,7 +44,7 @@ M.FLAGS = {
 local LOAD = { "-p", "--color", "--error-format", "--allow", "--deny-warnings", "--trace" }
 local RUN = {
   "-e", "--limit", "--dry-run", "--batch-rows", "--rejects", "--max-bad", "--format", "--state",
-  "--progress",
+  "--progress", "--shards", "--shard-seed", "--stop-after",
 }
 
 local function join(...)

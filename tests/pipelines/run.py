@@ -42,6 +42,7 @@ import tempfile
 RUN_SECONDS_MAX = 240
 DIFF_LINES_MAX = 60
 BATCH_ROWS = ["1", "7", "4096"]
+STOPPED = 130  # the exit code of a run that was stopped
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -151,38 +152,54 @@ def same_each_time(text, folder):
     return re.sub(rb"\b\d+\.\d+ ?s\b", b"N.N s", text)
 
 
-def run_once(weir, case, batch_rows):
-    """Runs the pipeline in a folder of its own: its outputs by name, as bytes."""
+def run_process(command, folder, env, case):
+    """(exit code, stdout, stderr) of one process; the code is None where it had to be killed."""
+    stdin = subprocess.DEVNULL if case.stdin is None \
+        else open(os.path.join(folder, case.stdin), "rb")
+    try:
+        process = subprocess.Popen(command, cwd=folder, env=env, stdin=stdin,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   start_new_session=True)
+        try:
+            stdout, stderr = process.communicate(timeout=RUN_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return None, b"", b""
+    finally:
+        if case.stdin is not None:
+            stdin.close()
+    return process.returncode, stdout, stderr
+
+
+def run_once(weir, case, batch_rows, processes=((),)):
+    """Runs the pipeline in a folder of its own: its outputs by name, as bytes.
+
+    `processes`: the further arguments of each process, one after the other while they are stopped
+    (130); what they print is put together."""
     with tempfile.TemporaryDirectory(prefix="weir-pipeline-") as folder:
         folder = os.path.realpath(folder)
         lay_inputs(case, folder)
-        home = os.path.join(folder, ".home")
         script = next(target for source, target, _ in case.inputs if source == case.script)
         command = [weir, case.command, script]
         if batch_rows is not None:
             command += ["--batch-rows", batch_rows]
         env = {name: value for name, value in os.environ.items()
                if name in ("PATH", "LD_LIBRARY_PATH") or name.endswith("SAN_OPTIONS")}
-        env.update(HOME=home, TZ="UTC", LC_ALL="C.UTF-8", NO_COLOR="1", COLUMNS="80")
+        env.update(HOME=os.path.join(folder, ".home"), TZ="UTC", LC_ALL="C.UTF-8", NO_COLOR="1",
+                   COLUMNS="80")
         before = stamps(folder)
-        stdin = subprocess.DEVNULL if case.stdin is None \
-            else open(os.path.join(folder, case.stdin), "rb")
-        try:
-            process = subprocess.Popen(command + case.args, cwd=folder, env=env, stdin=stdin,
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                       start_new_session=True)
-            try:
-                stdout, stderr = process.communicate(timeout=RUN_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+        outputs = {"stdout": b"", "stderr": b""}
+        for further in processes:
+            code, stdout, stderr = run_process(command + case.args + list(further), folder, env,
+                                               case)
+            if code is None:
                 return {"exit code": f"none after {RUN_SECONDS_MAX} seconds\n".encode()}
-        finally:
-            if case.stdin is not None:
-                stdin.close()
-        outputs = {"exit code": f"{process.returncode}\n".encode()}
-        outputs["stdout"] = stdout
-        outputs["stderr"] = same_each_time(stderr, folder)
+            outputs["exit code"] = f"{code}\n".encode()
+            outputs["stdout"] += stdout
+            outputs["stderr"] += same_each_time(stderr, folder)
+            if code != STOPPED:
+                break
         after = stamps(folder)
         for name in sorted(after):
             ignored = any(fnmatch.fnmatch(name, pattern) for pattern in case.ignored)
