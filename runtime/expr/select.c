@@ -29,9 +29,9 @@ typedef uint32_t words_8 __attribute__((vector_size(32), aligned(4)));
      PLACE(n, 6) | PLACE(n, 7))
 static const uint64_t bit_numbers[256] = {BITS_256};
 
-/* The rows 0 … count-1 whose bool is 1 and not nil, eight at once: their bools make a byte, the byte tells the
- * numbers of the rows that stay. No branch depends on the data. Writes up to 7 rows behind the
- * end. */
+/* The rows 0 … count-1 whose bool is 1 and not nil, eight at once: their bools make a byte, the
+ * byte tells the numbers of the rows that stay. No branch depends on the data. Writes up to 7
+ * rows behind the end. */
 static uint32_t select_dense(const uint8_t *bools, const uint64_t *valid, uint32_t count,
                              uint32_t *rows) {
     uint32_t found = 0, row = 0;
