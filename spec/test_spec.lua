@@ -155,6 +155,26 @@ describe("expect_rows", function()
   end)
 end)
 
+describe("a golden file", function()
+  it("lies beside the script", function()
+    local path = os.tmpname()
+    local folder, base = path:match("^(.*)/([^/]*)$")
+    os.remove(path)
+    loader.reset()
+    local t = test.new(folder .. "/" .. base .. ".lua", {
+      native = fake_native.new(), text = "weir.read('a.csv', { schema = 'a int64' }):write 'o.csv'",
+    })
+    t:feed("a.csv", { { a = 1 } })
+    test.update = true
+    t:expect_rows("o.csv", base .. ".csv")
+    test.update = false
+    local handle = assert(io.open(path .. ".csv"))
+    assert.equal("a\n1\n", handle:read("a"))
+    handle:close()
+    os.remove(path .. ".csv")
+  end)
+end)
+
 describe("expect_rejects", function()
   it("counts rows with the given values", function()
     local t = scenario()

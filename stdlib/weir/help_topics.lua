@@ -166,7 +166,7 @@ In clicks_spec.lua beside clicks.lua, run by `weir test`:
 
 Also: t:advance_watermark(ts), t:advance_time "10s", t:crash(), t:rows(name),
 t:expect_rejects { code = "W506", n = 1 }. Expected rows may be CSV text or a
-golden file (.csv, .ndjson), which `weir test --update` writes.
+golden file (.csv, .ndjson) beside the script; `weir test --update` writes it.
 ]=],
   },
 }

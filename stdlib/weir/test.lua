@@ -236,12 +236,15 @@ end
 
 --- Compares the rows of a sink, typed and in order.
 ---@param name string
----@param expected table[]|string rows, CSV text with a header line, or a golden file (.csv .ndjson)
+---@param expected table[]|string rows, CSV text with a header line, or a golden file (.csv,
+---  .ndjson), whose path starts at the script's folder
 function Scenario:expect_rows(name, expected)
   local rows, schema = self:rows(name)
   local what = ("rows of %q"):format(name)
   if type(expected) == "string" and not expected:find("\n", 1, true) then
-    expect_golden(expected, rows, schema, what)
+    local folder = self.script.directory
+    local beside = expected:find("^/") or folder == "."
+    expect_golden(beside and expected or folder .. "/" .. expected, rows, schema, what)
     return self
   end
   local cells, message
