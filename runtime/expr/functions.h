@@ -4,6 +4,9 @@
 #pragma once
 #include "expr/function.h"
 
+/* The pairs behind wr_function_foreign, for documents and tests: 0 behind the last. */
+int wr_function_foreign_at(uint32_t index, const char **name, const char **ours);
+
 extern const struct wr_function wr_functions_conditions[];
 extern const struct wr_function wr_functions_conversion[];
 extern const struct wr_function wr_functions_conversion_time[];

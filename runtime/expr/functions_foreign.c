@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "expr/function.h"
+#include "expr/functions.h"
 #include "base/banned.h"
 
 static const struct foreign {
@@ -175,4 +175,12 @@ const char *wr_function_foreign(const char *name, uint32_t length) {
             return foreigns[i].ours;
     }
     return NULL;
+}
+
+int wr_function_foreign_at(uint32_t index, const char **name, const char **ours) {
+    if (index >= WR_COUNT(foreigns))
+        return 0;
+    *name = foreigns[index].name;
+    *ours = foreigns[index].ours;
+    return 1;
 }

@@ -17,18 +17,20 @@
     } \
     static int name##_kernel(struct wr_call *call) { \
         struct wr_type type = (item_type); \
-        struct wr_arena *scratch = &call->eval->scratch; \
+        struct wr_arena scratch; /* not the eval's: results may lie there */ \
+        int status = WR_OK; \
+        wr_arena_init(&scratch, call->eval->budget, 4096); \
         FN_EACH(call, row) { \
             struct wr_list_items items; \
-            struct wr_arena_mark mark = wr_arena_mark(scratch); \
-            int status = wr_list_items_read(&items, call, 0, row, &type, scratch); \
+            wr_arena_reset(&scratch); \
+            status = wr_list_items_read(&items, call, 0, row, &type, &scratch); \
             if (status == 1) \
-                status = name##_row(call, row, scratch, &items); \
-            wr_arena_rewind(scratch, mark); \
+                status = name##_row(call, row, &scratch, &items); \
             if (status != WR_OK) \
-                return status; \
+                break; \
         } \
-        return WR_OK; \
+        wr_arena_release(&scratch); \
+        return status; \
     }
 #define ITEM_TYPE wr_list_item_type(&call->arg_types[0])
 #define AS_JSON WR_TYPE(WR_JSON)

@@ -1,5 +1,5 @@
-/* test_pattern.c: Lua's patterns: against the real Lua (the program `lua5.4`) on random patterns and
- * texts, and the bound on the work. */
+/* test_pattern.c: Lua's patterns: against the real Lua (the program `lua5.4`) on random patterns
+ * and texts, and the bound on the work. */
 #include "support_expr.h"
 
 #include <time.h>
