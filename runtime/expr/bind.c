@@ -68,7 +68,8 @@ static const struct wr_node *unknown_column(struct wr_bind *bind, const struct w
     for (uint32_t i = 0; i < bind->name_count; i++)
         wr_names_offer(&names, bind->names[i].name, bind->names[i].name_length);
     for (uint32_t i = 0; i < input->field_count; i++)
-        wr_names_offer(&names, input->fields[i].name, input->fields[i].name_length);
+        if (name_find(bind, input->fields[i].name, input->fields[i].name_length) == NULL)
+            wr_names_offer(&names, input->fields[i].name, input->fields[i].name_length);
     wr_bind_fault(bind, "W103", wr_ast_from(ast), wr_ast_to(ast), "unknown column `%s`", name);
     wr_names_help(&names, bind->err, "columns");
     return NULL;

@@ -108,6 +108,17 @@ TEST(conditions_are_true_or_false_for_every_row) {
     CHECK_STR(world.eval.fails[0].detail, "0 // 0");
     CHECK_INT(world.eval.fails[0].from, ==, 1);
     CHECK_INT(world.eval.fails[0].to, ==, 8);
+    static const struct {
+        const char *text;
+        uint32_t count;
+    } constants[] = {
+        {"true", 2}, {"false", 0}, {"nil", 0}, {"1 < 2 and bool(nil)", 0}, {"not nil", 2}};
+    for (uint32_t i = 0; i < WR_COUNT(constants); i++) {
+        list = bind_list(&world, WR_LIST_CONDITION, constants[i].text);
+        CHECK(list != NULL);
+        CHECK_INT(wr_list_filter(list, &world.eval, &world.batch, sel, &count), ==, WR_OK);
+        CHECK_INT(count, ==, constants[i].count);
+    }
     list = bind_list(&world, WR_LIST_CONDITIONS, "some = amount > 1, none = amount == nil or nil");
     CHECK(list != NULL);
     CHECK_INT(wr_list_run(list, &world.eval, &world.batch, &world.arena), ==, WR_OK);
