@@ -280,9 +280,16 @@ static const char *skip_rest(struct csv *csv, const char *at, const char *end) {
     return end;
 }
 
+static int header_too_long(struct csv *csv, struct wr_error *err) {
+    return wr_error_set(err, WR_ELIMIT, "%s: the header is longer than %u bytes", csv->base.file,
+                        WR_RECORD_BYTES_MAX);
+}
+
 /* A piece of a record: WR_OK with *at moved when it is too long already and is passed over. */
-static int partial(struct csv *csv, const char **at, const char *end) {
+static int partial(struct csv *csv, const char **at, const char *end, struct wr_error *err) {
     uint64_t length = (uint64_t)(end - *at);
+    if (csv->field_count == 0)
+        return length <= WR_RECORD_BYTES_MAX + 1 ? WR_EAGAIN : header_too_long(csv, err);
     if (length <= wr_record_limit(&csv->base) + 1) /* one byte may be the CR of its end */
         return WR_EAGAIN;
     csv->fast.newlines_unknown = 1;
@@ -296,7 +303,7 @@ static int one_record(struct csv *csv, const char **at, const char *end, int las
                       struct wr_error *err) {
     struct wr_csv_record *record = &csv->record;
     if (!wr_csv_record_read(&csv->options, record, *at, end, last))
-        return partial(csv, at, end);
+        return partial(csv, at, end, err);
     const char *text = *at;
     uint64_t length = (uint64_t)(record->end - text);
     *at = record->next;
@@ -305,7 +312,8 @@ static int one_record(struct csv *csv, const char **at, const char *end, int las
     if (length == 0 && csv->field_count != 1)
         return WR_OK;
     if (csv->field_count == 0)
-        return header_read(csv, text, end, last, err);
+        return length > WR_RECORD_BYTES_MAX ? header_too_long(csv, err)
+                                            : header_read(csv, text, end, last, err);
     int status;
     struct wr_fault fault;
     if (length > wr_record_limit(&csv->base))

@@ -56,15 +56,21 @@ static int pieces(struct json *json, int last) {
     struct wr_json_split *split = &json->split;
     struct wr_rows *rows = &json->row.rows;
     struct wr_json_piece piece;
-    if (split->skipping && !wr_json_split_skip(split))
-        return WR_OK;
+    if (split->skipping && !wr_json_split_skip(split)) {
+        if (!last)
+            return WR_OK;
+        split->skipping = 0; /* the file ends inside it */
+    }
     while (rows->row_count < rows->row_max) {
         if (!wr_json_split_next(split, &piece, last)) {
             if ((uint64_t)(split->end - split->at) <= wr_record_limit(&json->base))
                 return WR_OK;
             int status = wr_reject_long(rows, split->at);
             wr_json_split_skip(split);
-            return status;
+            if (status != WR_OK || !last)
+                return status;
+            split->skipping = 0;
+            continue;
         }
         int status = one_piece(json, &piece);
         if (status != WR_OK)

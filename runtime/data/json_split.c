@@ -33,12 +33,16 @@ static void brackets_begin(struct wr_json_split *split) {
 }
 
 /* Something that is no object: up to what could come behind it. */
-static const char *other_end(const char *at, const char *end) {
-    const char *first = at;
+static const char *other_rest_end(const char *at, const char *end) {
     while (at < end && *at != ',' && *at != ']' && *at != '[' && *at != '{' && *at != '\n' &&
            !wr_json_is_blank(*at))
         at++;
-    return at == first && at < end ? at + 1 : at;
+    return at;
+}
+
+/* The same from its first byte on, whatever that is. */
+static const char *other_end(const char *at, const char *end) {
+    return at == end ? at : other_rest_end(at + 1, end);
 }
 
 static int line_next(struct wr_json_split *split, struct wr_json_piece *piece, int last) {
@@ -124,16 +128,19 @@ int wr_json_split_next(struct wr_json_split *split, struct wr_json_piece *piece,
 
 int wr_json_split_skip(struct wr_json_split *split) {
     const char *end;
-    if (!split->skipping) {
+    int begins = !split->skipping;
+    if (begins) {
         split->skipping = 1;
         brackets_begin(split);
         if (*split->at != '{' && *split->at != '[')
             split->depth = UINT32_MAX; /* no bracket closes it */
     }
     if (split->depth == UINT32_MAX)
-        end = (end = other_end(split->at, split->end)) == split->end ? NULL : end;
+        end = begins ? other_end(split->at, split->end) : other_rest_end(split->at, split->end);
     else
         end = brackets_end(split, split->at, split->end);
+    if (end == split->end && split->depth == UINT32_MAX)
+        end = NULL; /* more of it may come */
     split->at = end == NULL ? split->end : end;
     split->skipping = end == NULL;
     if (end != NULL) {

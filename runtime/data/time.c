@@ -129,8 +129,9 @@ void wr_day_memo_set(struct wr_day_memo *memo, int64_t timestamp_us) {
     uint64_t within = ((uint64_t)(civil.hour * 60 + civil.minute) * 60 + (uint64_t)civil.second) *
                           WR_US_PER_SECOND +
                       (uint64_t)civil.microsecond;
-    memo->day_us = (int64_t)((uint64_t)timestamp_us - within); /* may wrap on the very first day */
-    memo->known = 1;
+    memo->day_us = (int64_t)((uint64_t)timestamp_us - within);
+    /* The very first day begins before the range: its midnight wraps, and is not kept. */
+    memo->known = timestamp_us >= INT64_MIN + WR_US_PER_DAY;
 }
 
 size_t wr_date_format(int64_t days, char text[WR_TIME_TEXT_MAX]) {

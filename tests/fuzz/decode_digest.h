@@ -64,7 +64,7 @@ static void digest_batch(struct digest *digest, const struct wr_batch *batch) {
     wr_buf_release(&text);
 }
 
-/* One buffer's worth; returns the bytes that were used. */
+/* One buffer's worth; returns the bytes that were used, SIZE_MAX when the decoder gave up. */
 static size_t digest_piece(struct digest *digest, const struct digest_run *run,
                            struct wr_decoder *decoder, const char *text, size_t length, int last) {
     struct wr_buffer *buffer = wr_buffer_new(&wr_budget_control, length);
@@ -76,8 +76,8 @@ static size_t digest_piece(struct digest *digest, const struct digest_run *run,
         uint64_t used = 0;
         int status = decoder->type->decode(decoder, buffer, buffer->bytes + at, length - at, last,
                                            &used, &batch, NULL);
-        if (status != WR_OK) { /* a header that is too wide */
-            at = length;
+        if (status != WR_OK) { /* a header that cannot be read */
+            at = SIZE_MAX;
             break;
         }
         if (batch != NULL) {
@@ -114,9 +114,11 @@ static struct digest digest_of(const struct digest_run *run, const char *text, s
     WR_ASSERT(type->begin_file(decoder, "f", NULL) == WR_OK);
     size_t piece = run->piece == 0 ? length : run->piece;
     for (size_t done = 0, given = WR_MIN(piece, length);;) {
-        done += digest_piece(&digest, run, decoder, text + done, given - done, given == length);
-        if (given == length)
+        size_t used =
+            digest_piece(&digest, run, decoder, text + done, given - done, given == length);
+        if (given == length || used == SIZE_MAX)
             break;
+        done += used;
         given = WR_MIN(given + piece, length);
     }
     type->close(decoder);
