@@ -88,6 +88,9 @@ struct wr_source_type {
     void (*progress)(const struct wr_source *source, uint64_t *done, uint64_t *total);
 };
 
+/* How a sink survives a restart with a state. PLAIN: rows of the last epoch may come twice.
+ * IDEMPOTENT: it commits before the state does, and passes over what it has already. ATOMIC: it
+ * follows the state, which keeps what `save` gave. */
 enum wr_delivery { WR_DELIVERY_PLAIN, WR_DELIVERY_IDEMPOTENT, WR_DELIVERY_ATOMIC };
 
 /* Takes what the sink refused (W509). */

@@ -5,6 +5,11 @@
  *   replace  into a table beside, `weir_new_NAME`, which takes the place of the old one at finish
  *   new      append to a table that must not exist
  *
+ * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen. The
+ * file commits before the state does; after a crash between the two the rows come again, since a
+ * pipeline that is repeatable gives the same rows, and as many as the file has already are passed
+ * over.
+ *
  * Values are written as the language says (nil null, bool 0 and 1, times and decimals as text). A
  * row that SQLite refuses, or a NaN (SQLite would make it null), leaves as a reject (W509) and the
  * others go on. After
@@ -23,6 +28,7 @@
 #include "base/status.h"
 #include "conn/endpoint.h"
 #include "conn/sqlite.h"
+#include "conn/sqlite_commit.h"
 #include "conn/sqlite_shared.h"
 #include "conn/sqlite_table.h"
 #include "data/text.h"
@@ -30,7 +36,7 @@
 
 #include "base/banned.h"
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 
 enum mode { MODE_APPEND, MODE_UPSERT, MODE_REPLACE, MODE_NEW };
 
@@ -52,6 +58,9 @@ struct sqlite_sink {
     char (*texts)[WR_NUMBER_TEXT_MAX]; /* one a column: times and decimals while they are bound */
     int is_begun, is_ready; /* in an epoch; the table is there and the statements are made */
     int saved, finished;
+    uint64_t id;        /* of this sink in `weir_commit`, when there is a state */
+    uint64_t rows_seen; /* rows that came, written or refused */
+    uint64_t rows_skip; /* of the coming ones: their epoch is in the file, and not in the state */
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -184,11 +193,15 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (from != NULL) {
         uint64_t version = wr_reader_varint(from);
         sink->rows_written = wr_reader_varint(from);
+        self->rows_seen = wr_reader_varint(from);
+        self->id = wr_reader_u64(from);
         self->finished = (int)wr_reader_varint(from);
         if (from->failed || version != SAVE_VERSION)
             return wr_error_set(err, WR_ECORRUPT, "%s: what the state says of it is damaged",
                                 sink->name);
         self->saved = 1;
+    } else if (sink->store != NULL) { /* SQLite's integers have a sign */
+        self->id = sink->env->random_u64(sink->env) >> 1;
     }
     int status =
         wr_sqlite_shared_open(&self->shared, sink->env, config->path, config->timeout_ms, err);
@@ -205,6 +218,9 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->texts = wr_alloc(&wr_budget_control, sink->schema->field_count * sizeof *self->texts);
     status = self->texts == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name)
                                  : look(self, err);
+    if (status == WR_OK && self->saved && sink->store != NULL)
+        status = wr_sqlite_commit_read(self->shared->db, sink->name, self->id, self->rows_seen,
+                                       &self->rows_skip, err);
     if (status != WR_OK)
         sink_close(sink);
     return status;
@@ -227,14 +243,10 @@ static int make_statement(struct sqlite_sink *self, sqlite3_stmt **statement,
 }
 
 static int drop_table(struct sqlite_sink *self, const char *name, struct wr_error *err) {
-    struct wr_buf sql;
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql, "drop table if exists ");
-    wr_sqlite_add_name(&sql, name);
-    int status = sql.status;
-    if (status == WR_OK)
-        status = wr_sqlite_exec(self->shared->db, self->config->path, sql.bytes, err);
-    wr_buf_release(&sql);
+    char *sql = sqlite3_mprintf("drop table if exists \"%w\"", name);
+    int status = sql == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name)
+                             : wr_sqlite_exec(self->shared->db, self->config->path, sql, err);
+    sqlite3_free(sql);
     return status;
 }
 
@@ -395,6 +407,12 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     int status = WR_OK;
     for (uint32_t i = 0; i < batch->sel_count && status == WR_OK; i++) {
         uint32_t row = wr_batch_row(batch, i);
+        self->rows_seen++;
+        if (self->rows_skip > 0) {
+            self->rows_skip--;
+            sink->rows_written++;
+            continue;
+        }
         if (weight == NULL || weight[row] > 0) {
             status = write_row(self, batch, row, err);
             continue;
@@ -404,8 +422,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         if (next == row || weight[next] < 0 || !same_key(self, batch, row, next))
             status = remove_row(self, batch, row, err);
     }
-    if (self->insert != NULL)
-        sqlite3_clear_bindings(self->insert); /* they point into the batch */
+    sqlite3_clear_bindings(self->insert); /* they point into the batch */
     if (self->remove != NULL)
         sqlite3_clear_bindings(self->remove);
     return status;
@@ -439,8 +456,17 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
 
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    const struct config *config = self->config;
     (void)epoch;
     WR_ASSERT(self->is_begun);
+    if (sink->store != NULL && !self->shared->broken) {
+        int status = wr_sqlite_commit_write(self->shared->db, config->path, config->table, self->id,
+                                            self->rows_seen, err);
+        if (status != WR_OK) {
+            wr_sqlite_shared_break(self->shared);
+            return status;
+        }
+    }
     self->is_begun = 0;
     return wr_sqlite_shared_commit(self->shared, err);
 }
@@ -449,6 +475,8 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     wr_buf_add_varint(out, SAVE_VERSION);
     wr_buf_add_varint(out, sink->rows_written);
+    wr_buf_add_varint(out, self->rows_seen);
+    wr_buf_add_u64(out, self->id);
     wr_buf_add_varint(out, (uint64_t)self->finished);
     if (out->status == WR_OK)
         self->saved = 1;
@@ -469,41 +497,27 @@ static int change_places(struct sqlite_sink *self, struct wr_error *err) {
     struct wr_sqlite_table old = self->table;
     old.name = config->table;
     int status = wr_sqlite_table_look(&old, 0, err);
-    struct wr_buf sql;
-    wr_buf_init(&sql, &wr_budget_control, 0);
+    char *sql = NULL;
     if (status == WR_OK && old.exists && old.same_columns) {
-        wr_buf_add_text(&sql, "delete from ");
-        wr_sqlite_add_name(&sql, config->table);
-        wr_buf_add_text(&sql, ";\ninsert into ");
-        wr_sqlite_add_name(&sql, config->table);
-        wr_buf_add_text(&sql, " select * from ");
-        wr_sqlite_add_name(&sql, config->beside);
-        wr_buf_add_text(&sql, ";\ndrop table ");
-        wr_sqlite_add_name(&sql, config->beside);
+        sql = sqlite3_mprintf("delete from \"%w\"; insert into \"%w\" select * from \"%w\"; "
+                              "drop table \"%w\"",
+                              config->table, config->table, config->beside, config->beside);
     } else if (status == WR_OK) {
         status = drop_table(self, config->table, err);
-        wr_buf_add_text(&sql, "drop index if exists ");
-        wr_buf_add_text(&sql, "\"weir_key_");
-        for (const char *c = config->beside; *c != 0; c++) {
-            if (*c == '"')
-                wr_buf_add_char(&sql, '"');
-            wr_buf_add_char(&sql, *c);
-        }
-        wr_buf_add_text(&sql, "\";\nalter table ");
-        wr_sqlite_add_name(&sql, config->beside);
-        wr_buf_add_text(&sql, " rename to ");
-        wr_sqlite_add_name(&sql, config->table);
+        sql = sqlite3_mprintf("drop index if exists \"weir_key_%w\"; "
+                              "alter table \"%w\" rename to \"%w\"",
+                              config->beside, config->beside, config->table);
     }
-    if (status == WR_OK && sql.status != WR_OK)
-        status = wr_error_set(err, sql.status, "%s: out of memory", self->base.name);
+    if (status == WR_OK && sql == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
     if (status == WR_OK)
-        status = wr_sqlite_exec(self->shared->db, config->path, sql.bytes, err);
+        status = wr_sqlite_exec(self->shared->db, config->path, sql, err);
+    sqlite3_free(sql);
     if (status == WR_OK && config->key_count > 0) {
         status = wr_sqlite_table_look(&old, 0, err);
         if (status == WR_OK)
             status = wr_sqlite_table_key(&old, err);
     }
-    wr_buf_release(&sql);
     return status;
 }
 

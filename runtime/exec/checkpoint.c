@@ -114,13 +114,20 @@ static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     return status;
 }
 
-static int for_sinks(struct wr_run *run, int commit, struct wr_error *err) {
+/* A sink that decides itself (a SQLite file) commits before the state, and knows after a restart
+ * what it has already; all others follow the state. */
+enum sink_turn { TURN_PREPARE, TURN_COMMIT_FIRST, TURN_COMMIT };
+
+static int for_sinks(struct wr_run *run, enum sink_turn turn, struct wr_error *err) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct wr_sink *sink = run->units[i]->sink;
         if (sink == NULL || run->options.dry_run)
             continue;
+        int decides = sink->type->delivery == WR_DELIVERY_IDEMPOTENT;
+        if (turn != TURN_PREPARE && decides != (turn == TURN_COMMIT_FIRST))
+            continue;
         int (*call)(struct wr_sink *, uint64_t, struct wr_error *) =
-            commit ? sink->type->commit : sink->type->prepare;
+            turn == TURN_PREPARE ? sink->type->prepare : sink->type->commit;
         int status = call == NULL ? WR_OK : call(sink, run->epoch, err);
         if (status != WR_OK)
             return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
@@ -144,11 +151,13 @@ static int begin_epoch(struct wr_run *run, struct wr_error *err) {
 int run_checkpoint(struct wr_run *run, struct wr_error *err) {
     struct wr_buf bytes;
     wr_buf_init(&bytes, &run->epoch_budget, 0);
-    int status = for_sinks(run, 0, err);
+    int status = for_sinks(run, TURN_PREPARE, err);
     if (status == WR_OK)
         status = wr_store_begin(run->store, err);
     if (status == WR_OK) {
         status = put_all(run, &bytes, err);
+        if (status == WR_OK)
+            status = for_sinks(run, TURN_COMMIT_FIRST, err);
         if (status == WR_OK)
             status = wr_store_commit(run->store, err);
         else
@@ -156,7 +165,7 @@ int run_checkpoint(struct wr_run *run, struct wr_error *err) {
     }
     wr_buf_release(&bytes);
     if (status == WR_OK)
-        status = for_sinks(run, 1, err);
+        status = for_sinks(run, TURN_COMMIT, err);
     return status == WR_OK ? begin_epoch(run, err) : status;
 }
 

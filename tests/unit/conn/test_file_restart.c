@@ -1,0 +1,242 @@
+/* test_file_restart.c: files entered again where a source stood, and standard input. */
+#include "support_conn.h"
+
+#include "conn/stdin_head.h"
+
+static struct wr_value *file_spec(struct world *w, const char *path, const char *options) {
+    return value_of_json(w, "{'endpoint':{'kind':'file','address':'%s'},'options':{%s}}", path,
+                         options);
+}
+
+/* ---- positions ----------------------------------------------------------------------------- */
+
+/* Stops after every number of batches, goes on in a new source from the position, and compares. */
+static void check_restarts(struct world *w, struct wr_value *spec, uint32_t batch_rows,
+                           const char *expected) {
+    struct wr_endpoint_bind bind;
+    CHECK_INT(bind_source(w, &wr_source_file, spec, &bind), ==, WR_OK);
+    for (uint32_t stop = 1;; stop++) {
+        struct wr_buf out, position;
+        wr_buf_init(&out, &w->budget, 0);
+        wr_buf_init(&position, &w->budget, 0);
+        struct wr_source *source = open_source(w, &wr_source_file, &bind, batch_rows, NULL);
+        CHECK(source != NULL);
+        int status = read_source(w, source, stop, &out);
+        CHECK_INT(wr_source_file.save_position(source, &position), ==, WR_OK);
+        close_source(source);
+        struct wr_reader from = {.bytes = position.bytes, .length = position.length};
+        source = open_source(w, &wr_source_file, &bind, batch_rows, &from);
+        if (source == NULL)
+            test_fail(__FILE__, __LINE__, "after %u: %s", stop, error_text(w));
+        CHECK_INT(read_source(w, source, 0, &out), ==, WR_EEND);
+        close_source(source);
+        CHECK_STR(out.bytes, expected);
+        wr_buf_release(&out);
+        wr_buf_release(&position);
+        if (status == WR_EEND)
+            return;
+        CHECK_INT(status, ==, WR_OK);
+    }
+}
+
+TEST(file_source_goes_on_from_every_position) {
+    struct world w;
+    world_begin(&w);
+    put_text(in_folder(&w, "a.csv"), "id,name\n1,anna\n2,\"b\nb\"\n3,c\n");
+    put_text(in_folder(&w, "b.csv"), "name,id\nd,4\ne,5\n");
+    size_t size;
+    const char *bytes = gzip_of(&w, "id,name\n6,f\n7,g\n", 16, &size);
+    put_file(in_folder(&w, "c.csv.gz"), bytes, size);
+    for (uint32_t rows = 1; rows < 4; rows++)
+        check_restarts(&w, file_spec(&w, in_folder(&w, "*"), ""), rows,
+                       "1,anna\n2,b\nb\n3,c\n4,d\n5,e\n6,f\n7,g\n");
+    world_end(&w);
+}
+
+TEST(file_source_goes_on_in_every_format) {
+    struct world w;
+    world_begin(&w);
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        {"a.ndjson", "{\"id\":1,\"name\":\"anna\"}\n{\"name\":\"b\",\"id\":2}\n{\"id\":3}\n"},
+        {"a.json", "[{\"id\":1,\"name\":\"anna\"}, {\"name\":\"b\",\"id\":2},\n{\"id\":3}]"},
+        {"b.json", "{\"id\":1,\"name\":\"anna\"} {\"name\":\"b\",\"id\":2}\n{\"id\":3}"},
+        {"a.tsv", "id\tname\n1\tanna\n2\tb\n3\t"},
+        {"a.jsonl.zst", "{\"id\":1,\"name\":\"anna\"}\n{\"name\":\"b\",\"id\":2}\n{\"id\":3}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *path = in_folder(&w, cases[i].name);
+        size_t size = strlen(cases[i].text);
+        const char *bytes = cases[i].text;
+        if (strstr(path, ".zst") != NULL)
+            bytes = zstd_of(&w, cases[i].text, size, &size);
+        put_file(path, bytes, size);
+        for (uint32_t rows = 1; rows < 4; rows++)
+            check_restarts(&w, file_spec(&w, path, ""), rows, "1,anna\n2,b\n3,nil\n");
+        CHECK_INT(w.rejects.length, ==, 0);
+    }
+    put_text(in_folder(&w, "a.log"), "one\ntwo\r\n\nfour");
+    check_restarts(&w, file_spec(&w, in_folder(&w, "a.log"), ""), 1, "one\ntwo\n\nfour\n");
+    world_end(&w);
+}
+
+TEST(file_source_keeps_line_and_record_numbers_over_a_restart) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "a.csv");
+    put_text(path, "x\n1\n2\nbad\n");
+    struct wr_value *spec = value_of_json(
+        &w, "{'endpoint':{'address':'%s'},'schema':[{'name':'x','type':{'kind':'int64'}}]}", path);
+    check_restarts(&w, spec, 1, "1\n2\n");
+    CHECK_CONTAINS(w.rejects.bytes, "W502 line 4 record 2");
+    CHECK(strstr(w.rejects.bytes, "line 3") == NULL);
+    world_end(&w);
+}
+
+TEST(file_source_refuses_a_position_in_what_is_no_longer_there) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "a.csv");
+    put_text(path, "x\n1\n2\n3\n4\n");
+    struct wr_endpoint_bind bind;
+    struct wr_value *spec = value_of_json(
+        &w, "{'endpoint':{'address':'%s'},'schema':[{'name':'x','type':{'kind':'int64'}}]}",
+        in_folder(&w, "*.csv"));
+    CHECK_INT(bind_source(&w, &wr_source_file, spec, &bind), ==, WR_OK);
+    struct wr_source *source = open_source(&w, &wr_source_file, &bind, 2, NULL);
+    struct wr_buf out, position;
+    wr_buf_init(&out, &w.budget, 0);
+    wr_buf_init(&position, &w.budget, 0);
+    CHECK_INT(read_source(&w, source, 1, &out), ==, WR_OK);
+    CHECK_INT(wr_source_file.save_position(source, &position), ==, WR_OK);
+    close_source(source);
+    put_text(path, "x\n");
+    struct wr_reader from = {.bytes = position.bytes, .length = position.length};
+    CHECK(open_source(&w, &wr_source_file, &bind, 2, &from) == NULL);
+    CHECK_CONTAINS(w.err.text, "has only 2 bytes of data");
+    remove(path);
+    put_text(in_folder(&w, "b.csv"), "x\n");
+    from = (struct wr_reader){.bytes = position.bytes, .length = position.length};
+    CHECK(open_source(&w, &wr_source_file, &bind, 2, &from) == NULL);
+    CHECK_CONTAINS(w.err.text, "is no longer there");
+    for (size_t cut = 0; cut < position.length; cut++) {
+        from = (struct wr_reader){.bytes = position.bytes, .length = cut};
+        CHECK(open_source(&w, &wr_source_file, &bind, 2, &from) == NULL);
+    }
+    wr_buf_release(&out);
+    wr_buf_release(&position);
+    world_end(&w);
+}
+
+/* ---- standard input ------------------------------------------------------------------------ */
+
+TEST(file_source_reads_standard_input_again_after_its_sample) {
+    struct world w;
+    world_begin(&w);
+    struct odd_env odd;
+    odd_env_init(&odd, &w);
+    for (odd.chunk = 1; odd.chunk < 12; odd.chunk += 3) {
+        odd.text = "id,name\n1,anna\n2,bert\n";
+        odd.length = strlen(odd.text);
+        odd.at = 0;
+        struct wr_value *spec =
+            value_of_json(&w, "{'endpoint':{'address':'-'},'format':{'name':'csv'}}");
+        struct wr_endpoint_bind bind;
+        CHECK_INT(bind_source(&w, &wr_source_file, spec, &bind), ==, WR_OK);
+        CHECK_INT(bind_source(&w, &wr_source_file, spec, &bind), ==, WR_OK); /* and once more */
+        CHECK_STR(bind.name, "standard input");
+        struct wr_source *source = open_source(&w, &wr_source_file, &bind, 10, NULL);
+        struct wr_buf out;
+        wr_buf_init(&out, &w.budget, 0);
+        CHECK_INT(read_source(&w, source, 0, &out), ==, WR_EEND);
+        CHECK_STR(out.bytes, "1,anna\n2,bert\n");
+        wr_buf_release(&out);
+        struct wr_source *second = open_source(&w, &wr_source_file, &bind, 10, NULL);
+        struct wr_batch *batch;
+        CHECK_INT(wr_source_file.poll(second, &batch, &w.err), ==, WR_EEXIST);
+        CHECK_CONTAINS(w.err.text, "standard input can be read only once");
+        close_source(second);
+        close_source(source);
+        wr_stdin_reset();
+    }
+    world_end(&w);
+}
+
+TEST(file_source_takes_standard_input_for_ndjson_byte_by_byte) {
+    struct world w;
+    world_begin(&w);
+    struct odd_env odd;
+    odd_env_init(&odd, &w);
+    odd.text = "{\"a\":1,\"b\":\"x\\ny\"}\n\n{\"b\":null,\"a\":2}\nno\n{\"a\":3}";
+    odd.length = strlen(odd.text);
+    odd.chunk = 1;
+    CHECK_STR(all_rows(&w, &wr_source_file, value_of_json(&w, "{'endpoint':{'address':'-'}}"), 10),
+              "1,x\ny\n2,nil\n3,nil\n");
+    CHECK_CONTAINS(w.rejects.bytes, "W501 line 4 record 2");
+    world_end(&w);
+}
+
+TEST(file_source_unpacks_standard_input) {
+    struct world w;
+    world_begin(&w);
+    struct odd_env odd;
+    odd_env_init(&odd, &w);
+    odd.text = gzip_of(&w, "id\n1\n2\n", 7, &odd.length);
+    odd.chunk = 3;
+    CHECK_STR(all_rows(&w, &wr_source_file,
+                       value_of_json(&w, "{'endpoint':{'address':'-'},'format':{'name':'csv'}}"),
+                       10),
+              "1\n2\n");
+    world_end(&w);
+}
+
+TEST_EACH_ALLOCATION_FAILS(file_source_gives_everything_back) {
+    struct wr_env env = *wr_env_real();
+    struct wr_budget budget = WR_BUDGET_INIT("input", 0);
+    struct wr_arena arena;
+    struct wr_batch_pool pool;
+    struct wr_error err = {0};
+    wr_arena_init(&arena, &budget, 4096);
+    wr_batch_pool_init(&pool, &budget);
+    struct wr_value *spec = wr_value_new_map(&arena, 1);
+    struct wr_value *endpoint = wr_value_new_map(&arena, 1);
+    struct wr_value *address = wr_value_new_string(&arena, "examples/data/airlines.csv.gz", 29);
+    if (spec != NULL && endpoint != NULL && address != NULL) {
+        spec->names[0] = "endpoint";
+        endpoint->names[0] = "address";
+        endpoint->items[0] = *address;
+        spec->items[0] = *endpoint;
+        struct wr_endpoint_bind bind = {
+            .arena = &arena, .env = &env, .spec = spec, .timezone = "UTC", .may_sample = 1};
+        int status = wr_source_file.bind(&bind, &err);
+        struct wr_source *source =
+            status == WR_OK ? wr_alloc_zero(&wr_budget_control, wr_source_file.size_bytes) : NULL;
+        if (source != NULL) {
+            *source = (struct wr_source){.type = &wr_source_file,
+                                         .config = bind.config,
+                                         .schema = bind.schema,
+                                         .env = &env,
+                                         .pool = &pool,
+                                         .input_budget = &budget,
+                                         .batch_rows = 10,
+                                         .name = "a"};
+            status = wr_source_file.open(source, NULL, &err);
+            if (status == WR_OK) {
+                struct wr_batch *batch = NULL;
+                uint32_t rows = 0;
+                while ((status = wr_source_file.poll(source, &batch, &err)) == WR_OK) {
+                    rows += batch->row_count;
+                    wr_batch_unref(batch);
+                }
+                CHECK(status == WR_ENOMEM || (status == WR_EEND && rows == 16));
+                wr_source_file.close(source);
+            }
+        }
+        if (status != WR_EEND && status != WR_OK)
+            CHECK_INT(status, ==, WR_ENOMEM);
+        wr_free(&wr_budget_control, source);
+    }
+    wr_batch_pool_release(&pool);
+    wr_arena_release(&arena);
+}
