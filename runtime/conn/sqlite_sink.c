@@ -5,9 +5,9 @@
  *   replace  into a table beside, `weir_new_NAME`, which takes the place of the old one at finish
  *   new      append to a table that must not exist
  *
- * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen. The
- * file commits before the state does; after a crash between the two the rows come again, since a
- * pipeline that is repeatable gives the same rows, and as many as the file has already are passed
+ * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen.
+ * The file commits before the state does; after a crash between the two the rows come again, since
+ * a pipeline that is repeatable gives the same rows, and as many as the file has already are passed
  * over.
  *
  * Values are written as the language says (nil null, bool 0 and 1, times and decimals as text). A

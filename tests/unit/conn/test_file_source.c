@@ -367,4 +367,3 @@ TEST(file_source_says_when_its_memory_is_used_up) {
     close_source(source);
     world_end(&w);
 }
-

@@ -1,4 +1,5 @@
-/* test_sqlite_restart.c: SQLite sinks that are stopped, go on, fail in the middle, or share a file. */
+/* test_sqlite_restart.c: SQLite sinks that are stopped, go on, fail in the middle, or share a file.
+ * */
 #include "support_conn.h"
 
 #include <signal.h>
@@ -100,9 +101,13 @@ static struct wr_sink *open_with_state(struct world *w, const struct wr_endpoint
                                        const struct wr_buf *saved) {
     static char state;
     struct wr_sink *sink = wr_alloc_zero(&wr_budget_control, wr_sink_sqlite.size_bytes);
-    *sink = (struct wr_sink){.type = &wr_sink_sqlite, .config = bind->config,
-                             .schema = bind->input, .env = w->env, .budget = &w->budget,
-                             .store = (struct wr_store *)(void *)&state, .name = bind->name};
+    *sink = (struct wr_sink){.type = &wr_sink_sqlite,
+                             .config = bind->config,
+                             .schema = bind->input,
+                             .env = w->env,
+                             .budget = &w->budget,
+                             .store = (struct wr_store *)(void *)&state,
+                             .name = bind->name};
     struct wr_reader from = {0};
     if (saved != NULL)
         from = (struct wr_reader){.bytes = saved->bytes, .length = saved->length};
@@ -121,8 +126,9 @@ TEST(sqlite_sink_passes_over_rows_that_the_file_has_and_the_state_has_not) {
     struct wr_buf saved, later;
     wr_buf_init(&saved, &w.budget, 0);
     wr_buf_init(&later, &w.budget, 0);
-    CHECK_INT(bind_sink(&w, &wr_sink_sqlite, spec(&w, path, "'mode':'append'"), schema, NULL,
-                        &bind), ==, WR_OK);
+    CHECK_INT(
+        bind_sink(&w, &wr_sink_sqlite, spec(&w, path, "'mode':'append'"), schema, NULL, &bind), ==,
+        WR_OK);
     struct wr_sink *sink = open_with_state(&w, &bind, NULL);
     CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "a,1\nb,2")), ==, WR_OK);
     CHECK_INT(wr_sink_sqlite.save(sink, &saved), ==, WR_OK);

@@ -345,4 +345,3 @@ TEST(sqlite_sink_waits_for_a_lock_and_then_says_so) {
     CHECK_INT(put(&w, path, "", "k", "a,1"), ==, WR_OK);
     world_end(&w);
 }
-
