@@ -91,6 +91,19 @@ int wr_local_to_timestamp(const struct wr_zone *zone, __int128 local_us, int64_t
     return time_us == (int64_t)time_us;
 }
 
+/* Of two times that show the same, the first is wanted: so a day from either end it is looked up. */
+int wr_zones_from_local(struct wr_zones *zones, __int128 local_us, int64_t *timestamp_us) {
+    if (local_us == (int64_t)local_us) {
+        int64_t local_s = wr_floor_div((int64_t)local_us, WR_US_PER_SECOND);
+        int64_t time_s = local_s - zones->span.offset_s;
+        if (time_s / 2 > zones->span.from_s / 2 + 86400 &&
+            time_s / 2 < zones->span.to_s / 2 - 86400)
+            return !__builtin_sub_overflow(
+                (int64_t)local_us, (int64_t)zones->span.offset_s * WR_US_PER_SECOND, timestamp_us);
+    }
+    return wr_local_to_timestamp(zones->zone, local_us, timestamp_us);
+}
+
 /* ---- days ----------------------------------------------------------------------------------- */
 
 int wr_days_in_month(int64_t year, int month) {

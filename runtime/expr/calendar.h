@@ -45,6 +45,8 @@ int32_t wr_zones_offset(struct wr_zones *zones, int64_t timestamp_us);
 
 /* Local microseconds (as if UTC) to a timestamp; 0 when it does not fit. */
 int wr_local_to_timestamp(const struct wr_zone *zone, __int128 local_us, int64_t *timestamp_us);
+/* The same; fast where it is well inside the span of the last lookup. */
+int wr_zones_from_local(struct wr_zones *zones, __int128 local_us, int64_t *timestamp_us);
 /* Day number `days` moved by months; the day of the month is cut to the month's length. */
 int64_t wr_days_add_months(int64_t days, int64_t months);
 /* The start of the unit in which a local day lies. */

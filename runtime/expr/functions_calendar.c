@@ -91,7 +91,7 @@ static int time_floor(struct wr_zones *zones, int64_t us, const struct wr_unit *
         return wr_local_to_timestamp(zones->zone, start, result);
     }
     int64_t days = wr_days_floor(wr_floor_div((int64_t)local, WR_US_PER_DAY), unit);
-    return wr_local_to_timestamp(zones->zone, (__int128)days * WR_US_PER_DAY, result);
+    return wr_zones_from_local(zones, (__int128)days * WR_US_PER_DAY, result);
 }
 
 static int64_t days_next(int64_t days, const struct wr_unit *unit) {
@@ -107,8 +107,7 @@ static int time_next(struct wr_zones *zones, int64_t start, const struct wr_unit
         return !__builtin_add_overflow(start, unit->width_us, result);
     int64_t offset_us = (int64_t)wr_zones_offset(zones, start) * WR_US_PER_SECOND;
     int64_t days = wr_floor_div(start + offset_us, WR_US_PER_DAY);
-    return wr_local_to_timestamp(zones->zone, (__int128)days_next(days, unit) * WR_US_PER_DAY,
-                                 result);
+    return wr_zones_from_local(zones, (__int128)days_next(days, unit) * WR_US_PER_DAY, result);
 }
 
 static int round_times(struct wr_call *call, int up) {
@@ -180,7 +179,7 @@ static int time_add(struct wr_zones *zones, int64_t us, int64_t n, const struct 
     int64_t days = wr_floor_div((int64_t)local, WR_US_PER_DAY);
     int64_t rest = (int64_t)local - days * WR_US_PER_DAY;
     return days_add(days, n, unit, &days) &&
-           wr_local_to_timestamp(zones->zone, (__int128)days * WR_US_PER_DAY + rest, result);
+           wr_zones_from_local(zones, (__int128)days * WR_US_PER_DAY + rest, result);
 }
 
 static int add_time_kernel(struct wr_call *call) {

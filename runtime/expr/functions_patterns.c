@@ -210,18 +210,21 @@ static int substitute(const struct wr_lua_pattern *pattern, struct fn_text *out,
     const char *behind_last = NULL;
     const char *text = wr_str_bytes(by);
     for (int64_t n = 0; n < max;) {
-        int found = wr_lua_pattern_at(pattern, &match, at);
+        int found = wr_lua_pattern_find(pattern, &match, (size_t)(at - match.subject));
         if (found < 0)
             return 0;
-        if (found > 0 && match.match_end != behind_last) {
+        if (found == 0)
+            break;
+        if (match.match_end == behind_last) { /* empty, behind the match before: none */
+            if (at == match.end)
+                break;
+            fn_text_add(out, at++, 1);
+        } else {
             n++;
+            fn_text_add(out, at, (size_t)(match.match_start - at));
             if (!add_replacement(out, &match, text, text + by->length))
                 return -1;
             at = behind_last = match.match_end;
-        } else if (at < match.end) {
-            fn_text_add(out, at++, 1);
-        } else {
-            break;
         }
         if (wr_lua_pattern_anchored(pattern))
             break;

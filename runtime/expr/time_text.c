@@ -24,11 +24,17 @@ static void put(struct fn_text *out, const char *text) {
 }
 static void put_number(struct fn_text *out, int64_t value, int digits, char pad) {
     char text[32];
-    if (pad == ' ')
-        snprintf(text, sizeof text, "%*lld", digits, (long long)value);
-    else
-        snprintf(text, sizeof text, "%0*lld", digits + (value < 0), (long long)value);
-    put(out, text);
+    int at = sizeof text;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        text[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    while ((int)sizeof text - at < digits)
+        text[--at] = pad;
+    if (value < 0)
+        text[--at] = '-';
+    fn_text_add(out, text + at, sizeof text - (size_t)at);
 }
 static void put_offset(struct fn_text *out, int32_t offset_s, const char *colon) {
     char text[16];
