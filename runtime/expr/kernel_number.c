@@ -69,9 +69,56 @@ KERNEL_1(neg_float64, double, double, -x)
 KERNEL_1(bnot_int64, int64_t, int64_t, ~U(x))
 KERNEL_1(int64_to_float64, int64_t, double, (double)x)
 
-/* By a constant that is not 0: cannot fail. */
-KERNEL_2(idiv_safe, int64_t, int64_t, int64_t, floor_div(x, y))
-KERNEL_2(mod_safe, int64_t, int64_t, int64_t, floor_mod(x, y))
+/* ---- division by a constant that is not 0: cannot fail ---- */
+
+/* A positive divisor as a multiplication. With n = x for x >= 0 and n = ~x else (so n < 2^63),
+ * floor(x / d) is n / d or its complement, and n / d = (n * magic) >> (63 + bits) where
+ * bits = ceil(log2 d) and magic = floor(2^(63 + bits) / d) + 1.
+ * Source: Granlund & Montgomery, "Division by invariant integers using multiplication", 1994. */
+struct divisor {
+    int64_t d;
+    uint64_t magic; /* 0: a power of two, 2^bits */
+    uint32_t bits;
+};
+
+static struct divisor divisor_of(int64_t d) {
+    struct divisor divisor = {.d = d};
+    divisor.bits = d == 1 ? 0 : 64 - (uint32_t)__builtin_clzll(U(d) - 1);
+    if ((d & (d - 1)) != 0)
+        divisor.magic =
+            (uint64_t)(((unsigned __int128)1 << (63 + divisor.bits)) / (unsigned __int128)d) + 1;
+    return divisor;
+}
+
+static inline int64_t divide(int64_t x, const struct divisor *by) {
+    uint64_t sign = U(x >> 63), n = U(x) ^ sign;
+    uint64_t high = (uint64_t)(((unsigned __int128)n * by->magic) >> 64);
+    return (int64_t)((high >> (by->bits - 1)) ^ sign);
+}
+
+static int idiv_safe(struct wr_vm *vm, const struct wr_ins *ins) {
+    const int64_t d = ins->constant_b ? *(const int64_t *)vm->regs[ins->args[1]].data : 0;
+    const struct divisor by = d > 0 ? divisor_of(d) : (struct divisor){0};
+    if (d > 0 && by.magic == 0)
+        WR_LOOP_1(vm, ins, int64_t, int64_t, x >> by.bits);
+    else if (d > 0)
+        WR_LOOP_1(vm, ins, int64_t, int64_t, divide(x, &by));
+    else
+        WR_LOOP_2(vm, ins, int64_t, int64_t, int64_t, floor_div(x, y));
+    return wr_vm_valid_both(vm, ins);
+}
+
+static int mod_safe(struct wr_vm *vm, const struct wr_ins *ins) {
+    const int64_t d = ins->constant_b ? *(const int64_t *)vm->regs[ins->args[1]].data : 0;
+    const struct divisor by = d > 0 ? divisor_of(d) : (struct divisor){0};
+    if (d > 0 && by.magic == 0)
+        WR_LOOP_1(vm, ins, int64_t, int64_t, x & (d - 1));
+    else if (d > 0)
+        WR_LOOP_1(vm, ins, int64_t, int64_t, U(x) - U(divide(x, &by)) * U(d));
+    else
+        WR_LOOP_2(vm, ins, int64_t, int64_t, int64_t, floor_mod(x, y));
+    return wr_vm_valid_both(vm, ins);
+}
 
 #define DIVISION(name, FUNCTION, SIGN) \
     static int name(struct wr_vm *vm, const struct wr_ins *ins) { \

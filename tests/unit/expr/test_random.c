@@ -142,6 +142,13 @@ static const char *const int_forms[] = {"(I + I)",
                                         "(I // I ?? I % I ?? I)",
                                         "int64(F)",
                                         "(I // 7)",
+                                        "(I // 8)",
+                                        "(I % 16)",
+                                        "(I % 1000000007)",
+                                        "(I // 9223372036854775807)",
+                                        "(I // 1)",
+                                        "(I % 4611686018427387905)",
+                                        "(I // -1)",
                                         "(I % -3)",
                                         "max_of(I, I, I)"};
 static const char *const float_forms[] = {
