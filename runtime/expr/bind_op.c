@@ -26,6 +26,7 @@ struct binary {
     enum wr_operator op;
     const struct wr_node *a, *b;
     int from, to; /* of the whole */
+    int reversed; /* a and b have changed places */
 };
 
 static const struct wr_node *refuse(const struct binary *x, const char *help) {
@@ -40,7 +41,8 @@ static const struct wr_node *refuse(const struct binary *x, const char *help) {
 static const struct wr_node *kernel_2(const struct binary *x, const struct wr_kernel *kernel,
                                       struct wr_type type) {
     const struct wr_node *args[2] = {x->a, x->b};
-    return wr_node_kernel(x->bind, kernel, type, args, 2, NULL, x->from, x->to);
+    void *aux = x->reversed ? (void *)(uintptr_t)wr_args_reversed : NULL;
+    return wr_node_kernel(x->bind, kernel, type, args, 2, aux, x->from, x->to);
 }
 
 static int is_number(const struct wr_node *node) {
@@ -208,6 +210,7 @@ static void swap(struct binary *x) {
     x->a = x->b;
     x->b = a;
     x->op = flipped(x->op);
+    x->reversed = !x->reversed;
 }
 
 /* int64 with float64: as one type where a constant allows it, else exactly. */

@@ -10,6 +10,8 @@
 
 #define EAGER_COST_MAX 8 /* ns a row: cheaper branches are computed for all rows, then chosen */
 
+const char wr_args_reversed[1];
+
 struct memo {
     const struct wr_node *node;
 };
@@ -154,9 +156,11 @@ static uint32_t emit_strict(struct compiler *c, const struct wr_node *node, stru
         wr_bind_no_memory(c->bind);
         return WR_NONE;
     }
+    int reversed = node->kind == WR_NODE_KERNEL && node->aux == wr_args_reversed;
     for (uint32_t i = 0; i < node->arg_count; i++) {
-        args[i] = emit(c, node->args[i], scope);
-        if (args[i] == WR_NONE)
+        uint32_t arg = reversed ? node->arg_count - 1 - i : i;
+        args[arg] = emit(c, node->args[arg], scope);
+        if (args[arg] == WR_NONE)
             return WR_NONE;
     }
     wr_ins_fn run = node->kind == WR_NODE_KERNEL ? node->kernel->run

@@ -107,6 +107,10 @@ int wr_vm_run(struct wr_vm *vm, const struct wr_program *program, struct wr_eval
 int wr_vm_fold(struct wr_bind *bind, const struct wr_node *node, struct wr_column *value,
                int *failed);
 
+/* As a node's `aux`: its arguments were written the other way round, and are computed in that
+ * order, so that the failure of a row is that of the first in the text. */
+extern const char wr_args_reversed[1];
+
 /* ---- what kernels use ---- */
 /* The row fails with a code of reject.h. The kernel still writes a harmless value. */
 void wr_vm_fail(struct wr_vm *vm, const struct wr_ins *ins, uint32_t row, int code,

@@ -84,7 +84,7 @@ static struct val float_op(const char *op, double a, double b) {
     case '-': return number(a - b);
     case '*': return number(a * b);
     case '/': return number(a / b);
-    case '^': return number(pow(a, b));
+    case '^': return number(b == 2 ? a * a : pow(a, b)); /* as Lua has it */
     default: {
         CHECK_STR(op, "%");
         double r = fmod(a, b);

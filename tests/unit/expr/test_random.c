@@ -65,9 +65,21 @@ static void fill_rows(void) {
 
 static struct wr_arena slow_arena;
 
+#define ITEMS_MAX 5
+/* The items of the list that is being made: later ones may name earlier ones. */
+static struct random_item {
+    char type, name[4];
+    const struct wr_value *ast;
+} items[ITEMS_MAX];
+static uint32_t item_count;
+
+static struct val slow_item(uint32_t item, uint32_t row);
+
 static struct val column_value(const char *name, uint32_t row) {
     struct val v = {.kind = NIL};
     uint32_t column = 0;
+    if (name[0] == 'x')
+        return slow_item((uint32_t)(name[1] - '0'), row);
     while (strcmp(column_names[column], name) != 0)
         column++;
     if (!wr_bit_get(valid[column], row))
@@ -83,6 +95,10 @@ static struct val column_value(const char *name, uint32_t row) {
 }
 
 static const struct slow slow = {&slow_arena, column_value};
+
+static struct val slow_item(uint32_t item, uint32_t row) {
+    return slow_run(&slow, items[item].ast, row);
+}
 
 /* ---- random texts ---- */
 
@@ -206,9 +222,48 @@ static const char *const bool_forms[] = {"(N < N)",
             gen_form(forms[pick(WR_COUNT(forms))], depth); \
     } while (0)
 
+/* Texts made before, to be used again: common subexpressions. */
+#define POOL 32
+#define POOL_BYTES 200
+static struct { char type, text[POOL_BYTES]; } pool[POOL];
+static uint32_t pool_count;
+
+static int gen_again(char type) {
+    if (item_count > 0 && pick(8) == 0) {
+        uint32_t item = pick(item_count);
+        if (items[item].type == type) {
+            put(items[item].name);
+            return 1;
+        }
+    }
+    if (pool_count > 0 && pick(5) == 0) {
+        uint32_t again = pick(WR_MIN(pool_count, (uint32_t)POOL));
+        if (pool[again].type == type) {
+            put(pool[again].text);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void gen_new(char type, int depth);
+
 static void gen(char type, int depth) {
     if (type == 'N')
         type = pick(2) ? 'I' : 'F';
+    size_t start = text_length;
+    if (gen_again(type))
+        return;
+    gen_new(type, depth);
+    size_t length = text_length - start;
+    if (length + 1 < POOL_BYTES && length > 4) {
+        uint32_t place = pool_count++ % POOL;
+        pool[place].type = type;
+        memcpy(pool[place].text, text + start, length + 1);
+    }
+}
+
+static void gen_new(char type, int depth) {
     if (type == 'I')
         GEN(int_leaves, int_forms);
     else if (type == 'F')
@@ -281,14 +336,9 @@ static struct wr_batch random_batch(struct engine *e, uint32_t first, uint32_t c
     return batch;
 }
 
-static const char *engine_text(struct engine *e, const struct wr_list *list,
-                               const struct wr_batch *batch, uint32_t row, uint32_t *fail) {
-    static char failed[32];
-    if (*fail < e->eval.fail_count && e->eval.fails[*fail].row == row) {
-        snprintf(failed, sizeof failed, "fails W%d", e->eval.fails[(*fail)++].code);
-        return failed;
-    }
-    const struct wr_item *item = &list->items[0];
+static const char *engine_text(struct engine *e, const struct wr_list *list, uint32_t index,
+                               const struct wr_batch *batch, uint32_t row) {
+    const struct wr_item *item = &list->items[index];
     const struct wr_column *column =
         item->output >= 0 ? &e->eval.outputs[item->output] : &batch->columns[item->column];
     return test_show(&item->type, column, row);
@@ -313,35 +363,71 @@ static void check_filter(struct engine *e, const struct wr_value *ast, const str
     CHECK_INT(next, ==, count);
 }
 
+/* The row fails at its first failing item, or every item is right. */
+static void check_row(struct engine *e, const struct wr_list *list, const struct wr_batch *batch,
+                      uint32_t first, uint32_t row, uint32_t *fail) {
+    const struct wr_fail *failed = NULL;
+    if (*fail < e->eval.fail_count && e->eval.fails[*fail].row == row)
+        failed = &e->eval.fails[(*fail)++];
+    for (uint32_t k = 0; k < item_count; k++) {
+        struct val v = slow_item(k, first + row);
+        char shown[32];
+        const char *fast, *right = show(v, &list->items[k].type);
+        if (failed != NULL && failed->item == k) {
+            snprintf(shown, sizeof shown, "fails W%d", failed->code);
+            fast = shown;
+        } else {
+            fast = v.kind == FAIL ? "no failure" : engine_text(e, list, k, batch, row);
+        }
+        if (strncmp(fast, right, 3900) != 0)
+            test_fail(__FILE__, __LINE__,
+                      "`%s` item %u in row %u of %u (%u selected): %s, should be %s", text, k, row,
+                      batch->row_count, batch->sel_count, fast, right);
+        if (v.kind == FAIL)
+            return;
+    }
+    CHECK(failed == NULL);
+}
+
 static void check_text(struct engine *e) {
     struct wr_scope scope = {.arena = &e->plan, .input = e->schema, .timezone = "UTC"};
     struct wr_list *list;
     struct wr_error err = {0};
-    static char item[sizeof text + 8];
-    snprintf(item, sizeof item, "x = %s", text);
-    struct wr_value *items = test_parse_list(&e->plan, item);
-    const struct wr_value *ast = wr_value_get(wr_value_at(items, 0), "expr");
-    if (wr_list_bind(&list, &scope, WR_LIST_DERIVE, items, &err) != WR_OK)
+    struct wr_value *ast = test_parse_list(&e->plan, text);
+    for (uint32_t k = 0; k < item_count; k++)
+        items[k].ast = wr_value_get(wr_value_at(ast, k), "expr");
+    if (wr_list_bind(&list, &scope, WR_LIST_DERIVE, ast, &err) != WR_OK)
         test_fail(__FILE__, __LINE__, "`%s`: %s %s", text, err.code, err.text);
     static const uint32_t sizes[] = {1, 2, 7, 63, 64, 65, 200, 1000, 4096};
     uint32_t count = sizes[pick(WR_COUNT(sizes))];
-    uint32_t first = pick(ROWS_MAX - count + 1);
+    uint32_t first = pick(ROWS_MAX - count + 1), fail = 0;
     struct wr_batch batch = random_batch(e, first, count);
     CHECK_INT(wr_list_run(list, &e->eval, &batch, &e->out), ==, WR_OK);
-    uint32_t fail = 0;
     for (uint32_t i = 0; i < batch.sel_count; i++) {
-        uint32_t row = wr_batch_row(&batch, i);
-        const char *fast = engine_text(e, list, &batch, row, &fail);
-        const char *right = show(slow_run(&slow, ast, first + row), &list->items[0].type);
-        if (strncmp(fast, right, 3900) != 0)
-            test_fail(__FILE__, __LINE__, "`%s` in row %u of %u (%u selected): %s, should be %s",
-                      text, row, count, batch.sel_count, fast, right);
+        check_row(e, list, &batch, first, wr_batch_row(&batch, i), &fail);
         if (i % 64 == 63)
             wr_arena_reset(&slow_arena);
     }
     CHECK_INT(fail, ==, e->eval.fail_count);
-    if (list->items[0].type.kind == WR_BOOL)
-        check_filter(e, ast, &scope, &batch, first);
+    if (item_count == 1 && list->items[0].type.kind == WR_BOOL)
+        check_filter(e, items[0].ast, &scope, &batch, first);
+}
+
+/* One to five items, most often one. */
+static void gen_list(void) {
+    uint32_t count = pick(2) ? 1 : 1 + pick(ITEMS_MAX);
+    text_length = 0;
+    item_count = pool_count = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        struct random_item *item = &items[k];
+        item->type = "IFSB"[pick(4)];
+        snprintf(item->name, sizeof item->name, "x%u", k % 10);
+        put(k > 0 ? ", " : "");
+        put(item->name);
+        put(" = ");
+        gen(item->type, 1 + (int)pick(4));
+        item_count++;
+    }
 }
 
 TEST(random_expressions_give_what_a_slow_interpreter_gives) {
@@ -362,8 +448,7 @@ TEST(random_expressions_give_what_a_slow_interpreter_gives) {
         for (uint32_t c = 0; c < 8; c++)
             e->schema->fields[c] = (struct wr_field){
                 .name = column_names[c], .name_length = 2, .type = WR_TYPE(column_kinds[c])};
-        text_length = 0;
-        gen("IFSB"[pick(4)], 1 + (int)pick(4));
+        gen_list();
         check_text(e);
         count++;
     }
