@@ -91,7 +91,7 @@ int wr_local_to_timestamp(const struct wr_zone *zone, __int128 local_us, int64_t
     return time_us == (int64_t)time_us;
 }
 
-/* Of two times that show the same, the first is wanted: so a day from either end it is looked up. */
+/* Of two times that show the same, the first is wanted: near either end it is looked up. */
 int wr_zones_from_local(struct wr_zones *zones, __int128 local_us, int64_t *timestamp_us) {
     if (local_us == (int64_t)local_us) {
         int64_t local_s = wr_floor_div((int64_t)local_us, WR_US_PER_SECOND);

@@ -1,5 +1,5 @@
-/* functions_characters.c: texts as characters (code points of UTF-8), and texts made by a format. A byte
- * that is no UTF-8 counts as one character. */
+/* functions_characters.c: texts as characters (code points of UTF-8), and texts made by a format.
+ * A byte that is no UTF-8 counts as one character. */
 #include <stdio.h>
 #include <stdlib.h>
 
