@@ -65,6 +65,12 @@ int wr_rows_open(struct wr_rows *rows, struct wr_decoder *decoder, struct wr_err
     *rows = (struct wr_rows){.decoder = decoder, .slot_count = schema->field_count};
     wr_arena_init(&rows->arena, &wr_budget_control, 1024);
     rows->cells = &rows->arena;
+    const char *timezone = decoder->setup.timezone;
+    if (timezone != NULL && strcmp(timezone, "UTC") != 0) {
+        int status = wr_zone_find(&rows->zone, timezone, strlen(timezone), err);
+        if (status != WR_OK)
+            return status;
+    }
     rows->slots = WR_ARENA_ZEROS(&rows->arena, struct wr_slot, schema->field_count);
     if (rows->slots == NULL)
         return wr_error_set(err, WR_ENOMEM, "decoder: out of memory");
@@ -279,8 +285,20 @@ static int bool_parse(const char *text, uint32_t length, uint8_t *value) {
     return 0;
 }
 
-static int time_parse(const struct wr_slot *slot, const char *text, uint32_t length,
-                      int64_t *value) {
+/* A time that was read as UTC, but is what clocks of the zone show. */
+static int time_from_local(const struct wr_zone *zone, int64_t *timestamp_us) {
+    int64_t second = *timestamp_us / WR_US_PER_SECOND, rest = *timestamp_us % WR_US_PER_SECOND;
+    if (rest < 0) {
+        second--;
+        rest += WR_US_PER_SECOND;
+    }
+    second = wr_zone_from_local(zone, second);
+    return !__builtin_mul_overflow(second, WR_US_PER_SECOND, timestamp_us) &&
+           !__builtin_add_overflow(*timestamp_us, rest, timestamp_us);
+}
+
+static int time_parse(const struct wr_rows *rows, const struct wr_slot *slot, const char *text,
+                      uint32_t length, int64_t *value) {
     int has_offset;
     if (slot->kind == WR_DATE && slot->field->time_format == NULL)
         return wr_date_parse(text, length, value);
@@ -288,6 +306,8 @@ static int time_parse(const struct wr_slot *slot, const char *text, uint32_t len
         return 0;
     if (slot->kind == WR_DATE)
         *value = *value / WR_US_PER_DAY - (*value % WR_US_PER_DAY < 0);
+    else if (!has_offset && rows->zone != NULL)
+        return time_from_local(rows->zone, value);
     return 1;
 }
 
@@ -314,7 +334,7 @@ int wr_slot_from_text(struct wr_rows *rows, struct wr_slot *slot, uint32_t row, 
     case WR_STRING: ((struct wr_str *)data)[row] = wr_str_of(text, length); return 1;
     case WR_BYTES: return bytes_parse(rows, (struct wr_str *)data + row, text, length);
     case WR_TIMESTAMP:
-    case WR_DATE: return time_parse(slot, text, length, (int64_t *)data + row);
+    case WR_DATE: return time_parse(rows, slot, text, length, (int64_t *)data + row);
     case WR_DURATION: return wr_duration_parse(text, length, (int64_t *)data + row);
     case WR_JSON:
     case WR_LIST:

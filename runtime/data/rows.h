@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "data/codec.h"
+#include "data/zone.h"
 
 /* Where the cells of one column go. */
 struct wr_slot {
@@ -34,8 +35,9 @@ struct wr_rows {
     uint64_t byte, line; /* of `line_at` in the file; moved forward by rejects */
     const char *line_at;
     uint32_t *start, *length, *record;
-    struct wr_arena arena;  /* the slots and defaults */
-    struct wr_arena *cells; /* where cells put what does not lie in the input */
+    struct wr_arena arena;      /* the slots and defaults */
+    const struct wr_zone *zone; /* of timestamps without offset; NULL: UTC */
+    struct wr_arena *cells;     /* where cells put what does not lie in the input */
 };
 
 /* Prepares slots from decoder->setup; defaults are checked (W203). */

@@ -236,7 +236,7 @@ void test_decode_run(const struct test_decode *run, struct wr_buf *out) {
         .batch_rows = run->batch_rows,
         .record_bytes_max = run->record_bytes_max,
         .pool = &reader.pool,
-        .timezone = "UTC",
+        .timezone = run->timezone == NULL ? "UTC" : run->timezone,
         .reject = take_reject,
         .note = take_note,
         .reject_ctx = out,

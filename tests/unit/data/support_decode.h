@@ -26,9 +26,10 @@ struct test_decode {
     uint32_t record_bytes_max;
     uint64_t needed; /* bits; 0: all */
     int check_all, keep_text;
-    int plain_strings; /* show strings as they are, without quotes and escapes */
-    int positions;     /* show record, line and byte of each row too (implies keep_text) */
-    int restart;       /* a new decoder by save and load after every batch */
+    const char *timezone; /* NULL: UTC */
+    int plain_strings;    /* show strings as they are, without quotes and escapes */
+    int positions;        /* show record, line and byte of each row too (implies keep_text) */
+    int restart;          /* a new decoder by save and load after every batch */
 };
 
 /* Rows as `a|b|nil` a line, strings escaped; rejects as

@@ -32,6 +32,19 @@ TEST(csv_rejects_every_row_of_a_file_without_a_required_column) {
               "! W512 0:2:4:3 missing required column `b` \"1,\"\n2|3\n");
 }
 
+TEST(csv_reads_times_without_offset_in_the_zone_of_the_script) {
+    const char *text = "t,u\n2024-07-01T12:00:00,2024-07-01T12:00:00Z\n"
+                       "2024-03-31 02:30:00.5,01.02.2024\n";
+    CHECK_STR(DECODE(.schema = "t timestamp, u timestamp", .timezone = "Europe/Berlin",
+                     .text = "t,u\n2024-07-01T12:00:00,2024-07-01T12:00:00Z\n"),
+              "2024-07-01T10:00:00Z|2024-07-01T12:00:00Z\n");
+    CHECK_STR(DECODE(.schema = "t timestamp, u timestamp(%d.%m.%Y)", .timezone = "Europe/Berlin",
+                     .text = "t,u\n2024-12-31 02:30:00.5,01.02.2024\n"),
+              "2024-12-31T01:30:00.500Z|2024-01-31T23:00:00Z\n");
+    CHECK_CONTAINS(DECODE(.schema = "t timestamp", .timezone = "Mars/Base", .text = text),
+                   "error: W114");
+}
+
 TEST(csv_fills_a_column_that_the_file_lacks_with_its_default) {
     CHECK_STR(DECODE(.schema = "a int64, b int64 = 7", .text = "a\n1\n"), "1|7\n");
     CHECK_STR(DECODE(.schema = "a int64, b int64 = x", .text = "a\n1\n"),
