@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "data/simd.h"
 #include "data/text.h"
 #include "base/banned.h"
 
@@ -44,6 +45,11 @@ size_t wr_utf8_valid_prefix_plain(const char *text, size_t length) {
 }
 
 size_t wr_utf8_valid_prefix(const char *text, size_t length) {
+#if defined(__x86_64__)
+    if (length >= 32)
+        return wr_simd_level() == WR_SIMD_AVX2 ? wr_utf8_valid_prefix_avx2(text, length)
+                                               : wr_utf8_valid_prefix_sse(text, length);
+#endif
     return wr_utf8_valid_prefix_plain(text, length);
 }
 

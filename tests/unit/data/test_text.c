@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "data/base64.h"
+#include "data/simd.h"
 #include "data/text.h"
 #include "data/utf8.h"
 
@@ -248,6 +249,11 @@ static void check_utf8(const char *text, size_t length) {
     size_t expected = slow_prefix(text, length);
     CHECK_INT(wr_utf8_valid_prefix_plain(text, length), ==, expected);
     CHECK_INT(wr_utf8_valid_prefix(text, length), ==, expected);
+#if defined(__x86_64__)
+    CHECK_INT(wr_utf8_valid_prefix_sse(text, length), ==, expected);
+    if (wr_simd_level() == WR_SIMD_AVX2)
+        CHECK_INT(wr_utf8_valid_prefix_avx2(text, length), ==, expected);
+#endif
 }
 
 TEST(utf8_check_agrees_with_the_definition_on_all_short_sequences) {
