@@ -1,11 +1,17 @@
 /* csv_encode.c: batches as CSV and TSV. A field is quoted only when it has to be. */
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/status.h"
 #include "data/base64.h"
 #include "data/csv.h"
 #include "data/encode.h"
+#include "data/text.h"
+#include "data/time_write.h"
 #include "base/banned.h"
 
 struct csv_encoder {
@@ -13,7 +19,9 @@ struct csv_encoder {
     struct wr_csv_options options;
     const char *null;
     uint32_t null_length;
-    char special[256]; /* bytes for which a field is quoted */
+    char special[256];     /* bytes for which a field is quoted */
+    uint8_t numbers_plain; /* no number or time ever has one, nor is the null text */
+    struct wr_day_memo memo;
 };
 
 static int open_as(struct wr_encoder *encoder, int delimiter, struct wr_error *err) {
@@ -31,6 +39,8 @@ static int open_as(struct wr_encoder *encoder, int delimiter, struct wr_error *e
     csv->null_length = csv->options.nulls.count == 1 ? csv->options.nulls.length[0] : 0;
     csv->special[(unsigned char)csv->options.delimiter] = 1;
     csv->special['\n'] = csv->special['\r'] = 1;
+    csv->numbers_plain = csv->null_length == 0 && strchr(",;|\t", csv->options.delimiter) != NULL &&
+                         (csv->options.quote == '"' || csv->options.quote < 0);
     if (csv->options.quote >= 0)
         csv->special[(unsigned char)csv->options.quote] = 1;
     return WR_OK;
@@ -44,17 +54,40 @@ static int tsv_open(struct wr_encoder *encoder, struct wr_error *err) {
     return open_as(encoder, '\t', err);
 }
 
-/* A text value; at most 2 * length + 2 bytes. Without a quote character a special byte is written
- * as a blank, since nothing else would read back as one field. */
-static char *put_text(const struct csv_encoder *csv, char *at, const char *text, size_t length) {
-    int special =
-        length == 0 || (length == csv->null_length && memcmp(text, csv->null, length) == 0);
-    for (size_t i = 0; i < length; i++)
-        special |= csv->special[(unsigned char)text[i]];
-    if (!special) {
-        memcpy(at, text, length);
-        return at + length;
+/* Copies `length` bytes, none beyond either end; 0 when the field has to be quoted for one. */
+static inline int copy_plain(const struct csv_encoder *csv, char *at, const char *text,
+                             size_t length) {
+    int special = 0;
+#ifdef __SSE2__
+    if (length >= 16) {
+        const __m128i delimiter = _mm_set1_epi8((char)csv->options.delimiter);
+        const __m128i quote =
+            _mm_set1_epi8(csv->options.quote < 0 ? '\n' : (char)csv->options.quote);
+        const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r');
+        __m128i found = _mm_setzero_si128();
+        for (size_t done = 0;; done = done + 32 <= length ? done + 16 : length - 16) {
+            __m128i bytes = _mm_loadu_si128((const __m128i *)(text + done));
+            _mm_storeu_si128((__m128i *)(at + done), bytes);
+            found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, delimiter));
+            found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, quote));
+            found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, lf));
+            found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, cr));
+            if (done + 16 == length)
+                return _mm_movemask_epi8(found) == 0;
+        }
     }
+#endif
+    for (size_t i = 0; i < length; i++) {
+        at[i] = text[i];
+        special |= csv->special[(unsigned char)text[i]];
+    }
+    return !special;
+}
+
+/* A text that is not plain: in quotes. Without a quote character a special byte is written as a
+ * blank, since nothing else would read back as one field. */
+static __attribute__((noinline)) char *put_quoted(const struct csv_encoder *csv, char *at,
+                                                  const char *text, size_t length) {
     int quote = csv->options.quote;
     if (quote < 0) {
         for (size_t i = 0; i < length; i++)
@@ -69,6 +102,16 @@ static char *put_text(const struct csv_encoder *csv, char *at, const char *text,
     }
     *at++ = (char)quote;
     return at;
+}
+
+/* A text value; at most 2 * length + 2 bytes. The empty one and the null text are quoted. */
+static inline char *put_text(const struct csv_encoder *csv, char *at, const char *text,
+                             size_t length) {
+    if (WR_LIKELY(copy_plain(csv, at, text, length)) &&
+        WR_LIKELY(length != csv->null_length || memcmp(text, csv->null, length) != 0) &&
+        WR_LIKELY(length > 0))
+        return at + length;
+    return put_quoted(csv, at, text, length);
 }
 
 static int csv_begin(struct wr_encoder *encoder, struct wr_buf *out) {
@@ -87,37 +130,45 @@ static int csv_begin(struct wr_encoder *encoder, struct wr_buf *out) {
     return wr_buf_add_char(out, '\n');
 }
 
-static char *put_cell(const struct csv_encoder *csv, char *at, const struct wr_type *type,
-                      const struct wr_column *column, uint32_t row) {
+/* A cell that is no string and no common number. */
+static __attribute__((noinline)) char *put_other(const struct csv_encoder *csv, char *at,
+                                                 const struct wr_type *type,
+                                                 const struct wr_column *column, uint32_t row) {
+    if (type->kind == WR_BYTES) {
+        const struct wr_str *bytes = &WR_STR(column)[row];
+        if (bytes->length == 0)
+            return put_text(csv, at, "", 0);
+        return at + wr_base64_encode(wr_str_bytes(bytes), bytes->length, at);
+    }
+    char copy[WR_CELL_TEXT_MAX];
+    size_t length = (size_t)(wr_cell_put(copy, type, column->data, row) - copy);
+    return put_text(csv, at, copy, length);
+}
+
+static inline char *put_cell(struct csv_encoder *csv, char *at, const struct wr_type *type,
+                             const struct wr_column *column, uint32_t row) {
     if (column->data == NULL || wr_column_is_nil(column, row)) {
         memcpy(at, csv->null, csv->null_length);
         return at + csv->null_length;
     }
-    if (!wr_type_is_text(type->kind)) {
-        /* A number has a special byte only for an odd delimiter or a null text that is one. */
-        char *end = wr_cell_put(at, type, column->data, row);
-        int special =
-            csv->null_length == (size_t)(end - at) && memcmp(at, csv->null, csv->null_length) == 0;
-        for (const char *byte = at; byte < end; byte++)
-            special |= csv->special[(unsigned char)*byte];
-        if (!special)
-            return end;
-        char copy[WR_CELL_TEXT_MAX];
-        size_t length = (size_t)(end - at);
-        memcpy(copy, at, length);
-        return put_text(csv, at, copy, length);
-    }
-    const struct wr_str *string = &WR_STR(column)[row];
-    if (type->kind != WR_BYTES)
+    if (wr_type_is_text(type->kind) && type->kind != WR_BYTES) {
+        const struct wr_str *string = &WR_STR(column)[row];
         return put_text(csv, at, wr_str_bytes(string), string->length);
-    if (string->length == 0)
-        return put_text(csv, at, "", 0);
-    return at + wr_base64_encode(wr_str_bytes(string), string->length, at);
+    }
+    if (WR_LIKELY(csv->numbers_plain)) {
+        if (type->kind == WR_INT64)
+            return wr_put_int64(at, WR_I64(column)[row]);
+        if (type->kind == WR_TIMESTAMP)
+            return wr_put_timestamp(&csv->memo, at, WR_I64(column)[row]);
+        if (type->kind == WR_FLOAT64)
+            return at + wr_float64_format(WR_F64(column)[row], at);
+    }
+    return put_other(csv, at, type, column, row);
 }
 
 static int csv_encode(struct wr_encoder *encoder, const struct wr_batch *batch,
                       struct wr_buf *out) {
-    const struct csv_encoder *csv = (const struct csv_encoder *)encoder;
+    struct csv_encoder *csv = (struct csv_encoder *)encoder;
     const struct wr_schema *schema = batch->schema;
     size_t fixed = (size_t)schema->field_count * (2 * WR_CELL_TEXT_MAX + 4 + csv->null_length) + 8;
     for (uint32_t i = 0; i < batch->sel_count; i++) {
