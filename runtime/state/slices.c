@@ -130,8 +130,11 @@ void wr_slices_drop_before(struct wr_slices *slices, int64_t start_us) {
 }
 
 void wr_slices_settle(struct wr_slices *slices) {
-    for (uint32_t i = 0; i < slices->count; i++)
-        wr_table_settle(slices->items[i].table);
+    if (slices->count == 0)
+        return;
+    if (slices->settle_next >= slices->count)
+        slices->settle_next = 0;
+    wr_table_settle(slices->items[slices->settle_next++].table);
 }
 
 uint64_t wr_slices_bytes(const struct wr_slices *slices) {

@@ -16,6 +16,7 @@ struct wr_slices {
     uint64_t seed;
     uint32_t count, room;
     struct wr_slice *items; /* ascending start */
+    uint32_t settle_next;   /* whose turn it is */
     uint32_t last;          /* the one found last: most rows want it again */
     uint32_t dropped_count, dropped_room;
     int64_t *dropped; /* starts dropped since the last save */
@@ -30,7 +31,8 @@ struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us);
 struct wr_table *wr_slices_find(const struct wr_slices *slices, int64_t start_us);
 /* Drops all slices that start before `start_us`. */
 void wr_slices_drop_before(struct wr_slices *slices, int64_t start_us);
-/* Between two steps: wr_table_settle for each. */
+/* When no view of a string in these tables is held: wr_table_settle for one of them, in turn, so
+ * that a call costs the same for any number of slices. */
 void wr_slices_settle(struct wr_slices *slices);
 uint64_t wr_slices_bytes(const struct wr_slices *slices); /* memory */
 /* As wr_table_save and wr_table_load, for the slices that changed and those that were dropped. A

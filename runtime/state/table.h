@@ -77,8 +77,8 @@ int wr_table_was_saved(const struct wr_table *table);
 /* Puts bytes into a STRING cell (long ones into the segments), replacing what was there. */
 int wr_table_set_string(struct wr_table *table, struct wr_str *cell, const char *bytes,
                         uint32_t length);
-/* Between two steps: moves the long strings together once over half of their bytes are dead. Views
- * of them from before are void then; rows stay where they are. */
+/* When no view of a string in it is held: moves the long strings together once over half of their
+ * bytes are dead. Rows stay where they are. */
 void wr_table_settle(struct wr_table *table);
 /* Makes a blob's room at least `room` bytes; length stays. WR_OK or WR_ENOMEM. */
 int wr_blob_reserve(struct wr_table *table, struct wr_blob *blob, uint32_t room);
