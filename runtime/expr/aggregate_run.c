@@ -121,9 +121,25 @@ static int column_open(struct wr_batch *middle, uint32_t column, uint32_t count,
     return *out != NULL && *valid != NULL ? WR_OK : WR_ENOMEM;
 }
 
-static void column_close(struct wr_batch *middle, uint32_t column, uint32_t count,
-                         const uint64_t *valid) {
+/* Long strings are copied into the batch: a batch may wait in a gate until long after the state that
+ * it was read from has been dropped. `failed` NULL: no row failed. */
+static int column_close(struct wr_batch *middle, uint32_t column, uint32_t count,
+                        const uint64_t *valid, const uint16_t *failed) {
     middle->columns[column].valid = bits_are_all(valid, count) ? NULL : valid;
+    if (!wr_type_is_text(middle->schema->fields[column].type.kind))
+        return WR_OK;
+    struct wr_str *strings = middle->columns[column].data;
+    for (uint32_t r = 0; r < count; r++) {
+        struct wr_str *str = &strings[r];
+        if (!wr_bit_get(valid, r) || (failed != NULL && failed[r] != 0) ||
+            str->length <= WR_STR_INLINE_MAX)
+            continue;
+        char *copy = wr_arena_strndup(&middle->arena, str->pointer, str->length);
+        if (copy == NULL)
+            return WR_ENOMEM;
+        str->pointer = copy;
+    }
+    return WR_OK;
 }
 
 int wr_aggregates_result(const struct wr_aggregates *aggregates, uint8_t *const *rows,
@@ -137,7 +153,8 @@ int wr_aggregates_result(const struct wr_aggregates *aggregates, uint8_t *const 
         if (column_open(middle, column, count, &out, &valid) != WR_OK)
             return WR_ENOMEM;
         wr_keys_read(&aggregates->layout, k, rows, count, out, valid);
-        column_close(middle, column, count, valid);
+        if (column_close(middle, column, count, valid, NULL) != WR_OK)
+            return WR_ENOMEM;
     }
     uint16_t *failed = WR_ARENA_ARRAY(&middle->arena, uint16_t, count);
     if (failed == NULL)
@@ -157,7 +174,8 @@ int wr_aggregates_result(const struct wr_aggregates *aggregates, uint8_t *const 
             fails[r] = failed[r];
             guilty[r] = (uint16_t)i;
         }
-        column_close(middle, column, count, valid);
+        if (column_close(middle, column, count, valid, failed) != WR_OK)
+            return WR_ENOMEM;
     }
     middle->row_count = count;
     middle->sel_count = count;

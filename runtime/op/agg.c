@@ -250,6 +250,9 @@ static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struc
     struct agg *self = (struct agg *)op;
     const struct agg_config *config = op->config;
     wr_op_eval_begin(op, &self->inputs_eval);
+    /* Results hold their own strings, so none of the state's is in use here. */
+    wr_slices_settle(&self->slices);
+    wr_slices_settle(&self->partial);
     int status = wr_list_run(config->aggregates->inputs, &self->inputs_eval, in, op->env->scratch);
     if (status < 0)
         return status;
