@@ -28,6 +28,7 @@ static const char chunk[] =
     "  end)\n"
     "end\n";
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes) {
     return feed_lua(chunk, data, size_bytes);
 }

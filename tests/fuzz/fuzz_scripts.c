@@ -23,6 +23,7 @@ static const char chunk[] =
     "  assert(lines(marked) == lines(file.text), 'lines moved')\n"
     "end\n";
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes) {
     return feed_lua(chunk, data, size_bytes);
 }
