@@ -121,8 +121,8 @@ static int column_open(struct wr_batch *middle, uint32_t column, uint32_t count,
     return *out != NULL && *valid != NULL ? WR_OK : WR_ENOMEM;
 }
 
-/* Long strings are copied into the batch: a batch may wait in a gate until long after the state that
- * it was read from has been dropped. `failed` NULL: no row failed. */
+/* Long strings are copied into the batch: it may wait in a gate until long after the state that it
+ * was read from has been dropped. `failed` NULL: no row failed. */
 static int column_close(struct wr_batch *middle, uint32_t column, uint32_t count,
                         const uint64_t *valid, const uint16_t *failed) {
     middle->columns[column].valid = bits_are_all(valid, count) ? NULL : valid;

@@ -2,7 +2,7 @@
  * a status, and what was loaded saves and loads again as the same.
  *
  * The first byte chooses: bit 7, slices and not a table; bit 6, the bytes are a body whose header
- * (length, checksum) is put right first, since no fuzzer guesses a checksum; the rest, the shape. */
+ * (length, checksum) is put right, since no fuzzer guesses a checksum; the rest, the shape. */
 #include <stdint.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ static const struct wr_shape shapes[] = {
     {.key_bytes = 0, .row_bytes = 16},
 };
 
-/* A log whose body is the input behind the shape, so that the fuzzer works on deletions and rows. */
+/* A log whose body is the input behind the shape, so that deletions and rows are what is fuzzed. */
 static void log_make(struct wr_buf *log, const struct wr_shape *shape, const char *body,
                      size_t length) {
     wr_buf_add(log, (char[HEAD_BYTES]){'w', 't', 'l', '1'}, HEAD_BYTES);
