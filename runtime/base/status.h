@@ -17,7 +17,7 @@
     X(WR_EARG, -9, "a wrong argument") \
     X(WR_ENOENT, -10, "no such thing") \
     X(WR_EEXIST, -11, "it exists already") \
-    X(WR_EBADROW, -12, "too many bad rows") \
+    X(WR_EBADROW, -12, "a bad row") \
     X(WR_EREFUSED, -13, "the other side refused") \
     X(WR_ECANCEL, -14, "stopped by a signal") \
     X(WR_ELUA, -15, "a Lua error") \

@@ -34,6 +34,7 @@ struct print_sink {
     struct wr_buf text;
     uint64_t rows_max; /* 0: all */
     uint64_t rows_shown;
+    uint64_t begun; /* the head of the text (a CSV header) is shown */
     /* A table counts and cuts by itself; its options are those of the script, `rows` and the width
      * of the terminal. */
     struct wr_value table_options, items[TABLE_OPTIONS_MAX];
@@ -125,6 +126,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (from != NULL) { /* what was shown is shown */
         sink->rows_written = wr_reader_varint(from);
         self->rows_shown = wr_reader_varint(from);
+        self->begun = wr_reader_varint(from);
         if (from->failed)
             return wr_error_set(err, WR_ECORRUPT, "print: the state is damaged");
     }
@@ -141,8 +143,9 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         self->encoder = NULL;
         return status;
     }
-    if (format->begin != NULL && self->rows_shown == 0)
+    if (format->begin != NULL && !self->begun)
         status = format->begin(self->encoder, &self->text);
+    self->begun = 1;
     if (status != WR_OK)
         sink_close(sink);
     return status;
@@ -189,7 +192,8 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
 
 static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     wr_buf_add_varint(out, sink->rows_written);
-    return wr_buf_add_varint(out, ((struct print_sink *)sink)->rows_shown);
+    wr_buf_add_varint(out, ((struct print_sink *)sink)->rows_shown);
+    return wr_buf_add_varint(out, ((struct print_sink *)sink)->begun);
 }
 
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {

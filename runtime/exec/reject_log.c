@@ -206,6 +206,8 @@ int reject_log_add(struct reject_log *log, const struct wr_node *node,
         wr_error_script(log->run->err, "W508", "%s: %s", node->name, entry->reason);
         wr_error_help(log->run->err, "%s %s", entry->source == NULL ? "" : entry->source,
                       entry->position == NULL ? "" : entry->position);
+        if (log->run->err != NULL)
+            log->run->err->status = WR_EREFUSED;
         return WR_EREFUSED;
     }
     if (batch == NULL || log->reader_count == 0 || reject->only_warns)
@@ -314,10 +316,5 @@ int reject_log_flush(struct reject_log *log) {
         count_kind(log, log->entries[i].node, &log->entries[i]);
     log->count = 0;
     wr_arena_reset(&log->arena);
-    if (status < 0)
-        return status;
-    if (run->options.max_bad >= 0 && run->summary.rejected > (uint64_t)run->options.max_bad)
-        return wr_error_set(run->err, WR_EBADROW, "more than %lld bad rows",
-                            (long long)run->options.max_bad);
-    return WR_OK;
+    return WR_MIN(status, WR_OK);
 }

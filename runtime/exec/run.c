@@ -270,6 +270,8 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
     run->err = err;
     if (run->finished)
         return WR_OK;
+    const struct wr_env *env = run->plan->env;
+    run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
     if (run->store != NULL)
         return run_checkpoint(run, err);
     return sinks_commit(run, err);

@@ -24,7 +24,6 @@ struct wr_run_options {
     uint64_t hash_seed;          /* 0: from env's random */
     uint64_t row_limit;          /* rows a source gives at most; 0: all */
     uint64_t memory_bytes;       /* of all state; 0: 1 GB */
-    int64_t max_bad;             /* more rejects end the run with WR_EBADROW; -1: any number */
     int dry_run;                 /* sinks are bound but nothing is written */
     const char *state_directory; /* NULL: nothing is kept */
     int64_t checkpoint_us; /* between checkpoints, by the monotonic clock; 0: after each step */

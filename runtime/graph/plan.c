@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "data/zone.h"
 #include "graph/bind.h"
 #include "base/banned.h"
 
@@ -15,6 +16,9 @@
 
 int wr_plan_new(struct wr_plan **plan, const struct wr_env *env, const char *timezone,
                 const char *directory, struct wr_error *err) {
+    const struct wr_zone *zone;
+    if (wr_zone_find(&zone, timezone, strlen(timezone), err) != WR_OK)
+        return WR_ESCRIPT;
     struct wr_plan *self = wr_alloc_zero(&wr_budget_control, sizeof *self);
     if (self == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");

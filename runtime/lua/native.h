@@ -20,7 +20,7 @@ struct native_plan {
     int running;                     /* a run borrows it */
 };
 struct native_plan *native_check_plan(lua_State *L, int index);
-int native_plan_new(lua_State *L);   /* native.plan(options) */
+int native_plan_new(lua_State *L);   /* native.plan(options) -> plan | nil, err */
 void native_plan_type(lua_State *L); /* makes the metatable */
 int native_run(lua_State *L);        /* native.run(plan, options) */
 int native_explain(lua_State *L);    /* native.explain(plan) */

@@ -190,7 +190,6 @@ static int start_run(struct harness *self, struct wr_error *err) {
         .shards = self->shards,
         .shard_order_seed = self->seed,
         .hash_seed = self->seed | 1,
-        .max_bad = -1,
         .keep_text = 1,
         .user_call = lua_functions_call,
         .user_ctx = self->plan->functions,

@@ -29,9 +29,7 @@ int native_plan_new(lua_State *L) {
     lua_pop(L, 2);
     if (status == WR_OK)
         status = lua_functions_new(&self->functions, L);
-    if (status != WR_OK)
-        return luaL_error(L, "no memory for a plan");
-    return 1;
+    return status == WR_OK ? 1 : wr_error_push(L, &err);
 }
 
 static int l_plan_gc(lua_State *L) {

@@ -61,7 +61,6 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
         .hash_seed = (uint64_t)int_option(L, "seed", 0),
         .row_limit = (uint64_t)WR_MAX(int_option(L, "limit", 0), 0),
         .memory_bytes = (uint64_t)WR_MAX(int_option(L, "memory", 0), 0),
-        .max_bad = int_option(L, "max_bad", -1),
         .state_directory = text_option(L, "state"),
         .checkpoint_us = int_option(L, "checkpoint", 1000000),
         .keep_text = 1,
@@ -136,7 +135,7 @@ static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr
         set_text(L, "code", code);
         set_int(L, "n", kind->count);
         lua_pushboolean(L, kind->only_warns);
-        lua_setfield(L, -2, "warns");
+        lua_setfield(L, -2, "only_warns");
         set_text(L, "reason", wr_reject_text(kind->code));
         set_text(L, "stage", plan->nodes[kind->node]->name);
         lua_createtable(L, 0, 5);
@@ -221,14 +220,10 @@ int native_run(lua_State *L) {
     if (status == WR_OK)
         status = step_all(run, &progress, int_option(L, "stop_after", 0), &err);
     int results = 1;
-    if (status == WR_OK || status == WR_EBADROW)
+    if (status == WR_OK)
         push_summary(L, self->plan, run);
     else
         results = wr_error_push(L, &err);
-    if (status == WR_EBADROW) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, "too_many_bad");
-    }
     wr_run_free(run);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);

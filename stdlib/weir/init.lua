@@ -74,6 +74,7 @@ local FUNCTIONS = {
         c:fail("W203", "`settings` must come before the first stream", "put it at the top")
       end
       c.script.settings_given = true
+      c.script.settings_mark = c.mark
       for key, x in pairs(c.opts) do
         c.script.settings[key] = x
       end

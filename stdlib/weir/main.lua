@@ -183,7 +183,7 @@ local function end_of_run(run, made, summary, max_bad)
   local bad = report.total(summary.rejected or {})
   if summary.interrupted then
     return 128 + summary.interrupted
-  elseif summary.too_many_bad or (max_bad and bad > max_bad) then
+  elseif max_bad and bad > max_bad then
     show(run, diag.new({}, {
       code = "W604", help = "`--max-bad N` says how many are allowed",
       message = ("%s bad rows, more than %s"):format(report.number(bad),

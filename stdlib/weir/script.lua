@@ -36,11 +36,15 @@ end
 --- The native plan, made at the first stage: `weir.settings` comes before.
 function Script:plan()
   if not self.native_plan then
-    self.native_plan = self.native.plan({
+    local plan, err = self.native.plan({
       timezone = self.settings.timezone or "UTC",
       directory = self.directory,
       source_name = self.name,
     })
+    if not plan then
+      diag.raise({ mark = self.settings_mark, stage = "settings" }, err)
+    end
+    self.native_plan = plan
   end
   return self.native_plan
 end
