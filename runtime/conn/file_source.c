@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/env.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "conn/connectors.h"
 #include "conn/input.h"
@@ -44,6 +45,7 @@ struct file_source {
     int wants_more;                     /* the decoder has done all it can with the buffer */
     uint64_t row_count;                 /* given so far; for row_limit */
     uint64_t bytes_before, bytes_total; /* of the files that are done; of all; 0: unknown */
+    uint64_t note_hash;                 /* of the last note */
     struct wr_error *err;               /* of the poll that runs; for rejects that fail it */
 };
 
@@ -67,7 +69,10 @@ static int source_reject(void *ctx, const struct wr_reject *reject) {
 
 static void source_note(void *ctx, const char *file, const char *text) {
     struct file_source *self = ctx;
-    if (self->base.note != NULL)
+    uint64_t hash = wr_hash_bytes(text, strlen(text), 0);
+    int again = hash == self->note_hash; /* the next file of a glob says the same */
+    self->note_hash = hash;
+    if (self->base.note != NULL && !again)
         self->base.note(self->base.reject_ctx, file, text);
 }
 

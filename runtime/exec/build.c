@@ -179,6 +179,12 @@ static int source_reject(void *ctx, const struct wr_reject *reject) {
     return reject_log_add(unit->run->rejects, unit->node, reject);
 }
 
+static void source_note(void *ctx, const char *file, const char *text) {
+    const struct wr_run_options *options = &((struct unit *)ctx)->run->options;
+    if (options->note != NULL)
+        options->note(options->note_ctx, file, text);
+}
+
 static int open_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
     struct wr_run *run = unit->run;
     const struct wr_node *node = unit->node;
@@ -205,6 +211,7 @@ static int open_source(struct unit *unit, uint32_t ordinal, struct wr_error *err
                                  .keep_text = (uint8_t)run->options.keep_text,
                                  .reject = source_reject,
                                  .reject_ctx = unit,
+                                 .note = source_note,
                                  .name = node->name,
                                  .row_limit = run->options.row_limit,
                                  .watermark = WR_TIME_MIN,

@@ -32,6 +32,9 @@ struct wr_run_options {
     void *user_ctx;
     int (*show)(void *ctx, const char *bytes, uint64_t length); /* the program's stdout */
     void *show_ctx;
+    /* What a source has to tell, about `file`: columns that are not in its schema. May be NULL. */
+    void (*note)(void *ctx, const char *file, const char *text);
+    void *note_ctx;
     int terminal, terminal_columns;
     const volatile sig_atomic_t *stop; /* set by a signal: stop after the step */
     /* Tests put sources and sinks of their own in the place of a node's, or return NULL. */

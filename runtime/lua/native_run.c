@@ -37,6 +37,11 @@ static int show_stdout(void *ctx, const char *bytes, uint64_t length) {
     return WR_OK;
 }
 
+static void note_stderr(void *ctx, const char *file, const char *text) {
+    (void)ctx;
+    fprintf(stderr, "%s: %s\n", file, text);
+}
+
 static lua_Integer int_option(lua_State *L, const char *name, lua_Integer otherwise) {
     lua_getfield(L, 2, name);
     lua_Integer value = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : otherwise;
@@ -67,6 +72,7 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
         .user_call = lua_functions_call,
         .user_ctx = plan->functions,
         .show = show_stdout,
+        .note = note_stderr,
         .terminal = isatty(STDOUT_FILENO),
         .terminal_columns = (int)int_option(L, "columns", 80),
         .stop = &stop_signal,

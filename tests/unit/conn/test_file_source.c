@@ -96,6 +96,21 @@ TEST(file_source_reads_a_glob_in_the_order_of_names_by_each_header) {
     world_end(&w);
 }
 
+TEST(file_source_tells_extra_columns_once) {
+    struct world w;
+    world_begin(&w);
+    put_text(in_folder(&w, "a.csv"), "id,more\n1,x\n");
+    put_text(in_folder(&w, "b.csv"), "id,more\n2,x\n");
+    put_text(in_folder(&w, "c.csv"), "id,other\n3,x\n");
+    struct wr_value *spec = value_of_json(
+        &w, "{'endpoint':{'address':'%s'},'schema':[{'name':'id','type':{'kind':'int64'}}]}",
+        in_folder(&w, "*.csv"));
+    CHECK_STR(all_rows(&w, &wr_source_file, spec, 10), "1\n2\n3\n");
+    CHECK_STR(w.notes.bytes, "columns that are not in the schema: `more`\n"
+                             "columns that are not in the schema: `other`\n");
+    world_end(&w);
+}
+
 TEST(file_source_widens_types_over_the_files_of_a_glob) {
     struct world w;
     world_begin(&w);
