@@ -275,7 +275,7 @@ static int bind_items(struct wr_agg_bind *b, const struct wr_value *items) {
     out->middle = middle;
     struct wr_scope scope = *b->scope;
     scope.input = middle;
-    scope.flags = 0;
+    scope.flags = WR_SCOPE_AGGREGATES; /* for the names that an unknown one may have meant */
     int status = wr_list_bind(&out->items, &scope, WR_LIST_DERIVE, items, b->err);
     if (status != WR_OK) {
         if (b->err != NULL)

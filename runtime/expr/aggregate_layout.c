@@ -79,6 +79,9 @@ static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) 
             wr_error_script(b->err, "W102", "`%s` does not take (%s)", function->name, types);
         wr_error_at(b->err, "1", aggregate->from, aggregate->to);
         wr_agg_signatures_help(b, function);
+        if (strstr(types, "json") != NULL)
+            wr_error_help(b->err, "say what the json is: `%s(float64(x))`, or string(x), …",
+                          function->name);
         return b->status;
     }
     choose_collector(b, aggregate);

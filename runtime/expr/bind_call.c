@@ -44,6 +44,11 @@ static const struct wr_node *unknown_function(const struct call *x) {
         const char *name = wr_function_at(i)->name;
         wr_names_offer(&names, name, (uint32_t)strlen(name));
     }
+    for (uint32_t i = 0; bind->scope->flags & WR_SCOPE_AGGREGATES && wr_aggregate_at(i) != NULL;
+         i++) {
+        const char *name = wr_aggregate_at(i)->name;
+        wr_names_offer(&names, name, (uint32_t)strlen(name));
+    }
     for (uint32_t i = 0; i < bind->scope->user_function_count; i++) {
         const char *name = bind->scope->user_functions[i].name;
         wr_names_offer(&names, name, (uint32_t)strlen(name));

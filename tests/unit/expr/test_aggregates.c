@@ -273,6 +273,15 @@ TEST(mistakes_are_told_with_code_and_place) {
     CHECK_STR(bind_code("a = sum(x)", "n = count()"), "W109 group_by 5-10");
 }
 
+TEST(a_name_near_an_aggregate_leads_to_it) {
+    struct stage stage = {0};
+    sample_rows(&stage.world);
+    CHECK_INT(stage_bind(&stage, "s", "n = summ(x)", 0), ==, WR_ESCRIPT);
+    CHECK_STR(stage.world.err.code, "W101");
+    CHECK_CONTAINS(stage.world.err.help, "`sum`");
+    stage_close(&stage);
+}
+
 TEST(an_unnamed_item_asks_for_a_name) {
     struct stage stage = {0};
     sample_rows(&stage.world);
