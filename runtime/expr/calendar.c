@@ -81,6 +81,18 @@ int32_t wr_zones_offset(struct wr_zones *zones, int64_t timestamp_us) {
     return zones->span.offset_s;
 }
 
+int wr_zone_prepare(struct wr_arena *arena, uint32_t arg_count,
+                    const struct wr_value *const *constants, void **prepared,
+                    struct wr_error *err) {
+    (void)arena;
+    *prepared = NULL;
+    const struct wr_value *name = constants[arg_count - 1];
+    const struct wr_zone *zone;
+    if (name == NULL || name->kind != WR_VALUE_STRING || name->count == 0)
+        return WR_OK;
+    return wr_zone_find(&zone, name->string, name->count, err);
+}
+
 int wr_local_to_timestamp(const struct wr_zone *zone, __int128 local_us, int64_t *timestamp_us) {
     __int128 local_s = local_us / WR_US_PER_SECOND - (local_us % WR_US_PER_SECOND < 0);
     if (local_s > INT64_MAX / WR_US_PER_SECOND || local_s < INT64_MIN / WR_US_PER_SECOND)

@@ -43,6 +43,13 @@ const struct wr_zone *wr_zones_get(struct wr_zones *zones, struct wr_call *call,
 /* The offset at a time in µs, in seconds; fast for neighbours in time. */
 int32_t wr_zones_offset(struct wr_zones *zones, int64_t timestamp_us);
 
+/* A `prepare` of calls whose last argument is a zone: a literal must name one (W114). */
+struct wr_arena;
+struct wr_error;
+struct wr_value;
+int wr_zone_prepare(struct wr_arena *arena, uint32_t arg_count,
+                    const struct wr_value *const *constants, void **prepared, struct wr_error *err);
+
 /* Local microseconds (as if UTC) to a timestamp; 0 when it does not fit. */
 int wr_local_to_timestamp(const struct wr_zone *zone, __int128 local_us, int64_t *timestamp_us);
 /* The same; fast where it is well inside the span of the last lookup. */

@@ -33,20 +33,23 @@ static int unit_prepare_at(struct wr_arena *arena, const struct wr_value *consta
 static int unit_first_prepare(struct wr_arena *arena, uint32_t arg_count,
                               const struct wr_value *const *constants, void **prepared,
                               struct wr_error *err) {
-    (void)arg_count;
-    return unit_prepare_at(arena, constants[0], prepared, err);
+    int status = arg_count < 4 ? WR_OK /* dates have no zone */
+                               : wr_zone_prepare(arena, arg_count, constants, prepared, err);
+    return status == WR_OK ? unit_prepare_at(arena, constants[0], prepared, err) : status;
 }
 static int unit_second_prepare(struct wr_arena *arena, uint32_t arg_count,
                                const struct wr_value *const *constants, void **prepared,
                                struct wr_error *err) {
-    (void)arg_count;
-    return unit_prepare_at(arena, constants[1], prepared, err);
+    int status = arg_count < 3 ? WR_OK /* dates have no zone */
+                               : wr_zone_prepare(arena, arg_count, constants, prepared, err);
+    return status == WR_OK ? unit_prepare_at(arena, constants[1], prepared, err) : status;
 }
 static int unit_third_prepare(struct wr_arena *arena, uint32_t arg_count,
                               const struct wr_value *const *constants, void **prepared,
                               struct wr_error *err) {
-    (void)arg_count;
-    return unit_prepare_at(arena, constants[2], prepared, err);
+    int status = arg_count < 4 ? WR_OK /* dates have no zone */
+                               : wr_zone_prepare(arena, arg_count, constants, prepared, err);
+    return status == WR_OK ? unit_prepare_at(arena, constants[2], prepared, err) : status;
 }
 
 /* The unit in argument `arg`; 0: the row has failed. */
@@ -400,9 +403,11 @@ static int parse_time_kernel(struct wr_call *call) {
 static int format_prepare(struct wr_arena *arena, uint32_t arg_count,
                           const struct wr_value *const *constants, void **prepared,
                           struct wr_error *err) {
-    (void)arena;
-    (void)arg_count;
     *prepared = NULL;
+    int status = arg_count < 3 ? WR_OK /* dates have no zone */
+                               : wr_zone_prepare(arena, arg_count, constants, prepared, err);
+    if (status != WR_OK)
+        return status;
     uint32_t bad;
     if (constants[1] == NULL || constants[1]->kind != WR_VALUE_STRING ||
         wr_time_format_check(constants[1]->string, constants[1]->count, &bad))
@@ -425,14 +430,15 @@ const struct wr_function wr_functions_calendar[] = {
      .flags = FN_PURE | WR_FN_CAN_FAIL,
      .doc = "Of a time: the start of the " UNITS ", or of the piece of a duration ('15m'), in "
             "which it lies. Weeks begin on Monday. Of a number: its whole part, towards zero.",
-     .signatures = FN_SIGNATURES(
-         {"(x int64) int64", wr_trunc_int_kernel, NULL},
-         {"(x float64) int64", wr_trunc_float_kernel, NULL},
-         {"(x decimal) decimal", wr_trunc_decimal_kernel, NULL},
-         {"(x timestamp, unit string, zone string = '') timestamp", trunc_time_kernel,
-          unit_second_prepare},
-         {"(x timestamp, unit duration, zone string = '') timestamp", trunc_time_kernel, NULL},
-         {"(x date, unit string) date", trunc_date_kernel, unit_second_prepare}),
+     .signatures =
+         FN_SIGNATURES({"(x int64) int64", wr_trunc_int_kernel, NULL},
+                       {"(x float64) int64", wr_trunc_float_kernel, NULL},
+                       {"(x decimal) decimal", wr_trunc_decimal_kernel, NULL},
+                       {"(x timestamp, unit string, zone string = '') timestamp", trunc_time_kernel,
+                        unit_second_prepare},
+                       {"(x timestamp, unit duration, zone string = '') timestamp",
+                        trunc_time_kernel, wr_zone_prepare},
+                       {"(x date, unit string) date", trunc_date_kernel, unit_second_prepare}),
      .examples =
          FN_EXAMPLES({"trunc(timestamp'2024-03-31T10:20:30Z', 'hour')", "2024-03-31T10:00:00Z"},
                      {"trunc(timestamp'2024-03-31T10:20:30Z', '15m')", "2024-03-31T10:15:00Z"},
@@ -440,16 +446,16 @@ const struct wr_function wr_functions_calendar[] = {
                       "2024-02-29T23:00:00Z"},
                      {"trunc(date'2024-03-31', 'week')", "2024-03-25"}, {"trunc(-2.7)", "-2"},
                      {"trunc(timestamp'2024-03-31T10:20:30Z', 'fortnight')", "error W114"})},
-    CALENDAR_ENTRY(
-        "ceil_time", "The start of the next unit; a time that is a start stays.",
-        .signatures = FN_SIGNATURES(
-            {"(x timestamp, unit string, zone string = '') timestamp", ceil_time_kernel,
-             unit_second_prepare},
-            {"(x timestamp, unit duration, zone string = '') timestamp", ceil_time_kernel, NULL},
-            {"(x date, unit string) date", ceil_date_kernel, unit_second_prepare}),
-        .examples = FN_EXAMPLES(
-            {"ceil_time(timestamp'2024-03-31T10:20:30Z', '1h')", "2024-03-31T11:00:00Z"},
-            {"ceil_time(date'2024-03-01', 'month')", "2024-03-01"})),
+    CALENDAR_ENTRY("ceil_time", "The start of the next unit; a time that is a start stays.",
+                   .signatures = FN_SIGNATURES(
+                       {"(x timestamp, unit string, zone string = '') timestamp", ceil_time_kernel,
+                        unit_second_prepare},
+                       {"(x timestamp, unit duration, zone string = '') timestamp",
+                        ceil_time_kernel, wr_zone_prepare},
+                       {"(x date, unit string) date", ceil_date_kernel, unit_second_prepare}),
+                   .examples = FN_EXAMPLES(
+                       {"ceil_time(timestamp'2024-03-31T10:20:30Z', '1h')", "2024-03-31T11:00:00Z"},
+                       {"ceil_time(date'2024-03-01', 'month')", "2024-03-01"})),
     CALENDAR_ENTRY(
         "add",
         "A time moved by n units. Months keep the day, or take the month's last; days and longer "
@@ -481,18 +487,19 @@ const struct wr_function wr_functions_calendar[] = {
                    .examples = FN_EXAMPLES({"age(date'2000-02-29', date'2024-02-28')", "23"},
                                            {"age(date'2000-02-29', date'2024-02-29')", "24"})),
     CALENDAR_ENTRY("last_day", "The last day of the month.",
-                   .signatures = FN_SIGNATURES(
-                       {"(x timestamp, zone string = '') date", last_day_time_kernel, NULL},
-                       {"(x date) date", last_day_date_kernel, NULL}),
+                   .signatures = FN_SIGNATURES({"(x timestamp, zone string = '') date",
+                                                last_day_time_kernel, wr_zone_prepare},
+                                               {"(x date) date", last_day_date_kernel, NULL}),
                    .examples = FN_EXAMPLES(
                        {"last_day(date'2024-02-01')", "2024-02-29"},
                        {"last_day(timestamp'2024-01-31T23:30:00Z', '+01:00')", "2024-02-29"})),
-    CALENDAR_ENTRY(
-        "is_dst", "Whether the zone has daylight saving time at that time.",
-        .signatures = FN_SIGNATURES({"(x timestamp, zone string = '') bool", is_dst_kernel, NULL}),
-        .examples =
-            FN_EXAMPLES({"is_dst(timestamp'2024-07-01T00:00:00Z', 'Europe/Berlin')", "true"},
-                        {"is_dst(timestamp'2024-07-01T00:00:00Z')", "false"})),
+    CALENDAR_ENTRY("is_dst", "Whether the zone has daylight saving time at that time.",
+                   .signatures = FN_SIGNATURES(
+                       {"(x timestamp, zone string = '') bool", is_dst_kernel, wr_zone_prepare}),
+                   .examples = FN_EXAMPLES(
+                       {"is_dst(timestamp'2024-07-01T00:00:00Z', 'Europe/Berlin')", "true"},
+                       {"is_dst(timestamp'2024-07-01T00:00:00Z')", "false"},
+                       {"is_dst(timestamp'2024-07-01T00:00:00Z', 'Europe/Berln')", "error W114"})),
     CALENDAR_ENTRY(
         "format_time", "A time as text, by a format as strftime has it (%f: microseconds).",
         .signatures =
@@ -508,8 +515,8 @@ const struct wr_function wr_functions_calendar[] = {
         "parse_time",
         "The timestamp that a text says in a format as strptime has it; without an offset in the "
         "text it is read in the zone.",
-        .signatures = FN_SIGNATURES(
-            {"(x string, format string, zone string = '') timestamp", parse_time_kernel, NULL}),
+        .signatures = FN_SIGNATURES({"(x string, format string, zone string = '') timestamp",
+                                     parse_time_kernel, wr_zone_prepare}),
         .examples =
             FN_EXAMPLES({"parse_time('31.03.2024 12:20', '%d.%m.%Y %H:%M', 'Europe/Berlin')",
                          "2024-03-31T10:20:00Z"},
@@ -518,7 +525,8 @@ const struct wr_function wr_functions_calendar[] = {
                         {"parse_time('noon', '%H:%M')", "fails W501"})),
     CALENDAR_ENTRY(
         "to_zone", "A time as text with the offset of the zone (RFC 3339).",
-        .signatures = FN_SIGNATURES({"(x timestamp, zone string) string", to_zone_kernel, NULL}),
+        .signatures =
+            FN_SIGNATURES({"(x timestamp, zone string) string", to_zone_kernel, wr_zone_prepare}),
         .examples = FN_EXAMPLES({"to_zone(timestamp'2024-07-01T10:00:00Z', 'Europe/Berlin')",
                                  "'2024-07-01T12:00:00+02:00'"},
                                 {"to_zone(timestamp'2024-01-01T00:00:00.25Z', 'UTC')",

@@ -204,16 +204,16 @@ static int make_timestamp_kernel(struct wr_call *call) {
 #define DAY_ENTRY(own_name, own_doc, a, a_result, b, b_result) \
     { \
         .name = #own_name, .group = "time", .flags = FN_PURE | WR_FN_CAN_FAIL, .doc = own_doc, \
-        .signatures = \
-            FN_SIGNATURES({"(x timestamp, zone string = '') int64", own_name##_kernel, NULL}, \
-                          {"(x date) int64", own_name##_date_kernel, NULL}), \
+        .signatures = FN_SIGNATURES( \
+            {"(x timestamp, zone string = '') int64", own_name##_kernel, wr_zone_prepare}, \
+            {"(x date) int64", own_name##_date_kernel, NULL}), \
         .examples = FN_EXAMPLES({#own_name a, a_result}, {#own_name b, b_result}) \
     }
 #define CLOCK_ENTRY(own_name, own_doc, a, a_result, b, b_result) \
     { \
         .name = #own_name, .group = "time", .flags = FN_PURE | WR_FN_CAN_FAIL, .doc = own_doc, \
-        .signatures = \
-            FN_SIGNATURES({"(x timestamp, zone string = '') int64", own_name##_kernel, NULL}), \
+        .signatures = FN_SIGNATURES( \
+            {"(x timestamp, zone string = '') int64", own_name##_kernel, wr_zone_prepare}), \
         .examples = FN_EXAMPLES({#own_name a, a_result}, {#own_name b, b_result}) \
     }
 
@@ -295,7 +295,7 @@ const struct wr_function wr_functions_time[] = {
      .signatures =
          FN_SIGNATURES({"(year int64, month int64, day int64, hour int64 = 0, minute int64 = 0, "
                         "second float64 = 0.0, zone string = '') timestamp",
-                        make_timestamp_kernel, NULL}),
+                        make_timestamp_kernel, wr_zone_prepare}),
      .examples = FN_EXAMPLES(
          {"make_timestamp(2024, 3, 31, 10)", "2024-03-31T10:00:00Z"},
          {"make_timestamp(2024, 7, 1, 12, 30, 1.5, 'Europe/Berlin')", "2024-07-01T10:30:01.500Z"},
