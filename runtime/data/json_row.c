@@ -55,11 +55,18 @@ static uint32_t slot_named(const struct wr_json_row *row, const char *name, size
     return UINT32_MAX;
 }
 
-/* The slot of a key as it stands between its quotes. */
+/* The slot of a key as it stands between its quotes. Most records have their keys in the order of
+ * the one before, which is still in `keys`. */
 static uint32_t slot_of_key(struct wr_json_row *row, const char *key, const char *end,
                             int escaped) {
-    if (!escaped)
-        return slot_named(row, key, (size_t)(end - key));
+    if (!escaped) {
+        size_t length = (size_t)(end - key);
+        uint32_t guess = row->key_count < row->keys_known ? row->keys[row->key_count] : UINT32_MAX;
+        if (guess != UINT32_MAX && row->rows.slots[guess].field->name_length == length &&
+            memcmp(row->rows.slots[guess].field->name, key, length) == 0)
+            return guess;
+        return slot_named(row, key, length);
+    }
     struct wr_arena *arena = row->rows.cells;
     struct wr_arena_mark mark = wr_arena_mark(arena);
     char *plain = wr_arena_alloc(arena, (size_t)(end - key));
@@ -109,6 +116,7 @@ static int member(struct wr_json_row *row, struct wr_json_scan *scan, const char
     uint32_t slot = slot_of_key(row, key, key_end, escaped);
     if (row->key_count < WR_JSON_KEYS_MAX) {
         row->keys[row->key_count] = slot;
+        row->keys_known = WR_MAX(row->keys_known, row->key_count + 1);
         row->key_at[row->key_count] = value.at;
         row->key_end[row->key_count] = value.end;
     }

@@ -20,6 +20,7 @@ struct wr_json_row {
     uint32_t *keys;       /* slots in the order in which their keys came; UINT32_MAX: unknown key */
     const char **key_at;  /* behind the `:` and blanks: where its value begins … */
     const char **key_end; /* … and ends */
+    uint32_t keys_known;  /* entries of `keys` that hold something, of this or an earlier record */
     uint32_t key_count;   /* keys of the record; more than key_max are not kept */
     uint8_t keys_twice;
     const char *object_end; /* behind the `}` */

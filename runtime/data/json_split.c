@@ -32,6 +32,13 @@ static void brackets_begin(struct wr_json_split *split) {
     split->depth = 0;
 }
 
+/* The record at split->at. For one that is right the quick walk finds the same end. */
+static const char *element_end(struct wr_json_split *split) {
+    struct wr_json_scan scan;
+    const char *end = wr_json_value_end(&scan, split->at, split->end);
+    return end != NULL ? end : brackets_end(split, split->at, split->end);
+}
+
 /* Something that is no object: up to what could come behind it. */
 static const char *other_rest_end(const char *at, const char *end) {
     while (at < end && *at != ',' && *at != ']' && *at != '[' && *at != '{' && *at != '\n' &&
@@ -105,7 +112,7 @@ int wr_json_split_next(struct wr_json_split *split, struct wr_json_piece *piece,
         const char *end;
         brackets_begin(split);
         if (*split->at == '{' || *split->at == '[')
-            end = brackets_end(split, split->at, split->end);
+            end = element_end(split);
         else if ((end = other_end(split->at, split->end)) == split->end && !last)
             end = NULL;
         if (end == NULL && !last)
