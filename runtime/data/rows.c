@@ -141,8 +141,10 @@ int wr_rows_begin(struct wr_rows *rows, struct wr_buffer *buffer, const char *te
 
 static uint64_t newlines_between(const char *from, const char *to) {
     uint64_t count = 0;
-    for (; from < to; from++)
-        count += *from == '\n';
+    while ((from = memchr(from, '\n', (size_t)(to - from))) != NULL) {
+        count++;
+        from++;
+    }
     return count;
 }
 

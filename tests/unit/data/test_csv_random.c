@@ -27,7 +27,7 @@ static uint32_t random_below(uint32_t bound) {
 /* ---- the plain reader ---- */
 
 struct field {
-    char text[400];
+    char *text; /* 0-terminated, in a pool of the record */
     size_t length;
     int quoted;
 };
@@ -35,10 +35,12 @@ struct field {
 /* Reads one record; returns what is behind it. */
 static const char *read_record(const char *at, const char *end, char delimiter,
                                struct field *fields, int *count, int *bad) {
+    static char pool[400000];
+    char *room = pool;
     *count = *bad = 0;
     for (;;) {
         struct field *field = &fields[*count < 20 ? (*count)++ : 19];
-        *field = (struct field){.quoted = at < end && *at == '"'};
+        *field = (struct field){.text = room, .quoted = at < end && *at == '"'};
         if (field->quoted) {
             for (at++; at < end; at++) {
                 if (*at == '"' && (at + 1 == end || at[1] != '"'))
@@ -61,6 +63,7 @@ static const char *read_record(const char *at, const char *end, char delimiter,
                 field->length--;
         }
         field->text[field->length] = 0;
+        room += field->length + 1;
         if (at == end || *at == '\n')
             return at + (at < end);
         at++;
@@ -111,7 +114,8 @@ static int show(struct wr_buf *out, int column, const struct field *field, int h
 static void expect_all(struct wr_buf *out, const char *at, const char *end, const int *order,
                        int field_count, char delimiter, int has_null) {
     static struct field fields[20];
-    static const struct field nothing;
+    static char no_text[1];
+    static const struct field nothing = {.text = no_text};
     while (at < end) {
         const char *line = at;
         int count, bad;
