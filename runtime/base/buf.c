@@ -27,10 +27,10 @@ void wr_buf_clear(struct wr_buf *buf) {
 int wr_buf_reserve(struct wr_buf *buf, size_t more) {
     if (buf->status != WR_OK)
         return buf->status;
-    if (buf->bytes != NULL && buf->room - buf->length >= more)
-        return WR_OK;
     if (more > SIZE_MAX / 4 || (buf->length_max != 0 && buf->length + more > buf->length_max))
         return buf->status = WR_ELIMIT;
+    if (buf->bytes != NULL && buf->room - buf->length >= more)
+        return WR_OK;
     size_t room = WR_MAX(buf->room * 2, WR_MAX(buf->length + more, (size_t)64));
     char *bytes = wr_realloc(buf->budget, buf->bytes, room + 1);
     if (bytes == NULL)
@@ -126,6 +126,8 @@ uint64_t wr_reader_varint(struct wr_reader *reader) {
         const char *byte = wr_reader_bytes(reader, 1);
         if (byte == NULL)
             return 0;
+        if (shift == 63 && (*byte & 0x7f) > 1)
+            break; /* more than 64 bits */
         value |= (uint64_t)(*byte & 0x7f) << shift;
         if ((*byte & 0x80) == 0)
             return value;

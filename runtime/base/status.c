@@ -49,7 +49,7 @@ int wr_error_script(struct wr_error *err, const char *code, const char *format, 
 int wr_error_add(struct wr_error *err, int status, const char *format, ...) {
     if (err == NULL)
         return status;
-    char before[WR_ERROR_TEXT_MAX * 2];
+    char before[WR_ERROR_TEXT_MAX * 2 + 2]; /* both texts, and ": " between */
     va_list args;
     va_start(args, format);
     int length = vsnprintf(before, WR_ERROR_TEXT_MAX, format, args);
