@@ -117,3 +117,10 @@ int wr_sqlite_shared_commit(struct wr_sqlite_shared *shared, struct wr_error *er
         wr_sqlite_shared_break(shared);
     return status;
 }
+
+int wr_sqlite_shared_writes(const struct wr_env *env, struct sqlite3 *db) {
+    pthread_mutex_lock(&list_lock);
+    int writes = find(env, db) != NULL;
+    pthread_mutex_unlock(&list_lock);
+    return writes;
+}

@@ -29,3 +29,5 @@ int wr_sqlite_shared_begin(struct wr_sqlite_shared *shared, struct wr_error *err
 int wr_sqlite_shared_commit(struct wr_sqlite_shared *shared, struct wr_error *err);
 /* After a failure of any statement: rolls back, and refuses from then on (rule S2). */
 void wr_sqlite_shared_break(struct wr_sqlite_shared *shared);
+/* 1 when a sink of this process writes to the file that `db` has open. */
+int wr_sqlite_shared_writes(const struct wr_env *env, struct sqlite3 *db);

@@ -3,7 +3,9 @@
  * The schema is given, or that of the declared types; a column that declares none gets the type of
  * its first values. A value that is not of its column's type (SQLite allows that) rejects its row
  * (W502).
- * All rows come of one statement, so of one state of the file. Position: rows read; a restart reads
+ * All rows come of one statement, so of one state of the file. A statement that is not done keeps
+ * other connections from committing: where a sink of the same run writes to the file, the rows are
+ * copied aside first. Position: rows read; a restart reads
  * them again and forgets them, so the order of a query must be fixed (`order by`). */
 #include "conn/connectors.h"
 
@@ -20,6 +22,7 @@
 #include "conn/endpoint.h"
 #include "conn/file_source.h"
 #include "conn/sqlite.h"
+#include "conn/sqlite_shared.h"
 #include "data/text.h"
 
 #include "base/banned.h"
@@ -38,9 +41,10 @@ struct sqlite_source {
     const struct config *config;
     sqlite3 *db;
     sqlite3_stmt *rows;
-    uint64_t record;    /* rows read, good and bad */
-    uint64_t row_count; /* given; for row_limit */
-    int ended;
+    uint64_t record;      /* rows read, good and bad */
+    uint64_t row_count;   /* given; for row_limit */
+    uint64_t record_from; /* where a restart goes on; reached at the first poll */
+    int started, ended;
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -369,9 +373,48 @@ static int read_row(struct sqlite_source *self, struct wr_builder *builder, uint
     return WR_OK;
 }
 
+/* Reads the rows into a temporary table, so that nothing of the file stays locked. */
+static int copy_aside(struct sqlite_source *self, struct wr_error *err) {
+    const char *path = self->config->path;
+    size_t length = strlen(self->config->sql);
+    while (length > 0 && strchr(" ;\t\r\n", self->config->sql[length - 1]) != NULL)
+        length--;
+    char *sql =
+        sqlite3_mprintf("create temp table weir_rows as %.*s", (int)length, self->config->sql);
+    int status = sql == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name)
+                             : wr_sqlite_exec(self->db, path, sql, err);
+    sqlite3_free(sql);
+    if (status != WR_OK)
+        return status;
+    sqlite3_finalize(self->rows);
+    self->rows = NULL;
+    return wr_sqlite_prepare(self->db, path, "select * from temp.weir_rows", &self->rows, err);
+}
+
+/* By the first poll all sinks are open. */
+static int start(struct sqlite_source *self, struct wr_error *err) {
+    int status = WR_OK;
+    if (wr_sqlite_shared_writes(self->base.env, self->db))
+        status = copy_aside(self, err);
+    while (status == WR_OK && self->record < self->record_from && !self->ended) {
+        int code = sqlite3_step(self->rows);
+        if (code == SQLITE_ROW)
+            self->record++;
+        else if (code == SQLITE_DONE)
+            self->ended = 1;
+        else
+            status = wr_sqlite_failed(self->db, self->config->path, "read", err);
+    }
+    self->started = status == WR_OK;
+    return status;
+}
+
 static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
     struct sqlite_source *self = (struct sqlite_source *)source;
     *batch = NULL;
+    int status = self->started ? WR_OK : start(self, err);
+    if (status != WR_OK)
+        return status;
     if (self->ended || (source->row_limit > 0 && self->row_count >= source->row_limit))
         return WR_EEND;
     struct wr_builder builder;
@@ -382,7 +425,6 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
         return wr_error_set(err, WR_ENOMEM, "%s: memory budget `%s` is used up", source->name,
                             source->pool->budget->name);
     uint64_t first = self->record;
-    int status = WR_OK;
     while (status == WR_OK && builder.row < row_max && self->record - first < UINT32_MAX) {
         int code = sqlite3_step(self->rows);
         if (code == SQLITE_ROW) {
@@ -447,20 +489,12 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
     if (status == WR_OK)
         status = check_columns(self, err);
     if (status == WR_OK && from != NULL) {
-        uint64_t version = wr_reader_varint(from), record = wr_reader_varint(from);
+        uint64_t version = wr_reader_varint(from);
+        self->record_from = wr_reader_varint(from);
         self->row_count = wr_reader_varint(from);
         if (from->failed || version != POSITION_VERSION)
             status =
                 wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", source->name);
-        while (status == WR_OK && self->record < record && !self->ended) {
-            int code = sqlite3_step(self->rows);
-            if (code == SQLITE_ROW)
-                self->record++;
-            else if (code == SQLITE_DONE)
-                self->ended = 1;
-            else
-                status = wr_sqlite_failed(self->db, self->config->path, "read", err);
-        }
     }
     if (status != WR_OK)
         source_close(source);
@@ -470,7 +504,7 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
 static int source_save(struct wr_source *source, struct wr_buf *out) {
     const struct sqlite_source *self = (const struct sqlite_source *)source;
     wr_buf_add_varint(out, POSITION_VERSION);
-    wr_buf_add_varint(out, self->record);
+    wr_buf_add_varint(out, self->started ? self->record : self->record_from);
     return wr_buf_add_varint(out, self->row_count);
 }
 

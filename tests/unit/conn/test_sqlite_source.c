@@ -143,6 +143,38 @@ TEST(sqlite_source_goes_on_from_every_position) {
     world_end(&w);
 }
 
+TEST(sqlite_source_lets_a_sink_of_its_file_commit) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "i.db");
+    run_sql(path, "create table t(a integer); insert into t values(1), (2), (3), (4)");
+    struct wr_endpoint_bind bind, out_bind;
+    struct wr_buf out;
+    wr_buf_init(&out, &w.budget, 0);
+    CHECK_INT(bind_source(&w, &wr_source_sqlite,
+                          spec(&w, path, "'query':'select a from t order by a desc ;'"), &bind),
+              ==, WR_OK);
+    const struct wr_schema *schema = schema_of(&w, "a int64");
+    CHECK_INT(bind_sink(&w, &wr_sink_sqlite,
+                        spec(&w, path, "'table':'t','mode':'append','timeout':'10ms'"), schema,
+                        NULL, &out_bind),
+              ==, WR_OK);
+    struct wr_source *source = open_source(&w, &wr_source_sqlite, &bind, 1, NULL);
+    struct wr_sink *sink = open_sink(&w, &wr_sink_sqlite, &out_bind, NULL);
+    for (uint64_t epoch = 1; epoch < 4; epoch++) {
+        CHECK_INT(read_source(&w, source, 1, &out), ==, WR_OK);
+        if (write_epoch(&w, sink, epoch, batch_of(&w, schema, "7")) != WR_OK)
+            test_fail(__FILE__, __LINE__, "%s", error_text(&w));
+    }
+    CHECK_INT(read_source(&w, source, 0, &out), ==, WR_EEND);
+    CHECK_STR(out.bytes, "4\n3\n2\n1\n"); /* as the table was when it was first asked */
+    close_sink(sink);
+    close_source(source);
+    CHECK_STR(query(&w, path, "select count(*) from t where a = 7"), "3\n");
+    wr_buf_release(&out);
+    world_end(&w);
+}
+
 TEST(sqlite_source_reads_only_the_columns_that_are_needed) {
     struct world w;
     world_begin(&w);
