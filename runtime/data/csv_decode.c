@@ -194,6 +194,7 @@ static int field_convert(struct csv *csv, struct wr_slot *slot, const struct wr_
     if (!field->doubled)
         return wr_slot_from_text(&csv->rows, slot, row, field->at, field->length);
     char *copy = wr_arena_alloc(csv->rows.cells, field->length);
+    csv->rows.no_memory |= copy == NULL;
     if (copy == NULL)
         return 0;
     size_t length = wr_csv_unquote(field, csv->options.quote, copy);
@@ -365,7 +366,7 @@ static int csv_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, cons
     *used = (uint64_t)(at - bytes);
     *batch =
         wr_rows_end(&csv->rows, at, csv->fast.newlines_unknown ? UINT64_MAX : csv->fast.newlines);
-    return wr_rows_result(status, batch, decoder, err);
+    return wr_rows_result(&csv->rows, status, batch, err);
 }
 
 static int csv_save(const struct wr_decoder *decoder, struct wr_buf *out) {

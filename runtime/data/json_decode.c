@@ -101,7 +101,7 @@ static int json_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, con
     status = pieces(json, last);
     *used = (uint64_t)(json->split.at - bytes);
     *batch = wr_rows_end(&json->row.rows, json->split.at, UINT64_MAX);
-    return wr_rows_result(status, batch, decoder, err);
+    return wr_rows_result(&json->row.rows, status, batch, err);
 }
 
 static int json_save(const struct wr_decoder *decoder, struct wr_buf *out) {

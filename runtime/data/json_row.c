@@ -70,6 +70,7 @@ static uint32_t slot_of_key(struct wr_json_row *row, const char *key, const char
     struct wr_arena *arena = row->rows.cells;
     struct wr_arena_mark mark = wr_arena_mark(arena);
     char *plain = wr_arena_alloc(arena, (size_t)(end - key));
+    row->rows.no_memory |= plain == NULL;
     uint32_t slot =
         plain == NULL ? UINT32_MAX : slot_named(row, plain, wr_json_unescape(key, end, plain));
     wr_arena_rewind(arena, mark);
@@ -161,6 +162,7 @@ static const char *string_of(struct wr_rows *rows, const struct wr_json_value *v
         return at;
     }
     char *plain = wr_arena_alloc(rows->cells, (size_t)(end - at));
+    rows->no_memory |= plain == NULL;
     if (plain != NULL)
         *length = (uint32_t)wr_json_unescape(at, end, plain);
     return plain;

@@ -109,7 +109,7 @@ static int lines_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, co
     status = all_lines(lines, &at, end, last);
     *used = (uint64_t)(at - bytes);
     *batch = wr_rows_end(&lines->rows, at, lines->newlines);
-    return wr_rows_result(status, batch, decoder, err);
+    return wr_rows_result(&lines->rows, status, batch, err);
 }
 
 static int lines_save(const struct wr_decoder *decoder, struct wr_buf *out) {

@@ -128,7 +128,7 @@ static int ndjson_decode(struct wr_decoder *decoder, struct wr_buffer *buffer, c
     status = lines(ndjson, &at, end, last);
     *used = (uint64_t)(at - bytes);
     *batch = wr_rows_end(&ndjson->row.rows, at, ndjson->fast.newlines);
-    return wr_rows_result(status, batch, decoder, err);
+    return wr_rows_result(&ndjson->row.rows, status, batch, err);
 }
 
 static int ndjson_save(const struct wr_decoder *decoder, struct wr_buf *out) {

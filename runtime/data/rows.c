@@ -127,6 +127,7 @@ int wr_rows_begin(struct wr_rows *rows, struct wr_buffer *buffer, const char *te
     }
     wr_batch_hold_buffer(rows->batch, buffer);
     rows->row_count = rows->rejected = 0;
+    rows->no_memory = 0;
     rows->cells = &rows->batch->arena;
     rows->text = rows->line_at = text;
     rows->byte = decoder->byte;
@@ -186,15 +187,18 @@ struct wr_batch *wr_rows_end(struct wr_rows *rows, const char *end, uint64_t new
     return batch;
 }
 
-int wr_rows_result(int status, struct wr_batch **batch, const struct wr_decoder *decoder,
+int wr_rows_result(const struct wr_rows *rows, int status, struct wr_batch **batch,
                    struct wr_error *err) {
+    if (rows->no_memory)
+        status = WR_ENOMEM;
     if (status == WR_OK || status == WR_EAGAIN)
         return WR_OK;
     wr_batch_unref(*batch);
     *batch = NULL;
     if (err == NULL || err->status == status)
         return status;
-    return wr_error_set(err, status, "decoding %s: %s", decoder->file, wr_status_text(status));
+    return wr_error_set(err, status, "decoding %s: %s", rows->decoder->file,
+                        wr_status_text(status));
 }
 
 int wr_rows_origin(struct wr_rows *rows, const char *record, uint64_t length) {
@@ -253,6 +257,8 @@ int wr_rows_reject(struct wr_rows *rows, const struct wr_fault *fault, const cha
                    uint64_t length) {
     struct wr_decoder *decoder = rows->decoder;
     char reason[600];
+    if (rows->no_memory)
+        return WR_ENOMEM;
     reason_of(fault, reason, sizeof reason);
     line_move(rows, record);
     struct wr_reject reject = {
@@ -317,6 +323,7 @@ static int bytes_parse(struct wr_rows *rows, struct wr_str *cell, const char *te
                        uint32_t length) {
     size_t count;
     char *bytes = wr_arena_alloc(rows->cells, (size_t)length / 4 * 3 + 3);
+    rows->no_memory |= bytes == NULL;
     if (bytes == NULL || !wr_base64_decode(text, length, bytes, &count))
         return 0;
     *cell = wr_str_of(bytes, (uint32_t)count);
@@ -360,6 +367,7 @@ int wr_slot_absent(struct wr_rows *rows, struct wr_slot *slot, uint32_t row) {
     if (slot->default_text != NULL) {
         /* The arena of the rows dies before the batch does. */
         char *copy = wr_arena_strndup(rows->cells, slot->default_text, slot->default_length);
+        rows->no_memory |= copy == NULL;
         return copy != NULL && wr_slot_from_text(rows, slot, row, copy, slot->default_length);
     }
     wr_slot_nil(slot, row);

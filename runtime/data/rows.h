@@ -30,6 +30,7 @@ struct wr_rows {
     uint32_t slot_count;
     struct wr_batch *batch; /* NULL between batches */
     uint32_t row_count, row_max;
+    uint8_t no_memory;      /* a cell found none: the call ends with WR_ENOMEM, no row is blamed */
     uint32_t rejected;   /* in this batch */
     const char *text;    /* where the bytes of this call begin */
     uint64_t byte, line; /* of `line_at` in the file; moved forward by rejects */
@@ -52,7 +53,7 @@ struct wr_batch *wr_rows_end(struct wr_rows *rows, const char *end, uint64_t new
 
 /* What `decode` returns for the status of its loop: WR_EAGAIN (a piece of a record is left) is no
  * failure; at one the batch is given back and `err` filled. */
-int wr_rows_result(int status, struct wr_batch **batch, const struct wr_decoder *decoder,
+int wr_rows_result(const struct wr_rows *rows, int status, struct wr_batch **batch,
                    struct wr_error *err);
 
 /* What is wrong with a record. */
