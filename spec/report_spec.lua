@@ -43,6 +43,12 @@ describe("rejects by reason", function()
     assert.equal("2 rows not as expected, and kept:", report.rejects(summary)[1])
     assert.truthy(report.line(summary):find("0 rejected", 1, true))
   end)
+  it("that the run keeps are left out, rows with a warning are not", function()
+    local summary = { rejected = { { code = "W501", n = 3, reason = "cannot parse" },
+      { code = "W508", n = 2, reason = "expectation", only_warns = true } } }
+    assert.same({ "2 rows not as expected, and kept:", "  W508  2  expectation" },
+      report.rejects(summary, true))
+  end)
   it("are nothing when there are none", function()
     assert.same({}, report.rejects({ rejected = {} }))
   end)

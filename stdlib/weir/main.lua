@@ -174,10 +174,9 @@ end
 
 local function end_of_run(run, made, summary, max_bad)
   local report = require("weir.report")
-  if not run.options.rejects and not made:reads_rejects() then
-    for _, line in ipairs(report.rejects(summary)) do
-      run.err(line .. "\n")
-    end
+  local kept = run.options.rejects ~= nil or made:reads_rejects()
+  for _, line in ipairs(report.rejects(summary, kept)) do
+    run.err(line .. "\n")
   end
   run.err(report.line(summary) .. "\n")
   local bad = report.total(summary.rejected or {})

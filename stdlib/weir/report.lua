@@ -103,11 +103,16 @@ local function example_text(each)
   return #parts > 0 and one_line(table.concat(parts, ": "), 200) or nil
 end
 
---- The rejected rows by reason with one example each, for runs that keep them nowhere.
+--- The rejected rows by reason with one example each. Those that the run keeps are left out, so
+--- that rows with a mere warning, which nothing else tells of, are left.
+---@param summary table as of `native.run`
+---@param kept boolean? the rejected rows are kept: in a file, or by the script
 ---@return string[] lines
-function M.rejects(summary)
-  local lines = {}
-  local rejected = summary.rejected or {}
+function M.rejects(summary, kept)
+  local lines, rejected = {}, {}
+  for _, each in ipairs(summary.rejected or {}) do
+    rejected[#rejected + 1] = (each.only_warns or not kept) and each or nil
+  end
   if #rejected == 0 then
     return lines
   end
