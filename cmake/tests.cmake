@@ -122,6 +122,12 @@ if(TARGET weir)
   file(GLOB examples CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/examples/*.lua")
   weir_pipeline_tests(example "${examples}" --examples)
 
+  set(restarts "${CMAKE_SOURCE_DIR}/tests/pipelines/restarts.py" --weir "${program}")
+  add_test(NAME pipeline/restarts COMMAND Python3::Interpreter ${restarts})
+  set_tests_properties(pipeline/restarts PROPERTIES LABELS pipeline)
+  add_test(NAME pipeline/every_restart COMMAND Python3::Interpreter ${restarts} --all)
+  set_tests_properties(pipeline/every_restart PROPERTIES LABELS long TIMEOUT 3600)
+
   file(GLOB oracles CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/oracle/*.py")
   foreach(script IN LISTS oracles)
     get_filename_component(name "${script}" NAME_WE)

@@ -14,6 +14,7 @@ Without --all the stopping points are a sample of each pipeline, with a fresh se
 import argparse
 import os
 import random
+import re
 import sys
 
 import run
@@ -25,8 +26,10 @@ ROWS = "1"
 
 
 def compared(outputs):
-    """The outputs of a run but stderr, whose summary tells of its own process."""
-    return {name: data for name, data in outputs.items()
+    """The outputs of a run but stderr, whose summary tells of its own process, and the number by
+    which a SQLite file knows the state directory, which is drawn when that is made."""
+    return {name: re.sub(rb'("weir_commit" VALUES\()-?\d+', rb"\1N", data)
+            for name, data in outputs.items()
             if name != "stderr" and not name.startswith("STATE/")}
 
 
@@ -106,7 +109,9 @@ def main():
                 or case.stdin is not None or case.exit != 0 or "--state" in case.args:
             continue
         expected = compared(run.run_once(weir, case, ROWS))
-        good, count = restarts(weir, case, expected, options.all, dice)
+        # With a state directory a SQLite file has one table more: how far its rows are safe.
+        kept = compared(run.run_once(weir, case, ROWS, [["--state", "STATE"]]))
+        good, count = restarts(weir, case, kept, options.all, dice)
         good &= shards(weir, case, expected, dice)
         points += count
         passed, failed = passed + good, failed + (not good)
