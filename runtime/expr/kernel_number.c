@@ -49,17 +49,34 @@ static inline int64_t shift_left(int64_t x, int64_t y) {
         return wr_vm_valid_both(vm, ins); \
     }
 
+/* Compiled twice, for AVX2 too, and chosen when the program starts: half the time of the loops in
+ * which the arithmetic is all there is. Other kernels gain nothing by it. Not under sanitizers, which
+ * are not ready yet when the choice is made. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(WEIR_SANITIZE_ADDRESS) && !defined(WEIR_SANITIZE_THREAD)
+#define FOR_AVX2_TOO __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_AVX2_TOO
+#endif
+
+FOR_AVX2_TOO
 KERNEL_2(add_int64, int64_t, int64_t, int64_t, U(x) + U(y))
+FOR_AVX2_TOO
 KERNEL_2(sub_int64, int64_t, int64_t, int64_t, U(x) - U(y))
+FOR_AVX2_TOO
 KERNEL_2(mul_int64, int64_t, int64_t, int64_t, U(x) * U(y))
 KERNEL_2(band_int64, int64_t, int64_t, int64_t, U(x) & U(y))
 KERNEL_2(bor_int64, int64_t, int64_t, int64_t, U(x) | U(y))
 KERNEL_2(bxor_int64, int64_t, int64_t, int64_t, U(x) ^ U(y))
 KERNEL_2(shl_int64, int64_t, int64_t, int64_t, shift_left(x, y))
 KERNEL_2(shr_int64, int64_t, int64_t, int64_t, y == INT64_MIN ? 0 : shift_left(x, -y))
+FOR_AVX2_TOO
 KERNEL_2(add_float64, double, double, double, x + y)
+FOR_AVX2_TOO
 KERNEL_2(sub_float64, double, double, double, x - y)
+FOR_AVX2_TOO
 KERNEL_2(mul_float64, double, double, double, x *y)
+FOR_AVX2_TOO
 KERNEL_2(div_float64, double, double, double, x / y)
 KERNEL_2(idiv_float64, double, double, double, floor(x / y))
 KERNEL_2(mod_float64, double, double, double, float_mod(x, y))
@@ -67,6 +84,7 @@ KERNEL_2(pow_float64, double, double, double, power(x, y))
 KERNEL_1(neg_int64, int64_t, int64_t, 0 - U(x))
 KERNEL_1(neg_float64, double, double, -x)
 KERNEL_1(bnot_int64, int64_t, int64_t, ~U(x))
+FOR_AVX2_TOO
 KERNEL_1(int64_to_float64, int64_t, double, (double)x)
 
 /* ---- division by a constant that is not 0: cannot fail ---- */
