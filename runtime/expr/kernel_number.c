@@ -50,8 +50,8 @@ static inline int64_t shift_left(int64_t x, int64_t y) {
     }
 
 /* Compiled twice, for AVX2 too, and chosen when the program starts: half the time of the loops in
- * which the arithmetic is all there is. Other kernels gain nothing by it. Not under sanitizers, which
- * are not ready yet when the choice is made. */
+ * which the arithmetic is all there is. Other kernels gain nothing by it. Not under sanitizers,
+ * which are not ready yet when the choice is made. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(WEIR_SANITIZE_ADDRESS) && !defined(WEIR_SANITIZE_THREAD)
 #define FOR_AVX2_TOO __attribute__((target_clones("avx2", "default")))
