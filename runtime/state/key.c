@@ -1,15 +1,12 @@
 /* key.c: see key.h. Keys are built column by column, so that each loop has one type. */
 #include "state/key.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/banned.h"
-
-#define INSERTION_MAX 16 /* rows that are sorted by insertion */
 
 /* Bytes of a column's value in a key; 0: no column has this type. */
 static uint32_t value_bytes(enum wr_type_kind kind) {
@@ -257,85 +254,4 @@ int wr_keys_compare(const struct wr_key_layout *layout, const uint8_t *a, const 
             return order;
     }
     return 0;
-}
-
-static void swap(uint8_t **a, uint8_t **b) {
-    uint8_t *row = *a;
-    *a = *b;
-    *b = row;
-}
-
-static void insertion_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
-    for (uint32_t i = 1; i < count; i++)
-        for (uint32_t j = i; j > 0 && wr_keys_compare(layout, rows[j], rows[j - 1]) < 0; j--)
-            swap(&rows[j], &rows[j - 1]);
-}
-
-static void sift(const struct wr_key_layout *layout, uint8_t **rows, uint32_t root,
-                 uint32_t count) {
-    for (uint64_t child; (child = (uint64_t)root * 2 + 1) < count; root = (uint32_t)child) {
-        if (child + 1 < count && wr_keys_compare(layout, rows[child], rows[child + 1]) < 0)
-            child++;
-        if (wr_keys_compare(layout, rows[root], rows[child]) >= 0)
-            return;
-        swap(&rows[root], &rows[child]);
-    }
-}
-
-static void heap_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
-    for (uint32_t root = count / 2; root-- > 0;)
-        sift(layout, rows, root, count);
-    for (uint32_t end = count; end-- > 1;) {
-        swap(&rows[0], &rows[end]);
-        sift(layout, rows, 0, end);
-    }
-}
-
-/* Puts the median of three at the front. */
-static void choose_pivot(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
-    uint8_t **low = &rows[0], **middle = &rows[count / 2], **high = &rows[count - 1];
-    if (wr_keys_compare(layout, *middle, *low) < 0)
-        swap(middle, low);
-    if (wr_keys_compare(layout, *high, *middle) < 0)
-        swap(high, middle);
-    if (wr_keys_compare(layout, *middle, *low) < 0)
-        swap(middle, low);
-    swap(low, middle);
-}
-
-/* Quicksort that turns to heapsort where pivots are bad, in place: a firing has no memory to spare.
- * Source: Musser, "Introspective sorting and selection algorithms", 1997. */
-static void sort_rows(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count,
-                      uint32_t depth) {
-    while (count > INSERTION_MAX) {
-        if (depth-- == 0) {
-            heap_sort(layout, rows, count);
-            return;
-        }
-        choose_pivot(layout, rows, count);
-        const uint8_t *pivot = rows[0];
-        uint32_t low = 0, high = count;
-        for (;;) {
-            do
-                low++;
-            while (low < count && wr_keys_compare(layout, rows[low], pivot) < 0);
-            do
-                high--;
-            while (wr_keys_compare(layout, pivot, rows[high]) < 0);
-            if (low >= high)
-                break;
-            swap(&rows[low], &rows[high]);
-        }
-        swap(&rows[0], &rows[high]);
-        sort_rows(layout, rows + high + 1, count - high - 1, depth);
-        count = high;
-    }
-    insertion_sort(layout, rows, count);
-}
-
-void wr_keys_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count) {
-    uint32_t depth = 2;
-    for (uint32_t rest = count; rest > 0; rest /= 2)
-        depth += 2;
-    sort_rows(layout, rows, count, depth);
 }

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "state/key.h"
 #include "state/table.h"
 
 #define BATCH 1024u
@@ -169,6 +170,24 @@ static double delta_us(struct wr_table *table, uint64_t key_count) {
     return (double)ns / 1000;
 }
 
+/* Nanoseconds a row to put all rows in the order of their keys, as a firing does. */
+static double sort_ns(const struct wr_table *table) {
+    struct wr_key_layout layout;
+    uint64_t count = wr_table_count(table);
+    uint8_t **rows = wr_alloc(&wr_budget_control, count * sizeof *rows);
+    struct wr_table_walk walk;
+    int status = wr_key_layout_init(&layout, &WR_TYPE(WR_INT64), 1, 0);
+    WR_ASSERT(status == WR_OK && rows != NULL);
+    uint64_t before = now_ns();
+    wr_table_walk_begin(&walk, table);
+    for (uint64_t i = 0; i < count; i++)
+        rows[i] = wr_table_walk_next(&walk);
+    wr_keys_sort(&layout, rows, (uint32_t)count);
+    uint64_t ns = now_ns() - before;
+    wr_free(&wr_budget_control, rows);
+    return per(ns, count);
+}
+
 static void measure(uint64_t key_count, const uint64_t *numbers, uint64_t *keys,
                     uint64_t probe_count) {
     uint64_t best = UINT64_MAX, flat_best = UINT64_MAX;
@@ -198,13 +217,13 @@ static void measure(uint64_t key_count, const uint64_t *numbers, uint64_t *keys,
     double bytes = (double)wr_table_bytes(table) / (double)wr_table_count(table);
     double flat_bytes = (double)((flat.mask + 1) * sizeof(struct row)) / (double)flat.count;
     wr_free(&wr_budget_control, flat.rows);
-    double delta = delta_us(table, key_count);
+    double delta = delta_us(table, key_count), sort = sort_ns(table);
     wr_table_free(table);
     double flat_worst, worst = worst_insert_us(key_count, 1, &flat_worst);
-    printf("%9" PRIu64 " %8.1f %8.1f %6.2f %8.1f %8.1f %9.0f %9.0f %7.1f %7.1f %9.0f\n", key_count,
-           per(best, probe_count), per(flat_best, probe_count), (double)best / (double)flat_best,
-           per(fill_ns, key_count), per(flat_fill_ns, key_count), worst, flat_worst, bytes,
-           flat_bytes, delta);
+    printf("%9" PRIu64 " %8.1f %8.1f %6.2f %8.1f %8.1f %9.0f %9.0f %7.1f %7.1f %9.0f %6.1f\n",
+           key_count, per(best, probe_count), per(flat_best, probe_count),
+           (double)best / (double)flat_best, per(fill_ns, key_count), per(flat_fill_ns, key_count),
+           worst, flat_worst, bytes, flat_bytes, delta, sort);
 }
 
 int main(int argc, char **argv) {
@@ -216,10 +235,10 @@ int main(int argc, char **argv) {
         return 1;
     for (uint64_t i = 0; i < probe_count; i++)
         numbers[i] = wr_hash_u64(i, 99) >> 8;
-    printf("%9s %8s %8s %6s %8s %8s %9s %9s %7s %7s %9s\n", "keys", "probe", "flat", "ratio",
-           "fill", "flat", "worst", "flat", "B/key", "flat", "10k delta");
-    printf("%9s %8s %8s %6s %8s %8s %9s %9s %7s %7s %9s\n", "", "ns", "ns", "", "ns", "ns", "us",
-           "us", "", "", "us");
+    printf("%9s %8s %8s %6s %8s %8s %9s %9s %7s %7s %9s %6s\n", "keys", "probe", "flat", "ratio",
+           "fill", "flat", "worst", "flat", "B/key", "flat", "10k delta", "sort");
+    printf("%9s %8s %8s %6s %8s %8s %9s %9s %7s %7s %9s %6s\n", "", "ns", "ns", "", "ns", "ns",
+           "us", "us", "", "", "us", "ns");
     if (argc > 2)
         for (int i = 2; i < argc; i++)
             measure(strtoull(argv[i], NULL, 10), numbers, keys, probe_count);

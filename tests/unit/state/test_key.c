@@ -180,6 +180,42 @@ TEST(key_sort_agrees_with_compare_on_any_input) {
     }
 }
 
+/* Keys of one column of each type, with nils, in numbers that digits sort. */
+TEST(key_sort_by_digits_agrees_with_compare_for_every_type) {
+    enum { COUNT = 3000 };
+    static char data[COUNT * 16], texts[COUNT][24], keys[COUNT * 24];
+    static uint8_t *rows[COUNT];
+    static uint64_t hashes[COUNT], valid[WR_BITS_WORDS(COUNT)];
+    static const struct wr_type types[] = {{.kind = WR_INT64},   {.kind = WR_BOOL},
+                                           {.kind = WR_STRING},  {.kind = WR_FLOAT64},
+                                           {.kind = WR_DECIMAL}, {.kind = WR_TIMESTAMP}};
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        struct wr_key_layout layout;
+        uint32_t bytes = wr_type_bytes(types[t].kind);
+        CHECK_INT(wr_key_layout_init(&layout, &types[t], 1, t % 2 == 0), ==, WR_OK);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            uint64_t random = wr_hash_u64(i, 5), words[2] = {random, wr_hash_u64(i % 50, 6)};
+            double number = (double)(int64_t)random / (i % 2 ? 1e10 : 1e25);
+            int length = snprintf(texts[i], sizeof texts[i], "%llx text %u",
+                                  (unsigned long long)random % 8, i % 100);
+            struct wr_str str = wr_str_of(texts[i], (uint32_t)length - i % 4);
+            if (types[t].kind == WR_FLOAT64 && i % 16 != 0)
+                memcpy(words, &number, 8);
+            if (types[t].kind == WR_BOOL)
+                words[0] &= 1;
+            memcpy(data + i * bytes, types[t].kind == WR_STRING ? (void *)&str : words, bytes);
+            wr_bit_put(valid, i, random % 7 != 0);
+        }
+        struct wr_column column = {.data = data, .valid = t % 2 == 0 ? valid : NULL};
+        wr_keys_build(&layout, &column, NULL, COUNT, 1, keys, hashes);
+        for (uint32_t i = 0; i < COUNT; i++)
+            rows[i] = (uint8_t *)keys + i * layout.key_bytes;
+        wr_keys_sort(&layout, rows, COUNT);
+        for (uint32_t i = 1; i < COUNT; i++)
+            CHECK_INT(wr_keys_compare(&layout, rows[i - 1], rows[i]), <=, 0);
+    }
+}
+
 TEST(key_rows_with_strings_outlive_their_columns) {
     struct wr_key_layout layout;
     strings_init();
