@@ -1,6 +1,6 @@
 /* fast_read.h: reading numbers and making views in the loops that guess what comes. Each reads up
- * to 24 bytes from `at`, which have to be readable, and returns behind what it took, or NULL when the
- * text is not the usual one: then an exact reader has to look at it. */
+ * to 24 bytes from `at`, which have to be readable, and returns behind what it took, or NULL when
+ * the text is not the usual one: then an exact reader has to look at it. */
 #pragma once
 #include <stdint.h>
 #include <string.h>

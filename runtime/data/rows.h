@@ -30,7 +30,7 @@ struct wr_rows {
     uint32_t slot_count;
     struct wr_batch *batch; /* NULL between batches */
     uint32_t row_count, row_max;
-    uint8_t no_memory;      /* a cell found none: the call ends with WR_ENOMEM, no row is blamed */
+    uint8_t no_memory;   /* a cell found none: the call ends with WR_ENOMEM, no row is blamed */
     uint32_t rejected;   /* in this batch */
     const char *text;    /* where the bytes of this call begin */
     uint64_t byte, line; /* of `line_at` in the file; moved forward by rejects */

@@ -1,5 +1,5 @@
--- Two partitions with interleaved times: rows meet in the order of their times, lateness is that of each
--- partition alone (a4 is late by its own file, though the other one still holds its window open).
+-- Two partitions with interleaved times: rows meet in the order of their times, lateness is that of
+-- each partition alone (a4 is late by its own file, though the other one holds its window open).
 local rows = weir.read("part-*.csv", { partitions = "each" })
   :event_time("ts", { max_delay = "10s" })
 local windows = rows
