@@ -5,6 +5,7 @@
 
 #include "data/digits.h"
 #include "data/time_write.h"
+#include "base/assert.h"
 #include "base/banned.h"
 
 int64_t wr_days_from_civil(int64_t year, int month, int day) {
@@ -17,6 +18,8 @@ int64_t wr_days_from_civil(int64_t year, int month, int day) {
 }
 
 void wr_civil_from_days(int64_t days, int64_t *year, int *month, int *day) {
+    /* A day beyond any calendar is taken for the last one that can be reckoned with. */
+    days = WR_MAX(WR_MIN(days, INT64_C(1) << 60), -(INT64_C(1) << 60));
     int64_t shifted = days + 719468; /* days since 0000-03-01 */
     int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
     uint32_t day_of_era = (uint32_t)(shifted - era * 146097);

@@ -61,9 +61,18 @@ int64_t wr_days_floor(int64_t days, const struct wr_unit *unit);
 static inline int64_t wr_floor_div(int64_t a, int64_t b) {
     return a / b - (a % b != 0 && (a % b < 0) != (b < 0));
 }
+/* A date column may hold any int64: days beyond this are taken for it. */
+#define WR_DAYS_MAX (INT64_C(1) << 60)
+static inline int64_t wr_days_within(int64_t days) {
+    return days > WR_DAYS_MAX ? WR_DAYS_MAX : days < -WR_DAYS_MAX ? -WR_DAYS_MAX : days;
+}
+/* a - wr_floor_div(a, b) * b, without the product; b is above 0. */
+static inline int64_t wr_floor_mod(int64_t a, int64_t b) {
+    return a % b + (a % b < 0 ? b : 0);
+}
 int wr_days_in_month(int64_t year, int month);
 /* ISO week of a day, and the year it belongs to. 1 is Monday. */
 void wr_iso_week(int64_t days, int64_t *year, int *week);
 static inline int wr_weekday(int64_t days) {
-    return (int)(((days + 3) % 7 + 7) % 7) + 1;
+    return (int)((days % 7 + 10) % 7) + 1;
 }

@@ -87,8 +87,10 @@ static int time_floor(struct wr_zones *zones, int64_t us, const struct wr_unit *
     if (local != (int64_t)local)
         return 0;
     if (unit->kind == WR_UNIT_FIXED) {
-        int64_t start = wr_floor_div((int64_t)local, unit->width_us) * unit->width_us;
-        *result = start - offset_us;
+        __int128 start = (__int128)wr_floor_div((int64_t)local, unit->width_us) * unit->width_us;
+        *result = (int64_t)(start - offset_us);
+        if (*result != start - offset_us)
+            return 0;
         if (wr_zones_offset(zones, *result) * WR_US_PER_SECOND == offset_us)
             return 1;
         return wr_local_to_timestamp(zones->zone, start, result);
@@ -108,8 +110,8 @@ static int time_next(struct wr_zones *zones, int64_t start, const struct wr_unit
                      int64_t *result) {
     if (unit->kind == WR_UNIT_FIXED)
         return !__builtin_add_overflow(start, unit->width_us, result);
-    int64_t offset_us = (int64_t)wr_zones_offset(zones, start) * WR_US_PER_SECOND;
-    int64_t days = wr_floor_div(start + offset_us, WR_US_PER_DAY);
+    int64_t local_s = wr_floor_div(start, WR_US_PER_SECOND) + wr_zones_offset(zones, start);
+    int64_t days = wr_floor_div(local_s, 86400);
     return wr_zones_from_local(zones, (__int128)days_next(days, unit) * WR_US_PER_DAY, result);
 }
 
@@ -145,7 +147,7 @@ static int round_dates(struct wr_call *call, int up) {
         struct wr_unit unit;
         if (!unit_get(call, 1, row, &unit))
             continue;
-        int64_t days = fn_int(call, 0, row);
+        int64_t days = wr_days_within(fn_int(call, 0, row));
         int64_t start = unit.kind == WR_UNIT_FIXED ? days : wr_days_floor(days, &unit);
         FN_OUT_INT(call)[row] = !up || start == days ? start : days_next(start, &unit);
     }
@@ -180,7 +182,7 @@ static int time_add(struct wr_zones *zones, int64_t us, int64_t n, const struct 
     if (local != (int64_t)local)
         return 0;
     int64_t days = wr_floor_div((int64_t)local, WR_US_PER_DAY);
-    int64_t rest = (int64_t)local - days * WR_US_PER_DAY;
+    int64_t rest = wr_floor_mod((int64_t)local, WR_US_PER_DAY);
     return days_add(days, n, unit, &days) &&
            wr_zones_from_local(zones, (__int128)days * WR_US_PER_DAY + rest, result);
 }
@@ -204,7 +206,7 @@ static int add_date_kernel(struct wr_call *call) {
             continue;
         if (unit.kind == WR_UNIT_FIXED)
             wr_call_fail(call, row, WR_REJECT_TYPE, "a date moves by whole days");
-        else if (!days_add(fn_int(call, 0, row), fn_int(call, 1, row), &unit,
+        else if (!days_add(wr_days_within(fn_int(call, 0, row)), fn_int(call, 1, row), &unit,
                            &FN_OUT_INT(call)[row]))
             too_far(call, row);
     }
@@ -265,8 +267,8 @@ static int diff_date_kernel(struct wr_call *call) {
         struct wr_unit unit;
         if (unit_get(call, 0, row, &unit))
             FN_OUT_INT(call)
-        [row] = units_between(&unit, (__int128)fn_int(call, 1, row) * WR_US_PER_DAY,
-                              (__int128)fn_int(call, 2, row) * WR_US_PER_DAY);
+        [row] = units_between(&unit, (__int128)wr_days_within(fn_int(call, 1, row)) * WR_US_PER_DAY,
+                              (__int128)wr_days_within(fn_int(call, 2, row)) * WR_US_PER_DAY);
     }
     return WR_OK;
 }
@@ -275,8 +277,8 @@ static int age_date_kernel(struct wr_call *call) {
     static const struct wr_unit year = {.kind = WR_UNIT_MONTH, .count = 12};
     FN_EACH(call, row)
     FN_OUT_INT(call)
-    [row] = units_between(&year, (__int128)fn_int(call, 0, row) * WR_US_PER_DAY,
-                          (__int128)fn_int(call, 1, row) * WR_US_PER_DAY);
+    [row] = units_between(&year, (__int128)wr_days_within(fn_int(call, 0, row)) * WR_US_PER_DAY,
+                          (__int128)wr_days_within(fn_int(call, 1, row)) * WR_US_PER_DAY);
     return WR_OK;
 }
 
@@ -291,7 +293,7 @@ static int64_t month_end(int64_t days) {
 }
 static int last_day_date_kernel(struct wr_call *call) {
     FN_EACH(call, row)
-    FN_OUT_INT(call)[row] = month_end(fn_int(call, 0, row));
+    FN_OUT_INT(call)[row] = month_end(wr_days_within(fn_int(call, 0, row)));
     return WR_OK;
 }
 static int last_day_time_kernel(struct wr_call *call) {

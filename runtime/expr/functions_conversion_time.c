@@ -204,7 +204,7 @@ static int date_of_timestamp(struct wr_call *call) {
         int64_t us = WR_ARG(call, 0, row, int64_t);
         if (wr_zones_get(&zones, call, 1, row) == NULL)
             continue;
-        int64_t days = wr_floor_div(us, WR_US_PER_DAY), rest = us - days * WR_US_PER_DAY;
+        int64_t days = wr_floor_div(us, WR_US_PER_DAY), rest = wr_floor_mod(us, WR_US_PER_DAY);
         rest += (int64_t)wr_zones_offset(&zones, us) * WR_US_PER_SECOND;
         ((int64_t *)call->out)[row] = days + wr_floor_div(rest, WR_US_PER_DAY);
     }

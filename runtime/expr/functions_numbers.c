@@ -75,6 +75,7 @@ static int round_decimals(struct wr_call *call, enum direction direction) {
     unsigned scale = call->type.scale;
     FN_EACH(call, row) {
         int64_t digits = call->arg_count > 1 ? fn_int(call, 1, row) : 0;
+        digits = WR_MAX(WR_MIN(digits, 1000), -1000);
         __int128 value = fn_decimal(call, 0, row);
         int64_t drop = (int64_t)scale - digits;
         if (drop > 38 || digits < -38)

@@ -275,7 +275,8 @@ static int regex_replace_kernel(struct wr_call *call) {
         int was_empty = 0;
         int found = 0;
         int good = 1;
-        for (int64_t n = fn_int(call, 3, row); n != 0 && good; n--) {
+        int64_t max = fn_int(call, 3, row) < 0 ? INT64_MAX : fn_int(call, 3, row);
+        for (int64_t n = 0; n < max && good; n++) {
             found = matcher_next(&m, row, &from, &was_empty);
             if (found != 1)
                 break;

@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) int timestamp_part(struct wr_call *
             continue;
         int64_t us = fn_int(call, 0, row);
         int64_t days = wr_floor_div(us, WR_US_PER_DAY);
-        int64_t rest = us - days * WR_US_PER_DAY;
+        int64_t rest = wr_floor_mod(us, WR_US_PER_DAY);
         rest += (int64_t)wr_zones_offset(&zones, us) * WR_US_PER_SECOND;
         if (rest < 0 || rest >= WR_US_PER_DAY) {
             int64_t move = wr_floor_div(rest, WR_US_PER_DAY);
@@ -86,7 +86,7 @@ static inline __attribute__((always_inline)) int timestamp_part(struct wr_call *
     PART_KERNEL(name, part) \
     static int name##_date_kernel(struct wr_call *call) { \
         FN_EACH(call, row) \
-        FN_OUT_INT(call)[row] = day_part(fn_int(call, 0, row), part); \
+        FN_OUT_INT(call)[row] = day_part(wr_days_within(fn_int(call, 0, row)), part); \
         return WR_OK; \
     }
 DAY_KERNEL(year, PART_YEAR)
@@ -113,8 +113,10 @@ static int epoch_ms_kernel(struct wr_call *call) {
     return WR_OK;
 }
 static int epoch_date_kernel(struct wr_call *call) {
-    FN_EACH(call, row)
-    FN_OUT_INT(call)[row] = fn_int(call, 0, row) * 86400;
+    FN_EACH(call, row) {
+        if (__builtin_mul_overflow(fn_int(call, 0, row), 86400, &FN_OUT_INT(call)[row]))
+            wr_call_fail(call, row, WR_REJECT_OVERFLOW, "a date beyond the seconds of int64");
+    }
     return WR_OK;
 }
 
@@ -245,7 +247,7 @@ const struct wr_function wr_functions_time[] = {
                 "(timestamp'1969-12-31T23:59:59.5Z')", "500000"),
     {.name = "epoch",
      .group = "time",
-     .flags = FN_PURE,
+     .flags = FN_PURE | WR_FN_CAN_FAIL,
      .doc = "Whole seconds since 1970-01-01T00:00:00Z; of a duration its whole seconds.",
      .signatures = FN_SIGNATURES({"(x timestamp) int64", epoch_kernel, NULL},
                                  {"(x date) int64", epoch_date_kernel, NULL},

@@ -156,6 +156,6 @@ int wr_time_text(struct fn_text *out, const char *format, uint32_t length, int64
     m.civil.hour = (int)(rest / 3600);
     m.civil.minute = (int)(rest / 60 % 60);
     m.civil.second = (int)(rest % 60);
-    m.civil.microsecond = (int)(timestamp_us - m.time_s * WR_US_PER_SECOND);
+    m.civil.microsecond = (int)wr_floor_mod(timestamp_us, WR_US_PER_SECOND);
     return put_format(out, format, length, &m);
 }
