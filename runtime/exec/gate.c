@@ -70,8 +70,11 @@ int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
     struct gate_port *port = &gate->ports[port_index];
     if (gate->done)
         return WR_FLOW_DONE;
-    if (port->head == port->count)
+    if (port->head == port->count) {
         port->head = port->count = 0;
+        /* What was said of rows to come while none waited holds for these. */
+        port->consumed = WR_MAX(port->consumed, port->from->frontier_out);
+    }
     if (port->count == port->room) {
         uint32_t room = port->room == 0 ? 8 : port->room * 2;
         struct wr_batch **queue =

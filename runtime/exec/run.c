@@ -72,6 +72,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         status = run_build(run, err);
     if (status == WR_OK)
         status = run_restore(run, err);
+    if (status == WR_OK && run->store != NULL && wr_store_number(run->store) == 0)
+        status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
     if (status != WR_OK) {
         wr_run_free(run);
         return status;
