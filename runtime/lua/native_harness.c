@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/env.h"
+#include "base/env_sim.h"
 #include "base/status.h"
 #include "conn/builder.h"
 #include "data/text.h"
@@ -14,6 +15,7 @@
 #include "lua/convert.h"
 #include "lua/functions.h"
 #include "lua/native.h"
+#include "state/vfs.h"
 #include "base/banned.h"
 
 #define IDLE_STEPS \
@@ -34,8 +36,10 @@ struct capture {
 
 struct harness {
     struct native_plan *plan; /* the user value keeps it alive */
-    struct wr_env env;        /* the real one under the test's clock */
-    int64_t now_us;
+    struct wr_sim *sim;       /* the world of the run: clock, random numbers, the state's files */
+    struct wr_vfs *vfs;
+    const char *state; /* the state's directory in it, or NULL */
+    int64_t checkpoint_us;
     struct wr_budget budget;
     struct wr_batch_pool pool;
     struct feed *feeds;       /* by node */
@@ -174,10 +178,6 @@ static const struct wr_sink_type *replace_sink(void *ctx, const struct wr_node *
 
 /* ---- the scenario ---- */
 
-static int64_t test_clock(const struct wr_env *env) {
-    return ((const struct harness *)env->ctx)->now_us;
-}
-
 static struct harness *check_harness(lua_State *L) {
     struct harness *self = luaL_checkudata(L, 1, WR_LUA_HARNESS_TYPE);
     luaL_argcheck(L, self->plan != NULL, 1, "the scenario is closed");
@@ -190,6 +190,8 @@ static int start_run(struct harness *self, struct wr_error *err) {
         .shards = self->shards,
         .shard_order_seed = self->seed,
         .hash_seed = self->seed | 1,
+        .state_directory = self->state,
+        .checkpoint_us = self->checkpoint_us,
         .keep_text = 1,
         .user_call = lua_functions_call,
         .user_ctx = self->plan->functions,
@@ -229,7 +231,47 @@ static int add_rejects(lua_State *L, struct harness *self, struct wr_error *err)
     return status;
 }
 
-/* native.harness(plan, {start=µs, seed=, batch_rows=, shards=}) -> harness | nil, err */
+static lua_Integer option(lua_State *L, const char *name, lua_Integer otherwise) {
+    lua_getfield(L, 2, name);
+    lua_Integer value = luaL_optinteger(L, -1, otherwise);
+    lua_pop(L, 1);
+    return value;
+}
+
+static void read_options(lua_State *L, struct harness *self) {
+    self->seed = (uint64_t)option(L, "seed", 1);
+    self->batch_rows = (uint32_t)option(L, "batch_rows", WR_BATCH_ROWS_DEFAULT);
+    self->shards = (uint32_t)option(L, "shards", 1);
+    self->checkpoint_us = option(L, "checkpoint", 1000000);
+    lua_getfield(L, 2, "state");
+    self->state = lua_toboolean(L, -1) ? "state" : NULL;
+    lua_pop(L, 1);
+}
+
+/* The world of the scenario; the plan's env from here on. */
+static int make_world(lua_State *L, struct harness *self, struct wr_error *err) {
+    self->sim = wr_sim_new(self->seed);
+    self->vfs = self->sim == NULL ? NULL : wr_vfs_new(self->sim);
+    if (self->vfs == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for a scenario");
+    wr_sim_set_now(self->sim, option(L, "start", 0));
+    self->plan->plan->env = wr_sim_env(self->sim);
+    return WR_OK;
+}
+
+static int make_lists(struct harness *self, struct wr_error *err) {
+    uint32_t nodes = self->plan->plan->node_count;
+    self->feeds = wr_alloc_zero(&wr_budget_control, nodes * sizeof *self->feeds);
+    self->captures = wr_alloc_zero(&wr_budget_control, nodes * sizeof *self->captures);
+    if (self->feeds == NULL || self->captures == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for a scenario");
+    for (uint32_t n = 0; n < nodes; n++)
+        self->feeds[n].watermark = WR_TIME_MIN;
+    return WR_OK;
+}
+
+/* native.harness(plan, {start=µs, seed=, batch_rows=, shards=, state=bool, checkpoint=µs})
+ * -> harness | nil, err */
 int native_harness(lua_State *L) {
     struct native_plan *plan = native_check_plan(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -241,32 +283,16 @@ int native_harness(lua_State *L) {
     struct wr_error err = {0};
     self->plan = plan;
     wr_batch_pool_init(&self->pool, &self->budget);
-    lua_getfield(L, 2, "start");
-    self->now_us = luaL_optinteger(L, -1, 0);
-    lua_getfield(L, 2, "seed");
-    self->seed = (uint64_t)luaL_optinteger(L, -1, 1);
-    lua_getfield(L, 2, "batch_rows");
-    self->batch_rows = (uint32_t)luaL_optinteger(L, -1, WR_BATCH_ROWS_DEFAULT);
-    lua_getfield(L, 2, "shards");
-    self->shards = (uint32_t)luaL_optinteger(L, -1, 1);
-    lua_pop(L, 4);
-    self->env = *plan->plan->env;
-    self->env.ctx = self;
-    self->env.now_us = self->env.monotonic_us = test_clock;
+    read_options(L, self);
     int status = add_rejects(L, self, &err);
     if (status == WR_OK)
         status = wr_plan_finish(plan->plan, &err);
-    uint32_t nodes = plan->plan->node_count;
-    self->feeds = wr_alloc_zero(&wr_budget_control, nodes * sizeof *self->feeds);
-    self->captures = wr_alloc_zero(&wr_budget_control, nodes * sizeof *self->captures);
-    if (status == WR_OK && (self->feeds == NULL || self->captures == NULL))
-        status = wr_error_set(&err, WR_ENOMEM, "no memory for a scenario");
-    for (uint32_t n = 0; self->feeds != NULL && n < nodes; n++)
-        self->feeds[n].watermark = WR_TIME_MIN;
-    if (status == WR_OK) {
-        plan->plan->env = &self->env;
+    if (status == WR_OK)
+        status = make_lists(self, &err);
+    if (status == WR_OK)
+        status = make_world(L, self, &err);
+    if (status == WR_OK)
         status = start_run(self, &err);
-    }
     return status == WR_OK ? 1 : wr_error_push(L, &err);
 }
 
@@ -295,6 +321,10 @@ static int l_harness_gc(lua_State *L) {
     wr_batch_pool_release(&self->pool);
     if (self->plan->plan != NULL)
         self->plan->plan->env = native_env(L);
+    if (self->vfs != NULL)
+        wr_vfs_free(self->vfs);
+    if (self->sim != NULL)
+        wr_sim_free(self->sim);
     self->plan = NULL;
     return 0;
 }
@@ -405,7 +435,7 @@ static int l_advance_watermark(lua_State *L) {
 static int l_advance_time(lua_State *L) {
     struct harness *self = check_harness(L);
     struct wr_error err = {0};
-    self->now_us += luaL_checkinteger(L, 2);
+    wr_sim_advance(self->sim, luaL_checkinteger(L, 2));
     return answer(L, step_on(self, &err), &err);
 }
 

@@ -56,7 +56,11 @@ function M.new(name, options)
   end
   local start = options.start and M.time(options.start) or 0
   local harness
-  harness, err = native.harness(made:plan(), { start = start, seed = options.seed or 1 })
+  harness, err = native.harness(made:plan(), {
+    start = start, seed = options.seed or 1, batch_rows = options.batch_rows,
+    shards = options.shards, state = made.settings.state ~= nil,
+    checkpoint = made.settings.checkpoint,
+  })
   if not harness then
     fail(err, 2)
   end
