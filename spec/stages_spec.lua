@@ -58,11 +58,9 @@ describe("stages of time", function()
   it("event_time gives microseconds and defaults", function()
     local spec = scripts.spec("s:event_time 'ts'")
     assert.equal(0, spec.max_delay)
-    assert.equal(5000000, spec.idle)
     assert.is_false(spec.source)
-    spec = scripts.spec("s:event_time('t = ts', { max_delay = '1m', idle = '2s', source = true })")
+    spec = scripts.spec("s:event_time('t = ts', { max_delay = '1m', source = true })")
     assert.equal(60000000, spec.max_delay)
-    assert.equal(2000000, spec.idle)
     assert.is_true(spec.source)
   end)
   it("event_time takes one column, helpers not counted", function()
@@ -79,23 +77,31 @@ describe("stages of time", function()
     assert.truthy(err.help:find("update", 1, true))
   end)
   it("options of later versions say so", function()
-    local _, err = scripts.err("s:group_by 'user':emit('final', { at = 'ts' })")
-    assert.truthy(err.message:find("not in this version", 1, true))
+    for _, text in ipairs({
+      "s:group_by 'user':emit('final', { at = 'ts' })",
+      "s:event_time('ts', { idle = '5s' })",
+      "s:event_time('ts'):window(weir.tumbling '1h', { allowed_lateness = '1m' })",
+      "s:write('a.csv', { audit = 'enough = count() > 5' })",
+      "weir.settings { workers = 2 }",
+    }) do
+      local _, err = scripts.err(text)
+      assert.truthy(err.message:find("not in this version", 1, true), text)
+    end
   end)
 end)
 
 describe("stages of groups", function()
   it("agg takes the window, the group and emit that wait", function()
     local specs, plan = scripts.specs([[s:event_time "ts"
-      :window(weir.hopping("10s", { every = "2s", offset = "-1s" }), { allowed_lateness = "1m" })
+      :window(weir.hopping("10s", { every = "2s", offset = "-1s" }))
       :group_by "user"
-      :emit("update", { every = "10s" })
+      :emit "final"
       :agg "n = count()"]])
     local agg = specs[2]
     assert.same({ kind = "hopping", size = 10000000, every = 2000000, offset = -1000000,
-      allowed_lateness = 60000000 }, agg.window)
+      allowed_lateness = 0 }, agg.window)
     assert.equal("user", names(agg.group_by))
-    assert.same({ mode = "update", every = 10000000 }, agg.emit)
+    assert.same({ mode = "final" }, agg.emit)
     assert.equal("n", names(agg.items))
     assert.equal("window", plan.probes[1].op)
     assert.equal("group_by", plan.probes[2].op)
@@ -155,13 +161,12 @@ end)
 describe("stages of output", function()
   it("write shares its options out", function()
     local spec = scripts.spec([[s:write("o.csv.gz", { null = "NA", mode = "append", key = "user",
-      compression = "gzip", partition_by = "day = ts" })]])
+      compression = "gzip" })]])
     assert.same({ kind = "file", address = "o.csv.gz",
       options = { compression = "gzip", mode = "append" } }, spec.endpoint)
     assert.same({ name = "csv", options = { null = "NA" } }, spec.format)
     assert.equal("append", spec.mode)
     assert.same({ "user" }, spec.key)
-    assert.equal("day", names(spec.partition_by))
   end)
   it("write, print and tap give their input back", function()
     local specs = scripts.specs("s:write 'a.csv':tap('x', { rows = 3 }):print { rows = 5 }")

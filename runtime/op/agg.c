@@ -51,7 +51,7 @@ static int check_emit(struct wr_bind *bind, int windowed, struct wr_error *err) 
     }
     if (!windowed && !bind->inputs[0]->bounded) {
         wr_error_script(err, "W303", "this `agg` never ends");
-        wr_error_help(err, "add a window, or `:emit \"update\"`");
+        wr_error_help(err, "add a window: `:window(weir.tumbling \"1m\")`");
         return WR_ESCRIPT;
     }
     return WR_OK;

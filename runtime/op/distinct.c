@@ -50,7 +50,7 @@ static int distinct_bind(struct wr_bind *bind, struct wr_error *err) {
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     if (!bind->inputs[0]->bounded) {
         wr_error_script(err, "W304", "state grows without bound: `distinct` keeps every key");
-        wr_error_help(err, "`:dedup(…, { within = … })`, or a windowed `agg`");
+        wr_error_help(err, "`:window(…):group_by \"…\":agg \"n = count()\"` forgets them");
         return WR_ESCRIPT;
     }
     int status = distinct_columns(bind, columns, &count, err);

@@ -50,14 +50,15 @@ end
 
 local SETTINGS = {
   state = { kind = "text", doc = "the file or directory that keeps state between runs" },
-  checkpoint = { kind = "duration", min = 1000, doc = "how often state is saved; 1s" },
-  timezone = { kind = "text", doc = "of timestamps without offset and of time functions; UTC" },
-  workers = { kind = "count", min = 1, max = 256, doc = "threads; one a core" },
+  checkpoint = { kind = "duration", min = 1000, doc = "how often state is saved", default = "1s" },
+  timezone = { kind = "text", default = "UTC",
+    doc = "of timestamps without offset and of time functions" },
+  workers = { later = true, kind = "any" },
   memory = { kind = "size", doc = "for all state and buffers" },
   on_error = { kind = "choice", of = { "reject", "fail" },
-    doc = "what a row does whose expression fails; reject" },
+    doc = "what a row does whose expression fails", default = "reject" },
   max_bad = { kind = "count", doc = "a run with more rejected rows ends with exit code 4" },
-  seed = { kind = "count", doc = "of everything random; 0" },
+  seed = { kind = "count", doc = "of everything random", default = "0" },
   locale = { kind = "choice", of = { "C" }, doc = "order of text: bytes" },
 }
 

@@ -164,7 +164,7 @@ local function run_options(run, made)
   return {
     batch_rows = options.batch_rows, limit = options.limit, rejects = options.rejects,
     max_bad = pick("max_bad"), color = run.out_color,
-    state = pick("state"), progress = options.progress or "auto", workers = settings.workers,
+    state = pick("state"), progress = options.progress or "auto",
     memory = settings.memory, on_error = settings.on_error or "reject",
     columns = run.terminal.columns, shards = options.shards,
     shard_seed = options.shard_seed, stop_after = options.stop_after,

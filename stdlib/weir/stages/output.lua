@@ -7,14 +7,6 @@ local function names(parsed)
   return call.column_names(parsed)
 end
 
-local function listed(c, option)
-  local parsed = c.opts[option]
-  if parsed and parsed.fn then
-    c:wrong(option, "a list in a string", function() end)
-  end
-  return parsed and parsed.ast
-end
-
 local function make_write(c)
   if c.place.kind == "stdout" or c.place.address == "-" then
     c.format = c.format or c.script:shown_format()
@@ -36,7 +28,6 @@ local function make_write(c)
   place.options.mode = mode
   return {
     op = "write", endpoint = place, format = format, key = names(rest.key), mode = mode,
-    partition_by = listed(c, "partition_by"), audit = listed(c, "audit"),
   }
 end
 
@@ -51,8 +42,8 @@ return {
       mode = { kind = "choice", of = { "upsert", "append", "replace", "new" },
         doc = "sqlite: `upsert`, `append`, `replace`; file: `replace`, `append`, `new`" },
       format = { kind = "any", doc = "a format's name or value; what the file's name says" },
-      partition_by = { kind = "list", doc = "one file for each value of these" },
-      audit = { kind = "list", doc = "aggregate conditions; one that is false publishes nothing" },
+      partition_by = { later = true, kind = "any" },
+      audit = { later = true, kind = "any" },
     },
     prepare = function(c)
       places.prepare(c, "writes")
@@ -95,7 +86,7 @@ return {
     usage = ':tap("after the filter", { rows = 5 })',
     doc = "Shows the first rows on the standard error; the stream goes on.",
     subjects = { { kind = "text", what = "a label" } },
-    options = { rows = { kind = "count", min = 1, doc = "show so many; 5" } },
+    options = { rows = { kind = "count", min = 1, doc = "show so many", default = "5" } },
     make = function(c)
       return { op = "tap", label = c[1], rows = c.opts.rows or 5 }
     end,

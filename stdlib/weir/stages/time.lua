@@ -10,7 +10,7 @@ local function read_emit(c)
   local mode = c[1]
   for _, known in ipairs(EMIT_MODES) do
     if mode == known then
-      return { mode = mode, every = c.opts.every }
+      return { mode = mode }
     end
   end
   local near = require("weir.suggest").nearest(mode, EMIT_MODES)
@@ -25,11 +25,10 @@ return {
     subjects = { { kind = "list" } },
     options = {
       max_delay = { kind = "duration", min = 0,
-        doc = "how far behind the newest row one may come and still be in time; 0s" },
-      idle = { kind = "duration", min = 0,
-        doc = "an input without rows for so long holds nobody back; 5s" },
-      watermark = { kind = "expr", doc = "a timestamp that moves the frontier (punctuated)" },
-      source = { kind = "boolean", doc = "the source says its own watermarks; false" },
+        doc = "how far behind the newest row one may come and still be in time", default = "0s" },
+      idle = { later = true, kind = "any" },
+      watermark = { later = true, kind = "any" },
+      source = { kind = "boolean", doc = "the source says its own watermarks", default = "false" },
     },
     make = function(c)
       local items = c[1].ast
@@ -41,42 +40,34 @@ return {
         c:fail("W203", ("argument 1 of `event_time` must be one column, got %d"):format(visible),
           "`:event_time \"ts\"`, or computed: `:event_time \"ts = t + n * duration'1m'\"`", "1",
           items[1].from, items[#items].to)
-      elseif c.opts.watermark and c.opts.source then
-        c:fail("W203", "options `watermark` and `source` of `event_time` exclude each other", nil,
-          "source")
-      elseif c.opts.watermark and c.opts.watermark.fn then
-        c:fail("W203", "option `watermark` of `event_time` must be an expression in a string", nil,
-          "watermark")
       end
       return put({
-        op = "event_time", max_delay = c.opts.max_delay or 0, idle = c.opts.idle or 5000000,
-        watermark = c.opts.watermark and c.opts.watermark.ast, source = c.opts.source or false,
+        op = "event_time", max_delay = c.opts.max_delay or 0, source = c.opts.source or false,
       }, "items", c[1])
     end,
   },
   window = {
     modifier = true,
-    usage = ':window(weir.tumbling "1h", { allowed_lateness = "10m" })',
+    usage = ':window(weir.tumbling "1h")',
     doc = "Cuts time into windows for the next consumer, which adds `window_start, window_end`.",
     subjects = { { kind = "window" } },
     options = {
-      allowed_lateness = { kind = "duration", min = 0,
-        doc = "how long after its end a window takes rows and corrects its result; 0s" },
+      allowed_lateness = { later = true, kind = "any" },
     },
     make = function(c, input)
-      local plain = windows.plain(c[1], { allowed_lateness = c.opts.allowed_lateness or 0 })
+      local plain = windows.plain(c[1], { allowed_lateness = 0 })
       stream.probe(c, input, { op = "window", window = plain })
       return nil, stream.modified(input, c, plain)
     end,
   },
   emit = {
     modifier = true,
-    usage = ':emit("update", { every = "10s" })',
-    doc = "When results leave: `final` once, when complete; `update` a changelog of each change; "
-      .. "`delta` what came since the last emission.",
+    usage = ':emit "final"',
+    doc = "When results leave: `final` once, when complete, which is the default. `update`, each "
+      .. "change, and `delta`, what came since the last time, are not in this version.",
     subjects = { { kind = "text" } },
     options = {
-      every = { kind = "duration", min = 1, doc = "at most at these multiples of event time" },
+      every = { later = true, kind = "any" },
       at = { later = true, kind = "any" },
       clock = { later = true, kind = "any" },
     },
