@@ -147,6 +147,9 @@ if(TARGET weir)
   add_test(NAME program/installed
     COMMAND "${folder}/installed.sh" "${CMAKE_BINARY_DIR}" "${PROJECT_VERSION}")
   set_tests_properties(program/installed PROPERTIES LABELS program)
+  add_test(NAME program/reference
+    COMMAND Python3::Interpreter "${folder}/reference.py" --weir "${program}")
+  set_tests_properties(program/reference PROPERTIES LABELS program)
   if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
     add_test(NAME program/hardened
       COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")

@@ -47,12 +47,28 @@ describe("weir help", function()
     for _, name in ipairs(stream.names()) do
       assert.truthy(text:find("\n### " .. name .. "\n", 1, true), name)
     end
-    for _, title in ipairs({ "### weir.read", "### lower", "### sum", "### Windows",
-      "### W103: unknown column `…`" }) do
+    for _, title in ipairs({ "#### weir.read", "#### lower", "### sum", "### Windows",
+      "#### W103: unknown column `…`" }) do
       assert.truthy(text:find("\n" .. title .. "\n", 1, true), title)
     end
     local _, fences = text:gsub("\n```", "")
     assert.equal(0, fences % 2)
+  end)
+  it("gives each chapter of the reference by itself, and their list", function()
+    local index = assert(help.text({ "index" }, native, { markdown = true }))
+    for _, chapter in ipairs(require("weir.help_markdown").CHAPTERS) do
+      local text = assert(help.text({ chapter.name }, native, { markdown = true }))
+      assert.equal("# " .. chapter.title, text:match("^[^\n]*"))
+      assert.truthy(index:find(("(%s.md)"):format(chapter.name), 1, true))
+    end
+    local text, missing = help.text({ "chapter" }, native, { markdown = true })
+    assert.is_nil(text)
+    assert.truthy(missing.help:find("stages", 1, true))
+  end)
+  it("in Markdown escapes what would be markup, but not in code", function()
+    local text = assert(help.text({ "topics" }, native, { markdown = true }))
+    assert.truthy(text:find("list\\<T>", 1, true))
+    assert.falsy(text:find("`[^`\n]*\\<[^`\n]*`"))
   end)
   it("names what was meant", function()
     local text, missing = help.text({ "fliter" }, native, {})

@@ -34,7 +34,7 @@ M.FLAGS = {
   ["--list"] = { doc = "list the tests, run none" },
   ["--seed"] = { value = "N", count = 0, doc = "of the order of tests" },
   ["--all"] = { doc = "everything, as one text" },
-  ["--markdown"] = { doc = "the reference, as Markdown" },
+  ["--markdown"] = { doc = "the reference, or one chapter, as Markdown" },
   ["--trace"] = { doc = "Lua's stack with errors of the script" },
   ["--help"] = { doc = "this text" },
   ["-h"] = { same = "--help" },

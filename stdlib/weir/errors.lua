@@ -302,6 +302,9 @@ local function example(out, title, text)
   end
 end
 
+--- What the page says of a code whose stage or check is still to come.
+M.LATER = "This version never says it: what would does not exist yet."
+
 --- The page of a code, at most 80 columns wide, or nil and the code that may be meant.
 ---@param code string
 ---@return string? page, string? near
@@ -317,6 +320,10 @@ function M.page(code)
   end
   out[#out + 1] = ""
   wrap(out, row.page, "")
+  if row.later then
+    out[#out + 1] = ""
+    wrap(out, M.LATER, "")
+  end
   out[#out + 1] = ""
   example(out, "wrong:", row.wrong)
   example(out, "right:", row.right)

@@ -56,17 +56,20 @@ local function as_is(lines, text, indent)
 end
 
 -- ── stages and functions of weir ────────────────────────────────────────────────────────────────
-local function option_text(spec)
-  local text = spec.doc or ""
-  if spec.of then
-    local doc = text ~= "" and "; " .. text or ""
-    text = table.concat(spec.of, " | ") .. doc
-  elseif spec.kind == "duration" then
-    text = text .. " (a duration, \"1h30m\")"
+--- What an option takes, as a line.
+function M.option_text(spec)
+  local said = {}
+  if spec.kind == "duration" then
+    said[1] = "a duration, as \"1h30m\""
   elseif spec.kind == "size" then
-    text = text .. " (a size, \"64MB\")"
+    said[1] = "a size, as \"64MB\""
   end
-  return text
+  said[#said + 1] = spec.default and "default " .. spec.default or nil
+  local text = spec.of and table.concat(spec.of, " | ") or ""
+  if spec.doc then
+    text = text .. (spec.of and ": " or "") .. spec.doc
+  end
+  return #said > 0 and ("%s (%s)"):format(text, table.concat(said, "; ")) or text
 end
 
 local function add_options(lines, options)
@@ -80,7 +83,7 @@ local function add_options(lines, options)
   if #names > 0 then
     add(lines, "", "Options:")
     for _, name in ipairs(names) do
-      entry(lines, name, option_text(options[name]), 20)
+      entry(lines, name, M.option_text(options[name]), 20)
     end
   end
 end
@@ -134,6 +137,15 @@ local FLAGS = {
   { "lazy", "Only the arguments that are needed are computed." },
 }
 
+--- What the flags of a function say, in sentences.
+function M.flags_text(each)
+  local said = {}
+  for _, flag in ipairs(FLAGS) do
+    said[#said + 1] = each.flags and each.flags[flag[1]] and flag[2] or nil
+  end
+  return table.concat(said, " ")
+end
+
 local function function_page(title, each)
   local lines = { title .. " " .. each.name, "" }
   wrap(lines, "", each.doc or "")
@@ -141,13 +153,10 @@ local function function_page(title, each)
   for _, signature in ipairs(each.signatures or {}) do
     wrap(lines, "  " .. each.name, signature, 6)
   end
-  local said = {}
-  for _, flag in ipairs(FLAGS) do
-    said[#said + 1] = each.flags and each.flags[flag[1]] and flag[2] or nil
-  end
-  if #said > 0 then
+  local said = M.flags_text(each)
+  if said ~= "" then
     add(lines, "")
-    wrap(lines, "", table.concat(said, " "))
+    wrap(lines, "", said)
   end
   if each.examples and #each.examples > 0 then
     add(lines, "", "Examples:")
@@ -358,49 +367,19 @@ local function everything(native)
   return lines
 end
 
---- Lines of a page as Markdown: what is indented stands in a block of its own.
-local function add_markdown(lines, page)
-  local block = false
-  for i = 2, #page do
-    local line = page[i]
-    local indented = line:find("^  ") ~= nil or (block and line == ""
-      and (page[i + 1] or ""):find("^  ") ~= nil)
-    if indented ~= block then
-      add(lines, "```")
-      block = indented
-    end
-    add(lines, (line:gsub("^  ", "", 1)))
+--- The reference, one chapter of it, or (`index`) the list of its chapters.
+local function markdown(words, native)
+  local document = require("weir.help_markdown")
+  local text = words[1] == "index" and document.index() or document.text(native, words[1])
+  if text then
+    return text
   end
-  if block then
-    add(lines, "```")
+  local names = {}
+  for i, chapter in ipairs(document.CHAPTERS) do
+    names[i] = chapter.name
   end
-end
-
---- Titles of the reference; `kinds` gives the pages in this order.
-local CHAPTERS = {
-  command = "The command line", stage = "Stages", weir = "Functions of `weir`",
-  ["function"] = "Functions of expressions", aggregate = "Aggregates", error = "Errors",
-  topic = "Topics",
-}
-
---- The reference as one Markdown document.
-local function reference(native)
-  local lines = { "# weir: reference", "",
-    "Written by `weir help --markdown` from the tables that the program works by." }
-  for _, each in ipairs(kinds(native)) do
-    add(lines, "", "## " .. CHAPTERS[each.kind])
-    for _, name in ipairs(sorted_names(each.map)) do
-      local page, title = each.page(name), name
-      if each.kind == "error" or each.kind == "topic" then
-        title = page[1]
-      elseif each.kind == "weir" then
-        title = "weir." .. name
-      end
-      add(lines, "", "### " .. title)
-      add_markdown(lines, page)
-    end
-  end
-  return lines
+  return nil, { message = ("no chapter `%s`"):format(words[1]),
+    help = "chapters: index, " .. table.concat(names, ", ") }
 end
 
 --- The text of a help page.
@@ -411,7 +390,7 @@ end
 function M.text(words, native, options)
   local lines, missing
   if options.markdown then
-    lines = reference(native)
+    return markdown(words, native)
   elseif options.all then
     lines = everything(native)
   elseif #words == 0 then

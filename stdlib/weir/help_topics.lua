@@ -4,7 +4,9 @@ return {
     title = "A script",
     text = [[
 A script is Lua. Every stage returns a new stream; a branch is a local variable.
-Reading a script runs nothing: `weir check` tells what is wrong, at its place.
+Reading a script runs nothing: `weir check` tells what is wrong, at its place,
+and `weir explain` what would happen. Paths of files start at the directory that
+weir is started in; `require "clean"` reads clean.lua beside the script.
 
   local clicks = weir.read("clicks.ndjson", {
     schema = "user string, amount float64, country string, ts timestamp",
@@ -69,9 +71,17 @@ comes last in every sort. `x ?? y` and coalesce(x, y) replace it.
     text = [[
 `:event_time("ts", { max_delay = "5s" })` says which column is the time of a row
 and how far rows may be out of order. The frontier is the newest time seen minus
-max_delay: windows that end before it are complete. A row of a complete window
-is late (W507): it is no result and no reject; `:late()` reads them.
-An input that ends completes everything.
+max_delay: windows that end at or before it are complete, and their results
+leave. A row that comes for a complete window only is late (W507): it is no
+result and no reject; `:late()` reads such rows.
+Lateness is judged for each part of the input by its own newest time (a glob is
+one part, in the order of the names; `partitions = "each"` makes a part of each
+file), so it depends on nothing else: not on batches, not on what came first
+from another part. An input that ends completes everything.
+
+  local hourly = flights:event_time("ts", { max_delay = "1d" })
+    :window(weir.tumbling "1h"):group_by "carrier":agg "n = count()"
+  hourly:late():group_by "carrier":agg "late = count()":print()
 ]],
   },
   windows = {
@@ -79,20 +89,36 @@ An input that ends completes everything.
     text = [[
   :window(weir.tumbling "1h")                       one after the other
   :window(weir.hopping("10m", { every = "1m" }))    overlapping
+
 A window holds rows with start <= time < end. It needs `event_time` before, and
 a consumer behind: `:group_by "k":agg "n = count()"` gives
 window_start, window_end, k, n. Results come when the frontier passes the end.
-`{ allowed_lateness = "10m" }` keeps windows longer and corrects their results.
+Windows are aligned to 1970-01-01T00:00Z; `offset` moves them: days of New York
+in winter are `weir.tumbling("1d", { offset = "5h" })`.
 ]],
   },
   rejects = {
     title = "Rejected rows",
     text = [[
-A row that cannot be read, or whose expression fails, is rejected with a code
-(W501 to W512). `:rejects()` is a stream of those of a chain, weir.rejects() of
-the script: at, stage, code, reason, detail, script, source, position, attempt,
-raw, row. `--rejects FILE` writes them; without either a summary by reason is
-shown at the end. `--max-bad N`: more than N end with exit code 4.
+A row that cannot be read, whose expression fails, or that breaks `expect` is
+rejected with a code (W501 to W512); the run goes on. `:rejects()` is a stream
+of those of a chain, `weir.rejects()` of the script, with the columns
+
+  at        the event time of the row, where it had one
+  stage     the stage that rejected it: "read", "derive", its `name`, …
+  code      "W502"; `weir help W502` explains it
+  reason    what went wrong, or the name of the expectation
+  detail    more of it
+  script    where the stage stands: "clean.lua:8:4"
+  source    the file
+  position  where in it: "line 188 byte 13619"
+  attempt   1
+  raw       the record as it was read (base64 in JSON)
+  row       the row as JSON
+
+`--rejects FILE` writes them; without either, a summary by reason is shown at
+the end. `--max-bad N`: where more are rejected, the run is carried to its end
+and the exit code is 4.
 ]],
   },
   endpoints = {
@@ -105,14 +131,17 @@ shown at the end. `--max-bad N`: more than N end with exit code 4.
   :write("out.csv", { mode = "append" })          or "new"
   :write("sqlite:a.db", { table = "t" })          upsert by the stream's key
   :write "stdout:"  :write "blackhole:"  :print()
+
 The text "x:address" is weir.x "address". Formats by file name, or `format =`:
-csv tsv ndjson json lines; md and table are only written.
+csv tsv ndjson json lines; md and table are only written. `.gz` and `.zst` are
+read by what they hold and written by their name.
 ]],
   },
   schemas = {
     title = "Schemas",
     text = [[
   schema = "id int64 key, name string required, ts timestamp(ms)"
+
 Without one, a local file is sampled (16 MB). `weir schema pull SCRIPT` writes
 SCRIPT.schema, the lock file: commit it, and a source that has changed ends the
 run with W407.
@@ -126,21 +155,24 @@ key of sinks. @pii(id) and other notes are kept. A comment describes its column.
   weir.params "day date, min int64 = 100"
   weir.read "sales_$day.csv":filter "amount > $min":print()
   weir run sales.lua -p day=2024-03-31
+
 Without a default they are required. `$name` stands in expressions and
-addresses. A key beside a string is a parameter of that string alone:
+addresses; `local p = weir.params …` gives them to Lua, as p.min.
+A key beside a string is a parameter of that string alone:
   :filter("amount > $min", { min = 5 })
 ]],
   },
   ["exit-codes"] = {
     title = "Exit codes",
     text = [[
-0    done
-1    the run failed, or a test
-2    wrong use of the command line
-3    an error in a script
-4    done, but more bad rows than --max-bad
-6    no input matched, or no tests were found
-130  interrupted (SIGINT); 143 ended (SIGTERM)
+  0    done
+  1    the run failed, or a test
+  2    wrong use of the command line
+  3    an error in a script
+  4    done, but more bad rows than --max-bad
+  6    no input matched, or no tests were found
+  130  interrupted (SIGINT); 143 ended (SIGTERM)
+
 The standard output holds data only; messages, summaries and progress go to the
 standard error.
 ]],

@@ -141,9 +141,9 @@ M.SOURCES = {
       schema = { kind = "schema", doc = "names and types: \"name type, …\"" },
       format = { kind = "any", doc = "a format's name or value; what the file's name says" },
       on_error = { kind = "choice", of = { "reject", "fail" },
-        doc = "what a row does that cannot be read; reject" },
+        doc = "what a row does that cannot be read", default = "reject" },
       null = { kind = "text", empty = true, doc = "the text that stands for nil" },
-      timezone = { kind = "text", doc = "of timestamps without offset; the script's" },
+      timezone = { kind = "text", doc = "of timestamps without offset", default = "the script's" },
       start = later(), stop = later(), follow = later(), wait = later(), replay = later(),
     },
     prepare = function(c)
@@ -162,9 +162,9 @@ M.SOURCES = {
     doc = "A stream that is computed: `i` counts the rows from 1. Without `rows` it never ends.",
     subjects = {},
     options = {
-      rows = { kind = "count", doc = "so many rows; endless" },
+      rows = { kind = "count", doc = "so many rows", default = "endless" },
       rate = { kind = "number", min = 0, doc = "rows a second; as fast as they are taken" },
-      seed = { kind = "count", doc = "of `random()`; 1" },
+      seed = { kind = "count", doc = "of `random()`", default = "1" },
       columns = { kind = "list", doc = "what each row holds (required)" },
     },
     make = make_generate,

@@ -16,7 +16,9 @@ M.CONSTRUCTORS = {
     doc = "Windows of one width, one after the other, aligned to 1970-01-01T00:00Z. A row on a "
       .. "boundary is in the later window.",
     subjects = { { kind = "duration", min = 1, what = "a duration of at least 1us" } },
-    options = { offset = { kind = "duration", signed = true, doc = "moves all boundaries; 0s" } },
+    options = {
+      offset = { kind = "duration", signed = true, doc = "moves all boundaries", default = "0s" },
+    },
     make = function(call)
       return { kind = "tumbling", size = call[1], offset = call.opts.offset or 0 }
     end,
@@ -28,7 +30,7 @@ M.CONSTRUCTORS = {
     subjects = { { kind = "duration", min = 1, what = "a duration of at least 1us" } },
     options = {
       every = { kind = "duration", min = 1, doc = "from one start to the next (required)" },
-      offset = { kind = "duration", signed = true, doc = "moves all boundaries; 0s" },
+      offset = { kind = "duration", signed = true, doc = "moves all boundaries", default = "0s" },
     },
     make = function(call)
       local width, every = call[1], call.opts.every

@@ -170,6 +170,7 @@ return {
     right = [[weir.settings { memory = "1GB" }]],
   },
   W603 = {
+    later = true,
     message = "sink … is down for …",
     page = "The sink has not answered for longer than its `timeout`, through all retries. What "
       .. "was complete is kept; the next run goes on from there.",
@@ -178,20 +179,23 @@ return {
   },
   W604 = {
     message = "more than … bad rows",
-    page = "More rows were rejected than `--max-bad` allows, so the run ends and publishes "
-      .. "nothing that was not published before. The summary names the reasons, with an example "
-      .. "each.",
+    page = "More rows were rejected than `--max-bad` allows. The run is carried to its end and "
+      .. "its results are written; the exit code, 4, says that they are not to be trusted. The "
+      .. "summary names the reasons, with an example each.",
     wrong = [[weir run --max-bad 0 job.lua]],
     right = [[weir run --max-bad 100 --rejects bad.ndjson job.lua]],
   },
   W607 = {
     message = "second row for lookup key …",
-    page = "A lookup expects one row for each key of its right side. `many` gives a row for "
-      .. "each of them; else the right side is made unique before.",
+    page = "A lookup expects one row for each key of its right side, and the run ends here, "
+      .. "because nobody knows which row is meant. `many` gives a row for each of them; else the "
+      .. "right side is made unique before.",
     wrong = [[orders:lookup(prices, { on = "item" })]],
-    right = [[orders:lookup(prices:dedup("item", { keep = "last" }), { on = "item" })]],
+    right = [[local one = prices:group_by "item":agg "price = max(price)"
+orders:lookup(one, { on = "item" })]],
   },
   W608 = {
+    later = true,
     message = "audit `…` failed",
     page = "What was about to be published does not meet a condition of `audit`, so nothing of "
       .. "it was published.",
@@ -199,6 +203,7 @@ return {
     right = [[:write("out.csv", { audit = "enough = count() >= 10" })]],
   },
   W609 = {
+    later = true,
     message = "a source cannot feed both sides: …",
     page = "The right side of a lookup is read whole before the left one begins. A pipe or a "
       .. "stream that can be read only once cannot feed both: write it to a file first.",
@@ -237,13 +242,14 @@ return {
   W705 = {
     message = "a row function assigns to `…`",
     page = "Rows are worked on in batches, by several workers, and again after a crash, so a "
-      .. "function of a row keeps nothing between rows. State belongs into `process` or an "
-      .. "aggregate.",
+      .. "function of a row keeps nothing between rows. What rows have in common "
+      .. "is what aggregates are for.",
     wrong = [[local n = 0
 s:derive("n int64", function(e) n = n + 1 return n end)]],
-    right = [[s:group_by():derive "n = row_number()"]],
+    right = [[s:group_by "user":agg "n = count()"]],
   },
   W901 = {
+    later = true,
     message = "`a and b or c` gives c when b is nil or false",
     help = "`case`",
     page = "Lua's idiom for a choice goes wrong when the middle value can be nil or false. "
@@ -267,6 +273,7 @@ clicks:write "out.csv"]],
     right = [[weir.params "min int64 = 1" clicks:filter "amount > $min"]],
   },
   W904 = {
+    later = true,
     message = "this may fail and has no `??`",
     page = "A row for which the expression fails is rejected. With `--strict` every such place "
       .. "must say what to take instead.",
@@ -274,6 +281,7 @@ clicks:write "out.csv"]],
     right = [[:derive "n = int64(text) ?? 0"]],
   },
   W905 = {
+    later = true,
     message = "name `…` is not NFC",
     page = "Names are compared byte by byte, and letters with accents can be written in two "
       .. "ways that look the same. Use the composed form.",
@@ -281,6 +289,7 @@ clicks:write "out.csv"]],
     right = [[:select "café"]],
   },
   W906 = {
+    later = true,
     message = "int64 product may wrap",
     page = "Products and sums of int64 wrap around as in Lua. With `--strict` such places are "
       .. "named; float64 or decimal do not wrap.",
@@ -288,6 +297,7 @@ clicks:write "out.csv"]],
     right = [[:derive "area = float64(width) * height"]],
   },
   W907 = {
+    later = true,
     message = "column hides `…`",
     page = "A column of the data has the name of a hidden column, and wins. The hidden one is "
       .. "reached after the data's column is renamed.",

@@ -100,22 +100,25 @@ return {
   },
   W303 = {
     message = "this `…` never ends",
-    help = "add a window or `:emit \"update\"`",
-    page = "A final result over an input that goes on for ever would never come. Either the "
-      .. "input is cut by a window, or the result is sent again whenever it changes.",
-    wrong = [[weir.read "kafka://host/clicks":group_by "user":agg "n = count()"]],
-    right = [[weir.read "kafka://host/clicks":group_by "user":emit "update"
-  :agg "n = count()"]],
+    help = "add a window",
+    page = "A final result over an input that goes on for ever would never come. A window cuts "
+      .. "the input into parts that end; or the input itself is made to end, by `rows` of "
+      .. "`generate`.",
+    wrong = [[weir.generate { columns = "user = i % 3" }:group_by "user":agg "n = count()"]],
+    right = [[weir.generate { columns = "user = i % 3, ts = timestamp(i, 's')" }
+  :event_time "ts":window(weir.tumbling "1m")
+  :group_by "user":agg "n = count()"]],
   },
   W304 = {
     message = "state grows without bound",
-    help = "add `within`/`retain` (or `\"forever\"`)",
-    page = "The stage would have to remember every row or key for as long as it runs. Say for "
-      .. "how long, or that for ever is meant.",
-    wrong = [[:dedup "event_id"]],
-    right = [[:dedup("event_id", { within = "10m" })]],
+    page = "The stage would have to remember every key for as long as it runs, and its input "
+      .. "never ends. A window forgets its keys when it ends.",
+    wrong = [[endless:distinct "user"]],
+    right = [[endless:event_time "ts":window(weir.tumbling "1h"):group_by "user"
+  :agg "n = count()"]],
   },
   W305 = {
+    later = true,
     message = "`…` does not take updates",
     page = "Its input corrects rows that were sent before, and this stage can only take rows "
       .. "that stay. The help names the line to add.",
@@ -123,6 +126,7 @@ return {
     right = [[totals:changes():asof_join(rates, { on = "currency" })]],
   },
   W306 = {
+    later = true,
     message = "`…` cannot take updates",
     help = "`:changes()`, or a sink with keys",
     page = "A file cannot replace rows. A stream that updates its rows goes into a sink with "
@@ -138,6 +142,7 @@ return {
     right = [[per_user_and_day:write("sqlite:out.db", { table = "t", key = "user, day" })]],
   },
   W308 = {
+    later = true,
     message = "`…` before a stage that retracts",
     page = "A row is taken back by computing it again, and `now()` or `random()` would give "
       .. "something else then. Compute it behind that stage, or use the event time.",
@@ -145,6 +150,7 @@ return {
     right = [[:group_by "user":emit "update":agg "last = max(ts)"]],
   },
   W309 = {
+    later = true,
     message = "freshness … is shorter than the hold-back … of `derive`",
     page = "A grouped `derive` sends rows in order of time, once no earlier one can come. The "
       .. "sink asks for results sooner than that. `order = \"arrival\"` does not wait.",

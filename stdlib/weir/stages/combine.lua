@@ -10,9 +10,12 @@ return {
     options = {
       on = { kind = "list", unnamed = true,
         doc = "`k`, or `l == r`: left of `==` is over the stream, right over the other one" },
-      how = { kind = "choice", of = { "left", "inner", "semi", "anti" }, doc = "`left`" },
+      how = { kind = "choice", of = { "left", "inner", "semi", "anti" }, default = "left",
+        doc = "`left` keeps rows that find nothing, `inner` drops them; `semi` and `anti` add no "
+          .. "columns: they keep the rows that find one, or none" },
       prefix = { kind = "text", doc = "put before the name of every column of the other stream" },
-      many = { kind = "boolean", doc = "a key may have many rows: one row each; false" },
+      many = { kind = "boolean", default = "false",
+        doc = "a key may have many rows: one row each" },
       reload = { later = true, kind = "any" }, cache = { later = true, kind = "any" },
       timeout = { later = true, kind = "any" }, ordered = { later = true, kind = "any" },
     },

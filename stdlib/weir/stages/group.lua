@@ -61,7 +61,7 @@ return {
     usage = ":limit(100, { offset = 10 })",
     doc = "The first rows; then stops its sources.",
     subjects = { { kind = "count", min = 0 } },
-    options = { offset = { kind = "count", doc = "leave out so many rows first; 0" } },
+    options = { offset = { kind = "count", doc = "leave out so many rows first", default = "0" } },
     make = function(c)
       return { op = "limit", rows = c[1], offset = c.opts.offset or 0 }
     end,

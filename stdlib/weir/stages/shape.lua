@@ -74,7 +74,8 @@ return {
     subjects = { LIST },
     options = {
       on_fail = { kind = "choice", of = { "reject", "warn", "fail" },
-        doc = "`reject` the row, `warn` and keep it, or `fail` the run; `reject`" },
+        doc = "what a row does that is not as expected: `warn` keeps and counts it, `fail` ends "
+          .. "the run", default = "reject" },
     },
     make = function(c)
       return put({ op = "expect", on_fail = c.opts.on_fail or "reject" }, "items", c[1])
