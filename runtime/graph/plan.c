@@ -172,11 +172,31 @@ static uint64_t hash_value(const struct wr_value *value, uint64_t seed) {
     return hash;
 }
 
-void wr_plan_hash(const struct wr_plan *plan, char text[33]) {
-    uint64_t low = 1, high = 2;
-    for (uint32_t i = 0; i < plan->node_count; i++) {
-        low = hash_value(plan->nodes[i]->spec, low);
-        high = hash_value(plan->nodes[i]->spec, high);
+/* What a source gives: an inferred schema stands in no spec, and state is laid out by it. */
+static uint64_t hash_schema(const struct wr_schema *schema, uint64_t seed) {
+    uint64_t hash = wr_hash_u64(schema->field_count, seed);
+    for (uint32_t c = 0; c < schema->field_count; c++) {
+        const struct wr_field *field = &schema->fields[c];
+        char type[256];
+        wr_type_text(&field->type, type, sizeof type);
+        hash = wr_hash_join(hash, wr_hash_bytes(field->name, field->name_length, seed));
+        hash = wr_hash_join(hash, wr_hash_bytes(type, strlen(type), seed));
     }
+    return hash;
+}
+
+static uint64_t hash_plan(const struct wr_plan *plan, uint64_t seed) {
+    uint64_t hash = wr_hash_bytes(plan->timezone, strlen(plan->timezone), seed);
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        const struct wr_node *node = plan->nodes[i];
+        hash = hash_value(node->spec, hash);
+        if (node->kind == WR_NODE_SOURCE)
+            hash = hash_schema(node->out.schema, hash);
+    }
+    return hash;
+}
+
+void wr_plan_hash(const struct wr_plan *plan, char text[33]) {
+    uint64_t low = hash_plan(plan, 1), high = hash_plan(plan, 2);
     snprintf(text, 33, "%016llx%016llx", (unsigned long long)high, (unsigned long long)low);
 }

@@ -28,9 +28,10 @@ static int distinct_columns(struct wr_bind *bind, uint32_t *columns, uint32_t *c
         int at = (int)i;
         if (names != NULL) {
             const struct wr_value *name = wr_value_at(names, i);
-            at = wr_schema_find(input, name->string, name->count);
+            int is_text = name->kind == WR_VALUE_STRING;
+            at = is_text ? wr_schema_find(input, name->string, name->count) : -1;
             if (at < 0) {
-                wr_error_script(err, "W103", "unknown column `%s`", name->string);
+                wr_error_script(err, "W103", "unknown column `%s`", is_text ? name->string : "?");
                 wr_error_at(err, "1", 0, 0);
                 return WR_ESCRIPT;
             }

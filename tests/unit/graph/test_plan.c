@@ -1,0 +1,371 @@
+/* test_plan.c: stages become nodes: what is known of their rows, what is refused, what is hashed,
+ * which columns are needed. */
+#include "test.h"
+#include "support_plan.h"
+
+static uint32_t numbers(struct wr_plan *plan) {
+    return test_read(plan, "k int64 key, t timestamp, a int64, b string", "k,t,a,b");
+}
+
+static void finish(struct wr_plan *plan) {
+    struct wr_error err = {0};
+    if (wr_plan_finish(plan, &err) != WR_OK)
+        test_fail(__FILE__, __LINE__, "%s", err.text);
+}
+
+static uint32_t blackhole(struct wr_plan *plan, uint32_t input) {
+    return test_add(plan, "{'op':'write','inputs':[%u],'endpoint':{'kind':'blackhole'}}", input);
+}
+
+TEST(plan_keeps_the_key_while_its_columns_pass) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    CHECK_STR(test_key_of(plan, read), "k");
+    uint32_t filter = test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`a > 1`}", read);
+    CHECK_STR(test_key_of(plan, filter), "k");
+    uint32_t derive = test_add(plan, "{'op':'derive','inputs':[%u],'items':l`c = a + 1`}", filter);
+    CHECK_STR(test_key_of(plan, derive), "k");
+    CHECK_STR(test_schema_of(plan, derive), "k int64, t timestamp, a int64, b string, c int64");
+    uint32_t renamed =
+        test_add(plan, "{'op':'rename','inputs':[%u],'pairs':[{'new':'id','old':'k'}]}", derive);
+    CHECK_STR(test_key_of(plan, renamed), "id");
+    uint32_t dropped = test_add(plan, "{'op':'drop','inputs':[%u],'columns':['a','c']}", renamed);
+    CHECK_STR(test_key_of(plan, dropped), "id");
+    CHECK_STR(test_schema_of(plan, dropped), "id int64, t timestamp, b string");
+    wr_plan_free(plan);
+}
+
+TEST(plan_loses_the_key_with_a_column_of_it) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    CHECK_STR(
+        test_key_of(plan, test_add(plan, "{'op':'drop','inputs':[%u],'columns':['k']}", read)), "");
+    CHECK_STR(
+        test_key_of(plan, test_add(plan, "{'op':'select','inputs':[%u],'items':l`a, b`}", read)),
+        "");
+    /* Computed anew under the same name, it is another column. */
+    CHECK_STR(test_key_of(
+                  plan, test_add(plan, "{'op':'derive','inputs':[%u],'items':l`k = k + 1`}", read)),
+              "");
+    CHECK_STR(test_key_of(
+                  plan, test_add(plan, "{'op':'select','inputs':[%u],'items':l`b, id = k`}", read)),
+              "id");
+    wr_plan_free(plan);
+}
+
+TEST(plan_knows_event_time_through_row_by_row_stages) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    CHECK_INT(plan->nodes[read]->out.has_time, ==, 0);
+    uint32_t timed =
+        test_add(plan, "{'op':'event_time','inputs':[%u],'items':l`t`,'max_delay':5}", read);
+    CHECK_INT(plan->nodes[timed]->out.has_time, ==, 1);
+    CHECK_INT(plan->nodes[timed]->out.max_delay_us, ==, 5);
+    CHECK_INT(plan->nodes[timed]->out.order, ==, WR_ORDER_TIME);
+    uint32_t without = test_add(plan, "{'op':'drop','inputs':[%u],'columns':['t']}", timed);
+    CHECK_INT(plan->nodes[without]->out.has_time, ==, 1);
+    uint32_t agg = test_add(plan,
+                            "{'op':'agg','inputs':[%u],'items':l`n = count()`,'group_by':l`b`,"
+                            "'window':{'kind':'tumbling','size':10}}",
+                            without);
+    CHECK_STR(test_schema_of(plan, agg),
+              "window_start timestamp, window_end timestamp, b string, n int64");
+    CHECK_STR(test_key_of(plan, agg), "window_start window_end b");
+    CHECK_INT(plan->nodes[agg]->out.has_time, ==, 1);
+    uint32_t sorted = test_add(plan, "{'op':'sort','inputs':[%u],'order':o`n desc`}", agg);
+    CHECK_INT(plan->nodes[sorted]->out.has_time, ==, 0); /* in another order than that of time */
+    wr_plan_free(plan);
+}
+
+TEST(plan_refuses_what_needs_event_time) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    CHECK_CONTAINS(test_refused(plan, "{'op':'sort','inputs':[%u]}", read), "W301");
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'agg','inputs':[%u],'items':l`n = count()`,"
+                                "'window':{'kind':'tumbling','size':10}}",
+                                read),
+                   "W301");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'late','inputs':[%u]}", read), "W301");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'event_time','inputs':[%u],'items':l`a`}", read),
+                   "W104");
+    uint32_t agg = test_add(plan, "{'op':'agg','inputs':[%u],'items':l`t = max(t)`}", read);
+    CHECK_CONTAINS(test_refused(plan, "{'op':'event_time','inputs':[%u],'items':l`t`}", agg),
+                   "W302");
+    wr_plan_free(plan);
+}
+
+TEST(plan_refuses_windows_that_are_none) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t timed =
+        test_add(plan, "{'op':'event_time','inputs':[%u],'items':l`t`}", numbers(plan));
+    static const struct {
+        const char *window, *code;
+    } wrong[] = {
+        {"{'kind':'tumbling','size':0}", "W203"},
+        {"{'kind':'tumbling','size':-1}", "W203"},
+        {"{'kind':'hopping','size':10,'every':0}", "W203"},
+        {"{'kind':'hopping','size':10,'every':11}", "W203"},
+        {"{'kind':'tumbling','size':10,'allowed_lateness':1}", "W203"},
+        {"{'kind':'moon','size':10}", "W201"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK_CONTAINS(test_refused(plan,
+                                    "{'op':'agg','inputs':[%u],'items':l`n = count()`,'window':%s}",
+                                    timed, wrong[i].window),
+                       wrong[i].code);
+    wr_plan_free(plan);
+}
+
+TEST(plan_refuses_names_and_inputs_that_are_not_there) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    CHECK_CONTAINS(test_refused(plan, "{'op':'filter','inputs':[%u],'expr':e`zz > 1`}", read),
+                   "W103");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'drop','inputs':[%u],'columns':['zz']}", read),
+                   "W103");
+    CHECK_CONTAINS(
+        test_refused(plan, "{'op':'drop','inputs':[%u],'columns':['k','t','a','b']}", read),
+        "W008");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'distinct','inputs':[%u],'columns':['zz']}", read),
+                   "W103");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'distinct','inputs':[%u],'columns':[7]}", read),
+                   "W103");
+    CHECK_CONTAINS(
+        test_refused(plan, "{'op':'rename','inputs':[%u],'pairs':[{'new':'a','old':'k'}]}", read),
+        "W105");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'limit','inputs':[%u],'rows':-1}", read), "W203");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'nonsense','inputs':[%u]}", read), "W201");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'filter','inputs':[7],'expr':e`a > 1`}"), "no node");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'filter','inputs':[],'expr':e`true`}"), "W210");
+    uint32_t count = plan->node_count; /* what was refused has left nothing */
+    CHECK_INT(count, ==, 1);
+    wr_plan_free(plan);
+}
+
+TEST(plan_unites_streams_of_one_schema_only) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t one = test_read(plan, "a int64, b string", "a,b");
+    uint32_t two = test_read(plan, "b string, a int64", "b,a");
+    uint32_t other = test_read(plan, "a float64, b string", "a,b");
+    uint32_t more = test_read(plan, "a int64, b string, c int64", "a,b,c");
+    uint32_t both = test_add(plan, "{'op':'union','inputs':[%u,%u]}", one, two);
+    CHECK_STR(test_schema_of(plan, both), "a int64, b string");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'union','inputs':[%u,%u]}", one, other), "W204");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'union','inputs':[%u,%u]}", one, more), "W204");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'union','inputs':[%u,%u]}", more, one), "W204");
+    wr_plan_free(plan);
+}
+
+TEST(plan_binds_lookup_keys_of_one_type) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t left = test_read(plan, "k int64, v int64", "k,v");
+    uint32_t right = test_read(plan, "k int64, v string, w string", "k,v,w");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'lookup','inputs':[%u,%u],'on':l`k`}", left, right),
+                   "W205");
+    uint32_t both =
+        test_add(plan, "{'op':'lookup','inputs':[%u,%u],'on':l`k`,'prefix':'r_'}", left, right);
+    CHECK_STR(test_schema_of(plan, both), "k int64, v int64, r_v string, r_w string");
+    uint32_t semi =
+        test_add(plan, "{'op':'lookup','inputs':[%u,%u],'on':l`k`,'how':'semi'}", left, right);
+    CHECK_STR(test_schema_of(plan, semi), "k int64, v int64");
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'lookup','inputs':[%u,%u],'on':l`x = k == w`,'prefix':'r'}",
+                                left, right),
+                   "W104");
+    CHECK_CONTAINS(
+        test_refused(plan, "{'op':'lookup','inputs':[%u,%u],'on':l`k`,'how':'outer'}", left, right),
+        "W203");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'lookup','inputs':[%u,%u]}", left, right), "W203");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'lookup','inputs':[%u],'on':l`k`}", left), "W210");
+    wr_plan_free(plan);
+}
+
+/* ---- sinks ---- */
+
+TEST(plan_refuses_a_key_that_is_not_in_the_output) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'write','inputs':[%u],'endpoint':{'kind':'blackhole'},"
+                                "'key':['k','zz']}",
+                                read),
+                   "W211 key column `zz`");
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'write','inputs':[%u],'endpoint':{'kind':'blackhole'},"
+                                "'key':[7]}",
+                                read),
+                   "W211");
+    wr_plan_free(plan);
+}
+
+TEST(plan_refuses_to_write_a_file_that_it_reads) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = test_add(plan, "{'op':'read','endpoint':{'kind':'file','address':'/tmp/x-*.csv'"
+                                   "},'schema':[{'name':'a','type':{'kind':'int64'}}],"
+                                   "'format':{'name':'csv'}}");
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'write','inputs':[%u],'endpoint':{'kind':'file','address':"
+                                "'/tmp/x-1.csv'}}",
+                                read),
+                   "W410 `/tmp/x-1.csv`");
+    test_add(plan,
+             "{'op':'write','inputs':[%u],'endpoint':{'kind':'file','address':'/tmp/y-1.csv'}}",
+             read);
+    /* The other way round: read what an earlier stage writes. */
+    CHECK_CONTAINS(test_refused(plan, "{'op':'read','endpoint':{'kind':'file','address':"
+                                      "'/tmp/y-?.csv'},'format':{'name':'csv'},"
+                                      "'schema':[{'name':'a','type':{'kind':'int64'}}]}"),
+                   "W410");
+    wr_plan_free(plan);
+}
+
+/* A stage whose result is a changelog, which no stage of this version makes. */
+static int changes_bind(struct wr_bind *bind, struct wr_error *err) {
+    (void)err;
+    bind->out.updates = 1;
+    return WR_OK;
+}
+
+static int changes_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    (void)op;
+    (void)input;
+    return out->emit(out, WR_PORT_MAIN, wr_batch_ref(in));
+}
+
+TEST(plan_gives_changelogs_only_to_who_takes_them) {
+    static const struct wr_op_type changes = {.name = "test_changes",
+                                              .size_bytes = sizeof(struct wr_op),
+                                              .bind = changes_bind,
+                                              .push = changes_push};
+    CHECK_INT(wr_op_register(&changes), ==, WR_OK);
+    struct wr_plan *plan = test_plan_new();
+    uint32_t log = test_add(plan, "{'op':'test_changes','inputs':[%u]}", numbers(plan));
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'write','inputs':[%u],'endpoint':{'kind':'file','address':"
+                                "'/tmp/out.csv'}}",
+                                log),
+                   "W306 `file`");
+    CHECK_CONTAINS(test_refused(plan, "{'op':'agg','inputs':[%u],'items':l`n = count()`}", log),
+                   "W305");
+    wr_plan_free(plan);
+}
+
+/* ---- liveness and columns ---- */
+
+static const char *needed_of(struct wr_plan *plan, uint32_t node) {
+    static char text[256];
+    const struct wr_schema *schema = plan->nodes[node]->out.schema;
+    int length = 0;
+    text[0] = 0;
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        if (wr_bit_get(plan->nodes[node]->needed, c))
+            length += snprintf(text + length, sizeof text - (size_t)length, "%s%s",
+                               length == 0 ? "" : " ", schema->fields[c].name);
+    return text;
+}
+
+TEST(plan_needs_the_columns_that_somebody_reads) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    uint32_t filter = test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`a > 1`}", read);
+    uint32_t select = test_add(plan, "{'op':'select','inputs':[%u],'items':l`k`}", filter);
+    uint32_t unread = test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`b == 'x'`}", read);
+    blackhole(plan, select);
+    finish(plan);
+    CHECK_STR(needed_of(plan, read), "k a");
+    CHECK_INT(plan->nodes[filter]->live, ==, 1);
+    CHECK_INT(plan->nodes[unread]->live, ==, 0);
+    wr_plan_free(plan);
+}
+
+TEST(plan_needs_what_the_key_of_a_group_and_its_time_are_made_of) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    uint32_t timed = test_add(plan, "{'op':'event_time','inputs':[%u],'items':l`t`}", read);
+    uint32_t agg = test_add(plan,
+                            "{'op':'agg','inputs':[%u],'items':l`n = sum(a)`,'group_by':l`k`,"
+                            "'window':{'kind':'tumbling','size':10}}",
+                            timed);
+    blackhole(plan, agg);
+    finish(plan);
+    CHECK_STR(needed_of(plan, read), "k t a");
+    wr_plan_free(plan);
+}
+
+TEST(plan_needs_whole_rows_where_rejects_are_read) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    uint32_t select = test_add(plan, "{'op':'select','inputs':[%u],'items':l`k`}", read);
+    uint32_t rejects = test_add(plan, "{'op':'rejects','inputs':[%u]}", select);
+    blackhole(plan, rejects);
+    blackhole(plan, select);
+    finish(plan);
+    CHECK_STR(needed_of(plan, read), "k t a b");
+    wr_plan_free(plan);
+}
+
+TEST(plan_reading_rejects_keeps_no_stage_alive) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    uint32_t filter = test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`a > 1`}", read);
+    uint32_t rejects = test_add(plan, "{'op':'rejects','inputs':[%u]}", filter);
+    blackhole(plan, rejects);
+    finish(plan);
+    CHECK_INT(plan->nodes[filter]->live, ==, 0);
+    CHECK_INT(plan->nodes[rejects]->live, ==, 1);
+    wr_plan_free(plan);
+}
+
+TEST(plan_needs_both_sides_of_a_lookup) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t left = test_read(plan, "k int64, v int64, x int64", "k,v,x");
+    uint32_t right = test_read(plan, "id int64, name string, town string", "id,name,town");
+    uint32_t both =
+        test_add(plan, "{'op':'lookup','inputs':[%u,%u],'on':l`z = k == id`}", left, right);
+    blackhole(plan, test_add(plan, "{'op':'select','inputs':[%u],'items':l`v, name`}", both));
+    finish(plan);
+    CHECK_STR(needed_of(plan, left), "k v");
+    CHECK_STR(needed_of(plan, right), "id name");
+    wr_plan_free(plan);
+}
+
+/* ---- the hash ---- */
+
+static const char *hash_of(const char *filter, const char *timezone, const char *type) {
+    static char texts[4][33];
+    static unsigned next;
+    char *text = texts[next++ % 4];
+    struct wr_plan *plan = NULL;
+    struct wr_error err = {0};
+    CHECK_INT(wr_plan_new(&plan, wr_env_real(), timezone, ".", &err), ==, WR_OK);
+    char schema[64];
+    snprintf(schema, sizeof schema, "a int64, b %s", type);
+    uint32_t read = test_read(plan, schema, "a,b");
+    blackhole(plan, test_add(plan, "{'op':'filter','inputs':[%u],%s}", read, filter));
+    finish(plan);
+    wr_plan_hash(plan, text);
+    wr_plan_free(plan);
+    return text;
+}
+
+TEST(plan_hash_stays_when_lines_move_and_changes_with_a_constant) {
+    const char *base = hash_of("'mark':3,'script':'x.lua:3',"
+                               "'expr':e`a > 1`",
+                               "UTC", "string");
+    CHECK_INT(strlen(base), ==, 32);
+    CHECK_STR(base, hash_of("'mark':9,'script':'x.lua:9',"
+                            "'expr':e`a >   1`",
+                            "UTC", "string"));
+    const char *other = hash_of("'mark':3,'expr':e`a > 2`", "UTC", "string");
+    CHECK_INT(strcmp(base, other), !=, 0);
+    other = hash_of("'mark':3,'expr':e`a < 1`", "UTC", "string");
+    CHECK_INT(strcmp(base, other), !=, 0);
+}
+
+TEST(plan_hash_changes_with_the_time_zone_and_the_schema_of_a_source) {
+    const char *filter = "'expr':e`a > 1`";
+    const char *base = hash_of(filter, "UTC", "string");
+    CHECK_INT(strcmp(base, hash_of(filter, "Europe/Berlin", "string")), !=, 0);
+    CHECK_INT(strcmp(base, hash_of(filter, "UTC", "float64")), !=, 0);
+}
