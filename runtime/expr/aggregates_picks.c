@@ -101,10 +101,52 @@ static inline uint64_t key_of(const struct wr_aggregate *aggregate, const struct
     return pick == PICK_MAX ? ~key : key;
 }
 
+#define RECENT 256 /* states remembered while looking for rows whose value is replaced at once */
+
+/* Marks rows whose state takes a later row of the same call: their strings need no copy. Looks from
+ * the end; a state that was forgotten meanwhile only costs that copy. */
+static void mark_replaced(uint8_t *const *rows, const struct wr_column *column, const uint32_t *sel,
+                          uint32_t first, uint32_t count, uint8_t *replaced) {
+    const uint8_t *recent[RECENT] = {NULL};
+    for (uint32_t i = count; i-- > 0;) {
+        uint32_t row = sel == NULL ? first + i : sel[first + i];
+        const uint8_t *state = rows[first + i];
+        uint64_t hash = (uint64_t)(uintptr_t)state * UINT64_C(0x9e3779b97f4a7c15) >> 56;
+        replaced[i] = recent[hash] == state;
+        if (!wr_column_is_nil(column, row))
+            recent[hash] = state;
+    }
+}
+
+/* `last` of rows without event time: the later row replaces, no place is compared. */
+static inline __attribute__((always_inline)) int last_by_arrival(AGG_ADD_PARAMS, int width) {
+    enum { CHUNK = 1024 };
+    uint8_t replaced[CHUNK];
+    int status = WR_OK;
+    (void)batch;
+    for (uint32_t first = 0; first < count && status == WR_OK; first += CHUNK) {
+        uint32_t chunk = WR_MIN((uint32_t)CHUNK, count - first);
+        if (width == 0)
+            mark_replaced(rows, &args[0], sel, first, chunk, replaced);
+        for (uint32_t i = 0; i < chunk && status == WR_OK; i++) {
+            uint32_t row = sel == NULL ? first + i : sel[first + i];
+            if (wr_column_is_nil(&args[0], row) || (width == 0 && replaced[i]))
+                continue;
+            struct pick_state *state =
+                (struct pick_state *)(void *)(rows[first + i] + aggregate->offset);
+            state->seen = 1;
+            status = value_set(table, state->value, &args[0], row, width);
+        }
+    }
+    return status;
+}
+
 static inline __attribute__((always_inline)) int pick_add(AGG_ADD_PARAMS, enum pick pick,
                                                           int width) {
     int by = pick == PICK_MIN || pick == PICK_MAX;
     int status = WR_OK;
+    if (pick == PICK_LAST && batch->event_time == NULL)
+        return last_by_arrival(aggregate, table, rows, args, batch, sel, count, width);
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
         if (wr_column_is_nil(&args[0], row) || (by && wr_column_is_nil(&args[1], row)))
