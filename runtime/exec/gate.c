@@ -96,6 +96,23 @@ static int port_ended(const struct gate_port *port) {
     return port->head == port->count && port->from->frontier_out == WR_TIME_MAX;
 }
 
+/* The frontier that a row proves, of the rows after it. What the row and its batch say of their
+ * own partition holds in a lane alone: behind a stage that merged several, another one may be far
+ * behind. There it holds that rows were merged by time: when this one left, no input had anything
+ * earlier than its time less the delay. */
+static int64_t frontier_behind(const struct gate_port *port, const struct wr_batch *batch,
+                               uint32_t row) {
+    int64_t delay = port->from->node->out.max_delay_us, reached;
+    if (batch->event_time == NULL)
+        return WR_TIME_MIN;
+    if (delay == WR_DELAY_UNKNOWN ||
+        __builtin_sub_overflow(batch->event_time[row], delay, &reached))
+        reached = WR_TIME_MIN;
+    if (port->from->lane == LANE_CENTRAL || batch->behind == NULL)
+        return reached;
+    return WR_MAX(reached, batch->behind[row]);
+}
+
 /* Takes `count` rows from the port's head and puts them through the unit. */
 static int port_consume(struct gate *gate, struct gate_port *port, uint32_t count) {
     struct wr_batch *batch = port_batch(port);
@@ -113,16 +130,10 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
             return WR_ENOMEM;
     }
     port->at += count;
-    if (batch->event_time != NULL) {
-        int64_t delay = port->from->node->out.max_delay_us;
-        int64_t reached;
-        if (__builtin_sub_overflow(batch->event_time[last], delay, &reached))
-            reached = WR_TIME_MIN;
-        int64_t before = batch->behind == NULL ? WR_TIME_MIN : batch->behind[last];
-        port->consumed = WR_MAX(port->consumed, WR_MAX(reached, before));
-    }
+    port->consumed = WR_MAX(port->consumed, frontier_behind(port, batch, last));
     if (port->at == batch->sel_count) {
-        port->consumed = WR_MAX(port->consumed, batch->frontier);
+        if (port->from->lane != LANE_CENTRAL)
+            port->consumed = WR_MAX(port->consumed, batch->frontier);
         port->head++;
         port->at = 0;
         wr_batch_unref(batch);
@@ -142,6 +153,10 @@ static int goes_before(enum gate_mode mode, const struct wr_batch *a, uint32_t r
                        const struct wr_batch *b, uint32_t row_b, uint32_t q) {
     if (mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
         return a->event_time[row_a] < b->event_time[row_b];
+    /* Rows made of several have no origin; they come behind those that have one, by their port. */
+    int made_a = a->origin.source == NULL, made_b = b->origin.source == NULL;
+    if (made_a || made_b)
+        return made_a && made_b ? p < q : made_b;
     if (a->source != b->source)
         return a->source < b->source;
     if (a->partition != b->partition)
@@ -251,8 +266,6 @@ int gate_wants(const struct gate *gate, uint32_t port_index) {
     const struct gate_port *port = &gate->ports[port_index];
     if (gate->done || port_batch(port) != NULL)
         return 0;
-    if (gate->mode == GATE_OFFSET)
-        return 1;
     for (uint32_t p = 0; p < gate->port_count; p++) {
         const struct gate_port *other = &gate->ports[p];
         if (p == port_index)

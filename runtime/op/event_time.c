@@ -58,7 +58,8 @@ static int event_time_bind(struct wr_bind *bind, struct wr_error *err) {
     if (wr_value_get(bind->spec, "watermark") != NULL)
         return wr_error_script(err, "W202", "`watermark` of `event_time` is not in this version");
     bind->out.has_time = 1;
-    bind->out.max_delay_us = config->max_delay_us;
+    /* Where the source says what W is, the time of a row says nothing of the rows behind it. */
+    bind->out.max_delay_us = config->of_source ? WR_DELAY_UNKNOWN : config->max_delay_us;
     bind->out.order = WR_ORDER_TIME;
     bind->config = config;
     return WR_OK;
@@ -84,6 +85,21 @@ static int event_time_open(struct wr_op *op, struct wr_error *err) {
     wr_eval_init(&self->eval, op->env->state_budget);
     self->frontier = WR_TIME_MIN;
     return WR_OK;
+}
+
+/* A time that cannot be computed is none: the code of its failure becomes the detail. */
+struct no_time_out {
+    struct wr_out base; /* first */
+    struct wr_out *real;
+};
+
+static int no_time_reject(struct wr_out *out, const struct wr_reject *reject) {
+    struct wr_out *real = ((struct no_time_out *)out)->real;
+    struct wr_reject other = *reject;
+    other.code = WR_REJECT_NO_TIME;
+    if (other.detail == NULL)
+        other.detail = wr_reject_text(reject->code);
+    return real->reject(real, &other);
 }
 
 /* Rows without a time leave; `batch` keeps the others. */
@@ -138,8 +154,9 @@ static int event_time_push(struct wr_op *op, uint32_t input, struct wr_batch *in
     (void)input;
     struct event_time *self = (struct event_time *)op;
     const struct event_time_config *config = op->config;
+    struct no_time_out no_time = {.base = {.reject = no_time_reject}, .real = out};
     struct wr_batch *batch;
-    int status = project_run(op, &config->project, &self->eval, in, out, &batch);
+    int status = project_run(op, &config->project, &self->eval, in, &no_time.base, &batch);
     if (status < 0 || batch == NULL)
         return status;
     const struct wr_column *time = &batch->columns[config->column];

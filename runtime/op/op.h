@@ -24,6 +24,8 @@ struct wr_op_type;
 /* How rows of an edge are ordered, as explain says it. */
 enum wr_order { WR_ORDER_SOURCE, WR_ORDER_TIME, WR_ORDER_FIRING, WR_ORDER_ARRIVAL };
 
+#define WR_DELAY_UNKNOWN INT64_MAX
+
 /* What is known about the rows of an edge. */
 struct wr_stream {
     const struct wr_schema *schema;
@@ -35,7 +37,7 @@ struct wr_stream {
     uint8_t row_by_row; /* only row-by-row stages since the source: hidden columns are known */
     uint8_t repeatable; /* no now(), processing time or arrival order before */
     enum wr_order order;
-    int64_t max_delay_us; /* of its event time */
+    int64_t max_delay_us; /* of its event time; WR_DELAY_UNKNOWN: its source says how far it is */
 };
 
 /* Plan time: what an operator's bind gets and gives. */

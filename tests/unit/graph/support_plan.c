@@ -178,7 +178,7 @@ const char *test_refused(struct wr_plan *plan, const char *format, ...) {
     return text;
 }
 
-uint32_t test_read(struct wr_plan *plan, const char *schema, const char *csv) {
+uint32_t test_read(struct wr_plan *plan, const char *schema) {
     char fields[2048] = "";
     int length = 0;
     const char *at = schema;
@@ -195,7 +195,7 @@ uint32_t test_read(struct wr_plan *plan, const char *schema, const char *csv) {
                      "{'name':'%s','type':{'kind':'%s'}%s},", name, type, key ? ",'key':true" : "");
         CHECK_INT(length, <, sizeof fields);
     }
-    return test_add(plan, "{'op':'read','endpoint':{'kind':'rows','text':'%s'},'schema':[%s]}", csv,
+    return test_add(plan, "{'op':'read','endpoint':{'kind':'rows','rows':[]},'schema':[%s]}",
                     fields);
 }
 

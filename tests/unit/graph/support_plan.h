@@ -18,8 +18,8 @@ uint32_t test_add(struct wr_plan *plan, const char *format, ...)
 /* "CODE text" of the refusal of a stage, in one of a few static buffers; "" when it was taken. */
 const char *test_refused(struct wr_plan *plan, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A `read` of literal rows, CSV text, under a schema "name type, name type". */
-uint32_t test_read(struct wr_plan *plan, const char *schema, const char *csv);
+/* A `read` of no rows under a schema "name type key, name type". */
+uint32_t test_read(struct wr_plan *plan, const char *schema);
 /* "name type key, name type" of a node's output; the names of its key. Static buffers in turn. */
 const char *test_schema_of(const struct wr_plan *plan, uint32_t node);
 const char *test_key_of(const struct wr_plan *plan, uint32_t node);
