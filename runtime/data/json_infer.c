@@ -139,9 +139,13 @@ static int infer(struct wr_arena *arena, struct wr_json_split *split, int comple
         return wr_error_set(err, status, "more than %d different keys", WR_COLUMNS_MAX);
     if (status != WR_OK)
         return wr_error_set(err, status, "sample: out of memory");
-    if (sample.count == 0)
-        return wr_error_script(err, "W408", "there is nothing to take a schema from: `schema =`");
-    return WR_OK;
+    if (sample.count > 0)
+        return WR_OK;
+    wr_error_script(err, "W408", "no record is a JSON object: the columns are not known");
+    wr_error_help(err, "another format is said by `format = \"csv\"`, columns are by "
+                       "`schema = \"name type, …\"`");
+    wr_error_at(err, "1", 0, 0);
+    return WR_ESCRIPT;
 }
 
 int wr_ndjson_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,

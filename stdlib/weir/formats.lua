@@ -12,11 +12,13 @@ local AS = {
   decimal_as = { kind = "choice", of = { "string", "number" }, doc = "how decimals are written" },
 }
 
---- Each: reads, writes, ends of file names, options, doc.
+--- Each: reads, writes, ends of file names, options, doc, usage. Options of a format may stand
+--- beside those of `read` and `write`.
 M.FORMATS = {
   csv = {
     reads = true, writes = true, endings = { "csv" },
     doc = "comma separated values (RFC 4180), with a header line",
+    usage = 'weir.read("in.txt", { format = weir.csv { delimiter = ";", null = "NA" } })',
     options = {
       delimiter = { kind = "text", doc = "one character between fields", default = "`,`" },
       header = { kind = "boolean", doc = "the first line names the columns", default = "true" },
@@ -28,6 +30,7 @@ M.FORMATS = {
   tsv = {
     reads = true, writes = true, endings = { "tsv", "tab" },
     doc = "tab separated values, with a header line",
+    usage = 'weir.read("in.txt", { format = "tsv", null = "NA" })',
     options = {
       header = { kind = "boolean", doc = "the first line names the columns", default = "true" },
       quote = { kind = "text", empty = true, doc = "the quote character", default = "none" },
@@ -37,17 +40,21 @@ M.FORMATS = {
   ndjson = {
     reads = true, writes = true, endings = { "ndjson", "jsonl" },
     doc = "one JSON object a line", options = AS,
+    usage = 's:write("out.jsonl", { int_as = "string" })',
   },
   json = {
     reads = true, writes = true, endings = { "json" },
     doc = "one JSON object, an array of objects, or objects one after the other", options = AS,
+    usage = 'weir.read("in.txt", { format = "json" })',
   },
   lines = {
     reads = true, writes = false, endings = { "txt", "log" },
     doc = "each line is one row with the column `line`", options = {},
+    usage = 'weir.read("app.log", { format = "lines" })',
   },
   md = {
     reads = false, writes = true, endings = { "md" }, doc = "a Markdown table", options = {},
+    usage = 's:print { format = "md" }',
   },
   table = {
     reads = false, writes = true, endings = {}, doc = "an aligned table for the terminal",

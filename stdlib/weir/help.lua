@@ -146,6 +146,10 @@ function M.flags_text(each)
   return table.concat(said, " ")
 end
 
+--- The rows that the examples of aggregates are about.
+M.EXAMPLE_ROWS = "Examples, of the rows x = 1, 2, nil, 3, 4; s = 'a', 'b', 'b', nil, 'a'; "
+  .. "f = 0.5, nil, 0.5, 1, 2:"
+
 local function function_page(title, each)
   local lines = { title .. " " .. each.name, "" }
   wrap(lines, "", each.doc or "")
@@ -159,7 +163,8 @@ local function function_page(title, each)
     wrap(lines, "", said)
   end
   if each.examples and #each.examples > 0 then
-    add(lines, "", "Examples:")
+    add(lines, "")
+    wrap(lines, "", title == "aggregate" and M.EXAMPLE_ROWS or "Examples:")
     for _, example in ipairs(each.examples) do
       wrap(lines, "  ", ("%s → %s"):format(example.text, example.result), 6)
     end

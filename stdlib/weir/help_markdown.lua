@@ -170,6 +170,8 @@ end
 
 local function aggregates(lines, level, native)
   local all = by_name(native.aggregates and native.aggregates())
+  local rows = require("weir.help").EXAMPLE_ROWS:gsub(":$", ".")
+  add(lines, "", prose(rows))
   for _, name in ipairs(sorted_names(all)) do
     one_function(lines, level, all[name])
   end

@@ -127,7 +127,10 @@ end
 function M.constructors()
   local made = {}
   for name, kind in pairs(endpoint.ENDPOINTS) do
-    local options = { format = { kind = "any" } }
+    local options = {}
+    if name == "file" or name == "stdout" then
+      options.format = { kind = "any", doc = "a format's name or value" }
+    end
     for option, spec in pairs(kind.options) do
       options[option] = spec
     end
@@ -143,7 +146,7 @@ function M.constructors()
   for name, format in pairs(formats.FORMATS) do
     if name ~= "table" then
       made[name] = {
-        usage = ("weir.%s { … }"):format(name), doc = format.doc, options = format.options,
+        usage = format.usage, doc = format.doc, options = format.options,
         unnamed = true, group = "formats", subjects = {},
         make = function(c)
           return formats.new(name, c.opts)
