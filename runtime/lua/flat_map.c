@@ -171,7 +171,7 @@ static int check_rows(lua_State *L, const struct wr_schema *schema, lua_Integer 
         lua_rawgeti(L, -1, i);
         for (uint32_t c = 0; c < schema->field_count; c++) {
             lua_rawgeti(L, -1, (lua_Integer)c + 1);
-            int fits = lua_cell_fits(L, schema->fields[c].type.kind);
+            int fits = lua_cell_fits(L, &schema->fields[c].type);
             lua_pop(L, 1);
             if (!fits) {
                 *bad = (lua_Integer)c;
@@ -218,9 +218,11 @@ static int call_row(lua_State *L, struct filling *filling, const struct wr_call 
     lua_functions_push(functions, config->callee, call, row);
     lua_pushvalue(L, emitted);
     lua_pushcclosure(L, l_emit, 1);
-    if (lua_functions_pcall(functions, 2, 0) != LUA_OK) {
-        const char *message = luaL_tolstring(L, -1, NULL);
-        return reject(filling, row, WR_REJECT_LUA, message);
+    int status = lua_functions_pcall(functions, 2, 0), code;
+    if (status != LUA_OK) {
+        const char *detail;
+        status = lua_functions_failed(functions, status, &code, &detail, NULL);
+        return status == WR_OK ? reject(filling, row, code, detail) : status;
     }
     lua_settop(L, emitted);
     return take_rows(L, filling, row);
@@ -246,11 +248,12 @@ static int flat_map_push(struct wr_op *op, uint32_t input, struct wr_batch *in,
     if (!lua_checkstack(L, 64))
         return WR_ENOMEM;
     int top = lua_gettop(L), flow = begin(&filling);
+    lua_functions_begin(functions);
     for (uint32_t i = 0; i < in->sel_count && flow == WR_FLOW_MORE; i++) {
         flow = call_row(L, &filling, &call, wr_batch_row(in, i));
         lua_settop(L, top);
     }
-    lua_functions_release(functions, config->callee);
+    lua_functions_end(functions, config->callee);
     if (flow != WR_FLOW_MORE) {
         wr_batch_unref(filling.builder.batch);
         return flow;

@@ -10,11 +10,12 @@
 #include "base/status.h"
 #include "data/reject.h"
 #include "data/schema.h"
-#include "data/text.h"
 #include "expr/function.h"
-#include "lua/convert.h"
 #include "lua/functions_private.h"
-#include "lua/time_value.h"
+#include "lua/library.h"
+#include "lua/library_value.h"
+#include "lua/sandbox.h"
+#include "lua/watchdog.h"
 #include "base/banned.h"
 
 #define ROW_TYPE "weir.row"
@@ -32,7 +33,8 @@ struct lua_functions {
     uint32_t ref_count, ref_room;
     int *refs; /* by id - 1: as set by plan:set_function */
     uint32_t callee_count, callee_room;
-    struct callee *callees; /* by wr_user_function.id */
+    uint32_t until_deadline; /* calls until there is a new one */
+    struct callee *callees;  /* by wr_user_function.id */
 };
 
 /* The row that a row function sees; valid during the call. Its user value maps names to arguments.
@@ -96,14 +98,7 @@ static int callee_new(struct lua_functions *functions, struct callee callee, uin
 /* ---- values ---- */
 
 static void push_argument(lua_State *L, const struct wr_call *call, uint32_t arg, uint32_t row) {
-    const struct wr_type *type = &call->arg_types[arg];
-    const struct wr_column *column = &call->args[arg];
-    uint32_t at = wr_call_row(call, arg, row);
-    if (column->data != NULL && !wr_column_is_nil(column, at) &&
-        (type->kind == WR_TIMESTAMP || type->kind == WR_DATE || type->kind == WR_DURATION))
-        time_value_push(L, type->kind, WR_I64(column)[at]);
-    else
-        wr_cell_push(L, type, column, at);
+    library_cell_push(L, &call->arg_types[arg], &call->args[arg], wr_call_row(call, arg, row));
 }
 
 static int l_row_index(lua_State *L) {
@@ -146,42 +141,6 @@ static void row_new(lua_State *L, const struct wr_schema *schema, const uint32_t
     lua_setiuservalue(L, -2, 1);
 }
 
-static void wrong_kind(lua_State *L, struct wr_call *call, uint32_t row) {
-    char type[64];
-    wr_call_fail(call, row, WR_REJECT_KIND, "%s where %s is expected", luaL_typename(L, -1),
-                 wr_type_text(&call->type, type, sizeof type));
-}
-
-static void take_text(lua_State *L, struct wr_call *call, uint32_t row) {
-    size_t length;
-    const char *bytes = lua_tolstring(L, -1, &length);
-    char *room = length > UINT32_MAX ? NULL : wr_call_room(call, (uint32_t)length);
-    if (room == NULL)
-        return;
-    memcpy(room, bytes, length);
-    wr_call_string(call, row, room, (uint32_t)length);
-}
-
-/* The Lua value on the top as the result of a row. */
-static void take_result(lua_State *L, struct wr_call *call, uint32_t row) {
-    int type = lua_type(L, -1);
-    const struct time_value *time = time_value_test(L, -1);
-    if (type == LUA_TNIL)
-        wr_call_nil(call, row);
-    else if (call->type.kind == WR_BOOL && type == LUA_TBOOLEAN)
-        ((uint8_t *)call->out)[row] = (uint8_t)lua_toboolean(L, -1);
-    else if (call->type.kind == WR_INT64 && lua_isinteger(L, -1))
-        ((int64_t *)call->out)[row] = lua_tointeger(L, -1);
-    else if (call->type.kind == WR_FLOAT64 && type == LUA_TNUMBER)
-        ((double *)call->out)[row] = lua_tonumber(L, -1);
-    else if (wr_type_is_text(call->type.kind) && type == LUA_TSTRING)
-        take_text(L, call, row);
-    else if (time != NULL && time->kind == call->type.kind)
-        ((int64_t *)call->out)[row] = time->value;
-    else
-        wrong_kind(L, call, row);
-}
-
 /* ---- calls ---- */
 
 lua_State *lua_functions_state(struct lua_functions *functions) {
@@ -189,7 +148,18 @@ lua_State *lua_functions_state(struct lua_functions *functions) {
 }
 
 int lua_functions_pcall(struct lua_functions *functions, int arguments, int results) {
-    return lua_pcall(functions->L, arguments, results, 0);
+    return sandbox_pcall(functions->L, arguments, results, 0);
+}
+
+void lua_functions_begin(struct lua_functions *functions) {
+    sandbox_enter(functions->L, WATCHDOG_CALL_US);
+    functions->until_deadline = WATCHDOG_CALLS;
+}
+
+void lua_functions_end(struct lua_functions *functions, uint32_t callee) {
+    lua_functions_release(functions, callee);
+    library_at(functions->L, NULL, 0);
+    sandbox_leave(functions->L);
 }
 
 static struct row *proxy_of(struct lua_functions *functions, uint32_t callee) {
@@ -206,6 +176,11 @@ void lua_functions_push(struct lua_functions *functions, uint32_t id, const stru
                         uint32_t row) {
     const struct callee *callee = &functions->callees[id];
     lua_State *L = functions->L;
+    if (functions->until_deadline-- == 0) {
+        functions->until_deadline = WATCHDOG_CALLS;
+        watchdog_next(watchdog_of(L));
+    }
+    library_at(L, call, row);
     lua_rawgeti(L, LUA_REGISTRYINDEX, callee->function_ref);
     if (callee->row_ref == LUA_NOREF) {
         for (uint32_t a = 0; a < call->arg_count; a++)
@@ -224,66 +199,58 @@ void lua_functions_release(struct lua_functions *functions, uint32_t callee) {
         proxy->call = NULL;
 }
 
-static void call_one(struct lua_functions *self, uint32_t id, struct wr_call *call, uint32_t row) {
+int lua_functions_failed(struct lua_functions *functions, int status, int *code,
+                         const char **detail, struct wr_eval *eval) {
+    lua_State *L = functions->L;
+    int stopped = sandbox_failed(L, status);
+    *detail = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1);
+    *code = WR_REJECT_LUA;
+    if (stopped) {
+        if (eval != NULL)
+            eval->fatal = watchdog_of(L)->message;
+        return WR_ELUA;
+    }
+    /* A function of the library tells its code: "W503: …", behind the place where it stands. */
+    const char *at = strstr(*detail, ": W5");
+    at = at != NULL ? at + 2 : strncmp(*detail, "W5", 2) == 0 ? *detail : NULL;
+    int found;
+    if (at != NULL && sscanf(at, "W%3d: ", &found) == 1 && wr_reject_text(found) != NULL) {
+        *code = found;
+        *detail = at + 6;
+    }
+    return WR_OK;
+}
+
+static int call_one(struct lua_functions *self, uint32_t id, struct wr_call *call, uint32_t row) {
     const struct callee *callee = &self->callees[id];
     lua_State *L = self->L;
     lua_functions_push(self, id, call, row);
-    int arguments = callee->row_ref == LUA_NOREF ? (int)call->arg_count : 1;
-    if (lua_functions_pcall(self, arguments, callee->result) != LUA_OK) {
-        size_t length;
-        const char *message = luaL_tolstring(L, -1, &length);
-        wr_call_fail(call, row, WR_REJECT_LUA, "%.*s", (int)WR_MIN(length, (size_t)200), message);
-        return;
+    int arguments = callee->row_ref == LUA_NOREF ? (int)call->arg_count : 1, code;
+    int status = lua_functions_pcall(self, arguments, callee->result);
+    if (status == LUA_OK) {
+        lua_result_take(L, call, row);
+        return WR_OK;
     }
-    take_result(L, call, row);
+    const char *detail;
+    status = lua_functions_failed(self, status, &code, &detail, call->eval);
+    if (status == WR_OK)
+        wr_call_fail(call, row, code, "%.200s", detail);
+    return status;
 }
 
 int lua_functions_call(void *ctx, const struct wr_user_function *function, struct wr_call *call) {
     struct lua_functions *self = ctx;
     lua_State *L = self->L;
-    if (!lua_checkstack(L, (int)call->arg_count + self->callees[function->id].result + 8))
+    if (!lua_checkstack(L, (int)call->arg_count + self->callees[function->id].result + 16))
         return WR_ENOMEM;
-    int top = lua_gettop(L);
-    for (uint32_t i = 0; i < call->count; i++) {
-        call_one(self, function->id, call, wr_call_at(call, i));
+    int top = lua_gettop(L), status = WR_OK;
+    lua_functions_begin(self);
+    for (uint32_t i = 0; i < call->count && status == WR_OK; i++) {
+        status = call_one(self, function->id, call, wr_call_at(call, i));
         lua_settop(L, top);
     }
-    lua_functions_release(self, function->id);
-    return WR_OK;
-}
-
-/* ---- cells of rows that Lua makes ---- */
-
-int lua_cell_fits(lua_State *L, enum wr_type_kind kind) {
-    int type = lua_type(L, -1);
-    const struct time_value *time = time_value_test(L, -1);
-    if (type == LUA_TNIL)
-        return 1;
-    if (kind == WR_INT64)
-        return lua_isinteger(L, -1);
-    return (kind == WR_BOOL && type == LUA_TBOOLEAN) ||
-           (kind == WR_FLOAT64 && type == LUA_TNUMBER) ||
-           (wr_type_is_text(kind) && type == LUA_TSTRING) || (time != NULL && time->kind == kind);
-}
-
-int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column) {
-    enum wr_type_kind kind = builder->batch->schema->fields[column].type.kind;
-    size_t length;
-    if (lua_isnil(L, -1))
-        wr_builder_nil(builder, column);
-    else if (kind == WR_BOOL)
-        wr_builder_bool(builder, column, lua_toboolean(L, -1));
-    else if (kind == WR_INT64)
-        wr_builder_int64(builder, column, lua_tointeger(L, -1));
-    else if (kind == WR_FLOAT64)
-        wr_builder_float64(builder, column, lua_tonumber(L, -1));
-    else if (time_value_test(L, -1) != NULL)
-        wr_builder_int64(builder, column, time_value_test(L, -1)->value);
-    else {
-        const char *text = lua_tolstring(L, -1, &length);
-        return wr_builder_bytes(builder, column, text, (uint32_t)length);
-    }
-    return WR_OK;
+    lua_functions_end(self, function->id);
+    return status;
 }
 
 /* ---- from specs to calls ---- */

@@ -18,12 +18,22 @@ int lua_functions_columns(struct wr_arena *arena, const struct wr_schema *schema
 /* Pushes the function of a callee and its row (or arguments). */
 void lua_functions_push(struct lua_functions *functions, uint32_t callee,
                         const struct wr_call *call, uint32_t row);
-/* lua_pcall under the watchdog. */
+/* The calls of a batch stand between these two: they run under the watchdog. */
+void lua_functions_begin(struct lua_functions *functions);
+void lua_functions_end(struct lua_functions *functions, uint32_t callee);
+/* lua_pcall with the memory of a script. */
 int lua_functions_pcall(struct lua_functions *functions, int arguments, int results);
+/* After one that failed: WR_OK when the row is to be rejected, with `code` and `detail` (lent by
+ * the Lua stack); WR_ELUA when the script has used up its time or memory: the run ends. */
+int lua_functions_failed(struct lua_functions *functions, int status, int *code,
+                         const char **detail, struct wr_eval *eval);
 /* Rows that a callee has kept are not valid any more. */
 void lua_functions_release(struct lua_functions *functions, uint32_t callee);
-/* Whether the value on top is nil or of the type; and puts such a value into a builder's row. */
-int lua_cell_fits(lua_State *L, enum wr_type_kind kind);
+/* The value on top as the result of a row, or why it is none. */
+void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row);
+/* Whether the value on top is nil or of the type; and puts such a value into a builder's row:
+ * WR_OK, WR_ENOMEM, or WR_EBADROW where it does not fit after all. */
+int lua_cell_fits(lua_State *L, const struct wr_type *type);
 int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column);
 
 extern const struct wr_op_type wr_op_flat_map;

@@ -9,6 +9,7 @@
 #include "expr/aggregate.h"
 #include "expr/function.h"
 #include "lua/functions_private.h"
+#include "lua/library.h"
 #include "base/banned.h"
 
 #define TERMINAL_COLUMNS_DEFAULT 80
@@ -109,9 +110,17 @@ int native_aggregates(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"plan", native_plan_new},   {"harness", native_harness},     {"run", native_run},
-    {"explain", native_explain}, {"functions", native_functions}, {"aggregates", native_aggregates},
-    {"sandbox", native_sandbox}, {"terminal", l_terminal},        {NULL, NULL},
+    {"plan", native_plan_new},
+    {"harness", native_harness},
+    {"run", native_run},
+    {"explain", native_explain},
+    {"functions", native_functions},
+    {"aggregates", native_aggregates},
+    {"sandbox", native_sandbox},
+    {"terminal", l_terminal},
+    {"call_user", native_call_user},
+    {"library", native_library},
+    {NULL, NULL},
 };
 
 int luaopen_weir_native(lua_State *L) {

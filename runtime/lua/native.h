@@ -31,7 +31,10 @@ void native_harness_type(lua_State *L);
 /* Adds the script's rejects and a sink of `kind` and `address` for them; *sink is that node. */
 int native_add_rejects(lua_State *L, struct native_plan *plan, const char *kind,
                        const char *address, struct wr_node **sink, struct wr_error *err);
-int native_sandbox(lua_State *L); /* native.sandbox(globals) */
+int native_sandbox(lua_State *L);   /* native.sandbox(globals) */
+int native_call_user(lua_State *L); /* native.call_user(f, handler) */
+/* Pushes `nil, err` for a run that a function of the script has stopped (WR_ELUA): W701, W702. */
+int native_push_stopped(lua_State *L);
 /* Pushes what is known of a stream: {schema=, key=, has_time=, …}. */
 void native_push_info(lua_State *L, struct wr_arena *arena, const struct wr_stream *stream,
                       const struct wr_node *node);

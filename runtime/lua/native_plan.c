@@ -7,7 +7,9 @@
 #include "data/schema.h"
 #include "lua/convert.h"
 #include "lua/functions.h"
+#include "lua/library.h"
 #include "lua/native.h"
+#include "lua/watchdog.h"
 #include "base/banned.h"
 
 struct native_plan *native_check_plan(lua_State *L, int index) {
@@ -26,6 +28,7 @@ int native_plan_new(lua_State *L) {
     struct wr_error err = {0};
     int status = wr_plan_new(&self->plan, native_env(L), luaL_optstring(L, -2, "UTC"),
                              luaL_optstring(L, -1, "."), &err);
+    library_timezone(L, luaL_optstring(L, -2, "UTC"));
     lua_pop(L, 2);
     if (status == WR_OK)
         status = lua_functions_new(&self->functions, L);
@@ -90,8 +93,10 @@ static int l_plan_add(lua_State *L) {
     struct wr_value *spec;
     struct wr_node *node = NULL;
     int status = take_spec(L, self, &spec, &err);
+    watchdog_pause(watchdog_of(L)); /* files are read, schemas inferred */
     if (status == WR_OK)
         status = wr_plan_add(self->plan, spec, &node, &err);
+    watchdog_resume(watchdog_of(L));
     if (status != WR_OK)
         return wr_error_push(L, &err);
     lua_pushinteger(L, node->id);
@@ -106,8 +111,10 @@ static int l_plan_probe(lua_State *L) {
     struct wr_value *spec;
     struct wr_stream out;
     int status = take_spec(L, self, &spec, &err);
+    watchdog_pause(watchdog_of(L));
     if (status == WR_OK)
         status = wr_plan_probe(self->plan, spec, &out, &err);
+    watchdog_resume(watchdog_of(L));
     if (status != WR_OK)
         return wr_error_push(L, &err);
     native_push_info(L, &self->plan->arena, &out, NULL);

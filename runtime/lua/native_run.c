@@ -229,7 +229,7 @@ int native_run(lua_State *L) {
     if (status == WR_OK)
         push_summary(L, self->plan, run);
     else
-        results = wr_error_push(L, &err);
+        results = status == WR_ELUA ? native_push_stopped(L) : wr_error_push(L, &err);
     wr_run_free(run);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);

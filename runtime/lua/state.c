@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "lua/native.h"
+#include "lua/watchdog.h"
 #include "base/banned.h"
 
 int luaopen_lpeg(lua_State *L);
@@ -36,6 +37,13 @@ static int l_stdlib_search(lua_State *L) {
     return 1;
 }
 
+int wr_lua_is_ours(const char *name) {
+    for (const struct wr_stdlib_file *file = wr_stdlib_files; file->name != NULL; file++)
+        if (strcmp(file->name, name) == 0)
+            return 1;
+    return 0;
+}
+
 static int open_all(lua_State *L) {
     luaL_openlibs(L);
     lua_getglobal(L, "package");
@@ -57,22 +65,28 @@ static int open_all(lua_State *L) {
 }
 
 lua_State *wr_lua_new(const struct wr_env *env) {
-    lua_State *L = luaL_newstate();
-    if (L == NULL)
+    struct watchdog *watchdog = watchdog_new();
+    lua_State *L = watchdog == NULL ? NULL : lua_newstate(watchdog_alloc, watchdog);
+    if (L == NULL) {
+        watchdog_free(watchdog);
         return NULL;
+    }
     lua_pushlightuserdata(L, (void *)(uintptr_t)env);
     lua_setfield(L, LUA_REGISTRYINDEX, WR_LUA_ENV_KEY);
     lua_pushcfunction(L, open_all);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
-        lua_close(L);
+        wr_lua_free(L);
         return NULL;
     }
     return L;
 }
 
 void wr_lua_free(lua_State *L) {
-    if (L != NULL)
-        lua_close(L);
+    if (L == NULL)
+        return;
+    struct watchdog *watchdog = watchdog_of(L);
+    lua_close(L);
+    watchdog_free(watchdog);
 }
 
 static int l_traceback(lua_State *L) {

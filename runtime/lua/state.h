@@ -11,3 +11,5 @@ struct lua_State *wr_lua_new(const struct wr_env *env);
 void wr_lua_free(struct lua_State *L);
 /* Calls require(module).main(argv); its exit code, or 1 with the Lua error on stderr. */
 int wr_lua_main(struct lua_State *L, const char *module, int argc, char **argv);
+/* Whether `name` is the chunk name of a module of the standard library inside the program. */
+int wr_lua_is_ours(const char *name);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "data/time.h"
+#include "lua/library.h"
 #include "base/banned.h"
 
 #define TIME_TYPE "weir.time"
@@ -23,7 +24,12 @@ static const char *kind_name(enum wr_type_kind kind) {
     return kind == WR_TIMESTAMP ? "timestamp" : kind == WR_DATE ? "date" : "duration";
 }
 
+/* With nil: nil, as everywhere. */
 static int refuse(lua_State *L, const char *operator) {
+    if (lua_isnil(L, 1) || lua_isnil(L, 2)) {
+        lua_pushnil(L);
+        return 1;
+    }
     const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
     return luaL_error(L, "`%s` cannot take %s and %s", operator,
                       a != NULL ? kind_name(a->kind) : luaL_typename(L, 1),
@@ -156,10 +162,26 @@ static int l_time_tostring(lua_State *L) {
     return 1;
 }
 
+static int l_time_unm(lua_State *L) {
+    const struct time_value *self = luaL_checkudata(L, 1, TIME_TYPE);
+    if (self->kind != WR_DURATION)
+        return luaL_error(L, "`-` cannot take %s", kind_name(self->kind));
+    return push_checked(L, WR_DURATION, self->value == INT64_MIN, -self->value);
+}
+
+static int l_time_mod(lua_State *L) {
+    return library_operate(L, "%");
+}
+
+static int l_time_index(lua_State *L) {
+    return library_method(L, "a time");
+}
+
 static const luaL_Reg time_methods[] = {
     {"__add", l_time_add}, {"__sub", l_time_sub},   {"__mul", l_time_mul},
     {"__div", l_time_div}, {"__idiv", l_time_idiv}, {"__eq", l_time_eq},
     {"__lt", l_time_lt},   {"__le", l_time_le},     {"__tostring", l_time_tostring},
+    {"__unm", l_time_unm}, {"__mod", l_time_mod},   {"__index", l_time_index},
     {NULL, NULL},
 };
 

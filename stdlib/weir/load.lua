@@ -37,6 +37,11 @@ function M.locate(err)
   return err
 end
 
+local function place_of(file, line)
+  return loader.place_of_line(file, line)
+    or { file = file, line = line, col = 1, caret_len = 0 }
+end
+
 --- Anything that a script raised, as a diagnostic with its place: our own errors as they are, Lua's
 --- as W511 at the line that its message names.
 ---@param err any
@@ -45,7 +50,11 @@ function M.as_diagnostic(err, name)
   if diag.is(err) then
     return M.locate(err)
   elseif type(err) == "table" and err.message then
-    return M.locate(diag.new({}, err))
+    local known = diag.new({}, err)
+    if err.file and err.line then -- a function that was stopped
+      known.located = place_of(err.file, err.line)
+    end
+    return M.locate(known)
   end
   local text = tostring(err)
   local file, line, message = text:match("^([^\n:]+):(%d+): (.*)$")
@@ -53,8 +62,7 @@ function M.as_diagnostic(err, name)
   local found = diag.new({}, { code = code or "W511", message = said
     or "Lua error: " .. (message or text) })
   if file then
-    found.located = loader.place_of_line(file, math.tointeger(line))
-      or { file = file, line = math.tointeger(line), col = 1, caret_len = 0 }
+    found.located = place_of(file, math.tointeger(line))
   else
     found.located = { file = name, line = 1, col = 1, caret_len = 0 }
   end
@@ -95,50 +103,96 @@ local function make_script(fields)
   })
 end
 
---- Names of stock Lua that a script does not have.
+--- Names of stock Lua that a script does not have, and what there is instead.
 local NOT_AVAILABLE = {
-  io = true, os = true, debug = true, package = true, load = true, loadfile = true, dofile = true,
-  loadstring = true, collectgarbage = true, coroutine = true, rawget = true, rawset = true,
-  rawequal = true, rawlen = true, setmetatable = true, getmetatable = true, xpcall = true,
-  warn = true,
+  io = "`weir.read` reads, `:write` writes", os = "`now()` in strings, `weir.env` and parameters",
+  debug = false, package = "`require` loads modules beside the script",
+  load = "`require` loads modules beside the script", loadfile = "`require`", dofile = "`require`",
+  loadstring = "`require`", collectgarbage = false, rawset = "write `t[k] = v`",
+  xpcall = "`pcall`", warn = "`print` writes to stderr",
 }
 
---- A name that is nothing is an error where it is read: nil would pass through expressions unseen.
-local function refuse_unknown(env, name)
-  if NOT_AVAILABLE[name] then
-    error(("W703: `%s` is not available in a pipeline"):format(name), 3)
+local function near_names(env, native)
+  local names, seen = {}, {}
+  local function add(name)
+    if type(name) == "string" and not name:find("[.]") and not seen[name] then
+      names[#names + 1], seen[name] = name, true
+    end
   end
-  local names = {}
   for known in pairs(env) do
-    names[#names + 1] = tostring(known)
+    add(known)
+  end
+  for _, f in ipairs(native.functions and native.functions() or {}) do
+    add(f.name)
   end
   table.sort(names)
-  local near = type(name) == "string" and require("weir.suggest").nearest(name, names)
-  error(("`%s` is not defined%s"):format(tostring(name),
-    near and (": did you mean `%s`?"):format(near) or ""), 3)
+  return names
+end
+
+--- A name that is nothing is an error where it is read: nil would pass through expressions unseen.
+local function refuse_unknown(env, name, native)
+  local info = debug.getinfo(3, "Sl")
+  local err = { code = "W511", message = ("Lua error: `%s` is not defined"):format(tostring(name)) }
+  if NOT_AVAILABLE[name] ~= nil then
+    err.code = "W703"
+    err.message = ("`%s` is not available in a pipeline"):format(name)
+    err.help = NOT_AVAILABLE[name] or nil
+  else
+    local near = type(name) == "string"
+      and require("weir.suggest").nearest(name, near_names(env, native))
+    if near then
+      err.message = err.message .. (": did you mean `%s`?"):format(near)
+    end
+  end
+  if info and info.currentline > 0 then
+    err.located = loader.place_of_line(info.short_src, info.currentline)
+  end
+  error(diag.new({}, err), 0)
 end
 
 --- What `print` of a script says goes to stderr: the standard output is for data.
-local function print_aside(...)
+local function print_aside(to_text, ...)
   local parts = table.pack(...)
   for i = 1, parts.n do
-    parts[i] = tostring(parts[i])
+    parts[i] = to_text(parts[i])
   end
   io.stderr:write(table.concat(parts, "\t"), "\n")
 end
 
---- The environment of a script: `weir`, `require`, and what of Lua's own is safe.
+--- The environment of a script: `weir`, `require`, what of Lua's own is safe, and the function
+--- library, of which each function comes in when it is first read.
 local function make_env(fields, made)
+  local native = fields.native
   local globals = { weir = require("weir").new(made) }
-  local env = fields.native.sandbox(globals)
+  local env = native.sandbox(globals)
+  local to_text = rawget(env, "tostring") or tostring
   rawset(env, "require", loader.requirer(made.directory, env))
-  rawset(env, "print", print_aside)
+  rawset(env, "print", function(...)
+    print_aside(to_text, ...)
+  end)
   return setmetatable(env, {
     __metatable = false,
     __index = function(_, name)
-      refuse_unknown(env, name)
+      local f = native.library and native.library(name)
+      if not f then
+        refuse_unknown(env, name, native)
+      end
+      rawset(env, name, f)
+      return f
     end,
   })
+end
+
+--- The loader, with the time and memory of a script.
+local function load_bounded(fields, text, env)
+  local call = fields.native.call_user or pcall
+  local ok, chunk, err = call(function()
+    return loader.load(text, fields.name, env)
+  end)
+  if not ok then
+    return nil, chunk
+  end
+  return chunk, err
 end
 
 --- Reads and runs a script.
@@ -165,7 +219,7 @@ function M.script(fields)
   end
   local env = make_env(fields, made)
   local chunk
-  chunk, err = loader.load(text, fields.name, env)
+  chunk, err = load_bounded(fields, text, env)
   if chunk then
     local ok
     ok, err = made:read(function()

@@ -1,0 +1,122 @@
+/* functions_cells.c: what Lua functions give, as elements of columns. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/reject.h"
+#include "data/text.h"
+#include "lua/functions_private.h"
+#include "lua/library_value.h"
+#include "lua/time_value.h"
+#include "base/banned.h"
+
+int lua_cell_fits(lua_State *L, const struct wr_type *type) {
+    enum wr_type_kind kind = type->kind;
+    int is = lua_type(L, -1);
+    if (is == LUA_TNIL)
+        return 1;
+    switch (kind) {
+    case WR_BOOL: return is == LUA_TBOOLEAN;
+    case WR_INT64: return lua_isinteger(L, -1);
+    case WR_FLOAT64: return is == LUA_TNUMBER;
+    case WR_DECIMAL: return lua_isinteger(L, -1) || decimal_value_test(L, -1) != NULL;
+    case WR_STRING:
+    case WR_BYTES: return is == LUA_TSTRING;
+    case WR_JSON: return is != LUA_TFUNCTION && is != LUA_TTHREAD;
+    case WR_LIST:
+    case WR_STRUCT:
+    case WR_MAP: return is == LUA_TTABLE;
+    default: break;
+    }
+    const struct time_value *time = time_value_test(L, -1);
+    return time != NULL && time->kind == kind;
+}
+
+/* A decimal, or an integer, with the digits of `type`. 0: it does not fit. */
+static int rescale(lua_State *L, const struct wr_type *type, __int128 *number) {
+    const struct decimal_value *decimal = decimal_value_test(L, -1);
+    char text[WR_NUMBER_TEXT_MAX];
+    size_t length = decimal == NULL
+                        ? wr_int64_format(lua_tointeger(L, -1), text)
+                        : wr_decimal_format(decimal_value_number(decimal), decimal->scale, text);
+    return wr_decimal_parse(text, length, type->precision, type->scale, number) == WR_OK;
+}
+
+static int l_json(lua_State *L) {
+    library_json_push(L, 1);
+    return 1;
+}
+
+/* Replaces the value on top by its JSON text; 0: it has none, and a message is on top. */
+static int to_json(lua_State *L) {
+    lua_pushcfunction(L, l_json);
+    lua_insert(L, -2);
+    return lua_pcall(L, 1, 1, 0) == LUA_OK;
+}
+
+static void take_text(lua_State *L, struct wr_call *call, uint32_t row) {
+    size_t length;
+    const char *bytes = lua_tolstring(L, -1, &length);
+    char *room = length > UINT32_MAX ? NULL : wr_call_room(call, (uint32_t)length);
+    if (room == NULL)
+        return;
+    memcpy(room, bytes, length);
+    wr_call_string(call, row, room, (uint32_t)length);
+}
+
+void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row) {
+    enum wr_type_kind kind = call->type.kind;
+    if (!lua_cell_fits(L, &call->type)) {
+        char type[64];
+        wr_call_fail(call, row, WR_REJECT_KIND, "%s where %s is expected", luaL_typename(L, -1),
+                     wr_type_text(&call->type, type, sizeof type));
+    } else if (lua_isnil(L, -1)) {
+        wr_call_nil(call, row);
+    } else if (kind == WR_BOOL) {
+        ((uint8_t *)call->out)[row] = (uint8_t)lua_toboolean(L, -1);
+    } else if (kind == WR_INT64) {
+        ((int64_t *)call->out)[row] = lua_tointeger(L, -1);
+    } else if (kind == WR_FLOAT64) {
+        ((double *)call->out)[row] = lua_tonumber(L, -1);
+    } else if (kind == WR_DECIMAL) {
+        if (!rescale(L, &call->type, &((__int128 *)call->out)[row]))
+            wr_call_fail(call, row, WR_REJECT_OVERFLOW, "the decimal has too many digits");
+    } else if (kind == WR_STRING || kind == WR_BYTES) {
+        take_text(L, call, row);
+    } else if (!wr_type_is_text(kind)) {
+        ((int64_t *)call->out)[row] = time_value_test(L, -1)->value;
+    } else if (to_json(L)) {
+        take_text(L, call, row);
+    } else {
+        wr_call_fail(call, row, WR_REJECT_KIND, "%.200s", lua_tostring(L, -1));
+    }
+}
+
+int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column) {
+    const struct wr_type *type = &builder->batch->schema->fields[column].type;
+    size_t length;
+    __int128 number;
+    if (lua_isnil(L, -1))
+        wr_builder_nil(builder, column);
+    else if (type->kind == WR_BOOL)
+        wr_builder_bool(builder, column, lua_toboolean(L, -1));
+    else if (type->kind == WR_INT64)
+        wr_builder_int64(builder, column, lua_tointeger(L, -1));
+    else if (type->kind == WR_FLOAT64)
+        wr_builder_float64(builder, column, lua_tonumber(L, -1));
+    else if (time_value_test(L, -1) != NULL && !wr_type_is_text(type->kind))
+        wr_builder_int64(builder, column, time_value_test(L, -1)->value);
+    else if (type->kind == WR_DECIMAL && rescale(L, type, &number))
+        wr_builder_decimal(builder, column, number);
+    else if (type->kind == WR_DECIMAL)
+        return WR_EBADROW;
+    else if (type->kind != WR_STRING && type->kind != WR_BYTES && !to_json(L))
+        return WR_EBADROW;
+    else {
+        const char *text = lua_tolstring(L, -1, &length);
+        return wr_builder_bytes(builder, column, text, (uint32_t)length);
+    }
+    return WR_OK;
+}
