@@ -173,6 +173,33 @@ static void count_kind(struct reject_log *log, const struct wr_node *node,
     kind->count++;
 }
 
+/* A late row and a row that is not as expected have a rule of their own, and so has a source. */
+static int ends_run(const struct reject_log *log, const struct wr_node *node,
+                    const struct wr_reject *reject) {
+    if (reject->ends_run)
+        return 1;
+    return log->run->options.fail_on_error && node->kind == WR_NODE_OP &&
+           reject->code != WR_REJECT_LATE && reject->code != WR_REJECT_EXPECT;
+}
+
+static int end_run(struct reject_log *log, const struct entry *entry) {
+    struct wr_error *err = log->run->err;
+    char code[8];
+    snprintf(code, sizeof code, "W%03d", entry->code);
+    int more = entry->detail != NULL && strcmp(entry->detail, entry->reason) != 0;
+    wr_error_script(err, code, "%s: %s%s%s", entry->node->name, entry->reason, more ? ": " : "",
+                    more ? entry->detail : "");
+    const char *script = wr_value_string(entry->node->spec, "script", NULL);
+    wr_error_help(err, "the row is %s%s%s, the stage %s%s%s",
+                  entry->source == NULL ? "of no source" : entry->source,
+                  entry->position == NULL ? "" : ", ",
+                  entry->position == NULL ? "" : entry->position, entry->node->stage,
+                  script == NULL ? "" : " of ", script == NULL ? "" : script);
+    if (err != NULL)
+        err->status = WR_EREFUSED;
+    return WR_EREFUSED;
+}
+
 int reject_log_add(struct reject_log *log, const struct wr_node *node,
                    const struct wr_reject *reject) {
     if (log->count == log->room) {
@@ -202,14 +229,8 @@ int reject_log_add(struct reject_log *log, const struct wr_node *node,
         entry->raw_length = reject->raw_length;
     }
     log->count++;
-    if (reject->ends_run) {
-        wr_error_script(log->run->err, "W508", "%s: %s", node->name, entry->reason);
-        wr_error_help(log->run->err, "%s %s", entry->source == NULL ? "" : entry->source,
-                      entry->position == NULL ? "" : entry->position);
-        if (log->run->err != NULL)
-            log->run->err->status = WR_EREFUSED;
-        return WR_EREFUSED;
-    }
+    if (ends_run(log, node, reject))
+        return end_run(log, entry);
     if (batch == NULL || log->reader_count == 0 || reject->only_warns)
         return WR_OK;
     return row_json(log, reject, entry);

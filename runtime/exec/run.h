@@ -27,6 +27,7 @@ struct wr_run_options {
     int dry_run;                 /* sinks are bound but nothing is written */
     const char *state_directory; /* NULL: nothing is kept */
     int64_t checkpoint_us; /* between checkpoints, by the monotonic clock; 0: after each step */
+    int fail_on_error;     /* the first row whose expression fails ends the run */
     int keep_text;         /* rejects show the raw text (costs 8 bytes a row) */
     wr_user_call_fn user_call;
     void *user_ctx;

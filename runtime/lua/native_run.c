@@ -59,6 +59,7 @@ static const char *text_option(lua_State *L, const char *name) {
 
 static struct wr_run_options read_options(lua_State *L, struct native_plan *plan) {
     lua_Integer batch_rows = int_option(L, "batch_rows", 0);
+    const char *on_error = text_option(L, "on_error");
     return (struct wr_run_options){
         .batch_rows = (uint32_t)WR_MIN(WR_MAX(batch_rows, 0), WR_BATCH_ROWS_MAX),
         .shards = (uint32_t)WR_MIN(WR_MAX(int_option(L, "shards", 1), 1), WR_SHARDS_MAX),
@@ -68,6 +69,7 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
         .memory_bytes = (uint64_t)WR_MAX(int_option(L, "memory", 0), 0),
         .state_directory = text_option(L, "state"),
         .checkpoint_us = int_option(L, "checkpoint", 1000000),
+        .fail_on_error = on_error != NULL && strcmp(on_error, "fail") == 0,
         .keep_text = 1,
         .user_call = lua_functions_call,
         .user_ctx = plan->functions,
