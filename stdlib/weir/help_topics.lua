@@ -72,8 +72,8 @@ comes last in every sort. `x ?? y` and coalesce(x, y) replace it.
 `:event_time("ts", { max_delay = "5s" })` says which column is the time of a row
 and how far rows may be out of order. The frontier is the newest time seen minus
 max_delay: windows that end at or before it are complete, and their results
-leave. A row that comes for a complete window only is late (W507): it is no
-result and no reject; `:late()` reads such rows.
+leave. A row that comes for complete windows only is late: `:late()` is a stream
+of such rows, and where nobody reads it they are rejected (W507).
 Lateness is judged for each part of the input by its own newest time (a glob is
 one part, in the order of the names; `partitions = "each"` makes a part of each
 file), so it depends on nothing else: not on batches, not on what came first

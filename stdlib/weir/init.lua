@@ -49,12 +49,12 @@ local function read_signature(c)
 end
 
 local SETTINGS = {
-  state = { kind = "text", doc = "the file or directory that keeps state between runs" },
+  state = { kind = "text", doc = "the directory that keeps state between runs; as `--state`" },
   checkpoint = { kind = "duration", min = 1000, doc = "how often state is saved", default = "1s" },
   timezone = { kind = "text", default = "UTC",
     doc = "of timestamps without offset and of time functions" },
   workers = { later = true, kind = "any" },
-  memory = { kind = "size", doc = "for all state and buffers" },
+  memory = { kind = "size", doc = "for all state", default = "1GB" },
   on_error = { kind = "choice", of = { "reject", "fail" },
     doc = "what a row does whose expression fails", default = "reject" },
   max_bad = { kind = "count", doc = "a run with more rejected rows ends with exit code 4" },
@@ -121,7 +121,8 @@ local FUNCTIONS = {
   },
   secret = {
     unnamed = true, group = "script", usage = 'weir.secret "warehouse"',
-    doc = "An opaque value from the secret store of the run.",
+    doc = "An opaque value from the secret store of the run. No endpoint of this version takes "
+      .. "one.",
     subjects = { { kind = "text", what = "the name of a secret" } },
     make = function(c)
       return opaque.secret(c[1])
@@ -129,7 +130,8 @@ local FUNCTIONS = {
   },
   env = {
     unnamed = true, group = "script", usage = 'weir.env "TOKEN"',
-    doc = "An opaque value of the environment; needs `--allow env=NAME`.",
+    doc = "An opaque value of the environment; needs `--allow env=NAME`. No endpoint of this "
+      .. "version takes one.",
     subjects = { { kind = "text", what = "the name of a variable" } },
     make = function(c)
       if not c.script.allow["env=" .. c[1]] then

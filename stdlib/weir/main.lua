@@ -185,7 +185,7 @@ local function end_of_run(run, made, summary, max_bad)
   elseif max_bad and bad > max_bad then
     show(run, diag.new({}, {
       code = "W604", help = "`--max-bad N` says how many are allowed",
-      message = ("%s bad rows, more than %s"):format(report.number(bad),
+      message = ("%s bad %s, more than %s"):format(report.number(bad), bad == 1 and "row" or "rows",
         report.number(max_bad or 0)),
     }))
     return EXIT.BAD_ROWS

@@ -90,7 +90,8 @@ return {
   W112 = {
     message = "`over` takes `'1h'` or a row count, after an aggregate",
     page = "`f(x) over '1h'` covers the rows of the last hour, this one included; `over 10` "
-      .. "this row and the nine before. The partition is the `group_by` above.",
+      .. "this row and the nine before. The partition is the `group_by` above. They belong to "
+      .. "`derive` behind `group_by`, which is not in this version.",
     wrong = [[:derive "n = count() over (partition by user)"]],
     right = [[:group_by "user":derive "n = count() over '1h'"]],
   },

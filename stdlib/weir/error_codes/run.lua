@@ -36,7 +36,7 @@ return {
     help = "`weir.secret`",
     page = "Addresses are shown in plans, logs and errors, so they hold no passwords. Secrets "
       .. "come from the run's secret store.",
-    wrong = [[weir.postgres "app:s3cret@host/shop"]],
+    wrong = [[weir.read "postgres://app:s3cret@host/shop"]],
     right = [[weir.postgres("host/shop", { user = "app", password = weir.secret "shop" })]],
   },
   W406 = {
@@ -55,12 +55,13 @@ return {
     right = [[weir schema pull job.lua && weir run job.lua]],
   },
   W408 = {
-    message = "the schema of … is not known without a connection",
+    message = "the schema of … is not known",
     help = "`schema =`, or run `weir schema pull`",
-    page = "Loading a script touches nothing outside, so the columns of a topic or a table must "
-      .. "be written down: in the script, or in its lock file.",
-    wrong = [[weir.read "kafka://host/clicks"]],
-    right = [[weir.read("kafka://host/clicks", { schema = "user string, ts timestamp" })]],
+    page = "The columns of a file come from a look at its first 16 MB, and there is nothing to be "
+      .. "seen: it is empty, or not of this format. Written down, in the script or in its lock "
+      .. "file, they are known all the same.",
+    wrong = [[weir.read "clicks.ndjson"   -- which is empty today]],
+    right = [[weir.read("clicks.ndjson", { schema = "user string, ts timestamp" })]],
   },
   W410 = {
     message = "`…` is read by this script",
@@ -222,7 +223,7 @@ orders:lookup(one, { on = "item" })]],
     page = "The script's Lua code used more memory than a script may have. Data belongs into "
       .. "streams, not into tables.",
     wrong = [[local t = {} for i = 1, 1e9 do t[i] = i end]],
-    right = [[local numbers = weir.generate { rows = 1000000000 }]],
+    right = [[local numbers = weir.generate { rows = 1000000000, columns = "n = i" }]],
   },
   W703 = {
     message = "`…` is not available in a pipeline",

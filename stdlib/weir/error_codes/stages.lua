@@ -61,8 +61,8 @@ return {
     page = "Lua reads `f \"x\" { … }` as two calls: the result of the first is called with the "
       .. "table. With options the brackets are needed. A line that begins with `(` is a call, "
       .. "too.",
-    wrong = [[:write "sqlite:out.db" { table = "revenue" }]],
-    right = [[:write("sqlite:out.db", { table = "revenue" })]],
+    wrong = [[:expect "positive = amount > 0" { on_fail = "warn" }]],
+    right = [[:expect("positive = amount > 0", { on_fail = "warn" })]],
   },
   W210 = {
     message = "a stream is expected, got …",
