@@ -32,9 +32,34 @@ static int reject_late(struct unit *unit, struct wr_batch *batch) {
     return status;
 }
 
+/* Rows that a stage made are numbered in the order in which they leave it. Later stages break ties
+ * of event time by these numbers, which therefore must not depend on how rows lie in batches. */
+static int number_rows(struct unit *unit, struct wr_batch *batch) {
+    struct wr_origin *origin = &batch->origin;
+    if (unit->op == NULL && unit->sharded == NULL)
+        return WR_OK;
+    if (!(unit->node->op->flags & WR_OP_MAKES_ROWS) || origin->source != NULL)
+        return WR_OK;
+    origin->first_record = unit->counts.rows_out;
+    origin->record = NULL;
+    if (batch->sel == NULL)
+        return WR_OK;
+    uint32_t *record = WR_ARENA_ZEROS(&batch->arena, uint32_t, batch->row_count);
+    if (record == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < batch->sel_count; i++)
+        record[batch->sel[i]] = i;
+    origin->record = record;
+    return WR_OK;
+}
+
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
     WR_ASSERT(batch->sel_count > 0);
     int flow = WR_FLOW_DONE;
+    if (port == WR_PORT_MAIN && number_rows(unit, batch) != WR_OK) {
+        wr_batch_unref(batch);
+        return WR_ENOMEM;
+    }
     if (port == WR_PORT_MAIN)
         unit->counts.rows_out += batch->sel_count;
     else

@@ -309,7 +309,7 @@ static void agg_close(struct wr_op *op) {
 const struct wr_op_type wr_op_agg = {
     .name = "agg",
     .size_bytes = sizeof(struct agg),
-    .flags = WR_OP_KEYED | WR_OP_LATE_PORT,
+    .flags = WR_OP_KEYED | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS,
     .bind = agg_bind,
     .needs = agg_needs,
     .open = agg_open,

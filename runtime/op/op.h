@@ -96,6 +96,7 @@ enum wr_op_flags {
     WR_OP_MULTI_INPUT = 4,
     WR_OP_LATE_PORT = 8,    /* refuses late rows: `late()` reads its late port */
     WR_OP_BUILD_FIRST = 16, /* inputs after the first are read whole before it (lookup tables) */
+    WR_OP_MAKES_ROWS = 32,  /* in batches of its own: exec numbers those that no source numbered */
 };
 
 struct wr_op_type {

@@ -394,7 +394,7 @@ static void sort_close(struct wr_op *op) {
 const struct wr_op_type wr_op_sort = {
     .name = "sort",
     .size_bytes = sizeof(struct sort),
-    .flags = WR_OP_LATE_PORT,
+    .flags = WR_OP_LATE_PORT | WR_OP_MAKES_ROWS,
     .bind = sort_bind,
     .needs = sort_needs,
     .open = sort_open,
