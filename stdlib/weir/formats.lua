@@ -33,7 +33,8 @@ M.FORMATS = {
     usage = 'weir.read("in.txt", { format = "tsv", null = "NA" })',
     options = {
       header = { kind = "boolean", doc = "the first line names the columns", default = "true" },
-      quote = { kind = "text", empty = true, doc = "the quote character", default = "none" },
+      quote = { kind = "text", empty = true, default = "`\"`",
+        doc = "the quote character; empty: none" },
       null = NULL,
     },
   },
