@@ -4,6 +4,7 @@
 #   spec/*_spec.lua              one run of busted each, by tests/specs.sh
 #   tests/pipelines, examples    one run of tests/pipelines/run.py each
 #   tests/oracle/*.py            comparisons with DuckDB or SQLite, by tests/oracle/run.sh
+#   tests/random/                random pipelines, run in many ways and beside DuckDB
 #   tests/program/               what was built: hardened, installable, runs from anywhere
 #   tests/bench/*.c              one program each, built by the target `bench`, never run as a test
 find_library(cmocka_LIBRARY cmocka)
@@ -142,6 +143,15 @@ if(TARGET weir)
       set_tests_properties("oracle/${name}" PROPERTIES LABELS long)
     endif()
   endforeach()
+
+  # Without the oracle the runs of a case are still compared with each other.
+  set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
+  add_test(NAME random/pipelines COMMAND bash -c
+    "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
+  set_tests_properties(random/pipelines PROPERTIES LABELS random)
+  add_test(NAME random/pipelines_20000 COMMAND bash -c
+    "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000")
+  set_tests_properties(random/pipelines_20000 PROPERTIES LABELS long TIMEOUT 14400)
 
   set(folder "${CMAKE_SOURCE_DIR}/tests/program")
   add_test(NAME program/installed

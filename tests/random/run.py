@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+"""run.py: random pipelines over random inputs, run in many ways, and beside an oracle.
+
+    run.py --weir PROGRAM [--seconds N | --cases N] [--seed N] [--keep DIR] [--case JSON-FILE]
+
+One case is one seed: a graph of stages, its inputs, and how it is run. All runs of a case must
+write the same bytes: --batch-rows 1 to 4096, one to three --shards in orders by seed, stopped at a
+step and gone on with --state, inputs packed or cut into other files, the script in another layout.
+Where DuckDB can say the same (translate.py, oracle.py) the rows and the rejects by code are
+compared with it.
+
+With --seed one case is run; a failing case is made smaller (shrink.py) and printed as one line, for
+regressions.txt, whose cases are always run first.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import cases  # noqa: E402
+import compare  # noqa: E402
+import inputs  # noqa: E402
+
+try:
+    import duckdb
+except ImportError:
+    duckdb = None
+
+RUN_SECONDS_MAX = 60
+STOPS_MAX = 400
+STOPPED = 130
+
+
+def written(folder):
+    """What a run wrote: name -> bytes; a SQLite file as its dump."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        if name.startswith("out") or name == "rejects.ndjson":
+            path = os.path.join(folder, name)
+            if name.endswith(".db"):
+                database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+                # weir_commit is the sink's own: the rows of an epoch once, whatever happens.
+                lines = [line for line in database.iterdump() if "weir_commit" not in line]
+                found[name] = "\n".join(lines).encode("utf-8", "surrogateescape")
+                database.close()
+            elif not name.endswith(("-wal", "-shm", "-journal")):
+                with open(path, "rb") as file:
+                    found[name] = file.read()
+    return found
+
+
+class Failure(Exception):
+    """A case that weir got wrong. `kind` is what shrinking keeps."""
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind, self.text = kind, text
+
+
+class Runner:
+    def __init__(self, weir, keep=None):
+        self.weir, self.keep = os.path.abspath(weir), keep
+        self.counts = {"cases": 0, "runs": 0, "compared": 0, "rows": 0}
+        self.db = None
+        if duckdb is not None:
+            import translate
+            self.db = duckdb.connect(config={"threads": 1})
+            self.db.execute("SET ieee_floating_point_ops = true; SET TimeZone = 'UTC'")
+            for statement in translate.MACROS.split(";\n"):
+                if statement.strip():
+                    self.db.execute(statement)
+
+    def process(self, folder, args):
+        env = {name: value for name, value in os.environ.items()
+               if name in ("PATH", "LD_LIBRARY_PATH") or name.endswith("SAN_OPTIONS")}
+        env.update(HOME=folder, TZ="UTC", LC_ALL="C.UTF-8", NO_COLOR="1")
+        self.counts["runs"] += 1
+        try:
+            done = subprocess.run([self.weir, "run", "case.lua"] + args, cwd=folder, env=env,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, timeout=RUN_SECONDS_MAX, check=False)
+        except subprocess.TimeoutExpired as end:
+            raise Failure("hangs", f"still runs after {RUN_SECONDS_MAX} s: {args}") from end
+        return done.returncode, done.stderr.decode("utf-8", "backslashreplace")
+
+    def run(self, case, args, style=None, layout=None, folder=None):
+        """One way to run a case: {file: bytes}."""
+        own = folder is None
+        folder = folder or tempfile.mkdtemp(prefix="weir-random-")
+        try:
+            for source in case["sources"]:
+                inputs.write(folder, source, layout)
+            with open(os.path.join(folder, "case.lua"), "w", encoding="utf-8") as file:
+                file.write(cases.script(case, style))
+            code, stderr = self.process(folder, args)
+            again = [arg for i, arg in enumerate(args)
+                     if arg != "--stop-after" and args[i - 1] != "--stop-after"]
+            processes = 1
+            while code == STOPPED and processes < STOPS_MAX:
+                code, stderr = self.process(folder, args if "--each" in case else again)
+                processes += 1
+            if code != 0:
+                raise Failure("refused" if code == 3 else f"exit code {code}",
+                              f"exit code {code} with {' '.join(args)}\n{stderr}")
+            return written(folder)
+        finally:
+            if own:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def variants(self, case, seed):
+        """(what it is, arguments, style, layout) of the further runs of a case."""
+        dice = random.Random(f"{seed} ways")
+        ways = [(f"--batch-rows {n}", ["--batch-rows", n], None, None)
+                for n in dice.sample(["1", "2", "3", "7", "64"], 2)]
+        shards = ["--shards", dice.choice("23"), "--shard-seed", str(dice.randrange(1 << 20)),
+                  "--batch-rows", dice.choice(["1", "3", "64"])]
+        ways.append((" ".join(shards), shards, None, None))
+        stop = ["--batch-rows", dice.choice(["1", "2", "7"]), "--state", "STATE", "--stop-after",
+                str(dice.randint(1, 40))]
+        if dice.random() < 0.3:
+            stop += shards[:4]
+        ways.append((" ".join(stop), stop, None, None))
+        packed = {"gz": dice.random() < 0.5, "move": dice.choice([0, -1, 2])}
+        ways.append((f"other files {packed} and another layout of the script",
+                     ["--batch-rows", dice.choice(["1", "5", "4096"])], dice.randrange(1 << 20),
+                     packed))
+        return ways
+
+    def check(self, case, seed):
+        """Runs a case in all ways. Raises Failure."""
+        folder = self.keep or tempfile.mkdtemp(prefix="weir-random-")
+        os.makedirs(folder, exist_ok=True)
+        try:
+            expected = self.run(case, [], folder=folder)
+            self.counts["rows"] += sum(data.count(b"\n") for data in expected.values())
+            self.oracle(case, folder)
+        finally:
+            if not self.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+        for what, args, style, layout in self.variants(case, seed):
+            found = self.run(case, args, style, layout)
+            first, second = dict(expected), dict(found)
+            how = codes_of if layout is not None else in_any_order
+            for outputs in (first, second):
+                outputs["rejects.ndjson"] = how(outputs["rejects.ndjson"])
+            if stops_early(case):
+                del first["rejects.ndjson"], second["rejects.ndjson"]
+            self.same(what, first, second)
+        self.counts["cases"] += 1
+
+    @staticmethod
+    def same(what, expected, found):
+        for name in sorted(set(expected) | set(found)):
+            if expected.get(name) == found.get(name):
+                continue
+            a = (expected.get(name) or b"(not written)").decode("utf-8", "replace").split("\n")
+            b = (found.get(name) or b"(not written)").decode("utf-8", "replace").split("\n")
+            at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+            raise Failure(f"differs: {what.split()[0]} {name.split('.')[-1]}",
+                          f"{name} differs with {what}, {len(a)} and {len(b)} lines, at line "
+                          f"{at + 1}:\n  plain: {a[at:at + 1]}\n  here:  {b[at:at + 1]}")
+
+    def oracle(self, case, folder):
+        if self.db is None:
+            return
+        import oracle
+        judge = oracle.Oracle(self.db, case)
+        try:
+            outputs, rejects = judge.run()
+        except oracle.Refused:
+            return
+        finally:
+            judge.close()
+        for number, (columns, rows, ordered) in outputs.items():
+            output = case["outputs"][number]
+            problem = compare.check_output(folder, number, output, columns, rows, ordered)
+            if problem:
+                raise Failure("oracle", f"{cases.output_name(number, output)}: {problem}\n"
+                                        f"         columns  {columns}")
+        found = compare.reject_codes(folder)
+        if found != rejects and not stops_early(case):
+            raise Failure("oracle rejects", f"rejects: expected {rejects}, found {found}")
+        self.counts["compared"] += 1
+
+
+def stops_early(case):
+    needed = cases.live_nodes(case)
+    return any(node["op"] == "limit" and node["id"] in needed for node in case["nodes"])
+
+
+def in_any_order(text):
+    return b"\n".join(sorted(text.split(b"\n")))
+
+
+def codes_of(text):
+    """Rejects without where they lay: code, reason, detail of each, in order of text."""
+    lines = []
+    for line in text.decode("utf-8").splitlines():
+        row = json.loads(line)
+        lines.append(json.dumps([row["code"], row["row"], row["raw"] and row["code"]]))
+    return "\n".join(sorted(lines)).encode()
+
+
+def attempt(runner, case, seed):
+    """None, or the Failure. An error of the oracle itself is one too."""
+    try:
+        runner.check(case, seed)
+        return None
+    except Failure as failure:
+        return failure
+    except (AssertionError, KeyError, ValueError, TypeError, IndexError, OSError) as problem:
+        import traceback
+        return Failure(f"harness: {type(problem).__name__}", traceback.format_exc())
+    except Exception as problem:
+        if duckdb is not None and isinstance(problem, duckdb.Error):
+            return Failure("harness: duckdb", f"{type(problem).__name__}: {problem}")
+        raise
+
+
+def report(runner, case, seed, failure, smaller):
+    print(f"\nseed {seed}: {failure.kind}")
+    if smaller:
+        import shrink
+        case, failure = shrink.shrink(runner, case, seed, failure, attempt)
+        print(f"seed {seed}, made smaller: {failure.kind}")
+    print(failure.text)
+    print("script:\n" + re.sub("^", "  ", cases.script(case), flags=re.M))
+    for source in case["sources"]:
+        print(f"source {source['id']} ({source['format']}, splits {source['splits']}):")
+        print(re.sub("^", "  ", inputs.file_text(source, source["records"], source["look"] * 8
+                                                 + source["look"] % 2), flags=re.M))
+    print("case: " + json.dumps({"seed": seed, **case}, ensure_ascii=True))
+    print(f"again: tests/random/run.py --weir build/weir --seed {seed}", flush=True)
+
+
+def regressions():
+    path = os.path.join(HERE, "regressions.txt")
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("{"):
+                    case = json.loads(line)
+                    yield case.pop("seed"), case
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weir", default=os.environ.get("WEIR_PROGRAM"))
+    parser.add_argument("--seed", type=int, help="one case")
+    parser.add_argument("--case", help="one case, from a file with its JSON")
+    parser.add_argument("--first", type=int, help="the first of the seeds")
+    parser.add_argument("--cases", type=int, help="so many cases")
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--keep", help="the folder of the first run of the case, kept")
+    parser.add_argument("--failures", type=int, default=1, help="go on after so many")
+    parser.add_argument("--no-shrink", action="store_true")
+    options = parser.parse_args()
+    if not options.weir:
+        sys.exit("run.py: which program? --weir PROGRAM")
+    runner = Runner(options.weir, options.keep)
+    if options.seed is not None or options.case:
+        if options.case:
+            with open(options.case, encoding="utf-8") as file:
+                case = json.load(file)
+            seed = case.pop("seed", 0)
+        else:
+            seed, case = options.seed, cases.make(options.seed)
+        failure = attempt(runner, case, seed)
+        if failure:
+            report(runner, case, seed, failure, not options.no_shrink)
+        print("0 passed, 1 failed" if failure else "1 passed, 0 failed")
+        return 1 if failure else 0
+    return run_many(runner, options)
+
+
+def run_many(runner, options):
+    first = options.first
+    if first is None:
+        first = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 40)) % (1 << 40)
+    seconds = options.seconds or float(os.environ.get("WEIR_RANDOM_SECONDS") or 20)
+    until = time.monotonic() + seconds
+    failed = 0
+    known = list(regressions())
+    for seed, case in known:
+        failure = attempt(runner, case, seed)
+        if failure:
+            failed += 1
+            report(runner, case, seed, failure, False)
+    seed = first
+    while failed < options.failures and (
+            seed - first < options.cases if options.cases else time.monotonic() < until):
+        case = cases.make(seed)
+        failure = attempt(runner, case, seed)
+        if failure:
+            failed += 1
+            report(runner, case, seed, failure, not options.no_shrink)
+        seed += 1
+    counts = runner.counts
+    print(f"seeds {first} to {seed - 1}, {len(known)} cases of before: {counts['runs']} runs, "
+          f"{counts['compared']} cases beside the oracle, {counts['rows']} rows")
+    print(f"{counts['cases']} passed, {failed} failed")
+    return 1 if failed or not counts["cases"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
