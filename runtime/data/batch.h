@@ -131,7 +131,8 @@ static inline int wr_column_is_nil(const struct wr_column *column, uint32_t row)
 
 /* Copies the rows `rows[0 … count-1]` of `in` (physical numbers) densely behind row_count of `out`,
  * which has the same schema and column memory for them; long strings are copied into out's arena,
- * event times too when both have them.
+ * event times too when both have them. A column that the first rows do not have (data == NULL) is
+ * not there in `out` from then on; where only later rows miss it, they are nil.
  * WR_OK or WR_ENOMEM. */
 int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint32_t *rows,
                     uint32_t count);

@@ -46,8 +46,21 @@ static int gather_text(struct wr_arena *arena, struct wr_str *to, const struct w
     return WR_OK;
 }
 
-/* Validity of rows that join those before. It is made when the first nil comes, with room for the
- * largest batch, since nothing tells how many rows the column memory is for. */
+/* Validity of the rows so far. It is made when the first nil comes, with room for the largest
+ * batch, since nothing tells how many rows the column memory is for. NULL: no memory. */
+static uint64_t *valid_bits(struct wr_batch *out, struct wr_column *to) {
+    uint64_t *bits = (uint64_t *)(uintptr_t)to->valid;
+    if (bits != NULL)
+        return bits;
+    bits = WR_ARENA_ARRAY(&out->arena, uint64_t, WR_BITS_WORDS(WR_BATCH_ROWS_MAX));
+    if (bits == NULL)
+        return NULL;
+    memset(bits, 0xff, sizeof *bits * WR_BITS_WORDS(out->row_count));
+    to->valid = bits;
+    return bits;
+}
+
+/* Validity of rows that join those before. */
 static int append_valid(struct wr_batch *out, struct wr_column *to, const struct wr_column *from,
                         const uint32_t *rows, uint32_t count) {
     uint32_t first = out->row_count, nils = 0;
@@ -56,17 +69,27 @@ static int append_valid(struct wr_batch *out, struct wr_column *to, const struct
             nils += !wr_bit_get(from->valid, rows[i]);
     if (nils == 0 && to->valid == NULL)
         return WR_OK;
-    uint64_t *bits = (uint64_t *)(uintptr_t)to->valid;
-    if (bits == NULL) {
-        bits = WR_ARENA_ARRAY(&out->arena, uint64_t, WR_BITS_WORDS(WR_BATCH_ROWS_MAX));
-        if (bits == NULL)
-            return WR_ENOMEM;
-        memset(bits, 0xff, sizeof *bits * WR_BITS_WORDS(first));
-        to->valid = bits;
-    }
+    uint64_t *bits = valid_bits(out, to);
+    if (bits == NULL)
+        return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         wr_bit_put(bits, first + i, nils == 0 || wr_bit_get(from->valid, rows[i]));
     return WR_OK;
+}
+
+/* A column that nobody asked for: not there in `out` either, or nil behind rows that have it. */
+static int append_absent(struct wr_batch *out, struct wr_column *to, uint32_t bytes,
+                         uint32_t count) {
+    uint32_t first = out->row_count;
+    if (first == 0 && count > 0) {
+        *to = (struct wr_column){0};
+        return WR_OK;
+    }
+    memset((char *)to->data + (size_t)first * bytes, 0, (size_t)count * bytes);
+    uint64_t *bits = valid_bits(out, to);
+    for (uint32_t i = 0; bits != NULL && i < count; i++)
+        wr_bit_clear(bits, first + i);
+    return bits == NULL ? WR_ENOMEM : WR_OK;
 }
 
 int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint32_t *rows,
@@ -77,11 +100,13 @@ int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint3
     for (uint32_t i = 0; i < out->schema->field_count; i++) {
         struct wr_column *to = &out->columns[i];
         const struct wr_column *from = &in->columns[i];
-        if (to->data == NULL || from->data == NULL)
+        if (to->data == NULL)
             continue;
         enum wr_type_kind kind = out->schema->fields[i].type.kind;
         int status = WR_OK;
-        if (wr_type_is_text(kind))
+        if (from->data == NULL)
+            status = append_absent(out, to, wr_type_bytes(kind), count);
+        else if (wr_type_is_text(kind))
             status = gather_text(&out->arena, (struct wr_str *)to->data + first, from, rows, count);
         else if (wr_type_bytes(kind) == 1)
             gather_u8((uint8_t *)to->data + first, from->data, rows, count);
@@ -89,7 +114,7 @@ int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint3
             gather_u64((uint64_t *)to->data + first, from->data, rows, count);
         else
             gather_16((__int128 *)to->data + first, from->data, rows, count);
-        if (status == WR_OK)
+        if (status == WR_OK && from->data != NULL)
             status = append_valid(out, to, from, rows, count);
         if (status != WR_OK)
             return status;

@@ -75,6 +75,13 @@ static int put_seed(struct wr_run *run, struct wr_error *err) {
     return wr_store_put(run->store, "seed", &seed, sizeof seed, 1, err);
 }
 
+/* Which edges want no more rows: a source that was to stop must not be read on. */
+static void put_edges(const struct unit *unit, struct wr_buf *bytes) {
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port]; i++)
+            wr_buf_add_char(bytes, (char)unit->edges[port][i].done);
+}
+
 /* Frontiers and counters of all units. */
 static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
     wr_buf_clear(bytes);
@@ -87,6 +94,7 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
         wr_buf_add_u64(bytes, (uint64_t)unit->frontier_out);
         wr_buf_add_u64(bytes, unit->counts.rows_in);
         wr_buf_add_u64(bytes, unit->counts.rows_out);
+        put_edges(unit, bytes);
     }
     if (bytes->status != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's facts");
@@ -231,6 +239,14 @@ static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err)
     return status == WR_OK ? WR_OK : wr_error_add(err, status, "%s", unit->node->name);
 }
 
+static void take_edges(struct unit *unit, struct wr_reader *bytes) {
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port]; i++) {
+            const char *done = wr_reader_bytes(bytes, 1);
+            unit->edges[port][i].done = done != NULL && *done != 0;
+        }
+}
+
 static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct wr_run *run = ctx;
@@ -243,6 +259,7 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
         unit->frontier_out = (int64_t)wr_reader_u64(bytes);
         unit->counts.rows_in = wr_reader_u64(bytes);
         unit->counts.rows_out = wr_reader_u64(bytes);
+        take_edges(unit, bytes);
     }
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }

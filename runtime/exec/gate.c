@@ -306,6 +306,19 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
     return out->status;
 }
 
+/* Rows that were read back have what the gate and its unit look at: a damaged part has not. */
+static int is_whole(const struct gate *gate, const struct wr_node *input,
+                    const struct wr_batch *batch) {
+    if (gate->mode == GATE_TIME && batch->event_time == NULL)
+        return 0;
+    if (input->out.has_time && batch->event_time == NULL)
+        return 0;
+    for (uint32_t c = 0; c < batch->schema->field_count; c++)
+        if (wr_bit_get(input->needed, c) && batch->columns[c].data == NULL)
+            return 0;
+    return 1;
+}
+
 int gate_load(struct gate *gate, struct wr_reader *in) {
     const char *done = wr_reader_bytes(in, 1);
     if (done == NULL)
@@ -313,19 +326,22 @@ int gate_load(struct gate *gate, struct wr_reader *in) {
     gate->done = (uint8_t)*done;
     for (uint32_t p = 0; p < gate->port_count; p++) {
         struct gate_port *port = &gate->ports[p];
-        port->consumed = (int64_t)wr_reader_u64(in);
+        int64_t consumed = (int64_t)wr_reader_u64(in);
         uint64_t count = wr_reader_varint(in);
         for (uint64_t i = 0; i < count; i++) {
             struct wr_batch *batch = NULL;
             const struct wr_node *node = gate->unit->node;
             const struct wr_node *input = gate->run->plan->nodes[node->inputs[port->input]];
             int status = wr_batch_load(&gate->run->pool, input->out.schema, in, &batch);
+            if (status == WR_OK && !is_whole(gate, input, batch))
+                status = WR_ECORRUPT;
             if (status == WR_OK)
                 status = gate_add(gate, p, batch);
             wr_batch_unref(batch);
             if (status < 0)
                 return status;
         }
+        port->consumed = consumed; /* what the input's frontier is now came after these rows */
     }
     return in->failed ? WR_ECORRUPT : WR_OK;
 }

@@ -143,7 +143,7 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
         return status == WR_EAGAIN ? status
                                    : wr_error_add(err, status, "source %s", lane->node->name);
     if (batch != NULL) {
-        batch->frontier = lane->source->watermark;
+        batch->frontier = WR_MAX(lane->frontier_out, lane->source->watermark);
         run->summary.rows_in += batch->row_count;
         lane->counts.rows_in += batch->row_count;
         if (batch->sel_count == 0)

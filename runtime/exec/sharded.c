@@ -61,6 +61,7 @@ int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
     op->config = node->config;
     op->schema = node->out.schema;
     op->env = env;
+    op->needed = node->needed;
     op->node = node->id;
     *made = op;
     int status = node->op->open == NULL ? WR_OK : node->op->open(op, err);

@@ -124,7 +124,9 @@ static int64_t frontier_of_inputs(const struct unit *unit) {
 
 int unit_advance(struct unit *unit) {
     if (unit->source != NULL) {
-        unit->frontier_out = unit->ended ? WR_TIME_MAX : unit->source->watermark;
+        /* After a restart the source has not yet said again how far it is. */
+        unit->frontier_out =
+            unit->ended ? WR_TIME_MAX : WR_MAX(unit->frontier_out, unit->source->watermark);
         return WR_OK;
     }
     int status = unit->gate != NULL ? gate_pump(unit->gate) : WR_OK;

@@ -79,9 +79,9 @@ static void put_row_place(struct wr_buf *out, const struct wr_batch *batch, uint
     if (batch->event_time == NULL)
         return;
     put_word(out, agg_int_order(batch->event_time[row]), 0);
-    put_word(out, (uint64_t)batch->source << 32 | batch->partition, 0);
-    uint32_t record = batch->origin.record == NULL ? row : batch->origin.record[row];
-    put_word(out, batch->origin.first_record + record, 0);
+    int made = batch->origin.source == NULL; /* of several rows: they stand as they arrive */
+    put_word(out, made ? 0 : (uint64_t)batch->source << 32 | batch->partition, 0);
+    put_word(out, made ? 0 : wr_origin_record(&batch->origin, row), 0);
 }
 
 static void put_argument(struct wr_buf *out, const struct wr_type *type,

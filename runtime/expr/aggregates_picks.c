@@ -48,9 +48,10 @@ static inline void place_of(struct place *place, const struct wr_batch *batch, u
     if (batch->event_time == NULL)
         return;
     place->time = agg_int_order(batch->event_time[row]);
-    place->stream = (uint64_t)batch->source << 32 | batch->partition;
-    uint32_t record = batch->origin.record == NULL ? row : batch->origin.record[row];
-    place->record = batch->origin.first_record + record;
+    if (batch->origin.source != NULL) { /* rows made of several stand as they arrive */
+        place->stream = (uint64_t)batch->source << 32 | batch->partition;
+        place->record = wr_origin_record(&batch->origin, row);
+    }
     if (pick == PICK_LAST) {
         place->time = ~place->time;
         place->stream = ~place->stream;

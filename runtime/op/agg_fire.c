@@ -192,8 +192,11 @@ static int fire_merged(struct agg *self, int64_t start, int64_t end, struct wr_o
 
 static int fire_window(struct agg *self, int64_t start, struct wr_out *out) {
     const struct window *window = &((const struct agg_config *)self->base.config)->window;
-    if (window->slice_us == window->size_us && wr_slices_find(&self->partial, start) == NULL)
-        return fire_table(self, wr_slices_find(&self->slices, start), start, out);
+    if (window->slice_us == window->size_us && wr_slices_find(&self->partial, start) == NULL) {
+        const struct wr_table *table = wr_slices_find(&self->slices, start);
+        /* Rows of a window that has fired: their times were read back from a damaged state. */
+        return table == NULL ? WR_ECORRUPT : fire_table(self, table, start, out);
+    }
     return fire_merged(self, start, window_end(window, start), out);
 }
 
@@ -258,11 +261,34 @@ int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
     return status == WR_OK ? wr_slices_save(&self->partial, out, all) : status;
 }
 
+/* Slices that were read back stand where windows have theirs, and none before the windows that have
+ * fired: firing relies on both. */
+static int slices_fit(const struct agg *self) {
+    const struct agg_config *config = self->base.config;
+    for (uint32_t i = 0; i < self->slices.count; i++) {
+        int64_t start = self->slices.items[i].start_us;
+        if (!config->windowed ? start != 0 : window_slice(&config->window, start) != start)
+            return 0;
+        if (self->fired_any && start < self->fired_us)
+            return 0;
+    }
+    for (uint32_t i = 0; i < self->partial.count; i++) {
+        int64_t start = self->partial.items[i].start_us;
+        if (!config->windowed || window_last(&config->window, start) != start)
+            return 0;
+        if (self->fired_any && start < self->fired_us)
+            return 0;
+    }
+    return 1;
+}
+
 int agg_load(struct wr_op *op, struct wr_reader *in) {
     struct agg *self = (struct agg *)op;
     self->fired_us = (int64_t)wr_reader_u64(in);
     self->fired_any = (int)wr_reader_u64(in);
     self->partly_late = wr_reader_u64(in);
     int status = in->failed ? WR_ECORRUPT : wr_slices_load(&self->slices, in);
-    return status == WR_OK ? wr_slices_load(&self->partial, in) : status;
+    if (status == WR_OK)
+        status = wr_slices_load(&self->partial, in);
+    return status == WR_OK && !slices_fit(self) ? WR_ECORRUPT : status;
 }

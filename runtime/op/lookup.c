@@ -169,6 +169,21 @@ static void forget_table(struct lookup *self) {
     self->row_count = 0;
 }
 
+/* Rows that were read back have the columns that their key is made of. */
+static int check_keys(const struct lookup *self, const struct wr_batch *batch) {
+    const struct lookup_config *config = self->base.config;
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t count = config->right->field_count;
+    uint64_t *reads = WR_ARENA_ZEROS(scratch, uint64_t, WR_BITS_WORDS(count + WR_HIDDEN_COUNT));
+    if (reads == NULL)
+        return WR_ENOMEM;
+    wr_list_reads(config->right_keys, reads);
+    for (uint32_t c = 0; c < count; c++)
+        if (wr_bit_get(reads, c) && batch->columns[c].data == NULL)
+            return WR_ECORRUPT;
+    return WR_OK;
+}
+
 static int lookup_load(struct wr_op *op, struct wr_reader *in) {
     struct lookup *self = (struct lookup *)op;
     const struct lookup_config *config = op->config;
@@ -182,6 +197,8 @@ static int lookup_load(struct wr_op *op, struct wr_reader *in) {
         struct wr_batch *batch = NULL;
         status = wr_batch_load(op->env->pool, config->right, in, &batch);
         struct wr_arena_mark mark = wr_arena_mark(op->env->scratch);
+        if (status == WR_OK)
+            status = check_keys(self, batch);
         if (status == WR_OK)
             status = push_table(self, batch, &nowhere);
         wr_arena_rewind(op->env->scratch, mark);

@@ -87,7 +87,8 @@ struct wr_op {
     const void *config;             /* what bind made */
     const struct wr_schema *schema; /* of the output */
     struct wr_op_env *env;
-    uint32_t node; /* its number in the plan */
+    const uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
+    uint32_t node;          /* its number in the plan */
 };
 
 enum wr_op_flags {

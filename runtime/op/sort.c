@@ -367,6 +367,18 @@ static int sort_save(struct wr_op *op, struct wr_buf *out, int all) {
     return status;
 }
 
+/* Rows that were read back have what they are ordered by, and what somebody reads. */
+static int is_whole(const struct sort *self, const struct wr_batch *batch) {
+    const struct sort_config *config = self->base.config;
+    if (config->has_time && batch->event_time == NULL)
+        return 0;
+    for (uint32_t c = 0; c < config->wide->field_count; c++)
+        if (batch->columns[c].data == NULL &&
+            (c >= config->first_key || wr_bit_get(self->base.needed, c)))
+            return 0;
+    return 1;
+}
+
 static int sort_load(struct wr_op *op, struct wr_reader *in) {
     struct sort *self = (struct sort *)op;
     forget_all(self); /* each save holds everything */
@@ -377,8 +389,12 @@ static int sort_load(struct wr_op *op, struct wr_reader *in) {
         struct wr_batch *batch = NULL;
         const struct sort_config *config = op->config;
         status = wr_batch_load(op->env->pool, config->wide, in, &batch);
+        if (status == WR_OK && !is_whole(self, batch))
+            status = WR_ECORRUPT;
+        struct wr_arena_mark mark = wr_arena_mark(op->env->scratch);
         if (status == WR_OK)
             status = keep(self, batch);
+        wr_arena_rewind(op->env->scratch, mark);
         wr_batch_unref(batch);
     }
     return status;
