@@ -143,7 +143,12 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         self->encoder = NULL;
         return status;
     }
-    if (format->begin != NULL && !self->begun)
+    if (from != NULL && format->load != NULL) {
+        status = format->load(self->encoder, from);
+        if (status != WR_OK)
+            wr_error_set(err, status, "print: the state is damaged");
+    }
+    if (status == WR_OK && format->begin != NULL && !self->begun)
         status = format->begin(self->encoder, &self->text);
     self->begun = 1;
     if (status != WR_OK)
@@ -193,7 +198,9 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
 static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     wr_buf_add_varint(out, sink->rows_written);
     wr_buf_add_varint(out, ((struct print_sink *)sink)->rows_shown);
-    return wr_buf_add_varint(out, ((struct print_sink *)sink)->begun);
+    const struct wr_encoder *encoder = ((struct print_sink *)sink)->encoder;
+    int status = wr_buf_add_varint(out, ((struct print_sink *)sink)->begun);
+    return encoder->type->save == NULL ? status : encoder->type->save(encoder, out);
 }
 
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {

@@ -110,7 +110,8 @@ struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in
         wr_batch_unref(batch);
         return NULL;
     }
-    memcpy(copy, sel, sizeof *copy * sel_count);
+    if (sel_count > 0)
+        memcpy(copy, sel, sizeof *copy * sel_count);
     memcpy(batch->columns, in->columns, sizeof *in->columns * in->schema->field_count);
     batch->sel = copy;
     batch->sel_count = sel_count;

@@ -87,6 +87,9 @@ struct wr_encoder_type {
     int (*encode)(struct wr_encoder *encoder, const struct wr_batch *batch, struct wr_buf *out);
     int (*end)(struct wr_encoder *encoder, struct wr_buf *out); /* a closing bracket; NULL: none */
     void (*close)(struct wr_encoder *encoder);
+    /* What it holds back (a table, until its end), so that a restart can go on. NULL: nothing. */
+    int (*save)(const struct wr_encoder *encoder, struct wr_buf *out);
+    int (*load)(struct wr_encoder *encoder, struct wr_reader *in);
 };
 
 const struct wr_decoder_type *wr_decoder_find(const char *format);

@@ -204,6 +204,41 @@ static int table_end(struct wr_encoder *encoder, struct wr_buf *out) {
     return status == WR_OK ? out->status : status;
 }
 
+static int table_save(const struct wr_encoder *encoder, struct wr_buf *out) {
+    const struct table_encoder *table = (const struct table_encoder *)encoder;
+    wr_buf_add_varint(out, table->rows_kept);
+    wr_buf_add_varint(out, table->rows_seen);
+    wr_buf_add_varint(out, table->printed);
+    for (uint32_t i = 0; i < table->base.schema->field_count; i++)
+        wr_buf_add_varint(out, table->widths[i]);
+    wr_buf_add_varint(out, table->cells.length);
+    return wr_buf_add(out, table->cells.bytes, table->cells.length);
+}
+
+/* The cells must hold the texts of all rows kept, since they are walked by their zeros. */
+static int cells_are_whole(const struct table_encoder *table, const char *bytes, uint64_t length) {
+    uint64_t zeros = 0;
+    for (uint64_t i = 0; i < length; i++)
+        zeros += bytes[i] == 0;
+    uint64_t rows = table->printed ? 0 : table->rows_kept + 2;
+    return zeros == rows * table->base.schema->field_count;
+}
+
+static int table_load(struct wr_encoder *encoder, struct wr_reader *in) {
+    struct table_encoder *table = (struct table_encoder *)encoder;
+    table->rows_kept = wr_reader_varint(in);
+    table->rows_seen = wr_reader_varint(in);
+    table->printed = (uint8_t)wr_reader_varint(in);
+    for (uint32_t i = 0; i < table->base.schema->field_count; i++)
+        table->widths[i] = (uint32_t)wr_reader_varint(in);
+    uint64_t length = wr_reader_varint(in);
+    const char *bytes = wr_reader_bytes(in, length);
+    if (bytes == NULL || table->rows_kept > ROWS_MAX || !cells_are_whole(table, bytes, length))
+        return WR_ECORRUPT;
+    wr_buf_clear(&table->cells);
+    return wr_buf_add(&table->cells, bytes, length);
+}
+
 const struct wr_encoder_type wr_table_encoder = {
     .name = "table",
     .size_bytes = sizeof(struct table_encoder),
@@ -212,4 +247,6 @@ const struct wr_encoder_type wr_table_encoder = {
     .encode = table_encode,
     .end = table_end,
     .close = table_close,
+    .save = table_save,
+    .load = table_load,
 };

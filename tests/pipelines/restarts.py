@@ -77,7 +77,7 @@ def restarts(weir, case, expected, everything, dice):
         passed &= check(case, f"stopped after step {step} of {steps} with --batch-rows {rows}",
                         expected, stop_once(weir, case, rows, step))
     if steps <= PROCESSES_MAX or everything:
-        outputs = run.run_once(weir, case, rows, [stopped_at(1)] * (steps + 2))
+        outputs = run.run_once(weir, case, rows, [stopped_at(1)] * (2 * steps + 10))
         passed &= check(case, "stopped after every step", expected, outputs)
     return passed, len(points)
 
