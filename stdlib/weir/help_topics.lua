@@ -42,6 +42,30 @@ Any expression or list may be a Lua function instead:
   :derive("host string", function(e) return e.url:match("//([^/]+)") end)
 ]=],
   },
+  lua = {
+    title = "Lua functions",
+    text = [=[
+Where a string stands, a Lua function may stand, and both mean the same:
+
+  :filter(function(e) return e.amount > 100 end)
+  :derive("host string", function(e) return e.url:match("//([^/]+)") end)
+  weir.def("vat(x float64) float64", function(x) return x * 0.2 end)
+
+`e` is the row: e.name, e["Total Amount"]; it is read-only and lasts for the
+call. All functions of expressions are there, as globals and as methods; nil
+passes through arithmetic and calls; times and decimals are values with
+operators. There is no `??`, `in` or `like`: write coalesce(a, b),
+contains(list, x), like(x, p), and pcall where something may fail.
+
+A row function keeps nothing between rows: one that assigns to a variable
+outside is refused (W705). Lua's io, os, debug and load are not there (W703). A
+script may use 64 MB (W702) and 5 s while it is read, and 250 ms for every 256
+calls (W701).
+
+A string is faster: it runs as native code over a batch of rows, a function row
+by row in the Lua machine. `weir explain` says which is which.
+]=],
+  },
   types = {
     title = "Types",
     text = [[
