@@ -214,14 +214,15 @@ orders:lookup(one, { on = "item" })]],
   W701 = {
     message = "ran longer than …",
     page = "The script's Lua code did not come back in time: a loop that does not end, or far "
-      .. "too much work for one row.",
+      .. "too much work for one row. A script has 5 s while it is read, and 250 ms for every 256 "
+      .. "calls of a row function.",
     wrong = [[while true do end]],
     right = [[for i = 1, 10 do end]],
   },
   W702 = {
-    message = "memory",
-    page = "The script's Lua code used more memory than a script may have. Data belongs into "
-      .. "streams, not into tables.",
+    message = "used up its memory of …",
+    page = "The script's Lua code used more memory than a script may have, 64 MB. Data belongs "
+      .. "into streams, not into tables.",
     wrong = [[local t = {} for i = 1, 1e9 do t[i] = i end]],
     right = [[local numbers = weir.generate { rows = 1000000000, columns = "n = i" }]],
   },
