@@ -39,6 +39,7 @@ static int budget_take(struct wr_budget *budget, uint64_t size_bytes) {
     used += size_bytes;
     if (budget->bytes_max != 0 && used > budget->bytes_max) {
         atomic_fetch_sub_explicit(&budget->bytes_used, size_bytes, memory_order_relaxed);
+        atomic_fetch_add_explicit(&budget->refused, 1, memory_order_relaxed);
         return 0;
     }
     uint64_t peak = atomic_load_explicit(&budget->bytes_peak, memory_order_relaxed);

@@ -10,6 +10,7 @@ struct wr_budget {
     uint64_t bytes_max; /* 0: no limit of its own */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_peak;
+    _Atomic uint64_t refused; /* allocations that would have gone beyond bytes_max */
 };
 
 #define WR_BUDGET_INIT(budget_name, max) \

@@ -72,9 +72,27 @@ static const char *keep_text(struct reject_log *log, const char *text) {
     return text == NULL ? NULL : keep(log, text, strlen(text));
 }
 
+/* The columns that a person knows: those that weir makes for itself stand behind them, under names
+ * that no script can write. NULL: no memory. */
+static const struct wr_schema *shown_columns(struct reject_log *log,
+                                             const struct wr_schema *schema) {
+    uint32_t count = schema->field_count;
+    while (count > 0 && schema->fields[count - 1].name[0] == 1)
+        count--;
+    if (count == schema->field_count)
+        return schema;
+    struct wr_schema *shown = wr_schema_new(&log->arena, count);
+    if (shown != NULL && count > 0)
+        memcpy(shown->fields, schema->fields, count * sizeof *shown->fields);
+    return shown;
+}
+
 /* The row as JSON: the columns that were converted. */
 static int row_json(struct reject_log *log, const struct wr_reject *reject, struct entry *entry) {
     struct wr_batch one = *reject->batch;
+    one.schema = shown_columns(log, one.schema);
+    if (one.schema == NULL)
+        return WR_ENOMEM;
     one.sel = &reject->row;
     one.sel_count = 1;
     const struct wr_encoder_type *type = wr_encoder_find("ndjson");
@@ -231,8 +249,10 @@ int reject_log_add(struct reject_log *log, const struct wr_node *node,
     log->count++;
     if (ends_run(log, node, reject))
         return end_run(log, entry);
-    if (batch == NULL || log->reader_count == 0 || reject->only_warns)
+    if (batch == NULL || reject->only_warns)
         return WR_OK;
+    if (log->reader_count == 0 && entry->record != UINT64_MAX)
+        return WR_OK; /* nobody reads it, and its order is known without */
     return row_json(log, reject, entry);
 }
 
@@ -242,6 +262,13 @@ static int entry_order(const void *a, const void *b) {
         return x->record < y->record ? -1 : 1;
     if (x->node->id != y->node->id)
         return x->node->id < y->node->id ? -1 : 1;
+    if (x->record == UINT64_MAX) { /* of groups: in no order that depends on their shards */
+        if (x->at != y->at)
+            return x->at < y->at ? -1 : 1;
+        int by = x->row == NULL || y->row == NULL ? 0 : strcmp(x->row, y->row);
+        if (by != 0)
+            return by;
+    }
     return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
 }
 

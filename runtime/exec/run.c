@@ -139,9 +139,10 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
         lane->ended = 1;
         status = WR_OK;
     }
+    if (status < 0 && status != WR_EAGAIN && err != NULL && err->status == status)
+        return wr_error_add(err, status, "source %s", lane->node->name);
     if (status < 0)
-        return status == WR_EAGAIN ? status
-                                   : wr_error_add(err, status, "source %s", lane->node->name);
+        return status;
     if (batch != NULL) {
         batch->frontier = WR_MAX(lane->frontier_out, lane->source->watermark);
         run->summary.rows_in += batch->row_count;
@@ -179,15 +180,21 @@ static int all_ended(const struct wr_run *run) {
 static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     if (err == NULL || err->status == status)
         return status;
-    if (status == WR_ENOMEM || status == WR_ELIMIT) {
-        int state = run->state_budget.bytes_peak >= run->input_budget.bytes_peak;
-        const struct wr_budget *budget = state ? &run->state_budget : &run->input_budget;
-        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu MB)", budget->name,
-                        (unsigned long long)(budget->bytes_max >> 20));
+    const struct wr_budget *const budgets[] = {&run->state_budget, &run->input_budget,
+                                               &run->epoch_budget};
+    const char *where = run->failed == NULL ? "" : run->failed->node->name;
+    for (size_t i = 0; i < WR_COUNT(budgets) && status == WR_ENOMEM; i++) {
+        if (budgets[i]->refused == 0)
+            continue;
+        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu MB)%s%s",
+                        budgets[i]->name, (unsigned long long)(budgets[i]->bytes_max >> 20),
+                        where[0] == 0 ? "" : " in stage ", where);
         wr_error_help(err, "give it more with `weir.settings { memory = \"4GB\" }`, or bound the "
                            "state with a window");
         return status;
     }
+    if (where[0] != 0)
+        return wr_error_set(err, status, "stage %s: %s", where, wr_status_text(status));
     return wr_error_set(err, status, "%s", wr_status_text(status));
 }
 

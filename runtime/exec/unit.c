@@ -109,6 +109,8 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
                    : unit->sink->type->write(unit->sink, batch, unit->run->err);
     }
     wr_arena_rewind(scratch, mark);
+    if (flow < 0 && unit->run->failed == NULL)
+        unit->run->failed = unit;
     return flow;
 }
 
@@ -142,6 +144,8 @@ int unit_advance(struct unit *unit) {
         else if (unit->op != NULL && unit->op->type->advance != NULL)
             status = unit->op->type->advance(unit->op, frontier, &unit->out);
         wr_arena_rewind(&unit->run->scratch, mark);
+        if (status < 0 && unit->run->failed == NULL)
+            unit->run->failed = unit;
         if (status < 0)
             return status;
         status = reject_log_flush(unit->run->rejects);

@@ -73,9 +73,10 @@ struct wr_run {
     int64_t checkpoint_due_us;
     struct wr_summary summary;
     int64_t started_us;
-    uint32_t next_lane;   /* round robin among the wanted */
-    int finished;         /* all inputs have ended and all sinks are complete */
-    struct wr_error *err; /* of the step that runs */
+    uint32_t next_lane;        /* round robin among the wanted */
+    int finished;              /* all inputs have ended and all sinks are complete */
+    struct wr_error *err;      /* of the step that runs */
+    const struct unit *failed; /* where it failed; NULL: nowhere, or not known */
 };
 
 /* build.c: units, edges, gates of the plan's live nodes; opens them. */

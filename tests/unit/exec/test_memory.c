@@ -1,0 +1,179 @@
+/* test_memory.c: a plan of every stage, and a small run of it, with each allocation failing: an
+ * error, and everything is given back. Runs that meet the limit of their memory. */
+#include "test.h"
+#include "support_run.h"
+
+#include "base/assert.h"
+
+#define SPECS_MAX 40
+
+/* Specs are made before the test, so that only the runtime's own allocations fail. */
+static struct wr_budget spec_budget = WR_BUDGET_INIT("specs", 0);
+static struct wr_arena spec_arena;
+static struct wr_value *specs[SPECS_MAX];
+static uint32_t spec_count;
+
+static const char *const texts[] = {
+    /* 0 */ "{'op':'read','endpoint':{'kind':'rows','text':'t,k,v\n"
+            "1970-01-01T00:00:01Z,a,1\n1970-01-01T00:00:09Z,b,0\n1970-01-01T00:00:02Z,a,2\n"
+            "nonsense,x,y\n1970-01-01T00:00:25Z,a_long_key_of_a_group,3\n,c,4\n"
+            "1970-01-01T00:00:03Z,late,5\n1970-01-01T00:00:40Z,b,6\n'},'schema':["
+            "{'name':'t','type':{'kind':'timestamp'}},{'name':'k','type':{'kind':'string'}},"
+            "{'name':'v','type':{'kind':'int64'}}]}",
+    /* 1 */ "{'op':'filter','inputs':[0],'expr':e`v >= 0 or k:lower() == 'x'`}",
+    /* 2 */ "{'op':'derive','inputs':[1],'items':l`q = 100 // v, u = upper(k)`}",
+    /* 3 */ "{'op':'select','inputs':[2],'items':l`t, k, v, q`}",
+    /* 4 */ "{'op':'rename','inputs':[3],'pairs':[{'new':'w','old':'q'}]}",
+    /* 5 */ "{'op':'drop','inputs':[4],'columns':['w']}",
+    /* 6 */ "{'op':'expect','inputs':[5],'items':l`small = v < 6`}",
+    /* 7 */ "{'op':'event_time','inputs':[6],'items':l`t`,'max_delay':5000000}",
+    /* 8 */
+    "{'op':'agg','inputs':[7],'items':l`n = count(), l = list(v), m = median(v)`,"
+    "'group_by':l`k`,'window':{'kind':'hopping','size':10000000,'every':5000000}}",
+    /* 9 */ "{'op':'late','inputs':[8]}",
+    /* 10 */ "{'op':'sort','inputs':[8],'order':o`n desc, k`}",
+    /* 11 */ "{'op':'sort','inputs':[7]}",
+    /* 12 */ "{'op':'distinct','inputs':[7],'columns':['k']}",
+    /* 13 */ "{'op':'union','inputs':[7,11]}",
+    /* 14 */ "{'op':'limit','inputs':[13],'rows':4,'offset':1}",
+    /* 15 */ "{'op':'lookup','inputs':[5,12],'on':l`k`,'how':'left'}",
+    /* 16 */ "{'op':'lookup','inputs':[5,3],'on':l`x = v == v`,'many':true,'prefix':'r_'}",
+    /* 17 */ "{'op':'rejects','inputs':[]}",
+    /* 18 */ "{'op':'agg','inputs':[5],'items':l`n = count(), s = sum(v)`}",
+    "{'op':'write','inputs':[9],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[10],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[14],'endpoint':{'kind':'blackhole'},'key':['k']}",
+    "{'op':'write','inputs':[15],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[16],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[17],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[18],'endpoint':{'kind':'blackhole'}}",
+};
+
+__attribute__((constructor)) static void make_specs(void) {
+    wr_arena_init(&spec_arena, &spec_budget, 65536);
+    for (; spec_count < WR_COUNT(texts); spec_count++)
+        specs[spec_count] = test_spec(&spec_arena, "%s", texts[spec_count]);
+}
+
+__attribute__((destructor)) static void forget_specs(void) {
+    wr_arena_release(&spec_arena);
+}
+
+static int make_plan(struct wr_plan **plan, struct wr_error *err) {
+    struct wr_node *node;
+    int status = wr_plan_new(plan, wr_env_real(), "UTC", ".", err);
+    for (uint32_t i = 0; i < spec_count && status == WR_OK; i++)
+        status = wr_plan_add(*plan, specs[i], &node, err);
+    return status == WR_OK ? wr_plan_finish(*plan, err) : status;
+}
+
+static void check_status(int status, const struct wr_error *err) {
+    if (status != WR_OK && status != WR_ENOMEM)
+        test_fail(__FILE__, __LINE__, "status %d: %s %s", status, err->code, err->text);
+    CHECK_INT(status == WR_OK, ==, err->text[0] == 0);
+}
+
+TEST(plan_of_every_stage_is_made) {
+    struct wr_plan *plan = NULL;
+    struct wr_error err = {0};
+    if (make_plan(&plan, &err) != WR_OK)
+        test_fail(__FILE__, __LINE__, "%s %s", err.code, err.text);
+    wr_plan_free(plan);
+}
+
+TEST_EACH_ALLOCATION_FAILS(plan_of_every_stage_gives_everything_back) {
+    struct wr_plan *plan = NULL;
+    struct wr_error err = {0};
+    check_status(make_plan(&plan, &err), &err);
+    wr_plan_free(plan);
+}
+
+TEST_EACH_ALLOCATION_FAILS(plan_explained_gives_everything_back) {
+    struct wr_plan *plan = NULL;
+    struct wr_error err = {0};
+    if (make_plan(&plan, &err) == WR_OK)
+        wr_plan_explain(plan); /* NULL: no memory */
+    wr_plan_free(plan);
+}
+
+static int run_plan(uint32_t shards, struct wr_error *err) {
+    struct wr_plan *plan = NULL;
+    struct wr_run *run = NULL;
+    int status = make_plan(&plan, err);
+    struct wr_run_options options = {
+        .batch_rows = 3, .shards = shards, .hash_seed = 3, .keep_text = 1};
+    if (status == WR_OK)
+        status = wr_run_new(&run, plan, &options, err);
+    if (status == WR_OK)
+        status = wr_run_all(run, err);
+    wr_run_free(run); /* asserts that its budgets are empty */
+    wr_plan_free(plan);
+    return status;
+}
+
+TEST(run_of_every_stage_ends) {
+    for (uint32_t shards = 1; shards <= 3; shards += 2) {
+        struct wr_error err = {0};
+        if (run_plan(shards, &err) != WR_OK)
+            test_fail(__FILE__, __LINE__, "%s %s", err.code, err.text);
+    }
+}
+
+static void check_run(uint32_t shards) {
+    struct wr_error err = {0};
+    int status = run_plan(shards, &err);
+    CHECK(status == WR_OK || status == WR_ENOMEM);
+    CHECK_INT(status == WR_OK, ==, err.text[0] == 0);
+}
+
+TEST_EACH_ALLOCATION_FAILS(run_of_every_stage_gives_everything_back) {
+    check_run(1);
+}
+
+TEST_EACH_ALLOCATION_FAILS(run_in_shards_gives_everything_back) {
+    check_run(3);
+}
+
+/* ---- limits ---- */
+
+static void meet_limit(const char *stage, const char *text) {
+    struct stand stand;
+    stand_begin(&stand);
+    uint32_t read = stand_source(&stand, "k string, v int64", 1);
+    uint32_t sink = stand_sink(&stand, test_add(stand.plan, "{'inputs':[%u],%s}", read, stage));
+    (void)sink;
+    struct wr_buf rows;
+    wr_buf_init(&rows, &wr_budget_control, 0);
+    for (int i = 0; i < 20000; i++)
+        wr_buf_addf(&rows, "%sthe_key_of_a_row_that_is_long_enough_%d %d", i == 0 ? "" : "|", i, i);
+    stand_feed(&stand, read, 0, rows.bytes);
+    stand.options.memory_bytes = 1 << 20;
+    CHECK_INT(stand_run(&stand), ==, WR_ENOMEM);
+    CHECK_STR(stand.err.code, "W602");
+    CHECK_CONTAINS(stand.err.text, text);
+    wr_buf_release(&rows);
+    stand_end(&stand);
+}
+
+TEST(run_names_the_budget_that_is_used_up) {
+    meet_limit("'op':'agg','items':l`n = count()`,'group_by':l`k`",
+               "`state` is used up (1 MB) in stage agg");
+    meet_limit("'op':'distinct','name':'seen'", "in stage seen");
+    meet_limit("'op':'sort','order':o`v desc`", "`state`");
+}
+
+TEST(run_does_not_blame_a_budget_that_has_room) {
+    struct stand stand;
+    stand_begin(&stand);
+    uint32_t read = stand_source(&stand, "k string, v int64", 1);
+    stand_sink(&stand, test_add(stand.plan, "{'inputs':[%u],'op':'distinct'}", read));
+    stand_feed(&stand, read, 0, "a 1|b 2");
+    CHECK_INT(stand_open(&stand), ==, WR_OK);
+    wr_alloc_fail_at(1, 1);
+    int status = wr_run_all(stand.run, &stand.err);
+    wr_alloc_fail_at(0, 0);
+    CHECK_INT(status, ==, WR_ENOMEM);
+    CHECK_STR(stand.err.code, "");
+    CHECK_CONTAINS(stand.err.text, "out of memory");
+    stand_end(&stand);
+}
