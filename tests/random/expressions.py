@@ -126,7 +126,8 @@ class Printer:
         return self.wrap(written, level, least)
 
     def _col(self, _, name):
-        return ident(name), POST
+        # Directly behind the `(` of a call `where` is the word.
+        return "`where`" if name == "where" else ident(name), POST
 
     def _lit(self, kind, value):
         negative = kind in ("int64", "float64") and value is not None and \

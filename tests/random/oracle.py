@@ -25,6 +25,26 @@ class Table:
         return {name: (f"c{i}", kind) for i, (name, kind) in enumerate(self.columns)}
 
 
+def names_in(expr):
+    """The columns and helpers that an expression reads."""
+    if isinstance(expr, list):
+        if len(expr) == 3 and expr[0] == "col":
+            return {expr[2]}
+        return set().union(*[names_in(part) for part in expr])
+    return set()
+
+
+def without_unused(items):
+    """Items without the helpers that nothing reads: they are not computed, so they cannot fail."""
+    kept, read = [], set()
+    for item in reversed(items):
+        name, is_local, expr = item
+        if not is_local or name in read:
+            kept.insert(0, item)
+            read |= names_in(expr)
+    return kept
+
+
 class Refused(Exception):
     """The oracle cannot say what this case gives."""
 
@@ -198,7 +218,7 @@ class Oracle:
         """A list of items over a table; `made`: the columns that come of it."""
         levels = Levels(table.env())
         translator, codes = Translator(levels), []
-        for name, _, expr in items:
+        for name, _, expr in without_unused(items):
             value, code = translator.of(expr)
             codes.append(code)
             levels.columns[name] = (value, expr[1])

@@ -31,6 +31,7 @@ sys.path.insert(0, HERE)
 import cases  # noqa: E402
 import compare  # noqa: E402
 import inputs  # noqa: E402
+import relations  # noqa: E402
 
 try:
     import duckdb
@@ -71,7 +72,7 @@ class Failure(Exception):
 class Runner:
     def __init__(self, weir, keep=None):
         self.weir, self.keep = os.path.abspath(weir), keep
-        self.counts = {"cases": 0, "runs": 0, "compared": 0, "rows": 0}
+        self.counts = {"cases": 0, "runs": 0, "compared": 0, "rows": 0, "relations": 0}
         self.db = None
         if duckdb is not None:
             import translate
@@ -159,6 +160,20 @@ class Runner:
             self.same(what, first, second)
         self.counts["cases"] += 1
 
+    def relation(self, seed):
+        """Two pipelines that say the same (relations.py). Raises Failure."""
+        dice = random.Random(f"{seed} relation")
+        make = dice.choice(relations.RELATIONS)
+        args = ["--batch-rows", dice.choice(["1", "3", "4096"])]
+        first, second = make(seed)
+        expected, found = self.run(first, []), self.run(second, args)
+        if expected["out0.csv"] != found["out0.csv"]:
+            raise Failure(f"relation {make.__name__}", f"{make.__doc__}\n{cases.script(first)}\n"
+                          f"{cases.script(second)}\n--- the first gives\n"
+                          f"{expected['out0.csv'].decode('utf-8', 'replace')}\n--- the second, "
+                          f"{args}\n{found['out0.csv'].decode('utf-8', 'replace')}")
+        self.counts["relations"] += 1
+
     @staticmethod
     def same(what, expected, found):
         for name in sorted(set(expected) | set(found)):
@@ -213,9 +228,13 @@ def codes_of(text):
 
 
 def attempt(runner, case, seed):
-    """None, or the Failure. An error of the oracle itself is one too."""
+    """None, or the Failure. An error of the oracle itself is one too. Without a case: the relation
+    of this seed."""
     try:
-        runner.check(case, seed)
+        if case is None:
+            runner.relation(seed)
+        else:
+            runner.check(case, seed)
         return None
     except Failure as failure:
         return failure
@@ -241,6 +260,11 @@ def report(runner, case, seed, failure, smaller):
         print(re.sub("^", "  ", inputs.file_text(source, source["records"], source["look"] * 8
                                                  + source["look"] % 2), flags=re.M))
     print("case: " + json.dumps({"seed": seed, **case}, ensure_ascii=True))
+    print(f"again: tests/random/run.py --weir build/weir --seed {seed}", flush=True)
+
+
+def report_relation(seed, failure):
+    print(f"\nseed {seed}: {failure.kind}\n{failure.text}")
     print(f"again: tests/random/run.py --weir build/weir --seed {seed}", flush=True)
 
 
@@ -279,6 +303,10 @@ def main():
         failure = attempt(runner, case, seed)
         if failure:
             report(runner, case, seed, failure, not options.no_shrink)
+        other = None if options.case else attempt(runner, None, seed)
+        if other:
+            report_relation(seed, other)
+        failure = failure or other
         print("0 passed, 1 failed" if failure else "1 passed, 0 failed")
         return 1 if failure else 0
     return run_many(runner, options)
@@ -305,10 +333,15 @@ def run_many(runner, options):
         if failure:
             failed += 1
             report(runner, case, seed, failure, not options.no_shrink)
+        failure = attempt(runner, None, seed)
+        if failure:
+            failed += 1
+            report_relation(seed, failure)
         seed += 1
     counts = runner.counts
     print(f"seeds {first} to {seed - 1}, {len(known)} cases of before: {counts['runs']} runs, "
-          f"{counts['compared']} cases beside the oracle, {counts['rows']} rows")
+          f"{counts['compared']} cases beside the oracle, {counts['relations']} pairs, "
+          f"{counts['rows']} rows")
     print(f"{counts['cases']} passed, {failed} failed")
     return 1 if failed or not counts["cases"] else 0
 
