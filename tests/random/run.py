@@ -182,7 +182,7 @@ class Runner:
             a = (expected.get(name) or b"(not written)").decode("utf-8", "replace").split("\n")
             b = (found.get(name) or b"(not written)").decode("utf-8", "replace").split("\n")
             at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-            raise Failure(f"differs: {what.split()[0]} {name.split('.')[-1]}",
+            raise Failure(f"differs: {kind_of(what)} {name.split('.')[-1]}",
                           f"{name} differs with {what}, {len(a)} and {len(b)} lines, at line "
                           f"{at + 1}:\n  plain: {a[at:at + 1]}\n  here:  {b[at:at + 1]}")
 
@@ -212,6 +212,12 @@ class Runner:
 def stops_early(case):
     needed = cases.live_nodes(case)
     return any(node["op"] == "limit" and node["id"] in needed for node in case["nodes"])
+
+
+def kind_of(what):
+    """The sort of run: which of its options matters most."""
+    return next((option for option in ("--stop-after", "--shards", "--batch-rows")
+                 if option in what), "other files")
 
 
 def in_any_order(text):
