@@ -33,6 +33,10 @@ static int must_fail(void) {
     return WR_UNLIKELY(fail_at != 0) && (count == fail_at || (fail_sticky && count > fail_at));
 }
 
+int wr_alloc_must_fail(void) {
+    return WR_UNLIKELY(fail_at != 0) && must_fail();
+}
+
 static int budget_take(struct wr_budget *budget, uint64_t size_bytes) {
     uint64_t used =
         atomic_fetch_add_explicit(&budget->bytes_used, size_bytes, memory_order_relaxed);

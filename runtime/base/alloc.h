@@ -35,5 +35,8 @@ char *wr_strndup(struct wr_budget *budget, const char *text, size_t length);
 
 /* Tests only: the n-th allocation from now fails (once, or this and all later ones). 0: none. */
 void wr_alloc_fail_at(uint64_t count, int sticky);
+/* For an allocator that is not ours (Lua's): counts an allocation while a test wants one to fail,
+ * and says whether this is the one. */
+int wr_alloc_must_fail(void);
 /* Allocations made since the last wr_alloc_fail_at. */
 uint64_t wr_alloc_count(void);

@@ -45,6 +45,8 @@ int wr_lua_is_ours(const char *name) {
 }
 
 static int open_all(lua_State *L) {
+    lua_settop(L, 1); /* the env */
+    lua_setfield(L, LUA_REGISTRYINDEX, WR_LUA_ENV_KEY);
     luaL_openlibs(L);
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
@@ -71,10 +73,9 @@ lua_State *wr_lua_new(const struct wr_env *env) {
         watchdog_free(watchdog);
         return NULL;
     }
+    lua_pushcfunction(L, open_all); /* what allocates is called by it: outside, a failure aborts */
     lua_pushlightuserdata(L, (void *)(uintptr_t)env);
-    lua_setfield(L, LUA_REGISTRYINDEX, WR_LUA_ENV_KEY);
-    lua_pushcfunction(L, open_all);
-    if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
         wr_lua_free(L);
         return NULL;
     }
@@ -97,28 +98,35 @@ static int l_traceback(lua_State *L) {
     return 1;
 }
 
+struct main_call {
+    const char *module;
+    int argc;
+    char **argv;
+};
+
 static int l_main(lua_State *L) {
+    const struct main_call *call = lua_touserdata(L, 1);
     lua_getglobal(L, "require");
-    lua_pushvalue(L, 1);
+    lua_pushstring(L, call->module);
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "main");
-    lua_pushvalue(L, 2);
+    lua_createtable(L, call->argc, 0);
+    for (int i = 1; i < call->argc; i++) {
+        lua_pushstring(L, call->argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_pushstring(L, call->argc > 0 ? call->argv[0] : "weir");
+    lua_rawseti(L, -2, 0);
     lua_call(L, 1, 1);
     return 1;
 }
 
 int wr_lua_main(lua_State *L, const char *module, int argc, char **argv) {
+    struct main_call call = {.module = module, .argc = argc, .argv = argv};
     lua_pushcfunction(L, l_traceback);
     lua_pushcfunction(L, l_main);
-    lua_pushstring(L, module);
-    lua_createtable(L, argc, 0);
-    for (int i = 1; i < argc; i++) {
-        lua_pushstring(L, argv[i]);
-        lua_rawseti(L, -2, i);
-    }
-    lua_pushstring(L, argc > 0 ? argv[0] : "weir");
-    lua_rawseti(L, -2, 0);
-    if (lua_pcall(L, 2, 1, 1) != LUA_OK) {
+    lua_pushlightuserdata(L, &call);
+    if (lua_pcall(L, 1, 1, 1) != LUA_OK) {
         fprintf(stderr, "weir: a bug in weir itself: %s\n", lua_tostring(L, -1));
         return 1;
     }

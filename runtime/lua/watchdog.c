@@ -32,6 +32,8 @@ void *watchdog_alloc(void *ud, void *block, size_t size_old, size_t size_new) {
         remember_place(self, self->current);
         return NULL;
     }
+    if (size_new > size_old && wr_alloc_must_fail())
+        return NULL;
     /* tidy: allow realloc: small objects of Lua, counted here */
     void *made = realloc(block, size_new);
     if (made != NULL)
