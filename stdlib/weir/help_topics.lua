@@ -204,25 +204,27 @@ standard error.
   tests = {
     title = "Tests of scripts",
     text = [=[
-In clicks_spec.lua beside clicks.lua, run by `weir test`:
+In clicks_spec.lua beside clicks.lua (`weir help script`), run by `weir test`:
 
   describe("clicks", function()
     it("counts a minute", function()
-      local t = weir.test("clicks.lua", { params = { min = 1 } })
+      local t = weir.test("clicks.lua")
       t:feed("clicks.ndjson", {
-        { user = "a", amount = 2.0, country = "DE", ts = "2024-01-01T00:00Z" },
+        { user = "a", amount = 200.0, country = "DE", ts = "2024-01-01T00:00Z" },
       })
       t:finish()
       t:expect_rows("revenue", [[
         window_start,window_end,country,n,revenue
-        2024-01-01T00:00:00Z,2024-01-01T00:01:00Z,DE,1,2
+        2024-01-01T00:00:00Z,2024-01-01T00:01:00Z,DE,1,200
       ]])
     end)
   end)
 
-Also: t:advance_watermark(ts), t:advance_time "10s", t:crash(), t:rows(name),
-t:expect_rejects { code = "W506", n = 1 }. Expected rows may be CSV text or a
-golden file (.csv, .ndjson) beside the script; `weir test --update` writes it.
+The engine is the one that `weir run` uses, with a clock that the test moves.
+Also: weir.test("x.lua", { params = { min = 1 } }), t:advance_watermark(ts),
+t:advance_time "10s", t:crash(), t:rows(name), t:expect_rejects { code = "W506",
+n = 1 }. Expected rows may be CSV text or a golden file (.csv, .ndjson) beside
+the script; `weir test --update` writes it.
 ]=],
   },
 }
