@@ -147,8 +147,10 @@ static int lookup_push(struct wr_op *op, uint32_t input, struct wr_batch *in, st
 }
 
 static int lookup_save(struct wr_op *op, struct wr_buf *out, int all) {
-    (void)all;
     struct lookup *self = (struct lookup *)op;
+    if (!all && self->saved_batches == self->batch_count)
+        return WR_OK; /* the table was read whole, and saved, long ago */
+    self->saved_batches = self->batch_count;
     wr_buf_add_varint(out, self->batch_count);
     int status = out->status;
     for (uint32_t i = 0; i < self->batch_count && status == WR_OK; i++)
@@ -204,6 +206,7 @@ static int lookup_load(struct wr_op *op, struct wr_reader *in) {
         wr_arena_rewind(op->env->scratch, mark);
         wr_batch_unref(batch);
     }
+    self->saved_batches = self->batch_count;
     return WR_MIN(status, WR_OK);
 }
 

@@ -25,7 +25,7 @@ struct lookup {
     struct wr_eval left_eval, right_eval;
     struct wr_table *index;
     struct wr_batch_pool pool; /* of the table's rows, from the state's budget */
-    uint32_t batch_count, batch_room;
+    uint32_t batch_count, batch_room, saved_batches; /* saved: at the last checkpoint */
     struct wr_batch *
         *batches; /* dense copies of the table's rows, WR_BATCH_ROWS_DEFAULT each at most */
     uint64_t row_count, row_room;
