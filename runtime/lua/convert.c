@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/text.h"
+#include "lua/native.h"
 #include "base/banned.h"
 
 struct conversion {
@@ -162,6 +163,8 @@ static void set_text(lua_State *L, const char *name, const char *text) {
 }
 
 int wr_error_push(lua_State *L, const struct wr_error *err) {
+    if (err->status == WR_ELUA && err->code[0] == 0)
+        return native_push_stopped(L);
     lua_pushnil(L);
     lua_createtable(L, 0, 6);
     set_text(L, "code", err->code);

@@ -41,7 +41,11 @@ static int rescale(lua_State *L, const struct wr_type *type, __int128 *number) {
     size_t length = decimal == NULL
                         ? wr_int64_format(lua_tointeger(L, -1), text)
                         : wr_decimal_format(decimal_value_number(decimal), decimal->scale, text);
-    return wr_decimal_parse(text, length, type->precision, type->scale, number) == WR_OK;
+    if (memchr(text, '.', length) != NULL) /* zeros at the end are no digits */
+        while (length > 1 && (text[length - 1] == '0' || text[length - 1] == '.'))
+            if (text[--length] == '.')
+                break;
+    return wr_decimal_parse(text, length, type->precision, type->scale, number);
 }
 
 static int l_json(lua_State *L) {

@@ -41,7 +41,7 @@ struct library {
 /* A call bound to types of arguments. */
 struct program {
     struct wr_arena arena;
-    struct wr_list *list;
+    struct wr_list *list; /* NULL: nil, whatever is called */
     struct wr_schema *schema;
     uint32_t column_count;
     uint8_t args[ARGUMENTS_MAX]; /* by column: which argument it is */
@@ -204,6 +204,9 @@ static int is_literal(const struct target *target, lua_State *L, uint32_t arg) {
     int type = lua_type(L, (int)arg + 1);
     if (type == LUA_TNIL)
         return 1;
+    /* struct(name, value, …): the names make its type. */
+    if (target->function != NULL && arg % 2 == 0 && strcmp(target->function->name, "struct") == 0)
+        return type == LUA_TSTRING;
     return arg < 32 && (target->constants >> arg & 1) &&
            (type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN);
 }
@@ -252,6 +255,13 @@ static struct wr_value *call_node(struct binding *b) {
     return node;
 }
 
+static int all_nil(lua_State *L, uint32_t count) {
+    for (uint32_t i = 1; i <= count; i++)
+        if (!lua_isnil(L, (int)i))
+            return 0;
+    return count > 0;
+}
+
 /* Pushes the program of the arguments at 1 … `arg_count`. */
 static struct program *bind(struct binding *b) {
     lua_State *L = b->L;
@@ -275,7 +285,9 @@ static struct program *bind(struct binding *b) {
         scope.flags |= WR_SCOPE_EVENT_TIME;
     struct wr_error err = {0};
     int status = wr_list_bind(&b->program->list, &scope, WR_LIST_DERIVE, items, &err);
-    if (status != WR_OK)
+    if (status == WR_ESCRIPT && b->program->column_count == 0 && all_nil(L, b->arg_count))
+        b->program->list = NULL; /* nothing but nil: the type is missing, the value is known */
+    else if (status != WR_OK)
         luaL_error(L, "%s%s%s", err.code, err.code[0] == 0 ? "" : ": ", err.text);
     return b->program;
 }
@@ -376,6 +388,10 @@ static int run(lua_State *L, struct library *self, const struct program *program
     uint64_t valid[ARGUMENTS_MAX];
     struct wr_column columns[ARGUMENTS_MAX];
     int64_t event_time;
+    if (program->list == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
     wr_arena_reset(&self->rows);
     for (uint32_t i = 0; i < program->column_count; i++) {
         library_value_put(L, program->args[i] + 1, &program->schema->fields[i].type, &self->rows,

@@ -230,14 +230,16 @@ int sandbox_call(lua_State *L, int arguments, int results, int handler, int64_t 
     return stopped ? status | SANDBOX_STOPPED : status;
 }
 
-/* native.call_user(f[, handler]) -> true, results | false, err: as xpcall does, under the watchdog.
- */
+/* native.call_user(f[, handler[, budget_us]]) -> true, results | false, err: as xpcall does, under
+ * the watchdog. */
 int native_call_user(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_Integer budget_us = luaL_optinteger(L, 3, WATCHDOG_LOAD_US);
+    luaL_argcheck(L, budget_us > 0, 3, "no time");
     lua_settop(L, 2);
     int handler = lua_isnil(L, 2) ? 0 : 2;
     lua_pushvalue(L, 1);
-    int status = sandbox_call(L, 0, LUA_MULTRET, handler, WATCHDOG_LOAD_US);
+    int status = sandbox_call(L, 0, LUA_MULTRET, handler, budget_us);
     lua_pushboolean(L, status == LUA_OK);
     lua_replace(L, 2);
     return lua_gettop(L) - 1;

@@ -11,10 +11,15 @@
 
 enum rank { RANK_NUMBER, RANK_STRING, RANK_BOOLEAN, RANK_OTHER };
 
-/* A key; `text` is lent by the Lua string. */
+/* A key; `text` is lent by the Lua string. No field asks for more than the 8 bytes to which Lua
+ * aligns userdata. */
 struct key {
     enum rank rank;
-    long double number; /* holds each int64 and each double */
+    int is_float;
+    union {
+        lua_Integer integer; /* booleans too */
+        lua_Number number;
+    };
     const char *text;
     size_t length;
     lua_Integer place; /* in the list of keys */
@@ -25,8 +30,11 @@ static struct key key_read(lua_State *L, int index) {
     switch (lua_type(L, index)) {
     case LUA_TNUMBER:
         key.rank = RANK_NUMBER;
-        key.number = lua_isinteger(L, index) ? (long double)lua_tointeger(L, index)
-                                             : (long double)lua_tonumber(L, index);
+        key.is_float = !lua_isinteger(L, index);
+        if (key.is_float)
+            key.number = lua_tonumber(L, index);
+        else
+            key.integer = lua_tointeger(L, index);
         break;
     case LUA_TSTRING:
         key.rank = RANK_STRING;
@@ -34,11 +42,16 @@ static struct key key_read(lua_State *L, int index) {
         break;
     case LUA_TBOOLEAN:
         key.rank = RANK_BOOLEAN;
-        key.number = lua_toboolean(L, index);
+        key.integer = lua_toboolean(L, index);
         break;
     default: break;
     }
     return key;
+}
+
+/* Holds each int64 and each double. */
+static long double key_number(const struct key *key) {
+    return key->is_float ? (long double)key->number : (long double)key->integer;
 }
 
 static int key_compare(const void *left, const void *right) {
@@ -50,8 +63,8 @@ static int key_compare(const void *left, const void *right) {
         int order = memcmp(a->text, b->text, both);
         return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
     }
-    if (a->rank != RANK_OTHER && a->number != b->number)
-        return a->number < b->number ? -1 : 1;
+    if (a->rank != RANK_OTHER && key_number(a) != key_number(b))
+        return key_number(a) < key_number(b) ? -1 : 1;
     return (a->place > b->place) - (a->place < b->place);
 }
 
