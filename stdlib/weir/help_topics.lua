@@ -210,7 +210,7 @@ In clicks_spec.lua beside clicks.lua (`weir help script`), run by `weir test`:
     it("counts a minute", function()
       local t = weir.test("clicks.lua")
       t:feed("clicks.ndjson", {
-        { user = "a", amount = 200.0, country = "DE", ts = "2024-01-01T00:00Z" },
+        { user = "a", amount = 200, country = "DE", ts = "2024-01-01T00:00Z" },
       })
       t:finish()
       t:expect_rows("revenue", [[
