@@ -87,9 +87,10 @@ def after(node, before):
             bare = {r for l, r in node["on"]}
             columns = list(columns) + [(node["prefix"] + name, kind)
                                        for name, kind in before[1]["columns"] if name not in bare]
-    elif op == "late":
-        stateful = True
-    return {"columns": columns, "timed": timed, "stateful": stateful}
+    elif op == "late":  # the rows as they came to the stage that refused them
+        columns, stateful = first["refused"], True
+    return {"columns": columns, "timed": timed, "stateful": stateful,
+            "refused": before[0]["columns"]}
 
 
 # ---- generation -----------------------------------------------------------------------------
