@@ -230,16 +230,25 @@ int sandbox_call(lua_State *L, int arguments, int results, int handler, int64_t 
     return stopped ? status | SANDBOX_STOPPED : status;
 }
 
-/* native.call_user(f[, handler[, budget_us]]) -> true, results | false, err: as xpcall does, under
- * the watchdog. */
+/* native.call_user(f[, handler[, budget_us[, own_bytes]]]) -> true, results | false, err: as xpcall
+ * does, under the watchdog. With `own_bytes` f works for us (it parses a script): it has so much
+ * memory, and what it keeps does not count for the script. */
 int native_call_user(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_Integer budget_us = luaL_optinteger(L, 3, WATCHDOG_LOAD_US);
+    lua_Integer own_bytes = luaL_optinteger(L, 4, 0);
     luaL_argcheck(L, budget_us > 0, 3, "no time");
     lua_settop(L, 2);
     int handler = lua_isnil(L, 2) ? 0 : 2;
+    struct watchdog *watchdog = watchdog_of(L);
+    uint64_t bytes_max = watchdog->bytes_max, before = watchdog->bytes_used;
+    if (own_bytes > 0)
+        watchdog->bytes_max = (uint64_t)own_bytes;
     lua_pushvalue(L, 1);
     int status = sandbox_call(L, 0, LUA_MULTRET, handler, budget_us);
+    watchdog->bytes_max = bytes_max;
+    if (own_bytes > 0 && watchdog->bytes_used > before)
+        watchdog->bytes_base += watchdog->bytes_used - before;
     lua_pushboolean(L, status == LUA_OK);
     lua_replace(L, 2);
     return lua_gettop(L) - 1;

@@ -183,12 +183,15 @@ local function make_env(fields, made)
   })
 end
 
---- The loader, with the time and memory of a script.
+--- Bytes that reading the text of a script may take: its tree is several hundred times as long.
+local PARSE_BYTES_MAX = 1 << 30
+
+--- The loader, with the time of a script.
 local function load_bounded(fields, text, env)
   local call = fields.native.call_user or pcall
   local ok, chunk, err = call(function()
     return loader.load(text, fields.name, env)
-  end)
+  end, nil, nil, PARSE_BYTES_MAX)
   if not ok then
     return nil, chunk
   end

@@ -10,7 +10,7 @@ local source = require("weir.source")
 local M = {}
 
 --- Bytes of one script or module.
-M.SCRIPT_BYTES_MAX = 16777216
+M.SCRIPT_BYTES_MAX = 1048576
 --- Marks below this stand for calls and functions, from it on for a call reached by a certain way.
 local SITE_FIRST = 1 << 40
 --- Callers named in `called from`.
