@@ -71,8 +71,8 @@ static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
 }
 
 static int put_seed(struct wr_run *run, struct wr_error *err) {
-    uint64_t seed = run->options.hash_seed;
-    return wr_store_put(run->store, "seed", &seed, sizeof seed, 1, err);
+    uint64_t facts[2] = {run->options.hash_seed, run->options.shards};
+    return wr_store_put(run->store, "seed", facts, sizeof facts, 1, err);
 }
 
 /* Which edges want no more rows: a source that was to stop must not be read on. */
@@ -291,13 +291,22 @@ static int load_seed(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct wr_run *run = ctx;
     run->options.hash_seed = run->op_env.seed = wr_reader_u64(bytes);
+    run->shards_before = wr_reader_u64(bytes);
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }
 
 int run_restore_seed(struct wr_run *run, struct wr_error *err) {
     if (run->store == NULL)
         return WR_OK;
-    return wr_store_read(run->store, "seed", load_seed, run, err);
+    int status = wr_store_read(run->store, "seed", load_seed, run, err);
+    uint64_t before = run->shards_before;
+    if (status != WR_OK || before == 0 || before == run->options.shards)
+        return status;
+    wr_error_script(err, "W601", "the state was written with %llu shards, this run has %u",
+                    (unsigned long long)before, run->options.shards);
+    wr_error_help(err, "`--shards %llu` goes on; keys stay with the shard that they began in",
+                  (unsigned long long)before);
+    return WR_EREFUSED;
 }
 
 int run_restore(struct wr_run *run, struct wr_error *err) {

@@ -31,6 +31,7 @@ struct reject_log {
     uint32_t count, room;
     struct entry *entries;
     uint64_t sequence;
+    int no_memory; /* a text could not be kept: the push fails */
     uint32_t reader_count;
     struct unit **readers; /* units of live rejects nodes */
 };
@@ -65,7 +66,9 @@ void reject_log_free(struct reject_log *log) {
 }
 
 static const char *keep(struct reject_log *log, const char *text, size_t length) {
-    return text == NULL ? NULL : wr_arena_strndup(&log->arena, text, length);
+    const char *copy = text == NULL ? NULL : wr_arena_strndup(&log->arena, text, length);
+    log->no_memory |= text != NULL && copy == NULL;
+    return copy;
 }
 
 static const char *keep_text(struct reject_log *log, const char *text) {
@@ -246,6 +249,8 @@ int reject_log_add(struct reject_log *log, const struct wr_node *node,
         entry->raw = keep(log, reject->raw, reject->raw_length);
         entry->raw_length = reject->raw_length;
     }
+    if (log->no_memory)
+        return WR_ENOMEM;
     log->count++;
     if (ends_run(log, node, reject))
         return end_run(log, entry);

@@ -182,7 +182,7 @@ static int merge_port(struct sharded *sharded, enum wr_port port, int by_row) {
             if (second != NULL && !row_before(sharded, by_row, &probe, port, second))
                 break;
         int status = emit_run(sharded, best, port, count);
-        if (status < 0)
+        if (status != WR_FLOW_MORE) /* a failure, or nobody wants more */
             return status;
     }
 }
@@ -193,7 +193,7 @@ static int merge(struct sharded *sharded, int by_row) {
         status = merge_port(sharded, WR_PORT_MAIN, by_row);
     for (uint32_t s = 0; s < sharded->shard_count; s++)
         shard_forget(&sharded->shards[s]);
-    return WR_MIN(status, WR_OK);
+    return status;
 }
 
 /* The rows of `batch` whose key belongs to shard `s`, or NULL when there are none. */
@@ -219,6 +219,7 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
     if (hashes == NULL)
         return WR_ENOMEM;
     int status = type->route(sharded->shards[0].op, batch, hashes);
+    wr_arena_reset(&sharded->shards[0].scratch);
     uint32_t first = first_shard(sharded);
     for (uint32_t k = 0; k < sharded->shard_count && status >= 0; k++) {
         uint32_t s = (first + k) % sharded->shard_count;
@@ -227,6 +228,7 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
         if (status < 0 || part == NULL)
             continue;
         struct shard *shard = &sharded->shards[s];
+        shard->env.now_us = run->op_env.now_us;
         status = type->push(shard->op, input, part, &shard->out);
         wr_arena_reset(&shard->scratch);
         wr_batch_unref(part);
@@ -242,6 +244,7 @@ int sharded_advance(struct sharded *sharded, int64_t frontier) {
     uint32_t first = first_shard(sharded);
     for (uint32_t k = 0; k < sharded->shard_count && status >= 0; k++) {
         struct shard *shard = &sharded->shards[(first + k) % sharded->shard_count];
+        shard->env.now_us = sharded->unit->run->op_env.now_us;
         status = type->advance(shard->op, frontier, &shard->out);
         wr_arena_reset(&shard->scratch);
     }

@@ -70,6 +70,7 @@ struct wr_run {
     struct reject_log *rejects;
     struct wr_store *store;
     uint64_t epoch;
+    uint64_t shards_before; /* of the run that wrote the state; 0: there is none */
     int64_t checkpoint_due_us;
     struct wr_summary summary;
     int64_t started_us;
