@@ -25,8 +25,8 @@ enum wr_file_mode {
 struct wr_file_info {
     uint64_t size_bytes;
     int64_t modified_us; /* wall clock */
-    uint64_t inode;
-    int is_directory;
+    uint64_t inode, device; /* together they tell whether two paths are one file */
+    int is_directory, is_regular;
 };
 
 /* Called for each path that matches, in byte order of the paths. Not 0 ends the walk. */

@@ -306,7 +306,9 @@ static int real_stat(const struct wr_env *env, const char *path, struct wr_file_
         .size_bytes = (uint64_t)found.st_size,
         .modified_us = (int64_t)found.st_mtim.tv_sec * 1000000 + found.st_mtim.tv_nsec / 1000,
         .inode = found.st_ino,
+        .device = found.st_dev,
         .is_directory = S_ISDIR(found.st_mode),
+        .is_regular = S_ISREG(found.st_mode),
     };
     return WR_OK;
 }

@@ -237,7 +237,8 @@ static int sim_stat(const struct wr_env *env, const char *path, struct wr_file_i
         *info = (struct wr_file_info){.size_bytes = inode->now.size,
                                       .modified_us = inode->modified_us,
                                       .inode = inode->number,
-                                      .is_directory = inode->is_directory};
+                                      .is_directory = inode->is_directory,
+                                      .is_regular = !inode->is_directory};
     return WR_OK;
 }
 

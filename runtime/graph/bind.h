@@ -8,3 +8,7 @@ int wr_bind_sink(struct wr_plan *plan, struct wr_node *node, struct wr_error *er
 int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
 int wr_bind_late(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
 int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
+
+/* W410: a sink that writes what the script reads, or what another sink writes. `node` is bound and
+ * is not yet in the plan. */
+int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, struct wr_error *err);

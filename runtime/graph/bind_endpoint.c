@@ -1,43 +1,12 @@
 /* bind_endpoint.c: `read` and the stages that write become nodes; endpoints check their options. */
 #include "graph/bind.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "base/banned.h"
-
-static const char *file_address(const struct wr_node *node) {
-    const struct wr_value *endpoint = wr_value_get(node->spec, "endpoint");
-    if (strcmp(wr_value_string(endpoint, "kind", "file"), "file") != 0)
-        return NULL;
-    const char *address = wr_value_string(endpoint, "address", NULL);
-    return address == NULL || strcmp(address, "-") == 0 ? NULL : address;
-}
-
-/* A file that the script reads may not be written by it: it would be gone after the run. */
-static int check_files(const struct wr_plan *plan, const struct wr_node *node,
-                       struct wr_error *err) {
-    const char *mine = file_address(node);
-    for (uint32_t i = 0; mine != NULL && i < plan->node_count; i++) {
-        const struct wr_node *other = plan->nodes[i];
-        const char *theirs = file_address(other);
-        if (theirs == NULL || other->kind == node->kind ||
-            (other->kind != WR_NODE_SOURCE && other->kind != WR_NODE_SINK))
-            continue;
-        const char *read = node->kind == WR_NODE_SOURCE ? mine : theirs;
-        const char *written = node->kind == WR_NODE_SOURCE ? theirs : mine;
-        if (fnmatch(read, written, FNM_PATHNAME) != 0)
-            continue;
-        wr_error_script(err, "W410", "`%s` is read by this script", written);
-        wr_error_help(err, "write to another file");
-        wr_error_at(err, "1", 0, 0);
-        return WR_ESCRIPT;
-    }
-    return WR_OK;
-}
 
 int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
     const struct wr_value *endpoint = wr_value_get(node->spec, "endpoint");
@@ -71,7 +40,7 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
     for (uint32_t i = 0; i < bind.schema->field_count; i++)
         if (bind.schema->fields[i].key && node->out.key_count < WR_KEY_FIELDS_MAX)
             node->out.key[node->out.key_count++] = (uint16_t)i;
-    return check_files(plan, node, err);
+    return wr_check_written(plan, node, err);
 }
 
 /* The sink's key: `key =` of the write, else the stream's. */
@@ -137,5 +106,5 @@ int wr_bind_sink(struct wr_plan *plan, struct wr_node *node, struct wr_error *er
     if (wr_value_get(node->spec, "name") == NULL && bind.name != NULL)
         node->name = bind.name;
     node->out = *in;
-    return check_files(plan, node, err);
+    return wr_check_written(plan, node, err);
 }

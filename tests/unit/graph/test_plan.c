@@ -1,5 +1,8 @@
 /* test_plan.c: stages become nodes: what is known of their rows, what is refused, what is hashed,
  * which columns are needed. */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "test.h"
 #include "support_plan.h"
 
@@ -217,6 +220,75 @@ TEST(plan_refuses_to_write_a_file_that_it_reads) {
                                       "'/tmp/y-?.csv'},'format':{'name':'csv'},"
                                       "'schema':[{'name':'a','type':{'kind':'int64'}}]}"),
                    "W410");
+    wr_plan_free(plan);
+}
+
+static uint32_t reads_file(struct wr_plan *plan, const char *path) {
+    return test_add(plan,
+                    "{'op':'read','endpoint':{'kind':'file','address':'%s'},'format':{'name':"
+                    "'csv'},'schema':[{'name':'a','type':{'kind':'int64'}}]}",
+                    path);
+}
+
+static const char *write_refused(struct wr_plan *plan, uint32_t read, const char *path) {
+    return test_refused(
+        plan, "{'op':'write','inputs':[%u],'endpoint':{'kind':'file','address':'%s'}}", read, path);
+}
+
+static uint32_t writes_table(struct wr_plan *plan, uint32_t read, const char *table,
+                             const char *mode) {
+    return test_add(plan,
+                    "{'op':'write','inputs':[%u],'endpoint':{'kind':'sqlite','address':"
+                    "'/tmp/y.db'},'table':'%s','mode':'%s'}",
+                    read, table, mode);
+}
+
+TEST(plan_knows_a_file_that_it_reads_by_any_name) {
+    char folder[] = "/tmp/weir-plan-XXXXXX", in[64], hard[64], soft[64], path[160];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(in, sizeof in, "%s/in.csv", folder);
+    snprintf(hard, sizeof hard, "%s/hard.csv", folder);
+    snprintf(soft, sizeof soft, "%s/soft.csv", folder);
+    FILE *file = fopen(in, "w");
+    CHECK(file != NULL);
+    fputs("a\n1\n", file);
+    fclose(file);
+    CHECK_INT(link(in, hard), ==, 0);
+    CHECK_INT(symlink("in.csv", soft), ==, 0);
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = reads_file(plan, in);
+    CHECK_CONTAINS(write_refused(plan, read, hard), "W410");
+    CHECK_CONTAINS(write_refused(plan, read, soft), "W410");
+    snprintf(path, sizeof path, "%s/./in.csv", folder);
+    CHECK_CONTAINS(write_refused(plan, read, path), "is read by this script");
+    snprintf(path, sizeof path, "%s/../%s/in.csv", folder, folder + strlen("/tmp/"));
+    CHECK_CONTAINS(write_refused(plan, read, path), "is read by this script");
+    wr_plan_free(plan);
+    plan = test_plan_new();
+    snprintf(path, sizeof path, "%s/i?.csv", folder);
+    read = reads_file(plan, path);
+    CHECK_CONTAINS(write_refused(plan, read, hard), "W410");
+    wr_plan_free(plan);
+    unlink(in), unlink(hard), unlink(soft), rmdir(folder);
+}
+
+TEST(plan_refuses_to_write_a_place_twice) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    test_add(plan,
+             "{'op':'write','inputs':[%u],'endpoint':{'kind':'file','address':'/tmp/y.csv'}}",
+             read);
+    CHECK_CONTAINS(write_refused(plan, read, "/tmp/y.csv"),
+                   "W410 `/tmp/y.csv` is written twice by this script");
+    CHECK_CONTAINS(write_refused(plan, read, "/tmp/./y.csv"), "W410");
+    writes_table(plan, read, "t", "append");
+    writes_table(plan, read, "t", "append"); /* both add rows: none is lost */
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'write','inputs':[%u],'endpoint':{'kind':'sqlite',"
+                                "'address':'/tmp/../tmp/y.db'},'table':'T','mode':'replace'}",
+                                read),
+                   "is written twice by this script");
+    writes_table(plan, read, "u", "replace");
     wr_plan_free(plan);
 }
 
