@@ -24,6 +24,7 @@
 
 #include "base/banned.h"
 
+#define POLL_REJECTS_MAX 1024 /* of a poll that has found no good row */
 #define WR_PIECE_BYTES (512u << 10)
 #define WR_PIECE_TAIL_BYTES (32u << 10) /* room for the piece of a record that comes before it */
 #define WR_BUFFERS_KEPT 4
@@ -44,6 +45,7 @@ struct file_source {
     uint64_t offset;                    /* decompressed byte of the file at `at` */
     int wants_more;                     /* the decoder has done all it can with the buffer */
     uint64_t row_count;                 /* given so far; for row_limit */
+    uint64_t reject_count;              /* of the poll that runs */
     uint64_t bytes_before, bytes_total; /* of the files that are done; of all; 0: unknown */
     uint64_t note_hash;                 /* of the last note */
     struct wr_error *err;               /* of the poll that runs; for rejects that fail it */
@@ -52,6 +54,7 @@ struct file_source {
 static int source_reject(void *ctx, const struct wr_reject *reject) {
     struct file_source *self = ctx;
     struct wr_reject one = *reject;
+    self->reject_count++;
     one.source = self->base.source;
     one.partition = self->base.partition;
     if (one.file == NULL)
@@ -238,6 +241,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     struct file_source *self = (struct file_source *)source;
     *batch = NULL;
     self->err = err;
+    self->reject_count = 0;
     for (;;) {
         if (self->file_index == self->file_count ||
             (source->row_limit > 0 && self->row_count >= source->row_limit))
@@ -256,6 +260,8 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
             end_file(self);
             self->file_index++;
         }
+        if (self->reject_count >= POLL_REJECTS_MAX)
+            return WR_OK; /* no good row among so many: they go on their way first */
     }
 }
 
