@@ -286,14 +286,6 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
     return sinks_commit(run, err);
 }
 
-int wr_run_all(struct wr_run *run, struct wr_error *err) {
-    int status;
-    do {
-        status = wr_run_step(run, err);
-    } while (status == WR_OK || status == WR_EAGAIN);
-    return status == WR_EEND ? WR_OK : status;
-}
-
 const struct wr_summary *wr_run_summary(const struct wr_run *run) {
     return &run->summary;
 }

@@ -56,7 +56,6 @@ struct wr_reject_kind {
 
 struct wr_node_counts {
     uint64_t rows_in, rows_out, batches_in;
-    uint64_t state_rows, state_bytes;
 };
 
 struct wr_summary {
@@ -81,8 +80,6 @@ int wr_run_step(struct wr_run *run, struct wr_error *err);
 /* Keeps what was complete when the run is stopped early: sinks commit, nothing half-written
  * remains. */
 int wr_run_stop(struct wr_run *run, struct wr_error *err);
-/* Steps to the end. */
-int wr_run_all(struct wr_run *run, struct wr_error *err);
 const struct wr_summary *wr_run_summary(const struct wr_run *run);
 /* Counts of a node; rows of its sink's are rows_in. */
 void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_counts *counts);

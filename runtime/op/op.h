@@ -22,7 +22,7 @@ struct wr_op_type;
 #define WR_KEY_FIELDS_MAX 64
 
 /* How rows of an edge are ordered, as explain says it. */
-enum wr_order { WR_ORDER_SOURCE, WR_ORDER_TIME, WR_ORDER_FIRING, WR_ORDER_ARRIVAL };
+enum wr_order { WR_ORDER_SOURCE, WR_ORDER_TIME, WR_ORDER_FIRING };
 
 #define WR_DELAY_UNKNOWN INT64_MAX
 
@@ -121,8 +121,6 @@ struct wr_op_type {
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
     /* The frontier of the output when the input's is `frontier`. NULL: the same. */
     int64_t (*holds_back)(const struct wr_op *op, int64_t frontier);
-    /* The next time at which the input must be cut, > frontier; WR_TIME_MAX: none. NULL: none. */
-    int64_t (*next_boundary)(const struct wr_op *op, int64_t frontier);
     /* KEYED: the hash of the key of each selected row (dense, in the order of the selection). */
     int (*route)(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes);
     /* KEYED: order of two rows of firings of different shards (window, then keys). */

@@ -30,7 +30,6 @@ struct sort {
     uint32_t held_count, held_room;
     struct wr_batch **held; /* dense copies, of the wide schema */
     uint64_t row_count;
-    int64_t released; /* rows before this have left (by event time) */
 };
 
 struct place {
@@ -105,7 +104,6 @@ static int sort_open(struct wr_op *op, struct wr_error *err) {
     struct sort *self = (struct sort *)op;
     wr_eval_init(&self->eval, op->env->state_budget);
     wr_batch_pool_init(&self->pool, op->env->state_budget);
-    self->released = WR_TIME_MIN;
     return WR_OK;
 }
 
@@ -352,14 +350,12 @@ static int sort_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) 
     const struct sort_config *config = op->config;
     if (config->order != NULL && frontier != WR_TIME_MAX)
         return WR_OK;
-    self->released = frontier;
     return WR_MIN(release(self, frontier, out), WR_OK);
 }
 
 static int sort_save(struct wr_op *op, struct wr_buf *out, int all) {
     (void)all;
     struct sort *self = (struct sort *)op;
-    wr_buf_add_u64(out, (uint64_t)self->released);
     wr_buf_add_varint(out, self->held_count);
     int status = out->status;
     for (uint32_t i = 0; i < self->held_count && status == WR_OK; i++)
@@ -382,7 +378,6 @@ static int is_whole(const struct sort *self, const struct wr_batch *batch) {
 static int sort_load(struct wr_op *op, struct wr_reader *in) {
     struct sort *self = (struct sort *)op;
     forget_all(self); /* each save holds everything */
-    self->released = (int64_t)wr_reader_u64(in);
     uint64_t count = wr_reader_varint(in);
     int status = in->failed ? WR_ECORRUPT : WR_OK;
     for (uint64_t i = 0; i < count && status == WR_OK; i++) {

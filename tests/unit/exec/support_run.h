@@ -53,6 +53,8 @@ uint32_t stand_sink(struct stand *stand, uint32_t input);
 int stand_open(struct stand *stand);
 /* Frees it, as a killed process would leave it. */
 void stand_close(struct stand *stand);
+/* Steps to the end: WR_OK or the first failure. */
+int test_run_all(struct wr_run *run, struct wr_error *err);
 /* Opens, runs to the end, closes: WR_OK or the first failure. */
 int stand_run(struct stand *stand);
 /* The same; a failure fails the test. */

@@ -105,7 +105,7 @@ static int run_plan(uint32_t shards, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_run_new(&run, plan, &options, err);
     if (status == WR_OK)
-        status = wr_run_all(run, err);
+        status = test_run_all(run, err);
     wr_run_free(run); /* asserts that its budgets are empty */
     wr_plan_free(plan);
     return status;
@@ -170,7 +170,7 @@ TEST(run_does_not_blame_a_budget_that_has_room) {
     stand_feed(&stand, read, 0, "a 1|b 2");
     CHECK_INT(stand_open(&stand), ==, WR_OK);
     wr_alloc_fail_at(1, 1);
-    int status = wr_run_all(stand.run, &stand.err);
+    int status = test_run_all(stand.run, &stand.err);
     wr_alloc_fail_at(0, 0);
     CHECK_INT(status, ==, WR_ENOMEM);
     CHECK_STR(stand.err.code, "");

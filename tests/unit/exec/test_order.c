@@ -148,7 +148,7 @@ TEST(gate_polls_the_input_that_it_waits_for) {
         CHECK_INT(wr_run_step(stand.run, &stand.err), ==, WR_OK);
         CHECK_INT(stand.polls[0], <=, 1); /* its rows would only wait */
     }
-    CHECK_INT(wr_run_all(stand.run, &stand.err), ==, WR_OK);
+    CHECK_INT(test_run_all(stand.run, &stand.err), ==, WR_OK);
     stand_end(&stand);
 }
 
@@ -167,7 +167,7 @@ TEST(gate_reads_a_table_before_the_rows_that_look_it_up) {
         CHECK(status == WR_OK || status == WR_EAGAIN);
         CHECK_INT(stand.polls[0], ==, 0);
     }
-    CHECK_INT(wr_run_all(stand.run, &stand.err), ==, WR_OK);
+    CHECK_INT(test_run_all(stand.run, &stand.err), ==, WR_OK);
     CHECK_STR(stand_rows(&stand, sink), "1 a|2 b|3 c");
     stand_end(&stand);
 }
