@@ -20,10 +20,6 @@ foreach(lang C CXX)
   set(CMAKE_${lang}_FLAGS_DEBUG "-Og -g")
 endforeach()
 
-# Sources that keep the compiler from clearing locals: their hot loops hold arrays that they fill
-# themselves. Each entry is a path below runtime/ and needs a measurement in its commit.
-set(WEIR_KEEP_LOCALS_UNSET)
-
 add_library(weir_flags INTERFACE)
 target_include_directories(weir_flags INTERFACE "${CMAKE_SOURCE_DIR}/runtime")
 target_compile_definitions(weir_flags INTERFACE

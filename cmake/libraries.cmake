@@ -27,7 +27,6 @@ endfunction()
 
 weir_library(lpeg lua5.4-lpeg liblua5.4-lpeg.a)
 weir_library(lua lua5.4 liblua5.4.a m dl)
-weir_library(uv libuv libuv_a.a dl rt Threads::Threads)
 weir_library(zlib zlib libz.a)
 weir_library(sqlite sqlite3 libsqlite3.a weir_lib_zlib m dl Threads::Threads)
 weir_library(zstd libzstd libzstd.a Threads::Threads)
@@ -46,7 +45,7 @@ endif()
 # What every room may use. An archive from which nothing is called adds nothing to the program.
 add_library(weir_lib_all INTERFACE)
 target_link_libraries(weir_lib_all INTERFACE
-  weir_lib_xxhash weir_lib_zstd weir_lib_pcre weir_lib_sqlite weir_lib_zlib weir_lib_uv
+  weir_lib_xxhash weir_lib_zstd weir_lib_pcre weir_lib_sqlite weir_lib_zlib
   weir_lib_crypto Threads::Threads m)
 
 # Found, and linked only when a connector in runtime/conn/kafka*.c asks for it.

@@ -35,13 +35,6 @@ foreach(room IN LISTS WEIR_ROOMS)
   endif()
 endforeach()
 
-foreach(path IN LISTS WEIR_KEEP_LOCALS_UNSET)
-  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-    set_source_files_properties("${CMAKE_SOURCE_DIR}/runtime/${path}" PROPERTIES
-      COMPILE_OPTIONS -ftrivial-auto-var-init=uninitialized)
-  endif()
-endforeach()
-
 # weir_link(TARGET FLOOR LTO|NO_LTO): links a program to every room below FLOOR.
 function(weir_link target floor lto)
   weir_rooms_below(rooms ${floor})
