@@ -2,7 +2,7 @@
 """planted_pipelines.py: sees tests/pipelines/run.py and tests/specs.sh find what is planted.
 
 A small program of our own stands in for weir: it does what the "script" says, in Python, so that
-each difference can be planted alone.
+each difference can be planted alone. Specs are run by the program that WEIR_PROGRAM names.
 """
 
 import os
@@ -184,12 +184,14 @@ class PipelineTest(unittest.TestCase):
 
 
 class SpecsTest(unittest.TestCase):
-    def run_spec(self, text):
+    def run_spec(self, text, **env):
+        env = dict({name: value for name, value in os.environ.items() if name != "CI"}, **env)
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "a_spec.lua")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
-            done = subprocess.run([SPECS, "", path], capture_output=True, text=True, check=False)
+            done = subprocess.run([SPECS, os.environ["WEIR_PROGRAM"], path], env=env,
+                                  capture_output=True, text=True, check=False)
             return done.returncode, done.stdout.rstrip("\n").split("\n")[-1]
 
     def test_counts(self):
@@ -201,7 +203,9 @@ class SpecsTest(unittest.TestCase):
         self.assertEqual((1, "1 passed, 2 failed"), self.run_spec(describe(good + bad + error)))
         self.assertEqual((0, "1 passed, 0 failed, 1 skipped"),
                          self.run_spec(describe(good + "pending('p') ")))
-        self.assertEqual((1, "0 passed, 0 failed"), self.run_spec(""))
+        self.assertEqual((1, "1 passed, 0 failed, 1 skipped"),
+                         self.run_spec(describe(good + "pending('p') "), CI="true"))
+        self.assertEqual((6, "0 passed, 0 failed"), self.run_spec(""))
         self.assertEqual((1, "0 passed, 1 failed"), self.run_spec("describe("))
 
 
