@@ -15,30 +15,6 @@
 enum part { PART_TIME = 1, PART_BEHIND = 2, PART_WEIGHT = 4, PART_ORIGIN = 8, PART_TEXT = 16 };
 enum { COLUMN_ABSENT, COLUMN_FULL, COLUMN_NILS };
 
-uint64_t wr_origin_record(const struct wr_origin *origin, uint32_t row) {
-    return origin->first_record + (origin->record == NULL ? row : origin->record[row]);
-}
-
-uint64_t wr_origin_byte(const struct wr_origin *origin, uint32_t row) {
-    if (origin->byte != NULL)
-        return origin->byte[row];
-    return origin->base_byte + (origin->start == NULL ? 0 : origin->start[row]);
-}
-
-uint64_t wr_origin_line(const struct wr_origin *origin, uint32_t row) {
-    if (origin->line != NULL)
-        return origin->line[row];
-    uint64_t line = origin->base_line;
-    if (line == 0 || origin->text == NULL || origin->start == NULL)
-        return line;
-    const char *at = origin->text, *end = origin->text + origin->start[row];
-    while (at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        line++;
-        at++;
-    }
-    return line;
-}
-
 /* ---- out ---- */
 
 static void add_text(struct wr_buf *out, const char *text, uint64_t length) {

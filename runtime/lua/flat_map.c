@@ -108,33 +108,9 @@ static int64_t *gather(struct wr_batch *batch, const int64_t *values, const uint
     return made;
 }
 
-/* Rows keep the place of the record that they came of. */
-static int set_origin(struct wr_batch *batch, const struct wr_batch *in, const uint32_t *from) {
-    const struct wr_origin *origin = &in->origin;
-    uint32_t rows = batch->row_count;
-    uint32_t *record = WR_ARENA_ARRAY(&batch->arena, uint32_t, rows);
-    uint32_t *start = WR_ARENA_ARRAY(&batch->arena, uint32_t, rows);
-    uint32_t *length = WR_ARENA_ARRAY(&batch->arena, uint32_t, rows);
-    if (record == NULL || start == NULL || length == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < rows; i++) {
-        record[i] = (uint32_t)(wr_origin_record(origin, from[i]) - origin->first_record);
-        start[i] = origin->start == NULL ? 0 : origin->start[from[i]];
-        length[i] = origin->length == NULL ? 0 : origin->length[from[i]];
-    }
-    batch->origin = *origin;
-    batch->origin.record = record;
-    if (origin->start != NULL) {
-        batch->origin.start = start;
-        batch->origin.length = length;
-    }
-    wr_batch_hold(batch, (struct wr_batch *)(uintptr_t)in);
-    return WR_OK;
-}
-
 static int finish(struct filling *filling) {
     const uint32_t *from = filling->from;
-    const struct wr_batch *in = filling->in;
+    struct wr_batch *in = filling->in;
     struct wr_batch *batch = wr_builder_finish(&filling->builder);
     if (batch == NULL)
         return WR_FLOW_MORE;
@@ -143,7 +119,7 @@ static int finish(struct filling *filling) {
     batch->source = in->source;
     batch->partition = in->partition;
     batch->frontier = in->frontier;
-    int status = set_origin(batch, in, from);
+    int status = wr_origin_gather(batch, in, from);
     if (in->event_time != NULL)
         batch->event_time = gather(batch, in->event_time, from);
     if (in->behind != NULL)

@@ -139,6 +139,7 @@ static int emit_pairs(struct lookup *self, struct wr_batch *in, const struct pai
         memcpy(batch->columns, copy->columns, left * sizeof *copy->columns);
         batch->source = in->source;
         batch->partition = in->partition;
+        status = wr_origin_gather(batch, in, rows);
     }
     for (uint32_t r = 0; r < config->right_count && status == WR_OK; r++)
         status = put_right(self, batch, pairs, count, r);

@@ -194,6 +194,51 @@ TEST(batch_store_gives_random_batches_back) {
     world_end(&world);
 }
 
+/* Rows of `batch` in any order, some of them more than once, have the origins of those rows. */
+static void check_gathered(struct world *world, struct wr_batch *batch) {
+    enum { ROWS = 90 };
+    uint32_t rows[ROWS];
+    struct wr_batch *made = wr_batch_new(&world->pool, world->schema);
+    made->row_count = made->sel_count = ROWS;
+    for (uint32_t i = 0; i < ROWS; i++)
+        rows[i] = wr_batch_row(batch, (uint32_t)next(world, batch->sel_count));
+    CHECK_INT(wr_origin_gather(made, batch, rows), ==, WR_OK);
+    const struct wr_origin *from = &batch->origin, *to = &made->origin;
+    CHECK_STR(to->source, from->source);
+    CHECK_STR(to->file, from->file);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        CHECK_INT(wr_origin_record(to, i), ==, wr_origin_record(from, rows[i]));
+        CHECK_INT(wr_origin_line(to, i), ==, wr_origin_line(from, rows[i]));
+        CHECK_INT(wr_origin_byte(to, i), ==, wr_origin_byte(from, rows[i]));
+        CHECK_INT(to->length == NULL, ==, from->length == NULL);
+        if (from->length == NULL)
+            continue;
+        CHECK_INT(to->length[i], ==, from->length[rows[i]]);
+        CHECK_INT(to->start[i], ==, from->start[rows[i]]);
+    }
+    wr_batch_unref(made);
+}
+
+TEST(batch_origins_are_gathered_as_their_rows_stood) {
+    struct world world;
+    world_begin(&world, test_seed());
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, &wr_budget_control, 0);
+    do {
+        struct wr_batch *batch = random_batch(&world), *back = NULL;
+        wr_buf_clear(&bytes);
+        CHECK_INT(wr_batch_save(batch, &bytes), ==, WR_OK);
+        struct wr_reader in = {.bytes = bytes.bytes, .length = bytes.length};
+        CHECK_INT(wr_batch_load(&world.pool, world.schema, &in, &back), ==, WR_OK);
+        check_gathered(&world, batch);
+        check_gathered(&world, back); /* has a line and a byte for each row */
+        wr_batch_unref(back);
+        wr_batch_unref(batch);
+    } while (test_random_time_left());
+    wr_buf_release(&bytes);
+    world_end(&world);
+}
+
 TEST(batch_store_refuses_what_was_cut_off) {
     struct world world;
     world_begin(&world, 5);
