@@ -241,8 +241,11 @@ static const struct wr_node *call_node(struct call *x, const struct wr_function 
     }
     if (function->flags & WR_FN_CAN_FAIL)
         draft.flags |= WR_NODE_FAILS;
-    if (function->flags & WR_FN_VOLATILE)
+    if (function->flags & WR_FN_VOLATILE) {
         draft.flags |= WR_NODE_VOLATILE;
+        if (bind->scope->is_volatile != NULL)
+            *bind->scope->is_volatile = 1;
+    }
     return wr_node_fold(bind, wr_node_intern(bind, &draft));
 }
 

@@ -45,6 +45,7 @@ struct wr_scope {
     const char *timezone; /* of the script; "UTC" */
     const struct wr_user_function *user_functions;
     uint32_t user_function_count;
+    uint8_t *is_volatile; /* set to 1 by an expression with now() or random(); NULL: not wanted */
 };
 
 /* The hidden columns, in this order, behind the input's own when `WR_SCOPE_HIDDEN`. */

@@ -18,6 +18,7 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         .arena = &plan->arena, .spec = node->spec, .input_count = node->input_count};
     for (uint32_t i = 0; i < node->input_count; i++)
         bind.inputs[i] = &plan->nodes[node->inputs[i]]->out;
+    uint8_t is_volatile = 0;
     bind.out = *bind.inputs[0];
     bind.scope = (struct wr_scope){
         .arena = &plan->arena,
@@ -27,12 +28,16 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         .timezone = plan->timezone,
         .user_functions = plan->user_functions,
         .user_function_count = plan->user_function_count,
+        .is_volatile = &is_volatile,
     };
     int status = type->bind(&bind, err);
     if (status != WR_OK)
         return status;
     if (!(type->flags & WR_OP_ROW_BY_ROW))
         bind.out.row_by_row = 0;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        bind.out.repeatable &= bind.inputs[i]->repeatable;
+    bind.out.repeatable &= !is_volatile;
     node->kind = WR_NODE_OP;
     node->op = type;
     node->config = bind.config;
@@ -116,7 +121,9 @@ int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error 
     node->kind = WR_NODE_REJECTS;
     node->out = (struct wr_stream){
         .schema = schema, .bounded = 1, .repeatable = 1, .order = WR_ORDER_SOURCE};
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         node->out.bounded &= plan->nodes[inputs[i]]->out.bounded;
+        node->out.repeatable &= plan->nodes[inputs[i]]->out.repeatable;
+    }
     return WR_OK;
 }

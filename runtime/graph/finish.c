@@ -27,10 +27,16 @@ static int complete_rejects(struct wr_plan *plan) {
             return WR_ENOMEM;
         node->input_count = 0;
         for (uint32_t k = 0; k < plan->node_count; k++)
-            if (plan->nodes[k]->kind != WR_NODE_REJECTS)
+            if (plan->nodes[k]->kind != WR_NODE_REJECTS) {
                 inputs[node->input_count++] = k;
+                node->out.repeatable &= plan->nodes[k]->out.repeatable;
+            }
         node->inputs = inputs;
     }
+    for (uint32_t i = 0; i < plan->node_count; i++) /* what stands behind such rejects */
+        for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++)
+            plan->nodes[i]->out.repeatable &=
+                plan->nodes[plan->nodes[i]->inputs[k]]->out.repeatable;
     return WR_OK;
 }
 

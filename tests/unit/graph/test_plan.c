@@ -80,6 +80,30 @@ TEST(plan_knows_event_time_through_row_by_row_stages) {
     wr_plan_free(plan);
 }
 
+TEST(plan_knows_what_is_not_repeatable) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t early = test_add(plan, "{'op':'rejects','inputs':[]}");
+    uint32_t behind = test_add(plan, "{'op':'limit','inputs':[%u],'rows':1}", early);
+    uint32_t read = numbers(plan);
+    uint32_t same = test_add(plan, "{'op':'derive','inputs':[%u],'items':l`x = b`}", read);
+    uint32_t drawn =
+        test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`1 > 2 or random() < 0.5`}", read);
+    uint32_t rejects = test_add(plan, "{'op':'rejects','inputs':[%u]}", drawn);
+    uint32_t agg = test_add(
+        plan, "{'op':'agg','inputs':[%u],'items':l`m = max(now())`,'group_by':l`b`}", same);
+    uint32_t both = test_add(plan, "{'op':'lookup','inputs':[%u,%u],'on':l`b`}", same, agg);
+    const uint32_t not_repeatable[] = {drawn, rejects, agg, both};
+    CHECK_INT(plan->nodes[read]->out.repeatable, ==, 1);
+    CHECK_INT(plan->nodes[same]->out.repeatable, ==, 1);
+    for (size_t i = 0; i < sizeof not_repeatable / sizeof *not_repeatable; i++)
+        CHECK_INT(plan->nodes[not_repeatable[i]]->out.repeatable, ==, 0);
+    CHECK_INT(wr_plan_finish(plan, NULL), ==, WR_OK);
+    CHECK_INT(plan->nodes[early]->out.repeatable, ==, 0);
+    CHECK_INT(plan->nodes[behind]->out.repeatable, ==, 0);
+    CHECK_INT(plan->nodes[same]->out.repeatable, ==, 1);
+    wr_plan_free(plan);
+}
+
 TEST(plan_refuses_what_needs_event_time) {
     struct wr_plan *plan = test_plan_new();
     uint32_t read = numbers(plan);
