@@ -82,11 +82,21 @@ describe("stages of time", function()
       "s:event_time('ts', { idle = '5s' })",
       "s:event_time('ts'):window(weir.tumbling '1h', { allowed_lateness = '1m' })",
       "s:write('a.csv', { audit = 'enough = count() > 5' })",
-      "weir.settings { workers = 2 }",
     }) do
       local _, err = scripts.err(text)
       assert.truthy(err.message:find("not in this version", 1, true), text)
     end
+  end)
+  it("settings that would have no effect are refused", function()
+    local at, err = scripts.err("weir.settings { workers = 2 }\n", { bare = true })
+    assert.equal("1:27 W203", at)
+    assert.equal("`workers = 2` is not in this version", err.message)
+    at, err = scripts.err("weir.settings { locale = 'de' }", { bare = true })
+    assert.equal("1:26 W203", at)
+    assert.equal("`locale = \"de\"` is not in this version", err.message)
+    assert(scripts.read("weir.settings { workers = 1, locale = 'C' }\nweir.read 'x.csv':print()",
+      { bare = true }))
+    assert.equal("1:27 W203", (scripts.err("weir.settings { workers = 0 }", { bare = true })))
   end)
 end)
 

@@ -53,14 +53,26 @@ local SETTINGS = {
   checkpoint = { kind = "duration", min = 1000, doc = "how often state is saved", default = "1s" },
   timezone = { kind = "text", default = "UTC",
     doc = "of timestamps without offset and of time functions" },
-  workers = { later = true, kind = "any" },
+  workers = { kind = "count", min = 1, doc = "1: a run has one thread", default = "1" },
   memory = { kind = "size", doc = "for all state", default = "1GB" },
   on_error = { kind = "choice", of = { "reject", "fail" },
     doc = "what a row does whose expression fails", default = "reject" },
   max_bad = { kind = "count", doc = "a run with more rejected rows ends with exit code 4" },
   seed = { kind = "count", doc = "of everything random", default = "0" },
-  locale = { kind = "choice", of = { "C" }, doc = "order of text: bytes" },
+  locale = { kind = "text", default = "C", doc = "order of text: bytes" },
 }
+
+--- Values that the language has and this version does not: refused, so that none is without effect.
+local function refuse_later(c)
+  local workers, locale = c.options_given.workers, c.options_given.locale
+  if math.type(workers) == "integer" and workers > 1 then
+    c:fail("W203", ("`workers = %d` is not in this version"):format(workers),
+      "leave it out: a run has one thread", "workers")
+  elseif type(locale) == "string" and locale ~= "C" then
+    c:fail("W203", ("`locale = %q` is not in this version"):format(locale),
+      "leave it out: text is ordered by its bytes", "locale")
+  end
+end
 
 local FUNCTIONS = {
   params = params.descriptor,
@@ -74,6 +86,7 @@ local FUNCTIONS = {
       elseif c.script.native_plan then
         c:fail("W203", "`settings` must come before the first stream", "put it at the top")
       end
+      refuse_later(c)
       c.script.settings_given = true
       c.script.settings_mark = c.mark
       for key, x in pairs(c.opts) do
