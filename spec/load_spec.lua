@@ -16,6 +16,17 @@ describe("the environment of a script", function()
     assert.equal("3:1 W511", at)
     assert.equal("Lua error: `wier` is not defined: did you mean `weir`?", err.message)
   end)
+  it("a name that stands bare in a stage is told about quotes", function()
+    local at, err = scripts.err("s:print()\ns\n  :filter(amont > 1)")
+    assert.equal("4:3 W511", at)
+    assert.equal("expressions and columns stand in quotes: `:filter \"… amont …\"`", err.help)
+    _, err = scripts.err("s:filter('amount > 1'):limit(3 + (n))")
+    assert.equal("expressions and columns stand in quotes: `:limit \"… n …\"`", err.help)
+    for _, text in ipairs({ "s:filter('amount > 1'):print(); local x = a", "local x = ('x'):rep(n)",
+      "s:derive('b int64', (function() return a end)())", "local x = f(a)" }) do
+      assert.is_nil(select(2, scripts.err(text)).help, text)
+    end
+  end)
   it("what leads out of it is W703", function()
     for _, name in ipairs({ "io", "os", "debug", "load", "dofile", "xpcall", "package" }) do
       local at, err = scripts.err("local x = " .. name)
@@ -41,6 +52,17 @@ describe("errors of Lua", function()
   end)
   it("raised by the script are shown as they are", function()
     assert.equal("Lua error: no such day", select(2, scripts.err("error('no such day')")).message)
+    assert.equal("Lua error: a table", select(2, scripts.err("error({})")).message)
+    assert.equal("Lua error: nil", select(2, scripts.err("error()")).message)
+  end)
+  it("of deep recursion say so, and name no place of ours", function()
+    for _, text in ipairs({ "local function f() return 1 + f() end f()",
+      "error('weir.loader:58: stack overflow', 0)", "error('error in error handling', 0)" }) do
+      local at, err = scripts.err(text)
+      assert.truthy(at:find("W511", 1, true) or at:find("W702", 1, true), at)
+      assert.truthy(err.message:find("stack overflow", 1, true), err.message)
+      assert.equal("t.lua", err.located.file)
+    end
   end)
 end)
 

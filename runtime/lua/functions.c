@@ -199,11 +199,25 @@ void lua_functions_release(struct lua_functions *functions, uint32_t callee) {
         proxy->call = NULL;
 }
 
+/* The text of the error on top; a table has none. A place in weir's own Lua, which ran when the stack
+ * was full, says nothing to the author of a function. */
+static const char *detail_of(lua_State *L) {
+    if (!lua_isstring(L, -1)) {
+        lua_pushfstring(L, lua_isnil(L, -1) ? "%s" : "a %s", luaL_typename(L, -1));
+        lua_replace(L, -2);
+    }
+    const char *text = lua_tostring(L, -1);
+    if (strcmp(text, "error in error handling") == 0)
+        return "stack overflow";
+    const char *place = strncmp(text, "weir.", 5) == 0 ? strstr(text, ": ") : NULL;
+    return place == NULL ? text : place + 2;
+}
+
 int lua_functions_failed(struct lua_functions *functions, int status, int *code,
                          const char **detail, struct wr_eval *eval) {
     lua_State *L = functions->L;
     int stopped = sandbox_failed(L, status);
-    *detail = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, -1);
+    *detail = detail_of(L);
     *code = WR_REJECT_LUA;
     if (stopped) {
         if (eval != NULL)

@@ -42,6 +42,17 @@ local function place_of(file, line)
     or { file = file, line = line, col = 1, caret_len = 0 }
 end
 
+--- What a script raised as text; a table has none, and its address says nothing.
+function M.error_text(err)
+  local kind = type(err)
+  if err == "error in error handling" then
+    return "stack overflow"
+  elseif kind == "string" or kind == "number" or kind == "nil" or kind == "boolean" then
+    return tostring(err)
+  end
+  return "a " .. kind
+end
+
 --- Anything that a script raised, as a diagnostic with its place: our own errors as they are, Lua's
 --- as W511 at the line that its message names.
 ---@param err any
@@ -56,8 +67,11 @@ function M.as_diagnostic(err, name)
     end
     return M.locate(known)
   end
-  local text = tostring(err)
+  local text = M.error_text(err)
   local file, line, message = text:match("^([^\n:]+):(%d+): (.*)$")
+  if file and file:find("^weir%.") and not loader.place_of_line(file, math.tointeger(line)) then
+    file = nil -- of ours, which ran when the stack was full
+  end
   local code, said = (message or text):match("^(W%d%d%d): (.*)$")
   local found = diag.new({}, { code = code or "W511", message = said
     or "Lua error: " .. (message or text) })
@@ -129,6 +143,18 @@ local function near_names(env, native)
   return names
 end
 
+--- Does a name on a line stand bare in the call of a stage, as in `r:filter(a > 1)`? The stage.
+local function stage_around(line, name)
+  local at = line and line:find("%f[%w_]" .. name .. "%f[^%w_]")
+  local before = at and line:sub(1, at - 1):gsub('"[^"]*"', ""):gsub("'[^']*'", "")
+  if not before or before:find("%f[%w_]function%f[^%w_]") then
+    return nil
+  end
+  before = before:gsub("%b()", "")
+  local stage = before:match(":%s*([%a_][%w_]*)%s*%([^:]*$")
+  return stage and require("weir.stream").stages()[stage] and stage
+end
+
 --- A name that is nothing is an error where it is read: nil would pass through expressions unseen.
 local function refuse_unknown(env, name, native)
   local info = debug.getinfo(3, "Sl")
@@ -146,6 +172,11 @@ local function refuse_unknown(env, name, native)
   end
   if info and info.currentline > 0 then
     err.located = loader.place_of_line(info.short_src, info.currentline)
+    local stage = err.code == "W511" and err.located and type(name) == "string"
+      and stage_around(err.located.source_line, name)
+    if stage then
+      err.help = ("expressions and columns stand in quotes: `:%s \"… %s …\"`"):format(stage, name)
+    end
   end
   error(diag.new({}, err), 0)
 end
