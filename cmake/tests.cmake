@@ -116,61 +116,59 @@ function(weir_pipeline_tests group scripts)
     endif()
   endforeach()
 endfunction()
-if(TARGET weir)
-  set(folder "${CMAKE_SOURCE_DIR}/tests/pipelines")
-  file(GLOB pipelines CONFIGURE_DEPENDS "${folder}/*.lua" "${folder}/*/pipeline.lua")
-  weir_pipeline_tests(pipeline "${pipelines}")
-  file(GLOB examples CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/examples/*.lua")
-  weir_pipeline_tests(example "${examples}" --examples)
+set(folder "${CMAKE_SOURCE_DIR}/tests/pipelines")
+file(GLOB pipelines CONFIGURE_DEPENDS "${folder}/*.lua" "${folder}/*/pipeline.lua")
+weir_pipeline_tests(pipeline "${pipelines}")
+file(GLOB examples CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/examples/*.lua")
+weir_pipeline_tests(example "${examples}" --examples)
 
-  set(restarts "${CMAKE_SOURCE_DIR}/tests/pipelines/restarts.py" --weir "${program}")
-  add_test(NAME pipeline/restarts COMMAND Python3::Interpreter ${restarts})
-  set_tests_properties(pipeline/restarts PROPERTIES LABELS pipeline)
-  add_test(NAME pipeline/every_restart COMMAND Python3::Interpreter ${restarts} --all)
-  set_tests_properties(pipeline/every_restart PROPERTIES LABELS long TIMEOUT 3600)
+set(restarts "${CMAKE_SOURCE_DIR}/tests/pipelines/restarts.py" --weir "${program}")
+add_test(NAME pipeline/restarts COMMAND Python3::Interpreter ${restarts})
+set_tests_properties(pipeline/restarts PROPERTIES LABELS pipeline)
+add_test(NAME pipeline/every_restart COMMAND Python3::Interpreter ${restarts} --all)
+set_tests_properties(pipeline/every_restart PROPERTIES LABELS long TIMEOUT 3600)
 
-  file(GLOB oracles CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/oracle/*.py")
-  if(NOT oracles)
-    message(FATAL_ERROR "tests/oracle has no comparison: no *.py there")
+file(GLOB oracles CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/oracle/*.py")
+if(NOT oracles)
+  message(FATAL_ERROR "tests/oracle has no comparison: no *.py there")
+endif()
+foreach(script IN LISTS oracles)
+  get_filename_component(name "${script}" NAME_WE)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${script}")
+  file(STRINGS "${script}" long REGEX "^# test: long")
+  add_test(NAME "oracle/${name}"
+    COMMAND "${CMAKE_SOURCE_DIR}/tests/oracle/run.sh" "${program}" "${script}"
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties("oracle/${name}" PROPERTIES
+    SKIP_RETURN_CODE 77 LABELS oracle)
+  if(long)
+    set_tests_properties("oracle/${name}" PROPERTIES LABELS long)
   endif()
-  foreach(script IN LISTS oracles)
-    get_filename_component(name "${script}" NAME_WE)
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${script}")
-    file(STRINGS "${script}" long REGEX "^# test: long")
-    add_test(NAME "oracle/${name}"
-      COMMAND "${CMAKE_SOURCE_DIR}/tests/oracle/run.sh" "${program}" "${script}"
-      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
-    set_tests_properties("oracle/${name}" PROPERTIES
-      SKIP_RETURN_CODE 77 LABELS oracle)
-    if(long)
-      set_tests_properties("oracle/${name}" PROPERTIES LABELS long)
-    endif()
-  endforeach()
+endforeach()
 
-  # Without the oracle the runs of a case are still compared with each other; not where CI is set.
-  set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
-  add_test(NAME random/pipelines COMMAND bash -c
-    "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
-  set_tests_properties(random/pipelines PROPERTIES LABELS random)
-  add_test(NAME random/finds_what_is_planted COMMAND Python3::Interpreter
-    "${CMAKE_SOURCE_DIR}/tests/harness/planted_random.py" "${program}")
-  set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
-  add_test(NAME random/pipelines_20000 COMMAND bash -c
-    "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000")
-  set_tests_properties(random/pipelines_20000 PROPERTIES LABELS long TIMEOUT 14400)
+# Without the oracle the runs of a case are still compared with each other; not where CI is set.
+set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
+add_test(NAME random/pipelines COMMAND bash -c
+  "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
+set_tests_properties(random/pipelines PROPERTIES LABELS random)
+add_test(NAME random/finds_what_is_planted COMMAND Python3::Interpreter
+  "${CMAKE_SOURCE_DIR}/tests/harness/planted_random.py" "${program}")
+set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
+add_test(NAME random/pipelines_20000 COMMAND bash -c
+  "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000")
+set_tests_properties(random/pipelines_20000 PROPERTIES LABELS long TIMEOUT 14400)
 
-  set(folder "${CMAKE_SOURCE_DIR}/tests/program")
-  add_test(NAME program/installed
-    COMMAND "${folder}/installed.sh" "${CMAKE_BINARY_DIR}" "${PROJECT_VERSION}")
-  set_tests_properties(program/installed PROPERTIES LABELS program)
-  add_test(NAME program/reference
-    COMMAND Python3::Interpreter "${folder}/reference.py" --weir "${program}")
-  set_tests_properties(program/reference PROPERTIES LABELS program)
-  if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
-    add_test(NAME program/hardened
-      COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")
-    set_tests_properties(program/hardened PROPERTIES LABELS program)
-  endif()
+set(folder "${CMAKE_SOURCE_DIR}/tests/program")
+add_test(NAME program/installed
+  COMMAND "${folder}/installed.sh" "${CMAKE_BINARY_DIR}" "${PROJECT_VERSION}")
+set_tests_properties(program/installed PROPERTIES LABELS program)
+add_test(NAME program/reference
+  COMMAND Python3::Interpreter "${folder}/reference.py" --weir "${program}")
+set_tests_properties(program/reference PROPERTIES LABELS program)
+if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
+  add_test(NAME program/hardened
+    COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")
+  set_tests_properties(program/hardened PROPERTIES LABELS program)
 endif()
 
 # Measurements: linked like the program, built when asked for. tests/bench/hand is one program, what
@@ -195,7 +193,7 @@ foreach(source IN LISTS bench_sources ITEMS hand)
     OUTPUT_NAME "${name}" RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/bench")
   add_dependencies(bench bench_${name})
 endforeach()
-if(TARGET weir AND WEIR_LTO AND EXISTS "${CMAKE_SOURCE_DIR}/tests/bench/instructions.txt")
+if(WEIR_LTO AND EXISTS "${CMAKE_SOURCE_DIR}/tests/bench/instructions.txt")
   set_target_properties(bench_bids PROPERTIES EXCLUDE_FROM_ALL OFF)
   add_test(NAME program/instructions COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/bench/instructions.py" "${CMAKE_BINARY_DIR}")
