@@ -77,8 +77,8 @@ struct search {
 static int compare_file(void *ctx, const char *path) {
     struct search *search = ctx;
     struct wr_file_info info;
-    search->found = search->env->stat(search->env, path, &info) == WR_OK &&
-                    same_inode(&info, &search->wanted);
+    search->found =
+        search->env->stat(search->env, path, &info) == WR_OK && same_inode(&info, &search->wanted);
     return search->found;
 }
 

@@ -299,8 +299,7 @@ TEST(plan_knows_a_file_that_it_reads_by_any_name) {
 TEST(plan_refuses_to_write_a_place_twice) {
     struct wr_plan *plan = test_plan_new();
     uint32_t read = numbers(plan);
-    test_add(plan,
-             "{'op':'write','inputs':[%u],'endpoint':{'kind':'file','address':'/tmp/y.csv'}}",
+    test_add(plan, "{'op':'write','inputs':[%u],'endpoint':{'kind':'file','address':'/tmp/y.csv'}}",
              read);
     CHECK_CONTAINS(write_refused(plan, read, "/tmp/y.csv"),
                    "W410 `/tmp/y.csv` is written twice by this script");
