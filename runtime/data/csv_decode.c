@@ -143,6 +143,10 @@ static int header_field(struct csv *csv, uint32_t index, struct wr_buf *name,
     if (status != WR_OK)
         return status;
     name->length = wr_csv_unquote(field, field->doubled ? csv->options.quote : -1, name->bytes);
+    if (name->length == 0) /* as the inferred schema calls it */
+        status = wr_buf_addf(name, "column%u", index + 1);
+    if (status != WR_OK)
+        return status;
     int slot = wr_schema_find(csv->base.setup.schema, name->bytes, (uint32_t)name->length);
     if (slot >= 0 && !csv->slot_present[slot]) {
         slot_map(csv, index, (uint32_t)slot);

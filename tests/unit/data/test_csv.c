@@ -180,6 +180,8 @@ TEST(csv_types_are_inferred_and_widened) {
 
 TEST(csv_inference_names_what_has_no_name_and_refuses_duplicates) {
     CHECK_STR(DECODE(.options = "header=false", .text = "1,x\n2,y\n"), "1|\"x\"\n2|\"y\"\n");
+    CHECK_STR(DECODE(.text = "a,,c\n1,2,3\n"), "1|2|3\n");
+    CHECK_STR(DECODE(.text = "a,\"\",c\n1,2,3\n"), "1|2|3\n");
     CHECK_STR(DECODE(.text = "a,b,a\n1,2,3\n"), "error: W105 duplicate name `a` in the header\n");
     CHECK_STR(DECODE(.text = ""),
               "error: W408 there is nothing to take a schema from: `schema =`\n");
