@@ -1,5 +1,6 @@
 /* main.c: the program weir: makes the Lua state and hands the command line to the standard
  * library. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -7,7 +8,18 @@
 #include "lua/state.h"
 #include "base/banned.h"
 
+/* A file opened by the program must not become its standard output or error. The lowest free
+ * number is taken, so each closed one gets its own. */
+static int fill_standard_files(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return 0;
+    return 1;
+}
+
 int main(int argc, char **argv) {
+    if (!fill_standard_files())
+        return 1;
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, told as such */
     struct lua_State *L = wr_lua_new(wr_env_real());
     if (L == NULL) {

@@ -126,6 +126,7 @@ struct wr_sink_type {
     /* `from`: what save wrote at the last checkpoint, or NULL: a fresh run. */
     int (*open)(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err);
     int (*begin)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
+    /* WR_OK, WR_SINK_DONE (no more rows are wanted) or a negative status. */
     int (*write)(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err);
     int (*prepare)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     int (*commit)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
@@ -134,6 +135,7 @@ struct wr_sink_type {
     int (*finish)(struct wr_sink *sink, struct wr_error *err);
     void (*close)(struct wr_sink *sink);
 };
+#define WR_SINK_DONE 1 /* as WR_FLOW_DONE of operators */
 enum wr_sink_flags {
     WR_SINK_KEYS = 1, /* upserts by key: takes changelogs */
     WR_SINK_TERMINAL = 2,

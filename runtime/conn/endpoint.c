@@ -2,6 +2,7 @@
 #include "conn/endpoint.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/env.h"
 #include "base/status.h"
 #include "data/codec.h"
 #include "data/time.h"
@@ -430,4 +432,22 @@ const char *wr_endpoint_textf(struct wr_arena *arena, const char *format, ...) {
     int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     return wr_arena_strndup(arena, text, WR_MIN((size_t)length, sizeof text - 1));
+}
+
+/* ---- standard output ----------------------------------------------------------------------- */
+
+int wr_show(struct wr_sink *sink, const char *bytes, uint64_t length, int *no_more,
+            struct wr_error *err) {
+    if (length == 0 || *no_more || sink->show == NULL)
+        return WR_OK;
+    errno = 0;
+    int status = sink->show(sink->show_ctx, bytes, length);
+    if (status == WR_OK)
+        return WR_OK;
+    *no_more = status == WR_EIO && errno == EPIPE;
+    if (*no_more)
+        return WR_OK;
+    if (status == WR_EIO && errno != 0)
+        return wr_env_fail(err, "write", "stdout", errno);
+    return wr_error_set(err, status, "write stdout: %s", wr_status_text(status));
 }

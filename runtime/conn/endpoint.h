@@ -79,3 +79,8 @@ uint32_t wr_name_distance(const char *a, const char *b, uint32_t max);
 /* Keeps in *best the name nearest to `wanted`; *distance begins at WR_NAME_FAR. */
 #define WR_NAME_FAR 4
 void wr_name_nearer(const char *wanted, const char *name, const char **best, uint32_t *distance);
+
+/* Hands text to `sink->show`. `*no_more` is set, and all that follows dropped, when nobody reads
+ * the standard output any more (`| head`): that is no fault of the run. */
+int wr_show(struct wr_sink *sink, const char *bytes, uint64_t length, int *no_more,
+            struct wr_error *err);

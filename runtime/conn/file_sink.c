@@ -50,6 +50,7 @@ struct file_sink {
     int is_open, begun;        /* `output`; the header is written */
     int saved;                 /* a state points to `path` */
     int finished;
+    int no_more; /* nobody reads the standard output */
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -181,13 +182,31 @@ static int end_last_line(struct file_sink *self, uint64_t size, struct wr_error 
     return last == '\n' ? WR_OK : wr_buf_add_char(&self->text, '\n');
 }
 
+/* Names of the system for open files: what they lead to may be regular, they themselves are not. */
+static int is_stream_name(const char *path) {
+    static const char *const names[] = {"/dev/std", "/dev/fd/", "/proc/"};
+    for (size_t i = 0; i < WR_COUNT(names); i++)
+        if (strncmp(path, names[i], strlen(names[i])) == 0)
+            return 1;
+    return 0;
+}
+
+/* A pipe, a device or a directory must not be replaced by a file. */
+static int not_regular(const char *path, int is_directory, struct wr_error *err) {
+    wr_error_script(err, "W401", "`%s` is %s: it cannot be written", path,
+                    is_directory ? "a directory" : "no regular file");
+    wr_error_help(err, "write to a file; `\"-\"` is the standard output");
+    wr_error_at(err, "1", 0, 0);
+    return WR_ESCRIPT;
+}
+
 static int open_fresh(struct file_sink *self, struct wr_error *err) {
     const struct config *config = self->config;
     const struct wr_env *env = self->base.env;
     struct wr_file_info info;
     int exists = env->stat(env, config->address, &info) == WR_OK;
-    if (exists && info.is_directory)
-        return wr_error_set(err, WR_EIO, "write %s: it is a directory", config->address);
+    if (is_stream_name(config->address) || (exists && !info.is_regular))
+        return not_regular(config->address, exists && info.is_directory, err);
     if (config->mode == MODE_NEW && exists) {
         wr_error_set(err, WR_EEXIST, "write %s: it exists already", config->address);
         wr_error_help(err,
@@ -298,9 +317,7 @@ static int flush_text(struct file_sink *self, struct wr_error *err) {
     if (self->text.length == 0)
         return WR_OK;
     if (self->config->to_stdout) {
-        status = self->base.show(self->base.show_ctx, self->text.bytes, self->text.length);
-        if (status != WR_OK)
-            wr_error_set(err, status, "write stdout: %s", wr_status_text(status));
+        status = wr_show(&self->base, self->text.bytes, self->text.length, &self->no_more, err);
     } else {
         status = wr_output_write(&self->output, self->text.bytes, self->text.length, err);
     }
@@ -318,6 +335,8 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     if (self->finished)
         return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
                             sink->name);
+    if (self->no_more)
+        return WR_SINK_DONE;
     int status = self->config->format->encode(self->encoder, batch, &self->text);
     if (status != WR_OK)
         return wr_error_set(err, status, "%s: %s", sink->name, wr_status_text(status));

@@ -34,6 +34,7 @@ struct print_sink {
     struct wr_buf text;
     uint64_t rows_max; /* 0: all */
     uint64_t rows_shown;
+    int no_more; /* nobody reads the output */
     uint64_t begun; /* the head of the text (a CSV header) is shown */
     /* A table counts and cuts by itself; its options are those of the script, `rows` and the width
      * of the terminal. */
@@ -163,15 +164,15 @@ static int show_text(struct print_sink *self, struct wr_error *err) {
                             self->base.budget->name);
     if (self->text.length == 0)
         return WR_OK;
-    if (self->base.show != NULL)
-        status = self->base.show(self->base.show_ctx, self->text.bytes, self->text.length);
+    status = wr_show(&self->base, self->text.bytes, self->text.length, &self->no_more, err);
     wr_buf_clear(&self->text);
-    return status == WR_OK ? WR_OK
-                           : wr_error_set(err, status, "write stdout: %s", wr_status_text(status));
+    return status;
 }
 
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
     struct print_sink *self = (struct print_sink *)sink;
+    if (self->no_more)
+        return WR_SINK_DONE;
     sink->rows_written += batch->sel_count;
     uint64_t count = batch->sel_count;
     if (self->rows_max > 0)

@@ -222,6 +222,8 @@ static int open_source(struct unit *unit, uint32_t ordinal, struct wr_error *err
 
 static int sink_reject(void *ctx, const struct wr_reject *reject) {
     struct unit *unit = ctx;
+    WR_ASSERT(unit->counts.rows_in > 0);
+    unit->counts.rows_in--; /* what a sink has is what it took */
     return reject_log_add(unit->run->rejects, unit->node, reject);
 }
 

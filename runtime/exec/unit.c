@@ -103,6 +103,7 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     } else if (unit->op != NULL) {
         flow = unit->op->type->push(unit->op, input, batch, &unit->out);
     } else {
+        _Static_assert(WR_SINK_DONE == (int)WR_FLOW_DONE, "sinks and operators say it alike");
         WR_ASSERT(unit->sink != NULL);
         flow = unit->run->options.dry_run
                    ? WR_OK

@@ -197,8 +197,25 @@ TEST(file_sink_tells_wrong_addresses_and_options_at_the_call) {
     CHECK_INT(write_rows(&w, in_folder(&w, "no/a.csv"), "", NULL), ==, WR_ENOENT);
     CHECK_CONTAINS(error_text(&w), "there is no directory `");
     CHECK_INT(mkdir(in_folder(&w, "d.csv"), 0700), ==, 0);
-    CHECK_INT(write_rows(&w, in_folder(&w, "d.csv"), "", NULL), ==, WR_EIO);
-    CHECK_CONTAINS(error_text(&w), "it is a directory");
+    CHECK_INT(write_rows(&w, in_folder(&w, "d.csv"), "", NULL), ==, WR_ESCRIPT);
+    CHECK_CONTAINS(error_text(&w), "d.csv` is a directory");
+    world_end(&w);
+}
+
+TEST(file_sink_replaces_files_only) {
+    struct world w;
+    struct stat info;
+    world_begin(&w);
+    CHECK_INT(mkfifo(in_folder(&w, "p.csv"), 0600), ==, 0);
+    CHECK_INT(write_rows(&w, in_folder(&w, "p.csv"), "", "1,anna"), ==, WR_ESCRIPT);
+    CHECK_CONTAINS(error_text(&w), "W401");
+    CHECK_CONTAINS(error_text(&w), "p.csv` is no regular file");
+    CHECK_INT(write_rows(&w, in_folder(&w, "p.csv"), "'mode':'append'", "1,anna"), ==, WR_ESCRIPT);
+    CHECK_INT(stat(in_folder(&w, "p.csv"), &info), ==, 0);
+    CHECK(S_ISFIFO(info.st_mode));
+    CHECK_INT(write_rows(&w, "/dev/stdout", "'format':'csv'", "1,anna"), ==, WR_ESCRIPT);
+    CHECK_CONTAINS(error_text(&w), "`/dev/stdout` is no regular file");
+    CHECK_INT(write_rows(&w, "/dev/null", "'format':'csv'", "1,anna"), ==, WR_ESCRIPT);
     world_end(&w);
 }
 
