@@ -66,7 +66,9 @@ return {
   W410 = {
     message = "`…` is read by this script",
     page = "A file is replaced as a whole when the run is complete, and this one is an input of "
-      .. "the same run: a second run would read what the first has written.",
+      .. "the same run: a second run would read what the first has written. In the same way a "
+      .. "place that is written twice would keep the rows of one write only. Links and other "
+      .. "spellings of a path are the same file.",
     wrong = [[weir.read "a.csv":filter "x > 0":write "a.csv"]],
     right = [[weir.read "a.csv":filter "x > 0":write "b.csv"]],
   },
