@@ -20,7 +20,7 @@ describe("the environment of a script", function()
     local at, err = scripts.err("s:print()\ns\n  :filter(amont > 1)")
     assert.equal("4:3 W511", at)
     assert.equal("expressions and columns stand in quotes: `:filter \"… amont …\"`", err.help)
-    _, err = scripts.err("s:filter('amount > 1'):limit(3 + (n))")
+    err = select(2, scripts.err("s:filter('amount > 1'):limit(3 + (n))"))
     assert.equal("expressions and columns stand in quotes: `:limit \"… n …\"`", err.help)
     for _, text in ipairs({ "s:filter('amount > 1'):print(); local x = a", "local x = ('x'):rep(n)",
       "s:derive('b int64', (function() return a end)())", "local x = f(a)" }) do

@@ -34,7 +34,7 @@ struct print_sink {
     struct wr_buf text;
     uint64_t rows_max; /* 0: all */
     uint64_t rows_shown;
-    int no_more; /* nobody reads the output */
+    int no_more;    /* nobody reads the output */
     uint64_t begun; /* the head of the text (a CSV header) is shown */
     /* A table counts and cuts by itself; its options are those of the script, `rows` and the width
      * of the terminal. */

@@ -111,8 +111,8 @@ struct wr_batch *wr_batch_ref(struct wr_batch *batch);
 void wr_batch_unref(struct wr_batch *batch); /* NULL is allowed */
 /* Holds a reference to what columns of `batch` point into. */
 void wr_batch_hold(struct wr_batch *batch, struct wr_batch *parent);
-/* Row i of `batch` gets the origin of row rows[i] of `in`: record, line, byte and raw text, to which
- * `batch` holds a reference. WR_OK or WR_ENOMEM. */
+/* Row i of `batch` gets the origin of row rows[i] of `in`: record, line, byte and raw text, to
+ * which `batch` holds a reference. WR_OK or WR_ENOMEM. */
 int wr_origin_gather(struct wr_batch *batch, struct wr_batch *in, const uint32_t *rows);
 void wr_batch_hold_buffer(struct wr_batch *batch, struct wr_buffer *buffer);
 

@@ -1,5 +1,5 @@
-/* batch_origin.c: where rows came from: the record, line and byte of each, and the same for rows that
- * a stage made of others. */
+/* batch_origin.c: where rows came from: the record, line and byte of each, and the same for rows
+ * that a stage made of others. */
 #include <string.h>
 
 #include "base/status.h"
@@ -62,8 +62,8 @@ int wr_origin_gather(struct wr_batch *batch, struct wr_batch *in, const uint32_t
         to->byte = gather_u64(batch, from->byte, rows);
     wr_batch_hold(batch, in);
     if (to->record == NULL || (from->start != NULL && to->start == NULL) ||
-        (from->length != NULL && to->length == NULL) ||
-        (from->line != NULL && to->line == NULL) || (from->byte != NULL && to->byte == NULL))
+        (from->length != NULL && to->length == NULL) || (from->line != NULL && to->line == NULL) ||
+        (from->byte != NULL && to->byte == NULL))
         return WR_ENOMEM;
     return WR_OK;
 }

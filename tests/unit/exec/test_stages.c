@@ -131,14 +131,14 @@ TEST(lookup_of_many_keeps_the_place_of_each_row) {
     stand_begin(&s);
     uint32_t a = stand_source(&s, "k int64, v int64", 1);
     uint32_t b = stand_source(&s, "id int64, w int64", 1);
-    uint32_t both = test_add(
-        s.plan, "{'op':'lookup','inputs':[%u,%u],'on':l`x = k == id`,'many':true}", a, b);
+    uint32_t both =
+        test_add(s.plan, "{'op':'lookup','inputs':[%u,%u],'on':l`x = k == id`,'many':true}", a, b);
     uint32_t failing =
         test_add(s.plan, "{'inputs':[%u],'op':'derive','items':l`q = 10 // (v - w)`}", both);
     stand_sink(&s, failing);
-    uint32_t sink = stand_sink(
-        &s, test_add(s.plan, "{'inputs':[%u],'op':'select','items':l`source, position`}",
-                     test_add(s.plan, "{'inputs':[%u],'op':'rejects'}", failing)));
+    uint32_t sink =
+        stand_sink(&s, test_add(s.plan, "{'inputs':[%u],'op':'select','items':l`source, position`}",
+                                test_add(s.plan, "{'inputs':[%u],'op':'rejects'}", failing)));
     stand_feed(&s, a, 0, "7 1|1 5|7 2|1 6");
     stand_feed(&s, b, 0, "1 5|1 6|1 7|1 5");
     stand_run_all(&s);
