@@ -17,7 +17,8 @@ Nodes are lists: [kind, type, …]; expressions.py makes and prints them.
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
-# Functions of SQL that say what Lua means. Arguments may be NULL: then so is the result.
+# Functions of SQL that say what Lua means. Arguments may be NULL: then so is the result. DuckDB
+# may evaluate a branch of CASE that is not taken, so what can fail there is clamped.
 MACROS = """
 CREATE MACRO w_fits(x) AS x BETWEEN -9223372036854775808::HUGEINT AND 9223372036854775807::HUGEINT;
 CREATE MACRO w_wrap(x) AS CASE WHEN w_fits(x) THEN x::BIGINT ELSE
@@ -33,9 +34,9 @@ CREATE MACRO w_fmod(a, b) AS CASE WHEN b = 0 THEN NULL ELSE
 CREATE MACRO w_unsigned(a) AS CASE WHEN a < 0 THEN a::HUGEINT + 18446744073709551616::HUGEINT
   ELSE a::HUGEINT END;
 CREATE MACRO w_pow2(n) AS (CASE WHEN n = 63 THEN 9223372036854775808::HUGEINT
-  ELSE (1::BIGINT << n::INTEGER)::HUGEINT END);
+  ELSE (1::BIGINT << least(greatest(n, 0), 62)::INTEGER)::HUGEINT END);
 CREATE MACRO w_up(a, n) AS CASE WHEN n > 63 THEN 0 ELSE
-  w_wrap(((w_unsigned(a) % w_pow2(64 - n::INTEGER - CASE WHEN n = 0 THEN 1 ELSE 0 END))
+  w_wrap(((w_unsigned(a) % w_pow2(64 - least(greatest(n, 0), 63)::INTEGER - CASE WHEN n = 0 THEN 1 ELSE 0 END))
     * w_pow2(n)) % 18446744073709551616::HUGEINT) END;
 CREATE MACRO w_down(a, n) AS CASE WHEN n > 63 THEN 0 ELSE w_wrap(w_unsigned(a) // w_pow2(n)) END;
 CREATE MACRO w_shift(a, n) AS CASE WHEN a IS NULL OR n IS NULL THEN NULL WHEN n = 0 THEN a
