@@ -36,7 +36,8 @@ CREATE MACRO w_unsigned(a) AS CASE WHEN a < 0 THEN a::HUGEINT + 1844674407370955
 CREATE MACRO w_pow2(n) AS (CASE WHEN n = 63 THEN 9223372036854775808::HUGEINT
   ELSE (1::BIGINT << least(greatest(n, 0), 62)::INTEGER)::HUGEINT END);
 CREATE MACRO w_up(a, n) AS CASE WHEN n > 63 THEN 0 ELSE
-  w_wrap(((w_unsigned(a) % w_pow2(64 - least(greatest(n, 0), 63)::INTEGER - CASE WHEN n = 0 THEN 1 ELSE 0 END))
+  w_wrap(((w_unsigned(a) % w_pow2(64 - least(greatest(n, 0), 63)::INTEGER
+    - CASE WHEN n = 0 THEN 1 ELSE 0 END))
     * w_pow2(n)) % 18446744073709551616::HUGEINT) END;
 CREATE MACRO w_down(a, n) AS CASE WHEN n > 63 THEN 0 ELSE w_wrap(w_unsigned(a) // w_pow2(n)) END;
 CREATE MACRO w_shift(a, n) AS CASE WHEN a IS NULL OR n IS NULL THEN NULL WHEN n = 0 THEN a
