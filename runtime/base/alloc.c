@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/status.h"
+
+#define GROW_FIRST 16u /* elements of an array that begins */
 
 /* Each allocation carries its size in front, so that the budget can be given back exactly. */
 struct header {
@@ -102,6 +105,21 @@ void wr_free(struct wr_budget *budget, void *memory) {
 
 size_t wr_alloc_size(const void *memory) {
     return header_of(memory)->size_bytes;
+}
+
+int wr_grow(struct wr_budget *budget, void **array, uint32_t count, uint32_t *room,
+            size_t element_bytes) {
+    if (count < *room)
+        return WR_OK;
+    if (*room > UINT32_MAX / 2)
+        return WR_ENOMEM;
+    uint32_t wanted = *room == 0 ? GROW_FIRST : *room * 2;
+    void *grown = wr_realloc(budget, *array, wanted * element_bytes);
+    if (grown == NULL)
+        return WR_ENOMEM;
+    *array = grown;
+    *room = wanted;
+    return WR_OK;
 }
 
 char *wr_strndup(struct wr_budget *budget, const char *text, size_t length) {

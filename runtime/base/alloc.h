@@ -30,6 +30,10 @@ void *wr_realloc(struct wr_budget *budget, void *memory, size_t size_bytes);
 void wr_free(struct wr_budget *budget, void *memory);
 /* The usable size in bytes of a live allocation. */
 size_t wr_alloc_size(const void *memory);
+/* Room for one more element behind `count` in an array that doubles: `*room` elements of
+ * `element_bytes`. WR_OK, or WR_ENOMEM with the array untouched. */
+int wr_grow(struct wr_budget *budget, void **array, uint32_t count, uint32_t *room,
+            size_t element_bytes);
 /* A copy of `length` bytes with a 0 behind, from `budget`; NULL when out of memory. */
 char *wr_strndup(struct wr_budget *budget, const char *text, size_t length);
 

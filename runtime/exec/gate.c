@@ -75,15 +75,9 @@ int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
         /* What was said of rows to come while none waited holds for these. */
         port->consumed = WR_MAX(port->consumed, port->from->frontier_out);
     }
-    if (port->count == port->room) {
-        uint32_t room = port->room == 0 ? 8 : port->room * 2;
-        struct wr_batch **queue =
-            wr_realloc(&gate->run->input_budget, port->queue, room * sizeof *queue);
-        if (queue == NULL)
-            return WR_ENOMEM;
-        port->queue = queue;
-        port->room = room;
-    }
+    if (wr_grow(&gate->run->input_budget, (void **)&port->queue, port->count, &port->room,
+                sizeof *port->queue) != WR_OK)
+        return WR_ENOMEM;
     port->queue[port->count++] = wr_batch_ref(batch);
     return WR_FLOW_MORE;
 }

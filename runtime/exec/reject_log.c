@@ -223,15 +223,9 @@ static int end_run(struct reject_log *log, const struct entry *entry) {
 
 int reject_log_add(struct reject_log *log, const struct wr_node *node,
                    const struct wr_reject *reject) {
-    if (log->count == log->room) {
-        uint32_t room = log->room == 0 ? 64 : log->room * 2;
-        struct entry *grown =
-            wr_realloc(&log->run->input_budget, log->entries, room * sizeof *grown);
-        if (grown == NULL)
-            return WR_ENOMEM;
-        log->entries = grown;
-        log->room = room;
-    }
+    if (wr_grow(&log->run->input_budget, (void **)&log->entries, log->count, &log->room,
+                sizeof *log->entries) != WR_OK)
+        return WR_ENOMEM;
     struct entry *entry = &log->entries[log->count];
     *entry = (struct entry){.record = UINT64_MAX,
                             .sequence = log->sequence++,

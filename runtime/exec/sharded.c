@@ -31,16 +31,10 @@ struct sharded {
 
 static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
     struct shard *shard = (struct shard *)out;
-    if (shard->count[port] == shard->room[port]) {
-        uint32_t room = shard->room[port] == 0 ? 16 : shard->room[port] * 2;
-        struct wr_batch **grown =
-            wr_realloc(&wr_budget_control, shard->emitted[port], room * sizeof(struct wr_batch *));
-        if (grown == NULL) {
-            wr_batch_unref(batch);
-            return WR_ENOMEM;
-        }
-        shard->emitted[port] = grown;
-        shard->room[port] = room;
+    if (wr_grow(&wr_budget_control, (void **)&shard->emitted[port], shard->count[port],
+                &shard->room[port], sizeof *shard->emitted[port]) != WR_OK) {
+        wr_batch_unref(batch);
+        return WR_ENOMEM;
     }
     shard->emitted[port][shard->count[port]++] = batch;
     return WR_FLOW_MORE;

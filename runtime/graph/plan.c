@@ -44,19 +44,6 @@ void wr_plan_free(struct wr_plan *plan) {
     wr_free(&wr_budget_control, plan);
 }
 
-/* Makes room for one more element of an array that doubles. */
-static int room_for_one(void **array, uint32_t count, uint32_t *room, size_t element_bytes) {
-    if (count < *room)
-        return WR_OK;
-    uint32_t wanted = *room == 0 ? 16 : *room * 2;
-    void *grown = wr_realloc(&wr_budget_control, *array, wanted * element_bytes);
-    if (grown == NULL)
-        return WR_ENOMEM;
-    *array = grown;
-    *room = wanted;
-    return WR_OK;
-}
-
 static int node_inputs(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
     const struct wr_value *list = wr_value_get(node->spec, "inputs");
     node->input_count = wr_value_count(list);
@@ -111,8 +98,8 @@ int wr_plan_add(struct wr_plan *plan, const struct wr_value *spec, struct wr_nod
     WR_ASSERT(!plan->finished);
     if (plan->node_count >= WR_NODES_MAX)
         return wr_error_set(err, WR_ELIMIT, "more than %d stages in one script", WR_NODES_MAX);
-    int status = room_for_one((void **)&plan->nodes, plan->node_count, &plan->node_room,
-                              sizeof *plan->nodes);
+    int status = wr_grow(&wr_budget_control, (void **)&plan->nodes, plan->node_count,
+                         &plan->node_room, sizeof *plan->nodes);
     if (status != WR_OK)
         return wr_error_set(err, status, "no memory for the plan");
     status = node_make(plan, spec, node, err);
@@ -132,8 +119,8 @@ int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_s
 
 int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
                    struct wr_error *err) {
-    if (room_for_one((void **)&plan->user_functions, plan->user_function_count,
-                     &plan->user_function_room, sizeof *plan->user_functions) != WR_OK)
+    if (wr_grow(&wr_budget_control, (void **)&plan->user_functions, plan->user_function_count,
+                &plan->user_function_room, sizeof *plan->user_functions) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     plan->user_functions[plan->user_function_count++] = *function;
     return WR_OK;

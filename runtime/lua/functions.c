@@ -66,14 +66,9 @@ void lua_functions_free(struct lua_functions *functions) {
 int lua_functions_set(struct lua_functions *functions, lua_State *L, uint32_t id, int index) {
     if (id == 0 || id > functions->ref_count + 1)
         return WR_EARG;
-    if (id > functions->ref_room) {
-        uint32_t room = functions->ref_room == 0 ? 16 : functions->ref_room * 2;
-        int *grown = wr_realloc(&wr_budget_control, functions->refs, room * sizeof *grown);
-        if (grown == NULL)
-            return WR_ENOMEM;
-        functions->refs = grown;
-        functions->ref_room = room;
-    }
+    if (wr_grow(&wr_budget_control, (void **)&functions->refs, id - 1, &functions->ref_room,
+                sizeof *functions->refs) != WR_OK)
+        return WR_ENOMEM;
     lua_pushvalue(L, index);
     functions->refs[id - 1] = luaL_ref(L, LUA_REGISTRYINDEX);
     functions->ref_count = WR_MAX(functions->ref_count, id);
@@ -81,15 +76,9 @@ int lua_functions_set(struct lua_functions *functions, lua_State *L, uint32_t id
 }
 
 static int callee_new(struct lua_functions *functions, struct callee callee, uint32_t *id) {
-    if (functions->callee_count == functions->callee_room) {
-        uint32_t room = functions->callee_room == 0 ? 16 : functions->callee_room * 2;
-        struct callee *grown =
-            wr_realloc(&wr_budget_control, functions->callees, room * sizeof *grown);
-        if (grown == NULL)
-            return WR_ENOMEM;
-        functions->callees = grown;
-        functions->callee_room = room;
-    }
+    if (wr_grow(&wr_budget_control, (void **)&functions->callees, functions->callee_count,
+                &functions->callee_room, sizeof *functions->callees) != WR_OK)
+        return WR_ENOMEM;
     *id = functions->callee_count;
     functions->callees[functions->callee_count++] = callee;
     return WR_OK;

@@ -109,15 +109,8 @@ static struct capture *capture_of(const struct wr_sink *sink) {
 
 static int list_add(struct wr_batch ***list, uint32_t *count, uint32_t *room,
                     struct wr_batch *batch) {
-    if (*count == *room) {
-        uint32_t wanted = *room == 0 ? 8 : *room * 2;
-        struct wr_batch **grown =
-            wr_realloc(&wr_budget_control, *list, wanted * sizeof(struct wr_batch *));
-        if (grown == NULL)
-            return WR_ENOMEM;
-        *list = grown;
-        *room = wanted;
-    }
+    if (wr_grow(&wr_budget_control, (void **)list, *count, room, sizeof **list) != WR_OK)
+        return WR_ENOMEM;
     (*list)[(*count)++] = batch;
     return WR_OK;
 }

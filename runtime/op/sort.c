@@ -109,15 +109,9 @@ static int sort_open(struct wr_op *op, struct wr_error *err) {
 
 static int add_held(struct sort *self) {
     const struct sort_config *config = self->base.config;
-    if (self->held_count == self->held_room) {
-        uint32_t room = self->held_room == 0 ? 64 : self->held_room * 2;
-        struct wr_batch **grown =
-            wr_realloc(self->base.env->state_budget, self->held, room * sizeof *grown);
-        if (grown == NULL)
-            return WR_ENOMEM;
-        self->held = grown;
-        self->held_room = room;
-    }
+    if (wr_grow(self->base.env->state_budget, (void **)&self->held, self->held_count,
+                &self->held_room, sizeof *self->held) != WR_OK)
+        return WR_ENOMEM;
     struct wr_batch *batch = wr_batch_room(&self->pool, config->wide, HELD_ROWS, config->has_time);
     if (batch == NULL)
         return WR_ENOMEM;
