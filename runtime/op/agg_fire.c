@@ -72,21 +72,8 @@ static int emit_middle(struct agg *self, struct wr_batch *middle, struct wr_out 
         return WR_ENOMEM;
     wr_op_eval_begin(&self->base, &self->items_eval);
     int status = wr_list_run(config->aggregates->items, &self->items_eval, middle, &batch->arena);
-    if (status >= 0 && self->items_eval.fail_count > 0) {
-        status = wr_op_reject_fails(&self->base, &self->items_eval, middle, out);
-        uint32_t count = 0;
-        int failed = WR_OK;
-        const uint32_t *sel =
-            wr_op_rows_left(&self->base, &self->items_eval, middle, &count, &failed);
-        uint32_t *copy = WR_ARENA_ARRAY(&batch->arena, uint32_t, count + 1);
-        if (status >= 0 && (failed != WR_OK || copy == NULL))
-            status = WR_ENOMEM;
-        if (status >= 0) {
-            memcpy(copy, sel, count * sizeof *copy);
-            batch->sel = copy;
-            batch->sel_count = count;
-        }
-    }
+    if (status >= 0)
+        status = wr_op_drop_fails(&self->base, &self->items_eval, middle, batch, out);
     if (status < 0 || batch->sel_count == 0) {
         wr_batch_unref(batch);
         return status;

@@ -51,6 +51,24 @@ const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
     return sel;
 }
 
+int wr_op_drop_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_batch *in,
+                     struct wr_batch *made, struct wr_out *out) {
+    if (eval->fail_count == 0)
+        return WR_OK;
+    int status = wr_op_reject_fails(op, eval, in, out);
+    if (status < 0)
+        return status;
+    uint32_t count = 0;
+    const uint32_t *sel = wr_op_rows_left(op, eval, in, &count, &status);
+    uint32_t *copy = WR_ARENA_ARRAY(&made->arena, uint32_t, count + 1);
+    if (status != WR_OK || copy == NULL)
+        return WR_ENOMEM;
+    memcpy(copy, sel, count * sizeof *copy);
+    made->sel = copy;
+    made->sel_count = count;
+    return WR_OK;
+}
+
 struct wr_value *wr_op_explain(struct wr_arena *arena, const struct wr_list *list,
                                const char *state) {
     int computes = list != NULL && list->program != NULL;

@@ -149,6 +149,10 @@ int wr_op_reject_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_b
  */
 const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
                                 const struct wr_batch *in, uint32_t *count, int *status);
+/* Both for `made`, a batch over the rows of `in`: failed rows are rejects, and not in its
+ * selection. */
+int wr_op_drop_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_batch *in,
+                     struct wr_batch *made, struct wr_out *out);
 /* Runs an eval's setup: clock, seed, user functions of the op's env. */
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval);
 /* For explain: {expressions = the list's items, state = how much is kept}; either may be NULL. */

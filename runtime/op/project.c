@@ -112,20 +112,8 @@ int project_run(struct wr_op *op, const struct project *project, struct wr_eval 
     if (project->list != NULL && project->list->program != NULL) {
         wr_op_eval_begin(op, eval);
         status = wr_list_run(project->list, eval, in, &batch->arena);
-        if (status >= 0 && eval->fail_count > 0) {
-            status = wr_op_reject_fails(op, eval, in, out);
-            uint32_t count = 0;
-            int failed = WR_OK;
-            const uint32_t *sel = wr_op_rows_left(op, eval, in, &count, &failed);
-            uint32_t *copy = WR_ARENA_ARRAY(&batch->arena, uint32_t, count + 1);
-            if (status >= 0 && (failed != WR_OK || copy == NULL))
-                status = WR_ENOMEM;
-            if (status >= 0) {
-                memcpy(copy, sel, count * sizeof *copy);
-                batch->sel = copy;
-                batch->sel_count = count;
-            }
-        }
+        if (status >= 0)
+            status = wr_op_drop_fails(op, eval, in, batch, out);
     }
     if (status < 0 || batch->sel_count == 0) {
         wr_batch_unref(batch);
