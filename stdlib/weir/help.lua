@@ -265,15 +265,6 @@ local function kinds(native)
   }
 end
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 local LISTS = {}
 
 function LISTS.stages()
@@ -286,7 +277,7 @@ function LISTS.functions(native)
     native_list(native, "functions"))
   local weir = require("weir").functions()
   add(lines, "")
-  for _, line in ipairs(list_of("Functions of `weir`:", sorted_names(weir), function(name)
+  for _, line in ipairs(list_of("Functions of `weir`:", cli.names_of(weir), function(name)
     return weir[name].doc
   end)) do
     add(lines, line)
@@ -298,13 +289,13 @@ function LISTS.aggregates(native)
 end
 function LISTS.errors()
   local codes = require("weir.error_codes")
-  return list_of("Errors (`weir help W103` says more):", sorted_names(codes), function(code)
+  return list_of("Errors (`weir help W103` says more):", cli.names_of(codes), function(code)
     return codes[code].message
   end, 8)
 end
 function LISTS.topics()
   local topics = require("weir.help_topics")
-  return list_of("Topics (`weir help windows` shows one):", sorted_names(topics), function(name)
+  return list_of("Topics (`weir help windows` shows one):", cli.names_of(topics), function(name)
     return topics[name].title
   end)
 end
@@ -362,7 +353,7 @@ end
 local function everything(native)
   local lines = overview(native)
   for _, each in ipairs(kinds(native)) do
-    for _, name in ipairs(sorted_names(each.map)) do
+    for _, name in ipairs(cli.names_of(each.map)) do
       add(lines, "", ("─"):rep(60), "")
       for _, line in ipairs(each.page(name)) do
         add(lines, line)

@@ -9,15 +9,6 @@ local function add(lines, ...)
   end
 end
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 --- Text as Markdown shows it: what would be markup is escaped, but not between backticks.
 local function prose(text)
   local out, at = {}, 1
@@ -66,7 +57,7 @@ local function flag_rows(flags)
 end
 
 local function command_line(lines, level)
-  for _, name in ipairs(sorted_names(cli.COMMANDS)) do
+  for _, name in ipairs(cli.names_of(cli.COMMANDS)) do
     local command = cli.COMMANDS[name]
     add(lines, "", level .. " weir " .. name)
     fence(lines, "text", command.usage)
@@ -77,7 +68,7 @@ end
 
 local function option_rows(options)
   local rows = {}
-  for _, name in ipairs(sorted_names(options or {})) do
+  for _, name in ipairs(cli.names_of(options or {})) do
     local spec = options[name]
     if not spec.later then
       rows[#rows + 1] = { name, require("weir.help").option_text(spec) }
@@ -98,18 +89,18 @@ end
 local function stages(lines, level)
   local all = require("weir.stream").stages()
   local rows = {}
-  for i, name in ipairs(sorted_names(all)) do
+  for i, name in ipairs(cli.names_of(all)) do
     rows[i] = { name, all[name].doc:match("^(.-%.)%s") or all[name].doc }
   end
   two_columns(lines, "stage", "", rows)
-  for _, name in ipairs(sorted_names(all)) do
+  for _, name in ipairs(cli.names_of(all)) do
     described(lines, level, name, all[name])
   end
 end
 
 local function groups_of(map, first)
   local groups = {}
-  for _, name in ipairs(sorted_names(map)) do
+  for _, name in ipairs(cli.names_of(map)) do
     local group = map[name].group or first
     groups[group] = groups[group] or {}
     table.insert(groups[group], name)
@@ -120,7 +111,7 @@ end
 local function weir_functions(lines, level)
   local all = require("weir").functions()
   local groups = groups_of(all, "other")
-  for _, group in ipairs(sorted_names(groups)) do
+  for _, group in ipairs(cli.names_of(groups)) do
     add(lines, "", ("%s %s"):format(level, group:sub(1, 1):upper() .. group:sub(2)))
     for _, name in ipairs(groups[group]) do
       described(lines, level .. "#", "weir." .. name, all[name])
@@ -159,7 +150,7 @@ end
 local function functions(lines, level, native)
   local all = by_name(native.functions and native.functions())
   local groups = groups_of(all, "other")
-  for _, group in ipairs(sorted_names(groups)) do
+  for _, group in ipairs(cli.names_of(groups)) do
     add(lines, "", ("%s %s"):format(level, group:sub(1, 1):upper() .. group:sub(2)))
     add(lines, "", "`" .. table.concat(groups[group], "` `") .. "`")
     for _, name in ipairs(groups[group]) do
@@ -172,7 +163,7 @@ local function aggregates(lines, level, native)
   local all = by_name(native.aggregates and native.aggregates())
   local rows = require("weir.help").EXAMPLE_ROWS:gsub(":$", ".")
   add(lines, "", prose(rows))
-  for _, name in ipairs(sorted_names(all)) do
+  for _, name in ipairs(cli.names_of(all)) do
     one_function(lines, level, all[name])
   end
 end
@@ -199,7 +190,7 @@ end
 local function errors(lines, level)
   local codes = require("weir.error_codes")
   local family
-  for _, code in ipairs(sorted_names(codes)) do
+  for _, code in ipairs(cli.names_of(codes)) do
     if code:sub(1, 2) ~= family then
       family = code:sub(1, 2)
       add(lines, "", level .. " " .. FAMILIES[family])
@@ -234,7 +225,7 @@ end
 
 local function topics(lines, level)
   local all = require("weir.help_topics")
-  for _, name in ipairs(sorted_names(all)) do
+  for _, name in ipairs(cli.names_of(all)) do
     add(lines, "", level .. " " .. all[name].title, "")
     topic_text(lines, all[name].text)
   end
