@@ -293,7 +293,10 @@ const struct wr_aggregate_function wr_aggregates_picks[] = {
      .examples = AGG_EXAMPLES({"last(s)", "'a'"}, {"last(x order by s)", "3"})},
     {.name = "any_value",
      .flags = WR_AGG_MERGES,
-     .doc = "Some value that is not nil: the first that arrived.",
+     .doc = "Some value that is not nil: the first that arrived. A window that overlaps others is "
+            "made of parts as long as the greatest common divisor of its size and `every`: there "
+            "it is the first that arrived in the earliest part that has one, and rows that some of "
+            "their windows refused as late come last. Where it matters which, write `first`.",
      .signatures = AGG_TEXTS("(x T) T"),
      .arg_min = 1,
      .arg_max = 1,

@@ -7,11 +7,14 @@ Each node becomes a table: columns c0, c1, … and what travels beside them:
 The order of a table is exact unless `ordered` is false; then it is compared as a multiset.
 """
 
+import math
+
 import cases
 import inputs
 import translate
 from translate import Levels, NEVER, Translator, literal, sql_type, truth
 
+SLICE_LAST = "170141183460469231731687303715884105727::HUGEINT"
 HIDDEN = "_l, _r, _s, _t, _w"
 
 
@@ -43,6 +46,16 @@ def without_unused(items):
             kept.insert(0, item)
             read |= names_in(expr)
     return kept
+
+
+def sum_by_slice(x, order, keep):
+    """Floats are added row after row within a slice of a window, then slice after slice."""
+    rows = f"list({{'sum': 0.0::DOUBLE, 'slice': coalesce(_slice, {SLICE_LAST}), 'x': {x}}} " \
+           f"ORDER BY {order}) {keep}"
+    done = f"list_reduce({rows}, lambda a, b: CASE WHEN a.slice = b.slice " \
+           "THEN {'sum': a.sum, 'slice': b.slice, 'x': a.x + b.x} " \
+           "ELSE {'sum': a.sum + a.x, 'slice': b.slice, 'x': b.x} END)"
+    return f"({done}).sum + ({done}).x"
 
 
 class Refused(Exception):
@@ -355,11 +368,17 @@ class Oracle:
         """A row for each window of each row that the window takes; the late ones aside."""
         w, name = node["window"], node["id"]
         count = -(-w["size"] // w["every"])
+        step = math.gcd(w["size"], w["every"])
+        slice_of = f"w_fdiv(_t - ({w['offset']}), {step})"
         last = f"(w_fdiv(_t - ({w['offset']}), {w['every']}) * {w['every']} + ({w['offset']}))"
         self.create(f"{name}_win", f"SELECT *, {last}::BIGINT - k.range * {w['every']} AS _ws "
                     f"FROM {source}, range({count}) k")
-        self.create(f"{name}_taken", f"SELECT * FROM {name}_win WHERE _ws + {w['size']} > _t "
-                    f"AND (_w IS NULL OR _ws + {w['size']} > _w)")
+        # A row that some of its windows refuse comes behind all slices (NULL).
+        taken = f"(_w IS NULL OR _ws + {w['size']} > _w)"
+        self.create(f"{name}_taken", f"SELECT *, CASE WHEN bool_and({taken}) OVER "
+                    f"(PARTITION BY _s) THEN {slice_of} END AS _slice "
+                    f"FROM {name}_win WHERE _ws + {w['size']} > _t "
+                    f"QUALIFY {taken}")
         return f"{name}_taken"
 
     def _agg(self, node, before, made):
@@ -372,6 +391,9 @@ class Oracle:
             codes.append(code)
         specs = [(name, self.prepare(spec, levels, translator, table, codes))
                  for name, spec in node["items"]]
+        w = node.get("window")
+        for _, spec in specs:
+            spec["arrival"] = "_slice ASC NULLS LAST, _s" if w and w["every"] != w["size"] else "_s"
         name = node["id"]
         good = self.split_failed(name, f"SELECT *, {translate.first_code(codes)} AS _code FROM "
                                        f"{levels.source(table.name)}")
@@ -453,8 +475,8 @@ class Oracle:
             codes.append(code)
             tests.insert(0, truth(value))
         order = self.order_by(spec["order"], translator) if spec["order"] else []
-        order += (["_t"] if table.timed and spec["f"] in ("first", "last", "list", "string_agg")
-                  else [])
+        if table.timed and spec["f"] in ("first", "last", "list", "string_agg", "min_by", "max_by"):
+            order += ["_t", "_l", "_r"]
         order.append("_s")
         test = levels.define("(" + (" AND ".join(tests) or "true") + ")", *levels.heights)
         by_order = ("first", "last", "any_value", "list", "string_agg", "min_by", "max_by")
@@ -472,9 +494,11 @@ class Oracle:
                               for part in order.split(", "))
         keep = f"FILTER (WHERE {test})"
         kind = spec["args"][0][1] if spec["args"] else None
-        plain = {"count": f"count(*) {keep}", "count_of": f"count(*) {keep}",
-                 "sum": f"sum({x[0]} ORDER BY _s) {keep}" if x else "",
-                 "any_value": f"first({x[0]} ORDER BY _s) {keep}" if x else "",
+        total = f"sum({x[0]} ORDER BY _s) {keep}" if x else ""
+        if kind == "float64" and spec["arrival"] != "_s":
+            total = sum_by_slice(x[0], spec["arrival"], keep)
+        plain = {"count": f"count(*) {keep}", "count_of": f"count(*) {keep}", "sum": total,
+                 "any_value": f"first({x[0]} ORDER BY {spec['arrival']}) {keep}" if x else "",
                  "first": f"first({x[0]} ORDER BY {order}) {keep}" if x else "",
                  "last": f"first({x[0]} ORDER BY {backwards}) {keep}" if x else "",
                  "list": f"coalesce(list({x[0]} ORDER BY {order}) {keep}, [])" if x else "",
@@ -485,12 +509,12 @@ class Oracle:
         if name in plain:
             return plain[name]
         if name == "avg":
-            return f"(sum({x[0]} ORDER BY _s) {keep})::DOUBLE / (count(*) {keep})"
+            return f"({total})::DOUBLE / (count(*) {keep})"
         if name in ("min", "max"):
             return f"{name}({x[0]}) {keep}"
         if name in ("min_by", "max_by"):
             way = "ASC" if name == "min_by" else "DESC"
-            return f"first({x[0]} ORDER BY {x[1]} {way}, _s) {keep}"
+            return f"first({x[0]} ORDER BY {x[1]} {way}, {order}) {keep}"
         if name == "count_distinct":
             what = x[0] if len(x) == 1 else f"({', '.join(x)})"
             return f"count(DISTINCT {what}) {keep}"
