@@ -23,15 +23,22 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
         return WR_OK;
     char part[64];
     part_name(part, "op", unit, shard);
-    int base = wr_store_base_due(run->store, part);
-    wr_buf_clear(bytes);
-    int status = op->type->save(op, bytes, base);
-    if (status != WR_OK)
-        return wr_error_set(err, status, "save the state of %s: %s", unit->node->name,
-                            wr_status_text(status));
-    if (bytes->length == 0 && !base)
-        return WR_OK;
-    return wr_store_put(run->store, part, bytes->bytes, bytes->length, base, err);
+    int base = wr_store_base_due(run->store, part), saved = WR_EAGAIN;
+    enum wr_store_piece piece = base ? WR_STORE_BASE : WR_STORE_DELTA;
+    while (saved == WR_EAGAIN) {
+        wr_buf_clear(bytes);
+        saved = op->type->save(op, bytes, base);
+        if (saved != WR_OK && saved != WR_EAGAIN)
+            return wr_error_set(err, saved, "save the state of %s: %s", unit->node->name,
+                                wr_status_text(saved));
+        if (bytes->length == 0 && piece != WR_STORE_BASE)
+            break;
+        int status = wr_store_put(run->store, part, bytes->bytes, bytes->length, piece, err);
+        if (status != WR_OK)
+            return status;
+        piece = base ? WR_STORE_BASE_MORE : WR_STORE_DELTA;
+    }
+    return WR_OK;
 }
 
 static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -158,7 +165,7 @@ static int begin_epoch(struct wr_run *run, struct wr_error *err) {
 
 int run_checkpoint(struct wr_run *run, struct wr_error *err) {
     struct wr_buf bytes;
-    wr_buf_init(&bytes, &run->epoch_budget, 0);
+    wr_buf_init(&bytes, &run->checkpoint_budget, 0);
     int status = for_sinks(run, TURN_PREPARE, err);
     if (status == WR_OK)
         status = wr_store_begin(run->store, err);

@@ -12,6 +12,7 @@
 #define INPUT_BYTES_MAX (UINT64_C(64) << 20)
 #define EPOCH_BYTES_MAX (UINT64_C(64) << 20)
 #define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
+#define PIECE_BYTES_DEFAULT (UINT64_C(1) << 20)
 #define SCRATCH_BLOCK_BYTES (1 << 18)
 
 static void set_defaults(struct wr_run *run) {
@@ -22,6 +23,8 @@ static void set_defaults(struct wr_run *run) {
     options->shards = WR_MIN(WR_MAX(options->shards, 1u), (uint32_t)WR_SHARDS_MAX);
     if (options->memory_bytes == 0)
         options->memory_bytes = MEMORY_BYTES_DEFAULT;
+    if (options->piece_bytes == 0)
+        options->piece_bytes = PIECE_BYTES_DEFAULT;
     const struct wr_env *env = run->plan->env;
     if (options->hash_seed == 0)
         options->hash_seed = env->random_u64(env) | 1;
@@ -29,6 +32,8 @@ static void set_defaults(struct wr_run *run) {
 
 static void prepare_services(struct wr_run *run) {
     run->input_budget = (struct wr_budget)WR_BUDGET_INIT("input", INPUT_BYTES_MAX);
+    run->checkpoint_budget =
+        (struct wr_budget)WR_BUDGET_INIT("checkpoint", run->options.memory_bytes);
     run->epoch_budget = (struct wr_budget)WR_BUDGET_INIT("sink epochs", EPOCH_BYTES_MAX);
     run->state_budget = (struct wr_budget)WR_BUDGET_INIT("state", run->options.memory_bytes);
     wr_arena_init(&run->arena, &wr_budget_control, 16384);
@@ -40,6 +45,7 @@ static void prepare_services(struct wr_run *run) {
         .state_budget = &run->state_budget,
         .scratch = &run->scratch,
         .batch_rows = run->options.batch_rows,
+        .piece_bytes = run->options.piece_bytes,
         .seed = run->options.hash_seed,
         .shard_count = run->options.shards,
         .user_call = run->options.user_call,
@@ -181,7 +187,7 @@ static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     if (err == NULL || err->status == status)
         return status;
     const struct wr_budget *const budgets[] = {&run->state_budget, &run->input_budget,
-                                               &run->epoch_budget};
+                                               &run->epoch_budget, &run->checkpoint_budget};
     const char *where = run->failed == NULL ? "" : run->failed->node->name;
     for (size_t i = 0; i < WR_COUNT(budgets) && status == WR_ENOMEM; i++) {
         if (budgets[i]->refused == 0)

@@ -24,6 +24,7 @@ struct wr_run_options {
     uint64_t hash_seed;          /* 0: from env's random */
     uint64_t row_limit;          /* rows a source gives at most; 0: all */
     uint64_t memory_bytes;       /* of all state; 0: 1 GB */
+    uint64_t piece_bytes;        /* of state on its way to the store; 0: 1 MB */
     int dry_run;                 /* sinks are bound but nothing is written */
     const char *state_directory; /* NULL: nothing is kept */
     int64_t checkpoint_us; /* between checkpoints, by the monotonic clock; 0: after each step */

@@ -60,7 +60,7 @@ struct wr_run {
     struct wr_run_options options;
     struct wr_arena arena;   /* units, edges, gates: as long as the run */
     struct wr_arena scratch; /* one push */
-    struct wr_budget input_budget, state_budget, epoch_budget;
+    struct wr_budget input_budget, state_budget, epoch_budget, checkpoint_budget;
     struct wr_batch_pool pool;
     struct wr_op_env op_env;
     uint32_t unit_count, unit_room;

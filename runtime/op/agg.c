@@ -100,7 +100,7 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_eval_init(&self->items_eval, budget);
     wr_slices_init(&self->slices, budget, &config->aggregates->shape, op->env->seed);
     wr_slices_init(&self->partial, budget, &config->aggregates->shape, op->env->seed);
-    self->fired_us = WR_TIME_MIN;
+    self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     return WR_OK;
 }
 
@@ -176,7 +176,6 @@ static int add_partly_late(struct agg *self, const struct wr_batch *in, const ui
     int64_t last = window_last(window, in->event_time[row]);
     int64_t start = window_first(window, in->event_time[row]);
     int status = WR_OK;
-    self->partly_late++;
     for (; start <= last && status == WR_OK; start += window->every_us)
         if (window_end(window, start) > in->behind[row])
             status =

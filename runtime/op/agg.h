@@ -20,9 +20,9 @@ struct agg {
     /* Rows that some windows of their slice had refused: a table a window, merged behind its
      * slices. */
     struct wr_slices partial;
-    int64_t fired_us; /* windows that start before this have fired; WR_TIME_MIN: none yet */
+    int64_t fired_us;       /* windows that start before this have fired; WR_TIME_MIN: none yet */
+    int64_t saved_fired_us; /* the same at the last save */
     int fired_any;
-    uint64_t partly_late; /* rows of `partial` */
 };
 
 /* Fires all windows that end at or before the frontier, in order. */

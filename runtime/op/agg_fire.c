@@ -239,13 +239,28 @@ int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a
     return 0;
 }
 
+/* A piece: the facts, a log of slices, a log of the partial ones; one of the two says nothing while
+ * there is more of the other. */
 int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct agg *self = (struct agg *)op;
+    int is_first = !self->slices.saving && !self->partial.saving;
+    if (is_first && !all && self->fired_us == self->saved_fired_us &&
+        !wr_slices_has_changed(&self->slices) && !wr_slices_has_changed(&self->partial))
+        return WR_OK;
     wr_buf_add_u64(out, (uint64_t)self->fired_us);
     wr_buf_add_u64(out, (uint64_t)self->fired_any);
-    wr_buf_add_u64(out, self->partly_late);
-    int status = wr_slices_save(&self->slices, out, all);
-    return status == WR_OK ? wr_slices_save(&self->partial, out, all) : status;
+    int status = WR_OK;
+    if (self->partial.saving)
+        wr_slices_save_none(out);
+    else
+        status = wr_slices_save(&self->slices, out, all, op->env->piece_bytes);
+    if (status == WR_EAGAIN)
+        wr_slices_save_none(out);
+    else if (status == WR_OK)
+        status = wr_slices_save(&self->partial, out, all, op->env->piece_bytes);
+    if (status == WR_OK)
+        self->saved_fired_us = self->fired_us;
+    return out->status == WR_OK ? status : out->status;
 }
 
 /* Slices that were read back stand where windows have theirs, and none before the windows that have
@@ -273,7 +288,6 @@ int agg_load(struct wr_op *op, struct wr_reader *in) {
     struct agg *self = (struct agg *)op;
     self->fired_us = (int64_t)wr_reader_u64(in);
     self->fired_any = (int)wr_reader_u64(in);
-    self->partly_late = wr_reader_u64(in);
     int status = in->failed ? WR_ECORRUPT : wr_slices_load(&self->slices, in);
     if (status == WR_OK)
         status = wr_slices_load(&self->partial, in);

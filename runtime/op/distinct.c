@@ -153,7 +153,10 @@ static int distinct_push(struct wr_op *op, uint32_t input, struct wr_batch *in,
 }
 
 static int distinct_save(struct wr_op *op, struct wr_buf *out, int all) {
-    return wr_table_save(((struct distinct *)op)->table, out, all);
+    struct wr_table *table = ((struct distinct *)op)->table;
+    if (!all && !wr_table_has_changed(table))
+        return WR_OK;
+    return wr_table_save(table, out, all, op->env->piece_bytes);
 }
 
 static int distinct_load(struct wr_op *op, struct wr_reader *in) {

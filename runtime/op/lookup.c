@@ -28,18 +28,6 @@ static int lookup_open(struct wr_op *op, struct wr_error *err) {
     return self->index == NULL ? wr_error_set(err, WR_ENOMEM, "no memory for keys") : WR_OK;
 }
 
-static int grow(struct wr_op *op, void **array, uint64_t count, uint64_t *room, size_t bytes) {
-    if (count <= *room)
-        return WR_OK;
-    uint64_t wanted = WR_MAX(*room * 2, WR_MAX(count, UINT64_C(1024)));
-    void *grown = wr_realloc(op->env->state_budget, *array, wanted * bytes);
-    if (grown == NULL)
-        return WR_ENOMEM;
-    *array = grown;
-    *room = wanted;
-    return WR_OK;
-}
-
 /* Keys of the rows of a batch, and which of them hold a nil (those match nothing). */
 int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
                 const struct wr_batch *in, const uint32_t *sel, uint32_t count, char **keys,
@@ -83,20 +71,14 @@ static int add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, ui
     memcpy(ends, index_row + config->layout.key_bytes, sizeof ends);
     if (!made && !config->many)
         return second_row(self, in, in_row, out);
-    uint64_t row_room = self->row_room;
-    int status =
-        grow(&self->base, (void **)&self->next, self->row_count + 1, &row_room, sizeof *self->next);
-    if (status == WR_OK)
-        status = grow(&self->base, (void **)&self->place, self->row_count + 1, &self->row_room,
-                      sizeof *self->place);
-    if (status != WR_OK)
-        return status;
-    self->place[self->row_count] = place;
-    self->next[self->row_count] = NO_ROW;
+    if (wr_grow(self->base.env->state_budget, (void **)&self->rows, self->row_count,
+                &self->row_room, sizeof *self->rows) != WR_OK)
+        return WR_ENOMEM;
+    self->rows[self->row_count] = (struct table_row){.next = NO_ROW, .place = place};
     if (made)
         ends[0] = self->row_count;
     else /* behind the others, so that matches leave in the order of the table */
-        self->next[ends[1]] = self->row_count;
+        self->rows[ends[1]].next = self->row_count;
     ends[1] = self->row_count++;
     memcpy(index_row + config->layout.key_bytes, ends, sizeof ends);
     return WR_OK;
@@ -117,9 +99,8 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
     struct wr_batch view = *in;
     view.sel = sel;
     view.sel_count = count;
-    uint64_t room = self->batch_room;
-    status = grow(op, (void **)&self->batches, self->batch_count + 1, &room, sizeof(void *));
-    self->batch_room = (uint32_t)room;
+    status = wr_grow(op->env->state_budget, (void **)&self->batches, self->batch_count,
+                     &self->batch_room, sizeof *self->batches);
     struct wr_batch *copy = status == WR_OK ? wr_batch_copy(&self->pool, &view) : NULL;
     if (copy == NULL)
         return WR_ENOMEM;
@@ -146,29 +127,36 @@ static int lookup_push(struct wr_op *op, uint32_t input, struct wr_batch *in, st
     return input == 0 ? lookup_push_rows(self, in, out) : push_table(self, in, out);
 }
 
+/* A piece: u32 count · batches of the table's rows. The table only grows, so a delta is what has
+ * come since. */
 static int lookup_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct lookup *self = (struct lookup *)op;
-    if (!all && self->saved_batches == self->batch_count)
-        return WR_OK; /* the table was read whole, and saved, long ago */
+    if (!self->saving)
+        self->save_next = all ? 0 : self->saved_batches;
+    if (!all && self->save_next == self->batch_count)
+        return WR_OK;
+    size_t start = out->length;
+    uint32_t count = 0;
+    int status = wr_buf_add_u32(out, 0);
+    for (; status == WR_OK && self->save_next < self->batch_count; count++) {
+        if (count > 0 && out->length - start >= op->env->piece_bytes)
+            break;
+        status = wr_batch_save(self->batches[self->save_next++], out);
+    }
+    if (status != WR_OK)
+        return status;
+    memcpy(out->bytes + start, &count, sizeof count);
+    self->saving = self->save_next < self->batch_count;
+    if (self->saving)
+        return WR_EAGAIN;
     self->saved_batches = self->batch_count;
-    wr_buf_add_varint(out, self->batch_count);
-    int status = out->status;
-    for (uint32_t i = 0; i < self->batch_count && status == WR_OK; i++)
-        status = wr_batch_save(self->batches[i], out);
-    return status;
+    return WR_OK;
 }
 
 static int reject_nothing(struct wr_out *out, const struct wr_reject *reject) {
     (void)out;
     (void)reject;
     return WR_OK; /* these rows had been accepted before they were saved */
-}
-
-static void forget_table(struct lookup *self) {
-    for (uint32_t i = 0; i < self->batch_count; i++)
-        wr_batch_unref(self->batches[i]);
-    self->batch_count = 0;
-    self->row_count = 0;
 }
 
 /* Rows that were read back have the columns that their key is made of. */
@@ -189,13 +177,10 @@ static int check_keys(const struct lookup *self, const struct wr_batch *batch) {
 static int lookup_load(struct wr_op *op, struct wr_reader *in) {
     struct lookup *self = (struct lookup *)op;
     const struct lookup_config *config = op->config;
-    forget_table(self); /* each save holds the whole table */
-    wr_table_free(self->index);
-    self->index = wr_table_new(op->env->state_budget, &config->shape, op->env->seed);
-    uint64_t count = wr_reader_varint(in);
-    int status = in->failed ? WR_ECORRUPT : self->index == NULL ? WR_ENOMEM : WR_OK;
+    uint32_t count = wr_reader_u32(in);
+    int status = in->failed ? WR_ECORRUPT : WR_OK;
     struct wr_out nowhere = {.reject = reject_nothing};
-    for (uint64_t i = 0; i < count && status >= 0; i++) {
+    for (uint32_t i = 0; i < count && status >= 0; i++) {
         struct wr_batch *batch = NULL;
         status = wr_batch_load(op->env->pool, config->right, in, &batch);
         struct wr_arena_mark mark = wr_arena_mark(op->env->scratch);
@@ -212,10 +197,10 @@ static int lookup_load(struct wr_op *op, struct wr_reader *in) {
 
 static void lookup_close(struct wr_op *op) {
     struct lookup *self = (struct lookup *)op;
-    forget_table(self);
+    for (uint32_t i = 0; i < self->batch_count; i++)
+        wr_batch_unref(self->batches[i]);
     wr_free(op->env->state_budget, self->batches);
-    wr_free(op->env->state_budget, self->next);
-    wr_free(op->env->state_budget, self->place);
+    wr_free(op->env->state_budget, self->rows);
     wr_table_free(self->index);
     wr_batch_pool_release(&self->pool);
     wr_eval_release(&self->left_eval);

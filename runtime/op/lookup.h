@@ -20,17 +20,25 @@ struct lookup_config {
     uint32_t right_count;
 };
 
+/* A row of the table: by its number, in the order in which rows came. */
+struct table_row {
+    uint64_t next;  /* the next row of the same key, or NO_ROW */
+    uint64_t place; /* batch << 32 | physical row */
+};
+
 struct lookup {
     struct wr_op base;
     struct wr_eval left_eval, right_eval;
     struct wr_table *index;
     struct wr_batch_pool pool; /* of the table's rows, from the state's budget */
-    uint32_t batch_count, batch_room, saved_batches; /* saved: at the last checkpoint */
+    uint32_t batch_count, batch_room;
+    uint32_t saved_batches; /* at the last checkpoint */
+    uint32_t save_next;     /* the batch that the next piece of a save begins with */
+    int saving;             /* between two pieces */
     struct wr_batch *
         *batches; /* dense copies of the table's rows, WR_BATCH_ROWS_DEFAULT each at most */
-    uint64_t row_count, row_room;
-    uint64_t *next;  /* by row: the next row of the same key, or NO_ROW */
-    uint64_t *place; /* by row: batch << 32 | physical row */
+    uint32_t row_count, row_room;
+    struct table_row *rows;
 };
 
 int lookup_bind(struct wr_bind *bind, struct wr_error *err);

@@ -54,7 +54,7 @@ static int put_right(struct lookup *self, struct wr_batch *batch, const struct p
     for (uint32_t i = 0; i < count; i++) {
         if (pairs[i].right == NO_ROW)
             continue;
-        uint64_t place = self->place[pairs[i].right];
+        uint64_t place = self->rows[pairs[i].right].place;
         const struct wr_column *column = &self->batches[place >> 32]->columns[from];
         uint32_t row = (uint32_t)place;
         if (column->data == NULL || wr_column_is_nil(column, row))
@@ -167,7 +167,7 @@ static int emit_many(struct lookup *self, struct wr_batch *in, const uint32_t *s
                 flow = emit_pairs(self, in, pairs, used, out);
                 used = 0;
             }
-            match = match == NO_ROW ? NO_ROW : self->next[match];
+            match = match == NO_ROW ? NO_ROW : self->rows[match].next;
         } while (match != NO_ROW && flow == WR_FLOW_MORE);
     }
     return flow == WR_FLOW_MORE && used > 0 ? emit_pairs(self, in, pairs, used, out) : flow;

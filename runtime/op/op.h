@@ -58,6 +58,7 @@ struct wr_op_env {
     struct wr_budget *state_budget; /* keyed state, sort, … */
     struct wr_arena *scratch;       /* for one push; the caller rewinds it */
     uint32_t batch_rows;            /* most rows of a batch made by an operator */
+    size_t piece_bytes;             /* of saved state: a piece ends with the row that reaches it */
     uint64_t seed;                  /* of hashes */
     int64_t now_us;                 /* the clock of the step */
     uint32_t shard, shard_count;
@@ -126,8 +127,11 @@ struct wr_op_type {
     /* KEYED: order of two rows of firings of different shards (window, then keys). */
     int (*compare)(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                    const struct wr_batch *b, uint32_t row_b);
-    /* State: appends what changed since the last save (`all`: everything). NULL: has none. */
+    /* State: appends what changed since the last save, or nothing where nothing did (`all`:
+     * everything), one piece of about env->piece_bytes at a time. WR_EAGAIN: there is more, call
+     * again before anything else. NULL: has none. */
     int (*save)(struct wr_op *op, struct wr_buf *out, int all);
+    /* Takes one piece; they come in the order in which they were saved, from a base on. */
     int (*load)(struct wr_op *op, struct wr_reader *in);
     void (*close)(struct wr_op *op); /* NULL: nothing to do; after an open that failed too */
     /* Adds facts for explain to a map under construction. NULL: none. */

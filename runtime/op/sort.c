@@ -14,6 +14,7 @@
 #include "base/banned.h"
 
 #define HELD_ROWS 1024u /* of one held batch */
+#define SAVED_ROWS 64u  /* of one batch in a checkpoint */
 
 struct sort_config {
     struct wr_list *order; /* NULL: by event time */
@@ -28,8 +29,13 @@ struct sort {
     struct wr_eval eval;
     struct wr_batch_pool pool; /* of held rows, from the state's budget */
     uint32_t held_count, held_room;
-    struct wr_batch **held; /* dense copies, of the wide schema */
+    struct wr_batch **held; /* dense copies, of the wide schema; all full but the last */
     uint64_t row_count;
+    /* What the store knows: the first rows of `held`, and others that have left since. */
+    uint64_t saved_rows;
+    int64_t released_us; /* rows before this have left since the last save; WR_TIME_MIN: none */
+    uint64_t save_next;  /* the row that the next piece begins with */
+    int saving;          /* between two pieces */
 };
 
 struct place {
@@ -104,6 +110,7 @@ static int sort_open(struct wr_op *op, struct wr_error *err) {
     struct sort *self = (struct sort *)op;
     wr_eval_init(&self->eval, op->env->state_budget);
     wr_batch_pool_init(&self->pool, op->env->state_budget);
+    self->released_us = WR_TIME_MIN;
     return WR_OK;
 }
 
@@ -119,6 +126,24 @@ static int add_held(struct sort *self) {
     return WR_OK;
 }
 
+/* Appends dense copies of rows of a batch to those that are held. */
+static int keep_rows(struct sort *self, const struct wr_batch *wide, const uint32_t *rows,
+                     uint32_t row_count) {
+    int status = WR_OK;
+    for (uint32_t at = 0; at < row_count && status == WR_OK;) {
+        struct wr_batch *last = self->held_count == 0 ? NULL : self->held[self->held_count - 1];
+        if (last == NULL || last->row_count == HELD_ROWS) {
+            status = add_held(self);
+            continue;
+        }
+        uint32_t count = WR_MIN(row_count - at, HELD_ROWS - last->row_count);
+        status = wr_batch_append(last, wide, rows + at, count);
+        self->row_count += count;
+        at += count;
+    }
+    return status;
+}
+
 /* Keeps a dense copy of the rows, since input buffers would pin far more than the rows. */
 static int keep(struct sort *self, const struct wr_batch *wide) {
     uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, wide->sel_count);
@@ -126,19 +151,7 @@ static int keep(struct sort *self, const struct wr_batch *wide) {
         return WR_ENOMEM;
     for (uint32_t i = 0; i < wide->sel_count; i++)
         rows[i] = wr_batch_row(wide, i);
-    int status = WR_OK;
-    for (uint32_t at = 0; at < wide->sel_count && status == WR_OK;) {
-        struct wr_batch *last = self->held_count == 0 ? NULL : self->held[self->held_count - 1];
-        if (last == NULL || last->row_count == HELD_ROWS) {
-            status = add_held(self);
-            continue;
-        }
-        uint32_t count = WR_MIN(wide->sel_count - at, HELD_ROWS - last->row_count);
-        status = wr_batch_append(last, wide, rows + at, count);
-        self->row_count += count;
-        at += count;
-    }
-    return status;
+    return keep_rows(self, wide, rows, wide->sel_count);
 }
 
 /* The rows with the columns that they are ordered by; those whose order fails are rejected. */
@@ -286,56 +299,69 @@ static void forget_all(struct sort *self) {
     forget(self, self->held, self->held_count);
     self->held = NULL;
     self->held_count = self->held_room = 0;
-    self->row_count = 0;
+    self->row_count = self->saved_rows = 0;
 }
 
-/* Rows that stay are put together anew, so that released ones free their memory. */
+/* Puts the rows that stay together anew, in their order, so that those that leave free their
+ * memory. */
 static int keep_rest(struct sort *self, const struct place *rest, uint64_t count) {
-    const struct sort_config *config = self->base.config;
     struct sort old = *self;
     self->held = NULL;
     self->held_count = self->held_room = 0;
     self->row_count = 0;
     int status = WR_OK;
     for (uint64_t at = 0; at < count && status == WR_OK;) {
-        uint32_t rows = (uint32_t)WR_MIN((uint64_t)WR_BATCH_ROWS_DEFAULT, count - at);
-        struct wr_batch *batch = gather(&old, config->wide, rest + at, rows);
-        status = batch == NULL ? WR_ENOMEM : keep(self, batch);
-        wr_batch_unref(batch);
-        at += rows;
+        uint32_t rows[HELD_ROWS], run = 0, batch = rest[at].batch;
+        for (; at < count && rest[at].batch == batch; at++)
+            rows[run++] = rest[at].row;
+        status = keep_rows(self, old.held[batch], rows, run);
     }
     forget(self, old.held, old.held_count);
     return status;
 }
 
+/* Parts the rows, each in their order: those that leave at `frontier` stand first in `places`, and
+ * the others from *ready on. Counts what leaves of what the store knows. */
+static struct place *part_rows(struct sort *self, int64_t frontier, uint64_t *ready) {
+    struct wr_budget *budget = self->base.env->state_budget;
+    struct place *places = wr_alloc(budget, self->row_count * sizeof *places);
+    uint64_t leaving = 0, rest = self->row_count, row = 0, saved_leaving = 0;
+    if (places == NULL)
+        return NULL;
+    for (uint32_t b = 0; b < self->held_count; b++)
+        for (uint32_t i = 0; i < self->held[b]->row_count; i++, row++) {
+            int goes = frontier == WR_TIME_MAX || self->held[b]->event_time[i] < frontier;
+            places[goes ? leaving++ : --rest] = (struct place){.batch = b, .row = i};
+            saved_leaving += goes && row < self->saved_rows;
+        }
+    for (uint64_t from = leaving, to = self->row_count; from + 1 < to; from++) {
+        struct place place = places[--to];
+        places[to] = places[from];
+        places[from] = place;
+    }
+    self->saved_rows -= saved_leaving;
+    if (saved_leaving > 0)
+        self->released_us = frontier;
+    *ready = leaving;
+    return places;
+}
+
 /* Rows with event time below `frontier` leave, in their order; the rest is kept. */
 static int release(struct sort *self, int64_t frontier, struct wr_out *out) {
-    const struct sort_config *config = self->base.config;
-    struct wr_budget *budget = self->base.env->state_budget;
     if (self->row_count == 0)
         return WR_OK;
-    struct place *places = wr_alloc(budget, self->row_count * sizeof *places);
+    uint64_t ready, row_count = self->row_count;
+    struct place *places = part_rows(self, frontier, &ready);
     if (places == NULL)
         return WR_ENOMEM;
-    uint64_t ready = 0, rest = self->row_count;
-    for (uint32_t b = 0; b < self->held_count; b++)
-        for (uint32_t i = 0; i < self->held[b]->sel_count; i++) {
-            struct place place = {.batch = b, .row = i};
-            int goes = frontier == WR_TIME_MAX || self->held[b]->event_time[place.row] < frontier;
-            places[goes ? ready++ : --rest] = place;
-        }
-    struct order order = {.self = self, .config = config};
+    struct order order = {.self = self, .config = self->base.config};
     qsort_r(places, ready, sizeof *places, compare_places, &order);
     int status = emit_places(self, places, ready, out);
-    if (rest < self->row_count) {
-        qsort_r(places + rest, self->row_count - rest, sizeof *places, compare_places, &order);
-        if (status >= 0)
-            status = keep_rest(self, places + rest, self->row_count - rest);
-        wr_free(budget, places);
-        return status;
-    }
-    forget_all(self);
-    wr_free(budget, places);
+    if (ready == row_count)
+        forget_all(self);
+    else if (ready > 0 && status >= 0)
+        status = keep_rest(self, places + ready, row_count - ready);
+    wr_free(self->base.env->state_budget, places);
     return status;
 }
 
@@ -347,14 +373,47 @@ static int sort_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) 
     return WR_MIN(release(self, frontier, out), WR_OK);
 }
 
+/* Some rows from `save_next` on, which all lie in one held batch. */
+static int save_some(struct sort *self, struct wr_buf *out) {
+    struct wr_batch view = *self->held[self->save_next / HELD_ROWS];
+    uint32_t from = (uint32_t)(self->save_next % HELD_ROWS), rows[SAVED_ROWS];
+    view.sel = rows;
+    view.sel_count = WR_MIN(view.row_count - from, SAVED_ROWS);
+    for (uint32_t i = 0; i < view.sel_count; i++)
+        rows[i] = from + i;
+    self->save_next += view.sel_count;
+    return wr_batch_save(&view, out);
+}
+
+/* A piece: u64, rows before it have left · u32 count · batches of rows that have come. */
 static int sort_save(struct wr_op *op, struct wr_buf *out, int all) {
-    (void)all;
     struct sort *self = (struct sort *)op;
-    wr_buf_add_varint(out, self->held_count);
-    int status = out->status;
-    for (uint32_t i = 0; i < self->held_count && status == WR_OK; i++)
-        status = wr_batch_save(self->held[i], out);
-    return status;
+    int64_t released_us = WR_TIME_MIN;
+    if (!self->saving) {
+        self->save_next = all ? 0 : self->saved_rows;
+        released_us = all ? WR_TIME_MIN : self->released_us;
+        if (!all && released_us == WR_TIME_MIN && self->save_next == self->row_count)
+            return WR_OK;
+    }
+    size_t start = out->length;
+    wr_buf_add_u64(out, (uint64_t)released_us);
+    size_t count_at = out->length;
+    uint32_t count = 0;
+    int status = wr_buf_add_u32(out, 0);
+    for (; status == WR_OK && self->save_next < self->row_count; count++) {
+        if (count > 0 && out->length - start >= op->env->piece_bytes)
+            break;
+        status = save_some(self, out);
+    }
+    if (status != WR_OK)
+        return status;
+    memcpy(out->bytes + count_at, &count, sizeof count);
+    self->saving = self->save_next < self->row_count;
+    if (self->saving)
+        return WR_EAGAIN;
+    self->saved_rows = self->row_count;
+    self->released_us = WR_TIME_MIN;
+    return WR_OK;
 }
 
 /* Rows that were read back have what they are ordered by, and what somebody reads. */
@@ -369,23 +428,46 @@ static int is_whole(const struct sort *self, const struct wr_batch *batch) {
     return 1;
 }
 
+/* Rows that had left since the piece before. */
+static int drop(struct sort *self, int64_t frontier) {
+    const struct sort_config *config = self->base.config;
+    if (frontier == WR_TIME_MIN || self->row_count == 0)
+        return WR_OK;
+    if (!config->has_time && frontier != WR_TIME_MAX)
+        return WR_ECORRUPT;
+    uint64_t ready, row_count = self->row_count;
+    struct place *places = part_rows(self, frontier, &ready);
+    if (places == NULL)
+        return WR_ENOMEM;
+    int status = keep_rest(self, places + ready, row_count - ready);
+    wr_free(self->base.env->state_budget, places);
+    return status;
+}
+
+static int load_batch(struct sort *self, struct wr_reader *in) {
+    const struct sort_config *config = self->base.config;
+    struct wr_op_env *env = self->base.env;
+    struct wr_batch *batch = NULL;
+    struct wr_arena_mark mark = wr_arena_mark(env->scratch);
+    int status = wr_batch_load(env->pool, config->wide, in, &batch);
+    if (status == WR_OK && !is_whole(self, batch))
+        status = WR_ECORRUPT;
+    if (status == WR_OK)
+        status = keep(self, batch);
+    wr_arena_rewind(env->scratch, mark);
+    wr_batch_unref(batch);
+    return status;
+}
+
 static int sort_load(struct wr_op *op, struct wr_reader *in) {
     struct sort *self = (struct sort *)op;
-    forget_all(self); /* each save holds everything */
-    uint64_t count = wr_reader_varint(in);
-    int status = in->failed ? WR_ECORRUPT : WR_OK;
-    for (uint64_t i = 0; i < count && status == WR_OK; i++) {
-        struct wr_batch *batch = NULL;
-        const struct sort_config *config = op->config;
-        status = wr_batch_load(op->env->pool, config->wide, in, &batch);
-        if (status == WR_OK && !is_whole(self, batch))
-            status = WR_ECORRUPT;
-        struct wr_arena_mark mark = wr_arena_mark(op->env->scratch);
-        if (status == WR_OK)
-            status = keep(self, batch);
-        wr_arena_rewind(op->env->scratch, mark);
-        wr_batch_unref(batch);
-    }
+    int64_t released_us = (int64_t)wr_reader_u64(in);
+    uint32_t count = wr_reader_u32(in);
+    int status = in->failed ? WR_ECORRUPT : drop(self, released_us);
+    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+        status = load_batch(self, in);
+    self->saved_rows = self->row_count;
+    self->released_us = WR_TIME_MIN;
     return status;
 }
 

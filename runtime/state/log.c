@@ -8,7 +8,9 @@
  *   word:    8 bytes            cell:  varint length · bytes (string or blob)
  *
  * All integers are little-endian. Deletions come first: a key that was deleted and made again is in
- * both lists. Pages, slots and capacities appear nowhere. */
+ * both lists. Pages, slots and capacities appear nowhere. A save in pieces is several logs: the
+ * first has the deletions; row_count takes five bytes, since it is known when the rows are
+ * written. */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "state/page.h"
@@ -16,6 +18,7 @@
 
 #define LOG_MAGIC 0x316c7477u /* "wtl1" */
 #define LOG_HEAD_BYTES 20u
+#define ROW_COUNT_BYTES 5u    /* a varint that is not the shortest */
 #define LOAD_ROWS 64u         /* rows that are upserted at once */
 #define LOAD_KEY_BYTES 16384u /* bytes of their keys */
 
@@ -49,16 +52,8 @@ void wr_log_add_key(const struct wr_table *table, struct wr_buf *out, const uint
 
 /* ---- saving ---- */
 
-/* Pages that a save looks at: the listed ones, or all. */
-struct page_walk {
-    const struct wr_table *table;
-    struct wr_page *chain; /* what follows in the present chain */
-    uint64_t at;
-    int all;
-};
-
-static struct wr_page *page_next(struct page_walk *walk) {
-    const struct wr_table *table = walk->table;
+/* The next page that a save looks at: of the listed ones, or of all. */
+static struct wr_page *page_next(const struct wr_table *table, struct wr_log_walk *walk) {
     if (!walk->all) {
         if (walk->at + 8 < table->dirty_count) {
             const char *ahead = (const char *)table->dirty_pages[walk->at + 8];
@@ -89,32 +84,46 @@ static uint64_t rows_wanted(const struct wr_table *table, const struct wr_page *
     return rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
 }
 
-static uint64_t rows_count(const struct wr_table *table, struct page_walk walk, int all) {
-    uint64_t count = 0;
-    for (struct wr_page *page; (page = page_next(&walk)) != NULL;)
-        for (uint32_t word = 0; word < table->bit_words; word++)
-            count += (uint64_t)__builtin_popcountll(rows_wanted(table, page, word, all));
-    return count;
-}
-
-static void rows_encode(const struct wr_table *table, struct page_walk walk, int all,
-                        struct wr_buf *out) {
-    for (struct wr_page *page; (page = page_next(&walk)) != NULL;) {
-        for (uint32_t word = 0; word < table->bit_words; word++) {
-            uint64_t rows = rows_wanted(table, page, word, all);
-            for (; rows != 0; rows &= rows - 1) {
-                uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(rows);
-                encode(table, out, wr_page_row(table, page, slot), 0, table->row_bytes);
-            }
+/* The next row that this save has to write, or NULL; the same one until it is stepped over. */
+static uint8_t *row_next(const struct wr_table *table, struct wr_log_saving *at) {
+    while (at->rows == 0) {
+        if (at->page != NULL && at->word + 1 < table->bit_words) {
+            at->word++;
+        } else {
+            at->page = page_next(table, &at->walk);
+            at->word = 0;
+            if (at->page == NULL)
+                return NULL;
         }
+        at->rows = rows_wanted(table, at->page, at->word, at->all);
     }
+    return wr_page_row(table, at->page, at->word * 64 + (uint32_t)__builtin_ctzll(at->rows));
 }
 
-static void rows_settle(struct wr_table *table, struct page_walk walk, int all) {
-    for (struct wr_page *page; (page = page_next(&walk)) != NULL;) {
+/* Rows from where the save stands, until `length_max` bytes stand in `out`; at least one, where
+ * there is one. WR_EAGAIN: there are more. */
+static int rows_encode(struct wr_table *table, struct wr_buf *out, size_t length_max) {
+    struct wr_log_saving *at = &table->saving;
+    uint64_t count = 0;
+    uint8_t *row;
+    size_t count_at = out->length;
+    wr_buf_add(out, (char[ROW_COUNT_BYTES]){0}, ROW_COUNT_BYTES);
+    while ((row = row_next(table, at)) != NULL && (count == 0 || out->length < length_max)) {
+        encode(table, out, row, 0, table->row_bytes);
+        at->rows &= at->rows - 1;
+        count++;
+    }
+    for (uint32_t i = 0; out->status == WR_OK && i < ROW_COUNT_BYTES; i++, count >>= 7)
+        out->bytes[count_at + i] = (char)((count & 127) | (i + 1 < ROW_COUNT_BYTES ? 128 : 0));
+    return row != NULL ? WR_EAGAIN : WR_OK;
+}
+
+static void rows_settle(struct wr_table *table) {
+    struct wr_log_walk walk = {.all = table->saving.all || table->all_listed};
+    for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;) {
         uint64_t *dirty = wr_page_dirty(table, page), *saved = wr_page_saved(table, page);
         for (uint32_t word = 0; word < table->bit_words; word++) {
-            saved[word] |= rows_wanted(table, page, word, all);
+            saved[word] |= rows_wanted(table, page, word, table->saving.all);
             dirty[word] = 0;
         }
         page->listed = 0;
@@ -125,26 +134,33 @@ static void rows_settle(struct wr_table *table, struct page_walk walk, int all) 
     table->deleted_count = 0;
 }
 
-int wr_table_save(struct wr_table *table, struct wr_buf *out, int all) {
-    size_t start = out->length;
-    const struct wr_shape *shape = table->shape;
-    struct page_walk walk = {.table = table, .all = all || table->all_listed};
-    if (!all && table->deleted.status != WR_OK)
-        return table->deleted.status;
-    wr_buf_add(out, (char[LOG_HEAD_BYTES]){0}, LOG_HEAD_BYTES);
+static void add_shape(const struct wr_shape *shape, struct wr_buf *out) {
     wr_buf_add_varint(out, shape->key_bytes);
     wr_buf_add_varint(out, shape->row_bytes);
     wr_buf_add_varint(out, shape->cell_count);
     for (uint32_t i = 0; i < shape->cell_count; i++)
         wr_buf_add_varint(out, (uint64_t)shape->cells[i].offset * 2 + shape->cells[i].kind);
-    wr_buf_add_varint(out, all ? 0 : table->deleted_count);
-    if (!all)
+}
+
+int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t piece_bytes) {
+    size_t start = out->length;
+    struct wr_log_saving *at = &table->saving;
+    int is_first = !at->active;
+    if (is_first)
+        *at = (struct wr_log_saving){
+            .active = 1, .all = (uint8_t)(all != 0), .walk = {.all = all || table->all_listed}};
+    uint64_t deleted_count = is_first && !at->all ? table->deleted_count : 0;
+    wr_buf_add(out, (char[LOG_HEAD_BYTES]){0}, LOG_HEAD_BYTES);
+    add_shape(table->shape, out);
+    wr_buf_add_varint(out, deleted_count);
+    if (deleted_count > 0)
         wr_buf_add(out, table->deleted.bytes, table->deleted.length);
-    wr_buf_add_varint(out, rows_count(table, walk, all));
-    rows_encode(table, walk, all, out);
-    if (out->status != WR_OK) {
-        int status = out->status;
+    size_t length_max = piece_bytes > SIZE_MAX - start ? SIZE_MAX : start + piece_bytes;
+    int more = rows_encode(table, out, length_max);
+    int status = at->all || table->deleted.status == WR_OK ? out->status : table->deleted.status;
+    if (status != WR_OK) {
         out->length = start;
+        at->active = 0;
         return status;
     }
     char *head = out->bytes + start;
@@ -153,7 +169,10 @@ int wr_table_save(struct wr_table *table, struct wr_buf *out, int all) {
     memcpy(head, &(uint32_t){LOG_MAGIC}, 4);
     memcpy(head + 4, &length, 8);
     memcpy(head + 12, &sum, 8);
-    rows_settle(table, walk, all);
+    if (more != WR_OK)
+        return more;
+    rows_settle(table);
+    at->active = 0;
     table->was_saved = 1;
     wr_table_settle(table);
     return WR_OK;

@@ -63,6 +63,22 @@ struct wr_segment {
     char bytes[];
 };
 
+/* Pages that a save looks at: the listed ones, or all. */
+struct wr_log_walk {
+    struct wr_page *chain; /* what follows in the present chain */
+    uint64_t at;
+    int all;
+};
+
+/* How far a save in pieces has come. */
+struct wr_log_saving {
+    uint8_t active, all;
+    struct wr_log_walk walk;
+    struct wr_page *page;
+    uint32_t word;
+    uint64_t rows; /* of this word of the page: those that are still to be written */
+};
+
 struct wr_table {
     struct wr_page **directory; /* 2^depth entries; of a small table: &first */
     struct wr_page *first;
@@ -94,6 +110,7 @@ struct wr_table {
         text_dead;         /* bytes of long strings in the segments, and those unreachable */
     struct wr_buf deleted; /* keys deleted since the last save, encoded as a log has them */
     uint64_t deleted_count;
+    struct wr_log_saving saving;
     struct wr_budget *budget;
     uint64_t bytes; /* all memory */
 };

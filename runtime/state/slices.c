@@ -1,8 +1,9 @@
 /* slices.c: see slices.h.
  *
- *   log:  u32 magic "wsl1" · varint dropped_count · u64 start each · varint slice_count ·
+ *   log:  u32 magic "wsl1" · varint dropped_count · u64 start each · u32 slice_count ·
  *         { u64 start · the table's log } each
- * A delta holds only the slices that have changed. */
+ * A delta holds only the slices that have changed. A save in pieces is several logs: the first has
+ * the starts that were dropped, and a large slice stands in more than one. */
 #include "state/slices.h"
 
 #include <string.h>
@@ -145,30 +146,67 @@ uint64_t wr_slices_bytes(const struct wr_slices *slices) {
     return bytes;
 }
 
-int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all) {
-    size_t start = out->length;
-    uint32_t changed = 0;
+static int has_changed(const struct wr_slices *slices, uint32_t at, int all) {
+    return all || wr_table_has_changed(slices->items[at].table);
+}
+
+int wr_slices_has_changed(const struct wr_slices *slices) {
+    if (slices->dropped_count > 0)
+        return 1;
     for (uint32_t i = 0; i < slices->count; i++)
-        changed += all || wr_table_has_changed(slices->items[i].table);
+        if (has_changed(slices, i, 0))
+            return 1;
+    return 0;
+}
+
+void wr_slices_save_none(struct wr_buf *out) {
     wr_buf_add_u32(out, LOG_MAGIC);
-    wr_buf_add_varint(out, all ? 0 : slices->dropped_count);
-    for (uint32_t i = 0; !all && i < slices->dropped_count; i++)
-        wr_buf_add_u64(out, (uint64_t)slices->dropped[i]);
-    wr_buf_add_varint(out, changed);
-    int status = out->status;
-    for (uint32_t i = 0; i < slices->count && status == WR_OK; i++) {
-        struct wr_slice *slice = &slices->items[i];
-        if (!all && !wr_table_has_changed(slice->table))
+    wr_buf_add_varint(out, 0);
+    wr_buf_add_u32(out, 0);
+}
+
+/* Slices from where the save stands; the last one may be in this piece in part. */
+static int save_some(struct wr_slices *slices, struct wr_buf *out, int all, size_t length_max) {
+    size_t count_at = out->length;
+    uint32_t count = 0, at = slices->save_next;
+    int status = wr_buf_add_u32(out, 0);
+    for (; at < slices->count && status == WR_OK; at++) {
+        struct wr_slice *slice = &slices->items[at];
+        if (!has_changed(slices, at, all))
             continue;
+        if (count > 0 && out->length >= length_max) {
+            status = WR_EAGAIN;
+            break;
+        }
         wr_buf_add_u64(out, (uint64_t)slice->start_us);
-        status = wr_table_save(slice->table, out, all);
+        size_t left = out->length < length_max ? length_max - out->length : 0;
+        status = wr_table_save(slice->table, out, all, left);
+        count++;
+        if (status == WR_EAGAIN)
+            break;
     }
-    if (status != WR_OK) {
+    slices->save_next = status == WR_EAGAIN ? at : 0;
+    if (out->status == WR_OK)
+        memcpy(out->bytes + count_at, &count, sizeof count);
+    return status;
+}
+
+int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all, size_t piece_bytes) {
+    size_t start = out->length;
+    int is_first = !slices->saving;
+    uint32_t dropped_count = is_first && !all ? slices->dropped_count : 0;
+    wr_buf_add_u32(out, LOG_MAGIC);
+    wr_buf_add_varint(out, dropped_count);
+    for (uint32_t i = 0; i < dropped_count; i++)
+        wr_buf_add_u64(out, (uint64_t)slices->dropped[i]);
+    size_t length_max = piece_bytes > SIZE_MAX - start ? SIZE_MAX : start + piece_bytes;
+    int status = save_some(slices, out, all, length_max);
+    slices->saving = status == WR_EAGAIN;
+    if (status == WR_OK)
+        slices->dropped_count = 0;
+    else if (status != WR_EAGAIN)
         out->length = start;
-        return status;
-    }
-    slices->dropped_count = 0;
-    return WR_OK;
+    return status;
 }
 
 static int load_dropped(struct wr_slices *slices, struct wr_reader *in) {
@@ -188,8 +226,8 @@ int wr_slices_load(struct wr_slices *slices, struct wr_reader *in) {
     if (wr_reader_u32(in) != LOG_MAGIC || in->failed)
         return WR_ECORRUPT;
     int status = load_dropped(slices, in);
-    uint64_t count = status == WR_OK ? wr_reader_varint(in) : 0;
-    for (uint64_t i = 0; i < count && status == WR_OK; i++) {
+    uint32_t count = status == WR_OK ? wr_reader_u32(in) : 0;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         int64_t start_us = (int64_t)wr_reader_u64(in);
         if (in->failed)
             return WR_ECORRUPT;

@@ -10,6 +10,8 @@ struct wr_slice {
     struct wr_table *table;
 };
 
+struct wr_buf;
+
 struct wr_slices {
     struct wr_budget *budget;
     const struct wr_shape *shape;
@@ -19,7 +21,9 @@ struct wr_slices {
     uint32_t settle_next;   /* whose turn it is */
     uint32_t last;          /* the one found last: most rows want it again */
     uint32_t dropped_count, dropped_room;
-    int64_t *dropped; /* starts dropped since the last save */
+    int64_t *dropped;   /* starts dropped since the last save */
+    uint32_t save_next; /* the slice that the next piece of a save begins with */
+    uint8_t saving;     /* between two pieces */
 };
 
 void wr_slices_init(struct wr_slices *slices, struct wr_budget *budget,
@@ -37,5 +41,8 @@ void wr_slices_settle(struct wr_slices *slices);
 uint64_t wr_slices_bytes(const struct wr_slices *slices); /* memory */
 /* As wr_table_save and wr_table_load, for the slices that changed and those that were dropped. A
  * failed save may have marked some slices as saved: the run ends with it. */
-int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all);
+int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all, size_t piece_bytes);
 int wr_slices_load(struct wr_slices *slices, struct wr_reader *in);
+/* Whether the next delta says anything; and a log that says nothing. */
+int wr_slices_has_changed(const struct wr_slices *slices);
+void wr_slices_save_none(struct wr_buf *out);

@@ -98,22 +98,23 @@ static int pieces_add(struct wr_store *store, const struct wr_store_part *part, 
 }
 
 int wr_store_put(struct wr_store *store, const char *part_name, const void *bytes, uint64_t length,
-                 int base, struct wr_error *err) {
+                 enum wr_store_piece piece, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))
         return store->failed;
     WR_FP("store.put");
     struct wr_store_part *part = part_named(store, part_name);
     int status = part != NULL ? WR_OK : part_add(store, part_name, &part, err);
-    if (status == WR_OK && base) {
+    if (status == WR_OK && piece == WR_STORE_BASE) {
         sqlite3_bind_int64(store->statements[WR_STORE_PIECE_DELETE], 1, part->id);
         status = wr_store_run_bound(store, WR_STORE_PIECE_DELETE, "write", err);
     }
     if (status == WR_OK)
-        status = pieces_add(store, part, bytes, length, base, err);
+        status = pieces_add(store, part, bytes, length, piece != WR_STORE_DELTA, err);
     if (status != WR_OK)
         return status;
-    part->base_bytes_next = base ? length : part->base_bytes_next;
-    part->delta_bytes_next = base ? 0 : part->delta_bytes_next + length;
+    if (piece == WR_STORE_BASE)
+        part->base_bytes_next = part->delta_bytes_next = 0;
+    *(piece == WR_STORE_DELTA ? &part->delta_bytes_next : &part->base_bytes_next) += length;
     sqlite3_stmt *statement = store->statements[WR_STORE_PART_SIZES];
     sqlite3_bind_int64(statement, 1, part->id);
     sqlite3_bind_int64(statement, 2, (int64_t)part->base_bytes_next);

@@ -14,7 +14,7 @@ struct wr_reader;
 struct wr_store;
 struct sqlite3;
 
-#define WR_STORE_VERSION 1
+#define WR_STORE_VERSION 2
 
 /* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a
  * newer format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in
@@ -26,12 +26,17 @@ void wr_store_close(struct wr_store *store);
 uint64_t wr_store_number(const struct wr_store *store);
 /* A checkpoint: begin, put parts, commit (or roll back). Numbers go up by one. */
 int wr_store_begin(struct wr_store *store, struct wr_error *err);
+enum wr_store_piece {
+    WR_STORE_DELTA,
+    WR_STORE_BASE,      /* supersedes everything that was put for this part before */
+    WR_STORE_BASE_MORE, /* goes on a base of the same checkpoint, whose bytes come in pieces */
+};
 int wr_store_put(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
-                 int base, struct wr_error *err);
+                 enum wr_store_piece piece, struct wr_error *err);
 int wr_store_commit(struct wr_store *store, struct wr_error *err);
 void wr_store_rollback(struct wr_store *store);
 int wr_store_base_due(const struct wr_store *store, const char *part);
-/* Calls `fn` with the base and then each later delta of a part, in order. */
+/* Calls `fn` with each piece of the base and then each later delta of a part, in order. */
 typedef int (*wr_store_fn)(void *ctx, struct wr_reader *bytes, int base);
 int wr_store_read(struct wr_store *store, const char *part, wr_store_fn fn, void *ctx,
                   struct wr_error *err);

@@ -4,9 +4,9 @@
  *   part(id, name, base_bytes, delta_bytes)
  *   piece(id, part, number, base, chunk, chunk_count, sum, bytes)
  *
- * A put is one or more pieces, in chunks, since a blob of SQLite ends at a billion bytes; `sum` is
+ * A put is one piece, in chunks, since a blob of SQLite ends at a billion bytes; `sum` is
  * their XXH3, since SQLite has no checksum of its own. Pieces of a part in the order of their ids
- * are its base and then its deltas: putting a base deletes what it supersedes. */
+ * are its base and then its deltas: the first piece of a base deletes what it supersedes. */
 #pragma once
 #include <sqlite3.h>
 #include <stddef.h>

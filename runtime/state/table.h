@@ -92,11 +92,14 @@ struct wr_table_walk {
 void wr_table_walk_begin(struct wr_table_walk *walk, const struct wr_table *table);
 uint8_t *wr_table_walk_next(struct wr_table_walk *walk); /* NULL at the end */
 
-/* Appends the log of what changed since the last call (deleted keys, dirty rows with their strings
+/* Appends the log of what changed since the last save (deleted keys, dirty rows with their strings
  * and blobs), and clears the dirty bits; `all`: every row, as a base. The bytes do not depend on
- * slots, pages or the history of splits other than by order. Then settles. After a failure
- * (WR_ENOMEM, WR_ELIMIT) everything counts as unsaved still, and `out` is as long as before. */
-int wr_table_save(struct wr_table *table, struct wr_buf *out, int all);
+ * slots, pages or the history of splits other than by order. Then settles.
+ * In pieces: a log ends with the row that reaches `piece_bytes` (SIZE_MAX: one log). WR_EAGAIN:
+ * there is more, call again before the table is used in another way. Loading the logs of a save
+ * one after the other is loading the save. After a failure (WR_ENOMEM, WR_ELIMIT) everything
+ * counts as unsaved still, and `out` is as long as before. */
+int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t piece_bytes);
 /* Applies such a log; its rows count as saved. WR_OK, WR_ENOMEM, or WR_ECORRUPT: damaged, or of a
  * table of another shape (nothing is read out of bounds, and nothing of a log whose checksum is
  * wrong is applied). After a failure the table is only good for wr_table_free. */

@@ -153,7 +153,7 @@ static double worst_insert_us(uint64_t key_count, int flat_too, double *flat_us)
 static double delta_us(struct wr_table *table, uint64_t key_count) {
     struct wr_buf log;
     wr_buf_init(&log, &wr_budget_control, 0);
-    int status = wr_table_save(table, &log, 1);
+    int status = wr_table_save(table, &log, 1, SIZE_MAX);
     WR_ASSERT(status == WR_OK);
     uint64_t keys[BATCH];
     for (uint64_t from = 0; from < DIRTY_ROWS; from += BATCH) {
@@ -163,7 +163,7 @@ static double delta_us(struct wr_table *table, uint64_t key_count) {
     }
     wr_buf_clear(&log);
     uint64_t before = now_ns();
-    status = wr_table_save(table, &log, 0);
+    status = wr_table_save(table, &log, 0, SIZE_MAX);
     WR_ASSERT(status == WR_OK);
     uint64_t ns = now_ns() - before;
     wr_buf_release(&log);

@@ -60,7 +60,7 @@ static void try_table(const struct wr_shape *shape, const struct wr_buf *log) {
     int status = load(table, log);
     WR_ASSERT(status == WR_OK || status == WR_ECORRUPT);
     if (status == WR_OK) {
-        status = wr_table_save(table, &again, 1);
+        status = wr_table_save(table, &again, 1, SIZE_MAX);
         WR_ASSERT(status == WR_OK);
         status = load(twin, &again);
         WR_ASSERT(status == WR_OK && wr_table_count(twin) == wr_table_count(table));

@@ -4,6 +4,7 @@
 #include "support_run.h"
 
 #include "base/assert.h"
+#include "exec/unit.h"
 
 #define SPECS_MAX 40
 
@@ -176,4 +177,52 @@ TEST(run_does_not_blame_a_budget_that_has_room) {
     CHECK_STR(stand.err.code, "");
     CHECK_CONTAINS(stand.err.text, "out of memory");
     stand_end(&stand);
+}
+
+/* ---- checkpoints ---- */
+
+/* State of about a megabyte leaves in pieces of 4 KB. */
+static void save_in_pieces(const char *stage) {
+    struct stand stand;
+    stand_begin(&stand);
+    uint32_t read = stand_source(&stand, "k string, v int64", 1);
+    uint32_t table = stand_source(&stand, "k string, v int64", 1);
+    stand_sink(&stand, test_add(stand.plan, "{'inputs':[%u%s],%s}", read,
+                                strstr(stage, "lookup") != NULL ? ",1" : "", stage));
+    struct wr_buf rows;
+    wr_buf_init(&rows, &wr_budget_control, 0);
+    for (int i = 0; i < 20000; i++)
+        wr_buf_addf(&rows, "%sthe_key_of_a_row_that_is_long_enough_%d %d",
+                    i == 0        ? ""
+                    : i % 50 == 0 ? "/"
+                                  : "|",
+                    i, i);
+    stand_feed(&stand, read, 0, rows.bytes);
+    stand_feed(&stand, table, 0, rows.bytes);
+    stand.options.state_directory = "/state";
+    stand.options.checkpoint_us = 1000;
+    stand.options.piece_bytes = 4096;
+    CHECK_INT(stand_open(&stand), ==, WR_OK);
+    uint64_t state_bytes = 0;
+    int status = WR_OK;
+    for (int i = 0; status == WR_OK || status == WR_EAGAIN; i++) {
+        status = wr_run_step(stand.run, &stand.err);
+        state_bytes = WR_MAX(state_bytes, stand.run->state_budget.bytes_used);
+        if (i % 100 == 0)
+            wr_sim_advance(stand.sim, 1000);
+    }
+    CHECK_STR(stand.err.text, "");
+    CHECK_INT(status, ==, WR_EEND);
+    CHECK_INT(state_bytes, >, 1 << 20);
+    CHECK_INT(stand.run->checkpoint_budget.bytes_peak, <, 16384);
+    stand_close(&stand);
+    wr_buf_release(&rows);
+    stand_end(&stand);
+}
+
+TEST(checkpoint_takes_little_memory_for_any_state) {
+    save_in_pieces("'op':'agg','items':l`n = count()`,'group_by':l`k`");
+    save_in_pieces("'op':'distinct'");
+    save_in_pieces("'op':'sort','order':o`v desc`");
+    save_in_pieces("'op':'lookup','on':l`k`,'prefix':'r_'");
 }

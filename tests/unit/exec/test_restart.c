@@ -168,20 +168,26 @@ static void open_in(struct stand *stand, uint64_t number) {
         test_fail(__FILE__, __LINE__, "open: %s %s", stand->err.code, stand->err.text);
 }
 
-/* Killed once, after each step in turn; every `checkpoint_every`-th step has a checkpoint. */
-static void kill_after_each_step(const struct pipe *pipe, uint32_t shards,
-                                 int64_t checkpoint_every) {
+struct way {
+    uint32_t shards;
+    int64_t checkpoint_every; /* so many steps */
+    uint64_t piece_bytes;
+};
+
+/* Killed once, after each step in turn. */
+static void kill_after_each_step(const struct pipe *pipe, struct way way) {
     struct stand stand;
     struct wr_buf whole;
     wr_buf_init(&whole, &wr_budget_control, 0);
     pipe_begin(&stand, pipe);
-    stand.options.shards = shards;
+    stand.options.shards = way.shards;
+    stand.options.piece_bytes = way.piece_bytes;
     stand.split = stand.options.batch_rows = 2;
     stand_run_all(&stand);
     all_rows(&stand, &whole);
     uint64_t steps = stand.summary.steps;
     CHECK_INT(steps, >, 5);
-    stand.options.checkpoint_us = checkpoint_every;
+    stand.options.checkpoint_us = way.checkpoint_every;
     for (uint64_t stop = 1; stop <= steps; stop++) {
         stand_forget(&stand);
         open_in(&stand, stop);
@@ -200,17 +206,25 @@ static void kill_after_each_step(const struct pipe *pipe, uint32_t shards,
 
 TEST(restart_after_any_step_gives_the_rows_of_one_run) {
     for (size_t i = 0; i < WR_COUNT(pipes); i++)
-        kill_after_each_step(&pipes[i], 1, 0);
+        kill_after_each_step(&pipes[i], (struct way){.shards = 1});
+}
+
+TEST(restart_of_a_state_in_pieces_of_a_row_gives_the_rows_of_one_run) {
+    for (size_t i = 0; i < WR_COUNT(pipes); i++)
+        for (uint64_t piece_bytes = 1; piece_bytes < 400; piece_bytes *= 7)
+            kill_after_each_step(
+                &pipes[i],
+                (struct way){.shards = 2, .piece_bytes = piece_bytes, .checkpoint_every = 2});
 }
 
 TEST(restart_from_an_older_checkpoint_gives_the_rows_of_one_run) {
     for (size_t i = 0; i < WR_COUNT(pipes); i++)
-        kill_after_each_step(&pipes[i], 1, 4);
+        kill_after_each_step(&pipes[i], (struct way){.shards = 1, .checkpoint_every = 4});
 }
 
 TEST(restart_with_shards_gives_the_rows_of_one_run) {
     for (size_t i = 0; i < 5; i++)
-        kill_after_each_step(&pipes[i], 3, 0);
+        kill_after_each_step(&pipes[i], (struct way){.shards = 3});
 }
 
 TEST(restart_before_every_step_gives_the_rows_of_one_run) {

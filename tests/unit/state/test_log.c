@@ -16,6 +16,21 @@ static int load(struct wr_table *table, const struct wr_buf *log) {
     return status;
 }
 
+/* Saves in pieces of `piece_bytes`, each loaded by itself. Returns how many they were. */
+static uint32_t ship(struct wr_table *from, struct wr_table *to, int all, size_t piece_bytes,
+                     struct wr_buf *log) {
+    uint32_t pieces = 0;
+    int status;
+    do {
+        wr_buf_clear(log);
+        status = wr_table_save(from, log, all, piece_bytes);
+        CHECK(status == WR_OK || status == WR_EAGAIN);
+        CHECK_INT(load(to, log), ==, WR_OK);
+        pieces++;
+    } while (status == WR_EAGAIN);
+    return pieces;
+}
+
 /* A table and its twin, which sees nothing but the logs. */
 static void run_twins(enum world_kind kind, uint32_t key_count, uint64_t seed) {
     struct world *world = world_new(kind, key_count, seed);
@@ -33,14 +48,13 @@ static void run_twins(enum world_kind kind, uint32_t key_count, uint64_t seed) {
             wr_table_free(twin);
             twin = wr_table_new(&world->budget, &world_shapes[kind], seed);
         }
-        wr_buf_clear(&log);
-        CHECK_INT(wr_table_save(world->table, &log, all), ==, WR_OK);
+        size_t piece_bytes = world_random(world, 2) ? SIZE_MAX : world_random(world, 20000);
+        ship(world->table, twin, all, piece_bytes, &log);
         CHECK(!wr_table_has_changed(world->table));
-        CHECK_INT(load(twin, &log), ==, WR_OK);
         world_check(world, twin);
     }
     wr_buf_clear(&log);
-    CHECK_INT(wr_table_save(world->table, &log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(world->table, &log, 0, SIZE_MAX), ==, WR_OK);
     CHECK_INT(log.length, <, 64); /* nothing has changed since */
     wr_buf_release(&log);
     wr_table_free(twin);
@@ -57,6 +71,32 @@ TEST(log_deltas_give_the_same_table) {
     } while (test_random_time_left());
 }
 
+/* Every boundary between two rows is one between two pieces, and their bytes are bounded. */
+TEST(log_comes_in_pieces_of_any_size) {
+    for (int kind = 0; kind < WORLD_KINDS; kind++)
+        for (size_t piece_bytes = 0; piece_bytes < 700; piece_bytes += 1 + piece_bytes / 4) {
+            struct world *world = world_new((enum world_kind)kind, 60, 5);
+            struct wr_buf log;
+            wr_buf_init(&log, &world->budget, 0);
+            struct wr_table *twin = wr_table_new(&world->budget, &world_shapes[kind], 5);
+            CHECK_INT(world_upsert(world, 60), ==, WR_OK);
+            uint32_t rows = (uint32_t)wr_table_count(world->table);
+            uint32_t pieces = ship(world->table, twin, piece_bytes % 2 == 0, piece_bytes, &log);
+            CHECK_INT(pieces, <=, rows);
+            if (piece_bytes == 0)
+                CHECK_INT(pieces, ==, rows);
+            world_check(world, twin);
+            for (int i = 0; i < 20; i++)
+                world_delete(world);
+            CHECK_INT(world_upsert(world, 10), ==, WR_OK);
+            ship(world->table, twin, 0, piece_bytes, &log);
+            world_check(world, twin);
+            wr_buf_release(&log);
+            wr_table_free(twin);
+            world_free(world);
+        }
+}
+
 TEST(log_of_a_loaded_log_is_the_same) {
     for (int kind = 0; kind < WORLD_KINDS; kind++) {
         struct world *world = world_new((enum world_kind)kind, kind == WORLD_WIDE ? 60 : 2000, 5);
@@ -65,11 +105,11 @@ TEST(log_of_a_loaded_log_is_the_same) {
         struct wr_buf first, second;
         wr_buf_init(&first, &wr_budget_control, 0);
         wr_buf_init(&second, &wr_budget_control, 0);
-        CHECK_INT(wr_table_save(world->table, &first, 1), ==, WR_OK);
+        CHECK_INT(wr_table_save(world->table, &first, 1, SIZE_MAX), ==, WR_OK);
         struct wr_table *twin = wr_table_new(&wr_budget_control, &world_shapes[kind], 5);
         CHECK_INT(load(twin, &first), ==, WR_OK);
         CHECK(wr_table_was_saved(twin));
-        CHECK_INT(wr_table_save(twin, &second, 1), ==, WR_OK);
+        CHECK_INT(wr_table_save(twin, &second, 1, SIZE_MAX), ==, WR_OK);
         CHECK_INT(first.length, ==, second.length);
         CHECK_MEM(first.bytes, second.bytes, first.length);
         wr_table_free(twin);
@@ -83,7 +123,7 @@ TEST(log_forgets_rows_that_no_save_has_seen) {
     struct wr_table *table = wr_table_new(&wr_budget_control, &world_shapes[WORLD_WORD], 7);
     struct wr_buf log;
     wr_buf_init(&log, &wr_budget_control, 0);
-    CHECK_INT(wr_table_save(table, &log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(table, &log, 0, SIZE_MAX), ==, WR_OK);
     size_t empty_length = log.length;
     for (uint64_t key = 0; key < 1000; key++) {
         uint64_t hash = wr_hash_u64(key, 7);
@@ -92,7 +132,7 @@ TEST(log_forgets_rows_that_no_save_has_seen) {
         CHECK_INT(wr_table_delete(table, row, hash), ==, 1);
     }
     wr_buf_clear(&log);
-    CHECK_INT(wr_table_save(table, &log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(table, &log, 0, SIZE_MAX), ==, WR_OK);
     CHECK_INT(log.length, ==, empty_length);
     wr_buf_release(&log);
     wr_table_free(table);
@@ -106,7 +146,7 @@ TEST(log_holds_a_row_that_was_touched) {
     uint64_t key = 5, hash = wr_hash_u64(key, 7), value = 77;
     uint8_t *row;
     CHECK_INT(wr_table_upsert(table, &key, &hash, 1, &row, NULL), ==, WR_OK);
-    CHECK_INT(wr_table_save(table, &log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(table, &log, 0, SIZE_MAX), ==, WR_OK);
     CHECK_INT(load(twin, &log), ==, WR_OK);
     wr_table_find(table, &key, &hash, 1, &row);
     memcpy(row + 8, &value, 8);
@@ -114,7 +154,7 @@ TEST(log_holds_a_row_that_was_touched) {
     wr_table_touch(table, row);
     CHECK(wr_table_has_changed(table));
     wr_buf_clear(&log);
-    CHECK_INT(wr_table_save(table, &log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(table, &log, 0, SIZE_MAX), ==, WR_OK);
     CHECK_INT(load(twin, &log), ==, WR_OK);
     wr_table_find(twin, &key, &hash, 1, &row);
     CHECK_MEM(row + 8, &value, 8);
@@ -127,13 +167,13 @@ TEST(log_holds_a_row_that_was_touched) {
 static void sample(struct wr_buf *log) {
     struct world *world = world_new(WORLD_TEXT, 40, 11);
     CHECK_INT(world_upsert(world, 60), ==, WR_OK);
-    CHECK_INT(wr_table_save(world->table, log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(world->table, log, 0, SIZE_MAX), ==, WR_OK);
     world_delete(world);
     for (int i = 0; i < 20; i++)
         world_delete(world);
     CHECK_INT(world_upsert(world, 20), ==, WR_OK);
     wr_buf_clear(log);
-    CHECK_INT(wr_table_save(world->table, log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(world->table, log, 0, SIZE_MAX), ==, WR_OK);
     world_free(world);
 }
 
@@ -208,7 +248,7 @@ TEST_EACH_ALLOCATION_FAILS(log_saves_and_loads_or_says_that_it_did_not) {
         if (i > 0)
             memset(((struct wr_blob *)(row + 56))->bytes, 1, i);
     }
-    int status = wr_table_save(table, &log, 0);
+    int status = wr_table_save(table, &log, 0, SIZE_MAX);
     CHECK(status == WR_OK || status == WR_ENOMEM);
     CHECK_INT(wr_table_has_changed(table), ==, status != WR_OK);
     if (status == WR_OK) {

@@ -55,17 +55,26 @@ TEST(slices_stand_in_order_of_time_whenever_they_came) {
     wr_slices_release(&slices);
 }
 
-static void ship(struct wr_slices *from, struct wr_slices *to, int all) {
+/* Returns the number of pieces. */
+static uint32_t ship(struct wr_slices *from, struct wr_slices *to, int all, size_t piece_bytes) {
     struct wr_buf log;
+    uint32_t pieces = 0;
+    int status;
     wr_buf_init(&log, &wr_budget_control, 0);
-    CHECK_INT(wr_slices_save(from, &log, all), ==, WR_OK);
-    struct wr_reader in = {.bytes = log.bytes, .length = log.length};
-    CHECK_INT(wr_slices_load(to, &in), ==, WR_OK);
-    CHECK_INT(in.at, ==, log.length);
+    do {
+        wr_buf_clear(&log);
+        status = wr_slices_save(from, &log, all, piece_bytes);
+        CHECK(status == WR_OK || status == WR_EAGAIN);
+        struct wr_reader in = {.bytes = log.bytes, .length = log.length};
+        CHECK_INT(wr_slices_load(to, &in), ==, WR_OK);
+        CHECK_INT(in.at, ==, log.length);
+        pieces++;
+    } while (status == WR_EAGAIN);
     wr_buf_release(&log);
+    return pieces;
 }
 
-TEST(slices_arrive_by_deltas) {
+static void arrive_by_deltas(size_t piece_bytes) {
     struct wr_slices slices, twin, base;
     wr_slices_init(&slices, &wr_budget_control, &shape, 3);
     wr_slices_init(&twin, &wr_budget_control, &shape, 3);
@@ -78,7 +87,9 @@ TEST(slices_arrive_by_deltas) {
             wr_slices_drop_before(&slices, 19 * 10);
             CHECK_INT(add(&slices, 18 * 10, 77, 5), ==, WR_OK);
         }
-        ship(&slices, &twin, 0);
+        CHECK(wr_slices_has_changed(&slices));
+        ship(&slices, &twin, 0, piece_bytes);
+        CHECK(!wr_slices_has_changed(&slices));
         CHECK_INT(twin.count, ==, slices.count);
         for (uint32_t i = 0; i < twin.count; i++) {
             CHECK_INT(twin.items[i].start_us, ==, slices.items[i].start_us);
@@ -89,12 +100,43 @@ TEST(slices_arrive_by_deltas) {
             CHECK_INT(get(&twin, 180, 77), ==, 5);
         CHECK_INT(get(&twin, epoch * 10, 3), ==, 4);
     }
-    ship(&slices, &base, 1);
+    uint32_t pieces = ship(&slices, &base, 1, piece_bytes);
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < base.count; i++)
+        rows += wr_table_count(base.items[i].table);
+    CHECK_INT(pieces, ==, piece_bytes == 0 ? rows : 1);
     CHECK_INT(base.count, ==, slices.count);
     CHECK_INT(get(&base, 400, 1), ==, 2);
     wr_slices_release(&slices);
     wr_slices_release(&twin);
     wr_slices_release(&base);
+}
+
+TEST(slices_arrive_by_deltas) {
+    arrive_by_deltas(SIZE_MAX);
+}
+
+TEST(slices_arrive_in_pieces_of_a_row) {
+    arrive_by_deltas(0);
+}
+
+TEST(slices_arrive_in_pieces_of_any_size) {
+    for (size_t piece_bytes = 1; piece_bytes < 4000; piece_bytes += 1 + piece_bytes / 8) {
+        struct wr_slices slices, twin;
+        wr_slices_init(&slices, &wr_budget_control, &shape, 3);
+        wr_slices_init(&twin, &wr_budget_control, &shape, 3);
+        for (int64_t start = 0; start < 6; start++)
+            for (uint64_t key = 0; key < 1 + 30 * (uint64_t)(start % 2); key++)
+                CHECK_INT(add(&slices, start, key, key + 7), ==, WR_OK);
+        ship(&slices, &twin, piece_bytes % 2 == 0, piece_bytes);
+        CHECK_INT(twin.count, ==, 6);
+        for (uint32_t i = 0; i < twin.count; i++) {
+            CHECK_INT(wr_table_count(twin.items[i].table), ==, 1 + 30 * (i % 2));
+            CHECK_INT(get(&twin, i, 0), ==, 7);
+        }
+        wr_slices_release(&slices);
+        wr_slices_release(&twin);
+    }
 }
 
 TEST(slices_log_that_was_cut_is_refused) {
@@ -104,7 +146,7 @@ TEST(slices_log_that_was_cut_is_refused) {
     wr_slices_init(&slices, &wr_budget_control, &shape, 3);
     for (int64_t start = 0; start < 5; start++)
         CHECK_INT(add(&slices, start, 1, 2), ==, WR_OK);
-    CHECK_INT(wr_slices_save(&slices, &log, 1), ==, WR_OK);
+    CHECK_INT(wr_slices_save(&slices, &log, 1, SIZE_MAX), ==, WR_OK);
     for (size_t length = 0; length < log.length; length++) {
         struct wr_slices twin;
         struct wr_reader in = {.bytes = log.bytes, .length = length};
@@ -126,7 +168,7 @@ TEST_EACH_ALLOCATION_FAILS(slices_give_everything_back) {
     for (int64_t start = 0; start < 12 && status == WR_OK; start++)
         status = add(&slices, start, 1, 2);
     if (status == WR_OK)
-        status = wr_slices_save(&slices, &log, 0);
+        status = wr_slices_save(&slices, &log, 0, SIZE_MAX);
     wr_slices_drop_before(&slices, 6); /* never fails */
     if (status == WR_OK) {
         struct wr_reader in = {.bytes = log.bytes, .length = log.length};

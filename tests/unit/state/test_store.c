@@ -81,6 +81,27 @@ TEST(store_gives_back_bases_and_deltas_in_order) {
     wr_store_close(store);
 }
 
+TEST(store_takes_a_base_in_pieces) {
+    const char *path = fresh_path();
+    struct wr_store *store = open_store(path);
+    static char bytes[100000];
+    put(store, "op 5", "old", WR_STORE_BASE);
+    CHECK_INT(wr_store_begin(store, NULL), ==, WR_OK);
+    CHECK_INT(wr_store_put(store, "op 5", bytes, 80000, WR_STORE_BASE, NULL), ==, WR_OK);
+    CHECK_INT(wr_store_put(store, "op 5", bytes, 80000, WR_STORE_BASE_MORE, NULL), ==, WR_OK);
+    CHECK_INT(wr_store_put(store, "op 6", "one ", 4, WR_STORE_BASE, NULL), ==, WR_OK);
+    CHECK_INT(wr_store_put(store, "op 6", "two", 3, WR_STORE_BASE_MORE, NULL), ==, WR_OK);
+    CHECK_INT(wr_store_put(store, "op 5", bytes, 80000, WR_STORE_DELTA, NULL), ==, WR_OK);
+    CHECK(!wr_store_base_due(store, "op 5")); /* both pieces count as its base */
+    CHECK_INT(wr_store_put(store, "op 5", bytes, 1, WR_STORE_DELTA, NULL), ==, WR_OK);
+    CHECK(wr_store_base_due(store, "op 5"));
+    CHECK_INT(wr_store_commit(store, NULL), ==, WR_OK);
+    check_part(store, "op 6", "Bone Btwo");
+    put(store, "op 6", "new", WR_STORE_BASE);
+    check_part(store, "op 6", "Bnew");
+    wr_store_close(store);
+}
+
 TEST(store_forgets_what_was_rolled_back) {
     const char *path = fresh_path();
     struct wr_store *store = open_store(path);
@@ -204,8 +225,8 @@ TEST(store_refuses_files_that_are_not_its_own) {
     const char *path = fresh_path();
     wr_store_close(open_store(path));
     run_sql(path, "pragma user_version = 99");
-    check_refused(path, WR_EUNSUPPORTED, "has format 99; this weir reads format 1");
-    run_sql(path, "pragma user_version = 1; pragma application_id = 5");
+    check_refused(path, WR_EUNSUPPORTED, "has format 99; this weir reads format 2");
+    run_sql(path, "pragma user_version = 2; pragma application_id = 5");
     check_refused(path, WR_ECORRUPT, "is no state of weir");
     char file[128];
     snprintf(file, sizeof file, "%s/state.db", path);

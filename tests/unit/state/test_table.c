@@ -65,7 +65,7 @@ static void build(uint64_t count, uint32_t batch_rows, struct wr_buf *log) {
             memcpy(rows[i] + 8, sums, sizeof sums);
         }
     }
-    CHECK_INT(wr_table_save(table, log, 1), ==, WR_OK);
+    CHECK_INT(wr_table_save(table, log, 1, SIZE_MAX), ==, WR_OK);
     wr_table_free(table);
 }
 
@@ -193,7 +193,7 @@ TEST(table_without_key_columns_has_one_row) {
     CHECK_INT(wr_table_count(table), ==, 1);
     struct wr_buf log;
     wr_buf_init(&log, &wr_budget_control, 0);
-    CHECK_INT(wr_table_save(table, &log, 0), ==, WR_OK);
+    CHECK_INT(wr_table_save(table, &log, 0, SIZE_MAX), ==, WR_OK);
     CHECK_INT(wr_table_delete(table, "", 0), ==, 1);
     struct wr_reader in = {.bytes = log.bytes, .length = log.length};
     CHECK_INT(wr_table_load(table, &in), ==, WR_OK);
