@@ -301,9 +301,9 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
 }
 
 /* Rows that were read back have what the gate and its unit look at: a damaged part has not. */
-static int is_whole(const struct gate *gate, const struct wr_node *input,
-                    const struct wr_batch *batch) {
-    if (gate->mode == GATE_TIME && batch->event_time == NULL)
+static int is_whole(const struct gate *gate, const struct gate_port *port,
+                    const struct wr_node *input, const struct wr_batch *batch) {
+    if (gate->mode == GATE_TIME && !port->first && batch->event_time == NULL)
         return 0;
     if (input->out.has_time && batch->event_time == NULL)
         return 0;
@@ -327,7 +327,7 @@ int gate_load(struct gate *gate, struct wr_reader *in) {
             const struct wr_node *node = gate->unit->node;
             const struct wr_node *input = gate->run->plan->nodes[node->inputs[port->input]];
             int status = wr_batch_load(&gate->run->pool, input->out.schema, in, &batch);
-            if (status == WR_OK && !is_whole(gate, input, batch))
+            if (status == WR_OK && !is_whole(gate, port, input, batch))
                 status = WR_ECORRUPT;
             if (status == WR_OK)
                 status = gate_add(gate, p, batch);
