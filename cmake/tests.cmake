@@ -154,9 +154,11 @@ set_tests_properties(random/pipelines PROPERTIES LABELS random)
 add_test(NAME random/finds_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_random.py" "${program}")
 set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
+cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
 add_test(NAME random/pipelines_20000 COMMAND bash -c
-  "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000")
-set_tests_properties(random/pipelines_20000 PROPERTIES LABELS long TIMEOUT 14400)
+  "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000 --jobs ${cores}")
+set_tests_properties(random/pipelines_20000 PROPERTIES LABELS long TIMEOUT 14400
+  PROCESSORS ${cores})
 
 set(folder "${CMAKE_SOURCE_DIR}/tests/program")
 add_test(NAME program/installed

@@ -206,6 +206,11 @@ def write(folder, source, layout=None):
             file.write(data)
 
 
+def write_all(folder, sources, layout):
+    for source in sources:
+        write(folder, source, layout)
+
+
 def fitting(kind, form, value):
     """A value that the format can say."""
     if value is None:

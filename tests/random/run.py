@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """run.py: random pipelines over random inputs, run in many ways, and beside an oracle.
 
-    run.py --weir PROGRAM [--seconds N | --cases N] [--seed N] [--keep DIR] [--case JSON-FILE]
+    run.py --weir PROGRAM [--seconds N | --cases N] [--jobs N] [--seed N] [--keep DIR]
+           [--case JSON-FILE]
 
 One case is one seed: a graph of stages, its inputs, and how it is run. All runs of a case must
 write the same bytes: --batch-rows 1 to 4096, one to three --shards in orders by seed, stopped at a
@@ -10,11 +11,13 @@ Where DuckDB can say the same (translate.py, oracle.py) the rows and the rejects
 compared with it.
 
 With --seed one case is run; a failing case is made smaller (shrink.py) and printed as one line, for
-regressions.txt, whose cases are always run first.
+regressions.txt, whose cases are always run first. Files lie in memory where the system has a place
+for that: a run takes milliseconds there, and most of it is waiting for a disk elsewhere.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -41,6 +44,8 @@ except ImportError:
     duckdb = None
 
 RUN_SECONDS_MAX = 60
+MEMORY = "/dev/shm"
+MEMORY_FREE_MIN = 512 << 20  # a case takes some 100 KB
 STOPS_MAX = 400
 STOPPED = 130
 
@@ -63,6 +68,22 @@ def written(folder):
     return found
 
 
+def clear(folder):
+    """Removes what a run before wrote; the inputs stay."""
+    for name in os.listdir(folder):
+        if name.startswith("out") or name in ("rejects.ndjson", "STATE"):
+            path = os.path.join(folder, name)
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
+def scratch():
+    """Where the folders of the runs are made: None is the system's own place."""
+    if os.environ.get("TMPDIR") or not os.access(MEMORY, os.W_OK | os.X_OK):
+        return None
+    room = os.statvfs(MEMORY)
+    return MEMORY if room.f_bavail * room.f_frsize >= MEMORY_FREE_MIN else None
+
+
 class Failure(Exception):
     """A case that weir got wrong. `kind` is what shrinking keeps."""
 
@@ -74,6 +95,7 @@ class Failure(Exception):
 class Runner:
     def __init__(self, weir, keep=None):
         self.weir, self.keep = os.path.abspath(weir), keep
+        self.scratch = scratch()
         self.counts = {"cases": 0, "runs": 0, "compared": 0, "rows": 0, "relations": 0}
         self.db = None
         if duckdb is not None:
@@ -97,13 +119,18 @@ class Runner:
             raise Failure("hangs", f"still runs after {RUN_SECONDS_MAX} s: {args}") from end
         return done.returncode, done.stderr.decode("utf-8", "backslashreplace")
 
+    def folder(self):
+        return tempfile.mkdtemp(prefix="weir-random-", dir=self.scratch)
+
     def run(self, case, args, style=None, layout=None, folder=None):
-        """One way to run a case: {file: bytes}."""
+        """One way to run a case: {file: bytes}. A folder that is given has the inputs."""
         own = folder is None
-        folder = folder or tempfile.mkdtemp(prefix="weir-random-")
+        folder = folder or self.folder()
         try:
-            for source in case["sources"]:
-                inputs.write(folder, source, layout)
+            if own:
+                inputs.write_all(folder, case["sources"], layout)
+            else:
+                clear(folder)
             with open(os.path.join(folder, "case.lua"), "w", encoding="utf-8") as file:
                 file.write(cases.script(case, style))
             code, stderr = self.process(folder, args)
@@ -142,25 +169,31 @@ class Runner:
 
     def check(self, case, seed):
         """Runs a case in all ways. Raises Failure."""
-        folder = self.keep or tempfile.mkdtemp(prefix="weir-random-")
+        folder = self.keep or self.folder()
         os.makedirs(folder, exist_ok=True)
         try:
+            inputs.write_all(folder, case["sources"], None)
             expected = self.run(case, [], folder=folder)
             self.counts["rows"] += sum(data.count(b"\n") for data in expected.values())
             self.oracle(case, folder)
+            for what, args, style, layout in self.variants(case, seed):
+                # The inputs of the first run serve the others, unless what is left is asked for.
+                mine = folder if layout is None and not self.keep else None
+                self.alike(case, what, layout, expected,
+                           self.run(case, args, style, layout, mine))
         finally:
             if not self.keep:
                 shutil.rmtree(folder, ignore_errors=True)
-        for what, args, style, layout in self.variants(case, seed):
-            found = self.run(case, args, style, layout)
-            first, second = dict(expected), dict(found)
-            how = codes_of if layout is not None else in_any_order
-            for outputs in (first, second):
-                outputs["rejects.ndjson"] = how(outputs["rejects.ndjson"])
-            if stops_early(case):
-                del first["rejects.ndjson"], second["rejects.ndjson"]
-            self.same(what, first, second)
         self.counts["cases"] += 1
+
+    def alike(self, case, what, layout, expected, found):
+        first, second = dict(expected), dict(found)
+        how = codes_of if layout is not None else in_any_order
+        for outputs in (first, second):
+            outputs["rejects.ndjson"] = how(outputs["rejects.ndjson"])
+        if stops_early(case):
+            del first["rejects.ndjson"], second["rejects.ndjson"]
+        self.same(what, first, second)
 
     def relation(self, seed):
         """Two pipelines that say the same (relations.py). Raises Failure."""
@@ -294,14 +327,15 @@ def main():
     parser.add_argument("--first", type=int, help="the first of the seeds")
     parser.add_argument("--cases", type=int, help="so many cases")
     parser.add_argument("--seconds", type=float)
+    parser.add_argument("--jobs", type=int, default=1, help="so many cases at a time")
     parser.add_argument("--keep", help="the folder of the first run of the case, kept")
     parser.add_argument("--failures", type=int, default=1, help="go on after so many")
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()
     if not options.weir:
         sys.exit("run.py: which program? --weir PROGRAM")
-    runner = Runner(options.weir, options.keep)
     if options.seed is not None or options.case:
+        runner = Runner(options.weir, options.keep)
         if options.case:
             with open(options.case, encoding="utf-8") as file:
                 case = json.load(file)
@@ -317,41 +351,73 @@ def main():
         failure = failure or other
         print("0 passed, 1 failed" if failure else "1 passed, 0 failed")
         return 1 if failure else 0
-    return run_many(runner, options)
+    return run_many(options)
 
 
-def run_many(runner, options):
-    first = options.first
-    if first is None:
-        first = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 40)) % (1 << 40)
-    seconds = options.seconds or float(os.environ.get("WEIR_RANDOM_SECONDS") or 20)
-    until = time.monotonic() + seconds
-    failed = 0
-    known = list(regressions())
-    for seed, case in known:
+class Share:
+    """What the workers tell each other: how many failed, and whose turn it is to speak."""
+
+    def __init__(self):
+        fork = multiprocessing.get_context("fork")
+        self.failed, self.turn, self.told = fork.Value("i", 0), fork.Lock(), fork.SimpleQueue()
+        self.process = fork.Process
+
+    def found(self, tell, *args):
+        with self.failed.get_lock():
+            self.failed.value += 1
+        with self.turn:
+            tell(*args)
+
+
+def work(share, options, first, worker, until):
+    """Every `jobs`-th case, and of the regressions; what was counted goes into share.told."""
+    runner = Runner(options.weir, options.keep)
+    for seed, case in list(regressions())[worker::options.jobs]:
         failure = attempt(runner, case, seed)
         if failure:
-            failed += 1
-            report(runner, case, seed, failure, False)
-    seed = first
-    while failed < options.failures and (
+            share.found(report, runner, case, seed, failure, False)
+    seed = first + worker
+    while share.failed.value < options.failures and (
             seed - first < options.cases if options.cases else time.monotonic() < until):
         case = cases.make(seed)
         failure = attempt(runner, case, seed)
         if failure:
-            failed += 1
-            report(runner, case, seed, failure, not options.no_shrink)
+            share.found(report, runner, case, seed, failure, not options.no_shrink)
         failure = attempt(runner, None, seed)
         if failure:
-            failed += 1
-            report_relation(seed, failure)
-        seed += 1
-    counts = runner.counts
-    print(f"seeds {first} to {seed - 1}, {len(known)} cases of before: {counts['runs']} runs, "
-          f"{counts['compared']} cases beside the oracle, {counts['relations']} pairs, "
-          f"{counts['rows']} rows")
-    print(f"{counts['cases']} passed, {failed} failed")
-    return 1 if failed or not counts["cases"] else 0
+            share.found(report_relation, seed, failure)
+        seed += options.jobs
+    share.told.put({**runner.counts, "last": seed - options.jobs})
+
+
+def run_many(options):
+    first = options.first
+    if first is None:
+        first = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 40)) % (1 << 40)
+    seconds = options.seconds or float(os.environ.get("WEIR_RANDOM_SECONDS") or 20)
+    began, share = time.monotonic(), Share()
+    workers = [share.process(target=work, args=(share, options, first, i, began + seconds))
+               for i in range(options.jobs)]
+    for worker in workers:
+        worker.start()
+    told = []
+    while len(told) < len(workers) and any(worker.is_alive() for worker in workers):
+        while not share.told.empty():
+            told.append(share.told.get())
+        time.sleep(0.05)
+    for worker in workers:
+        worker.join()
+    while not share.told.empty():
+        told.append(share.told.get())
+    counts = {name: sum(part[name] for part in told) for name in (told or [{}])[0]}
+    failed = share.failed.value + len(workers) - len(told)
+    if told:
+        took = time.monotonic() - began
+        print(f"seeds {first} to {max(part['last'] for part in told)}: {counts['runs']} runs, "
+              f"{counts['compared']} cases beside the oracle, {counts['relations']} pairs, "
+              f"{counts['rows']} rows, {counts['cases'] / took:.1f} cases/s")
+    print(f"{counts.get('cases', 0)} passed, {failed} failed")
+    return 1 if failed or not counts.get("cases") else 0
 
 
 if __name__ == "__main__":

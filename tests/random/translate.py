@@ -45,7 +45,7 @@ CREATE MACRO w_shift(a, n) AS CASE WHEN a IS NULL OR n IS NULL THEN NULL WHEN n 
 CREATE MACRO w_rem(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL
   WHEN isnan(a) OR isnan(b) OR isinf(a) OR b = 0 THEN 'nan'::DOUBLE
   WHEN isinf(b) THEN (CASE WHEN a = 0 OR (a < 0) = (b < 0) THEN a ELSE b END)
-  WHEN fmod(a, b) <> 0 AND (fmod(a, b) < 0) <> (b < 0) THEN fmod(a, b) + b ELSE fmod(a, b) END;
+  WHEN a % b <> 0 AND (a % b < 0) <> (b < 0) THEN a % b + b ELSE a % b END;
 CREATE MACRO w_whole(f) AS NOT isnan(f) AND f >= -9223372036854775808.0::DOUBLE
   AND f < 9223372036854775808.0::DOUBLE;
 CREATE MACRO w_ieq(i, f) AS CASE WHEN NOT w_whole(f) THEN false WHEN f <> floor(f) THEN false
