@@ -167,6 +167,9 @@ set_tests_properties(program/installed PROPERTIES LABELS program)
 add_test(NAME program/reference
   COMMAND Python3::Interpreter "${folder}/reference.py" --weir "${program}")
 set_tests_properties(program/reference PROPERTIES LABELS program)
+add_test(NAME program/outside
+  COMMAND Python3::Interpreter "${folder}/outside.py" "${program}")
+set_tests_properties(program/outside PROPERTIES LABELS program)
 if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
   add_test(NAME program/hardened
     COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")

@@ -75,6 +75,9 @@ struct wr_env {
 /* For those who make an env: sets "VERB PATH: what errno says" and returns its status. */
 int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int number);
 int wr_env_errno_status(int number);
+/* Gives the error just set the code of an errno that says more than its status: a full disk
+ * (W610), no permission (W611). Others leave it. */
+void wr_env_error_code(struct wr_error *err, int number);
 
 /* The real world. "-" opens standard input or output. */
 const struct wr_env *wr_env_real(void);

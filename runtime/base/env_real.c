@@ -51,9 +51,30 @@ int wr_env_errno_status(int number) {
     }
 }
 
+/* The code of an errno that says more than its status. */
+static const char *errno_code(int number) {
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return "W610";
+    case EACCES:
+    case EPERM:
+    case EROFS: return "W611";
+    default: return NULL;
+    }
+}
+
+void wr_env_error_code(struct wr_error *err, int number) {
+    const char *code = errno_code(number);
+    if (code != NULL)
+        wr_error_code(err, code);
+}
+
 int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int number) {
-    return wr_error_set(err, wr_env_errno_status(number), "%s %s: %s", verb, path,
-                        errno_text(number));
+    int status =
+        wr_error_set(err, wr_env_errno_status(number), "%s %s: %s", verb, path, errno_text(number));
+    wr_env_error_code(err, number);
+    return status;
 }
 
 static int64_t clock_us(clockid_t clock) {
@@ -313,6 +334,13 @@ static int real_stat(const struct wr_env *env, const char *path, struct wr_file_
     return WR_OK;
 }
 
+static int rename_failed(struct wr_error *err, const char *from, const char *to, int number) {
+    int status = wr_error_set(err, wr_env_errno_status(number), "rename %s to %s: %s", from, to,
+                              errno_text(number));
+    wr_env_error_code(err, number);
+    return status;
+}
+
 static int real_rename(const struct wr_env *env, const char *from, const char *to,
                        struct wr_error *err) {
     (void)env;
@@ -320,8 +348,7 @@ static int real_rename(const struct wr_env *env, const char *from, const char *t
     if (number == 0 && rename(from, to) != 0)
         number = errno;
     if (number != 0)
-        return wr_error_set(err, wr_env_errno_status(number), "rename %s to %s: %s", from, to,
-                            errno_text(number));
+        return rename_failed(err, from, to, number);
     WR_FP("env.renamed");
     number = directory_sync(to);
     if (number == 0)

@@ -8,11 +8,21 @@
 
 const char *wr_status_text(int status) {
     switch (status) {
-#define WR_STATUS_CASE(name, value, text) \
+#define WR_STATUS_CASE(name, value, text, code) \
     case name: return text;
         WR_STATUS_TABLE(WR_STATUS_CASE)
 #undef WR_STATUS_CASE
     default: return "unknown status";
+    }
+}
+
+static const char *status_code(int status) {
+    switch (status) {
+#define WR_STATUS_CASE(name, value, text, code) \
+    case name: return code;
+        WR_STATUS_TABLE(WR_STATUS_CASE)
+#undef WR_STATUS_CASE
+    default: return "";
     }
 }
 
@@ -27,7 +37,7 @@ static void error_begin(struct wr_error *err, int status, const char *code) {
 int wr_error_set(struct wr_error *err, int status, const char *format, ...) {
     if (err == NULL)
         return status;
-    error_begin(err, status, "");
+    error_begin(err, status, status_code(status));
     va_list args;
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
@@ -61,6 +71,11 @@ int wr_error_add(struct wr_error *err, int status, const char *format, ...) {
     memcpy(err->text, before, WR_ERROR_TEXT_MAX);
     err->status = status;
     return status;
+}
+
+void wr_error_code(struct wr_error *err, const char *code) {
+    if (err != NULL)
+        snprintf(err->code, sizeof err->code, "%s", code);
 }
 
 void wr_error_help(struct wr_error *err, const char *format, ...) {

@@ -3,28 +3,29 @@
 #pragma once
 #include <stddef.h>
 
-/* X(name, value, text) */
+/* X(name, value, text, code). `code` is the one that an error of this status has when its place
+ * gives it none; "" where that would say nothing. */
 #define WR_STATUS_TABLE(X) \
-    X(WR_OK, 0, "ok") \
-    X(WR_EAGAIN, -1, "nothing is there yet") \
-    X(WR_EEND, -2, "nothing more will come") \
-    X(WR_EFULL, -3, "the queue is full") \
-    X(WR_ENOMEM, -4, "out of memory") \
-    X(WR_ELIMIT, -5, "a limit was reached") \
-    X(WR_EIO, -6, "input or output failed") \
-    X(WR_ECORRUPT, -7, "stored data is damaged") \
-    X(WR_ESCRIPT, -8, "the script is wrong") \
-    X(WR_EARG, -9, "a wrong argument") \
-    X(WR_ENOENT, -10, "no such thing") \
-    X(WR_EEXIST, -11, "it exists already") \
-    X(WR_EBADROW, -12, "a bad row") \
-    X(WR_EREFUSED, -13, "the other side refused") \
-    X(WR_ECANCEL, -14, "stopped by a signal") \
-    X(WR_ELUA, -15, "a Lua error") \
-    X(WR_EUNSUPPORTED, -16, "not supported")
+    X(WR_OK, 0, "ok", "") \
+    X(WR_EAGAIN, -1, "nothing is there yet", "") \
+    X(WR_EEND, -2, "nothing more will come", "") \
+    X(WR_EFULL, -3, "the queue is full", "") \
+    X(WR_ENOMEM, -4, "out of memory", "") \
+    X(WR_ELIMIT, -5, "a limit was reached", "W615") \
+    X(WR_EIO, -6, "input or output failed", "W614") \
+    X(WR_ECORRUPT, -7, "stored data is damaged", "W613") \
+    X(WR_ESCRIPT, -8, "the script is wrong", "") \
+    X(WR_EARG, -9, "a wrong argument", "") \
+    X(WR_ENOENT, -10, "no such thing", "W401") \
+    X(WR_EEXIST, -11, "it exists already", "W411") \
+    X(WR_EBADROW, -12, "a bad row", "") \
+    X(WR_EREFUSED, -13, "the other side refused", "W612") \
+    X(WR_ECANCEL, -14, "stopped by a signal", "") \
+    X(WR_ELUA, -15, "a Lua error", "") \
+    X(WR_EUNSUPPORTED, -16, "not supported", "")
 
 enum wr_status {
-#define WR_STATUS_ENUM(name, value, text) name = value,
+#define WR_STATUS_ENUM(name, value, text, code) name = value,
     WR_STATUS_TABLE(WR_STATUS_ENUM)
 #undef WR_STATUS_ENUM
 };
@@ -47,7 +48,8 @@ struct wr_error {
     char help[WR_ERROR_HELP_MAX];
 };
 
-/* Sets the error and returns `status`. `err` may be NULL everywhere below. */
+/* Sets the error, with the code of its status, and returns `status`. `err` may be NULL everywhere
+ * below. */
 int wr_error_set(struct wr_error *err, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Puts what this floor knew before the text ("pipeline x.lua: …"); returns `status`. */
@@ -56,7 +58,9 @@ int wr_error_add(struct wr_error *err, int status, const char *format, ...)
 /* A fault of the script: sets status WR_ESCRIPT, code, text; returns WR_ESCRIPT. */
 int wr_error_script(struct wr_error *err, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The help line of the error just set. */
+/* Another code for the error just set, where its place knows more than its status tells. */
+void wr_error_code(struct wr_error *err, const char *code);
+/* The help line of the error just set. Without one that of its code is shown (error_codes/). */
 void wr_error_help(struct wr_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The place of the error just set; `arg` may be NULL (left as it is). */

@@ -11,6 +11,7 @@
  *     next file -> refill -> decode* -> refill -> … -> the end of the file -> next file */
 #include "conn/file_source.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -51,6 +52,12 @@ struct file_source {
     struct wr_error *err;               /* of the poll that runs; for rejects that fail it */
 };
 
+static void set_reject_code(struct wr_error *err, int code) {
+    char text[8];
+    snprintf(text, sizeof text, "W%03u", (unsigned)code % 1000);
+    wr_error_code(err, text);
+}
+
 static int source_reject(void *ctx, const struct wr_reject *reject) {
     struct file_source *self = ctx;
     struct wr_reject one = *reject;
@@ -63,6 +70,7 @@ static int source_reject(void *ctx, const struct wr_reject *reject) {
         wr_error_set(self->err, WR_EBADROW, "%s:%llu:%u: %s", one.file,
                      (unsigned long long)one.line, one.column == 0 ? 1 : one.column,
                      one.reason != NULL ? one.reason : wr_reject_text(one.code));
+        set_reject_code(self->err, one.code);
         wr_error_help(self->err, "`on_error = \"fail\"` stops at the first row that cannot be "
                                  "read");
         return WR_EBADROW;

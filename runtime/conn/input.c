@@ -1,6 +1,7 @@
 /* input.c: opening, reading and decompressing files. See input.h. */
 #include "conn/input.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
@@ -31,6 +32,13 @@ static int damaged(struct wr_input *input, const char *what, uint64_t got, struc
                         (unsigned long long)input->bytes_out);
 }
 
+/* A read gave `status`; errno says more about WR_EIO. */
+static int read_failed(const struct wr_input *input, int status, struct wr_error *err) {
+    if (status == WR_EIO && errno != 0)
+        return wr_env_fail(err, "read", shown(input), errno);
+    return wr_error_set(err, status, "read %s: %s", shown(input), wr_status_text(status));
+}
+
 /* zlib takes its memory from the budget too. */
 static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) {
     return wr_alloc(opaque, (size_t)items * size);
@@ -51,7 +59,7 @@ static int fill(struct wr_input *input, struct wr_error *err) {
     if (got == WR_EAGAIN)
         return WR_EAGAIN;
     if (got < 0)
-        return wr_error_set(err, (int)got, "read %s: %s", shown(input), wr_status_text((int)got));
+        return read_failed(input, (int)got, err);
     input->seek = -1;
     input->in_at = 0;
     input->in_length = (uint32_t)got;
@@ -93,8 +101,7 @@ static int recognise(struct wr_input *input, struct wr_error *err) {
         if (got == WR_EAGAIN)
             continue; /* a pipe that has not begun: its first bytes are waited for */
         if (got < 0)
-            return wr_error_set(err, (int)got, "read %s: %s", shown(input),
-                                wr_status_text((int)got));
+            return read_failed(input, (int)got, err);
         input->in_length += (uint32_t)got;
         input->bytes_in += (uint64_t)got;
         input->in_ended = got == 0;
@@ -123,7 +130,7 @@ int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_bu
                                .seek = -1};
     struct wr_file_info info;
     if (!input->is_stdin && env->stat(env, path, &info) == WR_OK && info.is_directory)
-        return wr_error_set(err, WR_EIO, "open %s: it is a directory", path);
+        return wr_error_set(err, WR_ENOENT, "open %s: it is a directory", path);
     input->in = wr_alloc(budget, WR_INPUT_BYTES);
     if (input->in == NULL)
         return wr_error_set(err, WR_ENOMEM, "open %s: memory budget `%s` is used up", path,
@@ -181,8 +188,7 @@ static int read_plain(struct wr_input *input, char *bytes, uint64_t size, uint64
         if (count == WR_EAGAIN)
             return *got > 0 ? WR_OK : WR_EAGAIN;
         if (count < 0)
-            return wr_error_set(err, (int)count, "read %s: %s", shown(input),
-                                wr_status_text((int)count));
+            return read_failed(input, (int)count, err);
         input->seek = -1;
         input->in_ended = count == 0;
         input->bytes_in += (uint64_t)count;

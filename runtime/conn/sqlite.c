@@ -2,6 +2,7 @@
 #include "conn/sqlite.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +15,46 @@
 #include "base/banned.h"
 
 #define DECLARED_BYTES_MAX 256
+#define FOLDER_BYTES_MAX 4096
 
 int wr_sqlite_failed(struct sqlite3 *db, const char *path, const char *what, struct wr_error *err) {
     int code = db == NULL ? SQLITE_NOMEM : sqlite3_errcode(db) & 0xff;
     const char *message = db == NULL ? "out of memory" : sqlite3_errmsg(db);
+    int number = db == NULL || code != SQLITE_CANTOPEN ? 0 : sqlite3_system_errno(db);
     int status = code == SQLITE_NOMEM                              ? WR_ENOMEM
                  : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? WR_ECORRUPT
+                 : code == SQLITE_BUSY || code == SQLITE_LOCKED    ? WR_EREFUSED
+                 : number != 0                                     ? wr_env_errno_status(number)
                                                                    : WR_EIO;
-    wr_error_set(err, status, "sqlite:%s: %s: %s", path, what, message);
+    if (number == 0)
+        wr_error_set(err, status, "sqlite:%s: %s: %s", path, what, message);
+    else
+        wr_env_fail(err, what, path, number);
     if (code == SQLITE_BUSY)
         wr_error_help(err, "another program writes to this file; `timeout = \"30s\"` waits longer");
     else if (code == SQLITE_FULL)
-        wr_error_help(err, "the disk is full");
+        wr_error_code(err, "W610");
+    else if (code == SQLITE_READONLY || code == SQLITE_PERM)
+        wr_error_code(err, "W611");
     return status;
+}
+
+/* SQLite says "no such file" of one that it could not make: its folder is not there, or is not
+ * ours to write in. */
+static int cannot_be_made(const struct wr_env *env, const char *path, struct wr_error *err) {
+    char folder[FOLDER_BYTES_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    if (length >= sizeof folder)
+        return WR_ENOENT;
+    if (slash != NULL)
+        memcpy(folder, path, length);
+    folder[length] = 0;
+    struct wr_file_info info;
+    if (env->stat(env, folder, &info) == WR_OK)
+        return wr_env_fail(err, "open", path, EACCES);
+    wr_error_help(err, "there is no directory `%s`", folder);
+    return WR_ENOENT;
 }
 
 int wr_sqlite_open(struct sqlite3 **db, const struct wr_env *env, const char *path, int read_only,
@@ -47,6 +75,8 @@ int wr_sqlite_open(struct sqlite3 **db, const struct wr_env *env, const char *pa
     if (code == SQLITE_OK)
         return WR_OK;
     int status = wr_sqlite_failed(*db, path, "open", err);
+    if (status == WR_ENOENT)
+        status = cannot_be_made(env, path, err);
     sqlite3_close(*db);
     *db = NULL;
     return status;

@@ -339,9 +339,12 @@ static int refuse_value(struct sqlite_source *self, uint32_t c, struct wr_error 
     else
         snprintf(reason, sizeof reason, "%s `%.*s` does not fit %s (column `%s`)", value_kind(type),
                  (int)WR_MIN(raw_length, 40u), raw == NULL ? "" : raw, name, field->name);
-    if (self->config->fail)
-        return wr_error_set(err, WR_EBADROW, "%s: row %llu: %s", self->base.name,
-                            (unsigned long long)self->record + 1, reason);
+    if (self->config->fail) {
+        wr_error_set(err, WR_EBADROW, "%s: row %llu: %s", self->base.name,
+                     (unsigned long long)self->record + 1, reason);
+        wr_error_code(err, type == SQLITE_NULL ? "W512" : "W502");
+        return WR_EBADROW;
+    }
     struct wr_reject reject = {
         .code = type == SQLITE_NULL ? WR_REJECT_MISSING : WR_REJECT_TYPE,
         .reason = reason,

@@ -35,10 +35,13 @@ int wr_stdin_open(const struct wr_env *env, int sampling, struct wr_error *err) 
         standard.env = env;
         wr_buf_init(&standard.head, &wr_budget_control, WR_INPUT_HEAD_MAX + WR_INPUT_BYTES);
     }
-    if (standard.taken)
-        return wr_error_set(err, WR_EEXIST,
-                            "standard input can be read only once: keep the stream in a local "
-                            "and use it twice");
+    if (standard.taken) {
+        wr_error_set(err, WR_EEXIST,
+                     "standard input can be read only once: keep the stream in a local "
+                     "and use it twice");
+        wr_error_code(err, "W609");
+        return WR_EEXIST;
+    }
     if (standard.file == NULL) {
         int status = env->open(env, "-", WR_FILE_READ, &standard.file, err);
         if (status != WR_OK)

@@ -69,6 +69,12 @@ int wr_store_fail_sqlite(struct wr_store *store, const char *what, struct wr_err
     int has_detail = number != 0 && detail != NULL && (code & 0xff) != SQLITE_CORRUPT;
     int status = wr_error_set(err, sqlite_status(code), "%s state %s: %s%s%s", what, store->path,
                               text, has_detail ? ": " : "", has_detail ? detail : "");
+    if (number != 0)
+        wr_env_error_code(err, number);
+    if ((code & 0xff) == SQLITE_FULL)
+        wr_error_code(err, "W610");
+    else if ((code & 0xff) == SQLITE_READONLY || (code & 0xff) == SQLITE_PERM)
+        wr_error_code(err, "W611");
     return wr_store_fail(store, status);
 }
 

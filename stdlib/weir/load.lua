@@ -240,7 +240,9 @@ function M.script(fields)
     local message
     text, message = M.read_file(fields.name)
     if not text then
-      return nil, diag.new({}, { code = "W401", message = ("no such script: %s"):format(message) })
+      return nil, diag.new({}, message:find("Permission denied", 1, true)
+        and { code = "W611", message = "open " .. message }
+        or { code = "W401", message = ("no such script: %s"):format(message) })
     end
   end
   local made = make_script(fields)

@@ -34,6 +34,9 @@ end
 --- An error or warning in the form that was asked for.
 local function show(run, err)
   local errors = require("weir.errors")
+  if not err.help and err.code and err.code:find("^W[46]") then
+    err.help = (errors.lookup(err.code) or {}).help -- what the world did is the same everywhere
+  end
   local form = run.options.error_format or "text"
   run.err(errors.render(err, err.located, { color = run.color, format = form }) .. "\n")
 end

@@ -72,6 +72,15 @@ return {
     wrong = [[weir.read "a.csv":filter "x > 0":write "a.csv"]],
     right = [[weir.read "a.csv":filter "x > 0":write "b.csv"]],
   },
+  W411 = {
+    message = "`…` exists already",
+    help = "`mode = \"replace\"` or `\"append\"`, or another name",
+    page = "`mode = \"new\"` writes no file and no table that is there. Without `mode` a file is "
+      .. "replaced as a whole when the run is complete. A write that had ended, by the state of "
+      .. "an earlier run, takes no more rows either.",
+    wrong = [[:write("out.csv", { mode = "new" })   -- which is there]],
+    right = [[:write("out.csv", { mode = "replace" })]],
+  },
   W501 = {
     message = "cannot parse …",
     page = "A row of the input is not what the format says: a quote that does not close, a bad "
@@ -206,12 +215,69 @@ orders:lookup(one, { on = "item" })]],
     right = [[:write("out.csv", { audit = "enough = count() >= 10" })]],
   },
   W609 = {
-    later = true,
-    message = "a source cannot feed both sides: …",
-    page = "The right side of a lookup is read whole before the left one begins. A pipe or a "
-      .. "stream that can be read only once cannot feed both: write it to a file first.",
-    wrong = [[local s = weir.read "-" s:lookup(s, { on = "id", prefix = "p_" })]],
-    right = [[local s = weir.read "all.csv" s:lookup(s, { on = "id", prefix = "p_" })]],
+    message = "a source can be read only once: …",
+    page = "The standard input gives its rows once. A stream that is used twice is read once, so "
+      .. "keep it in a local; what must be read a second time is written to a file first.",
+    wrong = [[local s = weir.read "-":union(weir.read "-")]],
+    right = [[local s = weir.read "-"]],
+  },
+  W610 = {
+    message = "write …: No space left on device",
+    help = "free some room, or write to another disk; with `--state` the next run goes on from "
+      .. "the last checkpoint",
+    page = "The disk, or the quota of its user, is full, or the file is as large as its file "
+      .. "system allows. The run has ended. A file that was to be replaced is still the old one; "
+      .. "what a database has committed stays. Rows that are sorted or looked up also go to "
+      .. "the folder of the state, or to `TMPDIR`.",
+    wrong = "weir: error[W610]: write out.csv.part: No space left on device",
+    right = "df -h . && rm old-results.csv && weir run job.lua",
+  },
+  W611 = {
+    message = "open …: Permission denied",
+    help = "`ls -ld` shows who may read and write there; run weir as a user who may",
+    page = "The system does not let this user read or write the file, make one in its folder, or "
+      .. "the file system is mounted to be read only. To replace a file weir makes a new one "
+      .. "beside it, so the folder must be writable too.",
+    wrong = [[:write "/etc/out.csv"]],
+    right = [[:write "out.csv"]],
+  },
+  W612 = {
+    message = "… is in use by another program",
+    help = "stop the other program, or wait until it is done",
+    page = "Another program holds a lock: on the state, which one run has at a time, or on a "
+      .. "SQLite database, to which one program writes at a time. `timeout` of the database says "
+      .. "how long weir waits for it (5 s by default).",
+    wrong = [[:write("sqlite:shop.db", { table = "orders" })   -- while another run writes]],
+    right = [[:write("sqlite:shop.db", { table = "orders", timeout = "30s" })]],
+  },
+  W613 = {
+    message = "… is damaged",
+    help = "nothing of it was changed; get a whole copy of it",
+    page = "What is stored there is not whole, or is not what its name says: compressed data that "
+      .. "is cut short or altered, a database that is none, a state that its checksums refuse. "
+      .. "weir does not guess what it may have been. A file is copied again from where it came "
+      .. "(`gzip -t`, `zstd -t` and `sqlite3 FILE 'pragma integrity_check'` tell whether it is "
+      .. "whole). A state is taken from a copy, or made anew: with another `--state` the run "
+      .. "begins at the first row.",
+    wrong = "weir: error[W613]: day.csv.gz: the gzip data is cut short",
+    right = "gzip -t day.csv.gz || cp /backup/day.csv.gz .",
+  },
+  W614 = {
+    message = "input or output failed: …",
+    help = "the message of the system says why; a second run does no harm",
+    page = "The system could not read or write: a disk or a network that fails, too many open "
+      .. "files, a name that is too long. The run has ended; a file that was to be replaced is "
+      .. "still the old one, and with `--state` the next run goes on from the last checkpoint.",
+    wrong = "weir: error[W614]: read day.csv: Input/output error",
+    right = "dmesg | tail   # what the system says of its disks",
+  },
+  W615 = {
+    message = "a limit was reached: …",
+    page = "Everything in weir has a bound, and this input is beyond one of them: compressed "
+      .. "data that unfolds without end, more files, columns or stages than a script may have. "
+      .. "The message says which, and how it is raised where it can be.",
+    wrong = [[weir.read "bomb.ndjson.gz"]],
+    right = [[weir.read("logs.ndjson.gz", { max_ratio = 5000 })   -- a file that you trust]],
   },
   W701 = {
     message = "ran longer than …",

@@ -163,6 +163,7 @@ TEST(sim_fails_at_the_call_that_it_was_told) {
     CHECK_INT(env->open(env, "a", WR_FILE_APPEND, &file, &err), ==, WR_OK);
     CHECK_INT(env->write(file, "abc", 3, &err), ==, WR_EIO);
     CHECK_STR(err.text, "write a: No space left on device");
+    CHECK_STR(err.code, "W610");
     wr_sim_fail_at(sim, WR_SIM_NONE, 0, 0);
     CHECK_INT(env->write(file, "abc", 3, &err), ==, WR_OK);
     env->close(file);

@@ -325,8 +325,10 @@ TEST(sqlite_sink_tells_files_that_are_no_database) {
     put_text(path, "this is not a database, but text that is long enough to be looked at");
     CHECK_INT(put(&w, path, "", "k", "a,1"), ==, WR_ECORRUPT);
     CHECK_CONTAINS(error_text(&w), "file is not a database");
-    CHECK_INT(put(&w, in_folder(&w, "no/o.db"), "", "k", "a,1"), ==, WR_EIO);
-    CHECK_CONTAINS(error_text(&w), "unable to open database file");
+    CHECK_STR(w.err.code, "W613");
+    CHECK_INT(put(&w, in_folder(&w, "no/o.db"), "", "k", "a,1"), ==, WR_ENOENT);
+    CHECK_CONTAINS(error_text(&w), "No such file or directory | there is no directory `");
+    CHECK_STR(w.err.code, "W401");
     world_end(&w);
 }
 
@@ -338,8 +340,9 @@ TEST(sqlite_sink_waits_for_a_lock_and_then_says_so) {
     sqlite3 *db;
     CHECK_INT(sqlite3_open(path, &db), ==, SQLITE_OK);
     CHECK_INT(sqlite3_exec(db, "begin immediate", NULL, NULL, NULL), ==, SQLITE_OK);
-    CHECK_INT(put(&w, path, "'options':{'timeout':'20ms'}", "k", "a,1"), ==, WR_EIO);
+    CHECK_INT(put(&w, path, "'options':{'timeout':'20ms'}", "k", "a,1"), ==, WR_EREFUSED);
     CHECK_CONTAINS(error_text(&w), "database is locked | another program writes to this file");
+    CHECK_STR(w.err.code, "W612");
     sqlite3_exec(db, "rollback", NULL, NULL, NULL);
     sqlite3_close(db);
     CHECK_INT(put(&w, path, "", "k", "a,1"), ==, WR_OK);

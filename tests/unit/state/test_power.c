@@ -153,6 +153,19 @@ TEST(state_survives_a_full_disk_at_every_write) {
     check_every_call(WR_SIM_ENOSPC, 1);
 }
 
+TEST(state_says_that_its_disk_is_full) {
+    struct wr_sim *sim = wr_sim_new(1);
+    struct wr_vfs *vfs = wr_vfs_new(sim);
+    struct wr_store *store;
+    struct wr_error err = {0};
+    wr_sim_fail_at(sim, WR_SIM_ENOSPC, 1, 1);
+    CHECK(wr_store_open(&store, wr_sim_env(sim), "state", "plan-1", &err) != WR_OK);
+    CHECK_STR(err.code, "W610");
+    CHECK_CONTAINS(err.text, "state: ");
+    wr_vfs_free(vfs);
+    wr_sim_free(sim);
+}
+
 TEST(state_survives_short_reads) {
     check_every_call(WR_SIM_SHORT_READ, 1);
 }

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""outside.py: what the program says when the world outside fails it.
+
+    outside.py PROGRAM
+
+Each case runs a small script in an empty folder where something is wrong: a full disk, a locked or
+damaged database, data that is cut short, a folder that is missing or forbidden. The run must end
+with its exit code, and name the code, the thing and a way on.
+"""
+
+import gzip
+import os
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+NOBODY = 65534
+RUN_SECONDS_MAX = 60
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+class Stage:
+    """An empty folder, and runs of the program in it."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.put("in.csv", b"a,b\n1,x\n2,y\n")
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def put(self, name, content):
+        with open(self.path(name), "wb") as file:
+            file.write(content)
+
+    def run(self, script, *args, before=None, stdout=subprocess.PIPE):
+        """The exit code and what was said on standard error."""
+        done = subprocess.run([self.program, "run", "-e", script, *args], cwd=self.folder,
+                              stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
+                              preexec_fn=before, timeout=RUN_SECONDS_MAX, check=False)
+        return done.returncode, done.stderr.decode()
+
+
+def expect(said, exit_code, *parts):
+    code, text = said
+    assert code == exit_code, f"exit code {code}, not {exit_code}: {text}"
+    for part in parts:
+        assert part in text, f"`{part}` is not in: {text}"
+    assert "\nhelp: " in text, f"no help: {text}"
+
+
+def as_nobody():
+    """Permissions say nothing to root."""
+    if os.geteuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def files_of_one_block():
+    """The nearest that a test comes to a full disk: files of 4 KB."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+@case
+def full_output(stage):
+    with open("/dev/full", "wb") as full:
+        for script in ('weir.read "in.csv":write "-"', 'weir.read "in.csv":print()',
+                       'weir.read "in.csv":write("blackhole:", { hash = true })'):
+            expect(stage.run(script, stdout=full), 1, "error[W610]", "write stdout: No space left")
+
+
+@case
+def full_disk(stage):
+    rows = 'weir.generate { rows = 20000, columns = "n = i" }'
+    expect(stage.run(rows + ':write "out.csv"', before=files_of_one_block), 1,
+           "error[W610]: ", "out.csv", "File too large")
+    assert not os.path.exists(stage.path("out.csv"))
+
+
+@case
+def closed_output(stage):
+    """A reader that has seen enough is no failure."""
+    for script in ('weir.read "in.csv":write "-"',
+                   'weir.read "in.csv":write("blackhole:", { hash = true })'):
+        reader, writer = os.pipe()
+        os.close(reader)
+        code, text = stage.run(script, stdout=writer,
+                               before=lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN))
+        os.close(writer)
+        assert code == 0, text
+
+
+@case
+def missing_folder(stage):
+    expect(stage.run('weir.read "in.csv":write "no/out.csv"'), 1,
+           "error[W401]", "open no/out.csv", "help: there is no directory `no`")
+    expect(stage.run('weir.read "in.csv":write("sqlite:no/o.db", { table = "t", key = "a" })'), 1,
+           "error[W401]", "open no/o.db", "help: there is no directory `no`")
+
+
+@case
+def forbidden(stage):
+    os.mkdir(stage.path("shut"), 0o555)
+    stage.put("secret.csv", b"a\n1\n")
+    os.chmod(stage.path("secret.csv"), 0)
+    for script in ('weir.read "in.csv":write "shut/out.csv"',
+                   'weir.read "in.csv":write("sqlite:shut/o.db", { table = "t", key = "a" })',
+                   'weir.read("secret.csv", { schema = "a int64" }):print()'):
+        expect(stage.run(script, before=as_nobody), 1, "error[W611]", "Permission denied")
+    expect(stage.run('weir.read "secret.csv":print()', before=as_nobody), 3, "error[W611]",
+           "Permission denied", "-e:1:")
+    expect(stage.run('weir.read "in.csv":print()', "--state", "shut/st", before=as_nobody), 1,
+           "error[W611]", "shut/st: Permission denied")
+
+
+@case
+def locked_database(stage):
+    """The lock is held by this process; the program is the second."""
+    other = sqlite3.connect(stage.path("o.db"), isolation_level=None)
+    other.execute("create table t(a integer primary key, b text)")
+    other.execute("begin immediate")
+    said = stage.run('weir.read "in.csv":write("sqlite:o.db", '
+                     '{ table = "t", key = "a", timeout = "10ms" })')
+    expect(said, 1, "error[W612]", "sqlite:o.db", "locked", "timeout = ")
+    other.execute("rollback")
+    other.close()
+
+
+@case
+def locked_state(stage):
+    rows = 'weir.generate { rows = 1000000000, columns = "n = i" }:write "blackhole:"'
+    first = subprocess.Popen([stage.program, "run", "-e", rows, "--state", "st"], cwd=stage.folder,
+                             stderr=subprocess.DEVNULL)
+    try:
+        said = 0, ""
+        for _ in range(400):
+            if os.path.exists(stage.path("st/state.db")):
+                said = stage.run(rows, "--state", "st", "--limit", "1")
+                break
+            try:
+                first.wait(0.05)
+            except subprocess.TimeoutExpired:
+                pass
+        expect(said, 1, "error[W612]", "is held by process")
+    finally:
+        first.kill()
+        first.wait()
+
+
+@case
+def damaged_input(stage):
+    whole = gzip.compress(random.Random(1).randbytes(20000).hex().encode())
+    for name, content in (("cut.csv.gz", whole[:len(whole) // 2]),
+                          ("bad.csv.gz", whole[:5000] + b"\0" * 100 + whole[5100:]),
+                          ("cut.csv.zst", b"\x28\xb5\x2f\xfd\x04"),
+                          ("bad.csv.zst", b"\x28\xb5\x2f\xfd" + b"\xff" * 64)):
+        stage.put(name, content)
+        expect(stage.run(f'weir.read("{name}", {{ schema = "a string" }}):write "o.csv"'), 1,
+               "error[W613]", name, " data is ")
+        assert not os.path.exists(stage.path("o.csv"))
+
+
+@case
+def damaged_database(stage):
+    stage.put("o.db", b"no database at all\n" * 100)
+    expect(stage.run('weir.read "in.csv":write("sqlite:o.db", { table = "t", key = "a" })'), 1,
+           "error[W613]", "sqlite:o.db", "not a database")
+
+
+@case
+def damaged_state(stage):
+    script = 'weir.read "in.csv":group_by "a":agg "n = count()":print()'
+    os.mkdir(stage.path("st"))
+    stage.put("st/state.db", b"no database at all\n" * 100)
+    expect(stage.run(script, "--state", "st"), 1, "error[W613]", "state st", "not a database")
+
+
+@case
+def exists_already(stage):
+    script = 'weir.read "in.csv":write("out.csv", { mode = "new" })'
+    assert stage.run(script)[0] == 0
+    expect(stage.run(script), 1, "error[W411]", "exists already")
+
+
+@case
+def first_bad_row(stage):
+    stage.put("bad.csv", b"a,b\n1,x\ntwo,y\n")
+    said = stage.run('weir.read("bad.csv", { schema = "a int64, b string", on_error = "fail" })'
+                     ':print()')
+    expect(said, 1, "error[W502]", "bad.csv:3:")
+
+
+def main():
+    program = os.path.abspath(sys.argv[1])
+    failed = 0
+    for each in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            try:
+                each(Stage(program, folder))
+            except AssertionError as error:
+                failed += 1
+                print(f"{each.__name__}: {error}")
+    print(f"{len(CASES) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
