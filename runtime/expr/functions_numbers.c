@@ -73,6 +73,7 @@ static __int128 round_to(__int128 value, __int128 unit, enum direction direction
 
 static int round_decimals(struct wr_call *call, enum direction direction) {
     unsigned scale = call->type.scale;
+    __int128 most = power_of_ten(call->type.precision);
     FN_EACH(call, row) {
         int64_t digits = call->arg_count > 1 ? fn_int(call, 1, row) : 0;
         digits = WR_MAX(WR_MIN(digits, 1000), -1000);
@@ -83,6 +84,9 @@ static int round_decimals(struct wr_call *call, enum direction direction) {
         else if (drop > 0)
             value = round_to(value, power_of_ten((unsigned)drop), direction);
         ((__int128 *)call->out)[row] = value;
+        if (value >= most || value <= -most)
+            wr_call_fail(call, row, WR_REJECT_OVERFLOW, "rounded it has more than %d digits",
+                         call->type.precision);
     }
     return WR_OK;
 }
@@ -234,7 +238,7 @@ static int gcd_kernel(struct wr_call *call) {
 #define CEIL(own_name) \
     ROUNDING(own_name, ceil, "The smallest whole number that is not below x.", \
              {own_name "(2.1)", "3"}, {own_name "(-2.7)", "-2"})
-#define ABS(own_name) \
+#define ABS(own_name, ...) \
     { \
         .name = own_name, .group = "numbers", .flags = FN_PURE, \
         .doc = "The distance from zero; that of the smallest int64 wraps, as in Lua.", \
@@ -242,12 +246,12 @@ static int gcd_kernel(struct wr_call *call) {
                                     {"(x float64) float64", abs_float_kernel, NULL}, \
                                     {"(x decimal) decimal", abs_decimal_kernel, NULL}, \
                                     {"(x duration) duration", abs_int_kernel, NULL}), \
-        .examples = FN_EXAMPLES({own_name "(-3)", "3"}, {own_name "(-2.5)", "2.5"}) \
+        .examples = FN_EXAMPLES({own_name "(-3)", "3"}, {own_name "(-2.5)", "2.5"}, __VA_ARGS__) \
     }
 
 const struct wr_function wr_functions_numbers[] = {
-    ABS("abs"),
-    ABS("math.abs"),
+    ABS("abs", {"abs(decimal'-2.50')", "2.50"}),
+    ABS("math.abs", {"math.abs(0)", "0"}),
     FLOOR("floor"),
     FLOOR("math.floor"),
     CEIL("ceil"),
@@ -273,7 +277,8 @@ const struct wr_function wr_functions_numbers[] = {
                                  {"(x float64, digits int64) float64", round_places_kernel, NULL},
                                  {"(x decimal, digits int64) decimal", round_decimal_kernel, NULL}),
      .examples = FN_EXAMPLES({"round(2.5)", "3"}, {"round(-2.5)", "-3"}, {"round(2.345, 1)", "2.3"},
-                             {"round(1.005, 2)", "1.0"}, {"round(1250, -2)", "1300"})},
+                             {"round(1.005, 2)", "1.0"}, {"round(1250, -2)", "1300"},
+                             {"round(decimal'2.55', 1)", "2.60"})},
     {.name = "clamp",
      .group = "numbers",
      .flags = FN_PURE,
@@ -285,7 +290,8 @@ const struct wr_function wr_functions_numbers[] = {
          {"(x timestamp, low timestamp, high timestamp) timestamp", clamp_int_kernel, NULL},
          {"(x date, low date, high date) date", clamp_int_kernel, NULL},
          {"(x duration, low duration, high duration) duration", clamp_int_kernel, NULL}),
-     .examples = FN_EXAMPLES({"clamp(7, 0, 5)", "5"}, {"clamp(-0.5, 0, 1)", "0.0"})},
+     .examples = FN_EXAMPLES({"clamp(7, 0, 5)", "5"}, {"clamp(-0.5, 0, 1)", "0.0"},
+                             {"clamp(decimal'2.5', 0, decimal'1.25')", "1.25"})},
     {.name = "width_bucket",
      .group = "numbers",
      .flags = FN_PURE | WR_FN_CAN_FAIL,

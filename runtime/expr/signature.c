@@ -234,6 +234,11 @@ static int fit_pattern(const struct wr_signature_form *form, uint8_t index,
         return fits || from_json;
     }
     if (pattern->type.kind == kind) {
+        if (kind == WR_DECIMAL && pattern->type.precision == 0) { /* the digits of all of them */
+            if (!fit->class_bound || !widen(&fit->first_class, arg, &fit->first_class))
+                fit->first_class = *arg;
+            fit->class_bound = 1;
+        }
         const struct wr_schema *child = arg->child;
         for (uint32_t i = 0; child != NULL && i < 2; i++)
             if (pattern->inner[i] != 0 && i < child->field_count &&
@@ -287,7 +292,7 @@ static int pattern_type(const struct wr_signature_form *form, const struct wr_si
                                                            : WR_TYPE(WR_STRING);
         return 1;
     }
-    if (arg != NULL && arg->kind == pattern->type.kind)
+    if (arg != NULL && arg->kind == pattern->type.kind && arg->kind != WR_DECIMAL)
         return 1;
     *result = pattern->type;
     if (result->kind == WR_DECIMAL && result->precision == 0) {
