@@ -354,6 +354,14 @@ describe("row functions", function()
     local code = select(2, by_string("int64('x' .. i)"))
     assert.truthy(code:find("^W50"))
     assert.equal(code, select(2, by_function(compiled("int64('x' .. e.i)")(), int64)))
+    local texts = { ["1 // (@i - @i)"] = "W503", ["1 % (@i - @i)"] = "W503",
+      ["parse_json('\"x\"') + 1"] = "W505", ["parse_json('[1]') < 1"] = "W505",
+      ["timestamp'9999-12-31T00:00:00Z' + duration'2000000w' * @i * 10"] = "W504" }
+    for text, want in pairs(texts) do
+      assert.equal(want, select(2, by_string((text:gsub("@", "")))), text)
+      local f = compiled((text:gsub("@", "e.")))()
+      assert.equal(want, select(2, by_function(f, int64)), text)
+    end
   end)
   -- In Lua json is a table, which has no order of members and no null, and a list is no json; its
   -- own functions mean what they mean in Lua.

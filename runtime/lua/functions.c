@@ -202,6 +202,39 @@ static const char *detail_of(lua_State *L) {
     return place == NULL ? text : place + 2;
 }
 
+/* What Lua itself says of operands, and the library of arguments, has the code that the same
+ * mistake has in an expression. */
+static const struct {
+    const char *text;
+    int code;
+} lua_texts[] = {
+    {"attempt to divide by zero", WR_REJECT_DIVISION},
+    {"attempt to perform 'n%0'", WR_REJECT_DIVISION},
+    {"attempt to perform arithmetic on a", WR_REJECT_KIND},
+    {"attempt to perform bitwise operation on a", WR_REJECT_KIND},
+    {"attempt to concatenate a", WR_REJECT_KIND},
+    {"attempt to compare ", WR_REJECT_KIND},
+    {"attempt to get length of a", WR_REJECT_KIND},
+    {"W104: ", WR_REJECT_KIND},
+};
+
+/* The code of an error's text, which begins behind the places where it was raised. */
+static int code_of(const char **detail) {
+    for (const char *text = *detail; text != NULL;) {
+        int found;
+        if (sscanf(text, "W%3d: ", &found) == 1 && wr_reject_text(found) != NULL) {
+            *detail = text + 6;
+            return found;
+        }
+        for (uint32_t i = 0; i < WR_COUNT(lua_texts); i++)
+            if (strncmp(text, lua_texts[i].text, strlen(lua_texts[i].text)) == 0)
+                return lua_texts[i].code;
+        text = strstr(text, ": ");
+        text = text == NULL ? NULL : text + 2;
+    }
+    return WR_REJECT_LUA;
+}
+
 int lua_functions_failed(struct lua_functions *functions, int status, int *code,
                          const char **detail, struct wr_eval *eval) {
     lua_State *L = functions->L;
@@ -213,14 +246,7 @@ int lua_functions_failed(struct lua_functions *functions, int status, int *code,
             eval->fatal = watchdog_of(L)->message;
         return WR_ELUA;
     }
-    /* A function of the library tells its code: "W503: …", behind the place where it stands. */
-    const char *at = strstr(*detail, ": W5");
-    at = at != NULL ? at + 2 : strncmp(*detail, "W5", 2) == 0 ? *detail : NULL;
-    int found;
-    if (at != NULL && sscanf(at, "W%3d: ", &found) == 1 && wr_reject_text(found) != NULL) {
-        *code = found;
-        *detail = at + 6;
-    }
+    *code = code_of(detail);
     return WR_OK;
 }
 

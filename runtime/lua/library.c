@@ -143,6 +143,7 @@ struct binding {
     struct library *library;
     const struct target *target;
     uint32_t arg_count; /* at stack indices 1 … */
+    int nil_is_text;    /* a nil is bound as a column of strings */
     struct program *program;
 };
 
@@ -203,7 +204,7 @@ static struct wr_value *literal_node(struct binding *b, int index) {
 static int is_literal(const struct target *target, lua_State *L, uint32_t arg) {
     int type = lua_type(L, (int)arg + 1);
     if (type == LUA_TNIL)
-        return 1;
+        return 1; /* unless its type is missing: see argument_node */
     /* struct(name, value, …): the names make its type. */
     if (target->function != NULL && arg % 2 == 0 && strcmp(target->function->name, "struct") == 0)
         return type == LUA_TSTRING;
@@ -213,7 +214,8 @@ static int is_literal(const struct target *target, lua_State *L, uint32_t arg) {
 
 /* The argument as a literal, or as a new column. */
 static struct wr_value *argument_node(struct binding *b, uint32_t arg) {
-    if (is_literal(b->target, b->L, arg))
+    int is_nil = lua_isnil(b->L, (int)arg + 1);
+    if (is_literal(b->target, b->L, arg) && !(is_nil && b->nil_is_text))
         return literal_node(b, (int)arg + 1);
     char name[16];
     struct program *program = b->program;
@@ -225,7 +227,8 @@ static struct wr_value *argument_node(struct binding *b, uint32_t arg) {
     program->schema->fields[program->column_count++] =
         (struct wr_field){.name = text->string,
                           .name_length = (uint32_t)length,
-                          .type = library_value_type(b->L, (int)arg + 1, &program->arena)};
+                          .type = is_nil ? WR_TYPE(WR_STRING)
+                                         : library_value_type(b->L, (int)arg + 1, &program->arena)};
     return node;
 }
 
@@ -255,11 +258,32 @@ static struct wr_value *call_node(struct binding *b) {
     return node;
 }
 
-static int all_nil(lua_State *L, uint32_t count) {
+static uint32_t nil_count(lua_State *L, uint32_t count) {
+    uint32_t nils = 0;
     for (uint32_t i = 1; i <= count; i++)
-        if (!lua_isnil(L, (int)i))
-            return 0;
-    return count > 0;
+        nils += lua_isnil(L, (int)i);
+    return nils;
+}
+
+/* Binds the call into the program on top. */
+static int bind_call(struct binding *b, struct wr_error *err) {
+    struct wr_arena *arena = &b->program->arena;
+    b->program->column_count = 0;
+    b->program->schema = wr_schema_new(arena, b->arg_count + 1);
+    struct wr_value *items = wr_value_new_list(arena, 1);
+    struct wr_value *item = wr_value_new_map(arena, 2);
+    if (b->program->schema == NULL || items == NULL || item == NULL)
+        luaL_error(b->L, "not enough memory");
+    node_set(b, item, 0, "expr", call_node(b));
+    node_set(b, item, 1, "name", text_new(b, "result", 6));
+    items->items[0] = *item;
+    b->program->schema->field_count = b->program->column_count;
+    struct wr_scope scope = {
+        .arena = arena, .input = b->program->schema, .timezone = b->library->timezone};
+    if (b->library->call != NULL && b->library->call->batch != NULL &&
+        b->library->call->batch->event_time != NULL)
+        scope.flags |= WR_SCOPE_EVENT_TIME;
+    return wr_list_bind(&b->program->list, &scope, WR_LIST_DERIVE, items, err);
 }
 
 /* Pushes the program of the arguments at 1 … `arg_count`. */
@@ -269,25 +293,19 @@ static struct program *bind(struct binding *b) {
     memset(b->program, 0, sizeof *b->program);
     wr_arena_init(&b->program->arena, &b->library->budget, ARENA_BYTES);
     set_gc(L, "weir.program", l_program_gc);
-    b->program->schema = wr_schema_new(&b->program->arena, b->arg_count + 1);
-    struct wr_value *items = wr_value_new_list(&b->program->arena, 1);
-    struct wr_value *item = wr_value_new_map(&b->program->arena, 2);
-    if (b->program->schema == NULL || items == NULL || item == NULL)
-        luaL_error(L, "not enough memory");
-    node_set(b, item, 0, "expr", call_node(b));
-    node_set(b, item, 1, "name", text_new(b, "result", 6));
-    items->items[0] = *item;
-    b->program->schema->field_count = b->program->column_count;
-    struct wr_scope scope = {
-        .arena = &b->program->arena, .input = b->program->schema, .timezone = b->library->timezone};
-    if (b->library->call != NULL && b->library->call->batch != NULL &&
-        b->library->call->batch->event_time != NULL)
-        scope.flags |= WR_SCOPE_EVENT_TIME;
-    struct wr_error err = {0};
-    int status = wr_list_bind(&b->program->list, &scope, WR_LIST_DERIVE, items, &err);
-    if (status == WR_ESCRIPT && b->program->column_count == 0 && all_nil(L, b->arg_count))
+    struct wr_error err = {0}, again = {0};
+    int status = bind_call(b, &err);
+    uint32_t nils = nil_count(L, b->arg_count);
+    if (status == WR_ESCRIPT && nils > 0 && nils == b->arg_count) {
         b->program->list = NULL; /* nothing but nil: the type is missing, the value is known */
-    else if (status != WR_OK)
+        return b->program;
+    }
+    if (status == WR_ESCRIPT && nils > 0) { /* as `case(c, nil, nil)`: any type will do */
+        b->nil_is_text = 1;
+        int with_text = bind_call(b, &again);
+        status = with_text == WR_OK ? WR_OK : status;
+    }
+    if (status != WR_OK)
         luaL_error(L, "%s%s%s", err.code, err.code[0] == 0 ? "" : ": ", err.text);
     return b->program;
 }

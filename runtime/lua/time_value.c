@@ -31,47 +31,35 @@ static int refuse(lua_State *L, const char *operator) {
         return 1;
     }
     const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
-    return luaL_error(L, "`%s` cannot take %s and %s", operator,
+    return luaL_error(L, "W505: `%s` cannot take %s and %s", operator,
                       a != NULL ? kind_name(a->kind) : luaL_typename(L, 1),
                       b != NULL ? kind_name(b->kind) : luaL_typename(L, 2));
 }
 
-static int push_checked(lua_State *L, enum wr_type_kind kind, int overflow, int64_t value) {
-    if (overflow)
-        return luaL_error(L, "%s overflow", kind_name(kind));
-    time_value_push(L, kind, value);
-    return 1;
-}
+/* What is not done here, and what overflows, is done by the expression's own operator. */
 
 /* A time and a duration (or a date and whole days); the operands in either order for `+`. */
 static int add(lua_State *L, int sign) {
+    const char *op = sign > 0 ? "+" : "-";
     const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
     int64_t sum;
-    if (a != NULL && a->kind == WR_DATE && lua_isinteger(L, 2)) {
-        int bad = sign > 0 ? __builtin_add_overflow(a->value, lua_tointeger(L, 2), &sum)
-                           : __builtin_sub_overflow(a->value, lua_tointeger(L, 2), &sum);
-        return push_checked(L, WR_DATE, bad, sum);
-    }
     if (a == NULL || b == NULL)
-        return refuse(L, sign > 0 ? "+" : "-");
-    if (sign < 0 && a->kind == b->kind) { /* a distance */
-        if (a->kind == WR_DATE) {
-            lua_pushinteger(L, a->value - b->value);
-            return 1;
-        }
-        int bad = __builtin_sub_overflow(a->value, b->value, &sum);
-        return push_checked(L, WR_DURATION, bad, sum);
-    }
+        return (a != NULL && a->kind == WR_DATE) || (b != NULL && b->kind == WR_DATE)
+                   ? library_operate(L, op)
+                   : refuse(L, op);
     if (sign > 0 && a->kind == WR_DURATION && b->kind == WR_TIMESTAMP) {
         const struct time_value *swap = a;
         a = b;
         b = swap;
     }
-    if (b->kind != WR_DURATION || a->kind == WR_DATE)
-        return refuse(L, sign > 0 ? "+" : "-");
-    int bad = sign > 0 ? __builtin_add_overflow(a->value, b->value, &sum)
-                       : __builtin_sub_overflow(a->value, b->value, &sum);
-    return push_checked(L, a->kind, bad, sum);
+    int is_distance = sign < 0 && a->kind == WR_TIMESTAMP && b->kind == WR_TIMESTAMP;
+    int is_shift = b->kind == WR_DURATION && a->kind != WR_DATE;
+    if ((!is_distance && !is_shift) ||
+        (sign > 0 ? __builtin_add_overflow(a->value, b->value, &sum)
+                  : __builtin_sub_overflow(a->value, b->value, &sum)))
+        return library_operate(L, op);
+    time_value_push(L, is_distance ? WR_DURATION : a->kind, sum);
+    return 1;
 }
 
 static int l_time_add(lua_State *L) {
@@ -82,48 +70,16 @@ static int l_time_sub(lua_State *L) {
     return add(L, -1);
 }
 
-/* duration * number, number * duration */
 static int l_time_mul(lua_State *L) {
-    int at = time_value_test(L, 1) != NULL ? 1 : 2;
-    const struct time_value *self = time_value_test(L, at);
-    if (self->kind != WR_DURATION || lua_type(L, 3 - at) != LUA_TNUMBER)
-        return refuse(L, "*");
-    if (lua_isinteger(L, 3 - at)) {
-        int64_t product;
-        int bad = __builtin_mul_overflow(self->value, lua_tointeger(L, 3 - at), &product);
-        return push_checked(L, WR_DURATION, bad, product);
-    }
-    double product = (double)self->value * lua_tonumber(L, 3 - at);
-    int bad = !(product > -9.2e18 && product < 9.2e18);
-    return push_checked(L, WR_DURATION, bad, bad ? 0 : (int64_t)product);
+    return library_operate(L, "*");
 }
 
-/* duration / duration, duration / number */
 static int l_time_div(lua_State *L) {
-    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
-    if (a == NULL || a->kind != WR_DURATION)
-        return refuse(L, "/");
-    if (b != NULL && b->kind == WR_DURATION) {
-        lua_pushnumber(L, (double)a->value / (double)b->value);
-        return 1;
-    }
-    if (lua_type(L, 2) != LUA_TNUMBER)
-        return refuse(L, "/");
-    double ratio = (double)a->value / lua_tonumber(L, 2);
-    int bad = !(ratio > -9.2e18 && ratio < 9.2e18);
-    return push_checked(L, WR_DURATION, bad, bad ? 0 : (int64_t)ratio);
+    return library_operate(L, "/");
 }
 
 static int l_time_idiv(lua_State *L) {
-    const struct time_value *a = time_value_test(L, 1), *b = time_value_test(L, 2);
-    if (a == NULL || b == NULL || a->kind != WR_DURATION || b->kind != WR_DURATION)
-        return refuse(L, "//");
-    if (b->value == 0)
-        return luaL_error(L, "division by zero");
-    int64_t whole = a->value / b->value;
-    whole -= a->value % b->value != 0 && (a->value < 0) != (b->value < 0);
-    lua_pushinteger(L, whole);
-    return 1;
+    return library_operate(L, "//");
 }
 
 static int l_time_eq(lua_State *L) {
@@ -163,10 +119,7 @@ static int l_time_tostring(lua_State *L) {
 }
 
 static int l_time_unm(lua_State *L) {
-    const struct time_value *self = luaL_checkudata(L, 1, TIME_TYPE);
-    if (self->kind != WR_DURATION)
-        return luaL_error(L, "`-` cannot take %s", kind_name(self->kind));
-    return push_checked(L, WR_DURATION, self->value == INT64_MIN, -self->value);
+    return library_operate(L, "neg");
 }
 
 static int l_time_mod(lua_State *L) {
