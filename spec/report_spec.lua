@@ -14,6 +14,11 @@ describe("the last line of a run", function()
         late = 7, seconds = 1.25,
       }))
   end)
+  it("says how many floats were written as null", function()
+    assert.equal("2 in, 2 out to a.ndjson (1,234 nan or inf written as null), 0 rejected, 0 late, "
+      .. "1.00 s", report.line({ rows_in = 2, seconds = 1,
+        sinks = { { name = "a.ndjson", rows = 2, nonfinite = 1234 } } }))
+  end)
   it("says when it was interrupted, and long times in minutes", function()
     assert.equal("interrupted: 0 in, 0 rejected, 0 late, 61 min 1 s",
       report.line({ interrupted = 2, seconds = 3661.2 }))

@@ -106,7 +106,8 @@ struct wr_sink {
     uint32_t node;
     const char *name;
     uint64_t rows_written;
-    void *owner; /* of a test that took the sink's place */
+    uint64_t nonfinite_count; /* NaN and Inf of this run that its format wrote as null */
+    void *owner;              /* of a test that took the sink's place */
     /* The program's stdout for sinks that show rows; text goes through it, for tests and pagers. */
     int (*show)(void *ctx, const char *bytes, uint64_t length);
     void *show_ctx;

@@ -341,6 +341,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     if (self->no_more)
         return WR_SINK_DONE;
     int status = self->config->format->encode(self->encoder, batch, &self->text);
+    sink->nonfinite_count = self->encoder->nonfinite_count;
     if (status != WR_OK)
         return wr_error_set(err, status, "%s: %s", sink->name, wr_status_text(status));
     sink->rows_written += batch->sel_count;

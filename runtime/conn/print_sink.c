@@ -185,6 +185,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         part.row_count = part.sel_count;
     self->rows_shown += count;
     int status = self->encoder->type->encode(self->encoder, &part, &self->text);
+    sink->nonfinite_count = self->encoder->nonfinite_count;
     if (status != WR_OK)
         return wr_error_set(err, status, "print: %s", wr_status_text(status));
     return self->text.length >= FLUSH_BYTES ? show_text(self, err) : WR_OK;

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "data/text.h"
 
 #include "base/banned.h"
 
@@ -99,6 +101,20 @@ int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
     if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) == SQLITE_OK)
         return WR_OK;
     return wr_sqlite_failed(db, path, "prepare", err);
+}
+
+int wr_sqlite_bind_text(struct sqlite3_stmt *statement, int parameter, const char *text,
+                        size_t length) {
+    if (WR_LIKELY(wr_utf8_valid_prefix(text, length) == length)) {
+        sqlite3_bind_text64(statement, parameter, text, length, SQLITE_STATIC, SQLITE_UTF8);
+        return WR_OK;
+    }
+    char *mended = sqlite3_malloc64(3 * (sqlite3_uint64)length);
+    if (mended == NULL)
+        return WR_ENOMEM;
+    length = wr_utf8_mend(text, length, mended);
+    sqlite3_bind_text64(statement, parameter, mended, length, sqlite3_free, SQLITE_UTF8);
+    return WR_OK;
 }
 
 int wr_sqlite_add_name(struct wr_buf *sql, const char *name) {

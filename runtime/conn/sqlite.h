@@ -39,6 +39,10 @@ int wr_sqlite_failed(struct sqlite3 *db, const char *path, const char *what, str
 int wr_sqlite_exec(struct sqlite3 *db, const char *path, const char *sql, struct wr_error *err);
 int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
                       struct sqlite3_stmt **statement, struct wr_error *err);
+/* Binds a text, which is lent until the next step; one that is no UTF-8 is mended in a copy. WR_OK
+ * or WR_ENOMEM. */
+int wr_sqlite_bind_text(struct sqlite3_stmt *statement, int parameter, const char *text,
+                        size_t length);
 /* Appends "name", quotes doubled. */
 int wr_sqlite_add_name(struct wr_buf *sql, const char *name);
 

@@ -272,7 +272,7 @@ static int make_ready(struct sqlite_sink *self, struct wr_error *err) {
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-/* Binds one value; 0, or 1 when SQLite has no such value (NaN). */
+/* Binds one value; 0, 1 when SQLite has no such value (NaN), or WR_ENOMEM. */
 static int bind_value(struct sqlite_sink *self, sqlite3_stmt *statement, int parameter,
                       const struct wr_batch *batch, uint32_t column, uint32_t row) {
     const struct wr_column *values = &batch->columns[column];
@@ -301,9 +301,7 @@ static int bind_value(struct sqlite_sink *self, sqlite3_stmt *statement, int par
     case WR_STRUCT:
     case WR_MAP: {
         const struct wr_str *string = &WR_STR(values)[row];
-        sqlite3_bind_text64(statement, parameter, wr_str_bytes(string), string->length,
-                            SQLITE_STATIC, SQLITE_UTF8);
-        return 0;
+        return wr_sqlite_bind_text(statement, parameter, wr_str_bytes(string), string->length);
     }
     case WR_DECIMAL:
         length = wr_decimal_format(((const __int128 *)values->data)[row], type->scale, text);
@@ -378,20 +376,27 @@ static int same_key(const struct sqlite_sink *self, const struct wr_batch *batch
 
 static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
                      struct wr_error *err) {
-    for (uint32_t c = 0; c < batch->schema->field_count; c++)
-        if (bind_value(self, self->insert, (int)c + 1, batch, c, row)) {
+    for (uint32_t c = 0; c < batch->schema->field_count; c++) {
+        int refused = bind_value(self, self->insert, (int)c + 1, batch, c, row);
+        if (refused < 0)
+            return wr_error_set(err, refused, "%s: out of memory", self->base.name);
+        if (refused) {
             char detail[160];
             sqlite3_snprintf(sizeof detail, detail, "column `%s` is NaN, which SQLite cannot hold",
                              batch->schema->fields[c].name);
             return refuse(self, batch, row, detail);
         }
+    }
     return step(self, self->insert, batch, row, err);
 }
 
 static int remove_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
                       struct wr_error *err) {
-    for (uint32_t i = 0; i < self->table.key_count; i++)
-        bind_value(self, self->remove, (int)i + 1, batch, self->table.key[i], row);
+    for (uint32_t i = 0; i < self->table.key_count; i++) {
+        int refused = bind_value(self, self->remove, (int)i + 1, batch, self->table.key[i], row);
+        if (refused < 0)
+            return wr_error_set(err, refused, "%s: out of memory", self->base.name);
+    }
     return step(self, self->remove, batch, row, err);
 }
 

@@ -14,12 +14,15 @@
 #include "data/time_write.h"
 #include "base/banned.h"
 
+/* Room for a byte of text: the three of U+FFFD, and three more while a mended text is quoted. */
+#define TEXT_FACTOR 6
+
 struct csv_encoder {
     struct wr_encoder base; /* first, so that the runtime's pointer is ours */
     struct wr_csv_options options;
     const char *null;
     uint32_t null_length;
-    char special[256];     /* bytes for which a field is quoted */
+    char special[256];     /* bytes for which a field is quoted: 1, or looked at again: 2 */
     uint8_t numbers_plain; /* no number or time ever has one, nor is the null text */
     struct wr_day_memo memo;
 };
@@ -37,6 +40,7 @@ static int open_as(struct wr_encoder *encoder, int delimiter, struct wr_error *e
     }
     csv->null = csv->options.nulls.count == 1 ? csv->options.nulls.text[0] : "";
     csv->null_length = csv->options.nulls.count == 1 ? csv->options.nulls.length[0] : 0;
+    memset(csv->special + 0x80, 2, 0x80);
     csv->special[(unsigned char)csv->options.delimiter] = 1;
     csv->special['\n'] = csv->special['\r'] = 1;
     csv->numbers_plain = csv->null_length == 0 && strchr(",;|\t", csv->options.delimiter) != NULL &&
@@ -54,7 +58,8 @@ static int tsv_open(struct wr_encoder *encoder, struct wr_error *err) {
     return open_as(encoder, '\t', err);
 }
 
-/* Copies `length` bytes, none beyond either end; 0 when the field has to be quoted for one. */
+/* Copies `length` bytes, none beyond either end; 0 when one of them is special: then the field may
+ * have to be quoted, or is not all ASCII. */
 static inline int copy_plain(const struct csv_encoder *csv, char *at, const char *text,
                              size_t length) {
     int special = 0;
@@ -68,6 +73,7 @@ static inline int copy_plain(const struct csv_encoder *csv, char *at, const char
         for (size_t done = 0;; done = done + 32 <= length ? done + 16 : length - 16) {
             __m128i bytes = _mm_loadu_si128((const __m128i *)(text + done));
             _mm_storeu_si128((__m128i *)(at + done), bytes);
+            found = _mm_or_si128(found, bytes); /* the top bit: above 0x7f */
             found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, delimiter));
             found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, quote));
             found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, lf));
@@ -84,6 +90,15 @@ static inline int copy_plain(const struct csv_encoder *csv, char *at, const char
     return !special;
 }
 
+static int has_to_be_quoted(const struct csv_encoder *csv, const char *text, size_t length) {
+    if (length == csv->null_length && memcmp(text, csv->null, length) == 0)
+        return 1;
+    for (size_t i = 0; i < length; i++)
+        if (csv->special[(unsigned char)text[i]] == 1)
+            return 1;
+    return length == 0;
+}
+
 /* A text that is not plain: in quotes. Without a quote character a special byte is written as a
  * blank, since nothing else would read back as one field. */
 static __attribute__((noinline)) char *put_quoted(const struct csv_encoder *csv, char *at,
@@ -91,7 +106,7 @@ static __attribute__((noinline)) char *put_quoted(const struct csv_encoder *csv,
     int quote = csv->options.quote;
     if (quote < 0) {
         for (size_t i = 0; i < length; i++)
-            *at++ = csv->special[(unsigned char)text[i]] ? ' ' : text[i];
+            *at++ = csv->special[(unsigned char)text[i]] == 1 ? ' ' : text[i];
         return at;
     }
     *at++ = (char)quote;
@@ -104,14 +119,33 @@ static __attribute__((noinline)) char *put_quoted(const struct csv_encoder *csv,
     return at;
 }
 
-/* A text value; at most 2 * length + 2 bytes. The empty one and the null text are quoted. */
+/* A text that may have to be quoted or mended. */
+static __attribute__((noinline)) char *put_slow(const struct csv_encoder *csv, char *at,
+                                                const char *text, size_t length) {
+    if (wr_utf8_valid_prefix(text, length) == length) {
+        if (has_to_be_quoted(csv, text, length))
+            return put_quoted(csv, at, text, length);
+        memcpy(at, text, length);
+        return at + length;
+    }
+    /* Mended at the end of the room, so that quoting can read it from there. */
+    size_t mended = wr_utf8_mend(text, length, at + 3 * length + 2);
+    text = at + 3 * length + 2;
+    if (has_to_be_quoted(csv, text, mended))
+        return put_quoted(csv, at, text, mended);
+    memmove(at, text, mended);
+    return at + mended;
+}
+
+/* A text value; at most TEXT_FACTOR * length + 2 bytes, what is used on the way included. The empty
+ * one and the null text are quoted. */
 static inline char *put_text(const struct csv_encoder *csv, char *at, const char *text,
                              size_t length) {
     if (WR_LIKELY(copy_plain(csv, at, text, length)) &&
         WR_LIKELY(length != csv->null_length || memcmp(text, csv->null, length) != 0) &&
         WR_LIKELY(length > 0))
         return at + length;
-    return put_quoted(csv, at, text, length);
+    return put_slow(csv, at, text, length);
 }
 
 static int csv_begin(struct wr_encoder *encoder, struct wr_buf *out) {
@@ -120,7 +154,7 @@ static int csv_begin(struct wr_encoder *encoder, struct wr_buf *out) {
         return WR_OK;
     for (uint32_t i = 0; i < encoder->schema->field_count; i++) {
         const struct wr_field *field = &encoder->schema->fields[i];
-        if (wr_buf_reserve(out, 2 * (size_t)field->name_length + 4) != WR_OK)
+        if (wr_buf_reserve(out, TEXT_FACTOR * (size_t)field->name_length + 4) != WR_OK)
             return out->status;
         char *at = out->bytes + out->length;
         if (i > 0)
@@ -173,7 +207,7 @@ static int csv_encode(struct wr_encoder *encoder, const struct wr_batch *batch,
     size_t fixed = (size_t)schema->field_count * (2 * WR_CELL_TEXT_MAX + 4 + csv->null_length) + 8;
     for (uint32_t i = 0; i < batch->sel_count; i++) {
         uint32_t row = wr_batch_row(batch, i);
-        if (wr_buf_reserve(out, fixed + 2 * wr_row_text_bytes(batch, row)) != WR_OK)
+        if (wr_buf_reserve(out, fixed + TEXT_FACTOR * wr_row_text_bytes(batch, row)) != WR_OK)
             return out->status;
         char *at = out->bytes + out->length;
         for (uint32_t column = 0; column < schema->field_count; column++) {

@@ -4,8 +4,10 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "base/assert.h"
 #include "data/codec_options.h"
 #include "data/show.h"
+#include "data/text.h"
 #include "base/banned.h"
 
 static int md_open(struct wr_encoder *encoder, struct wr_error *err) {
@@ -20,7 +22,14 @@ static void put_escaped(struct wr_buf *out, const char *text, size_t length) {
         case '|': wr_buf_add_text(out, "\\|"); break;
         case '\n': wr_buf_add_text(out, "<br>"); break;
         case '\r': break;
-        default: wr_buf_add_char(out, text[i]);
+        default:
+            if ((unsigned char)text[i] < 0x80) {
+                wr_buf_add_char(out, text[i]);
+            } else { /* a character, or a byte that is none */
+                size_t valid = wr_utf8_valid_prefix(text + i, WR_MIN(length - i, (size_t)4));
+                wr_buf_add(out, valid == 0 ? "\xef\xbf\xbd" : text + i, valid == 0 ? 3 : valid);
+                i += valid == 0 ? 0 : valid - 1;
+            }
         }
     }
 }

@@ -21,6 +21,10 @@ size_t wr_decimal_format(__int128 value, uint8_t scale, char *text);
  * forms and code points above U+10FFFF are invalid. Source: Keiser & Lemire, "Validating UTF-8 in
  * less than one instruction per byte", 2021 (the vector form). */
 size_t wr_utf8_valid_prefix(const char *text, size_t length);
+/* Writes `text` with each byte that cannot stand in UTF-8 as U+FFFD: the one rule of all outputs
+ * for texts that a function cut between the bytes of a character. Returns the length, at most 3
+ * times as many bytes. */
+size_t wr_utf8_mend(const char *text, size_t length, char *out);
 /* Code points of valid UTF-8. */
 size_t wr_utf8_length(const char *text, size_t length);
 /* Writes one code point; returns 1 to 4. */

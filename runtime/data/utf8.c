@@ -53,6 +53,23 @@ size_t wr_utf8_valid_prefix(const char *text, size_t length) {
     return wr_utf8_valid_prefix_plain(text, length);
 }
 
+size_t wr_utf8_mend(const char *text, size_t length, char *out) {
+    char *at = out;
+    while (length > 0) {
+        size_t valid = wr_utf8_valid_prefix(text, length);
+        memcpy(at, text, valid);
+        at += valid;
+        if (valid < length) {
+            memcpy(at, "\xef\xbf\xbd", 3);
+            at += 3;
+            valid++;
+        }
+        text += valid;
+        length -= valid;
+    }
+    return (size_t)(at - out);
+}
+
 size_t wr_utf8_length(const char *text, size_t length) {
     size_t count = 0;
     for (size_t i = 0; i < length; i++)

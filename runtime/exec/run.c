@@ -299,7 +299,9 @@ const struct wr_summary *wr_run_summary(const struct wr_run *run) {
 void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_counts *counts) {
     memset(counts, 0, sizeof *counts);
     for (uint32_t u = 0; u < run->unit_counts[node]; u++) {
-        const struct wr_node_counts *one = &run->units[run->first_unit[node] + u]->counts;
+        const struct unit *unit = run->units[run->first_unit[node] + u];
+        const struct wr_node_counts *one = &unit->counts;
+        counts->nonfinite_count += unit->sink == NULL ? 0 : unit->sink->nonfinite_count;
         counts->rows_in += one->rows_in;
         counts->rows_out += one->rows_out;
         counts->batches_in += one->batches_in;

@@ -57,6 +57,7 @@ struct wr_reject_kind {
 
 struct wr_node_counts {
     uint64_t rows_in, rows_out, batches_in;
+    uint64_t nonfinite_count; /* of a sink: NaN and Inf that its format wrote as null */
 };
 
 struct wr_summary {

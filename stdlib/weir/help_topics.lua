@@ -161,6 +161,29 @@ csv tsv ndjson json lines; md and table are only written. `.gz` and `.zst` are
 read by what they hold and written by their name.
 ]],
   },
+  text = {
+    title = "Values as text",
+    text = [[
+                 NDJSON, JSON             CSV, TSV           SQLite
+  timestamp      RFC 3339, Z              same               same, TEXT
+  date           2024-03-31               same               same, TEXT
+  duration       ISO 8601, PT1H30M        same               same, TEXT
+  int64          digits                   same               INTEGER
+  float64        shortest that reads      same               REAL
+                 back equal
+  nan, inf       null                     nan inf -inf       inf; nan is W509
+  decimal        "0.90"                   0.90               TEXT
+  bool           true                     true               0, 1
+  bytes          base64                   base64             BLOB
+  nil            null                     empty, or `null =` NULL
+  json, list, …  JSON                     JSON               JSON, TEXT
+
+How many nan and inf became null is said at the end of a run. An empty string is
+"" in CSV. Every output is UTF-8: a string that a function has cut between the
+bytes of a character leaves with U+FFFD for each byte that cannot stand, in all
+of these and in tables. Bytes that are no text are of type bytes.
+]],
+  },
   schemas = {
     title = "Schemas",
     text = [[

@@ -57,7 +57,9 @@ M.total = total
 function M.line(summary)
   local parts = { M.number(summary.rows_in or 0) .. " in" }
   for _, sink in ipairs(summary.sinks or {}) do
-    parts[#parts + 1] = ("%s out to %s"):format(M.number(sink.rows), sink.name)
+    local nonfinite = sink.nonfinite or 0
+    parts[#parts + 1] = ("%s out to %s%s"):format(M.number(sink.rows), sink.name, nonfinite > 0
+      and (" (%s nan or inf written as null)"):format(M.number(nonfinite)) or "")
   end
   local rejected = summary.rejected or {}
   local count = total(rejected)
