@@ -175,8 +175,9 @@ static int connect(struct wr_run *run) {
 
 static int source_reject(void *ctx, const struct wr_reject *reject) {
     struct unit *unit = ctx;
+    unit->records_in++;
     unit->run->summary.rows_in++;
-    return reject_log_add(unit->run->rejects, unit->node, reject);
+    return reject_log_add(unit->run->rejects, unit, reject);
 }
 
 static void source_note(void *ctx, const char *file, const char *text) {
@@ -224,7 +225,7 @@ static int sink_reject(void *ctx, const struct wr_reject *reject) {
     struct unit *unit = ctx;
     WR_ASSERT(unit->counts.rows_in > 0);
     unit->counts.rows_in--; /* what a sink has is what it took */
-    return reject_log_add(unit->run->rejects, unit->node, reject);
+    return reject_log_add(unit->run->rejects, unit, reject);
 }
 
 static int open_sink(struct unit *unit, struct wr_error *err) {
@@ -265,17 +266,32 @@ static int open_op(struct unit *unit, struct wr_error *err) {
     return unit_op_new(unit, &run->op_env, &unit->op, err);
 }
 
+/* Sources are numbered in the order of the script, lanes in the order of their sources. */
+static int number_lanes(struct wr_run *run) {
+    run->lane_first = WR_ARENA_ZEROS(&run->arena, uint32_t, run->plan->node_count + 1);
+    if (run->lane_first == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        if (run->units[i]->node->kind != WR_NODE_SOURCE)
+            continue;
+        if (run->units[i]->lane == 0)
+            run->lane_first[run->source_count++] = run->lane_count;
+        run->lane_first[run->source_count] = ++run->lane_count;
+    }
+    return WR_OK;
+}
+
 int run_build(struct wr_run *run, struct wr_error *err) {
-    if (make_units(run) != WR_OK || connect(run) != WR_OK ||
-        reject_log_new(&run->rejects, run) != WR_OK)
+    if (make_units(run) != WR_OK || number_lanes(run) != WR_OK || connect(run) != WR_OK ||
+        stops_init(run) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
-    uint32_t ordinal = 0;
+    uint32_t ordinal = UINT32_MAX;
     int status = WR_OK;
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct unit *unit = run->units[i];
         switch (unit->node->kind) {
         case WR_NODE_SOURCE:
-            ordinal += i > 0 && run->units[i - 1]->node != unit->node;
+            ordinal += unit->lane == 0;
             status = open_source(unit, ordinal, err);
             break;
         case WR_NODE_OP: status = open_op(unit, err); break;
@@ -284,6 +300,8 @@ int run_build(struct wr_run *run, struct wr_error *err) {
         case WR_NODE_REJECTS: break;
         }
     }
+    if (status == WR_OK && reject_log_new(&run->rejects, run) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the run");
     return status;
 }
 

@@ -95,13 +95,18 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     wr_buf_add_u64(bytes, run->summary.rows_in);
     wr_buf_add_u64(bytes, run->summary.rejected);
     wr_buf_add_u64(bytes, run->summary.late);
+    int status = reject_log_save(run->rejects, bytes, err);
+    if (status != WR_OK)
+        return status;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         const struct unit *unit = run->units[i];
         wr_buf_add_u64(bytes, (uint64_t)unit->frontier_in);
         wr_buf_add_u64(bytes, (uint64_t)unit->frontier_out);
         wr_buf_add_u64(bytes, unit->counts.rows_in);
         wr_buf_add_u64(bytes, unit->counts.rows_out);
+        wr_buf_add_u64(bytes, unit->records_in);
         put_edges(unit, bytes);
+        stops_save(unit, bytes);
     }
     if (bytes->status != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's facts");
@@ -260,13 +265,17 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     run->summary.rows_in = wr_reader_u64(bytes);
     run->summary.rejected = wr_reader_u64(bytes);
     run->summary.late = wr_reader_u64(bytes);
+    if (reject_log_load(run->rejects, bytes) != WR_OK)
+        return WR_ECORRUPT;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         unit->frontier_in = (int64_t)wr_reader_u64(bytes);
         unit->frontier_out = (int64_t)wr_reader_u64(bytes);
         unit->counts.rows_in = wr_reader_u64(bytes);
         unit->counts.rows_out = wr_reader_u64(bytes);
+        unit->records_in = wr_reader_u64(bytes);
         take_edges(unit, bytes);
+        stops_load(unit, bytes);
     }
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }

@@ -249,6 +249,13 @@ int gate_pump(struct gate *gate) {
     return WR_MIN(status, WR_OK);
 }
 
+int gate_holds(const struct gate *gate) {
+    int holds = gate->mode != GATE_OFFSET;
+    for (uint32_t p = 0; p < gate->port_count; p++)
+        holds |= gate->ports[p].first;
+    return holds;
+}
+
 int64_t gate_port_frontier(const struct gate *gate, uint32_t port_index) {
     const struct gate_port *port = &gate->ports[port_index];
     if (port_batch(port) != NULL)

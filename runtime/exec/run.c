@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
-#include "exec/unit.h"
+#include "exec/reject.h"
 #include "state/store.h"
 #include "base/banned.h"
 
@@ -153,6 +153,7 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
         batch->frontier = WR_MAX(lane->frontier_out, lane->source->watermark);
         run->summary.rows_in += batch->row_count;
         lane->counts.rows_in += batch->row_count;
+        lane->records_in += batch->row_count;
         if (batch->sel_count == 0)
             wr_batch_unref(batch);
         else
@@ -231,12 +232,20 @@ static int sinks_finish(struct wr_run *run, struct wr_error *err) {
     return WR_OK;
 }
 
+static void settle_counts(struct wr_run *run) {
+    if (run->may_stop)
+        run->summary.rows_in = stops_rows_in(run);
+    reject_counts_sort(run);
+}
+
 static int finish(struct wr_run *run, struct wr_error *err) {
-    int status = advance_all(run, 1);
+    int status = reject_log_end(run->rejects, err);
+    if (status != WR_EEND)
+        return status;
+    status = advance_all(run, 1);
+    settle_counts(run);
     if (status == WR_OK)
         status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, err);
-    if (status == WR_OK)
-        status = reject_log_flush(run->rejects); /* rows that sinks refused */
     if (status == WR_OK)
         status = sinks_finish(run, err);
     const struct wr_env *env = run->plan->env;
@@ -248,7 +257,9 @@ static int finish(struct wr_run *run, struct wr_error *err) {
 
 static int checkpoint_if_due(struct wr_run *run, struct wr_error *err) {
     const struct wr_env *env = run->plan->env;
-    if (run->store == NULL || env->monotonic_us(env) < run->checkpoint_due_us)
+    if (run->store == NULL)
+        return WR_OK;
+    if (env->monotonic_us(env) < run->checkpoint_due_us && !reject_log_is_full(run->rejects))
         return WR_OK;
     run->checkpoint_due_us = env->monotonic_us(env) + run->options.checkpoint_us;
     return run_checkpoint(run, err);
@@ -274,7 +285,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = advance_all(run, 0);
     if (status == WR_OK && all_ended(run))
         status = finish(run, err);
-    else if (status == WR_OK)
+    if (status == WR_OK)
         status = checkpoint_if_due(run, err);
     if (status == WR_OK || status == WR_EEND)
         return status == WR_OK && idle ? WR_EAGAIN : status;
@@ -287,9 +298,13 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
         return WR_OK;
     const struct wr_env *env = run->plan->env;
     run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
-    if (run->store != NULL)
-        return run_checkpoint(run, err);
-    return sinks_commit(run, err);
+    int status = WR_OK;
+    while (run->store == NULL && status == WR_OK) /* what is held goes out with what is complete */
+        status = reject_log_end(run->rejects, err);
+    settle_counts(run);
+    if (status < 0 && status != WR_EEND)
+        return status;
+    return run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, err);
 }
 
 const struct wr_summary *wr_run_summary(const struct wr_run *run) {

@@ -29,6 +29,7 @@ struct wr_run_options {
     const char *state_directory; /* NULL: nothing is kept */
     int64_t checkpoint_us; /* between checkpoints, by the monotonic clock; 0: after each step */
     int fail_on_error;     /* the first row whose expression fails ends the run */
+    int is_live;           /* rows come while it runs: nothing may wait for their end */
     int keep_text;         /* rejects show the raw text (costs 8 bytes a row) */
     wr_user_call_fn user_call;
     void *user_ctx;
@@ -51,7 +52,13 @@ struct wr_reject_kind {
     int code;
     int only_warns; /* the rows went on */
     uint64_t count;
-    /* The first one, each text cut at its room: "flights.csv", "line 7 byte 512", … */
+    struct {
+        uint32_t source, partition;
+        uint64_t record;
+        int64_t at;
+    } order; /* of the example */
+    /* The first one in the order of records, each text cut at its room: "flights.csv", "line 7
+     * byte 512", … */
     char source[96], position[48], reason[96], detail[160], raw[120];
 };
 

@@ -12,11 +12,11 @@ static int out_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batc
 
 static int out_reject(struct wr_out *out, const struct wr_reject *reject) {
     struct unit *unit = (struct unit *)out;
-    return reject_log_add(unit->run->rejects, unit->node, reject);
+    return reject_log_add(unit->run->rejects, unit, reject);
 }
 
 void unit_out_init(struct unit *unit) {
-    unit->out = (struct wr_out){.emit = out_emit, .reject = out_reject};
+    unit->out = (struct wr_out){.emit = out_emit, .reject = out_reject, .rows_taken = UINT32_MAX};
 }
 
 /* Late rows that nobody reads are rejects of the stage that refused them. */
@@ -27,7 +27,7 @@ static int reject_late(struct unit *unit, struct wr_batch *batch) {
                                    .stage = unit->node->id,
                                    .row = wr_batch_row(batch, i),
                                    .batch = batch};
-        status = reject_log_add(unit->run->rejects, unit->node, &reject);
+        status = reject_log_add(unit->run->rejects, unit, &reject);
     }
     return status;
 }
@@ -112,6 +112,8 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     wr_arena_rewind(scratch, mark);
     if (flow < 0 && unit->run->failed == NULL)
         unit->run->failed = unit;
+    if (flow >= 0 && unit->taken != NULL)
+        stops_note(unit, batch, flow);
     return flow;
 }
 

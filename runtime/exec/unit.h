@@ -52,6 +52,10 @@ struct unit {
     uint8_t opened;        /* its source or sink */
     uint8_t ended;         /* a source: nothing more will be polled */
     uint8_t after_rejects; /* stands below a rejects node: ends last */
+    uint64_t records_in;   /* of a source: good and bad ones */
+    /* Of a stage that may stop (see stop.c): by lane, records up to the last row that it took. */
+    uint64_t *taken;
+    uint8_t has_stopped, takes_made_rows;
     struct wr_node_counts counts;
 };
 
@@ -67,6 +71,9 @@ struct wr_run {
     struct unit **units;   /* in the order of the plan */
     uint32_t *first_unit;  /* by node: its first unit … */
     uint32_t *unit_counts; /* … and how many it has */
+    uint32_t lane_count, source_count;
+    uint32_t *lane_first; /* by source's ordinal: the number of its first lane */
+    uint8_t may_stop;     /* some stage may want no more rows */
     struct reject_log *rejects;
     struct wr_store *store;
     uint64_t epoch;
@@ -114,6 +121,8 @@ int gate_pump(struct gate *gate);
 int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
 /* The gate cannot go on without a row from `port`. */
 int gate_wants(const struct gate *gate, uint32_t port);
+/* Whether a row may leave it in a later push than the one that brought it. */
+int gate_holds(const struct gate *gate);
 /* The rows that wait, as bytes and back. */
 int gate_save(const struct gate *gate, struct wr_buf *out);
 int gate_load(struct gate *gate, struct wr_reader *in);
@@ -130,13 +139,34 @@ struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard);
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **op, struct wr_error *err);
 void unit_op_free(struct wr_op *op);
 
-/* reject_log.c: rejects of a push, in order, counted and handed to `rejects()`. */
+/* reject_log.c: rejects in order (see reject.h), counted and handed to `rejects()`. */
 int reject_log_new(struct reject_log **log, struct wr_run *run);
 void reject_log_free(struct reject_log *log);
-int reject_log_add(struct reject_log *log, const struct wr_node *node,
-                   const struct wr_reject *reject);
-/* Rejects of the push that has ended go out in their order. */
+int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_reject *reject);
+/* Rejects of the push that has ended go out in their order, or are held. */
 int reject_log_flush(struct reject_log *log);
+/* When all inputs have ended and all windows have fired: gives readers some of the rejects that
+ * were held. WR_OK: call again; WR_EEND: that was all. */
+int reject_log_end(struct reject_log *log, struct wr_error *err);
+/* A checkpoint would free memory. */
+int reject_log_is_full(const struct reject_log *log);
+/* Within a checkpoint's transaction. */
+int reject_log_save(struct reject_log *log, struct wr_buf *out, struct wr_error *err);
+int reject_log_load(struct reject_log *log, struct wr_reader *in);
+
+/* stop.c: how far lanes are read where a stage wants no more. */
+int stops_init(struct wr_run *run);
+/* A lane's number, from its source's ordinal and its partition. */
+uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition);
+int run_has_lane(const struct wr_run *run, uint32_t source, uint32_t partition);
+/* A unit that may stop has processed `batch`, with this result. */
+void stops_note(struct unit *unit, const struct wr_batch *batch, int flow);
+/* How many records of a lane count for a unit; UINT64_MAX: all. */
+uint64_t stops_records(const struct unit *unit, uint32_t lane);
+/* Records of all sources, as far as they count. */
+uint64_t stops_rows_in(const struct wr_run *run);
+void stops_save(const struct unit *unit, struct wr_buf *out);
+void stops_load(struct unit *unit, struct wr_reader *in);
 
 /* checkpoint.c */
 /* The seed of the keys' hashes must be known before tables are made. */

@@ -185,6 +185,7 @@ static int start_run(struct harness *self, struct wr_error *err) {
         .hash_seed = self->seed | 1,
         .state_directory = self->state,
         .checkpoint_us = self->checkpoint_us,
+        .is_live = 1,
         .keep_text = 1,
         .user_call = lua_functions_call,
         .user_ctx = self->plan->functions,

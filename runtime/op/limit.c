@@ -72,7 +72,10 @@ static int limit_push(struct wr_op *op, uint32_t input, struct wr_batch *in, str
         struct wr_batch *part = sel == NULL ? NULL : wr_batch_select(op->env->pool, in, sel, count);
         flow = part == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, part);
     }
-    return flow == WR_FLOW_MORE && self->rows_left == 0 ? WR_FLOW_DONE : flow;
+    if (flow != WR_FLOW_MORE || self->rows_left > 0)
+        return flow;
+    out->rows_taken = skip + count;
+    return WR_FLOW_DONE;
 }
 
 static int limit_save(struct wr_op *op, struct wr_buf *out, int all) {
@@ -90,6 +93,7 @@ static int limit_load(struct wr_op *op, struct wr_reader *in) {
 const struct wr_op_type wr_op_limit = {
     .name = "limit",
     .size_bytes = sizeof(struct limit),
+    .flags = WR_OP_STOPS,
     .bind = limit_bind,
     .needs = limit_needs,
     .open = limit_open,

@@ -81,6 +81,9 @@ struct wr_out {
     int (*emit)(struct wr_out *out, enum wr_port port, struct wr_batch *batch);
     /* A row leaves. Borrows everything. */
     int (*reject)(struct wr_out *out, const struct wr_reject *reject);
+    /* STOPS: how many rows of the batch (in the order of its selection) an operator took that says
+     * WR_FLOW_DONE of itself; else UINT32_MAX. */
+    uint32_t rows_taken;
 };
 
 struct wr_op {
@@ -99,6 +102,8 @@ enum wr_op_flags {
     WR_OP_LATE_PORT = 8,    /* refuses late rows: `late()` reads its late port */
     WR_OP_BUILD_FIRST = 16, /* inputs after the first are read whole before it (lookup tables) */
     WR_OP_MAKES_ROWS = 32,  /* in batches of its own: exec numbers those that no source numbered */
+    WR_OP_STOPS = 64,       /* may have enough of its input (limit) */
+    WR_OP_HOLDS_ROWS = 128, /* rows of a source leave it later than in the push that brought them */
 };
 
 struct wr_op_type {

@@ -481,7 +481,7 @@ static void sort_close(struct wr_op *op) {
 const struct wr_op_type wr_op_sort = {
     .name = "sort",
     .size_bytes = sizeof(struct sort),
-    .flags = WR_OP_LATE_PORT | WR_OP_MAKES_ROWS,
+    .flags = WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_HOLDS_ROWS,
     .bind = sort_bind,
     .needs = sort_needs,
     .open = sort_open,
