@@ -188,11 +188,9 @@ class Runner:
 
     def alike(self, case, what, layout, expected, found):
         first, second = dict(expected), dict(found)
-        how = codes_of if layout is not None else in_any_order
-        for outputs in (first, second):
-            outputs["rejects.ndjson"] = how(outputs["rejects.ndjson"])
-        if stops_early(case):
-            del first["rejects.ndjson"], second["rejects.ndjson"]
+        if layout is not None:
+            for outputs in (first, second):
+                outputs["rejects.ndjson"] = codes_of(outputs["rejects.ndjson"])
         self.same(what, first, second)
 
     def relation(self, seed):
@@ -245,6 +243,7 @@ class Runner:
 
 
 def stops_early(case):
+    """SQL reads on behind a limit: it cannot say what has not been rejected."""
     needed = cases.live_nodes(case)
     return any(node["op"] == "limit" and node["id"] in needed for node in case["nodes"])
 
@@ -255,17 +254,13 @@ def kind_of(what):
                  if option in what), "other files")
 
 
-def in_any_order(text):
-    return b"\n".join(sorted(text.split(b"\n")))
-
-
 def codes_of(text):
-    """Rejects without where they lay: code, reason, detail of each, in order of text."""
+    """Rejects without where they lay, in their order."""
     lines = []
     for line in text.decode("utf-8").splitlines():
         row = json.loads(line)
         lines.append(json.dumps([row["code"], row["row"], row["raw"] and row["code"]]))
-    return "\n".join(sorted(lines)).encode()
+    return "\n".join(lines).encode()
 
 
 def attempt(runner, case, seed):
