@@ -21,7 +21,8 @@ static const char load[] =
     "return made ~= nil, err and err.message";
 
 struct outcome {
-    int loaded;
+    uint64_t nth;
+    int reached, loaded;
     char message[256];
 };
 
@@ -32,6 +33,26 @@ static int l_load(lua_State *L) {
     lua_pushstring(L, script);
     lua_call(L, 1, 2);
     outcome->loaded = lua_toboolean(L, -2);
+    snprintf(outcome->message, sizeof outcome->message, "%s",
+             lua_tostring(L, -1) == NULL ? "" : lua_tostring(L, -1));
+    return 0;
+}
+
+/* native.plan {}, while the n-th of its allocations fails. */
+static int l_plan(lua_State *L) {
+    struct outcome *outcome = lua_touserdata(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushstring(L, "weir.native");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "plan");
+    lua_createtable(L, 0, 0);
+    wr_alloc_fail_at(outcome->nth, 0);
+    int status = lua_pcall(L, 1, 2, 0);
+    outcome->reached = wr_alloc_count() >= outcome->nth;
+    wr_alloc_fail_at(0, 0);
+    outcome->loaded = status == LUA_OK && !lua_isnil(L, -2);
+    if (status == LUA_OK && !outcome->loaded)
+        lua_getfield(L, -1, "message");
     snprintf(outcome->message, sizeof outcome->message, "%s",
              lua_tostring(L, -1) == NULL ? "" : lua_tostring(L, -1));
     return 0;
@@ -76,6 +97,21 @@ TEST(script_is_loaded) {
     struct outcome outcome;
     load_script(&outcome);
     CHECK_STR(outcome.message, "");
+    CHECK_INT(outcome.loaded, ==, 1);
+}
+
+TEST(plan_whose_allocation_fails_says_so) {
+    struct outcome outcome = {.nth = 1, .reached = 1};
+    for (; outcome.reached; outcome.nth++) {
+        lua_State *L = wr_lua_new(wr_env_real());
+        lua_pushcfunction(L, l_plan);
+        lua_pushlightuserdata(L, &outcome);
+        CHECK_INT(lua_pcall(L, 1, 0, 0), ==, LUA_OK);
+        if (!outcome.loaded && outcome.message[0] == 0)
+            test_fail(__FILE__, __LINE__, "allocation %llu: neither a plan nor an error",
+                      (unsigned long long)outcome.nth);
+        wr_lua_free(L);
+    }
     CHECK_INT(outcome.loaded, ==, 1);
 }
 
