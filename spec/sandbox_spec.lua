@@ -269,6 +269,16 @@ describe("bombs", function()
       assert.truthy(spent <= BUDGET_S + LATE_S, ("%.3f s"):format(spent))
     end)
   end
+  it("end in time however often a stack was full", function()
+    for _ = 1, 10 do
+      local from = os.clock()
+      local text = message "local function f() return 1 + f() end f()"
+      local spent = os.clock() - from
+      assert.truthy(text:find("^bomb.lua:1: W70[12]: ") or text == "W701: ran longer than 100 ms"
+        or text == "bomb.lua:1: stack overflow", text)
+      assert.truthy(spent <= 1, ("%.3f s"):format(spent)) -- to leave so many frames takes time
+    end
+  end)
   it("leave the state usable, and its memory free", function()
     run "local s = 'x' while true do s = s .. s end"
     collectgarbage()

@@ -67,12 +67,15 @@ void watchdog_free(struct watchdog *self) {
 
 /* ---- where a script stands ---- */
 
-/* The innermost frame of a script; without one the line stays 0. Allocates nothing: it is called
- * where memory has run out. */
+/* The innermost frame of a script; without one the line stays 0. Behind the script (Lua makes its
+ * stack smaller after an error, which wants memory too) the place stays as it is. Allocates
+ * nothing: it is called where memory has run out. */
 static void remember_place(struct watchdog *self, lua_State *L) {
     lua_Debug frame;
-    self->line = 0;
     for (int level = 0; L != NULL && level < 50 && lua_getstack(L, level, &frame); level++) {
+        if (frame.i_ci == self->entry)
+            return;
+        self->line = 0;
         lua_getinfo(L, "Sl", &frame);
         if (frame.currentline > 0 && frame.source[0] == '@' && !wr_lua_is_ours(frame.source + 1)) {
             self->line = frame.currentline;
@@ -90,14 +93,18 @@ void watchdog_push(lua_State *L) {
         lua_pushstring(L, self->message);
 }
 
+static void say_time(struct watchdog *self) {
+    int whole = self->budget_us >= 1000000 && self->budget_us % 1000000 == 0;
+    snprintf(self->message, sizeof self->message, "W701: ran longer than %lld %s",
+             (long long)(whole ? self->budget_us / 1000000 : self->budget_us / 1000),
+             whole ? "s" : "ms");
+}
+
 int watchdog_raise(lua_State *L) {
     struct watchdog *self = watchdog_of(L);
     if (self->message[0] == 0) {
         remember_place(self, L);
-        int whole = self->budget_us >= 1000000 && self->budget_us % 1000000 == 0;
-        snprintf(self->message, sizeof self->message, "W701: ran longer than %lld %s",
-                 (long long)(whole ? self->budget_us / 1000000 : self->budget_us / 1000),
-                 whole ? "s" : "ms");
+        say_time(self);
     }
     watchdog_push(L);
     return lua_error(L);
@@ -123,13 +130,15 @@ void watchdog_arm(lua_State *L) {
 int watchdog_stopped(struct watchdog *self, int status) {
     if (status == LUA_OK)
         return 0;
-    if (self->over)
+    if (self->message[0] != 0 && self->over)
         return 1;
-    if (status != LUA_ERRMEM)
-        return 0;
-    snprintf(self->message, sizeof self->message, "W702: used up its memory of %llu MB",
-             (unsigned long long)(self->bytes_max >> 20));
-    return 1;
+    /* A tick may have come after the last instruction: while Lua looked for memory, say. */
+    if (status == LUA_ERRMEM)
+        snprintf(self->message, sizeof self->message, "W702: used up its memory of %llu MB",
+                 (unsigned long long)(self->bytes_max >> 20));
+    else if (self->over)
+        say_time(self);
+    return status == LUA_ERRMEM || self->over;
 }
 
 /* ---- time ---- */
@@ -174,7 +183,9 @@ static void tick(struct watchdog *self) {
     if (spent >= (hard > WATCHDOG_HARD_US ? hard : WATCHDOG_HARD_US))
         give_up(self);
     self->over = 1;
-    lua_sethook(self->current, hook, HOOK_MASK, 1);
+    /* Once: it walks all frames, and those of a deep recursion may take longer than a tick. */
+    if (lua_gethook(self->current) != hook)
+        lua_sethook(self->current, hook, HOOK_MASK, 1);
 }
 
 static void on_signal(int number, siginfo_t *info, void *context) {
@@ -208,6 +219,8 @@ void watchdog_enter(struct watchdog *self, lua_State *L, int64_t budget_us) {
         self->depth++;
         return;
     }
+    lua_Debug frame;
+    self->entry = lua_getstack(L, 0, &frame) ? frame.i_ci : NULL;
     self->current = L;
     self->budget_us = budget_us;
     self->over = 0;

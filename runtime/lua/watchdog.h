@@ -22,13 +22,14 @@
 #define WATCHDOG_HARD_US 2500000    /* at least, before the process is ended from outside */
 
 struct watchdog {
-    uint64_t bytes_used;         /* of the lua_State */
-    uint64_t bytes_base;         /* used before the first script */
-    uint64_t bytes_max;          /* for scripts */
-    int capped;                  /* what is allocated now counts for a script */
-    int64_t budget_us;           /* of what runs */
-    lua_State *volatile current; /* the running coroutine */
-    volatile sig_atomic_t depth; /* nested calls into scripts; 0: none runs */
+    uint64_t bytes_used;          /* of the lua_State */
+    uint64_t bytes_base;          /* used before the first script */
+    uint64_t bytes_max;           /* for scripts */
+    int capped;                   /* what is allocated now counts for a script */
+    int64_t budget_us;            /* of what runs */
+    lua_State *volatile current;  /* the running coroutine */
+    const struct CallInfo *entry; /* the frame of ours that called the script; NULL: no function */
+    volatile sig_atomic_t depth;  /* nested calls into scripts; 0: none runs */
     volatile sig_atomic_t paused, armed, over;
     volatile uint64_t work;      /* counts what has a deadline of its own */
     volatile uint64_t work_seen; /* at the last tick */
