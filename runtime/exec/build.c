@@ -268,12 +268,14 @@ static int open_op(struct unit *unit, struct wr_error *err) {
 
 /* Sources are numbered in the order of the script, lanes in the order of their sources. */
 static int number_lanes(struct wr_run *run) {
+    run->is_endless = run->options.is_live != 0;
     run->lane_first = WR_ARENA_ZEROS(&run->arena, uint32_t, run->plan->node_count + 1);
     if (run->lane_first == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         if (run->units[i]->node->kind != WR_NODE_SOURCE)
             continue;
+        run->is_endless |= !run->units[i]->node->out.bounded;
         if (run->units[i]->lane == 0)
             run->lane_first[run->source_count++] = run->lane_count;
         run->lane_first[run->source_count] = ++run->lane_count;

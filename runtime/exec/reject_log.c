@@ -22,7 +22,6 @@ struct reject_log {
     struct wr_buf key, value;     /* scratch */
     struct wr_spool *spool;
     uint64_t spooled;
-    uint8_t is_endless;  /* rejects leave in the order of their arrival */
     uint8_t holds_all;   /* the order is known at the end only */
     uint8_t counts_late; /* how far lanes count as read is known at the end only */
     uint8_t gives;       /* the end has come: what is still rejected is counted, read by nobody */
@@ -40,13 +39,6 @@ static int pushes_are_in_order(const struct wr_run *run) {
     return run->lane_count == 1;
 }
 
-static int is_endless(const struct wr_run *run) {
-    for (uint32_t i = 0; i < run->unit_count; i++)
-        if (run->units[i]->source != NULL && !run->units[i]->node->out.bounded)
-            return 1;
-    return run->options.is_live != 0;
-}
-
 int reject_log_new(struct reject_log **made, struct wr_run *run) {
     struct reject_log *log = wr_alloc_zero(&wr_budget_control, sizeof *log);
     if (log == NULL)
@@ -60,9 +52,8 @@ int reject_log_new(struct reject_log **made, struct wr_run *run) {
         reject_readers_init(&log->readers, run) != WR_OK)
         return WR_ENOMEM;
     int in_order = pushes_are_in_order(run);
-    log->is_endless = (uint8_t)is_endless(run);
-    log->counts_late = !log->is_endless && !in_order && run->may_stop;
-    log->holds_all = !log->is_endless && !in_order && (log->readers.count > 0 || log->counts_late);
+    log->counts_late = !run->is_endless && !in_order && run->may_stop;
+    log->holds_all = !run->is_endless && !in_order && (log->readers.count > 0 || log->counts_late);
     return wr_spool_new(&log->spool, run->plan->env, run->store, &run->input_budget, 0);
 }
 
@@ -142,7 +133,7 @@ static int spool(struct reject_log *log, const struct reject_entry *entry) {
 }
 
 static int is_held(const struct reject_log *log, const struct reject_entry *entry) {
-    if (log->gives || log->is_endless)
+    if (log->gives || log->run->is_endless)
         return 0;
     return log->holds_all || (log->readers.count > 0 && !reject_has_record(entry));
 }

@@ -283,6 +283,8 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = WR_OK;
     if (status == WR_OK)
         status = advance_all(run, 0);
+    if (status == WR_OK && run->is_endless)
+        stops_end_lanes(run);
     if (status == WR_OK && all_ended(run))
         status = finish(run, err);
     if (status == WR_OK)

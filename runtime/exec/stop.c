@@ -63,6 +63,24 @@ uint64_t stops_records(const struct unit *unit, uint32_t lane) {
     return edges == 0 ? UINT64_MAX : records;
 }
 
+/* Nobody wants rows of the unit any more. */
+static int is_closed(const struct unit *unit) {
+    uint32_t edges = 0;
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port]; i++, edges++)
+            if (!unit->edges[port][i].done && !is_closed(unit->edges[port][i].to))
+                return 0;
+    return unit->has_stopped || edges > 0;
+}
+
+void stops_end_lanes(struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        if (unit->source != NULL && !unit->ended && is_closed(unit))
+            unit->ended = 1;
+    }
+}
+
 uint64_t stops_rows_in(const struct wr_run *run) {
     uint64_t total = 0;
     for (uint32_t i = 0; i < run->unit_count; i++) {

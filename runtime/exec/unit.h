@@ -74,6 +74,7 @@ struct wr_run {
     uint32_t lane_count, source_count;
     uint32_t *lane_first; /* by source's ordinal: the number of its first lane */
     uint8_t may_stop;     /* some stage may want no more rows */
+    uint8_t is_endless;   /* some source is, or rows come while it runs */
     struct reject_log *rejects;
     struct wr_store *store;
     uint64_t epoch;
@@ -163,6 +164,9 @@ int run_has_lane(const struct wr_run *run, uint32_t source, uint32_t partition);
 void stops_note(struct unit *unit, const struct wr_batch *batch, int flow);
 /* How many records of a lane count for a unit; UINT64_MAX: all. */
 uint64_t stops_records(const struct unit *unit, uint32_t lane);
+/* Of endless inputs: those whose rows nobody wants have ended. A bounded one is read on where stages
+ * made rows of many, since how far it was read by then depends on the batch size. */
+void stops_end_lanes(struct wr_run *run);
 /* Records of all sources, as far as they count. */
 uint64_t stops_rows_in(const struct wr_run *run);
 void stops_save(const struct unit *unit, struct wr_buf *out);
