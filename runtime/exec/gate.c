@@ -75,6 +75,11 @@ int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
         /* What was said of rows to come while none waited holds for these. */
         port->consumed = WR_MAX(port->consumed, port->from->frontier_out);
     }
+    if (port->count == port->room && port->head > port->count / 2) { /* room at the front */
+        port->count -= port->head;
+        memmove(port->queue, port->queue + port->head, port->count * sizeof *port->queue);
+        port->head = 0;
+    }
     if (wr_grow(&gate->run->input_budget, (void **)&port->queue, port->count, &port->room,
                 sizeof *port->queue) != WR_OK)
         return WR_ENOMEM;

@@ -164,8 +164,8 @@ int run_has_lane(const struct wr_run *run, uint32_t source, uint32_t partition);
 void stops_note(struct unit *unit, const struct wr_batch *batch, int flow);
 /* How many records of a lane count for a unit; UINT64_MAX: all. */
 uint64_t stops_records(const struct unit *unit, uint32_t lane);
-/* Of endless inputs: those whose rows nobody wants have ended. A bounded one is read on where stages
- * made rows of many, since how far it was read by then depends on the batch size. */
+/* Of endless inputs: those whose rows nobody wants have ended. A bounded one is read on where
+ * stages made rows of many, since how far it was read by then depends on the batch size. */
 void stops_end_lanes(struct wr_run *run);
 /* Records of all sources, as far as they count. */
 uint64_t stops_rows_in(const struct wr_run *run);
