@@ -97,6 +97,12 @@ static int pieces_add(struct wr_store *store, const struct wr_store_part *part, 
     return WR_OK;
 }
 
+/* Never 0. */
+static uint64_t base_sum(const void *bytes, uint64_t length) {
+    uint64_t sum = wr_hash_bytes(length == 0 ? "" : bytes, length, 0);
+    return sum != 0 ? sum : 1;
+}
+
 int wr_store_put(struct wr_store *store, const char *part_name, const void *bytes, uint64_t length,
                  enum wr_store_piece piece, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))
@@ -104,6 +110,12 @@ int wr_store_put(struct wr_store *store, const char *part_name, const void *byte
     WR_FP("store.put");
     struct wr_store_part *part = part_named(store, part_name);
     int status = part != NULL ? WR_OK : part_add(store, part_name, &part, err);
+    if (status == WR_OK) {
+        uint64_t sum = piece == WR_STORE_BASE ? base_sum(bytes, length) : 0;
+        if (sum != 0 && part->only_sum == sum && part->base_bytes_next == length)
+            return WR_OK;
+        part->only_sum = sum;
+    }
     if (status == WR_OK && piece == WR_STORE_BASE) {
         sqlite3_bind_int64(store->statements[WR_STORE_PIECE_DELETE], 1, part->id);
         status = wr_store_run_bound(store, WR_STORE_PIECE_DELETE, "write", err);
@@ -154,6 +166,7 @@ void wr_store_rollback(struct wr_store *store) {
     for (uint32_t i = 0; i < store->part_count; i++) {
         store->parts[i].base_bytes_next = store->parts[i].base_bytes;
         store->parts[i].delta_bytes_next = store->parts[i].delta_bytes;
+        store->parts[i].only_sum = 0;
     }
 }
 

@@ -28,7 +28,8 @@ uint64_t wr_store_number(const struct wr_store *store);
 int wr_store_begin(struct wr_store *store, struct wr_error *err);
 enum wr_store_piece {
     WR_STORE_DELTA,
-    WR_STORE_BASE,      /* supersedes everything that was put for this part before */
+    WR_STORE_BASE,      /* supersedes everything that was put for this part before; where that was
+                         * the same bytes, nothing is written */
     WR_STORE_BASE_MORE, /* goes on a base of the same checkpoint, whose bytes come in pieces */
 };
 int wr_store_put(struct wr_store *store, const char *part, const void *bytes, uint64_t length,

@@ -30,6 +30,7 @@ struct wr_store_part {
     int64_t id;
     uint64_t base_bytes, delta_bytes;
     uint64_t base_bytes_next, delta_bytes_next;
+    uint64_t only_sum; /* of the base, when that is one piece and all there is; else 0 */
 };
 
 struct wr_store {

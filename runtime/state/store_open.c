@@ -155,7 +155,8 @@ static int configure(struct wr_store *store, struct wr_error *err) {
     for (size_t i = 0; i < WR_COUNT(options); i++)
         sqlite3_db_config(store->db, options[i].option, options[i].value, NULL);
     int status = wr_store_run(store, "open",
-                              "pragma locking_mode = exclusive; pragma mmap_size = 0;"
+                              "pragma page_size = 16384; pragma locking_mode = exclusive;"
+                              "pragma mmap_size = 0; pragma wal_autocheckpoint = 4000;"
                               "pragma temp_store = memory; pragma cell_size_check = on;"
                               "pragma secure_delete = off; pragma cache_size = -8192;"
                               "pragma journal_size_limit = 67108864;",

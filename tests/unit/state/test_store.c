@@ -102,6 +102,48 @@ TEST(store_takes_a_base_in_pieces) {
     wr_store_close(store);
 }
 
+/* The first column of the first row. */
+static int64_t query(const char *path, const char *sql) {
+    char file[96];
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    snprintf(file, sizeof file, "%s/state.db", path);
+    CHECK_INT(sqlite3_open(file, &db), ==, SQLITE_OK);
+    CHECK_INT(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), ==, SQLITE_OK);
+    CHECK_INT(sqlite3_step(statement), ==, SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+}
+
+TEST(store_does_not_write_a_base_again_that_is_there) {
+    const char *path = fresh_path();
+    struct wr_store *store = open_store(path);
+    put(store, "a", "same", 1); /* checkpoint 1 */
+    put(store, "a", "same", 1);
+    put(store, "a", "same", 1);
+    wr_store_close(store);
+    CHECK_INT(query(path, "select number from piece"), ==, 1);
+    store = open_store(path);
+    put(store, "a", "same", 1); /* 4: what was there before the start is not known */
+    put(store, "a", "and", 0);
+    put(store, "a", "same", 1); /* 6: the delta goes */
+    put(store, "a", "same", 1);
+    CHECK_INT(wr_store_begin(store, NULL), ==, WR_OK);
+    CHECK_INT(wr_store_put(store, "a", "lost", 4, 1, NULL), ==, WR_OK);
+    wr_store_rollback(store);
+    put(store, "a", "lost", 1); /* 8 */
+    wr_store_close(store);
+    CHECK_INT(query(path, "select number from piece"), ==, 8);
+    store = open_store(path);
+    check_part(store, "a", "Blost");
+    put(store, "a", "", 1);
+    put(store, "a", "", 1);
+    check_part(store, "a", "B");
+    wr_store_close(store);
+}
+
 TEST(store_forgets_what_was_rolled_back) {
     const char *path = fresh_path();
     struct wr_store *store = open_store(path);
