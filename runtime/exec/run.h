@@ -27,7 +27,7 @@ struct wr_run_options {
     uint64_t piece_bytes;        /* of state on its way to the store; 0: 1 MB */
     int dry_run;                 /* sinks are bound but nothing is written */
     const char *state_directory; /* NULL: nothing is kept */
-    int64_t checkpoint_us; /* between checkpoints, by the monotonic clock; 0: after each step */
+    int64_t checkpoint_us; /* from a checkpoint to the next, by the monotonic clock; 0: each step */
     int fail_on_error;     /* the first row whose expression fails ends the run */
     int is_live;           /* rows come while it runs: nothing may wait for their end */
     int keep_text;         /* rejects show the raw text (costs 8 bytes a row) */

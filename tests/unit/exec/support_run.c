@@ -201,7 +201,11 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     (void)epoch;
     (void)err;
-    capture_of(sink)->committed = capture_of(sink)->text.length;
+    struct capture *capture = capture_of(sink);
+    capture->committed = capture->text.length;
+    capture->commits++;
+    if (capture->slow != NULL)
+        wr_sim_advance(capture->slow, 50);
     return WR_OK;
 }
 

@@ -19,7 +19,9 @@ struct capture {
     struct wr_buf text; /* rows by `|`, cells by blanks */
     size_t committed;   /* bytes of `text` that a new process finds */
     uint64_t batches;
-    int refuses; /* the sink rejects every row (W509) */
+    int refuses;         /* the sink rejects every row (W509) */
+    struct wr_sim *slow; /* a commit takes 50 µs of this world; NULL: no time */
+    uint64_t commits;
 };
 
 /* A plan and what it runs on. Lives through several runs of it. */

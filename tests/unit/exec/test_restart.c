@@ -269,6 +269,28 @@ TEST(restart_keeps_the_watermark_that_a_source_gave) {
     stand_end(&stand);
 }
 
+TEST(restart_checkpoints_leave_time_for_work) {
+    struct stand stand;
+    stand_begin(&stand);
+    uint32_t read = stand_source(&stand, "v int64", 1);
+    uint32_t sink = stand_sink(&stand, read);
+    struct wr_buf rows;
+    wr_buf_init(&rows, &wr_budget_control, 0);
+    for (int i = 0; i < 100; i++)
+        wr_buf_addf(&rows, "%s%d", i == 0 ? "" : "/", i);
+    stand_feed(&stand, read, 0, rows.bytes);
+    stand.captures[sink].slow = stand.sim; /* 50 µs for each checkpoint, and one is due after 10 */
+    stand.options.checkpoint_us = 10;
+    open_in(&stand, 0);
+    while (step(&stand) != WR_EEND)
+        wr_sim_advance(stand.sim, 1);
+    stand_close(&stand);
+    CHECK_INT(stand.captures[sink].commits, >=, 9);
+    CHECK_INT(stand.captures[sink].commits, <=, 12);
+    wr_buf_release(&rows);
+    stand_end(&stand);
+}
+
 TEST(restart_refuses_the_state_of_another_plan) {
     struct stand stand;
     pipe_begin(&stand, &pipes[0]);
