@@ -89,6 +89,13 @@ int native_functions(lua_State *L) {
     return 1;
 }
 
+int native_foreign(lua_State *L) {
+    size_t length;
+    const char *name = luaL_checklstring(L, 1, &length);
+    lua_pushstring(L, wr_function_foreign(name, (uint32_t)length));
+    return 1;
+}
+
 int native_aggregates(lua_State *L) {
     lua_newtable(L);
     const struct wr_aggregate_function *function;
@@ -116,6 +123,7 @@ static const luaL_Reg functions[] = {
     {"explain", native_explain},
     {"functions", native_functions},
     {"aggregates", native_aggregates},
+    {"foreign", native_foreign},
     {"sandbox", native_sandbox},
     {"terminal", l_terminal},
     {"call_user", native_call_user},

@@ -25,6 +25,7 @@ void native_plan_type(lua_State *L); /* makes the metatable */
 int native_run(lua_State *L);        /* native.run(plan, options) */
 int native_explain(lua_State *L);    /* native.explain(plan) */
 int native_functions(lua_State *L);  /* native.functions() */
+int native_foreign(lua_State *L);    /* native.foreign(name) -> what weir calls it | nil */
 int native_aggregates(lua_State *L); /* native.aggregates() */
 int native_harness(lua_State *L);    /* native.harness(plan, options) */
 void native_harness_type(lua_State *L);

@@ -276,6 +276,9 @@ local function add_runner(native)
   function native.functions()
     return FUNCTIONS
   end
+  function native.foreign(name)
+    return ({ lcase = "lower", nvl = "x ?? y" })[name]
+  end
   function native.aggregates()
     return AGGREGATES
   end

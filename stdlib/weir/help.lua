@@ -311,6 +311,28 @@ local function plain_name(name)
   return name
 end
 
+--- Leads from a name of another language to ours: `date_trunc` is `trunc`.
+---@return string[]? lines
+local function foreign_page(name, native)
+  local ours = require("weir.foreign").stage(name, stream.stages())
+    or native.foreign and native.foreign(name)
+  if not ours then
+    return nil
+  end
+  local lines = { ("`%s`: weir calls it `%s`."):format(name, ours) }
+  local word = ours:match("^[%l%d_]+%f[(\0]")
+    or (ours:find("??", 1, true) or ours:find("nil")) and "nil"
+  for _, each in ipairs(kinds(native)) do
+    if word and each.map[word] then
+      add(lines, "")
+      for _, line in ipairs(each.page(word)) do
+        add(lines, line)
+      end
+    end
+  end
+  return lines
+end
+
 local function find(words, native)
   local kind, name = words[1], words[2]
   local only
@@ -341,6 +363,10 @@ local function find(words, native)
     return nil, { message = ("no help of the kind `%s`"):format(kind),
       help = "kinds: command, stage, function, aggregate, error, topic, weir" }
   elseif #lines == 0 then
+    lines = foreign_page(name, native)
+    if lines then
+      return lines
+    end
     table.sort(known)
     local near = suggest.nearest(name, known)
     return nil, { message = ("no help for `%s`"):format(name),

@@ -213,10 +213,12 @@ local function ghost(stream, name)
         help = "stages: " .. table.concat(M.names(), ", "),
       })
     end
+    local ours = require("weir.foreign").stage(name, M.stages())
     local near = suggest.nearest(name, M.names())
     diag.raise(site, {
       code = "W201", message = ("no stage `%s`"):format(name), arg = "stage",
-      help = near and ("did you mean `%s`?"):format(near)
+      help = ours and ("weir calls it `%s`"):format(ours)
+        or near and ("did you mean `%s`?"):format(near)
         or "stages: " .. table.concat(M.names(), ", "),
     })
   end
