@@ -152,6 +152,27 @@ describe("weir", function()
     specs = native.plans[4].specs
     assert.equal("write", specs[#specs].op)
   end)
+  it("--read gives options to the files of -e, typed as the option is", function()
+    assert.equal(0, (weir("-e", ":filter 'amount > 1'", "x.csv", "side.csv", "--read", "null=NA",
+      "--read", "schema=user string, amount int64", "--read", "header=false", "--read",
+      "max_ratio=7", "--read", "delimiter=;")))
+    local specs = native.plans[1].specs
+    for i = 1, 2 do
+      assert.equal("NA", specs[i].format.options.null)
+      assert.is_false(specs[i].format.options.header)
+      assert.equal(";", specs[i].format.options.delimiter)
+      assert.equal(7, specs[i].endpoint.options.max_ratio)
+      assert.equal("amount", specs[i].schema[2].name)
+    end
+    local code, _, err = weir("-e", ":select 'user'", "x.csv", "--read", "nul=NA")
+    assert.equal(3, code)
+    has(err, "W202")
+    code, _, err = weir("-e", "weir.read 'x.csv':print()", "--read", "null=NA")
+    assert.equal(2, code)
+    has(err, "begins with `:`")
+    assert.equal(2, (weir("-e", ":select 'user'", "x.csv", "--read", "null")))
+    assert.equal(2, (weir("-e", ":select 'user'", "--read", "null=A", "--read", "null=B")))
+  end)
   it("-e shows places in the text that was given", function()
     local code, _, err = weir("-e", ":filter 'amuont > 1'", "x.csv")
     assert.equal(3, code)

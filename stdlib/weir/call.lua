@@ -329,11 +329,11 @@ function Call:unknown_option()
 end
 
 local function names_of(...)
-  local names = {}
+  local names, seen = {}, {}
   for i = 1, select("#", ...) do
     for name, spec in pairs((select(i, ...)) or {}) do
-      if not spec.later then
-        names[#names + 1] = name
+      if not spec.later and not seen[name] then
+        names[#names + 1], seen[name] = name, true
       end
     end
   end

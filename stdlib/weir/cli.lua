@@ -8,6 +8,8 @@ M.FLAGS = {
   ["-p"] = { value = "NAME=VALUE", many = true, key = "params", doc = "a parameter of the script" },
   ["-e"] = { value = "TEXT", key = "text",
     doc = "the script itself; one that begins with `:` is applied to the files named, or stdin" },
+  ["--read"] = { value = "NAME=VALUE", many = true, key = "read",
+    doc = "an option of `weir.read` for the files behind `-e ':…'`: null=NA, schema='n int64'" },
   ["--limit"] = { value = "N", count = 0, doc = "read at most N rows of each source" },
   ["--dry-run"] = { doc = "read and check the script, run nothing" },
   ["--batch-rows"] = { value = "N", count = 1, max = 65536, doc = "rows of a batch at most" },
@@ -43,8 +45,8 @@ M.FLAGS = {
 
 local LOAD = { "-p", "--color", "--error-format", "--allow", "--deny-warnings", "--trace" }
 local RUN = {
-  "-e", "--limit", "--dry-run", "--batch-rows", "--rejects", "--max-bad", "--format", "--state",
-  "--progress", "--shards", "--shard-seed", "--stop-after",
+  "-e", "--read", "--limit", "--dry-run", "--batch-rows", "--rejects", "--max-bad", "--format",
+  "--state", "--progress", "--shards", "--shard-seed", "--stop-after",
 }
 
 local function join(...)
@@ -62,9 +64,9 @@ M.COMMANDS = {
   run = { usage = "weir run SCRIPT [FLAG…]", doc = "run a script (`weir SCRIPT` is the same)",
     flags = join(RUN, LOAD) },
   check = { usage = "weir check SCRIPT… [FLAG…]", doc = "say what is wrong in scripts; run none",
-    flags = join(LOAD, { "-e" }) },
+    flags = join(LOAD, { "-e", "--read" }) },
   explain = { usage = "weir explain SCRIPT [--json]", doc = "show how a script would run",
-    flags = join({ "--json", "-e" }, LOAD) },
+    flags = join({ "--json", "-e", "--read" }, LOAD) },
   test = { usage = "weir test [PATH…] [FLAG…]", doc = "run `*_spec.lua` files",
     flags = { "--filter", "--list", "--update", "--seed", "--color" } },
   schema = { usage = "weir schema pull SCRIPT", doc = "write the lock file of its sources",
@@ -120,10 +122,10 @@ local function read_value(flag, spec, text)
     local near = suggest.nearest(text, spec.of)
     M.fail(("%s takes %s, got `%s`"):format(flag, table.concat(spec.of, ", "), text),
       near and ("did you mean `%s`?"):format(near))
-  elseif flag == "-p" then
+  elseif spec.value == "NAME=VALUE" then
     local name, value = text:match("^([%a_][%w_]*)=(.*)$")
     if not name then
-      M.fail(("-p takes name=value, got `%s`"):format(text))
+      M.fail(("%s takes name=value, got `%s`"):format(flag, text))
     end
     return { name = name, value = value }
   end
@@ -213,7 +215,7 @@ end
 function M.read(argv)
   local words, flags = split(argv)
   local command, rest = find_command(words, flags)
-  local options = { command = command, words = rest, params = {}, allow = {} }
+  local options = { command = command, words = rest, params = {}, allow = {}, read = {} }
   for _, each in ipairs(flags) do
     local key = key_of(each.flag, each.spec)
     if each.flag ~= "--version" and not allowed(command, each.flag) then
@@ -221,11 +223,11 @@ function M.read(argv)
         "usage: " .. M.COMMANDS[command].usage)
     end
     local value = each.value == nil or read_value(each.flag, each.spec, each.value)
-    if each.flag == "-p" then
-      if options.params[value.name] ~= nil then
-        M.fail(("-p %s is given twice"):format(value.name))
+    if each.spec.value == "NAME=VALUE" then
+      if options[key][value.name] ~= nil then
+        M.fail(("%s %s is given twice"):format(each.flag, value.name))
       end
-      options.params[value.name] = value.value
+      options[key][value.name] = value.value
     elseif each.spec.many then
       options[key][value] = true
     elseif options[key] ~= nil and each.spec.value then
@@ -233,6 +235,10 @@ function M.read(argv)
     else
       options[key] = value
     end
+  end
+  if next(options.read) and not (options.text and options.text:find("^%s*:")) then
+    M.fail("--read goes with an -e text that begins with `:`",
+      "in a script: `weir.read(\"FILE\", { null = \"NA\" })`")
   end
   return options
 end

@@ -59,13 +59,35 @@ end
 -- ── reading scripts ─────────────────────────────────────────────────────────────────────────────
 
 --- The stream that an `-e` text beginning with `:` is applied to: the files named, or stdin.
-local function input_stream(made, files)
+local function input_stream(made, files, read_options)
   local weir = require("weir").new(made)
-  local first = weir.read(files[1] or "-")
+  local function read(file)
+    if next(read_options) then
+      return weir.read(file, read_options)
+    end
+    return weir.read(file)
+  end
+  local first = read(files[1] or "-")
   for i = 2, #files do
-    first = first:union(weir.read(files[i]))
+    first = first:union(read(files[i]))
   end
   return first
+end
+
+--- The values of `--read`, which are texts, as an option takes them: `header=false` is a boolean.
+local function read_options(texts)
+  local values = {}
+  for name, text in pairs(texts) do
+    local kind = require("weir.places").option_kind(name)
+    if kind == "boolean" and (text == "true" or text == "false") then
+      values[name] = text == "true"
+    elseif kind == "count" or kind == "number" then
+      values[name] = tonumber(text) or text
+    else
+      values[name] = text
+    end
+  end
+  return values
 end
 
 --- Shows the result of an `-e` text that wrote nothing itself.
@@ -92,7 +114,7 @@ local function load_fields(run, name)
       fields.text = "return input\n" .. options.text
       fields.lines_before = 1
       fields.globals = function(made)
-        return { input = input_stream(made, options.words) }
+        return { input = input_stream(made, options.words, read_options(options.read)) }
       end
       fields.after = print_result
     end

@@ -157,4 +157,19 @@ function M.constructors()
   return made
 end
 
+--- What an option of an endpoint or a format takes, "boolean" for `header`; nil: none has it.
+---@param name string
+---@return string?
+function M.option_kind(name)
+  for _, list in ipairs({ endpoint.ENDPOINTS, formats.FORMATS }) do
+    for _, each in pairs(list) do
+      local spec = each.options[name]
+      if spec then
+        return spec.kind -- options of one name take the same everywhere
+      end
+    end
+  end
+  return nil
+end
+
 return M
