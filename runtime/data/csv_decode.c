@@ -135,15 +135,19 @@ static void note_extra(struct csv *csv, struct wr_buf *extra) {
     wr_buf_release(&text);
 }
 
-static int header_field(struct csv *csv, uint32_t index, struct wr_buf *name,
+/* Maps a field of the header if it has a name, or has none, as `unnamed` says. Those with names
+ * come first: a column without one is `column2` by its place, unless another is called so. */
+static int header_field(struct csv *csv, uint32_t index, int unnamed, struct wr_buf *name,
                         struct wr_buf *extra) {
     const struct wr_csv_field *field = &csv->record.fields[index];
+    if ((field->length == 0) != unnamed)
+        return WR_OK;
     wr_buf_clear(name);
     int status = wr_buf_reserve(name, field->length + 1);
     if (status != WR_OK)
         return status;
     name->length = wr_csv_unquote(field, field->doubled ? csv->options.quote : -1, name->bytes);
-    if (name->length == 0) /* as the inferred schema calls it */
+    if (unnamed) /* as the inferred schema calls it */
         status = wr_buf_addf(name, "column%u", index + 1);
     if (status != WR_OK)
         return status;
@@ -154,6 +158,8 @@ static int header_field(struct csv *csv, uint32_t index, struct wr_buf *name,
     }
     if (extra->length > 0)
         wr_buf_add_text(extra, ", ");
+    if (unnamed && slot >= 0)
+        return wr_buf_addf(extra, "field %u, which has no name", index + 1);
     wr_buf_add_char(extra, '`');
     wr_buf_add(extra, name->bytes, name->length);
     return wr_buf_add_text(extra, slot >= 0 ? "` (again)" : "`");
@@ -174,8 +180,8 @@ static int header_read(struct csv *csv, const char *at, const char *end, int las
     wr_buf_init(&extra, &wr_budget_control, 0);
     if (status == WR_OK)
         wr_csv_record_read(&csv->options, &csv->record, at, end, last);
-    for (uint32_t i = 0; i < count && status == WR_OK; i++)
-        status = header_field(csv, i, &name, &extra);
+    for (uint32_t i = 0; i < 2 * count && status == WR_OK; i++)
+        status = header_field(csv, i % count, i >= count, &name, &extra);
     if (status == WR_OK)
         status = mapped(csv);
     if (status == WR_OK)

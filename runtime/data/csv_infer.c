@@ -30,6 +30,20 @@ static const char *field_text(struct sample *sample, const struct wr_csv_field *
     return copy;
 }
 
+/* Fields i and j of the header have one name; one of them may have got it from its place. */
+static int name_twice(const struct sample *sample, const struct wr_field *field, uint32_t i,
+                      uint32_t j, struct wr_error *err) {
+    const struct wr_csv_field *fields = sample->record.fields;
+    int unnamed = fields[i].length == 0 ? (int)i : fields[j].length == 0 ? (int)j : -1;
+    wr_error_script(err, "W105", "duplicate name `%s` in the header", field->name);
+    if (unnamed >= 0)
+        wr_error_help(err,
+                      "field %d has no name and would be `%s`, as another is called; with "
+                      "`schema =` the one with the name is read",
+                      unnamed + 1, field->name);
+    return WR_ESCRIPT;
+}
+
 static int name_fields(struct sample *sample, struct wr_error *err) {
     char numbered[24];
     for (uint32_t i = 0; i < sample->schema->field_count; i++) {
@@ -51,8 +65,7 @@ static int name_fields(struct sample *sample, struct wr_error *err) {
         for (uint32_t j = 0; j < i; j++)
             if (sample->schema->fields[j].name_length == length &&
                 memcmp(sample->schema->fields[j].name, name, length) == 0)
-                return wr_error_script(err, "W105", "duplicate name `%s` in the header",
-                                       field->name);
+                return name_twice(sample, field, i, j, err);
     }
     return WR_OK;
 }

@@ -7,6 +7,8 @@ Format.__index = Format
 Format.__name = "weir.format"
 
 local NULL = { kind = "text", empty = true, doc = "the text that stands for nil" }
+local HEADER = "the first line names the columns; one without a name is `column2` by its place, "
+  .. "unless another is called so"
 local AS = {
   int_as = { kind = "choice", of = { "number", "string" }, doc = "how int64 is written" },
   decimal_as = { kind = "choice", of = { "string", "number" }, doc = "how decimals are written" },
@@ -21,7 +23,7 @@ M.FORMATS = {
     usage = 'weir.read("in.txt", { format = weir.csv { delimiter = ";", null = "NA" } })',
     options = {
       delimiter = { kind = "text", doc = "one character between fields", default = "`,`" },
-      header = { kind = "boolean", doc = "the first line names the columns", default = "true" },
+      header = { kind = "boolean", default = "true", doc = HEADER },
       quote = { kind = "text", empty = true, default = "`\"`",
         doc = "the quote character; empty: none" },
       null = NULL,
@@ -32,7 +34,7 @@ M.FORMATS = {
     doc = "tab separated values, with a header line",
     usage = 'weir.read("in.txt", { format = "tsv", null = "NA" })',
     options = {
-      header = { kind = "boolean", doc = "the first line names the columns", default = "true" },
+      header = { kind = "boolean", default = "true", doc = HEADER },
       quote = { kind = "text", empty = true, default = "`\"`",
         doc = "the quote character; empty: none" },
       null = NULL,

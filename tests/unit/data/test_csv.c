@@ -104,6 +104,18 @@ TEST(csv_reads_a_blank_line_of_one_column_as_nil) {
     CHECK_STR(DECODE(.schema = "a string", .text = "a\nx\n\n\"\"\n"), "\"x\"\nnil\n\"\"\n");
 }
 
+TEST(csv_gives_a_name_by_place_only_where_no_other_column_has_it) {
+    CHECK_STR(DECODE(.schema = "a int64, column2 int64", .text = "a,,column2\n1,2,3\n"), "1|3\n");
+    CHECK_STR(test_decode_note,
+              "f: columns that are not in the schema: field 2, which has no name");
+    CHECK_STR(DECODE(.schema = "a int64, column2 int64", .text = "column2,a,\n1,2,3\n"), "2|1\n");
+    CHECK_STR(test_decode_note, "f: columns that are not in the schema: `column3`");
+    CHECK_STR(DECODE(.schema = "a int64, column2 int64", .text = "a,\"\",c\n1,2,3\n"), "1|2\n");
+    CHECK_STR(test_decode_note, "f: columns that are not in the schema: `c`");
+    CHECK_CONTAINS(DECODE(.text = "a,,column2\n1,2,3\n"),
+                   "error: W105 duplicate name `column2` in the header");
+}
+
 TEST(csv_reads_other_delimiters_quotes_and_no_header) {
     CHECK_STR(DECODE(.schema = "a int64, b string", .options = "delimiter=;&quote='&header=false",
                      .text = "1;'a;''b'\n2;\"c\n"),
