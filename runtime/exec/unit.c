@@ -55,7 +55,8 @@ static int number_rows(struct unit *unit, struct wr_batch *batch) {
 
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
     WR_ASSERT(batch->sel_count > 0);
-    int flow = WR_FLOW_DONE;
+    /* Rows that nobody takes are worked on for what is read beside them: rejects, late rows. */
+    int flow = unit->edge_count[port] == 0 ? WR_FLOW_MORE : WR_FLOW_DONE;
     if (port == WR_PORT_MAIN && number_rows(unit, batch) != WR_OK) {
         wr_batch_unref(batch);
         return WR_ENOMEM;

@@ -6,21 +6,25 @@
 #include "graph/plan.h"
 #include "base/banned.h"
 
+static int is_of_the_script(const struct wr_node *node) {
+    return node->kind == WR_NODE_REJECTS && wr_value_count(wr_value_get(node->spec, "inputs")) == 0;
+}
+
+/* The rejects of a chain keep it alive; those of the script are of what runs anyway. */
 static void mark_live(struct wr_plan *plan, uint32_t at) {
     struct wr_node *node = plan->nodes[at];
     if (node->live)
         return;
     node->live = 1;
-    for (uint32_t i = 0; i < node->input_count; i++)
-        if (node->kind != WR_NODE_REJECTS) /* reading rejects keeps no stage alive */
-            mark_live(plan, node->inputs[i]);
+    for (uint32_t i = 0; i < node->input_count && !is_of_the_script(node); i++)
+        mark_live(plan, node->inputs[i]);
 }
 
 /* `weir.rejects()` is of the whole script, wherever it is called. */
 static int complete_rejects(struct wr_plan *plan) {
     for (uint32_t i = 0; i < plan->node_count; i++) {
         struct wr_node *node = plan->nodes[i];
-        if (node->kind != WR_NODE_REJECTS || wr_value_count(wr_value_get(node->spec, "inputs")) > 0)
+        if (!is_of_the_script(node))
             continue;
         uint32_t *inputs = WR_ARENA_ARRAY(&plan->arena, uint32_t, plan->node_count);
         if (inputs == NULL)

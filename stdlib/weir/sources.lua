@@ -171,7 +171,7 @@ M.SOURCES = {
   },
   rejects = {
     usage = "weir.rejects()",
-    doc = "All rows that the script rejects, wherever.",
+    doc = "All rows that the script rejects, wherever. Streams that go nowhere (W902) do not run.",
     subjects = {},
     make = function()
       return { op = "rejects", inputs = {} }

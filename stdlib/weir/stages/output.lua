@@ -93,7 +93,8 @@ return {
   },
   rejects = {
     usage = ":rejects()",
-    doc = "The rows that this stage and those before it on the chain rejected, with their reasons.",
+    doc = "The rows that this stage and those before it on the chain rejected, with their reasons. "
+      .. "The chain runs for them, also where its own rows go nowhere.",
     subjects = {},
     make = function()
       return { op = "rejects" }

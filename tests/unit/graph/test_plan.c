@@ -400,11 +400,24 @@ TEST(plan_needs_whole_rows_where_rejects_are_read) {
     wr_plan_free(plan);
 }
 
-TEST(plan_reading_rejects_keeps_no_stage_alive) {
+TEST(plan_reading_rejects_of_a_chain_keeps_it_alive) {
     struct wr_plan *plan = test_plan_new();
     uint32_t read = numbers(plan);
     uint32_t filter = test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`a > 1`}", read);
     uint32_t rejects = test_add(plan, "{'op':'rejects','inputs':[%u]}", filter);
+    blackhole(plan, rejects);
+    finish(plan);
+    CHECK_INT(plan->nodes[filter]->live, ==, 1);
+    CHECK_INT(plan->nodes[read]->live, ==, 1);
+    CHECK_INT(plan->nodes[rejects]->live, ==, 1);
+    wr_plan_free(plan);
+}
+
+TEST(plan_reading_rejects_of_the_script_keeps_no_stage_alive) {
+    struct wr_plan *plan = test_plan_new();
+    uint32_t read = numbers(plan);
+    uint32_t filter = test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`a > 1`}", read);
+    uint32_t rejects = test_add(plan, "{'op':'rejects','inputs':[]}");
     blackhole(plan, rejects);
     finish(plan);
     CHECK_INT(plan->nodes[filter]->live, ==, 0);
