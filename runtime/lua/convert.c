@@ -81,18 +81,24 @@ static int convert_map(struct conversion *c, int index, uint32_t count, struct w
     return status;
 }
 
+/* A list has the keys 1 … total and no others. The length does not tell: in a table with holes Lua
+ * gives any border, one that happens to be as large as the number of keys among them. */
 static int convert_table(struct conversion *c, int index, struct wr_value *value, int depth) {
     if (depth > WR_CONVERT_DEPTH_MAX)
         return wr_error_set(c->err, WR_ELIMIT, "plain data is nested too deeply");
     luaL_checkstack(c->L, 4, "plain data");
     uint32_t total = 0;
+    lua_Integer largest = 0;
+    int positions = 1;
     lua_pushnil(c->L);
     while (lua_next(c->L, index) != 0) {
         total++;
         lua_pop(c->L, 1);
+        lua_Integer at = lua_isinteger(c->L, -1) ? lua_tointeger(c->L, -1) : 0;
+        positions &= at >= 1;
+        largest = WR_MAX(largest, at);
     }
-    lua_Unsigned length = lua_rawlen(c->L, index);
-    if (length == total)
+    if (positions && largest == (lua_Integer)total)
         return convert_list(c, index, total, value, depth);
     return convert_map(c, index, total, value, depth);
 }

@@ -8,6 +8,7 @@ import random
 
 import expressions
 import inputs
+import tables
 from expressions import DECIMAL, Generator, Printer, ident
 
 NAMES = ["a", "b", "c", "d", "user", "amount", "ts", "k", "x1", "A", "_x", "größe", "Total Amount",
@@ -110,6 +111,9 @@ class Maker:
 
     def source(self, number, like=None):
         dice = self.dice
+        if dice.random() < 0.06:
+            return self.add_source(tables.random_generate(
+                self, number, self.column_names(dice.randint(2, 6))))
         if like is not None and dice.random() < 0.6:
             columns = [list(c) for c in like]
         else:
@@ -120,9 +124,12 @@ class Maker:
             dice.shuffle(kinds)
             columns = [list(c) for c in zip(self.column_names(len(kinds)), kinds)]
         timed = next((i for i, c in enumerate(columns) if c[1] == "timestamp"), None)
-        source = inputs.random_source(dice, number, columns, timed)
+        return self.add_source(inputs.random_source(dice, number, columns, timed))
+
+    def add_source(self, source):
+        columns = source["columns"]
         self.case["sources"].append(source)
-        self.known[f"s{number}"] = {"columns": [tuple(c) for c in columns], "timed": False,
+        self.known[f"s{source['id']}"] = {"columns": [tuple(c) for c in columns], "timed": False,
                                     "stateful": False}
         return columns
 
@@ -170,7 +177,7 @@ class Maker:
         leaves = [n["id"] for n in self.case["nodes"] if n["id"] not in used]
         leaves += [end for end in ends if end not in leaves and not end.startswith("s")]
         spoiled = [f"s{s['id']}" for s in self.case["sources"]
-                   if any("code" in r for r in s["records"])]
+                   if s["format"] == "generate" or any("code" in r for r in s["records"])]
         for end in dict.fromkeys(leaves + spoiled + ([] if leaves else ["s0"])):
             form = dice.choice(["ndjson", "ndjson", "csv", "sqlite"])
             names = [name.lower() for name, _ in self.known[end]["columns"]]
@@ -497,6 +504,21 @@ def schema_text(source):
     return ", ".join(f"{ident(name)} {kind}" for name, kind in source["columns"])
 
 
+def source_text(source, printer):
+    form, schema = source["format"], long_string(schema_text(source))
+    if form == "generate":
+        return f"weir.generate {{ rows = {source['rows']}, columns = " \
+               f"{long_string(listed(source['items'], printer))} }}"
+    if form in ("rows", "text"):
+        return f"weir.rows({schema}, {tables.rows_text(source)})"
+    if form == "sqlite":
+        what = "table = \"t\"" if source["look"] % 2 else "query = \"select * from t\""
+        return f"weir.read(\"sqlite:in{source['id']}.db\", {{ {what}, schema = {schema} }})"
+    each = ", partitions = \"each\"" if source["each"] else ""
+    return f"weir.read(weir.file(\"{inputs.address(source)}\", {{ format = \"{form}\"{each} }}), " \
+           f"{{ schema = {schema} }})"
+
+
 def output_name(number, output):
     return f"out{number}.{'db' if output['format'] == 'sqlite' else output['format']}"
 
@@ -517,10 +539,7 @@ def script(case, style=None):
     for source in case["sources"]:
         if f"s{source['id']}" not in needed:
             continue
-        each = ", partitions = \"each\"" if source["each"] else ""
-        lines.append(f"local s{source['id']} = weir.read(weir.file(\"{inputs.address(source)}\""
-                     f", {{ format = \"{source['format']}\"{each} }}), "
-                     f"{{ schema = {long_string(schema_text(source))} }})")
+        lines.append(f"local s{source['id']} = {source_text(source, printer)}")
     for node in case["nodes"]:
         if node["id"] in needed:
             lines.append(f"local {node['id']} = {node['in'][0]}{node_text(node, printer)}")

@@ -154,11 +154,15 @@ class Printer:
     def _in(self, _, negated, arg, members):
         word = "not in" if negated else "in"
         listed = ", ".join(self.text(member) for member in members)
-        return f"{self.text(arg, COAL)} {word} ({listed})", CMP
+        return f"{self.tested(arg)} {word} ({listed})", CMP
+
+    def tested(self, arg):
+        """What stands before `in` and `like`: `not x in …` is refused (W012)."""
+        return self.text(arg, POST if arg[0] == "un" and arg[2] == "not" else COAL)
 
     def _like(self, _, negated, arg, pattern):
         word = "not like" if negated else "like"
-        return f"{self.text(arg, COAL)} {word} {quoted(pattern)}", CMP
+        return f"{self.tested(arg)} {word} {quoted(pattern)}", CMP
 
     def _case(self, _, pairs, otherwise):
         parts = [self.text(part) for pair in pairs for part in pair]

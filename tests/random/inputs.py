@@ -12,6 +12,7 @@ import os
 import random
 
 import expressions
+import tables
 
 # Bad records: lines with their codes, and by type what no value of a cell is (W502).
 BAD_LINES = {
@@ -185,6 +186,9 @@ def address(source):
 
 def write(folder, source, layout=None):
     """Writes a source's files. `layout`: {"splits", "gz"}: the same rows in other files."""
+    if source["format"] in tables.FORMATS:
+        tables.write(folder, source)
+        return
     splits = source["splits"]
     packed = source.get("gz", False)
     if layout is not None:
@@ -215,16 +219,19 @@ def fitting(kind, form, value):
     """A value that the format can say."""
     if value is None:
         return None
-    if kind == "string" and form in ("tsv", "csv") and "\r" in value:
+    if kind == "string" and form in ("tsv", "csv", "text") and "\r" in value:
         return value.replace("\r", "r")
-    if kind == "float64" and form in ("ndjson", "json") and (
+    if kind == "float64" and form in ("ndjson", "json", "sqlite") and (
             value != value or value in (float("inf"), float("-inf"))):
         return 0.5
     return value
 
 
 def random_source(dice, number, columns, timed):
-    form = dice.choice(["ndjson", "ndjson", "csv", "csv", "tsv", "json"])
+    form = dice.choice(["ndjson", "ndjson", "csv", "csv", "tsv", "json", "sqlite",
+                        "rows", "text"])
+    if form == "sqlite" and len({name.lower() for name, _ in columns}) < len(columns):
+        form = "rows"  # to SQLite these are one column
     count = dice.choice([0, 1, 2, 3]) if dice.random() < 0.12 else dice.randint(4, 40)
     nils = dice.choice([0.0, 0.1, 0.4])
     bad = dice.choice([0.0, 0.0, 0.08])
@@ -247,19 +254,19 @@ def random_source(dice, number, columns, timed):
             spoil(dice, form, columns, record)
         records.append(record)
     splits = sorted(dice.randint(0, count) for _ in range(dice.randint(1, 3))) \
-        if dice.random() < 0.35 else []
+        if dice.random() < 0.35 and form not in tables.FORMATS else []
     return {"id": number, "format": form, "columns": columns, "records": records,
             "splits": splits, "each": bool(splits) and dice.random() < 0.5,
-            "gz": dice.random() < 0.15, "look": dice.randrange(1 << 20)}
+            "gz": dice.random() < 0.15 and form not in tables.FORMATS, "look": dice.randrange(1 << 20)}
 
 
 def spoil(dice, form, columns, record):
     """Makes a record a bad one: its line, or the value of one cell."""
-    lines = BAD_LINES.get(form)
+    lines = BAD_LINES.get("csv" if form == "text" else form)
     if lines and dice.random() < 0.5:
         record["line"], record["code"] = dice.choice(lines)
         return
-    wrong = WRONG["ndjson" if form in ("ndjson", "json") else "csv"]
+    wrong = tables.WRONG.get(form, WRONG["ndjson" if form in ("ndjson", "json") else "csv"])
     at = dice.randrange(len(columns))
     texts = [text for text in wrong.get(columns[at][1], [])
              if not (form == "tsv" and "\t" in text)]

@@ -111,6 +111,13 @@ class Oracle:
     def load(self, source):
         columns = [tuple(c) for c in source["columns"]]
         name = f"s{source['id']}"
+        if source["format"] == "generate":
+            self.create(f"{name}_i", "SELECT i::BIGINT AS c0, "
+                        f"{source['id'] * 100} AS _l, i - 1 AS _r, i - 1 AS _s, NULL::BIGINT AS _t, "
+                        f"NULL::BIGINT AS _w FROM range(1, {source['rows'] + 1}) r(i)")
+            numbers = Table(f"{name}_i", [("i", "int64")], False, [source["id"] * 100])
+            self.items({"id": name}, numbers, source["items"], columns)
+            return
         typed = ", ".join(f"c{i} {sql_type(kind)}" for i, (_, kind) in enumerate(columns))
         self.sql(f"CREATE TEMP TABLE {name} ({typed}, _l INTEGER, _r BIGINT, _s BIGINT, "
                  "_t BIGINT, _w BIGINT)")

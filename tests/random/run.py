@@ -35,6 +35,7 @@ import cases  # noqa: E402
 import compare  # noqa: E402
 import inputs  # noqa: E402
 import relations  # noqa: E402
+import tables  # noqa: E402
 
 try:
     import duckdb
@@ -274,7 +275,8 @@ def attempt(runner, case, seed):
         return None
     except Failure as failure:
         return failure
-    except (AssertionError, KeyError, ValueError, TypeError, IndexError, OSError) as problem:
+    except (AssertionError, KeyError, ValueError, TypeError, IndexError, OSError,
+            sqlite3.Error) as problem:
         import traceback
         return Failure(f"harness: {type(problem).__name__}", traceback.format_exc())
     except Exception as problem:
@@ -292,6 +294,8 @@ def report(runner, case, seed, failure, smaller):
     print(failure.text)
     print("script:\n" + re.sub("^", "  ", cases.script(case), flags=re.M))
     for source in case["sources"]:
+        if source["format"] in tables.FORMATS:
+            continue
         print(f"source {source['id']} ({source['format']}, splits {source['splits']}):")
         print(re.sub("^", "  ", inputs.file_text(source, source["records"], source["look"] * 8
                                                  + source["look"] % 2), flags=re.M))
