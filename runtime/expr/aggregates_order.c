@@ -65,10 +65,7 @@ static void put_place(struct wr_buf *out, const struct wr_type *type,
         put_word(out, agg_int_order((int64_t)(value >> 64)), desc);
         put_word(out, (uint64_t)value, desc);
     } else if (type->kind == WR_FLOAT64) {
-        uint64_t order = agg_float_order(WR_F64(column)[row]);
-        int nan = order == UINT64_MAX; /* behind the numbers, also where they descend */
-        wr_buf_add_char(out, (char)nan);
-        put_word(out, order, desc);
+        put_word(out, agg_float_order(WR_F64(column)[row]), desc);
     } else {
         int64_t value = type->kind == WR_BOOL ? WR_BOOLS(column)[row] : WR_I64(column)[row];
         put_word(out, agg_int_order(value), desc);

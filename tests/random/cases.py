@@ -8,6 +8,7 @@ import random
 
 import expressions
 import inputs
+import lua_text
 import tables
 from expressions import DECIMAL, Generator, Printer, ident
 
@@ -57,7 +58,7 @@ def after(node, before):
     columns, timed, stateful = first["columns"], first["timed"], first["stateful"]
     if op == "derive":
         columns = with_items(columns, node["items"])
-    elif op == "select":
+    elif op in ("select", "map", "flat_map"):
         columns = [(name, expr[1]) for name, is_local, expr in node["items"] if not is_local]
     elif op == "drop":
         columns = [c for c in columns if c[0] not in node["columns"]]
@@ -187,9 +188,21 @@ class Maker:
 
     # -- stages
 
+    def in_lua(self, items, odds=0.25):
+        """{"lua": style}: the items are written as a Lua function, where that can be."""
+        if self.dice.random() >= odds:
+            return {}
+        style = self.dice.randrange(30)
+        try:
+            lua_text.function(expressions.without_unused(items), style)
+        except lua_text.Unsaid:
+            return {}
+        return {"lua": style}
+
     def _filter(self, at, known):
         g = Generator(self.dice, usable(known["columns"]))
-        return self.add("filter", [at], expr=g.condition(self.depth))
+        expr = g.condition(self.depth)
+        return self.add("filter", [at], expr=expr, **self.in_lua([["keep", False, expr]]))
 
     def items(self, known, count, may_fail=True, only_new=False):
         """Items of a list: later ones see the columns of earlier ones, and helpers."""
@@ -212,7 +225,8 @@ class Maker:
         return items
 
     def _derive(self, at, known):
-        return self.add("derive", [at], items=self.items(known, self.dice.randint(1, 3)))
+        items = self.items(known, self.dice.randint(1, 3))
+        return self.add("derive", [at], items=items, **self.in_lua(items))
 
     def _select(self, at, known):
         names = [c for c in known["columns"]]
@@ -221,7 +235,11 @@ class Maker:
         items += self.items({"columns": known["columns"]}, self.dice.randint(0, 2), only_new=True)
         if all(item[1] for item in items):
             return None
-        return self.add("select", [at], items=items)
+        lua = self.in_lua(items)
+        kinds = [expr[1] for _, _, expr in items]
+        if not lua or any(kind == APPROXIMATE for kind in kinds):
+            return self.add("select", [at], items=items)
+        return self.add(self.dice.choice(["map", "flat_map"]), [at], items=items, **lua)
 
     def _drop(self, at, known):
         names = [c[0] for c in known["columns"]]
@@ -460,8 +478,22 @@ def agg_text(node, printer):
     return text + f":agg({long_string(items)})"
 
 
+def lua_stage(node):
+    """A stage whose subject is a Lua function."""
+    op = node["op"]
+    if op == "filter":
+        return f":filter({lua_text.function([['keep', False, node['expr']]], node['lua'])})"
+    schema = ", ".join(f"{ident(name)} {expr[1]}" for name, is_local, expr in node["items"]
+                       if not is_local)
+    items = expressions.without_unused(node["items"])
+    return f":{op}({long_string(schema)}, " \
+           f"{lua_text.function(items, node['lua'], op == 'flat_map')})"
+
+
 def node_text(node, printer):
     op = node["op"]
+    if "lua" in node:
+        return lua_stage(node)
     if op == "filter":
         return f":filter({long_string(printer.text(node['expr']))})"
     if op in ("derive", "select"):

@@ -100,6 +100,26 @@ def literal_text(kind, value):
     return f"decimal'{value}'"
 
 
+def names_in(expr):
+    """The columns and helpers that an expression reads."""
+    if isinstance(expr, list):
+        if len(expr) == 3 and expr[0] == "col":
+            return {expr[2]}
+        return set().union(*[names_in(part) for part in expr])
+    return set()
+
+
+def without_unused(items):
+    """Items without the helpers that nothing reads: they are not computed, so they cannot fail."""
+    kept, read = [], set()
+    for item in reversed(items):
+        name, is_local, expr = item
+        if not is_local or name in read:
+            kept.insert(0, item)
+            read |= names_in(expr)
+    return kept
+
+
 LEVEL = {"or": 1, "and": 2, "==": 3, "~=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3, "|": 5, "~": 6,
          "&": 7, "<<": 8, ">>": 8, "..": 9, "+": 10, "-": 10, "*": 11, "/": 11, "//": 11, "%": 11,
          "^": 13}

@@ -257,7 +257,8 @@ def random_source(dice, number, columns, timed):
         if dice.random() < 0.35 and form not in tables.FORMATS else []
     return {"id": number, "format": form, "columns": columns, "records": records,
             "splits": splits, "each": bool(splits) and dice.random() < 0.5,
-            "gz": dice.random() < 0.15 and form not in tables.FORMATS, "look": dice.randrange(1 << 20)}
+            "gz": dice.random() < 0.15 and form not in tables.FORMATS,
+            "look": dice.randrange(1 << 20)}
 
 
 def spoil(dice, form, columns, record):

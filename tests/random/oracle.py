@@ -12,6 +12,7 @@ import math
 import cases
 import inputs
 import translate
+from expressions import without_unused
 from translate import Levels, NEVER, Translator, literal, sql_type, truth
 
 SLICE_LAST = "170141183460469231731687303715884105727::HUGEINT"
@@ -26,26 +27,6 @@ class Table:
 
     def env(self):
         return {name: (f"c{i}", kind) for i, (name, kind) in enumerate(self.columns)}
-
-
-def names_in(expr):
-    """The columns and helpers that an expression reads."""
-    if isinstance(expr, list):
-        if len(expr) == 3 and expr[0] == "col":
-            return {expr[2]}
-        return set().union(*[names_in(part) for part in expr])
-    return set()
-
-
-def without_unused(items):
-    """Items without the helpers that nothing reads: they are not computed, so they cannot fail."""
-    kept, read = [], set()
-    for item in reversed(items):
-        name, is_local, expr = item
-        if not is_local or name in read:
-            kept.insert(0, item)
-            read |= names_in(expr)
-    return kept
 
 
 def sum_by_slice(x, order, keep):
@@ -113,8 +94,9 @@ class Oracle:
         name = f"s{source['id']}"
         if source["format"] == "generate":
             self.create(f"{name}_i", "SELECT i::BIGINT AS c0, "
-                        f"{source['id'] * 100} AS _l, i - 1 AS _r, i - 1 AS _s, NULL::BIGINT AS _t, "
-                        f"NULL::BIGINT AS _w FROM range(1, {source['rows'] + 1}) r(i)")
+                        f"{source['id'] * 100} AS _l, i - 1 AS _r, i - 1 AS _s, "
+                        "NULL::BIGINT AS _t, NULL::BIGINT AS _w FROM "
+                        f"range(1, {source['rows'] + 1}) r(i)")
             numbers = Table(f"{name}_i", [("i", "int64")], False, [source["id"] * 100])
             self.items({"id": name}, numbers, source["items"], columns)
             return
@@ -238,9 +220,10 @@ class Oracle:
         """A list of items over a table; `made`: the columns that come of it."""
         levels = Levels(table.env())
         translator, codes = Translator(levels), []
-        for name, _, expr in without_unused(items):
+        for name, is_local, expr in without_unused(items):
             value, code = translator.of(expr)
-            codes.append(code)
+            levels.codes[name] = code if is_local else NEVER
+            codes.append(NEVER if is_local else code)
             levels.columns[name] = (value, expr[1])
         columns = [f"{levels.columns[name][0]}::{sql_type(self.stored(kind))} AS d{i}"
                    for i, (name, kind) in enumerate(made)]
@@ -259,7 +242,7 @@ class Oracle:
     def _derive(self, node, before, made):
         self.items(node, before[0], node["items"], made)
 
-    _select = _derive
+    _select = _map = _flat_map = _derive
 
     def _drop(self, node, before, made):
         self.items(node, before[0], [], made)

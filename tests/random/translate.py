@@ -109,6 +109,7 @@ class Levels:
 
     def __init__(self, columns):
         self.columns = dict(columns)  # name in weir -> (SQL column, type)
+        self.codes = {}  # of helpers: one that fails does so where it is read
         self.heights = {}
         self.levels = []
         self.count = 0
@@ -315,7 +316,7 @@ class Translator:
         return self.out.define(value, *uses)
 
     def _col(self, _, name):
-        return self.out.columns[name][0], NEVER
+        return self.out.columns[name][0], self.out.codes.get(name, NEVER)
 
     def _lit(self, kind, value):
         return literal(kind, value), NEVER
