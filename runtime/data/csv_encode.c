@@ -91,7 +91,10 @@ static inline int copy_plain(const struct csv_encoder *csv, char *at, const char
 }
 
 static int has_to_be_quoted(const struct csv_encoder *csv, const char *text, size_t length) {
+    static const char mark[] = "\xef\xbb\xbf"; /* a reader drops it where a file begins */
     if (length == csv->null_length && memcmp(text, csv->null, length) == 0)
+        return 1;
+    if (length >= 3 && memcmp(text, mark, 3) == 0)
         return 1;
     for (size_t i = 0; i < length; i++)
         if (csv->special[(unsigned char)text[i]] == 1)

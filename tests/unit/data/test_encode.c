@@ -122,6 +122,8 @@ TEST(csv_quotes_only_what_needs_it) {
               "\"-5\"-\"2024-02-29\"\n");
     CHECK_STR(encode("tsv", NULL, "s string, f float64", "\"a\tb\",nan\n\"c,d\",inf\n", 0),
               "s\tf\n\"a\tb\"\tnan\nc,d\tinf\n");
+    CHECK_STR(encode("csv", "header=false", "s string, t string", "\"\xef\xbb\xbfx\",y\n", 0),
+              "\"\xef\xbb\xbfx\",y\n"); /* or the reader takes it for that of the file */
     CHECK_STR(encode("csv", "quote=false&header=false", "s string", "\"a,b\nc\"\n", 0), "a b c\n");
 }
 
