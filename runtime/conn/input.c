@@ -4,19 +4,23 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
-#include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "conn/library_memory.h"
 #include "conn/stdin_head.h"
 
 #include "base/banned.h"
 
 static const char *shown(const struct wr_input *input) {
     return input->is_stdin ? "standard input" : input->path;
+}
+
+static int no_memory(const struct wr_input *input, struct wr_error *err) {
+    return wr_error_set(err, WR_ENOMEM, "%s: no memory to read it", shown(input));
 }
 
 /* Bytes that were read before the damage are given first: the error comes with the next call. */
@@ -37,14 +41,6 @@ static int read_failed(const struct wr_input *input, int status, struct wr_error
     if (status == WR_EIO && errno != 0)
         return wr_env_fail(err, "read", shown(input), errno);
     return wr_error_set(err, status, "read %s: %s", shown(input), wr_status_text(status));
-}
-
-/* zlib takes its memory from the budget too. */
-static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) {
-    return wr_alloc(opaque, (size_t)items * size);
-}
-static void zlib_free(voidpf opaque, voidpf memory) {
-    wr_free(opaque, memory);
 }
 
 /* Refills the compressed side: 1 when there is something, 0 at the end, else a status. */
@@ -69,23 +65,20 @@ static int fill(struct wr_input *input, struct wr_error *err) {
 }
 
 static int open_gzip(struct wr_input *input, struct wr_error *err) {
-    input->gzip = wr_alloc_zero(input->budget, sizeof *input->gzip);
+    input->gzip = zlib_stream_new(input->budget);
     if (input->gzip == NULL)
-        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", shown(input));
-    input->gzip->zalloc = zlib_alloc;
-    input->gzip->zfree = zlib_free;
-    input->gzip->opaque = input->budget;
+        return no_memory(input, err);
     if (inflateInit2(input->gzip, 15 + 16) == Z_OK)
         return WR_OK;
     wr_free(input->budget, input->gzip);
     input->gzip = NULL;
-    return wr_error_set(err, WR_ENOMEM, "%s: out of memory", shown(input));
+    return no_memory(input, err);
 }
 
 static int open_zstd(struct wr_input *input, struct wr_error *err) {
-    input->zstd = ZSTD_createDCtx();
+    input->zstd = ZSTD_createDCtx_advanced(zstd_memory(&input->zstd_budget));
     if (input->zstd == NULL)
-        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", shown(input));
+        return no_memory(input, err);
     ZSTD_DCtx_setParameter(input->zstd, ZSTD_d_windowLogMax, WR_INPUT_WINDOW_LOG_MAX);
     return WR_OK;
 }
@@ -126,6 +119,7 @@ int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_bu
                                .path = path,
                                .ratio_max = ratio_max,
                                .sampling = sampling,
+                               .zstd_budget = WR_BUDGET_INIT("zstd", WR_INPUT_ZSTD_BYTES_MAX),
                                .is_stdin = strcmp(path, "-") == 0,
                                .seek = -1};
     struct wr_file_info info;
@@ -235,7 +229,7 @@ static int read_gzip(struct wr_input *input, char *bytes, uint64_t size, uint64_
             input->in_member = 0;
             input->member_count++;
         } else if (result == Z_MEM_ERROR) {
-            return wr_error_set(err, WR_ENOMEM, "%s: out of memory", shown(input));
+            return no_memory(input, err);
         } else if (result != Z_OK && result != Z_BUF_ERROR) {
             return damaged(input,
                            input->member_count > 0 && gzip->total_out == 0
@@ -262,6 +256,8 @@ static int read_zstd(struct wr_input *input, char *bytes, uint64_t size, uint64_
         input->in_at = (uint32_t)in.pos;
         input->bytes_out += out.pos - *got;
         *got = out.pos;
+        if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
+            return no_memory(input, err);
         if (ZSTD_isError(result)) {
             char text[96];
             snprintf(text, sizeof text, "the zstd data is damaged: %s", ZSTD_getErrorName(result));
@@ -318,7 +314,7 @@ int wr_input_skip(struct wr_input *input, uint64_t offset, struct wr_error *err)
     }
     char *scratch = wr_alloc(input->budget, WR_INPUT_BYTES);
     if (scratch == NULL)
-        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", shown(input));
+        return no_memory(input, err);
     int status = WR_OK;
     uint64_t at = 0, got = 1;
     while (status == WR_OK && at < offset && got > 0) {

@@ -4,20 +4,22 @@
  *
  * Errors name the file and the byte. A file that is cut short gives what it holds, then the error.
  * A bomb is stopped: more than `ratio_max` bytes out for each byte in, beyond the first megabyte.
- * Threads: one. Owns its buffer and the decompressor. */
+ * Threads: one. Owns its buffer and the decompressor; stays where it is while it is open. */
 #pragma once
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "conn/endpoint.h"
 
 struct z_stream_s;
 struct ZSTD_DCtx_s;
 
-#define WR_INPUT_BYTES (128u << 10)    /* of the compressed side */
-#define WR_INPUT_RATIO_MAX 100u        /* the option `max_ratio` changes it; 0: no bound */
-#define WR_INPUT_RATIO_FREE (1u << 20) /* bytes out before the ratio counts */
-#define WR_INPUT_WINDOW_LOG_MAX 27     /* of zstd: 128 MB */
-#define WR_INPUT_HEAD_MAX (16u << 20)  /* bytes of standard input that are kept to be read again */
+#define WR_INPUT_BYTES (128u << 10)          /* of the compressed side */
+#define WR_INPUT_RATIO_MAX 100u              /* the option `max_ratio` changes it; 0: no bound */
+#define WR_INPUT_RATIO_FREE (1u << 20)       /* bytes out before the ratio counts */
+#define WR_INPUT_WINDOW_LOG_MAX 27           /* of zstd: 128 MB */
+#define WR_INPUT_ZSTD_BYTES_MAX (130u << 20) /* a window, and what else one frame needs */
+#define WR_INPUT_HEAD_MAX (16u << 20) /* bytes of standard input that are kept to be read again */
 
 struct wr_input {
     const struct wr_env *env;
@@ -39,6 +41,7 @@ struct wr_input {
     char broken_what[96];
     struct z_stream_s *gzip;
     struct ZSTD_DCtx_s *zstd;
+    struct wr_budget zstd_budget; /* of its own: a window is larger than all other input may be */
 };
 
 /* Opens and looks at the first bytes. "-" is standard input; `sampling`: what is read of it is kept

@@ -1,12 +1,12 @@
 /* output.c: see output.h. */
 #include "conn/output.h"
 
-#include <zlib.h>
-#include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "conn/library_memory.h"
 
 #include "base/banned.h"
 
@@ -14,11 +14,9 @@
 #define GZIP_LEVEL 6
 #define ZSTD_LEVEL 3
 
-static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size) {
-    return wr_alloc(opaque, (size_t)items * size);
-}
-static void zlib_free(voidpf opaque, voidpf memory) {
-    wr_free(opaque, memory);
+static int no_memory(const struct wr_output *output, struct wr_error *err) {
+    return wr_error_set(err, WR_ENOMEM, "write %s: memory budget `%s` is used up", output->path,
+                        output->budget->name);
 }
 
 static int open_compressor(struct wr_output *output) {
@@ -28,19 +26,16 @@ static int open_compressor(struct wr_output *output) {
     if (output->out == NULL)
         return WR_ENOMEM;
     if (output->compression == WR_COMPRESSION_ZSTD) {
-        output->zstd = ZSTD_createCCtx();
+        output->zstd = ZSTD_createCCtx_advanced(zstd_memory(output->budget));
         if (output->zstd == NULL)
             return WR_ENOMEM;
         ZSTD_CCtx_setParameter(output->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
         ZSTD_CCtx_setParameter(output->zstd, ZSTD_c_checksumFlag, 1);
         return WR_OK;
     }
-    output->gzip = wr_alloc_zero(output->budget, sizeof *output->gzip);
+    output->gzip = zlib_stream_new(output->budget);
     if (output->gzip == NULL)
         return WR_ENOMEM;
-    output->gzip->zalloc = zlib_alloc;
-    output->gzip->zfree = zlib_free;
-    output->gzip->opaque = output->budget;
     if (deflateInit2(output->gzip, GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK)
         return WR_OK;
     wr_free(output->budget, output->gzip);
@@ -55,8 +50,7 @@ int wr_output_open(struct wr_output *output, const struct wr_env *env, struct wr
         .env = env, .budget = budget, .path = path, .compression = compression, .length = length};
     if (open_compressor(output) != WR_OK) {
         wr_output_close(output);
-        return wr_error_set(err, WR_ENOMEM, "write %s: memory budget `%s` is used up", path,
-                            budget->name);
+        return no_memory(output, err);
     }
     int status = env->open(env, path, mode, &output->file, err);
     if (status != WR_OK)
@@ -117,6 +111,8 @@ static int zstd_some(struct wr_output *output, const char *bytes, uint64_t lengt
     do {
         ZSTD_outBuffer out = {output->out, OUT_BYTES, 0};
         left = ZSTD_compressStream2(output->zstd, &out, &in, end);
+        if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation)
+            return no_memory(output, err);
         if (ZSTD_isError(left))
             return wr_error_set(err, WR_EIO, "write %s: zstd: %s", output->path,
                                 ZSTD_getErrorName(left));

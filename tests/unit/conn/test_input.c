@@ -2,6 +2,9 @@
 #include "support_conn.h"
 
 #include "conn/input.h"
+#include "conn/output.h"
+
+#include <unistd.h>
 
 /* All data of a file, read `size` bytes at a time; or what was said, behind what was given. */
 static const char *unpack(struct world *w, const char *path, uint64_t ratio_max, uint64_t size) {
@@ -190,4 +193,45 @@ TEST(input_names_a_directory) {
     world_begin(&w);
     CHECK_CONTAINS(unpack(&w, w.folder, 100, 10), "it is a directory");
     world_end(&w);
+}
+
+/* Packs and unpacks one text; what a library needs is taken from budgets, and counted there. */
+static int pack_and_unpack(enum wr_compression compression, const char *path) {
+    static const char text[] = "the same, the same, and the same again";
+    const struct wr_env *env = wr_env_real();
+    struct wr_budget budget = WR_BUDGET_INIT("test", 0);
+    struct wr_error err = {0};
+    struct wr_output output;
+    struct wr_input input;
+    char back[sizeof text + 1];
+    uint64_t got = 0;
+    int status = wr_output_open(&output, env, &budget, path, WR_FILE_CREATE, compression, 0, &err);
+    if (status == WR_OK) {
+        status = wr_output_write(&output, text, sizeof text, &err);
+        status = status == WR_OK ? wr_output_end_member(&output, &err) : status;
+        CHECK(status != WR_OK || budget.bytes_used > (200u << 10));
+        wr_output_close(&output);
+    }
+    CHECK_INT(budget.bytes_used, ==, 0);
+    if (status == WR_OK)
+        status = wr_input_open(&input, env, &budget, path, 100, 0, &err);
+    if (status == WR_OK) {
+        status = wr_input_read(&input, back, sizeof back, &got, &err);
+        CHECK(status != WR_OK || (got == sizeof text && memcmp(back, text, got) == 0));
+        CHECK((compression == WR_COMPRESSION_ZSTD) == (input.zstd_budget.bytes_peak > 0));
+        wr_input_close(&input);
+        CHECK_INT(input.zstd_budget.bytes_used, ==, 0);
+    }
+    CHECK_INT(budget.bytes_used, ==, 0);
+    return status;
+}
+
+TEST_EACH_ALLOCATION_FAILS(compressed_files_take_memory_from_budgets_and_give_it_back) {
+    char path[] = "/tmp/weir_test_input_XXXXXX";
+    close(mkstemp(path));
+    int gzip = pack_and_unpack(WR_COMPRESSION_GZIP, path);
+    int zstd = pack_and_unpack(WR_COMPRESSION_ZSTD, path);
+    unlink(path);
+    CHECK(gzip == WR_OK || gzip == WR_ENOMEM);
+    CHECK(zstd == WR_OK || zstd == WR_ENOMEM);
 }
