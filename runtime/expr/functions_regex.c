@@ -4,6 +4,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "base/alloc.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "data/json_text.h"
@@ -64,19 +65,33 @@ static int regex_prepare(struct wr_arena *arena, uint32_t arg_count,
     return WR_OK;
 }
 
-/* What one call needs besides: freed at its end. */
+static void *budget_malloc(size_t size, void *budget) {
+    return wr_alloc(budget, size);
+}
+static void budget_free(void *memory, void *budget) {
+    wr_free(budget, memory);
+}
+
+/* What one call needs besides: freed at its end. Its memory comes from the budget of the call. */
 struct matcher {
     const struct regex *regex;
     struct wr_call *call;
     pcre2_match_data *data;
     pcre2_match_context *context;
     const PCRE2_SIZE *places; /* start and end of the match, then of each capture */
+    int status;               /* WR_ENOMEM, when a match had no memory */
 };
 
 static int matcher_open(struct matcher *m, struct wr_call *call) {
     *m = (struct matcher){.regex = call->prepared, .call = call};
-    m->context = pcre2_match_context_create(NULL);
-    m->data = m->regex == NULL ? NULL : pcre2_match_data_create_from_pattern(m->regex->code, NULL);
+    pcre2_general_context *general =
+        pcre2_general_context_create(budget_malloc, budget_free, call->eval->budget);
+    if (general == NULL)
+        return WR_ENOMEM;
+    m->context = pcre2_match_context_create(general);
+    m->data =
+        m->regex == NULL ? NULL : pcre2_match_data_create_from_pattern(m->regex->code, general);
+    pcre2_general_context_free(general);
     if (m->context == NULL || m->data == NULL) {
         pcre2_match_context_free(m->context);
         pcre2_match_data_free(m->data);
@@ -88,9 +103,10 @@ static int matcher_open(struct matcher *m, struct wr_call *call) {
     m->places = pcre2_get_ovector_pointer(m->data);
     return WR_OK;
 }
-static void matcher_close(struct matcher *m) {
+static int matcher_close(struct matcher *m) {
     pcre2_match_data_free(m->data);
     pcre2_match_context_free(m->context);
+    return m->status;
 }
 
 /* A match from byte `from` on: 1, 0, or -1 after failing the row. */
@@ -102,6 +118,8 @@ static int matcher_find(struct matcher *m, uint32_t row, size_t from, uint32_t o
         return 1;
     if (found == PCRE2_ERROR_NOMATCH || found == PCRE2_ERROR_BADOFFSET)
         return 0;
+    if (found == PCRE2_ERROR_NOMEMORY)
+        m->status = WR_ENOMEM;
     wr_call_fail(m->call, row, WR_REJECT_OVERFLOW, "the regex takes too many steps on %u bytes",
                  text->length);
     return -1;
@@ -138,8 +156,7 @@ static int regex_match_kernel(struct wr_call *call) {
         return WR_ENOMEM;
     FN_EACH(call, row)
     FN_OUT_BOOL(call)[row] = matcher_find(&m, row, 0, 0) == 1;
-    matcher_close(&m);
-    return WR_OK;
+    return matcher_close(&m);
 }
 
 static int regex_find_kernel(struct wr_call *call) {
@@ -162,8 +179,7 @@ static int regex_find_kernel(struct wr_call *call) {
         else if (found >= 0)
             wr_call_nil(call, row);
     }
-    matcher_close(&m);
-    return WR_OK;
+    return matcher_close(&m);
 }
 
 /* ---- lists ---------------------------------------------------------------------------------- */
@@ -218,8 +234,7 @@ static int list_rows(struct wr_call *call, int between) {
     }
     int status = json.status == WR_ENOMEM ? WR_ENOMEM : WR_OK;
     wr_buf_release(&json);
-    matcher_close(&m);
-    return status;
+    return matcher_close(&m) == WR_OK ? status : WR_ENOMEM;
 }
 static int regex_find_all_kernel(struct wr_call *call) {
     return list_rows(call, 0);
@@ -293,8 +308,7 @@ static int regex_replace_kernel(struct wr_call *call) {
         else
             fn_text_end(&out, row);
     }
-    matcher_close(&m);
-    return WR_OK;
+    return matcher_close(&m);
 }
 
 #define REGEX_ENTRY(own_name, own_flags, own_doc, signature, kernel, ...) \
