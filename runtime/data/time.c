@@ -133,8 +133,10 @@ void wr_day_memo_set(struct wr_day_memo *memo, int64_t timestamp_us) {
                           WR_US_PER_SECOND +
                       (uint64_t)civil.microsecond;
     memo->day_us = (int64_t)((uint64_t)timestamp_us - within);
-    /* The very first day begins before the range: its midnight wraps, and is not kept. */
-    memo->known = timestamp_us >= INT64_MIN + WR_US_PER_DAY;
+    /* The first day begins before the range, and the last one ends behind it: what wraps into the
+     * other is not kept. */
+    memo->known =
+        timestamp_us >= INT64_MIN + WR_US_PER_DAY && timestamp_us <= INT64_MAX - WR_US_PER_DAY;
 }
 
 size_t wr_date_format(int64_t days, char text[WR_TIME_TEXT_MAX]) {

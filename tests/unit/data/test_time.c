@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "data/time.h"
+#include "data/time_write.h"
 
 static const char *timestamp_text(int64_t us) {
     static char text[WR_TIME_TEXT_MAX];
@@ -234,4 +235,18 @@ TEST(duration_text_goes_both_ways) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (duration_again(bad[i]) != NULL)
             test_fail(__FILE__, __LINE__, "`%s` is refused", bad[i]);
+}
+
+/* The midnights of the first and the last day are outside the range. */
+TEST(timestamps_one_after_the_other_are_written_with_their_own_days) {
+    static const int64_t days[] = {INT64_MAX, INT64_MIN, 0, INT64_MAX - WR_US_PER_DAY, 1};
+    struct wr_day_memo memo = {0};
+    char expected[WR_TIME_TEXT_MAX], text[2 * WR_TIME_TEXT_MAX];
+    for (int i = 0; i < 25; i++) { /* each behind each */
+        int64_t before = days[i / 5], after = days[i % 5];
+        wr_put_timestamp(&memo, text, before);
+        *wr_put_timestamp(&memo, text, after) = 0;
+        wr_timestamp_format(after, expected);
+        CHECK_STR(text, expected);
+    }
 }
