@@ -27,3 +27,4 @@ extern const struct wr_function wr_functions_network[];
 extern const struct wr_function wr_functions_list[];
 extern const struct wr_function wr_functions_json[];
 extern const struct wr_function wr_functions_characters[];
+extern const struct wr_function wr_functions_privacy[];
