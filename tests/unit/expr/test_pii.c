@@ -1,6 +1,7 @@
 /* test_pii.c: what is found in a text by its form, what is not, and that any bytes end. */
 #include "test.h"
 
+#include "base/alloc.h"
 #include "base/hash.h"
 #include "expr/pii.h"
 
@@ -62,13 +63,14 @@ TEST(pii_ends_on_any_bytes) {
         size_t length = wr_hash_u64(seed, 1) % sizeof text;
         for (size_t i = 0; i < length; i++)
             text[i] = alphabet[wr_hash_u64(seed, i + 2) % (sizeof alphabet - 1)];
-        char *copy = malloc(length + 1); /* so that a sanitizer sees a read behind the end */
+        char *copy = wr_alloc(&wr_budget_control,
+                              length + 1); /* so that a sanitizer sees a read behind the end */
         memcpy(copy, text, length);
         size_t one = 0;
         for (size_t at = 0; at < length; at++)
             if (wr_pii_at(copy, length, at, &one) != NULL)
                 CHECK(one > 0 && one <= length - at);
-        free(copy);
+        wr_free(&wr_budget_control, copy);
         seed = wr_hash_u64(seed, 0);
     } while (test_random_time_left());
 }
