@@ -6,7 +6,9 @@
  * nothing.
  *
  * Position: (file, decompressed byte, record, line) of the next record. A plain file is entered at
- * that byte, a compressed one read again from its start.
+ * that byte, a compressed one read again from its start. With it goes a sum of the first bytes of
+ * the file and of the last ones before the position: where those are others now, it is not the file
+ * that was read.
  *
  *     next file -> refill -> decode* -> refill -> … -> the end of the file -> next file */
 #include "conn/file_source.h"
@@ -29,7 +31,8 @@
 #define WR_PIECE_BYTES (512u << 10)
 #define WR_PIECE_TAIL_BYTES (32u << 10) /* room for the piece of a record that comes before it */
 #define WR_BUFFERS_KEPT 4
-#define POSITION_VERSION 1
+#define POSITION_VERSION 2
+#define KNOWN_BYTES 4096u /* of the head of a file, and before a position: what tells it again */
 
 struct file_source {
     struct wr_source base;
@@ -42,8 +45,12 @@ struct file_source {
     int input_ended; /* all of the file is in `buffer` */
     struct wr_decoder *decoder;
     struct wr_buffer *buffer, *kept[WR_BUFFERS_KEPT];
-    uint64_t at, length;                /* of the buffer: what is not yet decoded */
-    uint64_t offset;                    /* decompressed byte of the file at `at` */
+    uint64_t at, length;    /* of the buffer: what is not yet decoded */
+    uint64_t offset;        /* decompressed byte of the file at `at` */
+    char head[KNOWN_BYTES]; /* the first bytes of the file */
+    char past[KNOWN_BYTES]; /* those before byte `past_at` of the buffer */
+    uint32_t head_length, past_length;
+    uint64_t past_at;
     int wants_more;                     /* the decoder has done all it can with the buffer */
     uint64_t row_count;                 /* given so far; for row_limit */
     uint64_t reject_count;              /* of the poll that runs */
@@ -97,8 +104,9 @@ static int next_file(struct file_source *self, struct wr_error *err) {
         return status;
     self->is_open = 1;
     self->input_ended = 0;
-    self->at = self->length = 0;
+    self->at = self->length = self->past_at = 0;
     self->offset = 0;
+    self->head_length = self->past_length = 0;
     self->wants_more = 1;
     self->decoder->line = 1;
     self->decoder->byte = 0;
@@ -111,6 +119,77 @@ static void end_file(struct file_source *self) {
     self->bytes_before += self->input.bytes_in;
     wr_input_close(&self->input);
     self->is_open = 0;
+}
+
+/* ---- knowing a file again ------------------------------------------------------------------ */
+
+/* Keeps the last bytes of what the decoder has taken of the buffer. */
+static void add_past(struct file_source *self) {
+    uint64_t count = WR_MIN(self->at - self->past_at, (uint64_t)KNOWN_BYTES);
+    uint64_t keep = WR_MIN((uint64_t)self->past_length, KNOWN_BYTES - count);
+    self->past_at = self->at;
+    if (count == 0)
+        return;
+    memmove(self->past, self->past + self->past_length - keep, keep);
+    memcpy(self->past + keep, self->buffer->bytes + self->at - count, count);
+    self->past_length = (uint32_t)(keep + count);
+}
+
+static void add_head(struct file_source *self, const char *bytes, uint64_t length) {
+    uint64_t count = WR_MIN(length, (uint64_t)(KNOWN_BYTES - self->head_length));
+    if (count > 0)
+        memcpy(self->head + self->head_length, bytes, count);
+    self->head_length += (uint32_t)count;
+}
+
+/* Bytes before `offset` that count, behind the head. */
+static uint64_t tail_length(uint64_t offset) {
+    return offset <= KNOWN_BYTES ? 0 : WR_MIN(offset - KNOWN_BYTES, (uint64_t)KNOWN_BYTES);
+}
+
+/* Of the head, and of the bytes before the position, which are the last in `past`. */
+static uint64_t known_sum(const struct file_source *self) {
+    uint64_t head = WR_MIN(self->offset, (uint64_t)KNOWN_BYTES), tail = tail_length(self->offset);
+    WR_ASSERT(head <= self->head_length && tail <= self->past_length);
+    uint64_t sum = wr_hash_bytes(self->head, head, 0);
+    return wr_hash_bytes(self->past + self->past_length - tail, tail, sum);
+}
+
+/* Reads `length` bytes, or what there is. */
+static int read_whole(struct file_source *self, char *bytes, uint64_t length,
+                      struct wr_error *err) {
+    int status = WR_OK;
+    uint64_t got = 1;
+    for (uint64_t at = 0; at < length && got > 0 && status == WR_OK; at += got) {
+        do {
+            status = wr_input_read(&self->input, bytes + at, length - at, &got, err);
+        } while (status == WR_EAGAIN); /* a pipe */
+    }
+    return status;
+}
+
+/* Goes to the position in a file that was just opened, and refuses one that is another now. */
+static int go_to(struct file_source *self, uint64_t offset, uint64_t sum, struct wr_error *err) {
+    uint64_t head = WR_MIN(offset, (uint64_t)KNOWN_BYTES), tail = tail_length(offset);
+    int status = read_whole(self, self->head, head, err);
+    if (status == WR_OK && tail > 0)
+        status = wr_input_skip(&self->input, offset - tail, err);
+    if (status == WR_OK && tail > 0)
+        status = read_whole(self, self->past, tail, err);
+    if (status == WR_OK) /* there already, or the file is too short */
+        status = wr_input_skip(&self->input, offset, err);
+    if (status != WR_OK)
+        return status;
+    self->head_length = (uint32_t)head;
+    self->past_length = (uint32_t)tail;
+    self->offset = self->decoder->byte = offset;
+    if (known_sum(self) == sum)
+        return WR_OK;
+    wr_error_script(err, "W616", "%s was changed: it is not the file that was read up to byte %llu",
+                    self->files[self->file_index], (unsigned long long)offset);
+    wr_error_help(err, "a state goes on in files that are the same or have grown; "
+                       "put it back, or begin anew with another --state");
+    return WR_EREFUSED;
 }
 
 /* ---- buffers ------------------------------------------------------------------------------- */
@@ -149,12 +228,14 @@ static int refill(struct file_source *self, struct wr_error *err) {
     }
     if (tail > 0)
         memcpy(buffer->bytes, self->buffer->bytes + self->at, tail);
+    add_past(self);
     wr_buffer_unref(self->buffer);
     self->buffer = buffer;
-    self->at = 0;
+    self->at = self->past_at = 0;
     self->length = tail;
     int status = wr_input_read(&self->input, buffer->bytes + tail,
                                WR_MIN(room - tail, (uint64_t)WR_PIECE_BYTES), &got, err);
+    add_head(self, buffer->bytes + tail, got);
     self->length += got;
     if (status == WR_OK && got == 0)
         self->input_ended = 1;
@@ -285,8 +366,10 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
     wr_buf_add_varint(out, self->decoder->record);
     wr_buf_add_varint(out, (uint64_t)self->is_open);
     if (self->is_open) {
+        add_past(self);
         wr_buf_add_varint(out, self->offset);
         wr_buf_add_varint(out, self->decoder->line);
+        wr_buf_add_u64(out, known_sum(self));
         if (self->config->format->save != NULL)
             return self->config->format->save(self->decoder, out);
     }
@@ -311,15 +394,15 @@ static int resume(struct file_source *self, struct wr_reader *from, struct wr_er
     if (status != WR_OK || !was_open)
         return status;
     uint64_t offset = wr_reader_varint(from), line = wr_reader_varint(from);
+    uint64_t sum = wr_reader_u64(from);
     status = next_file(self, err);
     if (status == WR_OK)
-        status = wr_input_skip(&self->input, offset, err);
+        status = go_to(self, offset, sum, err);
     if (status == WR_OK && self->config->format->load != NULL)
         status = self->config->format->load(self->decoder, from, err);
     if (status == WR_OK && from->failed)
         status =
             wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", self->base.name);
-    self->offset = self->decoder->byte = offset;
     self->decoder->line = line;
     self->decoder->record = record;
     return status;

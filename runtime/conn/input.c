@@ -316,7 +316,7 @@ int wr_input_skip(struct wr_input *input, uint64_t offset, struct wr_error *err)
     if (scratch == NULL)
         return no_memory(input, err);
     int status = WR_OK;
-    uint64_t at = 0, got = 1;
+    uint64_t at = input->bytes_out, got = 1;
     while (status == WR_OK && at < offset && got > 0) {
         status =
             wr_input_read(input, scratch, WR_MIN(offset - at, (uint64_t)WR_INPUT_BYTES), &got, err);

@@ -52,6 +52,6 @@ int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_bu
  * yet. */
 int wr_input_read(struct wr_input *input, char *bytes, uint64_t size, uint64_t *got,
                   struct wr_error *err);
-/* Stands at decompressed byte `offset`: seeks in a plain file, reads and forgets otherwise. */
+/* Goes on to decompressed byte `offset`: seeks in a plain file, reads and forgets otherwise. */
 int wr_input_skip(struct wr_input *input, uint64_t offset, struct wr_error *err);
 void wr_input_close(struct wr_input *input);

@@ -279,6 +279,17 @@ orders:lookup(one, { on = "item" })]],
     wrong = [[weir.read "bomb.ndjson.gz"]],
     right = [[weir.read("logs.ndjson.gz", { max_ratio = 5000 })   -- a file that you trust]],
   },
+  W616 = {
+    message = "… was changed: it is not the file that was read …",
+    help = "a state goes on in files that are the same, or have grown; put the old file back, or "
+      .. "begin anew with another `--state`",
+    page = "A state stands at a byte of a file, and what is before that byte is counted already. "
+      .. "The first bytes of the file, or those just before the place, are others now, so what "
+      .. "follows would not belong to what was counted. A file that only has more behind it is "
+      .. "read on.",
+    wrong = [[weir run --state old.state job.lua]],
+    right = [[weir run --state new.state job.lua]],
+  },
   W701 = {
     message = "ran longer than …",
     page = "The script's Lua code did not come back in time: a loop that does not end, or far "

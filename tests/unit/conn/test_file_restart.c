@@ -129,6 +129,72 @@ TEST(file_source_refuses_a_position_in_what_is_no_longer_there) {
     world_end(&w);
 }
 
+/* The byte at `at` is another after the stop, counted from the position where `from_position`;
+ * whether the source goes on. */
+static int goes_on_after_change(struct world *w, const char *text, uint32_t batches,
+                                int from_position, int64_t at, int packed) {
+    const char *path = in_folder(w, packed ? "a.csv.gz" : "a.csv");
+    size_t length = strlen(text), size = length;
+    const char *bytes = packed ? gzip_of(w, text, length, &size) : text;
+    put_file(path, bytes, size);
+    struct wr_endpoint_bind bind;
+    struct wr_buf out, position;
+    wr_buf_init(&out, &w->budget, 0);
+    wr_buf_init(&position, &w->budget, 0);
+    if (bind_source(w, &wr_source_file, file_spec(w, path, ""), &bind) != WR_OK)
+        test_fail(__FILE__, __LINE__, "%s", error_text(w));
+    struct wr_source *source = open_source(w, &wr_source_file, &bind, 100, NULL);
+    CHECK_INT(read_source(w, source, batches, &out), ==, WR_OK);
+    CHECK_INT(wr_source_file.save_position(source, &position), ==, WR_OK);
+    close_source(source);
+    for (size_t i = 0; from_position && i < out.length; i++)
+        at += out.bytes[i] == '\n' ? 10 : 0; /* a row of the text */
+    at += from_position ? 2 : 0;             /* its header */
+    char *changed = wr_arena_strndup(&w->arena, text, length);
+    changed[at] = changed[at] == '7' ? '8' : '7';
+    bytes = packed ? gzip_of(w, changed, length, &size) : changed;
+    put_file(path, bytes, size);
+    struct wr_reader from = {.bytes = position.bytes, .length = position.length};
+    source = open_source(w, &wr_source_file, &bind, 100, &from);
+    int goes_on = source != NULL;
+    if (goes_on) {
+        CHECK_INT(read_source(w, source, 0, &out), ==, WR_EEND);
+        close_source(source);
+    } else {
+        CHECK_STR(w->err.code, "W616");
+        CHECK_CONTAINS(w->err.text, path);
+        CHECK_CONTAINS(w->err.text, "was changed");
+    }
+    wr_buf_release(&out);
+    wr_buf_release(&position);
+    return goes_on;
+}
+
+TEST(file_source_refuses_a_file_that_was_changed) {
+    struct world w;
+    struct wr_buf text;
+    world_begin(&w);
+    wr_buf_init(&text, &w.budget, 0);
+    wr_buf_add_text(&text, "x\n");
+    for (int i = 0; i < 120000; i++) /* two pieces, in batches of 1,000 bytes behind the header */
+        wr_buf_addf(&text, "%09u\n", (unsigned)i * 79190773 % 1000000000);
+    for (int packed = 0; packed < 2; packed++) {
+        if (packed)
+            text.bytes[100002] = 0;
+        for (uint32_t batches = 1; batches <= (packed ? 90 : 1100); batches += 3 + batches * 2) {
+            CHECK(!goes_on_after_change(&w, text.bytes, batches, 0, 2, packed));
+            CHECK(!goes_on_after_change(&w, text.bytes, batches, 0, 500, packed));
+            CHECK(!goes_on_after_change(&w, text.bytes, batches, 1, -2, packed));
+            CHECK(!goes_on_after_change(&w, text.bytes, batches, 1, -700, packed));
+            if (batches > 8)
+                CHECK(!goes_on_after_change(&w, text.bytes, batches, 1, -4093, packed));
+            CHECK(goes_on_after_change(&w, text.bytes, batches, 1, 0, packed));
+        }
+    }
+    wr_buf_release(&text);
+    world_end(&w);
+}
+
 /* ---- standard input ------------------------------------------------------------------------ */
 
 TEST(file_source_reads_standard_input_again_after_its_sample) {
