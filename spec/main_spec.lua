@@ -203,6 +203,17 @@ describe("weir", function()
     local _, _, err = weir(script("a.lua", "weir.read 'x.csv':print()"), "--rejects", "r.csv")
     assert.falsy(err:find("--rejects FILE", 1, true))
   end)
+  it("a run that was complete already says so, and how to begin anew", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    local _, _, err = weir(path, "--state", "d")
+    assert.falsy(err:find("complete", 1, true))
+    native.summary.was_complete = true
+    local code
+    code, _, err = weir(path, "--state", "d")
+    assert.equal(0, code)
+    has(err, "note: state d is of a run that was complete: nothing more was read")
+    has(err, "help: to begin anew, use another --state")
+  end)
   it("a run that fails exits with 1, an interrupted one with 130", function()
     local path = script("a.lua", "weir.read 'x.csv':print()")
     native.summary.interrupted = 2

@@ -51,6 +51,7 @@ struct file_sink {
     int is_open, begun;        /* `output`; the header is written */
     int saved;                 /* a state points to `path` */
     int finished;
+    int renamed; /* finished, as it seems: `path` is gone and there is a file of the final name */
     int no_more; /* nobody reads the standard output */
 };
 
@@ -254,6 +255,16 @@ static int read_saved(struct file_sink *self, struct wr_reader *from, struct wr_
     return WR_OK;
 }
 
+/* What was written before is not there as the state says; `what` is missing. */
+static int lost(const struct file_sink *self, const char *what, struct wr_error *err) {
+    int status = wr_error_set(err, WR_ECORRUPT,
+                              "%s: the state goes on behind %" PRIu64 " bytes of `%s`, and %s",
+                              self->base.name, self->committed, self->path, what);
+    wr_error_help(err, "put that file back as it was when the run stopped, or begin anew with "
+                       "another --state");
+    return status;
+}
+
 static int open_again(struct file_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     uint64_t length = self->committed;
@@ -261,13 +272,11 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
     int exists = env->stat(env, self->path, &info) == WR_OK;
     if (!exists && strcmp(self->path, self->config->address) != 0 &&
         env->stat(env, self->config->address, &info) == WR_OK)
-        self->finished = 1; /* it was renamed, and the state had no time to hear of it */
+        self->finished = self->renamed = 1; /* and the state had no time to hear of it */
     if (self->finished)
         return WR_OK;
     if (!exists || info.size_bytes < length)
-        return wr_error_set(
-            err, WR_ECORRUPT, "%s: `%s` should hold %" PRIu64 " bytes, by the state, and %s",
-            self->base.name, self->path, length, exists ? "has fewer" : "is not there");
+        return lost(self, exists ? "it has fewer" : "it is not there", err);
     int status = open_file(self, WR_FILE_APPEND, info.size_bytes, err);
     if (status == WR_OK)
         status = wr_output_truncate(&self->output, length, err);
@@ -335,6 +344,8 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
 
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
     struct file_sink *self = (struct file_sink *)sink;
+    if (self->renamed) /* it was not: somebody took it away, and an older result stands there */
+        return lost(self, "it is not there", err);
     if (self->finished)
         return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
                             sink->name);

@@ -333,5 +333,9 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
     }
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
         status = restore_unit(run, run->units[i], err);
+    run->summary.was_complete = run->epoch > 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i]->source != NULL && !run->units[i]->ended)
+            run->summary.was_complete = 0;
     return status == WR_OK ? begin_epoch(run, err) : status;
 }

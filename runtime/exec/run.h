@@ -76,6 +76,7 @@ struct wr_summary {
     uint64_t steps;
     int64_t elapsed_us;
     uint64_t state_bytes_peak;
+    int was_complete; /* the state is of a run whose input had ended: nothing more was read */
 };
 
 /* Opens everything. The plan must be finished and outlive the run. With a state directory that

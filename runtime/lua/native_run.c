@@ -159,7 +159,7 @@ static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr
 
 static void push_summary(lua_State *L, const struct wr_plan *plan, const struct wr_run *run) {
     const struct wr_summary *summary = wr_run_summary(run);
-    lua_createtable(L, 0, 10);
+    lua_createtable(L, 0, 11);
     set_int(L, "rows_in", summary->rows_in);
     set_int(L, "late", summary->late);
     set_int(L, "rejected_total", summary->rejected);
@@ -167,6 +167,8 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
     set_int(L, "state_bytes_peak", summary->state_bytes_peak);
     lua_pushnumber(L, (double)summary->elapsed_us / 1e6);
     lua_setfield(L, -2, "seconds");
+    lua_pushboolean(L, summary->was_complete);
+    lua_setfield(L, -2, "was_complete");
     if (stop_signal != 0)
         set_int(L, "interrupted", (uint64_t)stop_signal);
     push_kinds(L, plan, summary);

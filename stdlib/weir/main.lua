@@ -197,8 +197,13 @@ local function run_options(run, made)
   }
 end
 
-local function end_of_run(run, made, summary, max_bad)
-  local report = require("weir.report")
+local function end_of_run(run, made, summary, options)
+  local report, max_bad = require("weir.report"), options.max_bad
+  if summary.was_complete then
+    run.err(("note: state %s is of a run that was complete: nothing more was read\n"
+      .. "help: to begin anew, use another --state or remove that directory\n")
+      :format(options.state))
+  end
   local kept = run.options.rejects ~= nil or made:reads_rejects()
   for _, line in ipairs(report.rejects(summary, kept)) do
     run.err(line .. "\n")
@@ -232,7 +237,7 @@ function COMMANDS.run(run)
     show(run, require("weir.load").as_diagnostic(err, made.name))
     return err.code == "W604" and EXIT.BAD_ROWS or EXIT.FAILED
   end
-  return end_of_run(run, made, summary, options.max_bad)
+  return end_of_run(run, made, summary, options)
 end
 
 function COMMANDS.check(run)

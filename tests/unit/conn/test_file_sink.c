@@ -317,7 +317,17 @@ TEST(file_sink_knows_that_it_was_complete) {
     remove(path);
     from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
     CHECK(open_sink(&w, &wr_sink_file, &bind, &from) == NULL);
-    CHECK_CONTAINS(w.err.text, "is not there");
+    CHECK_CONTAINS(w.err.text, "the state goes on behind 12 bytes of `");
+    CHECK_CONTAINS(w.err.text, "and it is not there");
+    CHECK_CONTAINS(w.err.help, "begin anew with another --state");
+    put_text(path, "an older result\n"); /* the same, and it looks like the finished file */
+    from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
+    sink = open_sink(&w, &wr_sink_file, &bind, &from);
+    CHECK(sink != NULL);
+    CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "2,y")), ==, WR_ECORRUPT);
+    CHECK_CONTAINS(w.err.text, "and it is not there");
+    close_sink(sink);
+    CHECK_STR(file_text(&w, path, NULL), "an older result\n");
     wr_buf_release(&saved);
     world_end(&w);
 }

@@ -291,6 +291,17 @@ TEST(restart_checkpoints_leave_time_for_work) {
     stand_end(&stand);
 }
 
+TEST(restart_of_a_complete_run_says_that_it_was_complete) {
+    struct stand stand;
+    pipe_begin(&stand, &pipes[0]);
+    stand.options.state_directory = "/state";
+    for (int i = 0; i < 3; i++) {
+        stand_run_all(&stand);
+        CHECK_INT(stand.summary.was_complete, ==, i > 0);
+    }
+    stand_end(&stand);
+}
+
 TEST(restart_refuses_the_state_of_another_plan) {
     struct stand stand;
     pipe_begin(&stand, &pipes[0]);
