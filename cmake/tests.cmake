@@ -120,6 +120,13 @@ set(folder "${CMAKE_SOURCE_DIR}/tests/pipelines")
 file(GLOB pipelines CONFIGURE_DEPENDS "${folder}/*.lua" "${folder}/*/pipeline.lua")
 weir_pipeline_tests(pipeline "${pipelines}")
 file(GLOB examples CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/examples/*.lua")
+file(GLOB example_specs CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/examples/*_spec.lua")
+if(example_specs)
+  list(REMOVE_ITEM examples ${example_specs})
+endif()
+add_test(NAME example/specs COMMAND "${CMAKE_SOURCE_DIR}/tests/specs.sh" "${program}" examples
+  WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+set_tests_properties(example/specs PROPERTIES LABELS example)
 weir_pipeline_tests(example "${examples}" --examples)
 
 set(restarts "${CMAKE_SOURCE_DIR}/tests/pipelines/restarts.py" --weir "${program}")

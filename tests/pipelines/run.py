@@ -103,7 +103,7 @@ def example_cases(root):
     inputs = [(os.path.join(folder, entry), f"examples/{entry}", entry == "data")
               for entry in os.listdir(folder) if entry != "expected"]
     for entry in sorted(os.listdir(folder)):
-        if entry.endswith(".lua"):
+        if entry.endswith(".lua") and not entry.endswith("_spec.lua"):
             name = entry[:-4]
             yield Case(name, os.path.join(folder, entry),
                        os.path.join(folder, "expected", name), inputs)
