@@ -66,6 +66,19 @@ describe("rejects by reason", function()
 end)
 
 describe("explain", function()
+  it("names Lua functions by where they stand", function()
+    local expressions = {
+      { expr = "(function 2.1(n) + 1)", how = "vm: function 2.1", name = "a" },
+      { expr = "function 2.2(n)", how = "vm: function 2.2, function 3.1", name = "b" },
+    }
+    explain.name_functions({ nodes = { { expressions = expressions } } },
+      { [2] = "clicks.lua:12:10" })
+    assert.same({
+      { expr = "(function(n) + 1)", how = "vm: function at clicks.lua:12:10", name = "a" },
+      { expr = "function(n)", how = "vm: function at clicks.lua:12:10, result 2, function 3.1",
+        name = "b" },
+    }, expressions)
+  end)
   local text = explain.text({ nodes = { {
     id = 2, op = "agg", name = "by user", inputs = { 1 },
     schema = schema.fields("user string, n int64"),

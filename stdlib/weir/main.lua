@@ -264,10 +264,13 @@ function COMMANDS.explain(run)
   if not plan then
     show(run, require("weir.load").as_diagnostic(err, made.name))
     return EXIT.FAILED
-  elseif run.options.json then
-    run.out(require("weir.json").encode(require("weir.explain").as_data(plan), "") .. "\n")
+  end
+  local explain = require("weir.explain")
+  explain.name_functions(plan, made:function_places())
+  if run.options.json then
+    run.out(require("weir.json").encode(explain.as_data(plan), "") .. "\n")
   else
-    run.out(require("weir.explain").text(plan))
+    run.out(explain.text(plan))
   end
   return EXIT.DONE
 end

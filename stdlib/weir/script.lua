@@ -127,6 +127,17 @@ function Script:function_spec(f, outputs, call)
   return { id = id, outputs = outputs, reads = reads, text = info and info.text }
 end
 
+--- Where the functions of stages stand: "clicks.lua:12:10" by number, where it is known.
+---@return table<integer, string>
+function Script:function_places()
+  local places = {}
+  for id, f in ipairs(self.functions) do
+    local place = self.loader and self.loader.locate(f.mark)
+    places[id] = place and ("%s:%d:%d"):format(place.file, place.line, place.col)
+  end
+  return places
+end
+
 --- A source that is about to be added; `open`: its schema does not stand in the script.
 function Script:remember_source(name, open)
   self.coming = { name = name, open = open }
