@@ -31,6 +31,7 @@ M.FLAGS = {
   ["--progress"] = { value = "WHEN", of = { "auto", "json", "off" }, doc = "progress on stderr" },
   ["--allow"] = { value = "env=NAME", many = true, doc = "let the script use a variable" },
   ["--deny-warnings"] = { doc = "a warning is an error" },
+  ["--strict"] = { doc = "name also what may fail without `??` (W904) and int64 that may wrap" },
   ["--update"] = { doc = "rewrite golden files; refused where CI is set" },
   ["--filter"] = { value = "TEXT", doc = "tests whose name has it" },
   ["--list"] = { doc = "list the tests, run none" },
@@ -43,7 +44,8 @@ M.FLAGS = {
   ["--version"] = { doc = "the version" },
 }
 
-local LOAD = { "-p", "--color", "--error-format", "--allow", "--deny-warnings", "--trace" }
+local LOAD = { "-p", "--color", "--error-format", "--allow", "--deny-warnings", "--strict",
+  "--trace" }
 local RUN = {
   "-e", "--read", "--limit", "--dry-run", "--batch-rows", "--rejects", "--max-bad", "--format",
   "--state", "--progress", "--shards", "--shard-seed", "--stop-after",

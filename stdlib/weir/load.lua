@@ -113,7 +113,7 @@ local function make_script(fields)
     native = fields.native, loader = loader, name = fields.name,
     directory = fields.directory or M.directory(fields.name), params_given = fields.params,
     allow = fields.allow, trace = fields.trace, verify_locks = fields.verify_locks,
-    format = fields.format,
+    format = fields.format, strict = fields.strict,
   })
 end
 

@@ -104,7 +104,8 @@ local function load_fields(run, name)
   local options = run.options
   local fields = {
     native = run.native, name = name, params = options.params, allow = options.allow,
-    trace = options.trace, verify_locks = options.command == "run", format = options.format,
+    trace = options.trace, strict = options.strict, format = options.format,
+    verify_locks = options.command == "run",
   }
   if name == "-" then
     fields.name, fields.text, fields.directory = "stdin", io.read("a"), "."

@@ -179,6 +179,19 @@ function M.use(...)
   end
 end
 
+--- Hints about the expressions of a stage that was right.
+local function lint(stage_call, fields)
+  local script = stage_call.script
+  if #stage_call.trees == 0 then
+    return
+  end
+  local found = require("weir.lints").find(stage_call.trees, stage_call.texts, fields,
+    { strict = script.strict, native = script.native })
+  for _, hint in ipairs(found) do
+    script:warn(stage_call, hint)
+  end
+end
+
 local function run_stage(stream, name, descriptor, mark, args)
   local data = hidden[stream]
   local site = { mark = mark, stage = name }
@@ -189,6 +202,7 @@ local function run_stage(stream, name, descriptor, mark, args)
   stage_call.stream = stream
   check_modifiers(stage_call, descriptor, data)
   local spec, result = descriptor.make(stage_call, stream)
+  lint(stage_call, data.info.schema)
   if result then
     return result
   end

@@ -330,7 +330,6 @@ s:derive("n int64", function(e) n = n + 1 return n end)]],
     right = [[s:group_by "user":agg "n = count()"]],
   },
   W901 = {
-    later = true,
     message = "`a and b or c` gives c when b is nil or false",
     help = "`case`",
     page = "Lua's idiom for a choice goes wrong when the middle value can be nil or false. "
@@ -354,7 +353,6 @@ clicks:write "out.csv"]],
     right = [[weir.params "min int64 = 1" clicks:filter "amount > $min"]],
   },
   W904 = {
-    later = true,
     message = "this may fail and has no `??`",
     page = "A row for which the expression fails is rejected. With `--strict` every such place "
       .. "must say what to take instead.",
@@ -370,7 +368,6 @@ clicks:write "out.csv"]],
     right = [[:select "café"]],
   },
   W906 = {
-    later = true,
     message = "int64 product may wrap",
     page = "Products and sums of int64 wrap around as in Lua. With `--strict` such places are "
       .. "named; float64 or decimal do not wrap.",

@@ -1,0 +1,67 @@
+-- Hints about expressions: what is named, what is not, and where.
+local expr = require("weir.grammar.expr")
+local lints = require("weir.lints")
+
+local FIELDS = {
+  { name = "flag", type = { kind = "bool" } }, { name = "n", type = { kind = "int64" } },
+  { name = "m", type = { kind = "int64" } }, { name = "x", type = { kind = "float64" } },
+  { name = "s", type = { kind = "string" } },
+  { name = "sure", type = { kind = "string" }, required = true },
+}
+local NATIVE = { functions = function()
+  return {
+    { name = "upper", flags = { strict = true } }, { name = "int64", flags = { strict = true,
+      can_fail = true } }, { name = "nullif", flags = { can_nil = true } },
+    { name = "coalesce", flags = {} },
+  }
+end }
+
+--- "W901 4-20; …" of a list.
+local function hints(text, strict)
+  local items = assert(expr.parse_list(text))
+  local found = {}
+  local all = lints.find({ { arg = "1", items = items } }, { ["1"] = text }, FIELDS,
+    { strict = strict, native = NATIVE })
+  for i, each in ipairs(all) do
+    found[i] = ("%s %s"):format(each.code, text:sub(each.from, each.to))
+    assert.equal("1", each.arg)
+  end
+  return table.concat(found, "; ")
+end
+
+describe("W901", function()
+  it("is said where b of `a and b or c` can be nil or false", function()
+    assert.equal("W901 flag and s or 'x'", hints("y = flag and s or 'x'"))
+    assert.equal("W901 flag and s .. '!' or 'x'", hints("y = flag and s .. '!' or 'x'"))
+    assert.equal("W901 flag and upper(s) or 'x'", hints("y = flag and upper(s) or 'x'"))
+    assert.equal("W901 flag and nullif(sure, '') or 'x'",
+      hints("y = flag and nullif(sure, '') or 'x'"))
+    assert.equal("W901 flag and n + 1 or 0", hints("y = upper(flag and n + 1 or 0)"))
+    assert.equal("W901 flag and t or 'x'", hints("t = s, y = flag and t or 'x'"))
+  end)
+  it("is not said where b is always something, or all is a condition", function()
+    assert.equal("", hints("y = flag and 'a' or s"))
+    assert.equal("", hints("y = flag and sure or s"))
+    assert.equal("", hints("y = flag and (s ?? '') or 'x'"))
+    assert.equal("", hints("y = flag and upper(sure) or 'x'"))
+    assert.equal("", hints("y = n > 1 and flag or x > 2"))
+    assert.equal("", hints("y = n > 1 and s == 'a' or x > 2"))
+    assert.equal("", hints("y = s or 'x', t = sure, z = flag and t or s"))
+    assert.equal("", hints("y = flag and coalesce(s, 'x') or 'y', word = 'this or that'"))
+  end)
+end)
+
+describe("--strict", function()
+  it("names what may fail and has no `??`", function()
+    assert.equal("W904 int64(s)", hints("y = int64(s)", true))
+    assert.equal("W904 n // m; W904 m % n", hints("y = n // m, z = m % n", true))
+    assert.equal("", hints("y = int64(s) ?? 0, z = n // m ?? 0, u = n // 2, v = x // x", true))
+    assert.equal("", hints("y = int64('7')", true))
+    assert.equal("", hints("y = int64(s), z = n // m, p = n * m"))
+  end)
+  it("names products of int64", function()
+    assert.equal("W906 n * m", hints("y = n * m", true))
+    assert.equal("W906 n * m; W906 n * m * 2", hints("y = n * m * 2", true))
+    assert.equal("", hints("y = x * n, z = 2 * 3, u = float64(n) * m", true))
+  end)
+end)
