@@ -150,6 +150,25 @@ static uint32_t emit_leaf(struct compiler *c, const struct wr_node *node, struct
     return reg;
 }
 
+/* An instruction that makes the result of `node`, in a register of its own; NULL: no memory. */
+static struct wr_ins *new_result(struct compiler *c, wr_ins_fn run, const struct wr_node *node,
+                                 const struct scope *scope, const uint32_t *args,
+                                 uint32_t arg_count) {
+    uint32_t reg = new_reg(c, WR_REG_TEMP, node, 0);
+    struct wr_ins *ins = new_ins(c, run, scope, arg_count);
+    if (reg == WR_NONE || ins == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < arg_count; i++)
+        set_arg(c, ins, i, args[i]);
+    ins->node = node;
+    ins->out = reg;
+    return ins;
+}
+
+static uint32_t out_of(const struct wr_ins *ins) {
+    return ins == NULL ? WR_NONE : ins->out;
+}
+
 static uint32_t emit_strict(struct compiler *c, const struct wr_node *node, struct scope *scope) {
     uint32_t *args = WR_ARENA_ARRAY(c->bind->arena, uint32_t, node->arg_count + 1);
     if (args == NULL) {
@@ -166,15 +185,7 @@ static uint32_t emit_strict(struct compiler *c, const struct wr_node *node, stru
     wr_ins_fn run = node->kind == WR_NODE_KERNEL ? node->kernel->run
                     : node->kind == WR_NODE_CALL ? wr_ins_call
                                                  : wr_ins_user_call;
-    uint32_t reg = new_reg(c, WR_REG_TEMP, node, 0);
-    struct wr_ins *ins = new_ins(c, run, scope, node->arg_count);
-    if (reg == WR_NONE || ins == NULL)
-        return WR_NONE;
-    for (uint32_t i = 0; i < node->arg_count; i++)
-        set_arg(c, ins, i, args[i]);
-    ins->node = node;
-    ins->out = reg;
-    return reg;
+    return out_of(new_result(c, run, node, scope, args, node->arg_count));
 }
 
 static uint32_t emit_split(struct compiler *c, wr_ins_fn run, uint32_t reg, struct scope *scope,
@@ -192,17 +203,13 @@ static uint32_t emit_split(struct compiler *c, wr_ins_fn run, uint32_t reg, stru
 /* out: register `a` on the rows of sel_yes, `b` on those of sel_no. */
 static uint32_t emit_merge(struct compiler *c, const struct wr_node *node, struct scope *scope,
                            uint32_t a, uint32_t sel_yes, uint32_t b, uint32_t sel_no) {
-    uint32_t reg = new_reg(c, WR_REG_TEMP, node, 0);
-    struct wr_ins *ins = new_ins(c, wr_ins_merge, scope, 2);
-    if (reg == WR_NONE || ins == NULL)
-        return WR_NONE;
-    set_arg(c, ins, 0, a);
-    set_arg(c, ins, 1, b);
-    ins->node = node;
-    ins->out = reg;
-    ins->sel_yes = sel_yes;
-    ins->sel_no = sel_no;
-    return reg;
+    const uint32_t args[] = {a, b};
+    struct wr_ins *ins = new_result(c, wr_ins_merge, node, scope, args, 2);
+    if (ins != NULL) {
+        ins->sel_yes = sel_yes;
+        ins->sel_no = sel_no;
+    }
+    return out_of(ins);
 }
 
 static uint32_t emit_within(struct compiler *c, const struct wr_node *node, struct scope *scope,
@@ -220,15 +227,8 @@ static int is_cheap(const struct wr_node *node) {
 static uint32_t emit_kernel(struct compiler *c, const struct wr_kernel *kernel,
                             const struct wr_node *node, struct scope *scope, uint32_t a,
                             uint32_t b) {
-    uint32_t reg = new_reg(c, WR_REG_TEMP, node, 0);
-    struct wr_ins *ins = new_ins(c, kernel->run, scope, 2);
-    if (reg == WR_NONE || ins == NULL)
-        return WR_NONE;
-    set_arg(c, ins, 0, a);
-    set_arg(c, ins, 1, b);
-    ins->node = node;
-    ins->out = reg;
-    return reg;
+    const uint32_t args[] = {a, b};
+    return out_of(new_result(c, kernel->run, node, scope, args, 2));
 }
 
 static uint32_t emit_and_or(struct compiler *c, const struct wr_node *node, struct scope *scope) {
@@ -258,16 +258,8 @@ static uint32_t emit_choice(struct compiler *c, const struct wr_node *node, stru
     uint32_t b = a == WR_NONE ? WR_NONE : emit(c, node->args[2], scope);
     if (b == WR_NONE)
         return WR_NONE;
-    uint32_t reg = new_reg(c, WR_REG_TEMP, node, 0);
-    struct wr_ins *ins = new_ins(c, wr_ins_choose, scope, 3);
-    if (reg == WR_NONE || ins == NULL)
-        return WR_NONE;
-    set_arg(c, ins, 0, condition);
-    set_arg(c, ins, 1, a);
-    set_arg(c, ins, 2, b);
-    ins->node = node;
-    ins->out = reg;
-    return reg;
+    const uint32_t args[] = {condition, a, b};
+    return out_of(new_result(c, wr_ins_choose, node, scope, args, 3));
 }
 
 static uint32_t emit_if(struct compiler *c, const struct wr_node *node, struct scope *scope) {

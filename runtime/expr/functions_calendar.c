@@ -30,26 +30,28 @@ static int unit_prepare_at(struct wr_arena *arena, const struct wr_value *consta
     *prepared = kept;
     return WR_OK;
 }
+/* Dates have no zone: their signatures are shorter by that argument. */
+static int unit_and_zone_prepare(struct wr_arena *arena, uint32_t arg_count,
+                                 const struct wr_value *const *constants, uint32_t unit_arg,
+                                 uint32_t zone_arg, void **prepared, struct wr_error *err) {
+    int status =
+        arg_count <= zone_arg ? WR_OK : wr_zone_prepare(arena, arg_count, constants, prepared, err);
+    return status == WR_OK ? unit_prepare_at(arena, constants[unit_arg], prepared, err) : status;
+}
 static int unit_first_prepare(struct wr_arena *arena, uint32_t arg_count,
                               const struct wr_value *const *constants, void **prepared,
                               struct wr_error *err) {
-    int status = arg_count < 4 ? WR_OK /* dates have no zone */
-                               : wr_zone_prepare(arena, arg_count, constants, prepared, err);
-    return status == WR_OK ? unit_prepare_at(arena, constants[0], prepared, err) : status;
+    return unit_and_zone_prepare(arena, arg_count, constants, 0, 3, prepared, err);
 }
 static int unit_second_prepare(struct wr_arena *arena, uint32_t arg_count,
                                const struct wr_value *const *constants, void **prepared,
                                struct wr_error *err) {
-    int status = arg_count < 3 ? WR_OK /* dates have no zone */
-                               : wr_zone_prepare(arena, arg_count, constants, prepared, err);
-    return status == WR_OK ? unit_prepare_at(arena, constants[1], prepared, err) : status;
+    return unit_and_zone_prepare(arena, arg_count, constants, 1, 2, prepared, err);
 }
 static int unit_third_prepare(struct wr_arena *arena, uint32_t arg_count,
                               const struct wr_value *const *constants, void **prepared,
                               struct wr_error *err) {
-    int status = arg_count < 4 ? WR_OK /* dates have no zone */
-                               : wr_zone_prepare(arena, arg_count, constants, prepared, err);
-    return status == WR_OK ? unit_prepare_at(arena, constants[2], prepared, err) : status;
+    return unit_and_zone_prepare(arena, arg_count, constants, 2, 3, prepared, err);
 }
 
 /* The unit in argument `arg`; 0: the row has failed. */

@@ -360,10 +360,24 @@ static int length(struct wr_vm *vm, const struct wr_ins *ins) {
 
 /* ---- json as another type ---- */
 
+/* A value that is not null as element `out` of the result; the row fails where it does not fit. */
+static int put_element(struct rows *rows, uint32_t row, const struct wr_json_value *x, char *out) {
+    const struct wr_type *type = &rows->ins->node->type;
+    enum wr_json_fit fit = wr_json_to_element(rows->vm->text, x, type, 1, out);
+    if (fit == WR_JSON_NO_MEMORY)
+        return WR_ENOMEM;
+    if (fit != WR_JSON_MISFIT)
+        return WR_OK;
+    char wanted[128];
+    memset(out, 0, wr_type_bytes(type->kind));
+    wr_vm_fail(rows->vm, rows->ins, row, WR_REJECT_KIND, "%s where %s is expected",
+               wr_json_is_text(x->is), wr_type_text(type, wanted, sizeof wanted));
+    return rows_nil(rows, row);
+}
+
 static int convert(struct wr_vm *vm, const struct wr_ins *ins) {
     struct rows rows = rows_start(vm, ins);
-    const struct wr_type *type = &ins->node->type;
-    uint32_t width = wr_type_bytes(type->kind);
+    uint32_t width = wr_type_bytes(ins->node->type.kind);
     int status = WR_OK;
     for (uint32_t i = 0; i < rows.sel->count && status == WR_OK; i++) {
         uint32_t row = rows_at(&rows, i);
@@ -377,16 +391,7 @@ static int convert(struct wr_vm *vm, const struct wr_ins *ins) {
             status = rows_nil(&rows, row);
             continue;
         }
-        enum wr_json_fit fit = wr_json_to_element(vm->text, &x, type, 1, out);
-        if (fit == WR_JSON_NO_MEMORY)
-            return WR_ENOMEM;
-        if (fit == WR_JSON_MISFIT) {
-            char wanted[128];
-            memset(out, 0, width);
-            wr_vm_fail(vm, ins, row, WR_REJECT_KIND, "%s where %s is expected",
-                       wr_json_is_text(x.is), wr_type_text(type, wanted, sizeof wanted));
-            status = rows_nil(&rows, row);
-        }
+        status = put_element(&rows, row, &x, out);
     }
     return status;
 }
@@ -456,16 +461,7 @@ static int path(struct wr_vm *vm, const struct wr_ins *ins) {
             memcpy(out, &found, sizeof found);
             continue;
         }
-        enum wr_json_fit fit = wr_json_to_element(vm->text, &x, type, 1, out);
-        if (fit == WR_JSON_NO_MEMORY)
-            return WR_ENOMEM;
-        if (fit == WR_JSON_MISFIT) {
-            char wanted[128];
-            memset(out, 0, width);
-            wr_vm_fail(vm, ins, row, WR_REJECT_KIND, "%s where %s is expected",
-                       wr_json_is_text(x.is), wr_type_text(type, wanted, sizeof wanted));
-            status = rows_nil(&rows, row);
-        }
+        status = put_element(&rows, row, &x, out);
     }
     return status;
 }
