@@ -530,3 +530,24 @@ const char *query(struct world *world, const char *path, const char *sql) {
     wr_buf_release(&out);
     return text;
 }
+
+void run_sql(const char *path, const char *sql) {
+    sqlite3 *db;
+    CHECK_INT(sqlite3_open(path, &db), ==, SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        test_fail(__FILE__, __LINE__, "%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+struct wr_value *sqlite_spec(struct world *w, const char *path, const char *more) {
+    return value_of_json(w,
+                         "{'endpoint':{'kind':'sqlite','address':'%s','options':{'table':'t'}}"
+                         "%s%s}",
+                         path, more[0] == 0 ? "" : ",", more);
+}
+
+int sqlite_put(struct world *w, const char *path, const char *more, const char *key,
+               const char *csv) {
+    return write_all(w, &wr_sink_sqlite, sqlite_spec(w, path, more), schema_of(w, TABLE_SCHEMA),
+                     key, csv);
+}

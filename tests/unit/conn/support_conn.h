@@ -91,3 +91,12 @@ struct odd_env {
     int stdin_opened;
 };
 void odd_env_init(struct odd_env *odd, struct world *world);
+
+#define TABLE_SCHEMA "k string,n int64"
+
+void run_sql(const char *path, const char *sql);
+/* The spec of a sink into the table `t`; `more` of it in JSON as for value_of_json. */
+struct wr_value *sqlite_spec(struct world *world, const char *path, const char *more);
+/* Writes rows of TABLE_SCHEMA by a sink, from its bind to its end. */
+int sqlite_put(struct world *world, const char *path, const char *more, const char *key,
+               const char *csv);

@@ -3,31 +3,8 @@
 #include "support_conn.h"
 
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#define SCHEMA "k string,n int64"
-
-static struct wr_value *spec(struct world *w, const char *path, const char *more) {
-    return value_of_json(w,
-                         "{'endpoint':{'kind':'sqlite','address':'%s','options':{'table':'t'}}"
-                         "%s%s}",
-                         path, more[0] == 0 ? "" : ",", more);
-}
-
-static int put(struct world *w, const char *path, const char *more, const char *key,
-               const char *csv) {
-    return write_all(w, &wr_sink_sqlite, spec(w, path, more), schema_of(w, SCHEMA), key, csv);
-}
-
-static void run_sql(const char *path, const char *sql) {
-    sqlite3 *db;
-    CHECK_INT(sqlite3_open(path, &db), ==, SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        test_fail(__FILE__, __LINE__, "%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
 
 /* ---- a stop before the end ----------------------------------------------------------------- */
 
@@ -38,11 +15,12 @@ TEST(sqlite_sink_takes_back_what_no_commit_followed) {
     static const char *const modes[] = {"'mode':'append'", "'mode':'replace'"};
     for (int i = 0; i < 2; i++) {
         unlink(path);
-        CHECK_INT(put(&w, path, modes[i], NULL, "old,1"), ==, WR_OK);
+        CHECK_INT(sqlite_put(&w, path, modes[i], NULL, "old,1"), ==, WR_OK);
         struct wr_endpoint_bind bind;
-        const struct wr_schema *schema = schema_of(&w, SCHEMA);
-        CHECK_INT(bind_sink(&w, &wr_sink_sqlite, spec(&w, path, modes[i]), schema, NULL, &bind), ==,
-                  WR_OK);
+        const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
+        CHECK_INT(
+            bind_sink(&w, &wr_sink_sqlite, sqlite_spec(&w, path, modes[i]), schema, NULL, &bind),
+            ==, WR_OK);
         struct wr_sink *sink = open_sink(&w, &wr_sink_sqlite, &bind, NULL);
         CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "a,1")), ==, WR_OK);
         CHECK_INT(wr_sink_sqlite.begin(sink, 2, &w.err), ==, WR_OK);
@@ -52,7 +30,7 @@ TEST(sqlite_sink_takes_back_what_no_commit_followed) {
         close_sink(sink);
         CHECK_STR(query(&w, path, "select * from t"), i == 0 ? "old|1\na|1\n" : "old|1\n");
         CHECK_STR(query(&w, path, "select count(*) from sqlite_schema"), i == 0 ? "1\n" : "2\n");
-        CHECK_INT(put(&w, path, modes[i], NULL, "new,1"), ==, WR_OK);
+        CHECK_INT(sqlite_put(&w, path, modes[i], NULL, "new,1"), ==, WR_OK);
         CHECK_STR(query(&w, path, "select k from t where k not in ('old', 'a')"), "new\n");
         CHECK_STR(query(&w, path, "select count(*) from sqlite_schema"), "1\n");
     }
@@ -63,14 +41,14 @@ TEST(sqlite_sink_goes_on_replacing_after_a_restart) {
     struct world w;
     world_begin(&w);
     const char *path = in_folder(&w, "o.db");
-    CHECK_INT(put(&w, path, "'mode':'replace'", NULL, "old,1"), ==, WR_OK);
+    CHECK_INT(sqlite_put(&w, path, "'mode':'replace'", NULL, "old,1"), ==, WR_OK);
     struct wr_endpoint_bind bind;
-    const struct wr_schema *schema = schema_of(&w, SCHEMA);
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
     struct wr_buf saved;
     wr_buf_init(&saved, &w.budget, 0);
-    CHECK_INT(
-        bind_sink(&w, &wr_sink_sqlite, spec(&w, path, "'mode':'replace'"), schema, NULL, &bind), ==,
-        WR_OK);
+    CHECK_INT(bind_sink(&w, &wr_sink_sqlite, sqlite_spec(&w, path, "'mode':'replace'"), schema,
+                        NULL, &bind),
+              ==, WR_OK);
     struct wr_sink *sink = open_sink(&w, &wr_sink_sqlite, &bind, NULL);
     CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "a,1")), ==, WR_OK);
     CHECK_INT(wr_sink_sqlite.save(sink, &saved), ==, WR_OK);
@@ -121,14 +99,14 @@ TEST(sqlite_sink_passes_over_rows_that_the_file_has_and_the_state_has_not) {
     struct world w;
     world_begin(&w);
     const char *path = in_folder(&w, "o.db"), *copy = in_folder(&w, "copy.db");
-    const struct wr_schema *schema = schema_of(&w, SCHEMA);
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
     struct wr_endpoint_bind bind;
     struct wr_buf saved, later;
     wr_buf_init(&saved, &w.budget, 0);
     wr_buf_init(&later, &w.budget, 0);
-    CHECK_INT(
-        bind_sink(&w, &wr_sink_sqlite, spec(&w, path, "'mode':'append'"), schema, NULL, &bind), ==,
-        WR_OK);
+    CHECK_INT(bind_sink(&w, &wr_sink_sqlite, sqlite_spec(&w, path, "'mode':'append'"), schema, NULL,
+                        &bind),
+              ==, WR_OK);
     struct wr_sink *sink = open_with_state(&w, &bind, NULL);
     CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "a,1\nb,2")), ==, WR_OK);
     CHECK_INT(wr_sink_sqlite.save(sink, &saved), ==, WR_OK);
@@ -162,7 +140,7 @@ TEST(sqlite_sinks_of_one_file_share_a_transaction) {
     struct world w;
     world_begin(&w);
     const char *path = in_folder(&w, "o.db");
-    const struct wr_schema *schema = schema_of(&w, SCHEMA);
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
     struct wr_endpoint_bind binds[2];
     struct wr_sink *sinks[2];
     for (int i = 0; i < 2; i++) {
@@ -204,7 +182,7 @@ TEST(sqlite_sinks_finish_in_an_epoch_that_has_begun) {
     struct world w;
     world_begin(&w);
     const char *path = in_folder(&w, "o.db");
-    const struct wr_schema *schema = schema_of(&w, SCHEMA);
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
     static const char *const modes[] = {"append", "replace", "upsert"};
     struct wr_endpoint_bind binds[3];
     struct wr_sink *sinks[3];
@@ -235,14 +213,14 @@ TEST(sqlite_sink_stops_at_the_first_error_that_is_not_of_a_row) {
     struct world w;
     world_begin(&w);
     const char *path = in_folder(&w, "o.db");
-    const struct wr_schema *schema = schema_of(&w, SCHEMA);
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
     run_sql(path, "create table t(k text, n integer);"
                   "create trigger g before insert on t when new.n = 7 begin "
                   "select raise(rollback, 'no sevens'); end");
     struct wr_endpoint_bind bind;
-    CHECK_INT(
-        bind_sink(&w, &wr_sink_sqlite, spec(&w, path, "'mode':'append'"), schema, NULL, &bind), ==,
-        WR_OK);
+    CHECK_INT(bind_sink(&w, &wr_sink_sqlite, sqlite_spec(&w, path, "'mode':'append'"), schema, NULL,
+                        &bind),
+              ==, WR_OK);
     struct wr_sink *sink = open_sink(&w, &wr_sink_sqlite, &bind, NULL);
     CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "a,1\nb,7\nc,2")), ==, WR_EIO);
     CHECK_CONTAINS(w.err.text, "no sevens");
@@ -256,12 +234,12 @@ TEST(sqlite_sink_takes_back_an_epoch_that_the_disk_has_no_room_for) {
     struct world w;
     world_begin(&w);
     const char *path = in_folder(&w, "o.db");
-    CHECK_INT(put(&w, path, "'mode':'append'", NULL, "a,1"), ==, WR_OK);
+    CHECK_INT(sqlite_put(&w, path, "'mode':'append'", NULL, "a,1"), ==, WR_OK);
     struct wr_endpoint_bind bind;
-    const struct wr_schema *schema = schema_of(&w, SCHEMA);
-    CHECK_INT(
-        bind_sink(&w, &wr_sink_sqlite, spec(&w, path, "'mode':'append'"), schema, NULL, &bind), ==,
-        WR_OK);
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
+    CHECK_INT(bind_sink(&w, &wr_sink_sqlite, sqlite_spec(&w, path, "'mode':'append'"), schema, NULL,
+                        &bind),
+              ==, WR_OK);
     struct wr_sink *sink = open_sink(&w, &wr_sink_sqlite, &bind, NULL);
     char csv[200 * 40];
     size_t length = 0;
@@ -279,7 +257,7 @@ TEST(sqlite_sink_takes_back_an_epoch_that_the_disk_has_no_room_for) {
     CHECK_CONTAINS(w.err.text, "an earlier error stopped all writing");
     close_sink(sink);
     CHECK_STR(query(&w, path, "select * from t"), "a|1\n");
-    CHECK_INT(put(&w, path, "'mode':'append'", NULL, csv), ==, WR_OK);
+    CHECK_INT(sqlite_put(&w, path, "'mode':'append'", NULL, csv), ==, WR_OK);
     CHECK_STR(query(&w, path, "select count(*) from t"), "201\n");
     world_end(&w);
 }

@@ -2,16 +2,6 @@
  * positions, and what is said of what cannot be read. */
 #include "support_conn.h"
 
-#include <sqlite3.h>
-
-static void run_sql(const char *path, const char *sql) {
-    sqlite3 *db;
-    CHECK_INT(sqlite3_open(path, &db), ==, SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        test_fail(__FILE__, __LINE__, "%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
 static struct wr_value *spec(struct world *w, const char *path, const char *options) {
     return value_of_json(w, "{'endpoint':{'kind':'sqlite','address':'%s','options':{%s}}}", path,
                          options);
