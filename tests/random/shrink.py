@@ -76,6 +76,15 @@ def without_node(case, at):
             output["from"] = node["in"][0]
 
 
+def with_known_columns(case):
+    """Stages that list columns list those that come to them: the first, where none does."""
+    for node in case["nodes"]:
+        if node["op"] in ("distinct", "drop"):
+            names = [name for name, _ in cases.state_of(case)[node["in"][0]]["columns"]]
+            node["columns"] = [n for n in node["columns"] if n in names] or names[:1]
+    return case
+
+
 def smaller_structures(case):
     if len(case["outputs"]) > 1:
         for i in range(len(case["outputs"])):
@@ -92,13 +101,22 @@ def smaller_structures(case):
     for i in reversed(range(len(case["nodes"]))):
         made = copy.deepcopy(case)
         without_node(made, i)
-        yield made
+        yield with_known_columns(made)
     for i, node in enumerate(case["nodes"]):
         for j in range(len(node.get("items", []))):
             if len(node["items"]) > 1:
                 made = copy.deepcopy(case)
                 made["nodes"][i]["items"].pop(j)
                 yield made
+        for j in range(len(node.get("columns", []))):
+            if len(node["columns"]) > 1:
+                made = copy.deepcopy(case)
+                made["nodes"][i]["columns"].pop(j)
+                yield made
+        if "lua" in node and node["op"] in ("filter", "derive"):
+            made = copy.deepcopy(case)
+            del made["nodes"][i]["lua"]
+            yield made
         for j in range(len(node.get("keys", []))):
             made = copy.deepcopy(case)
             made["nodes"][i]["keys"].pop(j)
@@ -107,6 +125,21 @@ def smaller_structures(case):
         if f"s{source['id']}" not in needed and len(case["sources"]) > 1:
             made = copy.deepcopy(case)
             made["sources"].pop(i)
+            yield made
+
+
+def smaller_generate(case, i):
+    source = case["sources"][i]
+    for rows in (0, 1, source["rows"] // 2):
+        if rows < source["rows"]:
+            made = copy.deepcopy(case)
+            made["sources"][i]["rows"] = rows
+            yield made
+    for j in range(len(source["items"])):
+        if len(source["items"]) > 1:
+            made = copy.deepcopy(case)
+            made["sources"][i]["items"].pop(j)
+            made["sources"][i]["columns"].pop(j)
             yield made
 
 
@@ -127,6 +160,9 @@ def smaller_inputs(case):
                 made = copy.deepcopy(case)
                 made["sources"][i].update(change)
                 yield made
+        if source["format"] == "generate":
+            yield from smaller_generate(case, i)
+            continue
         for j in range(len(source["columns"])):
             if len(source["columns"]) > 2:
                 made = copy.deepcopy(case)
@@ -136,7 +172,30 @@ def smaller_inputs(case):
                 yield made
 
 
+def smaller_aggregates(case):
+    """Without `where`, `order by`, `limit`."""
+    for i, node in enumerate(case["nodes"]):
+        for j, item in enumerate(node["items"] if node["op"] == "agg" else []):
+            for part in ("where", "order", "limit"):
+                if item[1][part]:
+                    made = copy.deepcopy(case)
+                    made["nodes"][i]["items"][j][1][part] = None
+                    yield made
+
+
+def smaller_items(case):
+    """Items of another type: a part of what they were."""
+    for i, node in enumerate(case["nodes"]):
+        for j, item in enumerate(node["items"] if node["op"] in ("derive", "select") else []):
+            for holder, at in parts(item[2]):
+                made = copy.deepcopy(case)
+                made["nodes"][i]["items"][j][2] = copy.deepcopy(holder[at])
+                yield made
+
+
 def smaller_expressions(case):
+    yield from smaller_aggregates(case)
+    yield from smaller_items(case)
     for at in range(len(holders(case))):
         holder, key = holders(case)[at]
         for option in simpler(holder[key]):
