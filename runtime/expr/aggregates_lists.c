@@ -132,7 +132,8 @@ static int quantile_result(AGG_RESULT_PARAMS) {
                 memcpy(&low, &pair[0], 8);
                 memcpy(&high, &pair[1], 8);
             }
-            ((double *)out)[i] = between == 0 ? low : low + (high - low) * between;
+            /* Equal ones may be infinite, and then have no distance. */
+            ((double *)out)[i] = between == 0 || low == high ? low : low + (high - low) * between;
         } else {
             double distance = (double)((__int128)pair[1] - pair[0]);
             ((int64_t *)out)[i] = (int64_t)((__int128)pair[0] + (__int128)(distance * between));

@@ -87,7 +87,9 @@ static const struct wr_node *bind_column(struct wr_bind *bind, uint32_t index, i
 static const struct wr_node *bind_name(struct wr_bind *bind, const struct wr_value *ast) {
     const struct wr_value *name = wr_value_get(ast, "name");
     WR_ASSERT(name != NULL && name->kind == WR_VALUE_STRING);
-    const struct wr_bound_name *bound = name_find(bind, name->string, name->count);
+    /* What a row function reads is its row, whatever its other results are called. */
+    const struct wr_bound_name *bound =
+        wr_value_bool(ast, "of_input", 0) ? NULL : name_find(bind, name->string, name->count);
     if (bound != NULL)
         return bound->node;
     int column = wr_schema_find(bind->scope->input, name->string, name->count);

@@ -359,7 +359,7 @@ static void put(struct wr_value *map, uint32_t at, const char *name, struct wr_v
     map->items[at] = value;
 }
 
-/* {k="call", name=…, args={names of the columns}} */
+/* {k="call", name=…, args={names of the columns of the input}} */
 static struct wr_value *call_node(struct wr_arena *arena, const char *name,
                                   const struct wr_schema *schema, const uint32_t *columns,
                                   uint32_t count) {
@@ -369,12 +369,13 @@ static struct wr_value *call_node(struct wr_arena *arena, const char *name,
         return NULL;
     for (uint32_t i = 0; i < count; i++) {
         const struct wr_field *field = &schema->fields[columns[i]];
-        struct wr_value *arg = wr_value_new_map(arena, 2);
+        struct wr_value *arg = wr_value_new_map(arena, 3);
         struct wr_value *text = wr_value_new_string(arena, field->name, field->name_length);
         if (arg == NULL || text == NULL)
             return NULL;
         put(arg, 0, "k", *wr_value_new_string(arena, "name", 4));
         put(arg, 1, "name", *text);
+        put(arg, 2, "of_input", (struct wr_value){.kind = WR_VALUE_BOOL, .boolean = 1});
         wr_value_sort(arg);
         args->items[i] = *arg;
     }

@@ -27,3 +27,11 @@ rows:derive("first string, sign string", function(e)
   end)
   :select "first, sign"
   :write "signs.ndjson"
+
+-- What a function reads is its row, also where a result before takes a column's name.
+rows
+  :select("n, user")
+  :derive("n string, before int64", function(e)
+    return "n", e.n
+  end)
+  :write "redefined.ndjson"

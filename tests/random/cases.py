@@ -78,7 +78,7 @@ def after(node, before):
         columns, stateful = [c for c in columns if c[0] in node["columns"]], True
         columns.sort(key=lambda c: node["columns"].index(c[0]))
     elif op == "sort":  # the rows are no longer in an order that a frontier could follow
-        timed, stateful = False, True
+        timed, stateful = timed and not node["order"], True
     elif op == "limit":
         stateful = True
     elif op == "union":
@@ -168,9 +168,18 @@ class Maker:
                 ends[at] = grown
         for node in list(self.case["nodes"]):
             if node["op"] == "agg" and node.get("window") and dice.random() < 0.7:
-                ends.append(self.add("late", [node["id"]]))
+                ends.append(self.after_late(self.add("late", [node["id"]])))
         self.outputs(ends)
         return self.case
+
+    def after_late(self, at):
+        """Late rows are rows like others; a window would find them late once more."""
+        for _ in range(self.dice.choice([0, 0, 1, 2])):
+            known = {**self.known[at], "timed": False}
+            stage = self.dice.choice([self._filter, self._derive, self._select, self._distinct,
+                                      self._agg, self._drop])
+            at = stage(at, known) or at
+        return at
 
     def outputs(self, ends):
         dice = self.dice
@@ -288,6 +297,8 @@ class Maker:
         return [[["col", columns[n], n], self.dice.choice(["", "asc", "desc"])] for n in names]
 
     def _sort(self, at, known):
+        if known["timed"] and self.dice.random() < 0.5:
+            return self.add("sort", [at], order=[])  # by event time
         order = self.order(known["columns"])
         return order and self.add("sort", [at], order=order)
 
@@ -300,7 +311,8 @@ class Maker:
         others = [i for i, k in self.known.items() if sorted(k["columns"]) == want]
         if not others or known["columns"] == []:
             return None
-        return self.add("union", [at, self.dice.choice(others)])
+        count = self.dice.choice([1, 1, 2, 3])
+        return self.add("union", [at] + [self.dice.choice(others) for _ in range(count)])
 
     def _lookup(self, at, known):
         left = {n: k for n, k in usable(known["columns"]).items() if k != "bytes"}
@@ -512,12 +524,13 @@ def node_text(node, printer):
     if op == "agg":
         return agg_text(node, printer)
     if op == "sort":
-        return f":sort({long_string(order_text(node['order'], printer))})"
+        order = long_string(order_text(node["order"], printer)) if node["order"] else ""
+        return f":sort({order})"
     if op == "limit":
         more = f", {{ offset = {node['offset']} }}" if node["offset"] else ""
         return f":limit({node['rows']}{more})"
     if op == "union":
-        return f":union({node['in'][1]})"
+        return f":union({', '.join(node['in'][1:])})"
     if op == "lookup":
         on = ", ".join(ident(l) if l == r else f"{ident(l)} == {ident(r)}" for l, r in node["on"])
         many = ", many = true" if node["many"] else ""

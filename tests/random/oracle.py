@@ -300,9 +300,14 @@ class Oracle:
             raise Refused("sort of rows in no known order")
         parts += (["_t"] if table.timed else []) + ["_s"]
         columns = ", ".join(f"c{i}" for i in range(len(made)))
+        late = "_t < _w" if not node["order"] else "false"  # by time, what is behind has no place
+        lost = self.sql(f"SELECT count(*) FROM {table.name} WHERE {late}").fetchone()[0]
+        self.reject("W507", lost)
+        frontier = "_w" if node["order"] else "NULL::BIGINT"
         self.create(node["id"], f"SELECT {columns}, -1 AS _l, _r, row_number() OVER (ORDER BY "
-                    f"{', '.join(parts)}) AS _s, _t, _w FROM {levels.source(table.name)}")
-        self.tables[node["id"]] = Table(node["id"], made, False, None)
+                    f"{', '.join(parts)}) AS _s, _t, {frontier} AS _w "
+                    f"FROM {levels.source(table.name)} WHERE NOT coalesce({late}, false)")
+        self.tables[node["id"]] = Table(node["id"], made, not node["order"], None)
 
     def _limit(self, node, before, made):
         table = self.single(node, before)

@@ -119,4 +119,26 @@ def shuffled(seed):
     return first, second
 
 
-RELATIONS = [projection, split_filter, halves, shuffled]
+def limited(seed):
+    """--limit N = the records up to the N-th good one."""
+    maker = base(seed)
+    source = maker.case["sources"][0]
+    source["each"] = False
+    items = columns_as_items(maker.known["s0"]["columns"])
+    whole = finished(maker, [{"op": "select", "in": ["s0"], "items": items}])
+    cut = copy.deepcopy(whole)
+    rows = maker.dice.choice([1, 2, 5, 11, 40])
+    whole["args"] = ["--limit", str(rows)]
+    if source["format"] == "generate":
+        cut["sources"][0]["rows"] = min(rows, source["rows"])
+        return whole, cut
+    good = 0
+    for i, record in enumerate(source["records"]):
+        good += "code" not in record
+        if good == rows:
+            del cut["sources"][0]["records"][i + 1:]
+            break
+    return whole, cut
+
+
+RELATIONS = [limited, projection, split_filter, halves, shuffled]

@@ -142,7 +142,8 @@ class Runner:
                 code, stderr = self.process(folder, args if "--each" in case else again)
                 processes += 1
             if code != 0:
-                raise Failure("refused" if code == 3 else f"exit code {code}",
+                why = re.search(r"error\[(W\d+)\]", stderr)  # so that shrinking keeps the reason
+                raise Failure(f"refused {why[1]}" if code == 3 and why else f"exit code {code}",
                               f"exit code {code} with {' '.join(args)}\n{stderr}")
             return written(folder)
         finally:
@@ -200,7 +201,8 @@ class Runner:
         make = dice.choice(relations.RELATIONS)
         args = ["--batch-rows", dice.choice(["1", "3", "4096"])]
         first, second = make(seed)
-        expected, found = self.run(first, []), self.run(second, args)
+        expected = self.run(first, first.pop("args", []))
+        found = self.run(second, args)
         if expected["out0.csv"] != found["out0.csv"]:
             raise Failure(f"relation {make.__name__}", f"{make.__doc__}\n{cases.script(first)}\n"
                           f"{cases.script(second)}\n--- the first gives\n"

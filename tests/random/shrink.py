@@ -108,6 +108,11 @@ def smaller_structures(case):
                 made = copy.deepcopy(case)
                 made["nodes"][i]["items"].pop(j)
                 yield made
+        for j in range(1, len(node["in"])):
+            if node["op"] == "union" and len(node["in"]) > 2:
+                made = copy.deepcopy(case)
+                made["nodes"][i]["in"].pop(j)
+                yield made
         for j in range(len(node.get("columns", []))):
             if len(node["columns"]) > 1:
                 made = copy.deepcopy(case)

@@ -313,6 +313,8 @@ TEST(nan_is_behind_all_numbers_and_zero_is_one) {
         {"max(f)", "nan"},
         {"count_distinct(f)", "3"},
         {"max_by(f, f)", "nan"},
+        {"median(1 / (f * 0) where f > 0)", "inf"},
+        {"quantile(-1 / (f * 0 + 0.0), 0.1 where f == 0)", "-inf"},
         {"min_by(f, f)", "-0.0"},
         {"mode(f)", "0.0"},
         {"list(f order by f limit 2)", "[-0.0,0.0]"},
