@@ -62,18 +62,18 @@ def simpler(node):
     for holder, at in parts(node):
         if holder[at][1] == node[1]:
             yield holder[at]
-    if node[0] not in ("lit", "col") and node[1] in LITERALS:
+    if node[0] != "lit" and node[1] in LITERALS:
         yield ["lit", node[1], LITERALS[node[1]]]
 
 
-def without_node(case, at):
+def without_node(case, at, port=0):
     """The case without one stage; what follows it takes its input."""
     node = case["nodes"].pop(at)
     for other in case["nodes"]:
-        other["in"] = [node["in"][0] if i == node["id"] else i for i in other["in"]]
+        other["in"] = [node["in"][port] if i == node["id"] else i for i in other["in"]]
     for output in case["outputs"]:
         if output["from"] == node["id"]:
-            output["from"] = node["in"][0]
+            output["from"] = node["in"][port]
 
 
 def with_known_columns(case):
@@ -99,9 +99,14 @@ def smaller_structures(case):
             made["nodes"].pop(i)
         yield made
     for i in reversed(range(len(case["nodes"]))):
-        made = copy.deepcopy(case)
-        without_node(made, i)
-        yield with_known_columns(made)
+        for port in range(min(len(case["nodes"][i]["in"]), 2)):
+            made = copy.deepcopy(case)
+            without_node(made, i, port)
+            yield with_known_columns(made)
+        if case["nodes"][i].get("window"):
+            made = copy.deepcopy(case)
+            made["nodes"][i]["window"] = None
+            yield with_known_columns(made)
     for i, node in enumerate(case["nodes"]):
         for j in range(len(node.get("items", []))):
             if len(node["items"]) > 1:
