@@ -140,32 +140,32 @@ static int reject(struct filling *filling, uint32_t row, int code, const char *d
     return filling->out->reject(filling->out, &rejected);
 }
 
-/* The values of emitted rows are of their types, or the record is a reject. The table is on top. */
-static int check_rows(lua_State *L, const struct wr_schema *schema, lua_Integer *bad) {
+/* The values of emitted rows are of their types, or the record is a reject: its code, and its
+ * detail on top. The table is on top; nested values become their text in it. */
+static int check_rows(lua_State *L, const struct wr_schema *schema) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    int code;
     for (lua_Integer i = 1; i <= count; i++) {
         lua_rawgeti(L, -1, i);
         for (uint32_t c = 0; c < schema->field_count; c++) {
             lua_rawgeti(L, -1, (lua_Integer)c + 1);
-            int fits = lua_cell_fits(L, &schema->fields[c].type);
-            lua_pop(L, 1);
-            if (!fits) {
-                *bad = (lua_Integer)c;
-                lua_pop(L, 1);
-                return 0;
+            if (!lua_cell_check(L, &schema->fields[c].type, &code)) {
+                lua_pushfstring(L, "column `%s`: %s", schema->fields[c].name, lua_tostring(L, -1));
+                return code;
             }
+            lua_rawseti(L, -2, (lua_Integer)c + 1);
         }
         lua_pop(L, 1);
     }
-    return 1;
+    return 0;
 }
 
 static int take_rows(lua_State *L, struct filling *filling, uint32_t row) {
     const struct flat_map_config *config = filling->self->base.config;
-    lua_Integer count = (lua_Integer)lua_rawlen(L, -1), bad = 0;
-    int flow = WR_FLOW_MORE;
-    if (!check_rows(L, config->schema, &bad))
-        return reject(filling, row, WR_REJECT_KIND, config->schema->fields[bad].name);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    int flow = WR_FLOW_MORE, code = check_rows(L, config->schema);
+    if (code != 0)
+        return reject(filling, row, code, lua_tostring(L, -1));
     for (lua_Integer i = 1; i <= count && flow == WR_FLOW_MORE; i++) {
         lua_rawgeti(L, -1, i);
         for (uint32_t c = 0; c < config->schema->field_count && flow == WR_FLOW_MORE; c++) {

@@ -98,29 +98,56 @@ void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row) {
     }
 }
 
+static int does_not_fit(lua_State *L, const struct wr_type *type, int *code) {
+    char text[64];
+    *code = WR_REJECT_KIND;
+    lua_pushfstring(L, "%s where %s is expected", luaL_typename(L, -1),
+                    wr_type_text(type, text, sizeof text));
+    return 0;
+}
+
+int lua_cell_check(lua_State *L, const struct wr_type *type, int *code) {
+    __int128 number;
+    if (!lua_cell_fits(L, type))
+        return does_not_fit(L, type, code);
+    if (lua_isnil(L, -1))
+        return 1;
+    if (type->kind == WR_DECIMAL && !rescale(L, type, &number)) {
+        *code = WR_REJECT_OVERFLOW;
+        lua_pushliteral(L, "the decimal has too many digits");
+        return 0;
+    }
+    *code = WR_REJECT_KIND;
+    return !wr_type_is_text(type->kind) || type->kind == WR_STRING || type->kind == WR_BYTES ||
+           to_json(L);
+}
+
 int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column) {
     const struct wr_type *type = &builder->batch->schema->fields[column].type;
     size_t length;
     __int128 number;
-    if (lua_isnil(L, -1))
+    if (lua_isnil(L, -1)) {
         wr_builder_nil(builder, column);
-    else if (type->kind == WR_BOOL)
-        wr_builder_bool(builder, column, lua_toboolean(L, -1));
-    else if (type->kind == WR_INT64)
-        wr_builder_int64(builder, column, lua_tointeger(L, -1));
-    else if (type->kind == WR_FLOAT64)
-        wr_builder_float64(builder, column, lua_tonumber(L, -1));
-    else if (time_value_test(L, -1) != NULL && !wr_type_is_text(type->kind))
+        return WR_OK;
+    }
+    switch (type->kind) {
+    case WR_BOOL: wr_builder_bool(builder, column, lua_toboolean(L, -1)); return WR_OK;
+    case WR_INT64: wr_builder_int64(builder, column, lua_tointeger(L, -1)); return WR_OK;
+    case WR_FLOAT64: wr_builder_float64(builder, column, lua_tonumber(L, -1)); return WR_OK;
+    case WR_TIMESTAMP:
+    case WR_DATE:
+    case WR_DURATION:
         wr_builder_int64(builder, column, time_value_test(L, -1)->value);
-    else if (type->kind == WR_DECIMAL && rescale(L, type, &number))
+        return WR_OK;
+    case WR_DECIMAL: {
+        int fits = rescale(L, type, &number);
+        WR_ASSERT(fits);
         wr_builder_decimal(builder, column, number);
-    else if (type->kind == WR_DECIMAL)
-        return WR_EBADROW;
-    else if (type->kind != WR_STRING && type->kind != WR_BYTES && !to_json(L))
-        return WR_EBADROW;
-    else {
+        return WR_OK;
+    }
+    default: {
         const char *text = lua_tolstring(L, -1, &length);
         return wr_builder_bytes(builder, column, text, (uint32_t)length);
     }
-    return WR_OK;
+    }
 }

@@ -31,9 +31,12 @@ int lua_functions_failed(struct lua_functions *functions, int status, int *code,
 void lua_functions_release(struct lua_functions *functions, uint32_t callee);
 /* The value on top as the result of a row, or why it is none. */
 void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row);
-/* Whether the value on top is nil or of the type; and puts such a value into a builder's row:
- * WR_OK, WR_ENOMEM, or WR_EBADROW where it does not fit after all. */
+/* Whether the value on top is nil or of the type. */
 int lua_cell_fits(lua_State *L, const struct wr_type *type);
+/* 1, and the value on top is one that lua_cell_put takes: nested values are their text; or 0, the
+ * code of the reject, and its detail on top. */
+int lua_cell_check(lua_State *L, const struct wr_type *type, int *code);
+/* Puts a checked value into a builder's row: WR_OK or WR_ENOMEM. */
 int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column);
 
 extern const struct wr_op_type wr_op_flat_map;
