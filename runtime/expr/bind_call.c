@@ -395,6 +395,8 @@ static const struct wr_node *user_call(struct call *x, const struct wr_user_func
     draft.args = WR_ARENA_ARRAY(bind->arena, const struct wr_node *, function->param_count + 1);
     if (draft.args == NULL)
         return wr_bind_no_memory(bind);
+    if (function->is_volatile && bind->scope->is_volatile != NULL)
+        *bind->scope->is_volatile = 1;
     for (uint32_t i = 0; i < function->param_count; i++) {
         struct wr_type type = function->params[i];
         if (i >= x->arg_count) {

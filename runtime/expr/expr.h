@@ -29,7 +29,8 @@ struct wr_user_function {
     uint32_t param_count;
     const struct wr_type *params;
     struct wr_type result;
-    uint32_t id; /* the k-th function of the script */
+    uint32_t id;     /* the k-th function of the script */
+    int is_volatile; /* it calls now() or random() */
 };
 
 /* Calls user function `id` for rows; a kernel like any other (function.h). Set by the Lua room. */

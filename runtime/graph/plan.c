@@ -126,17 +126,20 @@ int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function
     return WR_OK;
 }
 
-/* Where a thing stands in the script decides no result: a moved line keeps the hash. */
-static int is_position(const char *name) {
-    static const char *const names[] = {"mark", "script",    "from",   "to",
-                                        "at",   "name_from", "name_to"};
+/* Where a thing stands in the script decides no result: a moved line keeps the hash. Positions are
+ * numbers; what a script has written under such a name is not. */
+static int is_position(const char *name, const struct wr_value *value) {
+    static const char *const names[] = {"mark", "from", "to", "at", "name_from", "name_to"};
+    if (strcmp(name, "script") == 0)
+        return value->kind == WR_VALUE_STRING;
     for (size_t i = 0; i < WR_COUNT(names); i++)
         if (strcmp(names[i], name) == 0)
-            return 1;
+            return value->kind == WR_VALUE_INT;
     return 0;
 }
 
-static uint64_t hash_value(const struct wr_value *value, uint64_t seed) {
+/* `is_data`: no part of it is a position. */
+static uint64_t hash_value(const struct wr_value *value, uint64_t seed, int is_data) {
     uint64_t hash = wr_hash_u64((uint64_t)value->kind, seed);
     switch (value->kind) {
     case WR_VALUE_NIL: return hash;
@@ -150,13 +153,19 @@ static uint64_t hash_value(const struct wr_value *value, uint64_t seed) {
     case WR_VALUE_MAP:
         for (uint32_t i = 0; i < value->count; i++) {
             const char *name = value->names == NULL ? "" : value->names[i];
-            if (is_position(name))
+            if (!is_data && is_position(name, &value->items[i]))
                 continue;
+            /* The rows of `weir.rows`, the notes of a column: names in them are the script's. */
+            int inner = is_data || strcmp(name, "rows") == 0 || strcmp(name, "notes") == 0;
             hash = wr_hash_join(hash, wr_hash_bytes(name, strlen(name), seed));
-            hash = wr_hash_join(hash, hash_value(&value->items[i], seed));
+            hash = wr_hash_join(hash, hash_value(&value->items[i], seed, inner));
         }
     }
     return hash;
+}
+
+void wr_plan_defined(struct wr_plan *plan, const struct wr_value *spec) {
+    plan->defined_hash = wr_hash_join(plan->defined_hash, hash_value(spec, 1, 0));
 }
 
 /* What a source gives: an inferred schema stands in no spec, and state is laid out by it. */
@@ -174,9 +183,10 @@ static uint64_t hash_schema(const struct wr_schema *schema, uint64_t seed) {
 
 static uint64_t hash_plan(const struct wr_plan *plan, uint64_t seed) {
     uint64_t hash = wr_hash_bytes(plan->timezone, strlen(plan->timezone), seed);
+    hash = wr_hash_join(hash, plan->defined_hash);
     for (uint32_t i = 0; i < plan->node_count; i++) {
         const struct wr_node *node = plan->nodes[i];
-        hash = hash_value(node->spec, hash);
+        hash = hash_value(node->spec, hash, 0);
         if (node->kind == WR_NODE_SOURCE)
             hash = hash_schema(node->out.schema, hash);
     }

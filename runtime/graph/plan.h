@@ -49,7 +49,8 @@ struct wr_plan {
     struct wr_node **nodes;
     uint32_t user_function_count, user_function_room;
     struct wr_user_function *user_functions;
-    int may_sample; /* 0: a schema that is neither given nor locked is W408 */
+    uint64_t defined_hash; /* of what wr_plan_defined was told */
+    int may_sample;        /* 0: a schema that is neither given nor locked is W408 */
     int finished;
 };
 
@@ -66,6 +67,8 @@ int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_s
 /* Declares a user function (`weir.def`), known to later stages. */
 int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
                    struct wr_error *err);
+/* What the script says of a function that it declares has a part in the plan's hash. */
+void wr_plan_defined(struct wr_plan *plan, const struct wr_value *spec);
 /* Once, when the script has ended: which nodes live, which columns are needed, checks over the
  * whole. */
 int wr_plan_finish(struct wr_plan *plan, struct wr_error *err);

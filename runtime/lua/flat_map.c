@@ -50,6 +50,7 @@ static int flat_map_bind(struct wr_bind *bind, struct wr_error *err) {
     config->callee = (uint32_t)wr_value_int(bind->spec, "callee", 0);
     bind->out.schema = config->schema;
     bind->out.key_count = 0;
+    bind->out.repeatable &= !wr_value_bool(wr_value_get(bind->spec, "fn"), "volatile", 0);
     bind->config = config;
     return WR_OK;
 }

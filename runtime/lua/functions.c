@@ -320,11 +320,13 @@ int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
     struct wr_user_function function = {.name = wr_value_string(spec, "name", ""),
                                         .param_count = count,
                                         .params = types,
-                                        .result = types[count]};
+                                        .result = types[count],
+                                        .is_volatile = wr_value_bool(spec, "volatile", 0)};
     struct callee callee = {
         .function_ref = functions->refs[id - 1], .row_ref = LUA_NOREF, .result = 1};
     if (callee_new(functions, callee, &function.id) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for a function");
+    wr_plan_defined(plan, spec);
     return wr_plan_define(plan, &function, err);
 }
 
@@ -393,7 +395,7 @@ struct rewrite {
     const uint32_t *columns;
     uint32_t count;
     struct wr_type *params;
-    int function_ref, row_ref;
+    int function_ref, row_ref, is_volatile;
     int64_t id;
     struct wr_error *err;
 };
@@ -406,7 +408,8 @@ static int make_call(struct rewrite *r, int result, struct wr_type type, struct 
     struct wr_user_function function = {.name = wr_arena_strndup(arena, name, (size_t)length),
                                         .param_count = r->count,
                                         .params = r->params,
-                                        .result = type};
+                                        .result = type,
+                                        .is_volatile = r->is_volatile};
     struct callee callee = {
         .function_ref = r->function_ref, .row_ref = r->row_ref, .result = result};
     *node = call_node(arena, name, r->input, r->columns, r->count);
@@ -419,6 +422,7 @@ static int make_call(struct rewrite *r, int result, struct wr_type type, struct 
 static int prepare(struct rewrite *r, const struct wr_value *fn) {
     struct lua_functions *functions = r->functions;
     r->id = wr_value_int(fn, "id", 0);
+    r->is_volatile = wr_value_bool(fn, "volatile", 0);
     if (r->id < 1 || r->id > functions->ref_count)
         return wr_error_set(r->err, WR_EARG, "function %lld is not set", (long long)r->id);
     int status = lua_functions_columns(&r->plan->arena, r->input, wr_value_get(fn, "reads"),

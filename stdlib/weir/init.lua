@@ -116,7 +116,8 @@ local FUNCTIONS = {
       end
       local fn = c.script:function_spec(c[2], nil, c)
       local ok, err = c.script:plan():define({
-        name = name, params = types, result = result, id = fn.id, text = fn.text, mark = c.mark,
+        name = name, params = types, result = result, id = fn.id, text = fn.text,
+        volatile = fn.volatile, mark = c.mark,
       })
       if not ok then
         c:fail_with(err, "1")

@@ -99,7 +99,7 @@ end
 ---@param f function
 ---@param outputs table[]? names (and types) of what it returns
 ---@param call weir.Call
----@return table spec {id=, outputs=, reads=, text=}
+---@return table spec {id=, outputs=, reads=, text=, volatile=}
 function Script:function_spec(f, outputs, call)
   local id = #self.functions + 1
   if id > M.FUNCTIONS_MAX then
@@ -124,7 +124,8 @@ function Script:function_spec(f, outputs, call)
   if plan.set_function then
     plan:set_function(id, loader and loader.recompile(f) or f, call.stage)
   end
-  return { id = id, outputs = outputs, reads = reads, text = info and info.text }
+  local text, volatile = require("weir.fingerprint").of(f, loader)
+  return { id = id, outputs = outputs, reads = reads, text = text, volatile = volatile }
 end
 
 --- Where the functions of stages stand: "clicks.lua:12:10" by number, where it is known.

@@ -336,7 +336,7 @@ TEST(functions_of_the_script_get_the_rows_that_need_them) {
     struct test_world world;
     small_world(&world);
     struct wr_type param = WR_TYPE(WR_FLOAT64);
-    struct wr_user_function user = {"risk", 1, &param, WR_TYPE(WR_FLOAT64), 4};
+    struct wr_user_function user = {"risk", 1, &param, WR_TYPE(WR_FLOAT64), 4, 0};
     struct seen seen = {0};
     world.scope.user_functions = &user;
     world.scope.user_function_count = 1;
