@@ -186,6 +186,26 @@ def damaged_state(stage):
 
 
 @case
+def bomb(stage):
+    stage.put("bomb.csv.gz", gzip.compress(bytes(3000000)))
+    said = stage.run('weir.read("bomb.csv.gz", { schema = "a string", max_ratio = 10 })'
+                     ':write "o.csv"')
+    expect(said, 1, "error[W615]", "bomb.csv.gz", "max_ratio = ")
+
+
+@case
+def long_name(stage):
+    expect(stage.run('weir.read "in.csv":write "' + "x" * 300 + '.csv"'), 1, "error[W614]",
+           "File name too long")
+
+
+@case
+def standard_input_twice(stage):
+    one = 'weir.read("-", { schema = "a int64" })'
+    expect(stage.run(f"{one}:union({one}):print()"), 1, "error[W609]", "only once")
+
+
+@case
 def exists_already(stage):
     script = 'weir.read "in.csv":write("out.csv", { mode = "new" })'
     assert stage.run(script)[0] == 0

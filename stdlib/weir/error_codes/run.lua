@@ -216,6 +216,7 @@ orders:lookup(one, { on = "item" })]],
   },
   W609 = {
     message = "a source can be read only once: …",
+    help = "keep the stream in a local; what must be read twice is written to a file first",
     page = "The standard input gives its rows once. A stream that is used twice is read once, so "
       .. "keep it in a local; what must be read a second time is written to a file first.",
     wrong = [[local s = weir.read "-":union(weir.read "-")]],
