@@ -62,6 +62,10 @@ outside is refused (W705). Lua's io, os, debug and load are not there (W703). A
 script may use 64 MB (W702) and 5 s while it is read, and 250 ms for every 256
 calls (W701).
 
+A json value is a table in a function, which has no order of members and no
+null: given back, its members are in the order of their names, and those that
+were null are gone. What is to stay as it was is not handed through a function.
+
 A string is faster: it runs as native code over a batch of rows, a function row
 by row in the Lua machine. `weir explain` says which is which.
 ]=],
