@@ -106,7 +106,8 @@ def random_generate(maker, number, names):
                                 ["lit", "int64", dice.randint(1, 7)]]]]
     seen = {"i": "int64", names[0]: "timestamp", names[1]: "int64"}
     for name in names[2:]:
-        kind = dice.choice(expressions.TYPES)
+        # A computed decimal has the digits of what it is computed from.
+        kind = dice.choice([k for k in expressions.TYPES if k != expressions.DECIMAL])
         items.append([name, False, expressions.Generator(dice, seen).make(kind, maker.depth)])
         seen[name] = kind
     return {"id": number, "format": "generate", "rows": dice.choice([0, 1, 5, 30, 60]),
