@@ -108,6 +108,14 @@ static int quantile_words(const struct wr_aggregate *aggregate, const struct val
     return WR_OK;
 }
 
+/* The weighted form where the distance of the two is not finite: between -inf and 1 lies -inf. */
+static double between_floats(double low, double high, double between) {
+    if (between == 0 || low == high)
+        return low;
+    double distance = high - low;
+    return isfinite(distance) ? low + distance * between : low * (1 - between) + high * between;
+}
+
 static int quantile_result(AGG_RESULT_PARAMS) {
     int words = agg_is_word(aggregate->arg_types[0].kind);
     for (uint32_t i = 0; i < count; i++) {
@@ -133,7 +141,7 @@ static int quantile_result(AGG_RESULT_PARAMS) {
                 memcpy(&high, &pair[1], 8);
             }
             /* Equal ones may be infinite, and then have no distance. */
-            ((double *)out)[i] = between == 0 || low == high ? low : low + (high - low) * between;
+            ((double *)out)[i] = between_floats(low, high, between);
         } else {
             double distance = (double)((__int128)pair[1] - pair[0]);
             ((int64_t *)out)[i] = (int64_t)((__int128)pair[0] + (__int128)(distance * between));

@@ -416,8 +416,8 @@ AGGREGATES = {
     "count_distinct": (ALL, lambda k: "int64"),
     "list": (["int64", "string", "bool", "date"], lambda k: f"list<{k}>"),
     "mode": (["int64", "string", "date", "bool"], same),
-    "median": (["int64"], lambda k: APPROXIMATE),  # between -inf and a number DuckDB is -inf
-    "quantile": (["int64"], lambda k: APPROXIMATE),
+    "median": (["int64", "float64"], lambda k: APPROXIMATE),
+    "quantile": (["int64", "float64"], lambda k: APPROXIMATE),
     "stddev": (["int64"], lambda k: APPROXIMATE),
     "variance_pop": (["int64"], lambda k: APPROXIMATE),
     "string_agg": (["string"], same), "all": (["bool"], same), "any": (["bool"], same),

@@ -332,6 +332,23 @@ TEST(nan_is_behind_all_numbers_and_zero_is_one) {
     }
 }
 
+TEST(quantile_lies_between_its_neighbours_also_where_their_distance_is_no_number) {
+    static const char *const f[] = {"-1.0/0.0", "1.0", "1.7e308", "-1.7e308"};
+    static const char *const items[][2] = {
+        {"quantile(f, 0.1)", "-inf"},
+        {"median(f where f > -1e308 - 1e308)", "1.0"},
+        {"median(f where abs(f) > 2.0 and f > -1e308 - 1e308)", "0.0"},
+        {"median(-f)", "8.5e+307"},
+    };
+    for (uint32_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        struct stage stage = {0};
+        test_world_init(&stage.world);
+        test_world_column(&stage.world, "f", "float64", 4, f);
+        CHECK_STR(one(&stage, items[i][0]), items[i][1]);
+        stage_close(&stage);
+    }
+}
+
 /* ---- random rows against slow models -------------------------------------------------------- */
 
 static uint64_t random_state;
