@@ -22,13 +22,14 @@ struct reject_log {
     struct wr_buf key, value;     /* scratch */
     struct wr_spool *spool;
     uint64_t spooled;
+    uint8_t by_step;     /* one lane, and no row leaves in a later step than it came in */
     uint8_t holds_all;   /* the order is known at the end only */
     uint8_t counts_late; /* how far lanes count as read is known at the end only */
     uint8_t gives;       /* the end has come: what is still rejected is counted, read by nobody */
 };
 
-/* Whether a push brings the rejects of its own records and no others, in one lane. */
-static int pushes_are_in_order(const struct wr_run *run) {
+/* Whether a step brings the rejects of its own records and no others, in one lane. */
+static int steps_are_in_order(const struct wr_run *run) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         const struct unit *unit = run->units[i];
         if (unit->gate != NULL && gate_holds(unit->gate))
@@ -51,9 +52,10 @@ int reject_log_new(struct reject_log **made, struct wr_run *run) {
     if (reject_maker_new(&log->maker, run) != WR_OK ||
         reject_readers_init(&log->readers, run) != WR_OK)
         return WR_ENOMEM;
-    int in_order = pushes_are_in_order(run);
-    log->counts_late = !run->is_endless && !in_order && run->may_stop;
-    log->holds_all = !run->is_endless && !in_order && (log->readers.count > 0 || log->counts_late);
+    log->by_step = (uint8_t)steps_are_in_order(run);
+    log->counts_late = !run->is_endless && !log->by_step && run->may_stop;
+    log->holds_all =
+        !run->is_endless && !log->by_step && (log->readers.count > 0 || log->counts_late);
     return wr_spool_new(&log->spool, run->plan->env, run->store, &run->input_budget, 0);
 }
 
@@ -147,6 +149,10 @@ static int give(struct reject_log *log, uint32_t count) {
 }
 
 int reject_log_flush(struct reject_log *log) {
+    return log->by_step ? WR_OK : reject_log_flush_step(log);
+}
+
+int reject_log_flush_step(struct reject_log *log) {
     log->turn++;
     if (log->count == 0)
         return WR_OK;

@@ -243,6 +243,8 @@ static int finish(struct wr_run *run, struct wr_error *err) {
     if (status != WR_EEND)
         return status;
     status = advance_all(run, 1);
+    if (status == WR_OK)
+        status = reject_log_flush_step(run->rejects);
     settle_counts(run);
     if (status == WR_OK)
         status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, err);
@@ -285,6 +287,8 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = WR_OK;
     if (status == WR_OK)
         status = advance_all(run, 0);
+    if (status == WR_OK)
+        status = reject_log_flush_step(run->rejects);
     if (status == WR_OK && run->is_endless)
         stops_end_lanes(run);
     if (status == WR_OK && all_ended(run))

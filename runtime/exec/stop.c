@@ -43,11 +43,14 @@ void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
         unit->has_stopped = 1;
         count = unit->out.rows_taken;
     }
-    if (batch->origin.source == NULL)
+    if (batch->origin.source == NULL) {
         unit->takes_made_rows = 1;
-    else if (count > 0)
-        unit->taken[run_lane(unit->run, batch->source, batch->partition)] =
-            wr_origin_record(&batch->origin, wr_batch_row(batch, count - 1)) + 1;
+        return;
+    }
+    /* Who takes none (`limit(0)`) has seen that the first one came. */
+    uint32_t row = wr_batch_row(batch, count == 0 ? 0 : count - 1);
+    unit->taken[run_lane(unit->run, batch->source, batch->partition)] =
+        wr_origin_record(&batch->origin, row) + (count > 0);
 }
 
 uint64_t stops_records(const struct unit *unit, uint32_t lane) {

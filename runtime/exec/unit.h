@@ -144,8 +144,10 @@ void unit_op_free(struct wr_op *op);
 int reject_log_new(struct reject_log **log, struct wr_run *run);
 void reject_log_free(struct reject_log *log);
 int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_reject *reject);
-/* Rejects of the push that has ended go out in their order, or are held. */
+/* Rejects of the push that has ended go out in their order, or are held; where the order of a step
+ * is all that is needed, they wait for its end. */
 int reject_log_flush(struct reject_log *log);
+int reject_log_flush_step(struct reject_log *log);
 /* When all inputs have ended and all windows have fired: gives readers some of the rejects that
  * were held. WR_OK: call again; WR_EEND: that was all. */
 int reject_log_end(struct reject_log *log, struct wr_error *err);

@@ -130,9 +130,11 @@ const struct wr_function wr_functions_conditions[] = {
     {.name = "nullif",
      .group = "conditions",
      .flags = WR_FN_METHOD | WR_FN_CAN_NIL,
-     .doc = "nil where both are equal, else the first.",
+     .doc = "nil where both are equal, else the first. A nan is equal to a nan here, so that "
+            "`nullif(x, 0/0)` makes nil of it.",
      .signatures = WR_SIGNATURES({"(x T, y T) T", nullif, NULL}),
-     .examples = WR_EXAMPLES({"nullif(5, 5)", "nil"}, {"nullif('a', 'b')", "'a'"})},
+     .examples = WR_EXAMPLES({"nullif(5, 5)", "nil"}, {"nullif('a', 'b')", "'a'"},
+                             {"nullif(0/0, 0/0)", "nil"})},
     {.name = "min_of",
      .group = "conditions",
      .flags = 0,

@@ -236,6 +236,10 @@ def _int_of_string(x):
             when_fits(f"{x} IS NOT NULL AND NOT {tidy}", "'W501'"))
 
 
+def both_nan(x, kinds):
+    return f" OR isnan({x[0]}) AND isnan({x[1]})" if kinds[0] == kinds[1] == "float64" else ""
+
+
 FUNCTIONS = {
     "lower": lambda x, k, n: f"w_lower({x[0]})",
     "upper": lambda x, k, n: f"w_upper({x[0]})",
@@ -268,7 +272,7 @@ FUNCTIONS = {
     "min_of": lambda x, k, n: f"least({', '.join(x)})",
     "max_of": lambda x, k, n: f"greatest({', '.join(x)})",
     "nullif": lambda x, k, n: (
-        f"CASE WHEN {equal(x[0], k[0], x[1], k[1])} THEN NULL ELSE {x[0]} END"),
+        f"CASE WHEN {equal(x[0], k[0], x[1], k[1])}{both_nan(x, k)} THEN NULL ELSE {x[0]} END"),
     "int64": lambda x, k, n: (
         _int_of_string(x[0]) if k[0] == "string" else f"{x[0]}::BIGINT" if k[0] == "bool" else
         (f"CASE WHEN w_whole({x[0]}) AND {x[0]} = floor({x[0]}) THEN {x[0]}::BIGINT END",
@@ -362,7 +366,10 @@ class Translator:
         elif op == "-":
             value = f"w_wrap(-({a}::HUGEINT))" if kind == "int64" else f"(-{a})"
             if kind == "duration":
-                value = f"(-{a})"
+                wide = self.named(f"(-({a}::HUGEINT))", a)
+                code = self.named(overflow(wide), wide)
+                value = f"CASE WHEN w_fits({wide}) THEN {wide}::BIGINT END"
+                return self.named(value, wide), self.code(fail, code)
         elif op == "~":
             value = f"(~{a})"
         else:
@@ -416,5 +423,13 @@ class Translator:
         if own != NEVER:
             own = self.named(own, *values)
         if name == "coalesce" and any(code != NEVER for code in codes):
-            raise AssertionError("coalesce over what may fail is not in the table")
+            return self.named(value, *values), self._lazy_code(values, codes)
         return self.named(value, *values), self.code(*codes, own)
+
+    def _lazy_code(self, values, codes):
+        """What fails of arguments that are looked at up to the first that is not nil."""
+        text = NEVER
+        for value, code in reversed(list(zip(values, codes))):
+            failed = f"WHEN {code} IS NOT NULL THEN {code} " if code != NEVER else ""
+            text = f"CASE {failed}WHEN {value} IS NOT NULL THEN NULL ELSE {text} END"
+        return self.named(text, *(part.split("::")[0] for part in (*values, *codes)))
