@@ -11,7 +11,7 @@
 #define BUFFER_SLACK_BYTES 64
 
 void wr_batch_pool_init(struct wr_batch_pool *pool, struct wr_budget *budget) {
-    *pool = (struct wr_batch_pool){.budget = budget};
+    *pool = (struct wr_batch_pool){.budget = budget, .block_bytes = BLOCK_BYTES};
 }
 
 static void batch_free(struct wr_batch_pool *pool, struct wr_batch *batch) {
@@ -41,7 +41,7 @@ static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
     batch = wr_alloc_zero(pool->budget, sizeof *batch);
     if (batch == NULL)
         return NULL;
-    wr_arena_init(&batch->arena, pool->budget, BLOCK_BYTES);
+    wr_arena_init(&batch->arena, pool->budget, pool->block_bytes);
     batch->pool = pool;
     return batch;
 }

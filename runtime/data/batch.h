@@ -88,6 +88,7 @@ struct wr_batch_pool {
     struct wr_budget *budget;
     struct wr_batch *idle;
     uint32_t idle_count;
+    size_t block_bytes; /* of a batch's memory; smaller where batches are small */
 };
 #define WR_BATCH_POOL_IDLE_MAX 64
 
