@@ -190,7 +190,7 @@ static int pump_first(struct gate *gate, int *status) {
         struct gate_port *port = &gate->ports[p];
         if (!port->first)
             continue;
-        while (*status >= 0 && port_batch(port) != NULL)
+        while (*status >= 0 && !gate->done && port_batch(port) != NULL)
             *status = port_consume(gate, port, port_batch(port)->sel_count - port->at);
         if (*status < 0 || !port_ended(port))
             return 1;
@@ -202,7 +202,7 @@ static int pump_sequential(struct gate *gate) {
     int status = WR_OK;
     for (uint32_t p = 0; p < gate->port_count && status >= 0; p++) {
         struct gate_port *port = &gate->ports[p];
-        while (status >= 0 && port_batch(port) != NULL)
+        while (status >= 0 && !gate->done && port_batch(port) != NULL)
             status = port_consume(gate, port, port_batch(port)->sel_count - port->at);
         if (!port_ended(port))
             break;
@@ -211,7 +211,7 @@ static int pump_sequential(struct gate *gate) {
 }
 
 static int pump_ordered(struct gate *gate) {
-    for (;;) {
+    while (!gate->done) {
         uint32_t best = UINT32_MAX, second = UINT32_MAX;
         for (uint32_t p = 0; p < gate->port_count; p++) {
             if (gate->ports[p].first)
@@ -238,6 +238,7 @@ static int pump_ordered(struct gate *gate) {
         if (status < 0)
             return status;
     }
+    return WR_OK;
 }
 
 int gate_pump(struct gate *gate) {

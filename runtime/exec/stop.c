@@ -39,6 +39,8 @@ uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition)
 
 void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
     uint32_t count = batch->sel_count;
+    if (unit->has_stopped)
+        return;
     if (flow == WR_FLOW_DONE && unit->out.rows_taken != UINT32_MAX) {
         unit->has_stopped = 1;
         count = unit->out.rows_taken;

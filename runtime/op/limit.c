@@ -58,6 +58,10 @@ static int limit_open(struct wr_op *op, struct wr_error *err) {
 static int limit_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)input;
     struct limit *self = (struct limit *)op;
+    out->rows_taken = 0;
+    if (self->rows_left == 0)
+        return WR_FLOW_DONE;
+    out->rows_taken = UINT32_MAX;
     uint32_t skip = (uint32_t)WR_MIN(self->skip_left, (uint64_t)in->sel_count);
     uint32_t count = (uint32_t)WR_MIN(self->rows_left, (uint64_t)(in->sel_count - skip));
     self->skip_left -= skip;
