@@ -144,6 +144,12 @@ of those of a chain, `weir.rejects()` of the script, with the columns
   raw       the record as it was read (base64 in JSON)
   row       the row as JSON
 
+Their order is that of the records that they came from: source, partition,
+record, then stage; rows that were made of many come last. So those of several
+sources or partitions leave when the input has ended; of an input that never
+ends they leave as they come. What lies behind the last row that a `limit`
+wanted has not happened.
+
 `--rejects FILE` writes them; without either, a summary by reason is shown at
 the end. `--max-bad N`: where more are rejected, the run is carried to its end
 and the exit code is 4.
