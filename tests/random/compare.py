@@ -197,7 +197,7 @@ def rank(value):
     if isinstance(value, float) and value != value:
         return (1, "nan")
     if isinstance(value, (int, float, decimal.Decimal)):
-        return (0, f"{float(value) + 0.0:.6e}")
+        return (0, value + 0)  # -0.0 is 0.0
     return (0, str(value))
 
 
