@@ -241,17 +241,19 @@ static int pump_ordered(struct gate *gate) {
     return WR_OK;
 }
 
+/* Nobody wants what still waits. */
+static void drop_queues(struct gate *gate) {
+    for (uint32_t p = 0; p < gate->port_count; p++)
+        for (struct gate_port *port = &gate->ports[p]; port->head < port->count; port->head++)
+            wr_batch_unref(port->queue[port->head]);
+}
+
 int gate_pump(struct gate *gate) {
     int status = WR_OK;
-    if (gate->done) {
-        for (uint32_t p = 0; p < gate->port_count; p++)
-            for (struct gate_port *port = &gate->ports[p]; port->head < port->count; port->head++)
-                wr_batch_unref(port->queue[port->head]);
-        return WR_OK;
-    }
-    if (pump_first(gate, &status))
-        return WR_MIN(status, WR_OK);
-    status = gate->mode == GATE_SEQUENTIAL ? pump_sequential(gate) : pump_ordered(gate);
+    if (!gate->done && !pump_first(gate, &status))
+        status = gate->mode == GATE_SEQUENTIAL ? pump_sequential(gate) : pump_ordered(gate);
+    if (gate->done)
+        drop_queues(gate);
     return WR_MIN(status, WR_OK);
 }
 

@@ -260,11 +260,13 @@ static int compare_places(const void *a, const void *b, void *ctx) {
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* `count` rows from `places`, dense, under `schema` (the wide one, or the output's: its head). */
+/* `count` rows from `places`, dense, under `schema` (the output's: the head of the wide one). Rows
+ * that were put into another order have no event time any more. */
 static struct wr_batch *gather(struct sort *self, const struct wr_schema *schema,
                                const struct place *places, uint32_t count) {
     const struct sort_config *config = self->base.config;
-    struct wr_batch *batch = wr_batch_room(self->base.env->pool, schema, count, config->has_time);
+    int has_time = config->has_time && config->order == NULL;
+    struct wr_batch *batch = wr_batch_room(self->base.env->pool, schema, count, has_time);
     for (uint32_t i = 0; batch != NULL && i < count; i++) {
         struct wr_batch view = *self->held[places[i].batch];
         view.schema = schema;
