@@ -9,6 +9,9 @@ files["spec"] = { std = "lua54+busted" }
 -- Scripts as a user writes them: `weir` and the like are there without a `require`.
 files["examples"] = { std = "lua54", read_globals = { "weir" } }
 files["examples/*_spec.lua"] = { std = "lua54+busted", read_globals = { "weir" } }
-files["tests/pipelines"] = { std = "lua54", read_globals = { "weir" } }
+files["tests/pipelines"] = {
+  std = "lua54",
+  read_globals = { "weir", "date", "decimal", "duration", "timestamp", "list_filter", "list_map" },
+}
 files["tests/bench/scripts"] = { std = "lua54", read_globals = { "weir" } }
 exclude_files = { "build", "build-*" }

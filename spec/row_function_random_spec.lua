@@ -236,36 +236,75 @@ local function text_of(cell)
   return ("%s %q"):format(type(v), v)
 end
 
-describe("a random expression", function()
-  it(("means the same in a string and in a function (WEIR_SEED=%d)"):format(random.seed), function()
-    local compared, rejected = 0, 0
-    for _ in random.rounds(1) do
-      local template, rows = generate(pick(KINDS), math.random(3)), random_rows()
-      local text = template:gsub("@", "")
-      local items = expr.parse_list("r = " .. text)
-      local cells, kind = derive(rows, { items = items or error(text) })
-      if cells then
-        local f = compiled((template:gsub("@", "e.")))
-        local own, err = derive(rows, { fn = { id = 1, reads = "all",
-          outputs = { { name = "r", type = kind } } } }, f)
-        assert(own, err and err.message)
-        for i = 1, ROWS do
-          local want, got = text_of(cells[i]), text_of(own[i])
-          compared = compared + 1
-          rejected = rejected + (type(cells[i]) == "string" and 1 or 0)
-          if want ~= got then
-            local row = {}
-            for k, column in ipairs(COLUMNS) do
-              if text:find("%f[%w]" .. column[1] .. "%f[%W]") then
-                row[#row + 1] = column[1] .. " = " .. text_of({ rows[i][k + 1] })
-              end
-            end
-            error(("%s is %s, in a function %s (%s) where %s"):format(text, want, got,
-              own["why " .. i], table.concat(row, ", ")), 0)
-          end
+--- The rows of both ways, cell by cell; how many were compared, and how many of them rejects.
+local function compare(text, rows, cells, own)
+  local rejected = 0
+  for i = 1, ROWS do
+    local want, got = text_of(cells[i]), text_of(own[i])
+    rejected = rejected + (type(cells[i]) == "string" and 1 or 0)
+    if want ~= got then
+      local row = {}
+      for k, column in ipairs(COLUMNS) do
+        if text:find("%f[%w]" .. column[1] .. "%f[%W]") then
+          row[#row + 1] = column[1] .. " = " .. text_of({ rows[i][k + 1] })
         end
       end
+      error(("%s is %s, in a function %s (%s) where %s"):format(text, want, got,
+        own["why " .. i], table.concat(row, ", ")), 0)
     end
-    assert.truthy(compared > 1000 and rejected > 10, compared .. " " .. rejected)
+  end
+  return ROWS, rejected
+end
+
+--- Runs an expression as a string: its cells and its type, or nil where it cannot be bound.
+local function as_string(rows, template)
+  local text = template:gsub("@", "")
+  return derive(rows, { items = expr.parse_list("r = " .. text) or error(text) })
+end
+
+local function as_function(rows, template, kind)
+  local own, err = derive(rows, { fn = { id = 1, reads = "all",
+    outputs = { { name = "r", type = kind } } } }, compiled((template:gsub("@", "e."))))
+  return assert(own, err and err.message)
+end
+
+--- Rounds of `share`; `both` gives the text, and the cells of both ways, or nil.
+local function rounds(share, both)
+  local compared, rejected = 0, 0
+  for _ in random.rounds(share) do
+    local rows = random_rows()
+    local text, cells, own = both(rows)
+    if cells then
+      local more, bad = compare(text:gsub("@", ""), rows, cells, own)
+      compared, rejected = compared + more, rejected + bad
+    end
+  end
+  assert.truthy(compared > 1000 and rejected > 10, compared .. " " .. rejected)
+end
+
+describe("a random expression", function()
+  it(("means the same in a string and in a function (WEIR_SEED=%d)"):format(random.seed), function()
+    rounds(0.5, function(rows)
+      local template = generate(pick(KINDS), math.random(3))
+      local cells, kind = as_string(rows, template)
+      return template, cells, cells and as_function(rows, template, kind)
+    end)
+  end)
+  -- `struct` gives json, so that the function gives a struct of the types that its values have.
+  it(("is the same inside a table (WEIR_SEED=%d)"):format(random.seed), function()
+    rounds(0.5, function(rows)
+      local p, q = generate(pick(KINDS), 2), generate(pick(KINDS), 2)
+      local template = ("struct('p', %s, 'q', struct('r', %s))"):format(p, q)
+      local cells = as_string(rows, template)
+      local has_p, kind_p = as_string(rows, p)
+      local has_q, kind_q = as_string(rows, q)
+      if not (cells and has_p and has_q) then
+        return template
+      end
+      local inner = { kind = "struct", fields = { { name = "r", type = kind_q } } }
+      return template, cells, as_function(rows, ("{ p = %s, q = { r = %s } }"):format(p, q), {
+        kind = "struct", fields = { { name = "p", type = kind_p }, { name = "q", type = inner } },
+      })
+    end)
   end)
 end)

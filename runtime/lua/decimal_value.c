@@ -64,3 +64,16 @@ void decimal_value_type(lua_State *L) {
     }
     lua_pop(L, 1);
 }
+
+int decimal_value_rescale(lua_State *L, int index, const struct wr_type *type, __int128 *number) {
+    const struct decimal_value *decimal = decimal_value_test(L, index);
+    char text[WR_NUMBER_TEXT_MAX];
+    size_t length = decimal == NULL
+                        ? wr_int64_format(lua_tointeger(L, index), text)
+                        : wr_decimal_format(decimal_value_number(decimal), decimal->scale, text);
+    if (memchr(text, '.', length) != NULL) /* zeros at the end are no digits */
+        while (length > 1 && (text[length - 1] == '0' || text[length - 1] == '.'))
+            if (text[--length] == '.')
+                break;
+    return wr_decimal_parse(text, length, type->precision, type->scale, number);
+}

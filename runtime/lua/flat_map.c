@@ -150,10 +150,8 @@ static int check_rows(lua_State *L, const struct wr_schema *schema) {
         lua_rawgeti(L, -1, i);
         for (uint32_t c = 0; c < schema->field_count; c++) {
             lua_rawgeti(L, -1, (lua_Integer)c + 1);
-            if (!lua_cell_check(L, &schema->fields[c].type, &code)) {
-                lua_pushfstring(L, "column `%s`: %s", schema->fields[c].name, lua_tostring(L, -1));
+            if (!lua_cell_check(L, &schema->fields[c], &code))
                 return code;
-            }
             lua_rawseti(L, -2, (lua_Integer)c + 1);
         }
         lua_pop(L, 1);

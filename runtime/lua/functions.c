@@ -26,6 +26,7 @@
 struct callee {
     int function_ref, row_ref; /* row_ref: LUA_NOREF for a defined function */
     int result;                /* which of its results, from 1 */
+    const char *required;      /* the column that takes it, when it must not be nil; or NULL */
 };
 
 struct lua_functions {
@@ -257,7 +258,10 @@ static int call_one(struct lua_functions *self, uint32_t id, struct wr_call *cal
     int arguments = callee->row_ref == LUA_NOREF ? (int)call->arg_count : 1, code;
     int status = lua_functions_pcall(self, arguments, callee->result);
     if (status == LUA_OK) {
-        lua_result_take(L, call, row);
+        if (callee->required != NULL && lua_isnil(L, -1))
+            wr_call_fail(call, row, WR_REJECT_MISSING, LUA_CELL_REQUIRED, callee->required);
+        else
+            lua_result_take(L, call, row);
         return WR_OK;
     }
     const char *detail;
@@ -401,17 +405,20 @@ struct rewrite {
 };
 
 /* A user function for result `result` of the row function, and the node that calls it. */
-static int make_call(struct rewrite *r, int result, struct wr_type type, struct wr_value **node) {
+static int make_call(struct rewrite *r, int result, const struct wr_field *field,
+                     struct wr_value **node) {
     struct wr_arena *arena = &r->plan->arena;
     char name[NAME_MAX_BYTES];
     int length = snprintf(name, sizeof name, "function %lld.%d", (long long)r->id, result);
     struct wr_user_function function = {.name = wr_arena_strndup(arena, name, (size_t)length),
                                         .param_count = r->count,
                                         .params = r->params,
-                                        .result = type,
+                                        .result = field->type,
                                         .is_volatile = r->is_volatile};
-    struct callee callee = {
-        .function_ref = r->function_ref, .row_ref = r->row_ref, .result = result};
+    struct callee callee = {.function_ref = r->function_ref,
+                            .row_ref = r->row_ref,
+                            .result = result,
+                            .required = field->required ? field->name : NULL};
     *node = call_node(arena, name, r->input, r->columns, r->count);
     if (function.name == NULL || *node == NULL ||
         callee_new(r->functions, callee, &function.id) != WR_OK)
@@ -460,7 +467,7 @@ static int make_items(struct rewrite *r, const struct wr_value *outputs, struct 
         status = wr_error_set(r->err, WR_ENOMEM, "no memory for the plan");
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         struct wr_value *node;
-        status = make_call(r, (int)i + 1, schema->fields[i].type, &node);
+        status = make_call(r, (int)i + 1, &schema->fields[i], &node);
         struct wr_value *item = wr_value_new_map(arena, 2);
         struct wr_value *name =
             wr_value_new_string(arena, schema->fields[i].name, schema->fields[i].name_length);
@@ -515,7 +522,7 @@ static int rewrite_one(struct rewrite *r, struct wr_value *spec, const char *key
     if (wr_value_count(outputs) > 0)
         status = make_items(r, outputs, &made);
     else
-        status = make_call(r, 1, WR_TYPE(WR_BOOL), &made);
+        status = make_call(r, 1, &(struct wr_field){.type = WR_TYPE(WR_BOOL)}, &made);
     if (status != WR_OK)
         return status;
     if (strcmp(wr_value_string(spec, "op", ""), "map") == 0) { /* the row anew: a select */

@@ -34,30 +34,30 @@ int lua_cell_fits(lua_State *L, const struct wr_type *type) {
     return time != NULL && time->kind == kind;
 }
 
-/* A decimal, or an integer, with the digits of `type`. 0: it does not fit. */
-static int rescale(lua_State *L, const struct wr_type *type, __int128 *number) {
-    const struct decimal_value *decimal = decimal_value_test(L, -1);
-    char text[WR_NUMBER_TEXT_MAX];
-    size_t length = decimal == NULL
-                        ? wr_int64_format(lua_tointeger(L, -1), text)
-                        : wr_decimal_format(decimal_value_number(decimal), decimal->scale, text);
-    if (memchr(text, '.', length) != NULL) /* zeros at the end are no digits */
-        while (length > 1 && (text[length - 1] == '0' || text[length - 1] == '.'))
-            if (text[--length] == '.')
-                break;
-    return wr_decimal_parse(text, length, type->precision, type->scale, number);
+/* (value, type) -> text | nil, code, detail */
+static int l_text(lua_State *L) {
+    int code;
+    if (library_typed_push(L, 1, lua_touserdata(L, 2), &code))
+        return 1;
+    lua_pushnil(L);
+    lua_pushinteger(L, code);
+    lua_rotate(L, -3, 2);
+    return 3;
 }
 
-static int l_json(lua_State *L) {
-    library_json_push(L, 1);
-    return 1;
-}
-
-/* Replaces the value on top by its JSON text; 0: it has none, and a message is on top. */
-static int to_json(lua_State *L) {
-    lua_pushcfunction(L, l_json);
+/* Replaces the value on top by its text; 0: it has none, and the detail is on top. */
+static int to_text(lua_State *L, const struct wr_type *type, int *code) {
+    int top = lua_gettop(L);
+    lua_pushcfunction(L, l_text);
     lua_insert(L, -2);
-    return lua_pcall(L, 1, 1, 0) == LUA_OK;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)type);
+    *code = WR_REJECT_KIND;
+    if (lua_pcall(L, 2, LUA_MULTRET, 0) != LUA_OK)
+        return 0;
+    if (lua_gettop(L) == top)
+        return 1;
+    *code = (int)lua_tointeger(L, -2);
+    return 0;
 }
 
 static void take_text(lua_State *L, struct wr_call *call, uint32_t row) {
@@ -72,6 +72,7 @@ static void take_text(lua_State *L, struct wr_call *call, uint32_t row) {
 
 void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row) {
     enum wr_type_kind kind = call->type.kind;
+    int code;
     if (!lua_cell_fits(L, &call->type)) {
         char type[64];
         wr_call_fail(call, row, WR_REJECT_KIND, "%s where %s is expected", luaL_typename(L, -1),
@@ -85,41 +86,53 @@ void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row) {
     } else if (kind == WR_FLOAT64) {
         ((double *)call->out)[row] = lua_tonumber(L, -1);
     } else if (kind == WR_DECIMAL) {
-        if (!rescale(L, &call->type, &((__int128 *)call->out)[row]))
+        if (!decimal_value_rescale(L, -1, &call->type, &((__int128 *)call->out)[row]))
             wr_call_fail(call, row, WR_REJECT_OVERFLOW, "the decimal has too many digits");
     } else if (kind == WR_STRING || kind == WR_BYTES) {
         take_text(L, call, row);
     } else if (!wr_type_is_text(kind)) {
         ((int64_t *)call->out)[row] = time_value_test(L, -1)->value;
-    } else if (to_json(L)) {
+    } else if (to_text(L, &call->type, &code)) {
         take_text(L, call, row);
     } else {
-        wr_call_fail(call, row, WR_REJECT_KIND, "%.200s", lua_tostring(L, -1));
+        wr_call_fail(call, row, code, "%.200s", lua_tostring(L, -1));
     }
 }
 
-static int does_not_fit(lua_State *L, const struct wr_type *type, int *code) {
+static int does_not_fit(lua_State *L, const struct wr_type *type) {
     char text[64];
-    *code = WR_REJECT_KIND;
     lua_pushfstring(L, "%s where %s is expected", luaL_typename(L, -1),
                     wr_type_text(type, text, sizeof text));
     return 0;
 }
 
-int lua_cell_check(lua_State *L, const struct wr_type *type, int *code) {
+/* The detail without the column. */
+static int check_value(lua_State *L, const struct wr_type *type, int *code) {
     __int128 number;
+    *code = WR_REJECT_KIND;
     if (!lua_cell_fits(L, type))
-        return does_not_fit(L, type, code);
+        return does_not_fit(L, type);
     if (lua_isnil(L, -1))
         return 1;
-    if (type->kind == WR_DECIMAL && !rescale(L, type, &number)) {
+    if (type->kind == WR_DECIMAL && !decimal_value_rescale(L, -1, type, &number)) {
         *code = WR_REJECT_OVERFLOW;
         lua_pushliteral(L, "the decimal has too many digits");
         return 0;
     }
-    *code = WR_REJECT_KIND;
     return !wr_type_is_text(type->kind) || type->kind == WR_STRING || type->kind == WR_BYTES ||
-           to_json(L);
+           to_text(L, type, code);
+}
+
+int lua_cell_check(lua_State *L, const struct wr_field *field, int *code) {
+    if (field->required && lua_isnil(L, -1)) {
+        *code = WR_REJECT_MISSING;
+        lua_pushfstring(L, LUA_CELL_REQUIRED, field->name);
+        return 0;
+    }
+    if (check_value(L, &field->type, code))
+        return 1;
+    lua_pushfstring(L, "column `%s`: %s", field->name, lua_tostring(L, -1));
+    return 0;
 }
 
 int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column) {
@@ -140,7 +153,7 @@ int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column) {
         wr_builder_int64(builder, column, time_value_test(L, -1)->value);
         return WR_OK;
     case WR_DECIMAL: {
-        int fits = rescale(L, type, &number);
+        int fits = decimal_value_rescale(L, -1, type, &number);
         WR_ASSERT(fits);
         wr_builder_decimal(builder, column, number);
         return WR_OK;

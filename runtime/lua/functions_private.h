@@ -9,6 +9,8 @@
 
 struct wr_op_type;
 
+#define LUA_CELL_REQUIRED "column `%s`: nil where a value is required"
+
 lua_State *lua_functions_state(struct lua_functions *functions);
 /* The columns that a function reads (`reads`: names, or anything else for all) as column numbers.
  */
@@ -34,8 +36,8 @@ void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row);
 /* Whether the value on top is nil or of the type. */
 int lua_cell_fits(lua_State *L, const struct wr_type *type);
 /* 1, and the value on top is one that lua_cell_put takes: nested values are their text; or 0, the
- * code of the reject, and its detail on top. */
-int lua_cell_check(lua_State *L, const struct wr_type *type, int *code);
+ * code of the reject, and its detail on top, which names the column. */
+int lua_cell_check(lua_State *L, const struct wr_field *field, int *code);
 /* Puts a checked value into a builder's row: WR_OK or WR_ENOMEM. */
 int lua_cell_put(lua_State *L, struct wr_builder *builder, uint32_t column);
 

@@ -20,3 +20,7 @@ void library_value_put(lua_State *L, int index, const struct wr_type *type, stru
                        void *element, uint64_t *valid);
 /* The JSON text of a table, as a string at the stack's top. */
 void library_json_push(lua_State *L, int index);
+/* The same of a value of a column of `type`, whose items are checked: 1; or 0, the code of the
+ * reject, and its detail at the top, which says the place: "item 2: string where int64 is
+ * expected". */
+int library_typed_push(lua_State *L, int index, const struct wr_type *type, int *code);

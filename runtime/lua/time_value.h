@@ -26,3 +26,6 @@ void decimal_value_type(struct lua_State *L);
 void decimal_value_push(struct lua_State *L, __int128 number, uint8_t precision, uint8_t scale);
 const struct decimal_value *decimal_value_test(struct lua_State *L, int index);
 __int128 decimal_value_number(const struct decimal_value *decimal);
+/* The decimal, or integer, at `index` with the digits of `type`; 0: it has too many. */
+int decimal_value_rescale(struct lua_State *L, int index, const struct wr_type *type,
+                          __int128 *number);
