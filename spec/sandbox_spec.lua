@@ -385,8 +385,12 @@ describe("row functions", function()
       for _, example in ipairs(f.examples) do
         local text = example.text
         local chunk = compiled(text)
-        local cell, kind = by_string(text)
-        if not chunk or LUA_DIFFERS[text] or LUA_DIFFERS[f.name] or f.name == "event_time" then
+        local cell, kind
+        if not f.flags.lua then
+          cell, kind = by_string(text)
+        end
+        if not chunk or f.flags.lua or LUA_DIFFERS[text] or LUA_DIFFERS[f.name]
+          or f.name == "event_time" then
           skipped[#skipped + 1] = text
         else
           local got, code, why = by_function(chunk(), cell and kind or { kind = "json" })
@@ -405,5 +409,44 @@ describe("row functions", function()
     end
     assert.same({}, differ)
     assert.truthy(compared > 400, compared .. " compared; no Lua: " .. table.concat(skipped, "; "))
+  end)
+  it("that take a function: each example, and what is wrong", function()
+    local json = { kind = "json" }
+    local ran = 0
+    for _, f in ipairs(native.functions()) do
+      for _, example in ipairs(f.flags.lua and f.examples or {}) do
+        local got, code = by_function(compiled(example.text)(), json)
+        local text = got and (got[1] == nil and "nil" or got[1]) or "fails " .. code
+        assert.equal(example.result, text, example.text)
+        ran = ran + 1
+      end
+    end
+    assert.equal(4, ran)
+    local texts = {
+      ["list_filter({ 1, 2 }, function(n) return n end)"] = "W505",
+      ["list_filter({ a = 1 }, function() return true end)"] = "W505",
+      ["list_map('x', function() return true end)"] = "W505", ["list_map({ 1 })"] = "W505",
+      ["list_map({ 1 }, function() error 'no' end)"] = "W511",
+      ["list_map({ 1 }, function() return 1 // 0 end)"] = "W503",
+    }
+    for text, want in pairs(texts) do
+      assert.equal(want, select(2, by_function(compiled(text)(), json)), text)
+    end
+    local holes = "list_map({ 1, nil, 3 }, function(n) return n or 0 end)"
+    assert.equal("[1,0,3]", by_function(compiled(holes)(), json)[1])
+    holes = "list_filter({ 1, nil, 3 }, function(n) return n ~= 1 end)"
+    assert.equal("[null,3]", by_function(compiled(holes)(), json)[1])
+    local nested = "list_map({ { 1, 2 }, {} }, "
+      .. "function(l) return list_filter(l, function(n) return n > 1 end) end)"
+    assert.equal("[[2],[]]", by_function(compiled(nested)(), json)[1])
+  end)
+  it("that take a function stop with the run", function()
+    for _, inner in ipairs { "while true do end", "return list_map(t, g)" } do
+      local f = compiled(([[(function() local t = {} for i = 1, 1e5 do t[i] = i end
+        local g g = function() %s end
+        return list_map(t, function() pcall(list_map, t, g) end) end)()]]):format(inner))()
+      local _, code = by_function(f, { kind = "json" })
+      assert.truthy(code == "W701" or code == "W511", code)
+    end
   end)
 end)

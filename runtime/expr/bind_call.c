@@ -375,6 +375,17 @@ static const struct wr_node *bind_coalesce(struct call *x) {
     return rest;
 }
 
+/* ---- functions that take a function ---- */
+
+static const struct wr_node *lua_only(const struct call *x) {
+    wr_bind_fault(x->bind, "W102", x->name_from, x->name_to,
+                  "`%s` takes a Lua function: write the stage with `function(e)`", x->name);
+    wr_error_help(x->bind->err,
+                  "`:derive(\"name type\", function(e) return %s(e.items, function(x) … end) end)`",
+                  x->name);
+    return NULL;
+}
+
 /* ---- functions of the script ---- */
 
 static const struct wr_node *user_call(struct call *x, const struct wr_user_function *function) {
@@ -470,6 +481,8 @@ const struct wr_node *wr_bind_call(struct wr_bind *bind, const struct wr_value *
     }
     if (user == NULL && function == NULL)
         return unknown_function(&x);
+    if (user == NULL && function->flags & WR_FN_LUA)
+        return lua_only(&x);
     if (user == NULL && !(bind->scope->flags & WR_SCOPE_EVENT_TIME) &&
         strcmp(function->name, "event_time") == 0) {
         wr_bind_fault(bind, "W301", x.from, x.to, "no event time");

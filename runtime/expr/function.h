@@ -67,6 +67,8 @@ enum wr_function_flags {
     WR_FN_VOLATILE = 8, /* now(), random(): never folded, marks the script not repeatable */
     WR_FN_LAZY = 16,    /* case, coalesce: the compiler itself orders evaluation */
     WR_FN_CAN_NIL = 32, /* a result can be nil though no argument is */
+    WR_FN_LUA = 64,     /* takes a Lua function: for Lua only; its signature is for people, its
+                         * examples are Lua, and there is no kernel */
 };
 
 /* One way to call a function. `text` is its signature as documents show it and the binder reads it:

@@ -14,6 +14,7 @@
 #include "expr/expr.h"
 #include "expr/function.h"
 #include "expr/signature.h"
+#include "lua/library_lists.h"
 #include "lua/library_value.h"
 #include "lua/sandbox.h"
 #include "base/banned.h"
@@ -494,6 +495,10 @@ int library_push(lua_State *L, const char *name, int is_method) {
     const struct wr_function *function = wr_function_find(name, (uint32_t)strlen(name));
     if (function == NULL || (is_method && !(function->flags & WR_FN_METHOD)))
         return 0;
+    if (function->flags & WR_FN_LUA) {
+        lua_pushcfunction(L, library_list_function(function->name));
+        return 1;
+    }
     lua_pushlightuserdata(L, (void *)(uintptr_t)function);
     lua_pushinteger(L, literal_arguments(function));
     lua_pushcclosure(L, l_call, 2);

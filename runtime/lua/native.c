@@ -59,7 +59,8 @@ static void push_flags(lua_State *L, unsigned flags) {
         const char *name;
     } names[] = {{WR_FN_STRICT, "strict"}, {WR_FN_CAN_FAIL, "can_fail"},
                  {WR_FN_METHOD, "method"}, {WR_FN_VOLATILE, "volatile"},
-                 {WR_FN_LAZY, "lazy"},     {WR_FN_CAN_NIL, "can_nil"}};
+                 {WR_FN_LAZY, "lazy"},     {WR_FN_CAN_NIL, "can_nil"},
+                 {WR_FN_LUA, "lua"}};
     lua_newtable(L);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lua_pushboolean(L, (flags & names[i].flag) != 0);

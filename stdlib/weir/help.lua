@@ -135,6 +135,7 @@ local FLAGS = {
   { "method", "Also as a method, behind its first argument: x:f(…)." },
   { "volatile", "It is computed anew for each row; a script that uses it is not repeatable." },
   { "lazy", "Only the arguments that are needed are computed." },
+  { "lua", "For Lua functions: an expression cannot write the function that it takes." },
 }
 
 --- What the flags of a function say, in sentences.
