@@ -11,7 +11,8 @@ files["examples"] = { std = "lua54", read_globals = { "weir" } }
 files["examples/*_spec.lua"] = { std = "lua54+busted", read_globals = { "weir" } }
 files["tests/pipelines"] = {
   std = "lua54",
-  read_globals = { "weir", "date", "decimal", "duration", "timestamp", "list_filter", "list_map" },
+  read_globals = { "weir", "date", "decimal", "duration", "timestamp", "list_filter", "list_map",
+    "upper" },
 }
 files["tests/bench/scripts"] = { std = "lua54", read_globals = { "weir" } }
 exclude_files = { "build", "build-*" }

@@ -61,6 +61,8 @@ static int sort_bind(struct wr_bind *bind, struct wr_error *err) {
     if (config == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     const struct wr_value *order = wr_value_get(bind->spec, "order");
+    if (order == NULL)
+        order = wr_value_get(bind->spec, "items"); /* what a key function gives */
     config->has_time = bind->inputs[0]->has_time;
     if (order == NULL && !config->has_time) {
         wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before");

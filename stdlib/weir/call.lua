@@ -122,7 +122,8 @@ local function read_subject(call, spec, args, i)
     call:fail("W203", ("%s: a function needs names for what it returns"):format(
       call:argument(arg)), ("write `:%s(\"name type, …\", function(e) … end)`"):format(call.stage),
       arg)
-  elseif spec.kind == "list" and type(x) == "string" and type(args[i + 1]) == "function" then
+  elseif (spec.kind == "list" or spec.kind == "order") and type(x) == "string"
+    and type(args[i + 1]) == "function" then
     return call:take_function(args[i + 1], call:outputs(x, arg)), 2
   end
   return READERS[spec.kind](call, spec, x, arg), 1

@@ -46,13 +46,14 @@ return {
   },
   sort = {
     usage = ':sort "amount desc, user"',
-    doc = "Orders the rows of an input that ends; without an order, by event time. nil comes last.",
+    doc = "Orders the rows of an input that ends; without an order, by event time. nil comes last. "
+      .. "A function gives keys: `:sort(\"k int64\", function(e) return -e.n end)`.",
     subjects = { { kind = "order", optional = true } },
     consumes = {},
     make = function(c)
-      if c[1] and c[1].fn then
-        c:fail("W203", "a key function of `sort` is not in this version",
-          "`:derive` a column by it, and sort by that", "1")
+      if c[1] and c[1].fn and not c[1].fn.outputs then
+        c:fail("W111", "the types of the keys of this function are not known",
+          "write them before it: `:sort(\"key int64\", function(e) … end)`", "1")
       end
       return put({ op = "sort" }, "order", c[1])
     end,
