@@ -266,6 +266,22 @@ static int open_op(struct unit *unit, struct wr_error *err) {
     return unit_op_new(unit, &run->op_env, &unit->op, err);
 }
 
+/* Each unit of a lane gets the number of its lane. */
+static void number_units(struct wr_run *run) {
+    for (uint32_t i = 0, source = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        if (unit->lane == LANE_CENTRAL)
+            continue;
+        if (unit->node->kind == WR_NODE_SOURCE) {
+            unit->number = run->lane_first[source] + unit->lane;
+            source += unit->lane + 1 == run->unit_counts[unit->node->id];
+        } else {
+            const struct wr_node *from = lane_source(run->plan, unit->node);
+            unit->number = run->units[run->first_unit[from->id] + unit->lane]->number;
+        }
+    }
+}
+
 /* Sources are numbered in the order of the script, lanes in the order of their sources. */
 static int number_lanes(struct wr_run *run) {
     run->is_endless = run->options.is_live != 0;
@@ -280,6 +296,7 @@ static int number_lanes(struct wr_run *run) {
             run->lane_first[run->source_count++] = run->lane_count;
         run->lane_first[run->source_count] = ++run->lane_count;
     }
+    number_units(run);
     return WR_OK;
 }
 

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
-#include "exec/unit.h"
+#include "exec/reject.h"
 #include "state/store.h"
 #include "base/banned.h"
 
@@ -113,10 +113,20 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     return wr_store_put(run->store, "run", bytes->bytes, bytes->length, 1, err);
 }
 
+/* Apart from the run's facts, which change with each checkpoint. */
+static int put_rejects(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
+    wr_buf_clear(bytes);
+    if (reject_counts_save(run, bytes) != WR_OK)
+        return wr_error_set(err, bytes->status, "save the counts of rejects");
+    return wr_store_put(run->store, "rejects", bytes->bytes, bytes->length, WR_STORE_BASE, err);
+}
+
 static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
     int status = put_seed(run, err);
     if (status == WR_OK)
         status = put_run(run, bytes, err);
+    if (status == WR_OK)
+        status = put_rejects(run, bytes, err);
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct unit *unit = run->units[i];
         if (unit->source != NULL)
@@ -280,6 +290,11 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }
 
+static int restore_rejects(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    return reject_counts_load(ctx, bytes);
+}
+
 static int load_gate(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     return gate_load(ctx, bytes);
@@ -330,6 +345,8 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
     if (run->store != NULL) {
         run->epoch = wr_store_number(run->store);
         status = wr_store_read(run->store, "run", restore_run, run, err);
+        if (status == WR_OK)
+            status = wr_store_read(run->store, "rejects", restore_rejects, run, err);
     }
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
         status = restore_unit(run, run->units[i], err);

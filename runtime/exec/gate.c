@@ -27,6 +27,7 @@ struct gate {
     enum gate_mode mode;
     uint32_t port_count;
     struct gate_port *ports;
+    uint32_t port_now; /* whose rows are going through the unit */
     uint8_t done;
 };
 
@@ -129,7 +130,9 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
             return WR_ENOMEM;
     }
     port->at += count;
-    port->consumed = WR_MAX(port->consumed, frontier_behind(port, batch, last));
+    int64_t behind = frontier_behind(port, batch, last);
+    port->consumed = WR_MAX(port->consumed, behind);
+    gate->port_now = (uint32_t)(port - gate->ports);
     if (port->at == batch->sel_count) {
         if (port->from->lane != LANE_CENTRAL)
             port->consumed = WR_MAX(port->consumed, batch->frontier);
@@ -255,6 +258,15 @@ int gate_pump(struct gate *gate) {
     if (gate->done)
         drop_queues(gate);
     return WR_MIN(status, WR_OK);
+}
+
+int gate_port_is_complete(const struct gate *gate, uint32_t port_index) {
+    const struct gate_port *port = &gate->ports[port_index];
+    if (port_index == gate->port_now)
+        return 0;
+    if (gate->mode == GATE_TIME || port->first)
+        return port_ended(port);
+    return gate->mode == GATE_SEQUENTIAL && port_index < gate->port_now;
 }
 
 int gate_holds(const struct gate *gate) {

@@ -59,3 +59,7 @@ int reject_readers_give(const struct reject_readers *readers, const struct rejec
 /* reject_count.c: how many of which kind, with an example each. */
 void reject_count(struct wr_run *run, const struct reject_entry *entry);
 void reject_counts_sort(struct wr_run *run);
+void reject_counts_forget(struct wr_run *run);
+/* The kinds, for a checkpoint and back. */
+int reject_counts_save(const struct wr_run *run, struct wr_buf *out);
+int reject_counts_load(struct wr_run *run, struct wr_reader *in);

@@ -1,7 +1,10 @@
 /* reject_count.c: rejects by stage and code, as the end of a run tells them. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/assert.h"
+#include "base/status.h"
 #include "exec/reject.h"
 #include "base/banned.h"
 
@@ -17,7 +20,11 @@ static int is_before(const struct reject_entry *entry, const struct wr_reject_ki
         return entry->partition < kind->order.partition;
     if (entry->record != kind->order.record)
         return entry->record < kind->order.record;
-    return entry->at < kind->order.at;
+    if (entry->at != kind->order.at)
+        return entry->at < kind->order.at;
+    char detail[sizeof kind->detail]; /* of groups, which come in the order of their shards */
+    cut(detail, sizeof detail, entry->detail);
+    return !reject_has_record(entry) && strcmp(detail, kind->detail) < 0;
 }
 
 static void keep_example(struct wr_reject_kind *kind, const struct reject_entry *entry) {
@@ -65,4 +72,64 @@ static int by_stage(const void *a, const void *b) {
 
 void reject_counts_sort(struct wr_run *run) {
     qsort(run->summary.kinds, run->summary.kind_count, sizeof *run->summary.kinds, by_stage);
+}
+
+void reject_counts_forget(struct wr_run *run) {
+    run->summary.kind_count = 0;
+    run->summary.rejected = 0;
+}
+
+int reject_counts_save(const struct wr_run *run, struct wr_buf *out) {
+    const struct wr_summary *summary = &run->summary;
+    wr_buf_add_u32(out, summary->kind_count);
+    for (uint32_t i = 0; i < summary->kind_count; i++) {
+        const struct wr_reject_kind *kind = &summary->kinds[i];
+        const char *const texts[] = {kind->source, kind->position, kind->reason, kind->detail,
+                                     kind->raw};
+        wr_buf_add_u32(out, kind->node);
+        wr_buf_add_u32(out, (uint32_t)kind->code);
+        wr_buf_add_u32(out, (uint32_t)kind->only_warns);
+        wr_buf_add_u64(out, kind->count);
+        wr_buf_add_u32(out, kind->order.source);
+        wr_buf_add_u32(out, kind->order.partition);
+        wr_buf_add_u64(out, kind->order.record);
+        wr_buf_add_u64(out, (uint64_t)kind->order.at);
+        for (size_t t = 0; t < WR_COUNT(texts); t++)
+            wr_buf_add(out, texts[t], strlen(texts[t]) + 1);
+    }
+    return out->status;
+}
+
+static void load_text(struct wr_reader *in, char *room, size_t size) {
+    const char *text = in->bytes + in->at;
+    size_t left = in->failed ? 0 : in->length - in->at, length = strnlen(text, left);
+    if (wr_reader_bytes(in, length + 1) != NULL)
+        cut(room, size, text);
+}
+
+int reject_counts_load(struct wr_run *run, struct wr_reader *in) {
+    struct wr_summary *summary = &run->summary;
+    uint32_t count = wr_reader_u32(in);
+    if (count > WR_REJECT_KINDS_MAX)
+        return WR_ECORRUPT;
+    for (uint32_t i = 0; i < count; i++) {
+        struct wr_reject_kind *kind = &summary->kinds[i];
+        kind->node = wr_reader_u32(in);
+        kind->code = (int)wr_reader_u32(in);
+        kind->only_warns = (int)wr_reader_u32(in);
+        kind->count = wr_reader_u64(in);
+        kind->order.source = wr_reader_u32(in);
+        kind->order.partition = wr_reader_u32(in);
+        kind->order.record = wr_reader_u64(in);
+        kind->order.at = (int64_t)wr_reader_u64(in);
+        load_text(in, kind->source, sizeof kind->source);
+        load_text(in, kind->position, sizeof kind->position);
+        load_text(in, kind->reason, sizeof kind->reason);
+        load_text(in, kind->detail, sizeof kind->detail);
+        load_text(in, kind->raw, sizeof kind->raw);
+        if (in->failed || kind->node >= run->plan->node_count)
+            return WR_ECORRUPT;
+        summary->kind_count = i + 1;
+    }
+    return in->failed ? WR_ECORRUPT : WR_OK;
 }

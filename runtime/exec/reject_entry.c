@@ -198,9 +198,8 @@ int reject_entry_make(struct reject_maker *maker, struct wr_arena *arena, struct
         place_of_row(&keeper, reject, entry);
     reason_of(&keeper, reject, entry);
     entry->detail = keep_text(&keeper, reject->detail);
-    /* Of rows that were made of many the row is what their order goes by. */
     int status = WR_OK;
-    if (batch != NULL && !reject->only_warns && (with_row || !reject_has_record(entry)))
+    if (batch != NULL && !reject->only_warns && with_row)
         status = row_json(maker, &keeper, reject, entry);
     return keeper.no_memory ? WR_ENOMEM : status;
 }

@@ -11,6 +11,8 @@
 #include "state/spool.h"
 #include "base/banned.h"
 
+#define RELIEVE_ENTRIES 4096 /* of one push, in memory, where they need not be */
+
 struct reject_log {
     struct wr_run *run;
     struct reject_maker *maker;
@@ -18,6 +20,7 @@ struct reject_log {
     struct wr_arena arena; /* texts of the push */
     uint32_t count, room;
     struct reject_entry *entries; /* of the push */
+    uint32_t sequence;            /* in the push */
     uint64_t turn;                /* pushes so far, also of earlier processes */
     struct wr_buf key, value;     /* scratch */
     struct wr_spool *spool;
@@ -99,22 +102,6 @@ static int end_run(struct reject_log *log, const struct reject_entry *entry) {
     return WR_EREFUSED;
 }
 
-int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_reject *reject) {
-    if (wr_grow(&log->run->input_budget, (void **)&log->entries, log->count, &log->room,
-                sizeof *log->entries) != WR_OK)
-        return WR_ENOMEM;
-    struct reject_entry *entry = &log->entries[log->count];
-    int ends = ends_run(log, unit->node, reject);
-    int status = reject_entry_make(log->maker, &log->arena, unit, reject,
-                                   log->readers.count > 0 && !ends, entry);
-    if (status != WR_OK)
-        return status;
-    entry->turn = log->turn;
-    entry->batch = unit->counts.batches_in;
-    entry->sequence = log->count++;
-    return ends ? end_run(log, entry) : WR_OK;
-}
-
 /* Behind the last row that was wanted of its lane. */
 static int has_not_happened(const struct wr_run *run, const struct reject_entry *entry) {
     if (!run->may_stop || !reject_has_record(entry))
@@ -140,12 +127,61 @@ static int is_held(const struct reject_log *log, const struct reject_entry *entr
     return log->holds_all || (log->readers.count > 0 && !reject_has_record(entry));
 }
 
-/* What readers' own stages reject meanwhile stands behind `count` and is read by nobody. */
-static int give(struct reject_log *log, uint32_t count) {
-    int status = reject_readers_give(&log->readers, log->entries, count);
-    for (uint32_t i = count; i < log->count; i++)
+/* What readers' own stages reject meanwhile, into a list of its own, is counted and read by nobody.
+ */
+static int give(struct reject_log *log) {
+    struct reject_entry *given = log->entries;
+    uint32_t count = log->count, room = log->room;
+    log->entries = NULL;
+    log->count = log->room = 0;
+    int status = reject_readers_give(&log->readers, given, count);
+    for (uint32_t i = 0; i < log->count; i++)
         reject_count(log->run, &log->entries[i]);
+    wr_free(&log->run->input_budget, log->entries);
+    log->entries = given;
+    log->room = room;
+    log->count = 0;
+    wr_arena_reset(&log->arena);
     return status;
+}
+
+/* In the midst of a push: what only has to be counted or held need not be kept until its end. */
+static int relieve(struct reject_log *log) {
+    uint32_t kept = 0;
+    int status = WR_OK, only_counts = log->readers.count == 0 && !log->run->may_stop;
+    for (uint32_t i = 0; i < log->count && status == WR_OK; i++) {
+        const struct reject_entry *entry = &log->entries[i];
+        if (!only_counts && !is_held(log, entry)) {
+            log->entries[kept++] = *entry;
+            continue;
+        }
+        reject_count(log->run, entry);
+        if (!only_counts)
+            status = spool(log, entry);
+    }
+    log->count = kept;
+    if (kept == 0)
+        wr_arena_reset(&log->arena);
+    return status;
+}
+
+int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_reject *reject) {
+    if (wr_grow(&log->run->input_budget, (void **)&log->entries, log->count, &log->room,
+                sizeof *log->entries) != WR_OK)
+        return WR_ENOMEM;
+    struct reject_entry *entry = &log->entries[log->count];
+    int ends = ends_run(log, unit->node, reject);
+    int status = reject_entry_make(log->maker, &log->arena, unit, reject,
+                                   log->readers.count > 0 && !ends, entry);
+    if (status != WR_OK)
+        return status;
+    entry->turn = log->turn;
+    entry->batch = unit->counts.batches_in;
+    entry->sequence = log->sequence++;
+    log->count++;
+    if (ends)
+        return end_run(log, entry);
+    return log->count % RELIEVE_ENTRIES == 0 && !log->gives ? relieve(log) : WR_OK;
 }
 
 int reject_log_flush(struct reject_log *log) {
@@ -154,6 +190,7 @@ int reject_log_flush(struct reject_log *log) {
 
 int reject_log_flush_step(struct reject_log *log) {
     log->turn++;
+    log->sequence = 0;
     if (log->count == 0)
         return WR_OK;
     qsort(log->entries, log->count, sizeof *log->entries, reject_entry_order);
@@ -161,11 +198,9 @@ int reject_log_flush_step(struct reject_log *log) {
     int status = WR_OK;
     for (uint32_t i = 0; i < log->count && status == WR_OK; i++) {
         const struct reject_entry *entry = &log->entries[i];
-        if (!log->counts_late || log->gives) {
-            if (has_not_happened(log->run, entry))
-                continue;
-            reject_count(log->run, entry);
-        }
+        if (!log->counts_late && has_not_happened(log->run, entry))
+            continue;
+        reject_count(log->run, entry);
         if (is_held(log, entry))
             status = spool(log, entry);
         else
@@ -173,7 +208,7 @@ int reject_log_flush_step(struct reject_log *log) {
     }
     log->count = kept;
     if (status == WR_OK && kept > 0 && !log->gives)
-        status = give(log, kept);
+        return give(log);
     log->count = 0;
     wr_arena_reset(&log->arena);
     return status;
@@ -205,6 +240,8 @@ static int take(void *ctx, const void *key, uint32_t key_bytes, const void *valu
 int reject_log_end(struct reject_log *log, struct wr_error *err) {
     if (!log->gives) {
         log->gives = 1;
+        if (log->counts_late) /* now it is known which of them have happened */
+            reject_counts_forget(log->run);
         if (log->run->store != NULL && log->spooled > 0) {
             int status = run_checkpoint(log->run, err);
             if (status != WR_OK)
@@ -216,9 +253,7 @@ int reject_log_end(struct reject_log *log, struct wr_error *err) {
     int taken = wr_spool_take(log->spool, log->run->options.batch_rows, take, log, err);
     int status = taken == WR_EEND ? WR_OK : taken;
     if (status == WR_OK && log->count > 0)
-        status = give(log, log->count);
-    log->count = 0;
-    wr_arena_reset(&log->arena);
+        status = give(log);
     return status == WR_OK ? taken : status;
 }
 

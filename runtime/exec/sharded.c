@@ -248,8 +248,10 @@ int sharded_advance(struct sharded *sharded, int64_t frontier) {
 int64_t sharded_holds_back(const struct sharded *sharded, int64_t frontier) {
     const struct wr_op_type *type = sharded->unit->node->op;
     int64_t held = frontier;
-    for (uint32_t s = 0; type->holds_back != NULL && s < sharded->shard_count; s++)
-        held = WR_MIN(held, type->holds_back(sharded->shards[s].op, frontier));
+    for (uint32_t s = 0; type->holds_back != NULL && s < sharded->shard_count; s++) {
+        int64_t one = type->holds_back(sharded->shards[s].op, frontier);
+        held = WR_MIN(held, one);
+    }
     return held;
 }
 

@@ -37,6 +37,64 @@ uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition)
     return run->lane_first[source] + partition;
 }
 
+/* Lanes that were read whole before the row that is going through: those behind the ports of the
+ * nearest gate that have ended, or stand before the one that is consumed. A gate that merges by
+ * time has waited for their end. */
+static void mark_whole(struct unit *stopping, struct unit *unit) {
+    if (unit->whole_for == stopping)
+        return;
+    unit->whole_for = stopping;
+    if (unit->source != NULL)
+        stopping->taken[unit->number] = UINT64_MAX;
+    for (uint32_t i = 0; i < unit->feeder_count; i++)
+        mark_whole(stopping, unit->feeders[i].from);
+}
+
+static void mark_complete(struct unit *stopping) {
+    const struct unit *unit = stopping;
+    while (unit->gate == NULL && unit->feeder_count > 0)
+        unit = unit->feeders[0].from;
+    for (uint32_t i = 0; unit->gate != NULL && i < unit->feeder_count; i++)
+        if (gate_port_is_complete(unit->gate, unit->feeders[i].port))
+            mark_whole(stopping, unit->feeders[i].from);
+}
+
+/* How many records of each lane count for a unit, by those that it feeds; units stand in the order
+ * of the plan. A lane's own units know their lane alone. */
+static void settle_unit(struct unit *unit) {
+    struct wr_run *run = unit->run;
+    uint32_t lanes = unit->lane == LANE_CENTRAL ? run->lane_count : 1, edges = 0;
+    if (unit->has_stopped) { /* rows that stages made do not tell how far their inputs were read */
+        unit->read_to = unit->takes_made_rows ? NULL : unit->taken;
+        return;
+    }
+    unit->read_to = NULL;
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port]; i++, edges++)
+            if (unit->edges[port][i].to->read_to == NULL)
+                return;
+    if (edges == 0)
+        return;
+    if (unit->own_read_to == NULL)
+        unit->own_read_to = WR_ARENA_ARRAY(&run->arena, uint64_t, lanes);
+    if (unit->own_read_to == NULL)
+        return; /* no memory: all records count */
+    memset(unit->own_read_to, 0, lanes * sizeof *unit->own_read_to);
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port]; i++)
+            for (uint32_t lane = 0; lane < lanes; lane++) {
+                const struct unit *to = unit->edges[port][i].to;
+                uint64_t one = to->read_to[to->lane == LANE_CENTRAL ? unit->number + lane : 0];
+                unit->own_read_to[lane] = WR_MAX(unit->own_read_to[lane], one);
+            }
+    unit->read_to = unit->own_read_to;
+}
+
+static void settle(struct wr_run *run) {
+    for (uint32_t i = run->unit_count; i-- > 0;)
+        settle_unit(run->units[i]);
+}
+
 void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
     uint32_t count = batch->sel_count;
     if (unit->has_stopped)
@@ -44,44 +102,41 @@ void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
     if (flow == WR_FLOW_DONE && unit->out.rows_taken != UINT32_MAX) {
         unit->has_stopped = 1;
         count = unit->out.rows_taken;
+        mark_complete(unit);
     }
     if (batch->origin.source == NULL) {
         unit->takes_made_rows = 1;
-        return;
+    } else {
+        /* Who takes none (`limit(0)`) has seen that the first one came. */
+        uint32_t row = wr_batch_row(batch, count == 0 ? 0 : count - 1);
+        unit->taken[run_lane(unit->run, batch->source, batch->partition)] =
+            wr_origin_record(&batch->origin, row) + (count > 0);
     }
-    /* Who takes none (`limit(0)`) has seen that the first one came. */
-    uint32_t row = wr_batch_row(batch, count == 0 ? 0 : count - 1);
-    unit->taken[run_lane(unit->run, batch->source, batch->partition)] =
-        wr_origin_record(&batch->origin, row) + (count > 0);
+    if (unit->has_stopped)
+        settle(unit->run);
 }
 
 uint64_t stops_records(const struct unit *unit, uint32_t lane) {
-    if (unit->has_stopped) /* rows that stages made do not tell how far their inputs were read */
-        return unit->takes_made_rows ? UINT64_MAX : unit->taken[lane];
-    uint64_t records = 0;
-    uint32_t edges = 0;
-    for (int port = 0; port < WR_PORTS_MAX; port++)
-        for (uint32_t i = 0; i < unit->edge_count[port]; i++, edges++) {
-            uint64_t one = stops_records(unit->edges[port][i].to, lane);
-            records = WR_MAX(records, one);
-        }
-    return edges == 0 ? UINT64_MAX : records;
+    if (unit->read_to == NULL)
+        return UINT64_MAX;
+    return unit->read_to[unit->lane == LANE_CENTRAL ? lane : 0];
 }
 
-/* Nobody wants rows of the unit any more. */
+/* Nobody wants rows of the unit any more; those that it feeds have been asked. */
 static int is_closed(const struct unit *unit) {
     uint32_t edges = 0;
     for (int port = 0; port < WR_PORTS_MAX; port++)
         for (uint32_t i = 0; i < unit->edge_count[port]; i++, edges++)
-            if (!unit->edges[port][i].done && !is_closed(unit->edges[port][i].to))
+            if (!unit->edges[port][i].done && !unit->edges[port][i].to->is_closed)
                 return 0;
     return unit->has_stopped || edges > 0;
 }
 
 void stops_end_lanes(struct wr_run *run) {
-    for (uint32_t i = 0; i < run->unit_count; i++) {
+    for (uint32_t i = run->unit_count; i-- > 0;) {
         struct unit *unit = run->units[i];
-        if (unit->source != NULL && !unit->ended && is_closed(unit))
+        unit->is_closed = (uint8_t)is_closed(unit);
+        if (unit->source != NULL && unit->is_closed)
             unit->ended = 1;
     }
 }
@@ -116,4 +171,6 @@ void stops_load(struct unit *unit, struct wr_reader *in) {
     unit->takes_made_rows = flags != NULL && flags[1] != 0;
     for (uint32_t lane = 0; lane < unit->run->lane_count; lane++)
         unit->taken[lane] = wr_reader_u64(in);
+    if (unit->has_stopped)
+        settle(unit->run);
 }

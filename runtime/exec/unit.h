@@ -29,7 +29,7 @@ struct edge {
 
 /* Where a unit's rows come from, for frontiers. */
 struct feeder {
-    const struct unit *from;
+    struct unit *from;
     uint32_t port; /* of the gate */
 };
 
@@ -55,7 +55,13 @@ struct unit {
     uint64_t records_in;   /* of a source: good and bad ones */
     /* Of a stage that may stop (see stop.c): by lane, records up to the last row that it took. */
     uint64_t *taken;
-    uint8_t has_stopped, takes_made_rows;
+    uint8_t has_stopped, takes_made_rows, is_closed;
+    /* Records that count, by lane (a lane's unit: of its own); NULL: all. In `own_read_to` or in
+     * the `taken` of the unit. */
+    const uint64_t *read_to;
+    uint64_t *own_read_to;
+    uint32_t number;              /* of a lane's unit: its lane in the run; else 0 */
+    const struct unit *whole_for; /* the stage that stopped when all of this had gone by */
     struct wr_node_counts counts;
 };
 
@@ -124,6 +130,8 @@ int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
 int gate_wants(const struct gate *gate, uint32_t port);
 /* Whether a row may leave it in a later push than the one that brought it. */
 int gate_holds(const struct gate *gate);
+/* While a row goes through: all rows of the port came before it, and there are no more. */
+int gate_port_is_complete(const struct gate *gate, uint32_t port);
 /* The rows that wait, as bytes and back. */
 int gate_save(const struct gate *gate, struct wr_buf *out);
 int gate_load(struct gate *gate, struct wr_reader *in);

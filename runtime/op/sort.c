@@ -374,7 +374,8 @@ static int sort_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) 
     const struct sort_config *config = op->config;
     if (config->order != NULL && frontier != WR_TIME_MAX)
         return WR_OK;
-    return WR_MIN(release(self, frontier, out), WR_OK);
+    int flow = release(self, frontier, out);
+    return WR_MIN(flow, WR_OK);
 }
 
 /* Some rows from `save_next` on, which all lie in one held batch. */

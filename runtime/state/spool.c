@@ -223,7 +223,8 @@ static int take_table(struct wr_spool *spool, uint32_t row_max, wr_spool_fn fn, 
             const void *key = sqlite3_column_blob(take, 0), *value = sqlite3_column_blob(take, 1);
             uint32_t key_bytes = (uint32_t)sqlite3_column_bytes(take, 0);
             uint32_t value_bytes = (uint32_t)sqlite3_column_bytes(take, 1);
-            status = WR_MIN(fn(ctx, key, key_bytes, value, value_bytes), WR_OK);
+            int taken = fn(ctx, key, key_bytes, value, value_bytes);
+            status = WR_MIN(taken, WR_OK);
             if (status == WR_OK)
                 status = keep_last(spool, key, key_bytes);
         }

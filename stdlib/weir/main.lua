@@ -210,7 +210,7 @@ local function end_of_run(run, made, summary, options)
     run.err(line .. "\n")
   end
   run.err(report.line(summary) .. "\n")
-  local bad = report.total(summary.rejected or {})
+  local bad = summary.rejected_total or 0
   if summary.interrupted then
     return 128 + summary.interrupted
   elseif max_bad and bad > max_bad then
