@@ -188,12 +188,12 @@ def damaged_state(stage):
 @case
 def rejects_of_two_processes(stage):
     """What was rejected before a stop counts in the end."""
-    stage.put("bad.csv", b"a,b\n" + b"x,1\n" * 2000)
+    stage.put("bad.csv", b"a,b\n" + b"x,1\n1,1\n" * 2000)
     script = 'weir.read("bad.csv", { schema = "a int64, b int64" }):write "out.csv"'
     args = ("--state", "st", "--batch-rows", "100", "--max-bad", "1999")
     code, text = stage.run(script, *args, "--stop-after", "5")
     assert code == 130, text
-    expect(stage.run(script, *args), 4, "2,000 in", "rejected (W502 2,000)", "error[W604]")
+    expect(stage.run(script, *args), 4, "4,000 in", "rejected (W502 2,000)", "error[W604]")
 
 
 @case
