@@ -231,8 +231,9 @@ def _round_code(x, function):
 
 
 def _int_of_string(x):
-    tidy = f"regexp_full_match({x}, '[-+]?[0-9]{{1,18}}')"
-    return (f"CASE WHEN {tidy} THEN {x}::BIGINT END",
+    digits = f"regexp_full_match({x}, '[-+]?[0-9]{{1,30}}')"
+    tidy = f"({digits} AND w_fits(TRY_CAST({x} AS HUGEINT)))"
+    return (f"CASE WHEN {tidy} THEN TRY_CAST({x} AS BIGINT) END",
             when_fits(f"{x} IS NOT NULL AND NOT {tidy}", "'W501'"))
 
 
