@@ -159,8 +159,9 @@ static int read_head(const struct wr_endpoint_bind *bind, const struct wr_file_c
     return status;
 }
 
-/* The type that both hold: integers widen to floats, everything else to text. */
-static struct wr_type widen(const struct wr_type *a, const struct wr_type *b) {
+/* The type that both hold: integers widen to floats, everything else to `otherwise`. */
+static struct wr_type widen(const struct wr_type *a, const struct wr_type *b,
+                            enum wr_type_kind otherwise) {
     if (wr_type_equal(a, b))
         return *a;
     if ((a->kind == WR_INT64 && b->kind == WR_FLOAT64) ||
@@ -171,35 +172,44 @@ static struct wr_type widen(const struct wr_type *a, const struct wr_type *b) {
         return WR_TYPE(WR_TIMESTAMP);
     if (a->kind >= WR_JSON || b->kind >= WR_JSON)
         return WR_TYPE(WR_JSON);
-    return WR_TYPE(WR_STRING);
+    return WR_TYPE(otherwise);
 }
 
 /* Columns of `more` that are new come behind; those that are known widen. */
-static int join_schemas(struct wr_arena *arena, const struct wr_schema **schema,
-                        const struct wr_schema *more) {
-    const struct wr_schema *before = *schema;
+static int join_inferred(struct wr_arena *arena, struct wr_inferred *all,
+                         const struct wr_inferred *one) {
+    const struct wr_schema *before = all->schema, *more = one->schema;
+    all->rows += one->rows;
     if (before == NULL) {
-        *schema = more;
+        *all = *one;
         return WR_OK;
     }
     uint32_t added = 0;
     for (uint32_t i = 0; i < more->field_count; i++)
         added += wr_schema_find(before, more->fields[i].name, more->fields[i].name_length) < 0;
     struct wr_schema *both = wr_schema_new(arena, before->field_count + added);
-    if (both == NULL)
+    const char **mixed = WR_ARENA_ZEROS(arena, const char *, before->field_count + added + 1);
+    if (both == NULL || mixed == NULL)
         return WR_ENOMEM;
+    for (uint32_t i = 0; i < before->field_count && all->mixed != NULL; i++)
+        mixed[i] = all->mixed[i];
     memcpy(both->fields, before->fields, before->field_count * sizeof *before->fields);
     uint32_t count = before->field_count;
     for (uint32_t i = 0; i < more->field_count; i++) {
         const struct wr_field *field = &more->fields[i];
         int known = wr_schema_find(before, field->name, field->name_length);
+        uint32_t at = known < 0 ? count++ : (uint32_t)known;
+        if (mixed[at] == NULL && one->mixed != NULL)
+            mixed[at] = one->mixed[i];
         if (known < 0)
-            both->fields[count++] = *field;
+            both->fields[at] = *field;
         else
-            both->fields[known].type = widen(&both->fields[known].type, &field->type);
+            both->fields[at].type = widen(&both->fields[at].type, &field->type,
+                                          one->mixed != NULL ? WR_JSON : WR_STRING);
     }
     both->field_count = count;
-    *schema = both;
+    all->schema = both;
+    all->mixed = one->mixed != NULL ? mixed : NULL;
     return WR_OK;
 }
 
@@ -224,17 +234,16 @@ static int no_schema(const struct wr_endpoint_bind *bind, const char *address,
 }
 
 /* Samples the files in their order, until 16 MB of them were seen. */
-static int infer_schema(struct wr_endpoint_bind *bind, const struct wr_file_config *config,
+static int infer_schema(struct wr_endpoint_bind *bind, struct wr_file_config *config,
                         struct wr_error *err) {
     struct wr_buf head;
     wr_buf_init(&head, &wr_budget_control, 0);
     uint64_t left = WR_SAMPLE_BYTES_MAX;
     int status = WR_OK;
-    const struct wr_schema *schema = NULL;
+    struct wr_inferred all = {0};
     for (uint32_t i = 0; i < config->file_count && left > 0 && status == WR_OK; i++) {
         int complete = 0;
-        uint64_t rows = 0;
-        const struct wr_schema *one = NULL;
+        struct wr_inferred one = {0};
         wr_buf_clear(&head);
         status = read_head(bind, config, config->files[i], left, &head, &complete, err);
         if (status != WR_OK)
@@ -243,25 +252,26 @@ static int infer_schema(struct wr_endpoint_bind *bind, const struct wr_file_conf
         if (head.length == 0)
             continue;
         status = config->format->infer(bind->arena, config->options, head.bytes, head.length,
-                                       complete, &one, &rows, err);
+                                       complete, &one, err);
         if (status != WR_OK) {
             if (status != WR_ESCRIPT) /* a wrong option has nothing to do with this file */
                 wr_error_add(err, status, "schema of `%s`", config->files[i]);
             break;
         }
-        bind->inferred_rows += rows;
-        status = join_schemas(bind->arena, &schema, one);
+        status = join_inferred(bind->arena, &all, &one);
         if (status != WR_OK)
             wr_error_set(err, status, "schema of `%s`: out of memory", config->files[i]);
     }
     wr_buf_release(&head);
-    if (status == WR_OK && (schema == NULL || schema->field_count == 0)) {
+    if (status == WR_OK && (all.schema == NULL || all.schema->field_count == 0)) {
         wr_error_script(err, "W408", "`%s` is empty: its schema cannot be seen", config->address);
         wr_error_help(err, "say it: `schema = \"name type, …\"`");
         wr_error_at(err, "1", 0, 0);
         return WR_ESCRIPT;
     }
-    bind->schema = schema;
+    bind->schema = all.schema;
+    bind->inferred_rows = all.rows;
+    config->mixed = all.mixed;
     return status;
 }
 

@@ -431,6 +431,25 @@ static void source_progress(const struct wr_source *source, uint64_t *done, uint
     *total = self->bytes_total;
 }
 
+/* Of columns that somebody reads and that are json because their values are of several kinds. */
+static void note_mixed(const struct file_source *self) {
+    const struct wr_source *base = &self->base;
+    const char *const *mixed = self->config->mixed;
+    if (mixed == NULL || base->note == NULL || base->partition > 0)
+        return;
+    for (uint32_t i = 0; i < base->schema->field_count; i++) {
+        char text[512];
+        if (mixed[i] == NULL || (base->needed != NULL && !(base->needed[i / 64] >> (i % 64) & 1)))
+            continue;
+        const char *name = base->schema->fields[i].name;
+        int length = snprintf(text, sizeof text, "`%s` was inferred as json: %s", name, mixed[i]);
+        if (strstr(mixed[i], "number") != NULL && length > 0 && (size_t)length < sizeof text)
+            snprintf(text + length, sizeof text - (size_t)length,
+                     "; `float64(%s)` takes its numbers", name);
+        base->note(base->reject_ctx, self->config->address, text);
+    }
+}
+
 static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
     struct file_source *self = (struct file_source *)source;
     const struct wr_file_config *config = source->config;
@@ -451,11 +470,13 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
         status = open_decoder(self, err);
     if (status == WR_OK && from != NULL)
         status = resume(self, from, err);
-    if (status == WR_OK)
-        count_bytes(self);
-    else
+    if (status != WR_OK) {
         source_close(source);
-    return status;
+        return status;
+    }
+    count_bytes(self);
+    note_mixed(self);
+    return WR_OK;
 }
 
 const struct wr_source_type wr_source_file = {

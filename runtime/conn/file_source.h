@@ -16,6 +16,8 @@ struct wr_file_config {
     uint8_t check_all, fail; /* check = "all"; on_error = "fail" */
     const struct wr_decoder_type *format;
     const struct wr_value *options; /* the format's */
+    /* Of an inferred schema, one a field: the kinds of its values where it has several. */
+    const char *const *mixed;
     const char *timezone;
     uint64_t ratio_max;
     uint32_t record_bytes_max;

@@ -44,6 +44,15 @@ struct wr_decoder {
     uint64_t byte;    /* decompressed offset of the next byte in the file */
 };
 
+/* What the head of a file says of its columns. */
+struct wr_inferred {
+    const struct wr_schema *schema;
+    uint64_t rows; /* seen */
+    /* One a field: what its values are where they are of several kinds, "number (line 1), string
+     * (line 7)"; else NULL. NULL: the format's values are texts. */
+    const char *const *mixed;
+};
+
 struct wr_decoder_type {
     const char *name;
     uint32_t size_bytes;
@@ -64,11 +73,10 @@ struct wr_decoder_type {
     int (*save)(const struct wr_decoder *decoder, struct wr_buf *out);
     int (*load)(struct wr_decoder *decoder, struct wr_reader *from, struct wr_error *err);
     void (*close)(struct wr_decoder *decoder);
-    /* Infers a schema from the head of a file (`complete`: all of it). Rows seen in *rows. NULL:
-     * the format has a fixed schema (lines: `line string`). */
+    /* Infers a schema from the head of a file (`complete`: all of it). NULL: the format has a
+     * fixed schema (lines: `line string`). */
     int (*infer)(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
-                 uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
-                 struct wr_error *err);
+                 uint64_t length, int complete, struct wr_inferred *inferred, struct wr_error *err);
 };
 
 struct wr_encoder {

@@ -420,15 +420,17 @@ static int csv_load(struct wr_decoder *decoder, struct wr_reader *from, struct w
 }
 
 static int csv_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
-                     uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                     uint64_t length, int complete, struct wr_inferred *inferred,
                      struct wr_error *err) {
-    return wr_csv_infer(arena, options, ',', bytes, length, complete, schema, rows, err);
+    return wr_csv_infer(arena, options, ',', bytes, length, complete, &inferred->schema,
+                        &inferred->rows, err);
 }
 
 static int tsv_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
-                     uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                     uint64_t length, int complete, struct wr_inferred *inferred,
                      struct wr_error *err) {
-    return wr_csv_infer(arena, options, '\t', bytes, length, complete, schema, rows, err);
+    return wr_csv_infer(arena, options, '\t', bytes, length, complete, &inferred->schema,
+                        &inferred->rows, err);
 }
 
 const struct wr_decoder_type wr_csv_decoder = {

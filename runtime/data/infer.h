@@ -1,7 +1,8 @@
 /* infer.h: guessing the type of a column from the texts of its values.
  *
- * int64 widens to float64; anything else that is mixed is a string, and so is what would not read
- * back as it was written: leading zeros, a leading `+`, integers beyond 64 bits. */
+ * int64 widens to float64; anything else that is mixed is a string (of JSON, whose values have
+ * kinds, it is json: json_infer.c), and so is what would not read back as it was written: leading
+ * zeros, a leading `+`, integers beyond 64 bits. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@ extern const struct wr_encoder_type wr_ndjson_encoder, wr_json_encoder;
 
 /* The `infer` of the two. */
 int wr_ndjson_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
-                    uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                    uint64_t length, int complete, struct wr_inferred *inferred,
                     struct wr_error *err);
 int wr_json_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
-                  uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                  uint64_t length, int complete, struct wr_inferred *inferred,
                   struct wr_error *err);

@@ -1,8 +1,10 @@
-/* json_infer.c: a schema from the head of an NDJSON or JSON file. */
+/* json_infer.c: a schema from the head of an NDJSON or JSON file. A column with values of
+ * several kinds is json, so that none of them is refused. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/status.h"
 #include "data/infer.h"
 #include "data/json.h"
@@ -11,10 +13,13 @@
 #include "data/text.h"
 #include "base/banned.h"
 
+enum { NUMBER, STRING, BOOL, NESTED, KIND_COUNT };
+
 struct seen_column {
     const char *name;
     uint32_t name_length;
     unsigned seen;
+    const char *first[KIND_COUNT]; /* where the sample has the first value of each kind, or NULL */
 };
 
 /* Columns in the order of their first appearance. */
@@ -56,6 +61,16 @@ static struct seen_column *column_named(struct sample *sample, const char *name,
     return column;
 }
 
+static int kind_of(unsigned seen) {
+    switch (seen) {
+    case WR_SEEN_INT64:
+    case WR_SEEN_FLOAT64: return NUMBER;
+    case WR_SEEN_BOOL: return BOOL;
+    case WR_SEEN_JSON: return NESTED;
+    default: return STRING;
+    }
+}
+
 static unsigned value_seen(const char *at, const char *end) {
     int64_t integer;
     switch (*at) {
@@ -95,22 +110,71 @@ static int look_at(struct sample *sample, const char *at, const char *end) {
         struct seen_column *column = column_named(sample, name, length);
         if (column == NULL)
             return sample->count == WR_COLUMNS_MAX ? WR_ELIMIT : WR_ENOMEM;
-        column->seen |= value_seen(value, at);
+        unsigned seen = value_seen(value, at);
+        column->seen |= seen;
+        if (seen != 0 && column->first[kind_of(seen)] == NULL)
+            column->first[kind_of(seen)] = value;
         at = wr_json_blanks_end(at, end);
     }
     return WR_OK;
 }
 
-static int schema_make(struct sample *sample, const struct wr_schema **schema) {
+static uint64_t line_of(const char *bytes, const char *at) {
+    uint64_t line = 1;
+    for (; (bytes = memchr(bytes, '\n', (size_t)(at - bytes))) != NULL; bytes++)
+        line++;
+    return line;
+}
+
+/* "number (line 1), string (line 7)", in the order of the lines; NULL for values of one kind. */
+static int describe_mixed(struct wr_arena *arena, const struct seen_column *column,
+                          const char *bytes, const char **text) {
+    static const char *const names[] = {"number", "string", "bool", "array"};
+    const char *first[KIND_COUNT];
+    struct wr_buf buf;
+    uint32_t count = 0;
+    memcpy(first, column->first, sizeof first);
+    wr_buf_init(&buf, &wr_budget_control, 0);
+    for (;;) {
+        int next = -1;
+        for (int kind = 0; kind < KIND_COUNT; kind++)
+            if (first[kind] != NULL && (next < 0 || first[kind] < first[next]))
+                next = kind;
+        if (next < 0)
+            break;
+        const char *name = names[next];
+        if (next == NESTED && *first[next] == '{')
+            name = "object";
+        wr_buf_addf(&buf, "%s%s (line %llu)", count++ > 0 ? ", " : "", name,
+                    (unsigned long long)line_of(bytes, first[next]));
+        first[next] = NULL;
+    }
+    int status = buf.status;
+    *text = NULL;
+    if (status == WR_OK && count > 1) {
+        *text = wr_arena_strndup(arena, (const char *)buf.bytes, buf.length);
+        status = *text == NULL ? WR_ENOMEM : WR_OK;
+    }
+    wr_buf_release(&buf);
+    return status;
+}
+
+static int schema_make(struct sample *sample, const char *bytes, struct wr_inferred *inferred) {
     struct wr_schema *made = wr_schema_new(sample->arena, sample->count);
-    if (made == NULL)
+    const char **mixed = WR_ARENA_ZEROS(sample->arena, const char *, sample->count + 1);
+    if (made == NULL || mixed == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < sample->count; i++) {
-        made->fields[i].name = sample->columns[i].name;
-        made->fields[i].name_length = sample->columns[i].name_length;
-        made->fields[i].type = WR_TYPE(wr_infer_kind(sample->columns[i].seen));
+        const struct seen_column *column = &sample->columns[i];
+        int status = describe_mixed(sample->arena, column, bytes, &mixed[i]);
+        if (status != WR_OK)
+            return status;
+        made->fields[i].name = column->name;
+        made->fields[i].name_length = column->name_length;
+        made->fields[i].type = WR_TYPE(mixed[i] != NULL ? WR_JSON : wr_infer_kind(column->seen));
     }
-    *schema = made;
+    inferred->schema = made;
+    inferred->mixed = mixed;
     return WR_OK;
 }
 
@@ -119,21 +183,21 @@ static int is_object(const char *at, const char *end) {
     return at < end && *at == '{' && wr_json_check(&scan, at, end);
 }
 
-static int infer(struct wr_arena *arena, struct wr_json_split *split, int complete,
-                 const struct wr_schema **schema, uint64_t *rows, struct wr_error *err) {
+static int infer(struct wr_arena *arena, struct wr_json_split *split, const char *bytes,
+                 int complete, struct wr_inferred *inferred, struct wr_error *err) {
     struct sample sample = {.arena = arena};
     struct wr_json_piece piece;
     int status = WR_OK;
-    *rows = 0;
+    inferred->rows = 0;
     wr_arena_init(&sample.scratch, &wr_budget_control, 1024);
     while (status == WR_OK && wr_json_split_next(split, &piece, complete)) {
         if (piece.fault != NULL || !is_object(piece.at, piece.end))
             continue;
         status = look_at(&sample, piece.at, piece.end);
-        ++*rows;
+        inferred->rows++;
     }
     if (status == WR_OK)
-        status = schema_make(&sample, schema);
+        status = schema_make(&sample, bytes, inferred);
     wr_arena_release(&sample.scratch);
     if (status == WR_ELIMIT)
         return wr_error_set(err, status, "more than %d different keys", WR_COLUMNS_MAX);
@@ -149,21 +213,21 @@ static int infer(struct wr_arena *arena, struct wr_json_split *split, int comple
 }
 
 int wr_ndjson_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
-                    uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                    uint64_t length, int complete, struct wr_inferred *inferred,
                     struct wr_error *err) {
     struct wr_json_split split = {.by_line = 1, .at = bytes, .end = bytes + length};
     (void)options;
     if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
         split.at += 3;
-    return infer(arena, &split, complete, schema, rows, err);
+    return infer(arena, &split, bytes, complete, inferred, err);
 }
 
 int wr_json_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
-                  uint64_t length, int complete, const struct wr_schema **schema, uint64_t *rows,
+                  uint64_t length, int complete, struct wr_inferred *inferred,
                   struct wr_error *err) {
     struct wr_json_split split = {.at = bytes, .end = bytes + length};
     (void)options;
     if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
         split.at += 3;
-    return infer(arena, &split, complete, schema, rows, err);
+    return infer(arena, &split, bytes, complete, inferred, err);
 }

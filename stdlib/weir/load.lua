@@ -113,7 +113,7 @@ local function make_script(fields)
     native = fields.native, loader = loader, name = fields.name,
     directory = fields.directory or M.directory(fields.name), params_given = fields.params,
     allow = fields.allow, trace = fields.trace, verify_locks = fields.verify_locks,
-    format = fields.format, strict = fields.strict,
+    format = fields.format, strict = fields.strict, sources_only = fields.sources_only,
   })
 end
 
@@ -231,7 +231,8 @@ end
 
 --- Reads and runs a script.
 ---@param fields table native, name; text (instead of the file `name`), directory, params, allow,
----  trace, verify_locks, no_locks, globals(script) → more globals, after(script, result),
+---  trace, verify_locks, no_locks, sources_only (stages need not bind),
+---  globals(script) → more globals, after(script, result),
 ---  lines_before (lines of `text` that its author did not write)
 ---@return table? script, weir.Diagnostic? err
 function M.script(fields)

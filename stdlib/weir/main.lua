@@ -304,7 +304,7 @@ function COMMANDS.schema(run)
   local name = words[2]
   local load, lock = require("weir.load"), require("weir.lock")
   local fields = load_fields(run, name)
-  fields.no_locks = true
+  fields.no_locks, fields.sources_only = true, true
   local made, err = load.script(fields)
   if not made then
     show(run, err)
@@ -323,7 +323,7 @@ function COMMANDS.schema(run)
     run.err(("weir: %s\n"):format(message))
     return EXIT.FAILED
   end
-  run.err(("%s: %d sources\n"):format(path, #sources))
+  run.err(("%s: %d %s\n"):format(path, #sources, #sources == 1 and "source" or "sources"))
   return EXIT.DONE
 end
 

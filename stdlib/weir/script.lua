@@ -149,6 +149,7 @@ function Script:remember_node(id, spec, call, info)
   self.nodes[id] = {
     id = id, op = spec.op, mark = call.mark, stage = call.stage, name = spec.name,
     address = place and place.address, kind = place and place.kind, schema = info.schema,
+    inputs = spec.inputs, inferred = info.inferred_rows ~= nil,
     written = call.place_name, table = place and place.options and place.options.table,
   }
   if self.coming then
@@ -159,6 +160,19 @@ function Script:remember_node(id, spec, call, info)
   if spec.op == "write" or spec.op == "print" or spec.op == "tap" then
     self.sinks = self.sinks + 1
   end
+end
+
+--- The sources without a schema that a node is made of, by name: {name=, schema=}.
+function Script:inferred_sources(id, found)
+  found = found or {}
+  local node = self.nodes[id]
+  if node and node.inferred then
+    found[#found + 1] = { name = node.address or node.name, schema = node.schema }
+  end
+  for _, input in ipairs(node and node.inputs or {}) do
+    self:inferred_sources(input, found)
+  end
+  return found
 end
 
 function Script:remember_stream(stream)
@@ -226,7 +240,7 @@ function Script:read(chunk)
   if not ok then
     return nil, err
   end
-  err = check_ends(self)
+  err = not self.sources_only and check_ends(self)
   if err then
     return nil, err
   end

@@ -143,6 +143,27 @@ end
 
 -- ── calls ───────────────────────────────────────────────────────────────────────────────────────
 
+--- W104 about a column whose type nobody wrote: where the type is from.
+local function add_origin(stage_call, spec, err)
+  local text = err.arg and stage_call.texts[tostring(err.arg)]
+  if err.code ~= "W104" or not text or not err.from then
+    return
+  end
+  for _, id in ipairs(spec.inputs or {}) do
+    for _, source in ipairs(stage_call.script:inferred_sources(id)) do
+      for _, field in ipairs(source.schema) do
+        local type = schema.type_text(field.type)
+        local pattern = "%f[%w_]" .. field.name:gsub("%W", "%%%0") .. "%f[^%w_]"
+        if text:sub(err.from, err.to):find(pattern) and err.message:find(type, 1, true) then
+          local origin = ("`%s` was inferred as %s from %s"):format(field.name, type, source.name)
+          err.help = err.help and ("%s; %s"):format(err.help, origin) or origin
+          return
+        end
+      end
+    end
+  end
+end
+
 --- Adds what a stage describes to the plan and gives the stream of it.
 ---@param stage_call weir.Call
 ---@param spec table inputs are set by the caller
@@ -154,6 +175,7 @@ function M.add(stage_call, spec)
   spec.script = script:place_text(stage_call.mark)
   local id, info = script:plan():add(spec)
   if not id then
+    add_origin(stage_call, spec, info)
     stage_call:fail_with(info)
   end
   script:remember_node(id, spec, stage_call, info)
@@ -192,7 +214,7 @@ local function lint(stage_call, fields)
   end
 end
 
-local function run_stage(stream, name, descriptor, mark, args)
+local function bind_stage(stream, name, descriptor, mark, args)
   local data = hidden[stream]
   local site = { mark = mark, stage = name }
   if data.script.closed then
@@ -214,6 +236,23 @@ local function run_stage(stream, name, descriptor, mark, args)
     return stream
   end
   return added
+end
+
+--- A stage is called. Where only the sources are asked for (`schema pull`), one that does not bind
+--- with what they are now gives the stream before it.
+local function run_stage(stream, name, descriptor, mark, args)
+  if not hidden[stream].script.sources_only then
+    return bind_stage(stream, name, descriptor, mark, args)
+  end
+  local ok, result = pcall(bind_stage, stream, name, descriptor, mark, args)
+  if ok then
+    return result
+  elseif not diag.is(result) then
+    error(result, 0)
+  end
+  M.use(stream)
+  return M.new({ script = hidden[stream].script, id = hidden[stream].id, mark = mark, stage = name,
+    info = hidden[stream].info })
 end
 
 --- What stands for a stage that does not exist: whatever is done with it is W201.

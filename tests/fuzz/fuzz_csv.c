@@ -43,10 +43,10 @@ static void check_round_trip(const struct digest_run *run, const struct digest *
 
 static void check_infer(const struct wr_value *options, const char *text, size_t length) {
     struct wr_arena arena;
-    const struct wr_schema *schema = NULL;
-    uint64_t rows;
+    struct wr_inferred inferred = {0};
     wr_arena_init(&arena, &wr_budget_control, 4096);
-    wr_decoder_find("csv")->infer(&arena, options, text, length, 1, &schema, &rows, NULL);
+    wr_decoder_find("csv")->infer(&arena, options, text, length, 1, &inferred, NULL);
+    const struct wr_schema *schema = inferred.schema;
     if (schema != NULL && schema->field_count > 0) { /* what was guessed from all rows fits them */
         struct digest_run run = {
             .format = "csv", .schema = schema, .options = options, .level = WR_SIMD_AVX2};

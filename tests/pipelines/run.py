@@ -18,7 +18,7 @@ Lines in the script say how it is run:
     -- test: stdin clicks.ndjson         standard input, an input file
     -- test: exit 3                      the exit code, 0 without this line
     -- test: batch-rows 7 4096           other sizes; `none`: the option is not given
-    -- test: command check               another word than `run`; the option is not given
+    -- test: command check               other words than `run`; the option is not given
     -- test: ignore state/*              written files that are not compared
     -- test: long                        takes seconds: only in `./dev test long`
 
@@ -181,7 +181,7 @@ def run_once(weir, case, batch_rows, processes=((),)):
         folder = os.path.realpath(folder)
         lay_inputs(case, folder)
         script = next(target for source, target, _ in case.inputs if source == case.script)
-        command = [weir, case.command, script]
+        command = [weir, *case.command.split(), script]
         if batch_rows is not None:
             command += ["--batch-rows", batch_rows]
         env = {name: value for name, value in os.environ.items()

@@ -218,15 +218,16 @@ void test_decode_run(const struct test_decode *run, struct wr_buf *out) {
     wr_batch_pool_init(&reader.pool, &reader.budget);
     wr_arena_init(&reader.arena, &wr_budget_control, 4096);
     const struct wr_value *options = test_options(&reader.arena, run->options);
-    uint64_t rows = 0;
+    struct wr_inferred inferred = {0};
     int status = WR_OK;
     const struct wr_schema *schema = NULL;
-    if (run->schema != NULL)
+    if (run->schema != NULL) {
         schema = test_schema(&reader.arena, run->schema);
-    else
-        status =
-            wr_decoder_find(run->format)
-                ->infer(&reader.arena, options, run->text, length, 1, &schema, &rows, &reader.err);
+    } else {
+        status = wr_decoder_find(run->format)
+                     ->infer(&reader.arena, options, run->text, length, 1, &inferred, &reader.err);
+        schema = inferred.schema;
+    }
     reader.setup = (struct wr_decoder_setup){
         .schema = schema,
         .options = options,

@@ -169,18 +169,19 @@ TEST(csv_rejects_a_record_beyond_the_limit_once_wherever_it_is_cut) {
 TEST(csv_types_are_inferred_and_widened) {
     struct wr_arena arena;
     wr_arena_init(&arena, &wr_budget_control, 4096);
-    const struct wr_schema *schema = NULL;
+    struct wr_inferred inferred = {0};
     struct wr_error err = {0};
-    uint64_t rows = 0;
     const char *text = "int,wide,zip,empty,bool,ts,day,mix,big,nan,quoted,phone\n"
                        "1,1,01234,NA,true,2024-03-31 10:00:00,2024-03-31,2024-03-31,"
                        "99999999999999999999,nan,\"1\",+49\n"
                        "-2,0.5,1,,false,2024-03-31T10:00Z,2024-04-01,2024-03-31T10:00Z,1,1,\"\","
                        "+50\n3,4,5,,tr";
     CHECK_INT(wr_decoder_find("csv")->infer(&arena, test_options(&arena, "null=NA"), text,
-                                            strlen(text), 0, &schema, &rows, &err),
+                                            strlen(text), 0, &inferred, &err),
               ==, 0);
-    CHECK_INT(rows, ==, 2);
+    CHECK_INT(inferred.rows, ==, 2);
+    CHECK(inferred.mixed == NULL);
+    const struct wr_schema *schema = inferred.schema;
     const char *expected[] = {"int64", "float64", "string", "string",  "bool",   "timestamp",
                               "date",  "string",  "string", "float64", "string", "string"};
     for (uint32_t i = 0; i < schema->field_count; i++) {

@@ -199,26 +199,30 @@ TEST(ndjson_rejects_a_line_beyond_the_limit_once_wherever_it_is_cut) {
 TEST(ndjson_types_are_inferred_in_the_order_of_appearance) {
     struct wr_arena arena;
     wr_arena_init(&arena, &wr_budget_control, 4096);
-    const struct wr_schema *schema = NULL;
-    uint64_t rows = 0;
+    struct wr_inferred inferred = {0};
     const char *text = "{\"i\":1,\"w\":1,\"n\":null,\"b\":true,\"t\":\"2024-03-31T10:00:00Z\"}\n"
                        "not json\n"
                        "{\"w\":0.5,\"i\":2,\"o\":{\"x\":1},\"d\":\"2024-03-31\",\"s\":\"007\","
                        "\"m\":1,\"big\":99999999999999999999}\n"
                        "{\"m\":\"x\",\"b\":null,\"l\":[1]}\n{\"i\":\"cut";
     CHECK_INT(
-        wr_decoder_find("ndjson")->infer(&arena, NULL, text, strlen(text), 0, &schema, &rows, NULL),
-        ==, WR_OK);
-    CHECK_INT(rows, ==, 3);
+        wr_decoder_find("ndjson")->infer(&arena, NULL, text, strlen(text), 0, &inferred, NULL), ==,
+        WR_OK);
+    CHECK_INT(inferred.rows, ==, 3);
+    const struct wr_schema *schema = inferred.schema;
     static const char *const expected[] = {"i int64",     "w float64",   "n string", "b bool",
                                            "t timestamp", "o json",      "d date",   "s string",
-                                           "m string",    "big float64", "l json"};
+                                           "m json",      "big float64", "l json"};
     CHECK_INT(schema->field_count, ==, 11);
     for (uint32_t i = 0; i < schema->field_count; i++) {
         char type[32], both[64];
         snprintf(both, sizeof both, "%s %s", schema->fields[i].name,
                  wr_type_text(&schema->fields[i].type, type, sizeof type));
         CHECK_STR(both, expected[i]);
+        if (strcmp(schema->fields[i].name, "m") == 0)
+            CHECK_STR(inferred.mixed[i], "number (line 3), string (line 4)");
+        else
+            CHECK(inferred.mixed[i] == NULL);
     }
     wr_arena_release(&arena);
 }
