@@ -20,7 +20,9 @@ static int fill_standard_files(void) {
 int main(int argc, char **argv) {
     if (!fill_standard_files())
         return 1;
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, told as such */
+    /* A closed pipe and a limit on files are errors of the write, told as such. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     struct lua_State *L = wr_lua_new(wr_env_real());
     if (L == NULL) {
         fputs("weir: out of memory\n", stderr);

@@ -344,6 +344,13 @@ static int read_options(struct wr_file_config *config, const struct wr_options *
     return status;
 }
 
+/* A look at it would take what it looks at. */
+static int is_pipe(const struct wr_env *env, const char *path) {
+    struct wr_file_info info;
+    return strcmp(path, "-") != 0 && env->stat(env, path, &info) == WR_OK && !info.is_regular &&
+           !info.is_directory;
+}
+
 static int bind_schema(struct wr_endpoint_bind *bind, struct wr_file_config *config,
                        struct wr_error *err) {
     int status = wr_endpoint_schema(bind, &bind->schema, err);
@@ -356,6 +363,15 @@ static int bind_schema(struct wr_endpoint_bind *bind, struct wr_file_config *con
     }
     if (!bind->may_sample || config->files == NULL)
         return no_schema(bind, config->address, err);
+    for (uint32_t i = 0; i < config->file_count; i++)
+        if (is_pipe(bind->env, config->files[i])) {
+            wr_error_script(err, "W408",
+                            "the columns of `%s` are not known: a pipe can be read once",
+                            config->files[i]);
+            wr_error_help(err, "say them: `schema = \"…\"`; or read `-`, the standard input");
+            wr_error_at(err, "1", 0, 0);
+            return WR_ESCRIPT;
+        }
     return infer_schema(bind, config, err);
 }
 

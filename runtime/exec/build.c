@@ -175,8 +175,10 @@ static int connect(struct wr_run *run) {
 
 static int source_reject(void *ctx, const struct wr_reject *reject) {
     struct unit *unit = ctx;
-    unit->records_in++;
-    unit->run->summary.rows_in++;
+    if (reject->batch == NULL) { /* else it is a row of a batch, and counted with it */
+        unit->records_in++;
+        unit->run->summary.rows_in++;
+    }
     return reject_log_add(unit->run->rejects, unit, reject);
 }
 

@@ -35,6 +35,11 @@ int wr_plan_new(struct wr_plan **plan, const struct wr_env *env, const char *tim
     return WR_OK;
 }
 
+int wr_plan_set_script(struct wr_plan *plan, const char *path, struct wr_error *err) {
+    plan->script = wr_arena_strndup(&plan->arena, path, strlen(path));
+    return plan->script != NULL ? WR_OK : wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+}
+
 void wr_plan_free(struct wr_plan *plan) {
     if (plan == NULL)
         return;

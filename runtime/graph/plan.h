@@ -45,6 +45,7 @@ struct wr_plan {
     struct wr_arena arena;
     const struct wr_env *env;
     const char *timezone, *directory;
+    const char *script; /* the file; NULL: the text came from elsewhere */
     uint32_t node_count, node_room;
     struct wr_node **nodes;
     uint32_t user_function_count, user_function_room;
@@ -56,6 +57,8 @@ struct wr_plan {
 
 int wr_plan_new(struct wr_plan **plan, const struct wr_env *env, const char *timezone,
                 const char *directory, struct wr_error *err);
+/* The script's own file, which no sink may take. */
+int wr_plan_set_script(struct wr_plan *plan, const char *path, struct wr_error *err);
 void wr_plan_free(struct wr_plan *plan);
 /* Adds a stage (plain data, which is copied into the plan by the caller: it lies in plan->arena).
  * WR_OK and the node, or WR_ESCRIPT with code, arg, from, to. */

@@ -127,6 +127,13 @@ static int refuse(const struct wr_node *written, int is_read, struct wr_error *e
 
 int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, struct wr_error *err) {
     struct place mine = place_of(node);
+    if (mine.path != NULL && plan->script != NULL && node->kind == WR_NODE_SINK &&
+        same_place(plan->env, plan->script, mine.path)) {
+        wr_error_script(err, "W410", "`%s` is the script itself", node->endpoint.name);
+        wr_error_help(err, "write to another file");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
     for (uint32_t i = 0; mine.path != NULL && i < plan->node_count; i++) {
         struct place theirs = place_of(plan->nodes[i]);
         int mine_reads = node->kind == WR_NODE_SOURCE;

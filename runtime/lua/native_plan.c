@@ -30,6 +30,10 @@ int native_plan_new(lua_State *L) {
                              luaL_optstring(L, -1, "."), &err);
     library_timezone(L, luaL_optstring(L, -2, "UTC"));
     lua_pop(L, 2);
+    lua_getfield(L, 1, "script");
+    if (status == WR_OK && lua_isstring(L, -1))
+        status = wr_plan_set_script(self->plan, lua_tostring(L, -1), &err);
+    lua_pop(L, 1);
     if (status == WR_OK && lua_functions_new(&self->functions, L) != WR_OK)
         status = wr_error_set(&err, WR_ENOMEM, "no memory for the functions of a plan");
     return status == WR_OK ? 1 : wr_error_push(L, &err);

@@ -221,10 +221,13 @@ int native_run(lua_State *L) {
     if (status != WR_OK)
         return wr_error_push(L, &err);
     struct wr_run_options options = read_options(L, self);
-    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
+    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term, old_hup;
     stop_signal = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
+    sigaction(SIGHUP, NULL, &old_hup);
+    if (old_hup.sa_handler != SIG_IGN) /* as nohup has it */
+        sigaction(SIGHUP, &action, NULL);
     struct progress progress;
     progress_begin(&progress, native_env(L), text_option(L, "progress"));
     status = wr_run_new(&run, self->plan, &options, &err);
@@ -238,5 +241,6 @@ int native_run(lua_State *L) {
     wr_run_free(run);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
+    sigaction(SIGHUP, &old_hup, NULL);
     return results;
 }

@@ -148,7 +148,7 @@ Their order is that of the records that they came from: source, partition,
 record, then stage; rows that were made of many come last. So those of several
 sources or partitions leave when the input has ended; of an input that never
 ends they leave as they come. What lies behind the last row that a `limit`
-wanted has not happened.
+wanted has not happened, unless another branch reads on.
 
 `--rejects FILE` writes them; without either, a summary by reason is shown at
 the end. `--max-bad N`: where more are rejected, the run is carried to its end

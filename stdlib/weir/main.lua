@@ -210,7 +210,7 @@ local function end_of_run(run, made, summary, options)
     run.err(line .. "\n")
   end
   run.err(report.line(summary) .. "\n")
-  local bad = summary.rejected_total or 0
+  local bad = summary.rejected_total or report.total(summary.rejected or {})
   if summary.interrupted then
     return 128 + summary.interrupted
   elseif max_bad and bad > max_bad then

@@ -18,7 +18,8 @@ end
 
 --- Makes a script; nothing is read yet.
 ---@param fields table native (the native module), name ("clicks.lua"), text, directory,
----  params_given (texts by name), locks (schemas by endpoint), allow (set of "env=NAME")
+---  file (where it was read from, if from a file), params_given (texts by name),
+---  locks (schemas by endpoint), allow (set of "env=NAME")
 function M.new(fields)
   local script = setmetatable({}, Script)
   for key, x in pairs(fields) do
@@ -38,7 +39,7 @@ function Script:plan()
   if not self.native_plan then
     local plan, err = self.native.plan({
       timezone = self.settings.timezone or "UTC",
-      directory = self.directory,
+      directory = self.directory, script = self.file,
       source_name = self.name,
     })
     if not plan then

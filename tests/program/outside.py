@@ -67,7 +67,6 @@ def as_nobody():
 
 def files_of_one_block():
     """The nearest that a test comes to a full disk: files of 4 KB."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
 
@@ -194,6 +193,28 @@ def rejects_of_two_processes(stage):
     code, text = stage.run(script, *args, "--stop-after", "5")
     assert code == 130, text
     expect(stage.run(script, *args), 4, "4,000 in", "rejected (W502 2,000)", "error[W604]")
+
+
+@case
+def pipe_without_schema(stage):
+    """A look at it would take what it looks at."""
+    os.mkfifo(stage.path("pipe.csv"))
+    expect(stage.run('weir.read "pipe.csv":print()'), 3, "error[W408]", "a pipe can be read once")
+
+
+@case
+def script_is_written(stage):
+    stage.put("own.lua", b'weir.read("in.csv"):write "out.csv"\n')
+    done = subprocess.run([stage.program, "own.lua", "--rejects", "./own.lua"], cwd=stage.folder,
+                          stderr=subprocess.PIPE, timeout=RUN_SECONDS_MAX, check=False)
+    expect((done.returncode, done.stderr.decode()), 1, "error[W410]", "is the script itself")
+
+
+@case
+def file_size_limit(stage):
+    """The signal is no end without a word."""
+    script = 'weir.generate { rows = 9999, columns = "a = i" }:write "out.csv"'
+    expect(stage.run(script, before=files_of_one_block), 1, "error[W610]")
 
 
 @case
