@@ -39,6 +39,8 @@ struct wr_csv_record {
     uint8_t has_quotes, has_high; /* bytes above 0x7f */
 };
 
+/* A field without quotes holds a CR: a header whose lines end in CR alone is the whole file. */
+int wr_csv_has_lone_cr(const struct wr_csv_record *record);
 /* Takes the record at `at` apart. 0: it does not end before `end` (and more may come). */
 int wr_csv_record_read(const struct wr_csv_options *csv, struct wr_csv_record *record,
                        const char *at, const char *end, int last);

@@ -180,6 +180,10 @@ static int header_read(struct csv *csv, const char *at, const char *end, int las
     wr_buf_init(&extra, &wr_budget_control, 0);
     if (status == WR_OK)
         wr_csv_record_read(&csv->options, &csv->record, at, end, last);
+    if (status == WR_OK && wr_csv_has_lone_cr(&csv->record))
+        return wr_error_set(err, WR_EIO,
+                            "%s: its lines end in CR alone (`tr '\\r' '\\n'` mends that)",
+                            csv->base.file);
     for (uint32_t i = 0; i < 2 * count && status == WR_OK; i++)
         status = header_field(csv, i % count, i >= count, &name, &extra);
     if (status == WR_OK)

@@ -46,6 +46,11 @@ static int name_twice(const struct sample *sample, const struct wr_field *field,
 
 static int name_fields(struct sample *sample, struct wr_error *err) {
     char numbered[24];
+    if (sample->options.header && wr_csv_has_lone_cr(&sample->record)) {
+        wr_error_script(err, "W408", "its lines end in CR alone");
+        wr_error_help(err, "`tr '\\r' '\\n' < FILE` makes lines of them");
+        return WR_ESCRIPT;
+    }
     for (uint32_t i = 0; i < sample->schema->field_count; i++) {
         struct wr_field *field = &sample->schema->fields[i];
         size_t length = 0;

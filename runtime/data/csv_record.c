@@ -127,3 +127,11 @@ size_t wr_csv_unquote(const struct wr_csv_field *field, int quote, char *out) {
     }
     return (size_t)(to - out);
 }
+
+int wr_csv_has_lone_cr(const struct wr_csv_record *record) {
+    for (uint32_t i = 0; i < record->field_count; i++)
+        if (!record->fields[i].quoted &&
+            memchr(record->fields[i].at, '\r', record->fields[i].length) != NULL)
+            return 1;
+    return 0;
+}
