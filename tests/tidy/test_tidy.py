@@ -109,6 +109,12 @@ class TidyTest(unittest.TestCase):
             self.finds("banned", "runtime/data/x.c", SOURCE + f"void f(void) {{ {name} (a); }}\n")
             self.passes("runtime/data/x.c", SOURCE + f"void f(void) {{ my_{name}(a); }}\n")
 
+    def test_a_call_that_is_made_twice(self):
+        body = SOURCE + "int f(char *a) {{ return WR_MIN({}, 1); }}\n"
+        self.finds("twice", "runtime/data/x.c", body.format("push(a)"))
+        self.finds("twice", "runtime/data/x.c", body.format("(int)(a + op->push(a))"))
+        self.passes("runtime/data/x.c", body.format("(int)strlen(a)"))
+
     def test_banned_names_that_are_no_calls(self):
         self.passes("runtime/data/x.c", SOURCE + "/* never malloc(n) */\nvoid f(void);\n")
         self.passes("runtime/data/x.c", SOURCE + 'const char *a = "free(it)";\n')

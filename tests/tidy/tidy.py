@@ -9,6 +9,7 @@ checks, each with a planted violation in test_tidy.py:
   function at most 70 lines a function
   columns  at most 100 columns
   banned   no call that hides memory, time or randomness, or that cannot be used safely
+  twice    no call that does something in WR_MIN or WR_MAX, which evaluate it twice
   header   `#pragma once`, and each header compiles by itself
   comment  a file says first what it is for; a .c may leave that to the header of its name, and a
            spec to the module that it mirrors
@@ -47,6 +48,9 @@ BANNED.update({name: "the clock is handed in"
 BANNED.update({name: "it cannot be used safely"
                for name in "gets strcpy strcat strncpy strncat stpcpy sprintf vsprintf strtok "
                            "atoi atol atoll atof tmpnam mktemp setlocale system".split()})
+# Calls that may stand in WR_MIN and WR_MAX: they change nothing.
+CALLED_TWICE = {"sizeof", "strlen", "strtoul", "header_of", "wr_days_in_month", "fn_int",
+                "int_option", "lock_of_others"}
 # Files below runtime/ in which some of the names are the point.
 BANNED_EXCEPT = {"base/alloc.c": set(MEMORY.split())}
 
@@ -198,6 +202,28 @@ def check_banned(tree, path, text, bare):
                 tree.report(path, number, "banned", f"{name}: {BANNED[name]}")
 
 
+def bracket_end(text, start):
+    """The place behind the bracket that closes the one at `start`."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[at], 0)
+        if depth == 0:
+            return at + 1
+    return len(text)
+
+
+def check_twice(tree, path, text, bare):
+    """WR_MIN and WR_MAX evaluate an argument twice, and with it a call that does something."""
+    if not is_measured_c(path):
+        return
+    for found in re.finditer(r"\bWR_(MIN|MAX)\(", bare):
+        inside = bare[found.end():bracket_end(bare, found.end() - 1)]
+        for name in re.findall(r"\b([a-z_][a-z_0-9]*)\s*\(", inside):
+            if name not in CALLED_TWICE:
+                number = bare[:found.start()].count("\n") + 1
+                tree.report(path, number, "twice", f"{name}: give what it returns a variable")
+
+
 def report_function(tree, path, lines, first, last):
     """Reports the function in lines first..last (counted from 0) if it is too long.
 
@@ -307,6 +333,7 @@ def check_file(tree, path):
         bare = blank_c(text)
         check_floors(tree, path, text)
         check_banned(tree, path, text, bare)
+        check_twice(tree, path, text, bare)
         check_c_functions(tree, path, text, bare)
         if path.endswith(".h") and not re.search(r"^#pragma once$", text, re.MULTILINE):
             tree.report(path, 1, "header", "no #pragma once")
