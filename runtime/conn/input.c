@@ -83,7 +83,8 @@ static int open_zstd(struct wr_input *input, struct wr_error *err) {
     return WR_OK;
 }
 
-/* Looks at the first bytes. Pipes may give fewer than four at first. */
+/* Looks at the first bytes. Pipes may give fewer than four at first: WR_EAGAIN, and the next call
+ * goes on. */
 static int recognise(struct wr_input *input, struct wr_error *err) {
     static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
     while (input->in_length < 4 && !input->in_ended) {
@@ -92,13 +93,14 @@ static int recognise(struct wr_input *input, struct wr_error *err) {
         int64_t got = input->is_stdin ? wr_stdin_read(&input->stdin_at, to, room, input->sampling)
                                       : input->env->read(input->file, to, room, -1);
         if (got == WR_EAGAIN)
-            continue; /* a pipe that has not begun: its first bytes are waited for */
+            return WR_EAGAIN;
         if (got < 0)
             return read_failed(input, (int)got, err);
         input->in_length += (uint32_t)got;
         input->bytes_in += (uint64_t)got;
         input->in_ended = got == 0;
     }
+    input->recognised = 1;
     if (input->in_length >= 2 && memcmp(input->in, gzip, 2) == 0) {
         input->compression = WR_COMPRESSION_GZIP;
         return open_gzip(input, err);
@@ -137,6 +139,8 @@ int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_bu
         return status;
     }
     status = recognise(input, err);
+    if (status == WR_EAGAIN) /* a pipe that has not begun: reading asks again */
+        return WR_OK;
     if (status != WR_OK)
         wr_input_close(input);
     return status;
@@ -290,14 +294,16 @@ int wr_input_read(struct wr_input *input, char *bytes, uint64_t size, uint64_t *
     *got = 0;
     if (input->broken)
         return damaged(input, input->broken_what, 0, err);
+    int status = input->recognised ? WR_OK : recognise(input, err);
+    if (status != WR_OK)
+        return status;
     switch (input->compression) {
     case WR_COMPRESSION_NONE: return read_plain(input, bytes, size, got, err);
     case WR_COMPRESSION_GZIP: break;
     case WR_COMPRESSION_ZSTD: break;
     }
-    int status = input->compression == WR_COMPRESSION_GZIP
-                     ? read_gzip(input, bytes, size, got, err)
-                     : read_zstd(input, bytes, size, got, err);
+    status = input->compression == WR_COMPRESSION_GZIP ? read_gzip(input, bytes, size, got, err)
+                                                       : read_zstd(input, bytes, size, got, err);
     return status == WR_OK ? check_ratio(input, err) : status;
 }
 

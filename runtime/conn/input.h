@@ -29,6 +29,7 @@ struct wr_input {
     int is_stdin, sampling;
     uint64_t stdin_at; /* how much of the kept head was read */
     int64_t seek;      /* >= 0: where the next read of the file starts */
+    int recognised;    /* `compression` is known: the first bytes have come */
     enum wr_compression compression;
     uint64_t ratio_max;
     uint64_t bytes_in, bytes_out; /* of the file; decompressed */
@@ -44,8 +45,8 @@ struct wr_input {
     struct wr_budget zstd_budget; /* of its own: a window is larger than all other input may be */
 };
 
-/* Opens and looks at the first bytes. "-" is standard input; `sampling`: what is read of it is kept
- * and will be read again. */
+/* Opens and looks at the first bytes, if they are there already. "-" is standard input; `sampling`:
+ * what is read of it is kept and will be read again. */
 int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_budget *budget,
                   const char *path, uint64_t ratio_max, int sampling, struct wr_error *err);
 /* Reads until `size` bytes are there or no more come at once; *got == 0: the end. WR_EAGAIN: none

@@ -79,6 +79,29 @@ def full_output(stage):
 
 
 @case
+def silent_pipe(stage):
+    """A signal ends a run that waits for its input, before the first byte and behind it."""
+    for head in (b"", b'{"a":1}\n'):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            script = 'weir.read("-", { schema = "a int64" }):print()'
+            with subprocess.Popen([stage.program, "run", "-e", script], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+                run.stdin.write(head)
+                run.stdin.flush()
+                try:
+                    run.wait(timeout=1)  # it does not end by itself
+                    raise AssertionError("the run has ended without a signal")
+                except subprocess.TimeoutExpired:
+                    run.send_signal(number)
+                try:
+                    code = run.wait(timeout=20)
+                finally:
+                    run.kill()
+                assert code == 128 + number, f"exit code {code}"
+                assert run.stdout.read() == head
+
+
+@case
 def full_disk(stage):
     rows = 'weir.generate { rows = 20000, columns = "n = i" }'
     expect(stage.run(rows + ':write "out.csv"', before=files_of_one_block), 1,
