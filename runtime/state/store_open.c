@@ -284,10 +284,12 @@ static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_e
     if (number == 0)
         return wr_store_set_meta(store, "plan", 0, plan_hash, err);
     status = wr_error_script(err, "W601",
-                             "state %s was written by another script: its plan is %s, "
-                             "this one's is %s",
-                             store->path, stored, plan_hash);
-    wr_error_help(err, "run the script that wrote it, or give this one a --state of its own");
+                             "state %s was written by another script, or by this one before it "
+                             "was changed: its stages, expressions, schemas, parameters or Lua "
+                             "functions are not the same",
+                             store->path);
+    wr_error_help(err, "to go on, run the script as it was; to begin anew, give another --state, "
+                       "or remove that directory");
     return wr_store_fail(store, status);
 }
 
