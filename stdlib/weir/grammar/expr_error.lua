@@ -221,6 +221,7 @@ local WORDS = {
   as = "a name comes first: `name = expression`",
   when = "write `case(c1, v1, c2, v2, else)`",
   exists = "write `x ~= nil`",
+  where = "it stands in the brackets: `count(where c)`, `sum(x where c)`",
 }
 
 --- `case when …`, `cast(x as int)`, `count(distinct x)`, `count(*)`, `over (…)`.
@@ -230,6 +231,9 @@ local function sql(c)
   if word == "when" and last and last.text:lower() == "case" then
     return err("W013", last.from, now.to, "`case when` is written `case(c, a, b)`",
       "a chain is `case(c1, v1, c2, v2, else)`")
+  elseif word == "over" and c.text:find("^%s*%(", now.to + 1) and c.expected["an operator"] then
+    return err("W112", now.from, now.to, "`over (…)` is not in this version",
+      "`:group_by \"y\":agg \"s = sum(x)\"` gives a row for each group")
   elseif word == "over" and c.expected["an operator"]
     and not c.text:find("^%s*=[^=]", now.to + 1)
   then
@@ -268,6 +272,12 @@ end
 
 local PARAM_FORMS = { ["@"] = true, ["{"] = true, ["${"] = true }
 
+-- Words of the language that SQL has in capitals.
+local LOWER_CASE = {
+  ["and"] = true, ["or"] = true, ["not"] = true, ["in"] = true, like = true, asc = true,
+  desc = true,
+}
+
 --- What else can be said about a token that stands wrong.
 local function hint(c)
   local now = c.now
@@ -282,6 +292,12 @@ local function hint(c)
     return "there are no arrows; a function is a Lua function, given instead of the text"
   elseif now.text == "(" and c.expected["an operator"] then
     return "a function's name is `name` or `space.name`"
+  elseif now.text == "[" and c.last and c.last.text == "in" then
+    return "a list behind `in` stands in round brackets: `in (\"ok\", \"new\")`"
+  elseif now.text == ":" and c.last and c.last.kind == "name" then
+    return "stages stand outside of the text: is its closing quote missing before `:`?"
+  elseif now.kind == "name" and LOWER_CASE[now.text:lower()] and c.expected["an operator"] then
+    return ("write `%s`, in lower case"):format(now.text:lower())
   elseif now.kind == "name" and WORDS[now.text:lower()] then
     return WORDS[now.text:lower()]
   end
