@@ -31,6 +31,8 @@ describe("duration.parse", function()
       assert.is_string(err.help)
     end
     assert.equal("did you mean `5m`?", select(2, duration.parse("5min")).help)
+    assert.equal("write `5m`, without a blank", select(2, duration.parse("5 min")).help)
+    assert.equal("write `1h30m`, without a blank", select(2, duration.parse("1h30 Minutes")).help)
   end)
 end)
 

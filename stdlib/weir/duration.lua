@@ -56,6 +56,11 @@ function M.parse(text, opts)
     local whole, fraction, unit, past = rest:match("^(%d+)%.?(%d*)([%aµ]*)()", at)
     if not whole or rest:find("^%d+%.%D", at) then
       return nil, failure(text)
+    elseif unit == "" and LONG_UNITS[(rest:match("^%s+(%a+)$", past) or ""):lower()] then
+      return nil, failure(text, ": it has no unit", ("write `%s%s`, without a blank"):format(
+        sign .. rest:sub(1, past - 1), LONG_UNITS[rest:match("%a+$"):lower()]))
+    elseif unit == "" and rest:find("%s", past) then
+      return nil, failure(text, ": it has no unit")
     elseif unit == "" then
       return nil, failure(text, ": it has no unit",
         ("write `%ss`, `%sms`, …; units: us ms s m h d w"):format(text, text))

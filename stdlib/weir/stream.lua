@@ -263,7 +263,8 @@ local function ghost(stream, name)
     if M.LATER[name] then
       diag.raise(site, {
         code = "W201", message = ("`%s` is not in this version"):format(name), arg = "stage",
-        help = "stages: " .. table.concat(M.names(), ", "),
+        help = (name == "join" and "`lookup` brings the columns of a table to the rows; " or "")
+          .. "stages: " .. table.concat(M.names(), ", "),
       })
     end
     local ours = require("weir.foreign").stage(name, M.stages())
