@@ -155,6 +155,8 @@ static const struct wr_node *bind_arithmetic(struct binary *x) {
     const struct wr_kernel *kernel = wr_kernel_time(x->op, a, b);
     if (kernel != NULL)
         return kernel_2(x, kernel, time_result(x));
+    if (x->op == WR_OP_ADD && a == WR_STRING && b == WR_STRING)
+        return refuse(x, "text is joined by `..`");
     return refuse(x, a == WR_STRING || b == WR_STRING
                          ? "there is no coercion: write `int64(x)`, `float64(x)`, `timestamp(x)`"
                          : NULL);

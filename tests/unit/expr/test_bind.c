@@ -224,6 +224,8 @@ TEST(faults_of_names_and_types_say_where_and_what_to_write) {
                 "`is_nil` takes `is_nil(x any) bool`, got (int64, int64)", "");
     check_fault(&world, WR_LIST_DERIVE, "x = id + name", "W104", 5, 13,
                 "`+` cannot take int64 and string", "no coercion");
+    check_fault(&world, WR_LIST_DERIVE, "x = name + name", "W104", 5, 15,
+                "`+` cannot take string and string", "text is joined by `..`");
     check_fault(&world, WR_LIST_DERIVE, "x = amount .. name", "W104", 5, 18,
                 "`..` cannot take float64 and string", "`string(x)`");
     check_fault(&world, WR_LIST_DERIVE, "a = 1, a = 2", "W105", 8, 8, "duplicate name `a`", "");
