@@ -7,7 +7,7 @@ local N = 0
 local function show(types, f)
   N = N + 1
   local made = rows:derive(types, f)
-  made:print()
+  made:write("made" .. N .. ".ndjson")
   made:rejects():select "code, detail, row":write("rejects" .. N .. ".ndjson")
 end
 
@@ -45,11 +45,11 @@ rows:derive("t list<timestamp>, d list<decimal(4,2)>, f list<float64>, s struct<
   end)
   :map("a int64 required, t timestamp, d decimal(4,2), f string, l list<timestamp>", function(e)
     return e.a < 3 and e.a or nil, e.t[1] + e.s.w, e.d[1] + e.d[1], math.type(e.f[1]), e.t
-  end):print()
+  end):write "more1.ndjson"
 rows:flat_map("n int64 required, l list<int64> required", function(e, emit)
   emit(e.a, { e.a })
   emit(e.a, e.a == 2 and { "x" } or e.a ~= 3 and {} or nil)
-end):print()
+end):write "more2.ndjson"
 weir.def("double(x list<int64>) list<int64>", function(x)
   for i = 1, #x do
     x[i] = 2 * x[i]
@@ -58,4 +58,4 @@ weir.def("double(x list<int64>) list<int64>", function(x)
 end)
 rows:derive("l list<int64>", function(e)
   return e.a < 3 and { e.a, e.a } or { e.a }
-end):derive "x = double(l)":print()
+end):derive "x = double(l)":write "more3.ndjson"
