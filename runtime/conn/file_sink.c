@@ -177,12 +177,14 @@ static int end_last_line(struct file_sink *self, uint64_t size, struct wr_error 
     if (status != WR_OK)
         return status;
     char last = '\n';
+    errno = 0;
     int64_t got = env->read(file, &last, 1, (int64_t)size - 1);
+    int why = errno;
     env->close(file);
     if (got < 0)
-        return got == WR_EIO && errno != 0 ? wr_env_fail(err, "read", self->path, errno)
-                                           : wr_error_set(err, (int)got, "read %s: %s", self->path,
-                                                          wr_status_text((int)got));
+        return got == WR_EIO && why != 0 ? wr_env_fail(err, "read", self->path, why)
+                                         : wr_error_set(err, (int)got, "read %s: %s", self->path,
+                                                        wr_status_text((int)got));
     return last == '\n' ? WR_OK : wr_buf_add_char(&self->text, '\n');
 }
 

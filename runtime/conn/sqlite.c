@@ -103,18 +103,24 @@ int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
     return wr_sqlite_failed(db, path, "prepare", err);
 }
 
+/* A text that is longer than SQLite takes would be nil. */
+static int bound(int code) {
+    return code == SQLITE_OK ? WR_OK : code == SQLITE_TOOBIG ? WR_ELIMIT : WR_ENOMEM;
+}
+
 int wr_sqlite_bind_text(struct sqlite3_stmt *statement, int parameter, const char *text,
                         size_t length) {
     if (WR_LIKELY(wr_utf8_valid_prefix(text, length) == length)) {
-        sqlite3_bind_text64(statement, parameter, text, length, SQLITE_STATIC, SQLITE_UTF8);
-        return WR_OK;
+        int code =
+            sqlite3_bind_text64(statement, parameter, text, length, SQLITE_STATIC, SQLITE_UTF8);
+        return bound(code);
     }
     char *mended = sqlite3_malloc64(3 * (sqlite3_uint64)length);
     if (mended == NULL)
         return WR_ENOMEM;
     length = wr_utf8_mend(text, length, mended);
-    sqlite3_bind_text64(statement, parameter, mended, length, sqlite3_free, SQLITE_UTF8);
-    return WR_OK;
+    return bound(
+        sqlite3_bind_text64(statement, parameter, mended, length, sqlite3_free, SQLITE_UTF8));
 }
 
 int wr_sqlite_add_name(struct wr_buf *sql, const char *name) {

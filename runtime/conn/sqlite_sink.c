@@ -378,12 +378,13 @@ static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t 
                      struct wr_error *err) {
     for (uint32_t c = 0; c < batch->schema->field_count; c++) {
         int refused = bind_value(self, self->insert, (int)c + 1, batch, c, row);
-        if (refused < 0)
+        if (refused < 0 && refused != WR_ELIMIT)
             return wr_error_set(err, refused, "%s: out of memory", self->base.name);
         if (refused) {
             char detail[160];
-            sqlite3_snprintf(sizeof detail, detail, "column `%s` is NaN, which SQLite cannot hold",
-                             batch->schema->fields[c].name);
+            sqlite3_snprintf(sizeof detail, detail, "column `%s` is %s, which SQLite cannot hold",
+                             batch->schema->fields[c].name,
+                             refused == WR_ELIMIT ? "too long" : "NaN");
             return refuse(self, batch, row, detail);
         }
     }

@@ -15,6 +15,11 @@ static int md_open(struct wr_encoder *encoder, struct wr_error *err) {
     return wr_options_known(encoder->options, encoder->type->name, names, err);
 }
 
+/* The bytes that a character has by its first one. */
+static size_t character_bytes(unsigned char first) {
+    return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+}
+
 /* `|` would end the cell, a line end the row. */
 static void put_escaped(struct wr_buf *out, const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
@@ -26,7 +31,8 @@ static void put_escaped(struct wr_buf *out, const char *text, size_t length) {
             if ((unsigned char)text[i] < 0x80) {
                 wr_buf_add_char(out, text[i]);
             } else { /* a character, or a byte that is none */
-                size_t valid = wr_utf8_valid_prefix(text + i, WR_MIN(length - i, (size_t)4));
+                size_t bytes = character_bytes((unsigned char)text[i]);
+                size_t valid = wr_utf8_valid_prefix(text + i, WR_MIN(length - i, bytes));
                 wr_buf_add(out, valid == 0 ? "\xef\xbf\xbd" : text + i, valid == 0 ? 3 : valid);
                 i += valid == 0 ? 0 : valid - 1;
             }

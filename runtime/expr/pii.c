@@ -44,6 +44,8 @@ static int is_local(char c) {
 
 static size_t email(const struct scan *scan, size_t at) {
     size_t local = 0;
+    if (char_at(scan, at) == '\'') /* a quote around it */
+        return 0;
     while (local <= LOCAL_MAX && is_local(char_at(scan, at + local)))
         local++;
     if (local == 0 || local > LOCAL_MAX || char_at(scan, at + local) != '@')
@@ -96,22 +98,8 @@ static size_t card(const struct scan *scan, size_t at) {
     return good_end > 0 ? good_end - at : 0;
 }
 
-/* ISO 13616: two letters, two digits, up to 30 more, in groups or not; 97 divides it but for 1. */
-static size_t iban(const struct scan *scan, size_t at) {
-    char chars[35];
-    size_t count = 0, end = at;
-    while (count < sizeof chars) {
-        char c = char_at(scan, end);
-        if (is_digit(c) || (c >= 'A' && c <= 'Z'))
-            chars[count++] = c;
-        else if (!(c == ' ' && count > 0 && count % 4 == 0 &&
-                   (is_digit(char_at(scan, end + 1)) || is_letter(char_at(scan, end + 1)))))
-            break;
-        end++;
-    }
-    if (count < 15 || count > 34 || is_digit(chars[0]) || is_digit(chars[1]) ||
-        !is_digit(chars[2]) || !is_digit(chars[3]) || !ends_at(scan, end))
-        return 0;
+/* What is left of 97, of letters and digits whose first four go behind the others. */
+static unsigned iban_rest(const char *chars, size_t count) {
     unsigned rest = 0;
     for (size_t i = 0; i < count; i++) {
         char c = chars[(i + 4) % count];
@@ -119,7 +107,27 @@ static size_t iban(const struct scan *scan, size_t at) {
             is_digit(c) ? rest * 10 + (unsigned)(c - '0') : rest * 100 + (unsigned)(c - 'A') + 10;
         rest %= 97;
     }
-    return rest == 1 ? end - at : 0;
+    return rest;
+}
+
+/* ISO 13616: two letters, two digits, up to 30 more, in groups of four or not; 97 divides it but
+ * for 1. The longest that is good. */
+static size_t iban(const struct scan *scan, size_t at) {
+    char chars[35];
+    size_t count = 0, good_end = 0;
+    for (size_t end = at; count < sizeof chars - 1; end++) {
+        char c = char_at(scan, end), next = char_at(scan, end + 1);
+        int is_part = is_digit(c) || (c >= 'A' && c <= 'Z');
+        if (is_part)
+            chars[count++] = c;
+        else if (c != ' ' || count == 0 || count % 4 != 0 || !(is_digit(next) || is_letter(next)))
+            break;
+        if (is_part && count >= 15 && !is_word(next) && iban_rest(chars, count) == 1)
+            good_end = end + 1;
+    }
+    int is_good = count >= 4 && !is_digit(chars[0]) && !is_digit(chars[1]) && is_digit(chars[2]) &&
+                  is_digit(chars[3]);
+    return is_good && good_end > 0 ? good_end - at : 0;
 }
 
 static size_t ssn(const struct scan *scan, size_t at) {

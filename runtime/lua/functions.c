@@ -222,8 +222,9 @@ static const struct {
 /* The code of an error's text, which begins behind the places where it was raised. */
 static int code_of(const char **detail) {
     for (const char *text = *detail; text != NULL;) {
-        int found;
-        if (sscanf(text, "W%3d: ", &found) == 1 && wr_reject_text(found) != NULL) {
+        int found = 0, length = 0;
+        if (sscanf(text, "W%3d: %n", &found, &length) == 1 && length == 6 &&
+            wr_reject_text(found) != NULL) {
             *detail = text + 6;
             return found;
         }

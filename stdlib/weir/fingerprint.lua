@@ -52,13 +52,15 @@ end
 local function describe_table(state, x, depth)
   local keys = {}
   for key in next, x do
-    if type(key) == "string" or type(key) == "number" then
+    if type(key) == "string" or type(key) == "number" or type(key) == "boolean" then
       keys[#keys + 1] = key
     end
   end
   table.sort(keys, function(a, b)
     if type(a) ~= type(b) then
-      return type(a) == "number"
+      return type(a) > type(b)
+    elseif type(a) == "boolean" then
+      return a and not b
     end
     return a < b
   end)
