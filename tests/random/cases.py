@@ -314,7 +314,18 @@ class Maker:
         if not others or known["columns"] == []:
             return None
         count = self.dice.choice([1, 1, 2, 3])
-        return self.add("union", [at] + [self.dice.choice(others) for _ in range(count)])
+        streams = [at] + [self.dice.choice(others) for _ in range(count)]
+        if sum(map(self.copies, streams)) > 8:  # rows that lie between others are batches of one
+            return None
+        return self.add("union", streams)
+
+    def copies(self, name):
+        """How often a row of a source can be in a stream."""
+        for node in self.case["nodes"]:
+            if node["id"] == name:
+                counts = [self.copies(i) for i in node["in"]]
+                return sum(counts) if node["op"] == "union" else max(counts)
+        return 1
 
     def _lookup(self, at, known):
         left = {n: k for n, k in usable(known["columns"]).items() if k != "bytes"}

@@ -88,6 +88,9 @@ class Writer:
         parts += [otherwise] if otherwise is not None else []
         if any(can_fail(part) for part in parts):
             raise Unsaid("case takes its values at once")
+        values = [value for _, value in pairs] + [otherwise]
+        if not any(value and value[0] == "lit" and value[2] is not None for value in values):
+            raise Unsaid("nils alone have no type in Lua")
         return f"case({', '.join(self.text(part) for part in parts)})"
 
     def _coal(self, *_):
