@@ -199,7 +199,7 @@ class Maker:
 
     def in_lua(self, items, odds=0.25):
         """{"lua": style}: the items are written as a Lua function, where that can be."""
-        if self.dice.random() >= odds:
+        if self.dice.random() >= odds or lua_text.may_lack_type(items):
             return {}
         style = self.dice.randrange(30)
         try:

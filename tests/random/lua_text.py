@@ -12,6 +12,17 @@ FAILS = {"//", "%", "+", "-", "*"}  # by 0, or over the end of a time
 CALLS_FAIL = {"int64", "float64", "bool", "floor", "ceil", "trunc"}
 
 
+def may_lack_type(node):
+    """A `case` somewhere may have nils alone for values, which have no type in Lua."""
+    if not isinstance(node, (list, tuple)):
+        return False
+    if len(node) == 4 and node[0] == "case":
+        values = [value for _, value in node[2]] + [node[3]]
+        if not any(value and value[0] == "lit" and value[2] is not None for value in values):
+            return True
+    return any(may_lack_type(part) for part in node)
+
+
 class Unsaid(Exception):
     """The expression has no Lua form that means the same."""
 
@@ -88,9 +99,6 @@ class Writer:
         parts += [otherwise] if otherwise is not None else []
         if any(can_fail(part) for part in parts):
             raise Unsaid("case takes its values at once")
-        values = [value for _, value in pairs] + [otherwise]
-        if not any(value and value[0] == "lit" and value[2] is not None for value in values):
-            raise Unsaid("nils alone have no type in Lua")
         return f"case({', '.join(self.text(part) for part in parts)})"
 
     def _coal(self, *_):
