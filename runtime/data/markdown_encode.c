@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
-#include "base/assert.h"
 #include "data/codec_options.h"
 #include "data/show.h"
 #include "data/text.h"
@@ -15,28 +14,29 @@ static int md_open(struct wr_encoder *encoder, struct wr_error *err) {
     return wr_options_known(encoder->options, encoder->type->name, names, err);
 }
 
-/* The bytes that a character has by its first one. */
-static size_t character_bytes(unsigned char first) {
-    return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-}
-
 /* `|` would end the cell, a line end the row. */
-static void put_escaped(struct wr_buf *out, const char *text, size_t length) {
+static void put_valid(struct wr_buf *out, const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
         switch (text[i]) {
         case '|': wr_buf_add_text(out, "\\|"); break;
         case '\n': wr_buf_add_text(out, "<br>"); break;
         case '\r': break;
-        default:
-            if ((unsigned char)text[i] < 0x80) {
-                wr_buf_add_char(out, text[i]);
-            } else { /* a character, or a byte that is none */
-                size_t bytes = character_bytes((unsigned char)text[i]);
-                size_t valid = wr_utf8_valid_prefix(text + i, WR_MIN(length - i, bytes));
-                wr_buf_add(out, valid == 0 ? "\xef\xbf\xbd" : text + i, valid == 0 ? 3 : valid);
-                i += valid == 0 ? 0 : valid - 1;
-            }
+        default: wr_buf_add_char(out, text[i]);
         }
+    }
+}
+
+/* With each byte that cannot stand in UTF-8 as U+FFFD, as wr_utf8_mend has it. */
+static void put_escaped(struct wr_buf *out, const char *text, size_t length) {
+    while (length > 0) {
+        size_t taken = wr_utf8_valid_prefix(text, length);
+        put_valid(out, text, taken);
+        if (taken < length) {
+            wr_buf_add_text(out, "\xef\xbf\xbd");
+            taken++;
+        }
+        text += taken;
+        length -= taken;
     }
 }
 

@@ -268,37 +268,26 @@ static int open_op(struct unit *unit, struct wr_error *err) {
     return unit_op_new(unit, &run->op_env, &unit->op, err);
 }
 
-/* Each unit of a lane gets the number of its lane. */
-static void number_units(struct wr_run *run) {
-    for (uint32_t i = 0, source = 0; i < run->unit_count; i++) {
-        struct unit *unit = run->units[i];
-        if (unit->lane == LANE_CENTRAL)
-            continue;
-        if (unit->node->kind == WR_NODE_SOURCE) {
-            unit->number = run->lane_first[source] + unit->lane;
-            source += unit->lane + 1 == run->unit_counts[unit->node->id];
-        } else {
-            const struct wr_node *from = lane_source(run->plan, unit->node);
-            unit->number = run->units[run->first_unit[from->id] + unit->lane]->number;
-        }
-    }
-}
-
-/* Sources are numbered in the order of the script, lanes in the order of their sources. */
+/* Sources are numbered in the order of the script, lanes in the order of their sources. Each unit
+ * of a lane gets the number of its lane: units stand behind those that feed them. */
 static int number_lanes(struct wr_run *run) {
-    run->is_endless = run->options.is_live != 0;
     run->lane_first = WR_ARENA_ZEROS(&run->arena, uint32_t, run->plan->node_count + 1);
     if (run->lane_first == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < run->unit_count; i++) {
-        if (run->units[i]->node->kind != WR_NODE_SOURCE)
+        struct unit *unit = run->units[i];
+        if (unit->lane == LANE_CENTRAL)
             continue;
-        run->is_endless |= !run->units[i]->node->out.bounded;
-        if (run->units[i]->lane == 0)
+        if (unit->node->kind != WR_NODE_SOURCE) {
+            const struct wr_node *from = lane_source(run->plan, unit->node);
+            unit->number = run->units[run->first_unit[from->id] + unit->lane]->number;
+            continue;
+        }
+        if (unit->lane == 0)
             run->lane_first[run->source_count++] = run->lane_count;
+        unit->number = run->lane_count;
         run->lane_first[run->source_count] = ++run->lane_count;
     }
-    number_units(run);
     return WR_OK;
 }
 
@@ -308,11 +297,13 @@ int run_build(struct wr_run *run, struct wr_error *err) {
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
     uint32_t ordinal = UINT32_MAX;
     int status = WR_OK;
+    run->is_endless = run->options.is_live != 0;
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct unit *unit = run->units[i];
         switch (unit->node->kind) {
         case WR_NODE_SOURCE:
             ordinal += unit->lane == 0;
+            run->is_endless |= !unit->node->out.bounded;
             status = open_source(unit, ordinal, err);
             break;
         case WR_NODE_OP: status = open_op(unit, err); break;

@@ -50,7 +50,7 @@ static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = unit->source->type->save_position(unit->source, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the position of %s", unit->node->name);
-    return wr_store_put(run->store, part, bytes->bytes, bytes->length, 1, err);
+    return wr_store_put(run->store, part, bytes->bytes, bytes->length, WR_STORE_BASE, err);
 }
 
 static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -63,7 +63,7 @@ static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = unit->sink->type->save(unit->sink, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the state of sink %s", unit->node->name);
-    return wr_store_put(run->store, part, bytes->bytes, bytes->length, 1, err);
+    return wr_store_put(run->store, part, bytes->bytes, bytes->length, WR_STORE_BASE, err);
 }
 
 static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -74,12 +74,12 @@ static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = gate_save(unit->gate, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the rows that wait for %s", unit->node->name);
-    return wr_store_put(run->store, part, bytes->bytes, bytes->length, 1, err);
+    return wr_store_put(run->store, part, bytes->bytes, bytes->length, WR_STORE_BASE, err);
 }
 
 static int put_seed(struct wr_run *run, struct wr_error *err) {
     uint64_t facts[2] = {run->options.hash_seed, run->options.shards};
-    return wr_store_put(run->store, "seed", facts, sizeof facts, 1, err);
+    return wr_store_put(run->store, "seed", facts, sizeof facts, WR_STORE_BASE, err);
 }
 
 /* Which edges want no more rows: a source that was to stop must not be read on. */
@@ -110,7 +110,7 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     }
     if (bytes->status != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's facts");
-    return wr_store_put(run->store, "run", bytes->bytes, bytes->length, 1, err);
+    return wr_store_put(run->store, "run", bytes->bytes, bytes->length, WR_STORE_BASE, err);
 }
 
 /* Apart from the run's facts, which change with each checkpoint. */

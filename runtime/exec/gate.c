@@ -56,14 +56,21 @@ void gate_set_port(struct gate *gate, uint32_t port, const struct unit *from, ui
     gate->ports[port].first = (uint8_t)first;
 }
 
+/* Nobody wants what still waits. */
+static void drop_queues(struct gate *gate) {
+    for (uint32_t p = 0; p < gate->port_count; p++)
+        for (struct gate_port *port = &gate->ports[p]; port->head < port->count; port->head++)
+            wr_batch_unref(port->queue[port->head]);
+}
+
 void gate_free(struct gate *gate) {
-    for (uint32_t p = 0; gate != NULL && p < gate->port_count; p++) {
-        struct gate_port *port = &gate->ports[p];
-        for (uint32_t i = port->head; i < port->count; i++)
-            wr_batch_unref(port->queue[i]);
-        wr_free(&gate->run->input_budget, port->queue);
-        port->queue = NULL;
-        port->count = port->head = 0;
+    if (gate == NULL)
+        return;
+    drop_queues(gate);
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        wr_free(&gate->run->input_budget, gate->ports[p].queue);
+        gate->ports[p].queue = NULL;
+        gate->ports[p].count = gate->ports[p].head = 0;
     }
 }
 
@@ -242,13 +249,6 @@ static int pump_ordered(struct gate *gate) {
             return status;
     }
     return WR_OK;
-}
-
-/* Nobody wants what still waits. */
-static void drop_queues(struct gate *gate) {
-    for (uint32_t p = 0; p < gate->port_count; p++)
-        for (struct gate_port *port = &gate->ports[p]; port->head < port->count; port->head++)
-            wr_batch_unref(port->queue[port->head]);
 }
 
 int gate_pump(struct gate *gate) {

@@ -32,12 +32,12 @@ static void set_defaults(struct wr_run *run) {
 }
 
 static void prepare_services(struct wr_run *run) {
-    run->input_budget = (struct wr_budget)WR_BUDGET_INIT("input", INPUT_BYTES_MIN);
+    uint64_t input_bytes_max = WR_MAX(INPUT_BYTES_MIN, run->options.memory_bytes / 8);
+    run->input_budget = (struct wr_budget)WR_BUDGET_INIT("input", input_bytes_max);
     run->checkpoint_budget =
         (struct wr_budget)WR_BUDGET_INIT("checkpoint", run->options.memory_bytes);
     run->epoch_budget = (struct wr_budget)WR_BUDGET_INIT("sink epochs", EPOCH_BYTES_MAX);
     run->state_budget = (struct wr_budget)WR_BUDGET_INIT("state", run->options.memory_bytes);
-    run->input_budget.bytes_max = WR_MAX(INPUT_BYTES_MIN, run->options.memory_bytes / 8);
     wr_arena_init(&run->arena, &wr_budget_control, 16384);
     wr_arena_init(&run->scratch, &run->state_budget, SCRATCH_BLOCK_BYTES);
     wr_batch_pool_init(&run->pool, &run->input_budget);

@@ -37,9 +37,7 @@ uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition)
     return run->lane_first[source] + partition;
 }
 
-/* Lanes that were read whole before the row that is going through: those behind the ports of the
- * nearest gate that have ended, or stand before the one that is consumed. A gate that merges by
- * time has waited for their end. */
+/* All lanes above the unit, which `stopping` has taken whole. */
 static void mark_whole(struct unit *stopping, struct unit *unit) {
     if (unit->whole_for == stopping)
         return;
@@ -50,6 +48,9 @@ static void mark_whole(struct unit *stopping, struct unit *unit) {
         mark_whole(stopping, unit->feeders[i].from);
 }
 
+/* Lanes that were read whole before the row that is going through: those behind the ports of the
+ * nearest gate that have ended, or stand before the one that is consumed. A gate that merges by
+ * time has waited for their end. */
 static void mark_complete(struct unit *stopping) {
     const struct unit *unit = stopping;
     while (unit->gate == NULL && unit->feeder_count > 0)
@@ -147,8 +148,7 @@ uint64_t stops_rows_in(const struct wr_run *run) {
         const struct unit *unit = run->units[i];
         if (unit->source == NULL)
             continue;
-        uint64_t records =
-            stops_records(unit, run_lane(run, unit->source->source, unit->source->partition));
+        uint64_t records = stops_records(unit, unit->number);
         total += WR_MIN(unit->records_in, records);
     }
     return total;

@@ -72,18 +72,25 @@ static int sha512_kernel(struct wr_call *call) {
     return digest_rows(call, EVP_sha512());
 }
 
-static int hmac_sha256_kernel(struct wr_call *call) {
-    FN_EACH(call, row) {
-        const struct wr_str *str = fn_str(call, 0, row);
-        const struct wr_str *key = fn_str(call, 1, row);
-        unsigned char digest[EVP_MAX_MD_SIZE];
-        unsigned length = 0;
-        if (HMAC(EVP_sha256(), wr_str_bytes(key), (int)key->length,
-                 (const unsigned char *)wr_str_bytes(str), str->length, digest, &length) == NULL)
-            return WR_ENOMEM;
-        put_hex(call, row, digest, length);
-    }
+int wr_call_hmac(struct wr_call *call, uint32_t row, const struct wr_str *text,
+                 const struct wr_str *key, unsigned bytes) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    if (HMAC(EVP_sha256(), wr_str_bytes(key), (int)key->length,
+             (const unsigned char *)wr_str_bytes(text), text->length, digest, &length) == NULL)
+        return WR_ENOMEM;
+    put_hex(call, row, digest, WR_MIN(length, bytes));
     return WR_OK;
+}
+
+static int hmac_sha256_kernel(struct wr_call *call) {
+    int status = WR_OK;
+    FN_EACH(call, row) {
+        if (status == WR_OK)
+            status = wr_call_hmac(call, row, fn_str(call, 0, row), fn_str(call, 1, row),
+                                  EVP_MAX_MD_SIZE);
+    }
+    return status;
 }
 
 /* ---- uuid5 ---------------------------------------------------------------------------------- */

@@ -1,8 +1,4 @@
 /* functions_privacy.c: text that no longer tells whom it is about. */
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
-#include "expr/hex.h"
 #include "expr/library.h"
 #include "expr/pii.h"
 #include "base/banned.h"
@@ -32,24 +28,15 @@ static int mask_kernel(struct wr_call *call) {
 }
 
 static int tokenize_kernel(struct wr_call *call) {
+    int status = WR_OK;
     FN_EACH(call, row) {
-        const struct wr_str *str = fn_str(call, 0, row), *key = fn_str(call, 1, row);
-        unsigned char digest[EVP_MAX_MD_SIZE];
-        unsigned length = 0;
-        if (key->length == 0) {
+        const struct wr_str *key = fn_str(call, 1, row);
+        if (key->length == 0)
             wr_call_fail(call, row, WR_REJECT_TYPE, "an empty key: anybody could make its tokens");
-            continue;
-        }
-        if (HMAC(EVP_sha256(), wr_str_bytes(key), (int)key->length,
-                 (const unsigned char *)wr_str_bytes(str), str->length, digest, &length) == NULL)
-            return WR_ENOMEM;
-        char *text = wr_call_room(call, 2 * TOKEN_BYTES);
-        if (text == NULL)
-            return WR_ENOMEM;
-        wr_hex_encode((const char *)digest, TOKEN_BYTES, text);
-        wr_call_string(call, row, text, 2 * TOKEN_BYTES);
+        else if (status == WR_OK)
+            status = wr_call_hmac(call, row, fn_str(call, 0, row), key, TOKEN_BYTES);
     }
-    return WR_OK;
+    return status;
 }
 
 static void redact_row(struct wr_call *call, uint32_t row, const struct wr_str *str) {

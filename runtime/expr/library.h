@@ -110,6 +110,11 @@ static inline void fn_text_end(struct fn_text *text, uint32_t row) {
 
 double wr_decimal_to_float(__int128 value, uint8_t scale);
 
+/* The result of `row` is the HMAC-SHA-256 of `text`, or its first `bytes`, in hex digits. WR_OK or
+ * WR_ENOMEM. */
+int wr_call_hmac(struct wr_call *call, uint32_t row, const struct wr_str *text,
+                 const struct wr_str *key, unsigned bytes);
+
 /* Kernels of names that stand for several things, whose entries stand with the others. */
 int wr_text_concat_kernel(struct wr_call *call);
 int wr_text_contains_kernel(struct wr_call *call);

@@ -112,15 +112,10 @@ static int sqlite_together(const struct wr_node *a, const struct wr_node *b) {
             strcmp(option_of(b, "mode"), "replace") != 0);
 }
 
-static int refuse(const struct wr_node *written, int is_read, struct wr_error *err) {
-    const char *name = written->endpoint.name;
-    if (is_read) {
-        wr_error_script(err, "W410", "`%s` is read by this script", name);
-        wr_error_help(err, "write to another file");
-    } else {
-        wr_error_script(err, "W410", "`%s` is written twice by this script", name);
-        wr_error_help(err, "`:union` the streams, or write to two places");
-    }
+static int refuse(const struct wr_node *written, const char *why, const char *help,
+                  struct wr_error *err) {
+    wr_error_script(err, "W410", "`%s` is %s", written->endpoint.name, why);
+    wr_error_help(err, "%s", help);
     wr_error_at(err, "1", 0, 0);
     return WR_ESCRIPT;
 }
@@ -128,12 +123,8 @@ static int refuse(const struct wr_node *written, int is_read, struct wr_error *e
 int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, struct wr_error *err) {
     struct place mine = place_of(node);
     if (mine.path != NULL && plan->script != NULL && node->kind == WR_NODE_SINK &&
-        same_place(plan->env, plan->script, mine.path)) {
-        wr_error_script(err, "W410", "`%s` is the script itself", node->endpoint.name);
-        wr_error_help(err, "write to another file");
-        wr_error_at(err, "1", 0, 0);
-        return WR_ESCRIPT;
-    }
+        same_place(plan->env, plan->script, mine.path))
+        return refuse(node, "the script itself", "write to another file", err);
     for (uint32_t i = 0; mine.path != NULL && i < plan->node_count; i++) {
         struct place theirs = place_of(plan->nodes[i]);
         int mine_reads = node->kind == WR_NODE_SOURCE;
@@ -145,8 +136,12 @@ int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, str
             continue;
         const struct place *written = mine_reads ? &theirs : &mine;
         const struct place *other = mine_reads ? &mine : &theirs;
-        if (same_place(plan->env, other->path, written->path))
-            return refuse(written->node, mine_reads || theirs_reads, err);
+        if (!same_place(plan->env, other->path, written->path))
+            continue;
+        if (mine_reads || theirs_reads)
+            return refuse(written->node, "read by this script", "write to another file", err);
+        return refuse(written->node, "written twice by this script",
+                      "`:union` the streams, or write to two places", err);
     }
     return WR_OK;
 }

@@ -87,7 +87,7 @@ void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row) {
         ((double *)call->out)[row] = lua_tonumber(L, -1);
     } else if (kind == WR_DECIMAL) {
         if (!decimal_value_rescale(L, -1, &call->type, &((__int128 *)call->out)[row]))
-            wr_call_fail(call, row, WR_REJECT_OVERFLOW, "the decimal has too many digits");
+            wr_call_fail(call, row, WR_REJECT_OVERFLOW, LUA_CELL_DIGITS);
     } else if (kind == WR_STRING || kind == WR_BYTES) {
         take_text(L, call, row);
     } else if (!wr_type_is_text(kind)) {
@@ -99,8 +99,8 @@ void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row) {
     }
 }
 
-static int does_not_fit(lua_State *L, const struct wr_type *type) {
-    char text[64];
+int lua_cell_misfit(lua_State *L, const struct wr_type *type) {
+    char text[128];
     lua_pushfstring(L, "%s where %s is expected", luaL_typename(L, -1),
                     wr_type_text(type, text, sizeof text));
     return 0;
@@ -111,12 +111,12 @@ static int check_value(lua_State *L, const struct wr_type *type, int *code) {
     __int128 number;
     *code = WR_REJECT_KIND;
     if (!lua_cell_fits(L, type))
-        return does_not_fit(L, type);
+        return lua_cell_misfit(L, type);
     if (lua_isnil(L, -1))
         return 1;
     if (type->kind == WR_DECIMAL && !decimal_value_rescale(L, -1, type, &number)) {
         *code = WR_REJECT_OVERFLOW;
-        lua_pushliteral(L, "the decimal has too many digits");
+        lua_pushliteral(L, LUA_CELL_DIGITS);
         return 0;
     }
     return !wr_type_is_text(type->kind) || type->kind == WR_STRING || type->kind == WR_BYTES ||

@@ -9,6 +9,7 @@
 
 struct wr_op_type;
 
+#define LUA_CELL_DIGITS "the decimal has too many digits"
 #define LUA_CELL_REQUIRED "column `%s`: nil where a value is required"
 
 lua_State *lua_functions_state(struct lua_functions *functions);
@@ -35,6 +36,8 @@ void lua_functions_release(struct lua_functions *functions, uint32_t callee);
 void lua_result_take(lua_State *L, struct wr_call *call, uint32_t row);
 /* Whether the value on top is nil or of the type. */
 int lua_cell_fits(lua_State *L, const struct wr_type *type);
+/* Pushes what the value on top is, where the type is expected. 0. */
+int lua_cell_misfit(lua_State *L, const struct wr_type *type);
 /* 1, and the value on top is one that lua_cell_put takes: nested values are their text; or 0, the
  * code of the reject, and its detail on top, which names the column. */
 int lua_cell_check(lua_State *L, const struct wr_field *field, int *code);

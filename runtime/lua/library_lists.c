@@ -8,21 +8,25 @@
 #include "lua/watchdog.h"
 #include "base/banned.h"
 
-/* The length of the list at 1, with the function at 2; -1: the list is nil. */
-static lua_Integer check_list(lua_State *L, const char *name) {
+/* The length of the list at 1, with the function at 2, and a new list on top for the result; -1:
+ * the list is nil, and so is the result. */
+static lua_Integer begin_list(lua_State *L, const char *name) {
     lua_Integer length;
     uint32_t count;
     lua_settop(L, 2);
     if (lua_type(L, 2) != LUA_TFUNCTION)
         return luaL_error(L, "W505: `%s` takes (list, function), got %s behind the list", name,
                           luaL_typename(L, 2));
-    if (lua_isnil(L, 1))
+    if (lua_isnil(L, 1)) {
+        lua_pushnil(L);
         return -1;
+    }
     if (lua_type(L, 1) != LUA_TTABLE)
         return luaL_error(L, "W505: `%s` takes (list, function), got %s", name,
                           luaL_typename(L, 1));
     if (!table_is_list(L, 1, &length, &count))
         return luaL_error(L, "W505: `%s` takes a list, got a table with other keys", name);
+    lua_newtable(L);
     return length;
 }
 
@@ -38,12 +42,7 @@ static void call_with(lua_State *L, const struct watchdog *watchdog, lua_Integer
 
 static int l_filter(lua_State *L) {
     const struct watchdog *watchdog = watchdog_of(L);
-    lua_Integer length = check_list(L, "list_filter"), kept = 0;
-    if (length < 0) {
-        lua_pushnil(L);
-        return 1;
-    }
-    lua_newtable(L);
+    lua_Integer length = begin_list(L, "list_filter"), kept = 0;
     for (lua_Integer i = 1; i <= length; i++) {
         call_with(L, watchdog, i);
         int is = lua_type(L, -1), keep = lua_toboolean(L, -1);
@@ -61,12 +60,7 @@ static int l_filter(lua_State *L) {
 
 static int l_map(lua_State *L) {
     const struct watchdog *watchdog = watchdog_of(L);
-    lua_Integer length = check_list(L, "list_map");
-    if (length < 0) {
-        lua_pushnil(L);
-        return 1;
-    }
-    lua_newtable(L);
+    lua_Integer length = begin_list(L, "list_map");
     for (lua_Integer i = 1; i <= length; i++) {
         call_with(L, watchdog, i);
         lua_rawseti(L, 3, i);

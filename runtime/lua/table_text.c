@@ -190,12 +190,6 @@ void library_json_push(lua_State *L, int index) {
 /* ---- a table becomes text of a type ---- */
 
 /* What is wrong is pushed, and 0 returned; each level puts its own place before it. */
-static int misfit(lua_State *L, const struct wr_type *type) {
-    char text[128];
-    lua_pushfstring(L, "%s where %s is expected", luaL_typename(L, -1),
-                    wr_type_text(type, text, sizeof text));
-    return 0;
-}
 
 static int write_typed(struct writing *w, const struct wr_type *type, int *code);
 
@@ -211,7 +205,7 @@ static int write_cell(struct writing *w, const struct wr_type *type, int *code) 
         memcpy(cell, &number, sizeof number);
     } else {
         *code = WR_REJECT_OVERFLOW;
-        lua_pushliteral(L, "the decimal has too many digits");
+        lua_pushliteral(L, LUA_CELL_DIGITS);
         return 0;
     }
     wr_json_put_value(&w->scratch->text, type, &column, 0);
@@ -346,7 +340,7 @@ static int write_map(struct writing *w, const struct wr_type *type, int *code) {
 static int write_typed(struct writing *w, const struct wr_type *type, int *code) {
     luaL_checkstack(w->L, 12, "a table");
     if (!lua_cell_fits(w->L, type))
-        return misfit(w->L, type);
+        return lua_cell_misfit(w->L, type);
     if (lua_isnil(w->L, -1))
         return wr_buf_add_text(&w->scratch->text, "null") == WR_OK || 1;
     if (type->child != NULL && type->kind == WR_LIST)

@@ -262,10 +262,10 @@ static int compare_places(const void *a, const void *b, void *ctx) {
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* `count` rows from `places`, dense, under `schema` (the output's: the head of the wide one). Rows
- * that were put into another order have no event time any more. */
-static struct wr_batch *gather(struct sort *self, const struct wr_schema *schema,
-                               const struct place *places, uint32_t count) {
+/* `count` rows from `places`, dense, under the output's schema: the head of the wide one. Rows that
+ * were put into another order have no event time any more. */
+static struct wr_batch *gather(struct sort *self, const struct place *places, uint32_t count) {
+    const struct wr_schema *schema = self->base.schema;
     const struct sort_config *config = self->base.config;
     int has_time = config->has_time && config->order == NULL;
     struct wr_batch *batch = wr_batch_room(self->base.env->pool, schema, count, has_time);
@@ -286,7 +286,7 @@ static int emit_places(struct sort *self, const struct place *places, uint64_t c
     int flow = WR_FLOW_MORE;
     for (uint64_t at = 0; at < count && flow == WR_FLOW_MORE;) {
         uint32_t rows = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, count - at);
-        struct wr_batch *batch = gather(self, self->base.schema, places + at, rows);
+        struct wr_batch *batch = gather(self, places + at, rows);
         flow = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, batch);
         at += rows;
     }

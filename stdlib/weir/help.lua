@@ -326,9 +326,7 @@ local function foreign_page(name, native)
   for _, each in ipairs(kinds(native)) do
     if word and each.map[word] then
       add(lines, "")
-      for _, line in ipairs(each.page(word)) do
-        add(lines, line)
-      end
+      add(lines, table.unpack(each.page(word)))
     end
   end
   return lines
@@ -351,9 +349,7 @@ local function find(words, native)
         if #lines > 0 then
           add(lines, "", ("─"):rep(20), "")
         end
-        for _, line in ipairs(each.page(name)) do
-          add(lines, line)
-        end
+        add(lines, table.unpack(each.page(name)))
       end
       for other in pairs(each.map) do
         known[#known + 1] = other
@@ -382,9 +378,7 @@ local function everything(native)
   for _, each in ipairs(kinds(native)) do
     for _, name in ipairs(cli.names_of(each.map)) do
       add(lines, "", ("─"):rep(60), "")
-      for _, line in ipairs(each.page(name)) do
-        add(lines, line)
-      end
+      add(lines, table.unpack(each.page(name)))
     end
   end
   return lines

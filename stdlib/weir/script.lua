@@ -164,14 +164,18 @@ function Script:remember_node(id, spec, call, info)
 end
 
 --- The sources without a schema that a node is made of, by name: {name=, schema=}.
-function Script:inferred_sources(id, found)
-  found = found or {}
+function Script:inferred_sources(id, found, seen)
+  found, seen = found or {}, seen or {}
   local node = self.nodes[id]
-  if node and node.inferred then
+  if not node or seen[id] then
+    return found
+  end
+  seen[id] = true
+  if node.inferred then
     found[#found + 1] = { name = node.address or node.name, schema = node.schema }
   end
-  for _, input in ipairs(node and node.inputs or {}) do
-    self:inferred_sources(input, found)
+  for _, input in ipairs(node.inputs or {}) do
+    self:inferred_sources(input, found, seen)
   end
   return found
 end
