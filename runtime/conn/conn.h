@@ -140,6 +140,7 @@ struct wr_sink_type {
 enum wr_sink_flags {
     WR_SINK_KEYS = 1, /* upserts by key: takes changelogs */
     WR_SINK_TERMINAL = 2,
+    WR_SINK_REFUSES = 4, /* may reject rows */
 };
 
 const struct wr_source_type *wr_source_find(const char *kind);

@@ -27,6 +27,8 @@ void wr_batch_pool_release(struct wr_batch_pool *pool) {
         batch_free(pool, batch);
     }
     pool->idle_count = 0;
+    wr_places_free(pool->places);
+    pool->places = NULL;
 }
 
 static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
@@ -91,6 +93,7 @@ struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schem
     batch->source = in->source;
     batch->partition = in->partition;
     batch->origin = in->origin;
+    batch->origins = in->origins;
     batch->event_time = in->event_time;
     batch->behind = in->behind;
     batch->weight = in->weight;

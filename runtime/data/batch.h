@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/bits.h"
+#include "data/origin.h"
 #include "data/schema.h"
 #include "data/type.h"
 
@@ -40,27 +41,6 @@ struct wr_buffer {
     char *bytes; /* 64 readable bytes stand behind */
 };
 
-/* Where the rows of a batch came from, for rejects and hidden columns. Physical row i is record
- * number first_record + (record == NULL ? i : record[i]) of its partition; its text is
- * `length[i]` bytes at text + start[i], `start[i]` bytes behind byte `base_byte` of the file. */
-struct wr_origin {
-    const char *source; /* the name of the source stage, as messages show it */
-    const char *file;   /* the file (or topic); NULL: the source has none */
-    uint64_t base_byte; /* decompressed offset of `text` in the file */
-    uint64_t base_line; /* line number of the first byte of `text`, from 1; 0: unknown */
-    uint64_t first_record;
-    const char *text;                        /* NULL: raw text is not kept */
-    const uint32_t *start, *length, *record; /* by physical row; may be NULL */
-    /* Of rows that were put together from several places: line and byte of each in the file (then
-     * text + start[i] is only the raw text). NULL: as above. */
-    const uint64_t *line, *byte;
-};
-
-/* The record number of a row, and where its text stands. */
-uint64_t wr_origin_record(const struct wr_origin *origin, uint32_t row);
-uint64_t wr_origin_byte(const struct wr_origin *origin, uint32_t row);
-uint64_t wr_origin_line(const struct wr_origin *origin, uint32_t row); /* counts newlines */
-
 struct wr_batch {
     _Atomic uint32_t ref_count;
     uint32_t row_count;  /* physical rows */
@@ -71,10 +51,11 @@ struct wr_batch {
     /* Order: the source's ordinal in the plan, its partition, and the origin of each row. */
     uint32_t source, partition;
     struct wr_origin origin;
-    const int64_t *event_time; /* by physical row; NULL before `event_time` */
-    const int64_t *behind;     /* W_i: the frontier of the row's own partition before it; or NULL */
-    const int64_t *weight;     /* +1, -1; NULL: all +1 (append-only) */
-    int64_t frontier;          /* the partition's W after the last row (all rows, also dropped ones
+    struct wr_origins *origins; /* of rows of several batches: where each is from; NULL: `origin` */
+    const int64_t *event_time;  /* by physical row; NULL before `event_time` */
+    const int64_t *behind; /* W_i: the frontier of the row's own partition before it; or NULL */
+    const int64_t *weight; /* +1, -1; NULL: all +1 (append-only) */
+    int64_t frontier;      /* the partition's W after the last row (all rows, also dropped ones
                                 * that event_time saw); WR_TIME_MIN before event_time */
     struct wr_arena arena;
     uint32_t parent_count, buffer_count;
@@ -88,7 +69,9 @@ struct wr_batch_pool {
     struct wr_budget *budget;
     struct wr_batch *idle;
     uint32_t idle_count;
-    size_t block_bytes; /* of a batch's memory; smaller where batches are small */
+    size_t block_bytes;         /* of a batch's memory; smaller where batches are small */
+    struct wr_places *places;   /* that rows of its batches are from; made when the first is */
+    struct wr_batch_pool *home; /* the one whose places it uses; NULL: its own */
 };
 #define WR_BATCH_POOL_IDLE_MAX 64
 
@@ -112,9 +95,6 @@ struct wr_batch *wr_batch_ref(struct wr_batch *batch);
 void wr_batch_unref(struct wr_batch *batch); /* NULL is allowed */
 /* Holds a reference to what columns of `batch` point into. */
 void wr_batch_hold(struct wr_batch *batch, struct wr_batch *parent);
-/* Row i of `batch` gets the origin of row rows[i] of `in`: record, line, byte and raw text, to
- * which `batch` holds a reference. WR_OK or WR_ENOMEM. */
-int wr_origin_gather(struct wr_batch *batch, struct wr_batch *in, const uint32_t *rows);
 void wr_batch_hold_buffer(struct wr_batch *batch, struct wr_buffer *buffer);
 
 struct wr_buffer *wr_buffer_new(struct wr_budget *budget, uint64_t size_bytes);

@@ -124,9 +124,10 @@ int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint3
         for (uint32_t i = 0; i < count; i++)
             times[first + i] = in->event_time[rows[i]];
     }
+    int status = out->origins == NULL ? WR_OK : wr_origins_append(out, in, rows, count);
     out->row_count += count;
     out->sel_count = out->row_count;
-    return WR_OK;
+    return status;
 }
 
 struct wr_batch *wr_batch_room(struct wr_batch_pool *pool, const struct wr_schema *schema,

@@ -2,7 +2,9 @@
  * sort).
  *   varint rows, source, partition; u64 frontier; u8 what follows (enum part);
  *   per column: u8 (0 not there, 1 no nils, 2 with a bitmap), [bitmap], elements
- *   [times] [behind] [weights] [origin: source, file, then per row record, line, byte, raw] */
+ *   [times] [behind] [weights]
+ *   [origin: maker, source, file, then per row record, line, byte, raw]
+ *   [per row: u8 (enum kept), [source, file, number, partition], record, line, byte, raw] */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,7 +14,15 @@
 #include "data/batch.h"
 #include "base/banned.h"
 
-enum part { PART_TIME = 1, PART_BEHIND = 2, PART_WEIGHT = 4, PART_ORIGIN = 8, PART_TEXT = 16 };
+enum part {
+    PART_TIME = 1,
+    PART_BEHIND = 2,
+    PART_WEIGHT = 4,
+    PART_ORIGIN = 8,
+    PART_TEXT = 16,
+    PART_KEPT = 32, /* an origin of each row */
+};
+enum kept { KEPT_NONE, KEPT_SAME_PLACE, KEPT_PLACE, KEPT_TEXT = 4 }; /* the last: or-ed */
 enum { COLUMN_ABSENT, COLUMN_FULL, COLUMN_NILS };
 
 /* ---- out ---- */
@@ -56,8 +66,16 @@ static void save_column(struct wr_buf *out, const struct wr_batch *batch, uint32
     }
 }
 
+static void add_place_in_file(struct wr_buf *out, const struct wr_row_origin *origin) {
+    wr_buf_add_varint(out, origin->line);
+    wr_buf_add_varint(out, origin->byte);
+    add_text(out, origin->raw, origin->raw_length);
+}
+
 static void save_origin(struct wr_buf *out, const struct wr_batch *batch, int with_text) {
     const struct wr_origin *origin = &batch->origin;
+    struct wr_row_origin one = {0};
+    wr_buf_add_varint(out, origin->maker);
     add_cstr(out, origin->source);
     add_cstr(out, origin->file);
     for (uint32_t i = 0; i < batch->sel_count; i++) {
@@ -65,9 +83,33 @@ static void save_origin(struct wr_buf *out, const struct wr_batch *batch, int wi
         wr_buf_add_varint(out, wr_origin_record(origin, row));
         if (!with_text)
             continue;
-        wr_buf_add_varint(out, wr_origin_line(origin, row));
-        wr_buf_add_varint(out, wr_origin_byte(origin, row));
-        add_text(out, origin->text + origin->start[row], origin->length[row]);
+        wr_batch_origin_next(batch, row, &one);
+        add_place_in_file(out, &one);
+    }
+}
+
+static void save_kept(struct wr_buf *out, const struct wr_batch *batch) {
+    const struct wr_place *last = NULL;
+    for (uint32_t i = 0; i < batch->sel_count; i++) {
+        uint32_t row = wr_batch_row(batch, i);
+        const struct wr_place *place = batch->origins->place[row];
+        struct wr_row_origin one;
+        if (!wr_batch_origin(batch, row, &one)) {
+            wr_buf_add_char(out, KEPT_NONE);
+            continue;
+        }
+        wr_buf_add_char(out, (char)((place == last ? KEPT_SAME_PLACE : KEPT_PLACE) |
+                                    (one.has_byte ? KEPT_TEXT : 0)));
+        if (place != last) {
+            add_cstr(out, one.source);
+            add_cstr(out, one.file);
+            wr_buf_add_varint(out, one.number);
+            wr_buf_add_varint(out, one.partition);
+        }
+        last = place;
+        wr_buf_add_varint(out, one.record);
+        if (one.has_byte)
+            add_place_in_file(out, &one);
     }
 }
 
@@ -82,7 +124,8 @@ int wr_batch_save(const struct wr_batch *batch, struct wr_buf *out) {
     wr_buf_add_char(out, (char)((batch->event_time != NULL ? PART_TIME : 0) |
                                 (batch->behind != NULL ? PART_BEHIND : 0) |
                                 (batch->weight != NULL ? PART_WEIGHT : 0) |
-                                (has_origin ? PART_ORIGIN : 0) | (with_text ? PART_TEXT : 0)));
+                                (has_origin ? PART_ORIGIN : 0) | (with_text ? PART_TEXT : 0) |
+                                (batch->origins != NULL ? PART_KEPT : 0)));
     for (uint32_t c = 0; c < batch->schema->field_count; c++)
         save_column(out, batch, c);
     add_times(out, batch, batch->event_time);
@@ -90,6 +133,8 @@ int wr_batch_save(const struct wr_batch *batch, struct wr_buf *out) {
     add_times(out, batch, batch->weight);
     if (has_origin)
         save_origin(out, batch, with_text);
+    if (batch->origins != NULL)
+        save_kept(out, batch);
     return out->status;
 }
 
@@ -180,6 +225,7 @@ static int load_origin(struct wr_batch *batch, struct wr_reader *in, int with_te
     struct wr_origin *origin = &batch->origin;
     uint32_t rows = batch->row_count;
     struct wr_arena *arena = &batch->arena;
+    origin->maker = (uint32_t)wr_reader_varint(in);
     if (take_cstr(batch, in, &origin->source) != WR_OK ||
         take_cstr(batch, in, &origin->file) != WR_OK)
         return WR_ENOMEM;
@@ -222,6 +268,36 @@ static int load_origin(struct wr_batch *batch, struct wr_reader *in, int with_te
     return status;
 }
 
+static int load_kept(struct wr_batch *batch, struct wr_reader *in) {
+    struct wr_row_origin one = {0};
+    uint32_t rows = batch->row_count;
+    batch->row_count = 0;
+    int status = wr_origins_keep(batch, rows);
+    batch->row_count = rows;
+    for (uint32_t row = 0; row < rows && status == WR_OK; row++) {
+        uint8_t kept = take_byte(in);
+        if (kept == KEPT_NONE)
+            continue;
+        if ((kept & KEPT_PLACE) && (take_cstr(batch, in, &one.source) != WR_OK ||
+                                    take_cstr(batch, in, &one.file) != WR_OK))
+            return WR_ENOMEM;
+        if (kept & KEPT_PLACE) {
+            one.number = (uint32_t)wr_reader_varint(in);
+            one.partition = (uint32_t)wr_reader_varint(in);
+        }
+        one.record = wr_reader_varint(in);
+        one.has_byte = (kept & KEPT_TEXT) != 0;
+        if (one.has_byte) {
+            one.line = wr_reader_varint(in);
+            one.byte = wr_reader_varint(in);
+            one.raw_length = (uint32_t)wr_reader_varint(in);
+            one.raw = wr_reader_bytes(in, one.raw_length);
+        }
+        status = in->failed ? WR_ECORRUPT : wr_origins_put(batch, row, &one);
+    }
+    return in->failed ? WR_ECORRUPT : status;
+}
+
 int wr_batch_load(struct wr_batch_pool *pool, const struct wr_schema *schema, struct wr_reader *in,
                   struct wr_batch **made) {
     uint64_t rows = wr_reader_varint(in);
@@ -246,6 +322,8 @@ int wr_batch_load(struct wr_batch_pool *pool, const struct wr_schema *schema, st
         status = load_times(batch, in, parts & PART_WEIGHT, &batch->weight);
     if (status == WR_OK && (parts & PART_ORIGIN))
         status = load_origin(batch, in, parts & PART_TEXT);
+    if (status == WR_OK && (parts & PART_KEPT))
+        status = load_kept(batch, in);
     if (status != WR_OK) {
         wr_batch_unref(batch);
         return status;

@@ -173,6 +173,20 @@ static int connect(struct wr_run *run) {
     return status;
 }
 
+static int may_reject(const struct unit *unit) {
+    const struct wr_node *node = unit->node;
+    return (node->op != NULL && !(node->op->flags & WR_OP_NEVER_REJECTS)) ||
+           (node->sink != NULL && (node->sink->flags & WR_SINK_REFUSES));
+}
+
+/* Units stand behind those that feed them. */
+static void mark_origins(struct wr_run *run) {
+    for (uint32_t i = run->unit_count; i-- > 0;)
+        for (uint32_t f = 0; f < run->units[i]->feeder_count; f++)
+            run->units[i]->feeders[f].from->asks_origins |=
+                (uint8_t)(run->units[i]->asks_origins || may_reject(run->units[i]));
+}
+
 static int source_reject(void *ctx, const struct wr_reject *reject) {
     struct unit *unit = ctx;
     if (reject->batch == NULL) { /* else it is a row of a batch, and counted with it */
@@ -295,6 +309,7 @@ int run_build(struct wr_run *run, struct wr_error *err) {
     if (make_units(run) != WR_OK || number_lanes(run) != WR_OK || connect(run) != WR_OK ||
         stops_init(run) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
+    mark_origins(run);
     uint32_t ordinal = UINT32_MAX;
     int status = WR_OK;
     run->is_endless = run->options.is_live != 0;

@@ -17,8 +17,11 @@ struct reject_entry {
     /* The order. */
     uint32_t source, partition; /* ordinals; UINT32_MAX when the row has no one origin */
     uint64_t record;            /* UINT64_MAX: likewise */
-    uint64_t turn, batch;       /* of one record and stage: the push, the batch in it … */
-    uint32_t row, sequence;     /* … the row in that, and what was first */
+    /* Whether it has happened (stop.c): the line and the row's number in it; UINT32_MAX: yes. */
+    uint32_t line;
+    uint64_t number;
+    uint64_t turn, batch;   /* of one record and stage: the push, the batch in it … */
+    uint32_t row, sequence; /* … the row in that, and what was first */
     const struct unit *unit;
     int code;
     int only_warns;

@@ -129,7 +129,8 @@ static void place_of_record(struct keeper *keeper, const struct unit *unit,
     WR_ASSERT(unit->source != NULL);
     entry->source = unit->source->source;
     entry->partition = unit->source->partition;
-    entry->record = reject->record;
+    entry->record = entry->number = reject->record;
+    entry->line = unit->number;
     entry->source_name = keep_text(keeper, reject->file);
     entry->position = keep_text(keeper, text);
     if (reject->raw != NULL) {
@@ -138,27 +139,27 @@ static void place_of_record(struct keeper *keeper, const struct unit *unit,
     }
 }
 
-static void place_of_row(struct keeper *keeper, const struct wr_reject *reject,
-                         struct reject_entry *entry) {
+static void place_of_row(struct keeper *keeper, const struct wr_run *run,
+                         const struct wr_reject *reject, struct reject_entry *entry) {
     const struct wr_batch *batch = reject->batch;
-    const struct wr_origin *origin = &batch->origin;
+    struct wr_row_origin origin;
     char text[96];
-    entry->source_name = keep_text(keeper, origin->file != NULL ? origin->file : origin->source);
-    if (origin->source == NULL)
+    entry->line = run_line(run, batch);
+    entry->number = wr_origin_record(&batch->origin, reject->row);
+    int has_place = wr_batch_origin(batch, reject->row, &origin);
+    entry->source_name = keep_text(keeper, origin.file != NULL ? origin.file : origin.source);
+    if (!has_place)
         return; /* made of many rows: only the row itself tells what it was */
-    entry->source = batch->source;
-    entry->partition = batch->partition;
-    entry->record = wr_origin_record(origin, reject->row);
-    if (origin->start == NULL) {
-        snprintf(text, sizeof text, "row %llu", (unsigned long long)entry->record + 1);
+    entry->source = origin.number;
+    entry->partition = origin.partition;
+    entry->record = origin.record;
+    if (!origin.has_byte) {
+        snprintf(text, sizeof text, "row %llu", (unsigned long long)origin.record + 1);
     } else {
-        snprintf(text, sizeof text, "line %llu byte %llu",
-                 (unsigned long long)wr_origin_line(origin, reject->row),
-                 (unsigned long long)wr_origin_byte(origin, reject->row));
-        if (origin->text != NULL) {
-            entry->raw_length = origin->length[reject->row];
-            entry->raw = keep(keeper, origin->text + origin->start[reject->row], entry->raw_length);
-        }
+        snprintf(text, sizeof text, "line %llu byte %llu", (unsigned long long)origin.line,
+                 (unsigned long long)origin.byte);
+        entry->raw_length = origin.raw_length;
+        entry->raw = keep(keeper, origin.raw, origin.raw_length);
     }
     entry->position = keep_text(keeper, text);
 }
@@ -185,6 +186,7 @@ int reject_entry_make(struct reject_maker *maker, struct wr_arena *arena, struct
     *entry = (struct reject_entry){.source = UINT32_MAX,
                                    .partition = UINT32_MAX,
                                    .record = UINT64_MAX,
+                                   .line = UINT32_MAX,
                                    .row = batch == NULL ? 0 : reject->row,
                                    .unit = unit,
                                    .code = reject->code,
@@ -195,7 +197,7 @@ int reject_entry_make(struct reject_maker *maker, struct wr_arena *arena, struct
     if (batch == NULL)
         place_of_record(&keeper, unit, reject, entry);
     else
-        place_of_row(&keeper, reject, entry);
+        place_of_row(&keeper, unit->run, reject, entry);
     reason_of(&keeper, reject, entry);
     entry->detail = keep_text(&keeper, reject->detail);
     int status = WR_OK;
@@ -285,6 +287,8 @@ int reject_entry_save(const struct reject_entry *entry, struct wr_buf *out) {
     wr_buf_add_u32(out, entry->source);
     wr_buf_add_u32(out, entry->partition);
     wr_buf_add_u64(out, entry->record);
+    wr_buf_add_u32(out, entry->line);
+    wr_buf_add_u64(out, entry->number);
     wr_buf_add_u32(out, (uint32_t)entry->code);
     wr_buf_add_char(out, (char)entry->only_warns);
     wr_buf_add_u64(out, (uint64_t)entry->at);
@@ -305,6 +309,8 @@ int reject_entry_load(const struct wr_run *run, struct wr_reader *in, struct rej
     entry->source = wr_reader_u32(in);
     entry->partition = wr_reader_u32(in);
     entry->record = wr_reader_u64(in);
+    entry->line = wr_reader_u32(in);
+    entry->number = wr_reader_u64(in);
     entry->code = (int)wr_reader_u32(in);
     const char *only_warns = wr_reader_bytes(in, 1);
     entry->only_warns = only_warns != NULL && *only_warns != 0;
@@ -315,6 +321,8 @@ int reject_entry_load(const struct wr_run *run, struct wr_reader *in, struct rej
     entry->position = load_text(in, NULL);
     entry->raw = load_text(in, &entry->raw_length);
     entry->row_json = load_text(in, &entry->row_length);
-    int is_known = !reject_has_record(entry) || run_has_lane(run, entry->source, entry->partition);
+    int is_known =
+        (!reject_has_record(entry) || run_has_lane(run, entry->source, entry->partition)) &&
+        (entry->line == UINT32_MAX || entry->line < run->lane_count + run->maker_count);
     return in->failed || !is_known ? WR_ECORRUPT : WR_OK;
 }

@@ -102,12 +102,11 @@ static int end_run(struct reject_log *log, const struct reject_entry *entry) {
     return WR_EREFUSED;
 }
 
-/* Behind the last row that was wanted of its lane. */
+/* Behind the last row that was wanted of its line. */
 static int has_not_happened(const struct wr_run *run, const struct reject_entry *entry) {
-    if (!run->may_stop || !reject_has_record(entry))
+    if (!run->may_stop || entry->line == UINT32_MAX)
         return 0;
-    uint32_t lane = run_lane(run, entry->source, entry->partition);
-    return entry->record >= stops_records(entry->unit, lane);
+    return entry->number >= stops_rows(entry->unit, entry->line);
 }
 
 static int spool(struct reject_log *log, const struct reject_entry *entry) {

@@ -57,6 +57,7 @@ int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
     op->env = env;
     op->needed = node->needed;
     op->node = node->id;
+    op->keeps_origins = unit->asks_origins;
     *made = op;
     int status = node->op->open == NULL ? WR_OK : node->op->open(op, err);
     return status == WR_OK ? WR_OK : wr_error_add(err, status, "stage %s", node->name);

@@ -2,8 +2,9 @@
  * as a batch holds, and what lay behind the last row that was wanted has not happened: its rejects
  * are dropped, its records are not counted. So a `limit` leaves the same behind for any batch size.
  *
- * A stage that stops (limit) keeps for each lane how many records went by, up to the last row that
- * it took. The stages above it have stopped there too, once nobody else wants their rows. */
+ * A stage that stops (limit) keeps for each line how many rows went by, up to the last one that it
+ * took. The stages above it have stopped there too, once nobody else wants their rows, up to those
+ * that numbered the rows: they have read all of theirs. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,12 +15,22 @@
 #include "exec/unit.h"
 #include "base/banned.h"
 
+static uint32_t lines_of(const struct wr_run *run) {
+    return run->lane_count + run->maker_count;
+}
+
 int stops_init(struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        unsigned flags = unit->node->op == NULL ? 0 : unit->node->op->flags;
+        if (flags & (WR_OP_MAKES_ROWS | WR_OP_REPEATS))
+            unit->maker = ++run->maker_count;
+    }
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         if (unit->node->op == NULL || !(unit->node->op->flags & WR_OP_STOPS))
             continue;
-        unit->taken = WR_ARENA_ZEROS(&run->arena, uint64_t, run->lane_count + 1);
+        unit->taken = WR_ARENA_ZEROS(&run->arena, uint64_t, lines_of(run) + 1);
         if (unit->taken == NULL)
             return WR_ENOMEM;
         run->may_stop = 1;
@@ -37,13 +48,21 @@ uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition)
     return run->lane_first[source] + partition;
 }
 
-/* All lanes above the unit, which `stopping` has taken whole. */
+uint32_t run_line(const struct wr_run *run, const struct wr_batch *batch) {
+    if (batch->origin.source != NULL)
+        return run_lane(run, batch->source, batch->partition);
+    return batch->origin.maker == 0 ? UINT32_MAX : run->lane_count + batch->origin.maker - 1;
+}
+
+/* All lines above the unit, which `stopping` has taken whole. */
 static void mark_whole(struct unit *stopping, struct unit *unit) {
     if (unit->whole_for == stopping)
         return;
     unit->whole_for = stopping;
     if (unit->source != NULL)
         stopping->taken[unit->number] = UINT64_MAX;
+    if (unit->maker != 0)
+        stopping->taken[unit->run->lane_count + unit->maker - 1] = UINT64_MAX;
     for (uint32_t i = 0; i < unit->feeder_count; i++)
         mark_whole(stopping, unit->feeders[i].from);
 }
@@ -60,13 +79,13 @@ static void mark_complete(struct unit *stopping) {
             mark_whole(stopping, unit->feeders[i].from);
 }
 
-/* How many records of each lane count for a unit, by those that it feeds; units stand in the order
- * of the plan. A lane's own units know their lane alone. */
+/* How many rows of each line count for a unit, by those that it feeds; units stand in the order of
+ * the plan. A lane's own units know their lane alone. */
 static void settle_unit(struct unit *unit) {
     struct wr_run *run = unit->run;
-    uint32_t lanes = unit->lane == LANE_CENTRAL ? run->lane_count : 1, edges = 0;
-    if (unit->has_stopped) { /* rows that stages made do not tell how far their inputs were read */
-        unit->read_to = unit->takes_made_rows ? NULL : unit->taken;
+    uint32_t lines = unit->lane == LANE_CENTRAL ? lines_of(run) : 1, edges = 0;
+    if (unit->has_stopped) {
+        unit->read_to = unit->taken;
         return;
     }
     unit->read_to = NULL;
@@ -76,18 +95,24 @@ static void settle_unit(struct unit *unit) {
                 return;
     if (edges == 0)
         return;
+    if (unit->node->op != NULL && (unit->node->op->flags & WR_OP_MAKES_ROWS) &&
+        unit->edge_count[WR_PORT_MAIN] > 0)
+        return; /* what was taken of its rows does not tell how far its input was read */
     if (unit->own_read_to == NULL)
-        unit->own_read_to = WR_ARENA_ARRAY(&run->arena, uint64_t, lanes);
+        unit->own_read_to = WR_ARENA_ARRAY(&run->arena, uint64_t, lines);
     if (unit->own_read_to == NULL)
         return; /* no memory: all records count */
-    memset(unit->own_read_to, 0, lanes * sizeof *unit->own_read_to);
+    memset(unit->own_read_to, 0, lines * sizeof *unit->own_read_to);
     for (int port = 0; port < WR_PORTS_MAX; port++)
         for (uint32_t i = 0; i < unit->edge_count[port]; i++)
-            for (uint32_t lane = 0; lane < lanes; lane++) {
+            for (uint32_t line = 0; line < lines; line++) {
                 const struct unit *to = unit->edges[port][i].to;
-                uint64_t one = to->read_to[to->lane == LANE_CENTRAL ? unit->number + lane : 0];
-                unit->own_read_to[lane] = WR_MAX(unit->own_read_to[lane], one);
+                uint64_t one = to->read_to[to->lane == LANE_CENTRAL ? unit->number + line : 0];
+                unit->own_read_to[line] = WR_MAX(unit->own_read_to[line], one);
             }
+    if (unit->maker != 0) /* it repeats rows of stages under numbers of its own */
+        for (uint32_t line = run->lane_count; line < lines; line++)
+            unit->own_read_to[line] = UINT64_MAX;
     unit->read_to = unit->own_read_to;
 }
 
@@ -105,22 +130,19 @@ void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
         count = unit->out.rows_taken;
         mark_complete(unit);
     }
-    if (batch->origin.source == NULL) {
-        unit->takes_made_rows = 1;
-    } else {
-        /* Who takes none (`limit(0)`) has seen that the first one came. */
-        uint32_t row = wr_batch_row(batch, count == 0 ? 0 : count - 1);
-        unit->taken[run_lane(unit->run, batch->source, batch->partition)] =
-            wr_origin_record(&batch->origin, row) + (count > 0);
-    }
+    /* Who takes none (`limit(0)`) has seen that the first one came. */
+    uint32_t row = wr_batch_row(batch, count == 0 ? 0 : count - 1);
+    uint32_t line = run_line(unit->run, batch);
+    if (line != UINT32_MAX)
+        unit->taken[line] = wr_origin_record(&batch->origin, row) + (count > 0);
     if (unit->has_stopped)
         settle(unit->run);
 }
 
-uint64_t stops_records(const struct unit *unit, uint32_t lane) {
+uint64_t stops_rows(const struct unit *unit, uint32_t line) {
     if (unit->read_to == NULL)
         return UINT64_MAX;
-    return unit->read_to[unit->lane == LANE_CENTRAL ? lane : 0];
+    return unit->read_to[unit->lane == LANE_CENTRAL ? line : 0];
 }
 
 /* Nobody wants rows of the unit any more; those that it feeds have been asked. */
@@ -148,7 +170,7 @@ uint64_t stops_rows_in(const struct wr_run *run) {
         const struct unit *unit = run->units[i];
         if (unit->source == NULL)
             continue;
-        uint64_t records = stops_records(unit, unit->number);
+        uint64_t records = stops_rows(unit, unit->number);
         total += WR_MIN(unit->records_in, records);
     }
     return total;
@@ -158,19 +180,17 @@ void stops_save(const struct unit *unit, struct wr_buf *out) {
     if (unit->taken == NULL)
         return;
     wr_buf_add_char(out, (char)unit->has_stopped);
-    wr_buf_add_char(out, (char)unit->takes_made_rows);
-    for (uint32_t lane = 0; lane < unit->run->lane_count; lane++)
-        wr_buf_add_u64(out, unit->taken[lane]);
+    for (uint32_t line = 0; line < lines_of(unit->run); line++)
+        wr_buf_add_u64(out, unit->taken[line]);
 }
 
 void stops_load(struct unit *unit, struct wr_reader *in) {
     if (unit->taken == NULL)
         return;
-    const char *flags = wr_reader_bytes(in, 2);
-    unit->has_stopped = flags != NULL && flags[0] != 0;
-    unit->takes_made_rows = flags != NULL && flags[1] != 0;
-    for (uint32_t lane = 0; lane < unit->run->lane_count; lane++)
-        unit->taken[lane] = wr_reader_u64(in);
+    const char *flag = wr_reader_bytes(in, 1);
+    unit->has_stopped = flag != NULL && *flag != 0;
+    for (uint32_t line = 0; line < lines_of(unit->run); line++)
+        unit->taken[line] = wr_reader_u64(in);
     if (unit->has_stopped)
         settle(unit->run);
 }

@@ -36,10 +36,9 @@ static int reject_late(struct unit *unit, struct wr_batch *batch) {
  * of event time by these numbers, which therefore must not depend on how rows lie in batches. */
 static int number_rows(struct unit *unit, struct wr_batch *batch) {
     struct wr_origin *origin = &batch->origin;
-    if (unit->op == NULL && unit->sharded == NULL)
+    if (unit->maker == 0 || origin->source != NULL)
         return WR_OK;
-    if (!(unit->node->op->flags & WR_OP_MAKES_ROWS) || origin->source != NULL)
-        return WR_OK;
+    origin->maker = unit->maker;
     origin->first_record = unit->counts.rows_out;
     origin->record = NULL;
     if (batch->sel == NULL)

@@ -53,11 +53,13 @@ struct unit {
     uint8_t ended;         /* a source: nothing more will be polled */
     uint8_t after_rejects; /* stands below a rejects node: ends last */
     uint64_t records_in;   /* of a source: good and bad ones */
-    /* Of a stage that may stop (see stop.c): by lane, records up to the last row that it took. */
+    uint8_t asks_origins;  /* a stage behind it may reject its rows */
+    uint32_t maker;        /* of a stage that numbers rows: which one of the run, from 1; else 0 */
+    /* Of a stage that may stop (see stop.c): by line, rows up to the last one that it took. */
     uint64_t *taken;
-    uint8_t has_stopped, takes_made_rows, is_closed;
-    /* Records that count, by lane (a lane's unit: of its own); NULL: all. In `own_read_to` or in
-     * the `taken` of the unit. */
+    uint8_t has_stopped, is_closed;
+    /* Rows that count, by line (a lane's unit: of its own); NULL: all. In `own_read_to` or in the
+     * `taken` of the unit. */
     const uint64_t *read_to;
     uint64_t *own_read_to;
     uint32_t number;              /* of a lane's unit: its lane in the run; else 0 */
@@ -77,7 +79,7 @@ struct wr_run {
     struct unit **units;   /* in the order of the plan */
     uint32_t *first_unit;  /* by node: its first unit … */
     uint32_t *unit_counts; /* … and how many it has */
-    uint32_t lane_count, source_count;
+    uint32_t lane_count, source_count, maker_count;
     uint32_t *lane_first; /* by source's ordinal: the number of its first lane */
     uint8_t may_stop;     /* some stage may want no more rows */
     uint8_t is_endless;   /* some source is, or rows come while it runs */
@@ -165,15 +167,18 @@ int reject_log_is_full(const struct reject_log *log);
 int reject_log_save(struct reject_log *log, struct wr_buf *out, struct wr_error *err);
 int reject_log_load(struct reject_log *log, struct wr_reader *in);
 
-/* stop.c: how far lanes are read where a stage wants no more. */
+/* stop.c: how far lines are read where a stage wants no more. A *line* is a lane of a source, or
+ * the rows that one stage numbered: lane_count + maker - 1. */
 int stops_init(struct wr_run *run);
+/* The line that a row stands in. */
+uint32_t run_line(const struct wr_run *run, const struct wr_batch *batch);
 /* A lane's number, from its source's ordinal and its partition. */
 uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition);
 int run_has_lane(const struct wr_run *run, uint32_t source, uint32_t partition);
 /* A unit that may stop has processed `batch`, with this result. */
 void stops_note(struct unit *unit, const struct wr_batch *batch, int flow);
-/* How many records of a lane count for a unit; UINT64_MAX: all. */
-uint64_t stops_records(const struct unit *unit, uint32_t lane);
+/* How many rows of a line count for a unit; UINT64_MAX: all. */
+uint64_t stops_rows(const struct unit *unit, uint32_t line);
 /* Of endless inputs: those whose rows nobody wants have ended. A bounded one is read on where
  * stages made rows of many, since how far it was read by then depends on the batch size. */
 void stops_end_lanes(struct wr_run *run);

@@ -97,7 +97,7 @@ static int limit_load(struct wr_op *op, struct wr_reader *in) {
 const struct wr_op_type wr_op_limit = {
     .name = "limit",
     .size_bytes = sizeof(struct limit),
-    .flags = WR_OP_STOPS,
+    .flags = WR_OP_STOPS | WR_OP_NEVER_REJECTS,
     .bind = limit_bind,
     .needs = limit_needs,
     .open = limit_open,

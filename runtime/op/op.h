@@ -93,6 +93,7 @@ struct wr_op {
     struct wr_op_env *env;
     const uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
     uint32_t node;          /* its number in the plan */
+    uint8_t keeps_origins;  /* HOLDS_ROWS: a stage behind it may want to say where a row is from */
 };
 
 enum wr_op_flags {
@@ -101,9 +102,11 @@ enum wr_op_flags {
     WR_OP_MULTI_INPUT = 4,
     WR_OP_LATE_PORT = 8,    /* refuses late rows: `late()` reads its late port */
     WR_OP_BUILD_FIRST = 16, /* inputs after the first are read whole before it (lookup tables) */
-    WR_OP_MAKES_ROWS = 32,  /* in batches of its own: exec numbers those that no source numbered */
+    WR_OP_MAKES_ROWS = 32,  /* of its own, or in an order of its own: exec numbers them */
     WR_OP_STOPS = 64,       /* may have enough of its input (limit) */
     WR_OP_HOLDS_ROWS = 128, /* rows of a source leave it later than in the push that brought them */
+    WR_OP_REPEATS = 256,    /* may give a row more than once: exec numbers those of no source */
+    WR_OP_NEVER_REJECTS = 512,
 };
 
 struct wr_op_type {

@@ -112,6 +112,7 @@ static int sort_open(struct wr_op *op, struct wr_error *err) {
     struct sort *self = (struct sort *)op;
     wr_eval_init(&self->eval, op->env->state_budget);
     wr_batch_pool_init(&self->pool, op->env->state_budget);
+    self->pool.home = op->env->pool;
     self->released_us = WR_TIME_MIN;
     return WR_OK;
 }
@@ -125,7 +126,7 @@ static int add_held(struct sort *self) {
     if (batch == NULL)
         return WR_ENOMEM;
     self->held[self->held_count++] = batch;
-    return WR_OK;
+    return self->base.keeps_origins ? wr_origins_keep(batch, HELD_ROWS) : WR_OK;
 }
 
 /* Appends dense copies of rows of a batch to those that are held. */
@@ -269,6 +270,10 @@ static struct wr_batch *gather(struct sort *self, const struct place *places, ui
     const struct sort_config *config = self->base.config;
     int has_time = config->has_time && config->order == NULL;
     struct wr_batch *batch = wr_batch_room(self->base.env->pool, schema, count, has_time);
+    if (batch != NULL && self->base.keeps_origins && wr_origins_keep(batch, count) != WR_OK) {
+        wr_batch_unref(batch);
+        return NULL;
+    }
     for (uint32_t i = 0; batch != NULL && i < count; i++) {
         struct wr_batch view = *self->held[places[i].batch];
         view.schema = schema;

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "data/batch.h"
@@ -293,5 +294,96 @@ TEST(batch_append_of_rows_without_a_column_leaves_it_out) {
     wr_batch_unref(with);
     wr_batch_unref(copy);
     wr_batch_unref(without);
+    world_end(&world);
+}
+
+static void check_origin(const struct wr_row_origin *a, const struct wr_row_origin *b) {
+    CHECK_STR(a->source, b->source);
+    CHECK_STR(a->file, b->file);
+    CHECK_INT(a->number, ==, b->number);
+    CHECK_INT(a->partition, ==, b->partition);
+    CHECK_INT(a->record, ==, b->record);
+    CHECK_INT(a->has_byte, ==, b->has_byte);
+    if (!a->has_byte)
+        return;
+    CHECK_INT(a->line, ==, b->line);
+    CHECK_INT(a->byte, ==, b->byte);
+    CHECK_INT(a->raw_length, ==, b->raw_length);
+    CHECK_MEM(a->raw, b->raw, a->raw_length);
+}
+
+enum { KEPT = 60, FROM = 5 };
+
+/* Row i of `batch`, in its selection, is from where `expected[i]` says. */
+static void check_kept(const struct wr_batch *batch, const struct wr_row_origin *expected) {
+    for (uint32_t i = 0; i < KEPT; i++) {
+        struct wr_row_origin origin;
+        int has = wr_batch_origin(batch, wr_batch_row(batch, i), &origin);
+        CHECK_INT(has, ==, expected[i].source != NULL);
+        if (has)
+            check_origin(&expected[i], &origin);
+    }
+}
+
+/* Appends KEPT rows of batches of several origins to one that keeps them. */
+static struct wr_batch *mix(struct world *world, struct wr_batch **from,
+                            struct wr_row_origin *expected) {
+    struct wr_batch *mixed = wr_batch_room(&world->pool, world->schema, KEPT, 1);
+    CHECK_INT(wr_origins_keep(mixed, KEPT), ==, WR_OK);
+    for (uint32_t at = 0; at < KEPT;) {
+        const struct wr_batch *one = from[next(world, FROM)];
+        uint64_t most = next(world, 3) + 1;
+        uint32_t rows[3], count = (uint32_t)WR_MIN(most, (uint64_t)KEPT - at);
+        for (uint32_t i = 0; i < count; i++) {
+            rows[i] = wr_batch_row(one, (uint32_t)next(world, one->sel_count));
+            if (!wr_batch_origin(one, rows[i], &expected[at + i]))
+                expected[at + i] = (struct wr_row_origin){0};
+        }
+        CHECK_INT(wr_batch_append(mixed, one, rows, count), ==, WR_OK);
+        at += count;
+    }
+    return mixed;
+}
+
+static void check_kept_gathered(struct world *world, struct wr_batch *mixed,
+                                const struct wr_row_origin *expected) {
+    uint32_t rows[KEPT];
+    struct wr_row_origin chosen[KEPT];
+    struct wr_batch *made = wr_batch_new(&world->pool, world->schema);
+    made->row_count = made->sel_count = KEPT;
+    for (uint32_t i = 0; i < KEPT; i++) {
+        rows[i] = (uint32_t)next(world, KEPT);
+        chosen[i] = expected[rows[i]];
+    }
+    CHECK_INT(wr_origin_gather(made, mixed, rows), ==, WR_OK);
+    check_kept(made, chosen);
+    wr_batch_unref(made);
+}
+
+TEST(rows_of_several_batches_keep_where_each_came_from) {
+    struct world world;
+    world_begin(&world, test_seed());
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, &wr_budget_control, 0);
+    do {
+        struct wr_batch *from[FROM], *back = NULL;
+        struct wr_row_origin expected[KEPT];
+        for (uint32_t i = 0; i < FROM; i++)
+            from[i] = random_batch(&world);
+        struct wr_batch *mixed = mix(&world, from, expected);
+        check_kept(mixed, expected);
+        check_kept_gathered(&world, mixed, expected);
+        wr_buf_clear(&bytes);
+        CHECK_INT(wr_batch_save(mixed, &bytes), ==, WR_OK);
+        struct wr_reader in = {.bytes = bytes.bytes, .length = bytes.length};
+        CHECK_INT(wr_batch_load(&world.pool, world.schema, &in, &back), ==, WR_OK);
+        CHECK_INT(in.at, ==, bytes.length);
+        check_kept(back, expected);
+        for (uint32_t i = 0; i < FROM; i++)
+            wr_batch_unref(from[i]);
+        wr_batch_unref(mixed);
+        wr_batch_unref(back);
+    } while (test_random_time_left());
+    wr_buf_release(&bytes);
     world_end(&world);
 }
