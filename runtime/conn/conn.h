@@ -64,10 +64,10 @@ struct wr_source {
     wr_decode_reject_fn reject;
     void *reject_ctx;
     const char *name;
-    uint64_t row_limit; /* 0: none; --limit */
-    int64_t watermark;  /* of a source that defines its own (all later rows have times >= it); it
+    uint64_t record_limit; /* records read at most, good and bad ones; 0: all; --limit */
+    int64_t watermark;     /* of a source that defines its own (all later rows have times >= it); it
                          * sets this while polling. WR_TIME_MIN: it says nothing */
-    void *owner;        /* of a test that took the source's place */
+    void *owner;           /* of a test that took the source's place */
     /* Told once a file, with reject_ctx: "columns that are not in the schema: `x`". May be NULL. */
     void (*note)(void *ctx, const char *file, const char *text);
 };

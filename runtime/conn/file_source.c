@@ -31,7 +31,7 @@
 #define WR_PIECE_BYTES (512u << 10)
 #define WR_PIECE_TAIL_BYTES (32u << 10) /* room for the piece of a record that comes before it */
 #define WR_BUFFERS_KEPT 4
-#define POSITION_VERSION 2
+#define POSITION_VERSION 3
 #define KNOWN_BYTES 4096u /* of the head of a file, and before a position: what tells it again */
 
 struct file_source {
@@ -52,7 +52,6 @@ struct file_source {
     uint32_t head_length, past_length;
     uint64_t past_at;
     int wants_more;                     /* the decoder has done all it can with the buffer */
-    uint64_t row_count;                 /* given so far; for row_limit */
     uint64_t reject_count;              /* of the poll that runs */
     uint64_t bytes_before, bytes_total; /* of the files that are done; of all; 0: unknown */
     uint64_t note_hash;                 /* of the last note */
@@ -260,6 +259,7 @@ static int open_decoder(struct file_source *self, struct wr_error *err) {
         .check_all = self->config->check_all,
         .keep_text = base->keep_text,
         .batch_rows = base->batch_rows,
+        .record_end = base->record_limit,
         .record_bytes_max = self->config->record_bytes_max,
         .pool = base->pool,
         .timezone = self->config->timezone,
@@ -304,10 +304,6 @@ static int find_file(struct file_source *self, const char *name, uint64_t length
 /* Decodes what the buffer holds. WR_OK with a batch, or with NULL: more is wanted. */
 static int decode(struct file_source *self, struct wr_batch **batch, struct wr_error *err) {
     struct wr_decoder *decoder = self->decoder;
-    if (self->base.row_limit > 0) {
-        uint64_t left = self->base.row_limit - self->row_count;
-        decoder->setup.batch_rows = (uint32_t)WR_MIN(left, (uint64_t)self->base.batch_rows);
-    }
     uint64_t used = 0;
     int status =
         self->config->format->decode(decoder, self->buffer, self->buffer->bytes + self->at,
@@ -321,7 +317,6 @@ static int decode(struct file_source *self, struct wr_batch **batch, struct wr_e
         (*batch)->source = self->base.source;
         (*batch)->partition = self->base.partition;
         (*batch)->origin.source = self->base.name;
-        self->row_count += (*batch)->sel_count;
     }
     return WR_OK;
 }
@@ -333,7 +328,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     self->reject_count = 0;
     for (;;) {
         if (self->file_index == self->file_count ||
-            (source->row_limit > 0 && self->row_count >= source->row_limit))
+            (source->record_limit > 0 && self->decoder->record >= source->record_limit))
             return WR_EEND;
         int status = self->is_open ? WR_OK : next_file(self, err);
         if (status == WR_OK && self->wants_more && !self->input_ended)
@@ -362,7 +357,6 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
     wr_buf_add_varint(out, POSITION_VERSION);
     wr_buf_add_varint(out, strlen(name));
     wr_buf_add_text(out, name);
-    wr_buf_add_varint(out, self->row_count);
     wr_buf_add_varint(out, self->decoder->record);
     wr_buf_add_varint(out, (uint64_t)self->is_open);
     if (self->is_open) {
@@ -379,7 +373,6 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 static int resume(struct file_source *self, struct wr_reader *from, struct wr_error *err) {
     uint64_t version = wr_reader_varint(from), length = wr_reader_varint(from);
     const char *name = wr_reader_bytes(from, length);
-    self->row_count = wr_reader_varint(from);
     uint64_t record = wr_reader_varint(from);
     int was_open = (int)wr_reader_varint(from);
     if (from->failed || version != POSITION_VERSION)

@@ -134,8 +134,8 @@ static uint32_t rows_due(struct generate_source *self) {
     uint64_t due = self->base.batch_rows;
     if (!self->config->endless)
         due = WR_MIN(due, self->config->rows - self->made);
-    if (self->base.row_limit > 0)
-        due = WR_MIN(due, self->base.row_limit - self->row_count);
+    if (self->base.record_limit > 0)
+        due = WR_MIN(due, self->base.record_limit - self->row_count);
     if (self->config->rate == 0)
         return (uint32_t)due;
     const struct wr_env *env = self->base.env;
@@ -216,7 +216,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     struct generate_source *self = (struct generate_source *)source;
     *batch = NULL;
     if ((!self->config->endless && self->made >= self->config->rows) ||
-        (source->row_limit > 0 && self->row_count >= source->row_limit))
+        (source->record_limit > 0 && self->row_count >= source->record_limit))
         return WR_EEND;
     uint32_t count = rows_due(self);
     if (count == 0)

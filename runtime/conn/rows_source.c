@@ -19,7 +19,7 @@
 
 #include "base/banned.h"
 
-#define POSITION_VERSION 1
+#define POSITION_VERSION 2
 
 struct config {
     const struct wr_value *rows; /* or */
@@ -32,8 +32,7 @@ struct config {
 struct rows_source {
     struct wr_source base;
     const struct config *config;
-    uint64_t at;        /* rows given of the values; bytes decoded of the text */
-    uint64_t row_count; /* given; for row_limit */
+    uint64_t at; /* rows given of the values; bytes decoded of the text */
     int ended;
     struct wr_decoder *decoder;
     struct wr_buffer *buffer; /* the text */
@@ -283,6 +282,7 @@ static int open_text(struct rows_source *self, struct wr_error *err) {
                                                      .needed = base->needed,
                                                      .keep_text = base->keep_text,
                                                      .batch_rows = base->batch_rows,
+                                                     .record_end = base->record_limit,
                                                      .record_bytes_max = WR_RECORD_BYTES_MAX,
                                                      .pool = base->pool,
                                                      .timezone = self->config->timezone,
@@ -306,7 +306,6 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
     if (status == WR_OK && from != NULL) {
         uint64_t version = wr_reader_varint(from);
         self->at = wr_reader_varint(from);
-        self->row_count = wr_reader_varint(from);
         self->ended = (int)wr_reader_varint(from);
         if (self->decoder != NULL) {
             uint64_t line = wr_reader_varint(from), record = wr_reader_varint(from);
@@ -326,10 +325,8 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
     return status;
 }
 
-static int poll_text(struct rows_source *self, struct wr_batch **batch, uint32_t row_max,
-                     struct wr_error *err) {
+static int poll_text(struct rows_source *self, struct wr_batch **batch, struct wr_error *err) {
     uint64_t used = 0;
-    self->decoder->setup.batch_rows = row_max;
     int status =
         self->decoder->type->decode(self->decoder, self->buffer, self->buffer->bytes + self->at,
                                     self->config->text_length - self->at, 1, &used, batch, err);
@@ -339,15 +336,17 @@ static int poll_text(struct rows_source *self, struct wr_batch **batch, uint32_t
     return status;
 }
 
-static int poll_values(struct rows_source *self, struct wr_batch **batch, uint32_t row_max,
-                       struct wr_error *err) {
-    uint64_t left = wr_value_count(self->config->rows) - self->at;
+static int poll_values(struct rows_source *self, struct wr_batch **batch, struct wr_error *err) {
+    uint64_t end = wr_value_count(self->config->rows);
+    if (self->base.record_limit > 0)
+        end = WR_MIN(end, self->base.record_limit);
+    uint64_t left = end > self->at ? end - self->at : 0;
     struct wr_builder builder;
     if (left == 0) {
         self->ended = 1;
         return WR_OK;
     }
-    row_max = (uint32_t)WR_MIN((uint64_t)row_max, left);
+    uint32_t row_max = (uint32_t)WR_MIN((uint64_t)self->base.batch_rows, left);
     if (wr_builder_init(&builder, self->base.pool, self->base.schema, self->base.needed, row_max) !=
         WR_OK)
         return wr_error_set(err, WR_ENOMEM, "rows: memory budget `%s` is used up",
@@ -376,13 +375,11 @@ static int poll_values(struct rows_source *self, struct wr_batch **batch, uint32
 static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
     struct rows_source *self = (struct rows_source *)source;
     *batch = NULL;
-    if (self->ended || (source->row_limit > 0 && self->row_count >= source->row_limit))
+    uint64_t limit = source->record_limit;
+    if (self->ended || (limit > 0 && self->decoder != NULL && self->decoder->record >= limit))
         return WR_EEND;
-    uint32_t row_max = source->batch_rows;
-    if (source->row_limit > 0)
-        row_max = (uint32_t)WR_MIN((uint64_t)row_max, source->row_limit - self->row_count);
-    int status = self->decoder != NULL ? poll_text(self, batch, row_max, err)
-                                       : poll_values(self, batch, row_max, err);
+    int status =
+        self->decoder != NULL ? poll_text(self, batch, err) : poll_values(self, batch, err);
     if (status != WR_OK)
         return status;
     if (*batch == NULL)
@@ -390,7 +387,6 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     (*batch)->source = source->source;
     (*batch)->partition = source->partition;
     (*batch)->origin.source = source->name;
-    self->row_count += (*batch)->sel_count;
     return WR_OK;
 }
 
@@ -398,7 +394,6 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
     struct rows_source *self = (struct rows_source *)source;
     wr_buf_add_varint(out, POSITION_VERSION);
     wr_buf_add_varint(out, self->at);
-    wr_buf_add_varint(out, self->row_count);
     wr_buf_add_varint(out, (uint64_t)self->ended);
     if (self->decoder != NULL) {
         wr_buf_add_varint(out, self->decoder->line);

@@ -28,7 +28,7 @@
 #include "base/banned.h"
 
 #define SAMPLE_ROWS 1000 /* looked at for the type of a column that declares none */
-#define POSITION_VERSION 1
+#define POSITION_VERSION 2
 
 struct config {
     const char *path, *sql;
@@ -42,7 +42,6 @@ struct sqlite_source {
     sqlite3 *db;
     sqlite3_stmt *rows;
     uint64_t record;      /* rows read, good and bad */
-    uint64_t row_count;   /* given; for row_limit */
     uint64_t record_from; /* where a restart goes on; reached at the first poll */
     int started, ended;
 };
@@ -372,7 +371,6 @@ static int read_row(struct sqlite_source *self, struct wr_builder *builder, uint
     }
     wr_builder_next(builder, (uint32_t)(self->record - first));
     self->record++;
-    self->row_count++;
     return WR_OK;
 }
 
@@ -418,17 +416,17 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     int status = self->started ? WR_OK : start(self, err);
     if (status != WR_OK)
         return status;
-    if (self->ended || (source->row_limit > 0 && self->row_count >= source->row_limit))
+    uint64_t end = source->record_limit > 0 ? source->record_limit : UINT64_MAX;
+    if (self->ended || self->record >= end)
         return WR_EEND;
     struct wr_builder builder;
-    uint32_t row_max = source->batch_rows;
-    if (source->row_limit > 0)
-        row_max = (uint32_t)WR_MIN((uint64_t)row_max, source->row_limit - self->row_count);
+    uint32_t row_max = (uint32_t)WR_MIN((uint64_t)source->batch_rows, end - self->record);
     if (wr_builder_init(&builder, source->pool, source->schema, source->needed, row_max) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "%s: memory budget `%s` is used up", source->name,
                             source->pool->budget->name);
     uint64_t first = self->record;
-    while (status == WR_OK && builder.row < row_max && self->record - first < UINT32_MAX) {
+    end = WR_MIN(end, first + UINT32_MAX);
+    while (status == WR_OK && builder.row < row_max && self->record < end) {
         int code = sqlite3_step(self->rows);
         if (code == SQLITE_ROW) {
             status = read_row(self, &builder, first, err);
@@ -494,7 +492,6 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
     if (status == WR_OK && from != NULL) {
         uint64_t version = wr_reader_varint(from);
         self->record_from = wr_reader_varint(from);
-        self->row_count = wr_reader_varint(from);
         if (from->failed || version != POSITION_VERSION)
             status =
                 wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", source->name);
@@ -507,8 +504,7 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
 static int source_save(struct wr_source *source, struct wr_buf *out) {
     const struct sqlite_source *self = (const struct sqlite_source *)source;
     wr_buf_add_varint(out, POSITION_VERSION);
-    wr_buf_add_varint(out, self->started ? self->record : self->record_from);
-    return wr_buf_add_varint(out, self->row_count);
+    return wr_buf_add_varint(out, self->started ? self->record : self->record_from);
 }
 
 const struct wr_source_type wr_source_sqlite = {

@@ -26,6 +26,7 @@ struct wr_decoder_setup {
     int check_all;                  /* convert every field for its rejects, also those not needed */
     int keep_text;                  /* fill origin.text, start, length */
     uint32_t batch_rows;
+    uint64_t record_end; /* number of the first record that is no longer read; 0: none */
     uint32_t record_bytes_max;
     struct wr_batch_pool *pool;
     const char *timezone;                                     /* of timestamps without offset */
@@ -61,9 +62,9 @@ struct wr_decoder_type {
     /* A new file begins (a CSV header comes again, a BOM may come). */
     int (*begin_file)(struct wr_decoder *decoder, const char *file, struct wr_error *err);
     /* Decodes records from `bytes` (`length` of `buffer`, which the batch will hold; 64 readable
-     * bytes behind) until the batch is full or only a piece of a record is left (`last`: nothing
-     * comes behind, the piece is a record). *used bytes are done with. *batch is NULL when no good
-     * row came. Rejects are given to setup.reject in record order. */
+     * bytes behind) until the batch is full, record_end is reached, or only a piece of a record is
+     * left (`last`: nothing comes behind, the piece is a record). *used bytes are done with. *batch
+     * is NULL when no good row came. Rejects are given to setup.reject in record order. */
     int (*decode)(struct wr_decoder *decoder, struct wr_buffer *buffer, const char *bytes,
                   uint64_t length, int last, uint64_t *used, struct wr_batch **batch,
                   struct wr_error *err);

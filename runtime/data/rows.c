@@ -112,12 +112,22 @@ static int columns_begin(struct wr_rows *rows) {
     return WR_OK;
 }
 
+/* No more rows than records are left to read. */
+static void rows_max_lower(struct wr_rows *rows) {
+    uint64_t record = rows->decoder->record, end = rows->decoder->setup.record_end;
+    if (end > 0)
+        rows->row_max = (uint32_t)WR_MIN((uint64_t)rows->row_max,
+                                         rows->row_count + (record < end ? end - record : 0));
+}
+
 int wr_rows_begin(struct wr_rows *rows, struct wr_buffer *buffer, const char *text,
                   struct wr_error *err) {
     struct wr_decoder *decoder = rows->decoder;
     WR_ASSERT(rows->batch == NULL);
-    uint32_t row_max = decoder->setup.batch_rows; /* a source with a limit lowers it at its end */
+    rows->row_count = rows->rejected = 0;
+    uint32_t row_max = decoder->setup.batch_rows;
     rows->row_max = row_max == 0 ? WR_BATCH_ROWS_DEFAULT : WR_MIN(row_max, WR_BATCH_ROWS_MAX);
+    rows_max_lower(rows);
     rows->batch = wr_batch_new(decoder->setup.pool, decoder->setup.schema);
     int status = rows->batch == NULL ? WR_ENOMEM : columns_begin(rows);
     if (status != WR_OK) {
@@ -126,7 +136,6 @@ int wr_rows_begin(struct wr_rows *rows, struct wr_buffer *buffer, const char *te
         return wr_error_set(err, status, "decoding %s: %s", decoder->file, wr_status_text(status));
     }
     wr_batch_hold_buffer(rows->batch, buffer);
-    rows->row_count = rows->rejected = 0;
     rows->no_memory = 0;
     rows->cells = &rows->batch->arena;
     rows->text = rows->line_at = text;
@@ -280,6 +289,7 @@ int wr_rows_reject(struct wr_rows *rows, const struct wr_fault *fault, const cha
     decoder->record++;
     rows->rejected++;
     int status = record_numbers_begin(rows);
+    rows_max_lower(rows);
     if (status == WR_OK && decoder->setup.reject != NULL)
         status = decoder->setup.reject(decoder->setup.reject_ctx, &reject);
     return status;

@@ -230,7 +230,7 @@ static int open_source(struct unit *unit, uint32_t ordinal, struct wr_error *err
                                  .reject_ctx = unit,
                                  .note = source_note,
                                  .name = node->name,
-                                 .row_limit = run->options.row_limit,
+                                 .record_limit = run->options.record_limit,
                                  .watermark = WR_TIME_MIN,
                                  .owner = run->options.replace_ctx};
     unit->source = source;

@@ -22,7 +22,7 @@ struct wr_run_options {
     uint32_t shards;             /* of keyed operators; 0: 1 */
     uint64_t shard_order_seed;   /* in which order shards are stepped; any gives the same rows */
     uint64_t hash_seed;          /* 0: from env's random */
-    uint64_t row_limit;          /* rows a source gives at most; 0: all */
+    uint64_t record_limit;       /* records a source reads at most, bad ones too; 0: all */
     uint64_t memory_bytes;       /* of all state; 0: 1 GB */
     uint64_t piece_bytes;        /* of state on its way to the store; 0: 1 MB */
     int dry_run;                 /* sinks are bound but nothing is written */

@@ -65,7 +65,7 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
         .shards = (uint32_t)WR_MIN(WR_MAX(int_option(L, "shards", 1), 1), WR_SHARDS_MAX),
         .shard_order_seed = (uint64_t)int_option(L, "shard_seed", 0),
         .hash_seed = (uint64_t)int_option(L, "seed", 0),
-        .row_limit = (uint64_t)WR_MAX(int_option(L, "limit", 0), 0),
+        .record_limit = (uint64_t)WR_MAX(int_option(L, "limit", 0), 0),
         .memory_bytes = (uint64_t)WR_MAX(int_option(L, "memory", 0), 0),
         .state_directory = text_option(L, "state"),
         .checkpoint_us = int_option(L, "checkpoint", 1000000),

@@ -226,6 +226,17 @@ def pipe_without_schema(stage):
 
 
 @case
+def endless_bad_lines(stage):
+    """--limit counts what was read, so that input in which nothing is good ends too."""
+    os.mkfifo(stage.path("endless.csv"))
+    with subprocess.Popen("yes 'no number' >endless.csv 2>&1", shell=True, cwd=stage.folder):
+        code, text = stage.run('weir.read("endless.csv", { schema = "a int64", header = false })'
+                               ':write "o.csv"', "--limit", "1000")
+    assert code == 0, text
+    assert "1,000 in" in text and "rejected (W502 1,000)" in text, text
+
+
+@case
 def script_is_written(stage):
     stage.put("own.lua", b'weir.read("in.csv"):write "out.csv"\n')
     done = subprocess.run([stage.program, "own.lua", "--rejects", "./own.lua"], cwd=stage.folder,

@@ -288,6 +288,7 @@ struct wr_source *open_source(struct world *world, const struct wr_source_type *
                                  .pool = &world->pool,
                                  .input_budget = &world->budget,
                                  .batch_rows = batch_rows,
+                                 .record_limit = world->record_limit,
                                  .keep_text = 1,
                                  .reject = take_reject,
                                  .reject_ctx = world,

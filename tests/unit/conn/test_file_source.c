@@ -252,22 +252,48 @@ TEST(file_source_reads_the_same_however_few_bytes_come_at_a_time) {
 
 /* ---- limits and failures ------------------------------------------------------------------- */
 
-TEST(file_source_stops_at_the_row_limit) {
+TEST(file_source_stops_at_the_limit) {
     struct world w;
     world_begin(&w);
     const char *path = in_folder(&w, "a.csv");
     put_text(path, "x\n1\n2\n3\n4\n5\n");
     struct wr_endpoint_bind bind;
     CHECK_INT(bind_source(&w, &wr_source_file, file_spec(&w, path, ""), &bind), ==, WR_OK);
+    w.record_limit = 3;
     for (uint32_t batch_rows = 1; batch_rows <= 6; batch_rows++) {
         struct wr_source *source = open_source(&w, &wr_source_file, &bind, batch_rows, NULL);
-        source->row_limit = 3;
         struct wr_buf out;
         wr_buf_init(&out, &w.budget, 0);
         CHECK_INT(read_source(&w, source, 0, &out), ==, WR_EEND);
         CHECK_STR(out.bytes, "1\n2\n3\n");
         wr_buf_release(&out);
         close_source(source);
+    }
+    world_end(&w);
+}
+
+TEST(file_source_counts_bad_records_towards_the_limit) {
+    static const char *const files[][2] = {
+        {"a.csv", "x\n1\ntwo\n3\nfour\nfive\n6\n"},
+        {"a.ndjson", "{\"x\":1}\n{\"x\":\"two\"}\n{\"x\":3}\n{\n{\n{\"x\":6}\n"},
+        {"a.json", "[{\"x\":1},{\"x\":\"two\"},{\"x\":3},{\"x\":\"4\"},{\"x\":[]},{\"x\":6}]"}};
+    struct world w;
+    world_begin(&w);
+    for (uint32_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *path = in_folder(&w, files[i][0]);
+        put_text(path, files[i][1]);
+        struct wr_value *spec = value_of_json(
+            &w, "{'endpoint':{'address':'%s'},'schema':[{'name':'x','type':{'kind':'int64'}}]}",
+            path);
+        for (uint32_t batch_rows = 1; batch_rows <= 7; batch_rows++) {
+            wr_buf_clear(&w.rejects);
+            w.record_limit = 4;
+            CHECK_STR(all_rows(&w, &wr_source_file, spec, batch_rows), "1\n3\n");
+            CHECK_CONTAINS(w.rejects.bytes, "record 3");
+            CHECK(strstr(w.rejects.bytes, "record 4") == NULL);
+            w.record_limit = 6;
+            CHECK_STR(all_rows(&w, &wr_source_file, spec, batch_rows), "1\n3\n6\n");
+        }
     }
     world_end(&w);
 }

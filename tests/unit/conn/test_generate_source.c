@@ -51,7 +51,7 @@ TEST(generate_source_without_rows_is_endless) {
     CHECK_CONTAINS(out.bytes, "\n5000,2500,-2490\n");
     close_source(source);
     source = open_source(&w, &wr_source_generate, &bind, 100, NULL);
-    source->row_limit = 3;
+    source->record_limit = 3;
     wr_buf_clear(&out);
     CHECK_INT(read_source(&w, source, 0, &out), ==, WR_EEND);
     CHECK_STR(out.bytes, "1,0,10\n2,1,9\n3,1,9\n");
