@@ -102,8 +102,9 @@ local function names_of(node)
   return list
 end
 
---- The node that a name means. Raises when there is none, or more than one.
-local function find_node(self, name, ops, what)
+--- The node that a name means. Raises when there is none, or more than one, at the line of the
+--- spec: `level` counts the functions up to it.
+local function find_node(self, name, ops, what, level)
   local found, all = {}, {}
   local ids = {}
   for id in pairs(self.script.nodes) do
@@ -125,11 +126,12 @@ local function find_node(self, name, ops, what)
   if #found == 1 then
     return found[1]
   elseif #found > 1 then
-    error(("%d %ss are called %q: give them the option `name`"):format(#found, what, name), 3)
+    error(("%d %ss are called %q: give them the option `name`"):format(#found, what, name), level)
   end
   local near = type(name) == "string" and suggest.nearest(name, all)
   error(("no %s is called %q%s"):format(what, tostring(name),
-    near and (": did you mean %q?"):format(near) or "; there are: " .. table.concat(all, ", ")), 3)
+    near and (": did you mean %q?"):format(near) or "; there are: " .. table.concat(all, ", ")),
+    level)
 end
 
 local SOURCES = { read = true }
@@ -146,7 +148,7 @@ end
 ---@param name string
 ---@param rows table[] by column name or by position; times may be text
 function Scenario:feed(name, rows)
-  local node = find_node(self, name, SOURCES, "source")
+  local node = find_node(self, name, SOURCES, "source", 3)
   local cells, message = rows_text.to_cells(node.schema, rows)
   if not cells then
     error(("feed %q: %s"):format(name, message), 2)
@@ -157,7 +159,7 @@ end
 
 --- Moves the watermark of sources that are fed with `source = true`.
 function Scenario:advance_watermark(time, name)
-  local node = name and find_node(self, name, SOURCES, "source")
+  local node = name and find_node(self, name, SOURCES, "source", 3)
   check(self.harness:advance_watermark(M.time(time), node and node.id))
   return self
 end
@@ -186,15 +188,20 @@ function Scenario:crash()
   return self
 end
 
+local function rows_of(self, name)
+  local node = find_node(self, name, SINKS, "sink", 4)
+  local got, err = self.harness:rows(node.id)
+  if not got then
+    fail(err, 3)
+  end
+  return rows_text.from_cells(got.schema or node.schema, got.rows), got.schema or node.schema
+end
+
 --- All rows that came to a sink since the start, in order of arrival, as tables by name.
 ---@return table[] rows, table[] schema
 function Scenario:rows(name)
-  local node = find_node(self, name, SINKS, "sink")
-  local got, err = self.harness:rows(node.id)
-  if not got then
-    fail(err, 2)
-  end
-  return rows_text.from_cells(got.schema or node.schema, got.rows), got.schema or node.schema
+  local rows, schema = rows_of(self, name)
+  return rows, schema
 end
 
 --- All rejected rows, as tables by name.
@@ -243,7 +250,7 @@ end
 ---@param expected table[]|string rows, CSV text with a header line, or a golden file (.csv,
 ---  .ndjson), whose path starts at the script's folder
 function Scenario:expect_rows(name, expected)
-  local rows, schema = self:rows(name)
+  local rows, schema = rows_of(self, name)
   local what = ("rows of %q"):format(name)
   if type(expected) == "string" and not expected:find("\n", 1, true) then
     local folder = self.script.directory

@@ -69,6 +69,23 @@ local function configure(busted, run)
   })
 end
 
+--- Refuses a path that is not there, and a file that is no spec: a script, mostly.
+local function check_paths(paths)
+  for _, path in ipairs(paths) do
+    local handle = io.open(path, "rb")
+    if not handle then
+      cli.fail(("no such file or directory: %s"):format(path), "specs are files `*_spec.lua`; "
+        .. "`weir test` without a path runs all below the working directory")
+    end
+    local _, _, directory = handle:read(0) -- of a directory nothing can be read
+    handle:close()
+    if not directory and not path:find("_spec%.lua$") then
+      cli.fail(("%s is no spec: specs are files `*_spec.lua`"):format(path),
+        ("`weir run %s` runs a script; `weir help tests` shows a spec of one"):format(path))
+    end
+  end
+end
+
 --- Runs the specs of a command line.
 ---@param run table of `weir.main`
 ---@return integer exit_code
@@ -76,6 +93,7 @@ function M.run(run)
   if run.options.update and (run.getenv("CI") or "") ~= "" then
     cli.fail("--update is refused where CI is set", "rewrite golden files on your machine")
   end
+  check_paths(run.options.words)
   local busted = load_busted(run)
   if not busted then
     return 1
