@@ -67,7 +67,7 @@ static const struct wr_node *aggregate_call(const struct call *x) {
     wr_error_help(x->bind->err, "%s",
                   x->bind->scope->flags & WR_SCOPE_AGGREGATES
                       ? "use a second stage"
-                      : "`:group_by()` before `derive` takes the whole stream as one group");
+                      : "write `:agg \"n = count()\"`, behind `group_by` for one row a group");
     return NULL;
 }
 

@@ -189,9 +189,14 @@ void lua_functions_release(struct lua_functions *functions, uint32_t callee) {
         proxy->call = NULL;
 }
 
-/* The text of the error on top; a table has none. A place in weir's own Lua, which ran when the
- * stack was full, says nothing to the author of a function. */
+/* The text of the error on top; a table has none, but weir's own errors have a message. A place in
+ * weir's own Lua, which ran when the stack was full, says nothing to the author of a function. */
 static const char *detail_of(lua_State *L) {
+    if (lua_istable(L, -1)) {
+        lua_pushliteral(L, "message");
+        lua_rawget(L, -2);
+        lua_remove(L, lua_isstring(L, -1) ? -2 : -1);
+    }
     if (!lua_isstring(L, -1)) {
         lua_pushfstring(L, lua_isnil(L, -1) ? "%s" : "a %s", luaL_typename(L, -1));
         lua_replace(L, -2);

@@ -33,6 +33,7 @@ end
 --- Raises an error that the grammar or the runtime gave.
 function Call:fail_with(err, arg)
   err.arg = err.arg or arg
+  require("weir.advice").improve(self, err)
   diag.raise(self, err)
 end
 
@@ -105,7 +106,7 @@ local function read_parsed(call, spec, x, arg)
   if type(x) == "function" and spec.kind ~= "columns" then
     return call:take_function(x)
   elseif type(x) ~= "string" then
-    call:wrong(arg, EXPECTED[spec.kind], x)
+    call:wrong(arg, EXPECTED[spec.kind], x, require("weir.advice").of_table(call, x, arg))
   end
   return call:parse(spec, x, arg)
 end
@@ -152,7 +153,8 @@ local function read_subjects(call, descriptor, args)
   if i <= count then
     local usage = call.descriptor.usage
     call:fail("W203", ("`%s` takes no argument %d, got %s"):format(call.stage, i,
-      M.describe(args[i])), usage and ("write `%s`"):format(usage) or nil, tostring(i))
+      M.describe(args[i])), require("weir.advice").of_texts(call, args)
+        or usage and ("write `%s`"):format(usage) or nil, tostring(i))
   end
 end
 
@@ -163,7 +165,7 @@ local function take_options(descriptor, args)
   local at = subjects[args.n]
   if args.n == 0 or not is_options(last) or (at and at.kind == "table") then
     return {}
-  elseif at and not at.optional and not at.rest then
+  elseif at and (not at.optional and not at.rest or last[1] ~= nil) then
     return {} -- a table where the subject stands: the subject's own check says what is wrong
   end
   args[args.n] = nil
@@ -350,8 +352,9 @@ function Call:refuse_unknown_option()
   end
   local names = names_of(self.descriptor.options, self.extra_options,
     not self.descriptor.unnamed and COMMON or nil)
-  local near = type(unknown) == "string" and suggest.nearest(unknown, names)
-  local help = (near and ("did you mean `%s`?  "):format(near) or "")
+  local foreign = require("weir.foreign").option(self.stage, unknown)
+  local near = not foreign and type(unknown) == "string" and suggest.nearest(unknown, names)
+  local help = foreign or (near and ("did you mean `%s`?  "):format(near) or "")
     .. (#names > 0 and "options: " .. table.concat(names, ", ") or "it takes none")
   diag.raise(self, {
     code = "W202", message = ("unknown option `%s` of `%s`"):format(tostring(unknown), self.stage),

@@ -18,6 +18,61 @@ M.STAGES = {
   with_columns = "derive", with_watermark = "event_time", withcolumn = "derive", zip = "join",
 }
 
+--- Methods of columns that are no function here, by what an expression says instead.
+M.METHODS = {
+  any = "any(x)", apply = "derive(\"name type\", function(e) … end)", astype = "int64(x)",
+  between = "x >= a and x <= b", contains = "contains(x, 'text')", eq = "x == y",
+  fillna = "x ?? 0", isin = "x in (1, 2)", isna = "x == nil", isnull = "x == nil",
+  notna = "x ~= nil", notnull = "x ~= nil",
+}
+
+local SORT_DESCENDING = "the direction stands behind the column: `:sort \"amount desc\"`"
+local MAX_DELAY = "weir calls it `max_delay`: how far a row may be behind"
+local MODE = "`mode = \"append\"`, `\"replace\"` or `\"new\"` says what becomes of what is there"
+local SCHEMA = "names and types stand in `schema = \"name type, …\"`"
+
+--- Options by the names that others have for them, by stage: the help.
+M.OPTIONS = {
+  sort = {
+    asc = SORT_DESCENDING, ascending = SORT_DESCENDING, desc = SORT_DESCENDING,
+    descending = SORT_DESCENDING, direction = SORT_DESCENDING, order = SORT_DESCENDING,
+    reverse = SORT_DESCENDING,
+    by = "the columns stand in the string: `:sort \"user, amount desc\"`",
+  },
+  event_time = {
+    delay = MAX_DELAY, lateness = MAX_DELAY, max_out_of_orderness = MAX_DELAY,
+    out_of_orderness = MAX_DELAY, watermark_delay = MAX_DELAY,
+    allowed_lateness = "that is an option of `window`; `max_delay` is how far a row may be behind",
+  },
+  read = {
+    sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
+    names = SCHEMA, columns = SCHEMA, dtype = SCHEMA, dtypes = SCHEMA, types = SCHEMA,
+    na_values = "weir calls it `null`: the text that stands for nil",
+    nrows = "`:limit(100)` takes the first rows",
+    usecols = "`:select \"user, amount\"` behind it takes columns; no other is read",
+    parse_dates = "a type says it: `schema = \"ts timestamp\"`",
+  },
+  write = {
+    sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
+    append = MODE, if_exists = MODE, overwrite = MODE,
+    index = "rows have no index: leave it out", columns = "`:select` before it says which",
+  },
+  lookup = {
+    left_on = "both stand in `on = \"left == right\"`",
+    right_on = "both stand in `on = \"left == right\"`",
+    by = "weir calls it `on`", key = "weir calls it `on`", using = "weir calls it `on`",
+    suffix = "`prefix = \"other_\"` renames the columns of the other stream",
+    suffixes = "`prefix = \"other_\"` renames the columns of the other stream",
+  },
+}
+
+--- The help for an option by another's name, if there is one.
+---@return string?
+function M.option(stage, name)
+  local options = M.OPTIONS[stage]
+  return options and type(name) == "string" and options[name:lower()] or nil
+end
+
 --- What weir calls a stage, if it has it.
 ---@param name string in any case
 ---@param known table<string, any> the stages that there are

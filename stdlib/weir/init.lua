@@ -222,7 +222,8 @@ local function ghost(script, name)
       code = "W201",
       message = later and ("`weir.%s` is not in this version"):format(name)
         or ("no function `weir.%s`"):format(name),
-      help = near and ("did you mean `weir.%s`?"):format(near)
+      help = name == "test" and "specs have it: files `*_spec.lua`, which `weir test` runs"
+        or near and ("did you mean `weir.%s`?"):format(near)
         or "there are: " .. table.concat(names_of_functions(), ", "),
       arg = "stage",
     })

@@ -127,6 +127,25 @@ local NOT_AVAILABLE = {
   xpcall = "`pcall`", warn = "`print` writes to stderr",
 }
 
+local OTHERS_WORDS = {
+  None = "nil", null = "nil", NULL = "nil", undefined = "nil", True = "true", TRUE = "true",
+  False = "false", FALSE = "false",
+}
+
+--- What a name that is not defined may have been, as help; nil: nothing is known of it.
+local function meant(name)
+  if OTHERS_WORDS[name] then
+    return ("Lua writes `%s`"):format(OTHERS_WORDS[name])
+  elseif require("weir").functions()[name] then
+    return ("write `weir.%s`"):format(name)
+  elseif name == "from" or name == "source" then
+    return "`weir.read \"orders.csv\"` makes a stream of a file"
+  elseif name == "import" or name == "include" then
+    return "`local m = require \"m\"` reads m.lua beside the script"
+  end
+  return nil
+end
+
 local function near_names(env, native)
   local names, seen = {}, {}
   local function add(name)
@@ -164,6 +183,11 @@ local function refuse_unknown(env, name, native)
     err.code = "W703"
     err.message = ("`%s` is not available in a pipeline"):format(name)
     err.help = NOT_AVAILABLE[name] or nil
+  elseif type(name) == "string" and meant(name) then
+    err.help = meant(name)
+  elseif not script.current() then -- in a row function, where no help is shown
+    err.message = ("`%s` is not defined: a column is `e.%s`"):format(tostring(name),
+      tostring(name))
   else
     local near = type(name) == "string"
       and require("weir.suggest").nearest(name, near_names(env, native))

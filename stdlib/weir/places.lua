@@ -23,6 +23,18 @@ local function refuse_format(c, name, way, arg)
     "format")
 end
 
+--- W401 when a file is not there: said before that its name tells no format.
+local function check_there(c, place)
+  local _, err = c.script:plan():probe({
+    op = "read", mark = c.mark, options = {},
+    endpoint = { kind = "file", address = place.address, options = {} },
+    format = { name = "lines", options = {} },
+  })
+  if err and err.code == "W401" then
+    c:fail_with(err, "1")
+  end
+end
+
 --- The format of a call: `format =` (a name or a value), else what the file's name says.
 ---@return weir.Format? format nil: what suits the terminal, or a pipe
 function M.format(c, place, way)
@@ -52,6 +64,9 @@ function M.format(c, place, way)
   if not name and formats.LATER[later] then
     refuse_format(c, later, way, "1")
   elseif not name then
+    if way == "reads" then
+      check_there(c, place)
+    end
     c:fail("W402", ("the format of %q is not known from its name"):format(place.address),
       ("say it: `{ format = \"csv\" }`; formats: %s"):format(
         table.concat(formats.names(way), ", ")), "1")

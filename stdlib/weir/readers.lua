@@ -59,7 +59,9 @@ function READERS.count(call, spec, x, arg)
   if type(x) ~= "number" or not n or n < low or n > high then
     local range = high < math.maxinteger and ("a whole number from %d to %d"):format(low, high)
       or ("a whole number, at least %d"):format(low)
-    call:wrong(arg, range, x)
+    local number = type(x) == "string" and math.tointeger(tonumber(x))
+    call:wrong(arg, range, x, number and ("a number stands without quotes: `%d`"):format(number)
+      or x == nil and call.descriptor.usage and ("write `%s`"):format(call.descriptor.usage) or nil)
   end
   return n
 end
@@ -149,7 +151,9 @@ function READERS.stream(call, _, x, arg)
   local stream = require("weir.stream")
   if not stream.is(x) then
     local help
-    if type(x) == "string" or require("weir.endpoint").is(x) then
+    if type(x) == "table" and getmetatable(x) == nil and stream.is(x[1]) then
+      help = ("the streams stand side by side, without braces: `:%s(a, b)`"):format(call.stage)
+    elseif type(x) == "string" or require("weir.endpoint").is(x) then
       help = "`weir.read(…)` makes a stream of it"
     end
     call:fail("W210", ("a stream is expected, got %s"):format(M.describe(x)), help, arg)

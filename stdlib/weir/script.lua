@@ -201,9 +201,9 @@ local function check_ends(script)
     if not data.used and data.pending then
       local last = data.pending[#data.pending]
       return diag.new({ mark = last.mark, stage = last.name }, {
-        code = "W207", message = ("`%s` waits for agg, derive, top, …: nothing follows it"):format(
-          last.name),
-        help = "the next of these says what is done with the groups: `:agg \"n = count()\"`",
+        code = "W207", message = ("`%s` waits for %s: nothing follows it"):format(last.name,
+          stream.consumers_text(last.name)),
+        help = "the stage behind it says what is done with the groups: `:agg \"n = count()\"`",
       })
     elseif not data.used and not data.shown then
       lonely[#lonely + 1] = data

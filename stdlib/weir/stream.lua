@@ -20,7 +20,6 @@ M.LATER = {
   pivot = true, unpivot = true, fill = true, match = true, process = true, join = true,
   asof_join = true, as_table = true, changes = true, output = true,
 }
-local CONSUMERS = "agg, derive, top, dedup, distinct, sort, join"
 
 local stages -- name → descriptor, once the first is asked for
 
@@ -121,6 +120,17 @@ function M.modifiers(stream)
   return values
 end
 
+--- The stages of this version that take a modifier, as text: "`agg`".
+---@param modifier string
+function M.consumers_text(modifier)
+  local names = {}
+  for _, name in ipairs(M.names()) do
+    local consumes = M.stages()[name].consumes
+    names[#names + 1] = consumes and consumes[modifier] and "`" .. name .. "`" or nil
+  end
+  return table.concat(names, ", ")
+end
+
 --- W207: a stage that is no consumer stands behind a modifier.
 local function check_modifiers(stage_call, descriptor, data)
   local pending = data.pending
@@ -129,9 +139,16 @@ local function check_modifiers(stage_call, descriptor, data)
   end
   local first = pending[1]
   if not descriptor.consumes then
+    local consumers = M.consumers_text(first.name)
+    if descriptor.returns_input then -- of rows, which there are none before the consumer
+      stage_call:fail("W207", ("`%s` waits for %s, and `%s` is none"):format(first.name,
+        consumers, stage_call.stage),
+        ("put %s between them: `:%s …:agg \"n = count()\":%s …`"):format(consumers, first.name,
+          stage_call.stage))
+    end
     stage_call:fail("W207", ("`%s` waits for %s: put `%s` before it"):format(first.name,
-      "agg, derive, top, …", stage_call.stage),
-      ("`%s` says how the next of these is done: %s"):format(first.name, CONSUMERS))
+      consumers, stage_call.stage),
+      ("`%s` only says how the next %s is done"):format(first.name, consumers))
   end
   for _, modifier in ipairs(pending) do
     if not descriptor.consumes[modifier.name] then
@@ -269,16 +286,18 @@ local function ghost(stream, name)
     end
     local ours = require("weir.foreign").stage(name, M.stages())
     local near = suggest.nearest(name, M.names())
+    local known = require("weir.advice").of_no_stage(stream, name)
     diag.raise(site, {
       code = "W201", message = ("no stage `%s`"):format(name), arg = "stage",
-      help = ours and ("weir calls it `%s`"):format(ours)
+      help = known or ours and ("weir calls it `%s`"):format(ours)
         or near and ("did you mean `%s`?"):format(near)
         or "stages: " .. table.concat(M.names(), ", "),
     })
   end
   return setmetatable({}, {
     __name = "weir.stage", __call = refuse, __index = refuse, __len = refuse, __concat = refuse,
-    __eq = refuse, __tostring = refuse,
+    __eq = refuse, __tostring = refuse, __lt = refuse, __le = refuse, __add = refuse,
+    __sub = refuse, __mul = refuse, __div = refuse, __mod = refuse, __unm = refuse,
   })
 end
 
@@ -330,6 +349,12 @@ function Stream:__call(...)
   local data = hidden[self]
   local stage = data.called or data.stage
   local given = ...
+  if select("#", ...) == 2 and given == nil and select(2, ...) == nil then -- of `for … in stream`
+    diag.raise({ mark = data.script:take_mark() }, {
+      code = "W201", message = "a stream has no rows while a script is read",
+      help = "stages describe what is done to them: `:derive`, `:map`, `:print()`",
+    })
+  end
   diag.raise({ mark = data.script:take_mark(), stage = stage }, {
     code = "W209",
     message = ("options go inside the call: `%s(\"x\", { … })`"):format(stage),

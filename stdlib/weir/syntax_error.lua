@@ -50,9 +50,46 @@ local function cut_string(file, tokens, index)
 end
 
 local CHAIN = { [";"] = true, [","] = true }
+local DECLARES = { let = true, var = true, const = true, val = true }
+local OPERATORS = { [">"] = true, ["<"] = true, [">="] = true, ["<="] = true, ["=="] = true,
+  ["~="] = true, ["and"] = true, ["or"] = true, ["+"] = true, ["*"] = true, [".."] = true }
+local FUNCTION = "a function is `function(e) return … end`"
+
+--- Signs of other languages. `next_text`: the token behind.
+local function foreign_sign(text, previous, next_text, reason)
+  if text == "!" or (text == "=" and previous == "!") then
+    return "Lua writes `~=` and `not`"
+  elseif text == "&" and previous == "&" or text == "|" and previous == "|" then
+    return "Lua writes `and`, `or`"
+  elseif text == "=" and next_text == ">" or previous == "lambda" then
+    return FUNCTION
+  elseif text == "|" then
+    return "stages follow each other by `:`, as `s:filter \"…\":print()`"
+  elseif text == "#" then
+    return "a comment begins with `--`"
+  elseif DECLARES[previous] then
+    return "a variable is declared by `local`"
+  elseif OPERATORS[text] and reason == "syntax error" then
+    return "an expression alone is nothing: a function gives its value by `return`"
+  end
+  return nil
+end
+
+--- A line that begins with `//` in front of the token: a comment of other languages.
+local function slashes(file, tokens, index)
+  for i = index, math.max(index - 12, 1), -1 do
+    local text, start = source.line_text(file, source.line_of(file, tokens[i].from))
+    if text and token_text(file, tokens[i]) == "//"
+      and text:sub(1, tokens[i].from - start):find("^%s*$")
+    then
+      return tokens[i]
+    end
+  end
+  return nil
+end
 
 --- Help for the mistakes that scripts invite; also the token to point at.
-local function advice(file, tokens, index)
+local function advice(file, tokens, index, reason)
   local token, before = tokens[index], tokens[index - 1]
   local text = token_text(file, token)
   local previous = before and token_text(file, before)
@@ -62,10 +99,11 @@ local function advice(file, tokens, index)
     return "the first `]]` ends a long string `[[ … ]]`: write `[=[ … ]=]`, or `] ]`"
   elseif token.kind == "keyword" and (previous == "." or previous == ":") then
     return ("`%s` is a Lua keyword: write `[\"%s\"]`"):format(text, text)
-  elseif text == "!" or (text == "=" and previous == "!") then
-    return "Lua writes `~=` and `not`"
+  elseif slashes(file, tokens, index) then
+    return "a comment begins with `--`", slashes(file, tokens, index)
   end
-  return nil
+  return foreign_sign(text, previous, tokens[index + 1] and token_text(file, tokens[index + 1]),
+    reason)
 end
 
 local function shown_near(near)
@@ -141,7 +179,7 @@ function M.explain(file, message)
     err.located = place_of_text(file, line, near)
     return err
   end
-  local help, other = advice(file, tokens, index)
+  local help, other = advice(file, tokens, index, reason)
   local token = other or tokens[index]
   err.help, err.located = help, source.place(file, token.from, token.past - 1)
   return err

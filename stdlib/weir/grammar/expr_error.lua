@@ -131,6 +131,9 @@ local function foreign_operator(c)
     return err("W003", last.from, now.to, "`||` is written `or`", "text is joined by `..`")
   elseif now.text == "!" then
     return err("W003", now.from, now.to, "`!` is written `not`")
+  elseif now.text == "?" and c.text:find("^%s*%f[%z),]", now.to + 1) then
+    return err("W001", now.from, now.to, "unexpected `?`, expected an expression",
+      "a parameter is written `$name`, with its value behind the string: `{ name = 1 }`")
   elseif now.text == "?" then
     return err("W013", now.from, now.to, "`c ? a : b` is written `case(c, a, b)`")
   elseif now.text == "===" or joined == "===" then
@@ -255,6 +258,18 @@ local function sql(c)
   return nil
 end
 
+--- `Total Amount`: a name with a blank, unless an item begins there.
+local function two_words(c)
+  local now, last = c.now, c.last
+  if now.kind == "name" and last and last.kind == "name" and last.to == now.from - 2
+    and not c.text:find("^%s*=[^=]", now.to + 1)
+  then
+    return ("a name of two words stands in backticks: `` `%s` ``"):format(
+      c.text:sub(last.from, now.to))
+  end
+  return nil
+end
+
 --- Two items with nothing between them, or `;`. Only outside of brackets.
 local function separator(c)
   local now = c.now
@@ -266,6 +281,7 @@ local function separator(c)
     return nil
   end
   local help = now.text == ";" and "items are separated by `,` or by lines" or WORDS[word]
+    or two_words(c)
   return err("W010", now.from, now.to,
     ("expected `,` or a new line `name =` before `%s`"):format(shown(now.text)), help)
 end
@@ -278,9 +294,41 @@ local LOWER_CASE = {
   desc = true,
 }
 
+-- Tokens that stand where an expression would; the help that each gets.
+local NO_EXPRESSION = {
+  ["*"] = "all columns are there without `select`; `drop` takes some away",
+  ["."] = "a column is written by its name alone",
+  ["+="] = "write `x = x + …`", ["-="] = "write `x = x - …`",
+  ["["] = "a list of values is `x in (1, 2)`, or a parameter, `x in $list`; an odd name stands in "
+    .. "backticks",
+}
+local DIRECTIONS = { ascending = "asc", descending = "desc" }
+
+--- Help where an expression was expected, or an order or a statement of SQL was meant.
+local function habit(c)
+  local now, last = c.now, c.last
+  if c.expected["an expression"] and (now.text ~= "*" or not last) then
+    local help = last and last.text == "in" and (now.text == "[" or now.text == "{")
+      and "a list behind `in` stands in round brackets: `in (\"ok\", \"new\")`"
+      or NO_EXPRESSION[now.text]
+    if help then
+      return help
+    end
+  elseif c.rule == "order" and DIRECTIONS[now.text:lower()] then
+    return ("write `%s`"):format(DIRECTIONS[now.text:lower()])
+  elseif now.kind == "name" and c.tokens[1] and c.tokens[1].text:lower() == "select" then
+    return "each clause of SQL is a stage: `:filter \"…\"`, `:group_by \"…\"`, `:select \"…\"`"
+  end
+  return nil
+end
+
 --- What else can be said about a token that stands wrong.
 local function hint(c)
   local now = c.now
+  local help = habit(c)
+  if help then
+    return help
+  end
   if now.kind == "end" and c.open == "[" then
     return "the text ends with an open `[`: in a Lua string `[[ … ]]` the first `]]` ends it; "
       .. "write `[=[ … ]=]`, or `] ]`"
@@ -292,8 +340,6 @@ local function hint(c)
     return "there are no arrows; a function is a Lua function, given instead of the text"
   elseif now.text == "(" and c.expected["an operator"] then
     return "a function's name is `name` or `space.name`"
-  elseif now.text == "[" and c.last and c.last.text == "in" then
-    return "a list behind `in` stands in round brackets: `in (\"ok\", \"new\")`"
   elseif now.text == ":" and c.last and c.last.kind == "name" then
     return "stages stand outside of the text: is its closing quote missing before `:`?"
   elseif now.kind == "name" and LOWER_CASE[now.text:lower()] and c.expected["an operator"] then
@@ -301,7 +347,7 @@ local function hint(c)
   elseif now.kind == "name" and WORDS[now.text:lower()] then
     return WORDS[now.text:lower()]
   end
-  return nil
+  return c.expected["an operator"] and two_words(c) or nil
 end
 
 --- The innermost bracket that is open before the token.

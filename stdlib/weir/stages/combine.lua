@@ -30,6 +30,8 @@ return {
         c:fail("W207", ("%s of the other stream waits for its consumer"):format(
           stream.pending_text(stream.data(right).pending)), "end it with `agg` first")
       end
+      require("weir.advice").check_sides(c, c.opts.on.ast, stream.columns(input),
+        stream.columns(right))
       stream.use(right)
       return {
         op = "lookup", inputs = { stream.data(input).id, stream.data(right).id },

@@ -65,7 +65,9 @@ return {
       if c[1].fn then
         c:fail("W203", "argument 1 of `rename` must be `new = old`, got a function", nil, "1")
       end
-      return { op = "rename", pairs = rename_pairs(c) }
+      local pairs_of = rename_pairs(c)
+      require("weir.advice").check_renamed(c, pairs_of)
+      return { op = "rename", pairs = pairs_of }
     end,
   },
   expect = {
