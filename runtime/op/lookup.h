@@ -18,6 +18,7 @@ struct lookup_config {
     const struct wr_schema *result;
     int32_t *right_of; /* by result column behind the left ones: the right column */
     uint32_t right_count;
+    uint8_t *is_twin; /* by right column: it is a key whose left side is a column too */
 };
 
 /* A row of the table: by its number, in the order in which rows came. */

@@ -5,7 +5,8 @@ return {
   lookup = {
     usage = ':lookup(weir.read "planes.csv", { on = "tailnum" })',
     doc = "Adds the columns of the row of another stream that has the same key; that stream is "
-      .. "read whole first. A second row for a key is an error (W607) unless `many`.",
+      .. "read whole first. A second row for a key is an error (W607) unless `many`. "
+      .. "Keys of two number types are compared exactly.",
     subjects = { { kind = "stream" } },
     options = {
       on = { kind = "list", unnamed = true,
