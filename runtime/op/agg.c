@@ -289,12 +289,26 @@ static int agg_route(struct wr_op *op, const struct wr_batch *in, uint64_t *hash
     return status;
 }
 
+/* Without keys and window the whole stream is one group, which is there without a row too, as in
+ * SQL. It belongs to shard 0 (see `agg_route`). */
+static int ensure_group(struct agg *self) {
+    char *keys;
+    uint64_t *hashes;
+    uint8_t *row;
+    struct wr_table *table = wr_slices_at(&self->slices, 0);
+    int status = table == NULL ? WR_ENOMEM : build_keys(self, NULL, NULL, 1, &keys, &hashes);
+    return status == WR_OK ? wr_table_upsert(table, keys, hashes, 1, &row, NULL) : status;
+}
+
 static int agg_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct agg *self = (struct agg *)op;
     const struct agg_config *config = op->config;
-    if (!config->windowed && frontier != WR_TIME_MAX)
+    if (!config->windowed && (frontier != WR_TIME_MAX || self->fired_any))
         return WR_OK;
-    return agg_fire(self, frontier, out);
+    int status = WR_OK;
+    if (!config->windowed && config->aggregates->key_count == 0 && op->env->shard == 0)
+        status = ensure_group(self);
+    return status < 0 ? status : agg_fire(self, frontier, out);
 }
 
 static void agg_close(struct wr_op *op) {

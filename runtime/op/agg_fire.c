@@ -213,6 +213,8 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
         const struct wr_table *table = wr_slices_find(&self->slices, 0);
         status = table == NULL ? WR_OK : fire_table(self, table, 0, out);
         wr_slices_drop_before(&self->slices, WR_TIME_MAX);
+        self->fired_any = 1;
+        self->fired_us = WR_TIME_MAX;
         return status;
     }
     while (status >= 0 && next_window(self, &start) && window_end(window, start) <= frontier) {

@@ -431,7 +431,7 @@ class Oracle:
         by = group + keys
         picked = [f"{g} AS g{i}" for i, g in enumerate(by)]
         query = f"SELECT {', '.join(picked + aggs)} FROM {ranked}" + \
-                (f" GROUP BY {', '.join(by)}" if by else " HAVING count(*) > 0")
+                (f" GROUP BY {', '.join(by)}" if by else "")
         sums = [f"_a{i}" for i, (_, spec) in enumerate(specs) if spec["f"] == "sum"
                 and spec["type"] in ("int64", "duration")]
         code = translate.first_code([f"CASE WHEN NOT w_fits({a}) THEN 'W504' END" for a in sums])

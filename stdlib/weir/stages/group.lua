@@ -19,7 +19,9 @@ return {
   },
   agg = {
     usage = ':agg "n = count(), revenue = sum(amount)"',
-    doc = "One row for each group (and window): window columns, keys, then these items.",
+    doc = "One row for each group (and window): window columns, keys, then these items. Without "
+      .. "keys and window the whole stream is one group, which is there without a row too: `count` "
+      .. "0, `list` empty, all others nil. A window without a row gives none.",
     subjects = { { kind = "list" } },
     consumes = { window = true, group_by = true, emit = true },
     make = function(c, input)
