@@ -257,39 +257,73 @@ static int is_literal_name(const struct call *x) {
     return 0;
 }
 
-static const struct wr_node *library_call(struct call *x, const struct wr_function *function) {
-    struct wr_signature_form form;
-    struct wr_signature_fit fit;
+/* Whether an argument that is json is wanted as `kind`. */
+static int takes_json_as(const struct call *x, const struct wr_signature_form *form,
+                         enum wr_type_kind kind) {
+    for (uint32_t i = 0; i < x->arg_count; i++) {
+        const struct wr_pattern *pattern =
+            &form->patterns[form->params[wr_signature_param_of(form, i)].pattern];
+        if (x->types[i].kind == WR_JSON && pattern->kind == WR_PATTERN_TYPE &&
+            pattern->type.kind == kind)
+            return 1;
+    }
+    return 0;
+}
+
+/* The first signature that fits at the lowest level; of those that take json, one for float64
+ * rather than one for int64: that takes every number. NULL: none; or a fault. */
+static const struct wr_signature *choose(struct call *x, const struct wr_function *function,
+                                         struct wr_signature_form *form,
+                                         struct wr_signature_fit *fit) {
     for (enum wr_fit_level level = WR_FIT_EXACT; level < WR_FIT_LEVELS; level++) {
+        const struct wr_signature *found = NULL;
         for (const struct wr_signature *s = function->signatures; s->text != NULL; s++) {
-            if (!wr_signature_parse(s->text, &form)) {
+            struct wr_signature_form each;
+            struct wr_signature_fit each_fit;
+            if (!wr_signature_parse(s->text, &each)) {
                 wr_error_set(x->bind->err, WR_EARG, "signature of %s: %s", x->name, s->text);
                 x->bind->status = WR_EARG;
                 return NULL;
             }
-            if (!wr_signature_fits(&form, x->types, x->arg_count, level, &fit))
+            if ((found != NULL && !takes_json_as(x, &each, WR_FLOAT64)) ||
+                !wr_signature_fits(&each, x->types, x->arg_count, level, &each_fit))
                 continue;
-            struct wr_type type;
-            int is_literal = x->arg_count == 1 && wr_node_is_constant(x->args[0]) &&
-                             x->types[0].kind == WR_STRING && is_literal_name(x);
-            const struct wr_node *literal = x->args[0];
-            if (!arrange(x, &form, &fit))
-                return NULL;
-            if (!wr_signature_result_type(&form, &fit, x->bind->arena, &type))
-                return wr_bind_no_memory(x->bind);
-            if (type.kind == WR_DECIMAL && strcmp(x->name, "decimal") == 0)
-                type = decimal_result(x);
-            const struct wr_node *node = call_node(x, function, s, type);
-            if (node != NULL && is_literal && !wr_node_is_constant(node)) {
-                const struct wr_str *str = literal->constant.data;
-                return wr_bind_fault(x->bind, "W114", literal->from, literal->to,
-                                     "bad literal: `%.*s` is no %s", (int)str->length,
-                                     wr_str_bytes(str), x->name);
-            }
-            return node;
+            found = s;
+            *form = each;
+            *fit = each_fit;
+            if (!takes_json_as(x, form, WR_INT64))
+                break;
         }
+        if (found != NULL)
+            return found;
     }
-    return no_signature(x, function);
+    return NULL;
+}
+
+static const struct wr_node *library_call(struct call *x, const struct wr_function *function) {
+    struct wr_signature_form form;
+    struct wr_signature_fit fit;
+    const struct wr_signature *signature = choose(x, function, &form, &fit);
+    if (signature == NULL)
+        return x->bind->status == WR_OK ? no_signature(x, function) : NULL;
+    int is_literal = x->arg_count == 1 && wr_node_is_constant(x->args[0]) &&
+                     x->types[0].kind == WR_STRING && is_literal_name(x);
+    const struct wr_node *literal = x->args[0];
+    if (!arrange(x, &form, &fit))
+        return NULL;
+    struct wr_type type;
+    if (!wr_signature_result_type(&form, &fit, x->bind->arena, &type))
+        return wr_bind_no_memory(x->bind);
+    if (type.kind == WR_DECIMAL && strcmp(x->name, "decimal") == 0)
+        type = decimal_result(x);
+    const struct wr_node *node = call_node(x, function, signature, type);
+    if (node != NULL && is_literal && !wr_node_is_constant(node)) {
+        const struct wr_str *str = literal->constant.data;
+        return wr_bind_fault(x->bind, "W114", literal->from, literal->to,
+                             "bad literal: `%.*s` is no %s", (int)str->length, wr_str_bytes(str),
+                             x->name);
+    }
+    return node;
 }
 
 /* ---- what the compiler orders ---- */

@@ -79,6 +79,8 @@ list<T> struct<name T, …> map<K,V>. Every type includes nil.
 Nothing is converted by itself but int64 beside float64. The type's name is its
 conversion: int64(x), string(x), timestamp(x, '%d.%m.%Y'). They fail rather
 than lose: the row is rejected; `int64(x) ?? 0` catches it.
+A json value is looked at row by row: j + 1 and j > 1 take any number. Where a
+function has a form for int64 and one for float64, as abs(j), it is float64.
 int64 wraps as in Lua; sum() does not. `/` of numbers is float64, `//` int64.
 Literals: timestamp'2024-03-31T10:00:00Z', date'2024-03-31', duration'1h30m',
 decimal'0.908'. Timestamps are microseconds, UTC.

@@ -208,6 +208,11 @@ static const struct row json_rows[] = {
     {"float64(j.f)", "1.5"},
     {"string(j.s)", "'hi'"},
     {"string(j.l)", "'[1,\"b\",{\"x\":true}]'"},
+    {"abs(j.f)", "1.5"}, /* a function of both int64 and float64 takes json as float64 */
+    {"abs(j.f - 32)", "30.5"},
+    {"abs(j.a)", "5.0"},
+    {"round(j.f - 32)", "-31"},
+    {"round(j.f + j.a, 1)", "6.5"},
     {"bool(j.l[3].x)", "true"},
     {"j.e", "\"a\\n\\u00e9\""},
     {"j.e == 'a\\n\xc3\xa9'", "true"},
