@@ -19,6 +19,15 @@ describe("the last line of a run", function()
       .. "1.00 s", report.line({ rows_in = 2, seconds = 1,
         sinks = { { name = "a.ndjson", rows = 2, nonfinite = 1234 } } }))
   end)
+  it("says what nobody sees of a run that did not end", function()
+    local sinks = { { name = "a.csv", rows = 9, is_held = true }, { name = "stdout", rows = 9 } }
+    assert.equal("interrupted: 9 in, 9 out to a.csv (dropped: the run did not end), "
+      .. "9 out to stdout, 0 rejected, 0 late, 1.00 s",
+      report.line({ interrupted = 2, rows_in = 9, seconds = 1, sinks = sinks }))
+    assert.equal("interrupted: 9 in, 9 out to a.csv (there when the run ends), "
+      .. "9 out to stdout, 0 rejected, 0 late, 1.00 s",
+      report.line({ interrupted = 2, rows_in = 9, seconds = 1, sinks = sinks, has_state = true }))
+  end)
   it("says when it was interrupted, and long times in minutes", function()
     assert.equal("interrupted: 0 in, 0 rejected, 0 late, 61 min 1 s",
       report.line({ interrupted = 2, seconds = 3661.2 }))

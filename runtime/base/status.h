@@ -22,7 +22,8 @@
     X(WR_EREFUSED, -13, "the other side refused", "W612") \
     X(WR_ECANCEL, -14, "stopped by a signal", "") \
     X(WR_ELUA, -15, "a Lua error", "") \
-    X(WR_EUNSUPPORTED, -16, "not supported", "")
+    X(WR_EUNSUPPORTED, -16, "not supported", "") \
+    X(WR_ENOINPUT, -17, "no input is there", "W401")
 
 enum wr_status {
 #define WR_STATUS_ENUM(name, value, text, code) name = value,

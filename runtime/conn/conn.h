@@ -93,6 +93,11 @@ struct wr_source_type {
  * follows the state, which keeps what `save` gave. */
 enum wr_delivery { WR_DELIVERY_PLAIN, WR_DELIVERY_IDEMPOTENT, WR_DELIVERY_ATOMIC };
 
+/* When others see what a sink has written: when it is committed; at once, so that it finishes
+ * before the last checkpoint, which tells that it has; or when it finishes (a file that has another
+ * name until then). */
+enum wr_shown { WR_SHOWN_AT_COMMIT, WR_SHOWN_AT_ONCE, WR_SHOWN_AT_FINISH };
+
 /* Takes what the sink refused (W509). */
 struct wr_sink {
     const struct wr_sink_type *type;
@@ -106,6 +111,7 @@ struct wr_sink {
     uint32_t node;
     const char *name;
     uint64_t rows_written;
+    uint8_t shown;            /* enum wr_shown; set by open */
     uint64_t nonfinite_count; /* NaN and Inf of this run that its format wrote as null */
     void *owner;              /* of a test that took the sink's place */
     /* The program's stdout for sinks that show rows; text goes through it, for tests and pagers. */

@@ -68,15 +68,15 @@ static int compare_name(void *ctx, const char *path) {
 static int not_found(const struct wr_env *env, const char *address, int is_glob,
                      struct wr_error *err) {
     if (is_glob)
-        wr_error_script(err, "W401", "no file matches `%s`", address);
+        wr_error_set(err, WR_ENOINPUT, "no file matches `%s`", address);
     else
-        wr_error_script(err, "W401", "no such file: `%s`", address);
+        wr_error_set(err, WR_ENOINPUT, "no such file: `%s`", address);
     wr_error_at(err, "1", 0, 0);
     struct nearest nearest = {.wanted = base_name(address), .distance = WR_NAME_FAR};
     char pattern[1024];
     size_t length = (size_t)(nearest.wanted - address);
     if (length + 2 > sizeof pattern)
-        return WR_ESCRIPT;
+        return WR_ENOINPUT;
     memcpy(pattern, address, length);
     memcpy(pattern + length, "*", 2);
     env->glob(env, pattern, compare_name, &nearest, NULL);
@@ -87,7 +87,7 @@ static int not_found(const struct wr_env *env, const char *address, int is_glob,
                       (int)length, address);
     else
         wr_error_help(err, "paths start at the working directory");
-    return WR_ESCRIPT;
+    return WR_ENOINPUT;
 }
 
 static int is_directory(const char *address, struct wr_error *err) {

@@ -292,6 +292,9 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     struct file_sink *self = (struct file_sink *)sink;
     const struct config *config = sink->config;
     self->config = config;
+    sink->shown = config->to_stdout             ? WR_SHOWN_AT_ONCE
+                  : config->mode != MODE_APPEND ? WR_SHOWN_AT_FINISH
+                                                : WR_SHOWN_AT_COMMIT;
     wr_buf_init(&self->text, sink->budget, 0);
     int status = from == NULL ? WR_OK : read_saved(self, from, err);
     if (status != WR_OK)
@@ -408,6 +411,7 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
         status = config->format->end(self->encoder, &self->text);
     if (status == WR_OK)
         status = flush_text(self, err);
+    self->finished = config->to_stdout && status == WR_OK;
     if (status != WR_OK || config->to_stdout)
         return status;
     status = wr_output_end_member(&self->output, err);

@@ -184,8 +184,10 @@ static int go_to(struct file_source *self, uint64_t offset, uint64_t sum, struct
     self->offset = self->decoder->byte = offset;
     if (known_sum(self) == sum)
         return WR_OK;
-    wr_error_script(err, "W616", "%s was changed: it is not the file that was read up to byte %llu",
-                    self->files[self->file_index], (unsigned long long)offset);
+    wr_error_set(err, WR_EREFUSED,
+                 "%s was changed: it is not the file that was read up to byte %llu",
+                 self->files[self->file_index], (unsigned long long)offset);
+    wr_error_code(err, "W616");
     wr_error_help(err, "a state goes on in files that are the same or have grown; "
                        "put it back, or begin anew with another --state");
     return WR_EREFUSED;
@@ -296,7 +298,7 @@ static int find_file(struct file_source *self, const char *name, uint64_t length
             self->file_index = i;
             return WR_OK;
         }
-    return wr_error_set(err, WR_ENOENT,
+    return wr_error_set(err, WR_ENOINPUT,
                         "%s: the file `%.*s`, in which the state stands, is no longer there",
                         self->base.name, (int)length, name);
 }

@@ -36,6 +36,7 @@ struct print_sink {
     uint64_t rows_shown;
     int no_more;    /* nobody reads the output */
     uint64_t begun; /* the head of the text (a CSV header) is shown */
+    uint64_t ended; /* its end is, the `]` of JSON */
     /* A table counts and cuts by itself; its options are those of the script, `rows` and the width
      * of the terminal. */
     struct wr_value table_options, items[TABLE_OPTIONS_MAX];
@@ -114,6 +115,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     struct print_sink *self = (struct print_sink *)sink;
     const struct config *config = sink->config;
     self->config = config;
+    sink->shown = WR_SHOWN_AT_ONCE;
     wr_buf_init(&self->text, sink->budget, 0);
     const struct wr_encoder_type *format = config->format;
     int status = WR_OK;
@@ -128,6 +130,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         sink->rows_written = wr_reader_varint(from);
         self->rows_shown = wr_reader_varint(from);
         self->begun = wr_reader_varint(from);
+        self->ended = wr_reader_varint(from);
         if (from->failed)
             return wr_error_set(err, WR_ECORRUPT, "print: the state is damaged");
     }
@@ -136,6 +139,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         return wr_error_set(err, WR_ENOMEM, "print: out of memory");
     self->encoder->type = format;
     self->encoder->schema = sink->schema;
+    self->encoder->resumed = self->rows_shown > 0;
     self->encoder->options = is_table ? table_options(self) : config->options;
     if (format->open != NULL)
         status = format->open(self->encoder, err);
@@ -201,17 +205,19 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     wr_buf_add_varint(out, sink->rows_written);
     wr_buf_add_varint(out, ((struct print_sink *)sink)->rows_shown);
     const struct wr_encoder *encoder = ((struct print_sink *)sink)->encoder;
-    int status = wr_buf_add_varint(out, ((struct print_sink *)sink)->begun);
+    wr_buf_add_varint(out, ((struct print_sink *)sink)->begun);
+    int status = wr_buf_add_varint(out, ((struct print_sink *)sink)->ended);
     return encoder->type->save == NULL ? status : encoder->type->save(encoder, out);
 }
 
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct print_sink *self = (struct print_sink *)sink;
     int status = WR_OK;
-    if (self->encoder->type->end != NULL)
+    if (self->encoder->type->end != NULL && !self->ended)
         status = self->encoder->type->end(self->encoder, &self->text);
     if (status != WR_OK)
         return wr_error_set(err, status, "print: %s", wr_status_text(status));
+    self->ended = 1;
     return show_text(self, err);
 }
 

@@ -190,6 +190,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     const struct config *config = sink->config;
     self->config = config;
+    sink->shown = config->mode == MODE_REPLACE ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
     if (from != NULL) {
         uint64_t version = wr_reader_varint(from);
         sink->rows_written = wr_reader_varint(from);

@@ -160,7 +160,7 @@ static int for_sinks(struct wr_run *run, enum sink_turn turn, struct wr_error *e
             turn == TURN_PREPARE ? sink->type->prepare : sink->type->commit;
         int status = call == NULL ? WR_OK : call(sink, run->epoch, err);
         if (status != WR_OK)
-            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+            return unit_failed(run->units[i], status, err);
     }
     return WR_OK;
 }
@@ -173,7 +173,7 @@ static int begin_epoch(struct wr_run *run, struct wr_error *err) {
             continue;
         int status = sink->type->begin(sink, run->epoch, err);
         if (status != WR_OK)
-            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+            return unit_failed(run->units[i], status, err);
     }
     return WR_OK;
 }
@@ -258,7 +258,7 @@ static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err)
             status = unit->sink->type->open(unit->sink, NULL, err);
     }
     unit->opened = status == WR_OK && !(unit->sink != NULL && run->options.dry_run);
-    return status == WR_OK ? WR_OK : wr_error_add(err, status, "%s", unit->node->name);
+    return status == WR_OK ? WR_OK : unit_failed(unit, status, err);
 }
 
 static void take_edges(struct unit *unit, struct wr_reader *bytes) {

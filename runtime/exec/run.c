@@ -150,7 +150,7 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
         status = WR_OK;
     }
     if (status < 0 && status != WR_EAGAIN && err != NULL && err->status == status)
-        return wr_error_add(err, status, "source %s", lane->node->name);
+        return unit_failed(lane, status, err);
     if (status < 0)
         return status;
     if (batch != NULL) {
@@ -219,19 +219,21 @@ static int sinks_commit(struct wr_run *run, struct wr_error *err) {
         if (status == WR_OK && sink->type->commit != NULL)
             status = sink->type->commit(sink, run->epoch, err);
         if (status != WR_OK)
-            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+            return unit_failed(run->units[i], status, err);
     }
     return WR_OK;
 }
 
-static int sinks_finish(struct wr_run *run, struct wr_error *err) {
+/* Those that show at once come before the state, which then knows that their end is there. */
+static int sinks_finish(struct wr_run *run, int at_once, struct wr_error *err) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || run->options.dry_run || sink->type->finish == NULL)
+        if (sink == NULL || run->options.dry_run || sink->type->finish == NULL ||
+            (sink->shown == WR_SHOWN_AT_ONCE) != at_once)
             continue;
         int status = sink->type->finish(sink, err);
         if (status != WR_OK)
-            return wr_error_add(err, status, "sink %s", run->units[i]->node->name);
+            return unit_failed(run->units[i], status, err);
     }
     return WR_OK;
 }
@@ -251,9 +253,11 @@ static int finish(struct wr_run *run, struct wr_error *err) {
         status = reject_log_flush_step(run->rejects);
     settle_counts(run);
     if (status == WR_OK)
+        status = sinks_finish(run, 1, err);
+    if (status == WR_OK)
         status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, err);
     if (status == WR_OK)
-        status = sinks_finish(run, err);
+        status = sinks_finish(run, 0, err);
     const struct wr_env *env = run->plan->env;
     run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
     run->summary.state_bytes_peak = run->state_budget.bytes_peak;
@@ -329,6 +333,8 @@ void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_count
         const struct unit *unit = run->units[run->first_unit[node] + u];
         const struct wr_node_counts *one = &unit->counts;
         counts->nonfinite_count += unit->sink == NULL ? 0 : unit->sink->nonfinite_count;
+        if (unit->sink != NULL && unit->sink->shown == WR_SHOWN_AT_FINISH)
+            counts->is_held = !run->finished;
         counts->rows_in += one->rows_in;
         counts->rows_out += one->rows_out;
         counts->batches_in += one->batches_in;

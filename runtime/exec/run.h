@@ -65,6 +65,7 @@ struct wr_reject_kind {
 struct wr_node_counts {
     uint64_t rows_in, rows_out, batches_in;
     uint64_t nonfinite_count; /* of a sink: NaN and Inf that its format wrote as null */
+    int is_held; /* of a sink: nobody sees the rows before the run has ended, and it has not */
 };
 
 struct wr_summary {

@@ -1,6 +1,7 @@
 #include "exec/unit.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/status.h"
@@ -13,6 +14,13 @@ static int out_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batc
 static int out_reject(struct wr_out *out, const struct wr_reject *reject) {
     struct unit *unit = (struct unit *)out;
     return reject_log_add(unit->run->rejects, unit, reject);
+}
+
+int unit_failed(const struct unit *unit, int status, struct wr_error *err) {
+    const char *name = unit->node->name;
+    if (err == NULL || strstr(err->text, name) != NULL)
+        return status;
+    return wr_error_add(err, status, "%s %s", unit->source != NULL ? "source" : "sink", name);
 }
 
 void unit_out_init(struct unit *unit) {

@@ -109,6 +109,8 @@ int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch 
 int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch);
 /* Hands a batch to the edges of a port. Takes it. */
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
+/* Says in `err` of which source or sink it is, where its text does not. Returns `status`. */
+int unit_failed(const struct unit *unit, int status, struct wr_error *err);
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
 

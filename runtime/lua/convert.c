@@ -179,6 +179,8 @@ int wr_error_push(lua_State *L, const struct wr_error *err) {
     set_text(L, "arg", err->arg);
     lua_pushinteger(L, err->status);
     lua_setfield(L, -2, "status");
+    lua_pushboolean(L, err->status == WR_ENOINPUT);
+    lua_setfield(L, -2, "no_input");
     if (err->from > 0) {
         lua_pushinteger(L, err->from);
         lua_setfield(L, -2, "from");

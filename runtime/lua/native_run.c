@@ -180,10 +180,12 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
             continue;
         struct wr_node_counts counts;
         wr_run_counts(run, n, &counts);
-        lua_createtable(L, 0, 3);
+        lua_createtable(L, 0, 4);
         set_text(L, "name", plan->nodes[n]->name);
         set_int(L, "rows", counts.rows_in);
         set_int(L, "nonfinite", counts.nonfinite_count);
+        lua_pushboolean(L, counts.is_held);
+        lua_setfield(L, -2, "is_held");
         lua_rawseti(L, -2, ++at);
     }
     lua_setfield(L, -2, "sinks");

@@ -95,7 +95,8 @@ function OPS.read(spec, _, native)
   end
   local schema = spec.schema or native.files[place.address]
   if not schema then
-    return nil, { code = "W401", message = ("no such file: %s"):format(place.address), arg = "1" }
+    return nil, { code = "W401", message = ("no such file: %s"):format(place.address), arg = "1",
+      no_input = true }
   end
   return { schema = schema, inferred_rows = not spec.schema and 3 or nil }
 end

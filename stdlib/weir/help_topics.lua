@@ -229,7 +229,7 @@ A key beside a string is a parameter of that string alone:
   2    wrong use of the command line
   3    an error in a script
   4    done, but more bad rows than --max-bad
-  6    no input matched, or no tests were found
+  6    a file to read is not there, or none matches; no tests were found
   130  interrupted (SIGINT); 143 ended (SIGTERM)
 
 The standard output holds data only; messages, summaries and progress go to the

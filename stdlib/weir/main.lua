@@ -50,10 +50,7 @@ end
 
 --- Exit code of an error that reading a script gave.
 local function script_code(err)
-  if err.code == "W401" and err.content and err.content:find("[*?%[]") then
-    return EXIT.NO_INPUT
-  end
-  return EXIT.SCRIPT
+  return err.no_input and EXIT.NO_INPUT or EXIT.SCRIPT
 end
 
 -- ── reading scripts ─────────────────────────────────────────────────────────────────────────────
@@ -205,6 +202,7 @@ local function end_of_run(run, made, summary, options)
       .. "help: to begin anew, use another --state or remove that directory\n")
       :format(options.state))
   end
+  summary.has_state = options.state ~= nil
   local kept = run.options.rejects ~= nil or made:reads_rejects()
   for _, line in ipairs(report.rejects(summary, kept)) do
     run.err(line .. "\n")
@@ -236,7 +234,7 @@ function COMMANDS.run(run)
   local summary, err = run.native.run(made:plan(), options)
   if not summary then
     show(run, require("weir.load").as_diagnostic(err, made.name))
-    return err.code == "W604" and EXIT.BAD_ROWS or EXIT.FAILED
+    return err.no_input and EXIT.NO_INPUT or err.code == "W604" and EXIT.BAD_ROWS or EXIT.FAILED
   end
   return end_of_run(run, made, summary, options)
 end

@@ -58,8 +58,11 @@ function M.line(summary)
   local parts = { M.number(summary.rows_in or 0) .. " in" }
   for _, sink in ipairs(summary.sinks or {}) do
     local nonfinite = sink.nonfinite or 0
-    parts[#parts + 1] = ("%s out to %s%s"):format(M.number(sink.rows), sink.name, nonfinite > 0
-      and (" (%s nan or inf written as null)"):format(M.number(nonfinite)) or "")
+    local held = summary.has_state and " (there when the run ends)"
+      or " (dropped: the run did not end)"
+    parts[#parts + 1] = ("%s out to %s%s%s"):format(M.number(sink.rows), sink.name, nonfinite > 0
+      and (" (%s nan or inf written as null)"):format(M.number(nonfinite)) or "",
+      sink.is_held and held or "")
   end
   local rejected = summary.rejected or {}
   local count = total(rejected)

@@ -9,6 +9,7 @@ with its exit code, and name the code, the thing and a way on.
 """
 
 import gzip
+import json
 import os
 import random
 import resource
@@ -223,6 +224,46 @@ def pipe_without_schema(stage):
     """A look at it would take what it looks at."""
     os.mkfifo(stage.path("pipe.csv"))
     expect(stage.run('weir.read "pipe.csv":print()'), 3, "error[W408]", "a pipe can be read once")
+
+
+@case
+def no_input(stage):
+    """Whether it is seen while the script is read, or when the run begins."""
+    for schema in ("", ', { schema = "a int64" }'):
+        expect(stage.run(f'weir.read("no.csv"{schema}):print()'), 6, "error[W401]", "`no.csv`")
+        expect(stage.run(f'weir.read("no*.csv"{schema}):print()'), 6, "error[W401]", "`no*.csv`")
+    script = 'weir.read("sqlite:no.db", { table = "t" }):print()'
+    expect(stage.run(script), 6, "error[W401]", "`no.db`")
+    expect(stage.run('weir.read("in.csv"):write "no/o.csv"'), 1, "error[W401]")
+    expect(stage.run('weir.read("in.csv", { schemas = "a int64" }):print()'), 3, "error[W202]")
+
+
+@case
+def interrupted_without_state(stage):
+    """What is told of a file that was dropped."""
+    rows = 'weir.generate { rows = 90000, columns = "n = i" }:write'
+    code, text = stage.run(f'{rows} "o.csv"', "--stop-after", "2")
+    assert code == 130 and "out to o.csv (dropped: the run did not end)" in text, text
+    assert not os.path.exists(stage.path("o.csv"))
+    code, text = stage.run(f'{rows} "o.csv"', "--stop-after", "2", "--state", "st")
+    assert code == 130 and "out to o.csv (there when the run ends)" in text, text
+    code, text = stage.run(f'{rows}("o2.csv", {{ mode = "append" }})', "--stop-after", "2")
+    assert code == 130 and "out to o2.csv, 0 rejected" in text, text
+    assert os.path.getsize(stage.path("o2.csv")) > 0
+
+
+@case
+def json_array_of_two_processes(stage):
+    """The output of all runs with a state, one after the other, is the one array."""
+    sinks = {"a": 'write("-", { format = "json" })', "b": 'print { format = "json" }'}
+    for name, sink in sinks.items():
+        script = 'weir.generate { rows = 9000, columns = "n = i" }:' + sink
+        with open(stage.path("all.json"), "wb") as out:
+            codes = [stage.run(script, "--state", name, *stop, stdout=out)[0]
+                     for stop in (["--stop-after", "2"], [], [])]
+        assert codes == [130, 0, 0], codes
+        with open(stage.path("all.json"), encoding="utf-8") as file:
+            assert len(json.load(file)) == 9000
 
 
 @case
