@@ -169,8 +169,12 @@ static int header_field(struct csv *csv, uint32_t index, int unnamed, struct wr_
 static int header_read(struct csv *csv, const char *at, const char *end, int last,
                        struct wr_error *err) {
     uint32_t count = csv->record.field_count;
-    if (csv->record.fault != NULL)
-        return wr_error_set(err, WR_EIO, "%s: header: %s", csv->base.file, csv->record.fault);
+    if (csv->record.fault != NULL) {
+        wr_error_set(err, WR_EIO, "%s: header: %s", csv->base.file, csv->record.fault);
+        wr_error_help(err, "its first line must name the columns; `header = false` reads a file "
+                           "that has no such line");
+        return WR_EIO;
+    }
     if (count > WR_COLUMNS_MAX)
         return wr_error_set(err, WR_ELIMIT, "%s: the header has %u columns, at most %d",
                             csv->base.file, count, WR_COLUMNS_MAX);
@@ -180,10 +184,11 @@ static int header_read(struct csv *csv, const char *at, const char *end, int las
     wr_buf_init(&extra, &wr_budget_control, 0);
     if (status == WR_OK)
         wr_csv_record_read(&csv->options, &csv->record, at, end, last);
-    if (status == WR_OK && wr_csv_has_lone_cr(&csv->record))
-        return wr_error_set(err, WR_EIO,
-                            "%s: its lines end in CR alone (`tr '\\r' '\\n'` mends that)",
-                            csv->base.file);
+    if (status == WR_OK && wr_csv_has_lone_cr(&csv->record)) {
+        status = wr_error_set(err, WR_EIO, "%s: its lines end in CR alone", csv->base.file);
+        wr_error_help(err, "`tr '\\r' '\\n' < FILE` makes lines of them");
+        return status;
+    }
     for (uint32_t i = 0; i < 2 * count && status == WR_OK; i++)
         status = header_field(csv, i % count, i >= count, &name, &extra);
     if (status == WR_OK)

@@ -239,6 +239,14 @@ def no_input(stage):
 
 
 @case
+def lines_that_end_in_cr(stage):
+    """With a schema it is the run that meets them."""
+    stage.put("cr.csv", b"a,b\r1,x\r")
+    expect(stage.run('weir.read("cr.csv", { schema = "a int64, b string" }):print()'), 1,
+           "error[W614]: cr.csv: its lines end in CR alone", "help: `tr ")
+
+
+@case
 def interrupted_without_state(stage):
     """What is told of a file that was dropped."""
     rows = 'weir.generate { rows = 90000, columns = "n = i" }:write'
