@@ -306,6 +306,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->encoder->schema = sink->schema;
     self->encoder->options = config->options;
     self->encoder->resumed = sink->rows_written > 0;
+    self->encoder->at_start = 1; /* as the header that `check_header` asks for is */
     status = config->format->open == NULL ? WR_OK : config->format->open(self->encoder, err);
     if (status != WR_OK) {
         wr_free(&wr_budget_control, self->encoder);
@@ -314,6 +315,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     }
     if (!config->to_stdout)
         status = from != NULL ? open_again(self, err) : open_fresh(self, err);
+    if (self->committed > 0 || sink->rows_written > 0)
+        self->encoder->at_start = 0;
     if (status == WR_OK && !self->begun && !self->finished) {
         if (config->format->begin != NULL)
             status = config->format->begin(self->encoder, &self->text);

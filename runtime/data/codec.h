@@ -85,6 +85,7 @@ struct wr_encoder {
     const struct wr_schema *schema;
     const struct wr_value *options;
     int resumed;              /* rows stand in the file already: `begin` is not called again */
+    int at_start;             /* nothing stands in the file yet; the encoder clears it */
     uint64_t nonfinite_count; /* NaN and Inf that JSON cannot say, written as null */
 };
 

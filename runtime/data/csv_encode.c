@@ -90,11 +90,26 @@ static inline int copy_plain(const struct csv_encoder *csv, char *at, const char
     return !special;
 }
 
+#define MARK "\xef\xbb\xbf" /* the byte order mark: a reader drops it where a file begins */
+
+/* What was written first, from `from` on. Where it begins with a mark, a second one goes in front,
+ * which is the reader's. A text in quotes does not begin with one. */
+static __attribute__((noinline)) int first_written(struct wr_encoder *encoder, struct wr_buf *out,
+                                                   size_t from) {
+    encoder->at_start = 0;
+    if (out->length - from < 3 || memcmp(out->bytes + from, MARK, 3) != 0)
+        return WR_OK;
+    if (wr_buf_reserve(out, 4) != WR_OK)
+        return out->status;
+    memmove(out->bytes + from + 3, out->bytes + from, out->length - from);
+    out->length += 3;
+    return WR_OK;
+}
+
 static int has_to_be_quoted(const struct csv_encoder *csv, const char *text, size_t length) {
-    static const char mark[] = "\xef\xbb\xbf"; /* a reader drops it where a file begins */
     if (length == csv->null_length && memcmp(text, csv->null, length) == 0)
         return 1;
-    if (length >= 3 && memcmp(text, mark, 3) == 0)
+    if (length >= 3 && memcmp(text, MARK, 3) == 0)
         return 1;
     for (size_t i = 0; i < length; i++)
         if (csv->special[(unsigned char)text[i]] == 1)
@@ -153,6 +168,7 @@ static inline char *put_text(const struct csv_encoder *csv, char *at, const char
 
 static int csv_begin(struct wr_encoder *encoder, struct wr_buf *out) {
     const struct csv_encoder *csv = (const struct csv_encoder *)encoder;
+    size_t from = out->length;
     if (!csv->options.header)
         return WR_OK;
     for (uint32_t i = 0; i < encoder->schema->field_count; i++) {
@@ -164,6 +180,8 @@ static int csv_begin(struct wr_encoder *encoder, struct wr_buf *out) {
             *at++ = (char)csv->options.delimiter;
         out->length = (size_t)(put_text(csv, at, field->name, field->name_length) - out->bytes);
     }
+    if (encoder->at_start && first_written(encoder, out, from) != WR_OK)
+        return out->status;
     return wr_buf_add_char(out, '\n');
 }
 
@@ -219,7 +237,11 @@ static int csv_encode(struct wr_encoder *encoder, const struct wr_batch *batch,
             at = put_cell(csv, at, &schema->fields[column].type, &batch->columns[column], row);
         }
         *at++ = '\n';
+        size_t from = out->length;
         out->length = (size_t)(at - out->bytes);
+        if (WR_UNLIKELY(encoder->at_start) && !csv->options.header &&
+            first_written(encoder, out, from) != WR_OK)
+            return out->status;
     }
     if (out->bytes != NULL)
         out->bytes[out->length] = 0;

@@ -144,6 +144,19 @@ TEST(file_sink_appends_below_the_same_header_only) {
     world_end(&w);
 }
 
+TEST(file_sink_writes_the_mark_that_a_reader_drops_where_a_file_begins_only) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "a.csv");
+    const char *more = "'mode':'append','format':{'name':'csv','options':{'header':false,"
+                       "'null':'\xef\xbb\xbf'}}";
+    CHECK_INT(write_rows(&w, path, more, ",anna\n,bert"), ==, WR_OK);
+    CHECK_INT(write_rows(&w, path, more, ",carl"), ==, WR_OK);
+    CHECK_STR(file_text(&w, path, NULL), "\xef\xbb\xbf\xef\xbb\xbf,anna\n"
+                                         "\xef\xbb\xbf,bert\n\xef\xbb\xbf,carl\n");
+    world_end(&w);
+}
+
 TEST(file_sink_cuts_an_appended_file_to_its_last_commit_when_stopped) {
     struct world w;
     world_begin(&w);

@@ -35,6 +35,7 @@ static const char *encode(const char *format, const char *options, const char *s
     encoder->type = type;
     encoder->schema = schema;
     encoder->options = test_options(&arena, options);
+    encoder->at_start = 1;
     int status = type->open(encoder, &err);
     if (status != WR_OK) {
         wr_buf_addf(out, "%s %s", err.code, err.text);
@@ -125,6 +126,9 @@ TEST(csv_quotes_only_what_needs_it) {
     CHECK_STR(encode("csv", "header=false", "s string, t string", "\"\xef\xbb\xbfx\",y\n", 0),
               "\"\xef\xbb\xbfx\",y\n"); /* or the reader takes it for that of the file */
     CHECK_STR(encode("csv", "quote=false&header=false", "s string", "\"a,b\nc\"\n", 0), "a b c\n");
+    CHECK_STR(encode("csv", "quote=false&header=false", "s string",
+                     "\"\xef\xbb\xbfx\"\n\"\xef\xbb\xbfy\"\n", 0),
+              "\xef\xbb\xbf\xef\xbb\xbfx\n\xef\xbb\xbfy\n"); /* the reader drops the first */
 }
 
 TEST(csv_written_reads_back_equal) {
