@@ -397,6 +397,7 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
                                  &config->options, err);
     /* A file that has its schema may be made later: then only its opening asks for it. */
     int given = wr_value_get(bind->spec, "schema") != NULL;
+    config->schema_given = (uint8_t)given;
     if (status == WR_OK && (config->each || (!given && bind->may_sample)))
         status = wr_file_find(bind->env, config->address, bind->arena, &config->files,
                               &config->file_count, err);

@@ -55,7 +55,9 @@ struct file_source {
     uint64_t reject_count;              /* of the poll that runs */
     uint64_t bytes_before, bytes_total; /* of the files that are done; of all; 0: unknown */
     uint64_t note_hash;                 /* of the last note */
-    struct wr_error *err;               /* of the poll that runs; for rejects that fail it */
+    uint8_t tells_missing;              /* of columns that never came, when a row has come */
+    uint8_t row_came;
+    struct wr_error *err; /* of the poll that runs; for rejects that fail it */
 };
 
 static void set_reject_code(struct wr_error *err, int code) {
@@ -316,11 +318,33 @@ static int decode(struct file_source *self, struct wr_batch **batch, struct wr_e
     if (status != WR_OK)
         return status;
     if (*batch != NULL) {
+        self->row_came = 1;
         (*batch)->source = self->base.source;
         (*batch)->partition = self->base.partition;
         (*batch)->origin.source = self->base.name;
     }
     return WR_OK;
+}
+
+/* Once, at the end: names of a given schema that nothing had, so that they were always nil. */
+static void note_missing(struct file_source *self) {
+    const struct wr_source *base = &self->base;
+    if (!self->tells_missing || !self->row_came || base->note == NULL)
+        return;
+    self->tells_missing = 0;
+    for (uint32_t i = 0; i < base->schema->field_count; i++) {
+        const struct wr_field *field = &base->schema->fields[i];
+        int is_needed = base->needed == NULL || (base->needed[i / 64] >> (i % 64) & 1);
+        if (self->decoder->came[i] || !is_needed || field->default_value != NULL)
+            continue;
+        char text[512];
+        snprintf(text, sizeof text,
+                 "`%.128s` of the schema was in none of %llu record%s, so it is always nil: is it "
+                 "spelled as in the file?",
+                 field->name, (unsigned long long)self->decoder->record,
+                 self->decoder->record == 1 ? "" : "s");
+        base->note(base->reject_ctx, self->config->address, text);
+    }
 }
 
 static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
@@ -330,8 +354,10 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     self->reject_count = 0;
     for (;;) {
         if (self->file_index == self->file_count ||
-            (source->record_limit > 0 && self->decoder->record >= source->record_limit))
+            (source->record_limit > 0 && self->decoder->record >= source->record_limit)) {
+            note_missing(self);
             return WR_EEND;
+        }
         int status = self->is_open ? WR_OK : next_file(self, err);
         if (status == WR_OK && self->wants_more && !self->input_ended)
             status = refill(self, err);
@@ -469,6 +495,7 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
         source_close(source);
         return status;
     }
+    self->tells_missing = from == NULL && config->schema_given && !config->each;
     count_bytes(self);
     note_mixed(self);
     return WR_OK;

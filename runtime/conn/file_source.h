@@ -13,6 +13,7 @@ struct wr_file_config {
     const char *const *files; /* by name; NULL: to be found when the source is opened */
     uint32_t file_count;
     uint8_t each;            /* every file is a partition */
+    uint8_t schema_given;    /* by the script, or its lock file */
     uint8_t check_all, fail; /* check = "all"; on_error = "fail" */
     const struct wr_decoder_type *format;
     const struct wr_value *options; /* the format's */

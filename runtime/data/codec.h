@@ -43,6 +43,7 @@ struct wr_decoder {
     uint64_t record;  /* number of the next record in the partition (good and bad ones count) */
     uint64_t line;    /* line of the next byte, from 1 */
     uint64_t byte;    /* decompressed offset of the next byte in the file */
+    uint8_t *came;    /* for each column: a header or a record has had it. Lent by the format */
 };
 
 /* What the head of a file says of its columns. */

@@ -62,6 +62,7 @@ static int fields_reserve(struct csv *csv, uint32_t count) {
 static void slot_map(struct csv *csv, uint32_t field, uint32_t slot) {
     csv->slot_of[field] = slot;
     csv->slot_present[slot] = 1;
+    csv->base.came[slot] = 1;
 }
 
 /* The fields are mapped to slots. */

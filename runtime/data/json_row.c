@@ -237,6 +237,7 @@ static int convert_all(struct wr_json_row *row, const char *record, struct wr_fa
             *fault = (struct wr_fault){.code = WR_REJECT_MISSING, .slot = slot};
             return 0;
         }
+        row->rows.decoder->came[i] = 1; /* the fast path knows no other keys than came here */
         if (wr_json_convert(&row->rows, slot, value))
             continue;
         *fault = (struct wr_fault){.code = *value->at == 'n' ? WR_REJECT_MISSING : WR_REJECT_TYPE,

@@ -41,6 +41,7 @@ static int lines_begin_file(struct wr_decoder *decoder, const char *file, struct
     decoder->file = file;
     lines->at_start = 1;
     lines->skipping = 0;
+    decoder->came[0] = 1;
     return WR_OK;
 }
 

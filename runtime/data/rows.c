@@ -72,7 +72,8 @@ int wr_rows_open(struct wr_rows *rows, struct wr_decoder *decoder, struct wr_err
             return status;
     }
     rows->slots = WR_ARENA_ZEROS(&rows->arena, struct wr_slot, schema->field_count);
-    if (rows->slots == NULL)
+    decoder->came = WR_ARENA_ZEROS(&rows->arena, uint8_t, schema->field_count);
+    if (rows->slots == NULL || decoder->came == NULL)
         return wr_error_set(err, WR_ENOMEM, "decoder: out of memory");
     for (uint32_t i = 0; i < rows->slot_count; i++) {
         int status = slot_open(rows, i, err);

@@ -298,6 +298,38 @@ TEST(file_source_counts_bad_records_towards_the_limit) {
     world_end(&w);
 }
 
+TEST(file_source_notes_a_name_of_the_schema_that_no_record_has) {
+    static const char *const files[][2] = {{"a.csv", "x\n1\n2\n"},
+                                           {"a.ndjson", "{\"x\":1}\n{\"x\":2}\n"},
+                                           {"a.json", "[{\"x\":1},{\"x\":2}]"}};
+    struct world w;
+    world_begin(&w);
+    for (uint32_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *path = in_folder(&w, files[i][0]);
+        put_text(path, files[i][1]);
+        struct wr_value *spec = value_of_json(
+            &w,
+            "{'endpoint':{'address':'%s'},'schema':[{'name':'x','type':{'kind':'int64'}},"
+            "{'name':'ex','type':{'kind':'int64'}}]}",
+            path);
+        wr_buf_clear(&w.notes);
+        CHECK_STR(all_rows(&w, &wr_source_file, spec, 1), "1,nil\n2,nil\n");
+        CHECK_STR(w.notes.bytes, "`ex` of the schema was in none of 2 records, so it is always "
+                                 "nil: is it spelled as in the file?\n");
+    }
+    wr_buf_clear(&w.notes);
+    put_text(in_folder(&w, "b0.csv"), "x\n1\n");
+    put_text(in_folder(&w, "b1.csv"), "ex\n1\n");
+    struct wr_value *spec =
+        value_of_json(&w,
+                      "{'endpoint':{'address':'%s'},'schema':[{'name':'x','type':{'kind':'int64'}},"
+                      "{'name':'ex','type':{'kind':'int64'}}]}",
+                      in_folder(&w, "b*.csv"));
+    CHECK_STR(all_rows(&w, &wr_source_file, spec, 1), "1,nil\nnil,1\n");
+    CHECK_INT(w.notes.length, ==, 0);
+    world_end(&w);
+}
+
 TEST(file_source_gives_bad_records_to_rejects_with_their_place) {
     struct world w;
     world_begin(&w);
