@@ -56,6 +56,16 @@ static const struct wr_node *to_decimal(struct wr_bind *bind, const struct wr_no
     return wr_node_kernel(bind, kernel, type, &node, 1, NULL, node->from, node->to);
 }
 
+/* An expression that is nothing but nil, as `case(c, nil, nil)`: its conditions may still fail. */
+static const struct wr_node *nil_of_type(struct wr_bind *bind, const struct wr_node *node,
+                                         struct wr_type type) {
+    if (node->kind != WR_NODE_IF)
+        return wr_node_nil(bind, type, node->from, node->to);
+    const struct wr_node *args[3] = {node->args[0], wr_bind_convert(bind, node->args[1], type),
+                                     wr_bind_convert(bind, node->args[2], type)};
+    return wr_node_lazy(bind, WR_NODE_IF, type, args, 3, node->from, node->to);
+}
+
 const struct wr_node *wr_bind_convert(struct wr_bind *bind, const struct wr_node *node,
                                       struct wr_type type) {
     if (node == NULL || wr_type_equal(&node->type, &type))
@@ -63,6 +73,8 @@ const struct wr_node *wr_bind_convert(struct wr_bind *bind, const struct wr_node
     if (wr_node_is_nil(node))
         return wr_node_nil(bind, type, node->from, node->to);
     enum wr_type_kind from = node->type.kind;
+    if (from == WR_NIL)
+        return nil_of_type(bind, node, type);
     if (from == WR_INT64 && type.kind == WR_FLOAT64)
         return wr_node_kernel(bind, &wr_kernel_int64_to_float64, type, &node, 1, NULL, node->from,
                               node->to);

@@ -1,12 +1,15 @@
 /* explain.c: how a list runs, for people: native or in the VM, and the bound expression of each
  * item. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "data/codec.h"
+#include "expr/like.h"
 #include "expr/program.h"
+#include "expr/set.h"
 #include "base/banned.h"
 
 #define TEXT_BYTES_MAX (8u << 10) /* of one item's expression; the rest is "…" */
@@ -45,8 +48,58 @@ static void put_constant(struct wr_buf *buf, const struct wr_node *node) {
     wr_buf_add_text(buf, quoted ? "'" : "");
 }
 
+/* The pattern again, in its own escapes. */
+static void put_like(struct wr_buf *buf, const struct wr_like *like) {
+    wr_buf_add_text(buf, like->open_start ? "'%" : "'");
+    for (uint32_t p = 0; p < like->piece_count; p++) {
+        const struct wr_like_piece *piece = &like->pieces[p];
+        wr_buf_add_text(buf, p > 0 ? "%" : "");
+        for (uint32_t i = 0; i < piece->length; i++) {
+            int is_any = piece->any != NULL && piece->any[i];
+            if (!is_any && strchr("%_\\", piece->bytes[i]) != NULL && piece->bytes[i] != 0)
+                wr_buf_add_char(buf, '\\');
+            wr_buf_add_char(buf, is_any ? '_' : piece->bytes[i]);
+        }
+    }
+    int has_end = like->open_end && (like->piece_count > 0 || !like->open_start);
+    wr_buf_add_text(buf, has_end ? "%'" : "'");
+}
+
+/* Operators whose second operand is no argument, or is written in brackets. 0: it is none. */
+static int put_special(struct wr_buf *buf, const struct wr_program *program,
+                       const struct wr_node *node) {
+    const struct wr_kernel *kernel = node->kernel;
+    char type[128];
+    if (kernel == &wr_kernel_json_to) {
+        put_call(buf, program, node, wr_type_text(&node->type, type, sizeof type));
+    } else if (kernel == &wr_kernel_truth) {
+        put_node(buf, program, node->args[0]);
+    } else if (kernel == &wr_kernel_json_path) {
+        put_node(buf, program, node->args[0]);
+        wr_buf_add_char(buf, '[');
+        put_node(buf, program, node->args[1]);
+        wr_buf_add_char(buf, ']');
+    } else if (kernel == &wr_kernel_like) {
+        wr_buf_add_char(buf, '(');
+        put_node(buf, program, node->args[0]);
+        wr_buf_add_text(buf, " like ");
+        put_like(buf, node->aux);
+        wr_buf_add_char(buf, ')');
+    } else if (kernel == &wr_kernel_in_set) {
+        const struct wr_set *set = node->aux;
+        wr_buf_add_char(buf, '(');
+        put_node(buf, program, node->args[0]);
+        wr_buf_addf(buf, " in (%u values))", set->count + set->has_nil);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
 static void put_kernel(struct wr_buf *buf, const struct wr_program *program,
                        const struct wr_node *node) {
+    if (put_special(buf, program, node))
+        return;
     if (node->arg_count == 2 || node->kernel == &wr_kernel_concat) {
         char separator[32];
         snprintf(separator, sizeof separator, " %s ", node->kernel->name);
@@ -88,7 +141,8 @@ static void put_node(struct wr_buf *buf, const struct wr_program *program,
                                             [WR_NODE_ELSE] = " or ",
                                             [WR_NODE_CATCH] = " ?? "};
         wr_buf_add_char(buf, '(');
-        put_args(buf, program, node, words[node->kind]);
+        put_args(buf, program, node,
+                 words[node->index & WR_WRITTEN_CATCH ? WR_NODE_CATCH : node->kind]);
         wr_buf_add_char(buf, ')');
         break;
     }

@@ -301,8 +301,10 @@ const struct wr_node *wr_node_lazy(struct wr_bind *bind, enum wr_node_kind kind,
                             .to = to};
     if (kind == WR_NODE_CATCH && !(args[1]->flags & WR_NODE_FAILS))
         draft.flags &= (uint8_t)~WR_NODE_FAILS;
-    if (kind == WR_NODE_CATCH && !(args[0]->flags & WR_NODE_FAILS))
+    if (kind == WR_NODE_CATCH && !(args[0]->flags & WR_NODE_FAILS)) {
         draft.kind = WR_NODE_ELSE;
+        draft.index = WR_WRITTEN_CATCH;
+    }
     draft.args = copy_args(bind, args, arg_count);
     if (draft.args == NULL)
         return NULL;
@@ -314,6 +316,6 @@ const struct wr_node *wr_node_guard(struct wr_bind *bind, const struct wr_node *
         return node;
     struct wr_node draft = *node;
     draft.flags |= WR_NODE_GUARDED;
-    draft.index = 1; /* so that it is another node than the same value without the mark */
+    draft.index |= WR_WRITTEN_GUARDED;
     return wr_node_intern(bind, &draft);
 }

@@ -37,6 +37,10 @@ enum wr_node_flags {
     WR_NODE_GUARDED = 8, /* `c and x` with x of another type than bool: false stands as nil */
 };
 
+/* `index` of lazy nodes: how they are written, where the kind does not say it. Nodes that are
+ * written in different ways are different ones. */
+enum wr_node_written { WR_WRITTEN_GUARDED = 1, WR_WRITTEN_CATCH = 2 };
+
 struct wr_node {
     uint8_t kind; /* enum wr_node_kind */
     uint8_t flags;

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/buf.h"
 #include "expr/function.h"
 
 /* id int64, name string, amount float64 (nil in row 1), with two rows. */
@@ -307,6 +308,45 @@ TEST(explain_shows_the_bound_expressions) {
     CHECK_STR(wr_value_string(wr_value_at(&out, 0), "type", ""), "int64");
     CHECK_STR(wr_value_string(wr_value_at(&out, 1), "expr", ""), "case((id > 1), 'a', name)");
     CHECK_STR(wr_value_string(wr_value_at(&out, 2), "expr", ""), "((id // id) ?? 0)");
+    test_world_release(&world);
+}
+
+static void check_explained(struct test_world *world, const char *text, const char *expected) {
+    struct wr_buf buf;
+    wr_buf_init(&buf, &wr_budget_control, 0);
+    wr_buf_addf(&buf, "x = %s", text);
+    struct wr_list *list = bind_list(world, WR_LIST_DERIVE, buf.bytes);
+    struct wr_value out = {0};
+    CHECK(list != NULL);
+    CHECK_INT(wr_list_explain(list, &world->arena, &out), ==, WR_OK);
+    CHECK_STR(wr_value_string(wr_value_at(&out, 0), "expr", ""), expected);
+    wr_buf_release(&buf);
+}
+
+TEST(explain_shows_operators_as_they_are_written) {
+    struct test_world world;
+    small_world(&world);
+    check_explained(&world, "id ?? 3", "(id ?? 3)"); /* id cannot fail: computed as `or` is */
+    check_explained(&world, "id or 3", "(id or 3)");
+    check_explained(&world, "(id ?? 3) + (id or 3)", "((id ?? 3) + (id or 3))");
+    check_explained(&world, "name like '%a_\\\\%b%'", "(name like '%a_\\%b%')");
+    check_explained(&world, "name like '%'", "(name like '%')");
+    check_explained(&world, "name not like 'a%'", "not((name like 'a%'))");
+    check_explained(&world, "id in (1, 2, nil)", "(id in (3 values))");
+    check_explained(&world, "-id ^ 2", "-((float64(id) ^ 2.0))");
+    test_world_release(&world);
+}
+
+TEST(a_case_of_nothing_but_nil_takes_the_type_beside_it) {
+    struct test_world world;
+    small_world(&world);
+    CHECK_STR(test_eval(&world, "case(id == 1, nil, nil) ?? 7", 0), "7");
+    CHECK_STR(test_eval(&world, "case(id == 1, nil) or 'x'", 0), "'x'");
+    CHECK_STR(test_eval(&world, "case(id == 1, nil, nil) + 1", 0), "nil");
+    CHECK_STR(test_eval(&world, "case(1 // (id - id) == 1, nil, nil) ?? 7", 0), "7");
+    CHECK_STR(test_eval(&world, "case(1 // (id - id) == 1, nil, nil) or 7", 0), "fails W503");
+    CHECK_STR(test_eval(&world, "coalesce(case(id == 1, nil, nil), 2.5)", 0), "2.5");
+    CHECK_STR(test_bind(&world, "case(id == 1, nil, nil)"), "W104");
     test_world_release(&world);
 }
 
