@@ -7,6 +7,9 @@ local ARITHMETIC = {
   [".."] = true, ["&"] = true, ["|"] = true, ["~"] = true, ["<<"] = true, [">>"] = true,
 }
 
+--- Operators of int64 that wrap, as Lua's do, and what they give.
+local WRAPS = { ["+"] = "sum", ["-"] = "difference", ["*"] = "product" }
+
 --- What a lint pass knows: `names` (columns and earlier items) and, when asked, the functions.
 local function function_of(pass, name)
   if not pass.functions then
@@ -96,9 +99,9 @@ local function strict(pass, node, caught)
     if (op == "//" or op == "%") and not caught and not is_literal(node.b) then
       add(pass, node, "W904", ("`%s` fails for a zero on its right and has no `??`"):format(op),
         "write `x // y ?? otherwise`; without it such a row is rejected")
-    elseif op == "*" and not (is_literal(node.a) and is_literal(node.b)) then
-      add(pass, node, "W906", "int64 product may wrap",
-        "`float64(x) * y` or a decimal does not wrap; it loses digits, or fails")
+    elseif WRAPS[op] and not (is_literal(node.a) and is_literal(node.b)) then
+      add(pass, node, "W906", ("int64 %s may wrap"):format(WRAPS[op]),
+        ("`float64(x) %s y` or a decimal does not wrap; it loses digits, or fails"):format(op))
     end
   end
 end

@@ -372,8 +372,8 @@ clicks:write "out.csv"]],
   },
   W906 = {
     message = "int64 product may wrap",
-    page = "Products and sums of int64 wrap around as in Lua. With `--strict` such places are "
-      .. "named; float64 or decimal do not wrap.",
+    page = "Sums, differences and products of int64 wrap around as in Lua. With `--strict` such "
+      .. "places are named; float64 or decimal do not wrap, and the aggregate `sum` fails (W504).",
     wrong = [[:derive "area = width * height"]],
     right = [[:derive "area = float64(width) * height"]],
   },
