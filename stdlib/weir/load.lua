@@ -246,7 +246,7 @@ local PARSE_BYTES_MAX = 1 << 30
 local function load_bounded(fields, text, env)
   local call = fields.native.call_user or pcall
   local ok, chunk, err = call(function()
-    return loader.load(text, fields.name, env)
+    return loader.load(text, fields.name, env, { bytes_before = fields.bytes_before })
   end, nil, nil, PARSE_BYTES_MAX)
   if not ok then
     return nil, chunk
@@ -258,7 +258,7 @@ end
 ---@param fields table native, name; text (instead of the file `name`), directory, params, allow,
 ---  trace, verify_locks, no_locks, sources_only (stages need not bind),
 ---  globals(script) → more globals, after(script, result),
----  lines_before (lines of `text` that its author did not write)
+---  bytes_before (bytes of its line 1 that its author did not write)
 ---@return table? script, weir.Diagnostic? err
 function M.script(fields)
   local text = fields.text
@@ -297,15 +297,7 @@ function M.script(fields)
       return made
     end
   end
-  return nil, M.shift_lines(M.as_diagnostic(err, fields.name), fields.lines_before)
-end
-
---- Takes lines off the place of an error, which weir itself put before the text.
-function M.shift_lines(err, count)
-  if count and err.located then
-    err.located.line = math.max(err.located.line - count, 1)
-  end
-  return err
+  return nil, M.as_diagnostic(err, fields.name)
 end
 
 return M

@@ -87,11 +87,13 @@ end
 ---@param text string the bytes of the file
 ---@param name string as messages print it
 ---@param env table? its globals; the marks `__c` and `__f` are put there. _G by default
----@param hooks { on_function: fun(func: function, mark: integer)? }? told of each function literal
+---@param hooks { on_function: fun(func: function, mark: integer)?, bytes_before: integer? }?
+---  `on_function` is told of each function literal; `bytes_before` as of `weir.source`
 ---@return function? chunk, table? err with `located`
 function M.load(text, name, env, hooks)
   env = env or _G
   local file = source.new(name, text)
+  file.bytes_before = hooks and hooks.bytes_before
   file.chunkname, file.hash, file.marked, file.env = "@" .. name, M.hash(text), false, env
   if #text > M.SCRIPT_BYTES_MAX then
     return nil, failure(file, "W001", 1, 1, ("a script of %d bytes, expected at most %d"):format(

@@ -109,8 +109,8 @@ local function load_fields(run, name)
   elseif options.text then
     fields.name, fields.text, fields.directory = "-e", options.text, "."
     if options.text:find("^%s*:") then
-      fields.text = "return input\n" .. options.text
-      fields.lines_before = 1
+      local before = "return input"
+      fields.text, fields.bytes_before = before .. options.text, #before
       fields.globals = function(made)
         return { input = input_stream(made, options.words, read_options(options.read)) }
       end

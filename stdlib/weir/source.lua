@@ -9,7 +9,8 @@ local M = {}
 --- wrote, of the same length.
 ---@param name string as messages print it
 ---@param original string the bytes of the file
----@return table file {name=, text=, shown=, ast=nil until known}
+---@return table file {name=, text=, shown=, ast=nil until known}; `bytes_before`, where it is set:
+---  bytes of line 1 that its author did not write, which places do not count
 function M.new(name, original)
   local shown = original:gsub("^\xef\xbb\xbf", "")
   local text = shown:gsub("^#[^\r\n]*", function(line)
@@ -30,7 +31,7 @@ function M.compile(text, chunkname, env)
 end
 
 local function line_starts(file)
-  local starts, i, text = { 1 }, 1, file.text
+  local starts, i, text = { 1 + (file.bytes_before or 0) }, 1, file.text
   while true do
     i = text:find("[\r\n]", i)
     if not i then
