@@ -95,6 +95,9 @@ foreach(spec IN LISTS specs)
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties("spec/${name}" PROPERTIES LABELS spec)
 endforeach()
+if(WEIR_SANITIZE MATCHES "thread") # the budgets of scripts are in processor time
+  set_tests_properties(spec/sandbox PROPERTIES ENVIRONMENT "WEIR_SLOWER=5")
+endif()
 
 # weir_pipeline_tests(GROUP SCRIPTS RUN_OPTION...): a test for each script; its name is that of the
 # file, or of the folder of a pipeline.lua. A line `-- test: long` keeps it for `./dev test long`.

@@ -14,6 +14,24 @@
 #define TICK_NS 10000000
 #define HOOK_MASK (LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT)
 
+/* The thread sanitizer keeps other signals back until the thread calls into libc, which a script in
+ * a loop never does; this one it hands on at once. */
+#ifdef WEIR_SANITIZE_THREAD
+#define TICK_SIGNAL SIGTRAP
+#else
+#define TICK_SIGNAL SIGRTMIN
+#endif
+
+#ifdef WEIR_SANITIZE_THREAD
+#include <setjmp.h>
+/* Lua raises by this, where its package was built with _FORTIFY_SOURCE, and the sanitizer knows
+ * only `longjmp`: the frames jumped over would stay on its own stack, which 65536 fill. */
+_Noreturn void __longjmp_chk(jmp_buf place, int value);
+_Noreturn void __longjmp_chk(jmp_buf place, int value) {
+    longjmp(place, value);
+}
+#endif
+
 /* ---- memory ---- */
 
 static void remember_place(struct watchdog *self, lua_State *L);
@@ -203,9 +221,9 @@ static void make_timer(struct watchdog *self) {
     if (self->has_timer)
         timer_delete(self->timer);
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
-    sigaction(SIGRTMIN, &action, NULL);
+    sigaction(TICK_SIGNAL, &action, NULL);
     struct sigevent event = {
-        .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN, .sigev_value.sival_ptr = self};
+        .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TICK_SIGNAL, .sigev_value.sival_ptr = self};
     event._sigev_un._tid = gettid();
     int failed = timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &self->timer);
     WR_ASSERT(!failed);
