@@ -29,12 +29,12 @@ static int wrong(struct wr_error *err, const char *name, const char *must) {
     return WR_ESCRIPT;
 }
 
-int wr_options_byte(const struct wr_value *options, const char *name, int may_be_false,
-                    int not_this, int *byte, struct wr_error *err) {
+int wr_options_byte(const struct wr_value *options, const char *name, int may_be_none, int not_this,
+                    int *byte, struct wr_error *err) {
     const struct wr_value *item = wr_value_get(options, name);
     if (item == NULL)
         return WR_OK;
-    if (item->kind == WR_VALUE_BOOL && !item->boolean && may_be_false) {
+    if (item->kind == WR_VALUE_STRING && item->count == 0 && may_be_none) {
         *byte = -1;
         return WR_OK;
     }
@@ -42,8 +42,8 @@ int wr_options_byte(const struct wr_value *options, const char *name, int may_be
         item->string[0] == '\r' || (unsigned char)item->string[0] == not_this ||
         (unsigned char)item->string[0] >= 0x80)
         return wrong(err, name,
-                     may_be_false
-                         ? "one ASCII character, no line end, other than the delimiter, or false"
+                     may_be_none
+                         ? "one ASCII character, no line end, other than the delimiter, or empty"
                          : "one ASCII character, no line end");
     *byte = (unsigned char)item->string[0];
     return WR_OK;

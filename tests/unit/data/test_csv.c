@@ -120,9 +120,8 @@ TEST(csv_reads_other_delimiters_quotes_and_no_header) {
     CHECK_STR(DECODE(.schema = "a int64, b string", .options = "delimiter=;&quote='&header=false",
                      .text = "1;'a;''b'\n2;\"c\n"),
               "1|\"a;'b\"\n2|\"\\\"c\"\n");
-    CHECK_STR(
-        DECODE(.schema = "a int64, b string", .options = "quote=false", .text = "a,b\n1,\"c\n"),
-        "1|\"\\\"c\"\n");
+    CHECK_STR(DECODE(.schema = "a int64, b string", .options = "quote=", .text = "a,b\n1,\"c\n"),
+              "1|\"\\\"c\"\n");
     CHECK_STR(DECODE_TSV(.schema = "a int64, b string", .text = "a\tb\n1\t\"x\ty\"\n"),
               "1|\"x\\ty\"\n");
 }

@@ -125,8 +125,8 @@ TEST(csv_quotes_only_what_needs_it) {
               "s\tf\n\"a\tb\"\tnan\nc,d\tinf\n");
     CHECK_STR(encode("csv", "header=false", "s string, t string", "\"\xef\xbb\xbfx\",y\n", 0),
               "\"\xef\xbb\xbfx\",y\n"); /* or the reader takes it for that of the file */
-    CHECK_STR(encode("csv", "quote=false&header=false", "s string", "\"a,b\nc\"\n", 0), "a b c\n");
-    CHECK_STR(encode("csv", "quote=false&header=false", "s string",
+    CHECK_STR(encode("csv", "quote=&header=false", "s string", "\"a,b\nc\"\n", 0), "a b c\n");
+    CHECK_STR(encode("csv", "quote=&header=false", "s string",
                      "\"\xef\xbb\xbfx\"\n\"\xef\xbb\xbfy\"\n", 0),
               "\xef\xbb\xbf\xef\xbb\xbfx\n\xef\xbb\xbfy\n"); /* the reader drops the first */
 }
