@@ -17,7 +17,7 @@ struct wr_null_texts {
 /* Every key of `options` must be one of `names` (a NULL ends them), else W202. */
 int wr_options_known(const struct wr_value *options, const char *format, const char *const *names,
                      struct wr_error *err);
-/* One byte that is neither a line end nor `not_this`. -1 for an empty text, where that is allowed. */
+/* One byte that is neither a line end nor `not_this`; -1 for an empty text, where it is allowed. */
 int wr_options_byte(const struct wr_value *options, const char *name, int may_be_none, int not_this,
                     int *byte, struct wr_error *err);
 int wr_options_bool(const struct wr_value *options, const char *name, int *value,

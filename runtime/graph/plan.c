@@ -44,7 +44,6 @@ void wr_plan_free(struct wr_plan *plan) {
     if (plan == NULL)
         return;
     wr_free(&wr_budget_control, plan->nodes);
-    wr_free(&wr_budget_control, plan->user_functions);
     wr_arena_release(&plan->arena);
     wr_free(&wr_budget_control, plan);
 }
@@ -124,9 +123,17 @@ int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_s
 
 int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
                    struct wr_error *err) {
-    if (wr_grow(&wr_budget_control, (void **)&plan->user_functions, plan->user_function_count,
-                &plan->user_function_room, sizeof *plan->user_functions) != WR_OK)
-        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    if (plan->user_function_count == plan->user_function_room) {
+        uint32_t room = WR_MAX(8u, 2 * plan->user_function_room);
+        struct wr_user_function *larger =
+            WR_ARENA_ARRAY(&plan->arena, struct wr_user_function, room);
+        if (larger == NULL)
+            return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+        if (plan->user_function_count > 0)
+            memcpy(larger, plan->user_functions, plan->user_function_count * sizeof *larger);
+        plan->user_functions = larger;
+        plan->user_function_room = room;
+    }
     plan->user_functions[plan->user_function_count++] = *function;
     return WR_OK;
 }

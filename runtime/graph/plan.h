@@ -49,6 +49,7 @@ struct wr_plan {
     uint32_t node_count, node_room;
     struct wr_node **nodes;
     uint32_t user_function_count, user_function_room;
+    /* In the arena, where it stays when it grows: bound expressions hold its entries. */
     struct wr_user_function *user_functions;
     uint64_t defined_hash; /* of what wr_plan_defined was told */
     int may_sample;        /* 0: a schema that is neither given nor locked is W408 */

@@ -226,6 +226,21 @@ TEST(plan_refuses_a_key_that_is_not_in_the_output) {
     wr_plan_free(plan);
 }
 
+TEST(plan_leaves_functions_where_bound_expressions_found_them) {
+    struct wr_plan *plan = test_plan_new();
+    struct wr_error err = {0};
+    struct wr_user_function function = {.name = "f", .id = 7};
+    CHECK_INT(wr_plan_define(plan, &function, &err), ==, WR_OK);
+    const struct wr_user_function *first = &plan->user_functions[0];
+    function.name = "g";
+    for (function.id = 8; function.id < 100; function.id++)
+        CHECK_INT(wr_plan_define(plan, &function, &err), ==, WR_OK);
+    CHECK_INT(plan->user_functions[92].id, ==, 99);
+    CHECK_INT(first->id, ==, 7); /* no freed memory: the address sanitizer sees it */
+    CHECK_STR(first->name, "f");
+    wr_plan_free(plan);
+}
+
 TEST(plan_refuses_to_write_a_file_that_it_reads) {
     struct wr_plan *plan = test_plan_new();
     uint32_t read = test_add(plan, "{'op':'read','endpoint':{'kind':'file','address':'/tmp/x-*.csv'"
