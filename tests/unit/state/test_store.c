@@ -2,8 +2,10 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,11 +16,31 @@
 #include "base/status.h"
 #include "state/store.h"
 
+/* Below it are the places of all tests; gone when the program ends. */
+static char top[] = "/tmp/weir-store-XXXXXX";
+static pid_t owner; /* its children leave what is there */
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at) {
+    (void)info, (void)kind, (void)at;
+    return remove(path);
+}
+
+static void remove_all(void) {
+    if (getpid() == owner)
+        nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 /* A fresh place for a state; the directory itself is not made. */
 static const char *fresh_path(void) {
     static char path[64];
-    snprintf(path, sizeof path, "/tmp/weir-store-XXXXXX");
-    CHECK(mkdtemp(path) != NULL);
+    static unsigned count;
+    if (owner == 0) {
+        CHECK(mkdtemp(top) != NULL);
+        owner = getpid();
+        atexit(remove_all);
+    }
+    snprintf(path, sizeof path, "%s/%u", top, count++);
+    CHECK_INT(mkdir(path, 0700), ==, 0);
     memcpy(path + strlen(path), "/state", 7);
     return path;
 }
