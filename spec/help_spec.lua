@@ -86,6 +86,84 @@ describe("weir help", function()
     assert.truthy(select(2, help.text({ "stag", "filter" }, native, {})).help:find("stage", 1,
       true))
   end)
+  it("of read and write lists all options of endpoints and formats", function()
+    local places = require("weir.places")
+    local maps = { require("weir.endpoint").ENDPOINTS, require("weir.formats").FORMATS }
+    for name, way in pairs({ read = "reads", write = "writes" }) do
+      local text = page(name)
+      for _, map in ipairs(maps) do
+        for _, each in pairs(map) do
+          for option, spec in pairs(each[way] and places.options_of(each, way) or {}) do
+            local listed = text:find("\n  " .. option .. " ", 1, true) ~= nil
+            assert.equal(not spec.later, listed, name .. " " .. option)
+          end
+        end
+      end
+    end
+    assert.falsy(page("write"):find("partitions", 1, true))
+    assert.falsy(page("read"):find("int_as", 1, true))
+  end)
+  describe("a topic that lists", function()
+    local topics = require("weir.help_topics")
+    local function has(topic, words)
+      for _, word in ipairs(words) do
+        local pattern = "%f[%w_]" .. word:gsub("%W", "%%%0") .. "%f[^%w_]"
+        assert.truthy(topics[topic].text:find(pattern), topic .. " lacks " .. word)
+      end
+    end
+    local function keys(map, wanted)
+      local names = {}
+      for name, each in pairs(map) do
+        names[#names + 1] = (not wanted or wanted(each)) and name or nil
+      end
+      assert.truthy(#names > 0)
+      return names
+    end
+    it("types has each type", function()
+      has("types", require("weir.schema_text").PLAIN_TYPES)
+    end)
+    it("windows has each window", function()
+      has("windows", keys(require("weir.windows").CONSTRUCTORS))
+    end)
+    it("endpoints has each endpoint and each format", function()
+      has("endpoints", keys(require("weir.endpoint").ENDPOINTS, function(each)
+        return each.usage:find("file", 1, true) == nil
+      end))
+      has("endpoints", keys(require("weir.formats").FORMATS))
+    end)
+    it("exit codes has each code", function()
+      for _, code in pairs(require("weir.main").EXIT) do
+        assert.truthy(("\n" .. topics["exit-codes"].text):find("\n  " .. code .. " "), code)
+      end
+    end)
+    it("tests has each method of a scenario", function()
+      local t = require("weir.test").new("t.lua", { native = fake_native.new(),
+        text = "weir.rows('a int64', { { 1 } }):print()" })
+      has("tests", keys(getmetatable(t), function(each)
+        return type(each) == "function"
+      end))
+    end)
+    it("rejects has each column of them", function()
+      local has_native, real = pcall(require, "weir.native")
+      if not has_native then
+        pending("needs the program: weir test")
+        return
+      end
+      local id, info = assert(real.plan({ timezone = "UTC", directory = "." })):add({
+        op = "rejects", inputs = {},
+      })
+      assert.truthy(id)
+      for _, column in ipairs(info.schema) do
+        assert.truthy(topics.rejects.text:find("\n  " .. column.name .. " "), column.name)
+      end
+      has("rejects", { "check" })
+    end)
+    it("the overview has each command", function()
+      for name in pairs(require("weir.cli").COMMANDS) do
+        assert.truthy(page():find("weir " .. name, 1, true), name)
+      end
+    end)
+  end)
   it("every option that is built says what it does", function()
     local function check(name, options)
       for option, spec in pairs(options or {}) do

@@ -5,6 +5,7 @@
 ---   { subjects = { {kind=, what=, optional=, rest=}… }, options = { name = {kind=}… }, make = f }
 --- Kinds of subjects: expr list columns order (text or function), stream, schema, window, text,
 --- count, callable, value. Options: these too, and duration, size, boolean, choice, table, any.
+--- `way` ("reads", "writes") says that options of endpoints and formats may stand beside these.
 --- `later = true` marks an option that the language has and this version does not.
 ---
 --- After `M.new` the call holds: `call[i]` the subjects, `call.opts` the options, `call.texts` the

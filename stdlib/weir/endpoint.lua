@@ -11,7 +11,8 @@ local function later(kind)
   return { later = true, kind = kind or "any" }
 end
 
---- Each: what its address is, options, doc. `file` stands first in the language and has no scheme.
+--- Each: what its address is, options (`only`: "reads" or "writes", where one of them), doc.
+--- `file` stands first in the language and has no scheme.
 M.ENDPOINTS = {
   file = {
     address = "a path, glob or `-`", reads = true, writes = true,
@@ -21,13 +22,13 @@ M.ENDPOINTS = {
     options = {
       compression = { kind = "choice", of = { "auto", "none", "gzip", "zstd" },
         doc = "auto: by content when read, by name when written" },
-      partitions = { kind = "choice", of = { "one", "each" },
+      partitions = { only = "reads", kind = "choice", of = { "one", "each" },
         doc = "`one`: the files of a glob are one partition, in name order; `each`: one each" },
-      check = { kind = "choice", of = { "needed", "all" },
+      check = { only = "reads", kind = "choice", of = { "needed", "all" },
         doc = "`all`: fields that nobody reads are converted too, for their rejects" },
-      max_record = { kind = "size", default = "1MB",
+      max_record = { only = "reads", kind = "size", default = "1MB",
         doc = "a longer record is rejected; at most 16MB" },
-      max_ratio = { kind = "count",
+      max_ratio = { only = "reads", kind = "count",
         doc = "compressed data that unfolds more than so many times is refused; 0: any",
         default = "100" },
       follow = later("boolean"), roll = later(),
@@ -49,8 +50,9 @@ M.ENDPOINTS = {
     doc = "A SQLite database: reads a table or a query, writes a table.",
     options = {
       table = { kind = "text", doc = "the table" },
-      query = { kind = "text", doc = "a query to read, in place of a table" },
-      mode = { kind = "choice", of = { "upsert", "append", "replace" }, doc = "how it is written" },
+      query = { only = "reads", kind = "text", doc = "a query to read, in place of a table" },
+      mode = { only = "writes", kind = "choice", of = { "upsert", "append", "replace" },
+        doc = "how it is written" },
       timeout = { kind = "duration", default = "5s",
         doc = "how long a lock of another program is waited for" },
     },

@@ -10,8 +10,10 @@ local NULL = { kind = "text", empty = true, doc = "the text that stands for nil"
 local HEADER = "the first line names the columns; one without a name is `column2` by its place, "
   .. "unless another is called so"
 local AS = {
-  int_as = { kind = "choice", of = { "number", "string" }, doc = "how int64 is written" },
-  decimal_as = { kind = "choice", of = { "string", "number" }, doc = "how decimals are written" },
+  int_as = { only = "writes", kind = "choice", of = { "number", "string" },
+    doc = "how int64 is written" },
+  decimal_as = { only = "writes", kind = "choice", of = { "string", "number" },
+    doc = "how decimals are written" },
 }
 
 --- Each: reads, writes, ends of file names, options, doc, usage. Options of a format may stand

@@ -1,6 +1,7 @@
 --- `weir help`: pages for commands, stages, functions of `weir`, functions and aggregates of
 --- expressions, errors and topics. All of it comes from the tables that the program works by.
 local cli = require("weir.cli")
+local places = require("weir.places")
 local stream = require("weir.stream")
 local suggest = require("weir.suggest")
 local M = {}
@@ -72,7 +73,7 @@ function M.option_text(spec)
   return #said > 0 and ("%s (%s)"):format(text, table.concat(said, "; ")) or text
 end
 
-local function add_options(lines, options)
+local function add_options(lines, options, title)
   local names = {}
   for name, spec in pairs(options or {}) do
     if not spec.later then
@@ -81,11 +82,36 @@ local function add_options(lines, options)
   end
   table.sort(names)
   if #names > 0 then
-    add(lines, "", "Options:")
+    add(lines, "", title or "Options:")
     for _, name in ipairs(names) do
       entry(lines, name, M.option_text(options[name]), 20)
     end
   end
+end
+
+--- What gives options that stand beside those of `read` and `write`: endpoints and formats, each
+--- without what the descriptor has itself. Formats of the same options are one: "csv, tsv".
+---@param descriptor table
+---@return { name: string, options: table<string, table> }[]
+function M.beside(descriptor)
+  local way, list, by_options = descriptor.way, {}, {}
+  local endpoints, formats = require("weir.endpoint").ENDPOINTS, require("weir.formats").FORMATS
+  for _, map in ipairs(way and { endpoints, formats } or {}) do
+    for _, name in ipairs(cli.names_of(map)) do
+      local options = {}
+      for option, spec in pairs(map[name][way] and places.options_of(map[name], way) or {}) do
+        options[option] = not spec.later and not descriptor.options[option] and spec or nil
+      end
+      local key = table.concat(cli.names_of(options), " ")
+      if by_options[key] then
+        by_options[key].name = by_options[key].name .. "`, `" .. name
+      elseif key ~= "" then
+        by_options[key] = { name = name, options = options }
+        list[#list + 1] = by_options[key]
+      end
+    end
+  end
+  return list
 end
 
 local function descriptor_page(title, name, descriptor)
@@ -94,6 +120,9 @@ local function descriptor_page(title, name, descriptor)
   add(lines, "")
   as_is(lines, descriptor.usage, "  ")
   add_options(lines, descriptor.options)
+  for _, each in ipairs(M.beside(descriptor)) do
+    add_options(lines, each.options, ("Beside them, of `%s`:"):format(each.name))
+  end
   if descriptor.modifier then
     add(lines, "")
     wrap(lines, "", "A modifier: it only says how. The next consumer (agg, …) does it.")

@@ -81,6 +81,9 @@ local function described(lines, level, title, descriptor)
   add(lines, "", level .. " " .. title, "", prose(descriptor.doc))
   fence(lines, "lua", descriptor.usage)
   two_columns(lines, "option", "", option_rows(descriptor.options))
+  for _, each in ipairs(require("weir.help").beside(descriptor)) do
+    two_columns(lines, ("option of `%s`"):format(each.name), "", option_rows(each.options))
+  end
   if descriptor.modifier then
     add(lines, "", "A modifier: it only says how. The next consumer (`agg`, …) does it.")
   end

@@ -152,9 +152,50 @@ sources or partitions leave when the input has ended; of an input that never
 ends they leave as they come. What lies behind the last row that a `limit`
 wanted has not happened, unless another branch reads on.
 
+A field that no stage reads is not converted, so it rejects nothing;
+`weir.read("x.csv", { check = "all" })` looks at every field of every row.
+
 `--rejects FILE` writes them; without either, a summary by reason is shown at
 the end. `--max-bad N`: where more are rejected, the run is carried to its end
 and the exit code is 4.
+]],
+  },
+  partitions = {
+    title = "Partitions of the input",
+    text = [[
+A partition is a part of a source with its own order and its own newest time;
+lateness is judged in each by itself (`weir help time`). The files of a glob are
+one partition, read in the order of their names:
+
+  weir.read "log/*.ndjson"                            one, day after day
+  weir.read("shop/*.ndjson", { partitions = "each" }) one for each file
+
+With "each" the files are read side by side, as by machines that wrote them at
+the same time: a stage that waits for event time takes the least of their
+times, and the rows of a machine that is behind are not late. Rows of one
+partition keep their order; those of several are merged by event time where a
+stage is ordered by it, and always in the same way.
+]],
+  },
+  state = {
+    title = "State: stop and go on",
+    text = [[
+  weir run clicks.lua --state clicks.state
+
+Saves what the run knows (places in the sources, groups, windows, waiting rows)
+in that directory, every second (`weir.settings { checkpoint = "5s" }`). A run
+that was stopped or killed goes on from there when it is started again with the
+same words. Files and SQLite tables then hold each row once; the terminal may
+show rows twice. `weir.settings { state = "clicks.state" }` says it in the
+script; the flag wins.
+
+State belongs to a script: one with another stage, expression, schema, function
+or parameter is refused (W601); comments and layout around the stages may
+change. A file that was read in part must not have changed (W616). To begin
+anew, name another directory or remove that one. Without --state a run keeps
+nothing and starts at the beginning.
+
+State is bounded by `weir.settings { memory = "1GB" }` (W602).
 ]],
   },
   endpoints = {
@@ -257,9 +298,9 @@ In clicks_spec.lua beside clicks.lua (`weir help script`), run by `weir test`:
 
 The engine is the one that `weir run` uses, with a clock that the test moves.
 Also: weir.test("x.lua", { params = { min = 1 } }), t:advance_watermark(ts),
-t:advance_time "10s", t:crash(), t:rows(name), t:expect_rejects { code = "W506",
-n = 1 }. Expected rows may be CSV text or a golden file (.csv, .ndjson) beside
-the script; `weir test --update` writes it.
+t:advance_time "10s", t:crash(), t:rows(name), t:rejects(),
+t:expect_rejects { code = "W506", n = 1 }. Expected rows may be CSV text or a
+golden file (.csv, .ndjson) beside the script; `weir test --update` writes it.
 ]=],
   },
 }

@@ -76,6 +76,18 @@ function M.format(c, place, way)
   return formats.new(name)
 end
 
+--- The options of an endpoint or a format that a `read` (or a `write`) takes.
+---@param each table an entry of ENDPOINTS or FORMATS
+---@param way "reads"|"writes"
+---@return table<string, table>
+function M.options_of(each, way)
+  local options = {}
+  for name, spec in pairs(each.options) do
+    options[name] = (not spec.only or spec.only == way) and spec or nil
+  end
+  return options
+end
+
 --- Reads subject 1 of a `read` or `write`; run after the subjects, before the options.
 ---@param c weir.Call
 ---@param way "reads"|"writes"
@@ -100,9 +112,9 @@ function M.prepare(c, way)
   end
   c.place = x
   c.format = M.format(c, x, way)
-  c:allow_options(kind.options)
+  c:allow_options(M.options_of(kind, way))
   if c.format then
-    c:allow_options(formats.FORMATS[c.format.name].options)
+    c:allow_options(M.options_of(formats.FORMATS[c.format.name], way))
   end
 end
 

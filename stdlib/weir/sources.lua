@@ -136,7 +136,7 @@ M.SOURCES = {
     doc = "A stream of the rows of a file, glob, URL or endpoint; `-` is the standard input, "
       .. "NDJSON unless `format` says otherwise. Without `schema` it comes from the lock "
       .. "file, or from a sample of the file.",
-    subjects = { { kind = "value" } },
+    subjects = { { kind = "value" } }, way = "reads",
     options = {
       schema = { kind = "schema", doc = "names and types: \"name type, …\"" },
       format = { kind = "any", doc = "a format's name or value; what the file's name says" },

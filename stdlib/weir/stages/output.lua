@@ -36,7 +36,7 @@ return {
     returns_input = true,
     usage = ':write("sqlite:out.db", { table = "revenue" })',
     doc = "Writes the rows and returns its input, so that the chain may go on.",
-    subjects = { { kind = "value" } },
+    subjects = { { kind = "value" } }, way = "writes",
     options = {
       key = { kind = "columns", doc = "the key of the sink; the key of the stream" },
       mode = { kind = "choice", of = { "upsert", "append", "replace", "new" },
