@@ -27,6 +27,12 @@ local function quoted(name)
   return "`" .. name:gsub("`", "``") .. "`"
 end
 
+local function column_help(name, names)
+  local near = suggest.nearest(name, names)
+  return (near and ("did you mean `%s`?  "):format(near) or "") .. "columns: "
+    .. table.concat(names, ", ")
+end
+
 -- ── arguments ───────────────────────────────────────────────────────────────────────────────────
 local function is_text(x)
   return type(x) == "string"
@@ -53,7 +59,7 @@ end
 local function named_items(map)
   local names = {}
   for name, text in pairs(map) do
-    if not is_text(name) or not is_text(text) then
+    if not is_text(name) or not is_text(text) or not expr.parse_expr(text) then
       return nil
     end
     names[#names + 1] = name
@@ -86,6 +92,8 @@ function M.of_table(call, x, arg)
 end
 
 local DIRECTIONS = { asc = true, desc = true }
+--- Stages of which each item may be the name of a column.
+local TAKES_NAMES = { select = true, drop = true, distinct = true, group_by = true, sort = true }
 
 --- More texts than a stage takes: `:select("a", "b")`, `:sort("a", "desc")`, `:derive("u", "1")`.
 ---@param args table packed
@@ -101,9 +109,7 @@ function M.of_texts(call, args)
       list[2]:lower()))
   elseif call.stage == "derive" and #list == 2 and not contains(call.row_columns, list[2]) then
     return written(call, "1", ("%s = %s"):format(quoted(list[1]), list[2]))
-  elseif call.stage ~= "rename" and call.stage ~= "agg" and call.stage ~= "expect"
-    and (kind == "list" or kind == "columns" or kind == "order")
-  then
+  elseif TAKES_NAMES[call.stage] then
     return written(call, "1", joined(list, call.row_columns))
   end
   return nil
@@ -113,6 +119,10 @@ end
 ---@return string?
 function M.of_no_stage(stream, name)
   local data = require("weir.stream").data(stream)
+  local window = require("weir").functions()[name]
+  if window and window.window then
+    return ("a window stands in its stage: `:window(%s)`"):format(window.usage)
+  end
   for _, field in ipairs(data.info.schema) do
     if field.name == name then
       return ("`%s` is a column: columns stand in strings, as `:filter \"%s ~= nil\"`"):format(name,
@@ -172,6 +182,36 @@ local function compared(call, arg, from)
   return how
 end
 
+--- `e.amount`, `row['amount']`: a column with something in front.
+local function prefixed(call, err, text)
+  local name = text:match("^%s*%.%s*([%a_][%w_]*)", err.to + 1)
+    or text:match("^%[['\"]([^'\"]*)['\"]%]", err.to + 1)
+  return name and contains(call.row_columns, name)
+    and ("a column is written by its name alone: `%s`"):format(quoted(name)) or nil
+end
+
+--- `id user`: two words, of which each is something.
+local function two_words(call, err, text)
+  local before = text:sub(1, err.from - 1):match("([%a_][%w_]*) $")
+  local now = text:sub(err.from, err.to)
+  if not before or not contains(call.row_columns, now) then
+    return nil
+  elseif contains(call.row_columns, before) then
+    return ("a comma is missing: `%s, %s`"):format(before, now)
+  elseif before:lower() == "distinct" then
+    return ("`:distinct \"%s\"` is a stage"):format(now)
+  end
+  local native = call.script.native
+  for _, list in ipairs({ native.functions, native.aggregates }) do
+    for _, each in ipairs(type(list) == "function" and list() or {}) do
+      if each.name == before then
+        return ("write `%s(%s)`"):format(before, now)
+      end
+    end
+  end
+  return nil
+end
+
 --- The stage before this one that dropped a column, as "`agg` (line 4)".
 local function dropped_by(call, name)
   local script, stream = call.script, call.stream
@@ -197,6 +237,8 @@ local function of_word(call, err, arg, name)
   local lower = name:lower()
   if lower == "true" or lower == "false" then
     return ("`%s` is written `%s`"):format(name, lower), true
+  elseif lower == "desc" or lower == "asc" then
+    return ("`%s` stands behind its column, without a comma"):format(lower), true
   elseif lower == "nan" then
     return "`is_nan(x)` tells what is no number", true
   end
@@ -233,6 +275,10 @@ end
 
 --- `lat.round(1)`: a method of a column with a dot.
 local function of_method(call, column, name)
+  if name == "length" then
+    return ("write `len(%s)` of a text, `length(%s)` of a list"):format(quoted(column),
+      quoted(column))
+  end
   local known, same = ours(call, name)
   if same then
     return ("write `%s:%s(…)`, with a colon"):format(quoted(column), known)
@@ -240,6 +286,19 @@ local function of_method(call, column, name)
     return ("weir writes `%s`"):format(known)
   end
   return "a function is called as `f(x)`, a method as `x:f()`"
+end
+
+--- W103: what may have been meant, before the columns that there are.
+local function improve_word(call, err, text, word)
+  local alone = prefixed(call, err, text)
+  if alone then
+    err.help = alone
+    return
+  elseif not err.help and call.row_columns then
+    err.help = column_help(word, call.row_columns)
+  end
+  local help, only = of_word(call, err, tostring(err.arg), word)
+  err.help = help and err.help and not only and help .. "  " .. err.help or help or err.help
 end
 
 --- Adds what can be said about an error of a text: of the grammar or of the binder.
@@ -268,18 +327,13 @@ function M.improve(call, err)
   if path and contains(call.row_columns, path) then
     err.help = of_method(call, path, name)
   elseif word then
-    local help, alone = of_word(call, err, arg, word)
-    err.help = help and err.help and not alone and help .. "  " .. err.help or help or err.help
+    improve_word(call, err, text, word)
+  elseif err.help and err.help:find("^a name of two words") then
+    err.help = two_words(call, err, text) or err.help
   end
 end
 
 -- ── two sides ───────────────────────────────────────────────────────────────────────────────────
-
-local function column_help(name, names)
-  local near = suggest.nearest(name, names)
-  return (near and ("did you mean `%s`?  "):format(near) or "") .. "columns: "
-    .. table.concat(names, ", ")
-end
 
 --- The name of a column that a key is on one side, or nil when it is computed.
 local function plain(node)

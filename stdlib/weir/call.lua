@@ -47,6 +47,10 @@ function Call:argument(arg)
 end
 
 function Call:wrong(arg, expected, got, help)
+  local usage = self.descriptor.usage
+  if not help and usage and math.tointeger(tonumber(arg)) then
+    help = ("write `%s`"):format(usage)
+  end
   self:fail("W203", ("%s must be %s, got %s"):format(self:argument(arg), expected,
     M.describe(got)), help, arg)
 end

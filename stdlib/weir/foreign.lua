@@ -31,6 +31,13 @@ local MAX_DELAY = "weir calls it `max_delay`: how far a row may be behind"
 local MODE = "`mode = \"append\"`, `\"replace\"` or `\"new\"` says what becomes of what is there"
 local SCHEMA = "names and types stand in `schema = \"name type, …\"`"
 
+--- Functions of `weir` by the names that others have for them.
+M.FUNCTIONS = {
+  from = "read", input = "read", load = "read", open = "read", scan = "read", source = "read",
+  stream = "read", table = "read", values = "rows", data = "rows", range = "generate",
+  config = "settings", set = "settings", session = "settings",
+}
+
 --- Options by the names that others have for them, by stage: the help.
 M.OPTIONS = {
   sort = {
@@ -79,6 +86,7 @@ end
 ---@return string?
 function M.stage(name, known)
   local ours = M.STAGES[name:lower()]
+  ours = ours == "join" and not known.join and "lookup" or ours
   return ours and known[ours] and ours or nil
 end
 

@@ -202,6 +202,12 @@ local function bind(script, name, descriptor)
         help = "a row function cannot make streams",
       })
     end
+    if type((...)) == "table" and rawequal((...), script.weir) then
+      diag.raise({ mark = mark, stage = shown }, {
+        code = "W203", message = ("`%s` is called with a colon"):format(shown),
+        help = ("write `weir.%s(…)`, with a dot"):format(name),
+      })
+    end
     local c = call.new(script, shown, descriptor, mark, table.pack(...))
     local result = descriptor.make(c)
     if descriptor.source then
@@ -218,11 +224,13 @@ local function ghost(script, name)
   local function refuse()
     local later = M.LATER[name]
     local near = not later and suggest.nearest(name, names_of_functions())
+    local ours = require("weir.foreign").FUNCTIONS[name]
     diag.raise({ mark = script:take_mark(), stage = name }, {
       code = "W201",
       message = later and ("`weir.%s` is not in this version"):format(name)
         or ("no function `weir.%s`"):format(name),
       help = name == "test" and "specs have it: files `*_spec.lua`, which `weir test` runs"
+        or ours and ("weir calls it `weir.%s`"):format(ours)
         or near and ("did you mean `weir.%s`?"):format(near)
         or "there are: " .. table.concat(names_of_functions(), ", "),
       arg = "stage",
@@ -239,7 +247,7 @@ end
 ---@return table weir
 function M.new(script)
   local made = { version = script.native.version }
-  return setmetatable({}, {
+  script.weir = setmetatable({}, {
     __name = "weir",
     __metatable = false,
     __index = function(_, name)
@@ -261,6 +269,7 @@ function M.new(script)
       })
     end,
   })
+  return script.weir
 end
 
 return M

@@ -23,6 +23,8 @@ local function refuse_format(c, name, way, arg)
     "format")
 end
 
+local DATABASES = { db = true, sqlite = true, sqlite3 = true }
+
 --- W401 when a file is not there: said before that its name tells no format.
 local function check_there(c, place)
   local _, err = c.script:plan():probe({
@@ -68,8 +70,10 @@ function M.format(c, place, way)
       check_there(c, place)
     end
     c:fail("W402", ("the format of %q is not known from its name"):format(place.address),
-      ("say it: `{ format = \"csv\" }`; formats: %s"):format(
-        table.concat(formats.names(way), ", ")), "1")
+      DATABASES[later] and ("a database is \"sqlite:%s\""):format(
+        place.address)
+        or ("say it: `{ format = \"csv\" }`; formats: %s"):format(
+          table.concat(formats.names(way), ", ")), "1")
   elseif not formats.FORMATS[name][way] then
     refuse_format(c, name, way, "1")
   end

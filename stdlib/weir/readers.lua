@@ -61,7 +61,7 @@ function READERS.count(call, spec, x, arg)
       or ("a whole number, at least %d"):format(low)
     local number = type(x) == "string" and math.tointeger(tonumber(x))
     call:wrong(arg, range, x, number and ("a number stands without quotes: `%d`"):format(number)
-      or x == nil and call.descriptor.usage and ("write `%s`"):format(call.descriptor.usage) or nil)
+      or nil)
   end
   return n
 end

@@ -316,6 +316,8 @@ local function habit(c)
     end
   elseif c.rule == "order" and DIRECTIONS[now.text:lower()] then
     return ("write `%s`"):format(DIRECTIONS[now.text:lower()])
+  elseif c.rule == "order" and now.text:lower() == "nulls" then
+    return "nil comes last in every order: leave it out"
   elseif now.kind == "name" and c.tokens[1] and c.tokens[1].text:lower() == "select" then
     return "each clause of SQL is a stage: `:filter \"…\"`, `:group_by \"…\"`, `:select \"…\"`"
   end
