@@ -1,14 +1,17 @@
 -- Hints about expressions: what is named, what is not, and where.
 local expr = require("weir.grammar.expr")
 local lints = require("weir.lints")
+local has_native, native = pcall(require, "weir.native")
 
 local FIELDS = {
   { name = "flag", type = { kind = "bool" } }, { name = "n", type = { kind = "int64" } },
   { name = "m", type = { kind = "int64" } }, { name = "x", type = { kind = "float64" } },
   { name = "s", type = { kind = "string" } },
   { name = "sure", type = { kind = "string" }, required = true },
+  { name = "_line", type = { kind = "int64" } }, { name = "cafe\u{301}", type = { kind = "int64" } },
+  { name = "caf\u{e9}", type = { kind = "int64" } },
 }
-local NATIVE = { functions = function()
+local NATIVE = { is_nfc = has_native and native.is_nfc, functions = function()
   return {
     { name = "upper", flags = { strict = true } }, { name = "int64", flags = { strict = true,
       can_fail = true } }, { name = "nullif", flags = { can_nil = true } },
@@ -65,5 +68,20 @@ describe("--strict", function()
     assert.equal("W906 n + 1; W906 n - m", hints("y = n + 1, z = n - m", true))
     assert.equal("", hints("y = x * n, z = 2 * 3, u = float64(n) * m", true))
     assert.equal("", hints("y = x + n, z = 2 - 3, u = x - 1, v = n // 2", true))
+  end)
+end)
+
+describe("names", function()
+  it("that look like others are W905", function()
+    if not has_native then
+      pending("needs the program")
+      return
+    end
+    assert.equal("W905 cafe\u{301}", hints("y = n + cafe\u{301}"))
+    assert.equal("", hints("y = n + caf\u{e9}, z = 'cafe\u{301}'"))
+  end)
+  it("of the data that hide a column of weir are W907", function()
+    assert.equal("W907 _line", hints("y = _line + 1"))
+    assert.equal("", hints("y = _file"))
   end)
 end)

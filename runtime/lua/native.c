@@ -2,12 +2,17 @@
 
 #include <lauxlib.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/buf.h"
 #include "base/env.h"
+#include "base/status.h"
 #include "expr/aggregate.h"
 #include "expr/function.h"
+#include "expr/unicode.h"
 #include "lua/functions_private.h"
 #include "lua/library.h"
 #include "base/banned.h"
@@ -117,7 +122,26 @@ int native_aggregates(lua_State *L) {
     return 1;
 }
 
+/* is_nfc(text): whether its letters are composed as NFC has them. */
+static int l_is_nfc(lua_State *L) {
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    if (wr_nfc_is_plain(text, length)) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    struct wr_buf composed;
+    wr_buf_init(&composed, &wr_budget_control, 0);
+    int status = wr_nfc_add(&composed, text, length, 0);
+    int same = status == WR_OK && composed.length == length &&
+               memcmp(composed.bytes, text, length) == 0;
+    wr_buf_release(&composed);
+    lua_pushboolean(L, same);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"is_nfc", l_is_nfc},
     {"plan", native_plan_new},
     {"harness", native_harness},
     {"run", native_run},

@@ -10,6 +10,12 @@ local ARITHMETIC = {
 --- Operators of int64 that wrap, as Lua's do, and what they give.
 local WRAPS = { ["+"] = "sum", ["-"] = "difference", ["*"] = "product" }
 
+--- Columns that every source has beside those of its data.
+local HIDDEN = {
+  _source = true, _file = true, _line = true, _offset = true, _partition = true, _topic = true,
+  _key = true, _headers = true, _timestamp = true,
+}
+
 --- What a lint pass knows: `names` (columns and earlier items) and, when asked, the functions.
 local function function_of(pass, name)
   if not pass.functions then
@@ -106,9 +112,23 @@ local function strict(pass, node, caught)
   end
 end
 
+--- A name that looks like another one, or that a column of the data has taken from weir.
+local function name_of(pass, node)
+  local is_nfc = pass.native.is_nfc
+  if is_nfc and node.name:find("[\x80-\xff]") and not is_nfc(node.name) then
+    add(pass, node, "W905", ("name `%s` is not NFC"):format(node.name),
+      "names are compared byte by byte: write each letter with its accent as one character")
+  elseif HIDDEN[node.name] and pass.names[node.name] then
+    add(pass, node, "W907", ("column hides `%s`"):format(node.name),
+      ("to reach the hidden one: `:rename \"its%s = %s\"` before it"):format(node.name, node.name))
+  end
+end
+
 local function walk(pass, node, caught)
   if node.k == "bin" then
     choice(pass, node)
+  elseif node.k == "name" and type(node.name) == "string" then
+    name_of(pass, node)
   end
   if pass.strict then
     strict(pass, node, caught)
@@ -130,7 +150,8 @@ function M.find(trees, texts, fields, options)
   local all = {}
   for _, tree in ipairs(trees) do
     local text = texts[tree.arg] or ""
-    if options.strict or text:find("%f[%w_]or%f[^%w_]") then
+    if options.strict or text:find("%f[%w_]or%f[^%w_]") or text:find("[\x80-\xff]")
+      or text:find("%f[%w_]_%l") then
       local pass = { names = {}, found = {}, strict = options.strict, native = options.native }
       for _, field in ipairs(fields) do
         pass.names[field.name] = { can_be_nil = not field.required,

@@ -363,7 +363,6 @@ clicks:write "out.csv"]],
     right = [[:derive "n = int64(text) ?? 0"]],
   },
   W905 = {
-    later = true,
     message = "name `…` is not NFC",
     page = "Names are compared byte by byte, and letters with accents can be written in two "
       .. "ways that look the same. Use the composed form.",
@@ -378,7 +377,6 @@ clicks:write "out.csv"]],
     right = [[:derive "area = float64(width) * height"]],
   },
   W907 = {
-    later = true,
     message = "column hides `…`",
     page = "A column of the data has the name of a hidden column, and wins. The hidden one is "
       .. "reached after the data's column is renamed.",
