@@ -16,7 +16,15 @@ TEXTS = ["", "a", "b", "ab", "A", "Ab", "x,y", "a b", " a ", "'", '"', "\\", "\n
          "x" * 40, "ZZ", "zz"]
 DECIMAL = "decimal(12,2)"
 TYPES = ["int64", "float64", "string", "bool", "timestamp", "date", "duration", DECIMAL, "bytes"]
+# What `+ -` and `*` make of two of them, and `*` of one and an int64.
+SUM, PRODUCT, TIMES = "decimal(13,2)", "decimal(24,4)", "decimal(31,2)"
 DAY_US = 86400000000
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "UTC"]
+# From 1970 to hours in which clocks are changed, and to years with and without.
+ZONE_DAYS = [1711846800000000, 1729990800000000, 1710054000000000, 1730613600000000,
+             323830800000000, -1000000000000000, 2540000000000000]
+# None matches nothing: where such a match ends is another library's own.
+REGEXES = ["a", "b.", "[a-c]+", "^a", "[0-9]+", "(x|ab)", "[^a]", "ä", ".", "a b|,", "^.b?"]
 KEYWORDS = set("and break do else elseif end false for function goto if in local nil not or repeat "
                "return then true until while".split())
 
@@ -288,7 +296,40 @@ def function(kind, name, *args, fails=False):
     return make
 
 
+def wide_decimal(g, depth):
+    """A decimal of more digits than a column has."""
+    kind = g.some(SUM, SUM, PRODUCT, TIMES)
+    op = g.some("+", "-") if kind == SUM else "*"
+    return ["bin", kind, op, g.make(DECIMAL, depth), g.make("int64" if kind == TIMES else DECIMAL,
+                                                           depth)]
+
+
+def decimal_fitted(g, _, depth):
+    """`decimal(x, 12, 2)` of a sum, or of a product that is rounded to two digits."""
+    if not g.may_fail:
+        return None
+    wide = wide_decimal(g, depth)
+    if wide[1] == PRODUCT:
+        wide = ["call", PRODUCT, "round", [wide, ["lit", "int64", 2]]]
+    return ["call", DECIMAL, "decimal", [wide, ["lit", "int64", 12], ["lit", "int64", 2]]]
+
+
+def decimal_rounded(g, _, depth):
+    if not g.may_fail:
+        return None
+    # A literal has 38 digits, and then what is rounded has room for one more.
+    args = [["call", DECIMAL, "decimal", [g.make(DECIMAL, depth), ["lit", "int64", 12],
+                                          ["lit", "int64", 2]]]]
+    name = g.some("floor", "ceil", "trunc", "round", "round")
+    if name == "round":
+        args.append(["lit", "int64", g.some(0, 1, 2, 3, -1, -3)])
+    return ["call", DECIMAL, name, args]
+
+
 def compared(g, _, depth):
+    if g.dice.random() < 0.1:
+        return ["bin", "bool", g.some("<", "<=", ">", ">=", "==", "~="), wide_decimal(g, depth),
+                g.make(DECIMAL, depth)]
     kind = g.some("int64", "float64", "string", "timestamp", "date", "duration", DECIMAL)
     other = kind
     if kind == "int64" and g.dice.random() < 0.3:
@@ -374,6 +415,41 @@ def calendar(g, _, depth):
     return ["call", "int64", g.dice.choice(names), [g.leaf(kind)]]
 
 
+def zoned_calendar(g, _, depth):
+    """What clocks of a zone show, also on the days when they are changed."""
+    x = g.leaf("timestamp")
+    if g.may_fail and g.dice.random() < 0.7:
+        x = ["bin", "timestamp", "+", x, ["lit", "duration", g.some(*ZONE_DAYS)]]
+    name = g.some("year", "quarter", "month", "day", "week", "day_of_week", "day_of_year",
+                  "iso_year", "hour", "hour", "minute", "second")
+    return ["call", "int64", name, [x, ["lit", "string", g.some(*ZONES)]]]
+
+
+def zoned_date(g, _, depth):
+    return ["call", "date", "date", [g.leaf("timestamp"), ["lit", "string", g.some(*ZONES)]]]
+
+
+def regex(kind, name, *more):
+    def make(g, _, depth):
+        return ["call", kind, name, [g.make("string", depth), ["lit", "string", g.some(*REGEXES)],
+                                     *(["lit", "string", g.some(*texts)] for texts in more)]]
+    return make
+
+
+def of_parts(kind, name, element=None):
+    """A function of the list that `split` gives."""
+    def make(g, _, depth):
+        parts = ["call", "list<string>", "split",
+                 [g.make("string", depth), ["lit", "string", g.some(",", " ", "a", "ab")]]]
+        for change in ("reverse_list", "distinct_list", "sort_list"):
+            if g.dice.random() < 0.2:
+                parts = ["call", "list<string>", change, [parts]]
+        last = {None: [], "string": [g.leaf("string")],
+                "at": [["lit", "int64", g.some(1, 2, 3, -1, -2)]]}[element]
+        return ["call", kind, name, [parts] + last]
+    return make
+
+
 def trunc_time(g, kind, depth):
     units = ["day", "week", "month", "quarter", "year"]
     if kind == "timestamp":
@@ -409,7 +485,9 @@ MAKERS = {
               function("int64", "trunc", "float64", fails=True),
               function("int64", "int64", "string", fails=True),
               function("int64", "int64", "float64", fails=True),
-              function("int64", "int64", "bool"), calendar, calendar,
+              function("int64", "int64", "bool"), calendar, calendar, zoned_calendar,
+              of_parts("int64", "length"), of_parts("int64", "index_of", "string"),
+              function("int64", "sign", DECIMAL), function("int64", "int64", DECIMAL, fails=True),
               function("int64", "epoch", "timestamp"), function("int64", "epoch_ms", "timestamp"),
               function("int64", "epoch", "date"), many("min_of"), many("max_of")],
     "float64": [binary("float64", ["+", "-", "*", "/"]), binary("float64", ["//", "%"]),
@@ -418,6 +496,7 @@ MAKERS = {
                 unary("float64", "-"), function("float64", "abs", "float64"),
                 function("float64", "sqrt", "float64"),
                 function("float64", "float64", "int64", fails=True),
+                function("float64", "float64", DECIMAL),
                 binary("float64", ["/"], "duration", "duration"), many("min_of"), many("max_of")],
     "string": [binary("string", [".."]), binary("string", [".."]),
                function("string", "lower", "string"), function("string", "upper", "string"),
@@ -426,23 +505,28 @@ MAKERS = {
                function("string", "replace", "string", "string", "string"),
                function("string", "concat", "string", "string"), split_part,
                function("string", "string", "int64"), function("string", "string", "bool"),
+               function("string", "string", DECIMAL), regex("string", "regex_find"),
+               regex("string", "regex_replace", ["", "x", "#ä"]),
+               of_parts("string", "element", "at"), of_parts("string", "max_list"),
                function("string", "md5", "string"), many("min_of"), many("max_of")],
     "bool": [compared, compared, equated, equated, nil_test, member, liked, negated,
              binary("bool", ["and", "or"]), binary("bool", ["and", "or"]),
              function("bool", "starts_with", "string", "string"),
              function("bool", "ends_with", "string", "string"),
              function("bool", "contains", "string", "string"),
+             regex("bool", "regex_match"), of_parts("bool", "contains", "string"),
              function("bool", "is_nan", "float64"), function("bool", "is_finite", "float64"),
              function("bool", "bool", "int64", fails=True)],
     "timestamp": [binary("timestamp", ["+", "-"], "timestamp", "duration", fails=True), trunc_time,
                   trunc_every, function("timestamp", "timestamp", "date"),
                   many("min_of"), many("max_of")],
-    "date": [function("date", "date", "timestamp"), function("date", "last_day", "timestamp"),
-             trunc_time, many("min_of"), many("max_of")],
+    "date": [function("date", "date", "timestamp"), zoned_date,
+             function("date", "last_day", "timestamp"), trunc_time, many("min_of"), many("max_of")],
     "duration": [binary("duration", ["-"], "timestamp", "timestamp", fails=True),
                  binary("duration", ["+", "-"], fails=True), unary("duration", "-"),
                  binary("duration", ["*"], "duration", "int64", fails=True),
                  binary("duration", ["%"], fails=True), many("min_of"), many("max_of")],
-    "decimal": [unary(DECIMAL, "-"), many("min_of"), many("max_of")],
+    "decimal": [unary(DECIMAL, "-"), decimal_fitted, decimal_fitted, decimal_rounded,
+                function(DECIMAL, "abs", DECIMAL), many("min_of"), many("max_of")],
     "bytes": [],
 }

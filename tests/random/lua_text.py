@@ -9,7 +9,7 @@ import expressions
 from expressions import DECIMAL, LEVEL
 
 FAILS = {"//", "%", "+", "-", "*"}  # by 0, or over the end of a time
-CALLS_FAIL = {"int64", "float64", "bool", "floor", "ceil", "trunc"}
+CALLS_FAIL = {"int64", "float64", "bool", "floor", "ceil", "trunc", "round", "decimal"}
 
 
 def may_lack_type(node):
@@ -76,8 +76,9 @@ class Writer:
                 "duration": expressions.duration_text}[kind](value)
         return f'{kind}("{text}")'
 
-    def _bin(self, _, op, left, right):
-        if op in ("==", "~=") and DECIMAL in (left[1], right[1]):
+    def _bin(self, kind, op, left, right):
+        if kind.startswith("decimal") or (op in ("==", "~=") and any(
+                side[1].startswith("decimal") for side in (left, right))):
             raise Unsaid("decimals of two scales")
         assert op in LEVEL
         return f"({self.text(left)} {op} {self.text(right)})"
@@ -109,6 +110,10 @@ class Writer:
             raise Unsaid("coalesce takes its values at once")
         if name == "trunc_every":
             return f'trunc({self.text(args[0])}, "{expressions.duration_text(args[1][2])}")'
+        if args[0][1].startswith("list"):
+            raise Unsaid("a list")
+        if name == "string" and args[0][1].startswith("decimal") and args[0][0] != "col":
+            raise Unsaid("a decimal of a text has ten digits behind the point")
         if name == "date" and args[0][1] == "string":
             raise Unsaid(name)
         name = "trunc" if name == "trunc_time" else name

@@ -11,9 +11,13 @@ What differs from SQL (the reference says it for weir):
   floats    NaN equals nothing; int64 against float64 compares exactly
   ??        the other value where the first is nil *or fails*
   text      bytes: lower, upper only change ASCII; `len` and `#` count bytes
+  decimals  have their digits: `decimal(x, 12, 2)` fails (W502) where they do not do, rounding W504
+  zones     are ICU's for DuckDB, the system's for weir
 
 Nodes are lists: [kind, type, …]; expressions.py makes and prints them.
 """
+
+from expressions import DECIMAL
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
@@ -220,14 +224,64 @@ def when_fits(test, code):
 
 
 # Functions: name -> f(arguments as SQL, their types, literal nodes) -> value, or (value, code).
+def clock_of(x, node):
+    """The TIMESTAMP that clocks of a zone show."""
+    return f"timezone({text_literal(node[2])}, make_timestamptz({x}))"
+
+
 def _clock(part):
-    def make(x, kinds, _):
+    def make(x, kinds, nodes):
+        if len(x) == 2:
+            return f"{part}({clock_of(x[0], nodes[1])})::BIGINT"
         return f"{part}({'w_ts' if kinds[0] == 'timestamp' else 'w_day'}({x[0]}))::BIGINT"
     return make
 
 
 def _round_code(x, function):
     return when_fits(f"{x} IS NOT NULL AND NOT w_whole({function}({x}))", "'W504'")
+
+
+def is_decimal(kind):
+    return kind.startswith("decimal")
+
+
+def decimal_of(value, wide, code):
+    """A decimal(12,2), or the code where it has more digits before the point."""
+    good = f"abs({wide}) < 10000000000"
+    return (f"CASE WHEN {good} THEN TRY_CAST({value} AS DECIMAL(12,2)) END",
+            when_fits(f"{value} IS NOT NULL AND NOT {good}", code))
+
+
+def rounding(name):
+    """floor, ceil, trunc, round: of a float64 an int64, of a decimal one of the same digits."""
+    def make(x, kinds, nodes):
+        if not is_decimal(kinds[0]):
+            return f"w_{name}({x[0]})", _round_code(x[0], name)
+        wide = f"{x[0]}::DECIMAL(32,4)"
+        done = f"round({wide}, {nodes[1][2]})" if name == "round" else f"{name}({wide})"
+        if kinds[0] != DECIMAL:  # the digits are there
+            return f"{done}::{kinds[0].upper()}"
+        return decimal_of(done, done, "'W504'")
+    return make
+
+
+def _int64(x, kinds, _):
+    if kinds[0] == "string":
+        return _int_of_string(x[0])
+    if kinds[0] == "bool":
+        return f"{x[0]}::BIGINT"
+    whole = f"{x[0]} = floor({x[0]})"
+    if kinds[0] == "float64":
+        whole = f"w_whole({x[0]}) AND {whole}"
+    return (f"CASE WHEN {whole} THEN {x[0]}::BIGINT END",
+            when_fits(f"{x[0]} IS NOT NULL AND NOT ({whole})", "'W502'"))
+
+
+def _float64(x, kinds, _):
+    if is_decimal(kinds[0]):
+        return f"{x[0]}::DOUBLE"
+    return (f"{x[0]}::DOUBLE",
+            when_fits(f"{x[0]} IS NOT NULL AND NOT w_ieq({x[0]}, {x[0]}::DOUBLE)", "'W502'"))
 
 
 def _int_of_string(x):
@@ -252,7 +306,21 @@ FUNCTIONS = {
     "replace": lambda x, k, n: f"replace({x[0]}, {x[1]}, {x[2]})",
     "starts_with": lambda x, k, n: f"starts_with({x[0]}, {x[1]})",
     "ends_with": lambda x, k, n: f"ends_with({x[0]}, {x[1]})",
-    "contains": lambda x, k, n: f"contains({x[0]}, {x[1]})",
+    "contains": lambda x, k, n: (
+        f"contains({x[0]}, {x[1]})" if k[0] == "string" else f"list_contains({x[0]}, {x[1]})"),
+    "split": lambda x, k, n: f"str_split({x[0]}, {x[1]})",
+    "length": lambda x, k, n: f"len({x[0]})",
+    "index_of": lambda x, k, n: f"list_position({x[0]}, {x[1]})::BIGINT",
+    "element": lambda x, k, n: f"{x[0]}[{x[1]}]",
+    "max_list": lambda x, k, n: f"list_max({x[0]})",
+    "reverse_list": lambda x, k, n: f"list_reverse({x[0]})",
+    "sort_list": lambda x, k, n: f"list_sort({x[0]})",
+    "distinct_list": lambda x, k, n: (
+        f"list_filter({x[0]}, lambda e, i: list_position({x[0]}, e) = i)"),
+    "regex_match": lambda x, k, n: f"regexp_matches({x[0]}, {x[1]})",
+    "regex_find": lambda x, k, n: (
+        f"CASE WHEN regexp_matches({x[0]}, {x[1]}) THEN regexp_extract({x[0]}, {x[1]}) END"),
+    "regex_replace": lambda x, k, n: f"regexp_replace({x[0]}, {x[1]}, {x[2]}, 'g')",
     "concat": lambda x, k, n: f"concat({', '.join(x)})",
     "split_part": lambda x, k, n: (
         f"CASE WHEN length({x[0]}) IS NOT NULL THEN str_split({x[0]}, {x[1]})[{x[2]}] END"),
@@ -262,9 +330,9 @@ FUNCTIONS = {
     "sign": lambda x, k, n: (
         f"CASE WHEN isnan({x[0]}) THEN 0 ELSE sign({x[0]})::BIGINT END" if k[0] == "float64"
         else f"sign({x[0]})::BIGINT"),
-    "floor": lambda x, k, n: (f"w_floor({x[0]})", _round_code(x[0], "floor")),
-    "ceil": lambda x, k, n: (f"w_ceil({x[0]})", _round_code(x[0], "ceil")),
-    "trunc": lambda x, k, n: (f"w_trunc({x[0]})", _round_code(x[0], "trunc")),
+    "floor": rounding("floor"), "ceil": rounding("ceil"), "trunc": rounding("trunc"),
+    "round": rounding("round"),
+    "decimal": lambda x, k, n: decimal_of(x[0], x[0], "'W502'"),
     "sqrt": lambda x, k, n: f"CASE WHEN {x[0]} < 0 THEN 'nan'::DOUBLE ELSE sqrt({x[0]}) END",
     "is_nan": lambda x, k, n: f"isnan({x[0]})",
     "is_finite": lambda x, k, n: f"isfinite({x[0]})",
@@ -274,14 +342,7 @@ FUNCTIONS = {
     "max_of": lambda x, k, n: f"greatest({', '.join(x)})",
     "nullif": lambda x, k, n: (
         f"CASE WHEN {equal(x[0], k[0], x[1], k[1])}{both_nan(x, k)} THEN NULL ELSE {x[0]} END"),
-    "int64": lambda x, k, n: (
-        _int_of_string(x[0]) if k[0] == "string" else f"{x[0]}::BIGINT" if k[0] == "bool" else
-        (f"CASE WHEN w_whole({x[0]}) AND {x[0]} = floor({x[0]}) THEN {x[0]}::BIGINT END",
-         when_fits(f"{x[0]} IS NOT NULL AND NOT (w_whole({x[0]}) AND {x[0]} = floor({x[0]}))",
-                   "'W502'"))),
-    "float64": lambda x, k, n: (
-        f"{x[0]}::DOUBLE",
-        when_fits(f"{x[0]} IS NOT NULL AND NOT w_ieq({x[0]}, {x[0]}::DOUBLE)", "'W502'")),
+    "int64": _int64, "float64": _float64,
     "string": lambda x, k, n: f"{x[0]}::VARCHAR",
     "bool": lambda x, k, n: (f"CASE WHEN {x[0]} IN (0, 1) THEN {x[0]} = 1 END",
                              when_fits(f"{x[0]} NOT IN (0, 1)", "'W502'")),
@@ -293,7 +354,9 @@ FUNCTIONS = {
     "day_of_year": _clock("dayofyear"), "iso_year": _clock("isoyear"),
     "hour": _clock("hour"), "minute": _clock("minute"), "second": _clock("second"),
     "microsecond": lambda x, k, n: f"w_fmod({x[0]}, 1000000)::BIGINT",
-    "date": lambda x, k, n: f"w_fdiv({x[0]}, 86400000000)::BIGINT",
+    "date": lambda x, k, n: (
+        f"w_days({clock_of(x[0], n[1])}::DATE)" if len(x) == 2
+        else f"w_fdiv({x[0]}, 86400000000)::BIGINT"),
     "timestamp": lambda x, k, n: f"({x[0]} * 86400000000)",
     "last_day": lambda x, k, n: (
         f"w_days(last_day(w_{'ts' if k[0] == 'timestamp' else 'day'}({x[0]})))"),
@@ -348,7 +411,9 @@ class Translator:
             value = ordered(op, a, left[1], b, right[1])
         elif op == "..":
             value = f"({a} || {b})"
-        elif kind.startswith("decimal"):
+        elif is_decimal(kind):
+            if op == "*":  # of two of 18 digits at most DuckDB has a product of 18
+                a, b = f"{a}::DECIMAL(19,2)", f"{b}::DECIMAL(19,{0 if right[1] == 'int64' else 2})"
             value = f"({a} {op} {b})::{kind.upper()}"
         else:
             value, own = arithmetic(self.out, op, kind, a, left[1], b, right[1])
