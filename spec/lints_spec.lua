@@ -8,7 +8,8 @@ local FIELDS = {
   { name = "m", type = { kind = "int64" } }, { name = "x", type = { kind = "float64" } },
   { name = "s", type = { kind = "string" } },
   { name = "sure", type = { kind = "string" }, required = true },
-  { name = "_line", type = { kind = "int64" } }, { name = "cafe\u{301}", type = { kind = "int64" } },
+  { name = "_line", type = { kind = "int64" } },
+  { name = "cafe\u{301}", type = { kind = "int64" } },
   { name = "caf\u{e9}", type = { kind = "int64" } },
 }
 local NATIVE = { is_nfc = has_native and native.is_nfc, functions = function()

@@ -133,8 +133,8 @@ static int l_is_nfc(lua_State *L) {
     struct wr_buf composed;
     wr_buf_init(&composed, &wr_budget_control, 0);
     int status = wr_nfc_add(&composed, text, length, 0);
-    int same = status == WR_OK && composed.length == length &&
-               memcmp(composed.bytes, text, length) == 0;
+    int same =
+        status == WR_OK && composed.length == length && memcmp(composed.bytes, text, length) == 0;
     wr_buf_release(&composed);
     lua_pushboolean(L, same);
     return 1;
