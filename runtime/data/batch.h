@@ -55,6 +55,9 @@ struct wr_batch {
     const int64_t *event_time;  /* by physical row; NULL before `event_time` */
     const int64_t *behind; /* W_i: the frontier of the row's own partition before it; or NULL */
     const int64_t *weight; /* +1, -1; NULL: all +1 (append-only) */
+    /* Of rows that a stage made while a batch was pushed: the physical row of that batch that
+     * caused each, never descending; NULL: rows keep the numbers of the batch. */
+    const uint32_t *cause;
     int64_t frontier;      /* the partition's W after the last row (all rows, also dropped ones
                                 * that event_time saw); WR_TIME_MIN before event_time */
     struct wr_arena arena;

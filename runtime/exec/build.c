@@ -327,6 +327,8 @@ int run_build(struct wr_run *run, struct wr_error *err) {
         case WR_NODE_REJECTS: break;
         }
     }
+    if (status == WR_OK && cuts_init(run) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the run");
     if (status == WR_OK && reject_log_new(&run->rejects, run) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
     return status;

@@ -194,6 +194,32 @@ static uint32_t run_before(const struct gate *gate, uint32_t p, uint32_t q) {
     return count;
 }
 
+/* Whether the frontier has come to a boundary of a stage below: it is told before more rows go. */
+static int stands_at_boundary(const struct gate *gate) {
+    const struct unit *unit = gate->unit;
+    return unit->watched_count > 0 &&
+           cut_next(unit, unit->frontier_in) <= unit_frontier_of_inputs(unit);
+}
+
+/* How many of the next `count` rows of a port go before its frontier comes to the next boundary. */
+static uint32_t rows_before_boundary(const struct gate *gate, const struct gate_port *port,
+                                     uint32_t count) {
+    const struct unit *unit = gate->unit;
+    if (unit->watched_count == 0)
+        return count;
+    int64_t boundary = cut_next(unit, unit->frontier_in);
+    for (uint32_t p = 0; p < gate->port_count; p++)
+        if (&gate->ports[p] != port && gate_port_frontier(gate, p) < boundary)
+            return count; /* another one holds it back */
+    const struct wr_batch *batch = port_batch(port);
+    int in_lane = port->from->lane != LANE_CENTRAL && batch->behind != NULL;
+    for (uint32_t i = 1; i < count; i++)
+        if (frontier_behind(port, batch, wr_batch_row(batch, port->at + i - 1)) >= boundary ||
+            (in_lane && batch->behind[wr_batch_row(batch, port->at + i)] >= boundary))
+            return i;
+    return count;
+}
+
 /* Ports that are read whole before the others. 1: still busy with them. */
 static int pump_first(struct gate *gate, int *status) {
     for (uint32_t p = 0; p < gate->port_count; p++) {
@@ -222,6 +248,10 @@ static int pump_sequential(struct gate *gate) {
 
 static int pump_ordered(struct gate *gate) {
     while (!gate->done) {
+        if (stands_at_boundary(gate)) {
+            gate->run->paused = 1;
+            return WR_OK;
+        }
         uint32_t best = UINT32_MAX, second = UINT32_MAX;
         for (uint32_t p = 0; p < gate->port_count; p++) {
             if (gate->ports[p].first)
@@ -244,6 +274,7 @@ static int pump_ordered(struct gate *gate) {
         uint32_t count = port_batch(port)->sel_count - port->at;
         if (second != UINT32_MAX)
             count = run_before(gate, best, second);
+        count = rows_before_boundary(gate, port, count);
         int status = port_consume(gate, port, count);
         if (status < 0)
             return status;
@@ -278,8 +309,13 @@ int gate_holds(const struct gate *gate) {
 
 int64_t gate_port_frontier(const struct gate *gate, uint32_t port_index) {
     const struct gate_port *port = &gate->ports[port_index];
-    if (port_batch(port) != NULL)
-        return port->consumed;
+    const struct wr_batch *batch = port_batch(port);
+    if (batch != NULL) { /* rows that were dropped between the last one and this have moved it */
+        int64_t before = port->from->lane == LANE_CENTRAL || batch->behind == NULL
+                             ? WR_TIME_MIN
+                             : batch->behind[wr_batch_row(batch, port->at)];
+        return WR_MAX(port->consumed, before);
+    }
     return WR_MAX(port->consumed, port->from->frontier_out);
 }
 

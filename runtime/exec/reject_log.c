@@ -184,7 +184,7 @@ int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_re
 }
 
 int reject_log_flush(struct reject_log *log) {
-    return log->by_step ? WR_OK : reject_log_flush_step(log);
+    return log->by_step || log->run->cutting != NULL ? WR_OK : reject_log_flush_step(log);
 }
 
 int reject_log_flush_step(struct reject_log *log) {

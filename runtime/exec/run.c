@@ -180,6 +180,15 @@ static int advance_all(struct wr_run *run, int after_rejects) {
     return status;
 }
 
+int run_advance(struct wr_run *run, int after_rejects) {
+    int status;
+    do {
+        run->paused = 0;
+        status = advance_all(run, after_rejects);
+    } while (run->paused && status == WR_OK);
+    return status;
+}
+
 static int all_ended(const struct wr_run *run) {
     for (uint32_t i = 0; i < run->unit_count; i++)
         if (run->units[i]->source != NULL && !run->units[i]->ended)
@@ -248,7 +257,7 @@ static int finish(struct wr_run *run, struct wr_error *err) {
     int status = reject_log_end(run->rejects, err);
     if (status != WR_EEND)
         return status;
-    status = advance_all(run, 1);
+    status = run_advance(run, 1);
     if (status == WR_OK)
         status = reject_log_flush_step(run->rejects);
     settle_counts(run);
@@ -294,7 +303,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     if (idle)
         status = WR_OK;
     if (status == WR_OK)
-        status = advance_all(run, 0);
+        status = run_advance(run, 0);
     if (status == WR_OK)
         status = reject_log_flush_step(run->rejects);
     if (status == WR_OK && run->is_endless)

@@ -57,6 +57,7 @@ int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
     op->env = env;
     op->needed = node->needed;
     op->node = node->id;
+    op->observed = node->observed;
     op->keeps_origins = unit->asks_origins;
     *made = op;
     int status = node->op->open == NULL ? WR_OK : node->op->open(op, err);
@@ -128,7 +129,8 @@ static int row_before(const struct sharded *sharded, int by_row, const struct sh
     const struct wr_batch *x = a->emitted[port_a][a->head], *y = b->emitted[port_a][b->head];
     uint32_t row_x = wr_batch_row(x, a->at), row_y = wr_batch_row(y, b->at);
     if (by_row)
-        return row_x < row_y;
+        return (x->cause == NULL ? row_x : x->cause[row_x]) <
+               (y->cause == NULL ? row_y : y->cause[row_y]);
     return sharded->unit->node->op->compare(a->op, x, row_x, y, row_y) < 0;
 }
 

@@ -61,7 +61,13 @@ static int number_rows(struct unit *unit, struct wr_batch *batch) {
 }
 
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
+    int cuts = port == WR_PORT_MAIN && unit->watched_count > 0 && unit->lane != LANE_CENTRAL;
+    return cuts ? cut_emit(unit, batch) : unit_emit_whole(unit, port, batch);
+}
+
+int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
     WR_ASSERT(batch->sel_count > 0);
+    batch->cause = NULL; /* of the batch that was pushed here, which later stages do not see */
     /* Rows that nobody takes are worked on for what is read beside them: rejects, late rows. */
     int flow = unit->edge_count[port] == 0 ? WR_FLOW_MORE : WR_FLOW_DONE;
     if (port == WR_PORT_MAIN && number_rows(unit, batch) != WR_OK) {
@@ -125,7 +131,7 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     return flow;
 }
 
-static int64_t frontier_of_inputs(const struct unit *unit) {
+int64_t unit_frontier_of_inputs(const struct unit *unit) {
     int64_t frontier = WR_TIME_MAX;
     for (uint32_t i = 0; i < unit->feeder_count; i++) {
         int64_t one = unit->gate != NULL ? gate_port_frontier(unit->gate, unit->feeders[i].port)
@@ -136,7 +142,13 @@ static int64_t frontier_of_inputs(const struct unit *unit) {
 }
 
 int unit_advance(struct unit *unit) {
+    if (unit->run->cutting == unit) {
+        unit->frontier_out = unit->cut_frontier;
+        return WR_OK;
+    }
     if (unit->source != NULL) {
+        if (unit->run->cutting != NULL) /* what it says holds behind the batch that is cut */
+            return WR_OK;
         /* After a restart the source has not yet said again how far it is. */
         unit->frontier_out =
             unit->ended ? WR_TIME_MAX : WR_MAX(unit->frontier_out, unit->source->watermark);
@@ -145,7 +157,7 @@ int unit_advance(struct unit *unit) {
     int status = unit->gate != NULL ? gate_pump(unit->gate) : WR_OK;
     if (status < 0)
         return status;
-    int64_t frontier = frontier_of_inputs(unit);
+    int64_t frontier = unit_frontier_of_inputs(unit);
     WR_ASSERT(frontier >= unit->frontier_in);
     if (frontier > unit->frontier_in) {
         unit->frontier_in = frontier;

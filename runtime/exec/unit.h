@@ -19,6 +19,7 @@ struct gate;
 struct sharded;
 struct unit;
 struct reject_log;
+struct watched;
 
 struct edge {
     struct unit *to;
@@ -46,6 +47,9 @@ struct unit {
     struct gate *gate; /* or rows come straight */
     struct edge *edges[WR_PORTS_MAX];
     uint32_t edge_count[WR_PORTS_MAX];
+    uint32_t watched_count; /* stages below, of a unit that makes cuts: see cut.c */
+    struct watched *watched;
+    int64_t cut_frontier;
     uint32_t feeder_count;
     struct feeder *feeders;
     int64_t frontier_in, frontier_out;
@@ -83,6 +87,8 @@ struct wr_run {
     uint32_t *lane_first; /* by source's ordinal: the number of its first lane */
     uint8_t may_stop;     /* some stage may want no more rows */
     uint8_t is_endless;   /* some source is, or rows come while it runs */
+    const struct unit *cutting; /* the stages are told a frontier in the midst of its batch */
+    uint8_t paused;             /* a gate has rows that go on when the frontier was told */
     struct reject_log *rejects;
     struct wr_store *store;
     uint64_t epoch;
@@ -111,8 +117,21 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch);
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
 /* Says in `err` of which source or sink it is, where its text does not. Returns `status`. */
 int unit_failed(const struct unit *unit, int status, struct wr_error *err);
+int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch); /* uncut */
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
+
+/* The least of the frontiers that a unit's inputs have. */
+int64_t unit_frontier_of_inputs(const struct unit *unit);
+/* run.c: advances all units in their order, until no gate has more. */
+int run_advance(struct wr_run *run, int after_rejects);
+
+/* cut.c: where batches are cut. */
+int cuts_init(struct wr_run *run);
+/* The next boundary behind `after` of the stages below a unit that makes cuts. */
+int64_t cut_next(const struct unit *unit, int64_t after);
+/* unit_emit for what leaves a stage that sets the frontier. */
+int cut_emit(struct unit *unit, struct wr_batch *batch);
 
 /* gate.c: the one order of several inputs. */
 enum gate_mode {

@@ -293,6 +293,20 @@ static int bind_items(struct wr_agg_bind *b, const struct wr_value *items) {
     return WR_OK;
 }
 
+/* `count()`: how many rows of a changelog a group has. */
+static int bind_live(struct wr_agg_bind *b) {
+    static const char *const names[] = {"k", "name", "args"};
+    struct wr_value *none = wr_value_new_list(b->arena, 0);
+    if (none == NULL)
+        return WR_ENOMEM;
+    const struct wr_value values[] = {wr_agg_text("call"), wr_agg_text("count"), *none};
+    const struct wr_value *call = wr_ast_map(b->arena, 3, names, values);
+    uint32_t number = 0;
+    int status = call == NULL ? WR_ENOMEM : wr_agg_bind_call(b, call, &number);
+    b->out->live = (int32_t)number;
+    return status;
+}
+
 static int bind_all(struct wr_agg_bind *b, const struct wr_value *group_by,
                     const struct wr_value *agg) {
     int status = wr_agg_bind_keys(b, group_by);
@@ -309,6 +323,8 @@ static int bind_all(struct wr_agg_bind *b, const struct wr_value *group_by,
     items->count = item_count;
     if (status == WR_OK && item_count == 0)
         return wr_agg_fault(b, agg, "W008", "empty list");
+    if (status == WR_OK && b->out->live >= 0)
+        status = bind_live(b);
     if (status == WR_OK)
         status = wr_agg_bind_inputs(b);
     if (status == WR_OK)
@@ -334,7 +350,7 @@ static void rooms_count(struct wr_agg_bind *b, const struct wr_value *node) {
 }
 
 int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope *scope,
-                       const struct wr_value *group_by, const struct wr_value *agg, int windowed,
+                       const struct wr_value *group_by, const struct wr_value *agg, unsigned flags,
                        struct wr_error *err) {
     struct wr_agg_bind b = {.arena = scope->arena, .scope = scope, .err = err};
     *aggregates = NULL;
@@ -347,12 +363,14 @@ int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope 
     b.out = WR_ARENA_ZEROS(b.arena, struct wr_aggregates, 1);
     b.known = WR_ARENA_ARRAY(b.arena, struct wr_agg_known, wr_value_count(agg) + 1);
     b.entries = WR_ARENA_ARRAY(b.arena, struct wr_agg_entry, b.entry_room);
+    b.call_room += (flags & WR_AGGREGATES_RETRACT) != 0;
     b.aggregates = WR_ARENA_ARRAY(b.arena, struct wr_aggregate, b.call_room + 1);
     b.calls = WR_ARENA_ARRAY(b.arena, const struct wr_value *, b.call_room + 1);
     if (b.out == NULL || b.known == NULL || b.entries == NULL || b.aggregates == NULL ||
         b.calls == NULL)
         return wr_error_set(err, WR_ENOMEM, "out of memory");
-    b.out->windowed = windowed;
+    b.out->windowed = (flags & WR_AGGREGATES_WINDOWED) != 0;
+    b.out->live = flags & WR_AGGREGATES_RETRACT ? INT32_MAX : -1;
     int status = bind_all(&b, group_by, agg);
     if (status == WR_ENOMEM)
         return wr_error_set(err, status, "out of memory");

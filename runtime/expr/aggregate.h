@@ -25,6 +25,11 @@ struct wr_aggregate_kernel {
     int (*add)(const struct wr_aggregate *aggregate, struct wr_table *table, uint8_t *const *rows,
                const struct wr_column *args, const struct wr_batch *batch, const uint32_t *sel,
                uint32_t count); /* args: the arguments, then the columns of `order by` */
+    /* Takes rows back that were added before; NULL: cannot (then the aggregate of a changelog
+     * stands behind a collector). */
+    int (*retract)(const struct wr_aggregate *aggregate, struct wr_table *table,
+                   uint8_t *const *rows, const struct wr_column *args,
+                   const struct wr_batch *batch, const uint32_t *sel, uint32_t count);
     /* into := into and then from (from is later in time). */
     int (*merge)(const struct wr_aggregate *aggregate, struct wr_table *table, uint8_t *into,
                  const uint8_t *from);
@@ -52,6 +57,11 @@ struct wr_aggregate_function {
     /* The kernel for arguments of these types, and the type of its result; NULL: none fits. */
     const struct wr_aggregate_kernel *(*choose)(struct wr_arena *arena, const struct wr_type *args,
                                                 uint32_t arg_count, struct wr_type *type);
+    /* The same for a changelog, where that takes another kernel; NULL: there is none. */
+    const struct wr_aggregate_kernel *(*choose_retracting)(struct wr_arena *arena,
+                                                           const struct wr_type *args,
+                                                           uint32_t arg_count,
+                                                           struct wr_type *type);
     /* Checks the literal arguments (NULL: nothing to check). NULL, or what is wrong. */
     const char *(*check)(const struct wr_value *const *constants, uint32_t arg_count);
     const struct wr_example *examples; /* text: an item of agg over the rows of test_aggregates.c */
@@ -80,6 +90,7 @@ struct wr_aggregate {
     struct wr_type order_types[WR_AGGREGATE_ORDER_MAX];
     uint8_t order_desc[WR_AGGREGATE_ORDER_MAX];
     int64_t limit;    /* -1: none */
+    uint8_t retracts; /* of a changelog: rows may be taken back */
     uint8_t reversed; /* the collector wants the end of the order: `last` */
     struct wr_type type;
     uint32_t offset; /* of its state in the row */
@@ -102,20 +113,29 @@ struct wr_aggregates {
     struct wr_list *items;
     const struct wr_schema *result;
     int windowed;
+    /* Of a changelog: the aggregate that counts the rows of a group, which is gone at 0; else -1 */
+    int32_t live;
 };
 
-/* Binds `group_by` (a list AST, may be NULL or empty: one group) and `agg`'s list together.
- * `arg` in an error is "group_by" or "1". */
+enum wr_aggregates_flags {
+    WR_AGGREGATES_WINDOWED = 1, /* the result begins with window_start, window_end */
+    WR_AGGREGATES_RETRACT = 2,  /* of a changelog: rows may be taken back */
+};
+/* Binds `group_by` (a list AST, may be NULL or empty: one group) and `agg`'s list together. `arg`
+ * in an error is "group_by" or "1". */
 int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope *scope,
-                       const struct wr_value *group_by, const struct wr_value *agg, int windowed,
+                       const struct wr_value *group_by, const struct wr_value *agg, unsigned flags,
                        struct wr_error *err);
-/* Adds the selected rows of a batch: `inputs` has been run, `rows` are their state rows (dense, in
- * the order of the selection `sel`/`count`). Runs each aggregate's where. */
+/* Adds the selected rows of a batch, or takes them back, by their weights: `inputs` has been run,
+ * `rows` are their state rows (dense, in the order of the selection `sel`/`count`). Runs each
+ * aggregate's where. */
 int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *eval,
                       struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
                       const uint32_t *sel, uint32_t count);
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from);
+/* How many rows of a changelog a group has. */
+int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t *row);
 /* Fills a batch of the middle schema with `count` results (window columns are the caller's);
  * returns it with its rows' failures in `fails` (count entries, 0: fine) and the guilty aggregate
  * in `guilty`. */

@@ -16,7 +16,8 @@ static int is_ordered(enum wr_type_kind kind) {
 static void choose_collector(const struct wr_agg_bind *b, struct wr_aggregate *aggregate) {
     int by_time =
         aggregate->function->flags & WR_AGG_COLLECTS && b->scope->flags & WR_SCOPE_EVENT_TIME;
-    if (aggregate->order_count == 0 && aggregate->limit < 0 && !by_time)
+    int keeps_all = aggregate->retracts && aggregate->kernel->retract == NULL;
+    if (aggregate->order_count == 0 && aggregate->limit < 0 && !by_time && !keeps_all)
         return;
     aggregate->inner = aggregate->kernel;
     aggregate->kernel = &wr_aggregate_collector;
@@ -70,8 +71,11 @@ static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) 
             return b->status;
         }
     }
-    aggregate->kernel =
-        function->choose(b->arena, aggregate->arg_types, aggregate->arg_count, &aggregate->type);
+    aggregate->retracts = b->out->live >= 0;
+    int other = aggregate->retracts && function->choose_retracting != NULL &&
+                aggregate->order_count == 0 && aggregate->limit < 0;
+    aggregate->kernel = (other ? function->choose_retracting : function->choose)(
+        b->arena, aggregate->arg_types, aggregate->arg_count, &aggregate->type);
     if (aggregate->kernel == NULL && aggregate->arg_count == 2)
         aggregate->kernel = pick_by_order(b, aggregate);
     if (aggregate->kernel == NULL) {

@@ -58,12 +58,16 @@ static int aggregate_add(const struct wr_aggregates *aggregates,
     for (uint32_t o = 0; o < aggregate->order_count; o++)
         columns[aggregate->arg_count + o] =
             item_column(aggregates, eval, batch, aggregate->order[o]);
-    return aggregate->kernel->add(aggregate, table, rows, columns, batch, sel, count);
+    int retracts =
+        batch->weight != NULL && count > 0 && batch->weight[sel == NULL ? 0 : sel[0]] < 0;
+    return (retracts ? aggregate->kernel->retract : aggregate->kernel->add)(
+        aggregate, table, rows, columns, batch, sel, count);
 }
 
-int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *eval,
-                      struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
-                      const uint32_t *sel, uint32_t count) {
+/* Rows of one sign of weight. */
+static int add_alike(const struct wr_aggregates *aggregates, struct wr_eval *eval,
+                     struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
+                     const uint32_t *sel, uint32_t count) {
     struct chosen chosen = {.where = -1};
     struct wr_arena_mark mark = wr_arena_mark(&eval->scratch);
     int status = WR_OK;
@@ -85,6 +89,33 @@ int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *ev
     }
     wr_arena_rewind(&eval->scratch, mark);
     return status;
+}
+
+int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *eval,
+                      struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
+                      const uint32_t *sel, uint32_t count) {
+    if (batch->weight == NULL)
+        return add_alike(aggregates, eval, table, rows, batch, sel, count);
+    struct wr_arena_mark mark = wr_arena_mark(&eval->scratch);
+    uint32_t *numbers = WR_ARENA_ARRAY(&eval->scratch, uint32_t, count + 1);
+    int status = numbers == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; numbers != NULL && i < count; i++)
+        numbers[i] = sel == NULL ? i : sel[i];
+    for (uint32_t first = 0, i = 1; first < count && status == WR_OK; i++) {
+        if (i < count && (batch->weight[numbers[i]] < 0) == (batch->weight[numbers[first]] < 0))
+            continue;
+        status = add_alike(aggregates, eval, table, rows + first, batch, numbers + first,
+                           i - first);
+        first = i;
+    }
+    wr_arena_rewind(&eval->scratch, mark);
+    return status;
+}
+
+int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t *row) {
+    int64_t count;
+    memcpy(&count, row + aggregates->aggregates[aggregates->live].offset, sizeof count);
+    return count;
 }
 
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,

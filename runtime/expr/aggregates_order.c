@@ -102,7 +102,8 @@ static int entry_put(struct wr_buf *out, const struct wr_aggregate *aggregate,
     for (uint32_t o = 0; o < aggregate->order_count; o++)
         put_place(out, &aggregate->order_types[o], &args[aggregate->arg_count + o], row,
                   aggregate->order_desc[o]);
-    put_row_place(out, batch, row);
+    if (!aggregate->retracts) /* a row that takes another back came from elsewhere */
+        put_row_place(out, batch, row);
     head.place_bytes = (uint32_t)(out->length - sizeof head);
     for (size_t i = sizeof head; aggregate->reversed && i < out->length; i++)
         out->bytes[i] = (char)~out->bytes[i];
@@ -200,30 +201,59 @@ static int entries_append(const struct wr_aggregate *aggregate, struct wr_table 
     state->blob.length += length;
     state->count += count;
     uint64_t limit = (uint64_t)aggregate->limit;
-    if (aggregate->limit >= 0 && state->count >= 2 * limit + SLACK_ENTRIES)
+    if (aggregate->limit >= 0 && !aggregate->retracts &&
+        state->count >= 2 * limit + SLACK_ENTRIES)
         return entries_cut(aggregate, table, state, limit);
     return WR_OK;
 }
 
-static int collector_add(AGG_ADD_PARAMS) {
+/* Takes the first equal entry out; there is one, unless the changelog took back what it had not
+ * sent. */
+static void entries_remove(struct entries_state *state, const char *entry, uint32_t length) {
+    char *at = state->blob.bytes, *end = at + state->blob.length;
+    while (at < end) {
+        struct entry_head head;
+        memcpy(&head, at, sizeof head);
+        if (head.entry_bytes == length && memcmp(at, entry, length) == 0) {
+            memmove(at, at + length, (size_t)(end - at) - length);
+            state->blob.length -= length;
+            state->count--;
+            return;
+        }
+        at += head.entry_bytes;
+    }
+}
+
+static int collector_move(AGG_ADD_PARAMS, int retracts) {
     struct wr_buf entry;
     wr_buf_init(&entry, &wr_budget_control, WR_AGGREGATE_BLOB_BYTES_MAX);
     int status = WR_OK;
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
+        struct entries_state *state =
+            (struct entries_state *)(void *)(rows[i] + aggregate->offset);
         int nil = 0;
         for (uint32_t a = 0; a < aggregate->arg_count; a++)
             nil |= aggregate->constants[a] == NULL && wr_column_is_nil(&args[a], row);
         if (nil)
             continue;
         status = entry_put(&entry, aggregate, args, batch, row);
-        if (status == WR_OK)
-            status = entries_append(aggregate, table,
-                                    (struct entries_state *)(void *)(rows[i] + aggregate->offset),
-                                    entry.bytes, (uint32_t)entry.length, 1);
+        if (status == WR_OK && retracts)
+            entries_remove(state, entry.bytes, (uint32_t)entry.length);
+        else if (status == WR_OK)
+            status = entries_append(aggregate, table, state, entry.bytes, (uint32_t)entry.length,
+                                    1);
     }
     wr_buf_release(&entry);
     return status;
+}
+
+static int collector_add(AGG_ADD_PARAMS) {
+    return collector_move(aggregate, table, rows, args, batch, sel, count, 0);
+}
+
+static int collector_retract(AGG_ADD_PARAMS) {
+    return collector_move(aggregate, table, rows, args, batch, sel, count, 1);
 }
 
 static int collector_merge(AGG_MERGE_PARAMS) {
@@ -388,5 +418,6 @@ const struct wr_aggregate_kernel wr_aggregate_collector = {.state_bytes =
                                                            .cell_count = 1,
                                                            .cells = entries_cells,
                                                            .add = collector_add,
+                                                           .retract = collector_retract,
                                                            .merge = collector_merge,
                                                            .result = collector_result};

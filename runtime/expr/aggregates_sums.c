@@ -35,13 +35,39 @@ static int count_args_add(AGG_ADD_PARAMS) {
     return WR_OK;
 }
 
+static int count_rows_retract(AGG_ADD_PARAMS) {
+    uint32_t offset = aggregate->offset;
+    for (uint32_t i = 0; i < count; i++)
+        ((struct count_state *)(void *)(rows[i] + offset))->count--;
+    AGG_UNUSED_ADD;
+    return WR_OK;
+}
+
+static int count_args_retract(AGG_ADD_PARAMS) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = sel == NULL ? i : sel[i];
+        uint64_t one = 1;
+        for (uint32_t a = 0; a < aggregate->arg_count; a++)
+            one &= (uint64_t)!wr_column_is_nil(&args[a], row);
+        ((struct count_state *)(void *)(rows[i] + aggregate->offset))->count -= one;
+    }
+    AGG_UNUSED_ADD;
+    return WR_OK;
+}
+
 AGG_MERGE(count_merge, count_state, state->count += other->count)
 AGG_RESULT(count_result, count_state, int64_t, { result[i] = (int64_t)state->count; })
 
-static const struct wr_aggregate_kernel count_rows = {
-    .state_bytes = 8, .add = count_rows_add, .merge = count_merge, .result = count_result};
-static const struct wr_aggregate_kernel count_args = {
-    .state_bytes = 8, .add = count_args_add, .merge = count_merge, .result = count_result};
+static const struct wr_aggregate_kernel count_rows = {.state_bytes = 8,
+                                                      .add = count_rows_add,
+                                                      .retract = count_rows_retract,
+                                                      .merge = count_merge,
+                                                      .result = count_result};
+static const struct wr_aggregate_kernel count_args = {.state_bytes = 8,
+                                                      .add = count_args_add,
+                                                      .retract = count_args_retract,
+                                                      .merge = count_merge,
+                                                      .result = count_result};
 
 static const struct wr_aggregate_kernel *count_choose(struct wr_arena *arena,
                                                       const struct wr_type *args,
@@ -103,6 +129,12 @@ AGG_ADD_LOOP(avg_words_add, avg_state, int64_t, {
     sum_add(&state->sum, value);
     state->count++;
 })
+AGG_ADD_LOOP(avg_words_retract, avg_state, int64_t, {
+    __int128 sum = sum_read(&state->sum) - value;
+    state->sum.low = (uint64_t)sum;
+    state->sum.high = (uint64_t)(sum >> 64) << 1 | 1;
+    state->count--;
+})
 AGG_MERGE(avg_words_merge, avg_state, {
     sum_join(&state->sum, &other->sum);
     state->count += other->count;
@@ -112,6 +144,20 @@ AGG_RESULT(avg_words_result, avg_state, double, {
     if (state->count == 0)
         AGG_NIL(i);
 })
+/* A sum that rows are taken back from counts them, to know when there is none. */
+AGG_RESULT(sum_counted_result, avg_state, int64_t, {
+    __int128 sum = sum_read(&state->sum);
+    result[i] = (int64_t)sum;
+    if (state->count == 0)
+        AGG_NIL(i);
+    else if (sum != (int64_t)sum)
+        fails[i] = WR_REJECT_OVERFLOW;
+})
+static const struct wr_aggregate_kernel sum_counted = {.state_bytes = sizeof(struct avg_state),
+                                                       .add = avg_words_add,
+                                                       .retract = avg_words_retract,
+                                                       .merge = avg_words_merge,
+                                                       .result = sum_counted_result};
 /* Times and durations: cut to a whole microsecond or day, towards the past. */
 AGG_RESULT(avg_times_result, avg_state, int64_t, {
     if (state->count == 0) {
@@ -125,10 +171,12 @@ AGG_RESULT(avg_times_result, avg_state, int64_t, {
 })
 static const struct wr_aggregate_kernel avg_words = {.state_bytes = sizeof(struct avg_state),
                                                      .add = avg_words_add,
+                                                     .retract = avg_words_retract,
                                                      .merge = avg_words_merge,
                                                      .result = avg_words_result};
 static const struct wr_aggregate_kernel avg_times = {.state_bytes = sizeof(struct avg_state),
                                                      .add = avg_words_add,
+                                                     .retract = avg_words_retract,
                                                      .merge = avg_words_merge,
                                                      .result = avg_times_result};
 
@@ -166,6 +214,75 @@ static const struct wr_aggregate_kernel avg_floats = {.state_bytes = sizeof(stru
                                                       .merge = floats_merge,
                                                       .result = avg_floats_result};
 
+/* Where rows are taken back: in two doubles, so that what was added leaves nothing behind; values
+ * that are no numbers are counted. Source: Dekker, "A floating-point technique for extending the
+ * available precision", 1971. */
+struct twofold_state {
+    double high, low;
+    uint64_t count;
+    uint32_t nans, plus, minus, unused;
+};
+
+static inline void twofold_add(struct twofold_state *state, double value) {
+    double sum = state->high + value, part = sum - state->high;
+    double lost = (state->high - (sum - part)) + (value - part);
+    state->low += lost;
+    state->high = sum;
+    sum = state->high + state->low;
+    state->low -= sum - state->high;
+    state->high = sum;
+}
+
+static inline void twofold_move(struct twofold_state *state, double value, uint32_t by) {
+    state->count += (uint64_t)(int64_t)(int32_t)by;
+    if (value != value)
+        state->nans += by;
+    else if (value - value != 0)
+        *(value > 0 ? &state->plus : &state->minus) += by;
+    else
+        twofold_add(state, by == 1 ? value : -value);
+}
+
+AGG_ADD_LOOP(twofold_rows_add, twofold_state, double, { twofold_move(state, value, 1); })
+AGG_ADD_LOOP(twofold_rows_retract, twofold_state, double, {
+    twofold_move(state, value, UINT32_MAX);
+})
+AGG_MERGE(twofold_merge, twofold_state, {
+    twofold_add(state, other->high);
+    twofold_add(state, other->low);
+    state->count += other->count;
+    state->nans += other->nans;
+    state->plus += other->plus;
+    state->minus += other->minus;
+})
+static double twofold_sum(const struct twofold_state *state) {
+    if (state->nans > 0 || (state->plus > 0 && state->minus > 0))
+        return __builtin_nan("");
+    if (state->plus > 0 || state->minus > 0)
+        return state->plus > 0 ? __builtin_inf() : -__builtin_inf();
+    return state->high + state->low;
+}
+AGG_RESULT(twofold_sum_result, twofold_state, double, {
+    result[i] = twofold_sum(state);
+    if (state->count == 0)
+        AGG_NIL(i);
+})
+AGG_RESULT(twofold_avg_result, twofold_state, double, {
+    result[i] = twofold_sum(state) / (double)state->count;
+    if (state->count == 0)
+        AGG_NIL(i);
+})
+static const struct wr_aggregate_kernel sum_twofold = {.state_bytes = sizeof(struct twofold_state),
+                                                       .add = twofold_rows_add,
+                                                       .retract = twofold_rows_retract,
+                                                       .merge = twofold_merge,
+                                                       .result = twofold_sum_result};
+static const struct wr_aggregate_kernel avg_twofold = {.state_bytes = sizeof(struct twofold_state),
+                                                       .add = twofold_rows_add,
+                                                       .retract = twofold_rows_retract,
+                                                       .merge = twofold_merge,
+                                                       .result = twofold_avg_result};
+
 /* ---- decimals ------------------------------------------------------------------------------- */
 
 struct decimal_state {
@@ -194,6 +311,9 @@ static int decimal_too_big(__int128 value) {
 }
 
 AGG_ADD_LOOP(decimals_add, decimal_state, __int128, { decimal_add(state, value, 1); })
+AGG_ADD_LOOP(decimals_retract, decimal_state, __int128, {
+    decimal_add(state, -value, UINT64_MAX);
+})
 AGG_MERGE(decimals_merge, decimal_state, {
     decimal_add(state, decimal_read(other), other->count);
     state->overflow |= other->overflow;
@@ -224,10 +344,12 @@ AGG_RESULT(avg_decimals_result, decimal_state, __int128, {
 })
 static const struct wr_aggregate_kernel sum_decimals = {.state_bytes = sizeof(struct decimal_state),
                                                         .add = decimals_add,
+                                                        .retract = decimals_retract,
                                                         .merge = decimals_merge,
                                                         .result = sum_decimals_result};
 static const struct wr_aggregate_kernel avg_decimals = {.state_bytes = sizeof(struct decimal_state),
                                                         .add = decimals_add,
+                                                        .retract = decimals_retract,
                                                         .merge = decimals_merge,
                                                         .result = avg_decimals_result};
 
@@ -244,6 +366,13 @@ static const struct wr_aggregate_kernel *sum_choose(struct wr_arena *arena,
     case WR_DECIMAL: type->precision = WR_DECIMAL_DIGITS_MAX; return &sum_decimals;
     default: return NULL;
     }
+}
+
+static const struct wr_aggregate_kernel *
+sum_choose_retracting(struct wr_arena *arena, const struct wr_type *args, uint32_t arg_count,
+                      struct wr_type *type) {
+    const struct wr_aggregate_kernel *kernel = sum_choose(arena, args, arg_count, type);
+    return kernel == &sum_words ? &sum_counted : kernel == &sum_floats ? &sum_twofold : kernel;
 }
 
 static const struct wr_aggregate_kernel *avg_choose(struct wr_arena *arena,
@@ -264,6 +393,13 @@ static const struct wr_aggregate_kernel *avg_choose(struct wr_arena *arena,
         return &avg_decimals;
     default: return NULL;
     }
+}
+
+static const struct wr_aggregate_kernel *
+avg_choose_retracting(struct wr_arena *arena, const struct wr_type *args, uint32_t arg_count,
+                      struct wr_type *type) {
+    const struct wr_aggregate_kernel *kernel = avg_choose(arena, args, arg_count, type);
+    return kernel == &avg_floats ? &avg_twofold : kernel;
 }
 
 /* ---- stddev and variance -------------------------------------------------------------------- */
@@ -375,6 +511,7 @@ const struct wr_aggregate_function wr_aggregates_sums[] = {
      .arg_min = 1,
      .arg_max = 1,
      .choose = sum_choose,
+     .choose_retracting = sum_choose_retracting,
      .examples = AGG_EXAMPLES({"sum(x)", "10"}, {"sum(f)", "4.0"}, {"sum(x where s == 'a')", "5"})},
     {.name = "avg",
      .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
@@ -385,6 +522,7 @@ const struct wr_aggregate_function wr_aggregates_sums[] = {
      .arg_min = 1,
      .arg_max = 1,
      .choose = avg_choose,
+     .choose_retracting = avg_choose_retracting,
      .examples = AGG_EXAMPLES({"avg(x)", "2.5"}, {"avg(x where x > 100)", "nil"})},
     {.name = "stddev",
      .doc = "The standard deviation of a sample (divided by n - 1); of one value nil.",

@@ -7,6 +7,23 @@
 #include "base/status.h"
 #include "base/banned.h"
 
+/* A changelog is refused by those who would take a change for a row. Row-by-row stages hand the
+ * weight of each row on. */
+static int check_updates(const struct wr_node *node, const struct wr_op_type *type,
+                         const struct wr_bind *bind, struct wr_error *err) {
+    if (type->flags & (WR_OP_ROW_BY_ROW | WR_OP_TAKES_UPDATES))
+        return WR_OK;
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        if (!bind->inputs[i]->updates)
+            continue;
+        wr_error_script(err, "W305", "`%s` does not take updates", node->stage);
+        wr_error_help(err, "add `:changes()` before it: each change becomes a row, with `op` = "
+                           "insert, update or delete");
+        return WR_ESCRIPT;
+    }
+    return WR_OK;
+}
+
 int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
     const struct wr_op_type *type = wr_op_find(node->stage);
     if (type == NULL)
@@ -18,6 +35,9 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         .arena = &plan->arena, .spec = node->spec, .input_count = node->input_count};
     for (uint32_t i = 0; i < node->input_count; i++)
         bind.inputs[i] = &plan->nodes[node->inputs[i]]->out;
+    int status = check_updates(node, type, &bind, err);
+    if (status != WR_OK)
+        return status;
     uint8_t is_volatile = 0;
     bind.out = *bind.inputs[0];
     bind.scope = (struct wr_scope){
@@ -30,7 +50,7 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         .user_function_count = plan->user_function_count,
         .is_volatile = &is_volatile,
     };
-    int status = type->bind(&bind, err);
+    status = type->bind(&bind, err);
     if (status != WR_OK)
         return status;
     if (!(type->flags & WR_OP_ROW_BY_ROW))

@@ -103,6 +103,25 @@ static int find_needs(struct wr_plan *plan) {
     return WR_OK;
 }
 
+/* Whether `node` lets somebody see each change of its input. Who passes a changelog on hands the
+ * question on too: more or fewer changes in would be more or fewer changes out. */
+static int observes(const struct wr_node *node) {
+    if (node->kind == WR_NODE_SINK)
+        return !(node->sink->flags & WR_SINK_KEYS) || (node->sink->flags & WR_SINK_TERMINAL);
+    if (node->kind != WR_NODE_OP)
+        return 0;
+    return (node->op->flags & WR_OP_OBSERVES) || (node->out.updates && node->observed);
+}
+
+static void find_observed(struct wr_plan *plan) {
+    for (uint32_t i = plan->node_count; i-- > 0;) {
+        const struct wr_node *node = plan->nodes[i];
+        for (uint32_t k = 0; node->live && k < node->input_count; k++)
+            if (plan->nodes[node->inputs[k]]->out.updates && observes(node))
+                plan->nodes[node->inputs[k]]->observed = 1;
+    }
+}
+
 int wr_plan_finish(struct wr_plan *plan, struct wr_error *err) {
     if (plan->finished)
         return WR_OK;
@@ -113,6 +132,7 @@ int wr_plan_finish(struct wr_plan *plan, struct wr_error *err) {
             mark_live(plan, i);
     if (find_needs(plan) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    find_observed(plan);
     plan->finished = 1;
     return WR_OK;
 }

@@ -38,6 +38,7 @@ struct wr_node {
     struct wr_endpoint_bind endpoint; /* of a source or sink: what its bind gave */
     /* Known when the plan is finished. */
     int live;         /* its rows reach a sink */
+    uint8_t observed; /* a changelog of which somebody sees each change */
     uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
 };
 

@@ -70,7 +70,8 @@ static int agg_bind(struct wr_bind *bind, struct wr_error *err) {
         return status;
     status =
         wr_aggregates_bind(&config->aggregates, &bind->scope, wr_value_get(bind->spec, "group_by"),
-                           wr_value_get(bind->spec, "items"), config->windowed, err);
+                           wr_value_get(bind->spec, "items"),
+                           config->windowed ? WR_AGGREGATES_WINDOWED : 0, err);
     if (status != WR_OK)
         return status;
     bind->config = config;

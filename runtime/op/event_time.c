@@ -195,7 +195,7 @@ static void event_time_close(struct wr_op *op) {
 const struct wr_op_type wr_op_event_time = {
     .name = "event_time",
     .size_bytes = sizeof(struct event_time),
-    .flags = WR_OP_ROW_BY_ROW,
+    .flags = WR_OP_ROW_BY_ROW | WR_OP_SETS_FRONTIER,
     .bind = event_time_bind,
     .needs = event_time_needs,
     .open = event_time_open,

@@ -210,7 +210,7 @@ static void lookup_close(struct wr_op *op) {
 const struct wr_op_type wr_op_lookup = {
     .name = "lookup",
     .size_bytes = sizeof(struct lookup),
-    .flags = WR_OP_MULTI_INPUT | WR_OP_BUILD_FIRST | WR_OP_REPEATS,
+    .flags = WR_OP_MULTI_INPUT | WR_OP_BUILD_FIRST | WR_OP_REPEATS | WR_OP_TAKES_UPDATES,
     .bind = lookup_bind,
     .needs = lookup_needs,
     .open = lookup_open,

@@ -93,6 +93,7 @@ struct wr_op {
     struct wr_op_env *env;
     const uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
     uint32_t node;          /* its number in the plan */
+    uint8_t observed;       /* somebody sees each change that it makes, not only their sum */
     uint8_t keeps_origins;  /* HOLDS_ROWS: a stage behind it may want to say where a row is from */
 };
 
@@ -107,6 +108,9 @@ enum wr_op_flags {
     WR_OP_HOLDS_ROWS = 128, /* rows of a source leave it later than in the push that brought them */
     WR_OP_REPEATS = 256,    /* may give a row more than once: exec numbers those of no source */
     WR_OP_NEVER_REJECTS = 512,
+    WR_OP_TAKES_UPDATES = 1024, /* a changelog may come; else the plan fails (W305) */
+    WR_OP_SETS_FRONTIER = 4096, /* rows leave with event time and `behind` */
+    WR_OP_OBSERVES = 2048,      /* sees each change of a changelog, not only their sum */
 };
 
 struct wr_op_type {
@@ -128,8 +132,14 @@ struct wr_op_type {
      * streams without event time are told). Fires timers <= frontier in (time, key) order. NULL:
      * nothing. */
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
+    /* The least frontier > `after` at which `advance` may do something that must stand in its place
+     * among the results of `push`, with the rows that are there or still come; WR_TIME_MAX: none.
+     * NULL: `push` gives the same wherever the frontier is. */
+    int64_t (*next_boundary)(const struct wr_op *op, int64_t after);
     /* The frontier of the output when the input's is `frontier`. NULL: the same. */
     int64_t (*holds_back)(const struct wr_op *op, int64_t frontier);
+    /* By how much the output's frontier lags behind the input's, where that is always the same. */
+    int64_t (*shift)(const struct wr_op *op);
     /* KEYED: the hash of the key of each selected row (dense, in the order of the selection). */
     int (*route)(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes);
     /* KEYED: order of two rows of firings of different shards (window, then keys). */

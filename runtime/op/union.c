@@ -101,7 +101,7 @@ static int union_push(struct wr_op *op, uint32_t input, struct wr_batch *in, str
 const struct wr_op_type wr_op_union = {
     .name = "union",
     .size_bytes = sizeof(struct union_op),
-    .flags = WR_OP_MULTI_INPUT | WR_OP_NEVER_REJECTS,
+    .flags = WR_OP_MULTI_INPUT | WR_OP_NEVER_REJECTS | WR_OP_TAKES_UPDATES,
     .bind = union_bind,
     .needs = union_needs,
     .push = union_push,

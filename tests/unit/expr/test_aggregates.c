@@ -14,6 +14,7 @@ struct stage {
     struct test_world world;
     struct wr_aggregates *aggregates;
     struct wr_table *table;
+    const int64_t *weights; /* by row; NULL: append-only */
     struct wr_eval items_eval;
     struct wr_batch_pool pool;
     struct wr_batch *middle;
@@ -33,11 +34,11 @@ static void sample_rows(struct test_world *world) {
     test_world_column(world, "f", "float64", 5, f);
 }
 
-static int stage_bind(struct stage *stage, const char *group_by, const char *agg, int windowed) {
+static int stage_bind(struct stage *stage, const char *group_by, const char *agg, unsigned flags) {
     struct wr_arena *arena = &stage->world.arena;
     const struct wr_value *keys = group_by == NULL ? NULL : test_parse_list(arena, group_by);
     return wr_aggregates_bind(&stage->aggregates, &stage->world.scope, keys,
-                              test_parse_list(arena, agg), windowed, &stage->world.err);
+                              test_parse_list(arena, agg), flags, &stage->world.err);
 }
 
 static void table_open(struct stage *stage) {
@@ -56,6 +57,8 @@ static void stage_add(struct stage *stage, struct wr_table *table, uint32_t from
     struct wr_batch batch = world->batch;
     batch.sel = sel;
     batch.sel_count = count;
+    if (stage->weights != NULL)
+        batch.weight = stage->weights;
     CHECK_INT(wr_list_run(a->inputs, &world->eval, &batch, &world->arena), ==, WR_OK);
     CHECK_INT(world->eval.fail_count, ==, 0);
     struct wr_column keys[WR_KEY_COLUMNS_MAX];
@@ -178,6 +181,34 @@ TEST(the_examples_hold_however_rows_are_split_and_merged) {
             const char *got = stage_show(&stage, 0, 0);
             if (strcmp(got, e->result) != 0)
                 test_fail(__FILE__, __LINE__, "%s: %s, not %s", e->text, got, e->result);
+            stage_close(&stage);
+        }
+    }
+}
+
+TEST(the_examples_hold_when_other_rows_came_and_were_taken_back) {
+    static const int64_t plus[] = {1, 1, 1, 1, 1}, minus[] = {-1, -1, -1, -1, -1};
+    for (uint32_t i = 0; wr_aggregate_at(i) != NULL; i++) {
+        for (const struct wr_example *e = wr_aggregate_at(i)->examples; e->text != NULL; e++) {
+            struct stage stage = {0};
+            char text[256];
+            snprintf(text, sizeof text, "r = %s", e->text);
+            sample_rows(&stage.world);
+            CHECK_INT(stage_bind(&stage, NULL, text, WR_AGGREGATES_RETRACT), ==, WR_OK);
+            table_open(&stage);
+            stage.weights = plus;
+            stage_add(&stage, stage.table, 1, 4);
+            stage_add(&stage, stage.table, 0, 5);
+            stage.weights = minus;
+            stage_add(&stage, stage.table, 1, 3);
+            stage_add(&stage, stage.table, 3, 4);
+            stage_fire(&stage, stage.table);
+            CHECK_INT(wr_aggregates_live(stage.aggregates, stage.rows[0]), ==, 5);
+            const char *got = stage_show(&stage, 0, 0);
+            if (strcmp(got, e->result) != 0)
+                test_fail(__FILE__, __LINE__, "%s: %s, not %s", e->text, got, e->result);
+            stage_add(&stage, stage.table, 0, 5);
+            CHECK_INT(wr_aggregates_live(stage.aggregates, stage.rows[0]), ==, 0);
             stage_close(&stage);
         }
     }

@@ -1,0 +1,149 @@
+/* cut.c: batches end where time does something. A stage whose results depend on where among its
+ * rows the frontier passes a time (a window that fires and late rows that correct it, an outer row
+ * that finds no match any more) says which times these are (`next_boundary`). Rows are put through
+ * as if each were a step of its own, but only there it is done: the batch is cut, the frontier is
+ * told to all stages, and the rest follows. So results do not depend on batches.
+ *
+ * Cuts are made where frontiers come from: behind `event_time` in its lane, for all stages that the
+ * lane feeds, and in gates, which let rows of several lanes go in an order of their own. */
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "exec/unit.h"
+#include "base/banned.h"
+
+struct watched {
+    struct unit *unit;
+    int64_t shift; /* of the frontier on the way there */
+};
+
+static int64_t shift_of(const struct unit *unit) {
+    const struct wr_op *op = unit->sharded != NULL ? sharded_op(unit->sharded, 0) : unit->op;
+    return op == NULL || op->type->shift == NULL ? 0 : op->type->shift(op);
+}
+
+static int64_t later(int64_t time, int64_t by) {
+    int64_t sum;
+    return __builtin_add_overflow(time, by, &sum) ? (by < 0 ? WR_TIME_MIN : WR_TIME_MAX) : sum;
+}
+
+static int has_boundaries(const struct unit *unit) {
+    return unit->node->op != NULL && unit->node->op->next_boundary != NULL;
+}
+
+/* Collects the stages below `unit` that have boundaries; a way of another shift counts anew. */
+static int watch_below(struct unit *at, struct unit *unit, int64_t shift, uint32_t *room) {
+    if (has_boundaries(unit)) {
+        for (uint32_t i = 0; i < at->watched_count; i++)
+            if (at->watched[i].unit == unit && at->watched[i].shift == shift)
+                return WR_OK;
+        if (at->watched_count == *room) {
+            *room = *room == 0 ? 4 : 2 * *room;
+            struct watched *grown = WR_ARENA_ARRAY(&at->run->arena, struct watched, *room);
+            if (grown == NULL)
+                return WR_ENOMEM;
+            if (at->watched_count > 0)
+                memcpy(grown, at->watched, at->watched_count * sizeof *grown);
+            at->watched = grown;
+        }
+        at->watched[at->watched_count++] = (struct watched){.unit = unit, .shift = shift};
+    }
+    shift = later(shift, shift_of(unit));
+    int status = WR_OK;
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port] && status == WR_OK; i++)
+            status = watch_below(at, unit->edges[port][i].to, shift, room);
+    return status;
+}
+
+int cuts_init(struct wr_run *run) {
+    int any = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        any |= has_boundaries(run->units[i]);
+    for (uint32_t i = 0; any && i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        uint32_t room = 0;
+        int sets = unit->node->op != NULL && (unit->node->op->flags & WR_OP_SETS_FRONTIER);
+        if ((sets || unit->gate != NULL) && watch_below(unit, unit, 0, &room) != WR_OK)
+            return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
+static int64_t boundary_of(const struct unit *unit, int64_t after) {
+    if (unit->sharded == NULL)
+        return unit->op->type->next_boundary(unit->op, after);
+    int64_t least = WR_TIME_MAX;
+    for (uint32_t s = 0; s < sharded_count(unit->sharded); s++) {
+        const struct wr_op *op = sharded_op(unit->sharded, s);
+        int64_t one = op->type->next_boundary(op, after);
+        least = WR_MIN(least, one);
+    }
+    return least;
+}
+
+int64_t cut_next(const struct unit *unit, int64_t after) {
+    int64_t least = WR_TIME_MAX;
+    for (uint32_t i = 0; i < unit->watched_count; i++) {
+        const struct watched *watched = &unit->watched[i];
+        int64_t there = after == WR_TIME_MIN ? after : later(after, -watched->shift);
+        int64_t one = boundary_of(watched->unit, there);
+        one = one == WR_TIME_MAX ? one : later(one, watched->shift);
+        if (one > after)
+            least = WR_MIN(least, one);
+    }
+    return least;
+}
+
+/* The stages are told a frontier in the midst of a batch. */
+static int tell(struct unit *unit, int64_t frontier) {
+    struct wr_run *run = unit->run;
+    unit->cut_frontier = frontier;
+    run->cutting = unit;
+    int status = run_advance(run, 0);
+    run->cutting = NULL;
+    return status;
+}
+
+/* Rows first … first + count - 1 of the selection. */
+static int emit_part(struct unit *unit, struct wr_batch *batch, uint32_t first, uint32_t count) {
+    struct wr_run *run = unit->run;
+    struct wr_arena_mark mark = wr_arena_mark(&run->scratch);
+    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, count);
+    for (uint32_t i = 0; sel != NULL && i < count; i++)
+        sel[i] = wr_batch_row(batch, first + i);
+    struct wr_batch *part =
+        sel == NULL ? NULL : wr_batch_select(&run->pool, batch, sel, count);
+    wr_arena_rewind(&run->scratch, mark);
+    if (part == NULL)
+        return WR_ENOMEM;
+    part->frontier = batch->behind[wr_batch_row(batch, first + count - 1)];
+    return unit_emit_whole(unit, WR_PORT_MAIN, part);
+}
+
+int cut_emit(struct unit *unit, struct wr_batch *batch) {
+    uint32_t first = 0, at = 0;
+    int flow = WR_FLOW_MORE;
+    int64_t after = unit->frontier_out, boundary = cut_next(unit, after);
+    for (; at < batch->sel_count && flow == WR_FLOW_MORE; at++) {
+        int64_t reached = batch->behind[wr_batch_row(batch, at)];
+        if (reached < boundary)
+            continue;
+        if (at > first)
+            flow = emit_part(unit, batch, first, at - first);
+        first = at;
+        int status = flow < 0 ? flow : tell(unit, reached);
+        if (status < 0)
+            flow = status;
+        after = reached;
+        boundary = cut_next(unit, after);
+    }
+    if (flow == WR_FLOW_MORE && first == 0)
+        return unit_emit_whole(unit, WR_PORT_MAIN, batch);
+    if (flow == WR_FLOW_MORE && first < batch->sel_count)
+        flow = emit_part(unit, batch, first, batch->sel_count - first);
+    wr_batch_unref(batch);
+    return flow;
+}
