@@ -58,7 +58,7 @@ struct wr_batch {
     /* Of rows that a stage made while a batch was pushed: the physical row of that batch that
      * caused each, never descending; NULL: rows keep the numbers of the batch. */
     const uint32_t *cause;
-    int64_t frontier;      /* the partition's W after the last row (all rows, also dropped ones
+    int64_t frontier; /* the partition's W after the last row (all rows, also dropped ones
                                 * that event_time saw); WR_TIME_MIN before event_time */
     struct wr_arena arena;
     uint32_t parent_count, buffer_count;
@@ -124,6 +124,11 @@ static inline int wr_column_is_nil(const struct wr_column *column, uint32_t row)
 int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint32_t *rows,
                     uint32_t count);
 
+/* Fills `out`, of the same schema and without columns yet, with row rows[i] of from[which[i]] for
+ * i in 0 … count-1; long strings stay where they are, and `out` holds both batches (the second may
+ * be NULL). Times and weights are the caller's. WR_OK or WR_ENOMEM. */
+int wr_batch_pick(struct wr_batch *out, struct wr_batch *const from[2], const uint8_t *which,
+                  const uint32_t *rows, uint32_t count);
 /* Appends the selected rows with times, weights and origins as bytes, so that wr_batch_load makes a
  * dense batch that no stage can tell from it. WR_OK or WR_ENOMEM. */
 int wr_batch_save(const struct wr_batch *batch, struct wr_buf *out);

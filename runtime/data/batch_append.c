@@ -130,6 +130,55 @@ int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint3
     return status;
 }
 
+static void pick_column(uint32_t bytes, char *to, const struct wr_column *const from[2],
+                        const uint8_t *which, const uint32_t *rows, uint32_t count) {
+    const char *const data[2] = {from[0]->data, from[1]->data};
+    for (uint32_t i = 0; i < count; i++) {
+        const char *cell = data[which[i]] + (size_t)rows[i] * bytes;
+        switch (bytes) {
+        case 1: to[i] = *cell; break;
+        case 8: memcpy(to + (size_t)i * 8, cell, 8); break;
+        default: memcpy(to + (size_t)i * 16, cell, 16);
+        }
+    }
+}
+
+static int pick_valid(struct wr_batch *out, uint32_t column, const struct wr_column *const from[2],
+                      const uint8_t *which, const uint32_t *rows, uint32_t count) {
+    if (from[0]->valid == NULL && from[1]->valid == NULL)
+        return WR_OK;
+    uint64_t *bits = WR_ARENA_ZEROS(&out->arena, uint64_t, WR_BITS_WORDS(count) + 1);
+    if (bits == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        wr_bit_put(bits, i, !wr_column_is_nil(from[which[i]], rows[i]));
+    out->columns[column].valid = bits;
+    return WR_OK;
+}
+
+int wr_batch_pick(struct wr_batch *out, struct wr_batch *const from[2], const uint8_t *which,
+                  const uint32_t *rows, uint32_t count) {
+    out->row_count = out->sel_count = count;
+    for (uint32_t c = 0; c < out->schema->field_count; c++) {
+        const struct wr_column *const columns[2] = {
+            &from[0]->columns[c], from[1] == NULL ? &from[0]->columns[c] : &from[1]->columns[c]};
+        WR_ASSERT((columns[0]->data == NULL) == (columns[1]->data == NULL));
+        if (columns[0]->data == NULL)
+            continue;
+        void *to = wr_batch_column(out, c, count);
+        if (to == NULL)
+            return WR_ENOMEM;
+        pick_column(wr_type_bytes(out->schema->fields[c].type.kind), to, columns, which, rows,
+                    count);
+        if (pick_valid(out, c, columns, which, rows, count) != WR_OK)
+            return WR_ENOMEM;
+    }
+    wr_batch_hold(out, from[0]);
+    if (from[1] != NULL)
+        wr_batch_hold(out, from[1]);
+    return WR_OK;
+}
+
 struct wr_batch *wr_batch_room(struct wr_batch_pool *pool, const struct wr_schema *schema,
                                uint32_t row_max, int timed) {
     struct wr_batch *batch = wr_batch_new(pool, schema);

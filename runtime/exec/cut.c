@@ -114,8 +114,7 @@ static int emit_part(struct unit *unit, struct wr_batch *batch, uint32_t first, 
     uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, count);
     for (uint32_t i = 0; sel != NULL && i < count; i++)
         sel[i] = wr_batch_row(batch, first + i);
-    struct wr_batch *part =
-        sel == NULL ? NULL : wr_batch_select(&run->pool, batch, sel, count);
+    struct wr_batch *part = sel == NULL ? NULL : wr_batch_select(&run->pool, batch, sel, count);
     wr_arena_rewind(&run->scratch, mark);
     if (part == NULL)
         return WR_ENOMEM;

@@ -197,8 +197,10 @@ static uint32_t run_before(const struct gate *gate, uint32_t p, uint32_t q) {
 /* Whether the frontier has come to a boundary of a stage below: it is told before more rows go. */
 static int stands_at_boundary(const struct gate *gate) {
     const struct unit *unit = gate->unit;
-    return unit->watched_count > 0 &&
-           cut_next(unit, unit->frontier_in) <= unit_frontier_of_inputs(unit);
+    if (unit->watched_count == 0)
+        return 0;
+    int64_t boundary = cut_next(unit, unit->frontier_in);
+    return boundary != WR_TIME_MAX && boundary <= unit_frontier_of_inputs(unit);
 }
 
 /* How many of the next `count` rows of a port go before its frontier comes to the next boundary. */

@@ -28,8 +28,8 @@ struct wr_aggregate_kernel {
     /* Takes rows back that were added before; NULL: cannot (then the aggregate of a changelog
      * stands behind a collector). */
     int (*retract)(const struct wr_aggregate *aggregate, struct wr_table *table,
-                   uint8_t *const *rows, const struct wr_column *args,
-                   const struct wr_batch *batch, const uint32_t *sel, uint32_t count);
+                   uint8_t *const *rows, const struct wr_column *args, const struct wr_batch *batch,
+                   const uint32_t *sel, uint32_t count);
     /* into := into and then from (from is later in time). */
     int (*merge)(const struct wr_aggregate *aggregate, struct wr_table *table, uint8_t *into,
                  const uint8_t *from);

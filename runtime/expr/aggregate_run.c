@@ -60,8 +60,8 @@ static int aggregate_add(const struct wr_aggregates *aggregates,
             item_column(aggregates, eval, batch, aggregate->order[o]);
     int retracts =
         batch->weight != NULL && count > 0 && batch->weight[sel == NULL ? 0 : sel[0]] < 0;
-    return (retracts ? aggregate->kernel->retract : aggregate->kernel->add)(
-        aggregate, table, rows, columns, batch, sel, count);
+    return (retracts ? aggregate->kernel->retract
+                     : aggregate->kernel->add)(aggregate, table, rows, columns, batch, sel, count);
 }
 
 /* Rows of one sign of weight. */
@@ -104,8 +104,8 @@ int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *ev
     for (uint32_t first = 0, i = 1; first < count && status == WR_OK; i++) {
         if (i < count && (batch->weight[numbers[i]] < 0) == (batch->weight[numbers[first]] < 0))
             continue;
-        status = add_alike(aggregates, eval, table, rows + first, batch, numbers + first,
-                           i - first);
+        status =
+            add_alike(aggregates, eval, table, rows + first, batch, numbers + first, i - first);
         first = i;
     }
     wr_arena_rewind(&eval->scratch, mark);

@@ -201,8 +201,7 @@ static int entries_append(const struct wr_aggregate *aggregate, struct wr_table 
     state->blob.length += length;
     state->count += count;
     uint64_t limit = (uint64_t)aggregate->limit;
-    if (aggregate->limit >= 0 && !aggregate->retracts &&
-        state->count >= 2 * limit + SLACK_ENTRIES)
+    if (aggregate->limit >= 0 && !aggregate->retracts && state->count >= 2 * limit + SLACK_ENTRIES)
         return entries_cut(aggregate, table, state, limit);
     return WR_OK;
 }
@@ -230,8 +229,7 @@ static int collector_move(AGG_ADD_PARAMS, int retracts) {
     int status = WR_OK;
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
-        struct entries_state *state =
-            (struct entries_state *)(void *)(rows[i] + aggregate->offset);
+        struct entries_state *state = (struct entries_state *)(void *)(rows[i] + aggregate->offset);
         int nil = 0;
         for (uint32_t a = 0; a < aggregate->arg_count; a++)
             nil |= aggregate->constants[a] == NULL && wr_column_is_nil(&args[a], row);
@@ -241,8 +239,8 @@ static int collector_move(AGG_ADD_PARAMS, int retracts) {
         if (status == WR_OK && retracts)
             entries_remove(state, entry.bytes, (uint32_t)entry.length);
         else if (status == WR_OK)
-            status = entries_append(aggregate, table, state, entry.bytes, (uint32_t)entry.length,
-                                    1);
+            status =
+                entries_append(aggregate, table, state, entry.bytes, (uint32_t)entry.length, 1);
     }
     wr_buf_release(&entry);
     return status;

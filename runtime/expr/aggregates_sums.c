@@ -244,9 +244,8 @@ static inline void twofold_move(struct twofold_state *state, double value, uint3
 }
 
 AGG_ADD_LOOP(twofold_rows_add, twofold_state, double, { twofold_move(state, value, 1); })
-AGG_ADD_LOOP(twofold_rows_retract, twofold_state, double, {
-    twofold_move(state, value, UINT32_MAX);
-})
+AGG_ADD_LOOP(twofold_rows_retract, twofold_state, double,
+             { twofold_move(state, value, UINT32_MAX); })
 AGG_MERGE(twofold_merge, twofold_state, {
     twofold_add(state, other->high);
     twofold_add(state, other->low);
@@ -311,9 +310,7 @@ static int decimal_too_big(__int128 value) {
 }
 
 AGG_ADD_LOOP(decimals_add, decimal_state, __int128, { decimal_add(state, value, 1); })
-AGG_ADD_LOOP(decimals_retract, decimal_state, __int128, {
-    decimal_add(state, -value, UINT64_MAX);
-})
+AGG_ADD_LOOP(decimals_retract, decimal_state, __int128, { decimal_add(state, -value, UINT64_MAX); })
 AGG_MERGE(decimals_merge, decimal_state, {
     decimal_add(state, decimal_read(other), other->count);
     state->overflow |= other->overflow;
@@ -368,9 +365,10 @@ static const struct wr_aggregate_kernel *sum_choose(struct wr_arena *arena,
     }
 }
 
-static const struct wr_aggregate_kernel *
-sum_choose_retracting(struct wr_arena *arena, const struct wr_type *args, uint32_t arg_count,
-                      struct wr_type *type) {
+static const struct wr_aggregate_kernel *sum_choose_retracting(struct wr_arena *arena,
+                                                               const struct wr_type *args,
+                                                               uint32_t arg_count,
+                                                               struct wr_type *type) {
     const struct wr_aggregate_kernel *kernel = sum_choose(arena, args, arg_count, type);
     return kernel == &sum_words ? &sum_counted : kernel == &sum_floats ? &sum_twofold : kernel;
 }
@@ -395,9 +393,10 @@ static const struct wr_aggregate_kernel *avg_choose(struct wr_arena *arena,
     }
 }
 
-static const struct wr_aggregate_kernel *
-avg_choose_retracting(struct wr_arena *arena, const struct wr_type *args, uint32_t arg_count,
-                      struct wr_type *type) {
+static const struct wr_aggregate_kernel *avg_choose_retracting(struct wr_arena *arena,
+                                                               const struct wr_type *args,
+                                                               uint32_t arg_count,
+                                                               struct wr_type *type) {
     const struct wr_aggregate_kernel *kernel = avg_choose(arena, args, arg_count, type);
     return kernel == &avg_floats ? &avg_twofold : kernel;
 }

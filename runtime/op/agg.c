@@ -12,72 +12,6 @@
 #include "base/status.h"
 #include "base/banned.h"
 
-static int map_results(struct agg_config *config, struct wr_bind *bind, struct wr_error *err) {
-    const struct wr_aggregates *aggregates = config->aggregates;
-    uint32_t lead = (config->windowed ? 2 : 0) + aggregates->key_count;
-    uint32_t count = aggregates->result->field_count;
-    config->from = WR_ARENA_ARRAY(bind->arena, int32_t, count + 1);
-    if (config->from == NULL)
-        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-    for (uint32_t c = 0; c < count; c++) {
-        const struct wr_item *item = c < lead ? NULL : &aggregates->items->items[c - lead];
-        config->from[c] = item == NULL        ? (int32_t)c
-                          : item->column >= 0 ? item->column
-                                              : -1 - item->output;
-    }
-    bind->out.schema = aggregates->result;
-    bind->out.key_count = 0;
-    for (uint32_t c = 0; c < lead && c < WR_KEY_FIELDS_MAX; c++)
-        bind->out.key[bind->out.key_count++] = (uint16_t)c;
-    bind->out.has_time = (uint8_t)config->windowed;
-    bind->out.max_delay_us = 0;
-    bind->out.order = WR_ORDER_FIRING;
-    bind->out.updates = 0;
-    return WR_OK;
-}
-
-static int check_emit(struct wr_bind *bind, int windowed, struct wr_error *err) {
-    const char *mode = wr_value_string(wr_value_get(bind->spec, "emit"), "mode", "final");
-    if (strcmp(mode, "final") != 0)
-        return wr_error_script(err, "W201", "emission `%s` is not in this version", mode);
-    if (bind->inputs[0]->updates) {
-        wr_error_script(err, "W305", "`agg` does not take updates in this version");
-        return WR_ESCRIPT;
-    }
-    if (windowed && !bind->inputs[0]->has_time) {
-        wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before the window");
-        wr_error_at(err, "window", 0, 0);
-        return WR_ESCRIPT;
-    }
-    if (!windowed && !bind->inputs[0]->bounded) {
-        wr_error_script(err, "W303", "this `agg` never ends");
-        wr_error_help(err, "add a window: `:window(weir.tumbling \"1m\")`");
-        return WR_ESCRIPT;
-    }
-    return WR_OK;
-}
-
-static int agg_bind(struct wr_bind *bind, struct wr_error *err) {
-    struct agg_config *config = WR_ARENA_ZEROS(bind->arena, struct agg_config, 1);
-    if (config == NULL)
-        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-    const struct wr_value *window = wr_value_get(bind->spec, "window");
-    config->windowed = window != NULL;
-    int status = check_emit(bind, config->windowed, err);
-    if (status == WR_OK && window != NULL)
-        status = window_from_value(&config->window, window, err);
-    if (status != WR_OK)
-        return status;
-    status =
-        wr_aggregates_bind(&config->aggregates, &bind->scope, wr_value_get(bind->spec, "group_by"),
-                           wr_value_get(bind->spec, "items"),
-                           config->windowed ? WR_AGGREGATES_WINDOWED : 0, err);
-    if (status != WR_OK)
-        return status;
-    bind->config = config;
-    return map_results(config, bind, err);
-}
-
 static void agg_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
                       const uint64_t *wanted, uint64_t *columns) {
     (void)input;
@@ -101,7 +35,8 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_eval_init(&self->items_eval, budget);
     wr_slices_init(&self->slices, budget, &config->aggregates->shape, op->env->seed);
     wr_slices_init(&self->partial, budget, &config->aggregates->shape, op->env->seed);
-    self->fired_us = self->saved_fired_us = WR_TIME_MIN;
+    wr_slices_init(&self->before, budget, &config->aggregates->shape, op->env->seed);
+    self->fired_us = self->saved_fired_us = self->emitted_us = WR_TIME_MIN;
     return WR_OK;
 }
 
@@ -184,8 +119,8 @@ static int add_partly_late(struct agg *self, const struct wr_batch *in, const ui
     return status;
 }
 
-static int emit_late(struct agg *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
-                     struct wr_out *out) {
+int agg_emit_late(struct agg *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
+                  struct wr_out *out) {
     struct wr_batch *batch = wr_batch_select(self->base.env->pool, in, late, count);
     if (batch == NULL)
         return WR_ENOMEM;
@@ -241,7 +176,7 @@ static int add_windowed(struct agg *self, struct wr_batch *in, const uint32_t *s
         status = add_rows(self, wr_slices_at(&self->slices, slice), in, sel, keys, hashes, first,
                           count - first);
     if (status == WR_OK && late_count > 0)
-        status = emit_late(self, in, late, late_count, out);
+        status = agg_emit_late(self, in, late, late_count, out);
     return status;
 }
 
@@ -266,6 +201,8 @@ static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struc
         status = build_keys(self, in, sel, count, &keys, &hashes);
     if (status < 0 || count == 0)
         return status;
+    if (config->by_window)
+        return agg_update_push(self, in, sel, count, keys, hashes, out);
     if (config->windowed)
         return add_windowed(self, in, sel, count, keys, hashes, out);
     return add_rows(self, wr_slices_at(&self->slices, 0), in, sel, keys, hashes, 0, count);
@@ -290,32 +227,54 @@ static int agg_route(struct wr_op *op, const struct wr_batch *in, uint64_t *hash
     return status;
 }
 
-/* Without keys and window the whole stream is one group, which is there without a row too, as in
- * SQL. It belongs to shard 0 (see `agg_route`). */
-static int ensure_group(struct agg *self) {
+int agg_ensure_group(struct agg *self, uint8_t *made) {
     char *keys;
     uint64_t *hashes;
     uint8_t *row;
     struct wr_table *table = wr_slices_at(&self->slices, 0);
     int status = table == NULL ? WR_ENOMEM : build_keys(self, NULL, NULL, 1, &keys, &hashes);
-    return status == WR_OK ? wr_table_upsert(table, keys, hashes, 1, &row, NULL) : status;
+    return status == WR_OK ? wr_table_upsert(table, keys, hashes, 1, &row, made) : status;
 }
 
 static int agg_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct agg *self = (struct agg *)op;
     const struct agg_config *config = op->config;
+    if (config->by_window)
+        return agg_update_fire(self, frontier, out);
     if (!config->windowed && (frontier != WR_TIME_MAX || self->fired_any))
         return WR_OK;
     int status = WR_OK;
-    if (!config->windowed && config->aggregates->key_count == 0 && op->env->shard == 0)
-        status = ensure_group(self);
+    if (agg_is_one_group(self))
+        status = agg_ensure_group(self, NULL);
     return status < 0 ? status : agg_fire(self, frontier, out);
+}
+
+/* What leaves for late rows stands behind the first result of their window, and what `every` holds
+ * back in its place among the rows that came. */
+static int64_t agg_next_boundary(const struct wr_op *op, int64_t after) {
+    const struct agg_config *config = op->config;
+    int64_t least = WR_TIME_MAX;
+    if (config->every_us > 0)
+        least = window_multiple_after(config->every_us, after);
+    if (!config->windowed || !config->by_window)
+        return least;
+    if (config->mode == AGG_FINAL) {
+        int64_t end = window_end_after(&config->window, after);
+        least = WR_MIN(least, end);
+    } else if (config->every_us > 0) { /* what is left of a window leaves when it closes */
+        int64_t before = after - WR_MIN(config->lateness_us, after - WR_TIME_MIN);
+        int64_t closes = window_end_after(&config->window, before);
+        if (!__builtin_add_overflow(closes, config->lateness_us, &closes))
+            least = WR_MIN(least, closes);
+    }
+    return least;
 }
 
 static void agg_close(struct wr_op *op) {
     struct agg *self = (struct agg *)op;
     wr_slices_release(&self->slices);
     wr_slices_release(&self->partial);
+    wr_slices_release(&self->before);
     wr_eval_release(&self->inputs_eval);
     wr_eval_release(&self->items_eval);
 }
@@ -323,12 +282,13 @@ static void agg_close(struct wr_op *op) {
 const struct wr_op_type wr_op_agg = {
     .name = "agg",
     .size_bytes = sizeof(struct agg),
-    .flags = WR_OP_KEYED | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS,
+    .flags = WR_OP_KEYED | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_TAKES_UPDATES,
     .bind = agg_bind,
     .needs = agg_needs,
     .open = agg_open,
     .push = agg_push,
     .advance = agg_advance,
+    .next_boundary = agg_next_boundary,
     .route = agg_route,
     .compare = agg_compare,
     .save = agg_save,

@@ -1,4 +1,5 @@
-/* agg.h: `agg` in two files: agg.c (bind, rows in), agg_fire.c (results out, state). Private to the
+/* agg.h: `agg` in several files: agg_bind.c, agg.c (rows in), agg_fire.c (results of windows that
+ * have ended), agg_update.c and agg_change.c (results that change), agg_state.c. Private to the
  * room. */
 #pragma once
 #include "expr/aggregate.h"
@@ -6,9 +7,17 @@
 #include "op/window.h"
 #include "state/slices.h"
 
+/* A result carries its window's end - 1us, so that the next window takes it. */
+#define AGG_RESULT_DELAY_US 1
+
+enum agg_mode { AGG_FINAL, AGG_UPDATE, AGG_DELTA };
+
 struct agg_config {
     struct wr_aggregates *aggregates;
     int windowed;
+    enum agg_mode mode;
+    int64_t lateness_us, every_us; /* every: 0, or results leave at its multiples */
+    uint8_t by_window;             /* a table a window and no slices: see agg_update.c */
     struct window window;
     int32_t *from; /* result column: >= 0 a middle column, else output -1 - x of `items` */
 };
@@ -23,10 +32,46 @@ struct agg {
     int64_t fired_us;       /* windows that start before this have fired; WR_TIME_MIN: none yet */
     int64_t saved_fired_us; /* the same at the last save */
     int fired_any;
+    struct wr_slices before; /* `every`: groups as they were at the last emission */
+    int64_t emitted_us;      /* the multiple of `every` at which that was */
 };
+
+int agg_bind(struct wr_bind *bind, struct wr_error *err);
+int agg_emit_late(struct agg *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
+                  struct wr_out *out);
 
 /* Fires all windows that end at or before the frontier, in order. */
 int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out);
+/* Without keys and window the whole stream is one group, which is there without a row too, as in
+ * SQL. It belongs to shard 0 (see `agg_route`). */
+static inline int agg_is_one_group(const struct agg *self) {
+    const struct agg_config *config = self->base.config;
+    return !config->windowed && config->aggregates->key_count == 0 && self->base.env->shard == 0;
+}
+int agg_ensure_group(struct agg *self, uint8_t *made);
+/* All groups of a table, in the order of their keys. */
+int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t start,
+                   struct wr_out *out);
+/* The same for tables of windows; windows that no row can reach any more are dropped. */
+int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out);
+int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+                    const char *keys, const uint64_t *hashes, struct wr_out *out);
+
+/* A group that rows have touched: its results before and after, as rows of two batches (-1: it had
+ * or has none), its window, and the row that touched it first. */
+struct agg_change {
+    int32_t old_row, new_row;
+    int64_t start;
+    uint32_t cause;
+};
+/* Results of `count` groups (of the windows starting at `starts`); is_good: 0 for those that
+ * failed, which are rejects where `out` is given. *result is NULL when there are none. */
+int agg_results(struct agg *self, uint8_t *const *rows, const int64_t *starts, uint32_t count,
+                struct wr_out *out, struct wr_batch **result, uint8_t *is_good);
+/* Emits the changes of groups whose result is another one; `in`: what caused them, or NULL. */
+int agg_emit_changes(struct agg *self, const struct agg_change *changes, uint32_t count,
+                     struct wr_batch *before, struct wr_batch *after, const struct wr_batch *in,
+                     struct wr_out *out);
 int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                 const struct wr_batch *b, uint32_t row_b);
 int agg_save(struct wr_op *op, struct wr_buf *out, int all);

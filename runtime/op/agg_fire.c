@@ -8,9 +8,6 @@
 #include "op/agg.h"
 #include "base/banned.h"
 
-#define RESULT_DELAY_US \
-    1 /* a result carries its window's end - 1us, so that the next window takes it */
-
 static const struct wr_aggregates *aggregates_of(const struct agg *self) {
     return ((const struct agg_config *)self->base.config)->aggregates;
 }
@@ -95,7 +92,7 @@ static int set_window_columns(struct agg *self, struct wr_batch *middle, int64_t
     for (uint32_t i = 0; i < middle->row_count; i++) {
         starts[i] = start;
         ends[i] = end;
-        times[i] = end - RESULT_DELAY_US;
+        times[i] = end - AGG_RESULT_DELAY_US;
     }
     middle->event_time = times;
     return WR_OK;
@@ -130,9 +127,8 @@ static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t s
     return status;
 }
 
-/* All groups of a table, in the order of their keys. */
-static int fire_table(struct agg *self, const struct wr_table *table, int64_t start,
-                      struct wr_out *out) {
+int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t start,
+                   struct wr_out *out) {
     uint64_t total = wr_table_count(table);
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
@@ -172,7 +168,7 @@ static int fire_merged(struct agg *self, int64_t start, int64_t end, struct wr_o
     if (status == WR_OK && own != NULL)
         status = merge_table(self, merged, own);
     if (status == WR_OK)
-        status = fire_table(self, merged, start, out);
+        status = agg_fire_table(self, merged, start, out);
     wr_table_free(merged);
     return status;
 }
@@ -182,7 +178,7 @@ static int fire_window(struct agg *self, int64_t start, struct wr_out *out) {
     if (window->slice_us == window->size_us && wr_slices_find(&self->partial, start) == NULL) {
         const struct wr_table *table = wr_slices_find(&self->slices, start);
         /* Rows of a window that has fired: their times were read back from a damaged state. */
-        return table == NULL ? WR_ECORRUPT : fire_table(self, table, start, out);
+        return table == NULL ? WR_ECORRUPT : agg_fire_table(self, table, start, out);
     }
     return fire_merged(self, start, window_end(window, start), out);
 }
@@ -211,7 +207,7 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     int status = WR_OK;
     if (!config->windowed) {
         const struct wr_table *table = wr_slices_find(&self->slices, 0);
-        status = table == NULL ? WR_OK : fire_table(self, table, 0, out);
+        status = table == NULL ? WR_OK : agg_fire_table(self, table, 0, out);
         wr_slices_drop_before(&self->slices, WR_TIME_MAX);
         self->fired_any = 1;
         self->fired_us = WR_TIME_MAX;
@@ -239,59 +235,4 @@ int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a
             return order;
     }
     return 0;
-}
-
-/* A piece: the facts, a log of slices, a log of the partial ones; one of the two says nothing while
- * there is more of the other. */
-int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
-    struct agg *self = (struct agg *)op;
-    int is_first = !self->slices.saving && !self->partial.saving;
-    if (is_first && !all && self->fired_us == self->saved_fired_us &&
-        !wr_slices_has_changed(&self->slices) && !wr_slices_has_changed(&self->partial))
-        return WR_OK;
-    wr_buf_add_u64(out, (uint64_t)self->fired_us);
-    wr_buf_add_u64(out, (uint64_t)self->fired_any);
-    int status = WR_OK;
-    if (self->partial.saving)
-        wr_slices_save_none(out);
-    else
-        status = wr_slices_save(&self->slices, out, all, op->env->piece_bytes);
-    if (status == WR_EAGAIN)
-        wr_slices_save_none(out);
-    else if (status == WR_OK)
-        status = wr_slices_save(&self->partial, out, all, op->env->piece_bytes);
-    if (status == WR_OK)
-        self->saved_fired_us = self->fired_us;
-    return out->status == WR_OK ? status : out->status;
-}
-
-/* Slices that were read back stand where windows have theirs, and none before the windows that have
- * fired: firing relies on both. */
-static int slices_fit(const struct agg *self) {
-    const struct agg_config *config = self->base.config;
-    for (uint32_t i = 0; i < self->slices.count; i++) {
-        int64_t start = self->slices.items[i].start_us;
-        if (!config->windowed ? start != 0 : window_slice(&config->window, start) != start)
-            return 0;
-        if (self->fired_any && start < self->fired_us)
-            return 0;
-    }
-    for (uint32_t i = 0; i < self->partial.count; i++) {
-        int64_t start = self->partial.items[i].start_us;
-        if (!config->windowed || window_last(&config->window, start) != start)
-            return 0;
-        if (self->fired_any && start < self->fired_us)
-            return 0;
-    }
-    return 1;
-}
-
-int agg_load(struct wr_op *op, struct wr_reader *in) {
-    struct agg *self = (struct agg *)op;
-    self->fired_us = (int64_t)wr_reader_u64(in);
-    self->fired_any = (int)wr_reader_u64(in);
-    int status = in->failed ? WR_ECORRUPT : wr_slices_load(&self->slices, in);
-    if (status == WR_OK)
-        status = wr_slices_load(&self->partial, in);
-    return status == WR_OK && !slices_fit(self) ? WR_ECORRUPT : status;
 }

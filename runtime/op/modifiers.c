@@ -26,15 +26,6 @@ static int window_bind(struct wr_bind *bind, struct wr_error *err) {
     return window_from_value(&window, wr_value_get(bind->spec, "window"), err);
 }
 
-static int emit_bind(struct wr_bind *bind, struct wr_error *err) {
-    const char *mode = wr_value_string(bind->spec, "mode", "final");
-    if (strcmp(mode, "final") == 0)
-        return WR_OK;
-    wr_error_script(err, "W201", "emission `%s` is not in this version", mode);
-    wr_error_help(err, "leave `emit` out: a result comes once, when it is complete");
-    return WR_ESCRIPT;
-}
-
 /* A modifier is never run. */
 static int no_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)op;
@@ -45,9 +36,13 @@ static int no_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct
     return WR_EARG;
 }
 
-const struct wr_op_type wr_op_group_by = {
-    .name = "group_by", .size_bytes = sizeof(struct wr_op), .bind = group_by_bind, .push = no_push};
-const struct wr_op_type wr_op_window = {
-    .name = "window", .size_bytes = sizeof(struct wr_op), .bind = window_bind, .push = no_push};
-const struct wr_op_type wr_op_emit = {
-    .name = "emit", .size_bytes = sizeof(struct wr_op), .bind = emit_bind, .push = no_push};
+const struct wr_op_type wr_op_group_by = {.name = "group_by",
+                                          .flags = WR_OP_TAKES_UPDATES,
+                                          .size_bytes = sizeof(struct wr_op),
+                                          .bind = group_by_bind,
+                                          .push = no_push};
+const struct wr_op_type wr_op_window = {.name = "window",
+                                        .flags = WR_OP_TAKES_UPDATES,
+                                        .size_bytes = sizeof(struct wr_op),
+                                        .bind = window_bind,
+                                        .push = no_push};

@@ -28,8 +28,6 @@ int window_from_value(struct window *window, const struct wr_value *spec, struct
         return wr_error_script(err, "W203", "a window must be at least 1us long");
     if (window->every_us > window->size_us)
         return wr_error_script(err, "W203", "`every` must not be longer than the window");
-    if (wr_value_int(spec, "allowed_lateness", 0) != 0)
-        return wr_error_script(err, "W203", "`allowed_lateness` is not in this version");
     window->slice_us = gcd(window->size_us, window->every_us);
     return WR_OK;
 }
@@ -62,4 +60,16 @@ int64_t window_first(const struct window *window, int64_t time_us) {
 int64_t window_end(const struct window *window, int64_t start_us) {
     int64_t end;
     return __builtin_add_overflow(start_us, window->size_us, &end) ? WR_TIME_MAX : end;
+}
+
+int64_t window_end_after(const struct window *window, int64_t after_us) {
+    int64_t end = window_end(window, window_first(window, after_us));
+    return end > after_us || end == WR_TIME_MAX ? end : after_us + 1;
+}
+
+int64_t window_multiple_after(int64_t every_us, int64_t after_us) {
+    int64_t next;
+    if (__builtin_add_overflow(floor_to(after_us, every_us, 0), every_us, &next))
+        return WR_TIME_MAX;
+    return next > after_us ? next : after_us + 1;
 }

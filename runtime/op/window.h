@@ -20,5 +20,9 @@ int64_t window_slice(const struct window *window, int64_t time_us);
 /* The start of the last window that holds `time_us` … and of the first one. */
 int64_t window_last(const struct window *window, int64_t time_us);
 int64_t window_first(const struct window *window, int64_t time_us);
+/* The least end of a window that is > after_us. */
+int64_t window_end_after(const struct window *window, int64_t after_us);
+/* The least multiple of `every_us` that is > after_us. */
+int64_t window_multiple_after(int64_t every_us, int64_t after_us);
 /* start + size, at most WR_TIME_MAX. */
 int64_t window_end(const struct window *window, int64_t start_us);

@@ -18,7 +18,7 @@ local FAMILIES = { "shape", "time", "group", "combine", "output", "functions" }
 M.LATER = {
   unnest = true, map_batch = true, sample = true, processing_time = true, top = true, dedup = true,
   pivot = true, unpivot = true, fill = true, match = true, process = true, join = true,
-  asof_join = true, as_table = true, changes = true, output = true,
+  asof_join = true, as_table = true, output = true,
 }
 
 local stages -- name → descriptor, once the first is asked for

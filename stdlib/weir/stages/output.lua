@@ -1,6 +1,7 @@
 --- Stages by which rows leave, or are looked at: write, print, tap, rejects, late.
 local call = require("weir.call")
 local places = require("weir.places")
+local stream = require("weir.stream")
 local formats = require("weir.formats")
 
 local function names(parsed)
@@ -29,6 +30,17 @@ local function make_write(c)
   return {
     op = "write", endpoint = place, format = format, key = names(rest.key), mode = mode,
   }
+end
+
+--- The node to be looked at: of a stream that changes its rows, each change as a row.
+local function shown(c, input)
+  local data = stream.data(input)
+  if not data.info.updates then
+    return data.id
+  end
+  local changes = stream.add(c, { op = "changes", inputs = { data.id } })
+  stream.use(changes)
+  return stream.data(changes).id
 end
 
 return {
@@ -66,7 +78,7 @@ return {
         c:allow_options(formats.FORMATS[c.format.name].options)
       end
     end,
-    make = function(c)
+    make = function(c, input)
       c.format = c.format or c.script:shown_format()
       local format = c.format and { name = c.format.name, options = {} }
       for key, x in pairs(c.format and c.format.options or {}) do
@@ -77,7 +89,7 @@ return {
           format.options[key] = x
         end
       end
-      return { op = "print", rows = c.opts.rows, format = format,
+      return { op = "print", inputs = { shown(c, input) }, rows = c.opts.rows, format = format,
         endpoint = { kind = "print", options = { rows = c.opts.rows } } }
     end,
   },
@@ -87,8 +99,19 @@ return {
     doc = "Shows the first rows on the standard error; the stream goes on.",
     subjects = { { kind = "text", what = "a label" } },
     options = { rows = { kind = "count", min = 1, doc = "show so many", default = "5" } },
+    make = function(c, input)
+      return { op = "tap", inputs = { shown(c, input) }, label = c[1], rows = c.opts.rows or 5 }
+    end,
+  },
+  changes = {
+    usage = ":changes { before = true }",
+    doc = "A changelog as rows that stay: each change is a row with a column `op` behind the "
+      .. "others: `insert`, `update` (the new row), `delete` (the row taken back).",
+    subjects = {},
+    options = { before = { kind = "boolean", default = "false",
+      doc = "the old row of an update too, as `update_before`" } },
     make = function(c)
-      return { op = "tap", label = c[1], rows = c.opts.rows or 5 }
+      return { op = "changes", before = c.opts.before or false }
     end,
   },
   rejects = {

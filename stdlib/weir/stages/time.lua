@@ -52,10 +52,11 @@ return {
     doc = "Cuts time into windows for the next consumer, which adds `window_start, window_end`.",
     subjects = { { kind = "window" } },
     options = {
-      allowed_lateness = { later = true, kind = "any" },
+      allowed_lateness = { kind = "duration", min = 0, default = "0s",
+        doc = "how long after its end a window still takes rows, which then correct its result" },
     },
     make = function(c, input)
-      local plain = windows.plain(c[1], { allowed_lateness = 0 })
+      local plain = windows.plain(c[1], { allowed_lateness = c.opts.allowed_lateness or 0 })
       stream.probe(c, input, { op = "window", window = plain })
       return nil, stream.modified(input, c, plain)
     end,
@@ -63,16 +64,19 @@ return {
   emit = {
     modifier = true,
     usage = ':emit "final"',
-    doc = "When results leave: `final` once, when complete, which is the default. `update`, each "
-      .. "change, and `delta`, what came since the last time, are not in this version.",
+    doc = "When results leave: `final` once, when complete, which is the default. `update`: each "
+      .. "change, the old result back and the new one out. `delta`: what came since the last time.",
     subjects = { { kind = "text" } },
     options = {
-      every = { later = true, kind = "any" },
+      every = { kind = "duration", min = 1,
+        doc = "only when event time passes a multiple of this" },
       at = { later = true, kind = "any" },
       clock = { later = true, kind = "any" },
     },
     make = function(c, input)
-      return nil, stream.modified(input, c, read_emit(c))
+      local emit = read_emit(c)
+      emit.every = c.opts.every
+      return nil, stream.modified(input, c, emit)
     end,
   },
 }

@@ -1,0 +1,114 @@
+/* agg_bind.c: what a script says of `agg`, its group, window and emission. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "op/agg.h"
+#include "base/banned.h"
+
+static int map_results(struct agg_config *config, struct wr_bind *bind, struct wr_error *err) {
+    const struct wr_aggregates *aggregates = config->aggregates;
+    uint32_t lead = (config->windowed ? 2 : 0) + aggregates->key_count;
+    uint32_t count = aggregates->result->field_count;
+    config->from = WR_ARENA_ARRAY(bind->arena, int32_t, count + 1);
+    if (config->from == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    for (uint32_t c = 0; c < count; c++) {
+        const struct wr_item *item = c < lead ? NULL : &aggregates->items->items[c - lead];
+        config->from[c] = item == NULL        ? (int32_t)c
+                          : item->column >= 0 ? item->column
+                                              : -1 - item->output;
+    }
+    bind->out.schema = aggregates->result;
+    bind->out.key_count = 0;
+    for (uint32_t c = 0; c < lead && c < WR_KEY_FIELDS_MAX; c++)
+        bind->out.key[bind->out.key_count++] = (uint16_t)c;
+    int changes = config->mode == AGG_UPDATE || config->lateness_us > 0;
+    /* Without a window a result that leaves at once has the time of the row that changed it. */
+    bind->out.has_time =
+        config->windowed || (changes && config->every_us == 0 && bind->inputs[0]->has_time);
+    bind->out.max_delay_us = changes ? WR_DELAY_UNKNOWN : 0;
+    bind->out.order = WR_ORDER_FIRING;
+    bind->out.updates = (uint8_t)changes;
+    return WR_OK;
+}
+
+static int bad_mode(const char *mode, struct wr_error *err) {
+    wr_error_script(err, "W203", "no emission `%s`", mode);
+    wr_error_at(err, "emit", 0, 0);
+    return WR_ESCRIPT;
+}
+
+/* When results leave. Without a word: once, or as they change where the input itself changes. */
+static int read_emit(struct agg_config *config, struct wr_bind *bind, struct wr_error *err) {
+    const struct wr_stream *in = bind->inputs[0];
+    const struct wr_value *emit = wr_value_get(bind->spec, "emit");
+    const char *mode = wr_value_string(emit, "mode", in->updates ? "update" : "final");
+    config->mode = strcmp(mode, "final") == 0    ? AGG_FINAL
+                   : strcmp(mode, "update") == 0 ? AGG_UPDATE
+                                                 : AGG_DELTA;
+    if (config->mode == AGG_DELTA && strcmp(mode, "delta") != 0)
+        return bad_mode(mode, err);
+    config->every_us = wr_value_int(emit, "every", 0);
+    if (config->mode == AGG_DELTA && config->every_us == 0) {
+        wr_error_script(err, "W203", "emission `delta` needs `every`");
+        wr_error_at(err, "emit", 0, 0);
+        wr_error_help(err, "what came since when? `:emit(\"delta\", { every = \"10s\" })`");
+        return WR_ESCRIPT;
+    }
+    if (config->mode == AGG_DELTA && in->updates) {
+        wr_error_script(err, "W305", "emission `delta` does not take updates");
+        wr_error_at(err, "emit", 0, 0);
+        wr_error_help(err, "`:emit \"update\"` does");
+        return WR_ESCRIPT;
+    }
+    if (config->mode == AGG_FINAL && config->every_us > 0) {
+        wr_error_script(err, "W203", "emission `final` has no `every`: it happens once");
+        wr_error_at(err, "emit", 0, 0);
+        return WR_ESCRIPT;
+    }
+    return WR_OK;
+}
+
+static int check_time(const struct agg_config *config, struct wr_bind *bind, struct wr_error *err) {
+    const struct wr_stream *in = bind->inputs[0];
+    if ((config->windowed || config->every_us > 0) && !in->has_time) {
+        wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before %s",
+                        config->windowed ? "the window" : "`emit`");
+        wr_error_at(err, config->windowed ? "window" : "emit", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (!config->windowed && !in->bounded && config->mode == AGG_FINAL) {
+        wr_error_script(err, "W303", "this `agg` never ends");
+        wr_error_help(err, "add a window: `:window(weir.tumbling \"1m\")`, or `:emit \"update\"`");
+        return WR_ESCRIPT;
+    }
+    return WR_OK;
+}
+
+int agg_bind(struct wr_bind *bind, struct wr_error *err) {
+    struct agg_config *config = WR_ARENA_ZEROS(bind->arena, struct agg_config, 1);
+    if (config == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    const struct wr_value *window = wr_value_get(bind->spec, "window");
+    int takes_back = bind->inputs[0]->updates;
+    config->windowed = window != NULL;
+    config->lateness_us = wr_value_int(window, "allowed_lateness", 0);
+    int status = read_emit(config, bind, err);
+    if (status == WR_OK)
+        status = check_time(config, bind, err);
+    if (status == WR_OK && window != NULL)
+        status = window_from_value(&config->window, window, err);
+    if (status != WR_OK)
+        return status;
+    config->by_window = config->mode != AGG_FINAL || config->lateness_us > 0 || takes_back;
+    unsigned flags = (config->windowed ? WR_AGGREGATES_WINDOWED : 0u) |
+                     (takes_back || config->every_us > 0 ? WR_AGGREGATES_RETRACT : 0u);
+    status =
+        wr_aggregates_bind(&config->aggregates, &bind->scope, wr_value_get(bind->spec, "group_by"),
+                           wr_value_get(bind->spec, "items"), flags, err);
+    if (status != WR_OK)
+        return status;
+    bind->config = config;
+    return map_results(config, bind, err);
+}

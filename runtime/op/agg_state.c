@@ -1,0 +1,76 @@
+/* agg_state.c: the state of `agg` as pieces of a log, and back. */
+#include "base/buf.h"
+#include "base/status.h"
+#include "op/agg.h"
+#include "base/banned.h"
+
+/* A piece: the facts, then a log of each set of tables; while there is more of one, those behind it
+ * say nothing. */
+static void all_slices(struct agg *self, struct wr_slices *all[3]) {
+    all[0] = &self->slices;
+    all[1] = &self->partial;
+    all[2] = &self->before;
+}
+
+int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
+    struct agg *self = (struct agg *)op;
+    struct wr_slices *sets[3];
+    all_slices(self, sets);
+    uint32_t first = 0;
+    int has_changed = all || self->fired_us != self->saved_fired_us;
+    for (uint32_t s = 0; s < 3; s++) {
+        first = sets[s]->saving ? s : first;
+        has_changed |= sets[s]->saving || wr_slices_has_changed(sets[s]);
+    }
+    if (!has_changed)
+        return WR_OK;
+    wr_buf_add_u64(out, (uint64_t)self->fired_us);
+    wr_buf_add_u64(out, (uint64_t)self->fired_any);
+    wr_buf_add_u64(out, (uint64_t)self->emitted_us);
+    int status = WR_OK;
+    for (uint32_t s = 0; s < 3; s++) {
+        if (s < first || status == WR_EAGAIN)
+            wr_slices_save_none(out);
+        else if (status == WR_OK)
+            status = wr_slices_save(sets[s], out, all, op->env->piece_bytes);
+    }
+    if (status == WR_OK)
+        self->saved_fired_us = self->fired_us;
+    return out->status == WR_OK ? status : out->status;
+}
+
+/* Tables that were read back stand where windows have theirs, and none before the windows that have
+ * fired: firing relies on both. */
+static int slices_fit(const struct agg *self) {
+    const struct agg_config *config = self->base.config;
+    const struct wr_slices *of_windows = config->by_window ? &self->slices : &self->partial;
+    for (uint32_t i = 0; i < self->slices.count && !config->by_window; i++) {
+        int64_t start = self->slices.items[i].start_us;
+        if (!config->windowed ? start != 0 : window_slice(&config->window, start) != start)
+            return 0;
+        if (self->fired_any && start < self->fired_us)
+            return 0;
+    }
+    for (uint32_t i = 0; i < of_windows->count; i++) {
+        int64_t start = of_windows->items[i].start_us;
+        if (config->windowed ? window_last(&config->window, start) != start : start != 0)
+            return 0;
+        if (!config->by_window &&
+            (!config->windowed || (self->fired_any && start < self->fired_us)))
+            return 0;
+    }
+    return 1;
+}
+
+int agg_load(struct wr_op *op, struct wr_reader *in) {
+    struct agg *self = (struct agg *)op;
+    struct wr_slices *sets[3];
+    all_slices(self, sets);
+    self->fired_us = (int64_t)wr_reader_u64(in);
+    self->fired_any = (int)wr_reader_u64(in);
+    self->emitted_us = (int64_t)wr_reader_u64(in);
+    int status = in->failed ? WR_ECORRUPT : WR_OK;
+    for (uint32_t s = 0; s < 3 && status == WR_OK; s++)
+        status = wr_slices_load(sets[s], in);
+    return status == WR_OK && !slices_fit(self) ? WR_ECORRUPT : status;
+}

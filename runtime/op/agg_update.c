@@ -1,0 +1,561 @@
+/* agg_update.c: `agg` whose results change: of `emit "update"`, of a changelog, of windows that late
+ * rows may still correct. Each window has a table of its own; rows are taken in runs in which no
+ * group comes twice (or, where nobody sees each change, in one run), and what a run did to the
+ * results leaves as changes: the old result back, the new one out. With `every` the groups as they
+ * were at the last emission are kept, and the difference leaves at multiples of it. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "op/agg.h"
+#include "base/banned.h"
+
+#define PAIRS_MAX 65536u
+
+/* A row and a window (or the one group) that takes it. */
+struct pair {
+    uint32_t at;   /* its number in the selection */
+    uint32_t next; /* of the pairs of one window: the next, or UINT32_MAX */
+    int64_t start;
+    struct wr_table *table;
+    uint8_t *state;
+    uint8_t made;
+};
+
+/* What is worked on at a time: rows first … end - 1 of the selection of what was pushed. */
+struct rows {
+    struct wr_batch *in;
+    const uint32_t *sel;
+    uint32_t first, end;
+    const char *keys;
+    const uint64_t *hashes;
+    struct pair *pairs;
+    uint32_t count;
+};
+
+static const struct agg_config *config_of(const struct agg *self) {
+    return self->base.config;
+}
+
+static const struct wr_aggregates *aggregates_of(const struct agg *self) {
+    return config_of(self)->aggregates;
+}
+
+static int64_t closes_at(const struct agg_config *config, int64_t start) {
+    int64_t end = window_end(&config->window, start), closes;
+    return __builtin_add_overflow(end, config->lateness_us, &closes) ? WR_TIME_MAX : closes;
+}
+
+static const char *key_of(const struct agg *self, const struct rows *rows, uint32_t at) {
+    uint32_t i = aggregates_of(self)->key_count == 0 ? 0 : at;
+    return rows->keys + (size_t)i * aggregates_of(self)->layout.key_bytes;
+}
+
+static uint64_t hash_of(const struct agg *self, const struct rows *rows, uint32_t at) {
+    return rows->hashes[aggregates_of(self)->key_count == 0 ? 0 : at];
+}
+
+/* ---- rows to their windows ---- */
+
+/* The windows that take a row; 0 of them: it is late. */
+static uint32_t pairs_of_row(const struct agg *self, const struct wr_batch *in, uint32_t row,
+                             struct pair *pairs) {
+    const struct agg_config *config = config_of(self);
+    const struct window *window = &config->window;
+    if (!config->windowed) {
+        pairs[0].start = 0;
+        return 1;
+    }
+    int64_t behind = in->behind == NULL ? WR_TIME_MIN : in->behind[row];
+    int64_t last = window_last(window, in->event_time[row]);
+    uint32_t count = 0;
+    for (int64_t start = window_first(window, in->event_time[row]); start <= last;
+         start += window->every_us)
+        if (closes_at(config, start) > behind)
+            pairs[count++].start = start;
+    return count;
+}
+
+static uint32_t windows_of_row(const struct agg_config *config) {
+    const struct window *window = &config->window;
+    return config->windowed ? (uint32_t)(window->size_us / window->every_us) + 1 : 1;
+}
+
+static int pair_rows(struct agg *self, struct rows *rows, uint32_t each, uint32_t *late,
+                     uint32_t *late_count) {
+    uint64_t room = (uint64_t)(rows->end - rows->first) * each;
+    rows->pairs = WR_ARENA_ARRAY(self->base.env->scratch, struct pair, room + 1);
+    if (rows->pairs == NULL)
+        return WR_ENOMEM;
+    for (uint32_t at = rows->first; at < rows->end; at++) {
+        uint32_t row = rows->sel == NULL ? at : rows->sel[at];
+        uint32_t taken = pairs_of_row(self, rows->in, row, rows->pairs + rows->count);
+        for (uint32_t i = 0; i < taken; i++)
+            rows->pairs[rows->count++].at = at;
+        if (taken == 0)
+            late[(*late_count)++] = row;
+    }
+    return WR_OK;
+}
+
+/* Chains the pairs of each window; *heads: the first of each. */
+static int chain_windows(struct agg *self, struct rows *rows, uint32_t **heads, uint32_t *count) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t *tails = WR_ARENA_ARRAY(scratch, uint32_t, rows->count + 1);
+    *heads = WR_ARENA_ARRAY(scratch, uint32_t, rows->count + 1);
+    *count = 0;
+    if (tails == NULL || *heads == NULL)
+        return WR_ENOMEM;
+    uint32_t last = 0;
+    for (uint32_t p = 0; p < rows->count; p++) {
+        uint32_t w = last;
+        rows->pairs[p].next = UINT32_MAX;
+        if (w >= *count || rows->pairs[(*heads)[w]].start != rows->pairs[p].start)
+            for (w = 0; w < *count; w++)
+                if (rows->pairs[(*heads)[w]].start == rows->pairs[p].start)
+                    break;
+        if (w == *count) {
+            (*heads)[w] = p;
+            (*count)++;
+        } else {
+            rows->pairs[tails[w]].next = p;
+        }
+        tails[w] = p;
+        last = w;
+    }
+    return WR_OK;
+}
+
+/* The group of each pair of one window, made where missing. */
+static int find_groups(struct agg *self, struct rows *rows, uint32_t head) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t key_bytes = aggregates_of(self)->layout.key_bytes, count = 0;
+    for (uint32_t p = head; p != UINT32_MAX; p = rows->pairs[p].next)
+        count++;
+    struct wr_table *table = wr_slices_at(&self->slices, rows->pairs[head].start);
+    char *keys = wr_arena_alloc(scratch, (size_t)count * key_bytes);
+    uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count);
+    uint8_t **states = WR_ARENA_ARRAY(scratch, uint8_t *, count);
+    uint8_t *made = WR_ARENA_ZEROS(scratch, uint8_t, count);
+    if (table == NULL || keys == NULL || hashes == NULL || states == NULL || made == NULL)
+        return WR_ENOMEM;
+    uint32_t i = 0;
+    for (uint32_t p = head; p != UINT32_MAX; p = rows->pairs[p].next, i++) {
+        memcpy(keys + (size_t)i * key_bytes, key_of(self, rows, rows->pairs[p].at), key_bytes);
+        hashes[i] = hash_of(self, rows, rows->pairs[p].at);
+    }
+    int status = wr_table_upsert(table, keys, hashes, count, states, made);
+    i = 0;
+    for (uint32_t p = head; status == WR_OK && p != UINT32_MAX; p = rows->pairs[p].next, i++) {
+        rows->pairs[p].table = table;
+        rows->pairs[p].state = states[i];
+        rows->pairs[p].made = made[i];
+    }
+    return status;
+}
+
+/* ---- a run ---- */
+
+/* A set of states, by address. */
+struct seen {
+    uint32_t mask;
+    uint8_t **slots;
+};
+
+static int seen_init(struct seen *seen, struct wr_arena *scratch, uint32_t count) {
+    uint32_t size = 16;
+    while (size < 2 * count)
+        size *= 2;
+    seen->mask = size - 1;
+    seen->slots = WR_ARENA_ZEROS(scratch, uint8_t *, size);
+    return seen->slots == NULL ? WR_ENOMEM : WR_OK;
+}
+
+/* 1 when it was there already. */
+static int seen_add(struct seen *seen, uint8_t *state) {
+    uint32_t at = (uint32_t)((uintptr_t)state >> 3) * 2654435761u & seen->mask;
+    for (; seen->slots[at] != NULL; at = (at + 1) & seen->mask)
+        if (seen->slots[at] == state)
+            return 1;
+    seen->slots[at] = state;
+    return 0;
+}
+
+static int is_live(const struct agg *self, const uint8_t *state) {
+    return aggregates_of(self)->live < 0 || wr_aggregates_live(aggregates_of(self), state) > 0;
+}
+
+/* Adds pairs first … first + count - 1, those of one table together. */
+static int add_pairs(struct agg *self, const struct rows *rows, uint32_t first, uint32_t count) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t *sel = WR_ARENA_ARRAY(scratch, uint32_t, count);
+    uint8_t **states = WR_ARENA_ARRAY(scratch, uint8_t *, count);
+    uint8_t *done = WR_ARENA_ZEROS(scratch, uint8_t, count);
+    int status = sel == NULL || states == NULL || done == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        struct wr_table *table = rows->pairs[first + i].table;
+        uint32_t n = 0;
+        for (uint32_t k = i; k < count && !done[i]; k++) {
+            const struct pair *pair = &rows->pairs[first + k];
+            if (pair->table != table)
+                continue;
+            done[k] = k != i;
+            sel[n] = rows->sel == NULL ? pair->at : rows->sel[pair->at];
+            states[n++] = pair->state;
+        }
+        if (n > 0)
+            status = wr_aggregates_add(aggregates_of(self), &self->inputs_eval, table, states,
+                                       rows->in, sel, n);
+    }
+    return status;
+}
+
+/* Whether results of a window leave as they change: not before it has fired, where only late rows
+ * correct it. */
+static int leaves(const struct agg *self, int64_t start) {
+    const struct agg_config *config = config_of(self);
+    return config->mode == AGG_UPDATE || (self->fired_any && start < self->fired_us);
+}
+
+/* Groups of a run: their pairs, the first of each group. */
+struct touched {
+    uint32_t count;
+    uint32_t *pairs;
+};
+
+static int results_of(struct agg *self, const struct rows *rows, const struct touched *touched,
+                      int old, struct agg_change *changes, struct wr_out *out,
+                      struct wr_batch **result) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint8_t **states = WR_ARENA_ARRAY(scratch, uint8_t *, touched->count + 1);
+    int64_t *starts = WR_ARENA_ARRAY(scratch, int64_t, touched->count + 1);
+    uint32_t *of = WR_ARENA_ARRAY(scratch, uint32_t, touched->count + 1), count = 0;
+    uint8_t *is_good = WR_ARENA_ARRAY(scratch, uint8_t, touched->count + 1);
+    if (states == NULL || starts == NULL || of == NULL || is_good == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < touched->count; i++) {
+        const struct pair *pair = &rows->pairs[touched->pairs[i]];
+        if ((old && pair->made) || !is_live(self, pair->state))
+            continue;
+        states[count] = pair->state;
+        starts[count] = pair->start;
+        of[count++] = i;
+    }
+    int status = agg_results(self, states, starts, count, out, result, is_good);
+    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+        *(old ? &changes[of[i]].old_row : &changes[of[i]].new_row) = is_good[i] ? (int32_t)i : -1;
+    return status;
+}
+
+/* Groups that have no row left, of pairs first … first + count - 1. */
+static int forget_dead(struct agg *self, const struct rows *rows, uint32_t first,
+                       uint32_t pair_count) {
+    if (aggregates_of(self)->live < 0)
+        return WR_OK;
+    uint32_t *dead = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, pair_count + 1);
+    uint32_t count = 0;
+    if (dead == NULL)
+        return WR_ENOMEM;
+    for (uint32_t p = first; p < first + pair_count; p++) {
+        dead[count] = p;
+        count += !is_live(self, rows->pairs[p].state);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pair *pair = &rows->pairs[dead[i]];
+        wr_table_delete(pair->table, key_of(self, rows, pair->at), hash_of(self, rows, pair->at));
+    }
+    return WR_OK;
+}
+
+/* Takes pairs first … first + count - 1 and emits what they changed. `*deleted`: states of later
+ * pairs may have moved. */
+static int take_run(struct agg *self, const struct rows *rows, uint32_t first, uint32_t count,
+                    struct wr_out *out, int *deleted) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct touched touched = {.pairs = WR_ARENA_ARRAY(scratch, uint32_t, count)};
+    struct agg_change *changes = WR_ARENA_ARRAY(scratch, struct agg_change, count);
+    struct seen seen;
+    if (touched.pairs == NULL || changes == NULL || seen_init(&seen, scratch, count) != WR_OK)
+        return WR_ENOMEM;
+    for (uint32_t p = first; p < first + count; p++) {
+        const struct pair *pair = &rows->pairs[p];
+        if (!leaves(self, pair->start) || seen_add(&seen, pair->state))
+            continue;
+        changes[touched.count] =
+            (struct agg_change){.old_row = -1,
+                                .new_row = -1,
+                                .start = pair->start,
+                                .cause = rows->sel == NULL ? pair->at : rows->sel[pair->at]};
+        touched.pairs[touched.count++] = p;
+    }
+    struct wr_batch *before = NULL, *after = NULL;
+    int status = results_of(self, rows, &touched, 1, changes, NULL, &before);
+    if (status == WR_OK)
+        status = add_pairs(self, rows, first, count);
+    if (status == WR_OK)
+        status = results_of(self, rows, &touched, 0, changes, out, &after);
+    int flow = status < 0
+                   ? status
+                   : agg_emit_changes(self, changes, touched.count, before, after, rows->in, out);
+    wr_batch_unref(before);
+    wr_batch_unref(after);
+    *deleted = aggregates_of(self)->live >= 0;
+    status = flow < 0 ? flow : forget_dead(self, rows, first, count);
+    return status < 0 ? status : flow;
+}
+
+/* ---- every ---- */
+
+/* Keeps a group as it was at the last emission, unless it is kept already. */
+static int keep_before(struct agg *self, const struct rows *rows, const struct pair *pair) {
+    struct wr_table *table = wr_slices_at(&self->before, pair->start);
+    const char *key = key_of(self, rows, pair->at);
+    uint64_t hash = hash_of(self, rows, pair->at);
+    uint8_t *kept, made = 0;
+    if (table == NULL || wr_table_upsert(table, key, &hash, 1, &kept, &made) != WR_OK)
+        return WR_ENOMEM;
+    return made ? wr_aggregates_merge(aggregates_of(self), table, kept, pair->state) : WR_OK;
+}
+
+static int take_for_later(struct agg *self, const struct rows *rows) {
+    int status = WR_OK;
+    for (uint32_t p = 0; p < rows->count && status == WR_OK; p++)
+        status = keep_before(self, rows, &rows->pairs[p]);
+    if (status == WR_OK)
+        status = add_pairs(self, rows, 0, rows->count);
+    return status == WR_OK ? forget_dead(self, rows, 0, rows->count) : status;
+}
+
+/* Changes of up to batch_rows groups of one window since the last emission; states of `kept` are
+ * what they were. */
+static int emit_differences(struct agg *self, uint8_t *const *kept, uint32_t count, int64_t start,
+                            struct wr_out *out) {
+    const struct wr_aggregates *aggregates = aggregates_of(self);
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t key_bytes = aggregates->layout.key_bytes, counts[2] = {0, 0};
+    uint8_t **states[2], *is_good = WR_ARENA_ARRAY(scratch, uint8_t, count);
+    uint32_t *of[2];
+    struct agg_change *changes = WR_ARENA_ARRAY(scratch, struct agg_change, count);
+    int64_t *starts = WR_ARENA_ARRAY(scratch, int64_t, count);
+    char *keys = wr_arena_alloc(scratch, (size_t)count * key_bytes);
+    uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count);
+    uint8_t **now = WR_ARENA_ZEROS(scratch, uint8_t *, count);
+    for (int side = 0; side < 2; side++) {
+        states[side] = WR_ARENA_ARRAY(scratch, uint8_t *, count);
+        of[side] = WR_ARENA_ARRAY(scratch, uint32_t, count);
+        if (states[side] == NULL || of[side] == NULL)
+            return WR_ENOMEM;
+    }
+    if (is_good == NULL || changes == NULL || starts == NULL || keys == NULL || hashes == NULL ||
+        now == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(keys + (size_t)i * key_bytes, kept[i], key_bytes);
+    const struct wr_table *table = wr_slices_find(&self->slices, start);
+    if (table != NULL) {
+        wr_keys_hash(&aggregates->layout, keys, count, wr_table_seed(table), hashes);
+        wr_table_find(table, keys, hashes, count, now);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        changes[i] = (struct agg_change){.old_row = -1, .new_row = -1, .start = start};
+        starts[i] = start;
+        uint8_t *const both[2] = {kept[i], now[i]};
+        for (int side = 0; side < 2; side++) {
+            if (both[side] == NULL || !is_live(self, both[side]))
+                continue;
+            states[side][counts[side]] = both[side];
+            of[side][counts[side]++] = i;
+        }
+    }
+    struct wr_batch *results[2] = {NULL, NULL};
+    int status = WR_OK;
+    for (int side = 0; side < 2 && status == WR_OK; side++) {
+        status = agg_results(self, states[side], starts, counts[side], side == 0 ? NULL : out,
+                             &results[side], is_good);
+        for (uint32_t i = 0; i < counts[side] && status == WR_OK; i++)
+            *(side == 0 ? &changes[of[side][i]].old_row : &changes[of[side][i]].new_row) =
+                is_good[i] ? (int32_t)i : -1;
+    }
+    if (status == WR_OK)
+        status = agg_emit_changes(self, changes, count, results[0], results[1], NULL, out);
+    wr_batch_unref(results[0]);
+    wr_batch_unref(results[1]);
+    return status;
+}
+
+/* What has changed since the last emission, of windows that start before `limit`. */
+static int emit_every(struct agg *self, int64_t limit, struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    int flow = WR_FLOW_MORE;
+    for (uint32_t s = 0; s < self->before.count && flow == WR_FLOW_MORE; s++) {
+        const struct wr_slice *slice = &self->before.items[s];
+        if (slice->start_us >= limit)
+            break;
+        uint64_t total = wr_table_count(slice->table);
+        struct wr_arena_mark mark = wr_arena_mark(scratch);
+        uint8_t **kept = WR_ARENA_ARRAY(scratch, uint8_t *, total + 1);
+        struct wr_table_walk walk;
+        if (kept == NULL)
+            return WR_ENOMEM;
+        wr_table_walk_begin(&walk, slice->table);
+        for (uint64_t i = 0; i < total; i++)
+            kept[i] = wr_table_walk_next(&walk);
+        wr_keys_sort(&aggregates_of(self)->layout, kept, (uint32_t)total);
+        for (uint64_t at = 0; at < total && flow == WR_FLOW_MORE;) {
+            struct wr_arena_mark part = wr_arena_mark(scratch);
+            uint32_t count = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, total - at);
+            flow = emit_differences(self, kept + at, count, slice->start_us, out);
+            wr_arena_rewind(scratch, part);
+            at += count;
+        }
+        wr_arena_rewind(scratch, mark);
+    }
+    wr_slices_drop_before(&self->before, limit);
+    return flow;
+}
+
+/* ---- push ---- */
+
+/* Runs in which no group comes twice. */
+static int take_runs(struct agg *self, struct rows *rows, struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    int flow = WR_FLOW_MORE;
+    for (uint32_t first = 0; first < rows->count && flow == WR_FLOW_MORE;) {
+        struct wr_arena_mark mark = wr_arena_mark(scratch);
+        struct seen seen;
+        uint32_t end = first;
+        int deleted = 0;
+        if (seen_init(&seen, scratch, rows->count - first) != WR_OK)
+            return WR_ENOMEM;
+        while (end < rows->count && !seen_add(&seen, rows->pairs[end].state))
+            end++;
+        flow = take_run(self, rows, first, end - first, out, &deleted);
+        first = end;
+        if (deleted && first < rows->count) { /* what is left is found again */
+            struct rows rest = *rows;
+            uint32_t *heads, count;
+            rest.pairs += first;
+            rest.count -= first;
+            int status = chain_windows(self, &rest, &heads, &count);
+            for (uint32_t w = 0; w < count && status == WR_OK; w++)
+                status = find_groups(self, &rest, heads[w]);
+            flow = status < 0 ? status : flow;
+        }
+        wr_arena_rewind(scratch, mark);
+    }
+    return flow;
+}
+
+static int take_rows(struct agg *self, struct rows *rows, struct wr_out *out) {
+    const struct agg_config *config = config_of(self);
+    uint32_t *heads, windows = 0;
+    int status = chain_windows(self, rows, &heads, &windows), deleted;
+    for (uint32_t w = 0; w < windows && status == WR_OK; w++)
+        status = find_groups(self, rows, heads[w]);
+    if (status != WR_OK || rows->count == 0)
+        return status;
+    if (config->mode == AGG_DELTA)
+        return add_pairs(self, rows, 0, rows->count);
+    if (config->every_us > 0)
+        return take_for_later(self, rows);
+    return self->base.observed ? take_runs(self, rows, out)
+                               : take_run(self, rows, 0, rows->count, out, &deleted);
+}
+
+int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+                    const char *keys, const uint64_t *hashes, struct wr_out *out) {
+    const struct agg_config *config = config_of(self);
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t *late = WR_ARENA_ARRAY(scratch, uint32_t, count + 1), late_count = 0;
+    uint32_t each = windows_of_row(config);
+    uint32_t step = WR_MAX(PAIRS_MAX / each, 1u);
+    if (late == NULL)
+        return WR_ENOMEM;
+    wr_slices_settle(&self->before);
+    int flow = WR_FLOW_MORE;
+    for (uint32_t first = 0; first < count && flow == WR_FLOW_MORE; first += step) {
+        struct wr_arena_mark mark = wr_arena_mark(scratch);
+        struct rows rows = {.in = in, .sel = sel, .keys = keys, .hashes = hashes, .first = first};
+        rows.end = WR_MIN(first + step, count);
+        flow = pair_rows(self, &rows, each, late, &late_count);
+        if (flow == WR_OK)
+            flow = take_rows(self, &rows, out);
+        wr_arena_rewind(scratch, mark);
+    }
+    if (flow >= 0 && late_count > 0)
+        flow = agg_emit_late(self, in, late, late_count, out);
+    return flow;
+}
+
+/* ---- firing ---- */
+
+/* Windows that end at or before the frontier, whose first results are due. */
+static int fire_due(struct agg *self, int64_t frontier, struct wr_out *out) {
+    const struct agg_config *config = config_of(self);
+    int flow = WR_FLOW_MORE;
+    for (uint32_t s = 0; s < self->slices.count && flow == WR_FLOW_MORE; s++) {
+        const struct wr_slice *slice = &self->slices.items[s];
+        int64_t end = config->windowed ? window_end(&config->window, slice->start_us) : WR_TIME_MAX;
+        if (self->fired_any && slice->start_us < self->fired_us)
+            continue;
+        if (end > frontier)
+            break;
+        flow = agg_fire_table(self, slice->table, slice->start_us, out);
+    }
+    if (!config->windowed)
+        return flow;
+    /* The windows that end by now have fired, also those that nobody is in yet. */
+    int64_t last = window_first(&config->window, frontier);
+    if (!self->fired_any || last > self->fired_us) {
+        self->fired_us = frontier == WR_TIME_MAX ? WR_TIME_MAX : last;
+        self->fired_any = 1;
+    }
+    return flow;
+}
+
+/* What came since the last emission, of windows that start before `limit`. */
+static int fire_deltas(struct agg *self, int64_t limit, struct wr_out *out) {
+    int flow = WR_FLOW_MORE;
+    for (uint32_t s = 0; s < self->slices.count && flow == WR_FLOW_MORE; s++)
+        if (self->slices.items[s].start_us < limit)
+            flow = agg_fire_table(self, self->slices.items[s].table, self->slices.items[s].start_us,
+                                  out);
+    wr_slices_drop_before(&self->slices, limit);
+    return flow;
+}
+
+/* Whether a multiple of `every` has been passed since the last emission. */
+static int is_due(struct agg *self, int64_t frontier) {
+    const struct agg_config *config = config_of(self);
+    int64_t next = self->emitted_us == WR_TIME_MIN
+                       ? WR_TIME_MAX
+                       : window_multiple_after(config->every_us, self->emitted_us);
+    self->emitted_us = frontier;
+    return frontier == WR_TIME_MAX || next <= frontier;
+}
+
+/* The start of the first window that rows can still reach; WR_TIME_MAX: of none that is here. */
+static int64_t first_open(const struct agg *self, int64_t frontier) {
+    const struct agg_config *config = config_of(self);
+    if (!config->windowed)
+        return frontier == WR_TIME_MAX ? WR_TIME_MAX : WR_TIME_MIN;
+    for (uint32_t s = 0; s < self->slices.count; s++)
+        if (closes_at(config, self->slices.items[s].start_us) > frontier)
+            return self->slices.items[s].start_us;
+    return WR_TIME_MAX;
+}
+
+int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
+    const struct agg_config *config = config_of(self);
+    int flow = WR_FLOW_MORE;
+    int64_t open = first_open(self, frontier);
+    if (config->every_us > 0) { /* all windows, or those that are closing */
+        int64_t limit = is_due(self, frontier) ? WR_TIME_MAX : open;
+        flow = config->mode == AGG_DELTA ? fire_deltas(self, limit, out)
+                                         : emit_every(self, limit, out);
+    }
+    if (config->mode == AGG_FINAL)
+        flow = fire_due(self, frontier, out);
+    wr_slices_drop_before(&self->slices, open);
+    return flow;
+}
