@@ -97,6 +97,7 @@ struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schem
     batch->event_time = in->event_time;
     batch->behind = in->behind;
     batch->weight = in->weight;
+    batch->replaced = in->replaced;
     batch->frontier = in->frontier;
     wr_batch_hold(batch, in);
     return batch;
@@ -119,6 +120,12 @@ struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in
     batch->sel = copy;
     batch->sel_count = sel_count;
     return batch;
+}
+
+int wr_batch_is_replaced(const struct wr_batch *batch, uint32_t i) {
+    uint32_t row = wr_batch_row(batch, i);
+    return batch->replaced != NULL && wr_bit_get(batch->replaced, row) &&
+           i + 1 < batch->sel_count && wr_batch_row(batch, i + 1) == row + 1;
 }
 
 struct wr_batch *wr_batch_ref(struct wr_batch *batch) {

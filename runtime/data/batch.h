@@ -55,6 +55,9 @@ struct wr_batch {
     const int64_t *event_time;  /* by physical row; NULL before `event_time` */
     const int64_t *behind; /* W_i: the frontier of the row's own partition before it; or NULL */
     const int64_t *weight; /* +1, -1; NULL: all +1 (append-only) */
+    /* Of a changelog: bits of rows taken back for the row behind them, which is the same one anew:
+     * an update is two rows, next to each other, while both are selected. NULL: none. */
+    const uint64_t *replaced;
     /* Of rows that a stage made while a batch was pushed: the physical row of that batch that
      * caused each, never descending; NULL: rows keep the numbers of the batch. */
     const uint32_t *cause;
@@ -104,6 +107,8 @@ struct wr_buffer *wr_buffer_new(struct wr_budget *budget, uint64_t size_bytes);
 struct wr_buffer *wr_buffer_ref(struct wr_buffer *buffer);
 void wr_buffer_unref(struct wr_buffer *buffer);
 
+/* Whether the i-th row that counts is the old one of an update whose new one is the next. */
+int wr_batch_is_replaced(const struct wr_batch *batch, uint32_t i);
 /* The physical number of the i-th row that counts. */
 static inline uint32_t wr_batch_row(const struct wr_batch *batch, uint32_t i) {
     return batch->sel == NULL ? i : batch->sel[i];

@@ -2,7 +2,7 @@
  * sort).
  *   varint rows, source, partition; u64 frontier; u8 what follows (enum part);
  *   per column: u8 (0 not there, 1 no nils, 2 with a bitmap), [bitmap], elements
- *   [times] [behind] [weights]
+ *   [times] [behind] [weights] [a byte a row: it is replaced by the next]
  *   [origin: maker, source, file, then per row record, line, byte, raw]
  *   [per row: u8 (enum kept), [source, file, number, partition], record, line, byte, raw] */
 #include <string.h>
@@ -21,6 +21,7 @@ enum part {
     PART_ORIGIN = 8,
     PART_TEXT = 16,
     PART_KEPT = 32, /* an origin of each row */
+    PART_REPLACED = 64,
 };
 enum kept { KEPT_NONE, KEPT_SAME_PLACE, KEPT_PLACE, KEPT_TEXT = 4 }; /* the last: or-ed */
 enum { COLUMN_ABSENT, COLUMN_FULL, COLUMN_NILS };
@@ -125,12 +126,15 @@ int wr_batch_save(const struct wr_batch *batch, struct wr_buf *out) {
                                 (batch->behind != NULL ? PART_BEHIND : 0) |
                                 (batch->weight != NULL ? PART_WEIGHT : 0) |
                                 (has_origin ? PART_ORIGIN : 0) | (with_text ? PART_TEXT : 0) |
-                                (batch->origins != NULL ? PART_KEPT : 0)));
+                                (batch->origins != NULL ? PART_KEPT : 0) |
+                                (batch->replaced != NULL ? PART_REPLACED : 0)));
     for (uint32_t c = 0; c < batch->schema->field_count; c++)
         save_column(out, batch, c);
     add_times(out, batch, batch->event_time);
     add_times(out, batch, batch->behind);
     add_times(out, batch, batch->weight);
+    for (uint32_t i = 0; batch->replaced != NULL && i < batch->sel_count; i++)
+        wr_buf_add_char(out, (char)wr_batch_is_replaced(batch, i));
     if (has_origin)
         save_origin(out, batch, with_text);
     if (batch->origins != NULL)
@@ -218,6 +222,16 @@ static int load_times(struct wr_batch *batch, struct wr_reader *in, int there,
     for (uint32_t row = 0; row < batch->row_count; row++)
         made[row] = (int64_t)wr_reader_u64(in);
     *times = made;
+    return in->failed ? WR_ECORRUPT : WR_OK;
+}
+
+static int load_replaced(struct wr_batch *batch, struct wr_reader *in) {
+    uint64_t *bits = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(batch->row_count) + 1);
+    if (bits == NULL)
+        return WR_ENOMEM;
+    for (uint32_t row = 0; row < batch->row_count; row++)
+        wr_bit_put(bits, row, take_byte(in) != 0);
+    batch->replaced = bits;
     return in->failed ? WR_ECORRUPT : WR_OK;
 }
 
@@ -320,6 +334,8 @@ int wr_batch_load(struct wr_batch_pool *pool, const struct wr_schema *schema, st
         status = load_times(batch, in, parts & PART_BEHIND, &batch->behind);
     if (status == WR_OK)
         status = load_times(batch, in, parts & PART_WEIGHT, &batch->weight);
+    if (status == WR_OK && (parts & PART_REPLACED))
+        status = load_replaced(batch, in);
     if (status == WR_OK && (parts & PART_ORIGIN))
         status = load_origin(batch, in, parts & PART_TEXT);
     if (status == WR_OK && (parts & PART_KEPT))

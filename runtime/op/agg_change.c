@@ -117,6 +117,7 @@ struct picked {
     uint8_t *which;
     uint32_t *rows, *cause;
     int64_t *weights, *times, *behind;
+    uint64_t *replaced;
 };
 
 static int pick_room(struct wr_batch *batch, struct picked *picked, uint32_t room) {
@@ -128,8 +129,10 @@ static int pick_room(struct wr_batch *batch, struct picked *picked, uint32_t roo
     picked->weights = WR_ARENA_ARRAY(arena, int64_t, room);
     picked->times = WR_ARENA_ARRAY(arena, int64_t, room);
     picked->behind = WR_ARENA_ARRAY(arena, int64_t, room);
+    picked->replaced = WR_ARENA_ZEROS(arena, uint64_t, WR_BITS_WORDS(room) + 1);
     return picked->which == NULL || picked->rows == NULL || picked->cause == NULL ||
-                   picked->weights == NULL || picked->times == NULL || picked->behind == NULL
+                   picked->weights == NULL || picked->times == NULL || picked->behind == NULL ||
+                   picked->replaced == NULL
                ? WR_ENOMEM
                : WR_OK;
 }
@@ -159,6 +162,7 @@ static int emit_picked(struct agg *self, struct wr_batch *batch, const struct pi
         return status;
     }
     batch->weight = picked->weights;
+    batch->replaced = picked->replaced;
     if (in != NULL)
         batch->cause = picked->cause;
     if (config->windowed || (in != NULL && in->event_time != NULL))
@@ -188,6 +192,8 @@ int agg_emit_changes(struct agg *self, const struct agg_change *changes, uint32_
                 is_unchanged(self, before, (uint32_t)change->old_row, after,
                              (uint32_t)change->new_row))
                 continue;
+            if (change->old_row >= 0 && change->new_row >= 0)
+                wr_bit_set(picked.replaced, picked.count);
             if (change->old_row >= 0)
                 pick(self, &picked, change, in, 0);
             if (change->new_row >= 0)

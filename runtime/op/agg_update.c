@@ -267,6 +267,14 @@ static int forget_dead(struct agg *self, const struct rows *rows, uint32_t first
     return WR_OK;
 }
 
+static int is_replaced(const struct rows *rows, uint32_t at) {
+    const struct wr_batch *in = rows->in;
+    uint32_t row = rows->sel == NULL ? at : rows->sel[at];
+    if (in->replaced == NULL || !wr_bit_get(in->replaced, row) || at + 1 >= rows->end)
+        return 0;
+    return (rows->sel == NULL ? at + 1 : rows->sel[at + 1]) == row + 1;
+}
+
 /* Takes pairs first … first + count - 1 and emits what they changed. `*deleted`: states of later
  * pairs may have moved. */
 static int take_run(struct agg *self, const struct rows *rows, uint32_t first, uint32_t count,
@@ -416,7 +424,14 @@ static int emit_every(struct agg *self, int64_t limit, struct wr_out *out) {
 
 /* ---- push ---- */
 
-/* Runs in which no group comes twice. */
+/* Whether pair p takes back the row that the next pair of the same group brings anew. */
+static int replaces(const struct rows *rows, uint32_t p) {
+    const struct pair *pair = &rows->pairs[p];
+    return pair[1].state == pair->state && pair[1].at == pair->at + 1 &&
+           is_replaced(rows, pair->at);
+}
+
+/* Runs in which no group comes twice, but for the two sides of an update. */
 static int take_runs(struct agg *self, struct rows *rows, struct wr_out *out) {
     struct wr_arena *scratch = self->base.env->scratch;
     int flow = WR_FLOW_MORE;
@@ -427,7 +442,8 @@ static int take_runs(struct agg *self, struct rows *rows, struct wr_out *out) {
         int deleted = 0;
         if (seen_init(&seen, scratch, rows->count - first) != WR_OK)
             return WR_ENOMEM;
-        while (end < rows->count && !seen_add(&seen, rows->pairs[end].state))
+        while (end < rows->count && (!seen_add(&seen, rows->pairs[end].state) ||
+                                     (end > first && replaces(rows, end - 1))))
             end++;
         flow = take_run(self, rows, first, end - first, out, &deleted);
         first = end;

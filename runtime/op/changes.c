@@ -1,20 +1,15 @@
 /* changes: a changelog as rows that stay. Each change is a row with `op` behind its columns: insert,
  * update (the new row), delete (the row taken back), and with `before` update_before (the old one).
- * An update is a row taken back right before one of the same key; without a known key, changes are
- * deletes and inserts. State: none. */
+ * Where only one side of an update went through a filter it is a delete or an insert. State: none. */
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "data/order.h"
 #include "op/op.h"
 #include "base/banned.h"
 
 struct changes_config {
     struct wr_schema *schema;
-    const struct wr_stream *input;
-    uint32_t key_count;
-    const uint16_t *key;
     int before;
 };
 
@@ -34,8 +29,6 @@ static int changes_bind(struct wr_bind *bind, struct wr_error *err) {
     schema->fields[count] = (struct wr_field){
         .name = "op", .name_length = 2, .type = WR_TYPE(WR_STRING), .required = 1};
     config->schema = schema;
-    config->key_count = input->key_count;
-    config->key = input->key;
     config->before = wr_value_bool(bind->spec, "before", 0);
     bind->out.schema = schema;
     bind->out.updates = 0;
@@ -46,29 +39,16 @@ static int changes_bind(struct wr_bind *bind, struct wr_error *err) {
 
 static void changes_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
                           const uint64_t *wanted, uint64_t *columns) {
-    const struct changes_config *self = config;
+    (void)config;
     (void)input_number;
     for (uint32_t c = 0; c < input->schema->field_count; c++)
         if (wr_bit_get(wanted, c))
             wr_bit_set(columns, c);
-    for (uint32_t k = 0; k < self->key_count; k++)
-        wr_bit_set(columns, self->key[k]);
 }
 
 static struct wr_value *changes_explain(const void *config, struct wr_arena *arena) {
     (void)config;
     return wr_op_explain(arena, NULL, "none");
-}
-
-static int is_same_key(const struct changes_config *config, const struct wr_batch *in, uint32_t a,
-                       uint32_t b) {
-    for (uint32_t k = 0; k < config->key_count; k++) {
-        uint32_t c = config->key[k];
-        if (wr_cell_compare(&in->schema->fields[c].type, &in->columns[c], a, &in->columns[c], b) !=
-            0)
-            return 0;
-    }
-    return config->key_count > 0;
 }
 
 static int changes_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
@@ -90,9 +70,7 @@ static int changes_push(struct wr_op *op, uint32_t input, struct wr_batch *in, s
     for (uint32_t i = 0; i < in->sel_count; i++) {
         uint32_t row = wr_batch_row(in, i);
         int back = in->weight != NULL && in->weight[row] < 0;
-        uint32_t next = i + 1 < in->sel_count ? wr_batch_row(in, i + 1) : row;
-        int is_old =
-            back && next != row && in->weight[next] > 0 && is_same_key(config, in, row, next);
+        int is_old = back && wr_batch_is_replaced(in, i);
         const char *name = is_old    ? "update_before"
                            : back    ? "delete"
                            : updates ? "update"
