@@ -1,6 +1,6 @@
-/* agg_update.c: `agg` whose results change: of `emit "update"`, of a changelog, of windows that late
- * rows may still correct. Each window has a table of its own; rows are taken in runs in which no
- * group comes twice (or, where nobody sees each change, in one run), and what a run did to the
+/* agg_update.c: `agg` whose results change: of `emit "update"`, of a changelog, of windows that
+ * late rows may still correct. Each window has a table of its own; rows are taken in runs in which
+ * no group comes twice (or, where nobody sees each change, in one run), and what a run did to the
  * results leaves as changes: the old result back, the new one out. With `every` the groups as they
  * were at the last emission are kept, and the difference leaves at multiples of it. */
 #include <string.h>
@@ -489,10 +489,13 @@ int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, 
         return WR_ENOMEM;
     wr_slices_settle(&self->before);
     int flow = WR_FLOW_MORE;
-    for (uint32_t first = 0; first < count && flow == WR_FLOW_MORE; first += step) {
+    for (uint32_t first = 0, end; first < count && flow == WR_FLOW_MORE; first = end) {
         struct wr_arena_mark mark = wr_arena_mark(scratch);
         struct rows rows = {.in = in, .sel = sel, .keys = keys, .hashes = hashes, .first = first};
-        rows.end = WR_MIN(first + step, count);
+        rows.end = count;
+        end = WR_MIN(first + step, count);
+        end += (uint32_t)is_replaced(&rows, end - 1); /* an update is not torn */
+        rows.end = end;
         flow = pair_rows(self, &rows, each, late, &late_count);
         if (flow == WR_OK)
             flow = take_rows(self, &rows, out);

@@ -1,6 +1,7 @@
-/* changes: a changelog as rows that stay. Each change is a row with `op` behind its columns: insert,
- * update (the new row), delete (the row taken back), and with `before` update_before (the old one).
- * Where only one side of an update went through a filter it is a delete or an insert. State: none. */
+/* changes: a changelog as rows that stay. Each change is a row with `op` behind its columns:
+ * insert, update (the new row), delete (the row taken back), and with `before` update_before (the
+ * old one). Where only one side of an update went through a filter it is a delete or an insert.
+ * State: none. */
 #include <string.h>
 
 #include "base/assert.h"

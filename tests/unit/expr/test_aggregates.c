@@ -1,5 +1,5 @@
 /* test_aggregates.c: aggregates bound from text, over small worlds and against slow models. */
-#include "support_expr.h"
+#include "support_aggregates.h"
 
 #include <math.h>
 
@@ -8,128 +8,6 @@
 #include "expr/function.h"
 #include "state/key.h"
 #include "state/table.h"
-
-/* A world with its stage of aggregates, and a table of its state. */
-struct stage {
-    struct test_world world;
-    struct wr_aggregates *aggregates;
-    struct wr_table *table;
-    const int64_t *weights; /* by row; NULL: append-only */
-    struct wr_eval items_eval;
-    struct wr_batch_pool pool;
-    struct wr_batch *middle;
-    uint8_t *rows[256]; /* of the groups, in order of the keys */
-    uint32_t row_count;
-    uint16_t fails[256], guilty[256];
-};
-
-/* The rows that the examples of the function tables are about. */
-static void sample_rows(struct test_world *world) {
-    static const char *const x[] = {"1", "2", "nil", "3", "4"};
-    static const char *const s[] = {"'a'", "'b'", "'b'", "nil", "'a'"};
-    static const char *const f[] = {"0.5", "nil", "0.5", "1.0", "2.0"};
-    test_world_init(world);
-    test_world_column(world, "x", "int64", 5, x);
-    test_world_column(world, "s", "string", 5, s);
-    test_world_column(world, "f", "float64", 5, f);
-}
-
-static int stage_bind(struct stage *stage, const char *group_by, const char *agg, unsigned flags) {
-    struct wr_arena *arena = &stage->world.arena;
-    const struct wr_value *keys = group_by == NULL ? NULL : test_parse_list(arena, group_by);
-    return wr_aggregates_bind(&stage->aggregates, &stage->world.scope, keys,
-                              test_parse_list(arena, agg), flags, &stage->world.err);
-}
-
-static void table_open(struct stage *stage) {
-    stage->table = wr_table_new(&wr_budget_control, &stage->aggregates->shape, 42);
-    CHECK(stage->table != NULL);
-}
-
-/* Adds rows `from` … `to` - 1 of the world's batch. */
-static void stage_add(struct stage *stage, struct wr_table *table, uint32_t from, uint32_t to) {
-    struct test_world *world = &stage->world;
-    const struct wr_aggregates *a = stage->aggregates;
-    uint32_t sel[65536];
-    uint32_t count = to - from;
-    for (uint32_t i = 0; i < count; i++)
-        sel[i] = from + i;
-    struct wr_batch batch = world->batch;
-    batch.sel = sel;
-    batch.sel_count = count;
-    if (stage->weights != NULL)
-        batch.weight = stage->weights;
-    CHECK_INT(wr_list_run(a->inputs, &world->eval, &batch, &world->arena), ==, WR_OK);
-    CHECK_INT(world->eval.fail_count, ==, 0);
-    struct wr_column keys[WR_KEY_COLUMNS_MAX];
-    for (uint32_t k = 0; k < a->key_count; k++) {
-        const struct wr_item *item = &a->inputs->items[k];
-        keys[k] =
-            item->output >= 0 ? world->eval.outputs[item->output] : batch.columns[item->column];
-    }
-    void *packed = wr_arena_alloc(&world->arena, (size_t)count * a->layout.key_bytes + 64);
-    uint64_t *hashes = WR_ARENA_ARRAY(&world->arena, uint64_t, count + 1);
-    uint8_t **rows = WR_ARENA_ARRAY(&world->arena, uint8_t *, count + 1);
-    wr_keys_build(&a->layout, keys, sel, count, wr_table_seed(table), packed, hashes);
-    CHECK_INT(wr_table_upsert(table, packed, hashes, count, rows, NULL), ==, WR_OK);
-    CHECK_INT(wr_aggregates_add(a, &world->eval, table, rows, &batch, sel, count), ==, WR_OK);
-}
-
-/* Reads the results of all groups, in the order of their keys. */
-static void stage_fire(struct stage *stage, struct wr_table *table) {
-    struct wr_table_walk walk;
-    wr_table_walk_begin(&walk, table);
-    stage->row_count = 0;
-    for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;)
-        stage->rows[stage->row_count++] = row;
-    wr_keys_sort(&stage->aggregates->layout, stage->rows, stage->row_count);
-    wr_batch_pool_init(&stage->pool, &wr_budget_control);
-    stage->middle = wr_batch_new(&stage->pool, stage->aggregates->middle);
-    CHECK(stage->middle != NULL);
-    CHECK_INT(wr_aggregates_result(stage->aggregates, stage->rows, stage->row_count, stage->middle,
-                                   stage->fails, stage->guilty),
-              ==, WR_OK);
-    wr_eval_init(&stage->items_eval, &wr_budget_control);
-    CHECK_INT(wr_list_run(stage->aggregates->items, &stage->items_eval, stage->middle,
-                          &stage->middle->arena),
-              ==, WR_OK);
-}
-
-static const char *stage_show(struct stage *stage, uint32_t item, uint32_t row) {
-    static char text[64];
-    if (stage->fails[row] != 0) {
-        snprintf(text, sizeof text, "fails W%d", stage->fails[row]);
-        return text;
-    }
-    const struct wr_item *it = &stage->aggregates->items->items[item];
-    const struct wr_column *column = it->output >= 0 ? &stage->items_eval.outputs[it->output]
-                                                     : &stage->middle->columns[it->column];
-    return test_show(&it->type, column, row);
-}
-
-static void stage_close(struct stage *stage) {
-    if (stage->middle != NULL) {
-        wr_batch_unref(stage->middle);
-        wr_batch_pool_release(&stage->pool);
-        wr_eval_release(&stage->items_eval);
-    }
-    if (stage->table != NULL)
-        wr_table_free(stage->table);
-    test_world_release(&stage->world);
-}
-
-/* The first item over all rows of a world as one group. */
-static const char *one(struct stage *stage, const char *item) {
-    char text[512];
-    snprintf(text, sizeof text, "r = %s", item);
-    if (stage_bind(stage, NULL, text, 0) != WR_OK)
-        test_fail(__FILE__, __LINE__, "%s: %s %s", item, stage->world.err.code,
-                  stage->world.err.text);
-    table_open(stage);
-    stage_add(stage, stage->table, 0, stage->world.batch.row_count);
-    stage_fire(stage, stage->table);
-    return stage_show(stage, 0, 0);
-}
 
 TEST(each_aggregate_does_what_its_examples_say) {
     uint32_t count = 0;
@@ -181,34 +59,6 @@ TEST(the_examples_hold_however_rows_are_split_and_merged) {
             const char *got = stage_show(&stage, 0, 0);
             if (strcmp(got, e->result) != 0)
                 test_fail(__FILE__, __LINE__, "%s: %s, not %s", e->text, got, e->result);
-            stage_close(&stage);
-        }
-    }
-}
-
-TEST(the_examples_hold_when_other_rows_came_and_were_taken_back) {
-    static const int64_t plus[] = {1, 1, 1, 1, 1}, minus[] = {-1, -1, -1, -1, -1};
-    for (uint32_t i = 0; wr_aggregate_at(i) != NULL; i++) {
-        for (const struct wr_example *e = wr_aggregate_at(i)->examples; e->text != NULL; e++) {
-            struct stage stage = {0};
-            char text[256];
-            snprintf(text, sizeof text, "r = %s", e->text);
-            sample_rows(&stage.world);
-            CHECK_INT(stage_bind(&stage, NULL, text, WR_AGGREGATES_RETRACT), ==, WR_OK);
-            table_open(&stage);
-            stage.weights = plus;
-            stage_add(&stage, stage.table, 1, 4);
-            stage_add(&stage, stage.table, 0, 5);
-            stage.weights = minus;
-            stage_add(&stage, stage.table, 1, 3);
-            stage_add(&stage, stage.table, 3, 4);
-            stage_fire(&stage, stage.table);
-            CHECK_INT(wr_aggregates_live(stage.aggregates, stage.rows[0]), ==, 5);
-            const char *got = stage_show(&stage, 0, 0);
-            if (strcmp(got, e->result) != 0)
-                test_fail(__FILE__, __LINE__, "%s: %s, not %s", e->text, got, e->result);
-            stage_add(&stage, stage.table, 0, 5);
-            CHECK_INT(wr_aggregates_live(stage.aggregates, stage.rows[0]), ==, 0);
             stage_close(&stage);
         }
     }
