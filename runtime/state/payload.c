@@ -1,0 +1,141 @@
+/* payload.c: rows of columns as bytes of keyed state. See payload.h. */
+#include "state/payload.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+static uint32_t width_of(enum wr_type_kind kind) {
+    return wr_type_bytes(kind) == 16 ? 16 : 8;
+}
+
+int wr_payload_init(struct wr_payload *payload, struct wr_arena *arena,
+                    const struct wr_schema *schema, const uint64_t *wanted) {
+    uint32_t room = schema->field_count + 1, count = 0;
+    *payload = (struct wr_payload){.columns = WR_ARENA_ARRAY(arena, uint32_t, room),
+                                   .offsets = WR_ARENA_ARRAY(arena, uint32_t, room),
+                                   .types = WR_ARENA_ARRAY(arena, struct wr_type, room),
+                                   .cells = WR_ARENA_ARRAY(arena, struct wr_cell, room)};
+    if (payload->columns == NULL || payload->offsets == NULL || payload->types == NULL ||
+        payload->cells == NULL)
+        return WR_ENOMEM;
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        if (wanted == NULL || wr_bit_get(wanted, c))
+            payload->columns[count++] = c;
+    uint32_t at = (uint32_t)(WR_BITS_WORDS(count) * 8);
+    for (uint32_t k = 0; k < count; k++) {
+        payload->types[k] = schema->fields[payload->columns[k]].type;
+        payload->offsets[k] = at;
+        if (wr_type_is_text(payload->types[k].kind))
+            payload->cells[payload->cell_count++] =
+                (struct wr_cell){.kind = WR_CELL_STRING, .offset = at};
+        at += width_of(payload->types[k].kind);
+    }
+    payload->count = count;
+    payload->bytes = at;
+    return WR_OK;
+}
+
+int wr_payload_put(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,
+                   const struct wr_batch *in, uint32_t row) {
+    uint64_t *nils = (uint64_t *)(void *)at;
+    memset(nils, 0, WR_BITS_WORDS(payload->count) * 8);
+    for (uint32_t k = 0; k < payload->count; k++) {
+        const struct wr_column *column = &in->columns[payload->columns[k]];
+        uint8_t *cell = at + payload->offsets[k];
+        enum wr_type_kind kind = payload->types[k].kind;
+        int nil = column->data == NULL || wr_column_is_nil(column, row);
+        if (nil)
+            wr_bit_set(nils, k);
+        if (wr_type_is_text(kind)) {
+            static const struct wr_str none;
+            const struct wr_str *str = nil ? &none : &WR_STR(column)[row];
+            if (wr_table_set_string(table, (struct wr_str *)(void *)cell, wr_str_bytes(str),
+                                    str->length) != WR_OK)
+                return WR_ENOMEM;
+            continue;
+        }
+        uint32_t bytes = wr_type_bytes(kind);
+        memset(cell, 0, width_of(kind));
+        if (!nil)
+            memcpy(cell, (const char *)column->data + (size_t)row * bytes, bytes);
+    }
+    return WR_OK;
+}
+
+static int is_nil(const uint8_t *at, uint32_t k) {
+    return at == NULL || wr_bit_get((const uint64_t *)(const void *)at, k);
+}
+
+static int read_texts(const struct wr_payload *payload, uint32_t k, const uint8_t *const *at,
+                      uint32_t count, struct wr_arena *arena, struct wr_str *to) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_nil(at[i], k)) {
+            to[i] = (struct wr_str){0};
+            continue;
+        }
+        memcpy(&to[i], at[i] + payload->offsets[k], sizeof to[i]);
+        if (to[i].length <= WR_STR_INLINE_MAX)
+            continue;
+        to[i].pointer = wr_arena_strndup(arena, to[i].pointer, to[i].length);
+        if (to[i].pointer == NULL)
+            return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
+int wr_payload_read(const struct wr_payload *payload, uint32_t k, const uint8_t *const *at,
+                    uint32_t count, struct wr_arena *arena, struct wr_column *column) {
+    enum wr_type_kind kind = payload->types[k].kind;
+    uint32_t bytes = wr_type_bytes(kind), nils = 0;
+    char *data = wr_arena_alloc(arena, (size_t)count * bytes + 1);
+    if (data == NULL)
+        return WR_ENOMEM;
+    *column = (struct wr_column){.data = data};
+    for (uint32_t i = 0; i < count; i++)
+        nils += (uint32_t)is_nil(at[i], k);
+    if (nils > 0) {
+        uint64_t *valid = WR_ARENA_ZEROS(arena, uint64_t, WR_BITS_WORDS(count) + 1);
+        if (valid == NULL)
+            return WR_ENOMEM;
+        for (uint32_t i = 0; i < count; i++)
+            wr_bit_put(valid, i, !is_nil(at[i], k));
+        column->valid = valid;
+    }
+    if (wr_type_is_text(kind))
+        return read_texts(payload, k, at, count, arena, (struct wr_str *)(void *)data);
+    for (uint32_t i = 0; i < count; i++) {
+        if (at[i] == NULL)
+            memset(data + (size_t)i * bytes, 0, bytes);
+        else
+            memcpy(data + (size_t)i * bytes, at[i] + payload->offsets[k], bytes);
+    }
+    return WR_OK;
+}
+
+static int cells_equal(enum wr_type_kind kind, const uint8_t *a, const uint8_t *b) {
+    if (wr_type_is_text(kind))
+        return wr_str_equal((const struct wr_str *)(const void *)a,
+                            (const struct wr_str *)(const void *)b);
+    if (kind == WR_FLOAT64) {
+        double x, y;
+        memcpy(&x, a, 8);
+        memcpy(&y, b, 8);
+        return x == y || (x != x && y != y);
+    }
+    return memcmp(a, b, width_of(kind)) == 0;
+}
+
+int wr_payload_equal(const struct wr_payload *payload, const uint8_t *a, const uint8_t *b) {
+    for (uint32_t k = 0; k < payload->count; k++) {
+        int nil = is_nil(a, k);
+        if (nil != is_nil(b, k))
+            return 0;
+        if (!nil && !cells_equal(payload->types[k].kind, a + payload->offsets[k],
+                                 b + payload->offsets[k]))
+            return 0;
+    }
+    return 1;
+}
