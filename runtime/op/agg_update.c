@@ -181,8 +181,12 @@ static int seen_add(struct seen *seen, uint8_t *state) {
     return 0;
 }
 
+/* The one group of a whole stream is there without a row, as in SQL. */
 static int is_live(const struct agg *self, const uint8_t *state) {
-    return aggregates_of(self)->live < 0 || wr_aggregates_live(aggregates_of(self), state) > 0;
+    const struct agg_config *config = config_of(self);
+    int always =
+        aggregates_of(self)->live < 0 || (!config->windowed && config->aggregates->key_count == 0);
+    return always || wr_aggregates_live(aggregates_of(self), state) > 0;
 }
 
 /* Adds pairs first … first + count - 1, those of one table together. */
@@ -250,7 +254,8 @@ static int results_of(struct agg *self, const struct rows *rows, const struct to
 /* Groups that have no row left, of pairs first … first + count - 1. */
 static int forget_dead(struct agg *self, const struct rows *rows, uint32_t first,
                        uint32_t pair_count) {
-    if (aggregates_of(self)->live < 0)
+    if (aggregates_of(self)->live < 0 ||
+        (!config_of(self)->windowed && aggregates_of(self)->key_count == 0))
         return WR_OK;
     uint32_t *dead = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, pair_count + 1);
     uint32_t count = 0;
@@ -564,10 +569,22 @@ static int64_t first_open(const struct agg *self, int64_t frontier) {
     return WR_TIME_MAX;
 }
 
+/* At the end of a stream without a row; a `final` result is due anyway. */
+static int fire_empty(struct agg *self, struct wr_out *out) {
+    uint8_t made = 0;
+    int status = agg_ensure_group(self, &made);
+    if (status < 0 || !made || config_of(self)->mode == AGG_FINAL)
+        return status;
+    return agg_fire_table(self, wr_slices_find(&self->slices, 0), 0, out);
+}
+
 int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     const struct agg_config *config = config_of(self);
-    int flow = WR_FLOW_MORE;
     int64_t open = first_open(self, frontier);
+    int flow = frontier == WR_TIME_MAX && agg_is_one_group(self) && !self->fired_any
+                   ? fire_empty(self, out)
+                   : WR_FLOW_MORE;
+    self->fired_any |= frontier == WR_TIME_MAX && !config->windowed;
     if (config->every_us > 0) { /* all windows, or those that are closing */
         int64_t limit = is_due(self, frontier) ? WR_TIME_MAX : open;
         flow = config->mode == AGG_DELTA ? fire_deltas(self, limit, out)

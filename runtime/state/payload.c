@@ -133,8 +133,8 @@ int wr_payload_equal(const struct wr_payload *payload, const uint8_t *a, const u
         int nil = is_nil(a, k);
         if (nil != is_nil(b, k))
             return 0;
-        if (!nil && !cells_equal(payload->types[k].kind, a + payload->offsets[k],
-                                 b + payload->offsets[k]))
+        if (!nil &&
+            !cells_equal(payload->types[k].kind, a + payload->offsets[k], b + payload->offsets[k]))
             return 0;
     }
     return 1;
