@@ -110,13 +110,15 @@ static int add_partly_late(struct agg *self, const struct wr_batch *in, const ui
     const struct window *window = &((const struct agg_config *)self->base.config)->window;
     uint32_t row = sel == NULL ? i : sel[i];
     int64_t last = window_last(window, in->event_time[row]);
-    int64_t start = window_first(window, in->event_time[row]);
-    int status = WR_OK;
-    for (; start <= last && status == WR_OK; start += window->every_us)
-        if (window_end(window, start) > in->behind[row])
+    int64_t mark = window_first(window, in->event_time[row]);
+    for (;; mark = window_next(window, mark)) {
+        int status = WR_OK;
+        if (window_end(window, mark) > in->behind[row])
             status =
-                add_rows(self, wr_slices_at(&self->partial, start), in, sel, keys, hashes, i, 1);
-    return status;
+                add_rows(self, wr_slices_at(&self->partial, mark), in, sel, keys, hashes, i, 1);
+        if (mark >= last || status != WR_OK)
+            return status;
+    }
 }
 
 int agg_emit_late(struct agg *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
@@ -164,8 +166,7 @@ static int add_windowed(struct agg *self, struct wr_batch *in, const uint32_t *s
         if (verdict == VERDICT_ON_TIME) {
             first = i;
             slice = window_slice(window, time);
-            if (__builtin_add_overflow(slice, window->slice_us, &slice_end))
-                slice_end = WR_TIME_MAX;
+            slice_end = window_slice_end(window, slice);
         } else if (verdict == VERDICT_LATE) {
             late[late_count++] = row;
         } else if (status == WR_OK) {

@@ -29,7 +29,7 @@ struct agg {
     /* Rows that some windows of their slice had refused: a table a window, merged behind its
      * slices. */
     struct wr_slices partial;
-    int64_t fired_us;       /* windows that start before this have fired; WR_TIME_MIN: none yet */
+    int64_t fired_us;       /* windows of marks before this have fired; WR_TIME_MIN: none yet */
     int64_t saved_fired_us; /* the same at the last save */
     int fired_any;
     struct wr_slices before; /* `every`: groups as they were at the last emission */
@@ -50,7 +50,7 @@ static inline int agg_is_one_group(const struct agg *self) {
 }
 int agg_ensure_group(struct agg *self, uint8_t *made);
 /* All groups of a table, in the order of their keys. */
-int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t start,
+int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
                    struct wr_out *out);
 /* The same for tables of windows; windows that no row can reach any more are dropped. */
 int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out);
@@ -61,13 +61,24 @@ int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, 
  * or has none), its window, and the row that touched it first. */
 struct agg_change {
     int32_t old_row, new_row;
-    int64_t start;
+    int64_t old_end, new_end;
     uint32_t cause;
 };
-/* Results of `count` groups (of the windows starting at `starts`); is_good: 0 for those that
- * failed, which are rejects where `out` is given. *result is NULL when there are none. */
-int agg_results(struct agg *self, uint8_t *const *rows, const int64_t *starts, uint32_t count,
-                struct wr_out *out, struct wr_batch **result, uint8_t *is_good);
+/* A window of a result; nobody looks at it where there are none. */
+struct agg_span {
+    int64_t start, end;
+};
+static inline struct agg_span agg_span_of(const struct agg *self, int64_t mark) {
+    const struct agg_config *config = self->base.config;
+    if (!config->windowed)
+        return (struct agg_span){0, 0};
+    return (struct agg_span){window_start(&config->window, mark),
+                             window_end(&config->window, mark)};
+}
+/* Results of `count` groups (of the windows `spans`); is_good: 0 for those that failed, which are
+ * rejects where `out` is given. *result is NULL when there are none. */
+int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *spans,
+                uint32_t count, struct wr_out *out, struct wr_batch **result, uint8_t *is_good);
 /* Emits the changes of groups whose result is another one; `in`: what caused them, or NULL. */
 int agg_emit_changes(struct agg *self, const struct agg_change *changes, uint32_t count,
                      struct wr_batch *before, struct wr_batch *after, const struct wr_batch *in,

@@ -98,7 +98,7 @@ int agg_bind(struct wr_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = check_time(config, bind, err);
     if (status == WR_OK && window != NULL)
-        status = window_from_value(&config->window, window, err);
+        status = window_from_value(&config->window, bind->arena, window, err);
     if (status != WR_OK)
         return status;
     config->by_window = config->mode != AGG_FINAL || config->lateness_us > 0 || takes_back;

@@ -11,14 +11,14 @@ static const struct agg_config *config_of(const struct agg *self) {
     return self->base.config;
 }
 
-static int set_windows(const struct agg *self, struct wr_batch *middle, const int64_t *starts) {
+static int set_windows(struct wr_batch *middle, const struct agg_span *spans) {
     int64_t *columns[2] = {wr_batch_column(middle, 0, middle->row_count),
                            wr_batch_column(middle, 1, middle->row_count)};
     if (columns[0] == NULL || columns[1] == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < middle->row_count; i++) {
-        columns[0][i] = starts[i];
-        columns[1][i] = window_end(&config_of(self)->window, starts[i]);
+        columns[0][i] = spans[i].start;
+        columns[1][i] = spans[i].end;
     }
     return WR_OK;
 }
@@ -70,8 +70,8 @@ static int run_items(struct agg *self, struct wr_batch *middle, struct wr_out *o
     return status;
 }
 
-int agg_results(struct agg *self, uint8_t *const *rows, const int64_t *starts, uint32_t count,
-                struct wr_out *out, struct wr_batch **result, uint8_t *is_good) {
+int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *spans,
+                uint32_t count, struct wr_out *out, struct wr_batch **result, uint8_t *is_good) {
     const struct agg_config *config = config_of(self);
     struct wr_arena *scratch = self->base.env->scratch;
     *result = NULL;
@@ -86,7 +86,7 @@ int agg_results(struct agg *self, uint8_t *const *rows, const int64_t *starts, u
     uint16_t *guilty = WR_ARENA_ZEROS(scratch, uint16_t, count);
     int status = fails == NULL || guilty == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK && config->windowed)
-        status = set_windows(self, middle, starts);
+        status = set_windows(middle, spans);
     if (status == WR_OK)
         status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
     if (status == WR_OK)
@@ -146,7 +146,7 @@ static void pick(const struct agg *self, struct picked *picked, const struct agg
     picked->cause[at] = change->cause;
     picked->weights[at] = is_new ? 1 : -1;
     picked->times[at] = config->windowed
-                            ? window_end(&config->window, change->start) - AGG_RESULT_DELAY_US
+                            ? (is_new ? change->new_end : change->old_end) - AGG_RESULT_DELAY_US
                         : in != NULL && in->event_time != NULL ? in->event_time[change->cause]
                                                                : 0;
     picked->behind[at] = in != NULL && in->behind != NULL ? in->behind[change->cause] : WR_TIME_MIN;

@@ -81,24 +81,23 @@ static int emit_middle(struct agg *self, struct wr_batch *middle, struct wr_out 
     return out->emit(out, WR_PORT_MAIN, batch);
 }
 
-static int set_window_columns(struct agg *self, struct wr_batch *middle, int64_t start) {
-    const struct agg_config *config = self->base.config;
-    int64_t end = window_end(&config->window, start);
+static int set_window_columns(struct agg *self, struct wr_batch *middle, int64_t mark) {
+    struct agg_span span = agg_span_of(self, mark);
     int64_t *starts = wr_batch_column(middle, 0, middle->row_count);
     int64_t *ends = wr_batch_column(middle, 1, middle->row_count);
     int64_t *times = WR_ARENA_ARRAY(&middle->arena, int64_t, middle->row_count);
     if (starts == NULL || ends == NULL || times == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < middle->row_count; i++) {
-        starts[i] = start;
-        ends[i] = end;
-        times[i] = end - AGG_RESULT_DELAY_US;
+        starts[i] = span.start;
+        ends[i] = span.end;
+        times[i] = span.end - AGG_RESULT_DELAY_US;
     }
     middle->event_time = times;
     return WR_OK;
 }
 
-static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t start,
+static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t mark,
                      struct wr_out *out) {
     const struct agg_config *config = self->base.config;
     struct wr_batch *middle = wr_batch_new(self->base.env->pool, config->aggregates->middle);
@@ -111,7 +110,7 @@ static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t s
     uint32_t *sel = WR_ARENA_ARRAY(&middle->arena, uint32_t, count);
     int status = fails == NULL || guilty == NULL || sel == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK && config->windowed)
-        status = set_window_columns(self, middle, start);
+        status = set_window_columns(self, middle, mark);
     if (status == WR_OK)
         status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
     uint32_t left = 0;
@@ -127,11 +126,11 @@ static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t s
     return status;
 }
 
-int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t start,
+int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
                    struct wr_out *out) {
     uint64_t total = wr_table_count(table);
     struct wr_arena *scratch = self->base.env->scratch;
-    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    struct wr_arena_mark start = wr_arena_mark(scratch);
     uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, total + 1);
     int status = rows == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK) {
@@ -144,16 +143,17 @@ int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t start
     for (uint64_t at = 0; at < total && status >= 0;) {
         struct wr_arena_mark part = wr_arena_mark(scratch);
         uint32_t count = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, total - at);
-        status = emit_rows(self, rows + at, count, start, out);
+        status = emit_rows(self, rows + at, count, mark, out);
         wr_arena_rewind(scratch, part);
         at += count;
     }
-    wr_arena_rewind(scratch, mark);
+    wr_arena_rewind(scratch, start);
     return status;
 }
 
 /* A window over several slices, or with rows of its own: everything into one table first. */
-static int fire_merged(struct agg *self, int64_t start, int64_t end, struct wr_out *out) {
+static int fire_merged(struct agg *self, int64_t mark, struct wr_out *out) {
+    struct agg_span span = agg_span_of(self, mark);
     struct wr_table *merged = wr_table_new(self->base.env->state_budget,
                                            &aggregates_of(self)->shape, self->base.env->seed);
     if (merged == NULL)
@@ -161,49 +161,79 @@ static int fire_merged(struct agg *self, int64_t start, int64_t end, struct wr_o
     int status = WR_OK;
     for (uint32_t i = 0; i < self->slices.count && status == WR_OK; i++) {
         const struct wr_slice *slice = &self->slices.items[i];
-        if (slice->start_us >= start && slice->start_us < end)
+        if (slice->start_us >= span.start && slice->start_us < span.end)
             status = merge_table(self, merged, slice->table);
     }
-    const struct wr_table *own = wr_slices_find(&self->partial, start);
+    const struct wr_table *own = wr_slices_find(&self->partial, mark);
     if (status == WR_OK && own != NULL)
         status = merge_table(self, merged, own);
     if (status == WR_OK)
-        status = agg_fire_table(self, merged, start, out);
+        status = agg_fire_table(self, merged, mark, out);
     wr_table_free(merged);
     return status;
 }
 
-static int fire_window(struct agg *self, int64_t start, struct wr_out *out) {
-    const struct window *window = &((const struct agg_config *)self->base.config)->window;
-    if (window->slice_us == window->size_us && wr_slices_find(&self->partial, start) == NULL) {
-        const struct wr_table *table = wr_slices_find(&self->slices, start);
-        /* Rows of a window that has fired: their times were read back from a damaged state. */
-        return table == NULL ? WR_ECORRUPT : agg_fire_table(self, table, start, out);
+/* No window takes a row of the steps behind a cumulative window that fires: they become one. */
+static int merge_steps(struct agg *self, int64_t mark) {
+    struct agg_span span = agg_span_of(self, mark);
+    struct wr_table *first = NULL;
+    int status = WR_OK;
+    for (uint32_t i = 0; i < self->slices.count && status == WR_OK; i++) {
+        const struct wr_slice *slice = &self->slices.items[i];
+        if (slice->start_us < span.start || slice->start_us >= span.end)
+            continue;
+        if (first == NULL) {
+            int is_first = slice->start_us == span.start;
+            first = wr_slices_at(&self->slices, span.start);
+            if (first == NULL)
+                return WR_ENOMEM;
+            if (is_first)
+                continue;
+            i++; /* it stands behind the new one */
+        }
+        status = merge_table(self, first, self->slices.items[i].table);
     }
-    return fire_merged(self, start, window_end(window, start), out);
+    wr_slices_drop_between(&self->slices, span.start, span.end);
+    return status;
 }
 
-/* The start of the earliest window that has not fired and holds anything. 0: there is none. */
-static int next_window(const struct agg *self, int64_t *start) {
+static int fire_window(struct agg *self, int64_t mark, struct wr_out *out) {
+    const struct window *window = &((const struct agg_config *)self->base.config)->window;
+    int in_one = window->slice_us == window->size_us;
+    if (window->kind == WINDOW_CUMULATIVE) {
+        int status = merge_steps(self, mark);
+        if (status != WR_OK)
+            return status;
+        in_one = 1;
+    }
+    if (!in_one || wr_slices_find(&self->partial, mark) != NULL)
+        return fire_merged(self, mark, out);
+    const struct wr_table *table = wr_slices_find(&self->slices, window_start(window, mark));
+    /* Rows of a window that has fired: their times were read back from a damaged state. */
+    return table == NULL ? WR_ECORRUPT : agg_fire_table(self, table, mark, out);
+}
+
+/* The mark of the earliest window that has not fired and holds anything. 0: there is none. */
+static int next_window(const struct agg *self, int64_t *mark) {
     const struct window *window = &((const struct agg_config *)self->base.config)->window;
     int found = 0;
     if (self->slices.count > 0) {
-        *start = window_first(window, self->slices.items[0].start_us);
+        *mark = window_first(window, self->slices.items[0].start_us);
         found = 1;
     }
-    if (self->partial.count > 0 && (!found || self->partial.items[0].start_us < *start)) {
-        *start = self->partial.items[0].start_us;
+    if (self->partial.count > 0 && (!found || self->partial.items[0].start_us < *mark)) {
+        *mark = self->partial.items[0].start_us;
         found = 1;
     }
-    if (found && self->fired_any && *start < self->fired_us)
-        *start = self->fired_us;
+    if (found && self->fired_any && *mark < self->fired_us)
+        *mark = self->fired_us;
     return found;
 }
 
 int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     const struct agg_config *config = self->base.config;
     const struct window *window = &config->window;
-    int64_t start;
+    int64_t mark;
     int status = WR_OK;
     if (!config->windowed) {
         const struct wr_table *table = wr_slices_find(&self->slices, 0);
@@ -213,12 +243,13 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
         self->fired_us = WR_TIME_MAX;
         return status;
     }
-    while (status >= 0 && next_window(self, &start) && window_end(window, start) <= frontier) {
-        status = fire_window(self, start, out);
+    while (status >= 0 && next_window(self, &mark) && window_end(window, mark) <= frontier) {
+        status = fire_window(self, mark, out);
         self->fired_any = 1;
-        if (__builtin_add_overflow(start, window->every_us, &self->fired_us))
-            self->fired_us = WR_TIME_MAX;
-        wr_slices_drop_before(&self->slices, self->fired_us);
+        self->fired_us = window_next(window, mark);
+        int64_t needed =
+            self->fired_us == WR_TIME_MAX ? WR_TIME_MAX : window_start(window, self->fired_us);
+        wr_slices_drop_before(&self->slices, needed);
         wr_slices_drop_before(&self->partial, self->fired_us);
     }
     return status;

@@ -44,16 +44,19 @@ int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
 static int slices_fit(const struct agg *self) {
     const struct agg_config *config = self->base.config;
     const struct wr_slices *of_windows = config->by_window ? &self->slices : &self->partial;
+    int64_t needed = self->fired_us; /* steps of a cumulative window that has fired */
+    if (config->windowed && config->window.kind == WINDOW_CUMULATIVE && needed != WR_TIME_MAX)
+        needed = window_start(&config->window, needed);
     for (uint32_t i = 0; i < self->slices.count && !config->by_window; i++) {
         int64_t start = self->slices.items[i].start_us;
         if (!config->windowed ? start != 0 : window_slice(&config->window, start) != start)
             return 0;
-        if (self->fired_any && start < self->fired_us)
+        if (self->fired_any && start < needed)
             return 0;
     }
     for (uint32_t i = 0; i < of_windows->count; i++) {
         int64_t start = of_windows->items[i].start_us;
-        if (config->windowed ? window_last(&config->window, start) != start : start != 0)
+        if (config->windowed ? !window_is(&config->window, start) : start != 0)
             return 0;
         if (!config->by_window &&
             (!config->windowed || (self->fired_any && start < self->fired_us)))

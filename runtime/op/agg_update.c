@@ -16,7 +16,7 @@
 struct pair {
     uint32_t at;   /* its number in the selection */
     uint32_t next; /* of the pairs of one window: the next, or UINT32_MAX */
-    int64_t start;
+    int64_t mark;
     struct wr_table *table;
     uint8_t *state;
     uint8_t made;
@@ -63,22 +63,22 @@ static uint32_t pairs_of_row(const struct agg *self, const struct wr_batch *in, 
     const struct agg_config *config = config_of(self);
     const struct window *window = &config->window;
     if (!config->windowed) {
-        pairs[0].start = 0;
+        pairs[0].mark = 0;
         return 1;
     }
     int64_t behind = in->behind == NULL ? WR_TIME_MIN : in->behind[row];
     int64_t last = window_last(window, in->event_time[row]);
-    uint32_t count = 0;
-    for (int64_t start = window_first(window, in->event_time[row]); start <= last;
-         start += window->every_us)
-        if (closes_at(config, start) > behind)
-            pairs[count++].start = start;
-    return count;
+    int64_t mark = window_first(window, in->event_time[row]);
+    for (uint32_t count = 0;; mark = window_next(window, mark)) {
+        if (closes_at(config, mark) > behind)
+            pairs[count++].mark = mark;
+        if (mark >= last)
+            return count;
+    }
 }
 
 static uint32_t windows_of_row(const struct agg_config *config) {
-    const struct window *window = &config->window;
-    return config->windowed ? (uint32_t)(window->size_us / window->every_us) + 1 : 1;
+    return config->windowed ? window_overlap(&config->window) : 1;
 }
 
 static int pair_rows(struct agg *self, struct rows *rows, uint32_t each, uint32_t *late,
@@ -110,9 +110,9 @@ static int chain_windows(struct agg *self, struct rows *rows, uint32_t **heads, 
     for (uint32_t p = 0; p < rows->count; p++) {
         uint32_t w = last;
         rows->pairs[p].next = UINT32_MAX;
-        if (w >= *count || rows->pairs[(*heads)[w]].start != rows->pairs[p].start)
+        if (w >= *count || rows->pairs[(*heads)[w]].mark != rows->pairs[p].mark)
             for (w = 0; w < *count; w++)
-                if (rows->pairs[(*heads)[w]].start == rows->pairs[p].start)
+                if (rows->pairs[(*heads)[w]].mark == rows->pairs[p].mark)
                     break;
         if (w == *count) {
             (*heads)[w] = p;
@@ -132,7 +132,7 @@ static int find_groups(struct agg *self, struct rows *rows, uint32_t head) {
     uint32_t key_bytes = aggregates_of(self)->layout.key_bytes, count = 0;
     for (uint32_t p = head; p != UINT32_MAX; p = rows->pairs[p].next)
         count++;
-    struct wr_table *table = wr_slices_at(&self->slices, rows->pairs[head].start);
+    struct wr_table *table = wr_slices_at(&self->slices, rows->pairs[head].mark);
     char *keys = wr_arena_alloc(scratch, (size_t)count * key_bytes);
     uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count);
     uint8_t **states = WR_ARENA_ARRAY(scratch, uint8_t *, count);
@@ -232,20 +232,20 @@ static int results_of(struct agg *self, const struct rows *rows, const struct to
                       struct wr_batch **result) {
     struct wr_arena *scratch = self->base.env->scratch;
     uint8_t **states = WR_ARENA_ARRAY(scratch, uint8_t *, touched->count + 1);
-    int64_t *starts = WR_ARENA_ARRAY(scratch, int64_t, touched->count + 1);
+    struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, touched->count + 1);
     uint32_t *of = WR_ARENA_ARRAY(scratch, uint32_t, touched->count + 1), count = 0;
     uint8_t *is_good = WR_ARENA_ARRAY(scratch, uint8_t, touched->count + 1);
-    if (states == NULL || starts == NULL || of == NULL || is_good == NULL)
+    if (states == NULL || spans == NULL || of == NULL || is_good == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < touched->count; i++) {
         const struct pair *pair = &rows->pairs[touched->pairs[i]];
         if ((old && pair->made) || !is_live(self, pair->state))
             continue;
         states[count] = pair->state;
-        starts[count] = pair->start;
+        spans[count] = agg_span_of(self, pair->mark);
         of[count++] = i;
     }
-    int status = agg_results(self, states, starts, count, out, result, is_good);
+    int status = agg_results(self, states, spans, count, out, result, is_good);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         *(old ? &changes[of[i]].old_row : &changes[of[i]].new_row) = is_good[i] ? (int32_t)i : -1;
     return status;
@@ -292,12 +292,13 @@ static int take_run(struct agg *self, const struct rows *rows, uint32_t first, u
         return WR_ENOMEM;
     for (uint32_t p = first; p < first + count; p++) {
         const struct pair *pair = &rows->pairs[p];
-        if (!leaves(self, pair->start) || seen_add(&seen, pair->state))
+        if (!leaves(self, pair->mark) || seen_add(&seen, pair->state))
             continue;
         changes[touched.count] =
             (struct agg_change){.old_row = -1,
                                 .new_row = -1,
-                                .start = pair->start,
+                                .old_end = agg_span_of(self, pair->mark).end,
+                                .new_end = agg_span_of(self, pair->mark).end,
                                 .cause = rows->sel == NULL ? pair->at : rows->sel[pair->at]};
         touched.pairs[touched.count++] = p;
     }
@@ -321,7 +322,7 @@ static int take_run(struct agg *self, const struct rows *rows, uint32_t first, u
 
 /* Keeps a group as it was at the last emission, unless it is kept already. */
 static int keep_before(struct agg *self, const struct rows *rows, const struct pair *pair) {
-    struct wr_table *table = wr_slices_at(&self->before, pair->start);
+    struct wr_table *table = wr_slices_at(&self->before, pair->mark);
     const char *key = key_of(self, rows, pair->at);
     uint64_t hash = hash_of(self, rows, pair->at);
     uint8_t *kept, made = 0;
@@ -349,7 +350,8 @@ static int emit_differences(struct agg *self, uint8_t *const *kept, uint32_t cou
     uint8_t **states[2], *is_good = WR_ARENA_ARRAY(scratch, uint8_t, count);
     uint32_t *of[2];
     struct agg_change *changes = WR_ARENA_ARRAY(scratch, struct agg_change, count);
-    int64_t *starts = WR_ARENA_ARRAY(scratch, int64_t, count);
+    struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, count);
+    struct agg_span span = agg_span_of(self, start);
     char *keys = wr_arena_alloc(scratch, (size_t)count * key_bytes);
     uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count);
     uint8_t **now = WR_ARENA_ZEROS(scratch, uint8_t *, count);
@@ -359,7 +361,7 @@ static int emit_differences(struct agg *self, uint8_t *const *kept, uint32_t cou
         if (states[side] == NULL || of[side] == NULL)
             return WR_ENOMEM;
     }
-    if (is_good == NULL || changes == NULL || starts == NULL || keys == NULL || hashes == NULL ||
+    if (is_good == NULL || changes == NULL || spans == NULL || keys == NULL || hashes == NULL ||
         now == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++)
@@ -370,8 +372,9 @@ static int emit_differences(struct agg *self, uint8_t *const *kept, uint32_t cou
         wr_table_find(table, keys, hashes, count, now);
     }
     for (uint32_t i = 0; i < count; i++) {
-        changes[i] = (struct agg_change){.old_row = -1, .new_row = -1, .start = start};
-        starts[i] = start;
+        changes[i] = (struct agg_change){
+            .old_row = -1, .new_row = -1, .old_end = span.end, .new_end = span.end};
+        spans[i] = span;
         uint8_t *const both[2] = {kept[i], now[i]};
         for (int side = 0; side < 2; side++) {
             if (both[side] == NULL || !is_live(self, both[side]))
@@ -383,7 +386,7 @@ static int emit_differences(struct agg *self, uint8_t *const *kept, uint32_t cou
     struct wr_batch *results[2] = {NULL, NULL};
     int status = WR_OK;
     for (int side = 0; side < 2 && status == WR_OK; side++) {
-        status = agg_results(self, states[side], starts, counts[side], side == 0 ? NULL : out,
+        status = agg_results(self, states[side], spans, counts[side], side == 0 ? NULL : out,
                              &results[side], is_good);
         for (uint32_t i = 0; i < counts[side] && status == WR_OK; i++)
             *(side == 0 ? &changes[of[side][i]].old_row : &changes[of[side][i]].new_row) =

@@ -21,9 +21,10 @@ static int group_by_bind(struct wr_bind *bind, struct wr_error *err) {
 
 static int window_bind(struct wr_bind *bind, struct wr_error *err) {
     struct window window;
-    if (!bind->inputs[0]->has_time)
+    int status = window_from_value(&window, bind->arena, wr_value_get(bind->spec, "window"), err);
+    if (status == WR_OK && window.kind != WINDOW_COUNT && !bind->inputs[0]->has_time)
         return wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before");
-    return window_from_value(&window, wr_value_get(bind->spec, "window"), err);
+    return status;
 }
 
 /* A modifier is never run. */

@@ -16,20 +16,76 @@ static int64_t gcd(int64_t a, int64_t b) {
     return a;
 }
 
-int window_from_value(struct window *window, const struct wr_value *spec, struct wr_error *err) {
-    const char *kind = wr_value_string(spec, "kind", "");
-    int hopping = strcmp(kind, "hopping") == 0;
-    if (!hopping && strcmp(kind, "tumbling") != 0)
-        return wr_error_script(err, "W201", "no `%s` windows in this version", kind);
+/* a + b for b >= 0, at most WR_TIME_MAX. */
+static int64_t later(int64_t a, int64_t b) {
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? WR_TIME_MAX : sum;
+}
+
+static const struct {
+    const char *name;
+    enum window_kind kind;
+} kinds[] = {
+    {"tumbling", WINDOW_FIXED},    {"hopping", WINDOW_FIXED},   {"cumulative", WINDOW_CUMULATIVE},
+    {"calendar", WINDOW_CALENDAR}, {"session", WINDOW_SESSION}, {"count", WINDOW_COUNT},
+};
+
+static int read_steps(struct window *window, const struct wr_value *spec, struct wr_error *err) {
     window->size_us = wr_value_int(spec, "size", 0);
-    window->every_us = hopping ? wr_value_int(spec, "every", 0) : window->size_us;
+    int is_tumbling = strcmp(wr_value_string(spec, "kind", ""), "tumbling") == 0;
+    window->every_us = is_tumbling ? window->size_us : wr_value_int(spec, "every", 0);
     window->offset_us = wr_value_int(spec, "offset", 0);
     if (window->size_us <= 0 || window->every_us <= 0)
         return wr_error_script(err, "W203", "a window must be at least 1us long");
     if (window->every_us > window->size_us)
         return wr_error_script(err, "W203", "`every` must not be longer than the window");
     window->slice_us = gcd(window->size_us, window->every_us);
+    if (window->kind == WINDOW_CUMULATIVE && window->slice_us != window->every_us)
+        return wr_error_script(err, "W203", "`every` must divide the length of the window");
     return WR_OK;
+}
+
+static int read_session(struct window *window, const struct wr_value *spec, struct wr_error *err) {
+    window->gap_us = wr_value_int(spec, "gap", 0);
+    window->gap = wr_value_get(spec, "gap_items");
+    window->max_us = wr_value_int(spec, "max", WR_TIME_MAX);
+    if ((window->gap == NULL && window->gap_us <= 0) || window->max_us < window->gap_us)
+        return wr_error_script(err, "W203",
+                               "a session's gap must be at least 1us, and at most "
+                               "its `max`");
+    return WR_OK;
+}
+
+static int read_count(struct window *window, const struct wr_value *spec, struct wr_error *err) {
+    window->rows = wr_value_int(spec, "rows", 0);
+    window->every_rows = wr_value_int(spec, "every", window->rows);
+    if (window->rows <= 0 || window->every_rows <= 0 || window->every_rows > window->rows)
+        return wr_error_script(err, "W203",
+                               "a count window must have at least 1 row, and begin "
+                               "anew within its rows");
+    return WR_OK;
+}
+
+int window_from_value(struct window *window, struct wr_arena *arena, const struct wr_value *spec,
+                      struct wr_error *err) {
+    const char *name = wr_value_string(spec, "kind", "");
+    *window = (struct window){0};
+    size_t k = 0;
+    while (k < WR_COUNT(kinds) && strcmp(kinds[k].name, name) != 0)
+        k++;
+    if (k == WR_COUNT(kinds))
+        return wr_error_script(err, "W201", "no `%s` windows in this version", name);
+    window->kind = kinds[k].kind;
+    switch (window->kind) {
+    case WINDOW_CALENDAR:
+        window->size_us = window->every_us = window->slice_us = 1; /* one slice a window */
+        return window_calendar_new(&window->calendar, arena, spec, err);
+    case WINDOW_SESSION: return read_session(window, spec, err);
+    case WINDOW_COUNT: return read_count(window, spec, err);
+    case WINDOW_FIXED:
+    case WINDOW_CUMULATIVE: break;
+    }
+    return read_steps(window, spec, err);
 }
 
 /* The largest offset + k * step that is <= time; 128 bits, since times may lie far out. */
@@ -42,24 +98,73 @@ static int64_t floor_to(int64_t time_us, int64_t step_us, int64_t offset_us) {
     return start < WR_TIME_MIN ? WR_TIME_MIN : (int64_t)start;
 }
 
+static int64_t calendar_start(const struct window *window, int64_t time_us) {
+    int64_t start, end;
+    window_calendar_at(window->calendar, time_us, &start, &end);
+    return start;
+}
+
+static int64_t calendar_end(const struct window *window, int64_t time_us) {
+    int64_t start, end;
+    window_calendar_at(window->calendar, time_us, &start, &end);
+    return end;
+}
+
 int64_t window_slice(const struct window *window, int64_t time_us) {
+    WR_ASSERT_DEBUG(window_is_aligned(window));
+    if (window->kind == WINDOW_CALENDAR)
+        return calendar_start(window, time_us);
     return floor_to(time_us, window->slice_us, window->offset_us);
 }
 
+int64_t window_slice_end(const struct window *window, int64_t slice_us) {
+    return window->kind == WINDOW_CALENDAR ? calendar_end(window, slice_us)
+                                           : later(slice_us, window->slice_us);
+}
+
 int64_t window_last(const struct window *window, int64_t time_us) {
+    if (window->kind == WINDOW_CALENDAR)
+        return calendar_start(window, time_us);
+    if (window->kind == WINDOW_CUMULATIVE)
+        return later(floor_to(time_us, window->size_us, window->offset_us),
+                     window->size_us - window->every_us);
     return floor_to(time_us, window->every_us, window->offset_us);
 }
 
 int64_t window_first(const struct window *window, int64_t time_us) {
+    if (window->kind == WINDOW_CALENDAR)
+        return calendar_start(window, time_us);
     int64_t before;
-    if (__builtin_sub_overflow(time_us, window->size_us, &before))
-        return window_last(window, time_us);
+    if (window->kind == WINDOW_CUMULATIVE ||
+        __builtin_sub_overflow(time_us, window->size_us, &before))
+        return floor_to(time_us, window->every_us, window->offset_us);
     return floor_to(before, window->every_us, window->offset_us) + window->every_us;
 }
 
-int64_t window_end(const struct window *window, int64_t start_us) {
-    int64_t end;
-    return __builtin_add_overflow(start_us, window->size_us, &end) ? WR_TIME_MAX : end;
+int64_t window_next(const struct window *window, int64_t mark) {
+    return window->kind == WINDOW_CALENDAR ? calendar_end(window, mark)
+                                           : later(mark, window->every_us);
+}
+
+int64_t window_start(const struct window *window, int64_t mark) {
+    return window->kind == WINDOW_CUMULATIVE ? floor_to(mark, window->size_us, window->offset_us)
+                                             : mark;
+}
+
+int64_t window_end(const struct window *window, int64_t mark) {
+    if (window->kind == WINDOW_CALENDAR)
+        return calendar_end(window, mark);
+    return later(mark, window->kind == WINDOW_CUMULATIVE ? window->every_us : window->size_us);
+}
+
+int window_is(const struct window *window, int64_t mark) {
+    if (window->kind == WINDOW_CALENDAR)
+        return calendar_start(window, mark) == mark;
+    return floor_to(mark, window->every_us, window->offset_us) == mark;
+}
+
+uint32_t window_overlap(const struct window *window) {
+    return (uint32_t)(window->size_us / window->every_us) + 1;
 }
 
 int64_t window_end_after(const struct window *window, int64_t after_us) {

@@ -1,28 +1,70 @@
-/* window.h: which windows a time belongs to: tumbling and hopping, aligned to the epoch plus an
- * offset. Windows are [start, start + size) and start at offset + k * every. Private to the room.
- */
+/* window.h: which windows a time belongs to, and the count and session windows that a script may
+ * say. Private to the room.
+ *
+ * Aligned windows are the same for all keys, and each is known by its mark, which ascends in the
+ * order in which they end: its start; of a cumulative window (they share a start) the start of its
+ * last step. Windows are [start, end). */
 #pragma once
 #include <stdint.h>
 
 #include "data/value.h"
 
+struct wr_arena;
 struct wr_error;
+struct window_calendar;
 
-struct window {
-    int64_t size_us, every_us, offset_us;
-    int64_t slice_us; /* gcd of size and every: rows are aggregated by slice */
+enum window_kind {
+    WINDOW_FIXED,      /* tumbling and hopping: start at offset + k * every */
+    WINDOW_CUMULATIVE, /* of each period `size` its first `every`, the first two, … */
+    WINDOW_CALENDAR,   /* one after the other, of days, weeks, months, or from cron to cron */
+    WINDOW_SESSION,    /* a key's rows with no gap between them */
+    WINDOW_COUNT,      /* a key's rows in the order in which they come */
 };
 
-/* From a spec `{kind=, size=, every=, offset=, allowed_lateness=}`. */
-int window_from_value(struct window *window, const struct wr_value *spec, struct wr_error *err);
-/* The start of the slice that holds `time_us` (saturating at the ends of time). */
+struct window {
+    enum window_kind kind;
+    int64_t size_us, every_us, offset_us;
+    int64_t slice_us;                       /* FIXED: gcd of size and every; rows go by slice */
+    const struct window_calendar *calendar; /* CALENDAR */
+    int64_t gap_us;                         /* SESSION: 0: `gap`, an expression, says it */
+    const struct wr_value *gap;             /* a list of one item, or NULL */
+    int64_t max_us;                         /* SESSION: the longest; WR_TIME_MAX: any */
+    int64_t rows, every_rows;               /* COUNT */
+};
+
+/* From a spec `{kind=, size=, every=, offset=, …}`; `arena` keeps what it takes to know. */
+int window_from_value(struct window *window, struct wr_arena *arena, const struct wr_value *spec,
+                      struct wr_error *err);
+static inline int window_is_aligned(const struct window *window) {
+    return window->kind <= WINDOW_CALENDAR;
+}
+
+/* ---- aligned windows ---- */
+
+/* The start of the slice that holds `time_us` (saturating at the ends of time), and its end. */
 int64_t window_slice(const struct window *window, int64_t time_us);
-/* The start of the last window that holds `time_us` … and of the first one. */
+int64_t window_slice_end(const struct window *window, int64_t slice_us);
+/* The mark of the last window that holds `time_us` … and of the first one. */
 int64_t window_last(const struct window *window, int64_t time_us);
 int64_t window_first(const struct window *window, int64_t time_us);
+/* The mark of the window behind that one; WR_TIME_MAX: there is none. */
+int64_t window_next(const struct window *window, int64_t mark);
+int64_t window_start(const struct window *window, int64_t mark);
+int64_t window_end(const struct window *window, int64_t mark); /* at most WR_TIME_MAX */
+/* Whether a window has this mark. */
+int window_is(const struct window *window, int64_t mark);
+/* The most windows that hold one time. */
+uint32_t window_overlap(const struct window *window);
 /* The least end of a window that is > after_us. */
 int64_t window_end_after(const struct window *window, int64_t after_us);
 /* The least multiple of `every_us` that is > after_us. */
 int64_t window_multiple_after(int64_t every_us, int64_t after_us);
-/* start + size, at most WR_TIME_MAX. */
-int64_t window_end(const struct window *window, int64_t start_us);
+
+/* ---- window_calendar.c ---- */
+
+int window_calendar_new(const struct window_calendar **calendar, struct wr_arena *arena,
+                        const struct wr_value *spec, struct wr_error *err);
+/* The start of the window that holds a time, and the one behind it; at the ends of time
+ * WR_TIME_MIN and WR_TIME_MAX. */
+void window_calendar_at(const struct window_calendar *calendar, int64_t time_us, int64_t *start_us,
+                        int64_t *end_us);

@@ -130,6 +130,16 @@ void wr_slices_drop_before(struct wr_slices *slices, int64_t start_us) {
     items_cut(slices, 0, count);
 }
 
+void wr_slices_drop_between(struct wr_slices *slices, int64_t first_us, int64_t start_us) {
+    uint32_t end = lower_bound(slices, start_us), at = lower_bound(slices, first_us);
+    at += at < slices->count && slices->items[at].start_us == first_us;
+    if (at >= end)
+        return;
+    for (uint32_t i = at; i < end; i++)
+        slice_drop(slices, i);
+    items_cut(slices, at, end - at);
+}
+
 void wr_slices_settle(struct wr_slices *slices) {
     if (slices->count == 0)
         return;

@@ -35,6 +35,8 @@ struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us);
 struct wr_table *wr_slices_find(const struct wr_slices *slices, int64_t start_us);
 /* Drops all slices that start before `start_us`. */
 void wr_slices_drop_before(struct wr_slices *slices, int64_t start_us);
+/* Drops all slices that start after `first_us` and before `start_us`. */
+void wr_slices_drop_between(struct wr_slices *slices, int64_t first_us, int64_t start_us);
 /* When no view of a string in these tables is held: wr_table_settle for one of them, in turn, so
  * that a call costs the same for any number of slices. */
 void wr_slices_settle(struct wr_slices *slices);

@@ -119,12 +119,14 @@ from another part. An input that ends completes everything.
     text = [[
   :window(weir.tumbling "1h")                       one after the other
   :window(weir.hopping("10m", { every = "1m" }))    overlapping
+  :window(weir.cumulative("1d", { every = "1h" }))  growing: the day so far
+  :window(weir.calendar "month")                    by the calendar of a zone
 
 A window holds rows with start <= time < end. It needs `event_time` before, and
 a consumer behind: `:group_by "k":agg "n = count()"` gives
 window_start, window_end, k, n. Results come when the frontier passes the end.
-Windows are aligned to 1970-01-01T00:00Z; `offset` moves them: days of New York
-in winter are `weir.tumbling("1d", { offset = "5h" })`.
+Windows are aligned to 1970-01-01T00:00Z; `offset` moves them. Days of New York,
+of 23 to 25 hours: `weir.calendar("day", { timezone = "America/New_York" })`.
 ]],
   },
   rejects = {

@@ -1,4 +1,6 @@
 --- Windows: cut an endless stream into groups that end. Describes only; nothing runs here.
+local duration = require("weir.duration")
+local value = require("weir.value")
 local M = {}
 
 local Window = {}
@@ -7,6 +9,34 @@ Window.__name = "weir.window"
 
 --- One slice of a hopping window has at least this share of it: bounds the slices a row falls in.
 M.HOPS_MAX = 10000
+
+--- `every` of overlapping windows: given, at most the width, and not one of too many.
+local function check_every(call, usage)
+  local width, every = call[1], call.opts.every
+  local name = call.stage
+  if not every then
+    call:fail("W203", ("option `every` of `%s` must be a duration, got nil"):format(name),
+      ("how far apart windows %s"):format(usage))
+  elseif every > width then
+    call:fail("W203", ("option `every` of `%s` must be at most the window's width"):format(name),
+      "wider steps would leave rows in no window", "every")
+  elseif width // every > M.HOPS_MAX then
+    call:fail("W203", ("option `every` of `%s` must be at least 1/%d of the width")
+      :format(name, M.HOPS_MAX), nil, "every")
+  end
+  return width, every
+end
+
+--- A day: `2024-01-31`, or a date.
+local function read_origin(call, x)
+  if type(x) == "string" then
+    x = value.parse_date(x) or x
+  end
+  if x ~= nil and not (value.is(x) and x.type == "date") then
+    call:wrong("origin", 'a day, as "2024-01-31"', x)
+  end
+  return x and x.v
+end
 
 --- The constructors, as `weir.call` reads them.
 M.CONSTRUCTORS = {
@@ -33,23 +63,66 @@ M.CONSTRUCTORS = {
       offset = { kind = "duration", signed = true, doc = "moves all boundaries", default = "0s" },
     },
     make = function(call)
-      local width, every = call[1], call.opts.every
-      if not every then
-        call:fail("W203", "option `every` of `weir.hopping` must be a duration, got nil",
-          "how far apart windows begin: `weir.hopping(\"10m\", { every = \"1m\" })`")
-      elseif every > width then
-        call:fail("W203", "option `every` of `weir.hopping` must be at most the window's width",
-          "wider steps would leave rows in no window", "every")
-      elseif width // every > M.HOPS_MAX then
-        call:fail("W203", ("option `every` of `weir.hopping` must be at least 1/%d of the width")
-          :format(M.HOPS_MAX), nil, "every")
-      end
+      local width, every = check_every(call,
+        "begin: `weir.hopping(\"10m\", { every = \"1m\" })`")
       return { kind = "hopping", size = width, every = every, offset = call.opts.offset or 0 }
+    end,
+  },
+  cumulative = {
+    unnamed = true,
+    usage = 'weir.cumulative("1d", { every = "1h" })',
+    doc = "Windows that grow: of each period of that length the first `every`, the first two, … "
+      .. "and at last the whole. Their results say what has come in the period so far.",
+    subjects = { { kind = "duration", min = 1, what = "a duration of at least 1us" } },
+    options = {
+      every = { kind = "duration", min = 1,
+        doc = "from one end to the next (required); divides the period" },
+      offset = { kind = "duration", signed = true, doc = "moves all boundaries", default = "0s" },
+    },
+    make = function(call)
+      local width, every = check_every(call,
+        "end: `weir.cumulative(\"1d\", { every = \"1h\" })`")
+      if width % every ~= 0 then
+        call:fail("W203", "option `every` of `weir.cumulative` must divide the period",
+          ("%s is no multiple of %s"):format(duration.format(width), duration.format(every)),
+          "every")
+      end
+      return { kind = "cumulative", size = width, every = every, offset = call.opts.offset or 0 }
+    end,
+  },
+  calendar = {
+    unnamed = true,
+    usage = 'weir.calendar("month", { timezone = "Europe/Berlin" })',
+    doc = "Windows by the calendar of a zone, one after the other: `day`, `week` (from Monday), "
+      .. "`month`, `quarter`, `year`, or from each time of a cron line (`0 6 * * 1-5`) to the "
+      .. "next. A day on which the clocks change has 23 or 25 hours; a boundary that they skip is "
+      .. "where they are put forward, and one that they show twice is the first.",
+    subjects = { { kind = "text", what = "a unit of the calendar or a cron line" } },
+    options = {
+      every = { kind = "count", min = 1, doc = "how many units make a window", default = "1" },
+      origin = { kind = "value", what = 'a day, as "2024-01-31"',
+        doc = "a day on which a window begins; months are counted from its day of the month",
+        default = "1970-01-01, of weeks the Monday behind" },
+      timezone = { kind = "text", doc = "whose calendar it is", default = "the script's" },
+    },
+    make = function(call)
+      local origin = read_origin(call, call.opts.origin)
+      if call[1]:find(" ", 1, true) then
+        for _, name in ipairs { "every", "origin" } do
+          if call.opts[name] then
+            call:fail("W203", ("a cron line has no `%s`"):format(name), nil, name)
+          end
+        end
+      end
+      return {
+        kind = "calendar", unit = call[1], every = call.opts.every or 1, origin = origin,
+        timezone = call.opts.timezone or call.script.settings.timezone or "UTC",
+      }
     end,
   },
 }
 --- In the language, not in this version.
-M.LATER = { cumulative = true, session = true, count = true, calendar = true }
+M.LATER = { session = true, count = true }
 
 ---@return weir.Window
 function M.new(fields)
