@@ -88,7 +88,9 @@ int64_t cut_next(const struct unit *unit, int64_t after) {
     int64_t least = WR_TIME_MAX;
     for (uint32_t i = 0; i < unit->watched_count; i++) {
         const struct watched *watched = &unit->watched[i];
-        int64_t there = after == WR_TIME_MIN ? after : later(after, -watched->shift);
+        int64_t there;
+        if (__builtin_sub_overflow(after, watched->shift, &there))
+            there = WR_TIME_MIN;
         int64_t one = boundary_of(watched->unit, there);
         one = one == WR_TIME_MAX ? one : later(one, watched->shift);
         if (one > after)

@@ -36,7 +36,8 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_slices_init(&self->slices, budget, &config->aggregates->shape, op->env->seed);
     wr_slices_init(&self->partial, budget, &config->aggregates->shape, op->env->seed);
     wr_slices_init(&self->before, budget, &config->aggregates->shape, op->env->seed);
-    self->fired_us = self->saved_fired_us = self->emitted_us = WR_TIME_MIN;
+    self->fired_us = self->saved_fired_us = WR_TIME_MIN;
+    self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
     return WR_OK;
 }
 
@@ -263,7 +264,9 @@ static int64_t agg_next_boundary(const struct wr_op *op, int64_t after) {
         int64_t end = window_end_after(&config->window, after);
         least = WR_MIN(least, end);
     } else if (config->every_us > 0) { /* what is left of a window leaves when it closes */
-        int64_t before = after - WR_MIN(config->lateness_us, after - WR_TIME_MIN);
+        int64_t before;
+        if (__builtin_sub_overflow(after, config->lateness_us, &before))
+            before = WR_TIME_MIN;
         int64_t closes = window_end_after(&config->window, before);
         if (!__builtin_add_overflow(closes, config->lateness_us, &closes))
             least = WR_MIN(least, closes);

@@ -33,7 +33,8 @@ struct agg {
     int64_t saved_fired_us; /* the same at the last save */
     int fired_any;
     struct wr_slices before; /* `every`: groups as they were at the last emission */
-    int64_t emitted_us;      /* the multiple of `every` at which that was */
+    int64_t emitted_us;      /* the frontier that was told last */
+    int64_t saved_emitted_us;
 };
 
 int agg_bind(struct wr_bind *bind, struct wr_error *err);

@@ -17,7 +17,8 @@ int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct wr_slices *sets[3];
     all_slices(self, sets);
     uint32_t first = 0;
-    int has_changed = all || self->fired_us != self->saved_fired_us;
+    int has_changed =
+        all || self->fired_us != self->saved_fired_us || self->emitted_us != self->saved_emitted_us;
     for (uint32_t s = 0; s < 3; s++) {
         first = sets[s]->saving ? s : first;
         has_changed |= sets[s]->saving || wr_slices_has_changed(sets[s]);
@@ -34,8 +35,10 @@ int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
         else if (status == WR_OK)
             status = wr_slices_save(sets[s], out, all, op->env->piece_bytes);
     }
-    if (status == WR_OK)
+    if (status == WR_OK) {
         self->saved_fired_us = self->fired_us;
+        self->saved_emitted_us = self->emitted_us;
+    }
     return out->status == WR_OK ? status : out->status;
 }
 

@@ -379,6 +379,8 @@ static int emit_differences(struct agg *self, uint8_t *const *kept, uint32_t cou
         for (int side = 0; side < 2; side++) {
             if (both[side] == NULL || !is_live(self, both[side]))
                 continue;
+            if (side == 0 && wr_aggregates_live(aggregates, both[0]) == 0 && !self->fired_any)
+                continue; /* the one group has not been told of yet */
             states[side][counts[side]] = both[side];
             of[side][counts[side]++] = i;
         }
@@ -426,6 +428,8 @@ static int emit_every(struct agg *self, int64_t limit, struct wr_out *out) {
         }
         wr_arena_rewind(scratch, mark);
     }
+    if (!config_of(self)->windowed && self->before.count > 0 && limit == WR_TIME_MAX)
+        self->fired_any = 1;
     wr_slices_drop_before(&self->before, limit);
     return flow;
 }
@@ -587,7 +591,6 @@ int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     int flow = frontier == WR_TIME_MAX && agg_is_one_group(self) && !self->fired_any
                    ? fire_empty(self, out)
                    : WR_FLOW_MORE;
-    self->fired_any |= frontier == WR_TIME_MAX && !config->windowed;
     if (config->every_us > 0) { /* all windows, or those that are closing */
         int64_t limit = is_due(self, frontier) ? WR_TIME_MAX : open;
         flow = config->mode == AGG_DELTA ? fire_deltas(self, limit, out)
@@ -595,6 +598,8 @@ int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     }
     if (config->mode == AGG_FINAL)
         flow = fire_due(self, frontier, out);
+    if (frontier == WR_TIME_MAX && !config->windowed)
+        self->fired_any = 1;
     wr_slices_drop_before(&self->slices, open);
     return flow;
 }
