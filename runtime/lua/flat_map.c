@@ -239,7 +239,7 @@ static int flat_map_push(struct wr_op *op, uint32_t input, struct wr_batch *in,
 const struct wr_op_type wr_op_flat_map = {
     .name = "flat_map",
     .size_bytes = sizeof(struct flat_map),
-    .flags = WR_OP_ROW_BY_ROW,
+    .flags = WR_OP_ROW_BY_ROW | WR_OP_REPEATS,
     .bind = flat_map_bind,
     .needs = flat_map_needs,
     .push = flat_map_push,
