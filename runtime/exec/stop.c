@@ -85,8 +85,8 @@ static void mark_complete(struct unit *stopping) {
             mark_whole(stopping, unit->feeders[i].from);
 }
 
-/* What the rows of a unit's line `line` (a lane's unit: 0 its lane, 1 its last maker) are to one that
- * it feeds. */
+/* What the rows of a unit's line (a lane's unit: 0 its lane, 1 its last maker) are to one that it
+ * feeds. */
 static uint64_t read_by(const struct unit *unit, uint32_t line, const struct unit *to) {
     const struct wr_run *run = unit->run;
     if (unit->lane == LANE_CENTRAL)
