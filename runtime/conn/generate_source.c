@@ -16,7 +16,7 @@
 
 #include "base/banned.h"
 
-#define POSITION_VERSION 1
+#define POSITION_VERSION 2
 
 struct config {
     struct wr_list *list;
@@ -31,7 +31,7 @@ struct generate_source {
     struct wr_source base;
     const struct config *config;
     struct wr_eval eval;
-    uint64_t made, row_count; /* rows computed; rows given */
+    uint64_t made; /* rows computed, good and bad ones */
     uint64_t made_at_start;
     int64_t start_us; /* of the clock, when the first was asked for; -1: not yet */
 };
@@ -120,7 +120,6 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
     if (from != NULL) {
         uint64_t version = wr_reader_varint(from);
         self->made = wr_reader_varint(from);
-        self->row_count = wr_reader_varint(from);
         if (from->failed || version != POSITION_VERSION)
             return wr_error_set(err, WR_ECORRUPT, "generate: the stored position is damaged");
     }
@@ -135,7 +134,7 @@ static uint32_t rows_due(struct generate_source *self) {
     if (!self->config->endless)
         due = WR_MIN(due, self->config->rows - self->made);
     if (self->base.record_limit > 0)
-        due = WR_MIN(due, self->base.record_limit - self->row_count);
+        due = WR_MIN(due, self->base.record_limit - self->made);
     if (self->config->rate == 0)
         return (uint32_t)due;
     const struct wr_env *env = self->base.env;
@@ -216,7 +215,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     struct generate_source *self = (struct generate_source *)source;
     *batch = NULL;
     if ((!self->config->endless && self->made >= self->config->rows) ||
-        (source->record_limit > 0 && self->row_count >= source->record_limit))
+        (source->record_limit > 0 && self->made >= source->record_limit))
         return WR_EEND;
     uint32_t count = rows_due(self);
     if (count == 0)
@@ -241,15 +240,13 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     if (status != WR_OK)
         return status;
     self->made += count;
-    self->row_count += (*batch)->sel_count;
     return WR_OK;
 }
 
 static int source_save(struct wr_source *source, struct wr_buf *out) {
     const struct generate_source *self = (const struct generate_source *)source;
     wr_buf_add_varint(out, POSITION_VERSION);
-    wr_buf_add_varint(out, self->made);
-    return wr_buf_add_varint(out, self->row_count);
+    return wr_buf_add_varint(out, self->made);
 }
 
 static void source_close(struct wr_source *source) {

@@ -10,6 +10,12 @@ uint64_t wr_origin_record(const struct wr_origin *origin, uint32_t row) {
     return origin->first_record + (origin->record == NULL ? row : origin->record[row]);
 }
 
+uint64_t wr_origin_number(const struct wr_origin *origin, uint32_t row) {
+    if (origin->maker == 0 || origin->source == NULL)
+        return wr_origin_record(origin, row);
+    return origin->made_first + (origin->made == NULL ? row : origin->made[row]);
+}
+
 uint64_t wr_origin_byte(const struct wr_origin *origin, uint32_t row) {
     if (origin->byte != NULL)
         return origin->byte[row];
@@ -137,6 +143,7 @@ int wr_origin_gather(struct wr_batch *batch, struct wr_batch *in, const uint32_t
     struct wr_origin *to = &batch->origin;
     *to = *from;
     to->record = gather_u32(batch, from->record, rows);
+    to->made = gather_u32(batch, from->made, rows);
     if (from->start != NULL)
         to->start = gather_u32(batch, from->start, rows);
     if (from->length != NULL)
@@ -148,7 +155,7 @@ int wr_origin_gather(struct wr_batch *batch, struct wr_batch *in, const uint32_t
     wr_batch_hold(batch, in);
     if (in->origins != NULL && gather_kept(batch, in, rows) != WR_OK)
         return WR_ENOMEM;
-    if (to->record == NULL || (from->start != NULL && to->start == NULL) ||
+    if (to->record == NULL || to->made == NULL || (from->start != NULL && to->start == NULL) ||
         (from->length != NULL && to->length == NULL) || (from->line != NULL && to->line == NULL) ||
         (from->byte != NULL && to->byte == NULL))
         return WR_ENOMEM;

@@ -3,7 +3,7 @@
  *   varint rows, source, partition; u64 frontier; u8 what follows (enum part);
  *   per column: u8 (0 not there, 1 no nils, 2 with a bitmap), [bitmap], elements
  *   [times] [behind] [weights] [a byte a row: it is replaced by the next]
- *   [origin: maker, source, file, then per row record, line, byte, raw]
+ *   [origin: maker, source, file, then per row record, number, line, byte, raw]
  *   [per row: u8 (enum kept), [source, file, number, partition], record, line, byte, raw] */
 #include <string.h>
 
@@ -82,6 +82,7 @@ static void save_origin(struct wr_buf *out, const struct wr_batch *batch, int wi
     for (uint32_t i = 0; i < batch->sel_count; i++) {
         uint32_t row = wr_batch_row(batch, i);
         wr_buf_add_varint(out, wr_origin_record(origin, row));
+        wr_buf_add_varint(out, wr_origin_number(origin, row));
         if (!with_text)
             continue;
         wr_batch_origin_next(batch, row, &one);
@@ -244,19 +245,25 @@ static int load_origin(struct wr_batch *batch, struct wr_reader *in, int with_te
         take_cstr(batch, in, &origin->file) != WR_OK)
         return WR_ENOMEM;
     uint32_t *record = WR_ARENA_ARRAY(arena, uint32_t, rows);
+    uint32_t *made = WR_ARENA_ARRAY(arena, uint32_t, rows);
     uint32_t *start = WR_ARENA_ARRAY(arena, uint32_t, rows);
     uint32_t *length = WR_ARENA_ARRAY(arena, uint32_t, rows);
     uint64_t *line = WR_ARENA_ARRAY(arena, uint64_t, rows);
     uint64_t *byte = WR_ARENA_ARRAY(arena, uint64_t, rows);
     struct wr_buf text;
     wr_buf_init(&text, batch->pool->budget, 0);
-    if (record == NULL || start == NULL || length == NULL || line == NULL || byte == NULL)
+    if (record == NULL || made == NULL || start == NULL || length == NULL || line == NULL ||
+        byte == NULL)
         return WR_ENOMEM;
     for (uint32_t row = 0; row < rows && !in->failed; row++) {
         uint64_t number = wr_reader_varint(in);
         if (row == 0)
             origin->first_record = number;
         record[row] = (uint32_t)(number - origin->first_record);
+        number = wr_reader_varint(in);
+        if (row == 0)
+            origin->made_first = number;
+        made[row] = (uint32_t)(number - origin->made_first);
         if (!with_text)
             continue;
         line[row] = wr_reader_varint(in);
@@ -269,6 +276,7 @@ static int load_origin(struct wr_batch *batch, struct wr_reader *in, int with_te
             wr_buf_add(&text, raw, bytes);
     }
     origin->record = record;
+    origin->made = made;
     int status = in->failed ? WR_ECORRUPT : text.status;
     if (with_text && status == WR_OK) {
         origin->start = start;

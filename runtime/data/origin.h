@@ -26,7 +26,11 @@ struct wr_origin {
     /* Of rows that were put together from several places: line and byte of each in the file (then
      * text + start[i] is only the raw text). NULL: as above. */
     const uint64_t *line, *byte;
-    uint32_t maker; /* which stage of the run numbered the rows, from 1; 0: a source did */
+    /* Which stage of the run numbered the rows, from 1; 0: a source did. One that repeats rows of a
+     * source leaves them their records and numbers them beside: made_first + made[i], or + i. */
+    uint32_t maker;
+    uint64_t made_first;
+    const uint32_t *made;
 };
 
 /* A file, or a partition that has none. One for each in a run, as long as the run. */
@@ -61,6 +65,8 @@ struct wr_row_origin {
 
 /* The record number of a row, and where its text stands. */
 uint64_t wr_origin_record(const struct wr_origin *origin, uint32_t row);
+/* The number that the stage gave which numbered it last, if one did; else its record. */
+uint64_t wr_origin_number(const struct wr_origin *origin, uint32_t row);
 uint64_t wr_origin_byte(const struct wr_origin *origin, uint32_t row);
 uint64_t wr_origin_line(const struct wr_origin *origin, uint32_t row); /* counts newlines */
 

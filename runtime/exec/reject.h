@@ -20,6 +20,7 @@ struct reject_entry {
     /* Whether it has happened (stop.c): the line and the row's number in it; UINT32_MAX: yes. */
     uint32_t line;
     uint64_t number;
+    uint8_t is_read;        /* the row is of a source: its lane has a word in it too */
     uint64_t turn, batch;   /* of one record and stage: the push, the batch in it … */
     uint32_t row, sequence; /* … the row in that, and what was first */
     const struct unit *unit;

@@ -131,6 +131,7 @@ static void place_of_record(struct keeper *keeper, const struct unit *unit,
     entry->partition = unit->source->partition;
     entry->record = entry->number = reject->record;
     entry->line = unit->number;
+    entry->is_read = 1;
     entry->source_name = keep_text(keeper, reject->file);
     entry->position = keep_text(keeper, text);
     if (reject->raw != NULL) {
@@ -145,7 +146,8 @@ static void place_of_row(struct keeper *keeper, const struct wr_run *run,
     struct wr_row_origin origin;
     char text[96];
     entry->line = run_line(run, batch);
-    entry->number = wr_origin_record(&batch->origin, reject->row);
+    entry->number = wr_origin_number(&batch->origin, reject->row);
+    entry->is_read = batch->origin.source != NULL;
     int has_place = wr_batch_origin(batch, reject->row, &origin);
     entry->source_name = keep_text(keeper, origin.file != NULL ? origin.file : origin.source);
     if (!has_place)
@@ -289,6 +291,7 @@ int reject_entry_save(const struct reject_entry *entry, struct wr_buf *out) {
     wr_buf_add_u64(out, entry->record);
     wr_buf_add_u32(out, entry->line);
     wr_buf_add_u64(out, entry->number);
+    wr_buf_add_char(out, (char)entry->is_read);
     wr_buf_add_u32(out, (uint32_t)entry->code);
     wr_buf_add_char(out, (char)entry->only_warns);
     wr_buf_add_u64(out, (uint64_t)entry->at);
@@ -311,6 +314,8 @@ int reject_entry_load(const struct wr_run *run, struct wr_reader *in, struct rej
     entry->record = wr_reader_u64(in);
     entry->line = wr_reader_u32(in);
     entry->number = wr_reader_u64(in);
+    const char *is_read = wr_reader_bytes(in, 1);
+    entry->is_read = is_read != NULL && *is_read != 0;
     entry->code = (int)wr_reader_u32(in);
     const char *only_warns = wr_reader_bytes(in, 1);
     entry->only_warns = only_warns != NULL && *only_warns != 0;

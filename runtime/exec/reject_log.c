@@ -106,6 +106,11 @@ static int end_run(struct reject_log *log, const struct reject_entry *entry) {
 static int has_not_happened(const struct wr_run *run, const struct reject_entry *entry) {
     if (!run->may_stop || entry->line == UINT32_MAX)
         return 0;
+    if (entry->is_read) {
+        uint32_t lane = run_lane(run, entry->source, entry->partition);
+        if (entry->record >= stops_rows(entry->unit, lane))
+            return 1;
+    }
     return entry->number >= stops_rows(entry->unit, entry->line);
 }
 

@@ -25,6 +25,10 @@ int stops_init(struct wr_run *run) {
         unsigned flags = unit->node->op == NULL ? 0 : unit->node->op->flags;
         if (flags & (WR_OP_MAKES_ROWS | WR_OP_REPEATS))
             unit->maker = ++run->maker_count;
+        if (unit->lane == LANE_CENTRAL || unit->source != NULL || unit->feeder_count == 0)
+            continue;
+        const struct unit *above = unit->feeders[0].from;
+        unit->last_maker = above->maker != 0 ? above->maker : above->last_maker;
     }
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
@@ -49,9 +53,11 @@ uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition)
 }
 
 uint32_t run_line(const struct wr_run *run, const struct wr_batch *batch) {
+    if (batch->origin.maker != 0)
+        return run->lane_count + batch->origin.maker - 1;
     if (batch->origin.source != NULL)
         return run_lane(run, batch->source, batch->partition);
-    return batch->origin.maker == 0 ? UINT32_MAX : run->lane_count + batch->origin.maker - 1;
+    return UINT32_MAX;
 }
 
 /* All lines above the unit, which `stopping` has taken whole. */
@@ -79,11 +85,24 @@ static void mark_complete(struct unit *stopping) {
             mark_whole(stopping, unit->feeders[i].from);
 }
 
+/* What the rows of a unit's line (a lane's unit: 0 its lane, 1 its last maker) are to one that it
+ * feeds. */
+static uint64_t read_by(const struct unit *unit, uint32_t line, const struct unit *to) {
+    const struct wr_run *run = unit->run;
+    if (unit->lane == LANE_CENTRAL)
+        return to->read_to[line];
+    if (to->lane != LANE_CENTRAL) /* a maker numbers them anew */
+        return line == 1 && to->maker != 0 ? UINT64_MAX : to->read_to[line];
+    if (line == 0)
+        return to->read_to[unit->number];
+    return unit->last_maker == 0 ? UINT64_MAX : to->read_to[run->lane_count + unit->last_maker - 1];
+}
+
 /* How many rows of each line count for a unit, by those that it feeds; units stand in the order of
- * the plan. A lane's own units know their lane alone. */
+ * the plan. A lane's own units know two lines alone. */
 static void settle_unit(struct unit *unit) {
     struct wr_run *run = unit->run;
-    uint32_t lines = unit->lane == LANE_CENTRAL ? lines_of(run) : 1, edges = 0;
+    uint32_t lines = unit->lane == LANE_CENTRAL ? lines_of(run) : 2, edges = 0;
     if (unit->has_stopped) {
         unit->read_to = unit->taken;
         return;
@@ -106,13 +125,12 @@ static void settle_unit(struct unit *unit) {
     for (int port = 0; port < WR_PORTS_MAX; port++)
         for (uint32_t i = 0; i < unit->edge_count[port]; i++)
             for (uint32_t line = 0; line < lines; line++) {
-                const struct unit *to = unit->edges[port][i].to;
-                uint64_t one = to->read_to[to->lane == LANE_CENTRAL ? unit->number + line : 0];
+                uint64_t one = read_by(unit, line, unit->edges[port][i].to);
                 unit->own_read_to[line] = WR_MAX(unit->own_read_to[line], one);
             }
-    if (unit->maker != 0) /* it repeats rows of stages under numbers of its own */
-        for (uint32_t line = run->lane_count; line < lines; line++)
-            unit->own_read_to[line] = UINT64_MAX;
+    uint32_t first_made = unit->lane == LANE_CENTRAL ? run->lane_count : 1;
+    for (uint32_t line = first_made; unit->maker != 0 && line < lines; line++)
+        unit->own_read_to[line] = UINT64_MAX; /* it repeats them under numbers of its own */
     unit->read_to = unit->own_read_to;
 }
 
@@ -134,7 +152,10 @@ void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
     uint32_t row = wr_batch_row(batch, count == 0 ? 0 : count - 1);
     uint32_t line = run_line(unit->run, batch);
     if (line != UINT32_MAX)
-        unit->taken[line] = wr_origin_record(&batch->origin, row) + (count > 0);
+        unit->taken[line] = wr_origin_number(&batch->origin, row) + (count > 0);
+    if (batch->origin.source != NULL)
+        unit->taken[run_lane(unit->run, batch->source, batch->partition)] =
+            wr_origin_record(&batch->origin, row) + (count > 0);
     if (unit->has_stopped)
         settle(unit->run);
 }
@@ -142,7 +163,12 @@ void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
 uint64_t stops_rows(const struct unit *unit, uint32_t line) {
     if (unit->read_to == NULL)
         return UINT64_MAX;
-    return unit->read_to[unit->lane == LANE_CENTRAL ? line : 0];
+    if (unit->lane == LANE_CENTRAL)
+        return unit->read_to[line];
+    int made = line >= unit->run->lane_count;
+    if (made && line - unit->run->lane_count + 1 != unit->last_maker)
+        return UINT64_MAX;
+    return unit->read_to[made];
 }
 
 /* Nobody wants rows of the unit any more; those that it feeds have been asked. */

@@ -41,22 +41,27 @@ static int reject_late(struct unit *unit, struct wr_batch *batch) {
 }
 
 /* Rows that a stage made are numbered in the order in which they leave it. Later stages break ties
- * of event time by these numbers, which therefore must not depend on how rows lie in batches. */
+ * of event time by these numbers, which therefore must not depend on how rows lie in batches. Rows
+ * of a source that a stage repeats keep their records, and have these numbers beside. */
 static int number_rows(struct unit *unit, struct wr_batch *batch) {
     struct wr_origin *origin = &batch->origin;
-    if (unit->maker == 0 || origin->source != NULL)
+    if (unit->maker == 0)
         return WR_OK;
+    uint32_t *number = NULL;
+    if (batch->sel != NULL) {
+        number = WR_ARENA_ZEROS(&batch->arena, uint32_t, batch->row_count);
+        if (number == NULL)
+            return WR_ENOMEM;
+        for (uint32_t i = 0; i < batch->sel_count; i++)
+            number[batch->sel[i]] = i;
+    }
     origin->maker = unit->maker;
-    origin->first_record = unit->counts.rows_out;
-    origin->record = NULL;
-    if (batch->sel == NULL)
-        return WR_OK;
-    uint32_t *record = WR_ARENA_ZEROS(&batch->arena, uint32_t, batch->row_count);
-    if (record == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < batch->sel_count; i++)
-        record[batch->sel[i]] = i;
-    origin->record = record;
+    origin->made_first = unit->counts.rows_out;
+    origin->made = number;
+    if (origin->source == NULL) {
+        origin->first_record = origin->made_first;
+        origin->record = number;
+    }
     return WR_OK;
 }
 

@@ -58,12 +58,13 @@ struct unit {
     uint8_t after_rejects; /* stands below a rejects node: ends last */
     uint64_t records_in;   /* of a source: good and bad ones */
     uint8_t asks_origins;  /* a stage behind it may reject its rows */
+    uint32_t last_maker;   /* of a lane's unit: that of the nearest such stage above it; else 0 */
     uint32_t maker;        /* of a stage that numbers rows: which one of the run, from 1; else 0 */
     /* Of a stage that may stop (see stop.c): by line, rows up to the last one that it took. */
     uint64_t *taken;
     uint8_t has_stopped, is_closed;
-    /* Rows that count, by line (a lane's unit: of its own); NULL: all. In `own_read_to` or in the
-     * `taken` of the unit. */
+    /* Rows that count, by line (a lane's unit: of its lane, and of `last_maker`); NULL: all. In
+     * `own_read_to` or in the `taken` of the unit. */
     const uint64_t *read_to;
     uint64_t *own_read_to;
     uint32_t number;              /* of a lane's unit: its lane in the run; else 0 */

@@ -125,7 +125,10 @@ static int finish(struct filling *filling) {
         batch->event_time = gather(batch, in->event_time, from);
     if (in->behind != NULL)
         batch->behind = gather(batch, in->behind, from);
-    if (status != WR_OK || (in->event_time != NULL && batch->event_time == NULL)) {
+    if (in->weight != NULL)
+        batch->weight = gather(batch, in->weight, from);
+    if (status != WR_OK || (in->event_time != NULL && batch->event_time == NULL) ||
+        (in->weight != NULL && batch->weight == NULL)) {
         wr_batch_unref(batch);
         return WR_ENOMEM;
     }
@@ -239,7 +242,7 @@ static int flat_map_push(struct wr_op *op, uint32_t input, struct wr_batch *in,
 const struct wr_op_type wr_op_flat_map = {
     .name = "flat_map",
     .size_bytes = sizeof(struct flat_map),
-    .flags = WR_OP_ROW_BY_ROW | WR_OP_OBSERVES,
+    .flags = WR_OP_ROW_BY_ROW | WR_OP_OBSERVES | WR_OP_REPEATS,
     .bind = flat_map_bind,
     .needs = flat_map_needs,
     .push = flat_map_push,

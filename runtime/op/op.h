@@ -106,7 +106,7 @@ enum wr_op_flags {
     WR_OP_MAKES_ROWS = 32,  /* of its own, or in an order of its own: exec numbers them */
     WR_OP_STOPS = 64,       /* may have enough of its input (limit) */
     WR_OP_HOLDS_ROWS = 128, /* rows of a source leave it later than in the push that brought them */
-    WR_OP_REPEATS = 256,    /* may give a row more than once: exec numbers those of no source */
+    WR_OP_REPEATS = 256,    /* may give a row more than once: exec numbers what it gives */
     WR_OP_NEVER_REJECTS = 512,
     WR_OP_TAKES_UPDATES = 1024, /* a changelog may come; else the plan fails (W305) */
     WR_OP_SETS_FRONTIER = 4096, /* rows leave with event time and `behind` */

@@ -38,7 +38,8 @@ class Case:
             behind = dice.choice([0, 0, 0, 1, 5, 15, 60])
             self.rows.append((dice.choice("abcd"), dice.randint(-3, 9), at - behind))
         self.width = dice.choice([1, 5, 10, 60])
-        self.every_window = dice.choice([self.width, max(1, self.width // 2), max(1, self.width // 3)])
+        width = self.width
+        self.every_window = dice.choice([width, max(1, width // 2), max(1, width // 3)])
         self.windowed = dice.random() < 0.6
         self.lateness = dice.choice([0, 5, 20, 1000]) if self.windowed else 0
         self.mode = dice.choice(["update", "update", "final", "every", "delta"])
@@ -218,7 +219,9 @@ def main():
     first = int(os.environ.get("WEIR_SEED", time.time_ns() // 1000 % 10**9))
     print(f"seed: WEIR_SEED={first}", flush=True)
     until, passed, failed, seed = time.monotonic() + options.seconds, 0, 0, first
-    while (seed - first < options.cases if options.cases else time.monotonic() < until) and failed < 5:
+    while failed < 5:
+        if seed - first >= options.cases if options.cases else time.monotonic() >= until:
+            break
         good = check(weir, seed)
         passed, failed, seed = passed + good, failed + (not good), seed + 1
     print(f"{passed} passed, {failed} failed")

@@ -35,6 +35,17 @@ TEST(generate_source_rejects_rows_that_fail) {
                   "-12\n12\n6\n");
         CHECK_CONTAINS(w.rejects.bytes, "W503 record 1");
     }
+    struct wr_endpoint_bind bind;
+    CHECK_INT(bind_source(&w, &wr_source_generate, spec(&w, failing, "'rows':9"), &bind), ==,
+              WR_OK);
+    struct wr_source *source = open_source(&w, &wr_source_generate, &bind, 2, NULL);
+    source->record_limit = 3; /* of records, good and bad ones */
+    struct wr_buf out;
+    wr_buf_init(&out, &w.budget, 0);
+    CHECK_INT(read_source(&w, source, 0, &out), ==, WR_EEND);
+    CHECK_STR(out.bytes, "-12\n12\n");
+    close_source(source);
+    wr_buf_release(&out);
     world_end(&w);
 }
 
