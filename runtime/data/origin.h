@@ -27,6 +27,8 @@ struct wr_origin {
      * text + start[i] is only the raw text). NULL: as above. */
     const uint64_t *line, *byte;
     uint32_t maker; /* which stage of the run numbered the rows, from 1; 0: a source did */
+    uint8_t
+        is_event; /* records are numbers of events, of which other sources have some (Nexmark) */
 };
 
 /* A file, or a partition that has none. One for each in a run, as long as the run. */

@@ -200,6 +200,31 @@ function M.add(stage_call, spec)
     stage = stage_call.stage })
 end
 
+--- The same for a source, or a list of sources of one call, which gives a stream for each. Not all
+--- of those need be used.
+function M.add_sources(stage_call, specs)
+  if #specs == 0 then
+    return M.add(stage_call, specs)
+  end
+  local streams, kin = {}, {}
+  for i, spec in ipairs(specs) do
+    streams[i] = M.add(stage_call, spec)
+    kin[i] = hidden[streams[i]]
+    kin[i].kin = kin
+  end
+  return table.unpack(streams)
+end
+
+--- Whether nobody reads a stream; of several of one call, the first stands for all.
+function M.goes_nowhere(data)
+  for i, other in ipairs(data.kin or { data }) do
+    if other.used or other.shown or (i == 1 and other ~= data) then
+      return false
+    end
+  end
+  return true
+end
+
 --- Binds a modifier's spec without adding it, so that its errors show at its own line.
 function M.probe(stage_call, stream, spec)
   spec.inputs = { hidden[stream].id }
