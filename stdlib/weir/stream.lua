@@ -13,12 +13,12 @@ local Stream = {}
 Stream.__name = "weir.stream"
 
 --- The modules of stages; each gives a table of descriptors by name (`weir.call`).
-local FAMILIES = { "shape", "time", "group", "combine", "output", "functions" }
+local FAMILIES = { "shape", "time", "group", "rank", "combine", "output", "functions" }
 --- In the language, not in this version.
 M.LATER = {
-  unnest = true, map_batch = true, sample = true, processing_time = true, top = true, dedup = true,
+  unnest = true, map_batch = true, sample = true, processing_time = true,
   pivot = true, unpivot = true, fill = true, match = true, process = true, join = true,
-  asof_join = true, as_table = true, output = true,
+  asof_join = true, output = true,
 }
 
 local stages -- name → descriptor, once the first is asked for
@@ -143,7 +143,7 @@ local function check_modifiers(stage_call, descriptor, data)
     if descriptor.returns_input then -- of rows, which there are none before the consumer
       stage_call:fail("W207", ("`%s` waits for %s, and `%s` is none"):format(first.name,
         consumers, stage_call.stage),
-        ("put %s between them: `:%s …:agg \"n = count()\":%s …`"):format(consumers, first.name,
+        ("put one between them: `:%s …:agg \"n = count()\":%s …`"):format(first.name,
           stage_call.stage))
     end
     stage_call:fail("W207", ("`%s` waits for %s: put `%s` before it"):format(first.name,
