@@ -18,3 +18,19 @@ local windows = mixed
   :agg "n = count(), price = max(price), first = first(price)"
 windows:write "windows.csv"
 windows:late():write "late.csv"
+
+-- Batches are cut where the times of the source pass those of a stage.
+mixed
+  :group_by "price_class = case(price < 10000, 1, price < 1000000, 2, 3)"
+  :emit("update", { every = "50ms" })
+  :agg "n = count(), last = last(auction)"
+  :changes()
+  :write "changes.csv"
+local meeting = weir.nexmark { events = 400, rate = 1000, disorder = 64 }
+meeting
+  :event_time "dateTime" -- which knows nothing of places that are changed: rows are behind
+  :select "auction, price"
+  :window(weir.tumbling "40ms", { allowed_lateness = "30ms" })
+  :agg "n = count(), price = max(price)"
+  :changes()
+  :write "lateness.csv"
