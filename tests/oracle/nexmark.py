@@ -79,7 +79,7 @@ QUERIES = {
     "q5": """SELECT auction, num FROM (
       SELECT auction, w, count(*) AS num, max(count(*)) OVER (PARTITION BY w) AS most FROM
         (SELECT auction, epoch_us(dateTime) // 2000000 - k AS w FROM bid, range(5) AS t(k))
-      GROUP BY ALL) WHERE num = most""",
+      GROUP BY auction, w) WHERE num = most""",
     "q7": f"""SELECT b.auction, b.price, b.bidder, b.dateTime, b.extra
       FROM bid b JOIN (SELECT {tumbling("dateTime")} AS w, max(price) AS price FROM bid
         GROUP BY w) m ON b.price = m.price
