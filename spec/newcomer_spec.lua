@@ -65,7 +65,7 @@ local MISTAKES = {
   -- groups
   { "s:agg 'n = count()':group_by 'user'", "2:31 W103", "`group_by` stands before its `agg`" },
   { "s:select 'user':filter 'amount > 1'", "2:25 W103", "`select` does not keep `amount`" },
-  { "s:group_by 'user':print()", "2:19 W207", "`group_by` waits for `agg`, and `print` is none" },
+  { "s:group_by 'user':print()", "2:19 W207", ", and `print` is none" },
   { "s:group_by 'user':filter 'amount > 1'", "2:19 W207", "put `filter` before it" },
   { "s:group_by 'user':sum()", "2:19 W201", "`sum` is an aggregate: `:agg \"n = sum(x)\"`" },
   -- two sides

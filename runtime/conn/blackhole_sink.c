@@ -26,7 +26,7 @@ struct blackhole {
 };
 
 static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
-    static const char *const own_options[] = {"hash", NULL};
+    static const char *const own_options[] = {"hash", "table", NULL};
     struct wr_options options;
     int status = wr_options_read(&options, bind, err);
     struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);

@@ -35,6 +35,11 @@ struct wr_endpoint_bind {
     uint32_t partition_count; /* 1 for most; a file source with partitions = "each": its files */
     uint8_t bounded;
     uint64_t inferred_rows; /* > 0: the schema was inferred from so many rows */
+    uint8_t has_time;       /* its batches come with event time and `behind`: from this … */
+    uint32_t time_column;   /* … column, … */
+    int64_t max_delay_us;   /* … and no row is earlier than one before it by more */
+    uint32_t family; /* > 0: sources of one family number their rows together, and so are in one
+                      * order with each other where their times are equal */
     /* writing: what arrives */
     const struct wr_schema *input;
     uint32_t key_count; /* key columns of the sink (stream's key, or key =) */
@@ -86,6 +91,9 @@ struct wr_source_type {
     void (*close)(struct wr_source *source);
     /* For progress: bytes read and, when known, in all (0: unknown). NULL: unknown. */
     void (*progress)(const struct wr_source *source, uint64_t *done, uint64_t *total);
+    /* How many of its rows have a number below `record`, where not every number is a row's. NULL:
+     * as many. */
+    uint64_t (*rows_before)(const struct wr_source *source, uint64_t record);
 };
 
 /* How a sink survives a restart with a state. PLAIN: rows of the last epoch may come twice.

@@ -31,6 +31,7 @@ struct wr_origin {
     uint32_t maker;
     uint64_t made_first;
     const uint32_t *made;
+    uint8_t is_event; /* records are numbers of events, of which other sources have some too */
 };
 
 /* A file, or a partition that has none. One for each in a run, as long as the run. */

@@ -286,8 +286,10 @@ static int open_op(struct unit *unit, struct wr_error *err) {
  * of a lane gets the number of its lane: units stand behind those that feed them. */
 static int number_lanes(struct wr_run *run) {
     run->lane_first = WR_ARENA_ZEROS(&run->arena, uint32_t, run->plan->node_count + 1);
-    if (run->lane_first == NULL)
+    run->family = WR_ARENA_ZEROS(&run->arena, uint32_t, run->plan->node_count + 1);
+    if (run->lane_first == NULL || run->family == NULL)
         return WR_ENOMEM;
+    uint32_t family = 0;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         if (unit->lane == LANE_CENTRAL)
@@ -297,8 +299,12 @@ static int number_lanes(struct wr_run *run) {
             unit->number = run->units[run->first_unit[from->id] + unit->lane]->number;
             continue;
         }
-        if (unit->lane == 0)
-            run->lane_first[run->source_count++] = run->lane_count;
+        if (unit->lane == 0) { /* sources of one family follow each other */
+            uint32_t source = run->source_count++, own = unit->node->endpoint.family;
+            run->lane_first[source] = run->lane_count;
+            run->family[source] = own != 0 && own == family ? run->family[source - 1] : source;
+            family = own;
+        }
         unit->number = run->lane_count;
         run->lane_first[run->source_count] = ++run->lane_count;
     }

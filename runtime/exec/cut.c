@@ -4,8 +4,9 @@
  * as if each were a step of its own, but only there it is done: the batch is cut, the frontier is
  * told to all stages, and the rest follows. So results do not depend on batches.
  *
- * Cuts are made where frontiers come from: behind `event_time` in its lane, for all stages that the
- * lane feeds, and in gates, which let rows of several lanes go in an order of their own. */
+ * Cuts are made where frontiers come from: behind `event_time` in its lane, or a source that sets
+ * it itself, for all stages that the lane feeds, and in gates, which let rows of several lanes go
+ * in an order of their own. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -66,6 +67,7 @@ int cuts_init(struct wr_run *run) {
         struct unit *unit = run->units[i];
         uint32_t room = 0;
         int sets = unit->node->op != NULL && (unit->node->op->flags & WR_OP_SETS_FRONTIER);
+        sets |= unit->source != NULL && unit->node->out.has_time;
         if ((sets || unit->gate != NULL) && watch_below(unit, unit, 0, &room) != WR_OK)
             return WR_ENOMEM;
     }

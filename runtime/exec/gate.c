@@ -158,15 +158,15 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
 }
 
 /* Whether row a of port p goes before row b of port q. */
-static int goes_before(enum gate_mode mode, const struct wr_batch *a, uint32_t row_a, uint32_t p,
-                       const struct wr_batch *b, uint32_t row_b, uint32_t q) {
-    if (mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
+static int goes_before(const struct gate *gate, const struct wr_batch *a, uint32_t row_a,
+                       uint32_t p, const struct wr_batch *b, uint32_t row_b, uint32_t q) {
+    if (gate->mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
         return a->event_time[row_a] < b->event_time[row_b];
     /* Rows made of several have no origin; they come behind those that have one, by their port. */
     int made_a = a->origin.source == NULL, made_b = b->origin.source == NULL;
     if (made_a || made_b)
         return made_a && made_b ? p < q : made_b;
-    if (a->source != b->source)
+    if (gate->run->family[a->source] != gate->run->family[b->source])
         return a->source < b->source;
     if (a->partition != b->partition)
         return a->partition < b->partition;
@@ -177,8 +177,8 @@ static int goes_before(enum gate_mode mode, const struct wr_batch *a, uint32_t r
 
 static int head_before(const struct gate *gate, uint32_t p, uint32_t q) {
     const struct gate_port *a = &gate->ports[p], *b = &gate->ports[q];
-    return goes_before(gate->mode, port_batch(a), wr_batch_row(port_batch(a), a->at), p,
-                       port_batch(b), wr_batch_row(port_batch(b), b->at), q);
+    return goes_before(gate, port_batch(a), wr_batch_row(port_batch(a), a->at), p, port_batch(b),
+                       wr_batch_row(port_batch(b), b->at), q);
 }
 
 /* How many rows of port p, from its head on, go before the head of port q. */
@@ -187,9 +187,8 @@ static uint32_t run_before(const struct gate *gate, uint32_t p, uint32_t q) {
     const struct wr_batch *batch = port_batch(a), *other = port_batch(b);
     uint32_t other_row = wr_batch_row(other, b->at);
     uint32_t count = 1;
-    while (
-        a->at + count < batch->sel_count &&
-        goes_before(gate->mode, batch, wr_batch_row(batch, a->at + count), p, other, other_row, q))
+    while (a->at + count < batch->sel_count &&
+           goes_before(gate, batch, wr_batch_row(batch, a->at + count), p, other, other_row, q))
         count++;
     return count;
 }

@@ -197,6 +197,8 @@ uint64_t stops_rows_in(const struct wr_run *run) {
         if (unit->source == NULL)
             continue;
         uint64_t records = stops_rows(unit, unit->number);
+        if (records != UINT64_MAX && unit->source->type->rows_before != NULL)
+            records = unit->source->type->rows_before(unit->source, records);
         total += WR_MIN(unit->records_in, records);
     }
     return total;

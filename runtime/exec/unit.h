@@ -85,9 +85,10 @@ struct wr_run {
     uint32_t *first_unit;  /* by node: its first unit … */
     uint32_t *unit_counts; /* … and how many it has */
     uint32_t lane_count, source_count, maker_count;
-    uint32_t *lane_first;       /* by source's ordinal: the number of its first lane */
-    uint8_t may_stop;           /* some stage may want no more rows */
-    uint8_t is_endless;         /* some source is, or rows come while it runs */
+    uint32_t *lane_first; /* by source's ordinal: the number of its first lane … */
+    uint32_t *family;     /* … and the first source of its family (itself, where it has none) */
+    uint8_t may_stop;     /* some stage may want no more rows */
+    uint8_t is_endless;   /* some source is, or rows come while it runs */
     const struct unit *cutting; /* the stages are told a frontier in the midst of its batch */
     uint8_t paused;             /* a gate has rows that go on when the frontier was told */
     struct reject_log *rejects;

@@ -16,7 +16,7 @@ static const struct hidden {
 } hidden_columns[WR_HIDDEN_COUNT] = {
     [WR_HIDDEN_SOURCE] = {"_source", WR_STRING},      [WR_HIDDEN_FILE] = {"_file", WR_STRING},
     [WR_HIDDEN_LINE] = {"_line", WR_INT64},           [WR_HIDDEN_OFFSET] = {"_offset", WR_INT64},
-    [WR_HIDDEN_PARTITION] = {"_partition", WR_INT64},
+    [WR_HIDDEN_PARTITION] = {"_partition", WR_INT64}, [WR_HIDDEN_EVENT] = {"_event", WR_INT64},
 };
 
 const char *wr_hidden_name(uint32_t index) {

@@ -56,6 +56,7 @@ enum wr_hidden {
     WR_HIDDEN_LINE,      /* _line int64 */
     WR_HIDDEN_OFFSET,    /* _offset int64: byte in the file, or offset in the topic */
     WR_HIDDEN_PARTITION, /* _partition int64 */
+    WR_HIDDEN_EVENT,     /* _event int64: the number of an event of Nexmark */
     WR_HIDDEN_COUNT
 };
 

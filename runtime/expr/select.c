@@ -348,6 +348,10 @@ static int64_t hidden_number(const struct wr_batch *batch, uint32_t index, uint3
     uint64_t record = origin->first_record + (origin->record == NULL ? row : origin->record[row]);
     if (index == WR_HIDDEN_PARTITION)
         return batch->partition;
+    if (index == WR_HIDDEN_EVENT) {
+        *is_nil = !origin->is_event;
+        return (int64_t)record;
+    }
     if (index == WR_HIDDEN_OFFSET) {
         if (origin->start != NULL)
             return (int64_t)(origin->base_byte + origin->start[row]);

@@ -36,7 +36,9 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
                                    .bounded = bind.bounded,
                                    .row_by_row = 1,
                                    .repeatable = 1,
-                                   .order = WR_ORDER_SOURCE};
+                                   .has_time = bind.has_time,
+                                   .max_delay_us = bind.max_delay_us,
+                                   .order = bind.has_time ? WR_ORDER_TIME : WR_ORDER_SOURCE};
     for (uint32_t i = 0; i < bind.schema->field_count; i++)
         if (bind.schema->fields[i].key && node->out.key_count < WR_KEY_FIELDS_MAX)
             node->out.key[node->out.key_count++] = (uint16_t)i;

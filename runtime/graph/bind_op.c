@@ -53,6 +53,8 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
     status = type->bind(&bind, err);
     if (status != WR_OK)
         return status;
+    if (bind.type != NULL)
+        type = bind.type;
     if (!(type->flags & WR_OP_ROW_BY_ROW))
         bind.out.row_by_row = 0;
     for (uint32_t i = 0; i < node->input_count; i++)

@@ -106,11 +106,14 @@ struct wr_value *wr_plan_explain(struct wr_plan *plan) {
     struct wr_value *nodes = wr_value_new_list(&plan->arena, plan->node_count);
     if (root == NULL || nodes == NULL)
         return NULL;
+    nodes->count = 0;
     for (uint32_t i = 0; i < plan->node_count; i++) {
+        if (!plan->nodes[i]->live && plan->nodes[i]->endpoint.family > 0)
+            continue; /* of several sources of one call, those that nobody reads */
         struct wr_value *node = explain_node(&plan->arena, plan->nodes[i]);
         if (node == NULL)
             return NULL;
-        nodes->items[i] = *node;
+        nodes->items[nodes->count++] = *node;
     }
     root->names[0] = "nodes";
     root->items[0] = *nodes;

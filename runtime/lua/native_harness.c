@@ -70,7 +70,7 @@ static int feed_poll(struct wr_source *source, struct wr_batch **batch, struct w
     (void)err;
     struct feed_source *self = (struct feed_source *)source;
     const struct feed *feed = feed_of(source);
-    source->watermark = feed->watermark;
+    source->watermark = WR_MAX(source->watermark, feed->watermark);
     if (self->next < feed->count) {
         /* A view: exec writes the position of the row into it. */
         struct wr_batch *whole = feed->batches[self->next++];
@@ -81,6 +81,7 @@ static int feed_poll(struct wr_source *source, struct wr_batch **batch, struct w
         (*batch)->sel_count = whole->row_count;
         (*batch)->source = source->source;
         (*batch)->partition = source->partition;
+        source->watermark = WR_MAX(source->watermark, whole->frontier);
         return WR_OK;
     }
     return ((struct harness *)source->owner)->ended ? WR_EEND : WR_EAGAIN;
@@ -358,6 +359,22 @@ static int take_cell(lua_State *L, struct wr_builder *builder, uint32_t c) {
     return status == WR_OK;
 }
 
+/* Where the source sets the times of its rows itself: from their column, as `event_time` would. */
+static int set_times(const struct wr_node *node, const struct feed *feed, struct wr_batch *batch) {
+    int64_t *behind = WR_ARENA_ARRAY(&batch->arena, int64_t, batch->row_count);
+    if (behind == NULL)
+        return WR_ENOMEM;
+    int64_t frontier = feed->count == 0 ? WR_TIME_MIN : feed->batches[feed->count - 1]->frontier;
+    batch->event_time = WR_I64(&batch->columns[node->endpoint.time_column]);
+    for (uint32_t i = 0; i < batch->row_count; i++) {
+        behind[i] = frontier;
+        frontier = WR_MAX(frontier, batch->event_time[i] - node->endpoint.max_delay_us);
+    }
+    batch->behind = behind;
+    batch->frontier = frontier;
+    return WR_OK;
+}
+
 static int feed_rows(lua_State *L, struct harness *self, uint32_t n, struct wr_error *err) {
     const struct wr_node *node = self->plan->plan->nodes[n];
     struct feed *feed = &self->feeds[n];
@@ -389,7 +406,8 @@ static int feed_rows(lua_State *L, struct harness *self, uint32_t n, struct wr_e
         batch->origin.source = node->name;
         batch->origin.first_record = record;
         record += rows;
-        if (list_add(&feed->batches, &feed->count, &feed->room, batch) != WR_OK)
+        if ((node->endpoint.has_time && set_times(node, feed, batch) != WR_OK) ||
+            list_add(&feed->batches, &feed->count, &feed->room, batch) != WR_OK)
             return wr_error_set(err, WR_ENOMEM, "no memory for fed rows");
     }
     return WR_OK;

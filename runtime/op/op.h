@@ -49,6 +49,7 @@ struct wr_bind {
     struct wr_scope scope; /* arena, input schema 0, flags, time zone, user functions: ready */
     struct wr_stream out;  /* starts as a copy of input 0; bind changes what it changes */
     void *config;          /* bind's result, for open; in the arena */
+    const struct wr_op_type *type; /* who runs it, where that is another type than the stage's */
 };
 
 /* Run time: the services of the shard that steps an operator. Borrowed, outlives it. */

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/batch.h"
+#include "op/op.h"
 #include "base/banned.h"
 
 static int64_t gcd(int64_t a, int64_t b) {
@@ -86,6 +87,19 @@ int window_from_value(struct window *window, struct wr_arena *arena, const struc
     case WINDOW_CUMULATIVE: break;
     }
     return read_steps(window, spec, err);
+}
+
+int window_of_rows(struct window *window, struct wr_bind *bind, const char *stage,
+                   struct wr_error *err) {
+    const struct wr_value *spec = wr_value_get(bind->spec, "window");
+    int status = spec == NULL ? WR_OK : window_from_value(window, bind->arena, spec, err);
+    if (spec == NULL || status != WR_OK || window_is_aligned(window))
+        return status;
+    wr_error_script(err, "W203", "`%s` does not take `%s` windows", stage,
+                    wr_value_string(spec, "kind", ""));
+    wr_error_at(err, "window", 0, 0);
+    wr_error_help(err, "their ends depend on the rows; `agg` takes them");
+    return WR_ESCRIPT;
 }
 
 /* The largest offset + k * step that is <= time; 128 bits, since times may lie far out. */

@@ -10,6 +10,7 @@
 #include "data/value.h"
 
 struct wr_arena;
+struct wr_bind;
 struct wr_error;
 struct window_calendar;
 
@@ -35,6 +36,9 @@ struct window {
 /* From a spec `{kind=, size=, every=, offset=, …}`; `arena` keeps what it takes to know. */
 int window_from_value(struct window *window, struct wr_arena *arena, const struct wr_value *spec,
                       struct wr_error *err);
+/* The window of a stage that is bound, for stages whose results are rows of aligned windows. */
+int window_of_rows(struct window *window, struct wr_bind *bind, const char *stage,
+                   struct wr_error *err);
 static inline int window_is_aligned(const struct window *window) {
     return window->kind <= WINDOW_CALENDAR;
 }

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/status.h"
+#include "data/order.h"
 #include "base/banned.h"
 
 static uint32_t width_of(enum wr_type_kind kind) {
@@ -135,6 +137,72 @@ int wr_payload_equal(const struct wr_payload *payload, const uint8_t *a, const u
             return 0;
         if (!nil &&
             !cells_equal(payload->types[k].kind, a + payload->offsets[k], b + payload->offsets[k]))
+            return 0;
+    }
+    return 1;
+}
+
+/* A cell as a column of one row. */
+static struct wr_column column_of(const struct wr_payload *payload, uint32_t k, const uint8_t *at) {
+    static const uint64_t none = 0;
+    return (struct wr_column){.data = (void *)(uintptr_t)(at + payload->offsets[k]),
+                              .valid = is_nil(at, k) ? &none : NULL};
+}
+
+int wr_payload_compare(const struct wr_payload *payload, uint32_t k, const uint8_t *a,
+                       const uint8_t *b) {
+    struct wr_column x = column_of(payload, k, a), y = column_of(payload, k, b);
+    return wr_cell_compare(&payload->types[k], &x, 0, &y, 0);
+}
+
+int wr_payload_compare_row(const struct wr_payload *payload, uint32_t k,
+                           const struct wr_column *column, uint32_t row, const uint8_t *at) {
+    struct wr_column y = column_of(payload, k, at);
+    return wr_cell_compare(&payload->types[k], column, row, &y, 0);
+}
+
+int wr_payload_is_nil(const uint8_t *at, uint32_t k) {
+    return is_nil(at, k);
+}
+
+static int is_absent(const struct wr_column *column, uint32_t row) {
+    return column->data == NULL || wr_column_is_nil(column, row);
+}
+
+static uint64_t cell_hash(enum wr_type_kind kind, const struct wr_column *column, uint32_t row) {
+    uint64_t word;
+    if (wr_type_is_text(kind))
+        return wr_hash_bytes(wr_str_bytes(&WR_STR(column)[row]), WR_STR(column)[row].length, 0);
+    if (kind == WR_DECIMAL)
+        return wr_hash_bytes((const char *)column->data + (size_t)row * 16, 16, 0);
+    if (kind == WR_BOOL)
+        return wr_hash_u64(WR_BOOLS(column)[row], 1);
+    memcpy(&word, (const char *)column->data + (size_t)row * 8, 8);
+    if (kind == WR_FLOAT64 && WR_F64(column)[row] == 0)
+        word = 0; /* -0.0 too */
+    if (kind == WR_FLOAT64 && WR_F64(column)[row] != WR_F64(column)[row])
+        word = 1; /* any NaN */
+    return wr_hash_u64(word, 2);
+}
+
+uint64_t wr_payload_hash(const struct wr_payload *payload, const struct wr_batch *in, uint32_t row,
+                         uint64_t seed) {
+    uint64_t hash = seed;
+    for (uint32_t k = 0; k < payload->count; k++) {
+        const struct wr_column *column = &in->columns[payload->columns[k]];
+        uint64_t cell = is_absent(column, row) ? 3 : cell_hash(payload->types[k].kind, column, row);
+        hash = wr_hash_join(hash, cell);
+    }
+    return hash;
+}
+
+int wr_payload_holds(const struct wr_payload *payload, const uint8_t *at, const struct wr_batch *in,
+                     uint32_t row) {
+    for (uint32_t k = 0; k < payload->count; k++) {
+        const struct wr_column *column = &in->columns[payload->columns[k]];
+        int nil = is_absent(column, row);
+        if (nil != is_nil(at, k) ||
+            (!nil && wr_payload_compare_row(payload, k, column, row, at) != 0))
             return 0;
     }
     return 1;

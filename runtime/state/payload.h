@@ -31,3 +31,16 @@ int wr_payload_read(const struct wr_payload *payload, uint32_t k, const uint8_t 
                     uint32_t count, struct wr_arena *arena, struct wr_column *column);
 /* Whether two payloads hold equal rows: nil equals nil, NaN equals NaN. */
 int wr_payload_equal(const struct wr_payload *payload, const uint8_t *a, const uint8_t *b);
+/* Order of kept column `k` of two payloads, as data/order.h has it. */
+int wr_payload_compare(const struct wr_payload *payload, uint32_t k, const uint8_t *a,
+                       const uint8_t *b);
+/* The same of row `row` of `column` and a payload. */
+int wr_payload_compare_row(const struct wr_payload *payload, uint32_t k,
+                           const struct wr_column *column, uint32_t row, const uint8_t *at);
+int wr_payload_is_nil(const uint8_t *at, uint32_t k);
+/* Of row `row` of a batch of the schema: a hash of what would be kept, equal for equal rows, and
+ * whether a payload holds an equal row. */
+uint64_t wr_payload_hash(const struct wr_payload *payload, const struct wr_batch *in, uint32_t row,
+                         uint64_t seed);
+int wr_payload_holds(const struct wr_payload *payload, const uint8_t *at, const struct wr_batch *in,
+                     uint32_t row);

@@ -88,7 +88,9 @@ local OPS = {}
 
 function OPS.read(spec, _, native)
   local place = spec.endpoint
-  if place.kind == "generate" then
+  if place.kind == "nexmark" then
+    return { schema = { { name = "dateTime", type = { kind = "timestamp" } } } }
+  elseif place.kind == "generate" then
     local counter = { { name = "i", type = { kind = "int64" } } }
     local fields, err = bind_items(counter, place.columns, "columns")
     return fields and { schema = fields }, err

@@ -42,7 +42,10 @@ M.ENDPOINTS = {
   blackhole = {
     address = "nothing", writes = true, bare = true, usage = "weir.blackhole()",
     doc = "Takes all rows and keeps none; counts them.",
-    options = { hash = { kind = "boolean", doc = "a checksum of the rows, too" } },
+    options = {
+      hash = { kind = "boolean", doc = "a checksum of the rows, too" },
+      table = { kind = "text", doc = "of no effect: it stands in for a database" },
+    },
   },
   sqlite = {
     address = "the path of a database", reads = true, writes = true,

@@ -13,7 +13,7 @@ local M = {}
 
 --- In the language, not in this version.
 M.LATER = {
-  nexmark = true, schedule = true, aggregate = true, source = true, sink = true, kafka = true,
+  schedule = true, aggregate = true, source = true, sink = true, kafka = true,
   postgres = true, http = true, https = true, mqtt = true, lake = true, view = true,
   features = true, dataset = true, parquet = true, avro = true, protobuf = true, debezium = true,
   upsert = true, raw = true, cumulative = true, session = true, count = true, calendar = true,
@@ -211,7 +211,7 @@ local function bind(script, name, descriptor)
     local c = call.new(script, shown, descriptor, mark, table.pack(...))
     local result = descriptor.make(c)
     if descriptor.source then
-      return stream.add(c, result)
+      return stream.add_sources(c, result)
     elseif descriptor.window then
       return windows.new(result)
     end

@@ -205,7 +205,7 @@ local function check_ends(script)
           stream.consumers_text(last.name)),
         help = "the stage behind it says what is done with the groups: `:agg \"n = count()\"`",
       })
-    elseif not data.used and not data.shown then
+    elseif stream.goes_nowhere(data) then
       lonely[#lonely + 1] = data
     end
   end

@@ -1,6 +1,8 @@
---- Where streams begin: `weir.read`, `weir.rows`, `weir.generate`; and `weir.rejects`.
+--- Where streams begin: `weir.read`, `weir.rows`, `weir.generate`, `weir.nexmark`; and
+--- `weir.rejects`.
 local call = require("weir.call")
 local endpoint = require("weir.endpoint")
+local nexmark = require("weir.nexmark")
 local places = require("weir.places")
 local suggest = require("weir.suggest")
 local value = require("weir.value")
@@ -169,6 +171,7 @@ M.SOURCES = {
     },
     make = make_generate,
   },
+  nexmark = nexmark.descriptor,
   rejects = {
     usage = "weir.rejects()",
     doc = "All rows that the script rejects, wherever. Streams that go nowhere (W902) do not run.",

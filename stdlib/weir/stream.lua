@@ -13,12 +13,12 @@ local Stream = {}
 Stream.__name = "weir.stream"
 
 --- The modules of stages; each gives a table of descriptors by name (`weir.call`).
-local FAMILIES = { "shape", "time", "group", "combine", "output", "functions" }
+local FAMILIES = { "shape", "time", "group", "rank", "combine", "output", "functions" }
 --- In the language, not in this version.
 M.LATER = {
-  unnest = true, map_batch = true, sample = true, processing_time = true, top = true, dedup = true,
+  unnest = true, map_batch = true, sample = true, processing_time = true,
   pivot = true, unpivot = true, fill = true, match = true, process = true, join = true,
-  asof_join = true, as_table = true, output = true,
+  asof_join = true, output = true,
 }
 
 local stages -- name → descriptor, once the first is asked for
@@ -143,7 +143,7 @@ local function check_modifiers(stage_call, descriptor, data)
     if descriptor.returns_input then -- of rows, which there are none before the consumer
       stage_call:fail("W207", ("`%s` waits for %s, and `%s` is none"):format(first.name,
         consumers, stage_call.stage),
-        ("put %s between them: `:%s …:agg \"n = count()\":%s …`"):format(consumers, first.name,
+        ("put one between them: `:%s …:agg \"n = count()\":%s …`"):format(first.name,
           stage_call.stage))
     end
     stage_call:fail("W207", ("`%s` waits for %s: put `%s` before it"):format(first.name,
@@ -198,6 +198,31 @@ function M.add(stage_call, spec)
   script:remember_node(id, spec, stage_call, info)
   return M.new({ script = script, id = id, info = info, mark = stage_call.mark,
     stage = stage_call.stage })
+end
+
+--- The same for a source, or a list of sources of one call, which gives a stream for each. Not all
+--- of those need be used.
+function M.add_sources(stage_call, specs)
+  if #specs == 0 then
+    return M.add(stage_call, specs)
+  end
+  local streams, kin = {}, {}
+  for i, spec in ipairs(specs) do
+    streams[i] = M.add(stage_call, spec)
+    kin[i] = hidden[streams[i]]
+    kin[i].kin = kin
+  end
+  return table.unpack(streams)
+end
+
+--- Whether nobody reads a stream; of several of one call, the first stands for all.
+function M.goes_nowhere(data)
+  for i, other in ipairs(data.kin or { data }) do
+    if other.used or other.shown or (i == 1 and other ~= data) then
+      return false
+    end
+  end
+  return true
 end
 
 --- Binds a modifier's spec without adding it, so that its errors show at its own line.

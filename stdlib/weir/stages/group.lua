@@ -1,4 +1,4 @@
---- Grouping and what depends on many rows: group_by, agg, distinct, sort, limit.
+--- Grouping and what depends on many rows: group_by, agg, sort, limit.
 local call = require("weir.call")
 local stream = require("weir.stream")
 local put = call.put
@@ -35,15 +35,6 @@ return {
         op = "agg", items = c[1].ast, group_by = group and group.items,
         group_fn = group and group.fn, window = modifiers.window, emit = modifiers.emit,
       }
-    end,
-  },
-  distinct = {
-    usage = ':distinct "user, country"',
-    doc = "These columns only (all, without a list), each combination once.",
-    subjects = { { kind = "columns", optional = true } },
-    consumes = {},
-    make = function(c)
-      return { op = "distinct", columns = call.column_names(c[1]) }
     end,
   },
   sort = {

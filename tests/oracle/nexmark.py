@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""nexmark.py: the queries of Nexmark (examples/nexmark) by weir and by DuckDB, compared exactly.
+
+    nexmark.py [NAME...]
+
+weir itself writes the events as NDJSON; DuckDB answers the same query over all of them at once.
+Compared is what a query ends with: rows in any order, or the table that its changes leave. Each
+query runs in several batch sizes, which must write the same bytes, and in two shards. Queries that
+go by the clock of the machine (q12) cannot be compared.
+"""
+
+import csv
+import glob
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+import duckdb
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RUN_SECONDS_MAX = 300
+RATE = 1000  # events in a second: 100 s of windows, and auctions that last for up to 3.3 s
+DIFFERENCES_SHOWN = 5
+# Events, and the options of runs over them.
+RUNS = [
+    (100000, ["--batch-rows", "4096"]),
+    (100000, ["--batch-rows", "7"]),
+    (100000, ["--batch-rows", "512", "--shards", "2"]),
+    (5000, ["--batch-rows", "4096"]),
+    (5000, ["--batch-rows", "1"]),
+]
+EXPORT = """local bid, auction, person = weir.nexmark { events = %d, rate = %d }
+bid:derive("event = _event"):write "bid.ndjson"
+auction:derive("event = _event"):write "auction.ndjson"
+person:derive("event = _event"):write "person.ndjson"
+"""
+COLUMNS = {
+    "bid": "auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, "
+           "dateTime TIMESTAMP, extra VARCHAR, event BIGINT",
+    "auction": "id BIGINT, itemName VARCHAR, description VARCHAR, initialBid BIGINT, "
+               "reserve BIGINT, dateTime TIMESTAMP, expires TIMESTAMP, seller BIGINT, "
+               "category BIGINT, extra VARCHAR, event BIGINT",
+    "person": "id BIGINT, name VARCHAR, emailAddress VARCHAR, creditCard VARCHAR, city VARCHAR, "
+              "state VARCHAR, dateTime TIMESTAMP, extra VARCHAR, event BIGINT",
+}
+TWELVE = ", ".join(
+    f"{what} {where}::BIGINT AS {name}".replace("  ", " ")
+    for rows, what in (("bids", "count(*)"), ("bidders", "count(DISTINCT bidder)"),
+                       ("auctions", "count(DISTINCT auction)"))
+    for name, where in ((f"total_{rows}", ""),
+                        (f"rank1_{rows}", "FILTER (price < 10000)"),
+                        (f"rank2_{rows}", "FILTER (price >= 10000 AND price < 1000000)"),
+                        (f"rank3_{rows}", "FILTER (price >= 1000000)")))
+# Bids in the time of their auction.
+BIDS_IN_TIME = """auction a JOIN bid b ON a.id = b.auction
+  AND b.dateTime BETWEEN a.dateTime AND a.expires"""
+
+
+def tumbling(time):
+    """The start of the ten seconds that a time is in."""
+    return f"make_timestamp(epoch_us({time}) // 10000000 * 10000000)"
+
+
+# By query: its SQL. A text "table" before it: weir writes a table, of the final state.
+QUERIES = {
+    "q0": "SELECT auction, bidder, price, dateTime, extra FROM bid",
+    "q1": """SELECT auction, bidder, (price * 908)::DECIMAL(23, 0) / 1000 AS price, dateTime, extra
+      FROM bid""".replace("(price * 908)::DECIMAL(23, 0) / 1000",
+                          "price::DECIMAL(19, 0) * 0.908::DECIMAL(4, 3)"),
+    "q2": "SELECT auction, price FROM bid WHERE auction % 123 = 0",
+    "q3": """SELECT name, city, state, a.id FROM auction a JOIN person p ON a.seller = p.id
+      WHERE category = 10 AND state IN ('OR', 'ID', 'CA')""",
+    "q4": f"""table SELECT category, floor(avg(final))::BIGINT AS avg FROM
+      (SELECT a.id, category, max(price) AS final FROM {BIDS_IN_TIME} GROUP BY ALL) GROUP BY ALL""",
+    "q5": """SELECT auction, num FROM (
+      SELECT auction, w, count(*) AS num, max(count(*)) OVER (PARTITION BY w) AS most FROM
+        (SELECT auction, epoch_us(dateTime) // 2000000 - k AS w FROM bid, range(5) AS t(k))
+      GROUP BY auction, w) WHERE num = most""",
+    "q7": f"""SELECT b.auction, b.price, b.bidder, b.dateTime, b.extra
+      FROM bid b JOIN (SELECT {tumbling("dateTime")} AS w, max(price) AS price FROM bid
+        GROUP BY w) m ON b.price = m.price
+        AND b.dateTime BETWEEN m.w AND m.w + INTERVAL 10 SECOND""",
+    "q8": f"""SELECT id, name, {tumbling("dateTime")} AS starttime FROM person p
+      WHERE EXISTS (SELECT 1 FROM auction a WHERE a.seller = p.id
+        AND {tumbling("a.dateTime")} = {tumbling("p.dateTime")})""",
+    "q9": f"""table SELECT a.* EXCLUDE (event), bidder AS bid_bidder, price AS bid_price,
+        b.dateTime AS bid_dateTime, b.extra AS bid_extra FROM {BIDS_IN_TIME}
+      QUALIFY row_number() OVER (PARTITION BY a.id
+        ORDER BY price DESC, b.dateTime, b.event) = 1""",
+    "q11": """SELECT bidder, count(*) AS bid_count, min(dateTime) AS starttime,
+        max(dateTime) + INTERVAL 10 SECOND AS endtime FROM (
+      SELECT *, count(*) FILTER (starts) OVER (PARTITION BY bidder ORDER BY event) AS session FROM (
+        SELECT *, dateTime - lag(dateTime) OVER (PARTITION BY bidder ORDER BY event)
+          > INTERVAL 10 SECOND AS starts FROM bid)) GROUP BY bidder, session""",
+    "q13": """SELECT auction, bidder, price, dateTime, (auction % 10000)::VARCHAR AS value
+      FROM bid""",
+    "q14": """SELECT auction, bidder, price::DECIMAL(19, 0) * 0.908::DECIMAL(4, 3) AS price,
+        CASE WHEN hour(dateTime) BETWEEN 8 AND 18 THEN 'dayTime'
+             WHEN hour(dateTime) <= 6 OR hour(dateTime) >= 20 THEN 'nightTime'
+             ELSE 'otherTime' END AS bidTimeType,
+        dateTime, extra, length(extra) - length(replace(extra, 'c', '')) AS c_counts FROM bid
+      WHERE price * 908 > 1000000000 AND price * 908 < 50000000000""",
+    "q15": f"table SELECT dateTime::DATE AS day, {TWELVE} FROM bid GROUP BY ALL",
+    "q16": f"""table SELECT channel, dateTime::DATE AS day, max(strftime(dateTime, '%H:%M'))
+      AS minute, {TWELVE} FROM bid GROUP BY channel, day""",
+    "q17": """table SELECT auction, dateTime::DATE AS day, count(*) AS total_bids,
+        count(*) FILTER (price < 10000) AS rank1_bids,
+        count(*) FILTER (price >= 10000 AND price < 1000000) AS rank2_bids,
+        count(*) FILTER (price >= 1000000) AS rank3_bids, min(price) AS min_price,
+        max(price) AS max_price, (sum(price) // count(*))::BIGINT AS avg_price,
+        sum(price)::BIGINT AS sum_price FROM bid GROUP BY ALL""",
+    "q18": """table SELECT * EXCLUDE (event) FROM bid QUALIFY row_number() OVER
+      (PARTITION BY bidder, auction ORDER BY dateTime DESC, event DESC) = 1""",
+    "q19": """table SELECT * EXCLUDE (event), row_number() OVER
+        (PARTITION BY auction ORDER BY price DESC, dateTime, event) AS rank_number
+      FROM bid QUALIFY rank_number <= 10""",
+    "q20": """SELECT b.* EXCLUDE (event), COLUMNS(a.* EXCLUDE (event, id)) AS 'auction_\\0'
+      FROM bid b JOIN auction a ON b.auction = a.id WHERE category = 10""",
+    "q21": r"""SELECT * FROM (SELECT auction, bidder, price, channel,
+        CASE lower(channel) WHEN 'apple' THEN '0' WHEN 'google' THEN '1' WHEN 'facebook' THEN '2'
+          WHEN 'baidu' THEN '3'
+          ELSE nullif(regexp_extract(url, '(&|^)channel_id=([^&]*)', 2), '') END AS channel_id
+      FROM bid) WHERE channel_id IS NOT NULL""",
+    "q22": """SELECT auction, bidder, price, channel, split_part(url, '/', 4) AS dir1,
+      split_part(url, '/', 5) AS dir2, split_part(url, '/', 6) AS dir3 FROM bid""",
+}
+NOT_COMPARED = {"q12": "goes by the clock"}
+
+
+def weir(folder, script, arguments):
+    made = subprocess.run([os.environ["WEIR_PROGRAM"], "run", script, *arguments], cwd=folder,
+                          capture_output=True, timeout=RUN_SECONDS_MAX, check=False)
+    if made.returncode != 0:
+        raise RuntimeError(f"exit code {made.returncode}\n{made.stderr.decode()}")
+
+
+def export(db, folder):
+    path = os.path.join(folder, "export.lua")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(EXPORT % (max(events for events, _ in RUNS), RATE))
+    weir(folder, path, [])
+    for name, columns in COLUMNS.items():
+        types = ", ".join("'{}': '{}'".format(*column.split()) for column in columns.split(", "))
+        db.execute(f"""CREATE TABLE all_{name} AS SELECT * FROM read_json(
+            '{os.path.join(folder, name)}.ndjson', format = 'newline_delimited',
+            columns = {{{types}}})""")
+
+
+def as_csv(folder, is_table, name):
+    """What a run wrote as CSV for DuckDB, and the names of its columns."""
+    path = os.path.join(folder, "out.csv")
+    if not is_table:
+        with open(path, encoding="utf-8", newline="") as file:
+            return path, next(csv.reader(file))
+    base = sqlite3.connect(os.path.join(folder, "out.db"))
+    rows = base.execute(f"SELECT * FROM {name}")
+    names = [column[0] for column in rows.description]
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)
+    base.close()
+    return path, names
+
+
+def differences(db, path, names):
+    """Rows that only one of them has, as text."""
+    described = db.execute("DESCRIBE expected").fetchall()
+    if [column[0] for column in described] != names:
+        return [f"columns {names} instead of {[column[0] for column in described]}"]
+    types = ", ".join(f"'{column[0]}': '{column[1]}'" for column in described)
+    db.execute(f"""CREATE OR REPLACE TABLE got AS SELECT * FROM read_csv('{path}', header = true,
+        delim = ',', quote = '"', escape = '"', auto_detect = false, strict_mode = true,
+        columns = {{{types}}})""")
+    found = []
+    for sign, first, second in (("-", "expected", "got"), ("+", "got", "expected")):
+        rows = db.execute(f"""SELECT * FROM (SELECT * FROM {first} EXCEPT ALL
+            SELECT * FROM {second}) ORDER BY ALL LIMIT {DIFFERENCES_SHOWN}""").fetchall()
+        found += [f"{sign} {json.dumps(row, default=str)}" for row in rows]
+    return found
+
+
+def compare(db, name, script, folder):
+    """Runs a query in all ways. Gives what is wrong."""
+    is_table = QUERIES[name].startswith("table ")
+    sql = QUERIES[name].removeprefix("table ")
+    written = {}
+    for events, options in RUNS:
+        for table in COLUMNS:
+            db.execute(f"""CREATE OR REPLACE VIEW {table} AS
+                SELECT * FROM all_{table} WHERE event < {events}""")
+        for path in glob.glob(os.path.join(folder, "out.*")):
+            os.remove(path)
+        out = "sqlite:out.db" if is_table else "out.csv"
+        weir(folder, script, ["-p", f"events={events}", "-p", f"rate={RATE}", "-p", f"out={out}",
+                              *options])
+        path, names = as_csv(folder, is_table, name)
+        db.execute(f"CREATE OR REPLACE TABLE expected AS {sql}")
+        found = differences(db, path, names)
+        with open(path, "rb") as file:
+            data = file.read()
+        if not found and not is_table and written.setdefault(events, data) != data:
+            found = ["the same rows in another order than with another batch size"]
+        if found:
+            return [f"{name}, {events} events, {' '.join(options)}:"] + found
+    return []
+
+
+def main():
+    names = sys.argv[1:]
+    passed = failed = 0
+    scripts = glob.glob(os.path.join(ROOT, "examples", "nexmark", "q*.lua"))
+    with tempfile.TemporaryDirectory() as folder:
+        db = duckdb.connect()
+        db.execute("SET TimeZone = 'UTC'")
+        export(db, folder)
+        for script in sorted(scripts, key=lambda path: int(re.search(r"q(\d+)\.lua", path)[1])):
+            name = os.path.basename(script).removesuffix(".lua")
+            if name in NOT_COMPARED or (names and name not in names):
+                continue
+            try:
+                found = compare(db, name, script, folder)
+            except (RuntimeError, duckdb.Error) as error:
+                found = [f"{name}: {error}"]
+            passed += not found
+            failed += bool(found)
+            for line in found:
+                print(line)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or passed == 0 else 0
+
+
+sys.exit(main())
