@@ -80,7 +80,6 @@ describe("stages of time", function()
     for _, text in ipairs({
       "s:group_by 'user':emit('final', { at = 'ts' })",
       "s:event_time('ts', { idle = '5s' })",
-      "s:event_time('ts'):window(weir.tumbling '1h', { allowed_lateness = '1m' })",
       "s:write('a.csv', { audit = 'enough = count() > 5' })",
     }) do
       local _, err = scripts.err(text)
