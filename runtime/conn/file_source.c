@@ -77,7 +77,7 @@ static int source_reject(void *ctx, const struct wr_reject *reject) {
     if (self->config->fail) {
         wr_error_set(self->err, WR_EBADROW, "%s:%llu:%u: %s", one.file,
                      (unsigned long long)one.line, one.column == 0 ? 1 : one.column,
-                     one.reason != NULL ? one.reason : wr_reject_text(one.code));
+                     one.detail != NULL ? one.detail : wr_reject_text(one.code));
         set_reject_code(self->err, one.code);
         wr_error_help(self->err, "`on_error = \"fail\"` stops at the first row that cannot be "
                                  "read");
