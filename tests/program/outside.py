@@ -287,9 +287,10 @@ def endless_bad_lines(stage):
 
 @case
 def script_is_written(stage):
-    stage.put("own.lua", b'weir.read("in.csv"):write "out.csv"\n')
-    done = subprocess.run([stage.program, "own.lua", "--rejects", "./own.lua"], cwd=stage.folder,
-                          stderr=subprocess.PIPE, timeout=RUN_SECONDS_MAX, check=False)
+    stage.put("own.csv", b'weir.read("in.csv"):write "out.csv"\n')
+    done = subprocess.run([stage.program, "run", "own.csv", "--rejects", "./own.csv"],
+                          cwd=stage.folder, stderr=subprocess.PIPE, timeout=RUN_SECONDS_MAX,
+                          check=False)
     expect((done.returncode, done.stderr.decode()), 1, "error[W410]", "is the script itself")
 
 
