@@ -50,7 +50,8 @@ end
 
 --- Exit code of an error that reading a script gave.
 local function script_code(err)
-  return err.no_input and EXIT.NO_INPUT or EXIT.SCRIPT
+  local of_the_world = err.code and err.code >= "W610" and err.code <= "W619"
+  return err.no_input and EXIT.NO_INPUT or of_the_world and EXIT.FAILED or EXIT.SCRIPT
 end
 
 -- ── reading scripts ─────────────────────────────────────────────────────────────────────────────
