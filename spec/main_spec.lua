@@ -226,6 +226,22 @@ describe("weir", function()
     local _, _, err = weir(script("a.lua", "weir.read 'x.csv':print()"), "--rejects", "r.csv")
     assert.falsy(err:find("--rejects FILE", 1, true))
   end)
+  it("rejects are written as the name of their file says", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    for name, format in pairs({ ["r.csv"] = "csv", ["r.tsv.gz"] = "tsv", ["r.jsonl"] = "ndjson",
+      ["-"] = "ndjson", ["/dev/null"] = "ndjson" }) do
+      assert.equal(0, (weir(path, "--rejects", name)))
+      assert.equal(format, native.ran.options.rejects_format)
+    end
+    for name, said in pairs({ ["r.xyz"] = 'the format of "r.xyz" is not known from its name',
+      ["rejects"] = "formats: csv,", ["r.log"] = "format `lines` can only be read",
+      ["r.parquet"] = "format `parquet` is not in this version" }) do
+      local code, _, err = weir(path, "--rejects", name)
+      assert.equal(2, code)
+      has(err, "weir: --rejects " .. name .. ": ")
+      has(err, said)
+    end
+  end)
   it("a run that was complete already says so, and how to begin anew", function()
     local path = script("a.lua", "weir.read 'x.csv':print()")
     local _, _, err = weir(path, "--state", "d")

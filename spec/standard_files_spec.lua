@@ -60,9 +60,11 @@ describe("standard files", function()
   end)
 
   it("may be closed: no file of the run takes their place", function()
-    assert.equal("exit 0\n", shell("$W run s.lua <&- >&- 2>&-; echo exit $?"))
+    write("f.lua", 'weir.generate { rows = 300000, columns = "a = i" }:write "o.csv"\n')
+    assert.equal("exit 0\n", shell("$W run f.lua <&- >&- 2>&-; echo exit $?"))
     assert.equal("a\n", shell("head -n 1 o.csv"))
     assert.equal("300001\n", shell("wc -l <o.csv"))
+    assert.equal("exit 1\n", shell("$W run s.lua <&- >&- 2>&-; echo exit $?"))
   end)
 
   it("count what a sink took, not what it refused", function()

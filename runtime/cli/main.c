@@ -9,10 +9,10 @@
 #include "base/banned.h"
 
 /* A file opened by the program must not become its standard output or error. The lowest free
- * number is taken, so each closed one gets its own. */
+ * number is taken, so each closed one gets its own; what is written to a closed output fails. */
 static int fill_standard_files(void) {
     for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR) != fd)
             return 0;
     return 1;
 }

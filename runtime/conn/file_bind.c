@@ -49,6 +49,7 @@ struct nearest {
     const char *wanted; /* the last part of the path */
     char best[256];
     uint32_t distance, count;
+    int is_link; /* the wanted name is there all the same */
 };
 
 static const char *base_name(const char *path) {
@@ -59,6 +60,10 @@ static const char *base_name(const char *path) {
 static int compare_name(void *ctx, const char *path) {
     struct nearest *nearest = ctx;
     const char *best = NULL;
+    if (strcmp(nearest->wanted, base_name(path)) == 0) { /* there, but leads to nothing */
+        nearest->is_link = 1;
+        return 0;
+    }
     wr_name_nearer(nearest->wanted, base_name(path), &best, &nearest->distance);
     if (best != NULL && strlen(path) < sizeof nearest->best)
         memcpy(nearest->best, path, strlen(path) + 1);
@@ -80,7 +85,9 @@ static int not_found(const struct wr_env *env, const char *address, int is_glob,
     memcpy(pattern, address, length);
     memcpy(pattern + length, "*", 2);
     env->glob(env, pattern, compare_name, &nearest, NULL);
-    if (nearest.best[0] != 0)
+    if (nearest.is_link)
+        wr_error_help(err, "it is a link to a file that is not there");
+    else if (nearest.best[0] != 0)
         wr_error_help(err, "did you mean `%s`?", nearest.best);
     else if (nearest.count == 0 && length > 0)
         wr_error_help(err, "there is nothing in `%.*s`; paths start at the working directory",
@@ -254,7 +261,8 @@ static int infer_schema(struct wr_endpoint_bind *bind, struct wr_file_config *co
         status = config->format->infer(bind->arena, config->options, head.bytes, head.length,
                                        complete, &one, err);
         if (status != WR_OK) {
-            if (status != WR_ESCRIPT) /* a wrong option has nothing to do with this file */
+            /* A wrong option has nothing to do with this file. */
+            if (status != WR_ESCRIPT || (err != NULL && strcmp(err->code, "W408") == 0))
                 wr_error_add(err, status, "schema of `%s`", config->files[i]);
             break;
         }

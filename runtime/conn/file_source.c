@@ -31,6 +31,7 @@
 #define WR_PIECE_BYTES (512u << 10)
 #define WR_PIECE_TAIL_BYTES (32u << 10) /* room for the piece of a record that comes before it */
 #define WR_BUFFERS_KEPT 4
+#define POLL_PIECES_MAX 16u
 #define POSITION_VERSION 3
 #define KNOWN_BYTES 4096u /* of the head of a file, and before a position: what tells it again */
 
@@ -77,7 +78,7 @@ static int source_reject(void *ctx, const struct wr_reject *reject) {
     if (self->config->fail) {
         wr_error_set(self->err, WR_EBADROW, "%s:%llu:%u: %s", one.file,
                      (unsigned long long)one.line, one.column == 0 ? 1 : one.column,
-                     one.reason != NULL ? one.reason : wr_reject_text(one.code));
+                     one.detail != NULL ? one.detail : wr_reject_text(one.code));
         set_reject_code(self->err, one.code);
         wr_error_help(self->err, "`on_error = \"fail\"` stops at the first row that cannot be "
                                  "read");
@@ -352,7 +353,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     *batch = NULL;
     self->err = err;
     self->reject_count = 0;
-    for (;;) {
+    for (uint32_t pieces = 0; pieces < POLL_PIECES_MAX; pieces++) {
         if (self->file_index == self->file_count ||
             (source->record_limit > 0 && self->decoder->record >= source->record_limit)) {
             note_missing(self);
@@ -375,6 +376,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
         if (self->reject_count >= POLL_REJECTS_MAX)
             return WR_OK; /* no good row among so many: they go on their way first */
     }
+    return WR_OK; /* no record in so much: a signal and a checkpoint have their turn */
 }
 
 /* ---- positions ----------------------------------------------------------------------------- */

@@ -329,24 +329,24 @@ static int set_value(struct wr_builder *builder, uint32_t c, sqlite3_stmt *rows,
 static int refuse_value(struct sqlite_source *self, uint32_t c, struct wr_error *err) {
     const struct wr_field *field = &self->base.schema->fields[c];
     int type = sqlite3_column_type(self->rows, (int)c);
-    char reason[256], name[96];
+    char detail[256], name[96];
     wr_type_text(&field->type, name, sizeof name);
     const char *raw = (const char *)sqlite3_column_text(self->rows, (int)c);
     uint32_t raw_length = (uint32_t)sqlite3_column_bytes(self->rows, (int)c);
     if (type == SQLITE_NULL)
-        snprintf(reason, sizeof reason, "column `%s` is required and null", field->name);
+        snprintf(detail, sizeof detail, "column `%s` is required and null", field->name);
     else
-        snprintf(reason, sizeof reason, "%s `%.*s` does not fit %s (column `%s`)", value_kind(type),
+        snprintf(detail, sizeof detail, "%s `%.*s` does not fit %s (column `%s`)", value_kind(type),
                  (int)WR_MIN(raw_length, 40u), raw == NULL ? "" : raw, name, field->name);
     if (self->config->fail) {
         wr_error_set(err, WR_EBADROW, "%s: row %llu: %s", self->base.name,
-                     (unsigned long long)self->record + 1, reason);
+                     (unsigned long long)self->record + 1, detail);
         wr_error_code(err, type == SQLITE_NULL ? "W512" : "W502");
         return WR_EBADROW;
     }
     struct wr_reject reject = {
         .code = type == SQLITE_NULL ? WR_REJECT_MISSING : WR_REJECT_TYPE,
-        .reason = reason,
+        .detail = detail,
         .raw = raw,
         .raw_length = raw_length,
         .file = self->config->path,

@@ -32,8 +32,8 @@ const char *wr_reject_text(int code); /* the reason's fixed part */
 /* One rejected row. Strings are lent until the call that it is given to returns. */
 struct wr_reject {
     int code;
-    const char *reason;     /* for people: "late by 3s"; NULL: the code's text */
-    const char *detail;     /* names of failed expectations, the expression, …; or NULL */
+    const char *reason;     /* one of few, to group by; NULL: the code's text */
+    const char *detail;     /* what is particular to the row: its value, "late by 3s"; or NULL */
     uint8_t only_warns;     /* the row goes on: counted, but no row of `rejects` */
     uint8_t ends_run;       /* the run fails with this as its error */
     uint32_t stage;         /* plan node that rejects */

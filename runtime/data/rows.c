@@ -248,32 +248,35 @@ static void value_shown(const struct wr_fault *fault, char *text, size_t size) {
     snprintf(text + length, size - length, "%s", at < fault->value_length ? "…" : "");
 }
 
-static void reason_of(const struct wr_fault *fault, char *reason, size_t size) {
-    const char *name = fault->slot == NULL ? "" : fault->slot->field->name;
-    if (fault->code == WR_REJECT_TYPE && fault->slot != NULL) {
+/* What is particular to this record; NULL where the code says it all. */
+static const char *detail_of(const struct wr_fault *fault, char *room, size_t size) {
+    if (fault->slot == NULL)
+        return fault->text;
+    const char *name = fault->slot->field->name;
+    if (fault->code == WR_REJECT_TYPE) {
         char type[128], value[280];
         value_shown(fault, value, sizeof value);
-        snprintf(reason, size, "value `%s` does not fit %s (column `%s`)", value,
+        snprintf(room, size, "value `%s` does not fit %s (column `%s`)", value,
                  wr_type_text(&fault->slot->field->type, type, sizeof type), name);
-    } else if (fault->code == WR_REJECT_MISSING && fault->slot != NULL) {
-        snprintf(reason, size, "missing required column `%s`", name);
-    } else {
-        snprintf(reason, size, "%s",
-                 fault->text != NULL ? fault->text : wr_reject_text(fault->code));
+        return room;
     }
+    if (fault->code == WR_REJECT_MISSING) {
+        snprintf(room, size, "missing required column `%s`", name);
+        return room;
+    }
+    return fault->text;
 }
 
 int wr_rows_reject(struct wr_rows *rows, const struct wr_fault *fault, const char *record,
                    uint64_t length) {
     struct wr_decoder *decoder = rows->decoder;
-    char reason[600];
+    char room[600];
     if (rows->no_memory)
         return WR_ENOMEM;
-    reason_of(fault, reason, sizeof reason);
     line_move(rows, record);
     struct wr_reject reject = {
         .code = fault->code,
-        .reason = reason,
+        .detail = detail_of(fault, room, sizeof room),
         .raw = record,
         .raw_length = (uint32_t)WR_MIN(length, (uint64_t)WR_RECORD_BYTES_HARD),
         .file = decoder->file,

@@ -60,11 +60,11 @@ int wr_rows_result(const struct wr_rows *rows, int status, struct wr_batch **bat
 struct wr_fault {
     int code;
     uint32_t column;            /* 1-based byte within the record; 0: unknown */
-    const char *text;           /* the reason; NULL: the code's */
+    const char *text;           /* the detail; NULL: the code says it all */
     const struct wr_slot *slot; /* W502, W512: the column meant … */
     const char *value;          /* … and the value that does not fit it */
     uint32_t value_length;
-    char room[160]; /* where a made reason stands */
+    char room[160]; /* where a made text stands */
 };
 /* Rejects the record at `record`, `length` bytes. Its number is taken. Returns what setup.reject
  * returned. */

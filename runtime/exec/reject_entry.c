@@ -166,19 +166,14 @@ static void place_of_row(struct keeper *keeper, const struct wr_run *run,
     entry->position = keep_text(keeper, text);
 }
 
-static void reason_of(struct keeper *keeper, const struct wr_reject *reject,
-                      struct reject_entry *entry) {
+static const char *detail_of(struct keeper *keeper, const struct wr_reject *reject) {
     const struct wr_batch *batch = reject->batch;
-    if (reject->reason != NULL) {
-        entry->reason = keep_text(keeper, reject->reason);
-    } else if (reject->code == WR_REJECT_LATE && batch->behind != NULL) {
-        char by[WR_TIME_TEXT_MAX], text[WR_TIME_TEXT_MAX + 16];
-        wr_duration_format_short(batch->behind[reject->row] - batch->event_time[reject->row], by);
-        snprintf(text, sizeof text, "late by %s", by);
-        entry->reason = keep_text(keeper, text);
-    } else {
-        entry->reason = wr_reject_text(reject->code);
-    }
+    if (reject->detail != NULL || reject->code != WR_REJECT_LATE || batch->behind == NULL)
+        return keep_text(keeper, reject->detail);
+    char by[WR_TIME_TEXT_MAX], text[WR_TIME_TEXT_MAX + 16];
+    wr_duration_format_short(batch->behind[reject->row] - batch->event_time[reject->row], by);
+    snprintf(text, sizeof text, "late by %s", by);
+    return keep_text(keeper, text);
 }
 
 int reject_entry_make(struct reject_maker *maker, struct wr_arena *arena, struct unit *unit,
@@ -200,8 +195,9 @@ int reject_entry_make(struct reject_maker *maker, struct wr_arena *arena, struct
         place_of_record(&keeper, unit, reject, entry);
     else
         place_of_row(&keeper, unit->run, reject, entry);
-    reason_of(&keeper, reject, entry);
-    entry->detail = keep_text(&keeper, reject->detail);
+    entry->reason =
+        reject->reason == NULL ? wr_reject_text(reject->code) : keep_text(&keeper, reject->reason);
+    entry->detail = detail_of(&keeper, reject);
     int status = WR_OK;
     if (batch != NULL && !reject->only_warns && with_row)
         status = row_json(maker, &keeper, reject, entry);

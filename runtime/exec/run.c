@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/env.h"
 #include "base/status.h"
 #include "exec/reject.h"
@@ -58,6 +59,14 @@ static void prepare_services(struct wr_run *run) {
     };
 }
 
+/* A run that reads less is another one: its state has come to the end of that. */
+static void limit_in(char hash[33], uint64_t record_limit) {
+    static const char digits[] = "0123456789abcdef";
+    uint64_t mixed = wr_hash_bytes(hash, 32, record_limit);
+    for (int i = 0; i < 16 && record_limit > 0; i++)
+        hash[i] = digits[mixed >> (4 * i) & 15];
+}
+
 int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err) {
     WR_ASSERT(plan->finished);
@@ -74,6 +83,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (options->state_directory != NULL) {
         char hash[33];
         wr_plan_hash(plan, hash);
+        limit_in(hash, options->record_limit);
         status = wr_store_open(&run->store, plan->env, options->state_directory, hash, err);
     }
     if (status == WR_OK)

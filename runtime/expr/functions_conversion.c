@@ -225,62 +225,113 @@ static int decimal_of_number(struct wr_call *call) {
 
 /* ---- numbers as people write them ---- */
 
-static int locale_marks(const struct wr_str *locale, char marks[2]) {
-    static const struct {
-        const char *name;
-        char group, point;
-    } locales[] = {{"en", ',', '.'}, {"de", '.', ','}, {"es", '.', ','}, {"it", '.', ','},
-                   {"nl", '.', ','}, {"pt", '.', ','}, {"fr", ' ', ','}, {"ru", ' ', ','},
-                   {"pl", ' ', ','}, {"cs", ' ', ','}, {"sv", ' ', ','}, {"ch", '\'', '.'}};
+/* How a place writes numbers. Groups have three digits, in India all but the last one two. */
+struct locale {
+    char name[6];
+    char group, point;
+    uint8_t group_digits;
+};
+
+static const struct locale *locale_of(const struct wr_str *name) {
+    static const struct locale locales[] = {
+        {"en-IN", ',', '.', 2}, {"de-CH", '\'', '.', 3}, {"it-CH", '\'', '.', 3},
+        {"en", ',', '.', 3},    {"de", '.', ',', 3},     {"es", '.', ',', 3},
+        {"it", '.', ',', 3},    {"nl", '.', ',', 3},     {"pt", '.', ',', 3},
+        {"fr", ' ', ',', 3},    {"ru", ' ', ',', 3},     {"pl", ' ', ',', 3},
+        {"cs", ' ', ',', 3},    {"sv", ' ', ',', 3},     {"ch", '\'', '.', 3},
+        {"hi", ',', '.', 2}};
+    char text[WR_NUMBER_TEXT_MAX];
+    uint32_t length = WR_MIN(name->length, (uint32_t)sizeof text - 1);
+    for (uint32_t i = 0; i < length; i++)
+        text[i] = (char)(wr_str_bytes(name)[i] == '_' ? '-' : wr_str_bytes(name)[i]);
     for (uint32_t i = 0; i < WR_COUNT(locales); i++) {
-        if (locale->length >= 2 && strncasecmp(wr_str_bytes(locale), locales[i].name, 2) == 0 &&
-            (locale->length == 2 || strchr("-_", wr_str_bytes(locale)[2]) != NULL)) {
-            marks[0] = locales[i].group;
-            marks[1] = locales[i].point;
-            return 1;
-        }
+        uint32_t known = (uint32_t)strlen(locales[i].name);
+        if (length >= known && strncasecmp(text, locales[i].name, known) == 0 &&
+            (length == known || text[known] == '-'))
+            return &locales[i];
     }
-    return 0;
+    return NULL;
 }
 
-/* Bytes that stand for a blank between groups: a blank, U+00A0, U+202F. */
+/* Bytes of a blank: white space of ASCII, U+00A0, U+202F; 0: there is none. */
 static uint32_t blank_length(const char *text, uint32_t length) {
-    if (length >= 1 && *text == ' ')
+    if (length >= 1 && isspace((unsigned char)*text))
         return 1;
     if (length >= 2 && memcmp(text, "\xc2\xa0", 2) == 0)
         return 2;
     return length >= 3 && memcmp(text, "\xe2\x80\xaf", 3) == 0 ? 3 : 0;
 }
 
-static int plain_number(const struct wr_str *x, const char marks[2], char *text, uint32_t *length) {
-    const char *bytes = wr_str_bytes(x);
-    uint32_t at = 0, out = 0;
-    while (at < x->length && isspace((unsigned char)bytes[at]))
-        at++;
-    for (; at < x->length && out < WR_NUMBER_TEXT_MAX; at++) {
-        uint32_t blank = blank_length(bytes + at, x->length - at);
-        if (blank > 0 && marks[0] == ' ' && out > 0)
-            at += blank - 1;
-        else if (bytes[at] == marks[0] && out > 0)
-            continue;
-        else
-            text[out++] = bytes[at] == marks[1] ? '.' : bytes[at];
+/* Bytes of a mark between groups; any blank is one where a blank is, and U+2019 where ' is. */
+static uint32_t group_length(const struct locale *locale, const char *text, uint32_t length) {
+    if (locale->group == ' ')
+        return length == 0 || (isspace((unsigned char)*text) && *text != ' ')
+                   ? 0
+                   : blank_length(text, length);
+    if (length >= 1 && *text == locale->group)
+        return 1;
+    return locale->group == '\'' && length >= 3 && memcmp(text, "\xe2\x80\x99", 3) == 0 ? 3 : 0;
+}
+
+/* Copies the digits before the point without their marks; 0 where the marks are not those of
+ * groups, so that `12,34` and `0,123` are no 1234 and no 123. */
+static int whole_digits(const struct locale *locale, const char *bytes, uint32_t *at, uint32_t end,
+                        char *text, uint32_t *out) {
+    uint32_t groups = 0, digits = 0, first = *out;
+    for (; *at < end && *out < WR_NUMBER_TEXT_MAX; (*at)++) {
+        uint32_t mark = group_length(locale, bytes + *at, end - *at);
+        if (mark > 0) {
+            if (digits == 0 || digits > locale->group_digits || text[first] == '0' ||
+                (groups > 0 && digits != locale->group_digits))
+                return 0;
+            groups++;
+            digits = 0;
+            *at += mark - 1;
+        } else if (isdigit((unsigned char)bytes[*at])) {
+            text[(*out)++] = bytes[*at];
+            digits++;
+        } else {
+            break;
+        }
     }
-    while (out > 0 && isspace((unsigned char)text[out - 1]))
-        out--;
+    return groups == 0 || digits == 3;
+}
+
+/* The number in the notation of wr_float64_parse, which refuses what the rest must not have. */
+static int plain_number(const struct wr_str *x, const struct locale *locale, char *text,
+                        uint32_t *length) {
+    const char *bytes = wr_str_bytes(x);
+    uint32_t at = 0, end = x->length, out = 0, blank;
+    while ((blank = blank_length(bytes + at, end - at)) > 0)
+        at += blank;
+    for (uint32_t size = 1; size <= 3 && end > at; size++) {
+        if (end - at >= size && blank_length(bytes + end - size, size) == size) {
+            end -= size;
+            size = 0;
+        }
+    }
+    if (at < end && (bytes[at] == '-' || bytes[at] == '+'))
+        text[out++] = bytes[at++];
+    if (!whole_digits(locale, bytes, &at, end, text, &out))
+        return 0;
+    if (at < end && bytes[at] != locale->point && (bytes[at] | 32) != 'e')
+        return 0;
+    for (int first = 1; at < end && out < WR_NUMBER_TEXT_MAX; at++, first = 0)
+        text[out++] = first && bytes[at] == locale->point ? '.' : bytes[at];
     *length = out;
-    return at == x->length;
+    return at == end;
 }
 
 static int parse_number(struct wr_call *call) {
     WR_CALL_EACH(call, row) {
         const struct wr_str *x = &WR_ARG(call, 0, row, struct wr_str);
         const struct wr_str *locale = &WR_ARG(call, 1, row, struct wr_str);
-        char marks[2], text[WR_NUMBER_TEXT_MAX];
+        const struct locale *place = locale_of(locale);
+        char text[WR_NUMBER_TEXT_MAX];
         uint32_t length = 0;
-        if (!locale_marks(locale, marks))
+        if (place == NULL)
             wr_call_no(call, row, locale, "locale that is known");
-        else if (!plain_number(x, marks, text, &length) ||
+        else if (!plain_number(x, place, text, &length) ||
                  !wr_float64_parse(text, length, 0, &((double *)call->out)[row]))
             wr_call_no(call, row, x, "number");
     }
@@ -378,10 +429,13 @@ const struct wr_function wr_functions_conversion[] = {
      .group = "conversion",
      .flags = CONVERSION,
      .doc = "A number as people of a place write it, as float64: groups and point by `locale` (en, "
-            "de, es, it, nl, pt, fr, ru, pl, cs, sv, ch; de-AT is de).",
+            "de, es, it, nl, pt, fr, ru, pl, cs, sv, hi, ch; de-AT is de, de-CH and it-CH are ch, "
+            "en-IN is hi). Groups have three digits (hi: all but the last one two) and end at the "
+            "point, or it fails: `12,34` is no number of `en`.",
      .signatures = WR_SIGNATURES({"(x string, locale string = 'en') float64", parse_number, NULL}),
-     .examples = WR_EXAMPLES({"parse_number('1,234.5')", "1234.5"},
-                             {"parse_number('1.234,5', 'de')", "1234.5"},
-                             {"parse_number('x')", "fails W501"})},
+     .examples = WR_EXAMPLES(
+         {"parse_number('1,234.5')", "1234.5"}, {"parse_number('1.234,5', 'de')", "1234.5"},
+         {"parse_number('12,34,567', 'en-IN')", "1234567.0"},
+         {"parse_number('900,00')", "fails W501"}, {"parse_number('x')", "fails W501"})},
     {0},
 };

@@ -29,9 +29,11 @@ int native_foreign(lua_State *L);    /* native.foreign(name) -> what weir calls 
 int native_aggregates(lua_State *L); /* native.aggregates() */
 int native_harness(lua_State *L);    /* native.harness(plan, options) */
 void native_harness_type(lua_State *L);
-/* Adds the script's rejects and a sink of `kind` and `address` for them; *sink is that node. */
+/* Adds the script's rejects and a sink of `kind`, `address` and `format` for them; *sink is that
+ * node. */
 int native_add_rejects(lua_State *L, struct native_plan *plan, const char *kind,
-                       const char *address, struct wr_node **sink, struct wr_error *err);
+                       const char *address, const char *format, struct wr_node **sink,
+                       struct wr_error *err);
 int native_sandbox(lua_State *L);   /* native.sandbox(globals) */
 int native_call_user(lua_State *L); /* native.call_user(f, handler) */
 /* Pushes `nil, err` for a run that a function of the script has stopped (WR_ELUA): W701, W702. */

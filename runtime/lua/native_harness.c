@@ -220,7 +220,7 @@ static int answer(lua_State *L, int status, const struct wr_error *err) {
 /* The sink that keeps the script's rejects. */
 static int add_rejects(lua_State *L, struct harness *self, struct wr_error *err) {
     struct wr_node *node = NULL;
-    int status = native_add_rejects(L, self->plan, "blackhole", "", &node, err);
+    int status = native_add_rejects(L, self->plan, "blackhole", "", "ndjson", &node, err);
     if (status == WR_OK)
         self->rejects_node = node->id;
     return status;

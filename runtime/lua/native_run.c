@@ -95,7 +95,8 @@ static void push_pair(lua_State *L, const char *name, const char *text) {
 }
 
 int native_add_rejects(lua_State *L, struct native_plan *self, const char *kind,
-                       const char *address, struct wr_node **sink, struct wr_error *err) {
+                       const char *address, const char *format, struct wr_node **sink,
+                       struct wr_error *err) {
     struct wr_arena *arena = &self->plan->arena;
     struct wr_node *node;
     lua_newtable(L);
@@ -115,7 +116,7 @@ int native_add_rejects(lua_State *L, struct native_plan *self, const char *kind,
     push_pair(L, "address", address);
     lua_setfield(L, -2, "endpoint");
     lua_newtable(L);
-    push_pair(L, "name", "ndjson");
+    push_pair(L, "name", format);
     lua_setfield(L, -2, "format");
     spec = spec_new(L, arena, err);
     return spec == NULL ? WR_ENOMEM : wr_plan_add(self->plan, spec, sink, err);
@@ -216,8 +217,11 @@ int native_run(lua_State *L) {
     struct wr_run *run = NULL;
     const char *rejects = text_option(L, "rejects");
     struct wr_node *sink;
-    int status =
-        rejects == NULL ? WR_OK : native_add_rejects(L, self, "file", rejects, &sink, &err);
+    const char *format = text_option(L, "rejects_format");
+    int status = rejects == NULL
+                     ? WR_OK
+                     : native_add_rejects(L, self, "file", rejects,
+                                          format == NULL ? "ndjson" : format, &sink, &err);
     if (status == WR_OK)
         status = wr_plan_finish(self->plan, &err);
     if (status != WR_OK)

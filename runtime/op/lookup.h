@@ -50,6 +50,6 @@ int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
                 const struct wr_batch *in, const uint32_t *sel, uint32_t count, char **keys,
                 uint64_t **hashes);
 /* A key with a nil matches nothing. */
-int lookup_key_has_nil(const struct lookup_config *config, const char *key);
+int lookup_key_matches_nothing(const struct lookup_config *config, const char *key);
 /* Rows of input 0, each with its matches. */
 int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *out);

@@ -285,8 +285,8 @@ static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_e
         return wr_store_set_meta(store, "plan", 0, plan_hash, err);
     status = wr_error_script(err, "W601",
                              "state %s was written by another script, or by this one before it "
-                             "was changed: its stages, expressions, schemas, parameters or Lua "
-                             "functions are not the same",
+                             "was changed: its stages, expressions, schemas, parameters, Lua "
+                             "functions or --limit are not the same",
                              store->path);
     wr_error_help(err, "to go on, run the script as it was; to begin anew, give another --state, "
                        "or remove that directory");

@@ -139,8 +139,9 @@ of those of a chain, `weir.rejects()` of the script, with the columns
   at        the event time of the row, where it had one
   stage     the stage that rejected it: "read", "derive", its `name`, …
   code      "W502"; `weir help W502` explains it
-  reason    what went wrong, or the name of the expectation
-  detail    more of it
+  reason    what went wrong, to group by; of `expect` the name of the condition
+  detail    what is particular to the row: "value `four` does not fit int64
+            (column `delay`)", "late by 3s", all conditions that failed
   script    where the stage stands: "clean.lua:8:4"
   source    the file
   position  where in it: "line 188 byte 13619"
@@ -157,9 +158,10 @@ wanted has not happened, unless another branch reads on.
 A field that no stage reads is not converted, so it rejects nothing;
 `weir.read("x.csv", { check = "all" })` looks at every field of every row.
 
-`--rejects FILE` writes them; without either, a summary by reason is shown at
-the end. `--max-bad N`: where more are rejected, the run is carried to its end
-and the exit code is 4.
+`--rejects FILE` writes them, in the format that the name says (`r.ndjson`,
+`r.csv.gz`); without either, a summary by reason is shown at the end.
+`--max-bad N`: where more are rejected, the run is carried to its end and the
+exit code is 4.
 ]],
   },
   partitions = {

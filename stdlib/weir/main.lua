@@ -50,7 +50,8 @@ end
 
 --- Exit code of an error that reading a script gave.
 local function script_code(err)
-  return err.no_input and EXIT.NO_INPUT or EXIT.SCRIPT
+  local of_the_world = err.code and err.code >= "W610" and err.code <= "W619"
+  return err.no_input and EXIT.NO_INPUT or of_the_world and EXIT.FAILED or EXIT.SCRIPT
 end
 
 -- ── reading scripts ─────────────────────────────────────────────────────────────────────────────
@@ -175,6 +176,20 @@ end
 -- ── commands ────────────────────────────────────────────────────────────────────────────────────
 local COMMANDS = {}
 
+--- The format of `--rejects FILE`, by its name as of `write`; a pipe or a device gets NDJSON.
+local function rejects_format(path)
+  if path == nil or path == "-" or path:find("^/dev/") then
+    return path and "ndjson"
+  end
+  local name, message, _, is_unknown = require("weir.places").format_of_path(path, "writes")
+  if not name then
+    cli.fail(("--rejects %s: %s"):format(path, message), ("%sformats: %s"):format(
+      is_unknown and "a name as rejects.ndjson or rejects.csv.gz says it; " or "",
+      table.concat(require("weir.formats").names("writes"), ", ")))
+  end
+  return name
+end
+
 --- Options of a run: flags first, then the script's settings.
 local function run_options(run, made)
   local options, settings = run.options, made.settings
@@ -185,7 +200,8 @@ local function run_options(run, made)
     return settings[name]
   end
   return {
-    batch_rows = options.batch_rows, limit = options.limit, rejects = options.rejects,
+    batch_rows = options.batch_rows, limit = options.limit,
+    rejects = options.rejects, rejects_format = rejects_format(options.rejects),
     max_bad = pick("max_bad"), color = run.out_color,
     state = pick("state"), progress = options.progress or "auto",
     memory = settings.memory, on_error = settings.on_error or "reject",
@@ -223,6 +239,7 @@ local function end_of_run(run, made, summary, options)
 end
 
 function COMMANDS.run(run)
+  rejects_format(run.options.rejects) -- before anything is read
   local made, code = read_script(run, one_script(run), true)
   if not made then
     return code

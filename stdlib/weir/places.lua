@@ -4,23 +4,24 @@ local formats = require("weir.formats")
 local suggest = require("weir.suggest")
 local M = {}
 
---- The formats that the terminal and `stdout` show; each has a writer.
-local function refuse_format(c, name, way, arg)
+--- Why a format does not do.
+---@return string message, string help
+local function refusal(name, way)
   local names = formats.names(way)
-  if not arg then
-    arg, c.texts.format = "format", name
-  end
+  local all = "formats: " .. table.concat(names, ", ")
   if formats.LATER[name] then
-    c:fail("W402", ("format `%s` is not in this version"):format(name),
-      "formats: " .. table.concat(names, ", "), arg)
+    return ("format `%s` is not in this version"):format(name), all
   elseif formats.FORMATS[name] then
-    c:fail("W402", ("format `%s` can only be %s"):format(name,
-      way == "reads" and "written" or "read"), "formats: " .. table.concat(names, ", "), arg)
+    return ("format `%s` can only be %s"):format(name, way == "reads" and "written" or "read"), all
   end
   local near = suggest.nearest(name, names)
-  c:fail("W402", ("unknown format `%s`"):format(name),
-    near and ("did you mean `%s`?"):format(near) or "formats: " .. table.concat(names, ", "),
-    "format")
+  return ("unknown format `%s`"):format(name), near and ("did you mean `%s`?"):format(near) or all
+end
+
+local function refuse_format(c, name, way)
+  c.texts.format = name
+  local message, help = refusal(name, way)
+  c:fail("W402", message, help, "format")
 end
 
 local DATABASES = { db = true, sqlite = true, sqlite3 = true }
@@ -35,6 +36,24 @@ local function check_there(c, place)
   if err and err.code == "W401" then
     c:fail_with(err, "1")
   end
+end
+
+--- The format that a file's name says.
+---@param path string
+---@param way "reads"|"writes"
+---@return string? name, string? message, string? help, boolean? is_unknown the name says none
+function M.format_of_path(path, way)
+  local name = formats.of_name(path)
+  local ending = path:match("%.(%w+)$")
+  if not name and not formats.LATER[ending] then
+    return nil, ("the format of %q is not known from its name"):format(path), DATABASES[ending]
+      and ("a database is \"sqlite:%s\""):format(path)
+      or ("say it: `{ format = \"csv\" }`; formats: %s"):format(
+        table.concat(formats.names(way), ", ")), true
+  elseif not name or not formats.FORMATS[name][way] then
+    return nil, refusal(name or ending, way)
+  end
+  return name
 end
 
 --- The format of a call: `format =` (a name or a value), else what the file's name says.
@@ -61,21 +80,12 @@ function M.format(c, place, way)
   elseif place.kind ~= "file" or place.address == "-" then
     return nil
   end
-  local name = formats.of_name(place.address)
-  local later = place.address:match("%.(%w+)$")
-  if not name and formats.LATER[later] then
-    refuse_format(c, later, way, "1")
-  elseif not name then
-    if way == "reads" then
+  local name, message, help, is_unknown = M.format_of_path(place.address, way)
+  if not name then
+    if is_unknown and way == "reads" then
       check_there(c, place)
     end
-    c:fail("W402", ("the format of %q is not known from its name"):format(place.address),
-      DATABASES[later] and ("a database is \"sqlite:%s\""):format(
-        place.address)
-        or ("say it: `{ format = \"csv\" }`; formats: %s"):format(
-          table.concat(formats.names(way), ", ")), "1")
-  elseif not formats.FORMATS[name][way] then
-    refuse_format(c, name, way, "1")
+    c:fail("W402", message, help, "1")
   end
   return formats.new(name)
 end

@@ -18,6 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 NOBODY = 65534
 RUN_SECONDS_MAX = 60
@@ -140,7 +141,7 @@ def forbidden(stage):
                    'weir.read "in.csv":write("sqlite:shut/o.db", { table = "t", key = "a" })',
                    'weir.read("secret.csv", { schema = "a int64" }):print()'):
         expect(stage.run(script, before=as_nobody), 1, "error[W611]", "Permission denied")
-    expect(stage.run('weir.read "secret.csv":print()', before=as_nobody), 3, "error[W611]",
+    expect(stage.run('weir.read "secret.csv":print()', before=as_nobody), 1, "error[W611]",
            "Permission denied", "-e:1:")
     expect(stage.run('weir.read "in.csv":print()', "--state", "shut/st", before=as_nobody), 1,
            "error[W611]", "shut/st: Permission denied")
@@ -239,6 +240,40 @@ def no_input(stage):
 
 
 @case
+def link_to_nothing(stage):
+    os.symlink("gone.csv", stage.path("link.csv"))
+    expect(stage.run('weir.read("link.csv"):print()'), 6, "W401", "link.csv", "is a link")
+
+
+@case
+def closed_standard_output(stage):
+    said = stage.run('weir.read("in.csv"):print()', before=lambda: os.close(1), stdout=None)
+    expect(said, 1, "W614", "stdout")
+
+
+@case
+def state_of_a_limited_run(stage):
+    script = 'weir.read("in.csv"):write "out.csv"'
+    assert stage.run(script, "--state", "st", "--limit", "1")[0] == 0
+    expect(stage.run(script, "--state", "st"), 1, "W601", "--limit")
+
+
+@case
+def no_record_for_long(stage):
+    """A signal ends a run that finds nothing in its input."""
+    with gzip.open(stage.path("blank.ndjson.gz"), "wb", compresslevel=1) as file:
+        for _ in range(600):
+            file.write(b"\n" * 1_000_000)
+    run = subprocess.Popen([stage.program, "run", "-e", 'weir.read("blank.ndjson.gz", '
+                            '{ schema = "a int64", max_ratio = 0 }):print()'], cwd=stage.folder,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    time.sleep(0.3)
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate(timeout=RUN_SECONDS_MAX)
+    assert b"interrupted" in said, said
+
+
+@case
 def lines_that_end_in_cr(stage):
     """With a schema it is the run that meets them."""
     stage.put("cr.csv", b"a,b\r1,x\r")
@@ -287,9 +322,10 @@ def endless_bad_lines(stage):
 
 @case
 def script_is_written(stage):
-    stage.put("own.lua", b'weir.read("in.csv"):write "out.csv"\n')
-    done = subprocess.run([stage.program, "own.lua", "--rejects", "./own.lua"], cwd=stage.folder,
-                          stderr=subprocess.PIPE, timeout=RUN_SECONDS_MAX, check=False)
+    stage.put("own.csv", b'weir.read("in.csv"):write "out.csv"\n')
+    done = subprocess.run([stage.program, "run", "own.csv", "--rejects", "./own.csv"],
+                          cwd=stage.folder, stderr=subprocess.PIPE, timeout=RUN_SECONDS_MAX,
+                          check=False)
     expect((done.returncode, done.stderr.decode()), 1, "error[W410]", "is the script itself")
 
 

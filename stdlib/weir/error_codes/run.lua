@@ -171,7 +171,7 @@ return {
     message = "state … was written by another script",
     page = "The state directory belongs to a plan that differs from this one: in a stage, an "
       .. "expression, a schema (a file whose schema is inferred may have another now), the value "
-      .. "of a parameter, or the text of a Lua function. Run the script as it was, or begin anew: "
+      .. "of a parameter, the text of a Lua function, or --limit. Run it as it was, or begin anew: "
       .. "with another --state, or by removing that directory.",
     wrong = [[weir run --state jobs.state other.lua]],
     right = [[weir run --state other.state other.lua]],

@@ -7,4 +7,4 @@ local checked = rows
   :expect "positive = amount > 0, small = amount < 75"
 checked:select "id, share":write "good.csv"
 checked:rejects():select "stage, code, reason, detail":print { format = "csv" }
-checked:rejects():group_by "code":agg "n = count()":sort "code":write "by_code.csv"
+checked:rejects():group_by "code, reason":agg "n = count()":sort "code, reason":write "by_code.csv"

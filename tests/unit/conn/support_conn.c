@@ -249,8 +249,7 @@ static int take_reject(void *ctx, const struct wr_reject *reject) {
     if (reject->line > 0)
         wr_buf_addf(&world->rejects, " line %llu", (unsigned long long)reject->line);
     wr_buf_addf(&world->rejects, " record %llu", (unsigned long long)reject->record);
-    if (reject->reason != NULL)
-        wr_buf_addf(&world->rejects, ": %s", reject->reason);
+    CHECK(reject->reason == NULL); /* so that rejects are grouped by it */
     if (reject->detail != NULL)
         wr_buf_addf(&world->rejects, ": %s", reject->detail);
     if (reject->raw != NULL)

@@ -20,7 +20,7 @@ struct world {
     struct wr_batch_pool pool;
     struct wr_error err;
     char folder[64];
-    struct wr_buf rejects; /* "W502 line 3: reason [raw]\n" for each */
+    struct wr_buf rejects; /* "W502 line 3: detail [raw]\n" for each */
     struct wr_buf shown;   /* what sinks showed on stdout */
     struct wr_buf notes;
     uint64_t record_limit;  /* of the sources that it opens; 0: none */

@@ -71,9 +71,11 @@ const struct wr_value *test_options(struct wr_arena *arena, const char *text) {
 
 static int take_reject(void *ctx, const struct wr_reject *reject) {
     struct wr_buf *out = ctx;
+    const char *detail = reject->detail != NULL ? reject->detail : wr_reject_text(reject->code);
+    WR_ASSERT(reject->reason == NULL); /* so that rejects are grouped by it */
     wr_buf_addf(out, "! W%d %llu:%llu:%llu:%u %s ", reject->code,
                 (unsigned long long)reject->record, (unsigned long long)reject->line,
-                (unsigned long long)reject->byte, reject->column, reject->reason);
+                (unsigned long long)reject->byte, reject->column, detail);
     wr_json_add_string(out, reject->raw, reject->raw_length);
     return wr_buf_add_char(out, '\n');
 }

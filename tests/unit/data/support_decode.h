@@ -33,7 +33,7 @@ struct test_decode {
 };
 
 /* Rows as `a|b|nil` a line, strings escaped; rejects as
- * `! W502 record:line:byte:column reason raw`;
+ * `! W502 record:line:byte:column detail raw`;
  * an error as `error: …`. The text is the caller's (wr_buf_release). */
 void test_decode_run(const struct test_decode *run, struct wr_buf *out);
 /* A lent 0-terminated text of the same, valid until the call after the next three. */

@@ -99,6 +99,53 @@ TEST(times_add_subtract_and_compare) {
     test_world_release(&world);
 }
 
+TEST(parse_number_takes_groups_of_digits_for_what_they_are) {
+    static const struct row rows[] = {
+        {"parse_number('1,234,567.89')", "1234567.89"},
+        {"parse_number(' -12,345 ')", "-12345.0"},
+        {"parse_number('+1234567.5')", "1234567.5"},
+        {"parse_number('0.125')", "0.125"},
+        {"parse_number('1.5e3')", "1500.0"},
+        {"parse_number('900,00')", "fails W501"},
+        {"parse_number('1.250,50')", "fails W501"},
+        {"parse_number('12,34')", "fails W501"},
+        {"parse_number('1,2,3')", "fails W501"},
+        {"parse_number('1234,567')", "fails W501"},
+        {"parse_number('0,125')", "fails W501"},
+        {"parse_number('1,,234')", "fails W501"},
+        {"parse_number('1,234,')", "fails W501"},
+        {"parse_number(',123')", "fails W501"},
+        {"parse_number('1.234,567')", "fails W501"},
+        {"parse_number('12,34,567')", "fails W501"},
+        {"parse_number('1,234,567', 'en-IN')", "fails W501"},
+        {"parse_number('12,34,567.5', 'en_IN')", "1234567.5"},
+        {"parse_number('12,34,567', 'hi')", "1234567.0"},
+        {"parse_number('12,345', 'hi-IN')", "12345.0"},
+        {"parse_number('1.234.567,5', 'de')", "1234567.5"},
+        {"parse_number('900.00', 'de')", "fails W501"},
+        {"parse_number('1,234.5', 'de')", "fails W501"},
+        {"parse_number('1 234\xc2\xa0"
+         "567,5', 'fr')",
+         "1234567.5"},
+        {"parse_number('1\xe2\x80\xaf"
+         "234 ', 'sv')",
+         "1234.0"},
+        {"parse_number('1 23', 'fr')", "fails W501"},
+        {"parse_number('1.5', 'fr')", "fails W501"},
+        {"parse_number('- 5', 'fr')", "fails W501"},
+        {"parse_number(\"12'34\", 'ch')", "fails W501"},
+        {"parse_number('1\xe2\x80\x99"
+         "234.5', 'de-CH')",
+         "1234.5"},
+        {"parse_number('', 'de')", "fails W501"},
+        {"parse_number('1', 'xx')", "fails W501"},
+    };
+    struct test_world world;
+    test_world_init(&world);
+    check_all(&world, rows, WR_COUNT(rows));
+    test_world_release(&world);
+}
+
 TEST(times_without_an_offset_are_of_the_script) {
     static const struct row rows[] = {
         {"timestamp'2024-07-01T10:00:00'", "2024-07-01T08:00:00Z"},

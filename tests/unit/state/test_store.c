@@ -265,7 +265,7 @@ TEST(store_refuses_another_script) {
     CHECK_INT(wr_store_open(&store, wr_env_real(), path, "plan-1", &err), ==, WR_ESCRIPT);
     CHECK_STR(err.code, "W601");
     CHECK_CONTAINS(err.text, "was written by another script, or by this one before");
-    CHECK_CONTAINS(err.text, "parameters or Lua functions are not the same");
+    CHECK_CONTAINS(err.text, "or --limit are not the same");
     CHECK(strstr(err.text, "plan-2") == NULL);
     CHECK_CONTAINS(err.help, "to begin anew, give another --state, or remove that directory");
     CHECK_INT(wr_store_open(&store, wr_env_real(), path, "plan-2", &err), ==, WR_OK);
