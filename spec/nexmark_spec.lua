@@ -29,6 +29,18 @@ describe("weir.nexmark", function()
     assert.equal("W203", select(2, scripts.err("weir.nexmark { rate = 0 }")).code)
     assert.equal("W203", select(2, scripts.err("weir.nexmark { compat = 'beam' }")).code)
   end)
+  it("alone has events with numbers", function()
+    if not found or not native.harness then
+      pending("needs the program: WEIR_PROGRAM=build/weir, tests/specs.sh")
+      return
+    end
+    loader.reset()
+    local made, err = pcall(test.new, "x.lua", {
+      text = "weir.rows('a int64', { { 1 } }):derive 'n = _event':print()",
+    })
+    assert.is_false(made)
+    assert.truthy(tostring(err):find("W103", 1, true))
+  end)
   it("has event time where a scenario feeds its rows", function()
     if not found or not native.harness then
       pending("needs the program: WEIR_PROGRAM=build/weir, tests/specs.sh")

@@ -96,7 +96,8 @@ static const struct wr_node *bind_name(struct wr_bind *bind, const struct wr_val
     if (column >= 0)
         return bind_column(bind, (uint32_t)column, wr_ast_from(ast), wr_ast_to(ast));
     for (uint32_t i = 0; bind->scope->flags & WR_SCOPE_HIDDEN && i < WR_HIDDEN_COUNT; i++) {
-        if (strcmp(hidden_columns[i].name, name->string) != 0)
+        if (strcmp(hidden_columns[i].name, name->string) != 0 ||
+            (i == WR_HIDDEN_EVENT && !(bind->scope->flags & WR_SCOPE_EVENTS)))
             continue;
         struct wr_node draft = {.kind = WR_NODE_HIDDEN,
                                 .index = i,

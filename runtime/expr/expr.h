@@ -21,6 +21,7 @@ enum wr_scope_flags {
     WR_SCOPE_AGGREGATES = 1, /* aggregate calls are allowed (agg, grouped derive) */
     WR_SCOPE_HIDDEN = 2, /* _file, _line, … are known (row-by-row stages after their source) */
     WR_SCOPE_EVENT_TIME = 4, /* event_time() is known */
+    WR_SCOPE_EVENTS = 8,     /* beside HIDDEN: `_event` too */
 };
 
 /* A function that the script defined (`weir.def`), or a row function: called by a room above. */

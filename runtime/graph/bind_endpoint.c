@@ -35,6 +35,7 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
     node->out = (struct wr_stream){.schema = bind.schema,
                                    .bounded = bind.bounded,
                                    .row_by_row = 1,
+                                   .numbers_events = bind.family > 0,
                                    .repeatable = 1,
                                    .has_time = bind.has_time,
                                    .max_delay_us = bind.max_delay_us,

@@ -44,7 +44,8 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         .arena = &plan->arena,
         .input = bind.out.schema,
         .flags = (bind.out.row_by_row ? WR_SCOPE_HIDDEN : 0u) |
-                 (bind.out.has_time ? WR_SCOPE_EVENT_TIME : 0u),
+                 (bind.out.has_time ? WR_SCOPE_EVENT_TIME : 0u) |
+                 (bind.out.numbers_events ? WR_SCOPE_EVENTS : 0u),
         .timezone = plan->timezone,
         .user_functions = plan->user_functions,
         .user_function_count = plan->user_function_count,

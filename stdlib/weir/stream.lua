@@ -13,11 +13,10 @@ local Stream = {}
 Stream.__name = "weir.stream"
 
 --- The modules of stages; each gives a table of descriptors by name (`weir.call`).
-local FAMILIES = { "shape", "time", "group", "rank", "combine", "output", "functions" }
+local FAMILIES = { "shape", "time", "group", "rank", "reshape", "combine", "output", "functions" }
 --- In the language, not in this version.
 M.LATER = {
-  unnest = true, map_batch = true, sample = true, processing_time = true,
-  pivot = true, unpivot = true, fill = true, match = true, process = true, join = true,
+  map_batch = true, processing_time = true, fill = true, match = true, process = true, join = true,
   asof_join = true, output = true,
 }
 
