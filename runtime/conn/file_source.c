@@ -96,6 +96,36 @@ static void source_note(void *ctx, const char *file, const char *text) {
         self->base.note(self->base.reject_ctx, file, text);
 }
 
+/* Does column `i` stand in a given schema, is it read, and has no header or record had it yet? */
+static int is_missing(const struct file_source *self, uint32_t i) {
+    const struct wr_source *base = &self->base;
+    int is_needed = base->needed == NULL || (base->needed[i / 64] >> (i % 64) & 1);
+    return !self->decoder->came[i] && is_needed && base->schema->fields[i].default_value == NULL;
+}
+
+/* At once, of a name of a given schema that the header does not have. Of several files, another
+ * one may have it: then only where a name is near that the schema does not have. */
+static void source_header(void *ctx, const char *file, const char *unknown, uint64_t length) {
+    struct file_source *self = ctx;
+    for (uint32_t i = 0; self->tells_missing && i < self->base.schema->field_count; i++) {
+        const char *name = self->base.schema->fields[i].name, *near = NULL;
+        uint32_t distance = WR_NAME_FAR;
+        if (!is_missing(self, i))
+            continue;
+        for (uint64_t at = 0; at < length; at += strlen(unknown + at) + 1)
+            wr_name_nearer(name, unknown + at, &near, &distance);
+        if (near == NULL && self->file_count > 1)
+            continue;
+        char text[512];
+        snprintf(text, sizeof text,
+                 "`%.128s` of the schema is not in the header, so it is nil: %s%.128s%s", name,
+                 near == NULL ? "is it spelled as in the file?" : "did you mean `",
+                 near == NULL ? "" : near, near == NULL ? "" : "`?");
+        source_note(self, file, text);
+        self->decoder->came[i] = 1; /* so that the end does not tell it again */
+    }
+}
+
 /* ---- files --------------------------------------------------------------------------------- */
 
 static int next_file(struct file_source *self, struct wr_error *err) {
@@ -270,6 +300,7 @@ static int open_decoder(struct file_source *self, struct wr_error *err) {
         .timezone = self->config->timezone,
         .reject = source_reject,
         .note = source_note,
+        .header = source_header,
         .reject_ctx = self,
     };
     int status = format->open(self->decoder, err);
@@ -335,8 +366,7 @@ static void note_missing(struct file_source *self) {
     self->tells_missing = 0;
     for (uint32_t i = 0; i < base->schema->field_count; i++) {
         const struct wr_field *field = &base->schema->fields[i];
-        int is_needed = base->needed == NULL || (base->needed[i / 64] >> (i % 64) & 1);
-        if (self->decoder->came[i] || !is_needed || field->default_value != NULL)
+        if (!is_missing(self, i))
             continue;
         char text[512];
         snprintf(text, sizeof text,

@@ -33,7 +33,10 @@ struct wr_decoder_setup {
     int (*reject)(void *ctx, const struct wr_reject *reject); /* row, batch, stage unset */
     /* Told once a file: "columns that are not in the schema: `x`". NULL: nobody listens. */
     void (*note)(void *ctx, const char *file, const char *text);
-    void *reject_ctx; /* of reject and note */
+    /* Told of each header, when `came` is set by it: `unknown` are the names in it that the schema
+     * does not have, each with a 0 behind, `length` bytes of all. NULL: nobody listens. */
+    void (*header)(void *ctx, const char *file, const char *unknown, uint64_t length);
+    void *reject_ctx; /* of reject, note and header */
 };
 
 struct wr_decoder {

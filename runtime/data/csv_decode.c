@@ -139,7 +139,7 @@ static void note_extra(struct csv *csv, struct wr_buf *extra) {
 /* Maps a field of the header if it has a name, or has none, as `unnamed` says. Those with names
  * come first: a column without one is `column2` by its place, unless another is called so. */
 static int header_field(struct csv *csv, uint32_t index, int unnamed, struct wr_buf *name,
-                        struct wr_buf *extra) {
+                        struct wr_buf *extra, struct wr_buf *unknown) {
     const struct wr_csv_field *field = &csv->record.fields[index];
     if ((field->length == 0) != unnamed)
         return WR_OK;
@@ -156,6 +156,10 @@ static int header_field(struct csv *csv, uint32_t index, int unnamed, struct wr_
     if (slot >= 0 && !csv->slot_present[slot]) {
         slot_map(csv, index, (uint32_t)slot);
         return WR_OK;
+    }
+    if (slot < 0) {
+        wr_buf_add(unknown, name->bytes, name->length);
+        wr_buf_add_char(unknown, 0);
     }
     if (extra->length > 0)
         wr_buf_add_text(extra, ", ");
@@ -180,9 +184,10 @@ static int header_read(struct csv *csv, const char *at, const char *end, int las
         return wr_error_set(err, WR_ELIMIT, "%s: the header has %u columns, at most %d",
                             csv->base.file, count, WR_COLUMNS_MAX);
     int status = fields_reserve(csv, count);
-    struct wr_buf name, extra;
+    struct wr_buf name, extra, unknown;
     wr_buf_init(&name, &wr_budget_control, 0);
     wr_buf_init(&extra, &wr_budget_control, 0);
+    wr_buf_init(&unknown, &wr_budget_control, 0);
     if (status == WR_OK)
         wr_csv_record_read(&csv->options, &csv->record, at, end, last);
     if (status == WR_OK && wr_csv_has_lone_cr(&csv->record)) {
@@ -191,11 +196,15 @@ static int header_read(struct csv *csv, const char *at, const char *end, int las
         return status;
     }
     for (uint32_t i = 0; i < 2 * count && status == WR_OK; i++)
-        status = header_field(csv, i % count, i >= count, &name, &extra);
+        status = header_field(csv, i % count, i >= count, &name, &extra, &unknown);
     if (status == WR_OK)
         status = mapped(csv);
     if (status == WR_OK)
         note_extra(csv, &extra);
+    if (status == WR_OK && unknown.status == WR_OK && csv->base.setup.header != NULL)
+        csv->base.setup.header(csv->base.setup.reject_ctx, csv->base.file, unknown.bytes,
+                               unknown.length);
+    wr_buf_release(&unknown);
     wr_buf_release(&name);
     wr_buf_release(&extra);
     return status == WR_OK ? WR_OK : wr_error_set(err, status, "csv header: out of memory");

@@ -29,7 +29,8 @@ local function verify_lock(c, spec, name)
   local difference = require("weir.lock").difference(spec.schema, info.schema)
   if difference then
     c:fail("W407", ("the schema of %s differs from the lock file: %s"):format(name, difference),
-      "`weir schema pull` writes it again; or the source is not the right one", "1")
+      "`weir schema pull` writes it again; `schema = \"…\"` goes before it; or the source is not "
+        .. "the right one", "1")
   end
 end
 

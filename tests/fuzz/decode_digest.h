@@ -42,7 +42,8 @@ static int digest_reject(void *ctx, const struct wr_reject *reject) {
     hash = wr_hash_join(hash, reject->byte);
     hash = wr_hash_join(hash, reject->column);
     digest->rejects++;
-    digest->reject_sum += digest_bytes(hash, reject->reason, strlen(reject->reason));
+    const char *detail = reject->detail != NULL ? reject->detail : wr_reject_text(reject->code);
+    digest->reject_sum += digest_bytes(hash, detail, strlen(detail));
     return WR_OK;
 }
 

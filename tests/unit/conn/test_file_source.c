@@ -298,6 +298,26 @@ TEST(file_source_counts_bad_records_towards_the_limit) {
     world_end(&w);
 }
 
+TEST(file_source_notes_a_misspelt_column_when_it_reads_the_header) {
+    struct world w;
+    world_begin(&w);
+    put_text(in_folder(&w, "a0.csv"), "id,dep_dealy,b\n1,2,3\n");
+    struct wr_value *spec = value_of_json(
+        &w,
+        "{'endpoint':{'address':'%s'},'schema':[{'name':'id','type':{'kind':'int64'}},"
+        "{'name':'dep_delay','type':{'kind':'int64'}},{'name':'late','type':{'kind':'int64'},"
+        "'default':7},{'name':'carrier','type':{'kind':'string'}}]}",
+        in_folder(&w, "a0.csv"));
+    static const char said[] = "columns that are not in the schema: `dep_dealy`, `b`\n"
+                               "`dep_delay` of the schema is not in the header, so it is nil: "
+                               "did you mean `dep_dealy`?\n";
+    CHECK_STR(all_rows(&w, &wr_source_file, spec, 10), "1,nil,7,nil\n");
+    CHECK_CONTAINS(w.notes.bytes, said);
+    CHECK_CONTAINS(w.notes.bytes, "`carrier` of the schema is not in the header, so it is nil: is "
+                                  "it spelled as in the file?\n");
+    world_end(&w);
+}
+
 TEST(file_source_notes_a_name_of_the_schema_that_no_record_has) {
     static const char *const files[][2] = {{"a.csv", "x\n1\n2\n"},
                                            {"a.ndjson", "{\"x\":1}\n{\"x\":2}\n"},
@@ -314,8 +334,11 @@ TEST(file_source_notes_a_name_of_the_schema_that_no_record_has) {
             path);
         wr_buf_clear(&w.notes);
         CHECK_STR(all_rows(&w, &wr_source_file, spec, 1), "1,nil\n2,nil\n");
-        CHECK_STR(w.notes.bytes, "`ex` of the schema was in none of 2 records, so it is always "
-                                 "nil: is it spelled as in the file?\n");
+        CHECK_STR(w.notes.bytes,
+                  i == 0 ? "`ex` of the schema is not in the header, so it is nil: is it spelled "
+                           "as in the file?\n"
+                         : "`ex` of the schema was in none of 2 records, so it is always nil: is "
+                           "it spelled as in the file?\n");
     }
     wr_buf_clear(&w.notes);
     put_text(in_folder(&w, "b0.csv"), "x\n1\n");
