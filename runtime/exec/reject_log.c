@@ -268,11 +268,14 @@ int reject_log_is_full(const struct reject_log *log) {
 int reject_log_save(struct reject_log *log, struct wr_buf *out, struct wr_error *err) {
     wr_buf_add_u64(out, log->turn);
     wr_buf_add_u64(out, log->spooled);
+    wr_buf_add_char(out, (char)log->gives); /* else the counts would be forgotten once more */
     return wr_spool_save(log->spool, err);
 }
 
 int reject_log_load(struct reject_log *log, struct wr_reader *in) {
     log->turn = wr_reader_u64(in);
     log->spooled = wr_reader_u64(in);
+    const char *gives = wr_reader_bytes(in, 1);
+    log->gives = gives != NULL && *gives != 0;
     return in->failed ? WR_ECORRUPT : WR_OK;
 }
