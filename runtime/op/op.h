@@ -34,8 +34,9 @@ struct wr_stream {
     uint8_t has_time;                /* event_time stands before */
     uint8_t bounded;                 /* it ends */
     uint8_t updates;                 /* a changelog */
-    uint8_t row_by_row; /* only row-by-row stages since the source: hidden columns are known */
-    uint8_t repeatable; /* no now(), processing time or arrival order before */
+    uint8_t row_by_row;    /* only row-by-row stages since the source: hidden columns are known */
+    uint8_t repeatable;    /* no now(), processing time or arrival order before */
+    const char *merged_by; /* the first stage that is not row by row; NULL: none, or not known */
     enum wr_order order;
     int64_t max_delay_us; /* of its event time; WR_DELAY_UNKNOWN: its source says how far it is */
 };
