@@ -29,6 +29,13 @@ static int wrong(struct wr_error *err, const char *name, const char *must) {
     return WR_ESCRIPT;
 }
 
+/* How others write the character that ends a field of TSV. */
+static int means_tab(const struct wr_value *item) {
+    return item->kind == WR_VALUE_STRING &&
+           (strcmp(item->string, "\\t") == 0 || strcmp(item->string, "tab") == 0 ||
+            strcmp(item->string, "\\\\t") == 0);
+}
+
 int wr_options_byte(const struct wr_value *options, const char *name, int may_be_none, int not_this,
                     int *byte, struct wr_error *err) {
     const struct wr_value *item = wr_value_get(options, name);
@@ -40,11 +47,15 @@ int wr_options_byte(const struct wr_value *options, const char *name, int may_be
     }
     if (item->kind != WR_VALUE_STRING || item->count != 1 || item->string[0] == '\n' ||
         item->string[0] == '\r' || (unsigned char)item->string[0] == not_this ||
-        (unsigned char)item->string[0] >= 0x80)
-        return wrong(err, name,
-                     may_be_none
-                         ? "one ASCII character, no line end, other than the delimiter, or empty"
-                         : "one ASCII character, no line end");
+        (unsigned char)item->string[0] >= 0x80) {
+        wrong(err, name,
+              may_be_none ? "one ASCII character, no line end, other than the delimiter, or empty"
+                          : "one ASCII character, no line end");
+        if (means_tab(item))
+            wr_error_help(err, "columns with a tab between them are `format = \"tsv\"`, behind -e "
+                               "`--read format=tsv`");
+        return WR_ESCRIPT;
+    }
     *byte = (unsigned char)item->string[0];
     return WR_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "data/csv.h"
 #include "data/csv_fast.h"
@@ -30,12 +31,16 @@ struct csv {
     uint8_t any_absent;
     struct wr_csv_fast fast;
     uint8_t at_start; /* nothing of the file has been seen */
+    uint8_t extra_known;
+    uint8_t extra_is_odd; /* a name that is there twice, or none beside one like it */
+    uint64_t extra_hash;  /* of the names that the first file has beside the schema */
     struct skip skip;
 };
 
 static int file_reset(struct csv *csv, struct wr_error *err) {
     csv->field_count = 0;
     csv->any_absent = 0;
+    csv->extra_is_odd = 0;
     csv->fast.step_count = 0;
     csv->skip = (struct skip){0};
     wr_arena_reset(&csv->arena);
@@ -124,9 +129,19 @@ static void note(struct csv *csv, const char *text) {
         setup->note(setup->reject_ctx, csv->base.file, text);
 }
 
-/* Names of the header that the schema does not have, told once a file. */
+/* Names of the header that the schema does not have. They are told where they may mean something:
+ * a name of the schema is missing here, or the first file of a glob had others. A schema that
+ * leaves columns out on purpose is no news. */
 static void note_extra(struct csv *csv, struct wr_buf *extra) {
-    if (extra->length == 0)
+    uint64_t hash = extra->length == 0 ? 0 : wr_hash_bytes(extra->bytes, extra->length, 1);
+    int is_news = csv->extra_is_odd || (csv->extra_known && hash != csv->extra_hash);
+    if (!csv->extra_known) {
+        csv->extra_known = 1;
+        csv->extra_hash = hash;
+    }
+    for (uint32_t i = 0; i < csv->rows.slot_count; i++)
+        is_news |= !csv->slot_present[i];
+    if (extra->length == 0 || !is_news)
         return;
     struct wr_buf text;
     wr_buf_init(&text, &wr_budget_control, 0);
@@ -163,6 +178,7 @@ static int header_field(struct csv *csv, uint32_t index, int unnamed, struct wr_
     }
     if (extra->length > 0)
         wr_buf_add_text(extra, ", ");
+    csv->extra_is_odd |= slot >= 0;
     if (unnamed && slot >= 0)
         return wr_buf_addf(extra, "field %u, which has no name", index + 1);
     wr_buf_add_char(extra, '`');

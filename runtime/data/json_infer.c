@@ -206,8 +206,8 @@ static int infer(struct wr_arena *arena, struct wr_json_split *split, const char
     if (sample.count > 0)
         return WR_OK;
     wr_error_script(err, "W408", "no record is a JSON object: the columns are not known");
-    wr_error_help(err, "another format is said by `format = \"csv\"`, columns are by "
-                       "`schema = \"name type, …\"`");
+    wr_error_help(err, "another format is said by `format = \"csv\"`, behind -e by `--read "
+                       "format=csv`; columns by `schema = \"name type, …\"`");
     wr_error_at(err, "1", 0, 0);
     return WR_ESCRIPT;
 }

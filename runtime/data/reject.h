@@ -35,7 +35,8 @@ struct wr_reject {
     const char *reason;     /* one of few, to group by; NULL: the code's text */
     const char *detail;     /* what is particular to the row: its value, "late by 3s"; or NULL */
     uint8_t only_warns;     /* the row goes on: counted, but no row of `rejects` */
-    uint8_t ends_run;       /* the run fails with this as its error */
+    uint8_t ends_run;       /* the run fails with this as its error … */
+    const char *help;       /* … and this, a constant, is what to do about it; or NULL */
     uint32_t stage;         /* plan node that rejects */
     uint32_t row;           /* physical row of `batch` */
     struct wr_batch *batch; /* borrowed; NULL for a record that could not be decoded at all … */

@@ -83,7 +83,7 @@ static int ends_run(const struct reject_log *log, const struct wr_node *node,
            reject->code != WR_REJECT_LATE && reject->code != WR_REJECT_EXPECT;
 }
 
-static int end_run(struct reject_log *log, const struct reject_entry *entry) {
+static int end_run(struct reject_log *log, const struct reject_entry *entry, const char *help) {
     struct wr_error *err = log->run->err;
     const struct wr_node *node = entry->unit->node;
     char code[8];
@@ -92,11 +92,11 @@ static int end_run(struct reject_log *log, const struct reject_entry *entry) {
     wr_error_script(err, code, "%s: %s%s%s", node->name, entry->reason, more ? ": " : "",
                     more ? entry->detail : "");
     const char *script = wr_value_string(node->spec, "script", NULL);
-    wr_error_help(err, "the row is %s%s%s, the stage %s%s%s",
-                  entry->source_name == NULL ? "of no source" : entry->source_name,
-                  entry->position == NULL ? "" : ", ",
-                  entry->position == NULL ? "" : entry->position, node->stage,
-                  script == NULL ? "" : " of ", script == NULL ? "" : script);
+    wr_error_help(
+        err, "%s%sthe row is %s%s%s, the stage %s%s%s", help == NULL ? "" : help,
+        help == NULL ? "" : "; ", entry->source_name == NULL ? "of no source" : entry->source_name,
+        entry->position == NULL ? "" : ", ", entry->position == NULL ? "" : entry->position,
+        node->stage, script == NULL ? "" : " of ", script == NULL ? "" : script);
     if (err != NULL)
         err->status = WR_EREFUSED;
     return WR_EREFUSED;
@@ -184,7 +184,7 @@ int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_re
     entry->sequence = log->sequence++;
     log->count++;
     if (ends)
-        return end_run(log, entry);
+        return end_run(log, entry, reject->help);
     return log->count % RELIEVE_ENTRIES == 0 && !log->gives ? relieve(log) : WR_OK;
 }
 
@@ -268,11 +268,14 @@ int reject_log_is_full(const struct reject_log *log) {
 int reject_log_save(struct reject_log *log, struct wr_buf *out, struct wr_error *err) {
     wr_buf_add_u64(out, log->turn);
     wr_buf_add_u64(out, log->spooled);
+    wr_buf_add_char(out, (char)log->gives); /* else the counts would be forgotten once more */
     return wr_spool_save(log->spool, err);
 }
 
 int reject_log_load(struct reject_log *log, struct wr_reader *in) {
     log->turn = wr_reader_u64(in);
     log->spooled = wr_reader_u64(in);
+    const char *gives = wr_reader_bytes(in, 1);
+    log->gives = gives != NULL && *gives != 0;
     return in->failed ? WR_ECORRUPT : WR_OK;
 }

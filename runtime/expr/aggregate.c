@@ -178,7 +178,8 @@ static int item_rewrite(void *ctx, const struct wr_value *node, struct wr_value 
     if (wr_ast_is(node, "name"))
         return wr_agg_names_known(b, node, 1) ? 0 : item_name(b, node);
     if (wr_ast_is(node, "over")) {
-        wr_agg_fault(b, node, "W112", "`over` stands after an aggregate, in a grouped `derive`");
+        wr_agg_fault(b, node, "W112",
+                     "`over` is not in this version: it stands in a grouped `derive`");
         return b->status;
     }
     if (wr_agg_function(node) == NULL)

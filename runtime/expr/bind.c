@@ -152,7 +152,7 @@ const struct wr_node *wr_bind_expr(struct wr_bind *bind, const struct wr_value *
     int from = wr_ast_from(ast), to = wr_ast_to(ast);
     if (strcmp(k, "over") == 0)
         return wr_bind_fault(bind, "W112", from, to,
-                             "`over` stands after an aggregate, in a grouped `derive`");
+                             "`over` is not in this version: it stands in a grouped `derive`");
     if (strcmp(k, "list") == 0)
         return wr_bind_fault(bind, "W104", from, to, "a list stands only behind `in`");
     if (strcmp(k, "param") == 0)

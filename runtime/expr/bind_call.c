@@ -1,6 +1,7 @@
 /* bind_call.c: calls: the function by its name, the signature by the arguments, what the compiler
  * orders by itself (case, coalesce), literals that are written as calls. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/status.h"
@@ -29,6 +30,15 @@ struct call {
 static const struct wr_node *unknown_function(const struct call *x) {
     struct wr_bind *bind = x->bind;
     const char *foreign = wr_function_foreign(x->name, x->name_length);
+    if (wr_function_is_later(x->name, x->name_length)) {
+        wr_bind_fault(bind, "W101", x->name_from, x->name_to, "`%s` is not in this version",
+                      x->name);
+        if (strncmp(x->name, "approx_count", 12) == 0)
+            wr_error_help(bind->err, "`count_distinct` is exact");
+        else if (strcmp(x->name, "approx_quantile") == 0)
+            wr_error_help(bind->err, "`quantile` is exact");
+        return NULL;
+    }
     wr_bind_fault(bind, "W101", x->name_from, x->name_to, "unknown function `%s`", x->name);
     if (foreign != NULL) {
         wr_error_help(bind->err, "weir calls it `%s`", foreign);

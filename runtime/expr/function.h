@@ -104,3 +104,5 @@ const struct wr_function *wr_function_find(const char *name, uint32_t length);
 const struct wr_function *wr_function_at(uint32_t index);
 /* The name that weir has for a function of another dialect ("substr" → "sub"), or NULL. */
 const char *wr_function_foreign(const char *name, uint32_t length);
+/* Whether the language has a function or an aggregate of this name, and this version has not. */
+int wr_function_is_later(const char *name, uint32_t length);

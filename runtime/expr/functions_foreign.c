@@ -215,3 +215,29 @@ int wr_function_foreign_at(uint32_t index, const char **name, const char **ours)
     *ours = foreigns[index].ours;
     return 1;
 }
+
+static const char *const later[] = {
+    "approx_count_distinct",
+    "approx_quantile",
+    "approx_top",
+    "corr",
+    "covar",
+    "covar_pop",
+    "delta",
+    "dense_rank",
+    "funnel",
+    "histogram",
+    "lag",
+    "lead",
+    "rank",
+    "rate",
+    "row_number",
+    "sample",
+};
+
+int wr_function_is_later(const char *name, uint32_t length) {
+    for (uint32_t i = 0; i < WR_COUNT(later); i++)
+        if (strlen(later[i]) == length && memcmp(later[i], name, length) == 0)
+            return 1;
+    return 0;
+}

@@ -56,8 +56,11 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         return status;
     if (bind.type != NULL)
         type = bind.type;
-    if (!(type->flags & WR_OP_ROW_BY_ROW))
+    int merges = !(type->flags & WR_OP_ROW_BY_ROW);
+    if (merges)
         bind.out.row_by_row = 0;
+    bind.out.merged_by =
+        merges && bind.inputs[0]->row_by_row ? node->stage : bind.inputs[0]->merged_by;
     for (uint32_t i = 0; i < node->input_count; i++)
         bind.out.repeatable &= bind.inputs[i]->repeatable;
     bind.out.repeatable &= !is_volatile;

@@ -39,7 +39,7 @@ static int show_stdout(void *ctx, const char *bytes, uint64_t length) {
 
 static void note_stderr(void *ctx, const char *file, const char *text) {
     (void)ctx;
-    fprintf(stderr, "%s: %s\n", file, text);
+    fprintf(stderr, "note: %s: %s\n", file, text);
 }
 
 static lua_Integer int_option(lua_State *L, const char *name, lua_Integer otherwise) {

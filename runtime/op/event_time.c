@@ -28,8 +28,13 @@ static int event_time_bind(struct wr_bind *bind, struct wr_error *err) {
     if (config == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     if (!bind->inputs[0]->row_by_row) {
-        wr_error_script(err, "W302", "`event_time` must come before stages that merge rows");
-        wr_error_help(err, "put `:event_time` directly behind the source");
+        const char *by = bind->inputs[0]->merged_by;
+        wr_error_script(err, "W302", "`event_time` must come before %s%s%s", by ? "`" : "",
+                        by ? by : "stages that merge rows", by ? "`" : "");
+        wr_error_help(err,
+                      "put it before %s%s%s: only stages that work row by row, as `derive`, "
+                      "`filter` and `expect`, may stand before it",
+                      by ? "`:" : "them", by ? by : "", by ? "`" : "");
         return WR_ESCRIPT;
     }
     int status =

@@ -5,13 +5,17 @@
  * whether there is one. A second row for a key is W607 unless `many`. */
 #include "op/lookup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "data/codec.h"
 #include "base/banned.h"
+
+#define WR_SHOWN_MAX 200 /* bytes of a key or row in a message */
 
 static struct wr_value *lookup_explain(const void *config, struct wr_arena *arena) {
     return wr_op_explain(arena, ((const struct lookup_config *)config)->left_keys,
@@ -60,9 +64,55 @@ int lookup_key_matches_nothing(const struct lookup_config *config, const char *k
     return nils != 0;
 }
 
-static int second_row(struct lookup *self, struct wr_batch *in, uint32_t row, struct wr_out *out) {
+static void show_cell(struct wr_buf *text, const char *name, const struct wr_type *type,
+                      const struct wr_column *column, uint32_t row) {
+    wr_buf_addf(text, "%s%s%s", text->length > 0 ? ", " : "", name, name[0] != 0 ? " = " : "");
+    if (wr_column_is_nil(column, row))
+        wr_buf_add_text(text, "nil");
+    else
+        wr_value_show(text, type, column, row);
+}
+
+/* "k = 1", and of the row that had this key first "k = 1, v = a", as far as columns are there. */
+static void show_rows(struct lookup *self, const struct wr_batch *in, uint32_t row, uint64_t first,
+                      struct wr_buf *key, struct wr_buf *before) {
+    const struct wr_list *list = ((const struct lookup_config *)self->base.config)->right_keys;
+    for (uint32_t k = 0; k < list->item_count; k++) {
+        const struct wr_item *item = &list->items[k];
+        const struct wr_column *column = item->column >= 0
+                                             ? &in->columns[item->column]
+                                             : &self->right_eval.outputs[item->output];
+        show_cell(key, item->column >= 0 ? in->schema->fields[item->column].name : "", &item->type,
+                  column, row);
+    }
+    uint64_t place = self->rows[first].place;
+    const struct wr_batch *batch = self->batches[place >> 32];
+    for (uint32_t c = 0; c < batch->schema->field_count; c++)
+        if (batch->columns[c].data != NULL)
+            show_cell(before, batch->schema->fields[c].name, &batch->schema->fields[c].type,
+                      &batch->columns[c], (uint32_t)place);
+}
+
+static int second_row(struct lookup *self, struct wr_batch *in, uint32_t row, uint64_t first,
+                      struct wr_out *out) {
+    char reason[WR_SHOWN_MAX] = "second row for a lookup key", detail[WR_SHOWN_MAX] = "";
+    struct wr_buf key, before;
+    wr_buf_init(&key, &wr_budget_control, 0);
+    wr_buf_init(&before, &wr_budget_control, 0);
+    show_rows(self, in, row, first, &key, &before);
+    if (key.status == WR_OK && before.status == WR_OK) {
+        snprintf(reason, sizeof reason, "second row for lookup key %.*s",
+                 (int)WR_MIN(key.length, (size_t)WR_SHOWN_MAX), key.bytes);
+        snprintf(detail, sizeof detail, "the first one is %.*s",
+                 (int)WR_MIN(before.length, (size_t)WR_SHOWN_MAX), before.bytes);
+    }
+    wr_buf_release(&key);
+    wr_buf_release(&before);
     struct wr_reject reject = {.code = 607,
-                               .reason = "second row for a lookup key",
+                               .reason = reason,
+                               .detail = detail,
+                               .help = "`many = true` gives a row for each, `:distinct` or `:agg` "
+                                       "before it leaves one",
                                .ends_run = 1,
                                .stage = self->base.node,
                                .row = row,
@@ -76,7 +126,7 @@ static int add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, ui
     uint64_t ends[2]; /* first and last row of the key */
     memcpy(ends, index_row + config->layout.key_bytes, sizeof ends);
     if (!made && !config->many)
-        return second_row(self, in, in_row, out);
+        return second_row(self, in, in_row, ends[0], out);
     if (wr_grow(self->base.env->state_budget, (void **)&self->rows, self->row_count,
                 &self->row_room, sizeof *self->rows) != WR_OK)
         return WR_ENOMEM;

@@ -37,6 +37,7 @@ struct wr_stream {
     uint8_t row_by_row;     /* only row-by-row stages since the source: hidden columns are known */
     uint8_t numbers_events; /* of its source: `_event` is known where hidden columns are */
     uint8_t repeatable;     /* no now(), processing time or arrival order before */
+    const char *merged_by;  /* the first stage that is not row by row; NULL: none, or not known */
     enum wr_order order;
     int64_t max_delay_us; /* of its event time; WR_DELAY_UNKNOWN: its source says how far it is */
 };

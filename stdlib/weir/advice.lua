@@ -27,6 +27,16 @@ local function quoted(name)
   return "`" .. name:gsub("`", "``") .. "`"
 end
 
+--- One column that is called by several names: the header has another delimiter.
+local function delimiter_help(names)
+  local found = #names == 1 and names[1]:match("[;|\t]")
+  if found == "\t" then
+    return "the header is one column: `format = \"tsv\"`, behind -e `--read format=tsv`"
+  end
+  return found and ("the header is one column, `%s`: `delimiter = \"%s\"`, behind -e "
+    .. "`--read 'delimiter=%s'`"):format(names[1], found, found) or nil
+end
+
 local function column_help(name, names)
   local near = suggest.nearest(name, names)
   return (near and ("did you mean `%s`?  "):format(near) or "") .. "columns: "
@@ -290,7 +300,7 @@ end
 
 --- W103: what may have been meant, before the columns that there are.
 local function improve_word(call, err, text, word)
-  local alone = prefixed(call, err, text)
+  local alone = delimiter_help(call.row_columns or {}) or prefixed(call, err, text)
   if alone then
     err.help = alone
     return
@@ -393,6 +403,19 @@ function M.check_sides(call, items, left, right)
       check_pair(call, item, left, right)
     else
       check_shared(call, item, left, right)
+    end
+  end
+end
+
+--- Columns of a list of plain names: raises at the one that is none.
+---@param items table[] as the grammar gives them
+function M.check_columns(call, items)
+  local names = call.row_columns or {}
+  for _, item in ipairs(items or {}) do
+    local node = item.expr or item
+    if node.k == "name" and not contains(names, node.name) then
+      call:fail("W103", ("unknown column `%s`"):format(node.name), column_help(node.name, names),
+        "1", node.from, node.to)
     end
   end
 end

@@ -28,6 +28,7 @@ M.METHODS = {
 
 local SORT_DESCENDING = "the direction stands behind the column: `:sort \"amount desc\"`"
 local MAX_DELAY = "weir calls it `max_delay`: how far a row may be behind"
+local LATENESS = "that is an option of `window`, which is not in this version"
 local MODE = "`mode = \"append\"`, `\"replace\"` or `\"new\"` says what becomes of what is there"
 local SCHEMA = "names and types stand in `schema = \"name type, …\"`"
 
@@ -35,7 +36,15 @@ local SCHEMA = "names and types stand in `schema = \"name type, …\"`"
 M.FUNCTIONS = {
   from = "read", input = "read", load = "read", open = "read", scan = "read", source = "read",
   stream = "read", table = "read", values = "rows", data = "rows", range = "generate",
-  config = "settings", set = "settings", session = "settings",
+  config = "settings", set = "settings",
+}
+
+--- Words that an option takes, by the names that others have for them: option, word, ours.
+M.WORDS = {
+  mode = {
+    overwrite = "replace", truncate = "replace", create = "new", error = "new", add = "append",
+    insert = "append", merge = "upsert", update = "upsert",
+  },
 }
 
 --- Options by the names that others have for them, by stage: the help.
@@ -49,7 +58,8 @@ M.OPTIONS = {
   event_time = {
     delay = MAX_DELAY, lateness = MAX_DELAY, max_out_of_orderness = MAX_DELAY,
     out_of_orderness = MAX_DELAY, watermark_delay = MAX_DELAY,
-    allowed_lateness = "that is an option of `window`; `max_delay` is how far a row may be behind",
+    allowed_lateness = "that is an option of `window`, which is not in this version; `max_delay` "
+      .. "is how far a row may be behind",
   },
   read = {
     sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
@@ -59,6 +69,8 @@ M.OPTIONS = {
     usecols = "`:select \"user, amount\"` behind it takes columns; no other is read",
     parse_dates = "a type says it: `schema = \"ts timestamp\"`",
   },
+  ["weir.tumbling"] = { allowed_lateness = LATENESS },
+  ["weir.hopping"] = { allowed_lateness = LATENESS },
   write = {
     sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
     append = MODE, if_exists = MODE, overwrite = MODE,

@@ -137,7 +137,7 @@ rejected with a code (W501 to W512); the run goes on. `:rejects()` is a stream
 of those of a chain, `weir.rejects()` of the script, with the columns
 
   at        the event time of the row, where it had one
-  stage     the stage that rejected it: "read", "derive", its `name`, …
+  stage     what rejected it: "derive", …, of a `read` its address; or its `name`
   code      "W502"; `weir help W502` explains it
   reason    what went wrong, to group by; of `expect` the name of the condition
   detail    what is particular to the row: "value `four` does not fit int64
@@ -195,8 +195,11 @@ script; the flag wins.
 
 State belongs to a script: one with another stage, expression, schema, function
 or parameter is refused (W601); comments and layout around the stages may
-change. A file that was read in part must not have changed (W616). To begin
-anew, name another directory or remove that one. Without --state a run keeps
+change. A file that was read in part may have grown, but what was read of it
+must be the same (W616). Files that have come since are read where their names
+sort behind the place reached; others, and all of them once a run was complete,
+are not read by this state. To begin anew, name another directory or remove
+that one. Without --state a run keeps
 nothing and starts at the beginning.
 
 State is bounded by `weir.settings { memory = "1GB" }` (W602).
@@ -246,8 +249,8 @@ of these and in tables. Bytes that are no text are of type bytes.
     text = [[
   schema = "id int64 key, name string required, ts timestamp(ms)"
 
-Without one, a local file is sampled (16 MB). `weir schema pull SCRIPT` writes
-SCRIPT.schema, the lock file: commit it, and a source that has changed ends the
+Without one, a local file is sampled (16 MB). `weir schema pull clicks.lua`
+writes the lock file, clicks.schema: commit it, and a source that has changed ends the
 run with W407.
 timestamp(ms), timestamp('%d.%m.%Y') say how text is read. `key` is the default
 key of sinks. @pii(id) and other notes are kept. A comment describes its column.

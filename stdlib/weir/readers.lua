@@ -118,8 +118,11 @@ function READERS.choice(call, spec, x, arg)
   end
   local near = type(x) == "string" and suggest.nearest(x, spec.of)
   call.texts[arg] = type(x) == "string" and x or nil
+  local ours = type(x) == "string" and (require("weir.foreign").WORDS[arg] or {})[x:lower()]
+  near = ours and not near and ours or near
   call:wrong(arg, "\"" .. table.concat(spec.of, "\" or \"") .. "\"", x,
-    near and ("did you mean %q?"):format(near) or nil)
+    near and near == ours and ("weir calls it %q"):format(ours)
+      or near and ("did you mean %q?"):format(near) or nil)
 end
 
 function READERS.table(call, spec, x, arg)

@@ -99,6 +99,9 @@ local function advice(file, tokens, index, reason)
     return "the first `]]` ends a long string `[[ … ]]`: write `[=[ … ]=]`, or `] ]`"
   elseif token.kind == "keyword" and (previous == "." or previous == ":") then
     return ("`%s` is a Lua keyword: write `[\"%s\"]`"):format(text, text)
+  elseif reason == "function arguments expected" and token.kind == "number" and before then
+    return ("write `%s(%s)`: only a string or a table stands without brackets"):format(previous,
+      text)
   elseif slashes(file, tokens, index) then
     return "a comment begins with `--`", slashes(file, tokens, index)
   end

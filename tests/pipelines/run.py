@@ -172,11 +172,11 @@ def run_process(command, folder, env, case):
     return process.returncode, stdout, stderr
 
 
-def run_once(weir, case, batch_rows, processes=((),)):
+def run_once(weir, case, batch_rows, processes=((),), again=None):
     """Runs the pipeline in a folder of its own: its outputs by name, as bytes.
 
     `processes`: the further arguments of each process, one after the other while they are stopped
-    (130); what they print is put together."""
+    (130); what they print is put together. `again`: those of one more, after their end."""
     with tempfile.TemporaryDirectory(prefix="weir-pipeline-") as folder:
         folder = os.path.realpath(folder)
         lay_inputs(case, folder)
@@ -190,7 +190,10 @@ def run_once(weir, case, batch_rows, processes=((),)):
                    COLUMNS="80")
         before = stamps(folder)
         outputs = {"stdout": b"", "stderr": b""}
-        for further in processes:
+        ended = False
+        for further in list(processes) + ([again] if again is not None else []):
+            if ended and further is not again:
+                continue
             code, stdout, stderr = run_process(command + case.args + list(further), folder, env,
                                                case)
             if code is None:
@@ -198,8 +201,7 @@ def run_once(weir, case, batch_rows, processes=((),)):
             outputs["exit code"] = f"{code}\n".encode()
             outputs["stdout"] += stdout
             outputs["stderr"] += same_each_time(stderr, folder)
-            if code != STOPPED:
-                break
+            ended = ended or code != STOPPED
         after = stamps(folder)
         for name in sorted(after):
             ignored = any(fnmatch.fnmatch(name, pattern) for pattern in case.ignored)

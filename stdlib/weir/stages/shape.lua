@@ -54,6 +54,7 @@ return {
     doc = "All columns but these.",
     subjects = { COLUMNS },
     make = function(c)
+      require("weir.advice").check_columns(c, c[1].ast)
       return { op = "drop", columns = call.column_names(c[1]) }
     end,
   },

@@ -263,6 +263,7 @@ const char *test_decode_text(const struct test_decode *run) {
     struct wr_buf *out = &texts[turn++ % 4];
     if (out->bytes != NULL)
         wr_buf_release(out);
+    test_decode_note[0] = 0;
     test_decode_run(run, out);
     return out->bytes;
 }

@@ -178,6 +178,8 @@ TEST(lookup_ends_the_run_at_a_second_row_for_a_key) {
     CHECK_INT(status, ==, WR_EREFUSED);
     CHECK_STR(s.err.code, "W607");
     CHECK_CONTAINS(s.err.help, "row 3");
+    CHECK_CONTAINS(s.err.help, "`many = true`");
+    CHECK_CONTAINS(s.err.text, "second row for lookup key id = 1: the first one is id = 1, ");
     looked_up(&s, "1 a", "nil one|2 two|nil uno", "", &status); /* nil is no key */
     CHECK_INT(status, ==, WR_OK);
 }

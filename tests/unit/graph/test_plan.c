@@ -119,6 +119,9 @@ TEST(plan_refuses_what_needs_event_time) {
     uint32_t agg = test_add(plan, "{'op':'agg','inputs':[%u],'items':l`t = max(t)`}", read);
     CHECK_CONTAINS(test_refused(plan, "{'op':'event_time','inputs':[%u],'items':l`t`}", agg),
                    "W302");
+    uint32_t behind = test_add(plan, "{'op':'filter','inputs':[%u],'expr':e`t ~= nil`}", agg);
+    CHECK_CONTAINS(test_refused(plan, "{'op':'event_time','inputs':[%u],'items':l`t`}", behind),
+                   "must come before `agg`");
     wr_plan_free(plan);
 }
 
