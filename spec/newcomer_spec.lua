@@ -86,7 +86,7 @@ local MISTAKES = {
   { "s:write('out.db')", "2:9 W402", "a database is \"sqlite:out.db\"" },
   { "weir:read('x.csv')", "2:6 W203", "write `weir.read(…)`, with a dot" },
   { "weir.from 'x.csv'", "2:6 W201", "weir calls it `weir.read`" },
-  { "s:merge(s, 'user')", "2:3 W201", "weir calls it `lookup`" },
+  { "s:merge(s, 'user')", "2:3 W201", "weir calls it `join`" },
   { "s:event_time('ts'):tumbling('1h')", "2:20 W201", "a window stands in its stage: `:window(" },
   -- Lua
   { "read 'x.csv'", "2:1 W511", "write `weir.read`" },
