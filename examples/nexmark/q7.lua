@@ -1,5 +1,5 @@
--- Nexmark q7: the highest bids of each ten seconds. A window's result comes at its end, so bids are
--- kept for as long.
+-- Nexmark q7: the highest bids of each ten seconds. A bid at the very end of a window that is as
+-- high is one of them, as in the benchmark's SQL.
 local p = weir.params "events int64 = 1000000, rate int64 = 10000, out string = 'blackhole:'"
 local bid = weir.nexmark { events = p.events, rate = p.rate }
 

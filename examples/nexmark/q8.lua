@@ -1,4 +1,4 @@
--- Nexmark q8: who became a user and opened an auction in the same ten seconds.
+-- Nexmark q8: who came and sold within the same ten seconds?
 local p = weir.params "events int64 = 1000000, rate int64 = 10000, out string = 'blackhole:'"
 local _, auction, person = weir.nexmark { events = p.events, rate = p.rate }
 
