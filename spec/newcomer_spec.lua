@@ -93,7 +93,7 @@ local MISTAKES = {
   { "s:drop 'user, amout'", "2:15 W103", "did you mean `amount`?" },
   { "s:write('o.csv', { mode = 'overwrite' })", "2:27 W203", "weir calls it \"replace\"" },
   { "weir.from 'x.csv'", "2:6 W201", "weir calls it `weir.read`" },
-  { "s:merge(s, 'user')", "2:3 W201", "weir calls it `lookup`" },
+  { "s:merge(s, 'user')", "2:3 W201", "weir calls it `join`" },
   { "s:event_time('ts'):tumbling('1h')", "2:20 W201", "a window stands in its stage: `:window(" },
   -- Lua
   { "read 'x.csv'", "2:1 W511", "write `weir.read`" },

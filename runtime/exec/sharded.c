@@ -215,7 +215,9 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
     uint64_t *hashes = WR_ARENA_ARRAY(&run->scratch, uint64_t, batch->sel_count);
     if (hashes == NULL)
         return WR_ENOMEM;
-    int status = type->route(sharded->shards[0].op, batch, hashes);
+    struct wr_op *op = sharded->shards[0].op;
+    int status = type->route_input != NULL ? type->route_input(op, input, batch, hashes)
+                                           : type->route(op, batch, hashes);
     wr_arena_reset(&sharded->shards[0].scratch);
     uint32_t first = first_shard(sharded);
     for (uint32_t k = 0; k < sharded->shard_count && status >= 0; k++) {

@@ -145,6 +145,9 @@ struct wr_op_type {
     int64_t (*shift)(const struct wr_op *op);
     /* KEYED: the hash of the key of each selected row (dense, in the order of the selection). */
     int (*route)(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes);
+    /* The same where there are several inputs: equal keys have equal hashes on all of them. */
+    int (*route_input)(struct wr_op *op, uint32_t input, const struct wr_batch *in,
+                       uint64_t *hashes);
     /* KEYED: order of two rows of firings of different shards (window, then keys). */
     int (*compare)(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                    const struct wr_batch *b, uint32_t row_b);

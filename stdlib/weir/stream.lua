@@ -16,7 +16,7 @@ Stream.__name = "weir.stream"
 local FAMILIES = { "shape", "time", "group", "rank", "reshape", "combine", "output", "functions" }
 --- In the language, not in this version.
 M.LATER = {
-  map_batch = true, processing_time = true, fill = true, match = true, process = true, join = true,
+  map_batch = true, processing_time = true, fill = true, match = true, process = true,
   asof_join = true, output = true,
 }
 
@@ -304,8 +304,7 @@ local function ghost(stream, name)
     if M.LATER[name] then
       diag.raise(site, {
         code = "W201", message = ("`%s` is not in this version"):format(name), arg = "stage",
-        help = (name == "join" and "`lookup` brings the columns of a table to the rows; " or "")
-          .. "stages: " .. table.concat(M.names(), ", "),
+        help = "stages: " .. table.concat(M.names(), ", "),
       })
     end
     local ours = require("weir.foreign").stage(name, M.stages())

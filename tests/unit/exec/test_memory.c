@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "exec/unit.h"
 
-#define SPECS_MAX 40
+#define SPECS_MAX 64
 
 /* Specs are made before the test, so that only the runtime's own allocations fail. */
 static struct wr_budget spec_budget = WR_BUDGET_INIT("specs", 0);
@@ -48,6 +48,35 @@ static const char *const texts[] = {
     "{'op':'write','inputs':[16],'endpoint':{'kind':'blackhole'}}",
     "{'op':'write','inputs':[17],'endpoint':{'kind':'blackhole'}}",
     "{'op':'write','inputs':[18],'endpoint':{'kind':'blackhole'}}",
+    /* 26 */
+    "{'op':'agg','inputs':[5],'items':l`n = count(), s = sum(v)`,'group_by':l`k`,"
+    "'emit':{'mode':'update'}}",
+    /* 27 */ "{'op':'top','inputs':[26],'rows':2,'order':o`s desc`,'rank':'place'}",
+    /* 28 */
+    "{'op':'top','inputs':[7],'rows':1,'ties':true,'order':o`v desc, k`,'group_by':"
+    "l`u = upper(k)`,'window':{'kind':'tumbling','size':10000000}}",
+    /* 29 */
+    "{'op':'dedup','inputs':[7],'group_by':l`k`,'columns':['k'],'keep':'last',"
+    "'emit':{'mode':'update'}}",
+    /* 30 */ "{'op':'dedup','inputs':[7],'columns':['k'],'within':9000000}",
+    /* 31 */
+    "{'op':'distinct','inputs':[7],'columns':['k'],'window':{'kind':'hopping',"
+    "'size':10000000,'every':5000000}}",
+    /* 32 */ "{'op':'as_table','inputs':[7],'group_by':l`k`,'order':o`v desc`,'delete':e`v == 3`}",
+    /* 33 */
+    "{'op':'unnest','inputs':[5],'items':l`p = split(k, 'a')`,'index':'i','keep_empty':true,"
+    "'element':[{'name':'e','expr':{'k':'index','a':{'k':'name','name':'\001list'},"
+    "'i':{'k':'name','name':'\001place'}}}]}",
+    /* 34 */ "{'op':'unpivot','inputs':[5],'columns':['v'],'name_column':'c','value':'x'}",
+    /* 35 */ "{'op':'sample','inputs':[33],'fraction':1,'seed':0}",
+    "{'op':'write','inputs':[27],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[28],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[29],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[30],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[31],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[32],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[34],'endpoint':{'kind':'blackhole'}}",
+    "{'op':'write','inputs':[35],'endpoint':{'kind':'blackhole'}}",
 };
 
 __attribute__((constructor)) static void make_specs(void) {
@@ -224,5 +253,7 @@ TEST(checkpoint_takes_little_memory_for_any_state) {
     save_in_pieces("'op':'agg','items':l`n = count()`,'group_by':l`k`");
     save_in_pieces("'op':'distinct'");
     save_in_pieces("'op':'sort','order':o`v desc`");
+    save_in_pieces("'op':'top','rows':100000,'order':o`v desc`");
+    save_in_pieces("'op':'dedup','columns':['k'],'group_by':l`k`,'keep':'last'");
     save_in_pieces("'op':'lookup','on':l`k`,'prefix':'r_'");
 }

@@ -1,0 +1,208 @@
+/* join_fire.c: rows that met none leave once nothing can meet them any more: slice by slice, by
+ * time, side, key and coming. Then the slices are dropped. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/order.h"
+#include "op/join.h"
+#include "base/banned.h"
+
+struct lone {
+    int64_t time_us, mark;
+    uint64_t id;
+    uint8_t *key, *row;
+};
+
+static const struct join_config *config_of(const struct join *self) {
+    return self->base.config;
+}
+
+static int compare_lone(const void *a, const void *b, void *ctx) {
+    const struct lone *x = a, *y = b;
+    if (x->time_us != y->time_us)
+        return x->time_us < y->time_us ? -1 : 1;
+    int order = wr_keys_compare(ctx, x->key, y->key);
+    return order != 0 ? order : x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int64_t result_time(const struct join_config *config, const struct wr_rowset_entry *entry) {
+    return config->windowed ? window_end(&config->window, entry->from_us) - 1 : entry->time_us;
+}
+
+/* The rows of a slice that met none. */
+static int collect(struct join *self, uint32_t side, const struct wr_slice *slice,
+                   struct lone **lone, uint32_t *count) {
+    const struct wr_rowset *set = &self->sets[side];
+    struct wr_arena *scratch = self->base.env->scratch;
+    const struct wr_table *rows = wr_slices_find(&set->rows, slice->start_us);
+    uint64_t room = rows == NULL ? 0 : wr_table_count(rows);
+    *lone = WR_ARENA_ARRAY(scratch, struct lone, room + 1);
+    *count = 0;
+    if (*lone == NULL)
+        return WR_ENOMEM;
+    struct wr_table_walk walk;
+    wr_table_walk_begin(&walk, slice->table);
+    for (uint8_t *at; (at = wr_table_walk_next(&walk)) != NULL;) {
+        uint32_t entry_count;
+        const struct wr_rowset_entry *entries = wr_rowset_entries(set, at, &entry_count);
+        for (uint32_t e = 0; e < entry_count; e++) {
+            uint8_t *row;
+            int64_t matches;
+            int status = wr_rowset_find(set, slice->start_us, &entries[e].id, 1, scratch, &row);
+            if (status != WR_OK || *count == room)
+                return status == WR_OK ? WR_ECORRUPT : status;
+            memcpy(&matches, row + WR_ROWSET_MATCHES, 8);
+            if (matches == 0)
+                (*lone)[(*count)++] =
+                    (struct lone){.time_us = result_time(config_of(self), &entries[e]),
+                                  .mark = entries[e].from_us,
+                                  .id = entries[e].id,
+                                  .key = at,
+                                  .row = row};
+        }
+    }
+    qsort_r(*lone, *count, sizeof **lone, compare_lone,
+            (void *)(uintptr_t)&config_of(self)->layout);
+    return WR_OK;
+}
+
+/* Slice, side and key behind the columns of the result. */
+static int put_wide(struct join *self, struct wr_batch *batch, const struct lone *lone,
+                    int64_t slice, uint32_t side) {
+    const struct join_config *config = config_of(self);
+    uint32_t count = batch->row_count, at = config->result.schema->field_count;
+    int64_t *slices = wr_batch_column(batch, at, count);
+    int64_t *sides = wr_batch_column(batch, at + 1, count);
+    uint8_t **keys = WR_ARENA_ARRAY(self->base.env->scratch, uint8_t *, count + 1);
+    if (slices == NULL || sides == NULL || keys == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        slices[i] = slice;
+        sides[i] = side;
+        keys[i] = lone[i].key;
+    }
+    for (uint32_t k = 0; k < config->layout.column_count; k++) {
+        void *data = wr_batch_column(batch, at + 2 + k, count);
+        uint64_t *valid = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(count) + 1);
+        if (data == NULL || valid == NULL)
+            return WR_ENOMEM;
+        wr_keys_read(&config->layout, k, keys, count, data, valid);
+        enum wr_type_kind kind = config->layout.types[k].kind;
+        struct wr_str *strs = data;
+        for (uint32_t i = 0; wr_type_is_text(kind) && i < count; i++) {
+            if (strs[i].length <= WR_STR_INLINE_MAX)
+                continue;
+            strs[i].pointer = wr_arena_strndup(&batch->arena, strs[i].pointer, strs[i].length);
+            if (strs[i].pointer == NULL)
+                return WR_ENOMEM;
+        }
+        batch->columns[at + 2 + k].valid = valid;
+    }
+    return WR_OK;
+}
+
+static int emit_lone(struct join *self, uint32_t side, int64_t slice, const struct lone *lone,
+                     uint32_t count, struct wr_out *out) {
+    const struct join_config *config = config_of(self);
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_batch *batch = wr_batch_new(self->base.env->pool, config->wide);
+    struct join_change *changes = WR_ARENA_ZEROS(scratch, struct join_change, count);
+    if (batch == NULL || changes == NULL) {
+        wr_batch_unref(batch);
+        return WR_ENOMEM;
+    }
+    int64_t *times = WR_ARENA_ARRAY(&batch->arena, int64_t, count);
+    batch->row_count = batch->sel_count = count;
+    batch->frontier = WR_TIME_MIN;
+    for (uint32_t i = 0; i < count && times != NULL; i++) {
+        changes[i] = (struct join_change){
+            .row = -1, .stored = lone[i].row, .mark = lone[i].mark, .weight = 1};
+        times[i] = lone[i].time_us;
+    }
+    int status = times == NULL ? WR_ENOMEM : put_wide(self, batch, lone, slice, side);
+    if (status == WR_OK)
+        status =
+            join_fill(self, &config->result, self->base.needed, batch, NULL, side, changes, count);
+    if (status != WR_OK) {
+        wr_batch_unref(batch);
+        return status;
+    }
+    batch->schema = config->result.schema;
+    batch->event_time = config->timed ? times : NULL;
+    return out->emit(out, WR_PORT_MAIN, batch);
+}
+
+static int fire_slice(struct join *self, uint32_t side, const struct wr_slice *slice,
+                      struct wr_out *out) {
+    struct lone *lone;
+    uint32_t count, room = self->base.env->batch_rows;
+    struct wr_arena_mark mark = wr_arena_mark(self->base.env->scratch);
+    int flow = collect(self, side, slice, &lone, &count);
+    for (uint32_t at = 0; at < count && flow == WR_FLOW_MORE; at += room)
+        flow = emit_lone(self, side, slice->start_us, lone + at, WR_MIN(room, count - at), out);
+    wr_arena_rewind(self->base.env->scratch, mark);
+    return flow;
+}
+
+static int fires(const struct join_config *config) {
+    return !config->update && (join_wants_alone(config, 0) || join_wants_alone(config, 1));
+}
+
+int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
+    struct join *self = (struct join *)op;
+    const struct join_config *config = op->config;
+    int flow = WR_FLOW_MORE;
+    uint32_t at[2] = {0, 0};
+    while (fires(config) && flow == WR_FLOW_MORE) {
+        uint32_t best = 2;
+        for (uint32_t side = 0; side < 2; side++) {
+            const struct wr_slices *index = &self->sets[side].index;
+            if (join_wants_alone(config, side) && at[side] < index->count &&
+                (best == 2 ||
+                 index->items[at[side]].start_us < self->sets[0].index.items[at[0]].start_us))
+                best = side;
+        }
+        if (best == 2)
+            break;
+        const struct wr_slice *slice = &self->sets[best].index.items[at[best]++];
+        if (wr_rowset_slice_end(&self->sets[best], slice->start_us) > frontier)
+            break;
+        flow = fire_slice(self, best, slice, out);
+    }
+    wr_rowset_drop(&self->sets[0], frontier);
+    wr_rowset_drop(&self->sets[1], frontier);
+    return WR_MIN(flow, WR_OK);
+}
+
+int64_t join_next_boundary(const struct wr_op *op, int64_t after) {
+    const struct join_config *config = op->config;
+    const struct wr_rowset *set = &((const struct join *)op)->sets[0];
+    if (!fires(config) || set->width_us == 0)
+        return WR_TIME_MAX;
+    if (config->windowed)
+        return window_end_after(&config->window, after);
+    int64_t end = wr_rowset_slice_end(set, wr_rowset_slice(set, after));
+    return end > after ? end : after + 1;
+}
+
+int join_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
+                 const struct wr_batch *b, uint32_t row_b) {
+    const struct join_config *config = op->config;
+    uint32_t first = config->result.schema->field_count, count = config->wide->field_count;
+    if (WR_I64(&a->columns[first])[row_a] != WR_I64(&b->columns[first])[row_b])
+        return WR_I64(&a->columns[first])[row_a] < WR_I64(&b->columns[first])[row_b] ? -1 : 1;
+    if (WR_I64(&a->columns[first + 1])[row_a] != WR_I64(&b->columns[first + 1])[row_b])
+        return WR_I64(&a->columns[first + 1])[row_a] < WR_I64(&b->columns[first + 1])[row_b] ? -1
+                                                                                             : 1;
+    if (config->timed && a->event_time[row_a] != b->event_time[row_b])
+        return a->event_time[row_a] < b->event_time[row_b] ? -1 : 1;
+    for (uint32_t c = first + 2; c < count; c++) {
+        int order = wr_cell_compare(&config->wide->fields[c].type, &a->columns[c], row_a,
+                                    &b->columns[c], row_b);
+        if (order != 0)
+            return order;
+    }
+    return 0;
+}

@@ -1,0 +1,447 @@
+/* join_meet.c: rows of both sides by key. A row that comes meets those of the other side that are
+ * there, in the order of their times (then of their coming), and is kept for those to come. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "op/join.h"
+#include "base/banned.h"
+
+/* A slice of the other side, and the keys that were found in it. */
+struct probe {
+    int64_t start_us;
+    uint8_t **found;
+};
+
+struct match {
+    int64_t time_us, slice_us;
+    uint64_t id;
+    uint8_t *row;
+};
+
+/* Matches of a row, and rows on their way out. */
+struct desk {
+    struct join *self;
+    const struct join_work *work;
+    struct wr_out *out;
+    uint32_t probe_count;
+    struct probe *probes;
+    uint32_t match_count, match_room;
+    struct match *matches;
+    uint32_t old_count; /* of the old row of an update */
+    struct match *old_matches;
+    uint32_t count, room;
+    struct join_change *changes;
+    int flow;
+};
+
+static const struct join_config *config_of(const struct join *self) {
+    return self->base.config;
+}
+
+static int64_t weight_of(const struct wr_batch *in, uint32_t row) {
+    return in->weight == NULL ? 1 : in->weight[row];
+}
+
+static int bound(const struct wr_column *column, uint32_t row, int64_t time, int64_t by,
+                 int64_t *at) {
+    if (column == NULL) {
+        *at = join_later(time, by);
+        return 1;
+    }
+    *at = WR_I64(column)[row];
+    return !wr_column_is_nil(column, row);
+}
+
+/* What a row meets, as its entry says it. 0: nothing, a bound is nil. */
+static int entry_of(const struct join_config *config, const struct join_work *work, uint32_t i,
+                    struct wr_rowset_entry *entry) {
+    uint32_t row = work->rows[i];
+    int64_t time = join_time_of(work->in, row);
+    *entry = (struct wr_rowset_entry){.time_us = time, .until_us = WR_TIME_MAX};
+    if (config->windowed) {
+        entry->from_us = work->marks[i];
+        entry->until_us = window_end(&config->window, work->marks[i]) - 1;
+    } else if (config->interval && work->side == 0) {
+        return bound(work->lo, row, time, config->lo_us, &entry->from_us) &&
+               bound(work->hi, row, time, config->hi_us, &entry->until_us);
+    } else if (config->interval) {
+        int64_t keep = config->lo_item < 0      ? -config->lo_us
+                       : config->retain_us >= 0 ? config->retain_us
+                                                : 0;
+        entry->until_us = join_later(time, keep);
+    } else if (config->retain_us >= 0) {
+        int64_t behind = join_behind_of(work->in, row);
+        entry->until_us = join_later(WR_MAX(time, behind), config->retain_us);
+    }
+    return 1;
+}
+
+static int meets(const struct join_config *config, const struct join_work *work, uint32_t i,
+                 const struct wr_rowset_entry *own, const struct wr_rowset_entry *other) {
+    if (config->windowed)
+        return 1;
+    if (!config->interval) {
+        int64_t behind = join_behind_of(work->in, work->rows[i]);
+        return other->until_us >= WR_MAX(own->time_us, behind);
+    }
+    const struct wr_rowset_entry *left = work->side == 0 ? own : other;
+    const struct wr_rowset_entry *right = work->side == 0 ? other : own;
+    return left->from_us <= right->time_us && right->time_us <= left->until_us &&
+           left->time_us <= right->until_us;
+}
+
+static int probe_slices(struct desk *desk) {
+    struct join *self = desk->self;
+    const struct join_work *work = desk->work;
+    const struct wr_slices *index = &self->sets[1 - work->side].index;
+    struct wr_arena *scratch = self->base.env->scratch;
+    desk->probes = WR_ARENA_ARRAY(scratch, struct probe, index->count + 1);
+    if (desk->probes == NULL)
+        return WR_ENOMEM;
+    for (uint32_t s = 0; s < index->count; s++) {
+        uint8_t **found = WR_ARENA_ARRAY(scratch, uint8_t *, work->count + 1);
+        if (found == NULL)
+            return WR_ENOMEM;
+        wr_table_find(index->items[s].table, work->keys, work->hashes, work->count, found);
+        desk->probes[desk->probe_count++] =
+            (struct probe){.start_us = index->items[s].start_us, .found = found};
+    }
+    return WR_OK;
+}
+
+static int match_before(const struct match *a, const struct match *b) {
+    return a->time_us != b->time_us ? a->time_us < b->time_us : a->id < b->id;
+}
+
+static int compare_matches(const void *a, const void *b) {
+    return match_before(a, b) ? -1 : match_before(b, a);
+}
+
+static int match_room(struct desk *desk) {
+    if (desk->match_count < desk->match_room)
+        return WR_OK;
+    uint32_t room = WR_MAX(2 * desk->match_room, 64u);
+    struct match *grown = WR_ARENA_ARRAY(desk->self->base.env->scratch, struct match, room);
+    if (grown == NULL)
+        return WR_ENOMEM;
+    if (desk->match_count > 0)
+        memcpy(grown, desk->matches, desk->match_count * sizeof *grown);
+    desk->matches = grown;
+    desk->match_room = room;
+    return WR_OK;
+}
+
+/* The stored rows of matches first … first + count - 1, which lie in one slice. */
+static int find_rows(struct desk *desk, uint32_t first, uint32_t count) {
+    struct wr_arena *scratch = desk->self->base.env->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    uint64_t *ids = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
+    uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
+    if (ids == NULL || rows == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        ids[i] = desk->matches[first + i].id;
+    int status = count == 0
+                     ? WR_OK
+                     : wr_rowset_find(&desk->self->sets[1 - desk->work->side],
+                                      desk->matches[first].slice_us, ids, count, scratch, rows);
+    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+        desk->matches[first + i].row = rows[i];
+    wr_arena_rewind(scratch, mark);
+    return status;
+}
+
+/* All rows of the other side that row `i` meets, in order. */
+static int find_matches(struct desk *desk, uint32_t i, const struct wr_rowset_entry *own) {
+    const struct join_config *config = config_of(desk->self);
+    const struct wr_rowset *other = &desk->self->sets[1 - desk->work->side];
+    int status = WR_OK, sorted = 1;
+    desk->match_count = 0;
+    for (uint32_t p = 0; p < desk->probe_count && status == WR_OK; p++) {
+        const struct probe *probe = &desk->probes[p];
+        uint32_t count = 0, first = desk->match_count;
+        const struct wr_rowset_entry *entries =
+            probe->found[i] == NULL ? NULL : wr_rowset_entries(other, probe->found[i], &count);
+        for (uint32_t e = 0; e < count && status == WR_OK; e++) {
+            if (!meets(config, desk->work, i, own, &entries[e]))
+                continue;
+            status = match_room(desk);
+            if (status != WR_OK)
+                break;
+            struct match *match = &desk->matches[desk->match_count++];
+            *match = (struct match){
+                .time_us = entries[e].time_us, .slice_us = probe->start_us, .id = entries[e].id};
+            sorted &= desk->match_count == 1 || match_before(match - 1, match);
+        }
+        if (status == WR_OK)
+            status = find_rows(desk, first, desk->match_count - first);
+    }
+    if (status == WR_OK && !sorted)
+        qsort(desk->matches, desk->match_count, sizeof *desk->matches, compare_matches);
+    return status;
+}
+
+/* ---- rows out ---- */
+
+static int flush(struct desk *desk) {
+    int status = WR_OK;
+    if (desk->flow == WR_FLOW_MORE)
+        status = join_emit(desk->self, desk->work->in, 1 - desk->work->side, desk->changes,
+                           desk->count, desk->out);
+    desk->count = 0;
+    if (status > 0)
+        desk->flow = status;
+    return WR_MIN(status, WR_OK);
+}
+
+static int64_t stored_time(const uint8_t *row) {
+    int64_t time;
+    memcpy(&time, row + WR_ROWSET_TIME, 8);
+    return time;
+}
+
+static int64_t result_time(const struct desk *desk, uint32_t i, int is_row, const uint8_t *stored) {
+    const struct join_config *config = config_of(desk->self);
+    if (config->windowed)
+        return window_end(&config->window, desk->work->marks[i]) - 1;
+    int64_t own = join_time_of(desk->work->in, desk->work->rows[i]);
+    if (stored == NULL)
+        return own;
+    int64_t other = stored_time(stored);
+    if (!is_row)
+        return other;
+    int64_t left = desk->work->side == 0 ? own : other, right = own + other - left;
+    return config->time == JOIN_LATER       ? WR_MAX(left, right)
+           : config->time == JOIN_TIME_LEFT ? left
+                                            : right;
+}
+
+/* A row leaves: of row `i`, of a stored one, or both. */
+static void put(struct desk *desk, uint32_t i, int is_row, uint8_t *stored, int64_t time,
+                int64_t weight) {
+    uint32_t row = desk->work->rows[i];
+    desk->changes[desk->count++] = (struct join_change){.row = is_row ? (int32_t)row : -1,
+                                                        .stored = stored,
+                                                        .time_us = time,
+                                                        .mark = desk->work->marks[i],
+                                                        .weight = weight,
+                                                        .cause = row};
+}
+
+/* Room for two rows that stay together. */
+static int reserve(struct desk *desk) {
+    return desk->count + 2 > desk->room ? flush(desk) : WR_OK;
+}
+
+/* Row `i` meets one: their pair, and what that does to the other one. */
+static int put_match(struct desk *desk, uint32_t i, const struct match *match, int64_t weight) {
+    struct join *self = desk->self;
+    const struct join_config *config = config_of(self);
+    uint32_t other = 1 - desk->work->side;
+    int alone = join_wants_alone(config, other), met = config->how == JOIN_SEMI && other == 0;
+    int64_t before = 1, after = 1;
+    int64_t pair_time = result_time(desk, i, 1, match->row);
+    int64_t other_time = result_time(desk, i, 0, match->row);
+    int status = reserve(desk);
+    if (status != WR_OK)
+        return status;
+    if (alone || met) {
+        before = wr_rowset_match(&self->sets[other], match->slice_us, match->row, weight);
+        after = before + weight;
+    }
+    if (alone && config->update && before == 0)
+        put(desk, i, 0, match->row, other_time, -1);
+    if (met && (before == 0 || after == 0))
+        put(desk, i, 0, match->row, pair_time, weight);
+    if (join_wants_pairs(config))
+        put(desk, i, 1, match->row, pair_time, weight);
+    if (alone && config->update && after == 0)
+        put(desk, i, 0, match->row, other_time, 1);
+    return WR_OK;
+}
+
+/* Drops the matches for which `where` is not true. */
+static int keep_true(struct desk *desk, uint32_t i) {
+    struct join *self = desk->self;
+    const struct join_config *config = config_of(self);
+    uint32_t room = self->base.env->batch_rows, left = 0;
+    struct join_change *pairs = WR_ARENA_ARRAY(self->base.env->scratch, struct join_change, room);
+    uint32_t *sel = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, room);
+    int status = pairs == NULL || sel == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t at = 0; at < desk->match_count && status == WR_OK;) {
+        uint32_t count = WR_MIN(room, desk->match_count - at), kept = 0;
+        for (uint32_t k = 0; k < count; k++)
+            pairs[k] = (struct join_change){.row = (int32_t)desk->work->rows[i],
+                                            .stored = desk->matches[at + k].row,
+                                            .mark = desk->work->marks[i]};
+        struct wr_batch *batch = wr_batch_new(self->base.env->pool, config->joined.schema);
+        if (batch == NULL)
+            return WR_ENOMEM;
+        batch->row_count = batch->sel_count = count;
+        status = join_fill(self, &config->joined, config->where_reads, batch, desk->work->in,
+                           1 - desk->work->side, pairs, count);
+        wr_op_eval_begin(&self->base, &self->where_eval);
+        if (status == WR_OK)
+            status = wr_list_filter(config->where, &self->where_eval, batch, sel, &kept);
+        if (status >= 0 && self->where_eval.fail_count > 0)
+            status = wr_op_reject_fails(&self->base, &self->where_eval, batch, desk->out);
+        for (uint32_t k = 0; k < kept && status >= 0; k++)
+            desk->matches[left++] = desk->matches[at + sel[k]];
+        wr_batch_unref(batch);
+        status = WR_MIN(status, WR_OK);
+        at += count;
+    }
+    desk->match_count = left;
+    return status;
+}
+
+/* Keeps row `i`, or takes its like back. One whose bounds lie before the frontier is kept until
+ * that passes the next end of a slice, so that it does not matter how far it has been told.
+ * *is_there: whether there is or was one. */
+static int store(struct desk *desk, uint32_t i, struct wr_rowset_entry *entry, int64_t weight,
+                 int *is_there) {
+    const struct join_work *work = desk->work;
+    struct join *self = desk->self;
+    const char *key = work->keys + (size_t)i * config_of(self)->layout.key_bytes;
+    *is_there = 1;
+    if (weight < 0)
+        return wr_rowset_remove(&self->sets[work->side], key, work->hashes[i], entry->from_us,
+                                work->in, work->rows[i], is_there);
+    int64_t behind = join_behind_of(work->in, work->rows[i]);
+    return wr_rowset_add(&self->sets[work->side], key, work->hashes[i], entry,
+                         WR_MAX(entry->time_us, behind), desk->match_count, work->in,
+                         work->rows[i]);
+}
+
+/* What row `i` is, and what it meets. *own_meets: 0 where it can meet nothing. */
+static int look(struct desk *desk, uint32_t i, struct wr_rowset_entry *own, int *own_meets) {
+    const struct join_config *config = config_of(desk->self);
+    const char *key = desk->work->keys + (size_t)i * config->layout.key_bytes;
+    *own_meets = entry_of(config, desk->work, i, own) && !equi_has_nil(&config->layout, key);
+    desk->match_count = 0;
+    int status = *own_meets ? find_matches(desk, i, own) : WR_OK;
+    if (status == WR_OK && config->where != NULL && desk->match_count > 0)
+        status = keep_true(desk, i);
+    return status;
+}
+
+/* Whether row `i` leaves without a partner, and with which time. */
+static int leaves_alone(const struct desk *desk, uint32_t i, int own_meets, int64_t *time) {
+    const struct join_config *config = config_of(desk->self);
+    int met = config->how == JOIN_SEMI && desk->work->side == 0 && desk->match_count > 0;
+    *time = result_time(desk, i, 1, met ? desk->matches[0].row : NULL);
+    int alone = join_wants_alone(config, desk->work->side) && desk->match_count == 0;
+    return met || (alone && (config->update || !own_meets));
+}
+
+static int put_row(struct desk *desk, uint32_t i) {
+    int64_t weight = weight_of(desk->work->in, desk->work->rows[i]), time;
+    struct wr_rowset_entry own;
+    int own_meets, is_there = 1;
+    int status = look(desk, i, &own, &own_meets);
+    if (status == WR_OK && own_meets)
+        status = store(desk, i, &own, weight, &is_there);
+    if (!is_there)
+        return status; /* a row taken back that had been dropped */
+    for (uint32_t m = 0; m < desk->match_count && status == WR_OK; m++)
+        status = put_match(desk, i, &desk->matches[m], weight);
+    if (status != WR_OK || !leaves_alone(desk, i, own_meets, &time))
+        return status;
+    status = reserve(desk);
+    if (status == WR_OK)
+        put(desk, i, 1, NULL, time, weight);
+    return status;
+}
+
+/* ---- updates ---- */
+
+/* Whether row i is the old one of an update of the next, under the same key. */
+static int is_update(const struct desk *desk, uint32_t i) {
+    const struct join_work *work = desk->work;
+    const struct wr_key_layout *layout = &config_of(desk->self)->layout;
+    if (work->in->replaced == NULL || i + 1 >= work->count || config_of(desk->self)->windowed)
+        return 0;
+    const char *key = work->keys + (size_t)i * layout->key_bytes;
+    return wr_bit_get(work->in->replaced, work->rows[i]) &&
+           work->rows[i + 1] == work->rows[i] + 1 &&
+           wr_keys_compare(layout, (const uint8_t *)key,
+                           (const uint8_t *)key + layout->key_bytes) == 0;
+}
+
+static int same_matches(const struct desk *desk) {
+    if (desk->match_count != desk->old_count)
+        return 0;
+    for (uint32_t m = 0; m < desk->match_count; m++)
+        if (desk->matches[m].row != desk->old_matches[m].row)
+            return 0;
+    return 1;
+}
+
+/* The old row out and the new one in, next to each other. */
+static int put_both(struct desk *desk, uint32_t i, uint8_t *stored, int64_t old_time,
+                    int64_t new_time) {
+    int status = reserve(desk);
+    if (status != WR_OK)
+        return status;
+    put(desk, i, 1, stored, old_time, -1);
+    desk->changes[desk->count - 1].replaced = 1;
+    put(desk, i + 1, 1, stored, new_time, 1);
+    desk->changes[desk->count - 1].cause = desk->work->rows[i];
+    return WR_OK;
+}
+
+/* Rows i and i + 1. What they meet is the same, or each goes for itself. */
+static int put_update(struct desk *desk, uint32_t i) {
+    const struct join_config *config = config_of(desk->self);
+    struct wr_rowset_entry old, new;
+    int old_meets, new_meets, is_there = 1, is_kept;
+    int64_t old_time, new_time;
+    int status = look(desk, i, &old, &old_meets);
+    int old_alone = status == WR_OK && leaves_alone(desk, i, old_meets, &old_time);
+    desk->old_count = desk->match_count;
+    desk->old_matches = desk->matches;
+    desk->matches = NULL;
+    desk->match_room = 0;
+    if (status == WR_OK)
+        status = look(desk, i + 1, &new, &new_meets);
+    if (status != WR_OK)
+        return status;
+    if (!same_matches(desk) || old_meets != new_meets) {
+        status = put_row(desk, i);
+        return status == WR_OK ? put_row(desk, i + 1) : status;
+    }
+    if (old_meets)
+        status = store(desk, i, &old, -1, &is_there);
+    if (status == WR_OK && !is_there)
+        return put_row(desk, i + 1);
+    if (status == WR_OK && new_meets)
+        status = store(desk, i + 1, &new, 1, &is_kept);
+    for (uint32_t m = 0; m < desk->match_count && status == WR_OK; m++)
+        if (join_wants_pairs(config))
+            status = put_both(desk, i, desk->matches[m].row,
+                              result_time(desk, i, 1, desk->matches[m].row),
+                              result_time(desk, i + 1, 1, desk->matches[m].row));
+    if (status == WR_OK && leaves_alone(desk, i + 1, new_meets, &new_time) && old_alone)
+        status = put_both(desk, i, NULL, old_time, new_time);
+    return status;
+}
+
+int join_meet(struct join *self, const struct join_work *work, struct wr_out *out) {
+    struct desk desk = {.self = self, .work = work, .out = out};
+    desk.room = WR_MAX(self->base.env->batch_rows, 2u);
+    desk.changes = WR_ARENA_ARRAY(self->base.env->scratch, struct join_change, desk.room);
+    int status = desk.changes == NULL ? WR_ENOMEM : probe_slices(&desk);
+    for (uint32_t i = 0; i < work->count && status == WR_OK; i++) {
+        if (is_update(&desk, i)) {
+            status = put_update(&desk, i);
+            i++;
+        } else {
+            status = put_row(&desk, i);
+        }
+    }
+    if (status == WR_OK)
+        status = flush(&desk);
+    return status == WR_OK ? desk.flow : status;
+}
