@@ -55,6 +55,10 @@ int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
                    struct wr_out *out);
 /* The same for tables of windows; windows that no row can reach any more are dropped. */
 int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out);
+/* When the last row can come that a window takes. */
+int64_t agg_closes_at(const struct agg_config *config, int64_t start);
+/* Whether a group is there; the one group of a whole stream is without a row, as in SQL. */
+int agg_is_live(const struct agg *self, const uint8_t *state);
 int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
                     const char *keys, const uint64_t *hashes, struct wr_out *out);
 

@@ -137,7 +137,7 @@ rejected with a code (W501 to W512); the run goes on. `:rejects()` is a stream
 of those of a chain, `weir.rejects()` of the script, with the columns
 
   at        the event time of the row, where it had one
-  stage     what rejected it: "derive", …, of a `read` its address; or its `name`
+  stage     what rejected it: "derive", …, a `read`'s address; or its `name`
   code      "W502"; `weir help W502` explains it
   reason    what went wrong, to group by; of `expect` the name of the condition
   detail    what is particular to the row: "value `four` does not fit int64

@@ -2,9 +2,9 @@
 """changelogs.py: random aggregations whose results change, against a model that knows no changes.
 
 A case is rows with times (some behind), and a chain: `agg` over windows or groups, with late rows,
-`emit`, `every`; then, over its changelog, filters and another `agg`. The program writes each change;
-the changes, added up, must be the rows that the model reckons of all rows at once. Any batch size,
-any shards, any stopping point must write the same bytes.
+`emit`, `every`; then, over its changelog, filters and another `agg`. The program writes each
+change; the changes, added up, must be the rows that the model reckons of all rows at once. Any
+batch size, any shards, any stopping point must write the same bytes.
 
 usage: changelogs.py --weir PROGRAM [--seconds N | --cases N] [--seed N]
 """
