@@ -46,15 +46,6 @@ static int64_t closes_at(const struct agg_config *config, int64_t start) {
     return __builtin_add_overflow(end, config->lateness_us, &closes) ? WR_TIME_MAX : closes;
 }
 
-static const char *key_of(const struct agg *self, const struct rows *rows, uint32_t at) {
-    uint32_t i = aggregates_of(self)->key_count == 0 ? 0 : at;
-    return rows->keys + (size_t)i * aggregates_of(self)->layout.key_bytes;
-}
-
-static uint64_t hash_of(const struct agg *self, const struct rows *rows, uint32_t at) {
-    return rows->hashes[aggregates_of(self)->key_count == 0 ? 0 : at];
-}
-
 /* ---- rows to their windows ---- */
 
 /* The windows that take a row; 0 of them: it is late. */
@@ -141,8 +132,9 @@ static int find_groups(struct agg *self, struct rows *rows, uint32_t head) {
         return WR_ENOMEM;
     uint32_t i = 0;
     for (uint32_t p = head; p != UINT32_MAX; p = rows->pairs[p].next, i++) {
-        memcpy(keys + (size_t)i * key_bytes, key_of(self, rows, rows->pairs[p].at), key_bytes);
-        hashes[i] = hash_of(self, rows, rows->pairs[p].at);
+        memcpy(keys + (size_t)i * key_bytes, agg_key_at(self, rows->keys, rows->pairs[p].at),
+               key_bytes);
+        hashes[i] = agg_hash_at(self, rows->hashes, rows->pairs[p].at);
     }
     int status = wr_table_upsert(table, keys, hashes, count, states, made);
     i = 0;
@@ -156,13 +148,7 @@ static int find_groups(struct agg *self, struct rows *rows, uint32_t head) {
 
 /* ---- a run ---- */
 
-/* A set of states, by address. */
-struct seen {
-    uint32_t mask;
-    uint8_t **slots;
-};
-
-static int seen_init(struct seen *seen, struct wr_arena *scratch, uint32_t count) {
+int agg_seen_init(struct agg_seen *seen, struct wr_arena *scratch, uint32_t count) {
     uint32_t size = 16;
     while (size < 2 * count)
         size *= 2;
@@ -171,13 +157,20 @@ static int seen_init(struct seen *seen, struct wr_arena *scratch, uint32_t count
     return seen->slots == NULL ? WR_ENOMEM : WR_OK;
 }
 
-/* 1 when it was there already. */
-static int seen_add(struct seen *seen, uint8_t *state) {
+int agg_seen_add(struct agg_seen *seen, uint8_t *state) {
     uint32_t at = (uint32_t)((uintptr_t)state >> 3) * 2654435761u & seen->mask;
     for (; seen->slots[at] != NULL; at = (at + 1) & seen->mask)
         if (seen->slots[at] == state)
             return 1;
     seen->slots[at] = state;
+    return 0;
+}
+
+int agg_seen_has(const struct agg_seen *seen, const uint8_t *state) {
+    uint32_t at = (uint32_t)((uintptr_t)state >> 3) * 2654435761u & seen->mask;
+    for (; seen->slots[at] != NULL; at = (at + 1) & seen->mask)
+        if (seen->slots[at] == state)
+            return 1;
     return 0;
 }
 
@@ -267,7 +260,8 @@ static int forget_dead(struct agg *self, const struct rows *rows, uint32_t first
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct pair *pair = &rows->pairs[dead[i]];
-        wr_table_delete(pair->table, key_of(self, rows, pair->at), hash_of(self, rows, pair->at));
+        wr_table_delete(pair->table, agg_key_at(self, rows->keys, pair->at),
+                        agg_hash_at(self, rows->hashes, pair->at));
     }
     return WR_OK;
 }
@@ -287,12 +281,12 @@ static int take_run(struct agg *self, const struct rows *rows, uint32_t first, u
     struct wr_arena *scratch = self->base.env->scratch;
     struct touched touched = {.pairs = WR_ARENA_ARRAY(scratch, uint32_t, count)};
     struct agg_change *changes = WR_ARENA_ARRAY(scratch, struct agg_change, count);
-    struct seen seen;
-    if (touched.pairs == NULL || changes == NULL || seen_init(&seen, scratch, count) != WR_OK)
+    struct agg_seen seen;
+    if (touched.pairs == NULL || changes == NULL || agg_seen_init(&seen, scratch, count) != WR_OK)
         return WR_ENOMEM;
     for (uint32_t p = first; p < first + count; p++) {
         const struct pair *pair = &rows->pairs[p];
-        if (!leaves(self, pair->mark) || seen_add(&seen, pair->state))
+        if (!leaves(self, pair->mark) || agg_seen_add(&seen, pair->state))
             continue;
         changes[touched.count] =
             (struct agg_change){.old_row = -1,
@@ -323,8 +317,8 @@ static int take_run(struct agg *self, const struct rows *rows, uint32_t first, u
 /* Keeps a group as it was at the last emission, unless it is kept already. */
 static int keep_before(struct agg *self, const struct rows *rows, const struct pair *pair) {
     struct wr_table *table = wr_slices_at(&self->before, pair->mark);
-    const char *key = key_of(self, rows, pair->at);
-    uint64_t hash = hash_of(self, rows, pair->at);
+    const char *key = agg_key_at(self, rows->keys, pair->at);
+    uint64_t hash = agg_hash_at(self, rows->hashes, pair->at);
     uint8_t *kept, made = 0;
     if (table == NULL || wr_table_upsert(table, key, &hash, 1, &kept, &made) != WR_OK)
         return WR_ENOMEM;
@@ -449,12 +443,12 @@ static int take_runs(struct agg *self, struct rows *rows, struct wr_out *out) {
     int flow = WR_FLOW_MORE;
     for (uint32_t first = 0; first < rows->count && flow == WR_FLOW_MORE;) {
         struct wr_arena_mark mark = wr_arena_mark(scratch);
-        struct seen seen;
+        struct agg_seen seen;
         uint32_t end = first;
         int deleted = 0;
-        if (seen_init(&seen, scratch, rows->count - first) != WR_OK)
+        if (agg_seen_init(&seen, scratch, rows->count - first) != WR_OK)
             return WR_ENOMEM;
-        while (end < rows->count && (!seen_add(&seen, rows->pairs[end].state) ||
+        while (end < rows->count && (!agg_seen_add(&seen, rows->pairs[end].state) ||
                                      (end > first && replaces(rows, end - 1))))
             end++;
         flow = take_run(self, rows, first, end - first, out, &deleted);
