@@ -197,8 +197,8 @@ local function same(_, input)
   return input
 end
 for _, name in ipairs({ "expect", "distinct", "sort", "limit", "union", "lookup", "late", "write",
-  "print", "tap", "changes", "top", "dedup", "as_table", "unnest", "unpivot", "sample", "fill", "join",
-  "asof_join" }) do
+  "print", "tap", "changes", "top", "dedup", "as_table", "unnest", "unpivot", "sample", "fill",
+  "join", "asof_join" }) do
   OPS[name] = same
 end
 
