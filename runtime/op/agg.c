@@ -17,17 +17,25 @@ static void agg_needs(const void *config, const struct wr_stream *input, uint32_
     (void)input;
     (void)input_number;
     (void)wanted;
-    wr_list_reads(((const struct agg_config *)config)->aggregates->inputs, columns);
+    const struct agg_config *self = config;
+    wr_list_reads(self->aggregates->inputs, columns);
+    if (self->gap != NULL)
+        wr_list_reads(self->gap, columns);
 }
 
 static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) {
     const struct agg_config *self = config;
-    return wr_op_explain(arena, self->aggregates->inputs,
-                         self->windowed ? "groups x open slices" : "groups");
+    const char *state = "groups";
+    if (self->windowed && self->window.kind == WINDOW_SESSION)
+        state = "groups x open sessions";
+    else if (self->windowed && self->window.kind == WINDOW_COUNT)
+        state = "groups x steps of a window";
+    else if (self->windowed)
+        state = "groups x open slices";
+    return wr_op_explain(arena, self->aggregates->inputs, state);
 }
 
 static int agg_open(struct wr_op *op, struct wr_error *err) {
-    (void)err;
     struct agg *self = (struct agg *)op;
     const struct agg_config *config = op->config;
     struct wr_budget *budget = op->env->state_budget;
@@ -38,6 +46,10 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_slices_init(&self->before, budget, &config->aggregates->shape, op->env->seed);
     self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
+    wr_eval_init(&self->gap_eval, budget);
+    if (config->shapes != NULL && agg_parts_open(&self->parts, config->shapes, config->aggregates,
+                                                 budget, op->env->seed) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the state of `agg`");
     return WR_OK;
 }
 
@@ -182,8 +194,7 @@ static int add_windowed(struct agg *self, struct wr_batch *in, const uint32_t *s
     return status;
 }
 
-static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
-    (void)input;
+static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) {
     struct agg *self = (struct agg *)op;
     const struct agg_config *config = op->config;
     wr_op_eval_begin(op, &self->inputs_eval);
@@ -203,11 +214,28 @@ static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struc
         status = build_keys(self, in, sel, count, &keys, &hashes);
     if (status < 0 || count == 0)
         return status;
+    if (config->shapes != NULL)
+        return (config->window.kind == WINDOW_SESSION ? agg_session_push : agg_count_push)(
+            self, in, sel, count, keys, hashes, out);
     if (config->by_window)
         return agg_update_push(self, in, sel, count, keys, hashes, out);
     if (config->windowed)
         return add_windowed(self, in, sel, count, keys, hashes, out);
     return add_rows(self, wr_slices_at(&self->slices, 0), in, sel, keys, hashes, 0, count);
+}
+
+static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    (void)input;
+    struct agg *self = (struct agg *)op;
+    if (((const struct agg_config *)op->config)->gap == NULL)
+        return push_rows(op, in, out);
+    struct wr_batch *left = in;
+    int status = agg_session_gaps(self, &left, out);
+    if (status >= 0 && left->sel_count > 0)
+        status = push_rows(op, left, out);
+    if (left != in)
+        wr_batch_unref(left);
+    return status;
 }
 
 static int agg_route(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes) {
@@ -241,6 +269,10 @@ int agg_ensure_group(struct agg *self, uint8_t *made) {
 static int agg_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct agg *self = (struct agg *)op;
     const struct agg_config *config = op->config;
+    if (config->shapes != NULL && config->window.kind == WINDOW_SESSION)
+        return agg_session_fire(self, frontier, out);
+    if (config->shapes != NULL)
+        return frontier == WR_TIME_MAX ? agg_count_fire(self, out) : WR_OK;
     if (config->by_window)
         return agg_update_fire(self, frontier, out);
     if (!config->windowed && (frontier != WR_TIME_MAX || self->fired_any))
@@ -256,6 +288,9 @@ static int agg_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
 static int64_t agg_next_boundary(const struct wr_op *op, int64_t after) {
     const struct agg_config *config = op->config;
     int64_t least = WR_TIME_MAX;
+    if (config->shapes != NULL) /* sessions may end anywhere */
+        return config->changes && config->mode == AGG_FINAL && after < WR_TIME_MAX ? after + 1
+                                                                                   : least;
     if (config->every_us > 0)
         least = window_multiple_after(config->every_us, after);
     if (!config->windowed || !config->by_window)
@@ -281,6 +316,8 @@ static void agg_close(struct wr_op *op) {
     wr_slices_release(&self->before);
     wr_eval_release(&self->inputs_eval);
     wr_eval_release(&self->items_eval);
+    wr_eval_release(&self->gap_eval);
+    agg_parts_close(&self->parts);
 }
 
 const struct wr_op_type wr_op_agg = {

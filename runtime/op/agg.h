@@ -1,8 +1,10 @@
 /* agg.h: `agg` in several files: agg_bind.c, agg.c (rows in), agg_fire.c (results of windows that
- * have ended), agg_update.c and agg_change.c (results that change), agg_state.c. Private to the
- * room. */
+ * have ended), agg_update.c and agg_change.c (results that change), agg_session.c and agg_count.c
+ * (windows that each group has for itself, kept by agg_parts.c), agg_state.c. Private to the room.
+ */
 #pragma once
 #include "expr/aggregate.h"
+#include "op/agg_parts.h"
 #include "op/op.h"
 #include "op/window.h"
 #include "state/slices.h"
@@ -18,7 +20,11 @@ struct agg_config {
     enum agg_mode mode;
     int64_t lateness_us, every_us; /* every: 0, or results leave at its multiples */
     uint8_t by_window;             /* a table a window and no slices: see agg_update.c */
+    uint8_t changes;               /* results are a changelog */
+    uint8_t has_time;              /* rows that come have event time */
     struct window window;
+    struct wr_list *gap;       /* of sessions, where an expression says it */
+    struct agg_shapes *shapes; /* of sessions and count windows, else NULL */
     int32_t *from; /* result column: >= 0 a middle column, else output -1 - x of `items` */
 };
 
@@ -35,8 +41,22 @@ struct agg {
     struct wr_slices before; /* `every`: groups as they were at the last emission */
     int64_t emitted_us;      /* the frontier that was told last */
     int64_t saved_emitted_us;
+    struct agg_parts parts; /* sessions and count windows */
+    struct wr_eval gap_eval;
+    const struct wr_column *gap_column; /* of the batch that is pushed */
 };
 
+/* A window of a result; start > end: there is none. */
+struct agg_span {
+    int64_t start, end;
+};
+static inline struct agg_span agg_span_of(const struct agg *self, int64_t mark) {
+    const struct agg_config *config = self->base.config;
+    if (!config->windowed)
+        return (struct agg_span){0, 0};
+    return (struct agg_span){window_start(&config->window, mark),
+                             window_end(&config->window, mark)};
+}
 int agg_bind(struct wr_bind *bind, struct wr_error *err);
 int agg_emit_late(struct agg *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
                   struct wr_out *out);
@@ -50,15 +70,14 @@ static inline int agg_is_one_group(const struct agg *self) {
     return !config->windowed && config->aggregates->key_count == 0 && self->base.env->shard == 0;
 }
 int agg_ensure_group(struct agg *self, uint8_t *made);
+/* Results of groups (of the windows `spans`) in the order given, in batches. */
+int agg_emit_groups(struct agg *self, uint8_t **rows, const struct agg_span *spans, uint64_t total,
+                    struct wr_out *out);
 /* All groups of a table, in the order of their keys. */
 int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
                    struct wr_out *out);
 /* The same for tables of windows; windows that no row can reach any more are dropped. */
 int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out);
-/* When the last row can come that a window takes. */
-int64_t agg_closes_at(const struct agg_config *config, int64_t start);
-/* Whether a group is there; the one group of a whole stream is without a row, as in SQL. */
-int agg_is_live(const struct agg *self, const uint8_t *state);
 int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
                     const char *keys, const uint64_t *hashes, struct wr_out *out);
 
@@ -69,17 +88,8 @@ struct agg_change {
     int64_t old_end, new_end;
     uint32_t cause;
 };
-/* A window of a result; nobody looks at it where there are none. */
-struct agg_span {
-    int64_t start, end;
-};
-static inline struct agg_span agg_span_of(const struct agg *self, int64_t mark) {
-    const struct agg_config *config = self->base.config;
-    if (!config->windowed)
-        return (struct agg_span){0, 0};
-    return (struct agg_span){window_start(&config->window, mark),
-                             window_end(&config->window, mark)};
-}
+/* Window columns and event times of results. */
+int agg_set_windows(const struct agg *self, struct wr_batch *middle, const struct agg_span *spans);
 /* Results of `count` groups (of the windows `spans`); is_good: 0 for those that failed, which are
  * rejects where `out` is given. *result is NULL when there are none. */
 int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *spans,
@@ -88,6 +98,35 @@ int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *s
 int agg_emit_changes(struct agg *self, const struct agg_change *changes, uint32_t count,
                      struct wr_batch *before, struct wr_batch *after, const struct wr_batch *in,
                      struct wr_out *out);
+/* The key and hash of row `at` of the selection. */
+static inline const char *agg_key_at(const struct agg *self, const char *keys, uint32_t at) {
+    const struct agg_config *config = self->base.config;
+    const struct wr_aggregates *aggregates = config->aggregates;
+    return keys + (size_t)(aggregates->key_count == 0 ? 0 : at) * aggregates->layout.key_bytes;
+}
+static inline uint64_t agg_hash_at(const struct agg *self, const uint64_t *hashes, uint32_t at) {
+    const struct agg_config *config = self->base.config;
+    return hashes[config->aggregates->key_count == 0 ? 0 : at];
+}
+
+/* A set of rows of state, by address. */
+struct agg_seen {
+    uint32_t mask;
+    uint8_t **slots;
+};
+int agg_seen_init(struct agg_seen *seen, struct wr_arena *scratch, uint32_t count);
+int agg_seen_add(struct agg_seen *seen, uint8_t *state); /* 1 when it was there already */
+int agg_seen_has(const struct agg_seen *seen, const uint8_t *state);
+
+/* Computes the gaps of rows. Those without one are rejects; then *in is a batch without them, which
+ * is the caller's. */
+int agg_session_gaps(struct agg *self, struct wr_batch **in, struct wr_out *out);
+int agg_session_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+                     const char *keys, const uint64_t *hashes, struct wr_out *out);
+int agg_session_fire(struct agg *self, int64_t frontier, struct wr_out *out);
+int agg_count_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+                   const char *keys, const uint64_t *hashes, struct wr_out *out);
+int agg_count_fire(struct agg *self, struct wr_out *out);
 int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                 const struct wr_batch *b, uint32_t row_b);
 int agg_save(struct wr_op *op, struct wr_buf *out, int all);

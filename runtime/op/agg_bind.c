@@ -23,13 +23,18 @@ static int map_results(struct agg_config *config, struct wr_bind *bind, struct w
     bind->out.key_count = 0;
     for (uint32_t c = 0; c < lead && c < WR_KEY_FIELDS_MAX; c++)
         bind->out.key[bind->out.key_count++] = (uint16_t)c;
-    int changes = config->mode == AGG_UPDATE || config->lateness_us > 0;
+    int changes = config->changes = config->mode == AGG_UPDATE || config->lateness_us > 0;
     /* Without a window a result that leaves at once has the time of the row that changed it. */
     bind->out.has_time =
         config->windowed || (changes && config->every_us == 0 && bind->inputs[0]->has_time);
     bind->out.max_delay_us = changes ? WR_DELAY_UNKNOWN : 0;
     bind->out.order = WR_ORDER_FIRING;
     bind->out.updates = (uint8_t)changes;
+    if (config->windowed && config->window.kind == WINDOW_COUNT) {
+        bind->out.has_time = bind->inputs[0]->has_time;
+        bind->out.max_delay_us = WR_DELAY_UNKNOWN;
+        bind->out.repeatable = 0;
+    }
     return WR_OK;
 }
 
@@ -72,7 +77,8 @@ static int read_emit(struct agg_config *config, struct wr_bind *bind, struct wr_
 
 static int check_time(const struct agg_config *config, struct wr_bind *bind, struct wr_error *err) {
     const struct wr_stream *in = bind->inputs[0];
-    if ((config->windowed || config->every_us > 0) && !in->has_time) {
+    int needs_time = config->windowed ? config->window.kind != WINDOW_COUNT : config->every_us > 0;
+    if (needs_time && !in->has_time) {
         wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before %s",
                         config->windowed ? "the window" : "`emit`");
         wr_error_at(err, config->windowed ? "window" : "emit", 0, 0);
@@ -86,6 +92,36 @@ static int check_time(const struct agg_config *config, struct wr_bind *bind, str
     return WR_OK;
 }
 
+/* Sessions and count windows: what they do not have. */
+static int check_own_windows(struct agg_config *config, struct wr_bind *bind,
+                             struct wr_error *err) {
+    int is_session = config->window.kind == WINDOW_SESSION;
+    const char *name = is_session ? "session" : "count";
+    if (bind->inputs[0]->updates) {
+        wr_error_script(err, "W305", "a %s window does not take updates", name);
+        wr_error_at(err, "window", 0, 0);
+        wr_error_help(err, "add `:changes()` before it: each change becomes a row, with `op` = "
+                           "insert, update or delete");
+        return WR_ESCRIPT;
+    }
+    if (config->mode == AGG_DELTA || config->every_us > 0 ||
+        (config->mode == AGG_UPDATE && !is_session)) {
+        wr_error_script(err, "W203", "a %s window %s", name,
+                        is_session ? "emits `final`, or each `update`" : "emits `final` only");
+        wr_error_at(err, "emit", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (config->lateness_us > 0 && !is_session) {
+        wr_error_script(err, "W203", "a count window has no `allowed_lateness`");
+        wr_error_at(err, "window", 0, 0);
+        wr_error_help(err, "it takes every row that comes");
+        return WR_ESCRIPT;
+    }
+    return config->window.gap == NULL
+               ? WR_OK
+               : window_bind_gap(&config->gap, &config->window, &bind->scope, "window", err);
+}
+
 int agg_bind(struct wr_bind *bind, struct wr_error *err) {
     struct agg_config *config = WR_ARENA_ZEROS(bind->arena, struct agg_config, 1);
     if (config == NULL)
@@ -94,11 +130,14 @@ int agg_bind(struct wr_bind *bind, struct wr_error *err) {
     int takes_back = bind->inputs[0]->updates;
     config->windowed = window != NULL;
     config->lateness_us = wr_value_int(window, "allowed_lateness", 0);
+    config->has_time = bind->inputs[0]->has_time;
     int status = read_emit(config, bind, err);
-    if (status == WR_OK)
-        status = check_time(config, bind, err);
     if (status == WR_OK && window != NULL)
         status = window_from_value(&config->window, bind->arena, window, err);
+    if (status == WR_OK)
+        status = check_time(config, bind, err);
+    if (status == WR_OK && window != NULL && !window_is_aligned(&config->window))
+        status = check_own_windows(config, bind, err);
     if (status != WR_OK)
         return status;
     config->by_window = config->mode != AGG_FINAL || config->lateness_us > 0 || takes_back;
@@ -109,6 +148,8 @@ int agg_bind(struct wr_bind *bind, struct wr_error *err) {
                            wr_value_get(bind->spec, "items"), flags, err);
     if (status != WR_OK)
         return status;
+    if (window != NULL && !window_is_aligned(&config->window))
+        status = agg_shapes_bind(&config->shapes, bind->arena, config->aggregates, err);
     bind->config = config;
-    return map_results(config, bind, err);
+    return status != WR_OK ? status : map_results(config, bind, err);
 }

@@ -11,14 +11,30 @@ static const struct agg_config *config_of(const struct agg *self) {
     return self->base.config;
 }
 
-static int set_windows(struct wr_batch *middle, const struct agg_span *spans) {
-    int64_t *columns[2] = {wr_batch_column(middle, 0, middle->row_count),
-                           wr_batch_column(middle, 1, middle->row_count)};
-    if (columns[0] == NULL || columns[1] == NULL)
+int agg_set_windows(const struct agg *self, struct wr_batch *middle, const struct agg_span *spans) {
+    uint32_t count = middle->row_count;
+    int64_t *columns[2] = {wr_batch_column(middle, 0, count), wr_batch_column(middle, 1, count)};
+    int64_t *times = WR_ARENA_ARRAY(&middle->arena, int64_t, count + 1);
+    if (columns[0] == NULL || columns[1] == NULL || times == NULL)
         return WR_ENOMEM;
-    for (uint32_t i = 0; i < middle->row_count; i++) {
+    uint32_t none = 0;
+    for (uint32_t i = 0; i < count; i++) {
         columns[0][i] = spans[i].start;
         columns[1][i] = spans[i].end;
+        times[i] = spans[i].end - AGG_RESULT_DELAY_US;
+        none += spans[i].start > spans[i].end;
+    }
+    if (none == 0) {
+        middle->event_time = times;
+        return WR_OK;
+    }
+    WR_ASSERT(none == count && !config_of(self)->has_time); /* count windows without time */
+    for (uint32_t c = 0; c < 2; c++) {
+        uint64_t *valid = WR_ARENA_ZEROS(&middle->arena, uint64_t, WR_BITS_WORDS(count) + 1);
+        if (valid == NULL)
+            return WR_ENOMEM;
+        memset(columns[c], 0, count * sizeof *columns[c]);
+        middle->columns[c].valid = valid;
     }
     return WR_OK;
 }
@@ -86,7 +102,7 @@ int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *s
     uint16_t *guilty = WR_ARENA_ZEROS(scratch, uint16_t, count);
     int status = fails == NULL || guilty == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK && config->windowed)
-        status = set_windows(middle, spans);
+        status = agg_set_windows(self, middle, spans);
     if (status == WR_OK)
         status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
     if (status == WR_OK)
@@ -161,11 +177,14 @@ static int emit_picked(struct agg *self, struct wr_batch *batch, const struct pi
         wr_batch_unref(batch);
         return status;
     }
-    batch->weight = picked->weights;
-    batch->replaced = picked->replaced;
+    if (config->changes) {
+        batch->weight = picked->weights;
+        batch->replaced = picked->replaced;
+    }
     if (in != NULL)
         batch->cause = picked->cause;
-    if (config->windowed || (in != NULL && in->event_time != NULL))
+    int aligned = config->windowed && config->has_time;
+    if (aligned || (in != NULL && in->event_time != NULL))
         batch->event_time = picked->times;
     if (in != NULL && in->behind != NULL)
         batch->behind = picked->behind;

@@ -81,23 +81,7 @@ static int emit_middle(struct agg *self, struct wr_batch *middle, struct wr_out 
     return out->emit(out, WR_PORT_MAIN, batch);
 }
 
-static int set_window_columns(struct agg *self, struct wr_batch *middle, int64_t mark) {
-    struct agg_span span = agg_span_of(self, mark);
-    int64_t *starts = wr_batch_column(middle, 0, middle->row_count);
-    int64_t *ends = wr_batch_column(middle, 1, middle->row_count);
-    int64_t *times = WR_ARENA_ARRAY(&middle->arena, int64_t, middle->row_count);
-    if (starts == NULL || ends == NULL || times == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < middle->row_count; i++) {
-        starts[i] = span.start;
-        ends[i] = span.end;
-        times[i] = span.end - AGG_RESULT_DELAY_US;
-    }
-    middle->event_time = times;
-    return WR_OK;
-}
-
-static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t mark,
+static int emit_rows(struct agg *self, uint8_t **rows, const struct agg_span *spans, uint32_t count,
                      struct wr_out *out) {
     const struct agg_config *config = self->base.config;
     struct wr_batch *middle = wr_batch_new(self->base.env->pool, config->aggregates->middle);
@@ -110,7 +94,7 @@ static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t m
     uint32_t *sel = WR_ARENA_ARRAY(&middle->arena, uint32_t, count);
     int status = fails == NULL || guilty == NULL || sel == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK && config->windowed)
-        status = set_window_columns(self, middle, mark);
+        status = agg_set_windows(self, middle, spans);
     if (status == WR_OK)
         status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
     uint32_t left = 0;
@@ -126,26 +110,38 @@ static int emit_rows(struct agg *self, uint8_t **rows, uint32_t count, int64_t m
     return status;
 }
 
+int agg_emit_groups(struct agg *self, uint8_t **rows, const struct agg_span *spans, uint64_t total,
+                    struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    int status = WR_OK;
+    for (uint64_t at = 0; at < total && status >= 0;) {
+        struct wr_arena_mark part = wr_arena_mark(scratch);
+        uint32_t count = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, total - at);
+        status = emit_rows(self, rows + at, spans + at, count, out);
+        wr_arena_rewind(scratch, part);
+        at += count;
+    }
+    return status;
+}
+
 int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
                    struct wr_out *out) {
     uint64_t total = wr_table_count(table);
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark start = wr_arena_mark(scratch);
+    struct agg_span span = agg_span_of(self, mark);
     uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, total + 1);
-    int status = rows == NULL ? WR_ENOMEM : WR_OK;
+    struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, total + 1);
+    int status = rows == NULL || spans == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK) {
         struct wr_table_walk walk;
         wr_table_walk_begin(&walk, table);
-        for (uint64_t i = 0; i < total; i++)
+        for (uint64_t i = 0; i < total; i++) {
             rows[i] = wr_table_walk_next(&walk);
+            spans[i] = span;
+        }
         wr_keys_sort(&aggregates_of(self)->layout, rows, (uint32_t)total);
-    }
-    for (uint64_t at = 0; at < total && status >= 0;) {
-        struct wr_arena_mark part = wr_arena_mark(scratch);
-        uint32_t count = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, total - at);
-        status = emit_rows(self, rows + at, count, mark, out);
-        wr_arena_rewind(scratch, part);
-        at += count;
+        status = agg_emit_groups(self, rows, spans, total, out);
     }
     wr_arena_rewind(scratch, start);
     return status;
@@ -255,11 +251,15 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     return status;
 }
 
+/* Windows by their ends; those that end together (sessions) by their starts; groups by keys. Count
+ * windows are compared at the end of the input only, where their groups come in order. */
 int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                 const struct wr_batch *b, uint32_t row_b) {
     const struct agg_config *config = op->config;
-    uint32_t lead = (config->windowed ? 2u : 0u) + config->aggregates->key_count;
-    for (uint32_t c = 0; c < lead; c++) {
+    uint32_t windows = config->windowed ? 2 : 0, lead = windows + config->aggregates->key_count;
+    int by_window = windows > 0 && config->window.kind != WINDOW_COUNT;
+    for (uint32_t i = by_window ? 0 : windows; i < lead; i++) {
+        uint32_t c = i < windows ? windows - 1 - i : i;
         int order = wr_cell_compare(&a->schema->fields[c].type, &a->columns[c], row_a,
                                     &b->columns[c], row_b);
         if (order != 0)

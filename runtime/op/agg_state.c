@@ -12,8 +12,22 @@ static void all_slices(struct agg *self, struct wr_slices *all[3]) {
     all[2] = &self->before;
 }
 
+/* Sessions and count windows: the facts, then a piece of their tables. */
+static int save_parts(struct agg *self, struct wr_buf *out, int all) {
+    if (!all && self->fired_us == self->saved_fired_us && !agg_parts_has_changed(&self->parts))
+        return WR_OK;
+    wr_buf_add_u64(out, (uint64_t)self->fired_us);
+    wr_buf_add_u64(out, (uint64_t)self->fired_any);
+    int status = agg_parts_save(&self->parts, out, all, self->base.env->piece_bytes);
+    if (status == WR_OK)
+        self->saved_fired_us = self->fired_us;
+    return out->status == WR_OK ? status : out->status;
+}
+
 int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct agg *self = (struct agg *)op;
+    if (((const struct agg_config *)op->config)->shapes != NULL)
+        return save_parts(self, out, all);
     struct wr_slices *sets[3];
     all_slices(self, sets);
     uint32_t first = 0;
@@ -70,6 +84,11 @@ static int slices_fit(const struct agg *self) {
 
 int agg_load(struct wr_op *op, struct wr_reader *in) {
     struct agg *self = (struct agg *)op;
+    if (((const struct agg_config *)op->config)->shapes != NULL) {
+        self->fired_us = self->saved_fired_us = (int64_t)wr_reader_u64(in);
+        self->fired_any = (int)wr_reader_u64(in);
+        return in->failed ? WR_ECORRUPT : agg_parts_load(&self->parts, in);
+    }
     struct wr_slices *sets[3];
     all_slices(self, sets);
     self->fired_us = (int64_t)wr_reader_u64(in);

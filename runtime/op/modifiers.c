@@ -24,6 +24,9 @@ static int window_bind(struct wr_bind *bind, struct wr_error *err) {
     int status = window_from_value(&window, bind->arena, wr_value_get(bind->spec, "window"), err);
     if (status == WR_OK && window.kind != WINDOW_COUNT && !bind->inputs[0]->has_time)
         return wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before");
+    struct wr_list *gap;
+    if (status == WR_OK && window.gap != NULL)
+        status = window_bind_gap(&gap, &window, &bind->scope, "1", err);
     return status;
 }
 

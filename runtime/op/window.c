@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/batch.h"
+#include "expr/expr.h"
 #include "op/op.h"
 #include "base/banned.h"
 
@@ -100,6 +101,18 @@ int window_of_rows(struct window *window, struct wr_bind *bind, const char *stag
     wr_error_at(err, "window", 0, 0);
     wr_error_help(err, "their ends depend on the rows; `agg` takes them");
     return WR_ESCRIPT;
+}
+
+int window_bind_gap(struct wr_list **gap, const struct window *window, const struct wr_scope *scope,
+                    const char *arg, struct wr_error *err) {
+    int status = wr_list_bind(gap, scope, WR_LIST_SELECT, window->gap, err);
+    if (status == WR_OK && ((*gap)->item_count != 1 || (*gap)->items[0].type.kind != WR_DURATION)) {
+        status = wr_error_script(err, "W203", "the gap of a session must be a duration");
+        wr_error_help(err, "`weir.session \"30m\"`, or an expression: `n * duration'1m'`");
+    }
+    if (status != WR_OK)
+        wr_error_at(err, arg, 0, 0);
+    return status;
 }
 
 /* The largest offset + k * step that is <= time; 128 bits, since times may lie far out. */

@@ -12,6 +12,8 @@
 struct wr_arena;
 struct wr_bind;
 struct wr_error;
+struct wr_list;
+struct wr_scope;
 struct window_calendar;
 
 enum window_kind {
@@ -39,6 +41,9 @@ int window_from_value(struct window *window, struct wr_arena *arena, const struc
 /* The window of a stage that is bound, for stages whose results are rows of aligned windows. */
 int window_of_rows(struct window *window, struct wr_bind *bind, const char *stage,
                    struct wr_error *err);
+/* SESSION: binds the expression of the gap; errors stand at `arg`. */
+int window_bind_gap(struct wr_list **gap, const struct window *window, const struct wr_scope *scope,
+                    const char *arg, struct wr_error *err);
 static inline int window_is_aligned(const struct window *window) {
     return window->kind <= WINDOW_CALENDAR;
 }

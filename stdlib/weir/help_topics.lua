@@ -121,6 +121,8 @@ from another part. An input that ends completes everything.
   :window(weir.hopping("10m", { every = "1m" }))    overlapping
   :window(weir.cumulative("1d", { every = "1h" }))  growing: the day so far
   :window(weir.calendar "month")                    by the calendar of a zone
+  :window(weir.session "30m")                       a key's rows without a gap
+  :window(weir.count(100))                          so many rows of a key
 
 A window holds rows with start <= time < end. It needs `event_time` before, and
 a consumer behind: `:group_by "k":agg "n = count()"` gives

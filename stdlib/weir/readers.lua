@@ -35,6 +35,7 @@ local EXPECTED = {
   number = "a number",
   boolean = "true or false",
   duration = "a duration, as \"1h30m\"",
+  ["duration or expression"] = "a duration, as \"30m\", or an expression",
   size = "a size, as \"64MB\"",
   table = "a table",
   callable = "a function",
@@ -95,6 +96,20 @@ function READERS.duration(call, spec, x, arg)
     call:wrong(arg, spec.what or ("at least %dus"):format(spec.min), x)
   end
   return us
+end
+
+--- `30m`, a duration, or an expression: {us=} or {ast=}, a list of one item.
+READERS["duration or expression"] = function(call, spec, x, arg)
+  if value.is(x) and x.type == "duration" then
+    return { us = x.v }
+  elseif type(x) ~= "string" then
+    call:wrong(arg, EXPECTED["duration or expression"], x)
+  elseif x:find("^%s*[%d+-]") and duration.parse(x, {}) or x:find("^%s*%d+%a*%s*$") then
+    return { us = READERS.duration(call, { min = spec.min }, x, arg) }
+  end
+  local parsed = call:parse({ kind = "expr" }, x, arg)
+  parsed.ast = { { name = "gap", expr = parsed.ast, from = 1, to = #x } }
+  return parsed
 end
 
 function READERS.size(call, _, x, arg)

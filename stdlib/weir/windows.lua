@@ -120,9 +120,50 @@ M.CONSTRUCTORS = {
       }
     end,
   },
+  session = {
+    unnamed = true,
+    usage = 'weir.session("30m", { max = "12h" })',
+    doc = "A key's rows with no gap between them that is longer than this: a gap that is exactly "
+      .. "as long joins them. Ends one gap behind the last row. Late is judged on the session that "
+      .. "a row would make. An expression gives each row a gap of its own; a row for which that "
+      .. "is nil, or not above zero, is rejected (W502).",
+    subjects = { { kind = "duration or expression", min = 1 } },
+    options = {
+      max = { kind = "duration", min = 1, doc = "the longest: a row this far behind the first "
+        .. "begins a new session", default = "any length" },
+    },
+    make = function(call)
+      local gap, max = call[1], call.opts.max
+      if gap.us and max and max < gap.us then
+        call:fail("W203", "option `max` of `weir.session` must be at least the gap", nil, "max")
+      end
+      return { kind = "session", gap = gap.us, gap_items = gap.ast, max = max }
+    end,
+  },
+  count = {
+    unnamed = true,
+    usage = "weir.count(100, { every = 10 })",
+    doc = "So many rows of a key, in the order in which they come; needs no event time. With "
+      .. "`every` windows overlap, and the first of a key have fewer rows. What has come since the "
+      .. "last full window leaves at the end of the input. Times are those of the rows, or nil.",
+    subjects = { { kind = "count", min = 1, what = "a number of rows" } },
+    options = {
+      every = { kind = "count", min = 1, doc = "a window after each so many rows",
+        default = "the window's rows" },
+    },
+    make = function(call)
+      local rows, every = call[1], call.opts.every or call[1]
+      if every > rows then
+        call:fail("W203", "option `every` of `weir.count` must be at most the window's rows",
+          "wider steps would leave rows in no window", "every")
+      elseif rows // every > M.HOPS_MAX then
+        call:fail("W203", ("option `every` of `weir.count` must be at least 1/%d of the rows")
+          :format(M.HOPS_MAX), nil, "every")
+      end
+      return { kind = "count", rows = rows, every = every }
+    end,
+  },
 }
---- In the language, not in this version.
-M.LATER = { session = true, count = true }
 
 ---@return weir.Window
 function M.new(fields)

@@ -152,3 +152,114 @@ TEST(calendar_windows_are_corrected_by_late_rows) {
     CHECK_STR(stand_rows(&w.stand, w.late), "3 a 16");
     stand_end(&w.stand);
 }
+
+/* ---- sessions ---- */
+
+TEST(session_joins_rows_whose_gap_is_exactly_as_long) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap':10", "");
+    CHECK_STR(kinds_of(&w, ""), "");
+    CHECK_STR(kinds_of(&w, "0 a 1|10 a 2|21 a 4"), "0 20 a 2 3|21 31 a 1 4");
+    CHECK_STR(kinds_of(&w, "-25 a 1|-15 a 2|-4 a 4"), "-25 -5 a 2 3|-4 6 a 1 4");
+    /* By ends, then starts, then keys. */
+    CHECK_STR(kinds_of(&w, "0 b 1|0 a 2|5 c 1|10 c 2|10 d 1|nil e 1|10 nil 1"),
+              "0 10 a 1 2|0 10 b 1 1|5 20 c 2 3|10 20 d 1 1|10 20 nil 1 1");
+    stand_end(&w.stand);
+}
+
+TEST(session_refuses_a_row_whose_merged_window_has_ended) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap':10", "");
+    /* [1, 11) has ended when the frontier is 11 */
+    CHECK_STR(kinds_of(&w, "0 c 1|11 a 2|1 b 4|2 b 8"), "0 10 c 1 1|2 12 b 1 8|11 21 a 1 2");
+    CHECK_STR(stand_rows(&w.stand, w.late), "1 b 4");
+    CHECK_STR(kinds_of(&w, "0 b 1|30 a 2|20 b 4|21 b 8"), "0 10 b 1 1|21 31 b 1 8|30 40 a 1 2");
+    CHECK_STR(stand_rows(&w.stand, w.late), "20 b 4");
+    /* Alone it would have ended: the session that takes it has not. */
+    CHECK_STR(kinds_of(&w, "5 b 1|14 a 2|4 b 4"), "4 15 b 2 5|14 24 a 1 2");
+    CHECK_STR(stand_rows(&w.stand, w.late), "");
+    /* A session that has ended takes none, though the row's own window has not. */
+    CHECK_STR(kinds_of(&w, "0 b 1|12 a 2|9 b 4"), "0 10 b 1 1|9 19 b 1 4|12 22 a 1 2");
+    stand_end(&w.stand);
+}
+
+TEST(session_of_a_row_that_two_meet_is_one) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap':10", "");
+    CHECK_STR(kinds_of(&w, "0 a 1|19 a 2|10 a 4"), "0 10 a 1 1|10 29 a 2 6");
+    stand_end(&w.stand);
+    kinds_begin(&w, "'kind':'session','gap':10,'allowed_lateness':100", " ");
+    CHECK_STR(kinds_of(&w, "0 a 1|19 a 2|10 a 4|9 a 8"),
+              "0 10 a 1 1 insert|0 10 a 1 1 delete|0 29 a 4 15 insert");
+    stand_end(&w.stand);
+}
+
+TEST(session_that_a_late_row_merges_is_taken_back_and_leaves_anew) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap':10,'allowed_lateness':20", " ");
+    /* Both have fired when 15 comes: it makes one of them, at once. */
+    CHECK_STR(kinds_of(&w, "5 a 1|23 a 2|34 b 4|15 a 8|16 a 16"),
+              "5 15 a 1 1 insert|23 33 a 1 2 insert|5 15 a 1 1 delete|23 33 a 1 2 delete|"
+              "5 33 a 3 11 insert|5 33 a 3 11 update_before|5 33 a 4 27 update|34 44 b 1 4 insert");
+    CHECK_STR(stand_rows(&w.stand, w.late), "");
+    /* At the end plus what is allowed it is late: [0, 10) is closed at 30. */
+    CHECK_STR(kinds_of(&w, "0 a 1|29 b 2|0 a 4|30 b 8|0 a 16"),
+              "0 10 a 1 1 insert|0 10 a 1 1 update_before|0 10 a 2 5 update|29 40 b 2 10 insert");
+    CHECK_STR(stand_rows(&w.stand, w.late), "0 a 16");
+    stand_end(&w.stand);
+}
+
+TEST(session_has_a_longest_duration) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap':10,'max':15", "");
+    CHECK_STR(kinds_of(&w, "0 a 1|7 a 2|14 a 4|15 a 8|24 a 16"), "0 15 a 3 7|15 30 a 2 24");
+    CHECK_STR(kinds_of(&w, "0 a 1|4 a 2"), "0 14 a 2 3");
+    stand_end(&w.stand);
+}
+
+TEST(session_takes_the_gap_of_each_row) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap_items':l`gap = v * duration'1us'`", "");
+    CHECK_STR(kinds_of(&w, "0 a 10|5 a 2|11 a 3|15 a 0|16 a nil"), "0 10 a 2 12|11 14 a 1 3");
+    CHECK_INT(w.stand.summary.rejected, ==, 2);
+    stand_end(&w.stand);
+}
+
+TEST(session_reaches_the_ends_of_time) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap':10,'max':20,'allowed_lateness':5", " ");
+    CHECK_CONTAINS(kinds_of(&w, "-9223372036854775808 a 1|9223372036854775806 b 2"),
+                   "9223372036854775806 9223372036854775807 b 1 2 insert");
+    stand_end(&w.stand);
+}
+
+TEST(session_emits_each_update) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'session','gap':10", ",'emit':{'mode':'update'}");
+    CHECK_STR(kinds_of(&w, "0 a 1|0 a 2|5 a 4"),
+              "0 10 a 1 1 insert|0 10 a 1 1 update_before|0 10 a 2 3 update|0 10 a 2 3 delete|"
+              "0 15 a 3 7 insert");
+    stand_end(&w.stand);
+}
+
+/* ---- counts ---- */
+
+TEST(count_window_takes_rows_as_they_come) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'count','rows':2", "");
+    CHECK_STR(kinds_of(&w, ""), "");
+    /* None is late; what is not full leaves at the end, by key. */
+    CHECK_STR(kinds_of(&w, "9 a 1|1 b 2|3 a 4|1 c 8|0 a 16"),
+              "3 10 a 2 5|0 1 a 1 16|1 2 b 1 2|1 2 c 1 8");
+    stand_end(&w.stand);
+    kinds_begin(&w, "'kind':'count','rows':1", "");
+    CHECK_STR(kinds_of(&w, "1 a 1|1 a 2|2 b 4"), "1 2 a 1 1|1 2 a 1 2|2 3 b 1 4");
+    stand_end(&w.stand);
+}
+
+TEST(count_windows_overlap) {
+    struct kinds w;
+    kinds_begin(&w, "'kind':'count','rows':3,'every':2", "");
+    CHECK_STR(kinds_of(&w, "1 a 1|2 a 2|3 a 4|4 a 8|5 a 16"), "1 3 a 2 3|2 5 a 3 14|4 6 a 2 24");
+    stand_end(&w.stand);
+}

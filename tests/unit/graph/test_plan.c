@@ -136,6 +136,21 @@ TEST(plan_refuses_windows_that_are_none) {
         {"{'kind':'tumbling','size':-1}", "W203"},
         {"{'kind':'hopping','size':10,'every':0}", "W203"},
         {"{'kind':'hopping','size':10,'every':11}", "W203"},
+        {"{'kind':'cumulative','size':10,'every':4}", "W203"},
+        {"{'kind':'calendar','unit':'hour'}", "W203"},
+        {"{'kind':'calendar','unit':'month','every':0}", "W203"},
+        {"{'kind':'calendar','unit':'day','timezone':'Moon/Tycho'}", "W114"},
+        {"{'kind':'calendar','unit':'0 24 * * *'}", "W203"},
+        {"{'kind':'calendar','unit':'0 0 30 2 *'}", "W203"},
+        {"{'kind':'calendar','unit':'0 0 * *'}", "W203"},
+        {"{'kind':'session','gap':0}", "W203"},
+        {"{'kind':'session','gap':10,'max':9}", "W203"},
+        {"{'kind':'session','gap_items':l`gap = 1 + 2`}", "W203"},
+        {"{'kind':'count','rows':0}", "W203"},
+        {"{'kind':'count','rows':3,'every':4}", "W203"},
+        {"{'kind':'count','rows':3,'allowed_lateness':1}", "W203"},
+        {"{'kind':'count','rows':3},'emit':{'mode':'update'}", "W203"},
+        {"{'kind':'session','gap':3},'emit':{'mode':'update','every':3}", "W203"},
         {"{'kind':'moon','size':10}", "W201"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
@@ -359,6 +374,12 @@ TEST(plan_gives_changelogs_only_to_who_takes_them) {
                                 log),
                    "W306 `file`");
     CHECK_CONTAINS(test_refused(plan, "{'op':'limit','inputs':[%u],'rows':1}", log), "W305");
+    test_add(plan, "{'op':'agg','inputs':[%u],'items':l`n = count()`}", log);
+    CHECK_CONTAINS(test_refused(plan,
+                                "{'op':'agg','inputs':[%u],'items':l`n = count()`,"
+                                "'window':{'kind':'count','rows':2}}",
+                                log),
+                   "W305 a count window does not take updates");
     wr_plan_free(plan);
 }
 
