@@ -187,7 +187,7 @@ static int bind_bounds(struct wr_bind *bind, struct join_config *config, struct 
             wr_error_at(err, "within", 0, 0);
             return WR_ESCRIPT;
         }
-        *(strcmp(item->name, "lo") == 0 ? &config->lo_item : &config->hi_item) = (int32_t)i;
+        *(strcmp(item->name, "$lo") == 0 ? &config->lo_item : &config->hi_item) = (int32_t)i;
     }
     return WR_OK;
 }

@@ -126,7 +126,8 @@ M.CONSTRUCTORS = {
     doc = "A key's rows with no gap between them that is longer than this: a gap that is exactly "
       .. "as long joins them. Ends one gap behind the last row. Late is judged on the session that "
       .. "a row would make. An expression gives each row a gap of its own; a row for which that "
-      .. "is nil, or not above zero, is rejected (W502).",
+      .. "is nil, or not above zero, is rejected (W502). A late row that is allowed takes back the "
+      .. "results of the sessions that it merges; `emit` is `final` or `update`, without `every`.",
     subjects = { { kind = "duration or expression", min = 1 } },
     options = {
       max = { kind = "duration", min = 1, doc = "the longest: a row this far behind the first "
@@ -145,7 +146,8 @@ M.CONSTRUCTORS = {
     usage = "weir.count(100, { every = 10 })",
     doc = "So many rows of a key, in the order in which they come; needs no event time. With "
       .. "`every` windows overlap, and the first of a key have fewer rows. What has come since the "
-      .. "last full window leaves at the end of the input. Times are those of the rows, or nil.",
+      .. "last full window leaves at the end of the input. Times are those of the rows, or nil. "
+      .. "`emit` is `final`.",
     subjects = { { kind = "count", min = 1, what = "a number of rows" } },
     options = {
       every = { kind = "count", min = 1, doc = "a window after each so many rows",

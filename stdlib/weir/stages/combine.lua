@@ -43,7 +43,7 @@ local function read_bound(c, x, which, bounds)
   if not ast then
     c:fail_with(err, "within")
   end
-  bounds[#bounds + 1] = { name = which, expr = ast, from = ast.from, to = ast.to }
+  bounds[#bounds + 1] = { name = "$" .. which, expr = ast, from = ast.from, to = ast.to }
   return nil
 end
 
@@ -128,7 +128,10 @@ return {
       local modifiers = stream.modifiers(input)
       local retain, forever = read_retain(c)
       local within = read_within(c)
-      if within and modifiers.window then
+      if within and within.lo and c.opts.retain ~= nil then
+        c:fail("W203", "`within` says how long rows are kept: `retain` is for a lower bound that "
+          .. "is an expression", nil, "retain")
+      elseif within and modifiers.window then
         c:fail("W203", "`join` has either a window or `within`", nil, "within")
       end
       return {

@@ -1,0 +1,82 @@
+-- join: what a script may say, and the boundaries of time, by the program's own binder and
+-- scheduler.
+local test = require("weir.test")
+
+local READ = [[
+local function read(name, columns)
+  return weir.read(weir.file(name, { format = "csv" }), { schema = columns })
+end
+local l = read("l", "k int64, a string, ts timestamp"):event_time("ts", { max_delay = "5s" })
+local r = read("r", "k int64, b string, ts timestamp"):event_time("ts", { max_delay = "5s" })
+local plain = read("p", "k int64, c string")
+local endless = weir.generate { columns = "k = i" }
+]]
+local LINE = 8 -- of what a test writes
+
+local function refused(text, code, column, message)
+  local ok, err = pcall(test.new, "x.lua", { text = READ .. text })
+  assert.is_false(ok)
+  assert.truthy(tostring(err):find(("x.lua:%d:%d: error[%s]: %s"):format(LINE, column, code,
+    message), 1, true), err)
+end
+
+local function rows_of(column, rows)
+  local fed = {}
+  for i, row in ipairs(rows) do
+    fed[i] = { k = row[1], [column] = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
+  end
+  return fed
+end
+
+--- The pairs "a-b" that a join with these options gives, in order.
+local function pairs_of(options, left, right)
+  local t = test.new("x.lua", { text = READ .. "l:join(r, { on = 'k', prefix = 'r_', " .. options
+    .. " }):write(weir.file('out.csv'))" })
+  t:feed("l", rows_of("a", left))
+  t:feed("r", rows_of("b", right))
+  t:finish()
+  local got = {}
+  for i, row in ipairs(t:rows("out.csv")) do
+    got[i] = ("%s-%s"):format(row.a or "", row.r_b or "")
+  end
+  return table.concat(got, " ")
+end
+
+describe("join says", function()
+  it("what it needs", function()
+    refused("l:join(r, {}):print()", "W203", 3, "option `on` of `join` must be a list of keys")
+    refused("l:join(r, { on = 'k' }):print()", "W205", 3, "column `ts` exists on both sides")
+    refused("plain:join(l, { on = 'k', within = '5s' }):print()", "W301", 36, "no event time")
+    refused("endless:join(plain, { on = 'k' }):print()", "W301", 14, "no event time")
+    refused("endless:event_time'ts = timestamp(k, \"ms\")':join(r, { on = 'k', prefix = 'r_' })",
+      "W304", 45, "state grows without bound")
+  end)
+  it("what bounds may be", function()
+    refused("l:join(r, { on = 'k', prefix = 'r_', within = { 'ts', 'a' } }):print()", "W104", 55,
+      "a bound of `within` is a timestamp or a duration, not string")
+    refused("l:join(r, { on = 'k', prefix = 'r_', within = { '5s', '-5s' } }):print()", "W203", 55,
+      "the lower bound of `within` lies above the upper one")
+    refused("l:join(r, { on = 'k', prefix = 'r_', within = '5s', retain = '1m' }):print()", "W203",
+      62, "`within` says how long rows are kept")
+  end)
+end)
+
+describe("an interval join", function()
+  it("takes both bounds", function()
+    assert.equal("x-p x-q", pairs_of("within = { '-2s', '3s' }", { { 1, "x", 10 } },
+      { { 1, "o", 7 }, { 1, "p", 8 }, { 1, "q", 13 }, { 1, "r", 14 } }))
+  end)
+  it("takes a row at the frontier and refuses one before it", function()
+    assert.equal("y-q", pairs_of("within = '0s'", { { 1, "x", 14 }, { 1, "y", 15 } },
+      { { 1, "p", 20 }, { 1, "q", 15 }, { 1, "r", 14 } }))
+  end)
+  it("matches no nil", function()
+    assert.equal("x- -p", pairs_of("within = '5s', how = 'full'", { { nil, "x", 1 } },
+      { { nil, "p", 1 } }))
+  end)
+  it("lets an outer row go when its interval has passed", function()
+    assert.equal("x- y-q z-", pairs_of("within = '1s', how = 'left'",
+      { { 1, "x", 1 }, { 3, "w", 20 }, { 2, "y", 20 }, { 1, "z", 20 } },
+      { { 3, "p", 19 }, { 2, "q", 20 } }):gsub("w%-p ", ""))
+  end)
+end)
