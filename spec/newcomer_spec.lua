@@ -85,7 +85,6 @@ local MISTAKES = {
   { "s:write('out.csv', { if_exists = 'append' })", "2:22 W202", "mode = \"append\"" },
   { "s:write('out.db')", "2:9 W402", "a database is \"sqlite:out.db\"" },
   { "weir:read('x.csv')", "2:6 W203", "write `weir.read(…)`, with a dot" },
-  { "weir.session '5m'", "2:6 W201", "windows are `weir.tumbling`" },
   { "weir.agg 'n = count()'", "2:6 W201", "`:agg` is a stage of a stream" },
   { "s:window(weir.tumbling('1h', { allowed_lateness = '1h' }))", "2:32 W202",
     "which is not in this version" },

@@ -117,7 +117,8 @@ static void save_kept(struct wr_buf *out, const struct wr_batch *batch) {
 
 int wr_batch_save(const struct wr_batch *batch, struct wr_buf *out) {
     int has_origin = batch->origin.source != NULL || batch->origin.record != NULL ||
-                     batch->origin.first_record != 0 || batch->sel != NULL;
+                     batch->origin.first_record != 0 || batch->origin.maker != 0 ||
+                     batch->sel != NULL;
     int with_text = has_origin && batch->origin.text != NULL && batch->origin.start != NULL;
     wr_buf_add_varint(out, batch->sel_count);
     wr_buf_add_varint(out, batch->source);

@@ -103,11 +103,7 @@ static uint64_t read_by(const struct unit *unit, uint32_t line, const struct uni
 static void settle_unit(struct unit *unit) {
     struct wr_run *run = unit->run;
     uint32_t lines = unit->lane == LANE_CENTRAL ? lines_of(run) : 2, edges = 0;
-    if (unit->has_stopped) {
-        unit->read_to = unit->taken;
-        return;
-    }
-    unit->read_to = NULL;
+    unit->read_to = unit->has_stopped ? unit->taken : NULL;
     for (int port = 0; port < WR_PORTS_MAX; port++)
         for (uint32_t i = 0; i < unit->edge_count[port]; i++, edges++)
             if (unit->edges[port][i].to->read_to == NULL)
@@ -131,6 +127,8 @@ static void settle_unit(struct unit *unit) {
     uint32_t first_made = unit->lane == LANE_CENTRAL ? run->lane_count : 1;
     for (uint32_t line = first_made; unit->maker != 0 && line < lines; line++)
         unit->own_read_to[line] = UINT64_MAX; /* it repeats them under numbers of its own */
+    for (uint32_t line = 0; unit->has_stopped && line < lines; line++)
+        unit->own_read_to[line] = WR_MIN(unit->own_read_to[line], unit->taken[line]);
     unit->read_to = unit->own_read_to;
 }
 

@@ -155,7 +155,7 @@ end
 local function odd_column(call, err, text)
   for _, name in ipairs(call.row_columns or {}) do
     local from, to = text:find(name, 1, true)
-    while from and not lpeg.match(PLAIN, name) do
+    while from and name ~= "" and not lpeg.match(PLAIN, name) do
       local before, behind = text:sub(from - 1, from - 1), text:sub(to + 1, to + 1)
       if from <= err.to and to >= err.from and not (before .. behind):find("[%w_`'\"]") then
         err.from, err.to = from, to

@@ -252,8 +252,8 @@ of these and in tables. Bytes that are no text are of type bytes.
   schema = "id int64 key, name string required, ts timestamp(ms)"
 
 Without one, a local file is sampled (16 MB). `weir schema pull clicks.lua`
-writes the lock file, clicks.schema: commit it, and a source that has changed ends the
-run with W407.
+writes the lock file, clicks.schema: commit it, and a source that has changed
+ends the run with W407.
 timestamp(ms), timestamp('%d.%m.%Y') say how text is read. `key` is the default
 key of sinks. @pii(id) and other notes are kept. A comment describes its column.
 ]],

@@ -77,6 +77,7 @@ static int64_t *times_of(struct world *world, struct wr_batch *batch) {
 static void fill_origin(struct world *world, struct wr_batch *batch) {
     struct wr_origin *origin = &batch->origin;
     uint32_t rows = batch->row_count;
+    origin->maker = (uint32_t)next(world, 3);
     if (next(world, 3) == 0)
         return;
     origin->source = "numbers";
@@ -168,6 +169,7 @@ static void check_equal(const struct wr_batch *a, const struct wr_batch *b) {
     CHECK_INT(a->source, ==, b->source);
     CHECK_INT(a->partition, ==, b->partition);
     CHECK_INT(a->frontier, ==, b->frontier);
+    CHECK_INT(a->origin.maker, ==, b->origin.maker);
     CHECK_STR(a->origin.source, b->origin.source);
     if (a->origin.source != NULL)
         CHECK_STR(a->origin.file, b->origin.file);
