@@ -84,7 +84,15 @@ static struct wr_value *literal(struct wr_arena *arena, const char *type, struct
     return wr_ast_map(arena, v.kind == WR_VALUE_NIL ? 2 : 3, names, values);
 }
 
-/* `expr` as `type(expr) ?? nil`: a value that does not fit is no value, and matches nothing. */
+static struct wr_value *binary(struct wr_arena *arena, const char *op, const struct wr_value *a,
+                               const struct wr_value *b) {
+    const char *const names[] = {"a", "b", "k", "op"};
+    const struct wr_value values[] = {*a, *b, text_value("bin"), text_value(op)};
+    return wr_ast_map(arena, 4, names, values);
+}
+
+/* `case(expr == nil, nil, type(expr) ?? nil)`: a value that does not fit is no value, and matches
+ * nothing; but where the expression itself fails, the row does. */
 static struct wr_value *as_key_type(struct wr_arena *arena, const struct wr_value *expr,
                                     const struct wr_type *type) {
     int is_decimal = type->kind == WR_DECIMAL;
@@ -107,9 +115,16 @@ static struct wr_value *as_key_type(struct wr_arena *arena, const struct wr_valu
     const struct wr_value *nil = literal(arena, "nil", (struct wr_value){.kind = WR_VALUE_NIL});
     if (call == NULL || nil == NULL)
         return NULL;
-    const char *const names[] = {"a", "b", "k", "op"};
-    const struct wr_value values[] = {*call, *nil, text_value("bin"), text_value("??")};
-    return wr_ast_map(arena, 4, names, values);
+    const struct wr_value *fits = binary(arena, "??", call, nil);
+    const struct wr_value *none = binary(arena, "==", expr, nil);
+    struct wr_value *branches = wr_value_new_list(arena, 3);
+    if (fits == NULL || none == NULL || branches == NULL)
+        return NULL;
+    branches->items[0] = *none;
+    branches->items[1] = *nil;
+    branches->items[2] = *fits;
+    const struct wr_value case_values[] = {*branches, text_value("call"), text_value("case")};
+    return wr_ast_map(arena, 3, call_names, case_values);
 }
 
 /* Converts the keys of one side that are not of the common types, and binds that again. */
