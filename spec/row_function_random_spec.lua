@@ -236,13 +236,18 @@ local function text_of(cell)
   return ("%s %q"):format(type(v), v)
 end
 
+--- Without the sign of a zero: Lua computes `x - 0` as `x + 0`, which of -0.0 is 0.0.
+local function unsigned(text)
+  return (text:gsub("%-0x0p%+0", "0x0p+0"):gsub("%-0%.0%f[^%d]", "0.0"))
+end
+
 --- The rows of both ways, cell by cell; how many were compared, and how many of them rejects.
 local function compare(text, rows, cells, own)
   local rejected = 0
   for i = 1, ROWS do
     local want, got = text_of(cells[i]), text_of(own[i])
     rejected = rejected + (type(cells[i]) == "string" and 1 or 0)
-    if want ~= got then
+    if unsigned(want) ~= unsigned(got) then
       local row = {}
       for k, column in ipairs(COLUMNS) do
         if text:find("%f[%w]" .. column[1] .. "%f[%W]") then
