@@ -134,14 +134,6 @@ static int add_partly_late(struct agg *self, const struct wr_batch *in, const ui
     }
 }
 
-int agg_emit_late(struct agg *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
-                  struct wr_out *out) {
-    struct wr_batch *batch = wr_batch_select(self->base.env->pool, in, late, count);
-    if (batch == NULL)
-        return WR_ENOMEM;
-    return out->emit(out, WR_PORT_LATE, batch);
-}
-
 enum verdict { VERDICT_ON_TIME, VERDICT_PARTLY, VERDICT_LATE };
 
 static enum verdict judge(const struct window *window, const struct wr_batch *in, uint32_t row) {
@@ -189,9 +181,7 @@ static int add_windowed(struct agg *self, struct wr_batch *in, const uint32_t *s
     if (status == WR_OK && count > first && slice_end != INT64_MIN)
         status = add_rows(self, wr_slices_at(&self->slices, slice), in, sel, keys, hashes, first,
                           count - first);
-    if (status == WR_OK && late_count > 0)
-        status = agg_emit_late(self, in, late, late_count, out);
-    return status;
+    return status < 0 ? status : wr_op_emit_late(&self->base, in, late, late_count, out);
 }
 
 static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) {

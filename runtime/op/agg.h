@@ -58,8 +58,6 @@ static inline struct agg_span agg_span_of(const struct agg *self, int64_t mark) 
                              window_end(&config->window, mark)};
 }
 int agg_bind(struct wr_bind *bind, struct wr_error *err);
-int agg_emit_late(struct agg *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
-                  struct wr_out *out);
 
 /* Fires all windows that end at or before the frontier, in order. */
 int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out);

@@ -461,7 +461,7 @@ int agg_session_push(struct agg *self, struct wr_batch *in, const uint32_t *sel,
     if (flow < 0 || late_count == 0)
         return flow;
     drop_empty(self, &work, is_late, count);
-    return agg_emit_late(self, in, late, late_count, out);
+    return wr_op_emit_late(&self->base, in, late, late_count, out);
 }
 
 /* ---- firing --------------------------------------------------------------------------------- */

@@ -507,9 +507,8 @@ int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, 
             flow = take_rows(self, &rows, out);
         wr_arena_rewind(scratch, mark);
     }
-    if (flow >= 0 && late_count > 0)
-        flow = agg_emit_late(self, in, late, late_count, out);
-    return flow;
+    int status = flow < 0 ? flow : wr_op_emit_late(&self->base, in, late, late_count, out);
+    return status < 0 ? status : flow;
 }
 
 /* ---- firing ---- */

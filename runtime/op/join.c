@@ -39,11 +39,7 @@ static int refuse(struct join *self, struct wr_batch *in, uint32_t side, const u
             .code = WR_REJECT_LATE, .stage = self->base.node, .row = late[i], .batch = in};
         status = out->reject(out, &reject);
     }
-    if (side == 1 || count == 0)
-        return WR_MIN(status, WR_OK);
-    struct wr_batch *batch = wr_batch_select(self->base.env->pool, in, late, count);
-    status = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_LATE, batch);
-    return WR_MIN(status, WR_OK);
+    return side == 1 ? WR_MIN(status, WR_OK) : wr_op_emit_late(&self->base, in, late, count, out);
 }
 
 /* The windows that take a row, or 1 where there are none; 0: it is late. */

@@ -69,6 +69,15 @@ int wr_op_drop_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_bat
     return WR_OK;
 }
 
+int wr_op_emit_late(struct wr_op *op, struct wr_batch *in, const uint32_t *rows, uint32_t count,
+                    struct wr_out *out) {
+    if (count == 0)
+        return WR_OK;
+    struct wr_batch *batch = wr_batch_select(op->env->pool, in, rows, count);
+    int flow = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_LATE, batch);
+    return WR_MIN(flow, WR_OK);
+}
+
 struct wr_value *wr_op_explain(struct wr_arena *arena, const struct wr_list *list,
                                const char *state) {
     int computes = list != NULL && list->program != NULL;

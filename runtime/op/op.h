@@ -181,6 +181,10 @@ const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
  * selection. */
 int wr_op_drop_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_batch *in,
                      struct wr_batch *made, struct wr_out *out);
+/* Rows that the stage refuses as late leave by that port; nothing to do when `count` is 0. WR_OK or
+ * a negative status. */
+int wr_op_emit_late(struct wr_op *op, struct wr_batch *in, const uint32_t *rows, uint32_t count,
+                    struct wr_out *out);
 /* Runs an eval's setup: clock, seed, user functions of the op's env. */
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval);
 /* For explain: {expressions = the list's items, state = how much is kept}; either may be NULL. */

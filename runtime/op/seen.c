@@ -444,15 +444,6 @@ static int emit_windows(struct passing *p, struct wr_out *out) {
     return flow;
 }
 
-static int emit_late(struct passing *p, struct wr_out *out) {
-    if (p->late_count == 0)
-        return WR_FLOW_MORE;
-    struct wr_batch *batch =
-        wr_batch_select(p->self->base.env->pool, p->in, p->late, p->late_count);
-    int flow = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_LATE, batch);
-    return WR_MIN(flow, WR_FLOW_MORE);
-}
-
 static int seen_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)input;
     struct seen *self = (struct seen *)op;
@@ -477,7 +468,7 @@ static int seen_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
     if (status >= 0 && p.count > 0)
         flow = config->windowed ? emit_windows(&p, out) : emit_kept(&p, out);
     if (status >= 0 && flow >= 0)
-        status = emit_late(&p, out);
+        status = wr_op_emit_late(op, in, p.late, p.late_count, out);
     return status < 0 ? status : flow;
 }
 

@@ -204,11 +204,7 @@ static int refuse_behind(struct sort *self, struct wr_batch *in, struct wr_batch
     *kept = good_count == 0 ? NULL : wr_batch_select(env->pool, in, good, good_count);
     if (good_count > 0 && *kept == NULL)
         return WR_ENOMEM;
-    if (late_count == 0)
-        return WR_OK;
-    struct wr_batch *refused = wr_batch_select(env->pool, in, late, late_count);
-    int status = refused == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_LATE, refused);
-    return WR_MIN(status, WR_OK);
+    return wr_op_emit_late(&self->base, in, late, late_count, out);
 }
 
 static int sort_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {

@@ -463,15 +463,6 @@ static int take(struct top *self, struct top_tables *tables, const struct top_ro
     return status;
 }
 
-static int emit_late(struct top *self, struct wr_batch *in, const uint32_t *late, uint32_t count,
-                     struct wr_out *out) {
-    if (count == 0)
-        return WR_FLOW_MORE;
-    struct wr_batch *batch = wr_batch_select(self->base.env->pool, in, late, count);
-    int flow = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_LATE, batch);
-    return WR_MIN(flow, WR_FLOW_MORE);
-}
-
 int top_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)input;
     struct top *self = (struct top *)op;
@@ -495,7 +486,7 @@ int top_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_ou
     }
     if (flow >= 0)
         flow = top_flush(self, in, out);
-    int status = flow < 0 ? flow : emit_late(self, in, late, late_count, out);
+    int status = flow < 0 ? flow : wr_op_emit_late(op, in, late, late_count, out);
     return status < 0 ? status : flow;
 }
 
