@@ -103,22 +103,40 @@ struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schem
     return batch;
 }
 
-struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in,
-                                 const uint32_t *sel, uint32_t sel_count) {
+/* The columns of `in` with a selection of `sel_count` rows, which is still to be filled. */
+static struct wr_batch *narrowed(struct wr_batch_pool *pool, struct wr_batch *in,
+                                 uint32_t sel_count, uint32_t **sel) {
     WR_ASSERT(sel_count <= in->row_count);
     struct wr_batch *batch = wr_batch_over(pool, in->schema, in);
     if (batch == NULL)
         return NULL;
-    uint32_t *copy = WR_ARENA_ARRAY(&batch->arena, uint32_t, WR_MAX(sel_count, 1));
-    if (copy == NULL) {
+    *sel = WR_ARENA_ARRAY(&batch->arena, uint32_t, WR_MAX(sel_count, 1));
+    if (*sel == NULL) {
         wr_batch_unref(batch);
         return NULL;
     }
-    if (sel_count > 0)
-        memcpy(copy, sel, sizeof *copy * sel_count);
     memcpy(batch->columns, in->columns, sizeof *in->columns * in->schema->field_count);
-    batch->sel = copy;
+    batch->sel = *sel;
     batch->sel_count = sel_count;
+    return batch;
+}
+
+struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in,
+                                 const uint32_t *sel, uint32_t sel_count) {
+    uint32_t *copy;
+    struct wr_batch *batch = narrowed(pool, in, sel_count, &copy);
+    if (batch != NULL && sel_count > 0)
+        memcpy(copy, sel, sizeof *copy * sel_count);
+    return batch;
+}
+
+struct wr_batch *wr_batch_part(struct wr_batch_pool *pool, struct wr_batch *in, uint32_t first,
+                               uint32_t count) {
+    WR_ASSERT(first + count <= in->sel_count);
+    uint32_t *sel;
+    struct wr_batch *batch = narrowed(pool, in, count, &sel);
+    for (uint32_t i = 0; batch != NULL && i < count; i++)
+        sel[i] = wr_batch_row(in, first + i);
     return batch;
 }
 

@@ -97,6 +97,9 @@ struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schem
  * (its own arena: `wr_batch_select` copies `sel` there). NULL: no memory. */
 struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in,
                                  const uint32_t *sel, uint32_t sel_count);
+/* Rows first … first + count - 1 of those that count in `in`. NULL: no memory. */
+struct wr_batch *wr_batch_part(struct wr_batch_pool *pool, struct wr_batch *in, uint32_t first,
+                               uint32_t count);
 struct wr_batch *wr_batch_ref(struct wr_batch *batch);
 void wr_batch_unref(struct wr_batch *batch); /* NULL is allowed */
 /* Holds a reference to what columns of `batch` point into. */

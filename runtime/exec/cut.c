@@ -113,13 +113,7 @@ static int tell(struct unit *unit, int64_t frontier) {
 
 /* Rows first … first + count - 1 of the selection. */
 static int emit_part(struct unit *unit, struct wr_batch *batch, uint32_t first, uint32_t count) {
-    struct wr_run *run = unit->run;
-    struct wr_arena_mark mark = wr_arena_mark(&run->scratch);
-    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, count);
-    for (uint32_t i = 0; sel != NULL && i < count; i++)
-        sel[i] = wr_batch_row(batch, first + i);
-    struct wr_batch *part = sel == NULL ? NULL : wr_batch_select(&run->pool, batch, sel, count);
-    wr_arena_rewind(&run->scratch, mark);
+    struct wr_batch *part = wr_batch_part(&unit->run->pool, batch, first, count);
     if (part == NULL)
         return WR_ENOMEM;
     part->frontier = batch->behind[wr_batch_row(batch, first + count - 1)];

@@ -124,18 +124,11 @@ static int64_t frontier_behind(const struct gate_port *port, const struct wr_bat
 static int port_consume(struct gate *gate, struct gate_port *port, uint32_t count) {
     struct wr_batch *batch = port_batch(port);
     uint32_t last = wr_batch_row(batch, port->at + count - 1);
-    struct wr_batch *slice = wr_batch_ref(batch);
-    if (count < batch->sel_count) {
-        struct wr_arena_mark mark = wr_arena_mark(&gate->run->scratch);
-        uint32_t *sel = WR_ARENA_ARRAY(&gate->run->scratch, uint32_t, count);
-        for (uint32_t i = 0; sel != NULL && i < count; i++)
-            sel[i] = wr_batch_row(batch, port->at + i);
-        wr_batch_unref(slice);
-        slice = sel == NULL ? NULL : wr_batch_select(&gate->run->pool, batch, sel, count);
-        wr_arena_rewind(&gate->run->scratch, mark);
-        if (slice == NULL)
-            return WR_ENOMEM;
-    }
+    struct wr_batch *slice = count == batch->sel_count
+                                 ? wr_batch_ref(batch)
+                                 : wr_batch_part(&gate->run->pool, batch, port->at, count);
+    if (slice == NULL)
+        return WR_ENOMEM;
     port->at += count;
     int64_t behind = frontier_behind(port, batch, last);
     port->consumed = WR_MAX(port->consumed, behind);

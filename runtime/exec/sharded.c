@@ -138,12 +138,7 @@ static int emit_run(struct sharded *sharded, struct shard *shard, enum wr_port p
                     uint32_t count) {
     struct wr_run *run = sharded->unit->run;
     struct wr_batch *batch = shard->emitted[port][shard->head];
-    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, count);
-    if (sel == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        sel[i] = wr_batch_row(batch, shard->at + i);
-    struct wr_batch *slice = wr_batch_select(&run->pool, batch, sel, count);
+    struct wr_batch *slice = wr_batch_part(&run->pool, batch, shard->at, count);
     if (slice == NULL)
         return WR_ENOMEM;
     shard->at += count;

@@ -70,10 +70,7 @@ static int limit_push(struct wr_op *op, uint32_t input, struct wr_batch *in, str
     if (count == in->sel_count) {
         flow = out->emit(out, WR_PORT_MAIN, wr_batch_ref(in));
     } else if (count > 0) {
-        uint32_t *sel = WR_ARENA_ARRAY(op->env->scratch, uint32_t, count);
-        for (uint32_t i = 0; sel != NULL && i < count; i++)
-            sel[i] = wr_batch_row(in, skip + i);
-        struct wr_batch *part = sel == NULL ? NULL : wr_batch_select(op->env->pool, in, sel, count);
+        struct wr_batch *part = wr_batch_part(op->env->pool, in, skip, count);
         flow = part == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, part);
     }
     if (flow != WR_FLOW_MORE || self->rows_left > 0)
