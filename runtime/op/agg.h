@@ -86,10 +86,8 @@ struct agg_change {
     int64_t old_end, new_end;
     uint32_t cause;
 };
-/* Window columns and event times of results. */
-int agg_set_windows(const struct agg *self, struct wr_batch *middle, const struct agg_span *spans);
 /* Results of `count` groups (of the windows `spans`); is_good: 0 for those that failed, which are
- * rejects where `out` is given. *result is NULL when there are none. */
+ * rejects where `out` is given (is_good may be NULL). *result is NULL when there are none. */
 int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *spans,
                 uint32_t count, struct wr_out *out, struct wr_batch **result, uint8_t *is_good);
 /* Emits the changes of groups whose result is another one; `in`: what caused them, or NULL. */

@@ -11,7 +11,9 @@ static const struct agg_config *config_of(const struct agg *self) {
     return self->base.config;
 }
 
-int agg_set_windows(const struct agg *self, struct wr_batch *middle, const struct agg_span *spans) {
+/* Window columns and event times of results. */
+static int set_windows(const struct agg *self, struct wr_batch *middle,
+                       const struct agg_span *spans) {
     uint32_t count = middle->row_count;
     int64_t *columns[2] = {wr_batch_column(middle, 0, count), wr_batch_column(middle, 1, count)};
     int64_t *times = WR_ARENA_ARRAY(&middle->arena, int64_t, count + 1);
@@ -74,13 +76,9 @@ static int run_items(struct agg *self, struct wr_batch *middle, struct wr_out *o
     *result = batch;
     wr_op_eval_begin(&self->base, &self->items_eval);
     int status = wr_list_run(config->aggregates->items, &self->items_eval, middle, &batch->arena);
-    if (status >= 0 && out != NULL)
-        status = wr_op_reject_fails(&self->base, &self->items_eval, middle, out);
-    if (status < 0)
-        return status;
-    batch->sel =
-        wr_op_rows_left(&self->base, &self->items_eval, middle, &batch->sel_count, &status);
-    for (uint32_t c = 0; c < batch->schema->field_count; c++)
+    if (status >= 0)
+        status = wr_op_drop_fails(&self->base, &self->items_eval, middle, batch, out);
+    for (uint32_t c = 0; status >= 0 && c < batch->schema->field_count; c++)
         batch->columns[c] = config->from[c] >= 0 ? middle->columns[config->from[c]]
                                                  : self->items_eval.outputs[-1 - config->from[c]];
     return status;
@@ -91,7 +89,8 @@ int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *s
     const struct agg_config *config = config_of(self);
     struct wr_arena *scratch = self->base.env->scratch;
     *result = NULL;
-    memset(is_good, 0, count);
+    if (is_good != NULL)
+        memset(is_good, 0, count);
     if (count == 0)
         return WR_OK;
     struct wr_batch *middle = wr_batch_new(self->base.env->pool, config->aggregates->middle);
@@ -102,14 +101,15 @@ int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *s
     uint16_t *guilty = WR_ARENA_ZEROS(scratch, uint16_t, count);
     int status = fails == NULL || guilty == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK && config->windowed)
-        status = agg_set_windows(self, middle, spans);
+        status = set_windows(self, middle, spans);
     if (status == WR_OK)
         status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
     if (status == WR_OK)
         status = drop_failed(self, middle, fails, out);
     if (status >= 0 && middle->sel_count > 0)
         status = run_items(self, middle, out, result);
-    for (uint32_t i = 0; status >= 0 && *result != NULL && i < (*result)->sel_count; i++)
+    int tells = status >= 0 && *result != NULL && is_good != NULL;
+    for (uint32_t i = 0; tells && i < (*result)->sel_count; i++)
         is_good[wr_batch_row(*result, i)] = 1;
     wr_batch_unref(middle);
     return WR_MIN(status, WR_OK);

@@ -43,70 +43,13 @@ static int merge_table(struct agg *self, struct wr_table *into, const struct wr_
     return status;
 }
 
-static int reject_results(struct agg *self, struct wr_batch *middle, const uint16_t *fails,
-                          struct wr_out *out, uint32_t *sel, uint32_t *left) {
-    *left = 0;
-    for (uint32_t i = 0; i < middle->row_count; i++) {
-        if (fails[i] == 0) {
-            sel[(*left)++] = i;
-            continue;
-        }
-        struct wr_reject reject = {
-            .code = fails[i], .stage = self->base.node, .row = i, .batch = middle};
-        int status = out->reject(out, &reject);
-        if (status < 0)
-            return status;
-    }
-    return WR_OK;
-}
-
-/* From the middle (keys and aggregates) to the result columns. */
-static int emit_middle(struct agg *self, struct wr_batch *middle, struct wr_out *out) {
-    const struct agg_config *config = self->base.config;
-    struct wr_batch *batch =
-        wr_batch_over(self->base.env->pool, config->aggregates->result, middle);
-    if (batch == NULL)
-        return WR_ENOMEM;
-    wr_op_eval_begin(&self->base, &self->items_eval);
-    int status = wr_list_run(config->aggregates->items, &self->items_eval, middle, &batch->arena);
-    if (status >= 0)
-        status = wr_op_drop_fails(&self->base, &self->items_eval, middle, batch, out);
-    if (status < 0 || batch->sel_count == 0) {
-        wr_batch_unref(batch);
-        return status;
-    }
-    for (uint32_t c = 0; c < batch->schema->field_count; c++)
-        batch->columns[c] = config->from[c] >= 0 ? middle->columns[config->from[c]]
-                                                 : self->items_eval.outputs[-1 - config->from[c]];
-    return out->emit(out, WR_PORT_MAIN, batch);
-}
-
 static int emit_rows(struct agg *self, uint8_t **rows, const struct agg_span *spans, uint32_t count,
                      struct wr_out *out) {
-    const struct agg_config *config = self->base.config;
-    struct wr_batch *middle = wr_batch_new(self->base.env->pool, config->aggregates->middle);
-    if (middle == NULL)
-        return WR_ENOMEM;
-    middle->row_count = middle->sel_count = count;
-    middle->frontier = WR_TIME_MIN;
-    uint16_t *fails = WR_ARENA_ZEROS(self->base.env->scratch, uint16_t, count);
-    uint16_t *guilty = WR_ARENA_ZEROS(self->base.env->scratch, uint16_t, count);
-    uint32_t *sel = WR_ARENA_ARRAY(&middle->arena, uint32_t, count);
-    int status = fails == NULL || guilty == NULL || sel == NULL ? WR_ENOMEM : WR_OK;
-    if (status == WR_OK && config->windowed)
-        status = agg_set_windows(self, middle, spans);
-    if (status == WR_OK)
-        status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
-    uint32_t left = 0;
-    if (status == WR_OK)
-        status = reject_results(self, middle, fails, out, sel, &left);
-    if (status == WR_OK && left < count) {
-        middle->sel = sel;
-        middle->sel_count = left;
-    }
-    if (status == WR_OK && left > 0)
-        status = emit_middle(self, middle, out);
-    wr_batch_unref(middle);
+    struct wr_batch *batch;
+    int status = agg_results(self, rows, spans, count, out, &batch, NULL);
+    if (status == WR_OK && batch != NULL && batch->sel_count > 0)
+        return out->emit(out, WR_PORT_MAIN, batch);
+    wr_batch_unref(batch);
     return status;
 }
 

@@ -55,7 +55,7 @@ int wr_op_drop_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_bat
                      struct wr_batch *made, struct wr_out *out) {
     if (eval->fail_count == 0)
         return WR_OK;
-    int status = wr_op_reject_fails(op, eval, in, out);
+    int status = out == NULL ? WR_OK : wr_op_reject_fails(op, eval, in, out);
     if (status < 0)
         return status;
     uint32_t count = 0;

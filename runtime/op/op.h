@@ -177,8 +177,8 @@ int wr_op_reject_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_b
  */
 const uint32_t *wr_op_rows_left(struct wr_op *op, const struct wr_eval *eval,
                                 const struct wr_batch *in, uint32_t *count, int *status);
-/* Both for `made`, a batch over the rows of `in`: failed rows are rejects, and not in its
- * selection. */
+/* Both for `made`, a batch over the rows of `in`: failed rows are not in its selection, and rejects
+ * unless `out` is NULL. */
 int wr_op_drop_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_batch *in,
                      struct wr_batch *made, struct wr_out *out);
 /* Rows that the stage refuses as late leave by that port; nothing to do when `count` is 0. WR_OK or
