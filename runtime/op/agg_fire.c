@@ -73,19 +73,13 @@ int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark start = wr_arena_mark(scratch);
     struct agg_span span = agg_span_of(self, mark);
-    uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, total + 1);
+    uint8_t **rows = wr_keys_rows(&aggregates_of(self)->layout, table, scratch);
     struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, total + 1);
     int status = rows == NULL || spans == NULL ? WR_ENOMEM : WR_OK;
-    if (status == WR_OK) {
-        struct wr_table_walk walk;
-        wr_table_walk_begin(&walk, table);
-        for (uint64_t i = 0; i < total; i++) {
-            rows[i] = wr_table_walk_next(&walk);
-            spans[i] = span;
-        }
-        wr_keys_sort(&aggregates_of(self)->layout, rows, (uint32_t)total);
+    for (uint64_t i = 0; i < total && status == WR_OK; i++)
+        spans[i] = span;
+    if (status == WR_OK)
         status = agg_emit_groups(self, rows, spans, total, out);
-    }
     wr_arena_rewind(scratch, start);
     return status;
 }

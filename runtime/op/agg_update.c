@@ -405,14 +405,9 @@ static int emit_every(struct agg *self, int64_t limit, struct wr_out *out) {
             break;
         uint64_t total = wr_table_count(slice->table);
         struct wr_arena_mark mark = wr_arena_mark(scratch);
-        uint8_t **kept = WR_ARENA_ARRAY(scratch, uint8_t *, total + 1);
-        struct wr_table_walk walk;
+        uint8_t **kept = wr_keys_rows(&aggregates_of(self)->layout, slice->table, scratch);
         if (kept == NULL)
             return WR_ENOMEM;
-        wr_table_walk_begin(&walk, slice->table);
-        for (uint64_t i = 0; i < total; i++)
-            kept[i] = wr_table_walk_next(&walk);
-        wr_keys_sort(&aggregates_of(self)->layout, kept, (uint32_t)total);
         for (uint64_t at = 0; at < total && flow == WR_FLOW_MORE;) {
             struct wr_arena_mark part = wr_arena_mark(scratch);
             uint32_t count = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, total - at);

@@ -58,20 +58,14 @@ static int fire_window(struct top *self, const struct wr_slice *slice, struct wr
     struct wr_arena_mark mark = wr_arena_mark(scratch);
     uint64_t total = wr_table_count(slice->table);
     struct firing firing = {.self = self, .out = out, .room = self->base.env->batch_rows};
-    uint8_t **groups = WR_ARENA_ARRAY(scratch, uint8_t *, total + 1);
+    uint8_t **groups = wr_keys_rows(&top_config_of(self)->layout, slice->table, scratch);
     firing.changes = WR_ARENA_ARRAY(scratch, struct top_change, firing.room);
     firing.keys = WR_ARENA_ARRAY(scratch, uint8_t *, firing.room);
     struct top_tables tables = {.mark = slice->start_us,
                                 .groups = slice->table,
                                 .rows = wr_slices_find(&self->rows, slice->start_us)};
-    struct wr_table_walk walk;
     if (groups == NULL || firing.changes == NULL || firing.keys == NULL)
         return WR_ENOMEM;
-    wr_table_walk_begin(&walk, slice->table);
-    for (uint64_t i = 0; i < total; i++)
-        groups[i] = wr_table_walk_next(&walk);
-    if (top_config_of(self)->layout.column_count > 0)
-        wr_keys_sort(&top_config_of(self)->layout, groups, (uint32_t)total);
     int flow = WR_FLOW_MORE;
     for (uint64_t i = 0; i < total && flow == WR_FLOW_MORE; i++)
         flow = fire_group(&firing, &tables, groups[i]);

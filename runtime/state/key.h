@@ -40,5 +40,8 @@ void wr_keys_read(const struct wr_key_layout *layout, uint32_t column, uint8_t *
 /* Total order of keys, column by column ascending, NaN after numbers, nil last: for firing order.
  */
 int wr_keys_compare(const struct wr_key_layout *layout, const uint8_t *a, const uint8_t *b);
+/* All rows of a table, in `arena`, in the order of their keys. NULL: no memory. */
+uint8_t **wr_keys_rows(const struct wr_key_layout *layout, const struct wr_table *table,
+                       struct wr_arena *arena);
 /* Sorts row pointers by key. */
 void wr_keys_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count);

@@ -177,3 +177,18 @@ void wr_keys_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t c
     sort_runs(layout, sorted, rows, count);
     wr_free(&wr_budget_control, items);
 }
+
+uint8_t **wr_keys_rows(const struct wr_key_layout *layout, const struct wr_table *table,
+                       struct wr_arena *arena) {
+    uint64_t total = wr_table_count(table);
+    uint8_t **rows = WR_ARENA_ARRAY(arena, uint8_t *, total + 1);
+    struct wr_table_walk walk;
+    if (rows == NULL)
+        return NULL;
+    wr_table_walk_begin(&walk, table);
+    for (uint64_t i = 0; i < total; i++)
+        rows[i] = wr_table_walk_next(&walk);
+    if (layout->column_count > 0)
+        wr_keys_sort(layout, rows, (uint32_t)total);
+    return rows;
+}
