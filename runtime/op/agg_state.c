@@ -4,8 +4,7 @@
 #include "op/agg.h"
 #include "base/banned.h"
 
-/* A piece: the facts, then a log of each set of tables; while there is more of one, those behind it
- * say nothing. */
+/* A piece: the facts, then a log of each set of tables. */
 static void all_slices(struct agg *self, struct wr_slices *all[3]) {
     all[0] = &self->slices;
     all[1] = &self->partial;
@@ -30,25 +29,13 @@ int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
         return save_parts(self, out, all);
     struct wr_slices *sets[3];
     all_slices(self, sets);
-    uint32_t first = 0;
-    int has_changed =
-        all || self->fired_us != self->saved_fired_us || self->emitted_us != self->saved_emitted_us;
-    for (uint32_t s = 0; s < 3; s++) {
-        first = sets[s]->saving ? s : first;
-        has_changed |= sets[s]->saving || wr_slices_has_changed(sets[s]);
-    }
-    if (!has_changed)
+    if (!all && self->fired_us == self->saved_fired_us &&
+        self->emitted_us == self->saved_emitted_us && !wr_slices_sets_have_changed(sets, 3))
         return WR_OK;
     wr_buf_add_u64(out, (uint64_t)self->fired_us);
     wr_buf_add_u64(out, (uint64_t)self->fired_any);
     wr_buf_add_u64(out, (uint64_t)self->emitted_us);
-    int status = WR_OK;
-    for (uint32_t s = 0; s < 3; s++) {
-        if (s < first || status == WR_EAGAIN)
-            wr_slices_save_none(out);
-        else if (status == WR_OK)
-            status = wr_slices_save(sets[s], out, all, op->env->piece_bytes);
-    }
+    int status = wr_slices_save_sets(sets, 3, out, all, op->env->piece_bytes);
     if (status == WR_OK) {
         self->saved_fired_us = self->fired_us;
         self->saved_emitted_us = self->emitted_us;
@@ -94,8 +81,6 @@ int agg_load(struct wr_op *op, struct wr_reader *in) {
     self->fired_us = (int64_t)wr_reader_u64(in);
     self->fired_any = (int)wr_reader_u64(in);
     self->emitted_us = (int64_t)wr_reader_u64(in);
-    int status = in->failed ? WR_ECORRUPT : WR_OK;
-    for (uint32_t s = 0; s < 3 && status == WR_OK; s++)
-        status = wr_slices_load(sets[s], in);
+    int status = in->failed ? WR_ECORRUPT : wr_slices_load_sets(sets, 3, in);
     return status == WR_OK && !slices_fit(self) ? WR_ECORRUPT : status;
 }

@@ -146,24 +146,12 @@ int top_compare_fired(const struct wr_op *op, const struct wr_batch *a, uint32_t
 int top_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct top *self = (struct top *)op;
     struct wr_slices *sets[3] = {&self->groups, &self->rows, &self->finder};
-    uint32_t first = 0;
-    int has_changed =
-        all || self->fired_us != self->saved_fired_us || self->next_id != self->saved_next_id;
-    for (uint32_t s = 0; s < 3; s++) {
-        first = sets[s]->saving ? s : first;
-        has_changed |= sets[s]->saving || wr_slices_has_changed(sets[s]);
-    }
-    if (!has_changed)
+    if (!all && self->fired_us == self->saved_fired_us && self->next_id == self->saved_next_id &&
+        !wr_slices_sets_have_changed(sets, 3))
         return WR_OK;
     wr_buf_add_u64(out, (uint64_t)self->fired_us);
     wr_buf_add_u64(out, self->next_id);
-    int status = WR_OK;
-    for (uint32_t s = 0; s < 3; s++) {
-        if (s < first || status == WR_EAGAIN)
-            wr_slices_save_none(out);
-        else if (status == WR_OK)
-            status = wr_slices_save(sets[s], out, all, op->env->piece_bytes);
-    }
+    int status = wr_slices_save_sets(sets, 3, out, all, op->env->piece_bytes);
     if (status == WR_OK) {
         self->saved_fired_us = self->fired_us;
         self->saved_next_id = self->next_id;
@@ -176,8 +164,5 @@ int top_load(struct wr_op *op, struct wr_reader *in) {
     struct wr_slices *sets[3] = {&self->groups, &self->rows, &self->finder};
     self->fired_us = self->saved_fired_us = (int64_t)wr_reader_u64(in);
     self->next_id = self->saved_next_id = wr_reader_u64(in);
-    int status = in->failed ? WR_ECORRUPT : WR_OK;
-    for (uint32_t s = 0; s < 3 && status == WR_OK; s++)
-        status = wr_slices_load(sets[s], in);
-    return status;
+    return in->failed ? WR_ECORRUPT : wr_slices_load_sets(sets, 3, in);
 }

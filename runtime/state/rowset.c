@@ -226,16 +226,9 @@ int wr_rowset_is_saving(const struct wr_rowset *set) {
 
 /* u64, the next number · the index's log · the rows' log. */
 int wr_rowset_save(struct wr_rowset *set, struct wr_buf *out, int all, size_t piece_bytes) {
+    struct wr_slices *sets[2] = {&set->index, &set->rows};
     wr_buf_add_u64(out, set->next_id);
-    int status = WR_OK;
-    if (set->rows.saving)
-        wr_slices_save_none(out);
-    else
-        status = wr_slices_save(&set->index, out, all, piece_bytes);
-    if (status == WR_EAGAIN)
-        wr_slices_save_none(out);
-    else if (status == WR_OK)
-        status = wr_slices_save(&set->rows, out, all, piece_bytes);
+    int status = wr_slices_save_sets(sets, 2, out, all, piece_bytes);
     if (status == WR_OK)
         set->saved_id = set->next_id;
     return out->status == WR_OK ? status : out->status;
@@ -257,8 +250,7 @@ static int is_whole(const struct wr_rowset *set) {
 
 int wr_rowset_load(struct wr_rowset *set, struct wr_reader *in) {
     set->next_id = set->saved_id = wr_reader_u64(in);
-    int status = in->failed ? WR_ECORRUPT : wr_slices_load(&set->index, in);
-    if (status == WR_OK)
-        status = wr_slices_load(&set->rows, in);
+    struct wr_slices *sets[2] = {&set->index, &set->rows};
+    int status = in->failed ? WR_ECORRUPT : wr_slices_load_sets(sets, 2, in);
     return status == WR_OK && !is_whole(set) ? WR_ECORRUPT : status;
 }

@@ -246,3 +246,32 @@ int wr_slices_load(struct wr_slices *slices, struct wr_reader *in) {
     }
     return in->failed ? WR_ECORRUPT : status;
 }
+
+int wr_slices_sets_have_changed(struct wr_slices *const *sets, uint32_t count) {
+    for (uint32_t s = 0; s < count; s++)
+        if (sets[s]->saving || wr_slices_has_changed(sets[s]))
+            return 1;
+    return 0;
+}
+
+int wr_slices_save_sets(struct wr_slices *const *sets, uint32_t count, struct wr_buf *out, int all,
+                        size_t piece_bytes) {
+    uint32_t first = 0;
+    int status = WR_OK;
+    for (uint32_t s = 0; s < count; s++)
+        first = sets[s]->saving ? s : first;
+    for (uint32_t s = 0; s < count; s++) {
+        if (s < first || status == WR_EAGAIN)
+            wr_slices_save_none(out);
+        else if (status == WR_OK)
+            status = wr_slices_save(sets[s], out, all, piece_bytes);
+    }
+    return status;
+}
+
+int wr_slices_load_sets(struct wr_slices *const *sets, uint32_t count, struct wr_reader *in) {
+    int status = WR_OK;
+    for (uint32_t s = 0; s < count && status == WR_OK; s++)
+        status = wr_slices_load(sets[s], in);
+    return status;
+}

@@ -45,6 +45,12 @@ uint64_t wr_slices_bytes(const struct wr_slices *slices); /* memory */
  * failed save may have marked some slices as saved: the run ends with it. */
 int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all, size_t piece_bytes);
 int wr_slices_load(struct wr_slices *slices, struct wr_reader *in);
+/* The same for several that belong together: has_changed also where a save is under way; while
+ * there is more of one, those behind it say nothing. */
+int wr_slices_sets_have_changed(struct wr_slices *const *sets, uint32_t count);
+int wr_slices_save_sets(struct wr_slices *const *sets, uint32_t count, struct wr_buf *out, int all,
+                        size_t piece_bytes);
+int wr_slices_load_sets(struct wr_slices *const *sets, uint32_t count, struct wr_reader *in);
 /* Whether the next delta says anything; and a log that says nothing. */
 int wr_slices_has_changed(const struct wr_slices *slices);
 void wr_slices_save_none(struct wr_buf *out);
