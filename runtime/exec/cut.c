@@ -34,28 +34,39 @@ static int has_boundaries(const struct unit *unit) {
     return unit->node->op != NULL && unit->node->op->next_boundary != NULL;
 }
 
-/* Collects the stages below `unit` that have boundaries; a way of another shift counts anew. */
-static int watch_below(struct unit *at, struct unit *unit, int64_t shift, uint32_t *room) {
-    if (has_boundaries(unit)) {
-        for (uint32_t i = 0; i < at->watched_count; i++)
-            if (at->watched[i].unit == unit && at->watched[i].shift == shift)
-                return WR_OK;
-        if (at->watched_count == *room) {
-            *room = *room == 0 ? 4 : 2 * *room;
-            struct watched *grown = WR_ARENA_ARRAY(&at->run->arena, struct watched, *room);
-            if (grown == NULL)
-                return WR_ENOMEM;
-            if (at->watched_count > 0)
-                memcpy(grown, at->watched, at->watched_count * sizeof *grown);
-            at->watched = grown;
-        }
-        at->watched[at->watched_count++] = (struct watched){.unit = unit, .shift = shift};
+static int reach(struct unit *at, struct unit *unit, int64_t shift, uint32_t *room) {
+    for (uint32_t i = 0; i < at->watched_count; i++)
+        if (at->watched[i].unit == unit && at->watched[i].shift == shift)
+            return WR_OK;
+    if (at->watched_count == *room) {
+        *room = *room == 0 ? 4 : 2 * *room;
+        struct watched *grown = WR_ARENA_ARRAY(&at->run->arena, struct watched, *room);
+        if (grown == NULL)
+            return WR_ENOMEM;
+        if (at->watched_count > 0)
+            memcpy(grown, at->watched, at->watched_count * sizeof *grown);
+        at->watched = grown;
     }
-    shift = later(shift, shift_of(unit));
-    int status = WR_OK;
-    for (int port = 0; port < WR_PORTS_MAX; port++)
-        for (uint32_t i = 0; i < unit->edge_count[port] && status == WR_OK; i++)
-            status = watch_below(at, unit->edges[port][i].to, shift, room);
+    at->watched[at->watched_count++] = (struct watched){.unit = unit, .shift = shift};
+    return WR_OK;
+}
+
+/* Collects the stages from `at` on, each once for each shift of a way there (streams that part and
+ * meet again have many ways), and leaves those that have boundaries. */
+static int watch_below(struct unit *at) {
+    uint32_t room = 0, kept = 0;
+    int status = reach(at, at, 0, &room);
+    for (uint32_t next = 0; next < at->watched_count; next++) {
+        const struct unit *unit = at->watched[next].unit;
+        int64_t shift = later(at->watched[next].shift, shift_of(unit));
+        for (int port = 0; port < WR_PORTS_MAX; port++)
+            for (uint32_t i = 0; i < unit->edge_count[port] && status == WR_OK; i++)
+                status = reach(at, unit->edges[port][i].to, shift, &room);
+    }
+    for (uint32_t i = 0; i < at->watched_count; i++)
+        if (has_boundaries(at->watched[i].unit))
+            at->watched[kept++] = at->watched[i];
+    at->watched_count = kept;
     return status;
 }
 
@@ -65,10 +76,9 @@ int cuts_init(struct wr_run *run) {
         any |= has_boundaries(run->units[i]);
     for (uint32_t i = 0; any && i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
-        uint32_t room = 0;
         int sets = unit->node->op != NULL && (unit->node->op->flags & WR_OP_SETS_FRONTIER);
         sets |= unit->source != NULL && unit->node->out.has_time;
-        if ((sets || unit->gate != NULL) && watch_below(unit, unit, 0, &room) != WR_OK)
+        if ((sets || unit->gate != NULL) && watch_below(unit) != WR_OK)
             return WR_ENOMEM;
     }
     return WR_OK;
