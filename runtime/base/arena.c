@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 
+#define GROWTH 16      /* of blocks, from the first to ordinary ones */
 #define SLACK_BYTES 64 /* readable behind every large allocation, so that kernels may over-read */
 
 struct wr_arena_block {
@@ -15,7 +16,13 @@ struct wr_arena_block {
 };
 
 void wr_arena_init(struct wr_arena *arena, struct wr_budget *budget, size_t block_bytes) {
-    *arena = (struct wr_arena){.budget = budget, .block_bytes = block_bytes};
+    wr_arena_init_growing(arena, budget, block_bytes, block_bytes);
+}
+
+void wr_arena_init_growing(struct wr_arena *arena, struct wr_budget *budget, size_t first_bytes,
+                           size_t block_bytes) {
+    *arena =
+        (struct wr_arena){.budget = budget, .first_bytes = first_bytes, .block_bytes = block_bytes};
 }
 
 static void blocks_free(struct wr_budget *budget, struct wr_arena_block *block) {
@@ -67,12 +74,27 @@ void wr_arena_rewind(struct wr_arena *arena, struct wr_arena_mark mark) {
     block_enter(arena, mark.block, mark.next);
 }
 
+/* The first spare block that is large enough, or NULL: not many are not, only those of a beginning
+ * are smaller than ordinary ones. */
+static struct wr_arena_block *spare_take(struct wr_arena *arena, size_t size_bytes) {
+    if (size_bytes > arena->block_bytes)
+        return NULL;
+    struct wr_arena_block **at = &arena->spare;
+    while (*at != NULL && (*at)->size_bytes < size_bytes)
+        at = &(*at)->before;
+    struct wr_arena_block *block = *at;
+    if (block != NULL)
+        *at = block->before;
+    return block;
+}
+
 static int block_add(struct wr_arena *arena, size_t size_bytes) {
-    struct wr_arena_block *block = arena->spare;
-    if (size_bytes <= arena->block_bytes && block != NULL) {
-        arena->spare = block->before;
-    } else {
-        size_t room = WR_MAX(size_bytes, arena->block_bytes);
+    struct wr_arena_block *block = spare_take(arena, size_bytes);
+    if (block == NULL) {
+        size_t room = arena->first_bytes;
+        if (arena->block != NULL)
+            room = WR_MIN(arena->block->size_bytes * GROWTH, arena->block_bytes);
+        room = WR_MAX(room, size_bytes);
         block = wr_alloc(arena->budget, sizeof *block + room);
         if (block == NULL)
             return 0;

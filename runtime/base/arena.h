@@ -13,7 +13,8 @@ struct wr_arena {
     struct wr_arena_block *block; /* the current block; earlier ones hang behind it */
     struct wr_arena_block *spare; /* blocks kept for the next life */
     char *next, *end;             /* free part of the current block */
-    size_t block_bytes;           /* size of ordinary blocks */
+    size_t first_bytes;           /* size of the first block of a life … */
+    size_t block_bytes;           /* … and of ordinary ones */
 };
 
 struct wr_arena_mark {
@@ -22,6 +23,9 @@ struct wr_arena_mark {
 };
 
 void wr_arena_init(struct wr_arena *arena, struct wr_budget *budget, size_t block_bytes);
+/* One that may stay small: its blocks grow from `first_bytes` to `block_bytes`. */
+void wr_arena_init_growing(struct wr_arena *arena, struct wr_budget *budget, size_t first_bytes,
+                           size_t block_bytes);
 void wr_arena_release(struct wr_arena *arena);
 /* Forgets everything; keeps the blocks. */
 void wr_arena_reset(struct wr_arena *arena);

@@ -6,12 +6,14 @@
 #include "base/status.h"
 #include "base/banned.h"
 
-/* One block takes 4096 strings; larger columns have a block of their own. */
+/* One block takes 4096 strings; larger columns have a block of their own. A batch of few rows, of
+ * which many wait where streams are merged row by row, has but the first. */
+#define FIRST_BLOCK_BYTES ((size_t)256)
 #define BLOCK_BYTES ((size_t)(64 << 10) + 512)
 #define BUFFER_SLACK_BYTES 64
 
 void wr_batch_pool_init(struct wr_batch_pool *pool, struct wr_budget *budget) {
-    *pool = (struct wr_batch_pool){.budget = budget, .block_bytes = BLOCK_BYTES};
+    *pool = (struct wr_batch_pool){.budget = budget};
 }
 
 static void batch_free(struct wr_batch_pool *pool, struct wr_batch *batch) {
@@ -43,7 +45,7 @@ static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
     batch = wr_alloc_zero(pool->budget, sizeof *batch);
     if (batch == NULL)
         return NULL;
-    wr_arena_init(&batch->arena, pool->budget, pool->block_bytes);
+    wr_arena_init_growing(&batch->arena, pool->budget, FIRST_BLOCK_BYTES, BLOCK_BYTES);
     batch->pool = pool;
     return batch;
 }
@@ -82,8 +84,9 @@ void *wr_batch_column(struct wr_batch *batch, uint32_t column, uint32_t row_max)
     return data;
 }
 
-struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schema *schema,
-                               struct wr_batch *in) {
+/* A batch over the rows of `in` that does not hold it yet. */
+static struct wr_batch *over(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                             const struct wr_batch *in) {
     struct wr_batch *batch = wr_batch_new(pool, schema);
     if (batch == NULL)
         return NULL;
@@ -99,33 +102,70 @@ struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schem
     batch->weight = in->weight;
     batch->replaced = in->replaced;
     batch->frontier = in->frontier;
-    wr_batch_hold(batch, in);
     return batch;
 }
 
-/* The columns of `in` with a selection of `sel_count` rows, which is still to be filled. */
-static struct wr_batch *narrowed(struct wr_batch_pool *pool, struct wr_batch *in,
-                                 uint32_t sel_count, uint32_t **sel) {
+struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                               struct wr_batch *in) {
+    struct wr_batch *batch = over(pool, schema, in);
+    if (batch != NULL)
+        wr_batch_hold(batch, in);
+    return batch;
+}
+
+/* Holds what the columns of `in` point into, so that views of views do not pile up. */
+static void hold_data(struct wr_batch *batch, struct wr_batch *in) {
+    if (!in->is_view) {
+        wr_batch_hold(batch, in);
+        return;
+    }
+    for (uint32_t i = 0; i < in->parent_count; i++)
+        hold_data(batch, in->parents[i]);
+}
+
+/* A view of `in` with a selection of its own of `sel_count` rows, which is still to be filled; it
+ * holds nothing yet. */
+static struct wr_batch *view(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                             const struct wr_batch *in, uint32_t sel_count, uint32_t **sel) {
     WR_ASSERT(sel_count <= in->row_count);
-    struct wr_batch *batch = wr_batch_over(pool, in->schema, in);
+    struct wr_batch *batch = over(pool, schema, in);
     if (batch == NULL)
         return NULL;
+    batch->is_view = 1;
     *sel = WR_ARENA_ARRAY(&batch->arena, uint32_t, WR_MAX(sel_count, 1));
     if (*sel == NULL) {
         wr_batch_unref(batch);
         return NULL;
     }
-    memcpy(batch->columns, in->columns, sizeof *in->columns * in->schema->field_count);
     batch->sel = *sel;
     batch->sel_count = sel_count;
+    return batch;
+}
+
+struct wr_batch *wr_batch_view(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                               struct wr_batch *in) {
+    uint32_t *sel;
+    struct wr_batch *batch = view(pool, schema, in, in->sel == NULL ? 0 : in->sel_count, &sel);
+    if (batch == NULL)
+        return NULL;
+    hold_data(batch, in);
+    if (in->sel == NULL)
+        batch->sel = NULL;
+    else
+        memcpy(sel, in->sel, sizeof *sel * in->sel_count);
+    batch->sel_count = in->sel_count;
     return batch;
 }
 
 struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in,
                                  const uint32_t *sel, uint32_t sel_count) {
     uint32_t *copy;
-    struct wr_batch *batch = narrowed(pool, in, sel_count, &copy);
-    if (batch != NULL && sel_count > 0)
+    struct wr_batch *batch = view(pool, in->schema, in, sel_count, &copy);
+    if (batch == NULL)
+        return NULL;
+    wr_batch_hold(batch, in);
+    memcpy(batch->columns, in->columns, sizeof *in->columns * in->schema->field_count);
+    if (sel_count > 0)
         memcpy(copy, sel, sizeof *copy * sel_count);
     return batch;
 }
@@ -134,8 +174,12 @@ struct wr_batch *wr_batch_part(struct wr_batch_pool *pool, struct wr_batch *in, 
                                uint32_t count) {
     WR_ASSERT(first + count <= in->sel_count);
     uint32_t *sel;
-    struct wr_batch *batch = narrowed(pool, in, count, &sel);
-    for (uint32_t i = 0; batch != NULL && i < count; i++)
+    struct wr_batch *batch = view(pool, in->schema, in, count, &sel);
+    if (batch == NULL)
+        return NULL;
+    hold_data(batch, in);
+    memcpy(batch->columns, in->columns, sizeof *in->columns * in->schema->field_count);
+    for (uint32_t i = 0; i < count; i++)
         sel[i] = wr_batch_row(in, first + i);
     return batch;
 }

@@ -64,6 +64,7 @@ struct wr_batch {
     int64_t frontier; /* the partition's W after the last row (all rows, also dropped ones
                                 * that event_time saw); WR_TIME_MIN before event_time */
     struct wr_arena arena;
+    uint8_t is_view; /* nothing of its own but `columns` and `sel`: views of it hold its parents */
     uint32_t parent_count, buffer_count;
     struct wr_batch *parents[WR_BATCH_REFS_MAX];
     struct wr_buffer *buffers[WR_BATCH_REFS_MAX];
@@ -75,7 +76,6 @@ struct wr_batch_pool {
     struct wr_budget *budget;
     struct wr_batch *idle;
     uint32_t idle_count;
-    size_t block_bytes;         /* of a batch's memory; smaller where batches are small */
     struct wr_places *places;   /* that rows of its batches are from; made when the first is */
     struct wr_batch_pool *home; /* the one whose places it uses; NULL: its own */
 };
@@ -92,6 +92,9 @@ void *wr_batch_column(struct wr_batch *batch, uint32_t column, uint32_t row_max)
 /* A batch of `schema` over the rows of `in`: same row_count, sel, origin, times; holds a reference
  * to `in`. Columns are cleared: the caller shares or sets each. */
 struct wr_batch *wr_batch_over(struct wr_batch_pool *pool, const struct wr_schema *schema,
+                               struct wr_batch *in);
+/* The same for a stage that has no columns of its own: it shares those of `in`, in other places. */
+struct wr_batch *wr_batch_view(struct wr_batch_pool *pool, const struct wr_schema *schema,
                                struct wr_batch *in);
 /* All of `in` (columns too) under another selection, which must lie in memory that outlives it
  * (its own arena: `wr_batch_select` copies `sel` there). NULL: no memory. */

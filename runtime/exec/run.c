@@ -15,7 +15,6 @@
 #define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
 #define PIECE_BYTES_DEFAULT (UINT64_C(1) << 20)
 #define SCRATCH_BLOCK_BYTES (1 << 18)
-#define BLOCK_BYTES_MIN ((size_t)2048) /* of a batch of few rows */
 
 static void set_defaults(struct wr_run *run) {
     struct wr_run_options *options = &run->options;
@@ -42,8 +41,6 @@ static void prepare_services(struct wr_run *run) {
     wr_arena_init(&run->arena, &wr_budget_control, 16384);
     wr_arena_init(&run->scratch, &run->state_budget, SCRATCH_BLOCK_BYTES);
     wr_batch_pool_init(&run->pool, &run->input_budget);
-    run->pool.block_bytes =
-        WR_MIN(run->pool.block_bytes, BLOCK_BYTES_MIN + (size_t)run->options.batch_rows * 64);
     run->op_env = (struct wr_op_env){
         .env = run->plan->env,
         .pool = &run->pool,

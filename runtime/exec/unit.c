@@ -55,6 +55,7 @@ static int number_rows(struct unit *unit, struct wr_batch *batch) {
         for (uint32_t i = 0; i < batch->sel_count; i++)
             number[batch->sel[i]] = i;
     }
+    batch->is_view = 0;
     origin->maker = unit->maker;
     origin->made_first = unit->counts.rows_out;
     origin->made = number;

@@ -88,7 +88,7 @@ static void union_needs(const void *config, const struct wr_stream *input, uint3
 
 static int union_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     const struct union_config *config = op->config;
-    struct wr_batch *batch = wr_batch_over(op->env->pool, config->schema, in);
+    struct wr_batch *batch = wr_batch_view(op->env->pool, config->schema, in);
     if (batch == NULL)
         return WR_ENOMEM;
     for (uint32_t c = 0; c < config->schema->field_count; c++)

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/bits.h"
 #include "base/buf.h"
 #include "base/status.h"
@@ -96,6 +97,26 @@ TEST(arena_allocates_nothing_in_its_second_life) {
         wr_arena_reset(&arena);
     }
     wr_arena_release(&arena);
+}
+
+TEST(arena_that_grows_begins_small_and_allocates_nothing_in_its_second_life) {
+    struct wr_budget budget = WR_BUDGET_INIT("test", 0);
+    struct wr_arena arena;
+    wr_arena_init_growing(&arena, &budget, 256, 65536);
+    CHECK(wr_arena_alloc(&arena, 100) != NULL);
+    CHECK_INT(budget.bytes_used, <, 400);
+    static const size_t sizes[] = {40, 200, 3000, 1000, 3000, 30000, 40000, 60000};
+    for (uint32_t i = 0; i < WR_COUNT(sizes); i++)
+        CHECK(wr_arena_alloc(&arena, sizes[i]) != NULL);
+    uint64_t used = budget.bytes_used;
+    wr_arena_reset(&arena);
+    CHECK(wr_arena_alloc(&arena, 60000) != NULL); /* in another order */
+    CHECK(wr_arena_alloc(&arena, 100) != NULL);
+    for (uint32_t i = 0; i < 6; i++)
+        CHECK(wr_arena_alloc(&arena, sizes[i]) != NULL);
+    CHECK_INT(budget.bytes_used, ==, used);
+    wr_arena_release(&arena);
+    CHECK_INT(budget.bytes_used, ==, 0);
 }
 
 TEST(arena_rewinds_to_its_mark) {

@@ -77,6 +77,45 @@ TEST(batch_pool_allocates_nothing_in_a_steady_state) {
     wr_arena_release(&arena);
 }
 
+TEST(batch_views_of_views_hold_the_rows_and_not_each_other) {
+    uint64_t before = budget.bytes_used;
+    struct wr_batch_pool pool;
+    wr_batch_pool_init(&pool, &budget);
+    const struct wr_schema *schema = two_columns();
+    struct wr_batch *root = filled(&pool, schema, 100, 3), *batch = wr_batch_ref(root);
+    for (uint32_t i = 0; i < 40; i++) {
+        struct wr_batch *part = wr_batch_part(&pool, batch, i % 2, batch->sel_count - 1 - i % 2);
+        struct wr_batch *next = wr_batch_view(&pool, schema, part);
+        memcpy(next->columns, part->columns, 2 * sizeof *part->columns);
+        CHECK_INT(part->ref_count, ==, 1);
+        wr_batch_unref(part);
+        wr_batch_unref(batch);
+        batch = next;
+    }
+    CHECK_INT(root->ref_count, ==, 2);
+    CHECK_INT(batch->sel_count, ==, 40);
+    CHECK_INT(wr_batch_row(batch, 7), ==, 27);
+    CHECK_INT(WR_I64(&batch->columns[0])[27], ==, 27);
+    wr_batch_unref(root);
+    wr_batch_unref(batch);
+    CHECK_INT(pool.idle_count, ==, 4);
+    wr_batch_pool_release(&pool);
+    wr_arena_release(&arena);
+    CHECK_INT(budget.bytes_used, ==, before);
+}
+
+TEST(batch_of_few_rows_is_small) {
+    uint64_t before = budget.bytes_used;
+    struct wr_batch_pool pool;
+    wr_batch_pool_init(&pool, &budget);
+    const struct wr_schema *schema = two_columns();
+    struct wr_batch *batch = filled(&pool, schema, 1, 0);
+    CHECK_INT(budget.bytes_used - before, <, 6000);
+    wr_batch_unref(batch);
+    wr_batch_pool_release(&pool);
+    wr_arena_release(&arena);
+}
+
 TEST(batch_append_copies_rows_densely_with_their_nils_and_strings) {
     struct wr_batch_pool pool;
     wr_batch_pool_init(&pool, &budget);
@@ -111,7 +150,7 @@ TEST(batch_append_copies_rows_densely_with_their_nils_and_strings) {
 }
 
 TEST(batch_new_gives_null_when_the_budget_is_used_up) {
-    struct wr_budget small = WR_BUDGET_INIT("small", 1000);
+    struct wr_budget small = WR_BUDGET_INIT("small", sizeof(struct wr_batch) + 100);
     struct wr_batch_pool pool;
     wr_batch_pool_init(&pool, &small);
     const struct wr_schema *schema = two_columns();
