@@ -179,6 +179,31 @@ int wr_batch_pick(struct wr_batch *out, struct wr_batch *const from[2], const ui
     return WR_OK;
 }
 
+static int carry(struct wr_batch *batch, const int64_t **made, const int64_t *values,
+                 const uint32_t *rows) {
+    if (values == NULL)
+        return WR_OK;
+    int64_t *gathered = WR_ARENA_ARRAY(&batch->arena, int64_t, batch->row_count);
+    for (uint32_t i = 0; gathered != NULL && i < batch->row_count; i++)
+        gathered[i] = values[rows[i]];
+    *made = gathered;
+    return gathered == NULL ? WR_ENOMEM : WR_OK;
+}
+
+int wr_batch_carry(struct wr_batch *batch, struct wr_batch *in, const uint32_t *rows) {
+    batch->source = in->source;
+    batch->partition = in->partition;
+    batch->frontier = in->frontier;
+    int status = wr_origin_gather(batch, in, rows);
+    if (status == WR_OK)
+        status = carry(batch, &batch->event_time, in->event_time, rows);
+    if (status == WR_OK)
+        status = carry(batch, &batch->behind, in->behind, rows);
+    if (status == WR_OK)
+        status = carry(batch, &batch->weight, in->weight, rows);
+    return status;
+}
+
 struct wr_batch *wr_batch_room(struct wr_batch_pool *pool, const struct wr_schema *schema,
                                uint32_t row_max, int timed) {
     struct wr_batch *batch = wr_batch_new(pool, schema);

@@ -102,33 +102,13 @@ static int begin(struct filling *filling) {
     return filling->from == NULL ? WR_ENOMEM : WR_OK;
 }
 
-static int64_t *gather(struct wr_batch *batch, const int64_t *values, const uint32_t *from) {
-    int64_t *made = WR_ARENA_ARRAY(&batch->arena, int64_t, batch->row_count);
-    for (uint32_t i = 0; made != NULL && i < batch->row_count; i++)
-        made[i] = values[from[i]];
-    return made;
-}
-
 static int finish(struct filling *filling) {
-    const uint32_t *from = filling->from;
-    struct wr_batch *in = filling->in;
     struct wr_batch *batch = wr_builder_finish(&filling->builder);
     if (batch == NULL)
         return WR_FLOW_MORE;
     batch->sel = NULL;
     batch->sel_count = batch->row_count;
-    batch->source = in->source;
-    batch->partition = in->partition;
-    batch->frontier = in->frontier;
-    int status = wr_origin_gather(batch, in, from);
-    if (in->event_time != NULL)
-        batch->event_time = gather(batch, in->event_time, from);
-    if (in->behind != NULL)
-        batch->behind = gather(batch, in->behind, from);
-    if (in->weight != NULL)
-        batch->weight = gather(batch, in->weight, from);
-    if (status != WR_OK || (in->event_time != NULL && batch->event_time == NULL) ||
-        (in->weight != NULL && batch->weight == NULL)) {
+    if (wr_batch_carry(batch, filling->in, filling->from) != WR_OK) {
         wr_batch_unref(batch);
         return WR_ENOMEM;
     }

@@ -1,4 +1,5 @@
-/* expand.h: several rows for each row of a batch, as `unnest` and `unpivot` make them. Private to
+/* expand.h: several rows for each row of a batch, as `unnest`, `unpivot` and
+ * `lookup` make them. Private to
  * the room. */
 #pragma once
 #include "op/op.h"

@@ -5,9 +5,10 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "op/expand.h"
 #include "base/banned.h"
 
-/* Appends the matches of one row; `rows`/`places` have been made large enough by match_count. */
+/* The first of the matches of row i; NO_ROW: none. */
 static uint64_t first_match(const struct lookup *self, uint8_t *const *found, uint32_t i) {
     const struct lookup_config *config = self->base.config;
     uint64_t head = NO_ROW;
@@ -113,37 +114,15 @@ static int emit_single(struct lookup *self, struct wr_batch *in, const uint32_t 
 static int emit_pairs(struct lookup *self, struct wr_batch *in, const struct pair *pairs,
                       uint32_t count, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
-    struct wr_arena *scratch = self->base.env->scratch;
-    uint32_t left = config->result->field_count - config->right_count;
-    uint32_t *rows = WR_ARENA_ARRAY(scratch, uint32_t, count);
-    struct wr_batch *copy = NULL, *batch = NULL;
-    struct wr_batch view = *in;
-    int status = rows == NULL ? WR_ENOMEM : WR_OK;
-    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+    uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, count);
+    if (rows == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
         rows[i] = pairs[i].left;
-    copy = wr_batch_room(self->base.env->pool, in->schema, count, in->event_time != NULL);
-    status = copy == NULL ? WR_ENOMEM : wr_batch_append(copy, &view, rows, count);
-    if (status == WR_OK)
-        batch = wr_batch_over(self->base.env->pool, config->result, copy);
-    if (batch == NULL)
-        status = WR_ENOMEM;
-    int64_t *behind = NULL;
-    if (status == WR_OK && in->behind != NULL) {
-        behind = WR_ARENA_ARRAY(&batch->arena, int64_t, count);
-        for (uint32_t i = 0; behind != NULL && i < count; i++)
-            behind[i] = in->behind[rows[i]];
-        batch->behind = behind;
-        status = behind == NULL ? WR_ENOMEM : WR_OK;
-    }
-    if (status == WR_OK) {
-        memcpy(batch->columns, copy->columns, left * sizeof *copy->columns);
-        batch->source = in->source;
-        batch->partition = in->partition;
-        status = wr_origin_gather(batch, in, rows);
-    }
+    struct wr_batch *batch = expand_rows(&self->base, config->result, in, in, rows, count);
+    int status = batch == NULL ? WR_ENOMEM : WR_OK;
     for (uint32_t r = 0; r < config->right_count && status == WR_OK; r++)
         status = put_right(self, batch, pairs, count, r);
-    wr_batch_unref(copy);
     if (status != WR_OK) {
         wr_batch_unref(batch);
         return status;

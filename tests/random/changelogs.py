@@ -2,9 +2,9 @@
 """changelogs.py: random aggregations whose results change, against a model that knows no changes.
 
 A case is rows with times (some behind), and a chain: `agg` over windows or groups, with late rows,
-`emit`, `every`; then, over its changelog, filters and another `agg`. The program writes each
-change; the changes, added up, must be the rows that the model reckons of all rows at once. Any
-batch size, any shards, any stopping point must write the same bytes.
+`emit`, `every`; then, over its changelog, filters, `lookup` of several rows and another `agg`. The
+program writes each change; the changes, added up, must be the rows that the model reckons of all
+rows at once. Any batch size, any shards, any stopping point must write the same bytes.
 
 usage: changelogs.py --weir PROGRAM [--seconds N | --cases N] [--seed N]
 """
@@ -51,6 +51,9 @@ class Case:
         self.again = dice.random() < 0.7 and self.mode != "delta" and self.changes()
         self.again_keyed = dice.random() < 0.6
         self.again_every = dice.random() < 0.2 and self.windowed
+        self.looked_up = self.keyed and dice.random() < 0.3
+        self.how = dice.choice(["left", "inner"])
+        self.names = [(k, 10 * i) for i, k in enumerate(dice.choices("abcx", k=6))]
 
     def changes(self):
         return self.mode in ("update", "every") or self.lateness > 0
@@ -74,6 +77,8 @@ class Case:
         lines.append('  :agg "n = count(), s = sum(v), lo = min(v), hi = max(v)"')
         if self.filter:
             lines.append('  :filter "n > 1"')
+        if self.looked_up:
+            lines.append(f'  :lookup(t, {{ on = "k", how = "{self.how}", many = true }})')
         if self.again:
             if self.again_keyed:
                 lines.append('  :group_by "n"')
@@ -83,6 +88,9 @@ class Case:
         lines.append('  :write "out.csv"')
         lines.append('s:rejects():select "code, row":write "rejects.csv"')
         lines[0] = "local s = " + lines[0][len("local s = "):]
+        if self.looked_up:
+            rows = ", ".join(f'{{ k = "{k}", w = {w} }}' for k, w in self.names)
+            lines.insert(0, f'local t = weir.rows("k string, w int64", {{ {rows} }})')
         return "\n".join(lines).replace('\ns:rejects', "\n\ns:rejects") + "\n"
 
     # ---- the model ----
@@ -122,12 +130,18 @@ class Case:
                 row["window_start"], row["window_end"] = text_of(start), text_of(start + self.width)
             if self.keyed:
                 row["k"] = k
-            table.append(row)
+            table += self.with_names(row) if self.looked_up else [row]
         if self.again:
             table = self.grouped(table)
         for row in table:
             rows[tuple(sorted((c, "" if x is None else str(x)) for c, x in row.items()))] += 1
         return rows
+
+    def with_names(self, row):
+        found = [w for k, w in self.names if k == row["k"]]
+        if not found and self.how == "left":
+            found = [None]
+        return [{**row, "w": w} for w in found]
 
     def grouped(self, table):
         groups = defaultdict(list)
