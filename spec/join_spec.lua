@@ -29,9 +29,9 @@ local function rows_of(column, rows)
 end
 
 --- The pairs "a-b" that a join with these options gives, in order.
-local function pairs_of(options, left, right)
-  local t = test.new("x.lua", { text = READ .. "l:join(r, { on = 'k', prefix = 'r_', " .. options
-    .. " }):write(weir.file('out.csv'))" })
+local function pairs_of(options, left, right, on)
+  local t = test.new("x.lua", { text = READ .. ("l:join(r, { on = '%s', prefix = 'r_', %s })")
+    :format(on or "k", options) .. ":write(weir.file('out.csv'))" })
   t:feed("l", rows_of("a", left))
   t:feed("r", rows_of("b", right))
   t:finish()
@@ -70,9 +70,11 @@ describe("an interval join", function()
     assert.equal("y-q", pairs_of("within = '0s'", { { 1, "x", 14 }, { 1, "y", 15 } },
       { { 1, "p", 20 }, { 1, "q", 15 }, { 1, "r", 14 } }))
   end)
-  it("matches no nil", function()
+  it("matches no nil, and nothing that is not a number", function()
     assert.equal("x- -p", pairs_of("within = '5s', how = 'full'", { { nil, "x", 1 } },
       { { nil, "p", 1 } }))
+    assert.equal("x- -p y-q", pairs_of("within = '5s', how = 'full'", { { 0, "x", 1 },
+      { 1, "y", 2 } }, { { 0, "p", 1 }, { 1, "q", 2 } }, "k / k == k / k"))
   end)
   it("lets an outer row go when its interval has passed", function()
     assert.equal("x- y-q z-", pairs_of("within = '1s', how = 'left'",

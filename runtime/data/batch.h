@@ -28,6 +28,14 @@ struct wr_reader;
 #define WR_TIME_MIN INT64_MIN /* a frontier before any time */
 #define WR_TIME_MAX INT64_MAX /* a frontier after all: the input has ended */
 
+/* A time and a duration; at the ends of time it stays there. */
+static inline int64_t wr_time_add(int64_t time_us, int64_t by_us) {
+    int64_t sum;
+    if (__builtin_add_overflow(time_us, by_us, &sum))
+        return by_us < 0 ? WR_TIME_MIN : WR_TIME_MAX;
+    return sum;
+}
+
 struct wr_column {
     void *data;            /* NULL: this column was not asked for (see `wr_source.needed`) */
     const uint64_t *valid; /* a set bit: not nil. NULL: no nils */

@@ -25,11 +25,6 @@ static int64_t shift_of(const struct unit *unit) {
     return op == NULL || op->type->shift == NULL ? 0 : op->type->shift(op);
 }
 
-static int64_t later(int64_t time, int64_t by) {
-    int64_t sum;
-    return __builtin_add_overflow(time, by, &sum) ? (by < 0 ? WR_TIME_MIN : WR_TIME_MAX) : sum;
-}
-
 static int has_boundaries(const struct unit *unit) {
     return unit->node->op != NULL && unit->node->op->next_boundary != NULL;
 }
@@ -58,7 +53,7 @@ static int watch_below(struct unit *at) {
     int status = reach(at, at, 0, &room);
     for (uint32_t next = 0; next < at->watched_count; next++) {
         const struct unit *unit = at->watched[next].unit;
-        int64_t shift = later(at->watched[next].shift, shift_of(unit));
+        int64_t shift = wr_time_add(at->watched[next].shift, shift_of(unit));
         for (int port = 0; port < WR_PORTS_MAX; port++)
             for (uint32_t i = 0; i < unit->edge_count[port] && status == WR_OK; i++)
                 status = reach(at, unit->edges[port][i].to, shift, &room);
@@ -104,7 +99,7 @@ int64_t cut_next(const struct unit *unit, int64_t after) {
         if (__builtin_sub_overflow(after, watched->shift, &there))
             there = WR_TIME_MIN;
         int64_t one = boundary_of(watched->unit, there);
-        one = one == WR_TIME_MAX ? one : later(one, watched->shift);
+        one = one == WR_TIME_MAX ? one : wr_time_add(one, watched->shift);
         if (one > after)
             least = WR_MIN(least, one);
     }

@@ -289,12 +289,10 @@ static int64_t agg_next_boundary(const struct wr_op *op, int64_t after) {
         int64_t end = window_end_after(&config->window, after);
         least = WR_MIN(least, end);
     } else if (config->every_us > 0) { /* what is left of a window leaves when it closes */
-        int64_t before;
-        if (__builtin_sub_overflow(after, config->lateness_us, &before))
-            before = WR_TIME_MIN;
+        int64_t before = wr_time_add(after, -config->lateness_us);
         int64_t closes = window_end_after(&config->window, before);
-        if (!__builtin_add_overflow(closes, config->lateness_us, &closes))
-            least = WR_MIN(least, closes);
+        closes = wr_time_add(closes, config->lateness_us);
+        least = WR_MIN(least, closes);
     }
     return least;
 }

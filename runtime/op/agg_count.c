@@ -34,16 +34,6 @@ static const struct agg_config *config_of(const struct agg *self) {
     return self->base.config;
 }
 
-static int64_t pane_rows(const struct agg *self) {
-    int64_t a = config_of(self)->window.rows, b = config_of(self)->window.every_rows;
-    while (b != 0) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* Counts a row into the newest pane of its group; *is_full: its window leaves. */
 static int take_row(struct agg *self, struct work *work, uint32_t row, uint32_t at,
                     const char *keys, int *is_full) {
@@ -51,7 +41,7 @@ static int take_row(struct agg *self, struct work *work, uint32_t row, uint32_t 
     uint32_t count;
     struct agg_part *list = agg_group_parts(&self->parts, group, &count);
     int64_t time = work->in->event_time == NULL ? 0 : work->in->event_time[row];
-    if (count == 0 || list[count - 1].end == pane_rows(self)) {
+    if (count == 0 || list[count - 1].end == config_of(self)->window.pane_rows) {
         struct agg_part pane = {
             .id = self->parts.next_id++, .first = time, .last = time, .due = WR_TIME_MAX};
         int status = agg_group_insert(&self->parts, group, count, &pane);

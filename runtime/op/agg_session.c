@@ -53,15 +53,10 @@ static const struct agg_config *config_of(const struct agg *self) {
     return self->base.config;
 }
 
-static int64_t later(int64_t time, int64_t by) {
-    int64_t sum;
-    return __builtin_add_overflow(time, by, &sum) ? WR_TIME_MAX : sum;
-}
-
 /* ---- what a row does ------------------------------------------------------------------------ */
 
 static int64_t end_of(const struct agg *self, const struct agg_part *part) {
-    int64_t longest = later(part->first, config_of(self)->window.max_us);
+    int64_t longest = wr_time_add(part->first, config_of(self)->window.max_us);
     return WR_MIN(part->end, longest);
 }
 
@@ -70,7 +65,7 @@ static struct agg_span span_of(const struct agg *self, const struct agg_part *pa
 }
 
 static int64_t closes_at(const struct agg *self, const struct agg_part *part) {
-    return later(end_of(self, part), config_of(self)->lateness_us);
+    return wr_time_add(end_of(self, part), config_of(self)->lateness_us);
 }
 
 static int joins(const struct agg *self, const struct agg_part *a, const struct agg_part *b) {
@@ -111,7 +106,8 @@ static int plan_row(struct agg *self, struct work *work, uint32_t at, int64_t ga
     *plan = (struct plan){
         .at = at, .row = row, .group = work->groups[at], .first_old = work->old_count};
     struct agg_part *merged = &plan->merged;
-    *merged = (struct agg_part){.id = -1, .first = time, .last = time, .end = later(time, gap_us)};
+    *merged =
+        (struct agg_part){.id = -1, .first = time, .last = time, .end = wr_time_add(time, gap_us)};
     if (olds_reserve(self, work, count) != WR_OK)
         return WR_ENOMEM;
     struct old *olds = work->olds + work->old_count;

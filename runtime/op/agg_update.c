@@ -42,8 +42,7 @@ static const struct wr_aggregates *aggregates_of(const struct agg *self) {
 }
 
 static int64_t closes_at(const struct agg_config *config, int64_t start) {
-    int64_t end = window_end(&config->window, start), closes;
-    return __builtin_add_overflow(end, config->lateness_us, &closes) ? WR_TIME_MAX : closes;
+    return wr_time_add(window_end(&config->window, start), config->lateness_us);
 }
 
 /* ---- rows to their windows ---- */

@@ -196,3 +196,16 @@ int equi_bind(struct equi *equi, struct wr_bind *bind, const char *stage, struct
     }
     return wr_key_layout_init(&equi->layout, equi->types, equi->keys[0]->item_count, 1);
 }
+
+int equi_matches_nothing(const struct wr_key_layout *layout, const char *key) {
+    uint64_t nils = 0;
+    if (layout->nils)
+        memcpy(&nils, key, sizeof nils);
+    for (uint32_t k = 0; k < layout->column_count && nils == 0; k++) {
+        double value = 0;
+        if (layout->types[k].kind == WR_FLOAT64)
+            memcpy(&value, key + layout->offsets[k], sizeof value);
+        nils = value != value;
+    }
+    return nils != 0;
+}

@@ -14,7 +14,5 @@ struct equi {
 
 /* From `on` of the spec: items `k` and `l == r`. */
 int equi_bind(struct equi *equi, struct wr_bind *bind, const char *stage, struct wr_error *err);
-/* A key with a nil matches nothing. */
-static inline int equi_has_nil(const struct wr_key_layout *layout, const char *key) {
-    return layout->nils && *(const uint64_t *)(const void *)key != 0;
-}
+/* A key with a nil, or with what is not a number, matches nothing. */
+int equi_matches_nothing(const struct wr_key_layout *layout, const char *key);

@@ -95,13 +95,6 @@ static inline int join_wants_alone(const struct join_config *config, uint32_t si
 static inline int join_wants_pairs(const struct join_config *config) {
     return config->how <= JOIN_FULL;
 }
-static inline int64_t join_later(int64_t time_us, int64_t by_us) {
-    int64_t sum;
-    if (__builtin_add_overflow(time_us, by_us, &sum))
-        return by_us < 0 ? WR_TIME_MIN : WR_TIME_MAX;
-    return sum;
-}
-
 static inline int64_t join_time_of(const struct wr_batch *in, uint32_t row) {
     return in->event_time == NULL ? 0 : in->event_time[row];
 }

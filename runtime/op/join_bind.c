@@ -252,7 +252,7 @@ static void set_widths(struct wr_bind *bind, struct join_config *config) {
         int64_t back = config->lo_us == WR_TIME_MIN ? WR_TIME_MAX : -config->lo_us;
         left = config->hi_item >= 0 ? WR_TIME_MAX : WR_MAX(config->hi_us, 0);
         right = config->lo_item < 0 ? WR_MAX(back, 0) : WR_MAX(config->retain_us, 0);
-        int64_t span = config->hi_item >= 0 ? 0 : join_later(left, right);
+        int64_t span = config->hi_item >= 0 ? 0 : wr_time_add(left, right);
         config->width_us =
             least_width(span, known, config->hi_item >= 0 ? WIDTH_OPEN_US : WIDTH_MIN_US);
     } else if (config->retain_us >= 0) {
@@ -261,8 +261,8 @@ static void set_widths(struct wr_bind *bind, struct join_config *config) {
     } else {
         left = right = WR_TIME_MAX;
     }
-    int64_t lag_left = join_later(left, config->width_us);
-    int64_t lag_right = join_later(right, config->width_us);
+    int64_t lag_left = wr_time_add(left, config->width_us);
+    int64_t lag_right = wr_time_add(right, config->width_us);
     int64_t lag = 0;
     if (!config->update && join_wants_alone(config, 0))
         lag = WR_MAX(lag, lag_left);
@@ -275,9 +275,9 @@ static void set_widths(struct wr_bind *bind, struct join_config *config) {
     int64_t ahead = !config->windowed                        ? 0
                     : config->window.kind != WINDOW_CALENDAR ? config->window.size_us
                                                              : WR_TIME_MAX;
-    int64_t behind = join_later(delay, lag);
+    int64_t behind = wr_time_add(delay, lag);
     if (delay != WR_DELAY_UNKNOWN && lag < WR_TIME_MAX / 2 && ahead < WR_TIME_MAX / 4)
-        bind->out.max_delay_us = join_later(behind, ahead);
+        bind->out.max_delay_us = wr_time_add(behind, ahead);
 }
 
 static int bind_options(struct wr_bind *bind, struct join_config *config, struct wr_error *err) {

@@ -116,7 +116,7 @@ static int put_facts(struct join *self, struct wr_batch *batch, const struct wr_
         cause[i] = changes[i].cause;
         wr_bit_put(replaced, i, changes[i].replaced);
         if (in != NULL && in->behind != NULL)
-            behind[i] = join_later(in->behind[cause[i]], -config->lag_us);
+            behind[i] = wr_time_add(in->behind[cause[i]], -config->lag_us);
     }
     if (config->timed)
         batch->event_time = times;

@@ -47,7 +47,7 @@ static int64_t weight_of(const struct wr_batch *in, uint32_t row) {
 static int bound(const struct wr_column *column, uint32_t row, int64_t time, int64_t by,
                  int64_t *at) {
     if (column == NULL) {
-        *at = join_later(time, by);
+        *at = wr_time_add(time, by);
         return 1;
     }
     *at = WR_I64(column)[row];
@@ -70,10 +70,10 @@ static int entry_of(const struct join_config *config, const struct join_work *wo
         int64_t keep = config->lo_item < 0      ? -config->lo_us
                        : config->retain_us >= 0 ? config->retain_us
                                                 : 0;
-        entry->until_us = join_later(time, keep);
+        entry->until_us = wr_time_add(time, keep);
     } else if (config->retain_us >= 0) {
         int64_t behind = join_behind_of(work->in, row);
-        entry->until_us = join_later(WR_MAX(time, behind), config->retain_us);
+        entry->until_us = wr_time_add(WR_MAX(time, behind), config->retain_us);
     }
     return 1;
 }
@@ -319,7 +319,8 @@ static int store(struct desk *desk, uint32_t i, struct wr_rowset_entry *entry, i
 static int look(struct desk *desk, uint32_t i, struct wr_rowset_entry *own, int *own_meets) {
     const struct join_config *config = config_of(desk->self);
     const char *key = desk->work->keys + (size_t)i * config->layout.key_bytes;
-    *own_meets = entry_of(config, desk->work, i, own) && !equi_has_nil(&config->layout, key);
+    *own_meets =
+        entry_of(config, desk->work, i, own) && !equi_matches_nothing(&config->layout, key);
     desk->match_count = 0;
     int status = *own_meets ? find_matches(desk, i, own) : WR_OK;
     if (status == WR_OK && config->where != NULL && desk->match_count > 0)

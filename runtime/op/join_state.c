@@ -105,5 +105,5 @@ int64_t join_shift(const struct wr_op *op) {
 int64_t join_holds_back(const struct wr_op *op, int64_t frontier) {
     if (frontier == WR_TIME_MAX || frontier == WR_TIME_MIN)
         return frontier;
-    return join_later(frontier, -join_shift(op));
+    return wr_time_add(frontier, -join_shift(op));
 }

@@ -51,19 +51,6 @@ int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
     return WR_OK;
 }
 
-int lookup_key_matches_nothing(const struct lookup_config *config, const char *key) {
-    uint64_t nils = 0;
-    if (config->layout.nils)
-        memcpy(&nils, key, sizeof nils);
-    for (uint32_t k = 0; k < config->layout.column_count && nils == 0; k++) {
-        double value = 0;
-        if (config->layout.types[k].kind == WR_FLOAT64)
-            memcpy(&value, key + config->layout.offsets[k], sizeof value);
-        nils = value != value;
-    }
-    return nils != 0;
-}
-
 static void show_cell(struct wr_buf *text, const char *name, const struct wr_type *type,
                       const struct wr_column *column, uint32_t row) {
     wr_buf_addf(text, "%s%s%s", text->length > 0 ? ", " : "", name, name[0] != 0 ? " = " : "");
@@ -168,7 +155,7 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
     for (uint32_t i = 0; i < count && status >= 0; i++) {
         const char *key = keys + (size_t)i * config->layout.key_bytes;
         uint8_t *row, made = 0;
-        if (lookup_key_matches_nothing(config, key))
+        if (equi_matches_nothing(&config->layout, key))
             continue;
         status = wr_table_upsert(self->index, key, hashes + i, 1, &row, &made);
         if (status == WR_OK)

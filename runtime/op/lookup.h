@@ -1,6 +1,7 @@
 /* lookup.h: `lookup` in three files: lookup.c (run time), lookup_bind.c (plan time),
  * lookup_match.c (rows and their matches). Private to the room. */
 #pragma once
+#include "op/equi.h"
 #include "op/op.h"
 #include "state/key.h"
 
@@ -49,7 +50,5 @@ void lookup_needs(const void *config, const struct wr_stream *input, uint32_t in
 int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
                 const struct wr_batch *in, const uint32_t *sel, uint32_t count, char **keys,
                 uint64_t **hashes);
-/* A key with a nil matches nothing. */
-int lookup_key_matches_nothing(const struct lookup_config *config, const char *key);
 /* Rows of input 0, each with its matches. */
 int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *out);

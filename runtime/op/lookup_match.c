@@ -172,7 +172,7 @@ int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *ou
         return WR_ENOMEM;
     wr_table_find(self->index, keys, hashes, count, found);
     for (uint32_t i = 0; i < count; i++)
-        if (lookup_key_matches_nothing(config, keys + (size_t)i * config->layout.key_bytes))
+        if (equi_matches_nothing(&config->layout, keys + (size_t)i * config->layout.key_bytes))
             found[i] = NULL;
     if (config->how >= HOW_SEMI)
         return emit_asked(self, in, sel, count, found, out);

@@ -411,10 +411,8 @@ static void windows_of(const struct top_config *config, const struct wr_batch *i
 
 static int is_open(const struct top_config *config, const struct wr_batch *in, uint32_t row,
                    int64_t mark) {
-    int64_t closes, end = top_window_end(config, mark);
-    if (__builtin_add_overflow(end, config->lateness_us, &closes))
-        return 1;
-    return !top_closes(config) || in->behind == NULL || closes > in->behind[row];
+    return !top_closes(config) || in->behind == NULL ||
+           top_closes_at(config, mark) > in->behind[row];
 }
 
 /* Whether the row behind number `at` is the same one anew, in the same group and windows. */

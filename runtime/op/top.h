@@ -106,6 +106,8 @@ struct top_rows {
 static inline const struct top_config *top_config_of(const struct top *self) {
     return self->base.config;
 }
+/* top_fire.c: when late rows of a window are too late. */
+int64_t top_closes_at(const struct top_config *config, int64_t mark);
 static inline int64_t top_window_end(const struct top_config *config, int64_t mark) {
     return config->windowed          ? window_end(&config->window, mark)
            : config->end_column >= 0 ? mark

@@ -95,16 +95,15 @@ static int fire_due(struct top *self, int64_t frontier, struct wr_out *out) {
     return flow;
 }
 
-static int64_t closes_at(const struct top_config *config, int64_t mark) {
-    int64_t closes, end = top_window_end(config, mark);
-    return __builtin_add_overflow(end, config->lateness_us, &closes) ? WR_TIME_MAX : closes;
+int64_t top_closes_at(const struct top_config *config, int64_t mark) {
+    return wr_time_add(top_window_end(config, mark), config->lateness_us);
 }
 
 /* The mark of the first window that rows can still reach; WR_TIME_MAX: of none that is here. */
 static int64_t first_open(const struct top *self, int64_t frontier) {
     const struct top_config *config = top_config_of(self);
     for (uint32_t s = 0; s < self->groups.count && frontier != WR_TIME_MAX; s++)
-        if (closes_at(config, self->groups.items[s].start_us) > frontier)
+        if (top_closes_at(config, self->groups.items[s].start_us) > frontier)
             return self->groups.items[s].start_us;
     return WR_TIME_MAX;
 }

@@ -18,12 +18,6 @@ static int64_t gcd(int64_t a, int64_t b) {
     return a;
 }
 
-/* a + b for b >= 0, at most WR_TIME_MAX. */
-static int64_t later(int64_t a, int64_t b) {
-    int64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? WR_TIME_MAX : sum;
-}
-
 static const struct {
     const char *name;
     enum window_kind kind;
@@ -65,6 +59,7 @@ static int read_count(struct window *window, const struct wr_value *spec, struct
         return wr_error_script(err, "W203",
                                "a count window must have at least 1 row, and begin "
                                "anew within its rows");
+    window->pane_rows = gcd(window->rows, window->every_rows);
     return WR_OK;
 }
 
@@ -146,15 +141,15 @@ int64_t window_slice(const struct window *window, int64_t time_us) {
 
 int64_t window_slice_end(const struct window *window, int64_t slice_us) {
     return window->kind == WINDOW_CALENDAR ? calendar_end(window, slice_us)
-                                           : later(slice_us, window->slice_us);
+                                           : wr_time_add(slice_us, window->slice_us);
 }
 
 int64_t window_last(const struct window *window, int64_t time_us) {
     if (window->kind == WINDOW_CALENDAR)
         return calendar_start(window, time_us);
     if (window->kind == WINDOW_CUMULATIVE)
-        return later(floor_to(time_us, window->size_us, window->offset_us),
-                     window->size_us - window->every_us);
+        return wr_time_add(floor_to(time_us, window->size_us, window->offset_us),
+                           window->size_us - window->every_us);
     return floor_to(time_us, window->every_us, window->offset_us);
 }
 
@@ -170,7 +165,7 @@ int64_t window_first(const struct window *window, int64_t time_us) {
 
 int64_t window_next(const struct window *window, int64_t mark) {
     return window->kind == WINDOW_CALENDAR ? calendar_end(window, mark)
-                                           : later(mark, window->every_us);
+                                           : wr_time_add(mark, window->every_us);
 }
 
 int64_t window_start(const struct window *window, int64_t mark) {
@@ -181,7 +176,8 @@ int64_t window_start(const struct window *window, int64_t mark) {
 int64_t window_end(const struct window *window, int64_t mark) {
     if (window->kind == WINDOW_CALENDAR)
         return calendar_end(window, mark);
-    return later(mark, window->kind == WINDOW_CUMULATIVE ? window->every_us : window->size_us);
+    return wr_time_add(mark,
+                       window->kind == WINDOW_CUMULATIVE ? window->every_us : window->size_us);
 }
 
 int window_is(const struct window *window, int64_t mark) {
@@ -200,8 +196,6 @@ int64_t window_end_after(const struct window *window, int64_t after_us) {
 }
 
 int64_t window_multiple_after(int64_t every_us, int64_t after_us) {
-    int64_t next;
-    if (__builtin_add_overflow(floor_to(after_us, every_us, 0), every_us, &next))
-        return WR_TIME_MAX;
-    return next > after_us ? next : after_us + 1;
+    int64_t next = wr_time_add(floor_to(after_us, every_us, 0), every_us);
+    return next > after_us || next == WR_TIME_MAX ? next : after_us + 1;
 }

@@ -33,6 +33,7 @@ struct window {
     const struct wr_value *gap;             /* a list of one item, or NULL */
     int64_t max_us;                         /* SESSION: the longest; WR_TIME_MAX: any */
     int64_t rows, every_rows;               /* COUNT */
+    int64_t pane_rows;                      /* COUNT: their gcd; rows go by pane */
 };
 
 /* From a spec `{kind=, size=, every=, offset=, …}`; `arena` keeps what it takes to know. */
