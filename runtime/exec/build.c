@@ -175,7 +175,7 @@ static int connect(struct wr_run *run) {
 
 static int may_reject(const struct unit *unit) {
     const struct wr_node *node = unit->node;
-    return (node->op != NULL && !(node->op->flags & WR_OP_NEVER_REJECTS)) ||
+    return (node->op != NULL && !node->never_rejects) ||
            (node->sink != NULL && (node->sink->flags & WR_SINK_REFUSES));
 }
 

@@ -10,6 +10,14 @@
 #include "exec/unit.h"
 #include "base/banned.h"
 
+/* Where a row stands among those of all ports. */
+struct place {
+    int64_t time_us;
+    uint8_t has_origin; /* 0: made of several rows */
+    uint32_t source, partition, port;
+    uint64_t record;
+};
+
 struct gate_port {
     const struct unit *from;
     uint32_t input;
@@ -19,6 +27,8 @@ struct gate_port {
     struct wr_batch **queue;
     uint32_t at;      /* rows of the head batch that are consumed */
     int64_t consumed; /* the frontier after the last consumed row */
+    uint8_t has_last;
+    struct place last; /* of the last consumed row */
 };
 
 struct gate {
@@ -120,6 +130,39 @@ static int64_t frontier_behind(const struct gate_port *port, const struct wr_bat
     return WR_MAX(reached, batch->behind[row]);
 }
 
+static struct place place_of(const struct wr_batch *batch, uint32_t row, uint32_t port) {
+    struct place place = {.port = port, .has_origin = batch->origin.source != NULL};
+    if (batch->event_time != NULL)
+        place.time_us = batch->event_time[row];
+    if (place.has_origin) {
+        place.source = batch->source;
+        place.partition = batch->partition;
+        place.record = wr_origin_record(&batch->origin, row);
+    }
+    return place;
+}
+
+/* Of rows with the same time, or where times do not count. */
+static int place_before(const struct gate *gate, const struct place *a, const struct place *b) {
+    /* Rows made of several have no origin; they come behind those that have one, by their port. */
+    if (!a->has_origin || !b->has_origin)
+        return a->has_origin == b->has_origin ? a->port < b->port : a->has_origin;
+    if (gate->run->family[a->source] != gate->run->family[b->source])
+        return a->source < b->source;
+    if (a->partition != b->partition)
+        return a->partition < b->partition;
+    return a->record != b->record ? a->record < b->record : a->port < b->port;
+}
+
+/* Whether row a of port p goes before row b of port q. */
+static int goes_before(const struct gate *gate, const struct wr_batch *a, uint32_t row_a,
+                       uint32_t p, const struct wr_batch *b, uint32_t row_b, uint32_t q) {
+    if (gate->mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
+        return a->event_time[row_a] < b->event_time[row_b];
+    struct place place_a = place_of(a, row_a, p), place_b = place_of(b, row_b, q);
+    return place_before(gate, &place_a, &place_b);
+}
+
 /* Takes `count` rows from the port's head and puts them through the unit. */
 static int port_consume(struct gate *gate, struct gate_port *port, uint32_t count) {
     struct wr_batch *batch = port_batch(port);
@@ -133,6 +176,8 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
     int64_t behind = frontier_behind(port, batch, last);
     port->consumed = WR_MAX(port->consumed, behind);
     gate->port_now = (uint32_t)(port - gate->ports);
+    port->last = place_of(batch, last, gate->port_now);
+    port->has_last = 1;
     if (port->at == batch->sel_count) {
         if (port->from->lane != LANE_CENTRAL)
             port->consumed = WR_MAX(port->consumed, batch->frontier);
@@ -148,24 +193,6 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
         gate->done = 1;
     int status = reject_log_flush(gate->run->rejects);
     return status < 0 ? status : flow;
-}
-
-/* Whether row a of port p goes before row b of port q. */
-static int goes_before(const struct gate *gate, const struct wr_batch *a, uint32_t row_a,
-                       uint32_t p, const struct wr_batch *b, uint32_t row_b, uint32_t q) {
-    if (gate->mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
-        return a->event_time[row_a] < b->event_time[row_b];
-    /* Rows made of several have no origin; they come behind those that have one, by their port. */
-    int made_a = a->origin.source == NULL, made_b = b->origin.source == NULL;
-    if (made_a || made_b)
-        return made_a && made_b ? p < q : made_b;
-    if (gate->run->family[a->source] != gate->run->family[b->source])
-        return a->source < b->source;
-    if (a->partition != b->partition)
-        return a->partition < b->partition;
-    uint64_t record_a = wr_origin_record(&a->origin, row_a),
-             record_b = wr_origin_record(&b->origin, row_b);
-    return record_a != record_b ? record_a < record_b : p < q;
 }
 
 static int head_before(const struct gate *gate, uint32_t p, uint32_t q) {
@@ -285,13 +312,20 @@ int gate_pump(struct gate *gate) {
     return WR_MIN(status, WR_OK);
 }
 
-int gate_port_is_complete(const struct gate *gate, uint32_t port_index) {
+int gate_port_went_before(const struct gate *gate, uint32_t port_index, uint32_t own,
+                          const struct wr_batch *batch, uint32_t row) {
     const struct gate_port *port = &gate->ports[port_index];
-    if (port_index == gate->port_now)
+    if (port_index == own || gate->ports[own].first)
         return 0;
-    if (gate->mode == GATE_TIME || port->first)
+    if (port->first)
+        return 1;
+    if (gate->mode != GATE_TIME)
+        return gate->mode == GATE_SEQUENTIAL && port_index < own;
+    if (!port_ended(port) || !port->has_last)
         return port_ended(port);
-    return gate->mode == GATE_SEQUENTIAL && port_index < gate->port_now;
+    struct place place = place_of(batch, row, own);
+    return port->last.time_us != place.time_us ? port->last.time_us < place.time_us
+                                               : place_before(gate, &port->last, &place);
 }
 
 int gate_holds(const struct gate *gate) {
@@ -330,11 +364,44 @@ int gate_wants(const struct gate *gate, uint32_t port_index) {
     return 1;
 }
 
+static void save_last(const struct gate_port *port, struct wr_buf *out) {
+    wr_buf_add_char(out, (char)port->has_last);
+    if (!port->has_last)
+        return;
+    wr_buf_add_u64(out, (uint64_t)port->last.time_us);
+    wr_buf_add_char(out, (char)port->last.has_origin);
+    wr_buf_add_varint(out, port->last.source);
+    wr_buf_add_varint(out, port->last.partition);
+    wr_buf_add_varint(out, port->last.record);
+}
+
+/* WR_OK, or WR_ECORRUPT where it names a source that the run has not. */
+static int load_last(struct gate *gate, uint32_t port_index, struct wr_reader *in) {
+    struct gate_port *port = &gate->ports[port_index];
+    const char *flag = wr_reader_bytes(in, 1);
+    port->has_last = flag != NULL && *flag != 0;
+    if (!port->has_last)
+        return WR_OK;
+    port->last.port = port_index;
+    port->last.time_us = (int64_t)wr_reader_u64(in);
+    flag = wr_reader_bytes(in, 1);
+    port->last.has_origin = flag != NULL && *flag != 0;
+    uint64_t source = wr_reader_varint(in), partition = wr_reader_varint(in);
+    port->last.record = wr_reader_varint(in);
+    if (port->last.has_origin && (source > UINT32_MAX || partition > UINT32_MAX ||
+                                  !run_has_lane(gate->run, (uint32_t)source, (uint32_t)partition)))
+        return WR_ECORRUPT;
+    port->last.source = (uint32_t)source;
+    port->last.partition = (uint32_t)partition;
+    return WR_OK;
+}
+
 int gate_save(const struct gate *gate, struct wr_buf *out) {
     wr_buf_add_char(out, (char)gate->done);
     for (uint32_t p = 0; p < gate->port_count; p++) {
         const struct gate_port *port = &gate->ports[p];
         wr_buf_add_u64(out, (uint64_t)port->consumed);
+        save_last(port, out);
         wr_buf_add_varint(out, port->count - port->head);
         for (uint32_t i = port->head; i < port->count; i++) {
             struct wr_batch rest = *port->queue[i];
@@ -380,6 +447,8 @@ int gate_load(struct gate *gate, struct wr_reader *in) {
     for (uint32_t p = 0; p < gate->port_count; p++) {
         struct gate_port *port = &gate->ports[p];
         int64_t consumed = (int64_t)wr_reader_u64(in);
+        if (load_last(gate, p, in) != WR_OK)
+            return WR_ECORRUPT;
         uint64_t count = wr_reader_varint(in);
         for (uint64_t i = 0; i < count; i++) {
             struct wr_batch *batch = NULL;

@@ -73,16 +73,54 @@ static void mark_whole(struct unit *stopping, struct unit *unit) {
         mark_whole(stopping, unit->feeders[i].from);
 }
 
-/* Lanes that were read whole before the row that is going through: those behind the ports of the
- * nearest gate that have ended, or stand before the one that is consumed. A gate that merges by
- * time has waited for their end. */
-static void mark_complete(struct unit *stopping) {
-    const struct unit *unit = stopping;
-    while (unit->gate == NULL && unit->feeder_count > 0)
-        unit = unit->feeders[0].from;
-    for (uint32_t i = 0; unit->gate != NULL && i < unit->feeder_count; i++)
-        if (gate_port_is_complete(unit->gate, unit->feeders[i].port))
-            mark_whole(stopping, unit->feeders[i].from);
+/* A stage that stops, at a row of `batch` that came from unit `origin` (NULL: not known). */
+struct stop {
+    struct unit *stopping;
+    const struct unit *origin;
+    const struct wr_batch *batch;
+    uint32_t row;
+};
+
+/* Finds the units between the origin and `unit`; whether it is one of them. */
+static int find_way(const struct stop *stop, struct unit *unit) {
+    if (unit->way_for == stop->stopping)
+        return unit->is_on_way;
+    unit->way_for = stop->stopping;
+    unit->is_on_way = unit == stop->origin;
+    for (uint32_t i = 0; i < unit->feeder_count; i++)
+        unit->is_on_way |= (uint8_t)find_way(stop, unit->feeders[i].from);
+    return unit->is_on_way;
+}
+
+/* Lanes that were read whole before the row: at each gate on its way those behind the ports that
+ * had ended. Where it came by several ports, the first says which. */
+static void mark_complete(const struct stop *stop, struct unit *unit) {
+    while (unit != stop->origin) {
+        uint32_t own = 0;
+        while (own < unit->feeder_count && !unit->feeders[own].from->is_on_way)
+            own++;
+        if (own == unit->feeder_count)
+            return;
+        for (uint32_t i = 0; unit->gate != NULL && i < unit->feeder_count; i++)
+            if (!unit->feeders[i].from->is_on_way &&
+                gate_port_went_before(unit->gate, unit->feeders[i].port, unit->feeders[own].port,
+                                      stop->batch, stop->row))
+                mark_whole(stop->stopping, unit->feeders[i].from);
+        unit = unit->feeders[own].from;
+    }
+}
+
+/* Where a row was numbered: the unit of its lane, or the stage that made it. */
+static const struct unit *origin_of(const struct wr_run *run, const struct wr_batch *batch) {
+    int is_of_lane = batch->origin.source != NULL;
+    if (!is_of_lane && batch->origin.maker == 0)
+        return NULL;
+    uint32_t lane = is_of_lane ? run_lane(run, batch->source, batch->partition) : 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (is_of_lane ? run->units[i]->source != NULL && run->units[i]->number == lane
+                       : run->units[i]->maker == batch->origin.maker)
+            return run->units[i];
+    return NULL;
 }
 
 /* What the rows of a unit's line (a lane's unit: 0 its lane, 1 its last maker) are to one that it
@@ -144,10 +182,14 @@ void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
     if (flow == WR_FLOW_DONE && unit->out.rows_taken != UINT32_MAX) {
         unit->has_stopped = 1;
         count = unit->out.rows_taken;
-        mark_complete(unit);
     }
     /* Who takes none (`limit(0)`) has seen that the first one came. */
     uint32_t row = wr_batch_row(batch, count == 0 ? 0 : count - 1);
+    if (unit->has_stopped) {
+        struct stop stop = {unit, origin_of(unit->run, batch), batch, row};
+        if (find_way(&stop, unit))
+            mark_complete(&stop, unit);
+    }
     uint32_t line = run_line(unit->run, batch);
     if (line != UINT32_MAX)
         unit->taken[line] = wr_origin_number(&batch->origin, row) + (count > 0);

@@ -69,6 +69,8 @@ struct unit {
     uint64_t *own_read_to;
     uint32_t number;              /* of a lane's unit: its lane in the run; else 0 */
     const struct unit *whole_for; /* the stage that stopped when all of this had gone by */
+    const struct unit *way_for;   /* the stage that stopped and was asked for … */
+    uint8_t is_on_way;            /* … and whether its last row came this way */
     struct wr_node_counts counts;
 };
 
@@ -155,8 +157,9 @@ int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
 int gate_wants(const struct gate *gate, uint32_t port);
 /* Whether a row may leave it in a later push than the one that brought it. */
 int gate_holds(const struct gate *gate);
-/* While a row goes through: all rows of the port came before it, and there are no more. */
-int gate_port_is_complete(const struct gate *gate, uint32_t port);
+/* Whether all rows of a port have gone before this one, which came by port `own`. */
+int gate_port_went_before(const struct gate *gate, uint32_t port, uint32_t own,
+                          const struct wr_batch *batch, uint32_t row);
 /* The rows that wait, as bytes and back. */
 int gate_save(const struct gate *gate, struct wr_buf *out);
 int gate_load(struct gate *gate, struct wr_reader *in);

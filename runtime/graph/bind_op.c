@@ -67,6 +67,7 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
     node->kind = WR_NODE_OP;
     node->op = type;
     node->config = bind.config;
+    node->never_rejects = bind.never_rejects || (type->flags & WR_OP_NEVER_REJECTS) != 0;
     node->out = bind.out;
     return WR_OK;
 }

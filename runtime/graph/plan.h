@@ -35,6 +35,7 @@ struct wr_node {
     const struct wr_source_type *source;
     const struct wr_sink_type *sink;
     const void *config;
+    uint8_t never_rejects;            /* of an operator: no row can fail in it */
     struct wr_endpoint_bind endpoint; /* of a source or sink: what its bind gave */
     /* Known when the plan is finished. */
     int live;         /* its rows reach a sink */

@@ -16,6 +16,7 @@ static int bind_end(struct wr_bind *bind, struct project *project, int status) {
         return status;
     project_set_stream(project, bind);
     bind->config = project;
+    bind->never_rejects = project->list == NULL || !wr_list_can_fail(project->list);
     return WR_OK;
 }
 

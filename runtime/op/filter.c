@@ -18,6 +18,7 @@ static int filter_bind(struct wr_bind *bind, struct wr_error *err) {
     if (status != WR_OK && err != NULL)
         wr_error_at(err, "1", err->from, err->to);
     bind->config = list;
+    bind->never_rejects = status == WR_OK && !wr_list_can_fail(list);
     return status;
 }
 

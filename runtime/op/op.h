@@ -52,6 +52,7 @@ struct wr_bind {
     struct wr_stream out;  /* starts as a copy of input 0; bind changes what it changes */
     void *config;          /* bind's result, for open; in the arena */
     const struct wr_op_type *type; /* who runs it, where that is another type than the stage's */
+    uint8_t never_rejects;         /* as the flag, where the spec decides it */
 };
 
 /* Run time: the services of the shard that steps an operator. Borrowed, outlives it. */
@@ -110,7 +111,7 @@ enum wr_op_flags {
     WR_OP_STOPS = 64,       /* may have enough of its input (limit) */
     WR_OP_HOLDS_ROWS = 128, /* rows of a source leave it later than in the push that brought them */
     WR_OP_REPEATS = 256,    /* may give a row more than once: exec numbers what it gives */
-    WR_OP_NEVER_REJECTS = 512,
+    WR_OP_NEVER_REJECTS = 512,  /* no row can fail in it */
     WR_OP_TAKES_UPDATES = 1024, /* a changelog may come; else the plan fails (W305) */
     WR_OP_SETS_FRONTIER = 4096, /* rows leave with event time and `behind` */
     WR_OP_OBSERVES = 2048,      /* sees each change of a changelog, not only their sum */
