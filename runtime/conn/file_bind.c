@@ -184,13 +184,10 @@ static struct wr_type widen(const struct wr_type *a, const struct wr_type *b,
 
 /* Columns of `more` that are new come behind; those that are known widen. */
 static int join_inferred(struct wr_arena *arena, struct wr_inferred *all,
-                         const struct wr_inferred *one) {
-    const struct wr_schema *before = all->schema, *more = one->schema;
+                         const struct wr_inferred *one, const char *path) {
+    static const struct wr_schema none = {0};
+    const struct wr_schema *before = all->schema == NULL ? &none : all->schema, *more = one->schema;
     all->rows += one->rows;
-    if (before == NULL) {
-        *all = *one;
-        return WR_OK;
-    }
     uint32_t added = 0;
     for (uint32_t i = 0; i < more->field_count; i++)
         added += wr_schema_find(before, more->fields[i].name, more->fields[i].name_length) < 0;
@@ -208,11 +205,16 @@ static int join_inferred(struct wr_arena *arena, struct wr_inferred *all,
         uint32_t at = known < 0 ? count++ : (uint32_t)known;
         if (mixed[at] == NULL && one->mixed != NULL)
             mixed[at] = one->mixed[i];
+        struct wr_field *into = &both->fields[at];
         if (known < 0)
-            both->fields[at] = *field;
+            *into = *field;
         else
-            both->fields[at].type = widen(&both->fields[at].type, &field->type,
-                                          one->mixed != NULL ? WR_JSON : WR_STRING);
+            into->type = widen(&into->type, &field->type, one->mixed != NULL ? WR_JSON : WR_STRING);
+        if (field->why_string != NULL && (known < 0 || into->why_string == NULL)) {
+            into->why_string = field->why_string;
+            into->why_line = field->why_line;
+            into->why_file = path;
+        }
     }
     both->field_count = count;
     all->schema = both;
@@ -266,7 +268,7 @@ static int infer_schema(struct wr_endpoint_bind *bind, struct wr_file_config *co
                 wr_error_add(err, status, "schema of `%s`", config->files[i]);
             break;
         }
-        status = join_inferred(bind->arena, &all, &one);
+        status = join_inferred(bind->arena, &all, &one, config->files[i]);
         if (status != WR_OK)
             wr_error_set(err, status, "schema of `%s`: out of memory", config->files[i]);
     }

@@ -16,7 +16,12 @@ struct sample {
     struct wr_arena scratch;
     struct wr_schema *schema; /* NULL until the first record */
     unsigned *seen;           /* for each field */
+    const char *bytes;        /* the head of the file */
 };
+
+#define WHY_BYTES_MAX 24
+/* So many records are looked at for what else a column of strings holds. */
+#define WHY_RECORDS 1000
 
 /* The field's text, with `""` taken apart in the scratch arena. */
 static const char *field_text(struct sample *sample, const struct wr_csv_field *field,
@@ -94,12 +99,27 @@ static int first_record(struct sample *sample, const char *at, const char *end, 
     return name_fields(sample, err);
 }
 
-static int look_at(struct sample *sample, struct wr_error *err) {
+/* Remembers the first value that makes a string of a column. */
+static int note_string(struct sample *sample, struct wr_field *field, const char *at,
+                       const char *text, size_t length) {
+    field->why_line = 1;
+    const char *next = sample->bytes;
+    while ((next = memchr(next, '\n', (size_t)(at - next))) != NULL) {
+        next++;
+        field->why_line++;
+    }
+    length = wr_utf8_valid_prefix(text, WR_MIN(length, (size_t)WHY_BYTES_MAX));
+    field->why_string = wr_arena_strndup(sample->arena, text, length);
+    return field->why_string == NULL ? WR_ENOMEM : WR_OK;
+}
+
+static int look_at(struct sample *sample, uint64_t rows, struct wr_error *err) {
     struct wr_csv_record *record = &sample->record;
     wr_arena_reset(&sample->scratch);
     for (uint32_t i = 0; i < record->field_count; i++) {
         const struct wr_csv_field *field = &record->fields[i];
-        if (sample->seen[i] & WR_SEEN_STRING)
+        unsigned before = sample->seen[i];
+        if ((before & WR_SEEN_STRING) && (before != WR_SEEN_STRING || rows >= WHY_RECORDS))
             continue;
         if (!field->quoted && wr_csv_is_null(&sample->options.nulls, field->at, field->length))
             continue;
@@ -108,6 +128,9 @@ static int look_at(struct sample *sample, struct wr_error *err) {
         if (text == NULL)
             return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
         sample->seen[i] |= wr_infer_text(text, length);
+        if ((sample->seen[i] & ~before & WR_SEEN_STRING) &&
+            note_string(sample, &sample->schema->fields[i], field->at, text, length) != WR_OK)
+            return wr_error_set(err, WR_ENOMEM, "csv: out of memory");
     }
     return WR_OK;
 }
@@ -130,7 +153,7 @@ static int read_sample(struct sample *sample, const char *at, const char *end, i
         }
         if (status == WR_OK && record->fault == NULL &&
             record->field_count == sample->schema->field_count) {
-            status = look_at(sample, err);
+            status = look_at(sample, *rows, err);
             ++*rows;
         }
         if (status != WR_OK)
@@ -142,7 +165,7 @@ static int read_sample(struct sample *sample, const char *at, const char *end, i
 int wr_csv_infer(struct wr_arena *arena, const struct wr_value *options, int delimiter,
                  const char *bytes, uint64_t length, int complete, const struct wr_schema **schema,
                  uint64_t *rows, struct wr_error *err) {
-    struct sample sample = {.arena = arena};
+    struct sample sample = {.arena = arena, .bytes = bytes};
     *rows = 0;
     int status = wr_csv_options_read(&sample.options, options, delimiter == '\t' ? "tsv" : "csv",
                                      delimiter, err);
@@ -155,8 +178,12 @@ int wr_csv_infer(struct wr_arena *arena, const struct wr_value *options, int del
         return status;
     if (sample.schema == NULL)
         return wr_error_script(err, "W408", "there is nothing to take a schema from: `schema =`");
-    for (uint32_t i = 0; i < sample.schema->field_count; i++)
-        sample.schema->fields[i].type = WR_TYPE(wr_infer_kind(sample.seen[i]));
+    for (uint32_t i = 0; i < sample.schema->field_count; i++) {
+        struct wr_field *field = &sample.schema->fields[i];
+        field->type = WR_TYPE(wr_infer_kind(sample.seen[i]));
+        if (field->type.kind != WR_STRING || sample.seen[i] == WR_SEEN_STRING)
+            field->why_string = NULL;
+    }
     *schema = sample.schema;
     return WR_OK;
 }

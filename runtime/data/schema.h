@@ -19,6 +19,10 @@ struct wr_field {
     const char *time_format; /* how text is read as a timestamp or date: NULL RFC 3339, "ms" … */
     const struct wr_value *default_value; /* NULL: nil */
     const struct wr_value *notes;         /* @pii(…) and the like; NULL: none */
+    /* Of a string in which an inferred schema saw other kinds too: the value that is none of them,
+     * and where. NULL: none. */
+    const char *why_string, *why_file;
+    uint64_t why_line;
 };
 
 struct wr_schema {

@@ -53,6 +53,25 @@ static void set_flag(lua_State *L, const char *name, int value) {
     lua_setfield(L, -2, name);
 }
 
+/* By column: {text=, line=, file=} of the value that makes a string of what looked otherwise. */
+static void push_why_strings(lua_State *L, const struct wr_schema *schema) {
+    lua_newtable(L);
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct wr_field *field = &schema->fields[i];
+        if (field->why_string == NULL)
+            continue;
+        lua_pushlstring(L, field->name, field->name_length);
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, field->why_string);
+        lua_setfield(L, -2, "text");
+        lua_pushinteger(L, (lua_Integer)field->why_line);
+        lua_setfield(L, -2, "line");
+        lua_pushstring(L, field->why_file);
+        lua_setfield(L, -2, "file");
+        lua_rawset(L, -3);
+    }
+}
+
 void native_push_info(lua_State *L, struct wr_arena *arena, const struct wr_stream *stream,
                       const struct wr_node *node) {
     static const char *const orders[] = {"source", "time", "firing", "arrival"};
@@ -75,6 +94,8 @@ void native_push_info(lua_State *L, struct wr_arena *arena, const struct wr_stre
     if (node != NULL && node->endpoint.inferred_rows > 0) {
         lua_pushinteger(L, (lua_Integer)node->endpoint.inferred_rows);
         lua_setfield(L, -2, "inferred_rows");
+        push_why_strings(L, stream->schema);
+        lua_setfield(L, -2, "why_strings");
     }
 }
 

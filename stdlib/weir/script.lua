@@ -150,7 +150,7 @@ function Script:remember_node(id, spec, call, info)
   self.nodes[id] = {
     id = id, op = spec.op, mark = call.mark, stage = call.stage, name = spec.name,
     address = place and place.address, kind = place and place.kind, schema = info.schema,
-    inputs = spec.inputs, inferred = info.inferred_rows ~= nil,
+    inputs = spec.inputs, inferred = info.inferred_rows ~= nil, why = info.why_strings,
     written = call.place_name, table = place and place.options and place.options.table,
   }
   if self.coming then
@@ -163,7 +163,8 @@ function Script:remember_node(id, spec, call, info)
   end
 end
 
---- The sources without a schema that a node is made of, by name: {name=, schema=}.
+--- The sources without a schema that a node is made of: {name=, schema=, why=}; `why` by column
+--- of strings: the value that is nothing else, {text=, line=, file=}.
 function Script:inferred_sources(id, found, seen)
   found, seen = found or {}, seen or {}
   local node = self.nodes[id]
@@ -172,7 +173,7 @@ function Script:inferred_sources(id, found, seen)
   end
   seen[id] = true
   if node.inferred then
-    found[#found + 1] = { name = node.address or node.name, schema = node.schema }
+    found[#found + 1] = { name = node.address or node.name, schema = node.schema, why = node.why }
   end
   for _, input in ipairs(node.inputs or {}) do
     self:inferred_sources(input, found, seen)

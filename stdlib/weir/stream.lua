@@ -159,10 +159,28 @@ end
 
 -- ── calls ───────────────────────────────────────────────────────────────────────────────────────
 
---- W104 about a column whose type nobody wrote: where the type is from.
+local MISSING = { [""] = true, ["-"] = true, ["."] = true, ["?"] = true, na = true, ["n/a"] = true,
+  ["#n/a"] = true, null = true, none = true, ["nil"] = true, nan = true, missing = true,
+  unknown = true, ["\\n"] = true }
+
+--- Where the type of a column is from that nobody wrote.
+local function origin_of(source, field, type)
+  local why = source.why and source.why[field.name]
+  if not why then
+    return ("`%s` was inferred as %s from %s"):format(field.name, type, source.name)
+  end
+  local text = ("`%s` is a string because of `%s` in line %d of %s"):format(field.name, why.text,
+    why.line, why.file)
+  if MISSING[why.text:lower()] then
+    return ("%s: with `null = %q` that is nil"):format(text, why.text)
+  end
+  return ("%s: with `schema =` such rows are rejected"):format(text)
+end
+
+--- W104, W102 about a column whose type nobody wrote.
 local function add_origin(stage_call, spec, err)
   local text = err.arg and stage_call.texts[tostring(err.arg)]
-  if err.code ~= "W104" or not text or not err.from then
+  if err.code ~= "W104" and err.code ~= "W102" or not text or not err.from then
     return
   end
   for _, id in ipairs(spec.inputs or {}) do
@@ -171,7 +189,7 @@ local function add_origin(stage_call, spec, err)
         local type = schema.type_text(field.type)
         local pattern = "%f[%w_]" .. field.name:gsub("%W", "%%%0") .. "%f[^%w_]"
         if text:sub(err.from, err.to):find(pattern) and err.message:find(type, 1, true) then
-          local origin = ("`%s` was inferred as %s from %s"):format(field.name, type, source.name)
+          local origin = origin_of(source, field, type)
           err.help = err.help and ("%s; %s"):format(err.help, origin) or origin
           return
         end
