@@ -32,7 +32,7 @@
 #define WR_PIECE_TAIL_BYTES (32u << 10) /* room for the piece of a record that comes before it */
 #define WR_BUFFERS_KEPT 4
 #define POLL_PIECES_MAX 16u
-#define POSITION_VERSION 3
+#define POSITION_VERSION 4
 #define KNOWN_BYTES 4096u /* of the head of a file, and before a position: what tells it again */
 
 struct file_source {
@@ -325,6 +325,21 @@ static void count_bytes(struct file_source *self) {
     }
 }
 
+/* What stands before the place that was reached is not read any more: new files there are told. */
+static void note_new_before(const struct file_source *self, uint64_t known) {
+    const struct wr_source *base = &self->base;
+    if (self->file_index <= known || base->note == NULL)
+        return;
+    uint64_t count = self->file_index - known;
+    char text[512];
+    snprintf(text, sizeof text,
+             "%llu new file%s not read: the state stands in `%.200s`, and files are read in the "
+             "order of their names",
+             (unsigned long long)count, count == 1 ? " is" : "s are",
+             self->files[self->file_index]);
+    base->note(base->reject_ctx, self->config->address, text);
+}
+
 static int find_file(struct file_source *self, const char *name, uint64_t length,
                      struct wr_error *err) {
     for (uint32_t i = 0; i < self->file_count; i++)
@@ -417,6 +432,7 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
     wr_buf_add_varint(out, POSITION_VERSION);
     wr_buf_add_varint(out, strlen(name));
     wr_buf_add_text(out, name);
+    wr_buf_add_varint(out, self->file_index);
     wr_buf_add_varint(out, self->decoder->record);
     wr_buf_add_varint(out, (uint64_t)self->is_open);
     if (self->is_open) {
@@ -433,7 +449,7 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 static int resume(struct file_source *self, struct wr_reader *from, struct wr_error *err) {
     uint64_t version = wr_reader_varint(from), length = wr_reader_varint(from);
     const char *name = wr_reader_bytes(from, length);
-    uint64_t record = wr_reader_varint(from);
+    uint64_t files_before = wr_reader_varint(from), record = wr_reader_varint(from);
     int was_open = (int)wr_reader_varint(from);
     if (from->failed || version != POSITION_VERSION)
         return wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged",
@@ -444,6 +460,8 @@ static int resume(struct file_source *self, struct wr_reader *from, struct wr_er
         return WR_OK;
     }
     int status = find_file(self, name, length, err);
+    if (status == WR_OK)
+        note_new_before(self, files_before);
     if (status != WR_OK || !was_open)
         return status;
     uint64_t offset = wr_reader_varint(from), line = wr_reader_varint(from);

@@ -161,6 +161,18 @@ def locked_database(stage):
 
 
 @case
+def new_file_before_the_place_reached(stage):
+    for name in ("in-b.csv", "in-c.csv"):
+        stage.put(name, b"n\n1\n2\n3\n")
+    script = 'weir.read("in-*.csv", { schema = "n int64" }):write "out.csv"'
+    assert stage.run(script, "--state", "st", "--batch-rows", "1", "--stop-after", "5")[0] == 130
+    stage.put("in-a.csv", b"n\n7\n")
+    code, text = stage.run(script, "--state", "st")
+    assert code == 0 and "6 out" in text, text
+    assert "in-*.csv: 1 new file is not read: the state stands in `in-c.csv`" in text, text
+
+
+@case
 def locked_state(stage):
     rows = 'weir.generate { rows = 1000000000, columns = "n = i" }:write "blackhole:"'
     first = subprocess.Popen([stage.program, "run", "-e", rows, "--state", "st"], cwd=stage.folder,
