@@ -1,4 +1,5 @@
 /* aggregates.c: the table of aggregate functions, gathered from its files. */
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "data/schema.h"
 #include "expr/aggregates.h"
@@ -70,11 +71,29 @@ int wr_agg_list_of_structs(struct wr_arena *arena, uint32_t field_count, const c
     return wr_agg_list_of(arena, (struct wr_type){.kind = WR_STRUCT, .child = fields}, type);
 }
 
-int wr_agg_list_close(struct wr_buf *text, struct wr_arena *arena, struct wr_str *result) {
-    wr_buf_add_char(text, ']');
-    char *bytes = text->status == WR_OK ? wr_arena_strndup(arena, text->bytes, text->length) : NULL;
-    if (bytes == NULL)
-        return text->status == WR_OK ? WR_ENOMEM : text->status;
-    *result = wr_str_of(bytes, (uint32_t)text->length);
-    return WR_OK;
+int wr_agg_lists_result(AGG_RESULT_PARAMS, wr_agg_put_fn put) {
+    struct wr_buf text;
+    wr_buf_init(&text, &wr_budget_control, WR_AGGREGATE_BLOB_BYTES_MAX);
+    int status = WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        struct wr_str *result = &((struct wr_str *)out)[i];
+        *result = (struct wr_str){0};
+        wr_buf_clear(&text);
+        wr_buf_add_char(&text, '[');
+        status = put(aggregate, rows[i] + aggregate->offset, &text, &fails[i]);
+        if (status == WR_OK && (text.length == 1 || fails[i] != 0)) {
+            AGG_NIL(i);
+            continue;
+        }
+        wr_buf_add_char(&text, ']');
+        if (status == WR_OK)
+            status = text.status;
+        char *bytes = status == WR_OK ? wr_arena_strndup(arena, text.bytes, text.length) : NULL;
+        if (status == WR_OK && bytes == NULL)
+            status = WR_ENOMEM;
+        if (status == WR_OK)
+            *result = wr_str_of(bytes, (uint32_t)text.length);
+    }
+    wr_buf_release(&text);
+    return status;
 }

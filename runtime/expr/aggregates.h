@@ -123,9 +123,17 @@ const char *wr_quantile_check(const struct wr_value *const *constants, uint32_t 
 int wr_agg_list_of(struct wr_arena *arena, struct wr_type item, struct wr_type *type);
 int wr_agg_list_of_structs(struct wr_arena *arena, uint32_t field_count, const char *const *names,
                            const struct wr_type *types, struct wr_type *type);
-/* Closes a list's JSON text (`[…`, without its end): its bytes go to `arena`, *result is a view of
- * them. WR_OK, WR_ENOMEM or the buffer's status. */
-int wr_agg_list_close(struct wr_buf *text, struct wr_arena *arena, struct wr_str *result);
+/* The result of aggregates that give lists: `put` appends the elements of a state as JSON behind
+ * `[`, with commas between, or says in *fail why the row fails; it returns WR_OK or what the world
+ * did. Without an element the result is nil. */
+typedef int (*wr_agg_put_fn)(const struct wr_aggregate *aggregate, const uint8_t *state,
+                             struct wr_buf *text, uint16_t *fail);
+int wr_agg_lists_result(AGG_RESULT_PARAMS, wr_agg_put_fn put);
+
+/* How `quantile` and what approximates it are called. */
+#define AGG_QUANTILE_SIGNATURES \
+    AGG_TEXTS("(x number, q const number) float64", "(x timestamp, q const number) timestamp", \
+              "(x date, q const number) date", "(x duration, q const number) duration")
 
 /* Makes room for `more` bytes behind blob->length, doubling. WR_OK, WR_ENOMEM or WR_ELIMIT. */
 int wr_blob_more(struct wr_table *table, struct wr_blob *blob, uint32_t more);

@@ -5,8 +5,8 @@
  * first 26 bits of the hash, and how many zeros stand behind them (+ 1); equal starts keep the
  * larger one. It says the exact number but for one pair in 2^26 that falls together. A set that is
  * full becomes registers: 2^14 of them, by the first 14 bits of the hash, each the most zeros that
- * were seen behind these (+ 1). Which of the two a state is, and what is in it, depends on the values
- * alone and not on their order or on how they were split.
+ * were seen behind these (+ 1). Which of the two a state is, and what is in it, depends on the
+ * values alone and not on their order or on how they were split.
  *   head, then `slots` words (0: empty), or with slots 0 the registers
  * Sources: Heule, Nunkesser, Hall, "HyperLogLog in practice", 2013 (the sparse form); Ertl, "New
  * cardinality estimation algorithms for HyperLogLog sketches", 2017, algorithm 6 (the estimate). */

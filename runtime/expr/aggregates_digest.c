@@ -327,9 +327,7 @@ const struct wr_aggregate_function wr_aggregates_digest[] = {
             "below it the share is then off by less than 0.01, near q = 0 and 1 by much less. The "
             "same rows in the same order give the same result.",
      .instead = "quantile",
-     .signatures =
-         AGG_TEXTS("(x number, q const number) float64", "(x timestamp, q const number) timestamp",
-                   "(x date, q const number) date", "(x duration, q const number) duration"),
+     .signatures = AGG_QUANTILE_SIGNATURES,
      .arg_min = 2,
      .arg_max = 2,
      .constants = 2,

@@ -47,6 +47,25 @@ int wr_entries_put(struct wr_table *table, struct wr_blob *blob, const char *byt
 /* The bytes of one value: a text as it is, others canonical in `room` (16 bytes). */
 const char *wr_entry_value(const struct wr_type *type, const struct wr_column *column, uint32_t row,
                            char *room, uint32_t *length);
+/* Defines `static int name(AGG_ADD_PARAMS)`: for each row whose first argument is not nil, `bytes`
+ * and `length` are its value, `state` the state as `struct stype *`, and `put` gives a status. */
+#define AGG_ADD_VALUES(name, stype, put) \
+    static int name(AGG_ADD_PARAMS) { \
+        int status = WR_OK; \
+        char room[16]; \
+        for (uint32_t i = 0; i < count && status == WR_OK; i++) { \
+            uint32_t row = sel == NULL ? i : sel[i]; \
+            if (wr_column_is_nil(&args[0], row)) \
+                continue; \
+            struct stype *state = (struct stype *)(void *)(rows[i] + aggregate->offset); \
+            uint32_t length; \
+            const char *bytes = \
+                wr_entry_value(&aggregate->arg_types[0], &args[0], row, room, &length); \
+            status = put; \
+        } \
+        (void)batch; \
+        return status; \
+    }
 /* Order of two values of that type by their bytes: as `sort` has it. */
 int wr_entry_compare(const struct wr_type *type, const struct wr_entry *a,
                      const struct wr_entry *b);

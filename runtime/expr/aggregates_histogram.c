@@ -5,7 +5,6 @@
  * float. */
 #include <math.h>
 
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "data/schema.h"
 #include "data/time.h"
@@ -37,9 +36,14 @@ static struct edge edge_of(const struct wr_aggregate *aggregate, uint32_t arg) {
     return edge;
 }
 
-/* Whether values are counted as words; the result's `low` is such a value. */
+/* The type of the result's `low` and `high`. */
+static const struct wr_type *bound_type(const struct wr_aggregate *aggregate) {
+    const struct wr_type *bucket = &aggregate->type.child->fields[0].type;
+    return &bucket->child->fields[0].type;
+}
+
 static int counts_words(const struct wr_aggregate *aggregate) {
-    return agg_is_word(aggregate->type.child->fields[0].type.child->fields[0].type.kind);
+    return agg_is_word(bound_type(aggregate)->kind);
 }
 
 static double float_at(const struct wr_aggregate *aggregate, const struct wr_column *column,
@@ -70,28 +74,6 @@ static void put_bucket(struct wr_buf *text, const struct wr_type *type, struct b
     wr_buf_add_text(text, ",\"count\":");
     wr_json_put_value(text, &whole, &column, 2);
     wr_buf_add_char(text, '}');
-}
-
-static int histogram_result(AGG_RESULT_PARAMS,
-                            int (*put)(const struct wr_aggregate *, const struct wr_type *,
-                                       const uint8_t *, struct wr_buf *)) {
-    const struct wr_type *type = &aggregate->type.child->fields[0].type.child->fields[0].type;
-    struct wr_buf text;
-    wr_buf_init(&text, &wr_budget_control, WR_AGGREGATE_BLOB_BYTES_MAX);
-    int status = WR_OK;
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        struct wr_str *result = &((struct wr_str *)out)[i];
-        *result = (struct wr_str){0};
-        wr_buf_clear(&text);
-        wr_buf_add_char(&text, '[');
-        fails[i] = (uint16_t)put(aggregate, type, rows[i] + aggregate->offset, &text);
-        if (text.length == 1 || fails[i] != 0)
-            AGG_NIL(i);
-        else
-            status = wr_agg_list_close(&text, arena, result);
-    }
-    wr_buf_release(&text);
-    return status;
 }
 
 /* ---- edges ---------------------------------------------------------------------------------- */
@@ -137,8 +119,9 @@ static int edges_merge(AGG_MERGE_PARAMS) {
     return WR_OK;
 }
 
-static int edges_put(const struct wr_aggregate *aggregate, const struct wr_type *type,
-                     const uint8_t *state, struct wr_buf *text) {
+static int edges_put(const struct wr_aggregate *aggregate, const uint8_t *state,
+                     struct wr_buf *text, uint16_t *fail) {
+    const struct wr_type *type = bound_type(aggregate);
     const uint64_t *counts = (const uint64_t *)(const void *)state;
     int words = counts_words(aggregate), any = 0;
     for (uint32_t b = 0; b < aggregate->arg_count; b++)
@@ -153,10 +136,11 @@ static int edges_put(const struct wr_aggregate *aggregate, const struct wr_type 
         put_bucket(text, type, low, high, counts[b]);
         low = high;
     }
-    return 0;
+    (void)fail;
+    return text->status;
 }
 static int edges_result(AGG_RESULT_PARAMS) {
-    return histogram_result(aggregate, rows, count, out, valid, fails, arena, edges_put);
+    return wr_agg_lists_result(aggregate, rows, count, out, valid, fails, arena, edges_put);
 }
 
 /* ---- width ---------------------------------------------------------------------------------- */
@@ -281,14 +265,15 @@ static int width_merge(AGG_MERGE_PARAMS) {
     return status;
 }
 
-static int width_put(const struct wr_aggregate *aggregate, const struct wr_type *type,
-                     const uint8_t *state_bytes, struct wr_buf *text) {
+static int width_put(const struct wr_aggregate *aggregate, const uint8_t *state_bytes,
+                     struct wr_buf *text, uint16_t *fail) {
+    const struct wr_type *type = bound_type(aggregate);
     const struct width_state *state = (const struct width_state *)(const void *)state_bytes;
     const struct bucket *buckets = (const struct bucket *)(const void *)state->blob.bytes;
     struct edge width = edge_of(aggregate, 1);
     int words = counts_words(aggregate);
     if (state->too_many)
-        return WR_REJECT_OVERFLOW;
+        *fail = WR_REJECT_OVERFLOW;
     for (uint32_t b = 0; b < state->blob.length / sizeof *buckets; b++) {
         struct bound low = {0}, high = {0};
         if (words) { /* a bound beyond int64 is open */
@@ -304,10 +289,10 @@ static int width_put(const struct wr_aggregate *aggregate, const struct wr_type 
         }
         put_bucket(text, type, low, high, buckets[b].count);
     }
-    return 0;
+    return text->status;
 }
 static int width_result(AGG_RESULT_PARAMS) {
-    return histogram_result(aggregate, rows, count, out, valid, fails, arena, width_put);
+    return wr_agg_lists_result(aggregate, rows, count, out, valid, fails, arena, width_put);
 }
 
 static const struct wr_aggregate_kernel width_kernel = {.state_bytes = sizeof(struct width_state),

@@ -345,9 +345,7 @@ const struct wr_aggregate_function wr_aggregates_lists[] = {
      .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
      .doc = "The exact value below which the share q of all values lies, between two neighbours in "
             "proportion.",
-     .signatures =
-         AGG_TEXTS("(x number, q const number) float64", "(x timestamp, q const number) timestamp",
-                   "(x date, q const number) date", "(x duration, q const number) duration"),
+     .signatures = AGG_QUANTILE_SIGNATURES,
      .arg_min = 2,
      .arg_max = 2,
      .constants = 2,

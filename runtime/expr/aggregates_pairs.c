@@ -216,36 +216,29 @@ PAIR_FUNCTION(corr, correlation)
 PAIR_FUNCTION(covar, covariance)
 PAIR_FUNCTION(covar_pop, covariance_pop)
 
+/* What the entries of all of them have alike. */
+#define PAIR_ENTRY(of) \
+    .signatures = AGG_TEXTS("(x number, y number) float64"), .arg_min = 2, .arg_max = 2, \
+    .choose = of##_choose, .choose_retracting = of##_choose_retracting
+
 const struct wr_aggregate_function wr_aggregates_pairs[] = {
     {.name = "corr",
      .doc = "The correlation (Pearson's) of x and y, from -1 to 1, over the rows in which neither "
             "is nil; nil for fewer than two, or where one of them never changes.",
-     .signatures = AGG_TEXTS("(x number, y number) float64"),
-     .arg_min = 2,
-     .arg_max = 2,
-     .choose = corr_choose,
-     .choose_retracting = corr_choose_retracting,
+     PAIR_ENTRY(corr),
      .examples = AGG_EXAMPLES({"corr(x, 7 - 2 * x)", "-1.0"},
                               {"corr(x, f) > 0.928 and corr(x, f) < 0.929", "true"},
                               {"corr(x, x * 0)", "nil"})},
     {.name = "covar",
      .doc = "The covariance of x and y of a sample (divided by n - 1), over the rows in which "
             "neither is nil; nil for fewer than two.",
-     .signatures = AGG_TEXTS("(x number, y number) float64"),
-     .arg_min = 2,
-     .arg_max = 2,
-     .choose = covar_choose,
-     .choose_retracting = covar_choose_retracting,
+     PAIR_ENTRY(covar),
      .examples = AGG_EXAMPLES({"covar(x, 3 * x where x ~= 4)", "3.0"},
                               {"covar(x, f where x == 1)", "nil"})},
     {.name = "covar_pop",
      .doc = "The covariance of x and y of the whole population (divided by n), over the rows in "
             "which neither is nil.",
-     .signatures = AGG_TEXTS("(x number, y number) float64"),
-     .arg_min = 2,
-     .arg_max = 2,
-     .choose = covar_pop_choose,
-     .choose_retracting = covar_pop_choose_retracting,
+     PAIR_ENTRY(covar_pop),
      .examples =
          AGG_EXAMPLES({"covar_pop(x, 2 * x)", "2.5"}, {"covar_pop(x, f where x == 1)", "0.0"})},
     {0},

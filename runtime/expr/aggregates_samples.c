@@ -85,34 +85,18 @@ static int top_purge(struct wr_table *table, struct top_state *state) {
     return WR_OK;
 }
 
-/* `count` more of a value, of which `missing` more may be missing than of a new one. */
 static int top_put(const struct wr_aggregate *aggregate, struct wr_table *table,
-                   struct top_state *state, const char *bytes, uint32_t length, uint64_t count) {
+                   struct top_state *state, const char *bytes, uint32_t length) {
     uint64_t at;
     uint32_t before = wr_entries_count(&state->blob);
-    int status = wr_entries_put(table, &state->blob, bytes, length, count, TOP_EXTRA, &at);
+    int status = wr_entries_put(table, &state->blob, bytes, length, 1, TOP_EXTRA, &at);
     if (status != WR_OK || wr_entries_count(&state->blob) == before)
         return status;
     *missing_of(wr_entry_at(&state->blob, at)) = state->taken;
     return before >= top_capacity(aggregate) ? top_purge(table, state) : WR_OK;
 }
 
-static int top_add(AGG_ADD_PARAMS) {
-    int status = WR_OK;
-    char room[16];
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        uint32_t row = sel == NULL ? i : sel[i];
-        if (wr_column_is_nil(&args[0], row))
-            continue;
-        uint32_t length;
-        const char *bytes = wr_entry_value(&aggregate->arg_types[0], &args[0], row, room, &length);
-        status =
-            top_put(aggregate, table, (struct top_state *)(void *)(rows[i] + aggregate->offset),
-                    bytes, length, 1);
-    }
-    (void)batch;
-    return status;
-}
+AGG_ADD_VALUES(top_add, top_state, top_put(aggregate, table, state, bytes, length))
 
 /* Of a value that only one state has, as much may be missing as the other took off. */
 static int top_merge(AGG_MERGE_PARAMS) {
@@ -168,39 +152,27 @@ static uint64_t top_select(const struct wr_type *type, const struct wr_blob *blo
     return found;
 }
 
-static int top_result(AGG_RESULT_PARAMS) {
+static int top_put_list(const struct wr_aggregate *aggregate, const uint8_t *bytes,
+                        struct wr_buf *text, uint16_t *fail) {
+    const struct top_state *state = (const struct top_state *)(const void *)bytes;
     const struct wr_type *type = &aggregate->arg_types[0];
     const struct wr_entry *first[TOP_VALUES_MAX];
-    struct wr_buf text;
-    wr_buf_init(&text, &wr_budget_control, WR_AGGREGATE_BLOB_BYTES_MAX);
+    uint64_t found = top_select(type, &state->blob, first, top_limit(aggregate));
     int status = WR_OK;
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        const struct top_state *state =
-            (const struct top_state *)(const void *)(rows[i] + aggregate->offset);
-        ((struct wr_str *)out)[i] = (struct wr_str){0};
-        if (state->blob.length == 0) {
-            AGG_NIL(i);
-            continue;
-        }
-        wr_buf_clear(&text);
-        wr_buf_add_char(&text, '[');
-        uint64_t found = top_select(type, &state->blob, first, top_limit(aggregate));
-        for (uint64_t f = 0; f < found && status == WR_OK; f++) {
-            const int64_t counted = (int64_t)first[f]->count;
-            const struct wr_type whole = WR_TYPE(WR_INT64);
-            wr_buf_add_text(&text, f == 0 ? "{\"value\":" : ",{\"value\":");
-            status = wr_entry_put_json(&text, type, first[f]->bytes, first[f]->length);
-            wr_buf_add_text(&text, ",\"count\":");
-            if (status == WR_OK)
-                status = wr_entry_put_json(&text, &whole, (const char *)&counted, 8);
-            wr_buf_add_char(&text, '}');
-        }
+    for (uint64_t f = 0; f < found && status == WR_OK; f++) {
+        const struct wr_type whole = WR_TYPE(WR_INT64);
+        wr_buf_add_text(text, f == 0 ? "{\"value\":" : ",{\"value\":");
+        status = wr_entry_put_json(text, type, first[f]->bytes, first[f]->length);
+        wr_buf_add_text(text, ",\"count\":");
         if (status == WR_OK)
-            status = wr_agg_list_close(&text, arena, &((struct wr_str *)out)[i]);
+            status = wr_entry_put_json(text, &whole, (const char *)&first[f]->count, 8);
+        wr_buf_add_char(text, '}');
     }
-    wr_buf_release(&text);
-    (void)fails;
+    (void)fail;
     return status;
+}
+static int top_result(AGG_RESULT_PARAMS) {
+    return wr_agg_lists_result(aggregate, rows, count, out, valid, fails, arena, top_put_list);
 }
 
 static const struct wr_aggregate_kernel *top_choose(struct wr_arena *arena,
@@ -303,24 +275,16 @@ static int sample_put(struct wr_table *table, struct sample_state *state, uint64
     return WR_OK;
 }
 
-static int sample_add(AGG_ADD_PARAMS) {
-    uint64_t n = (uint64_t)aggregate->constants[1]->integer;
-    int status = WR_OK;
-    char room[16];
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        uint32_t row = sel == NULL ? i : sel[i];
-        if (wr_column_is_nil(&args[0], row))
-            continue;
-        struct sample_state *state = (struct sample_state *)(void *)(rows[i] + aggregate->offset);
-        uint32_t length;
-        const char *bytes = wr_entry_value(&aggregate->arg_types[0], &args[0], row, room, &length);
-        uint64_t time = batch->event_time == NULL ? 0 : (uint64_t)batch->event_time[row];
-        uint64_t number = wr_hash_join(wr_hash_u64(time, SAMPLE_SEED), state->count++);
-        number = wr_hash_join(number, wr_hash_bytes(bytes, length, SAMPLE_SEED));
-        status = sample_put(table, state, n, number, bytes, length);
-    }
-    return status;
+static uint64_t sample_number(const struct wr_batch *batch, uint32_t row, uint64_t count,
+                              const char *bytes, uint32_t length) {
+    uint64_t time = batch->event_time == NULL ? 0 : (uint64_t)batch->event_time[row];
+    uint64_t number = wr_hash_join(wr_hash_u64(time, SAMPLE_SEED), count);
+    return wr_hash_join(number, wr_hash_bytes(bytes, length, SAMPLE_SEED));
 }
+
+AGG_ADD_VALUES(sample_add, sample_state,
+               sample_put(table, state, (uint64_t)aggregate->constants[1]->integer,
+                          sample_number(batch, row, state->count++, bytes, length), bytes, length))
 
 static int sample_merge(AGG_MERGE_PARAMS) {
     struct sample_state *state = (struct sample_state *)(void *)(into + aggregate->offset);
@@ -337,32 +301,22 @@ static int sample_merge(AGG_MERGE_PARAMS) {
     return status;
 }
 
-static int sample_result(AGG_RESULT_PARAMS) {
-    struct wr_buf text;
-    wr_buf_init(&text, &wr_budget_control, WR_AGGREGATE_BLOB_BYTES_MAX);
+static int sample_put_list(const struct wr_aggregate *aggregate, const uint8_t *bytes,
+                           struct wr_buf *text, uint16_t *fail) {
+    const struct sample_state *state = (const struct sample_state *)(const void *)bytes;
     int status = WR_OK;
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        const struct sample_state *state =
-            (const struct sample_state *)(const void *)(rows[i] + aggregate->offset);
-        ((struct wr_str *)out)[i] = (struct wr_str){0};
-        if (state->drawn == 0) {
-            AGG_NIL(i);
-            continue;
-        }
-        wr_buf_clear(&text);
-        for (uint64_t at = 0; at < state->blob.length && status == WR_OK;) {
-            const struct drawn *drawn = drawn_at(&state->blob, at);
-            wr_buf_add_char(&text, at == 0 ? '[' : ',');
-            status =
-                wr_entry_put_json(&text, &aggregate->arg_types[0], drawn->bytes, drawn->length);
-            at += drawn_bytes(drawn->length);
-        }
-        if (status == WR_OK)
-            status = wr_agg_list_close(&text, arena, &((struct wr_str *)out)[i]);
+    for (uint64_t at = 0; at < state->blob.length && status == WR_OK;) {
+        const struct drawn *drawn = drawn_at(&state->blob, at);
+        if (at > 0)
+            wr_buf_add_char(text, ',');
+        status = wr_entry_put_json(text, &aggregate->arg_types[0], drawn->bytes, drawn->length);
+        at += drawn_bytes(drawn->length);
     }
-    wr_buf_release(&text);
-    (void)fails;
+    (void)fail;
     return status;
+}
+static int sample_result(AGG_RESULT_PARAMS) {
+    return wr_agg_lists_result(aggregate, rows, count, out, valid, fails, arena, sample_put_list);
 }
 
 static const struct wr_aggregate_kernel *sample_choose(struct wr_arena *arena,

@@ -150,21 +150,8 @@ WORDS_KERNEL(bools)
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
-static int entries_one_add(AGG_ADD_PARAMS) {
-    int status = WR_OK;
-    char room[16];
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        uint32_t row = sel == NULL ? i : sel[i];
-        if (wr_column_is_nil(&args[0], row))
-            continue;
-        struct set_state *state = (struct set_state *)(void *)(rows[i] + aggregate->offset);
-        uint32_t length;
-        const char *bytes = wr_entry_value(&aggregate->arg_types[0], &args[0], row, room, &length);
-        status = wr_entries_put(table, &state->blob, bytes, length, 1, 0, NULL);
-    }
-    (void)batch;
-    return status;
-}
+AGG_ADD_VALUES(entries_one_add, set_state,
+               wr_entries_put(table, &state->blob, bytes, length, 1, 0, NULL))
 
 /* Several arguments: each with its length in front, gathered behind the last entry. */
 static int entries_tuple_put(const struct wr_aggregate *aggregate, struct wr_table *table,
