@@ -265,13 +265,13 @@ static double digest_quantile(const struct wr_blob *blob, double q) {
     struct between between = {.place = q * (double)(all - 1)};
     double done = (double)head->minus;
     at_run(&between, 0, head->minus, -INFINITY);
-    if (count > 0 && row[0].weight > 1)
+    if (count > 0) /* the least may be part of a centroid, and so the greatest */
         at_place(&between, done, head->least);
     for (uint32_t c = 0; c < count; c++) {
         at_place(&between, done + (row[c].weight - 1) / 2, row[c].mean);
         done += row[c].weight;
     }
-    if (count > 0 && row[count - 1].weight > 1)
+    if (count > 0)
         at_place(&between, done - 1, head->most);
     at_run(&between, done, head->plus, INFINITY);
     at_run(&between, done + (double)head->plus, head->nans, NAN);
