@@ -399,7 +399,8 @@ class Maker:
                 spec["args"] = [["bin", "int64", "&", arg, ["lit", "int64", 7]]
                                 for arg in spec["args"] + [g.make(kind, dice.randint(0, 1))]]
             elif name == "funnel":
-                spec["args"] += [g.make(kind, dice.randint(0, 2)) for _ in range(dice.randint(0, 3))]
+                more = dice.randint(0, 3)
+                spec["args"] += [g.make(kind, dice.randint(0, 2)) for _ in range(more)]
             elif name in LITERALS:
                 spec["args"] += LITERALS[name](dice, kind)
             elif name.endswith("count_distinct") and dice.random() < 0.3:

@@ -65,8 +65,8 @@ static void many_merge(struct many *many, uint32_t count, uint32_t parts) {
         uint8_t *into = row_for(&many->stage, many->stage.table);
         if (only_row(part) != NULL)
             CHECK_INT(wr_aggregates_merge(many->stage.aggregates, many->stage.table, into,
-                                      only_row(part)),
-                  ==, WR_OK);
+                                          only_row(part)),
+                      ==, WR_OK);
         wr_table_free(part);
     }
 }
