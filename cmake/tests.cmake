@@ -161,6 +161,11 @@ set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
 add_test(NAME random/pipelines COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
 set_tests_properties(random/pipelines PROPERTIES LABELS random)
+foreach(model asof changelogs)
+  add_test(NAME "random/${model}" COMMAND Python3::Interpreter
+    "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
+  set_tests_properties("random/${model}" PROPERTIES LABELS random)
+endforeach()
 add_test(NAME random/finds_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_random.py" "${program}")
 set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)

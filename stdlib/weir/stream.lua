@@ -17,7 +17,7 @@ local FAMILIES = { "shape", "time", "group", "rank", "reshape", "combine", "outp
 --- In the language, not in this version.
 M.LATER = {
   map_batch = true, processing_time = true, fill = true, match = true, process = true,
-  asof_join = true, output = true,
+  output = true,
 }
 
 local stages -- name → descriptor, once the first is asked for

@@ -235,25 +235,21 @@ def run_stopped(weir, folder, dice):
     return run(weir, folder, *state)
 
 
-def check(weir, seed):
-    case = Case(seed)
-    folder = tempfile.mkdtemp(prefix="weir-changelogs-", dir=os.environ.get("TMPDIR"))
+def check_runs(weir, seed, case, files, verify):
+    """Runs a case in all ways. `verify` looks at each folder and gives what must be alike, beside
+    the rows; raises AssertionError."""
+    folder = tempfile.mkdtemp(prefix="weir-random-", dir=os.environ.get("TMPDIR"))
     try:
-        with open(os.path.join(folder, "in.csv"), "w", encoding="utf-8") as file:
-            file.write("k,v,ts\n" + "".join(f"{k},{v},{text_of(at)}\n" for k, v, at in case.rows))
-        with open(os.path.join(folder, "case.lua"), "w", encoding="utf-8") as file:
-            file.write(case.script())
-        first = run(weir, folder, "--batch-rows", "1")
-        found, expected = added_up(os.path.join(folder, "out.csv"), case.changes()), case.expected()
-        if case.mode != "delta" and found != expected:
-            raise AssertionError(f"changes add up to {dict(found - expected)} too much, "
-                                 f"{dict(expected - found)} too little")
+        for name, text in {**files, "case.lua": case.script()}.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        first = run(weir, folder, "--batch-rows", "1"), verify(folder)
         for options in (["--batch-rows", "3"], ["--batch-rows", "4096"],
                         ["--batch-rows", "5", "--shards", "3"]):
-            if run(weir, folder, *options) != first:
-                raise AssertionError(f"other changes with {' '.join(options)}")
-        if run_stopped(weir, folder, case.dice) != first:
-            raise AssertionError("other changes after a stop")
+            if (run(weir, folder, *options), verify(folder)) != first:
+                raise AssertionError(f"other rows with {' '.join(options)}")
+        if (run_stopped(weir, folder, case.dice), verify(folder)) != first:
+            raise AssertionError("other rows after a stop")
     except AssertionError as failure:
         print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
         return False
@@ -262,16 +258,29 @@ def check(weir, seed):
     return True
 
 
-def main():
+def check(weir, seed):
+    case = Case(seed)
+
+    def verify(folder):
+        found, expected = added_up(os.path.join(folder, "out.csv"), case.changes()), case.expected()
+        if case.mode != "delta" and found != expected:
+            raise AssertionError(f"changes add up to {dict(found - expected)} too much, "
+                                 f"{dict(expected - found)} too little")
+    rows = "".join(f"{k},{v},{text_of(at)}\n" for k, v, at in case.rows)
+    return check_runs(weir, seed, case, {"in.csv": "k,v,ts\n" + rows}, verify)
+
+
+def main(check_case):
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", required=True)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--cases", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float,
+                        default=float(os.environ.get("WEIR_RANDOM_SECONDS") or 10))
     options = parser.parse_args()
     weir = os.path.abspath(options.weir)
     if options.seed is not None:
-        passed = int(check(weir, options.seed))
+        passed = int(check_case(weir, options.seed))
         print(f"{passed} passed, {1 - passed} failed")
         return passed == 0
     first = int(os.environ.get("WEIR_SEED", time.time_ns() // 1000 % 10**9))
@@ -280,11 +289,11 @@ def main():
     while failed < 5:
         if seed - first >= options.cases if options.cases else time.monotonic() >= until:
             break
-        good = check(weir, seed)
+        good = check_case(weir, seed)
         passed, failed, seed = passed + good, failed + (not good), seed + 1
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(check))
