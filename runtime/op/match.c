@@ -62,7 +62,8 @@ static int match_open(struct wr_op *op, struct wr_error *err) {
     wr_eval_init(&self->eval, budget);
     wr_eval_init(&self->totals_eval, budget);
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
-    if (init_payload(self) != WR_OK || match_steps_open(self) != WR_OK)
+    if (init_payload(self) != WR_OK || match_steps_open(self) != WR_OK ||
+        match_tell_open(self) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for rows");
     uint32_t head = sizeof(struct match_stored), count = self->payload.cell_count;
     if (head + self->payload.bytes > WR_ROW_BYTES_MAX)
@@ -99,6 +100,7 @@ static void match_close(struct wr_op *op) {
     for (uint32_t g = 0; g < self->group_count; g++)
         group_release(self, &self->groups[g]);
     match_steps_close(self);
+    match_tell_close(self);
     void *arrays[] = {self->groups, self->free_groups, self->waiting,   self->timers,
                       self->queue,  self->busy,        self->questions, self->results,
                       self->mapped, self->accounts,    self->gone};

@@ -1,7 +1,8 @@
 /* match.h: rows of a group that follow each other in a pattern (`match`), in several files:
  * match_bind.c (what a script says), match_steps.c (the automaton), match.c (rows as they come),
  * match_run.c (rows in their order through the automaton), match_ask.c (conditions that look at
- * other rows), match_emit.c (matches that are decided), match_state.c (state). Private to the room.
+ * other rows), match_emit.c (matches that are decided), match_tell.c (rejects), match_state.c
+ * (state). Private to the room.
  *
  * A row waits until the frontier has passed it, and goes behind the rows of its group that came
  * before it in event time. One attempt a group is under way: from one first row, all ways to go on
@@ -196,11 +197,20 @@ struct match_question {
 enum match_fault { MATCH_GOOD, MATCH_STANDS_STILL, MATCH_FAILED };
 struct match_result {
     int64_t now;
-    uint64_t number;
+    uint64_t number, serial;
     uint64_t first;                    /* in `mapped`: ascends in the order of decisions */
     const struct match_group_row *key; /* while results leave */
     uint32_t group, count;
     uint8_t fault; /* `after` leads nowhere, or a measure has failed */
+};
+
+struct match_told { /* a reject */
+    int64_t now;
+    uint64_t serial; /* in the order in which they were found */
+    uint64_t id;     /* of its row */
+    uint32_t group;
+    int code;
+    char *detail;
 };
 
 struct match_mapped {
@@ -251,6 +261,11 @@ struct match {
     uint32_t mapped_room;
     uint64_t *gone;
     uint32_t gone_count, gone_room;
+    struct match_told *told;
+    uint32_t told_count, told_room;
+    uint64_t serial;               /* of what was found last */
+    struct wr_schema *told_schema; /* the keys, then the columns of the input that are kept … */
+    uint32_t *told_cells;          /* … in these cells */
 };
 
 static inline const struct match_config *match_config_of(const struct match *self) {
@@ -290,9 +305,9 @@ void match_taken_unref(struct match *self, uint32_t taken);
 void match_threads_clear(struct match *self, struct match_group *group);
 /* The threads of an attempt before its first row. */
 int match_begin(struct match *self, struct match_group *group);
-/* All threads take the row at the cursor, or end. `holds`: by thread, whether it may; NULL: as the
- * row's bits say. `accounts`: of what they know behind the row. WR_OK, WR_ENOMEM, or WR_ELIMIT: more
- * than MATCH_THREADS_MAX. */
+/* All threads take the row at the cursor, or end. `questions`: by thread, whether it may; NULL: as
+ * the row's bits say. `accounts`: what they know behind the row. WR_OK, WR_ENOMEM, or WR_ELIMIT:
+ * more than MATCH_THREADS_MAX. */
 int match_step(struct match *self, struct match_group *group,
                const struct match_question *questions, const char *accounts);
 
@@ -309,11 +324,9 @@ int match_run(struct match *self, int ends, struct wr_out *out);
 /* ---- match_ask.c ---- */
 /* Conditions that look at the rows before, for rows of groups: `bits` of each. */
 int match_look_back(struct match *self, const uint32_t *groups, const uint64_t *places,
-                    uint32_t count, struct wr_out *out);
-/* The row that an attempt begins with leaves as a reject: there were too many ways to go on. */
-int match_reject_attempt(struct match *self, uint32_t number, struct wr_out *out);
+                    uint32_t count);
 /* Answers the questions. */
-int match_ask(struct match *self, struct wr_out *out);
+int match_ask(struct match *self);
 /* Stored rows by id; every one is there, else WR_ECORRUPT. */
 int match_find(const struct match *self, const uint64_t *ids, uint32_t count, uint8_t **rows);
 static inline struct match_stored *match_stored_of(uint8_t *row) {
@@ -327,6 +340,17 @@ int match_decide(struct match *self, uint32_t number, uint64_t *next);
 int match_flush(struct match *self, struct wr_out *out);
 int match_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                   const struct wr_batch *b, uint32_t row_b);
+
+/* ---- match_tell.c ---- */
+/* Key column `key` of groups (rows[i]: where their keys lie) as a column of a batch. */
+int match_read_key(struct match *self, uint32_t key, uint8_t *const *rows, uint32_t count,
+                   struct wr_batch *batch, uint32_t column);
+int match_tell_open(struct match *self);
+void match_tell_close(struct match *self);
+/* A reject; `detail` is copied, and may be NULL. */
+int match_tell(struct match *self, const struct match_told *told, const char *detail);
+/* Rejects leave. Their rows are there, and their groups. */
+int match_tell_all(struct match *self, struct wr_out *out);
 
 /* ---- match.c ---- */
 /* The row of the table of groups; NULL: there is none. */

@@ -18,6 +18,7 @@ struct view {
     char *accounts;         /* of threads; or NULL */
     uint64_t *ids;          /* of the rows */
     const uint8_t **rows;   /* their payloads */
+    uint16_t *failed;       /* by row: with which code an aggregate has failed, or 0 */
     struct wr_batch *batch; /* of the schema `seen`; columns are made when they are asked for */
 };
 
@@ -62,7 +63,8 @@ static int view_open(struct view *view) {
     view->batch = wr_batch_new(self->base.env->pool, match_config_of(self)->seen);
     view->ids = WR_ARENA_ARRAY(scratch, uint64_t, view->count + 1);
     view->rows = WR_ARENA_ARRAY(scratch, const uint8_t *, view->count + 1);
-    if (view->batch == NULL || view->ids == NULL || view->rows == NULL)
+    view->failed = WR_ARENA_ZEROS(scratch, uint16_t, view->count + 1);
+    if (view->batch == NULL || view->ids == NULL || view->rows == NULL || view->failed == NULL)
         return WR_ENOMEM;
     int64_t *times = WR_ARENA_ARRAY(&view->batch->arena, int64_t, view->count + 1);
     if (times == NULL)
@@ -153,9 +155,12 @@ static int read_call(struct view *view, const struct match_call *call, struct wr
         states[i] = state_of(view, call, aggregate, i);
     int status =
         aggregate->kernel->result(aggregate, states, view->count, data, valid, fails, arena);
-    for (uint32_t i = 0; i < view->count; i++)
-        if (fails[i] != 0) /* a sum that does not fit is none */
-            wr_bit_clear(valid, i);
+    for (uint32_t i = 0; i < view->count; i++) {
+        if (fails[i] == 0)
+            continue;
+        wr_bit_clear(valid, i);
+        view->failed[i] = fails[i];
+    }
     *to = (struct wr_column){.data = data, .valid = valid};
     return status;
 }
@@ -188,31 +193,47 @@ static int view_read(struct view *view, const struct wr_list *list) {
     return status;
 }
 
-/* A condition that failed: its row is told among the rejects, once. */
-static int tell_fails(struct view *view, struct wr_out *out) {
+/* A condition failed for a row of the view: it is told among the rejects, once. */
+static int tell(struct view *view, uint32_t at, int code, const char *detail) {
     struct match *self = view->self;
+    uint32_t group = view->groups[at];
+    uint8_t *row;
+    int status = match_find(self, &view->ids[at], 1, &row);
+    if (status != WR_OK || match_stored_of(row)->told)
+        return status;
+    match_stored_of(row)->told = 1;
+    wr_table_touch(wr_slices_find(&self->rows, 0), row);
+    struct match_told told = {.now = view->accounts != NULL ? self->groups[group].now
+                                                            : match_stored_of(row)->time + 1,
+                              .serial = ++self->serial,
+                              .id = view->ids[at],
+                              .group = group,
+                              .code = code};
+    return match_tell(self, &told, detail);
+}
+
+/* A condition is not met where it fails, or an aggregate that it asks for. */
+static int drop_fails(struct view *view, const uint32_t *sel, uint32_t count, uint32_t *held,
+                      uint32_t *held_count) {
+    const struct wr_eval *eval = &view->self->eval;
     int status = WR_OK;
-    for (uint32_t i = 0; i < self->eval.fail_count && status >= 0; i++) {
-        const struct wr_fail *fail = &self->eval.fails[i];
-        uint8_t *row;
-        status = match_find(self, &view->ids[fail->row], 1, &row);
-        if (status != WR_OK || match_stored_of(row)->told)
-            continue;
-        match_stored_of(row)->told = 1;
-        wr_table_touch(wr_slices_find(&self->rows, 0), row);
-        struct wr_reject reject = {.code = fail->code,
-                                   .detail = fail->detail,
-                                   .stage = self->base.node,
-                                   .row = fail->row,
-                                   .batch = view->batch};
-        status = out->reject(out, &reject);
+    for (uint32_t i = 0; i < eval->fail_count && status == WR_OK; i++)
+        status = tell(view, eval->fails[i].row, eval->fails[i].code, eval->fails[i].detail);
+    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+        if (view->failed[sel[i]] != 0)
+            status = tell(view, sel[i], view->failed[sel[i]], NULL);
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < *held_count; i++) {
+        held[left] = held[i];
+        left += view->failed[held[i]] == 0;
     }
-    return WR_MIN(status, WR_OK);
+    *held_count = left;
+    return status;
 }
 
 /* The rows of `sel` for which a condition holds stand in `held`. */
 static int filter(struct view *view, const struct wr_list *list, const uint32_t *sel,
-                  uint32_t count, uint32_t *held, uint32_t *held_count, struct wr_out *out) {
+                  uint32_t count, uint32_t *held, uint32_t *held_count) {
     struct match *self = view->self;
     *held_count = 0;
     if (count == 0)
@@ -224,14 +245,14 @@ static int filter(struct view *view, const struct wr_list *list, const uint32_t 
     view->batch->sel_count = count;
     wr_op_eval_begin(&self->base, &self->eval);
     status = wr_list_filter(list, &self->eval, view->batch, held, held_count);
-    if (status >= 0 && self->eval.fail_count > 0)
-        status = tell_fails(view, out);
+    if (status >= 0)
+        status = drop_fails(view, sel, count, held, held_count);
     view->batch->sel = NULL;
     view->batch->sel_count = view->count;
     return WR_MIN(status, WR_OK);
 }
 
-static int look_back(struct view *view, uint32_t *sel, struct wr_out *out) {
+static int look_back(struct view *view, uint32_t *sel) {
     struct match *self = view->self;
     const struct match_config *config = match_config_of(self);
     uint32_t *held = sel + view->count, count;
@@ -241,7 +262,7 @@ static int look_back(struct view *view, uint32_t *sel, struct wr_out *out) {
         const struct match_condition *condition = &config->conditions[c];
         if (!condition->looks_back || condition->looks_ahead)
             continue;
-        int status = filter(view, condition->list, sel, view->count, held, &count, out);
+        int status = filter(view, condition->list, sel, view->count, held, &count);
         if (status != WR_OK)
             return status;
         uint64_t bit = UINT64_C(1) << condition->variable;
@@ -254,7 +275,7 @@ static int look_back(struct view *view, uint32_t *sel, struct wr_out *out) {
 }
 
 int match_look_back(struct match *self, const uint32_t *groups, const uint64_t *places,
-                    uint32_t count, struct wr_out *out) {
+                    uint32_t count) {
     const struct match_config *config = match_config_of(self);
     struct wr_arena *scratch = self->base.env->scratch;
     if (config->lag_count == 0 || count == 0)
@@ -264,30 +285,10 @@ int match_look_back(struct match *self, const uint32_t *groups, const uint64_t *
     uint32_t *sel = WR_ARENA_ARRAY(scratch, uint32_t, 2 * (size_t)count + 1);
     int status = view_open(&view);
     if (status == WR_OK)
-        status = sel == NULL ? WR_ENOMEM : look_back(&view, sel, out);
+        status = sel == NULL ? WR_ENOMEM : look_back(&view, sel);
     wr_batch_unref(view.batch);
     wr_arena_rewind(scratch, mark);
     return status;
-}
-
-int match_reject_attempt(struct match *self, uint32_t number, struct wr_out *out) {
-    struct wr_arena *scratch = self->base.env->scratch;
-    struct wr_arena_mark mark = wr_arena_mark(scratch);
-    struct view view = {
-        .self = self, .count = 1, .groups = &number, .places = &self->groups[number].start};
-    int status = view_open(&view);
-    for (uint32_t c = 0; c < match_config_of(self)->input_count && status == WR_OK; c++)
-        if (self->cells[c] >= 0)
-            status = read_cells(&view, c, view.rows, &view.batch->columns[c]);
-    struct wr_reject reject = {.code = WR_REJECT_MATCH,
-                               .detail = "more than 1000 ways to go on at once",
-                               .stage = self->base.node,
-                               .batch = view.batch};
-    if (status == WR_OK)
-        status = out->reject(out, &reject);
-    wr_batch_unref(view.batch);
-    wr_arena_rewind(scratch, mark);
-    return WR_MIN(status, WR_OK);
 }
 
 /* ---- questions ---- */
@@ -356,7 +357,7 @@ static int add_row(struct view *view, uint32_t *sel) {
     return status;
 }
 
-static int answer(struct view *view, uint32_t *sel, struct wr_out *out) {
+static int answer(struct view *view, uint32_t *sel) {
     struct match *self = view->self;
     const struct match_config *config = match_config_of(self);
     uint32_t *held = sel + view->count, held_count;
@@ -370,7 +371,7 @@ static int answer(struct view *view, uint32_t *sel, struct wr_out *out) {
         for (uint32_t i = 0; i < view->count; i++)
             if (self->questions[i].holds && self->questions[i].variable == condition->variable)
                 sel[count++] = i;
-        status = filter(view, condition->list, sel, count, held, &held_count, out);
+        status = filter(view, condition->list, sel, count, held, &held_count);
         for (uint32_t i = 0; i < count; i++)
             self->questions[sel[i]].holds = 0;
         for (uint32_t i = 0; i < held_count && status == WR_OK; i++)
@@ -379,7 +380,7 @@ static int answer(struct view *view, uint32_t *sel, struct wr_out *out) {
     return status;
 }
 
-int match_ask(struct match *self, struct wr_out *out) {
+int match_ask(struct match *self) {
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
     uint32_t count = self->question_count;
@@ -399,7 +400,7 @@ int match_ask(struct match *self, struct wr_out *out) {
                         .accounts = self->accounts};
     int status = view_open(&view);
     if (status == WR_OK)
-        status = answer(&view, sel, out);
+        status = answer(&view, sel);
     wr_batch_unref(view.batch);
     wr_arena_rewind(scratch, mark);
     return status;

@@ -251,18 +251,34 @@ static int add_all(struct leaving *leaving, const struct wr_batch *batch) {
                                    leaving->totals, rows, batch, sel, good);
 }
 
+/* A match that is no result, because of row `at` of those that are looked at. */
+static int tell(struct leaving *leaving, uint32_t at, int code, const char *detail) {
+    const struct match_result *result = &leaving->self->results[leaving->results[at]];
+    struct match_told told = {.now = result->now,
+                              .serial = result->serial,
+                              .id = leaving->taken[at]->id,
+                              .group = result->group,
+                              .code = code};
+    return match_tell(leaving->self, &told, detail);
+}
+
 /* Rows for which a measure has failed; those behind them in their matches too. */
-static void mark_failed(struct leaving *leaving) {
+static int mark_failed(struct leaving *leaving) {
     struct match *self = leaving->self;
     const struct wr_eval *eval = &self->totals_eval;
-    for (uint32_t i = 0, f = 0; i < leaving->taken_count; i++) {
+    int status = WR_OK;
+    for (uint32_t i = 0, f = 0; i < leaving->taken_count && status == WR_OK; i++) {
         struct match_result *result = &self->results[leaving->results[i]];
         if (f < eval->fail_count && eval->fails[f].row == i) {
-            result->fault = MATCH_FAILED;
+            if (result->fault == MATCH_GOOD)
+                status = tell(leaving, i, eval->fails[f].code, eval->fails[f].detail);
+            if (result->fault == MATCH_GOOD)
+                result->fault = MATCH_FAILED;
             f++;
         }
         leaving->failed[i] = result->fault == MATCH_FAILED;
     }
+    return status;
 }
 
 static int add_totals(struct leaving *leaving) {
@@ -387,57 +403,49 @@ static int fill_measured(struct leaving *leaving, struct wr_batch *batch, uint16
     return WR_OK;
 }
 
-/* Rows of matches that are no results: they leave as rejects, or one has told so before. */
+/* Rows of matches that are no results do not leave. */
 static int drop_faults(struct leaving *leaving, struct wr_batch *batch, const uint16_t *fails) {
     struct match *self = leaving->self;
     uint32_t *sel = WR_ARENA_ARRAY(&batch->arena, uint32_t, leaving->count + 1), count = 0;
     if (sel == NULL)
         return WR_ENOMEM;
     int status = WR_OK;
-    for (uint32_t i = 0; i < leaving->count && status >= 0; i++) {
-        const struct match_result *result = &self->results[leaving->results[leaving->of[i]]];
-        struct wr_reject reject = {.stage = self->base.node, .row = i, .batch = batch};
-        if (result->fault == MATCH_STANDS_STILL) {
-            reject.code = WR_REJECT_MATCH;
-            reject.detail = "`after` leads to no row behind the first";
-        } else if (leaving->failed[leaving->of[i]]) {
-            continue;
-        } else if (fails != NULL && fails[i] != 0) {
-            reject.code = fails[i];
-        } else {
+    for (uint32_t i = 0; i < leaving->count && status == WR_OK; i++) {
+        uint32_t at = leaving->of[i];
+        if (self->results[leaving->results[at]].fault == MATCH_STANDS_STILL)
+            status = tell(leaving, at, WR_REJECT_MATCH, "`after` leads to no row behind the first");
+        else if (!leaving->failed[at] && fails != NULL && fails[i] != 0)
+            status = tell(leaving, at, fails[i], NULL);
+        else if (!leaving->failed[at])
             sel[count++] = i;
-            continue;
-        }
-        status = leaving->out->reject(leaving->out, &reject);
     }
     batch->sel = sel;
     batch->sel_count = count;
-    return WR_MIN(status, WR_OK);
+    return status;
 }
 
-/* A column of keys, from the rows of the table of groups. */
+/* Rows for which a measure failed do not leave either. */
+static int drop_fails(struct leaving *leaving, struct wr_batch *measured, struct wr_batch *batch) {
+    struct match *self = leaving->self;
+    int status = WR_OK;
+    for (uint32_t i = 0; i < self->eval.fail_count && status == WR_OK; i++) {
+        const struct wr_fail *fail = &self->eval.fails[i];
+        status = tell(leaving, leaving->of[fail->row], fail->code, fail->detail);
+    }
+    return status == WR_OK ? wr_op_drop_fails(&self->base, &self->eval, measured, batch, NULL)
+                           : status;
+}
+
+/* A column of keys of the rows that leave. */
 static int put_key(struct leaving *leaving, uint32_t key, struct wr_batch *batch, uint32_t column) {
-    const struct match_config *config = match_config_of(leaving->self);
     uint32_t count = leaving->count;
     uint8_t **keys = WR_ARENA_ARRAY(leaving->self->base.env->scratch, uint8_t *, count + 1);
-    void *data = wr_batch_column(batch, column, count);
-    uint64_t *valid = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(count) + 1);
-    if (keys == NULL || data == NULL || valid == NULL)
+    if (keys == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         keys[i] = (uint8_t *)(uintptr_t)match_key_of(
             leaving->self->results[leaving->results[leaving->of[i]]].key);
-    wr_keys_read(&config->layout, key, keys, count, data, valid);
-    struct wr_str *texts = data;
-    for (uint32_t i = 0; wr_type_is_text(config->layout.types[key].kind) && i < count; i++) {
-        if (texts[i].length <= WR_STR_INLINE_MAX)
-            continue;
-        texts[i].pointer = wr_arena_strndup(&batch->arena, texts[i].pointer, texts[i].length);
-        if (texts[i].pointer == NULL)
-            return WR_ENOMEM;
-    }
-    batch->columns[column].valid = valid;
-    return WR_OK;
+    return match_read_key(leaving->self, key, keys, count, batch, column);
 }
 
 /* The columns of the output, and those behind them by which shards put results in order. */
@@ -485,7 +493,7 @@ static int emit_batch(struct leaving *leaving) {
         wr_op_eval_begin(&self->base, &self->eval);
         status = wr_list_run(config->measures, &self->eval, measured, &batch->arena);
         if (status >= 0)
-            status = wr_op_drop_fails(&self->base, &self->eval, measured, batch, leaving->out);
+            status = drop_fails(leaving, measured, batch);
     }
     if (batch != NULL && status >= 0)
         status = fill_output(leaving, measured, batch);

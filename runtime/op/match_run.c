@@ -1,5 +1,6 @@
-/* match_run.c: rows of `match` that the frontier has passed go through the automaton in the order of
- * their times, group by group; attempts end, by their rows, by `within`, by the end of the input.
+/* match_run.c: rows of `match` that the frontier has passed go through the automaton in the order
+ * of their times, group by group; attempts end, by their rows, by `within`, by the end of the
+ * input.
  *
  * Nothing here depends on how far the frontier jumps: what is decided is decided at a time, that of
  * the row behind which nothing can change it any more, or at which `within` is over, and leaves in
@@ -186,9 +187,15 @@ static int conclude(struct match *self, uint32_t number, int expired) {
     return status;
 }
 
-static int give_up(struct match *self, uint32_t number, struct wr_out *out) {
+/* There are too many ways to go on: the row that the attempt begins with is rejected. */
+static int give_up(struct match *self, uint32_t number) {
     struct match_group *group = &self->groups[number];
-    int status = match_reject_attempt(self, number, out);
+    struct match_told told = {.now = group->now,
+                              .serial = ++self->serial,
+                              .id = match_row_at(group, group->start)->id,
+                              .group = number,
+                              .code = WR_REJECT_MATCH};
+    int status = match_tell(self, &told, "more than 1000 ways to go on at once");
     match_taken_unref(self, group->best);
     group->best = MATCH_NONE;
     return status == WR_OK ? conclude(self, number, 1) : status;
@@ -227,7 +234,7 @@ static int ask(struct match *self, uint32_t number) {
 }
 
 /* The row at the cursor, with the answers where there are questions. */
-static int step(struct match *self, uint32_t number, struct wr_out *out) {
+static int step(struct match *self, uint32_t number) {
     const struct match_config *config = match_config_of(self);
     struct match_group *group = &self->groups[number];
     const struct match_question *questions =
@@ -238,7 +245,7 @@ static int step(struct match *self, uint32_t number, struct wr_out *out) {
     group->cursor++;
     group->question_count = 0;
     if (status == WR_ELIMIT)
-        return give_up(self, number, out);
+        return give_up(self, number);
     return status == WR_OK && group->threads.count == 0 ? conclude(self, number, 0) : status;
 }
 
@@ -275,7 +282,7 @@ static int run_group(struct match *self, uint32_t number, int ends, struct wr_ou
         group->now = WR_MAX(group->now, time + 1);
         if (config->account_bytes > 0)
             return ask(self, number);
-        status = step(self, number, out);
+        status = step(self, number);
         if (status == WR_OK && self->mapped_count > MAPPED_MAX && is_alone(self, ends))
             status = match_flush(self, out);
     }
@@ -302,9 +309,9 @@ static int run_round(struct match *self, uint32_t *busy, uint32_t *busy_count, i
         asked = left;
     }
     if (status == WR_OK && self->question_count > 0)
-        status = match_ask(self, out);
+        status = match_ask(self);
     for (uint32_t i = 0; i < asked && status == WR_OK; i++)
-        status = step(self, busy[i], out);
+        status = step(self, busy[i]);
     *busy_count = left;
     return status;
 }
@@ -330,6 +337,8 @@ int match_run(struct match *self, int ends, struct wr_out *out) {
 /* What was decided leaves, and the groups come to rest. */
 static int rest(struct match *self, struct wr_out *out) {
     int status = match_flush(self, out);
+    if (status == WR_OK)
+        status = match_tell_all(self, out);
     for (uint32_t i = 0; i < self->queue_count && status == WR_OK; i++) {
         uint32_t number = self->queue[i];
         self->groups[number].is_queued = 0;
@@ -347,15 +356,21 @@ static int rest(struct match *self, struct wr_out *out) {
 
 /* ---- the frontier ---- */
 
+/* Whether the attempt that ends first is over at `frontier`. *end: when. */
+static int is_over(const struct match *self, int64_t frontier, int64_t *end) {
+    *end = self->timer_count > 0 ? ends_at(self, self->timers[0]) : WR_TIME_MAX;
+    return self->timer_count > 0 && *end <= frontier;
+}
+
 /* Attempts that are over at `frontier`, again and again: the next one of a group may be too. */
 static int expire(struct match *self, int64_t frontier, struct wr_out *out) {
     int status = WR_OK;
-    while (status == WR_OK && self->timer_count > 0 && ends_at(self, self->timers[0]) <= frontier) {
-        while (status == WR_OK && self->timer_count > 0 &&
-               ends_at(self, self->timers[0]) <= frontier) {
+    int64_t end;
+    while (status == WR_OK && is_over(self, frontier, &end)) {
+        while (status == WR_OK && is_over(self, frontier, &end)) {
             uint32_t number = self->timers[0];
             struct match_group *group = &self->groups[number];
-            group->now = WR_MAX(group->now, ends_at(self, number));
+            group->now = WR_MAX(group->now, end);
             status = match_queue(self, number);
             if (status == WR_OK)
                 status = conclude(self, number, 1);
@@ -367,7 +382,7 @@ static int expire(struct match *self, int64_t frontier, struct wr_out *out) {
 }
 
 /* Stored rows stand behind those of their groups; conditions look back at once. */
-static int arrange(struct match *self, const uint64_t *ids, uint32_t count, struct wr_out *out) {
+static int arrange(struct match *self, const uint64_t *ids, uint32_t count) {
     struct wr_arena *scratch = self->base.env->scratch;
     uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
     uint32_t *groups = WR_ARENA_ARRAY(scratch, uint32_t, count + 1);
@@ -390,7 +405,7 @@ static int arrange(struct match *self, const uint64_t *ids, uint32_t count, stru
             status = match_queue(self, stored->group);
     }
     if (status == WR_OK)
-        status = match_look_back(self, groups, places, count, out);
+        status = match_look_back(self, groups, places, count);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         match_stored_of(rows[i])->bits = match_row_at(&self->groups[groups[i]], places[i])->bits;
     return status;
@@ -415,7 +430,7 @@ static int take_due(struct match *self, int64_t frontier, uint32_t *count, struc
         last = time;
     }
     if (status == WR_OK && *count > 0)
-        status = arrange(self, ids, *count, out);
+        status = arrange(self, ids, *count);
     wr_free(self->base.env->state_budget, ids);
     wr_arena_rewind(scratch, mark);
     if (status == WR_OK && *count > 0)

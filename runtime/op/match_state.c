@@ -1,6 +1,6 @@
-/* match_state.c: state of `match` as pieces of a log, and what is made anew from it: rows that wait,
- * the order of groups, attempts. An attempt is run again from its first row on, which gives what it
- * gave before; nothing leaves by that. */
+/* match_state.c: state of `match` as pieces of a log, and what is made anew from it: rows that
+ * wait, the order of groups, attempts. An attempt is run again from its first row on, which gives
+ * what it gave before; nothing leaves by that. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* match_steps.c: the automaton of `match`: threads of an attempt, in the order of preference, take a
- * row all at once. */
+/* match_steps.c: the automaton of `match`: threads of an attempt, in the order of preference, take
+ * a row all at once. */
 #include <string.h>
 
 #include "base/alloc.h"

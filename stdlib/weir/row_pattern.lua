@@ -134,7 +134,8 @@ function Reader:lag(node)
   end
   local rows = n == nil and 1 or n.k == "lit" and n.type == "int64" and n.v
   if not rows or rows < 1 or rows > M.LAG_MAX then
-    self:fail(n, "W203", ("`lag` looks back a whole number of rows, from 1 to %d"):format(M.LAG_MAX))
+    self:fail(n, "W203", ("`lag` looks back a whole number of rows, from 1 to %d"):format(
+      M.LAG_MAX))
   end
   self.back = math.max(self.back, rows)
   return rewrite(x, function(inner)

@@ -418,7 +418,8 @@ def main():
     parser.add_argument("--weir", required=True)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--cases", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float,
+                        default=float(os.environ.get("WEIR_RANDOM_SECONDS") or 20))
     options = parser.parse_args()
     weir = os.path.abspath(options.weir)
     if options.seed is not None:
