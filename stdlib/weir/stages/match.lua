@@ -72,8 +72,7 @@ end
 
 return {
   match = {
-    usage = ':match { pattern = "start down+ up+", define = "down = price < lag(price), '
-      .. 'up = price > lag(price)", measures = "bottom = last(down.price)", within = "1h" }',
+    usage = ':match { pattern = "a b+", define = "b = v > a.v", measures = "n = count(b)" }',
     doc = "Rows of a group, in the order of event time, that follow each other in a pattern: SQL's "
       .. "MATCH_RECOGNIZE. In `pattern`: names, `+ * ? {n,m}` (a `?` behind them: as few as "
       .. "possible), `|` (the left one first), brackets, `_` for any row. A name without condition "
