@@ -9,14 +9,14 @@ M.STAGES = {
   emit_strategy = "emit", explode = "unnest", extend = "derive", foreach = "map",
   group = "group_by", groupby = "group_by", grouped = "group_by", head = "limit", having = "filter",
   insert_into = "write", join_asof = "asof_join", key_by = "group_by", keyby = "group_by",
-  melt = "unpivot", merge = "join", merge_asof = "asof_join", mutate = "derive", order_by = "sort",
-  orderby = "sort", partition_by = "group_by", peek = "tap", pivot_longer = "unpivot",
-  pivot_wider = "pivot", project = "select", query = "filter", save = "write", show = "print",
-  sink = "write", sink_to = "write", sort_by = "sort", sort_values = "sort", summarise = "agg",
-  summarize = "agg", take = "limit", to = "write", to_csv = "write", transform = "derive",
-  tumble = "window", union_all = "union", unique = "distinct", watermark = "event_time",
-  where = "filter", with_column = "derive", with_columns = "derive", with_watermark = "event_time",
-  withcolumn = "derive", zip = "join",
+  match_recognize = "match", melt = "unpivot", merge = "join", merge_asof = "asof_join",
+  mutate = "derive", order_by = "sort", orderby = "sort", partition_by = "group_by", peek = "tap",
+  pivot_longer = "unpivot", pivot_wider = "pivot", project = "select", query = "filter",
+  save = "write", show = "print", sink = "write", sink_to = "write", sort_by = "sort",
+  sort_values = "sort", summarise = "agg", summarize = "agg", take = "limit", to = "write",
+  to_csv = "write", transform = "derive", tumble = "window", union_all = "union",
+  unique = "distinct", watermark = "event_time", where = "filter", with_column = "derive",
+  with_columns = "derive", with_watermark = "event_time", withcolumn = "derive", zip = "join",
 }
 
 --- Methods of columns that are no function here, by what an expression says instead.
@@ -81,6 +81,15 @@ M.OPTIONS = {
     sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
     append = MODE, if_exists = MODE, overwrite = MODE,
     index = "rows have no index: leave it out", columns = "`:select` before it says which",
+  },
+  match = {
+    partition_by = "`:group_by \"user\"` stands before it",
+    order_by = "rows come in the order of event time",
+    subset = "an alternative says it: `(a | b)`",
+    after_match = "weir calls it `after`: \"past last\", \"next\", \"first v\", \"last v\"",
+    skip = "weir calls it `after`: \"past last\", \"next\", \"first v\", \"last v\"",
+    rows_per_match = "weir calls it `rows`: \"one\" or \"all\"",
+    timeout = "weir calls it `within`", window = "weir calls it `within`",
   },
   lookup = {
     left_on = BOTH_KEYS, right_on = BOTH_KEYS, by = ON, key = ON, using = ON, suffix = PREFIX,
