@@ -43,8 +43,8 @@ GOALS = {"q0": 30, "q1": 30, "q2": 40, "q3": 30, "q4": 10, "q5": 30, "q6": 8, "q
          "q9": 6, "q10": 6, "q11": 20, "q12": 30, "q13": 25, "q14": 12, "q15": 12, "q16": 6,
          "q17": 20, "q18": 7, "q19": 6, "q20": 5, "q21": 9, "q22": 10}
 
-# Those that are written in C too, with the kinds of their columns: as in nexmark/bench.h, and D for a
-# date, as days.
+# Those that are written in C too, with the kinds of their columns: as in nexmark/bench.h, and D for
+# a date, as days.
 BY_HAND_COLUMNS = {"q0": "iiits", "q1": "iidts", "q2": "ii", "q5": "ii", "q7": "iiits",
                    "q15": "D" + 12 * "i", "q17": "iD" + 8 * "i", "q18": "iiissts"}
 UPDATE, WRITE = ':emit "update"', r"  :write\([^\n]*\)\n$"
