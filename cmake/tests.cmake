@@ -161,6 +161,11 @@ set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
 add_test(NAME random/pipelines COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
 set_tests_properties(random/pipelines PROPERTIES LABELS random)
+foreach(name changelogs ranks) # beside models of their own
+  add_test(NAME "random/${name}" COMMAND Python3::Interpreter
+    "${CMAKE_SOURCE_DIR}/tests/random/${name}.py" --weir "${program}" --cases 40)
+  set_tests_properties("random/${name}" PROPERTIES LABELS random)
+endforeach()
 add_test(NAME random/finds_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_random.py" "${program}")
 set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)

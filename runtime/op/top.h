@@ -1,7 +1,7 @@
 /* top.h: the first rows of each group, for `top`, `dedup` and `as_table`, in several files:
  * top_bind.c (what a script says), top.c (rows in and out of their groups), top_tree.c (a group's
  * order), top_change.c (what that changes for those who read), top_fire.c (results of windows that
- * have ended, state), top_single.c (groups of one row, which need none of this). Private to the
+ * have ended, state), top_few.c (a few rows a group, which need none of this). Private to the
  * room.
  *
  * A group's rows are nodes of a treap in the order of the stage, linked by number; a node is a row
@@ -119,7 +119,7 @@ static inline int top_closes(const struct top_config *config) {
 }
 
 extern const struct wr_op_type wr_op_top;
-extern const struct wr_op_type wr_op_top_single; /* see top_single.c */
+extern const struct wr_op_type wr_op_top_few; /* see top_few.c */
 int top_bind(struct wr_bind *bind, struct wr_error *err);
 /* `dedup` of the first or the last row, and `as_table`. */
 int top_bind_dedup(struct wr_bind *bind, struct wr_error *err);
@@ -189,9 +189,9 @@ int top_load(struct wr_op *op, struct wr_reader *in);
 int top_emit(struct top *self, const struct top_change *changes, uint32_t count,
              uint8_t *const *keys, const struct wr_batch *in, struct wr_out *out);
 
-/* ---- top_single.c ---- */
-/* Whether a stage keeps but one row a group, which leaves as it changes and is never taken back. */
-int top_is_single(const struct top_config *config);
+/* ---- top_few.c ---- */
+/* Whether a stage keeps a few rows a group, which leave as they change and are never taken back. */
+int top_is_few(const struct top_config *config);
 
 /* ---- top.c ---- */
 /* Which columns are kept of a row, and the evals. */

@@ -207,7 +207,7 @@ static int finish(struct top_config *config, struct wr_bind *bind, struct wr_err
 }
 
 static void choose_type(const struct top_config *config, struct wr_bind *bind) {
-    bind->type = top_is_single(config) ? &wr_op_top_single : &wr_op_top;
+    bind->type = top_is_few(config) ? &wr_op_top_few : &wr_op_top;
 }
 
 static struct top_config *begin(struct wr_bind *bind) {
