@@ -166,5 +166,6 @@ const struct wr_op_type wr_op_join = {
     .save = join_save,
     .load = join_load,
     .close = join_close,
+    .measure = join_measure,
     .explain = join_explain,
 };

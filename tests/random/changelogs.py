@@ -271,6 +271,7 @@ def check(weir, seed):
 
 
 def main(check_case):
+    """Runs `check_case(weir, seed)` for one seed, some or many; the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", required=True)
     parser.add_argument("--seed", type=int)
