@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ranks.py: the first rows of groups as they change, against a model that sorts all rows.
 
-A case is rows with times (some behind, some equal) and one stage that keeps the first of each group:
+A case is rows with times (some behind, some equal) and a stage that keeps the first of each group:
 `top` of 1 to 5 or many rows by some columns, with or without ranks, `dedup` of the first or last,
 `as_table`. Its changes, added up, must be the rows that the model keeps, and be the same bytes for
 any batch size, any shards, any stopping point. What a table and an `agg` see, which do not look at
@@ -65,7 +65,8 @@ class Case:
                 return (1, ())
             if isinstance(value, int):
                 return (0, (-value if down else value,))
-            return (0, tuple(-ord(c) if down else ord(c) for c in value) + ((1,) if down else (-1,)))
+            end = (1,) if down else (-1,)
+            return (0, tuple(-ord(c) if down else ord(c) for c in value) + end)
         if self.stage == "table":  # the greatest version, of equal ones the last
             return (part(row[1], True), -number)
         parts = [part(row[COLUMNS.index(name)], down) for name, down in self.order
@@ -141,7 +142,8 @@ def check_sums(case, weir, folder):
         if is_table and case.keyed:
             expected = Counter(tuple(None if x == "" else x for n, x in row.items() if n != "ts")
                                for row in rows)
-            found = Counter(row[:3] + row[4:] for row in table_rows(os.path.join(folder, "rows.db")))
+            table = table_rows(os.path.join(folder, "rows.db"))
+            found = Counter(row[:3] + row[4:] for row in table)
             compare(found, expected, "table")
 
 
