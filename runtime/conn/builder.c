@@ -11,7 +11,7 @@
 #include "data/json_text.h"
 #include "data/text.h"
 #include "data/time.h"
-
+#include "data/zone.h"
 #include "base/banned.h"
 
 int wr_builder_init(struct wr_builder *builder, struct wr_batch_pool *pool,
@@ -114,6 +114,14 @@ static int bool_text(struct wr_builder *builder, uint32_t column, const char *te
     return 1;
 }
 
+static int timestamp_text(const struct wr_builder *builder, const struct wr_field *field,
+                          const char *text, uint32_t length, int64_t *time_us) {
+    int has_offset;
+    if (!wr_timestamp_parse_local(field->time_format, text, length, time_us, &has_offset))
+        return 0;
+    return has_offset || builder->zone == NULL || wr_zone_from_local_us(builder->zone, time_us);
+}
+
 int wr_builder_text(struct wr_builder *builder, uint32_t column, const char *text, uint32_t length,
                     int *status) {
     const struct wr_field *field = &builder->batch->schema->fields[column];
@@ -138,7 +146,7 @@ int wr_builder_text(struct wr_builder *builder, uint32_t column, const char *tex
         wr_builder_decimal(builder, column, digits);
         return 1;
     case WR_TIMESTAMP:
-        if (!wr_timestamp_parse_as(field->time_format, text, length, &integer))
+        if (!timestamp_text(builder, field, text, length, &integer))
             return 0;
         break;
     case WR_DATE:

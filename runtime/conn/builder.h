@@ -9,14 +9,16 @@
 #include "data/value.h"
 
 struct wr_error;
+struct wr_zone;
 
 struct wr_builder {
     struct wr_batch *batch;
     uint32_t row, row_max;
-    uint64_t **valid;    /* by column */
-    uint32_t *nil_count; /* by column: nils among the counted rows and the one being set */
-    uint8_t *row_nil;    /* by column: the row being set is nil there */
-    uint32_t *record;    /* by row: its record number - origin.first_record */
+    uint64_t **valid;           /* by column */
+    uint32_t *nil_count;        /* by column: nils among the counted rows and the one being set */
+    uint8_t *row_nil;           /* by column: the row being set is nil there */
+    uint32_t *record;           /* by row: its record number - origin.first_record */
+    const struct wr_zone *zone; /* of timestamps without offset; NULL: UTC. The caller sets it */
 };
 
 /* A batch of `schema` with columns for `row_max` rows; columns whose bit is missing in `needed`

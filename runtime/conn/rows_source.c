@@ -16,7 +16,7 @@
 #include "conn/endpoint.h"
 #include "data/codec.h"
 #include "data/text.h"
-
+#include "data/zone.h"
 #include "base/banned.h"
 
 #define POSITION_VERSION 2
@@ -27,6 +27,7 @@ struct config {
     uint64_t text_length;
     const struct wr_value *options; /* of the CSV format */
     const char *timezone;
+    const struct wr_zone *zone; /* the same */
 };
 
 struct rows_source {
@@ -167,8 +168,9 @@ static int check_row(struct wr_builder *builder, const struct wr_value *row, uin
     return WR_OK;
 }
 
-static int check_rows(const struct wr_endpoint_bind *bind, const struct wr_value *rows,
+static int check_rows(const struct wr_endpoint_bind *bind, const struct config *config,
                       struct wr_error *err) {
+    const struct wr_value *rows = config->rows;
     struct wr_budget budget = WR_BUDGET_INIT("rows", 0);
     struct wr_batch_pool pool;
     wr_batch_pool_init(&pool, &budget);
@@ -179,6 +181,7 @@ static int check_rows(const struct wr_endpoint_bind *bind, const struct wr_value
             status = wr_error_set(err, WR_ENOMEM, "rows: out of memory");
             break;
         }
+        builder.zone = config->zone;
         status = check_row(&builder, &rows->items[i], i + 1, err);
         wr_batch_unref(wr_builder_finish(&builder));
     }
@@ -214,8 +217,10 @@ static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     const struct wr_value *text = wr_value_get(endpoint, "text");
     config->timezone = bind->timezone;
     config->rows = wr_value_get(endpoint, "rows");
-    status =
-        wr_options_rest(&options, bind->arena, wr_options_of_read, NULL, &config->options, err);
+    status = wr_zone_find(&config->zone, bind->timezone, strlen(bind->timezone), err);
+    if (status == WR_OK)
+        status =
+            wr_options_rest(&options, bind->arena, wr_options_of_read, NULL, &config->options, err);
     if (status == WR_OK)
         status = wr_endpoint_schema(bind, &bind->schema, err);
     if (status == WR_OK && bind->schema == NULL)
@@ -225,7 +230,7 @@ static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         config->text_length = text->count;
         status = check_header(bind->schema, text->string, text->count, err);
     } else if (status == WR_OK && config->rows != NULL) {
-        status = check_rows(bind, config->rows, err);
+        status = check_rows(bind, config, err);
     }
     bind->partition_count = 1;
     bind->bounded = 1;
@@ -351,6 +356,7 @@ static int poll_values(struct rows_source *self, struct wr_batch **batch, struct
         WR_OK)
         return wr_error_set(err, WR_ENOMEM, "rows: memory budget `%s` is used up",
                             self->base.pool->budget->name);
+    builder.zone = self->config->zone;
     uint64_t first = self->at;
     int status = WR_OK;
     for (; builder.row < row_max && status == WR_OK; self->at++) {

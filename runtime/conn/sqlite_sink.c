@@ -467,8 +467,9 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
     (void)epoch;
     WR_ASSERT(self->is_begun);
     if (sink->store != NULL && !self->shared->broken) {
+        /* Rows that come once more are in the file until the last of them has come. */
         int status = wr_sqlite_commit_write(self->shared->db, config->path, config->table, self->id,
-                                            self->rows_seen, err);
+                                            self->rows_seen + self->rows_skip, err);
         if (status != WR_OK) {
             wr_sqlite_shared_break(self->shared);
             return status;

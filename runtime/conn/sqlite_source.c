@@ -24,7 +24,7 @@
 #include "conn/sqlite.h"
 #include "conn/sqlite_shared.h"
 #include "data/text.h"
-
+#include "data/zone.h"
 #include "base/banned.h"
 
 #define SAMPLE_ROWS 1000 /* looked at for the type of a column that declares none */
@@ -33,7 +33,8 @@
 struct config {
     const char *path, *sql;
     int timeout_ms;
-    uint8_t fail; /* on_error = "fail" */
+    uint8_t fail;               /* on_error = "fail" */
+    const struct wr_zone *zone; /* of timestamps without offset */
 };
 
 struct sqlite_source {
@@ -202,7 +203,7 @@ static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *
                         struct config *config, const char **table, struct wr_error *err) {
     static const char *const not_yet[] = {"follow", "wait", "replay", "start", "stop", NULL};
     static const char *const on_error[] = {"reject", "fail", NULL};
-    const char *query = NULL;
+    const char *query = NULL, *timezone = bind->timezone;
     uint64_t timeout_us = WR_SQLITE_TIMEOUT_MS * UINT64_C(1000);
     int fail = 0;
     int status = wr_options_check(options, "sqlite", own_options, wr_options_of_read, err);
@@ -216,6 +217,10 @@ static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *
         status = wr_option_word(options, "on_error", on_error, &fail, err);
     if (status == WR_OK)
         status = wr_option_duration(options, "timeout", &timeout_us, err);
+    if (status == WR_OK)
+        status = wr_option_text(options, "timezone", &timezone, err);
+    if (status == WR_OK)
+        status = wr_zone_find(&config->zone, timezone, strlen(timezone), err);
     if (status != WR_OK)
         return status;
     if ((*table == NULL) == (query == NULL)) {
@@ -424,6 +429,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     if (wr_builder_init(&builder, source->pool, source->schema, source->needed, row_max) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "%s: memory budget `%s` is used up", source->name,
                             source->pool->budget->name);
+    builder.zone = self->config->zone;
     uint64_t first = self->record;
     end = WR_MIN(end, first + UINT32_MAX);
     while (status == WR_OK && builder.row < row_max && self->record < end) {

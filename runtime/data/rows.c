@@ -307,18 +307,6 @@ static int bool_parse(const char *text, uint32_t length, uint8_t *value) {
     return 0;
 }
 
-/* A time that was read as UTC, but is what clocks of the zone show. */
-static int time_from_local(const struct wr_zone *zone, int64_t *timestamp_us) {
-    int64_t second = *timestamp_us / WR_US_PER_SECOND, rest = *timestamp_us % WR_US_PER_SECOND;
-    if (rest < 0) {
-        second--;
-        rest += WR_US_PER_SECOND;
-    }
-    second = wr_zone_from_local(zone, second);
-    return !__builtin_mul_overflow(second, WR_US_PER_SECOND, timestamp_us) &&
-           !__builtin_add_overflow(*timestamp_us, rest, timestamp_us);
-}
-
 static int time_parse(const struct wr_rows *rows, const struct wr_slot *slot, const char *text,
                       uint32_t length, int64_t *value) {
     int has_offset;
@@ -329,7 +317,7 @@ static int time_parse(const struct wr_rows *rows, const struct wr_slot *slot, co
     if (slot->kind == WR_DATE)
         *value = *value / WR_US_PER_DAY - (*value % WR_US_PER_DAY < 0);
     else if (!has_offset && rows->zone != NULL)
-        return time_from_local(rows->zone, value);
+        return wr_zone_from_local_us(rows->zone, value);
     return 1;
 }
 

@@ -380,3 +380,14 @@ int64_t wr_zone_from_local(const struct wr_zone *zone, int64_t local_s) {
         return local_s - after;
     return local_s - before; /* skipped */
 }
+
+int wr_zone_from_local_us(const struct wr_zone *zone, int64_t *time_us) {
+    int64_t second = *time_us / WR_US_PER_SECOND, rest = *time_us % WR_US_PER_SECOND;
+    if (rest < 0) {
+        second--;
+        rest += WR_US_PER_SECOND;
+    }
+    second = wr_zone_from_local(zone, second);
+    return !__builtin_mul_overflow(second, WR_US_PER_SECOND, time_us) &&
+           !__builtin_add_overflow(*time_us, rest, time_us);
+}

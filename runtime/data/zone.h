@@ -29,3 +29,5 @@ int32_t wr_zone_offset(const struct wr_zone *zone, int64_t time_s);
 /* The time at which the clocks of the zone show `local_s` (seconds, as if it were UTC). Where they
  * show it twice, the first; where they skip it, what a clock that was not put forward shows. */
 int64_t wr_zone_from_local(const struct wr_zone *zone, int64_t local_s);
+/* The same in microseconds, in place. 0: it lies beyond the ends of time. */
+int wr_zone_from_local_us(const struct wr_zone *zone, int64_t *time_us);

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -158,6 +159,27 @@ def locked_database(stage):
     expect(said, 1, "error[W612]", "sqlite:o.db", "locked", "timeout = ")
     other.execute("rollback")
     other.close()
+
+
+@case
+def killed_between_two_commits_and_again(stage):
+    """The rows' commit is there and the state's is not; the next run ends before it is as far."""
+    stage.put("in.csv", b"id\n" + b"".join(b"%d\n" % i for i in range(1000)))
+    for mode in ("append", "replace"):
+        script = ('weir.read("in.csv", { schema = "id int64" }):write("sqlite:%s.db",'
+                  ' { table = "t", mode = "%s" })' % (mode, mode))
+        state, kept = stage.path(mode), stage.path(mode + "-kept")
+        run = ("--state", mode, "--batch-rows", "10")
+        assert stage.run(script, *run, "--stop-after", "20")[0] == 130
+        shutil.copytree(state, kept)
+        assert stage.run(script, *run, "--stop-after", "40")[0] == 130
+        shutil.rmtree(state)
+        os.rename(kept, state)
+        assert stage.run(script, *run, "--stop-after", "5")[0] == 130
+        assert stage.run(script, *run)[0] == 0
+        with sqlite3.connect(stage.path(mode + ".db")) as db:
+            counts = db.execute("select count(*), count(distinct id) from t").fetchone()
+        assert counts == (1000, 1000), (mode, counts)
 
 
 @case
