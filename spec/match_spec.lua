@@ -1,10 +1,10 @@
 -- match: patterns as text, what a script may say, and what a match is, by the program's own binder
 -- and scheduler. Random patterns are in tests/random/row_patterns.py.
+local fed = require("spec.support.fed")
 local pattern = require("weir.grammar.row_pattern")
 local test = require("weir.test")
 
-local READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v int64, '
-  .. 'ts timestamp" }):event_time("ts", { max_delay = "5s" })'
+local READ = fed.READ:gsub("\n$", ":event_time(\"ts\", { max_delay = \"5s\" })")
 local ENDLESS = 'weir.generate { columns = "n = i" }:event_time("ts = timestamp(n, \'s\')")'
 
 --- The steps of a program in one line.
@@ -68,11 +68,7 @@ describe("a row pattern", function()
 end)
 
 local function refused(options, place, code, message, read)
-  local ok, err = pcall(test.new, "x.lua",
-    { text = (read or READ) .. "\n:match { " .. options .. " }:print()" })
-  assert.is_false(ok)
-  assert.truthy(tostring(err):find(("x.lua:%s: error[%s]: %s"):format(place, code, message), 1,
-    true), err)
+  fed.refused((read or READ) .. "\n:match { " .. options .. " }:print()", code, place, message)
 end
 
 local COUNTED = ', measures = "n = count()"'
@@ -141,16 +137,8 @@ end)
 
 --- The rows that `match` gives for rows {k, v, second}, as "x y z" of some columns.
 local function found(options, rows, columns, group)
-  local t = test.new("x.lua", { text = READ .. (group or ':group_by "k"') .. ":match { " .. options
-    .. ' }:write(weir.file("out.csv"))' })
-  local fed = {}
-  for i, row in ipairs(rows) do
-    fed[i] = { k = row[1], v = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
-  end
-  t:feed("in", fed)
-  t:finish()
-  local got = {}
-  for i, row in ipairs(t:rows("out.csv")) do
+  local got = fed.rows((group or ':group_by "k"') .. ":match { " .. options .. " }", rows)
+  for i, row in ipairs(got) do
     local parts = {}
     for j, column in ipairs(columns) do
       parts[j] = tostring(row[column])

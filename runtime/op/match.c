@@ -178,33 +178,49 @@ static int group_new(struct match *self, const char *key, uint32_t *number) {
     return WR_OK;
 }
 
-/* The numbers of the groups of rows, made where a key is new. */
-static int groups_of(struct match *self, const char *keys, const uint64_t *hashes, uint32_t count,
-                     uint32_t *numbers) {
-    const struct match_config *config = match_config_of(self);
-    struct wr_table *index = wr_slices_at(&self->index, 0);
-    uint32_t key_bytes = config->index_shape.key_bytes;
-    if (index == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        const char *key = keys + (size_t)i * key_bytes;
-        uint64_t number = 0;
-        uint8_t *row;
-        wr_table_find(index, key, &hashes[i], 1, &row);
-        if (row != NULL) {
-            memcpy(&number, row + key_bytes, 8);
-            numbers[i] = (uint32_t)number;
-            continue;
-        }
-        int status = group_new(self, key, &numbers[i]);
+/* The number of the group of a key, made where that is new. */
+static int group_of(struct match *self, struct wr_table *index, const char *key, uint64_t hash,
+                    uint32_t *number) {
+    uint32_t key_bytes = match_config_of(self)->index_shape.key_bytes;
+    uint64_t made;
+    uint8_t *row;
+    wr_table_find(index, key, &hash, 1, &row); /* a row before this one may have made it */
+    if (row == NULL) {
+        int status = group_new(self, key, number);
         if (status == WR_OK)
-            status = wr_table_upsert(index, key, &hashes[i], 1, &row, NULL);
+            status = wr_table_upsert(index, key, &hash, 1, &row, NULL);
         if (status != WR_OK)
             return status;
-        number = numbers[i];
-        memcpy(row + key_bytes, &number, 8);
+        made = *number;
+        memcpy(row + key_bytes, &made, 8);
     }
+    memcpy(&made, row + key_bytes, 8);
+    *number = (uint32_t)made;
     return WR_OK;
+}
+
+/* The numbers of the groups of rows. */
+static int groups_of(struct match *self, const char *keys, const uint64_t *hashes, uint32_t count,
+                     uint32_t *numbers) {
+    struct wr_table *index = wr_slices_at(&self->index, 0);
+    uint32_t key_bytes = match_config_of(self)->index_shape.key_bytes;
+    uint8_t **rows = WR_ARENA_ARRAY(self->base.env->scratch, uint8_t *, count + 1);
+    if (index == NULL || rows == NULL)
+        return WR_ENOMEM;
+    wr_table_find(index, keys, hashes, count, rows);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t number = UINT64_MAX;
+        if (rows[i] != NULL)
+            memcpy(&number, rows[i] + key_bytes, 8);
+        if (rows[i] != NULL && (number >= self->group_count || !self->groups[number].is_used))
+            return WR_ECORRUPT; /* of a state that was read */
+        numbers[i] = (uint32_t)number;
+    }
+    int status = WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+        if (numbers[i] == UINT32_MAX)
+            status = group_of(self, index, keys + (size_t)i * key_bytes, hashes[i], &numbers[i]);
+    return status;
 }
 
 static int group_delete(struct match *self, uint32_t number) {
@@ -239,13 +255,13 @@ int match_group_settle(struct match *self, uint32_t number) {
     if (group->count == 0 && group->waiting == 0 && !config->numbers)
         return group_delete(self, number);
     uint64_t first = group->start == match_end(group) ? 0 : match_row_at(group, group->start)->id;
+    if (group->saved_first == first && group->saved_matches == group->matches)
+        return WR_OK;
     struct match_group_row *row = match_group_row(self, number);
     if (row == NULL)
         return WR_ECORRUPT;
-    if (row->first == first && row->matches == group->matches)
-        return WR_OK;
-    row->first = first;
-    row->matches = group->matches;
+    row->first = group->saved_first = first;
+    row->matches = group->saved_matches = group->matches;
     wr_table_touch(wr_slices_find(&self->group_rows, 0), (uint8_t *)row);
     return WR_OK;
 }

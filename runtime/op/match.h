@@ -176,9 +176,10 @@ struct match_group {
     struct match_threads threads;
     uint32_t best; /* the chain of the last complete match; or MATCH_NONE */
     uint64_t matches;
-    uint32_t timer;          /* its place among the timers; or MATCH_NONE */
-    uint32_t question;       /* its first question in this round, … */
-    uint32_t question_count; /* … and how many */
+    uint64_t saved_first, saved_matches; /* as the table of groups has them */
+    uint32_t timer;                      /* its place among the timers; or MATCH_NONE */
+    uint32_t question;                   /* its first question in this round, … */
+    uint32_t question_count;             /* … and how many */
     uint8_t is_used, is_running, is_queued, is_busy;
 };
 
@@ -329,6 +330,9 @@ int match_look_back(struct match *self, const uint32_t *groups, const uint64_t *
 int match_ask(struct match *self);
 /* Stored rows by id; every one is there, else WR_ECORRUPT. */
 int match_find(const struct match *self, const uint64_t *ids, uint32_t count, uint8_t **rows);
+/* Their payloads; NULL where an id is 0. */
+int match_payloads(const struct match *self, const uint64_t *ids, uint32_t count,
+                   const uint8_t **payloads);
 static inline struct match_stored *match_stored_of(uint8_t *row) {
     return (struct match_stored *)(void *)row;
 }

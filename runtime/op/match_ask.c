@@ -39,9 +39,8 @@ int match_find(const struct match *self, const uint64_t *ids, uint32_t count, ui
     return WR_OK;
 }
 
-/* Payloads of rows by id; NULL where that is 0. */
-static int payloads_of(struct match *self, const uint64_t *ids, uint32_t count,
-                       const uint8_t **payloads) {
+int match_payloads(const struct match *self, const uint64_t *ids, uint32_t count,
+                   const uint8_t **payloads) {
     struct wr_arena *scratch = self->base.env->scratch;
     uint64_t *there = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
     uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
@@ -77,7 +76,7 @@ static int view_open(struct view *view) {
     view->batch->row_count = view->batch->sel_count = view->count;
     view->batch->event_time = times;
     view->batch->frontier = WR_TIME_MIN;
-    return payloads_of(self, view->ids, view->count, view->rows);
+    return match_payloads(self, view->ids, view->count, view->rows);
 }
 
 static int read_cells(struct view *view, uint32_t column, const uint8_t *const *payloads,
@@ -95,7 +94,7 @@ static int read_others(struct view *view, uint32_t column, const uint64_t *ids,
         WR_ARENA_ARRAY(view->self->base.env->scratch, const uint8_t *, view->count + 1);
     if (payloads == NULL)
         return WR_ENOMEM;
-    int status = payloads_of(view->self, ids, view->count, payloads);
+    int status = match_payloads(view->self, ids, view->count, payloads);
     return status == WR_OK ? read_cells(view, column, payloads, to) : status;
 }
 

@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
-#include "data/order.h"
 #include "op/match.h"
 #include "base/banned.h"
 
@@ -133,18 +132,8 @@ static void gather(struct leaving *leaving) {
 
 static int payloads_of(struct match *self, const uint64_t *ids, uint32_t count,
                        const uint8_t ***payloads) {
-    struct wr_arena *scratch = self->base.env->scratch;
-    uint8_t **rows = WR_ARENA_ZEROS(scratch, uint8_t *, count + 1);
-    *payloads = WR_ARENA_ARRAY(scratch, const uint8_t *, count + 1);
-    if (rows == NULL || *payloads == NULL)
-        return WR_ENOMEM;
-    int status = WR_OK;
-    for (uint32_t i = 0; i < count && status == WR_OK; i++)
-        if (ids[i] != 0)
-            status = match_find(self, &ids[i], 1, &rows[i]);
-    for (uint32_t i = 0; i < count; i++)
-        (*payloads)[i] = rows[i] == NULL ? NULL : rows[i] + sizeof(struct match_stored);
-    return status;
+    *payloads = WR_ARENA_ARRAY(self->base.env->scratch, const uint8_t *, count + 1);
+    return *payloads == NULL ? WR_ENOMEM : match_payloads(self, ids, count, *payloads);
 }
 
 /* The columns of the input that `reads` has bits for. */
@@ -573,11 +562,5 @@ int match_flush(struct match *self, struct wr_out *out) {
 int match_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                   const struct wr_batch *b, uint32_t row_b) {
     const struct match_config *config = op->config;
-    for (uint32_t c = op->schema->field_count; c < config->hidden->field_count; c++) {
-        int by = wr_cell_compare(&config->hidden->fields[c].type, &a->columns[c], row_a,
-                                 &b->columns[c], row_b);
-        if (by != 0)
-            return by;
-    }
-    return 0;
+    return wr_op_compare_behind(config->hidden, op->schema->field_count, a, row_a, b, row_b);
 }

@@ -48,7 +48,8 @@ static int restore_groups(struct match *self) {
         group->is_used = 1;
         group->place = 1;
         group->now = WR_TIME_MIN;
-        group->matches = row->matches;
+        group->matches = group->saved_matches = row->matches;
+        group->saved_first = row->first;
     }
     for (uint32_t g = self->group_count; g-- > 0;) {
         if (self->groups[g].is_used)

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "data/order.h"
 #include "base/banned.h"
 
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval) {
@@ -76,6 +77,17 @@ int wr_op_emit_late(struct wr_op *op, struct wr_batch *in, const uint32_t *rows,
     struct wr_batch *batch = wr_batch_select(op->env->pool, in, rows, count);
     int flow = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_LATE, batch);
     return WR_MIN(flow, WR_OK);
+}
+
+int wr_op_compare_behind(const struct wr_schema *hidden, uint32_t first, const struct wr_batch *a,
+                         uint32_t row_a, const struct wr_batch *b, uint32_t row_b) {
+    for (uint32_t c = first; c < hidden->field_count; c++) {
+        int by =
+            wr_cell_compare(&hidden->fields[c].type, &a->columns[c], row_a, &b->columns[c], row_b);
+        if (by != 0)
+            return by;
+    }
+    return 0;
 }
 
 struct wr_value *wr_op_explain(struct wr_arena *arena, const struct wr_list *list,

@@ -195,6 +195,10 @@ int wr_op_emit_late(struct wr_op *op, struct wr_batch *in, const uint32_t *rows,
                     struct wr_out *out);
 /* Runs an eval's setup: clock, seed, user functions of the op's env. */
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval);
+/* Order of two rows by the columns of `hidden` from number `first` on, which a KEYED stage puts
+ * behind those of its output so that firings of shards can be put in order. */
+int wr_op_compare_behind(const struct wr_schema *hidden, uint32_t first, const struct wr_batch *a,
+                         uint32_t row_a, const struct wr_batch *b, uint32_t row_b);
 /* For explain: {expressions = the list's items, state = how much is kept}; either may be NULL. */
 struct wr_value *wr_op_explain(struct wr_arena *arena, const struct wr_list *list,
                                const char *state);

@@ -5,7 +5,6 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
-#include "data/order.h"
 #include "op/top.h"
 #include "base/banned.h"
 
@@ -131,13 +130,7 @@ int64_t top_next_boundary(const struct wr_op *op, int64_t after) {
 int top_compare_fired(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                       const struct wr_batch *b, uint32_t row_b) {
     const struct top_config *config = op->config;
-    for (uint32_t c = op->schema->field_count; c < config->hidden->field_count; c++) {
-        int by = wr_cell_compare(&config->hidden->fields[c].type, &a->columns[c], row_a,
-                                 &b->columns[c], row_b);
-        if (by != 0)
-            return by;
-    }
-    return 0;
+    return wr_op_compare_behind(config->hidden, op->schema->field_count, a, row_a, b, row_b);
 }
 
 /* ---- state ---- */

@@ -12,12 +12,11 @@ import argparse
 import csv
 import os
 import random
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
+
+import changelogs
 
 START = 1_577_836_800  # 2020-01-01T00:00:00Z
 NAMES = "ABC"
@@ -342,32 +341,7 @@ def read(path):
         return [tuple(sorted(row.items())) for row in csv.DictReader(file)]
 
 
-FILES = ("out.csv", "rejects.csv", "late.csv")
-
-
-def run(weir, folder, *options):
-    result = subprocess.run([weir, "run", "case.lua", *options], cwd=folder, capture_output=True,
-                            text=True, timeout=60, check=False)
-    if result.returncode != 0:
-        raise AssertionError(f"{' '.join(options)}: exit {result.returncode}\n{result.stderr}")
-    texts = []
-    for name in FILES:
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            texts.append(file.read())
-    return texts
-
-
-def run_stopped(weir, folder, dice):
-    steps = dice.randint(1, 6)
-    state = ("--state", "st", "--batch-rows", str(dice.choice([1, 3, 7])))
-    for _ in range(200):
-        result = subprocess.run([weir, "run", "case.lua", *state, "--stop-after", str(steps)],
-                                cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-        if result.returncode not in (0, 7, 130):
-            raise AssertionError(f"stopped: exit {result.returncode}\n{result.stderr}")
-        if result.returncode == 0 and "stopped" not in result.stderr:
-            break
-    return run(weir, folder, *state)
+LOGS = ("rejects.csv", "late.csv")
 
 
 def compare(case, folder):
@@ -387,30 +361,21 @@ def compare(case, folder):
 def check(weir, seed):
     """1: as expected, 0: not, None: the model would take too long."""
     case = Case(seed)
-    folder = tempfile.mkdtemp(prefix="weir-patterns-", dir=os.environ.get("TMPDIR"))
     try:
-        with open(os.path.join(folder, "in.csv"), "w", encoding="utf-8") as file:
-            file.write("k,v,ts\n" + "".join(f"{k},{'' if v is None else v},{text_of(at)}\n"
-                                            for k, v, at in case.rows))
-        with open(os.path.join(folder, "case.lua"), "w", encoding="utf-8") as file:
-            file.write(case.script())
         case.expected()
-        first = run(weir, folder, "--batch-rows", "1")
-        compare(case, folder)
-        for options in (["--batch-rows", "3"], ["--batch-rows", "4096"],
-                        ["--batch-rows", "5", "--shards", "3"]):
-            if run(weir, folder, *options) != first:
-                raise AssertionError(f"other rows with {' '.join(options)}")
-        if run_stopped(weir, folder, case.dice) != first:
-            raise AssertionError("other rows after a stop")
     except TooManyWays:
         return None
-    except AssertionError as failure:
-        print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
-        return 0
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return 1
+
+    def verify(folder):
+        compare(case, folder)
+        texts = []
+        for name in LOGS:
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                texts.append(file.read())
+        return texts
+    rows = "k,v,ts\n" + "".join(f"{k},{'' if v is None else v},{text_of(at)}\n"
+                                for k, v, at in case.rows)
+    return int(changelogs.check_runs(weir, seed, case, {"in.csv": rows}, verify))
 
 
 def main():
