@@ -253,11 +253,11 @@ describe("match", function()
     local t = test.new("x.lua", { text = READ .. ':match { pattern = "(a | b)+ c", define = "a = '
       .. 'sum(a.v) >= 0, b = sum(b.v) >= 0, c = v < 0", measures = "n = count()" }'
       .. ':write(weir.file("out.csv"))' })
-    local fed = {}
+    local rows = {}
     for i = 1, 14 do
-      fed[i] = { k = "g", v = 2 ^ i // 1 | 0, ts = ("2024-01-01T00:00:%02dZ"):format(i) }
+      rows[i] = { k = "g", v = 2 ^ i // 1 | 0, ts = ("2024-01-01T00:00:%02dZ"):format(i) }
     end
-    t:feed("in", fed)
+    t:feed("in", rows)
     t:finish()
     t:expect_rejects { code = "W513", n = 6 }
     assert.same({}, t:rows("out.csv"))

@@ -115,6 +115,17 @@ static void put_kernel(struct wr_buf *buf, const struct wr_program *program,
     }
 }
 
+/* Of a name that weir has made for itself, what is to be read: behind a byte 1, before a byte 2. */
+static void put_column(struct wr_buf *buf, const struct wr_field *field) {
+    const char *name = field->name, *end = name + field->name_length;
+    if (name < end && *name == 1) {
+        name++;
+        const char *number = memchr(name, 2, (size_t)(end - name));
+        end = number != NULL ? number : end;
+    }
+    wr_buf_add(buf, name, (size_t)(end - name));
+}
+
 static void put_node(struct wr_buf *buf, const struct wr_program *program,
                      const struct wr_node *node) {
     if (buf->length > TEXT_BYTES_MAX) {
@@ -123,10 +134,7 @@ static void put_node(struct wr_buf *buf, const struct wr_program *program,
     }
     switch ((enum wr_node_kind)node->kind) {
     case WR_NODE_CONSTANT: put_constant(buf, node); break;
-    case WR_NODE_COLUMN:
-        wr_buf_add(buf, program->input->fields[node->index].name,
-                   program->input->fields[node->index].name_length);
-        break;
+    case WR_NODE_COLUMN: put_column(buf, &program->input->fields[node->index]); break;
     case WR_NODE_HIDDEN: wr_buf_add_text(buf, wr_hidden_name(node->index)); break;
     case WR_NODE_KERNEL: put_kernel(buf, program, node); break;
     case WR_NODE_CALL: put_call(buf, program, node, node->function->name); break;

@@ -369,11 +369,8 @@ static int bind_measures(struct match_config *config, struct wr_bind *bind, stru
         status = lay_out_states(config, bind, err);
     if (status != WR_OK || wr_value_count(items) == 0)
         return status;
-    add_plain(config->measured, "\x01n", WR_INT64);
-    add_plain(config->measured,
-              "\x01"
-              "c",
-              WR_STRING);
+    add_plain(config->measured, "\x01match_number()", WR_INT64);
+    add_plain(config->measured, "\1classifier()", WR_STRING);
     struct wr_scope scope = bind->scope;
     scope.input = config->measured;
     scope.flags &= WR_SCOPE_EVENT_TIME;

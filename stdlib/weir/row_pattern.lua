@@ -41,10 +41,10 @@ function Reader:fail(node, code, message, help)
   self.call:fail(code, message, help, self.arg, node.from, node.to)
 end
 
---- A name that no script can write; one that begins like this is never shown.
-function Reader:hidden(letter)
+--- A name that no script can write; `explain` shows what stands between the two bytes.
+function Reader:hidden(text)
   self.serial = self.serial + 1
-  return ("\1%s\2%d"):format(letter, self.serial)
+  return ("\1%s\2%d"):format(text, self.serial)
 end
 
 local function named(node, name)
@@ -83,7 +83,9 @@ function Reader:pick(node, variable, which, column)
   local number = variable and self.variables[variable] or -1
   local key = ("%d %s %s"):format(number, which, column)
   return self:ask(self.picks, key, node, function()
-    return { name = self:hidden("p"), variable = number, last = which == "last", column = column }
+    local of = variable and variable .. "." .. column or column
+    return { name = self:hidden(which == "last" and of or ("first(%s)"):format(of)),
+      variable = number, last = which == "last", column = column }
   end)
 end
 
@@ -150,7 +152,8 @@ function Reader:lag(node)
     end
     self:check_column(inner, column)
     return self:ask(self.lags, rows .. " " .. column, inner, function()
-      return { name = self:hidden("l"), rows = rows, column = column }
+      local text = rows == 1 and "lag(%s)" or "lag(%s, %d)"
+      return { name = self:hidden(text:format(column, rows)), rows = rows, column = column }
     end)
   end)
 end
@@ -240,7 +243,7 @@ function Reader:aggregate(node)
     copy.where = copy.where and { k = "bin", op = "and", a = is_variable, b = copy.where,
       at = node.from, from = node.from, to = node.to } or is_variable
   end
-  local name = self:hidden("a")
+  local name = self:hidden((self.call.texts[self.arg]:sub(node.from, node.to):gsub("%s+", " ")))
   self.calls[#self.calls + 1] = { name = name, variable = number, is_local = false, expr = copy,
     from = node.from, to = node.to }
   return named(node, name)
@@ -260,7 +263,7 @@ function Reader:call_of(node)
       self:fail(node, "W102", ("`%s` takes no arguments, got %d"):format(node.name, #node.args))
     end
     self[node.name] = true
-    return named(node, node.name == "classifier" and "\1c" or "\1n")
+    return named(node, ("\1%s()"):format(node.name))
   elseif self.aggregates[node.name] then
     return self:aggregate(node)
   elseif FOREIGN[node.name:lower()] then
