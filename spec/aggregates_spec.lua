@@ -1,5 +1,6 @@
 -- corr, covar, histogram, funnel and the approximate aggregates: what a script may say, what a
 -- changelog may not, and what they give beside windows that overlap.
+local fed = require("spec.support.fed")
 local test = require("weir.test")
 
 local READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v int64, '
@@ -15,15 +16,7 @@ end
 
 --- The rows of what the stages give for rows {k, v, second}.
 local function result(stages, rows)
-  local t = test.new("x.lua", { text = READ .. ':event_time("ts", { max_delay = "20s" })'
-    .. stages .. ':write(weir.file("out.ndjson"))' })
-  local fed = {}
-  for i, row in ipairs(rows) do
-    fed[i] = { k = row[1], v = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
-  end
-  t:feed("in", fed)
-  t:finish()
-  return t:rows("out.ndjson")
+  return fed.rows(stages, rows, READ, "20s")
 end
 
 describe("an approximate aggregate", function()

@@ -6,12 +6,14 @@ M.READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v
   .. 'ts timestamp" })\n'
 
 --- Its output, after the rows have been fed.
----@param stages string behind an `event_time` whose rows are at most 5 s behind
+---@param stages string behind an `event_time`
 ---@param rows table[] {k, v, second of 2024-01-01}
+---@param read string? M.READ, or with more columns
+---@param max_delay string? "5s"
 ---@return table[]
-function M.rows(stages, rows)
-  local t = test.new("x.lua", { text = M.READ .. ':event_time("ts", { max_delay = "5s" })'
-    .. stages .. ':write(weir.file("out.csv"))' })
+function M.rows(stages, rows, read, max_delay)
+  local t = test.new("x.lua", { text = ('%s:event_time("ts", { max_delay = "%s" })'):format(
+    read or M.READ, max_delay or "5s") .. stages .. ':write(weir.file("out.csv"))' })
   local fed = {}
   for i, row in ipairs(rows) do
     fed[i] = { k = row[1], v = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
