@@ -161,7 +161,7 @@ set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
 add_test(NAME random/pipelines COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
 set_tests_properties(random/pipelines PROPERTIES LABELS random)
-foreach(model asof changelogs ranks) # beside models of their own
+foreach(model asof changelogs ranks row_patterns) # beside models of their own
   add_test(NAME "random/${model}" COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
   set_tests_properties("random/${model}" PROPERTIES LABELS random)
@@ -172,9 +172,6 @@ set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
 add_test(NAME random/shrinks_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_shrink.py")
 set_tests_properties(random/shrinks_what_is_planted PROPERTIES LABELS random)
-add_test(NAME random/row_patterns COMMAND Python3::Interpreter
-  "${CMAKE_SOURCE_DIR}/tests/random/row_patterns.py" --weir "${program}")
-set_tests_properties(random/row_patterns PROPERTIES LABELS random)
 cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
 add_test(NAME random/pipelines_20000 COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000 --jobs ${cores}")

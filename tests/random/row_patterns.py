@@ -42,7 +42,7 @@ def random_pattern(dice, depth):
         node = ("alt", [random_pattern(dice, depth - 1) for _ in range(2)])
     if dice.random() < 0.5:
         low, high = dice.choice([(0, None), (1, None), (0, 1), (2, 2), (1, 2), (0, 2), (2, None)])
-        node = ("repeat", node, low, high, dice.random() < 0.3)
+        node = ("repeat", node, low, high, dice.random() < 0.5)
     return node
 
 
@@ -210,7 +210,7 @@ class Case:
         dice = self.dice = random.Random(seed)
         self.delay = dice.choice([0, 0, 3, 10])
         at, self.rows = START, []
-        for _ in range(dice.choice([0, 1, 5, 20, 50, 90])):
+        for _ in range(dice.choice([0, 5, 20, 50, 90, 90])):
             at += dice.choice([0, 1, 1, 2, 9])
             behind = dice.choice([0, 0, 0, 1, 5, 15]) if self.delay or dice.random() < 0.1 else 0
             self.rows.append((dice.choice(["a", "b", "b", "a name that is long"]),
