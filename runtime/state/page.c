@@ -409,8 +409,8 @@ static void chain_list(struct wr_table *table, struct wr_page *page) {
 }
 
 /* Deals the rows of the chain `low` out by the next bit of their hashes, to itself and to `high`.
- * A row never moves up within `low`: what it overwrites has been dealt. `hashes`: of the rows of the
- * first page. */
+ * A row never moves up within `low`: what it overwrites has been dealt. `hashes`: of the rows of
+ * the first page. */
 static void chain_deal(struct wr_table *table, struct wr_page *low, struct wr_page *high,
                        const uint64_t *hashes) {
     struct dealer to[2] = {{.page = low, .head = low}, {.page = high, .head = high}};
