@@ -74,11 +74,10 @@ describe("explain --analyze", function()
     assert.truthy(out:find('"watermark": "2020-09-13T12:27:29', 1, true))
   end)
   it("gives the same counts in shards", function()
-    local code, out = weir(WINDOWS:format("blackhole:"),
-      "--analyze", "--json", "--shards", "3")
-    assert.equal(0, code)
-    assert.equal(50, number(out, "agg", "rows_out"))
-    assert.equal(10, number(out, "agg", "state_rows"))
+    local _, out = weir(WINDOWS:format("blackhole:"), "--analyze", "--json", "--shards", "3")
+    for name, n in pairs({ rows_in = 4600, rows_out = 50, state_rows = 10 }) do
+      assert.equal(n, number(out, "agg", name))
+    end
   end)
   it("writes nothing", function()
     local path = folder .. "/out.csv"

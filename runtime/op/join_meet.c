@@ -135,6 +135,8 @@ static int match_room(struct desk *desk) {
 
 /* The stored rows of matches first … first + count - 1, which lie in one slice. */
 static int find_rows(struct desk *desk, uint32_t first, uint32_t count) {
+    if (count == 0)
+        return WR_OK;
     struct wr_arena *scratch = desk->self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
     uint64_t *ids = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
@@ -143,10 +145,8 @@ static int find_rows(struct desk *desk, uint32_t first, uint32_t count) {
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         ids[i] = desk->matches[first + i].id;
-    int status = count == 0
-                     ? WR_OK
-                     : wr_rowset_find(&desk->self->sets[1 - desk->work->side],
-                                      desk->matches[first].slice_us, ids, count, scratch, rows);
+    int status = wr_rowset_find(&desk->self->sets[1 - desk->work->side],
+                                desk->matches[first].slice_us, ids, count, scratch, rows);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         desk->matches[first + i].row = rows[i];
     wr_arena_rewind(scratch, mark);

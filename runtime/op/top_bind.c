@@ -203,12 +203,8 @@ static int finish(struct top_config *config, struct wr_bind *bind, struct wr_err
     bind->out.order = WR_ORDER_FIRING;
     set_key(config, bind);
     bind->config = config;
+    bind->type = top_is_few(config) ? &wr_op_top_few : &wr_op_top;
     return WR_OK;
-}
-
-static void choose_type(const struct top_config *config, struct wr_bind *bind) {
-    int is_bound = config->wide != NULL; /* else the stage was refused */
-    bind->type = is_bound && top_is_few(config) ? &wr_op_top_few : &wr_op_top;
 }
 
 static struct top_config *begin(struct wr_bind *bind) {
@@ -235,10 +231,7 @@ int top_bind(struct wr_bind *bind, struct wr_error *err) {
         status = bind_list(&config->order, bind, WR_LIST_ORDER, order, "2", err);
     if (status == WR_OK)
         status = bind_group(config, bind, "1", err);
-    if (status == WR_OK)
-        status = finish(config, bind, err);
-    choose_type(config, bind);
-    return status;
+    return status == WR_OK ? finish(config, bind, err) : status;
 }
 
 int top_bind_dedup(struct wr_bind *bind, struct wr_error *err) {
@@ -250,10 +243,7 @@ int top_bind_dedup(struct wr_bind *bind, struct wr_error *err) {
     int status = bind_window(config, bind, err);
     if (status == WR_OK)
         status = bind_group(config, bind, "1", err);
-    if (status == WR_OK)
-        status = finish(config, bind, err);
-    choose_type(config, bind);
-    return status;
+    return status == WR_OK ? finish(config, bind, err) : status;
 }
 
 int top_bind_table(struct wr_bind *bind, struct wr_error *err) {
@@ -273,6 +263,5 @@ int top_bind_table(struct wr_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = finish(config, bind, err);
     config->by_time = 0;
-    choose_type(config, bind);
     return status;
 }

@@ -409,8 +409,10 @@ static void chain_list(struct wr_table *table, struct wr_page *page) {
 }
 
 /* Deals the rows of the chain `low` out by the next bit of their hashes, to itself and to `high`.
- * A row never moves up within `low`: what it overwrites has been dealt. */
-static void chain_deal(struct wr_table *table, struct wr_page *low, struct wr_page *high) {
+ * A row never moves up within `low`: what it overwrites has been dealt. `hashes`: of the rows of
+ * the first page. */
+static void chain_deal(struct wr_table *table, struct wr_page *low, struct wr_page *high,
+                       const uint64_t *hashes) {
     struct dealer to[2] = {{.page = low, .head = low}, {.page = high, .head = high}};
     uint32_t depth = low->depth;
     for (struct wr_page *from = low; from != NULL; from = from->overflow) {
@@ -419,7 +421,7 @@ static void chain_deal(struct wr_table *table, struct wr_page *low, struct wr_pa
         from->depth++;
         index_clear(table, from);
         for (uint32_t slot = 0; slot < count; slot++) {
-            uint64_t hash = slot_hash(table, from, slot);
+            uint64_t hash = from == low ? hashes[slot] : slot_hash(table, from, slot);
             deal(table, &to[hash_bit(hash, depth)], from, slot, hash);
         }
     }
@@ -435,8 +437,13 @@ static void chain_deal(struct wr_table *table, struct wr_page *low, struct wr_pa
 /* Splits the chain of `hash` by one more bit. */
 static int chain_split(struct wr_table *table, uint64_t hash) {
     struct wr_page *low = table->directory[wr_directory_at(table, hash)];
+    WR_UNINITIALIZED uint64_t hashes[WR_PAGE_INDEX_MAX]; /* computed once, but for overflow pages */
     uint64_t high_rows = 0;
-    for (struct wr_page *page = low; page != NULL; page = page->overflow)
+    for (uint32_t slot = 0; slot < low->count; slot++) {
+        hashes[slot] = slot_hash(table, low, slot);
+        high_rows += hash_bit(hashes[slot], low->depth);
+    }
+    for (struct wr_page *page = low->overflow; page != NULL; page = page->overflow)
         for (uint32_t slot = 0; slot < page->count; slot++)
             high_rows += hash_bit(slot_hash(table, page, slot), low->depth);
     if (low->depth == table->depth && directory_double(table) != WR_OK)
@@ -444,7 +451,7 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
     struct wr_page *high = chain_new(table, high_rows, low->depth + 1u);
     if (high == NULL)
         return WR_ENOMEM;
-    chain_deal(table, low, high);
+    chain_deal(table, low, high, hashes);
     if (is_listed(low))
         chain_list(table, high);
     uint64_t span = UINT64_C(1) << (table->depth - low->depth);
@@ -503,7 +510,8 @@ uint8_t *wr_pages_add(struct wr_table *table, uint64_t hash, struct wr_page **pa
 
 /* Back to one small page once the last row has gone, so that a burst leaves nothing behind. */
 static void pages_reset(struct wr_table *table) {
-    if (table->pool != NULL && table->pool->before != NULL)
+    const struct wr_pool *pool = table->pool;
+    if (pool != NULL && pool->segment != NULL && pool->segment->before != NULL)
         wr_pool_release(table);
     if (table->page_count == 1)
         return;

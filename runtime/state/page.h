@@ -27,7 +27,7 @@
 #define WR_PAGE_BYTES 20480        /* the rows of a full page take at most about this */
 #define WR_PAGE_BLOCK_BYTES 2560   /* a block of rows at most, if it has more than one */
 #define WR_PAGE_FIRST_BYTES 640    /* the first block of a table begins with this */
-#define WR_PAGE_INDEX_MIN 16u      /* entries; doubles up to what the row size asks for */
+#define WR_PAGE_INDEX_MIN 64u      /* entries; doubles up to what the row size asks for */
 #define WR_PAGE_INDEX_MAX 2048u    /* entries: slots take 11 of 16 bits */
 #define WR_PAGE_WINDOW 8u          /* entries that are compared at once */
 #define WR_PAGE_EMPTY UINT16_MAX   /* no entry: its slot is beyond every row */
@@ -62,6 +62,12 @@ struct wr_segment {
     struct wr_segment *before;
     uint32_t used, room; /* bytes */
     char bytes[];
+};
+
+/* Small blobs of a table. */
+struct wr_pool {
+    struct wr_segment *segment;    /* from which they are cut; the newest */
+    uint8_t *spare[WR_POOL_SIZES]; /* given back, by size, chained by their first 8 bytes */
 };
 
 /* Pages that a save looks at: the listed ones, or all. */
@@ -107,8 +113,7 @@ struct wr_table {
     uint32_t slab_used, slab_room;       /* bytes of it */
     uint8_t *spare_blocks, *spare_pages; /* given back, chained by their first 8 bytes */
     struct wr_segment *segment;          /* the newest */
-    struct wr_segment *pool;             /* from which small blobs are cut; the newest */
-    uint8_t *spare_blobs[WR_POOL_SIZES]; /* given back, by size, chained by their first 8 bytes */
+    struct wr_pool *pool;                /* of small blobs; NULL: there has been none */
     uint64_t large_blobs;                /* those that are allocations of their own */
     uint64_t text_bytes,
         text_dead;         /* bytes of long strings in the segments, and those unreachable */

@@ -40,6 +40,18 @@ int wr_payload_init(struct wr_payload *payload, struct wr_arena *arena,
     return WR_OK;
 }
 
+/* Value `row` of a column of fixed width, or zeros. */
+static inline void put_word(uint8_t *cell, const void *values, uint32_t row, uint32_t bytes) {
+    uint64_t words[2] = {0, 0};
+    if (values != NULL && bytes == 8)
+        words[0] = ((const uint64_t *)values)[row];
+    else if (values != NULL && bytes == 16)
+        memcpy(words, (const char *)values + (size_t)row * 16, 16);
+    else if (values != NULL)
+        words[0] = ((const uint8_t *)values)[row];
+    memcpy(cell, words, bytes == 16 ? 16 : 8);
+}
+
 int wr_payload_put(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,
                    const struct wr_batch *in, uint32_t row) {
     uint64_t *nils = (uint64_t *)(void *)at;
@@ -59,10 +71,7 @@ int wr_payload_put(const struct wr_payload *payload, struct wr_table *table, uin
                 return WR_ENOMEM;
             continue;
         }
-        uint32_t bytes = wr_type_bytes(kind);
-        memset(cell, 0, width_of(kind));
-        if (!nil)
-            memcpy(cell, (const char *)column->data + (size_t)row * bytes, bytes);
+        put_word(cell, nil ? NULL : column->data, row, wr_type_bytes(kind));
     }
     return WR_OK;
 }

@@ -54,9 +54,10 @@ void wr_rowset_release(struct wr_rowset *set) {
 int64_t wr_rowset_slice(const struct wr_rowset *set, int64_t until_us) {
     if (set->width_us == 0)
         return 0;
-    __int128 rest = (__int128)until_us % set->width_us;
-    __int128 start = (__int128)until_us - rest - (rest < 0 ? set->width_us : 0);
-    return start < WR_TIME_MIN ? WR_TIME_MIN : (int64_t)start;
+    int64_t rest = until_us % set->width_us, start;
+    if (__builtin_sub_overflow(until_us - rest, rest < 0 ? set->width_us : 0, &start))
+        return WR_TIME_MIN;
+    return start;
 }
 
 int64_t wr_rowset_slice_end(const struct wr_rowset *set, int64_t start_us) {

@@ -11,10 +11,11 @@
 #define NUMBERS_RUN 16u                   /* numbers whose rows lie in one page */
 #define MADE_LOCAL_MAX 256u               /* keys of a batch whose marks lie on the stack */
 
-/* Its upper half, which says the page, is that of all numbers of a run. */
+/* Its upper half, which says the page, is that of all numbers of a run; the lower one, which says
+ * the place there, is Fibonacci hashing (Knuth, volume 3, 6.4): nobody chooses these numbers. */
 static inline uint64_t number_hash(uint64_t number, uint64_t seed) {
     return (wr_hash_u64(number / NUMBERS_RUN, seed) & ~(uint64_t)UINT32_MAX) |
-           (wr_hash_u64(number, seed) & UINT32_MAX);
+           (number * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
 }
 
 uint64_t wr_shape_hash(const struct wr_shape *shape, const void *key, uint64_t seed) {

@@ -65,9 +65,11 @@ void wr_text_release(struct wr_table *table) {
 }
 
 void wr_pool_release(struct wr_table *table) {
-    segments_free(table, table->pool);
+    if (table->pool == NULL)
+        return;
+    segments_free(table, table->pool->segment);
+    wr_table_give(table, table->pool);
     table->pool = NULL;
-    memset(table->spare_blobs, 0, sizeof table->spare_blobs);
 }
 
 int wr_table_set_string(struct wr_table *table, struct wr_str *cell, const char *bytes,
@@ -143,35 +145,47 @@ static uint32_t pool_bytes(uint32_t size) {
 }
 
 static char *pool_take(struct wr_table *table, uint32_t size) {
-    uint8_t *piece = table->spare_blobs[size];
+    struct wr_pool *pool = table->pool;
+    uint8_t *piece = pool->spare[size];
     if (piece != NULL) {
-        memcpy(&table->spare_blobs[size], piece, sizeof piece);
+        memcpy(&pool->spare[size], piece, sizeof piece);
         return (char *)piece;
     }
     uint32_t bytes = pool_bytes(size);
-    struct wr_segment *segment = table->pool;
+    struct wr_segment *segment = pool->segment;
     if (segment == NULL || segment->room - segment->used < bytes) {
         uint64_t room = segment == NULL ? POOL_BYTES_MIN : (uint64_t)segment->room * 2;
         room = WR_MAX(WR_MIN(room, SEGMENT_BYTES_MAX), bytes);
-        segment = segment_new(table, &table->pool, room);
+        segment = segment_new(table, &pool->segment, room);
     }
     if (segment == NULL)
         return NULL;
-    char *bytes_at = segment->bytes + segment->used;
     segment->used += bytes;
-    return bytes_at;
+    return segment->bytes + segment->used - bytes;
 }
 
 static void pool_give(struct wr_table *table, struct wr_blob *blob) {
     uint32_t size = pool_size(blob->room);
     WR_ASSERT_DEBUG(pool_bytes(size) == blob->room);
-    memcpy(blob->bytes, &table->spare_blobs[size], sizeof table->spare_blobs[size]);
-    table->spare_blobs[size] = (uint8_t *)blob->bytes;
+    memcpy(blob->bytes, &table->pool->spare[size], sizeof(uint8_t *));
+    table->pool->spare[size] = (uint8_t *)blob->bytes;
+}
+
+static int pool_begin(struct wr_table *table) {
+    if (table->pool != NULL)
+        return WR_OK;
+    table->pool = wr_table_alloc(table, sizeof *table->pool);
+    if (table->pool == NULL)
+        return WR_ENOMEM;
+    *table->pool = (struct wr_pool){0};
+    return WR_OK;
 }
 
 /* From the pool, or to it, or within it. */
 static int blob_move(struct wr_table *table, struct wr_blob *blob, uint32_t room) {
     int is_small = room <= BLOB_POOL_BYTES_MAX;
+    if (is_small && pool_begin(table) != WR_OK)
+        return WR_ENOMEM;
     char *bytes = is_small ? pool_take(table, pool_size(room)) : wr_table_alloc(table, room);
     if (bytes == NULL)
         return WR_ENOMEM;
