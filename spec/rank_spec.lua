@@ -1,17 +1,11 @@
 -- top, dedup, distinct, as_table: what a script may say, and the boundaries of time, by the
 -- program's own binder and scheduler.
+local refused = require("spec.support.refused")
 local test = require("weir.test")
 
 local READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v int64, '
   .. 'ts timestamp" })\n'
 local ENDLESS = 'weir.generate { columns = "n = i" }\n'
-
-local function refused(text, code, place, message)
-  local ok, err = pcall(test.new, "x.lua", { text = text })
-  assert.is_false(ok)
-  assert.truthy(tostring(err):find(("x.lua:%s: error[%s]: %s"):format(place, code, message), 1,
-    true), err)
-end
 
 --- The values of column `name` of what the stages give for rows {k, v, second}.
 local function values(stages, rows, name)
