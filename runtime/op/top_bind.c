@@ -236,7 +236,8 @@ int top_bind(struct wr_bind *bind, struct wr_error *err) {
         status = bind_group(config, bind, "1", err);
     if (status == WR_OK)
         status = finish(config, bind, err);
-    choose_type(config, bind);
+    if (status == WR_OK)
+        choose_type(config, bind);
     return status;
 }
 
@@ -251,7 +252,8 @@ int top_bind_dedup(struct wr_bind *bind, struct wr_error *err) {
         status = bind_group(config, bind, "1", err);
     if (status == WR_OK)
         status = finish(config, bind, err);
-    choose_type(config, bind);
+    if (status == WR_OK)
+        choose_type(config, bind);
     return status;
 }
 
@@ -272,6 +274,7 @@ int top_bind_table(struct wr_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = finish(config, bind, err);
     config->by_time = 0;
-    choose_type(config, bind);
+    if (status == WR_OK)
+        choose_type(config, bind);
     return status;
 }
