@@ -14,5 +14,6 @@ files["tests/pipelines"] = {
   read_globals = { "weir", "date", "decimal", "duration", "timestamp", "list_filter", "list_map",
     "upper" },
 }
+files["tests/oracle"] = { std = "lua54", read_globals = { "weir" } }
 files["tests/bench/scripts"] = { std = "lua54", read_globals = { "weir" } }
 exclude_files = { "build", "build-*" }

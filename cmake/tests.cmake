@@ -161,7 +161,7 @@ set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
 add_test(NAME random/pipelines COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
 set_tests_properties(random/pipelines PROPERTIES LABELS random)
-foreach(model asof changelogs ranks row_patterns) # beside models of their own
+foreach(model asof changelogs ends ranks row_patterns) # beside models of their own
   add_test(NAME "random/${model}" COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
   set_tests_properties("random/${model}" PROPERTIES LABELS random)
@@ -188,6 +188,9 @@ set_tests_properties(program/reference PROPERTIES LABELS program)
 add_test(NAME program/outside
   COMMAND Python3::Interpreter "${folder}/outside.py" "${program}")
 set_tests_properties(program/outside PROPERTIES LABELS program)
+add_test(NAME program/live
+  COMMAND Python3::Interpreter "${folder}/live.py" "${program}")
+set_tests_properties(program/live PROPERTIES LABELS program)
 if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
   add_test(NAME program/hardened
     COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")

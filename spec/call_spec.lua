@@ -6,7 +6,7 @@ describe("options", function()
     local at, err = scripts.err("s:event_time('ts', { max_dely = '5s' })")
     assert.equal("2:22 W202", at)
     assert.equal("unknown option `max_dely` of `event_time`", err.message)
-    assert.truthy(err.help:find("did you mean `max_delay`?  options: max_delay, name", 1,
+    assert.truthy(err.help:find("did you mean `max_delay`?  options: idle, max_delay, name", 1,
       true))
   end)
   it("are named by words only", function()

@@ -1,15 +1,8 @@
 -- unnest, pivot, unpivot, sample: what a script may say, by the program's own binder.
-local test = require("weir.test")
+local refused = require("spec.support.refused")
 
 local READ = 'weir.read("in.csv", { schema = "id int64, tags list<string>, a int64, b float64, '
   .. 'c int64, status string" })\n'
-
-local function refused(text, code, place, message)
-  local ok, err = pcall(test.new, "x.lua", { text = text })
-  assert.is_false(ok)
-  assert.truthy(tostring(err):find(("x.lua:%s: error[%s]: %s"):format(place, code, message), 1,
-    true), err)
-end
 
 describe("unnest", function()
   it("refuses what is no list, and more than one", function()

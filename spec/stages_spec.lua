@@ -78,8 +78,6 @@ describe("stages of time", function()
   end)
   it("options of later versions say so", function()
     for _, text in ipairs({
-      "s:group_by 'user':emit('final', { at = 'ts' })",
-      "s:event_time('ts', { idle = '5s' })",
       "s:write('a.csv', { audit = 'enough = count() > 5' })",
     }) do
       local _, err = scripts.err(text)

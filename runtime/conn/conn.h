@@ -143,6 +143,8 @@ struct wr_sink_type {
     int (*begin)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     /* WR_OK, WR_SINK_DONE (no more rows are wanted) or a negative status. */
     int (*write)(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err);
+    /* All later rows have event times >= frontier (WR_TIME_MAX: there are none). NULL: nothing. */
+    int (*advance)(struct wr_sink *sink, int64_t frontier, struct wr_error *err);
     int (*prepare)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     int (*commit)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     int (*save)(struct wr_sink *sink,

@@ -37,7 +37,8 @@ static struct unit *unit_new(struct wr_run *run, const struct wr_node *node, uin
     unit->run = run;
     unit->node = node;
     unit->lane = lane;
-    unit->frontier_in = unit->frontier_out = WR_TIME_MIN;
+    unit->frontier_in = unit->frontier_out = unit->clock_frontier = WR_TIME_MIN;
+    unit->quiet_us = -1;
     unit_out_init(unit);
     run->units[run->unit_count++] = unit;
     return unit;

@@ -46,7 +46,7 @@ static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     char part[64];
     part_name(part, "source", unit, 0);
     wr_buf_clear(bytes);
-    wr_buf_add_char(bytes, (char)unit->ended);
+    wr_buf_add_char(bytes, (char)(unit->ended | run->steps_aside << 1));
     int status = unit->source->type->save_position(unit->source, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the position of %s", unit->node->name);
@@ -228,7 +228,8 @@ static int open_source_at(void *ctx, struct wr_reader *bytes, int base) {
     const char *ended = wr_reader_bytes(bytes, 1);
     if (ended == NULL)
         return WR_ECORRUPT;
-    opening->unit->ended = (uint8_t)*ended;
+    opening->unit->ended = *ended & 1;
+    opening->unit->run->steps_aside |= *ended >> 1 & 1;
     opening->found = 1;
     struct wr_source *source = opening->unit->source;
     return source->type->open(source, bytes, opening->err);
@@ -281,6 +282,9 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
         struct unit *unit = run->units[i];
         unit->frontier_in = (int64_t)wr_reader_u64(bytes);
         unit->frontier_out = (int64_t)wr_reader_u64(bytes);
+        int by_clock = unit->node->op != NULL && (unit->node->op->flags & WR_OP_BY_CLOCK);
+        if (by_clock && unit->frontier_out != WR_TIME_MAX) /* where the clock was put back */
+            run->op_env.now_us = WR_MAX(run->op_env.now_us, unit->frontier_out);
         unit->counts.rows_in = wr_reader_u64(bytes);
         unit->counts.rows_out = wr_reader_u64(bytes);
         unit->records_in = wr_reader_u64(bytes);
@@ -351,8 +355,10 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
         status = restore_unit(run, run->units[i], err);
     run->summary.was_complete = run->epoch > 0;
-    for (uint32_t i = 0; i < run->unit_count; i++)
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        run->units[i]->is_ahead = run->steps_aside && run->units[i]->lane == LANE_CENTRAL;
         if (run->units[i]->source != NULL && !run->units[i]->ended)
             run->summary.was_complete = 0;
+    }
     return status == WR_OK ? begin_epoch(run, err) : status;
 }

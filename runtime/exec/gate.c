@@ -230,7 +230,8 @@ static uint32_t rows_before_boundary(const struct gate *gate, const struct gate_
         return count;
     int64_t boundary = cut_next(unit, unit->frontier_in);
     for (uint32_t p = 0; p < gate->port_count; p++)
-        if (&gate->ports[p] != port && gate_port_frontier(gate, p) < boundary)
+        if (&gate->ports[p] != port && !gate_port_is_idle(gate, p) &&
+            gate_port_frontier(gate, p) < boundary)
             return count; /* another one holds it back */
     const struct wr_batch *batch = port_batch(port);
     int in_lane = port->from->lane != LANE_CENTRAL && batch->behind != NULL;
@@ -278,7 +279,8 @@ static int pump_ordered(struct gate *gate) {
             if (gate->ports[p].first)
                 continue;
             if (port_batch(&gate->ports[p]) == NULL) {
-                if (gate->mode == GATE_TIME && !port_ended(&gate->ports[p]))
+                if (gate->mode == GATE_TIME && !port_ended(&gate->ports[p]) &&
+                    !gate_port_is_idle(gate, p))
                     return WR_OK;
                 continue;
             }
@@ -345,6 +347,11 @@ int64_t gate_port_frontier(const struct gate *gate, uint32_t port_index) {
         return WR_MAX(port->consumed, before);
     }
     return WR_MAX(port->consumed, port->from->frontier_out);
+}
+
+int gate_port_is_idle(const struct gate *gate, uint32_t port_index) {
+    const struct gate_port *port = &gate->ports[port_index];
+    return port->from->is_idle && !port->first && port_batch(port) == NULL;
 }
 
 int gate_wants(const struct gate *gate, uint32_t port_index) {

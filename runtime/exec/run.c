@@ -131,22 +131,33 @@ static int is_wanted(const struct unit *unit, int *gated) {
     return wanted;
 }
 
-/* The lane to poll next: of those that a gate waits for, else any that has not ended. */
+/* The lane to poll next: of those that a gate waits for, first the ones that may have rows; else
+ * any that has not ended. */
 static struct unit *next_lane(struct wr_run *run) {
-    struct unit *fallback = NULL;
+    struct unit *fallback = NULL, *quiet = NULL;
+    uint32_t behind_quiet = 0;
     for (uint32_t k = 0; k < run->unit_count; k++) {
         struct unit *unit = run->units[(run->next_lane + k) % run->unit_count];
         if (unit->source == NULL || unit->ended)
             continue;
         int gated = 0;
-        if (is_wanted(unit, &gated) || !gated) {
-            run->next_lane = (run->next_lane + k + 1) % run->unit_count;
+        uint32_t behind = (run->next_lane + k + 1) % run->unit_count;
+        int wanted = is_wanted(unit, &gated) || !gated;
+        if (wanted && !idle_may_skip(unit)) {
+            run->next_lane = behind;
             return unit;
+        }
+        if (wanted && quiet == NULL) {
+            quiet = unit;
+            behind_quiet = behind;
         }
         if (fallback == NULL)
             fallback = unit;
     }
-    return fallback;
+    if (quiet == NULL)
+        return fallback;
+    run->next_lane = behind_quiet;
+    return quiet;
 }
 
 static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err) {
@@ -154,6 +165,7 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
     struct unit_watch watch = unit_watch_begin(run);
     int status = lane->source->type->poll(lane->source, &batch, err);
     unit_watch_end(lane, watch);
+    idle_note(lane, status == WR_EAGAIN && batch == NULL);
     if (status == WR_EEND) {
         lane->ended = 1;
         status = WR_OK;
@@ -198,6 +210,13 @@ int run_advance(struct wr_run *run, int after_rejects) {
     return status;
 }
 
+static int tick_all(struct wr_run *run) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < run->unit_count && status >= 0; i++)
+        status = unit_tick(run->units[i]);
+    return WR_MIN(status, WR_OK);
+}
+
 static int all_ended(const struct wr_run *run) {
     for (uint32_t i = 0; i < run->unit_count; i++)
         if (run->units[i]->source != NULL && !run->units[i]->ended)
@@ -227,10 +246,11 @@ static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     return wr_error_set(err, status, "%s", wr_status_text(status));
 }
 
-static int sinks_commit(struct wr_run *run, struct wr_error *err) {
+/* Ends the epoch of all sinks, or of those that show at once. */
+static int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || run->options.dry_run)
+        if (sink == NULL || run->options.dry_run || (at_once && sink->shown != WR_SHOWN_AT_ONCE))
             continue;
         int status =
             sink->type->prepare == NULL ? WR_OK : sink->type->prepare(sink, run->epoch, err);
@@ -273,7 +293,7 @@ static int finish(struct wr_run *run, struct wr_error *err) {
     if (status == WR_OK)
         status = sinks_finish(run, 1, err);
     if (status == WR_OK)
-        status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, err);
+        status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, 0, err);
     if (status == WR_OK)
         status = sinks_finish(run, 0, err);
     const struct wr_env *env = run->plan->env;
@@ -305,9 +325,12 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         return WR_ECANCEL;
     run->summary.steps++;
     const struct wr_env *env = run->plan->env;
-    run->op_env.now_us = env->now_us(env);
-    struct unit *lane = next_lane(run);
-    int status = lane == NULL ? WR_OK : poll_lane(run, lane, err);
+    int64_t now_us = env->now_us(env);
+    run->op_env.now_us = WR_MAX(run->op_env.now_us, now_us);
+    int status = tick_all(run);
+    struct unit *lane = status == WR_OK ? next_lane(run) : NULL;
+    if (lane != NULL)
+        status = poll_lane(run, lane, err);
     int idle = status == WR_EAGAIN;
     if (idle)
         status = WR_OK;
@@ -319,6 +342,8 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         unit_measure(run->units[i]);
     if (status == WR_OK && run->is_endless)
         stops_end_lanes(run);
+    if (status == WR_OK && idle && run->store == NULL) /* nobody waits for rows that are there */
+        status = sinks_commit(run, 1, err);
     if (status == WR_OK && all_ended(run))
         status = finish(run, err);
     if (status == WR_OK)
@@ -340,7 +365,7 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
     settle_counts(run);
     if (status < 0 && status != WR_EEND)
         return status;
-    return run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, err);
+    return run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, 0, err);
 }
 
 const struct wr_summary *wr_run_summary(const struct wr_run *run) {

@@ -230,19 +230,31 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
     return status < 0 ? status : merge(sharded, 1);
 }
 
-int sharded_advance(struct sharded *sharded, int64_t frontier) {
-    const struct wr_op_type *type = sharded->unit->node->op;
-    if (type->advance == NULL)
-        return WR_OK;
+/* What a firing does in a shard: the frontier advances, or the clock ticks. */
+static int fire(struct shard *shard, int64_t frontier, int ticks) {
+    const struct wr_op_type *type = shard->op->type;
+    return ticks ? type->tick(shard->op, &shard->out)
+                 : type->advance(shard->op, frontier, &shard->out);
+}
+
+static int fire_all(struct sharded *sharded, int64_t frontier, int ticks) {
     int status = WR_OK;
     uint32_t first = first_shard(sharded);
     for (uint32_t k = 0; k < sharded->shard_count && status >= 0; k++) {
         struct shard *shard = &sharded->shards[(first + k) % sharded->shard_count];
         shard->env.now_us = sharded->unit->run->op_env.now_us;
-        status = type->advance(shard->op, frontier, &shard->out);
+        status = fire(shard, frontier, ticks);
         wr_arena_reset(&shard->scratch);
     }
     return status < 0 ? status : merge(sharded, 0);
+}
+
+int sharded_advance(struct sharded *sharded, int64_t frontier) {
+    return sharded->unit->node->op->advance == NULL ? WR_OK : fire_all(sharded, frontier, 0);
+}
+
+int sharded_tick(struct sharded *sharded) {
+    return fire_all(sharded, WR_TIME_MIN, 1);
 }
 
 int64_t sharded_holds_back(const struct sharded *sharded, int64_t frontier) {

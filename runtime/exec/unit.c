@@ -146,7 +146,7 @@ void unit_measure(struct unit *unit) {
         unit->counts.frontier = unit->frontier_out;
 }
 
-int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
+static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     unit->counts.rows_in += batch->sel_count;
     unit->counts.batches_in++;
     struct unit_watch watch = unit_watch_begin(unit->run);
@@ -173,19 +173,35 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     return flow;
 }
 
-int64_t unit_frontier_of_inputs(const struct unit *unit) {
-    int64_t frontier = WR_TIME_MAX;
-    for (uint32_t i = 0; i < unit->feeder_count; i++) {
-        int64_t one = unit->gate != NULL ? gate_port_frontier(unit->gate, unit->feeders[i].port)
-                                         : unit->feeders[i].from->frontier_out;
-        frontier = WR_MIN(frontier, one);
-    }
-    return frontier;
+int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
+    if (!unit->is_ahead || unit->node->op == NULL)
+        return process(unit, input, batch);
+    struct wr_batch *raised;
+    if (idle_raise(unit, batch, &raised) != WR_OK)
+        return WR_ENOMEM;
+    int flow = process(unit, input, raised);
+    if (raised != batch)
+        wr_batch_unref(raised);
+    return flow;
+}
+
+int unit_tick(struct unit *unit) {
+    const struct wr_op_type *type = unit->node->op;
+    if (type == NULL || type->tick == NULL)
+        return WR_OK;
+    struct wr_arena_mark mark = wr_arena_mark(&unit->run->scratch);
+    int status =
+        unit->sharded != NULL ? sharded_tick(unit->sharded) : type->tick(unit->op, &unit->out);
+    wr_arena_rewind(&unit->run->scratch, mark);
+    if (status < 0 && unit->run->failed == NULL)
+        unit->run->failed = unit;
+    return status < 0 ? status : reject_log_flush(unit->run->rejects);
 }
 
 int unit_advance(struct unit *unit) {
     if (unit->run->cutting == unit) {
         unit->frontier_out = unit->cut_frontier;
+        unit->is_idle = 0; /* it has rows */
         return WR_OK;
     }
     if (unit->source != NULL) {
@@ -209,6 +225,8 @@ int unit_advance(struct unit *unit) {
             status = sharded_advance(unit->sharded, frontier);
         else if (unit->op != NULL && unit->op->type->advance != NULL)
             status = unit->op->type->advance(unit->op, frontier, &unit->out);
+        else if (unit->sink != NULL && unit->sink->type->advance != NULL && unit->opened)
+            status = unit->sink->type->advance(unit->sink, frontier, unit->run->err);
         wr_arena_rewind(&unit->run->scratch, mark);
         unit_watch_end(unit, watch);
         if (status < 0 && unit->run->failed == NULL)
@@ -223,5 +241,6 @@ int unit_advance(struct unit *unit) {
         unit->frontier_out = unit->op->type->holds_back(unit->op, frontier);
     else
         unit->frontier_out = frontier;
+    idle_update(unit);
     return status < 0 ? status : WR_OK;
 }

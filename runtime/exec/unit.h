@@ -53,13 +53,18 @@ struct unit {
     uint32_t feeder_count;
     struct feeder *feeders;
     int64_t frontier_in, frontier_out;
-    uint8_t opened;        /* its source or sink */
-    uint8_t ended;         /* a source: nothing more will be polled */
-    uint8_t after_rejects; /* stands below a rejects node: ends last */
-    uint64_t records_in;   /* of a source: good and bad ones */
-    uint8_t asks_origins;  /* a stage behind it may reject its rows */
-    uint32_t last_maker;   /* of a lane's unit: that of the nearest such stage above it; else 0 */
-    uint32_t maker;        /* of a stage that numbers rows: which one of the run, from 1; else 0 */
+    int64_t quiet_since_us, polled_us; /* a source: by the monotonic clock */
+    int64_t quiet_us; /* a source that had nothing when it was polled: for how long; else -1 */
+    uint8_t is_idle;  /* no rows come, and nobody waits for them: see idle.c */
+    uint8_t is_ahead; /* its frontier has gone past an idle input, now or before a restart */
+    int64_t clock_frontier; /* while it is idle: how far time is by the clock */
+    uint8_t opened;         /* its source or sink */
+    uint8_t ended;          /* a source: nothing more will be polled */
+    uint8_t after_rejects;  /* stands below a rejects node: ends last */
+    uint64_t records_in;    /* of a source: good and bad ones */
+    uint8_t asks_origins;   /* a stage behind it may reject its rows */
+    uint32_t last_maker;    /* of a lane's unit: that of the nearest such stage above it; else 0 */
+    uint32_t maker;         /* of a stage that numbers rows: which one of the run, from 1; else 0 */
     /* Of a stage that may stop (see stop.c): by line, rows up to the last one that it took. */
     uint64_t *taken;
     uint8_t has_stopped, is_closed;
@@ -93,6 +98,7 @@ struct wr_run {
     uint8_t is_endless;   /* some source is, or rows come while it runs */
     const struct unit *cutting; /* the stages are told a frontier in the midst of its batch */
     int64_t nested_us;          /* where it measures: of the units below the one that works */
+    uint8_t steps_aside;        /* some input was idle, now or before a restart */
     uint8_t paused;             /* a gate has rows that go on when the frontier was told */
     struct reject_log *rejects;
     struct wr_store *store;
@@ -132,9 +138,22 @@ struct unit_watch unit_watch_begin(struct wr_run *run);
 void unit_watch_end(struct unit *unit, struct unit_watch watch);
 /* Notes what a unit keeps, and its frontier, at the end of a step. */
 void unit_measure(struct unit *unit);
+/* Rows that come behind the frontier of a stage, because it went on without them, say so: they are
+ * judged by it. *made is `batch` or one over it; the caller's reference. */
+int idle_raise(struct unit *unit, struct wr_batch *batch, struct wr_batch **made);
+
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
 
+/* Lets its operator do what the clock asks for. */
+int unit_tick(struct unit *unit);
+/* idle.c: inputs that are live and have nothing to read. */
+/* A source was polled: it gave something, or had nothing (`is_empty`). */
+void idle_note(struct unit *lane, int is_empty);
+/* Whether a lane may be passed over, because it was found empty a moment ago. */
+int idle_may_skip(const struct unit *lane);
+/* Whether a unit is idle, when its inputs have been asked. */
+void idle_update(struct unit *unit);
 /* The least of the frontiers that a unit's inputs have. */
 int64_t unit_frontier_of_inputs(const struct unit *unit);
 /* run.c: advances all units in their order, until no gate has more. */
@@ -163,6 +182,8 @@ int gate_add(struct gate *gate, uint32_t port, struct wr_batch *batch);
 int gate_pump(struct gate *gate);
 /* All rows that will still leave the gate by `port` have event time >= this. */
 int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
+/* Nothing of the port waits, and its input steps aside. */
+int gate_port_is_idle(const struct gate *gate, uint32_t port);
 /* The gate cannot go on without a row from `port`. */
 int gate_wants(const struct gate *gate, uint32_t port);
 /* Whether a row may leave it in a later push than the one that brought it. */
@@ -179,6 +200,7 @@ int sharded_new(struct sharded **sharded, struct unit *unit, struct wr_error *er
 void sharded_free(struct sharded *sharded);
 int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch);
 int sharded_advance(struct sharded *sharded, int64_t frontier);
+int sharded_tick(struct sharded *sharded);
 int64_t sharded_holds_back(const struct sharded *sharded, int64_t frontier);
 uint32_t sharded_count(const struct sharded *sharded);
 struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard);

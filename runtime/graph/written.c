@@ -18,6 +18,7 @@ struct place {
     const struct wr_node *node;
     const char *path; /* NULL: no file */
     int is_sqlite;
+    int is_directory; /* files below it are written */
 };
 
 static struct place place_of(const struct wr_node *node) {
@@ -27,7 +28,8 @@ static struct place place_of(const struct wr_node *node) {
     place.is_sqlite = strcmp(kind, "sqlite") == 0;
     if (node->kind != WR_NODE_SOURCE && node->kind != WR_NODE_SINK)
         return place;
-    if (!place.is_sqlite && strcmp(kind, "file") != 0)
+    place.is_directory = strcmp(kind, "partitions") == 0;
+    if (!place.is_sqlite && !place.is_directory && strcmp(kind, "file") != 0)
         return place;
     place.path = wr_value_string(endpoint, "address", NULL);
     if (place.path != NULL && (place.path[0] == 0 || strcmp(place.path, "-") == 0))
@@ -96,6 +98,15 @@ static int same_place(const struct wr_env *env, const char *pattern, const char 
     return search.found;
 }
 
+/* Would `path` be in the directory that is written? By its name alone. */
+static int is_below(const struct place *directory, const char *path) {
+    size_t length = strlen(directory->path);
+    while (length > 1 && directory->path[length - 1] == '/')
+        length--;
+    return directory->is_directory && strncmp(directory->path, path, length) == 0 &&
+           (path[length] == '/' || path[length] == 0);
+}
+
 static const char *option_of(const struct wr_node *node, const char *name) {
     struct wr_options options;
     struct wr_endpoint_bind bind = {.spec = node->spec};
@@ -136,7 +147,8 @@ int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, str
             continue;
         const struct place *written = mine_reads ? &theirs : &mine;
         const struct place *other = mine_reads ? &mine : &theirs;
-        if (!same_place(plan->env, other->path, written->path))
+        if (!is_below(written, other->path) && !is_below(other, written->path) &&
+            !same_place(plan->env, other->path, written->path))
             continue;
         if (mine_reads || theirs_reads)
             return refuse(written->node, "read by this script", "write to another file", err);

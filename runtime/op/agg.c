@@ -19,8 +19,8 @@ static void agg_needs(const void *config, const struct wr_stream *input, uint32_
     (void)wanted;
     const struct agg_config *self = config;
     wr_list_reads(self->aggregates->inputs, columns);
-    if (self->gap != NULL)
-        wr_list_reads(self->gap, columns);
+    if (self->own != NULL)
+        wr_list_reads(self->own, columns);
 }
 
 static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) {
@@ -32,6 +32,10 @@ static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) 
         state = "groups x steps of a window";
     else if (self->windowed)
         state = "groups x open slices";
+    else if (self->ends_at)
+        state = self->keeps_us > 0 ? "groups that have not ended, and keys of those that have for "
+                                     "as long as a row may come behind"
+                                   : "groups that have not ended";
     return wr_op_explain(arena, self->aggregates->inputs, state);
 }
 
@@ -46,7 +50,7 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_slices_init(&self->before, budget, &config->aggregates->shape, op->env->seed);
     self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
-    wr_eval_init(&self->gap_eval, budget);
+    wr_eval_init(&self->own_eval, budget);
     if (config->shapes != NULL && agg_parts_open(&self->parts, config->shapes, config->aggregates,
                                                  budget, op->env->seed) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the state of `agg`");
@@ -217,10 +221,10 @@ static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) 
 static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)input;
     struct agg *self = (struct agg *)op;
-    if (((const struct agg_config *)op->config)->gap == NULL)
+    if (((const struct agg_config *)op->config)->own == NULL)
         return push_rows(op, in, out);
     struct wr_batch *left = in;
-    int status = agg_session_gaps(self, &left, out);
+    int status = agg_own_ends(self, &left, out);
     if (status >= 0 && left->sel_count > 0)
         status = push_rows(op, left, out);
     if (left != in)
@@ -281,7 +285,7 @@ static int64_t agg_next_boundary(const struct wr_op *op, int64_t after) {
     if (config->shapes != NULL) /* sessions may end anywhere */
         return config->changes && config->mode == AGG_FINAL && after < WR_TIME_MAX ? after + 1
                                                                                    : least;
-    if (config->every_us > 0)
+    if (config->every_us > 0 && !config->by_clock)
         least = window_multiple_after(config->every_us, after);
     if (!config->windowed || !config->by_window)
         return least;
@@ -297,6 +301,11 @@ static int64_t agg_next_boundary(const struct wr_op *op, int64_t after) {
     return least;
 }
 
+static int agg_tick(struct wr_op *op, struct wr_out *out) {
+    const struct agg_config *config = op->config;
+    return config->by_clock ? agg_update_tick((struct agg *)op, out) : WR_OK;
+}
+
 static void agg_close(struct wr_op *op) {
     struct agg *self = (struct agg *)op;
     wr_slices_release(&self->slices);
@@ -304,7 +313,7 @@ static void agg_close(struct wr_op *op) {
     wr_slices_release(&self->before);
     wr_eval_release(&self->inputs_eval);
     wr_eval_release(&self->items_eval);
-    wr_eval_release(&self->gap_eval);
+    wr_eval_release(&self->own_eval);
     agg_parts_close(&self->parts);
 }
 
@@ -317,6 +326,7 @@ const struct wr_op_type wr_op_agg = {
     .open = agg_open,
     .push = agg_push,
     .advance = agg_advance,
+    .tick = agg_tick,
     .next_boundary = agg_next_boundary,
     .route = agg_route,
     .compare = agg_compare,

@@ -1,6 +1,7 @@
 /* agg.h: `agg` in several files: agg_bind.c, agg.c (rows in), agg_fire.c (results of windows that
  * have ended), agg_update.c and agg_change.c (results that change), agg_session.c and agg_count.c
- * (windows that each group has for itself, kept by agg_parts.c), agg_state.c. Private to the room.
+ * (windows that each group has for itself, kept by agg_parts.c), agg_session_fire.c, agg_own.c,
+ * agg_state.c. Private to the room.
  */
 #pragma once
 #include "expr/aggregate.h"
@@ -22,9 +23,12 @@ struct agg_config {
     uint8_t by_window;             /* a table a window and no slices: see agg_update.c */
     uint8_t changes;               /* results are a changelog */
     uint8_t has_time;              /* rows that come have event time */
+    uint8_t by_clock;              /* `every` is of the clock, not of event time */
+    uint8_t ends_at;               /* each group ends at a time that its rows say: `own` */
+    int64_t keeps_us; /* how long a session, or a group that ends, is kept behind its end */
     struct window window;
-    struct wr_list *gap;       /* of sessions, where an expression says it */
-    struct agg_shapes *shapes; /* of sessions and count windows, else NULL */
+    struct wr_list *own;       /* what an expression says: the gap of a session, or ends_at */
+    struct agg_shapes *shapes; /* of sessions, groups that end, count windows; else NULL */
     int32_t *from; /* result column: >= 0 a middle column, else output -1 - x of `items` */
 };
 
@@ -39,11 +43,11 @@ struct agg {
     int64_t saved_fired_us; /* the same at the last save */
     int fired_any;
     struct wr_slices before; /* `every`: groups as they were at the last emission */
-    int64_t emitted_us;      /* the frontier that was told last */
+    int64_t emitted_us;      /* the frontier that was told last, or the clock where `by_clock` */
     int64_t saved_emitted_us;
-    struct agg_parts parts; /* sessions and count windows */
-    struct wr_eval gap_eval;
-    const struct wr_column *gap_column; /* of the batch that is pushed */
+    struct agg_parts parts; /* where config->shapes */
+    struct wr_eval own_eval;
+    const struct wr_column *own_column; /* of the batch that is pushed */
 };
 
 /* A window of a result; start > end: there is none. */
@@ -65,7 +69,8 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out);
  * SQL. It belongs to shard 0 (see `agg_route`). */
 static inline int agg_is_one_group(const struct agg *self) {
     const struct agg_config *config = self->base.config;
-    return !config->windowed && config->aggregates->key_count == 0 && self->base.env->shard == 0;
+    return !config->windowed && !config->ends_at && config->aggregates->key_count == 0 &&
+           self->base.env->shard == 0;
 }
 int agg_ensure_group(struct agg *self, uint8_t *made);
 /* Results of groups (of the windows `spans`) in the order given, in batches. */
@@ -76,6 +81,8 @@ int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
                    struct wr_out *out);
 /* The same for tables of windows; windows that no row can reach any more are dropped. */
 int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out);
+/* The clock has moved: a multiple of `every` may have been passed. */
+int agg_update_tick(struct agg *self, struct wr_out *out);
 int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
                     const char *keys, const uint64_t *hashes, struct wr_out *out);
 
@@ -114,12 +121,28 @@ int agg_seen_init(struct agg_seen *seen, struct wr_arena *scratch, uint32_t coun
 int agg_seen_add(struct agg_seen *seen, uint8_t *state); /* 1 when it was there already */
 int agg_seen_has(const struct agg_seen *seen, const uint8_t *state);
 
-/* Computes the gaps of rows. Those without one are rejects; then *in is a batch without them, which
- * is the caller's. */
-int agg_session_gaps(struct agg *self, struct wr_batch **in, struct wr_out *out);
+/* `at` of the emission: checks that the stage can have it. */
+int agg_own_bind(struct agg_config *config, struct wr_bind *bind, struct wr_error *err);
+/* Computes `own` of rows. Those without one are rejects; then *in is a batch without them, which is
+ * the caller's. */
+int agg_own_ends(struct agg *self, struct wr_batch **in, struct wr_out *out);
 int agg_session_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
                      const char *keys, const uint64_t *hashes, struct wr_out *out);
 int agg_session_fire(struct agg *self, int64_t frontier, struct wr_out *out);
+/* Where a session ends, when it is dropped, and its window. */
+static inline int64_t agg_session_end(const struct agg *self, const struct agg_part *part) {
+    const struct agg_config *config = self->base.config;
+    int64_t longest = wr_time_add(part->first, config->window.max_us);
+    return part->end < longest ? part->end : longest;
+}
+static inline int64_t agg_session_closes(const struct agg *self, const struct agg_part *part) {
+    const struct agg_config *config = self->base.config;
+    return wr_time_add(agg_session_end(self, part), config->keeps_us);
+}
+static inline struct agg_span agg_session_span(const struct agg *self,
+                                               const struct agg_part *part) {
+    return (struct agg_span){part->first, agg_session_end(self, part)};
+}
 int agg_count_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
                    const char *keys, const uint64_t *hashes, struct wr_out *out);
 int agg_count_fire(struct agg *self, struct wr_out *out);

@@ -25,11 +25,12 @@ static int map_results(struct agg_config *config, struct wr_bind *bind, struct w
         bind->out.key[bind->out.key_count++] = (uint16_t)c;
     int changes = config->changes = config->mode == AGG_UPDATE || config->lateness_us > 0;
     /* Without a window a result that leaves at once has the time of the row that changed it. */
-    bind->out.has_time =
-        config->windowed || (changes && config->every_us == 0 && bind->inputs[0]->has_time);
+    bind->out.has_time = config->windowed || config->ends_at ||
+                         (changes && config->every_us == 0 && bind->inputs[0]->has_time);
     bind->out.max_delay_us = changes ? WR_DELAY_UNKNOWN : 0;
     bind->out.order = WR_ORDER_FIRING;
     bind->out.updates = (uint8_t)changes;
+    bind->out.repeatable &= !config->by_clock;
     if (config->windowed && config->window.kind == WINDOW_COUNT) {
         bind->out.has_time = bind->inputs[0]->has_time;
         bind->out.max_delay_us = WR_DELAY_UNKNOWN;
@@ -55,6 +56,7 @@ static int read_emit(struct agg_config *config, struct wr_bind *bind, struct wr_
     if (config->mode == AGG_DELTA && strcmp(mode, "delta") != 0)
         return bad_mode(mode, err);
     config->every_us = wr_value_int(emit, "every", 0);
+    config->by_clock = strcmp(wr_value_string(emit, "clock", "event"), "processing") == 0;
     if (config->mode == AGG_DELTA && config->every_us == 0) {
         wr_error_script(err, "W203", "emission `delta` needs `every`");
         wr_error_at(err, "emit", 0, 0);
@@ -77,16 +79,19 @@ static int read_emit(struct agg_config *config, struct wr_bind *bind, struct wr_
 
 static int check_time(const struct agg_config *config, struct wr_bind *bind, struct wr_error *err) {
     const struct wr_stream *in = bind->inputs[0];
-    int needs_time = config->windowed ? config->window.kind != WINDOW_COUNT : config->every_us > 0;
+    int needs_time = config->windowed
+                         ? config->window.kind != WINDOW_COUNT
+                         : (config->every_us > 0 && !config->by_clock) || config->ends_at;
     if (needs_time && !in->has_time) {
         wr_error_script(err, "W301", "no event time: add `:event_time \"…\"` before %s",
                         config->windowed ? "the window" : "`emit`");
         wr_error_at(err, config->windowed ? "window" : "emit", 0, 0);
         return WR_ESCRIPT;
     }
-    if (!config->windowed && !in->bounded && config->mode == AGG_FINAL) {
+    if (!config->windowed && !config->ends_at && !in->bounded && config->mode == AGG_FINAL) {
         wr_error_script(err, "W303", "this `agg` never ends");
-        wr_error_help(err, "add a window: `:window(weir.tumbling \"1m\")`, or `:emit \"update\"`");
+        wr_error_help(err, "add a window: `:window(weir.tumbling \"1m\")`, or `:emit \"update\"`; "
+                           "`:emit(\"final\", { at = … })` where a group ends at a time");
         return WR_ESCRIPT;
     }
     return WR_OK;
@@ -119,7 +124,7 @@ static int check_own_windows(struct agg_config *config, struct wr_bind *bind,
     }
     return config->window.gap == NULL
                ? WR_OK
-               : window_bind_gap(&config->gap, &config->window, &bind->scope, "window", err);
+               : window_bind_gap(&config->own, &config->window, &bind->scope, "window", err);
 }
 
 int agg_bind(struct wr_bind *bind, struct wr_error *err) {
@@ -129,11 +134,13 @@ int agg_bind(struct wr_bind *bind, struct wr_error *err) {
     const struct wr_value *window = wr_value_get(bind->spec, "window");
     int takes_back = bind->inputs[0]->updates;
     config->windowed = window != NULL;
-    config->lateness_us = wr_value_int(window, "allowed_lateness", 0);
+    config->lateness_us = config->keeps_us = wr_value_int(window, "allowed_lateness", 0);
     config->has_time = bind->inputs[0]->has_time;
     int status = read_emit(config, bind, err);
     if (status == WR_OK && window != NULL)
         status = window_from_value(&config->window, bind->arena, window, err);
+    if (status == WR_OK && wr_value_get(wr_value_get(bind->spec, "emit"), "at") != NULL)
+        status = agg_own_bind(config, bind, err);
     if (status == WR_OK)
         status = check_time(config, bind, err);
     if (status == WR_OK && window != NULL && !window_is_aligned(&config->window))
@@ -149,7 +156,7 @@ int agg_bind(struct wr_bind *bind, struct wr_error *err) {
                            wr_value_get(bind->spec, "items"), flags, err);
     if (status != WR_OK)
         return status;
-    if (window != NULL && !window_is_aligned(&config->window))
+    if (config->ends_at || (window != NULL && !window_is_aligned(&config->window)))
         status = agg_shapes_bind(&config->shapes, bind->arena, config->aggregates, err);
     bind->config = config;
     return status != WR_OK ? status : map_results(config, bind, err);

@@ -11,6 +11,17 @@ static const struct agg_config *config_of(const struct agg *self) {
     return self->base.config;
 }
 
+/* Event times of groups that ended at a time of their own. */
+static int set_ends(struct wr_batch *middle, const struct agg_span *spans) {
+    int64_t *times = WR_ARENA_ARRAY(&middle->arena, int64_t, middle->row_count + 1);
+    if (times == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < middle->row_count; i++)
+        times[i] = spans[i].end - AGG_RESULT_DELAY_US;
+    middle->event_time = times;
+    return WR_OK;
+}
+
 /* Window columns and event times of results. */
 static int set_windows(const struct agg *self, struct wr_batch *middle,
                        const struct agg_span *spans) {
@@ -102,6 +113,8 @@ int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *s
     int status = fails == NULL || guilty == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK && config->windowed)
         status = set_windows(self, middle, spans);
+    if (status == WR_OK && config->ends_at)
+        status = set_ends(middle, spans);
     if (status == WR_OK)
         status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
     if (status == WR_OK)

@@ -189,12 +189,15 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
 }
 
 /* Windows by their ends; those that end together (sessions) by their starts; groups by keys. Count
- * windows are compared at the end of the input only, where their groups come in order. */
+ * windows are compared at the end of the input only, where their groups come in order. Groups that
+ * end at a time of their own: by that, then keys. */
 int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                 const struct wr_batch *b, uint32_t row_b) {
     const struct agg_config *config = op->config;
     uint32_t windows = config->windowed ? 2 : 0, lead = windows + config->aggregates->key_count;
     int by_window = windows > 0 && config->window.kind != WINDOW_COUNT;
+    if (config->ends_at && a->event_time[row_a] != b->event_time[row_b])
+        return a->event_time[row_a] < b->event_time[row_b] ? -1 : 1;
     for (uint32_t i = by_window ? 0 : windows; i < lead; i++) {
         uint32_t c = i < windows ? windows - 1 - i : i;
         int order = wr_cell_compare(&a->schema->fields[c].type, &a->columns[c], row_a,

@@ -55,21 +55,8 @@ static const struct agg_config *config_of(const struct agg *self) {
 
 /* ---- what a row does ------------------------------------------------------------------------ */
 
-static int64_t end_of(const struct agg *self, const struct agg_part *part) {
-    int64_t longest = wr_time_add(part->first, config_of(self)->window.max_us);
-    return WR_MIN(part->end, longest);
-}
-
-static struct agg_span span_of(const struct agg *self, const struct agg_part *part) {
-    return (struct agg_span){part->first, end_of(self, part)};
-}
-
-static int64_t closes_at(const struct agg *self, const struct agg_part *part) {
-    return wr_time_add(end_of(self, part), config_of(self)->lateness_us);
-}
-
 static int joins(const struct agg *self, const struct agg_part *a, const struct agg_part *b) {
-    if (a->first > end_of(self, b) || b->first > end_of(self, a))
+    if (a->first > agg_session_end(self, b) || b->first > agg_session_end(self, a))
         return 0;
     int64_t max_us = config_of(self)->window.max_us, length;
     int64_t first = WR_MIN(a->first, b->first), last = WR_MAX(a->last, b->last);
@@ -97,8 +84,8 @@ static int by_place(const void *a, const void *b) {
 }
 
 /* Which sessions the row merges, and what comes of it; nothing is changed yet. */
-static int plan_row(struct agg *self, struct work *work, uint32_t at, int64_t gap_us,
-                    struct plan *plan) {
+static int plan_session(struct agg *self, struct work *work, uint32_t at, int64_t gap_us,
+                        struct plan *plan) {
     uint32_t row = work->sel == NULL ? at : work->sel[at], count;
     int64_t time = work->in->event_time[row];
     int64_t behind = work->in->behind == NULL ? WR_TIME_MIN : work->in->behind[row];
@@ -117,22 +104,51 @@ static int plan_row(struct agg *self, struct work *work, uint32_t at, int64_t ga
             uint32_t k = 0;
             while (k < plan->old_count && olds[k].place != i)
                 k++;
-            if (k < plan->old_count || closes_at(self, &list[i]) <= behind ||
+            if (k < plan->old_count || agg_session_closes(self, &list[i]) <= behind ||
                 !joins(self, merged, &list[i]))
                 continue;
             merged->first = WR_MIN(merged->first, list[i].first);
             merged->last = WR_MAX(merged->last, list[i].last);
             merged->end = WR_MAX(merged->end, list[i].end);
-            olds[plan->old_count++] =
-                (struct old){.place = i, .id = list[i].id, .span = span_of(self, &list[i])};
+            olds[plan->old_count++] = (struct old){
+                .place = i, .id = list[i].id, .span = agg_session_span(self, &list[i])};
             again = 1;
         }
     }
     if (plan->old_count > 1)
         qsort(olds, plan->old_count, sizeof *olds, by_place);
-    plan->is_late = closes_at(self, merged) <= behind;
+    plan->is_late = agg_session_closes(self, merged) <= behind;
     if (plan->is_late)
         plan->old_count = 0;
+    work->old_count += plan->old_count;
+    return WR_OK;
+}
+
+/* The same where a group ends at a time that its rows say, the latest of them: the newest part that
+ * is not forgotten takes the row, or has ended and refuses it. A row that a window made has no
+ * frontier of its own: those came in the order of their times. */
+static int plan_group(struct agg *self, struct work *work, uint32_t at, int64_t at_us,
+                      struct plan *plan) {
+    uint32_t row = work->sel == NULL ? at : work->sel[at], count;
+    const struct wr_batch *in = work->in;
+    int64_t behind = in->behind == NULL ? in->event_time[row] : in->behind[row];
+    struct agg_part *list = agg_group_parts(&self->parts, work->groups[at], &count);
+    *plan = (struct plan){
+        .at = at, .row = row, .group = work->groups[at], .first_old = work->old_count};
+    plan->merged = (struct agg_part){.id = -1, .end = wr_time_add(at_us, AGG_RESULT_DELAY_US)};
+    if (olds_reserve(self, work, 1) != WR_OK)
+        return WR_ENOMEM;
+    uint32_t newest = count; /* parts stand in the order of their ends */
+    if (count > 0 && agg_session_closes(self, &list[count - 1]) > behind)
+        newest = count - 1;
+    if (newest < count) {
+        plan->is_late = list[newest].end <= behind;
+        plan->merged.end = WR_MAX(plan->merged.end, list[newest].end);
+        work->olds[work->old_count] = (struct old){.place = newest, .id = list[newest].id};
+        plan->old_count = plan->is_late ? 0 : 1;
+    } else {
+        plan->is_late = plan->merged.end <= behind;
+    }
     work->old_count += plan->old_count;
     return WR_OK;
 }
@@ -192,8 +208,8 @@ static int apply(struct agg *self, struct work *work, struct plan *plan) {
     } else {
         merged->id = self->parts.next_id++;
     }
-    if (plan->old_count == 0 || end_of(self, merged) < merged->due)
-        status = agg_due_add(&self->parts, merged, end_of(self, merged));
+    if (plan->old_count == 0 || agg_session_end(self, merged) < merged->due)
+        status = agg_due_add(&self->parts, merged, agg_session_end(self, merged));
     for (uint32_t i = plan->old_count; i > 0; i--)
         agg_group_remove(&self->parts, plan->group, olds[i - 1].place);
     list = agg_group_parts(&self->parts, plan->group, &count);
@@ -264,7 +280,7 @@ static uint32_t list_changes(const struct agg *self, const struct work *work,
         const struct plan *plan = &work->plans[p];
         if (plan->is_late)
             continue;
-        struct agg_span span = span_of(self, &plan->merged);
+        struct agg_span span = agg_session_span(self, &plan->merged);
         uint32_t same = UINT32_MAX;
         for (uint32_t i = 0; i < plan->old_count; i++) {
             const struct old *one = &work->olds[plan->first_old + i];
@@ -328,53 +344,11 @@ static int take_run(struct agg *self, struct work *work, struct wr_out *out) {
 
 /* ---- push ----------------------------------------------------------------------------------- */
 
-static int reject_gap(struct agg *self, struct wr_batch *in, uint32_t row,
-                      const struct wr_fail *fail, struct wr_out *out) {
-    struct wr_reject reject = {.code = fail != NULL ? fail->code : WR_REJECT_TYPE,
-                               .detail = fail != NULL ? fail->detail
-                                                      : "the gap of a session must be above zero",
-                               .stage = self->base.node,
-                               .row = row,
-                               .batch = in};
-    return out->reject(out, &reject);
-}
-
-int agg_session_gaps(struct agg *self, struct wr_batch **in, struct wr_out *out) {
-    const struct wr_list *gap = config_of(self)->gap;
-    struct wr_arena *scratch = self->base.env->scratch;
-    struct wr_batch *from = *in;
-    wr_op_eval_begin(&self->base, &self->gap_eval);
-    int status = wr_list_run(gap, &self->gap_eval, from, scratch);
-    uint32_t *sel = WR_ARENA_ARRAY(scratch, uint32_t, from->sel_count + 1), left = 0, fail = 0;
-    if (status < 0 || sel == NULL)
-        return status < 0 ? status : WR_ENOMEM;
-    const struct wr_item *item = &gap->items[0];
-    self->gap_column =
-        item->column >= 0 ? &from->columns[item->column] : &self->gap_eval.outputs[item->output];
-    const int64_t *gaps = self->gap_column->data;
-    const struct wr_fail *fails = self->gap_eval.fails;
-    for (uint32_t i = 0; i < from->sel_count && status >= 0; i++) {
-        uint32_t row = wr_batch_row(from, i);
-        while (fail < self->gap_eval.fail_count && fails[fail].row < row)
-            fail++;
-        int failed = fail < self->gap_eval.fail_count && fails[fail].row == row;
-        int is_nil = self->gap_column->valid != NULL && !wr_bit_get(self->gap_column->valid, row);
-        if (failed || is_nil || gaps[row] <= 0)
-            status = reject_gap(self, from, row, failed ? &fails[fail] : NULL, out);
-        else
-            sel[left++] = row;
-    }
-    if (status < 0 || left == from->sel_count)
-        return status;
-    *in = wr_batch_select(self->base.env->pool, from, sel, left);
-    return *in == NULL ? WR_ENOMEM : WR_OK;
-}
-
-static int64_t gap_of(const struct agg *self, uint32_t row) {
+static int plan_row(struct agg *self, struct work *work, uint32_t at, struct plan *plan) {
     const struct agg_config *config = config_of(self);
-    if (config->gap == NULL)
-        return config->window.gap_us;
-    return ((const int64_t *)self->gap_column->data)[row];
+    uint32_t row = work->sel == NULL ? at : work->sel[at];
+    int64_t own = config->own == NULL ? config->window.gap_us : WR_I64(self->own_column)[row];
+    return (config->ends_at ? plan_group : plan_session)(self, work, at, own, plan);
 }
 
 static int work_begin(struct agg *self, struct work *work, uint32_t count) {
@@ -423,9 +397,8 @@ static int take_rows(struct agg *self, struct work *work, uint32_t first, uint32
         if (changes && agg_seen_add(&seen, work->groups[at]))
             break;
         struct plan *plan = &work->plans[work->plan_count++];
-        uint32_t row = work->sel == NULL ? at : work->sel[at];
         work->old_count = changes ? work->old_count : 0;
-        status = plan_row(self, work, at, gap_of(self, row), plan);
+        status = plan_row(self, work, at, plan);
         if (status == WR_OK && !changes && !plan->is_late)
             status = apply(self, work, plan);
     }
@@ -458,132 +431,4 @@ int agg_session_push(struct agg *self, struct wr_batch *in, const uint32_t *sel,
         return flow;
     drop_empty(self, &work, is_late, count);
     return wr_op_emit_late(&self->base, in, late, late_count, out);
-}
-
-/* ---- firing --------------------------------------------------------------------------------- */
-
-struct fire {
-    uint8_t *state;
-    struct agg_span span;
-    uint32_t rank; /* of its key */
-};
-
-static int fire_order(const void *a, const void *b) {
-    const struct fire *x = a, *y = b;
-    if (x->span.end != y->span.end)
-        return x->span.end < y->span.end ? -1 : 1;
-    if (x->span.start != y->span.start)
-        return x->span.start < y->span.start ? -1 : 1;
-    return x->rank < y->rank ? -1 : x->rank > y->rank;
-}
-
-/* Emits the sessions that fire, by their ends, starts and keys. */
-static int emit_fires(struct agg *self, struct fire *fires, uint32_t count, struct wr_out *out) {
-    struct wr_arena *scratch = self->base.env->scratch;
-    uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
-    struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, count + 1);
-    if (rows == NULL || spans == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        rows[i] = fires[i].state;
-        *agg_state_word(rows[i]) = (int64_t)i;
-    }
-    wr_keys_sort(&config_of(self)->aggregates->layout, rows, count);
-    for (uint32_t i = 0; i < count; i++) {
-        fires[*agg_state_word(rows[i])].rank = i;
-        *agg_state_word(rows[i]) = 0;
-    }
-    qsort(fires, count, sizeof *fires, fire_order);
-    for (uint32_t i = 0; i < count; i++) {
-        rows[i] = fires[i].state;
-        spans[i] = fires[i].span;
-    }
-    return agg_emit_groups(self, rows, spans, count, out);
-}
-
-/* The state, group and list entry of a session; *part is NULL when it is no more. */
-static int find_part(struct agg *self, int64_t id, uint8_t **state, uint8_t **group,
-                     struct agg_part **part, uint32_t *place) {
-    agg_states_find(&self->parts, self->base.env->scratch, &id, 1, state);
-    *part = NULL;
-    if (*state == NULL) /* merged into another, or dropped */
-        return WR_OK;
-    *group = agg_group_of(&self->parts, *state);
-    if (*group == NULL)
-        return WR_ECORRUPT;
-    uint32_t count;
-    struct agg_part *list = agg_group_parts(&self->parts, *group, &count);
-    for (*place = 0; *place < count && list[*place].id != id;)
-        ++*place;
-    if (*place == count)
-        return WR_ECORRUPT;
-    *part = &list[*place];
-    return WR_OK;
-}
-
-/* A session that is over leaves both tables. */
-static int drop_session(struct agg *self, int64_t id) {
-    uint8_t *state, *group;
-    struct agg_part *part;
-    uint32_t place, count;
-    int status = find_part(self, id, &state, &group, &part, &place);
-    if (status != WR_OK || part == NULL)
-        return status;
-    agg_group_remove(&self->parts, group, place);
-    agg_group_touch(&self->parts, group);
-    agg_group_parts(&self->parts, group, &count);
-    if (count == 0) {
-        uint64_t hash;
-        wr_keys_hash(&config_of(self)->aggregates->layout, state, 1, self->parts.seed, &hash);
-        agg_group_delete(&self->parts, (const char *)state, hash);
-    }
-    agg_state_delete(&self->parts, id);
-    return WR_OK;
-}
-
-/* Looks at one session that is due. */
-static int look_at(struct agg *self, const struct wr_timer *due, int64_t frontier,
-                   struct fire *fires, uint32_t *fire_count, int64_t *over, uint32_t *over_count) {
-    const struct agg_config *config = config_of(self);
-    uint8_t *state, *group;
-    struct agg_part *part;
-    uint32_t place;
-    int status = find_part(self, (int64_t)due->id, &state, &group, &part, &place);
-    if (status != WR_OK || part == NULL || part->due != due->time_us)
-        return status;
-    int64_t end = end_of(self, part), closes = closes_at(self, part);
-    int has_fired = self->fired_any && end <= self->fired_us;
-    if (config->mode == AGG_FINAL && end <= frontier && !has_fired)
-        fires[(*fire_count)++] = (struct fire){.state = state, .span = span_of(self, part)};
-    if (closes <= frontier) {
-        over[(*over_count)++] = (int64_t)due->id;
-        return WR_OK;
-    }
-    agg_group_touch(&self->parts, group);
-    return agg_due_add(&self->parts, part, end > frontier ? end : closes);
-}
-
-int agg_session_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
-    struct wr_arena *scratch = self->base.env->scratch;
-    struct wr_arena_mark mark = wr_arena_mark(scratch);
-    uint32_t room = 0, fire_count = 0, over_count = 0;
-    int status = agg_due_count(&self->parts, frontier, &room);
-    struct fire *fires = WR_ARENA_ARRAY(scratch, struct fire, room + 1);
-    int64_t *over = WR_ARENA_ARRAY(scratch, int64_t, room + 1);
-    if (status == WR_OK && (fires == NULL || over == NULL))
-        status = WR_ENOMEM;
-    for (struct wr_timer due; status == WR_OK && agg_due_next(&self->parts, frontier, &due);)
-        status = look_at(self, &due, frontier, fires, &fire_count, over, &over_count);
-    if (status == WR_OK && fire_count > 0)
-        status = emit_fires(self, fires, fire_count, out);
-    for (uint32_t i = 0; i < over_count && status >= 0; i++) {
-        int dropped = drop_session(self, over[i]);
-        status = dropped < 0 ? dropped : status;
-    }
-    wr_arena_rewind(scratch, mark);
-    if (!self->fired_any || frontier > self->fired_us) {
-        self->fired_us = frontier;
-        self->fired_any = 1;
-    }
-    return status;
 }

@@ -542,14 +542,12 @@ static int fire_deltas(struct agg *self, int64_t limit, struct wr_out *out) {
     return flow;
 }
 
-/* Whether a multiple of `every` has been passed since the last emission. */
+/* Whether a multiple of `every` has been passed since then, by the frontier or by the clock. */
 static int is_due(struct agg *self, int64_t frontier) {
-    const struct agg_config *config = config_of(self);
-    int64_t next = self->emitted_us == WR_TIME_MIN
-                       ? WR_TIME_MAX
-                       : window_multiple_after(config->every_us, self->emitted_us);
+    int64_t every = config_of(self)->every_us, last = self->emitted_us;
     self->emitted_us = frontier;
-    return frontier == WR_TIME_MAX || next <= frontier;
+    return frontier == WR_TIME_MAX ||
+           (last != WR_TIME_MIN && window_multiple_after(every, last) <= frontier);
 }
 
 /* The start of the first window that rows can still reach; WR_TIME_MAX: of none that is here. */
@@ -572,6 +570,16 @@ static int fire_empty(struct agg *self, struct wr_out *out) {
     return agg_fire_table(self, wr_slices_find(&self->slices, 0), 0, out);
 }
 
+/* What `every` held back, of windows that start before `limit`. */
+static int fire_every(struct agg *self, int64_t limit, struct wr_out *out) {
+    return config_of(self)->mode == AGG_DELTA ? fire_deltas(self, limit, out)
+                                              : emit_every(self, limit, out);
+}
+
+int agg_update_tick(struct agg *self, struct wr_out *out) {
+    return is_due(self, self->base.env->now_us) ? fire_every(self, WR_TIME_MAX, out) : WR_OK;
+}
+
 int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     const struct agg_config *config = config_of(self);
     int64_t open = first_open(self, frontier);
@@ -579,9 +587,8 @@ int agg_update_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
                    ? fire_empty(self, out)
                    : WR_FLOW_MORE;
     if (config->every_us > 0) { /* all windows, or those that are closing */
-        int64_t limit = is_due(self, frontier) ? WR_TIME_MAX : open;
-        flow = config->mode == AGG_DELTA ? fire_deltas(self, limit, out)
-                                         : emit_every(self, limit, out);
+        int all = config->by_clock ? frontier == WR_TIME_MAX : is_due(self, frontier);
+        flow = fire_every(self, all ? WR_TIME_MAX : open, out);
     }
     if (config->mode == AGG_FINAL)
         flow = fire_due(self, frontier, out);

@@ -30,6 +30,11 @@ static int window_bind(struct wr_bind *bind, struct wr_error *err) {
     return status;
 }
 
+static int emit_bind(struct wr_bind *bind, struct wr_error *err) {
+    struct wr_list *at;
+    return wr_op_bind_time(&at, bind, wr_value_get(bind->spec, "at"), "at", err);
+}
+
 /* A modifier is never run. */
 static int no_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)op;
@@ -45,6 +50,11 @@ const struct wr_op_type wr_op_group_by = {.name = "group_by",
                                           .size_bytes = sizeof(struct wr_op),
                                           .bind = group_by_bind,
                                           .push = no_push};
+const struct wr_op_type wr_op_emit = {.name = "emit",
+                                      .flags = WR_OP_TAKES_UPDATES,
+                                      .size_bytes = sizeof(struct wr_op),
+                                      .bind = emit_bind,
+                                      .push = no_push};
 const struct wr_op_type wr_op_window = {.name = "window",
                                         .flags = WR_OP_TAKES_UPDATES,
                                         .size_bytes = sizeof(struct wr_op),

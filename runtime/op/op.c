@@ -7,6 +7,25 @@
 #include "data/order.h"
 #include "base/banned.h"
 
+int wr_op_bind_time(struct wr_list **list, struct wr_bind *bind, const struct wr_value *items,
+                    const char *arg, struct wr_error *err) {
+    int status = wr_list_bind(list, &bind->scope, WR_LIST_SELECT, items, err);
+    if (status != WR_OK) {
+        if (err != NULL)
+            wr_error_at(err, arg, err->from, err->to);
+        return status;
+    }
+    const struct wr_item *item = &(*list)->items[0];
+    if ((*list)->item_count == 1 && item->type.kind == WR_TIMESTAMP)
+        return WR_OK;
+    char type[64];
+    wr_error_script(err, "W104", "`%s` must be a timestamp, this is %s", arg,
+                    wr_type_text(&item->type, type, sizeof type));
+    wr_error_help(err, "`timestamp(x, 'ms')` and `timestamp(x, format)` make one");
+    wr_error_at(err, arg, item->from, item->to);
+    return WR_ESCRIPT;
+}
+
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval) {
     eval->user_call = op->env->user_call;
     eval->user_ctx = op->env->user_ctx;

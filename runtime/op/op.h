@@ -64,7 +64,7 @@ struct wr_op_env {
     uint32_t batch_rows;            /* most rows of a batch made by an operator */
     size_t piece_bytes;             /* of saved state: a piece ends with the row that reaches it */
     uint64_t seed;                  /* of hashes */
-    int64_t now_us;                 /* the clock of the step */
+    int64_t now_us;                 /* the clock of the step; it never goes back */
     uint32_t shard, shard_count;
     wr_user_call_fn user_call; /* runs Lua; NULL in a pipeline without */
     void *user_ctx;
@@ -114,6 +114,7 @@ enum wr_op_flags {
     WR_OP_NEVER_REJECTS = 512,  /* no row can fail in it */
     WR_OP_TAKES_UPDATES = 1024, /* a changelog may come; else the plan fails (W305) */
     WR_OP_SETS_FRONTIER = 4096, /* rows leave with event time and `behind` */
+    WR_OP_BY_CLOCK = 8192,      /* SETS_FRONTIER: it is the clock of the step */
     WR_OP_OBSERVES = 2048,      /* sees each change of a changelog, not only their sum */
 };
 
@@ -141,12 +142,17 @@ struct wr_op_type {
      * streams without event time are told). Fires timers <= frontier in (time, key) order. NULL:
      * nothing. */
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
+    /* A step begins, and with it the clock (env->now_us) has moved on. NULL: nothing. */
+    int (*tick)(struct wr_op *op, struct wr_out *out);
     /* The least frontier > `after` at which `advance` may do something that must stand in its place
      * among the results of `push`, with the rows that are there or still come; WR_TIME_MAX: none.
      * NULL: `push` gives the same wherever the frontier is. */
     int64_t (*next_boundary)(const struct wr_op *op, int64_t after);
     /* The frontier of the output when the input's is `frontier`. NULL: the same. */
     int64_t (*holds_back)(const struct wr_op *op, int64_t frontier);
+    /* SETS_FRONTIER: after how long without a row an input that has nothing more steps aside;
+     * *by_clock: whether its frontier goes on with the clock when all have. NULL: it never does. */
+    int64_t (*idle_after)(const struct wr_op *op, int *by_clock);
     /* By how much the output's frontier lags behind the input's, where that is always the same. */
     int64_t (*shift)(const struct wr_op *op);
     /* KEYED: the hash of the key of each selected row (dense, in the order of the selection). */
@@ -193,6 +199,9 @@ int wr_op_drop_fails(struct wr_op *op, const struct wr_eval *eval, struct wr_bat
  * a negative status. */
 int wr_op_emit_late(struct wr_op *op, struct wr_batch *in, const uint32_t *rows, uint32_t count,
                     struct wr_out *out);
+/* Binds a list of one item, which must be a timestamp; errors stand at `arg`. */
+int wr_op_bind_time(struct wr_list **list, struct wr_bind *bind, const struct wr_value *items,
+                    const char *arg, struct wr_error *err);
 /* Runs an eval's setup: clock, seed, user functions of the op's env. */
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval);
 /* Order of two rows by the columns of `hidden` from number `first` on, which a KEYED stage puts

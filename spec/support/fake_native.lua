@@ -125,6 +125,7 @@ OPS.event_time = function(spec, input)
   end
   return info, err
 end
+OPS.processing_time = OPS.event_time
 function OPS.select(spec, input)
   if spec.fn then
     return { schema = function_fields(spec.fn), has_time = input.has_time }
@@ -162,6 +163,10 @@ function OPS.window(_, input)
     return nil, { code = "W301", message = "no event time: add `:event_time \"…\"` before" }
   end
   return input
+end
+function OPS.emit(spec, input)
+  local err = check_names(input.schema, spec.at[1].expr, "at")
+  return not err and input or nil, err
 end
 function OPS.group_by(spec, input)
   if spec.fn then

@@ -31,7 +31,11 @@ M.ENDPOINTS = {
       max_ratio = { only = "reads", kind = "count",
         doc = "compressed data that unfolds more than so many times is refused; 0: any",
         default = "100" },
-      follow = later("boolean"), roll = later(),
+      follow = later("boolean"),
+      roll = { only = "writes", kind = "duration", min = 1, doc = "with `partition_by`: a "
+        .. "partition is complete when event time is so far behind its last row, not at the end" },
+      success = { only = "writes", kind = "boolean", default = "false",
+        doc = "with `partition_by`: an empty file `_SUCCESS` in each partition that is complete" },
     },
   },
   stdout = {

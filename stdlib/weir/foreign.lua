@@ -11,7 +11,8 @@ M.STAGES = {
   insert_into = "write", join_asof = "asof_join", key_by = "group_by", keyby = "group_by",
   match_recognize = "match", melt = "unpivot", merge = "join", merge_asof = "asof_join",
   mutate = "derive", order_by = "sort", orderby = "sort", partition_by = "group_by", peek = "tap",
-  pivot_longer = "unpivot", pivot_wider = "pivot", project = "select", query = "filter",
+  pivot_longer = "unpivot", pivot_wider = "pivot", project = "select",
+  proctime = "processing_time", query = "filter",
   save = "write", show = "print", sink = "write", sink_to = "write", sort_by = "sort",
   sort_values = "sort", summarise = "agg", summarize = "agg", take = "limit", to = "write",
   to_csv = "write", transform = "derive", tumble = "window", union_all = "union",
@@ -30,6 +31,7 @@ M.METHODS = {
 local SORT_DESCENDING = "the direction stands behind the column: `:sort \"amount desc\"`"
 local MAX_DELAY = "weir calls it `max_delay`: how far a row may be behind"
 local LATENESS = "that is an option of `window`, which is not in this version"
+local IDLE = "weir calls it `idle`: how long a live input that is quiet is waited for"
 local MODE = "`mode = \"append\"`, `\"replace\"` or `\"new\"` says what becomes of what is there"
 local BOTH_KEYS = "both stand in `on = \"left == right\"`"
 local ON = "weir calls it `on`"
@@ -66,6 +68,13 @@ M.OPTIONS = {
     out_of_orderness = MAX_DELAY, watermark_delay = MAX_DELAY,
     allowed_lateness = "that is an option of `window`, which is not in this version; `max_delay` "
       .. "is how far a row may be behind",
+    idle_timeout = IDLE, idleness = IDLE, source_idle_timeout = IDLE, with_idleness = IDLE,
+    punctuated = "`watermark = \"…\"` is an expression that moves the frontier",
+  },
+  emit = {
+    interval = "weir calls it `every`", period = "weir calls it `every`",
+    ["until"] = "weir calls it `at`", close = "weir calls it `at`", ttl = "weir calls it `at`",
+    processing_time = "`{ every = \"10s\", clock = \"processing\" }`",
   },
   read = {
     sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
@@ -80,6 +89,8 @@ M.OPTIONS = {
   write = {
     sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
     append = MODE, if_exists = MODE, overwrite = MODE,
+    partition_cols = "weir calls it `partition_by`", partitionby = "weir calls it `partition_by`",
+    partitioned_by = "weir calls it `partition_by`",
     index = "rows have no index: leave it out", columns = "`:select` before it says which",
   },
   match = {

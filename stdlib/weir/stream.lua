@@ -17,7 +17,7 @@ local FAMILIES = { "shape", "time", "group", "rank", "match", "reshape", "combin
   "functions" }
 --- In the language, not in this version.
 M.LATER = {
-  map_batch = true, processing_time = true, fill = true, process = true, output = true,
+  map_batch = true, fill = true, process = true, output = true,
 }
 
 local stages -- name → descriptor, once the first is asked for
@@ -130,6 +130,17 @@ function M.consumers_text(modifier)
   return table.concat(names, ", ")
 end
 
+--- W203: what only some consumers of `emit` can do.
+local function check_emission(stage_call, descriptor, modifier)
+  local can = descriptor.emissions or {}
+  for _, option in ipairs { "at", "clock" } do
+    if modifier.name == "emit" and modifier.value[option] and not can[option] then
+      stage_call:fail("W203", ("`%s` has no emission `%s`"):format(stage_call.stage, option),
+        "`agg` has")
+    end
+  end
+end
+
 --- W207: a stage that is no consumer stands behind a modifier.
 local function check_modifiers(stage_call, descriptor, data)
   local pending = data.pending
@@ -154,6 +165,7 @@ local function check_modifiers(stage_call, descriptor, data)
       stage_call:fail("W201", ("`%s` after `%s` is not in this version"):format(stage_call.stage,
         modifier.name), "`agg` takes `window`, `group_by` and `emit`")
     end
+    check_emission(stage_call, descriptor, modifier)
   end
 end
 

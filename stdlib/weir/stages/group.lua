@@ -24,6 +24,7 @@ return {
       .. "0, `list` empty, all others nil. A window without a row gives none.",
     subjects = { { kind = "list" } },
     consumes = { window = true, group_by = true, emit = true },
+    emissions = { at = true, clock = true },
     make = function(c, input)
       if c[1].fn then
         c:fail("W203", "argument 1 of `agg` must be a list in a string, got a function",

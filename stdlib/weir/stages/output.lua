@@ -8,7 +8,44 @@ local function names(parsed)
   return call.column_names(parsed)
 end
 
-local function make_write(c)
+--- A write into directories: the columns that say which are computed by a `derive` before it.
+local function partitioned(c, input, spec, by)
+  if spec.endpoint.kind ~= "file" or spec.endpoint.address == "-" then
+    c:fail("W203", ("`partition_by` is of files, and this is %s"):format(
+      spec.endpoint.kind == "file" and "the standard output" or spec.endpoint.kind),
+      "`:write(\"out/\", { partition_by = \"day\", format = \"csv\" })`", "partition_by")
+  elseif by.fn then
+    c:fail("W203", "option `partition_by` of `write` must be a list in a string, got a function",
+      "compute the columns in a `derive` before", "partition_by")
+  end
+  local known = {}
+  for _, name in ipairs(stream.columns(input)) do
+    known[name] = true
+  end
+  spec.partition_by = {}
+  for _, item in ipairs(by.ast) do
+    local is_column = item.expr.k == "name" and item.expr.name == item.name
+    if not is_column and known[item.name] then
+      c:fail("W205", ("column `%s` exists: `partition_by` would hide it"):format(item.name),
+        "give the directory another name", "partition_by", item.from, item.to)
+    end
+    spec.partition_by[#spec.partition_by + 1] = not item.is_local and item.name or nil
+  end
+  local above = { stream.data(input).id }
+  local derive = { op = "derive", items = by.ast, inputs = above, mark = c.mark }
+  local info, err = c.script:plan():probe(derive)
+  if not info then
+    err.arg = "partition_by"
+    c:fail_with(err)
+  end
+  local derived = stream.add(c, derive)
+  stream.use(derived)
+  spec.endpoint.kind = "partitions"
+  spec.inputs = { stream.data(derived).id }
+  return spec
+end
+
+local function make_write(c, input)
   if c.place.kind == "stdout" or c.place.address == "-" then
     c.format = c.format or c.script:shown_format()
   end
@@ -21,15 +58,20 @@ local function make_write(c)
   elseif place.kind == "sqlite" and rest.mode == "new" then
     c:fail("W203", "option `mode` of `write` to sqlite must be \"upsert\", \"append\" or "
       .. "\"replace\", got the text \"new\"", nil, "mode")
+  elseif not rest.partition_by and (place.options.roll or place.options.success) then
+    local name = place.options.roll and "roll" or "success"
+    c:fail("W203", ("`%s` of `write` is of partitions, and there is no `partition_by`"):format(
+      name), nil, name)
   elseif place.kind == "file" and rest.mode == "upsert" then
     c:fail("W203", "option `mode` of `write` to a file must be \"append\", \"replace\" or \"new\", "
       .. "got the text \"upsert\"", "a file has no keys; sqlite does", "mode")
   end
   local mode = rest.mode or place.options.mode
   place.options.mode = mode
-  return {
+  local spec = {
     op = "write", endpoint = place, format = format, key = names(rest.key), mode = mode,
   }
+  return rest.partition_by and partitioned(c, input, spec, rest.partition_by) or spec
 end
 
 --- The node to be looked at: of a stream that changes its rows, each change as a row.
@@ -54,7 +96,9 @@ return {
       mode = { kind = "choice", of = { "upsert", "append", "replace", "new" },
         doc = "sqlite: `upsert`, `append`, `replace`; file: `replace`, `append`, `new`" },
       format = { kind = "any", doc = "a format's name or value; what the file's name says" },
-      partition_by = { later = true, kind = "any" },
+      partition_by = { kind = "list", doc = "files in directories by these columns, which the "
+        .. "files then do not have: `dt=2024-01-01/hm=10%3A05/part-00000.csv`; nil is "
+        .. "`__HIVE_DEFAULT_PARTITION__`" },
       audit = { later = true, kind = "any" },
     },
     prepare = function(c)

@@ -96,6 +96,7 @@ return {
       .. "an `agg` with `where` in each item, for each group (and window).",
     subjects = { { kind = "columns" }, { kind = "expr" }, { kind = "list" } },
     consumes = { window = true, group_by = true, emit = true },
+    emissions = { at = true, clock = true },
     make = function(c, input)
       if #c[1].ast ~= 1 then
         c:fail("W203", ("argument 1 of `pivot` must be one column, got %d"):format(#c[1].ast), nil,

@@ -1,0 +1,106 @@
+/* partition.h: rows into a directory of files, by the values of some columns, as Hive lays them
+ * out: `out/dt=2024-01-01/hm=10%3A05/part-00000.csv`. In three files: partition_sink.c (what a
+ * script says, rows, epochs), partition_file.c (files and their names), partition_state.c (what a
+ * restart knows). Private to the room. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "conn/conn.h"
+#include "conn/output.h"
+#include "data/codec.h"
+
+#define PARTITIONS_MAX 65536u   /* of one sink */
+#define PARTITION_FILES_MAX 32u /* that are open at a time */
+#define PARTITION_PATH_MAX 4096
+#define PARTITION_NAME_MAX 255u /* bytes of `name=value`, as file systems have it */
+
+enum partition_mode { PARTITION_REPLACE, PARTITION_APPEND, PARTITION_NEW };
+
+struct partition_config {
+    const char *directory; /* ends with "/" */
+    const char *ending;    /* ".csv.gz" */
+    const struct wr_encoder_type *format;
+    const struct wr_value *options;
+    const struct wr_schema *content; /* the columns of the files, and where the input has them */
+    const uint16_t *content_from;
+    const uint16_t *columns; /* those of the directories */
+    uint32_t column_count;
+    enum wr_compression compression;
+    enum partition_mode mode;
+    int64_t roll_us; /* a partition is complete so long behind its last row; 0: at the end */
+    int success;     /* a file `_SUCCESS` in each that is complete */
+};
+
+struct partition_slot;
+
+/* The rows of one directory. Its files are numbered, and written one after the other. */
+struct partition {
+    char *name; /* "dt=2024-01-01/hm=10%3A05" */
+    uint64_t hash;
+    uint32_t number;    /* of the file that is written, or of the next one */
+    uint8_t is_active;  /* a file is written, under its temporary name */
+    uint8_t is_claimed; /* what earlier runs left there has been counted, or is gone */
+    uint8_t is_renamed; /* the file got its name, and the state had no time to hear of it */
+    uint64_t rows;      /* of the file that is written */
+    uint64_t length;    /* of it, in bytes */
+    int64_t last_us;    /* the greatest event time of its rows */
+    struct partition_slot *slot; /* it is open there, or NULL */
+};
+
+struct partition_slot {
+    uint32_t partition;
+    int is_open;
+    uint64_t used; /* when, for who has to go */
+    struct wr_output output;
+    struct wr_buf text; /* encoded, not yet written */
+    char path[PARTITION_PATH_MAX];
+};
+
+/* A file that is complete; it gets its name when the state knows that it is. */
+struct partition_done {
+    uint32_t partition, number;
+};
+
+struct partition_sink {
+    struct wr_sink base;
+    const struct partition_config *config;
+    struct wr_encoder *encoder;
+    struct wr_arena scratch; /* of one batch */
+    struct wr_buf name;
+    uint32_t token; /* in temporary names: of this run and its restarts */
+    uint32_t count, room;
+    struct partition *partitions;
+    uint32_t mask;
+    uint32_t *index; /* by hash: a partition's number + 1 */
+    struct partition_slot *slots;
+    uint64_t clock; /* of slots */
+    uint32_t done_count, done_room;
+    struct partition_done *done;
+    int saved; /* a state points to the files */
+};
+
+/* ---- partition_file.c ---- */
+
+/* The name of the directory of a row, into `self->name`. WR_ELIMIT: a value is too long for one. */
+int partition_name_of(struct partition_sink *self, const struct wr_batch *batch, uint32_t row);
+/* The partition of that name, made when missing. */
+int partition_find(struct partition_sink *self, const char *name, size_t length, uint32_t *found,
+                   struct wr_error *err);
+/* Its file, open and with a header; `slot` is valid until the next call. */
+int partition_open(struct partition_sink *self, uint32_t partition, struct wr_error *err);
+int partition_flush(struct partition_sink *self, struct partition_slot *slot, struct wr_error *err);
+/* The file that is written is complete. */
+int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err);
+/* Files that are complete get their names. */
+int partition_name_done(struct partition_sink *self, struct wr_error *err);
+/* After a restart: cuts the files to what the state knows, or says that they are gone. */
+int partition_cut(struct partition_sink *self, struct wr_error *err);
+/* PARTITION_NEW: nothing may be there. */
+int partition_check_new(struct partition_sink *self, struct wr_error *err);
+/* Forgets files that no state points to. */
+void partition_close_all(struct partition_sink *self);
+
+/* ---- partition_state.c ---- */
+
+int partition_save(const struct partition_sink *self, struct wr_buf *out);
+int partition_load(struct partition_sink *self, struct wr_reader *from, struct wr_error *err);

@@ -1,0 +1,445 @@
+/* partition_file.c: the directories and files of a partitioned sink. A file is written under a
+ * temporary name that readers of such directories pass over (it begins with a dot), and renamed
+ * when it is complete. A few are open at a time; others are opened again when rows come. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "conn/partition.h"
+#include "base/banned.h"
+
+/* How Hive calls the directory of rows that have no value. */
+#define NO_VALUE "__HIVE_DEFAULT_PARTITION__"
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+/* Bytes that mean something in a path, a pattern or to those who read such directories. */
+static int must_escape(unsigned char byte) {
+    return byte < 0x20 || byte == 0x7f || strchr("\"#%'*/:=?\\{}[]^<>|", byte) != NULL;
+}
+
+static void add_escaped(struct wr_buf *out, const char *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        if (must_escape(byte))
+            wr_buf_addf(out, "%%%02X", byte);
+        else
+            wr_buf_add_char(out, (char)byte);
+    }
+}
+
+int partition_name_of(struct partition_sink *self, const struct wr_batch *batch, uint32_t row) {
+    const struct partition_config *config = self->config;
+    struct wr_buf *out = &self->name, value;
+    wr_buf_init(&value, self->base.budget, 0);
+    wr_buf_clear(out);
+    int status = WR_OK;
+    for (uint32_t i = 0; i < config->column_count && status == WR_OK; i++) {
+        const struct wr_field *field = &batch->schema->fields[config->columns[i]];
+        const struct wr_column *column = &batch->columns[config->columns[i]];
+        if (i > 0)
+            wr_buf_add_char(out, '/');
+        size_t begin = out->length;
+        add_escaped(out, field->name, field->name_length);
+        wr_buf_add_char(out, '=');
+        wr_buf_clear(&value);
+        if (!wr_column_is_nil(column, row))
+            status = wr_value_show(&value, &field->type, column, row);
+        if (value.length == 0)
+            wr_buf_add_text(out, NO_VALUE);
+        add_escaped(out, value.bytes, value.length);
+        if (status == WR_OK && out->length - begin > PARTITION_NAME_MAX)
+            status = WR_ELIMIT;
+    }
+    wr_buf_add_char(out, 0);
+    out->length -= out->status == WR_OK;
+    wr_buf_release(&value);
+    return out->status != WR_OK ? out->status : status;
+}
+
+static int no_memory(const struct partition_sink *self, struct wr_error *err) {
+    return wr_error_set(err, WR_ENOMEM, "%s: memory budget `%s` is used up", self->base.name,
+                        self->base.budget->name);
+}
+
+static uint32_t index_slot(const struct partition_sink *self, const char *name, size_t length,
+                           uint64_t hash) {
+    uint32_t at = (uint32_t)hash & self->mask;
+    for (; self->index[at] != 0; at = (at + 1) & self->mask) {
+        const struct partition *one = &self->partitions[self->index[at] - 1];
+        if (one->hash == hash && strlen(one->name) == length &&
+            memcmp(one->name, name, length) == 0)
+            break;
+    }
+    return at;
+}
+
+/* The index is at most half full. */
+static int index_grow(struct partition_sink *self) {
+    if (self->index != NULL && 2 * self->count < self->mask)
+        return WR_OK;
+    uint32_t size = self->index == NULL ? 64 : 4 * (self->mask + 1);
+    uint32_t *index = wr_alloc_zero(self->base.budget, size * sizeof *index);
+    if (index == NULL)
+        return WR_ENOMEM;
+    wr_free(self->base.budget, self->index);
+    self->index = index;
+    self->mask = size - 1;
+    for (uint32_t p = 0; p < self->count; p++) {
+        uint32_t at = (uint32_t)self->partitions[p].hash & self->mask;
+        while (index[at] != 0)
+            at = (at + 1) & self->mask;
+        index[at] = p + 1;
+    }
+    return WR_OK;
+}
+
+int partition_find(struct partition_sink *self, const char *name, size_t length, uint32_t *found,
+                   struct wr_error *err) {
+    uint64_t hash = wr_hash_bytes(name, length, self->token);
+    if (index_grow(self) != WR_OK)
+        return no_memory(self, err);
+    uint32_t at = index_slot(self, name, length, hash);
+    if (self->index[at] != 0) {
+        *found = self->index[at] - 1;
+        return WR_OK;
+    }
+    if (self->count == PARTITIONS_MAX) {
+        wr_error_set(err, WR_ELIMIT, "%s: more than %u partitions", self->base.name,
+                     PARTITIONS_MAX);
+        wr_error_help(err, "`partition_by` columns of fewer values, as a day or a country");
+        return WR_ELIMIT;
+    }
+    char *copy = wr_alloc(self->base.budget, length + 1);
+    if (copy == NULL || wr_grow(self->base.budget, (void **)&self->partitions, self->count,
+                                &self->room, sizeof *self->partitions) != WR_OK) {
+        wr_free(self->base.budget, copy);
+        return no_memory(self, err);
+    }
+    memcpy(copy, name, length);
+    copy[length] = 0;
+    self->partitions[self->count] =
+        (struct partition){.name = copy, .hash = hash, .last_us = WR_TIME_MIN};
+    *found = self->count++;
+    self->index[at] = self->count;
+    return WR_OK;
+}
+
+/* A path below the directory of a partition. `number`: of a file, in its final or temporary name;
+ * UINT32_MAX: `other`. */
+static int path_of(const struct partition_sink *self, const struct partition *one, uint32_t number,
+                   int is_final, const char *other, char *path, struct wr_error *err) {
+    const struct partition_config *config = self->config;
+    int length;
+    if (number == UINT32_MAX)
+        length = snprintf(path, PARTITION_PATH_MAX, "%s%s%s", config->directory, one->name, other);
+    else if (is_final)
+        length = snprintf(path, PARTITION_PATH_MAX, "%s%s/part-%05" PRIu32 "%s", config->directory,
+                          one->name, number, config->ending);
+    else
+        length = snprintf(path, PARTITION_PATH_MAX, "%s%s/.part-%05" PRIu32 "%s.%08" PRIx32 ".part",
+                          config->directory, one->name, number, config->ending, self->token);
+    if (length >= PARTITION_PATH_MAX)
+        return wr_error_set(err, WR_EARG, "write %.80s…: the path is too long", path);
+    return WR_OK;
+}
+
+/* ---- open files ---------------------------------------------------------------------------- */
+
+int partition_flush(struct partition_sink *self, struct partition_slot *slot,
+                    struct wr_error *err) {
+    if (slot->text.status != WR_OK)
+        return no_memory(self, err);
+    int status = slot->text.length == 0
+                     ? WR_OK
+                     : wr_output_write(&slot->output, slot->text.bytes, slot->text.length, err);
+    wr_buf_clear(&slot->text);
+    return status;
+}
+
+/* All of it is in the file, and safe where a state will say so. */
+static int close_slot(struct partition_sink *self, struct partition_slot *slot,
+                      struct wr_error *err) {
+    int status = partition_flush(self, slot, err);
+    if (status == WR_OK)
+        status = wr_output_end_member(&slot->output, err);
+    if (status == WR_OK && self->base.store != NULL)
+        status = wr_output_sync(&slot->output, err);
+    struct partition *one = &self->partitions[slot->partition];
+    one->length = slot->output.length;
+    one->slot = NULL;
+    wr_output_close(&slot->output);
+    slot->is_open = 0;
+    return status;
+}
+
+static int free_slot(struct partition_sink *self, struct partition_slot **slot,
+                     struct wr_error *err) {
+    struct partition_slot *oldest = &self->slots[0];
+    for (uint32_t i = 0; i < PARTITION_FILES_MAX; i++) {
+        *slot = &self->slots[i];
+        if (!(*slot)->is_open)
+            return WR_OK;
+        if ((*slot)->used < oldest->used)
+            oldest = *slot;
+    }
+    *slot = oldest;
+    return close_slot(self, oldest, err);
+}
+
+struct found {
+    const struct partition_sink *self;
+    struct wr_error *err;
+    uint32_t next;
+    int removes, status;
+};
+
+static int visit_file(void *ctx, const char *path) {
+    struct found *found = ctx;
+    const struct wr_env *env = found->self->base.env;
+    const char *number = strrchr(path, '/') + 1 + strlen("part-");
+    char *end;
+    unsigned long value = strtoul(number, &end, 10);
+    if (end != number && value < UINT32_MAX - 1)
+        found->next = WR_MAX(found->next, (uint32_t)value + 1);
+    if (found->removes)
+        found->status = env->remove(env, path, found->err);
+    return found->status != WR_OK;
+}
+
+/* What earlier runs left in a partition: counted, or gone just before a first new file is there. */
+static int visit_files(struct partition_sink *self, const struct partition *one, int removes,
+                       uint32_t *next, struct wr_error *err) {
+    char pattern[PARTITION_PATH_MAX];
+    struct found found = {.self = self, .err = err, .removes = removes};
+    int status = path_of(self, one, UINT32_MAX, 0, "/part-*", pattern, err);
+    if (status == WR_OK)
+        status = self->base.env->glob(self->base.env, pattern, visit_file, &found, err);
+    *next = found.next;
+    return found.status != WR_OK ? found.status : status;
+}
+
+/* The first file of a partition in this run. */
+static int begin_partition(struct partition_sink *self, struct partition *one,
+                           struct wr_error *err) {
+    char path[PARTITION_PATH_MAX];
+    int status = path_of(self, one, UINT32_MAX, 0, "", path, err);
+    if (status == WR_OK)
+        status = self->base.env->make_directory(self->base.env, path, err);
+    if (status == WR_OK && self->config->mode == PARTITION_APPEND && !one->is_claimed) {
+        status = visit_files(self, one, 0, &one->number, err);
+        one->is_claimed = 1;
+    }
+    return status;
+}
+
+int partition_open(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
+    struct partition *one = &self->partitions[partition];
+    if (one->slot != NULL) {
+        one->slot->used = ++self->clock;
+        return WR_OK;
+    }
+    struct partition_slot *slot;
+    int status = free_slot(self, &slot, err), is_new = !one->is_active;
+    if (status == WR_OK && is_new)
+        status = begin_partition(self, one, err);
+    if (status == WR_OK)
+        status = path_of(self, one, one->number, 0, "", slot->path, err);
+    if (status != WR_OK)
+        return status;
+    if (is_new)
+        one->rows = one->length = 0;
+    status = wr_output_open(&slot->output, self->base.env, self->base.budget, slot->path,
+                            is_new ? WR_FILE_CREATE : WR_FILE_APPEND, self->config->compression,
+                            one->length, err);
+    if (status != WR_OK)
+        return status;
+    slot->is_open = 1;
+    slot->partition = partition;
+    slot->used = ++self->clock;
+    one->slot = slot;
+    one->is_active = 1;
+    if (!is_new || self->config->format->begin == NULL)
+        return WR_OK;
+    self->encoder->at_start = 1;
+    self->encoder->resumed = 0;
+    return self->config->format->begin(self->encoder, &slot->text) == WR_OK ? WR_OK
+                                                                            : no_memory(self, err);
+}
+
+/* ---- files that are complete --------------------------------------------------------------- */
+
+static int mark_success(const struct partition_sink *self, const struct partition *one,
+                        struct wr_error *err) {
+    const struct wr_env *env = self->base.env;
+    char path[PARTITION_PATH_MAX];
+    struct wr_file *file;
+    int status = path_of(self, one, UINT32_MAX, 0, "/_SUCCESS", path, err);
+    if (status == WR_OK)
+        status = env->open(env, path, WR_FILE_CREATE, &file, err);
+    if (status != WR_OK)
+        return status;
+    status = env->sync(file, err);
+    env->close(file);
+    return status;
+}
+
+/* Those that stand there from runs before go when the first new one comes. */
+static int name_file(struct partition_sink *self, uint32_t partition, uint32_t number,
+                     struct wr_error *err) {
+    struct partition *one = &self->partitions[partition];
+    const struct wr_env *env = self->base.env;
+    char from[PARTITION_PATH_MAX], to[PARTITION_PATH_MAX];
+    struct wr_file_info info;
+    uint32_t next;
+    int status = path_of(self, one, number, 0, "", from, err);
+    if (status == WR_OK)
+        status = path_of(self, one, number, 1, "", to, err);
+    if (status != WR_OK)
+        return status;
+    int is_there = env->stat(env, from, &info) == WR_OK;
+    if (!is_there && env->stat(env, to, &info) != WR_OK)
+        return wr_error_set(err, WR_ECORRUPT, "%s: `%s` is not there", self->base.name, from);
+    if (is_there && self->config->mode == PARTITION_REPLACE && number == 0)
+        status = visit_files(self, one, 1, &next, err);
+    if (is_there && status == WR_OK)
+        status = env->rename(env, from, to, err);
+    return status == WR_OK && self->config->success ? mark_success(self, one, err) : status;
+}
+
+int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
+    struct partition *one = &self->partitions[partition];
+    int status = one->slot != NULL ? close_slot(self, one->slot, err) : WR_OK;
+    uint32_t number = one->number;
+    if (status != WR_OK)
+        return status;
+    if (self->base.store == NULL) {
+        status = name_file(self, partition, number, err);
+        if (status != WR_OK)
+            return status;
+    } else {
+        if (wr_grow(self->base.budget, (void **)&self->done, self->done_count, &self->done_room,
+                    sizeof *self->done) != WR_OK)
+            return no_memory(self, err);
+        self->done[self->done_count++] =
+            (struct partition_done){.partition = partition, .number = number};
+    }
+    one->number++;
+    one->is_active = 0;
+    one->rows = one->length = 0;
+    one->last_us = WR_TIME_MIN;
+    return WR_OK;
+}
+
+int partition_name_done(struct partition_sink *self, struct wr_error *err) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < self->done_count && status == WR_OK; i++)
+        status = name_file(self, self->done[i].partition, self->done[i].number, err);
+    if (status == WR_OK)
+        self->done_count = 0;
+    return status;
+}
+
+/* ---- before and after ---------------------------------------------------------------------- */
+
+/* What was written before is not there as the state says. */
+static int lost(const struct partition_sink *self, const char *path, const struct partition *one,
+                struct wr_error *err) {
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: the state goes on behind %" PRIu64 " bytes of `%s`, and they are not there",
+                 self->base.name, one->length, path);
+    wr_error_help(err, "put that file back as it was when the run stopped, or begin anew with "
+                       "another --state");
+    return WR_ECORRUPT;
+}
+
+static int cut_one(struct partition_sink *self, struct partition *one, struct wr_error *err) {
+    const struct wr_env *env = self->base.env;
+    char path[PARTITION_PATH_MAX], final[PARTITION_PATH_MAX];
+    struct wr_file_info info;
+    struct wr_file *file;
+    int status = path_of(self, one, one->number, 0, "", path, err);
+    if (status == WR_OK)
+        status = path_of(self, one, one->number, 1, "", final, err);
+    if (status != WR_OK)
+        return status;
+    if (env->stat(env, path, &info) != WR_OK) {
+        one->is_renamed = env->stat(env, final, &info) == WR_OK;
+        return one->is_renamed ? WR_OK : lost(self, path, one, err);
+    }
+    if (info.size_bytes < one->length)
+        return lost(self, path, one, err);
+    if (info.size_bytes == one->length)
+        return WR_OK;
+    status = env->open(env, path, WR_FILE_APPEND, &file, err);
+    if (status != WR_OK)
+        return status;
+    status = env->truncate(file, one->length, err);
+    env->close(file);
+    return status;
+}
+
+int partition_cut(struct partition_sink *self, struct wr_error *err) {
+    int status = partition_name_done(self, err);
+    for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
+        if (self->partitions[p].is_active)
+            status = cut_one(self, &self->partitions[p], err);
+    return status;
+}
+
+static int is_any(void *ctx, const char *path) {
+    (void)path;
+    *(int *)ctx = 1;
+    return 1;
+}
+
+int partition_check_new(struct partition_sink *self, struct wr_error *err) {
+    const struct partition_config *config = self->config;
+    const struct wr_env *env = self->base.env;
+    const struct wr_field *field = &self->base.schema->fields[config->columns[0]];
+    struct wr_buf pattern;
+    int found = 0;
+    wr_buf_init(&pattern, self->base.budget, 0);
+    wr_buf_add_text(&pattern, config->directory);
+    add_escaped(&pattern, field->name, field->name_length);
+    wr_buf_add(&pattern, "=*", 3);
+    int status = pattern.status != WR_OK ? no_memory(self, err)
+                                         : env->glob(env, pattern.bytes, is_any, &found, NULL);
+    wr_buf_release(&pattern);
+    if (!found)
+        return status == WR_ENOMEM ? status : WR_OK;
+    wr_error_set(err, WR_EEXIST, "write %s: there are partitions already", config->directory);
+    wr_error_help(err, "`mode = \"new\"` adds to nothing that is there: \"replace\", \"append\"");
+    return WR_EEXIST;
+}
+
+void partition_close_all(struct partition_sink *self) {
+    const struct wr_env *env = self->base.env;
+    char path[PARTITION_PATH_MAX];
+    for (uint32_t i = 0; self->slots != NULL && i < PARTITION_FILES_MAX; i++) {
+        if (self->slots[i].is_open)
+            wr_output_close(&self->slots[i].output);
+        wr_buf_release(&self->slots[i].text);
+    }
+    for (uint32_t p = 0; p < self->count; p++) {
+        struct partition *one = &self->partitions[p];
+        if (one->is_active && !self->saved &&
+            path_of(self, one, one->number, 0, "", path, NULL) == WR_OK)
+            env->remove(env, path, NULL);
+        wr_free(self->base.budget, one->name);
+    }
+    wr_free(self->base.budget, self->slots);
+    wr_free(self->base.budget, self->partitions);
+    wr_free(self->base.budget, self->index);
+    wr_free(self->base.budget, self->done);
+    self->slots = NULL;
+    self->partitions = NULL;
+    self->index = NULL;
+    self->done = NULL;
+    self->count = self->done_count = 0;
+}

@@ -1,0 +1,425 @@
+/* partition_sink.c: `write` with `partition_by`: see partition.h.
+ *
+ *   rows of a partition -> .part-00000.csv.….part -> part-00000.csv when it is complete
+ *
+ * A partition is complete when the input ends, or with `roll` when the frontier is so far behind
+ * its last row; which file a row is in is decided by the row's own frontier, so that it depends on
+ * no batch. With a state a file gets its name once the state knows that it is complete. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "conn/connectors.h"
+#include "conn/partition.h"
+#include "data/order.h"
+#include "base/banned.h"
+
+#define FLUSH_BYTES (64u << 10)
+#define SCRATCH_BLOCK_BYTES (64u << 10)
+
+/* ---- bind ---------------------------------------------------------------------------------- */
+
+static const char *const own_options[] = {"compression", "roll",      "success",
+                                          "partitions",  "max_ratio", NULL};
+
+/* The columns of directories, and those that are left for the files. */
+static int bind_columns(struct partition_config *config, struct wr_endpoint_bind *bind,
+                        struct wr_error *err) {
+    const struct wr_value *names = wr_value_get(bind->spec, "partition_by");
+    const struct wr_schema *input = bind->input;
+    uint32_t count = wr_value_count(names);
+    uint16_t *columns = WR_ARENA_ARRAY(bind->arena, uint16_t, count + 1);
+    uint16_t *from = WR_ARENA_ARRAY(bind->arena, uint16_t, input->field_count + 1);
+    uint8_t *taken = WR_ARENA_ZEROS(bind->arena, uint8_t, input->field_count + 1);
+    struct wr_schema *content = wr_schema_new(bind->arena, input->field_count);
+    if (columns == NULL || from == NULL || taken == NULL || content == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_value *name = wr_value_at(names, i);
+        int at = wr_schema_find(input, name->string, name->count);
+        WR_ASSERT(at >= 0);                           /* the stage made them */
+        if (input->fields[at].type.kind >= WR_JSON) { /* of several parts */
+            char type[64];
+            wr_error_script(err, "W104", "`partition_by` cannot take %s",
+                            wr_type_text(&input->fields[at].type, type, sizeof type));
+            wr_error_at(err, "partition_by", 0, 0);
+            return WR_ESCRIPT;
+        }
+        columns[i] = (uint16_t)at;
+        taken[at] = 1;
+    }
+    content->field_count = 0;
+    for (uint32_t c = 0; c < input->field_count; c++)
+        if (!taken[c]) {
+            from[content->field_count] = (uint16_t)c;
+            content->fields[content->field_count++] = input->fields[c];
+        }
+    if (content->field_count == 0) {
+        wr_error_script(err, "W203",
+                        "`partition_by` takes all columns: none are left for the files");
+        wr_error_at(err, "partition_by", 0, 0);
+        return WR_ESCRIPT;
+    }
+    config->columns = columns;
+    config->column_count = count;
+    config->content = content;
+    config->content_from = from;
+    return WR_OK;
+}
+
+static int check_format(const struct partition_config *config, struct wr_error *err) {
+    if (config->format->end == NULL && config->format->save == NULL)
+        return WR_OK;
+    wr_error_script(err, "W203", "format `%s` cannot be partitioned: it has an end",
+                    config->format->name);
+    wr_error_help(err, "`format = \"csv\"` and `\"ndjson\"` can");
+    wr_error_at(err, "format", 0, 0);
+    return WR_ESCRIPT;
+}
+
+static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    static const char *const modes[] = {"replace", "append", "new", NULL};
+    static const char *const compressions[] = {"none", "gzip", "zstd", "auto", NULL};
+    static const char *const endings[] = {"", ".gz", ".zst"};
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    struct partition_config *config = WR_ARENA_ZEROS(bind->arena, struct partition_config, 1);
+    if (status == WR_OK && config == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    if (status != WR_OK)
+        return status;
+    const char *address = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
+    size_t length = strlen(address);
+    if (length == 0 || strpbrk(address, "*?[") != NULL) {
+        wr_error_script(err, "W401", "`%s` is no name of a directory to write", address);
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    bind->name = address;
+    config->directory =
+        wr_endpoint_textf(bind->arena, "%s%s", address, address[length - 1] == '/' ? "" : "/");
+    int compression = WR_COMPRESSION_NONE, mode = PARTITION_REPLACE;
+    uint64_t roll = 0;
+    const char *format = NULL;
+    status = bind_columns(config, bind, err);
+    if (status == WR_OK)
+        status = wr_option_word(&options, "mode", modes, &mode, err);
+    if (status == WR_OK)
+        status = wr_option_word(&options, "compression", compressions, &compression, err);
+    if (status == WR_OK)
+        status = wr_option_duration(&options, "roll", &roll, err);
+    if (status == WR_OK)
+        status = wr_option_bool(&options, "success", &config->success, err);
+    if (status == WR_OK)
+        status = wr_format_choose(bind, address, NULL, &format, err);
+    if (status == WR_OK)
+        status = wr_encoder_choose(format, &config->format, err);
+    if (status == WR_OK)
+        status = check_format(config, err);
+    if (status == WR_OK)
+        status = wr_options_rest(&options, bind->arena, wr_options_of_write, own_options,
+                                 &config->options, err);
+    if (status == WR_OK)
+        status = wr_encoder_check(bind, config->format, config->options, err);
+    if (status != WR_OK)
+        return status;
+    config->compression = compression == 3 ? WR_COMPRESSION_NONE : (enum wr_compression)compression;
+    config->mode = (enum partition_mode)mode;
+    config->roll_us = (int64_t)WR_MIN(roll, (uint64_t)INT64_MAX / 4);
+    config->ending =
+        wr_endpoint_textf(bind->arena, ".%s%s", config->format->name, endings[config->compression]);
+    bind->config = config;
+    return config->directory == NULL || config->ending == NULL
+               ? wr_error_set(err, WR_ENOMEM, "no memory for the plan")
+               : WR_OK;
+}
+
+/* ---- open ---------------------------------------------------------------------------------- */
+
+static void sink_close(struct wr_sink *sink);
+
+static int open_encoder(struct partition_sink *self, struct wr_error *err) {
+    const struct partition_config *config = self->config;
+    self->encoder = wr_alloc_zero(&wr_budget_control, config->format->size_bytes);
+    if (self->encoder == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    self->encoder->type = config->format;
+    self->encoder->schema = config->content;
+    self->encoder->options = config->options;
+    int status = config->format->open == NULL ? WR_OK : config->format->open(self->encoder, err);
+    if (status != WR_OK) {
+        wr_free(&wr_budget_control, self->encoder);
+        self->encoder = NULL;
+    }
+    return status;
+}
+
+static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    const struct wr_env *env = sink->env;
+    self->config = sink->config;
+    sink->shown = self->config->roll_us > 0 ? WR_SHOWN_AT_COMMIT : WR_SHOWN_AT_FINISH;
+    self->token = (uint32_t)env->random_u64(env);
+    wr_arena_init(&self->scratch, sink->budget, SCRATCH_BLOCK_BYTES);
+    wr_buf_init(&self->name, sink->budget, 0);
+    self->slots = wr_alloc_zero(sink->budget, PARTITION_FILES_MAX * sizeof *self->slots);
+    if (self->slots == NULL) {
+        sink_close(sink);
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
+    }
+    for (uint32_t i = 0; i < PARTITION_FILES_MAX; i++)
+        wr_buf_init(&self->slots[i].text, sink->budget, 0);
+    int status = open_encoder(self, err);
+    if (status == WR_OK && from != NULL)
+        status = partition_load(self, from, err);
+    if (status == WR_OK && from != NULL)
+        status = partition_cut(self, err);
+    if (status == WR_OK && from == NULL && self->config->mode == PARTITION_NEW)
+        status = partition_check_new(self, err);
+    if (status != WR_OK)
+        sink_close(sink);
+    return status;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+static int refuse(struct partition_sink *self, struct wr_batch *batch, uint32_t row) {
+    struct wr_reject reject = {.code = WR_REJECT_SINK,
+                               .detail = "a value of `partition_by` is too long for a directory",
+                               .stage = self->base.node,
+                               .row = row,
+                               .batch = batch,
+                               .source = batch->source,
+                               .partition = batch->partition};
+    return self->base.reject(self->base.reject_ctx, &reject);
+}
+
+static int same_place(const struct partition_config *config, const struct wr_batch *batch,
+                      uint32_t a, uint32_t b) {
+    for (uint32_t i = 0; i < config->column_count; i++) {
+        uint32_t c = config->columns[i];
+        if (wr_cell_compare(&batch->schema->fields[c].type, &batch->columns[c], a,
+                            &batch->columns[c], b) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* Rows of a batch by partition: chains through `next`, in the order of the rows. */
+struct chains {
+    uint32_t count;
+    uint32_t *partitions, *heads, *tails; /* of each chain */
+    uint32_t *rows, *next;                /* by number in the selection */
+};
+
+static void chain_row(struct chains *chains, uint32_t partition, uint32_t at) {
+    uint32_t chain = chains->count;
+    while (chain > 0 && chains->partitions[chain - 1] != partition)
+        chain--;
+    chains->next[at] = UINT32_MAX;
+    if (chain > 0) {
+        chains->next[chains->tails[chain - 1]] = at;
+        chains->tails[chain - 1] = at;
+        return;
+    }
+    chains->partitions[chains->count] = partition;
+    chains->heads[chains->count] = chains->tails[chains->count] = at;
+    chains->count++;
+}
+
+static int make_chains(struct partition_sink *self, struct wr_batch *batch, struct chains *chains,
+                       struct wr_error *err) {
+    uint32_t count = batch->sel_count, partition = 0, last = UINT32_MAX;
+    uint32_t *memory = WR_ARENA_ARRAY(&self->scratch, uint32_t, 5 * (size_t)count + 1);
+    if (memory == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    *chains = (struct chains){.partitions = memory,
+                              .heads = memory + count,
+                              .tails = memory + 2 * (size_t)count,
+                              .rows = memory + 3 * (size_t)count,
+                              .next = memory + 4 * (size_t)count};
+    for (uint32_t at = 0; at < count; at++) {
+        uint32_t row = chains->rows[at] = wr_batch_row(batch, at);
+        int status = WR_OK;
+        if (last == UINT32_MAX || !same_place(self->config, batch, last, row)) {
+            status = partition_name_of(self, batch, row);
+            if (status == WR_ELIMIT) {
+                status = refuse(self, batch, row);
+                if (status < 0)
+                    return status;
+                continue;
+            }
+            if (status != WR_OK)
+                return wr_error_set(err, status, "%s: %s", self->base.name, wr_status_text(status));
+            status = partition_find(self, self->name.bytes, self->name.length, &partition, err);
+        }
+        if (status != WR_OK)
+            return status;
+        last = row;
+        chain_row(chains, partition, at);
+    }
+    return WR_OK;
+}
+
+static int encode(struct partition_sink *self, const struct wr_batch *batch, uint32_t partition,
+                  const uint32_t *sel, uint32_t count, struct wr_error *err) {
+    const struct partition_config *config = self->config;
+    struct wr_column *columns =
+        WR_ARENA_ARRAY(&self->scratch, struct wr_column, config->content->field_count);
+    if (columns == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    for (uint32_t c = 0; c < config->content->field_count; c++)
+        columns[c] = batch->columns[config->content_from[c]];
+    int status = partition_open(self, partition, err);
+    if (status != WR_OK)
+        return status;
+    struct partition *one = &self->partitions[partition];
+    struct wr_batch part = *batch; /* other columns, fewer rows; no reference is taken */
+    part.schema = config->content;
+    part.columns = columns;
+    part.sel = sel;
+    part.sel_count = count;
+    self->encoder->at_start = one->rows == 0;
+    self->encoder->resumed = one->rows > 0;
+    status = config->format->encode(self->encoder, &part, &one->slot->text);
+    self->base.nonfinite_count = self->encoder->nonfinite_count;
+    if (status != WR_OK)
+        return wr_error_set(err, status, "%s: %s", self->base.name, wr_status_text(status));
+    one->rows += count;
+    self->base.rows_written += count;
+    return one->slot->text.length >= FLUSH_BYTES ? partition_flush(self, one->slot, err) : WR_OK;
+}
+
+/* When what has been written of a partition is complete; WR_TIME_MAX: not before the end. */
+static int64_t due_of(const struct partition_sink *self, const struct partition *one) {
+    int64_t due;
+    if (self->config->roll_us == 0 || one->last_us == WR_TIME_MIN ||
+        __builtin_add_overflow(one->last_us, self->config->roll_us, &due))
+        return WR_TIME_MAX;
+    return due;
+}
+
+/* The rows of one chain; a row that comes when the file is complete begins another. */
+static int write_chain(struct partition_sink *self, const struct wr_batch *batch,
+                       const struct chains *chains, uint32_t chain, struct wr_error *err) {
+    uint32_t partition = chains->partitions[chain], count = 0;
+    uint32_t *sel = WR_ARENA_ARRAY(&self->scratch, uint32_t, batch->sel_count + 1);
+    if (sel == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    if (self->partitions[partition].is_renamed) /* it was not: it went, or the rows are others */
+        return wr_error_set(err, WR_ECORRUPT, "%s: %s was complete already, and more rows come",
+                            self->base.name, self->partitions[partition].name);
+    int status = WR_OK;
+    for (uint32_t at = chains->heads[chain]; at != UINT32_MAX && status == WR_OK;
+         at = chains->next[at]) {
+        uint32_t row = chains->rows[at];
+        struct partition *one = &self->partitions[partition];
+        if (batch->event_time != NULL) {
+            int64_t time = batch->event_time[row];
+            int64_t reached = batch->behind == NULL ? time : batch->behind[row];
+            if (due_of(self, one) <= reached) {
+                if (count > 0)
+                    status = encode(self, batch, partition, sel, count, err);
+                count = 0;
+                if (status == WR_OK)
+                    status = partition_complete(self, partition, err);
+            }
+            one->last_us = WR_MAX(one->last_us, time);
+        }
+        sel[count++] = row;
+    }
+    return status == WR_OK && count > 0 ? encode(self, batch, partition, sel, count, err) : status;
+}
+
+static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    struct chains chains;
+    wr_arena_reset(&self->scratch);
+    int status = make_chains(self, batch, &chains, err);
+    for (uint32_t i = 0; i < chains.count && status >= 0; i++)
+        status = write_chain(self, batch, &chains, i, err);
+    return WR_MIN(status, WR_OK);
+}
+
+static int sink_advance(struct wr_sink *sink, int64_t frontier, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    int status = WR_OK;
+    if (self->config->roll_us == 0 || frontier == WR_TIME_MAX) /* what ends is finished */
+        return WR_OK;
+    for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
+        if (due_of(self, &self->partitions[p]) <= frontier)
+            status = partition_complete(self, p, err);
+    return status;
+}
+
+/* ---- epochs -------------------------------------------------------------------------------- */
+
+static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    (void)epoch;
+    int status = WR_OK;
+    for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++) {
+        struct partition_slot *slot = &self->slots[i];
+        if (!slot->is_open)
+            continue;
+        status = partition_flush(self, slot, err);
+        if (status == WR_OK)
+            status = wr_output_end_member(&slot->output, err);
+        if (status == WR_OK && sink->store != NULL)
+            status = wr_output_sync(&slot->output, err);
+        self->partitions[slot->partition].length = slot->output.length;
+    }
+    return status;
+}
+
+static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    (void)epoch;
+    return partition_name_done((struct partition_sink *)sink, err);
+}
+
+static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    int status = partition_save(self, out);
+    if (status == WR_OK)
+        self->saved = 1;
+    return status;
+}
+
+static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    int status = WR_OK;
+    for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
+        if (self->partitions[p].is_active && !self->partitions[p].is_renamed)
+            status = partition_complete(self, p, err);
+    return status == WR_OK ? partition_name_done(self, err) : status;
+}
+
+static void sink_close(struct wr_sink *sink) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    partition_close_all(self);
+    wr_buf_release(&self->name);
+    wr_arena_release(&self->scratch);
+    if (self->encoder == NULL)
+        return;
+    if (self->config->format->close != NULL)
+        self->config->format->close(self->encoder);
+    wr_free(&wr_budget_control, self->encoder);
+    self->encoder = NULL;
+}
+
+const struct wr_sink_type wr_sink_partitions = {
+    .name = "partitions",
+    .bind = sink_bind,
+    .open = sink_open,
+    .close = sink_close,
+    .write = sink_write,
+    .advance = sink_advance,
+    .prepare = sink_prepare,
+    .save = sink_save,
+    .commit = sink_commit,
+    .finish = sink_finish,
+    .size_bytes = sizeof(struct partition_sink),
+    .delivery = WR_DELIVERY_ATOMIC,
+    .flags = WR_SINK_REFUSES,
+};

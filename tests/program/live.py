@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""live.py: inputs that are live and quiet, as pipes and the clock of the machine have them.
+
+    live.py PROGRAM
+
+Each test writes some rows into a pipe that stays open and waits for what must come of them without
+another row. What decides when has its specs, spec/idle_spec.lua and spec/emission_spec.lua.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+
+SECONDS_MAX = 60
+READ = 'weir.read("%s", { schema = "k string, ts timestamp", format = "ndjson" })'
+ROW = b'{"k":"a","ts":"2024-01-01T00:00:01Z"}\n'
+
+
+class Run:
+    """A script that reads its standard input, and `other`, a pipe with a name."""
+
+    def __init__(self, weir, script):
+        self.folder = tempfile.TemporaryDirectory(prefix="weir-live-")
+        self.other = os.path.join(self.folder.name, "other")
+        os.mkfifo(self.other)
+        with open(os.path.join(self.folder.name, "live.lua"), "w", encoding="utf-8") as file:
+            file.write(script)
+        self.process = subprocess.Popen([weir, "run", "live.lua"], cwd=self.folder.name,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        self.timer = threading.Timer(SECONDS_MAX, self.process.kill)
+        self.timer.start()
+
+    def feed(self, rows):
+        self.process.stdin.write(rows)
+        self.process.stdin.flush()
+
+    def row(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError("no row came:\n" + self.process.stderr.read().decode())
+        return json.loads(line)
+
+    def end(self):
+        self.process.stdin.close()
+        rest, code = self.process.stdout.read(), self.process.wait()
+        if code != 0:
+            raise AssertionError(f"exit code {code}\n{self.process.stderr.read().decode()}")
+        return rest
+
+    def close(self):
+        self.timer.cancel()
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+        self.folder.cleanup()
+
+
+def last_window_closes(run):
+    run.feed(ROW)
+    assert run.row()["n"] == 1
+    assert run.end() == b""
+
+
+last_window_closes.script = f"""{READ % "-"}:event_time("ts", {{ idle = "10ms" }})
+  :window(weir.tumbling "1500ms"):agg "n = count()":print()"""
+
+
+def quiet_input_steps_aside(run):
+    with open(run.other, "wb"):  # open, and nothing in it
+        run.feed(ROW)
+        assert run.row()["k"] == "a"
+    assert run.end() == b""
+
+
+quiet_input_steps_aside.script = f"""{READ % "-"}:event_time("ts", {{ idle = "10ms" }})
+  :union({READ % "other"}:event_time("ts", {{ idle = "10ms" }})):print()"""
+
+
+def window_of_the_clock_closes(run):
+    run.feed(ROW)
+    run.feed(ROW)
+    count = 0
+    while count < 2:
+        count += run.row()["n"]
+    assert count == 2
+    assert run.end() == b""
+
+
+window_of_the_clock_closes.script = f"""{READ % "-"}:processing_time "at"
+  :window(weir.tumbling "200ms"):agg "n = count()":print()"""
+
+
+def emission_of_the_clock_comes(run):
+    run.feed(ROW)
+    assert run.row()["n"] == 1
+    assert run.end() == b""
+
+
+emission_of_the_clock_comes.script = f"""{READ % "-"}:group_by "k"
+  :emit("update", {{ every = "100ms", clock = "processing" }}):agg "n = count()":print()"""
+
+
+def main():
+    passed = failed = 0
+    for test in (last_window_closes, quiet_input_steps_aside, window_of_the_clock_closes,
+                 emission_of_the_clock_comes):
+        run = Run(os.path.abspath(sys.argv[1]), test.script)
+        try:
+            test(run)
+            passed += 1
+        except (AssertionError, OSError) as error:
+            print(f"{test.__name__}: {error}")
+            failed += 1
+        finally:
+            run.close()
+    print(f"{passed} passed, {failed} failed")
+    return failed > 0
+
+
+sys.exit(main())

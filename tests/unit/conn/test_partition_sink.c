@@ -1,0 +1,195 @@
+/* test_partition_sink.c: directories by values: names, files that are complete, restarts at the
+ * places where a process may end, a full disk. */
+#include "support_conn.h"
+
+#define SCHEMA "k string,id int64"
+
+static struct wr_value *partition_spec(struct world *w, const char *more) {
+    return value_of_json(w,
+                         "{'endpoint':{'kind':'partitions','address':'%s','options':{%s}},"
+                         "'partition_by':['k'],'format':'csv'}",
+                         w->folder, more);
+}
+
+/* A sink of a run that has a state. */
+static struct wr_sink *sink_of(struct world *w, const char *more, struct wr_reader *from) {
+    struct wr_endpoint_bind *bind = wr_arena_alloc_zero(&w->arena, sizeof *bind);
+    CHECK_INT(bind_sink(w, &wr_sink_partitions, partition_spec(w, more), schema_of(w, SCHEMA), NULL,
+                        bind),
+              ==, WR_OK);
+    struct wr_sink *sink = open_sink(w, &wr_sink_partitions, bind, from);
+    if (sink != NULL)
+        sink->store = (struct wr_store *)(void *)w; /* only asked for whether there is one */
+    return sink;
+}
+
+/* Rows of one batch, whose times are their ids in seconds, in time order. */
+static int put_rows(struct world *w, struct wr_sink *sink, const char *csv) {
+    struct wr_batch *batch = batch_of(w, schema_of(w, SCHEMA), csv);
+    int64_t *times = wr_arena_alloc_zero(&batch->arena, batch->row_count * sizeof *times);
+    CHECK(times != NULL);
+    for (uint32_t i = 0; i < batch->row_count; i++)
+        times[i] = WR_I64(&batch->columns[1])[i] * 1000000;
+    batch->event_time = times;
+    int status = wr_sink_partitions.write(sink, batch, &w->err);
+    wr_batch_unref(batch);
+    return status;
+}
+
+/* A checkpoint up to the moment when the state has been written. */
+static void save(struct world *w, struct wr_sink *sink, struct wr_buf *saved) {
+    CHECK_INT(wr_sink_partitions.prepare(sink, 1, &w->err), ==, WR_OK);
+    wr_buf_clear(saved);
+    CHECK_INT(wr_sink_partitions.save(sink, saved), ==, WR_OK);
+}
+
+static struct wr_sink *again(struct world *w, const char *more, struct wr_buf *saved,
+                             struct wr_sink *sink) {
+    close_sink(sink);
+    struct wr_reader from = {.bytes = saved->bytes, .length = saved->length};
+    return sink_of(w, more, &from);
+}
+
+static void finish(struct world *w, struct wr_sink *sink) {
+    CHECK_INT(wr_sink_partitions.finish(sink, &w->err), ==, WR_OK);
+    close_sink(sink);
+}
+
+static struct wr_sink *begin(struct world *w, struct wr_buf *saved, const char *more) {
+    world_begin(w);
+    wr_buf_init(saved, &w->budget, 0);
+    return sink_of(w, more, NULL);
+}
+
+static void end(struct world *w, struct wr_buf *saved) {
+    wr_buf_release(saved);
+    world_end(w);
+}
+
+static const char *text_of(struct world *w, const char *name) {
+    const char *text = file_text(w, in_folder(w, name), NULL);
+    return text == NULL ? "none" : text;
+}
+
+TEST(partition_sink_names_a_file_when_the_state_knows_that_it_is_complete) {
+    struct world w;
+    struct wr_buf saved;
+    struct wr_sink *sink = begin(&w, &saved, "'roll':'10s','success':true");
+    CHECK_INT(put_rows(&w, sink, "a,1\nb,2\na,3"), ==, WR_OK);
+    CHECK_INT(wr_sink_partitions.advance(sink, 12999999, &w.err), ==, WR_OK);
+    save(&w, sink, &saved);
+    CHECK_INT(wr_sink_partitions.commit(sink, 1, &w.err), ==, WR_OK);
+    CHECK_STR(text_of(&w, "k=b/part-00000.csv"), "id\n2\n");
+    CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "none");
+    CHECK_INT(wr_sink_partitions.advance(sink, 13000000, &w.err), ==, WR_OK);
+    CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "none");
+    CHECK_STR(text_of(&w, "k=a/_SUCCESS"), "none");
+    save(&w, sink, &saved);
+    CHECK_INT(wr_sink_partitions.commit(sink, 2, &w.err), ==, WR_OK);
+    CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "id\n1\n3\n");
+    CHECK_STR(text_of(&w, "k=a/_SUCCESS"), "");
+    finish(&w, sink);
+    end(&w, &saved);
+}
+
+TEST(partition_sink_goes_on_when_it_died_between_the_state_and_the_names) {
+    for (int named = 0; named < 2; named++) {
+        struct world w;
+        struct wr_buf saved;
+        struct wr_sink *sink = begin(&w, &saved, "'roll':'10s'");
+        CHECK_INT(put_rows(&w, sink, "a,1\nb,2\nb,30"), ==, WR_OK); /* b has a second file */
+        CHECK_INT(wr_sink_partitions.advance(sink, 30000000, &w.err), ==, WR_OK);
+        save(&w, sink, &saved);
+        if (named)
+            CHECK_INT(wr_sink_partitions.commit(sink, 1, &w.err), ==, WR_OK);
+        CHECK_INT(put_rows(&w, sink, "a,31\nb,32\nc,33"), ==, WR_OK); /* lost */
+        CHECK_INT(wr_sink_partitions.prepare(sink, 2, &w.err), ==, WR_OK);
+        sink = again(&w, "'roll':'10s'", &saved, sink);
+        CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "id\n1\n");
+        CHECK_STR(text_of(&w, "k=b/part-00000.csv"), "id\n2\n");
+        CHECK_INT(put_rows(&w, sink, "b,34"), ==, WR_OK);
+        finish(&w, sink);
+        CHECK_STR(text_of(&w, "k=b/part-00001.csv"), "id\n30\n34\n");
+        CHECK_STR(text_of(&w, "k=a/part-00001.csv"), "none");
+        CHECK_STR(text_of(&w, "k=c/part-00000.csv"), "none");
+        end(&w, &saved);
+    }
+}
+
+TEST(partition_sink_knows_that_it_was_complete) {
+    struct world w;
+    struct wr_buf saved;
+    struct wr_sink *sink = begin(&w, &saved, "");
+    CHECK_INT(put_rows(&w, sink, "a,1\nb,2"), ==, WR_OK);
+    save(&w, sink, &saved);
+    CHECK_INT(wr_sink_partitions.finish(sink, &w.err), ==, WR_OK);
+    sink = again(&w, "", &saved, sink); /* the state had no time to hear of it */
+    CHECK_INT(put_rows(&w, sink, "a,3"), ==, WR_ECORRUPT);
+    CHECK_CONTAINS(w.err.text, "k=a was complete already, and more rows come");
+    finish(&w, sink);
+    CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "id\n1\n");
+    end(&w, &saved);
+}
+
+TEST(partition_sink_misses_files_that_are_gone) {
+    struct world w;
+    struct wr_buf saved;
+    struct wr_sink *sink = begin(&w, &saved, "");
+    CHECK_INT(put_rows(&w, sink, "a,1\nb,2"), ==, WR_OK);
+    save(&w, sink, &saved);
+    CHECK_INT(wr_sink_partitions.finish(sink, &w.err), ==, WR_OK);
+    remove(in_folder(&w, "k=b/part-00000.csv"));
+    CHECK(again(&w, "", &saved, sink) == NULL);
+    CHECK_CONTAINS(w.err.text, "the state goes on behind 5 bytes of");
+    end(&w, &saved);
+}
+
+TEST(partition_sink_refuses_a_damaged_state) {
+    struct world w;
+    struct wr_buf saved;
+    struct wr_sink *sink = begin(&w, &saved, "'roll':'1s'");
+    CHECK_INT(put_rows(&w, sink, "a,1\nb,2\na,30"), ==, WR_OK);
+    save(&w, sink, &saved);
+    close_sink(sink);
+    for (size_t length = 0; length < saved.length; length++) {
+        struct wr_reader from = {.bytes = saved.bytes, .length = length};
+        CHECK(sink_of(&w, "'roll':'1s'", &from) == NULL);
+        CHECK_INT(w.err.status, ==, WR_ECORRUPT);
+    }
+    end(&w, &saved);
+}
+
+/* More directories than files may be open, rows of all in turn. */
+TEST(partition_sink_opens_files_again) {
+    struct world w;
+    struct wr_buf saved;
+    struct wr_sink *sink = begin(&w, &saved, "'compression':'gzip'");
+    char row[32];
+    for (int i = 0; i < 120; i++) {
+        snprintf(row, sizeof row, "d%d,%d", i % 40, i);
+        CHECK_INT(put_rows(&w, sink, row), ==, WR_OK);
+    }
+    finish(&w, sink);
+    CHECK_INT(file_count(&w), ==, 40);
+    size_t length;
+    CHECK(file_text(&w, in_folder(&w, "k=d39/part-00000.csv.gz"), &length) != NULL);
+    end(&w, &saved);
+}
+
+TEST(partition_sink_tells_of_a_full_disk) {
+    struct world w;
+    world_begin(&w);
+    struct odd_env odd;
+    odd_env_init(&odd, &w);
+    for (odd.full_at = 1; odd.full_at < 12; odd.full_at++) {
+        odd.written = 0;
+        struct wr_sink *sink = sink_of(&w, "", NULL);
+        sink->store = NULL;
+        int status = put_rows(&w, sink, "a,1\nb,222");
+        if (status == WR_OK)
+            status = wr_sink_partitions.finish(sink, &w.err);
+        CHECK_INT(status, ==, WR_EIO);
+        close_sink(sink);
+    }
+    world_end(&w);
+}
