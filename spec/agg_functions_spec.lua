@@ -1,29 +1,12 @@
 -- corr, covar, histogram, funnel and the approximate aggregates: what a script may say, what a
 -- changelog may not, and what they give beside windows that overlap.
 local test = require("weir.test")
+local timed = require("spec.support.timed")
 
-local READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v int64, '
-  .. 'd duration, ts timestamp" })\n'
+local READ, refused = timed.READ, timed.refused
 
-local function refused(text, code, place, message, help)
-  local ok, err = pcall(test.new, "x.lua", { text = text })
-  assert.is_false(ok)
-  local said = tostring(err)
-  assert.truthy(said:find(("x.lua:%s: error[%s]: %s"):format(place, code, message), 1, true), said)
-  assert.truthy(said:find(help or "", 1, true), said)
-end
-
---- The rows of what the stages give for rows {k, v, second}.
 local function result(stages, rows)
-  local t = test.new("x.lua", { text = READ .. ':event_time("ts", { max_delay = "20s" })'
-    .. stages .. ':write(weir.file("out.ndjson"))' })
-  local fed = {}
-  for i, row in ipairs(rows) do
-    fed[i] = { k = row[1], v = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
-  end
-  t:feed("in", fed)
-  t:finish()
-  return t:rows("out.ndjson")
+  return timed.run(stages, rows, { max_delay = "20s" }):rows("out.csv")
 end
 
 describe("an approximate aggregate", function()

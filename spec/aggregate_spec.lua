@@ -1,8 +1,8 @@
 -- weir.aggregate: aggregates of a script, by the program's own binder and scheduler.
 local test = require("weir.test")
+local timed = require("spec.support.timed")
 
-local READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v int64, '
-  .. 'ts timestamp" })\n'
+local READ, refused = timed.READ, timed.refused
 local MEAN = [[
 weir.aggregate("mean_of(x float64) float64", {
   state = "sum float64 = 0, n int64 = 0, last string",
@@ -20,27 +20,11 @@ weir.aggregate("joined(x int64) string", {
 })
 ]]
 
-local function refused(text, code, place, message, help)
-  local ok, err = pcall(test.new, "x.lua", { text = text })
-  assert.is_false(ok)
-  local said = tostring(err)
-  assert.truthy(said:find(("x.lua:%s: error[%s]: %s"):format(place, code, message), 1, true), said)
-  assert.truthy(said:find(help or "", 1, true), said)
-end
-
 local function run(definition, stages, rows)
-  local t = test.new("x.lua", { text = definition .. READ
-    .. ':event_time("ts", { max_delay = "20s" })' .. stages .. ':write(weir.file("out.ndjson"))' })
-  local fed = {}
-  for i, row in ipairs(rows) do
-    fed[i] = { k = row[1], v = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
-  end
-  t:feed("in", fed)
-  t:finish()
-  return t
+  return timed.run(stages, rows, { before = definition, max_delay = "20s" })
 end
 local function result(...)
-  return run(...):rows("out.ndjson")
+  return run(...):rows("out.csv")
 end
 
 --- The definition of `f(x int64) int64` with these functions in the place of others.
@@ -87,7 +71,7 @@ describe("weir.aggregate", function()
     local t = run(defined { add = "function(s, x) if x == 2 then error('two') end end" },
       ':group_by "k":agg "n = f(v)"', rows)
     t:expect_rejects { code = "W511", n = 1 }
-    assert.same({ { k = "a", n = 0 } }, t:rows("out.ndjson"))
+    assert.same({ { k = "a", n = 0 } }, t:rows("out.csv"))
     t = run(defined { result = "function(s) return 'text' end" }, ':agg "n = f(v)"', rows)
     t:expect_rejects { code = "W505", n = 1 }
     t = run(defined { add = "function(s, x) s.m = x end" }, ':agg "n = f(v)"', rows)
@@ -95,12 +79,12 @@ describe("weir.aggregate", function()
   end)
   it("goes on from a saved state", function()
     local t = test.new("x.lua", { state = true, text = MEAN .. JOINED .. READ
-      .. ':agg "m = mean_of(v), j = joined(v)":write(weir.file("out.ndjson"))' })
+      .. ':agg "m = mean_of(v), j = joined(v)":write(weir.file("out.csv"))' })
     t:feed("in", { { v = 1 }, { v = 2 } })
     t:crash()
     t:feed("in", { { v = 6 } })
     t:finish()
-    assert.same({ { m = 3, j = "1;2;6;" } }, t:rows("out.ndjson"))
+    assert.same({ { m = 3, j = "1;2;6;" } }, t:rows("out.csv"))
   end)
   it("wants state, add and result, and at least one argument", function()
     refused('weir.aggregate("f(x int64) int64", { add = function(s, x) end })', "W203", "1:16",

@@ -1,30 +1,14 @@
 -- top, dedup, distinct, as_table: what a script may say, and the boundaries of time, by the
 -- program's own binder and scheduler.
-local test = require("weir.test")
+local timed = require("spec.support.timed")
 
-local READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v int64, '
-  .. 'ts timestamp" })\n'
+local READ, refused = timed.READ, timed.refused
 local ENDLESS = 'weir.generate { columns = "n = i" }\n'
-
-local function refused(text, code, place, message)
-  local ok, err = pcall(test.new, "x.lua", { text = text })
-  assert.is_false(ok)
-  assert.truthy(tostring(err):find(("x.lua:%s: error[%s]: %s"):format(place, code, message), 1,
-    true), err)
-end
 
 --- The values of column `name` of what the stages give for rows {k, v, second}.
 local function values(stages, rows, name)
-  local t = test.new("x.lua", { text = READ .. ':event_time("ts", { max_delay = "5s" })'
-    .. stages .. ':write(weir.file("out.csv"))' })
-  local fed = {}
-  for i, row in ipairs(rows) do
-    fed[i] = { k = row[1], v = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
-  end
-  t:feed("in", fed)
-  t:finish()
   local got = {}
-  for i, row in ipairs(t:rows("out.csv")) do
+  for i, row in ipairs(timed.run(stages, rows):rows("out.csv")) do
     got[i] = row[name]
   end
   return got
