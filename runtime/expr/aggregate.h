@@ -81,6 +81,7 @@ struct wr_aggregate_function {
     /* Checks the literal arguments (NULL: nothing to check). NULL, or what is wrong. */
     const char *(*check)(const struct wr_value *const *constants, uint32_t arg_count);
     const struct wr_user_aggregate *user; /* `choose` is NULL then; else NULL */
+    const char *keeps;   /* at most this a group, for explain; NULL: a few words, or all values */
     const char *instead; /* NO_RETRACT: the aggregate that takes a changelog; NULL: there is none */
     const struct wr_example *examples; /* text: an item of agg over the rows of test_aggregates.c */
 };

@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/status.h"
 #include "base/banned.h"
 
@@ -23,6 +25,26 @@ static void agg_needs(const void *config, const struct wr_stream *input, uint32_
         wr_list_reads(self->gap, columns);
 }
 
+#define EXPLAIN_BYTES_MAX 4096 /* of what the state is */
+
+/* The state, and what the aggregates keep of a group that say so. NULL: out of memory. */
+static const char *explain_state(const struct wr_aggregates *aggregates, const char *state,
+                                 struct wr_arena *arena) {
+    struct wr_buf text;
+    wr_buf_init(&text, &wr_budget_control, EXPLAIN_BYTES_MAX);
+    wr_buf_add_text(&text, state);
+    for (uint32_t i = 0; i < aggregates->aggregate_count; i++) {
+        const struct wr_aggregate *aggregate = &aggregates->aggregates[i];
+        if (aggregate->inner == NULL && aggregate->function->keeps != NULL)
+            wr_buf_addf(&text, ", `%s` at most %s each", aggregate->function->name,
+                        aggregate->function->keeps);
+    }
+    const char *made =
+        text.status == WR_ENOMEM ? NULL : wr_arena_strndup(arena, text.bytes, text.length);
+    wr_buf_release(&text);
+    return made;
+}
+
 static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) {
     const struct agg_config *self = config;
     const char *state = "groups";
@@ -32,7 +54,8 @@ static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) 
         state = "groups x steps of a window";
     else if (self->windowed)
         state = "groups x open slices";
-    return wr_op_explain(arena, self->aggregates->inputs, state);
+    state = explain_state(self->aggregates, state, arena);
+    return state == NULL ? NULL : wr_op_explain(arena, self->aggregates->inputs, state);
 }
 
 static int agg_open(struct wr_op *op, struct wr_error *err) {
