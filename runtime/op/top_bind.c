@@ -207,7 +207,8 @@ static int finish(struct top_config *config, struct wr_bind *bind, struct wr_err
 }
 
 static void choose_type(const struct top_config *config, struct wr_bind *bind) {
-    bind->type = top_is_few(config) ? &wr_op_top_few : &wr_op_top;
+    if (bind->config != NULL) /* else the bind has failed */
+        bind->type = top_is_few(config) ? &wr_op_top_few : &wr_op_top;
 }
 
 static struct top_config *begin(struct wr_bind *bind) {
