@@ -41,25 +41,27 @@ int wr_agg_name_node(struct wr_arena *arena, const char *name, const struct wr_v
     return WR_OK;
 }
 
-const struct wr_aggregate_function *wr_agg_function(const struct wr_value *node) {
+const struct wr_aggregate_function *wr_agg_function(const struct wr_agg_bind *b,
+                                                    const struct wr_value *node) {
     if (!wr_ast_is(node, "call"))
         return NULL;
     const struct wr_value *name = wr_value_get(node, "name");
-    return name == NULL ? NULL : wr_aggregate_find(name->string, name->count);
+    return name == NULL ? NULL : wr_aggregate_in(b->scope, name->string, name->count);
 }
 
 /* Whether an aggregate is called somewhere in `node`; the first in *found. */
-static int has_aggregate(const struct wr_value *node, const struct wr_value **found, int depth) {
+static int has_aggregate(const struct wr_agg_bind *b, const struct wr_value *node,
+                         const struct wr_value **found, int depth) {
     if (depth > WR_AST_DEPTH_MAX)
         return 0;
-    if (node->kind == WR_VALUE_MAP && wr_agg_function(node) != NULL) {
+    if (node->kind == WR_VALUE_MAP && wr_agg_function(b, node) != NULL) {
         *found = node;
         return 1;
     }
     if (node->kind != WR_VALUE_MAP && node->kind != WR_VALUE_LIST)
         return 0;
     for (uint32_t i = 0; i < node->count; i++)
-        if (has_aggregate(&node->items[i], found, depth + 1))
+        if (has_aggregate(b, &node->items[i], found, depth + 1))
             return 1;
     return 0;
 }
@@ -99,7 +101,7 @@ int wr_agg_names_known(const struct wr_agg_bind *b, const struct wr_value *node,
     }
     if (node->kind != WR_VALUE_MAP && node->kind != WR_VALUE_LIST)
         return 1;
-    if (middle && node->kind == WR_VALUE_MAP && wr_agg_function(node) != NULL)
+    if (middle && node->kind == WR_VALUE_MAP && wr_agg_function(b, node) != NULL)
         return 1;
     for (uint32_t i = 0; i < node->count; i++)
         if (!wr_agg_names_known(b, &node->items[i], middle))
@@ -182,7 +184,7 @@ static int item_rewrite(void *ctx, const struct wr_value *node, struct wr_value 
                      "`over` is not in this version: it stands in a grouped `derive`");
         return b->status;
     }
-    if (wr_agg_function(node) == NULL)
+    if (wr_agg_function(b, node) == NULL)
         return wr_ast_is(node, "call") && is_unknown_call(b, node) ? call_without_args(b, node, out)
                                                                    : 0;
     uint32_t number = 0;
@@ -209,7 +211,7 @@ static int check_item_name(struct wr_agg_bind *b, const struct wr_value *item,
                            const struct wr_value *name, const struct wr_value *expr) {
     if (name == NULL || name->kind != WR_VALUE_STRING) {
         wr_agg_fault(b, expr, "W009", "this item needs a name");
-        const struct wr_aggregate_function *function = wr_agg_function(expr);
+        const struct wr_aggregate_function *function = wr_agg_function(b, expr);
         wr_error_help(b->err, "write `name = %s%s`", function == NULL ? "…" : function->name,
                       function == NULL ? "" : "(…)");
         return b->status;
@@ -242,7 +244,7 @@ static int bind_item(struct wr_agg_bind *b, const struct wr_value *item, struct 
     int status = check_item_name(b, item, name, expr);
     if (status != WR_OK)
         return status;
-    int aggregated = has_aggregate(expr, &found, 0);
+    int aggregated = has_aggregate(b, expr, &found, 0);
     struct wr_agg_known known = {.name = name, .input = -1, .aggregated = (uint8_t)aggregated};
     known.middle = (uint8_t)(!is_local || wr_agg_names_known(b, expr, 1));
     if (is_local && !aggregated && wr_agg_names_known(b, expr, 0))
@@ -341,7 +343,7 @@ static int bind_all(struct wr_agg_bind *b, const struct wr_value *group_by,
 static void rooms_count(struct wr_agg_bind *b, const struct wr_value *node) {
     if (node->kind != WR_VALUE_MAP && node->kind != WR_VALUE_LIST)
         return;
-    if (node->kind == WR_VALUE_MAP && wr_agg_function(node) != NULL) {
+    if (node->kind == WR_VALUE_MAP && wr_agg_function(b, node) != NULL) {
         b->call_room++;
         b->entry_room += 1 + wr_value_count(wr_value_get(node, "args")) +
                          wr_value_count(wr_value_get(node, "order"));

@@ -38,6 +38,8 @@ struct wr_aggregate_kernel {
      * code. */
     int (*result)(const struct wr_aggregate *aggregate, uint8_t *const *rows, uint32_t count,
                   void *out, uint64_t *valid, uint16_t *fails, struct wr_arena *arena);
+    /* More about a result that fails, lent by its state, or NULL. NULL: never. */
+    const char *(*detail)(const struct wr_aggregate *aggregate, const uint8_t *row);
 };
 
 enum wr_aggregate_flags {
@@ -48,6 +50,17 @@ enum wr_aggregate_flags {
     WR_AGG_CONDITIONS = 16, /* all arguments are bool: a collector skips rows in which none is true,
                              * and takes a nil for false */
     WR_AGG_NO_RETRACT = 32, /* refuses a changelog (W305): keeping all rows would defeat it */
+};
+
+/* An aggregate that the script defined (`weir.aggregate`): its kernel belongs to a room above. */
+struct wr_user_aggregate {
+    uint32_t param_count;
+    const struct wr_type *params; /* an int64 is taken where a float64 is wanted */
+    struct wr_type result;
+    /* Without `merge` it stands behind a collector; `retract` may be NULL as ever. */
+    const struct wr_aggregate_kernel *kernel;
+    void *ctx;       /* of the kernel */
+    int is_volatile; /* it calls now() or random() */
 };
 
 struct wr_aggregate_function {
@@ -67,12 +80,17 @@ struct wr_aggregate_function {
                                                            struct wr_type *type);
     /* Checks the literal arguments (NULL: nothing to check). NULL, or what is wrong. */
     const char *(*check)(const struct wr_value *const *constants, uint32_t arg_count);
+    const struct wr_user_aggregate *user; /* `choose` is NULL then; else NULL */
+    const char *keeps;   /* at most this a group, for explain; NULL: a few words, or all values */
     const char *instead; /* NO_RETRACT: the aggregate that takes a changelog; NULL: there is none */
     const struct wr_example *examples; /* text: an item of agg over the rows of test_aggregates.c */
 };
 
 const struct wr_aggregate_function *wr_aggregate_find(const char *name, uint32_t length);
 const struct wr_aggregate_function *wr_aggregate_at(uint32_t index);
+/* One of the script's, or of these. */
+const struct wr_aggregate_function *wr_aggregate_in(const struct wr_scope *scope, const char *name,
+                                                    uint32_t length);
 
 /* A bound aggregate call: `sum(x where c order by o limit n)`. Arguments are outputs of the list of
  * inputs (below), or input columns. */
@@ -140,6 +158,9 @@ int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *ev
                       const uint32_t *sel, uint32_t count);
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from);
+/* More about a result that fails: of the aggregate that `guilty` says. May be NULL. */
+const char *wr_aggregates_detail(const struct wr_aggregates *aggregates, uint16_t guilty,
+                                 const uint8_t *row);
 /* How many rows of a changelog a group has. */
 int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t *row);
 /* Fills a batch of the middle schema with `count` results (window columns are the caller's);

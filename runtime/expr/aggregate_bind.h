@@ -76,7 +76,8 @@ const char *wr_agg_hidden_name(struct wr_arena *arena, char letter, uint32_t num
 int wr_agg_name_node(struct wr_arena *arena, const char *name, const struct wr_value *node,
                      struct wr_value *out);
 /* The aggregate that `node` calls, or NULL. */
-const struct wr_aggregate_function *wr_agg_function(const struct wr_value *node);
+const struct wr_aggregate_function *wr_agg_function(const struct wr_agg_bind *b,
+                                                    const struct wr_value *node);
 const struct wr_agg_known *wr_agg_known_find(const struct wr_agg_bind *b, const char *name,
                                              uint32_t length);
 int wr_agg_is_key(const struct wr_agg_bind *b, const char *name, uint32_t length);

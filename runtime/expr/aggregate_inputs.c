@@ -48,7 +48,7 @@ static int input_rewrite(void *ctx, const struct wr_value *node, struct wr_value
     struct wr_agg_bind *b = ctx;
     if (wr_ast_is(node, "name"))
         return input_name(b, node, out);
-    const struct wr_aggregate_function *function = wr_agg_function(node);
+    const struct wr_aggregate_function *function = wr_agg_function(b, node);
     if (function == NULL)
         return 0;
     wr_agg_fault(b, node, "W110", "aggregate `%s` inside an aggregate", function->name);
@@ -217,7 +217,7 @@ static int bind_order(struct wr_agg_bind *b, struct wr_aggregate *aggregate,
 
 /* The number of the aggregate that computes `call`, made when there is none yet. */
 int wr_agg_bind_call(struct wr_agg_bind *b, const struct wr_value *call, uint32_t *number) {
-    const struct wr_aggregate_function *function = wr_agg_function(call);
+    const struct wr_aggregate_function *function = wr_agg_function(b, call);
     if (wr_value_bool(call, "method", 0)) {
         wr_agg_fault(b, call, "W108", "`%s` is an aggregate: write `%s(x)`", function->name,
                      function->name);

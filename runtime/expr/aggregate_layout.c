@@ -16,8 +16,9 @@ static int is_ordered(enum wr_type_kind kind) {
 static void choose_collector(const struct wr_agg_bind *b, struct wr_aggregate *aggregate) {
     int by_time =
         aggregate->function->flags & WR_AGG_COLLECTS && b->scope->flags & WR_SCOPE_EVENT_TIME;
-    int keeps_all = aggregate->retracts && aggregate->kernel->retract == NULL &&
-                    !(aggregate->function->flags & WR_AGG_NO_RETRACT);
+    int keeps_all = aggregate->kernel->merge == NULL ||
+                    (aggregate->retracts && aggregate->kernel->retract == NULL &&
+                     !(aggregate->function->flags & WR_AGG_NO_RETRACT));
     if (aggregate->order_count == 0 && aggregate->limit < 0 && !by_time && !keeps_all)
         return;
     aggregate->inner = aggregate->kernel;
@@ -62,6 +63,22 @@ static int refuse_updates(struct wr_agg_bind *b, const struct wr_aggregate *aggr
     return b->status;
 }
 
+/* The kernel of an aggregate of the script, for arguments of its types. */
+static const struct wr_aggregate_kernel *user_kernel(const struct wr_agg_bind *b,
+                                                     struct wr_aggregate *aggregate) {
+    const struct wr_user_aggregate *user = aggregate->function->user;
+    for (uint32_t a = 0; a < aggregate->arg_count; a++) {
+        const struct wr_type *got = &aggregate->arg_types[a];
+        int widens = got->kind == WR_INT64 && user->params[a].kind == WR_FLOAT64;
+        if (!widens && !wr_type_equal(got, &user->params[a]))
+            return NULL;
+    }
+    if (user->is_volatile && b->scope->is_volatile != NULL)
+        *b->scope->is_volatile = 1;
+    aggregate->type = user->result;
+    return user->kernel;
+}
+
 static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) {
     const struct wr_aggregate_function *function = aggregate->function;
     char types[256];
@@ -91,8 +108,11 @@ static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) 
     aggregate->retracts = b->out->live >= 0;
     int other = aggregate->retracts && function->choose_retracting != NULL &&
                 aggregate->order_count == 0 && aggregate->limit < 0;
-    aggregate->kernel = (other ? function->choose_retracting : function->choose)(
-        b->arena, aggregate->arg_types, aggregate->arg_count, &aggregate->type);
+    if (function->user != NULL)
+        aggregate->kernel = user_kernel(b, aggregate);
+    else
+        aggregate->kernel = (other ? function->choose_retracting : function->choose)(
+            b->arena, aggregate->arg_types, aggregate->arg_count, &aggregate->type);
     if (aggregate->kernel == NULL && aggregate->arg_count == 2)
         aggregate->kernel = pick_by_order(b, aggregate);
     if (aggregate->kernel == NULL) {

@@ -118,6 +118,12 @@ int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t
     return count;
 }
 
+const char *wr_aggregates_detail(const struct wr_aggregates *aggregates, uint16_t guilty,
+                                 const uint8_t *row) {
+    const struct wr_aggregate *aggregate = &aggregates->aggregates[guilty];
+    return aggregate->kernel->detail == NULL ? NULL : aggregate->kernel->detail(aggregate, row);
+}
+
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from) {
     for (uint32_t i = 0; i < aggregates->aggregate_count; i++) {

@@ -29,6 +29,16 @@ const struct wr_aggregate_function *wr_aggregate_find(const char *name, uint32_t
     return NULL;
 }
 
+const struct wr_aggregate_function *wr_aggregate_in(const struct wr_scope *scope, const char *name,
+                                                    uint32_t length) {
+    for (uint32_t i = 0; i < scope->user_aggregate_count; i++) {
+        const struct wr_aggregate_function *function = scope->user_aggregates[i];
+        if (strlen(function->name) == length && memcmp(function->name, name, length) == 0)
+            return function;
+    }
+    return wr_aggregate_find(name, length);
+}
+
 double wr_decimal_to_float(__int128 value, uint8_t scale) {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

@@ -235,6 +235,7 @@ const struct wr_aggregate_function wr_aggregates_approx[] = {
             "counted, nor a combination with a nil. Exact up to 3,072 values, beyond that with a "
             "standard error of 0.8 % in 16 KB a group (HyperLogLog). The same input gives the same "
             "estimate.",
+     .keeps = "16 KB",
      .instead = "count_distinct",
      .signatures = AGG_TEXTS("(x any…) int64"),
      .arg_min = 1,

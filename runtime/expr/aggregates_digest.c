@@ -326,6 +326,7 @@ const struct wr_aggregate_function wr_aggregates_digest[] = {
             "to 512 values, beyond that in at most 11 KB a group (t-digest). Of the values really "
             "below it the share is then off by less than 0.01, near q = 0 and 1 by much less. The "
             "same rows in the same order give the same result.",
+     .keeps = "11 KB",
      .instead = "quantile",
      .signatures = AGG_QUANTILE_SIGNATURES,
      .arg_min = 2,

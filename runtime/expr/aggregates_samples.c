@@ -349,6 +349,7 @@ const struct wr_aggregate_function wr_aggregates_samples[] = {
             "equally frequent ones the smallest. Exact while a group has at most 512 different "
             "values (32 n, where that is more), beyond that no count is too high, nor too low by "
             "more than 0.4 % of all rows.",
+     .keeps = "512 values, or 32 n",
      .signatures = AGG_TEXTS("(x T, n const int64) list<struct<value T, count int64>>"),
      .arg_min = 2,
      .arg_max = 2,
@@ -364,6 +365,7 @@ const struct wr_aggregate_function wr_aggregates_samples[] = {
      .doc = "n of the values that are not nil, each row with the same chance, in the order of "
             "arrival; all of them where there are no more. The choice is by a hash of value, event "
             "time and number of the row: the same rows in the same order give the same sample.",
+     .keeps = "n values",
      .instead = "list",
      .signatures = AGG_TEXTS("(x T, n const int64) list<T>"),
      .arg_min = 2,

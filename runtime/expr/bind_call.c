@@ -50,6 +50,10 @@ static const struct wr_node *unknown_function(const struct call *x) {
         const char *name = wr_function_at(i)->name;
         wr_names_offer(&names, name, (uint32_t)strlen(name));
     }
+    for (uint32_t i = 0; i < bind->scope->user_aggregate_count; i++) {
+        const char *name = bind->scope->user_aggregates[i]->name;
+        wr_names_offer(&names, name, (uint32_t)strlen(name));
+    }
     for (uint32_t i = 0; bind->scope->flags & WR_SCOPE_AGGREGATES && wr_aggregate_at(i) != NULL;
          i++) {
         const char *name = wr_aggregate_at(i)->name;
@@ -513,7 +517,8 @@ const struct wr_node *wr_bind_call(struct wr_bind *bind, const struct wr_value *
         return wr_bind_no_memory(bind);
     const struct wr_user_function *user = user_find(&x);
     const struct wr_function *function = wr_function_find(x.name, x.name_length);
-    if (user == NULL && function == NULL && wr_aggregate_find(x.name, x.name_length) != NULL) {
+    if (user == NULL && function == NULL &&
+        wr_aggregate_in(bind->scope, x.name, x.name_length) != NULL) {
         if (x.is_method)
             return wr_bind_fault(bind, "W108", x.name_from, x.name_to,
                                  "`%s` is an aggregate, no method: write `%s(x)`", x.name, x.name);

@@ -16,6 +16,7 @@
 struct wr_error;
 struct wr_program;
 struct wr_aggregates;
+struct wr_aggregate_function;
 
 enum wr_scope_flags {
     WR_SCOPE_AGGREGATES = 1, /* aggregate calls are allowed (agg, grouped derive) */
@@ -46,7 +47,8 @@ struct wr_scope {
     unsigned flags;
     const char *timezone; /* of the script; "UTC" */
     const struct wr_user_function *user_functions;
-    uint32_t user_function_count;
+    uint32_t user_function_count, user_aggregate_count;
+    const struct wr_aggregate_function *const *user_aggregates; /* `weir.aggregate` */
     uint8_t *is_volatile; /* set to 1 by an expression with now() or random(); NULL: not wanted */
 };
 

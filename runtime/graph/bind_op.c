@@ -49,6 +49,8 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         .timezone = plan->timezone,
         .user_functions = plan->user_functions,
         .user_function_count = plan->user_function_count,
+        .user_aggregates = plan->user_aggregates,
+        .user_aggregate_count = plan->user_aggregate_count,
         .is_volatile = &is_volatile,
     };
     status = type->bind(&bind, err);

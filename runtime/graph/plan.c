@@ -121,20 +121,41 @@ int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_s
     return status;
 }
 
+/* Room for one more in an array of the plan's arena, where the old one stays. NULL: no memory. */
+static void *array_grow(struct wr_plan *plan, void *array, uint32_t count, uint32_t *room,
+                        size_t size) {
+    if (count < *room)
+        return array;
+    uint32_t more = WR_MAX(8u, 2 * *room);
+    void *larger = wr_arena_alloc(&plan->arena, more * size);
+    if (larger != NULL && count > 0)
+        memcpy(larger, array, count * size);
+    if (larger != NULL)
+        *room = more;
+    return larger;
+}
+
 int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
                    struct wr_error *err) {
-    if (plan->user_function_count == plan->user_function_room) {
-        uint32_t room = WR_MAX(8u, 2 * plan->user_function_room);
-        struct wr_user_function *larger =
-            WR_ARENA_ARRAY(&plan->arena, struct wr_user_function, room);
-        if (larger == NULL)
-            return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-        if (plan->user_function_count > 0)
-            memcpy(larger, plan->user_functions, plan->user_function_count * sizeof *larger);
-        plan->user_functions = larger;
-        plan->user_function_room = room;
-    }
+    struct wr_user_function *functions =
+        array_grow(plan, plan->user_functions, plan->user_function_count, &plan->user_function_room,
+                   sizeof *functions);
+    if (functions == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    plan->user_functions = functions;
     plan->user_functions[plan->user_function_count++] = *function;
+    return WR_OK;
+}
+
+int wr_plan_define_aggregate(struct wr_plan *plan, const struct wr_aggregate_function *function,
+                             struct wr_error *err) {
+    const struct wr_aggregate_function **functions =
+        array_grow(plan, plan->user_aggregates, plan->user_aggregate_count,
+                   &plan->user_aggregate_room, sizeof *functions);
+    if (functions == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    plan->user_aggregates = functions;
+    plan->user_aggregates[plan->user_aggregate_count++] = function;
     return WR_OK;
 }
 

@@ -53,6 +53,8 @@ struct wr_plan {
     uint32_t user_function_count, user_function_room;
     /* In the arena, where it stays when it grows: bound expressions hold its entries. */
     struct wr_user_function *user_functions;
+    uint32_t user_aggregate_count, user_aggregate_room;
+    const struct wr_aggregate_function **user_aggregates;
     uint64_t defined_hash; /* of what wr_plan_defined was told */
     int may_sample;        /* 0: a schema that is neither given nor locked is W408 */
     int finished;
@@ -73,6 +75,9 @@ int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_s
 /* Declares a user function (`weir.def`), known to later stages. */
 int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
                    struct wr_error *err);
+/* The same for an aggregate (`weir.aggregate`), which lies in the plan's arena. */
+int wr_plan_define_aggregate(struct wr_plan *plan, const struct wr_aggregate_function *function,
+                             struct wr_error *err);
 /* What the script says of a function that it declares has a part in the plan's hash. */
 void wr_plan_defined(struct wr_plan *plan, const struct wr_value *spec);
 /* Once, when the script has ended: which nodes live, which columns are needed, checks over the

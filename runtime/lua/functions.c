@@ -146,10 +146,25 @@ void lua_functions_begin(struct lua_functions *functions) {
     functions->until_deadline = WATCHDOG_CALLS;
 }
 
-void lua_functions_end(struct lua_functions *functions, uint32_t callee) {
-    lua_functions_release(functions, callee);
+void lua_functions_leave(struct lua_functions *functions) {
     library_at(functions->L, NULL, 0);
     sandbox_leave(functions->L);
+}
+
+void lua_functions_end(struct lua_functions *functions, uint32_t callee) {
+    lua_functions_release(functions, callee);
+    lua_functions_leave(functions);
+}
+
+void lua_functions_next(struct lua_functions *functions) {
+    if (functions->until_deadline-- == 0) {
+        functions->until_deadline = WATCHDOG_CALLS;
+        watchdog_next(watchdog_of(functions->L));
+    }
+}
+
+int lua_functions_ref(const struct lua_functions *functions, int64_t id) {
+    return id < 1 || id > functions->ref_count ? LUA_NOREF : functions->refs[id - 1];
 }
 
 static struct row *proxy_of(struct lua_functions *functions, uint32_t callee) {
@@ -166,10 +181,7 @@ void lua_functions_push(struct lua_functions *functions, uint32_t id, const stru
                         uint32_t row) {
     const struct callee *callee = &functions->callees[id];
     lua_State *L = functions->L;
-    if (functions->until_deadline-- == 0) {
-        functions->until_deadline = WATCHDOG_CALLS;
-        watchdog_next(watchdog_of(L));
-    }
+    lua_functions_next(functions);
     library_at(L, call, row);
     lua_rawgeti(L, LUA_REGISTRYINDEX, callee->function_ref);
     if (callee->row_ref == LUA_NOREF) {
@@ -294,25 +306,23 @@ int lua_functions_call(void *ctx, const struct wr_user_function *function, struc
 
 /* ---- from specs to calls ---- */
 
-int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
-                         const struct wr_value *spec, struct wr_error *err) {
-    int64_t id = wr_value_int(spec, "id", 0);
-    if (id < 1 || id > functions->ref_count)
-        return wr_error_set(err, WR_EARG, "function %lld is not set", (long long)id);
-    const struct wr_value *params = wr_value_get(spec, "params");
-    uint32_t count = wr_value_count(params);
+int lua_functions_types(struct wr_arena *arena, const struct wr_value *spec, const char *of_result,
+                        const struct wr_type **params, uint32_t *count, struct wr_type *result,
+                        struct wr_error *err) {
+    const struct wr_value *given = wr_value_get(spec, "params");
+    *count = wr_value_count(given);
     /* A schema of the parameters and the result, so that types are read in one place. */
-    struct wr_value *fields = wr_value_new_list(&plan->arena, count + 1);
-    struct wr_type *types = WR_ARENA_ZEROS(&plan->arena, struct wr_type, count + 1);
+    struct wr_value *fields = wr_value_new_list(arena, *count + 1);
+    struct wr_type *types = WR_ARENA_ZEROS(arena, struct wr_type, *count + 1);
     if (fields == NULL || types == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-    for (uint32_t i = 0; i <= count; i++) {
+    for (uint32_t i = 0; i <= *count; i++) {
         char name[NAME_MAX_BYTES];
         int length = snprintf(name, sizeof name, "%u", i);
-        struct wr_value *field = wr_value_new_map(&plan->arena, 2);
-        struct wr_value *text = wr_value_new_string(&plan->arena, name, (size_t)length);
+        struct wr_value *field = wr_value_new_map(arena, 2);
+        struct wr_value *text = wr_value_new_string(arena, name, (size_t)length);
         const struct wr_value *type =
-            i < count ? wr_value_at(params, i) : wr_value_get(spec, "result");
+            i < *count ? wr_value_at(given, i) : wr_value_get(spec, of_result);
         if (field == NULL || text == NULL || type == NULL)
             return wr_error_set(err, WR_EARG, "a function without types");
         field->names[0] = "name";
@@ -322,16 +332,27 @@ int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
         fields->items[i] = *field;
     }
     const struct wr_schema *schema;
-    int status = wr_schema_from_value(&schema, &plan->arena, fields, err);
+    int status = wr_schema_from_value(&schema, arena, fields, err);
     if (status != WR_OK)
         return status;
-    for (uint32_t i = 0; i <= count; i++)
+    for (uint32_t i = 0; i <= *count; i++)
         types[i] = schema->fields[i].type;
+    *params = types;
+    *result = types[*count];
+    return WR_OK;
+}
+
+int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
+                         const struct wr_value *spec, struct wr_error *err) {
+    int64_t id = wr_value_int(spec, "id", 0);
+    if (id < 1 || id > functions->ref_count)
+        return wr_error_set(err, WR_EARG, "function %lld is not set", (long long)id);
     struct wr_user_function function = {.name = wr_value_string(spec, "name", ""),
-                                        .param_count = count,
-                                        .params = types,
-                                        .result = types[count],
                                         .is_volatile = wr_value_bool(spec, "volatile", 0)};
+    int status = lua_functions_types(&plan->arena, spec, "result", &function.params,
+                                     &function.param_count, &function.result, err);
+    if (status != WR_OK)
+        return status;
     struct callee callee = {
         .function_ref = functions->refs[id - 1], .row_ref = LUA_NOREF, .result = 1};
     if (callee_new(functions, callee, &function.id) != WR_OK)

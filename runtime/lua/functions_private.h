@@ -24,6 +24,15 @@ void lua_functions_push(struct lua_functions *functions, uint32_t callee,
 /* The calls of a batch stand between these two: they run under the watchdog. */
 void lua_functions_begin(struct lua_functions *functions);
 void lua_functions_end(struct lua_functions *functions, uint32_t callee);
+void lua_functions_leave(struct lua_functions *functions); /* the same without a row */
+/* Before each call that lua_functions_push does not prepare. */
+void lua_functions_next(struct lua_functions *functions);
+/* The function that was set under `id`, in the registry; LUA_NOREF: none. */
+int lua_functions_ref(const struct lua_functions *functions, int64_t id);
+/* The types of {params={…}, <of_result>=}. */
+int lua_functions_types(struct wr_arena *arena, const struct wr_value *spec, const char *of_result,
+                        const struct wr_type **params, uint32_t *count, struct wr_type *result,
+                        struct wr_error *err);
 /* lua_pcall with the memory of a script. */
 int lua_functions_pcall(struct lua_functions *functions, int arguments, int results);
 /* After one that failed: WR_OK when the row is to be rejected, with `code` and `detail` (lent by

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/schema.h"
+#include "lua/aggregates.h"
 #include "lua/convert.h"
 #include "lua/functions.h"
 #include "lua/library.h"
@@ -156,8 +157,8 @@ static int l_plan_set_function(lua_State *L) {
     return 0;
 }
 
-/* plan:define{name=, params={types}, result=type, id=k} -> true | nil, err */
-static int l_plan_define(lua_State *L) {
+static int define(lua_State *L, int (*of)(struct lua_functions *functions, struct wr_plan *plan,
+                                          const struct wr_value *spec, struct wr_error *err)) {
     struct native_plan *self = native_check_plan(L, 1);
     struct wr_error err = {0};
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -166,11 +167,21 @@ static int l_plan_define(lua_State *L) {
         return luaL_error(L, "no memory for the plan");
     int status = wr_value_from_lua(L, 2, &self->plan->arena, spec, &err);
     if (status == WR_OK)
-        status = lua_functions_define(self->functions, self->plan, spec, &err);
+        status = of(self->functions, self->plan, spec, &err);
     if (status != WR_OK)
         return wr_error_push(L, &err);
     lua_pushboolean(L, 1);
     return 1;
+}
+
+/* plan:define{name=, params={types}, result=type, id=k} -> true | nil, err */
+static int l_plan_define(lua_State *L) {
+    return define(L, lua_functions_define);
+}
+
+/* plan:define_aggregate{…} (aggregates.h) -> true | nil, err */
+static int l_plan_define_aggregate(lua_State *L) {
+    return define(L, lua_aggregates_define);
 }
 
 /* plan:hash() -> 32 hex digits */
@@ -186,6 +197,7 @@ static const luaL_Reg plan_methods[] = {
     {"probe", l_plan_probe},
     {"set_function", l_plan_set_function},
     {"define", l_plan_define},
+    {"define_aggregate", l_plan_define_aggregate},
     {"hash", l_plan_hash},
     {"__gc", l_plan_gc},
     {NULL, NULL},

@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/status.h"
 #include "base/banned.h"
 
@@ -21,6 +23,26 @@ static void agg_needs(const void *config, const struct wr_stream *input, uint32_
     wr_list_reads(self->aggregates->inputs, columns);
     if (self->own != NULL)
         wr_list_reads(self->own, columns);
+}
+
+#define EXPLAIN_BYTES_MAX 4096 /* of what the state is */
+
+/* The state, and what the aggregates keep of a group that say so. NULL: out of memory. */
+static const char *explain_state(const struct wr_aggregates *aggregates, const char *state,
+                                 struct wr_arena *arena) {
+    struct wr_buf text;
+    wr_buf_init(&text, &wr_budget_control, EXPLAIN_BYTES_MAX);
+    wr_buf_add_text(&text, state);
+    for (uint32_t i = 0; i < aggregates->aggregate_count; i++) {
+        const struct wr_aggregate *aggregate = &aggregates->aggregates[i];
+        if (aggregate->inner == NULL && aggregate->function->keeps != NULL)
+            wr_buf_addf(&text, ", `%s` at most %s each", aggregate->function->name,
+                        aggregate->function->keeps);
+    }
+    const char *made =
+        text.status == WR_ENOMEM ? NULL : wr_arena_strndup(arena, text.bytes, text.length);
+    wr_buf_release(&text);
+    return made;
 }
 
 static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) {
@@ -36,7 +58,8 @@ static struct wr_value *agg_explain(const void *config, struct wr_arena *arena) 
         state = self->keeps_us > 0 ? "groups that have not ended, and keys of those that have for "
                                      "as long as a row may come behind"
                                    : "groups that have not ended";
-    return wr_op_explain(arena, self->aggregates->inputs, state);
+    state = explain_state(self->aggregates, state, arena);
+    return state == NULL ? NULL : wr_op_explain(arena, self->aggregates->inputs, state);
 }
 
 static int agg_open(struct wr_op *op, struct wr_error *err) {

@@ -54,7 +54,8 @@ static int set_windows(const struct agg *self, struct wr_batch *middle,
 
 /* Rows whose aggregates failed leave the selection; with `out` they are rejects. */
 static int drop_failed(struct agg *self, struct wr_batch *middle, const uint16_t *fails,
-                       struct wr_out *out) {
+                       const uint16_t *guilty, uint8_t *const *rows, struct wr_out *out) {
+    const struct agg_config *config = self->base.config;
     uint32_t *sel = WR_ARENA_ARRAY(&middle->arena, uint32_t, middle->row_count + 1), left = 0;
     if (sel == NULL)
         return WR_ENOMEM;
@@ -63,8 +64,12 @@ static int drop_failed(struct agg *self, struct wr_batch *middle, const uint16_t
         left += fails[i] == 0;
         if (fails[i] == 0 || out == NULL)
             continue;
-        struct wr_reject reject = {
-            .code = fails[i], .stage = self->base.node, .row = i, .batch = middle};
+        struct wr_reject reject = {.code = fails[i],
+                                   .detail =
+                                       wr_aggregates_detail(config->aggregates, guilty[i], rows[i]),
+                                   .stage = self->base.node,
+                                   .row = i,
+                                   .batch = middle};
         int status = out->reject(out, &reject);
         if (status < 0)
             return status;
@@ -118,7 +123,7 @@ int agg_results(struct agg *self, uint8_t *const *rows, const struct agg_span *s
     if (status == WR_OK)
         status = wr_aggregates_result(config->aggregates, rows, count, middle, fails, guilty);
     if (status == WR_OK)
-        status = drop_failed(self, middle, fails, out);
+        status = drop_failed(self, middle, fails, guilty, rows, out);
     if (status >= 0 && middle->sel_count > 0)
         status = run_items(self, middle, out, result);
     int tells = status >= 0 && *result != NULL && is_good != NULL;

@@ -372,7 +372,8 @@ local function find(words, native)
   end
   local lines, known, kind_known = {}, {}, kind == nil
   for _, each in ipairs(kinds(native)) do
-    if kind == nil or each.kind == kind then
+    local is_asked = each.kind == kind or (kind == "function" and each.kind == "aggregate")
+    if kind == nil or is_asked then
       kind_known = true
       if each.map[name] then
         if #lines > 0 then

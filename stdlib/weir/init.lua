@@ -13,40 +13,11 @@ local M = {}
 
 --- In the language, not in this version.
 M.LATER = {
-  schedule = true, aggregate = true, source = true, sink = true, kafka = true,
+  schedule = true, source = true, sink = true, kafka = true,
   postgres = true, http = true, https = true, mqtt = true, lake = true, view = true,
   features = true, dataset = true, parquet = true, avro = true, protobuf = true, debezium = true,
   upsert = true, raw = true, cumulative = true, session = true, count = true, calendar = true,
 }
-
---- `f(x float64, c string) float64` → name, parameter fields, result type.
-local function read_signature(c)
-  local text = c[1]
-  c.texts["1"] = text
-  local name, inside, result = text:match("^%s*([%a_][%w_]*)%s*(%b())%s*(.-)%s*$")
-  if not name or result == "" then
-    c:fail("W001", "unexpected signature, expected `name(x type, …) type`",
-      "`weir.def(\"double(x int64) int64\", function(x) return 2 * x end)`", "1", 1, #text)
-  end
-  local schema_text = require("weir.schema_text")
-  local fields, err = {}, nil
-  if inside:find("[^()%s]") then
-    fields, err = schema_text.parse(inside:sub(2, -2))
-  end
-  if not fields then
-    local shift = text:find("(", 1, true)
-    err.from, err.to = err.from and err.from + shift, err.to and err.to + shift
-    c:fail_with(err, "1")
-  end
-  local type_field
-  type_field, err = schema_text.parse("result " .. result)
-  if not type_field then
-    local shift = #text:match("^(.*%)%s*)") - #"result "
-    err.from, err.to = err.from and err.from + shift, err.to and err.to + shift
-    c:fail_with(err, "1")
-  end
-  return name, fields, type_field[1].type
-end
 
 local SETTINGS = {
   state = { kind = "text", doc = "the directory that keeps state between runs; as `--state`" },
@@ -109,7 +80,7 @@ local FUNCTIONS = {
     subjects = { { kind = "text", what = "a signature, as \"f(x int64) int64\"" },
       { kind = "callable" } },
     make = function(c)
-      local name, fields, result = read_signature(c)
+      local name, fields, result = require("weir.signature").read(c)
       local types = {}
       for i, field in ipairs(fields) do
         types[i] = field.type
@@ -123,6 +94,31 @@ local FUNCTIONS = {
         c:fail_with(err, "1")
       end
       return c[2]
+    end,
+  },
+  aggregate = {
+    unnamed = true, group = "script",
+    usage = [[weir.aggregate("geo_mean(x float64) float64", {
+      state = "logs float64 = 0, n int64 = 0",
+      add = function(s, x) s.logs, s.n = s.logs + math.log(x), s.n + 1 end,
+      merge = function(s, o) s.logs, s.n = s.logs + o.logs, s.n + o.n end,
+      result = function(s) return math.exp(s.logs / s.n) end,
+    })]],
+    doc = "Defines an aggregate: `add` changes the state of a group by the values of a row, in the "
+      .. "order of arrival, `result` reads it.",
+    subjects = { { kind = "text", what = "a signature, as \"f(x float64) float64\"" } },
+    options = {
+      state = { kind = "schema",
+        doc = "the fields of a state, with their values at the start: \"n int64 = 0\"" },
+      add = { kind = "callable", doc = "function(s, x, …): takes a row; not called for a nil" },
+      result = { kind = "callable", doc = "function(s): gives the result" },
+      merge = { kind = "callable",
+        doc = "function(s, o): takes a later state; without it all values of a group are kept" },
+      retract = { kind = "callable", doc = "function(s, x, …): takes a row of a changelog back; "
+        .. "without it all values of a group that changes are kept" },
+    },
+    make = function(c)
+      return require("weir.aggregate").define(c)
     end,
   },
   quote = {

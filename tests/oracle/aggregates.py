@@ -164,14 +164,13 @@ def check(weir, seed):
 def main():
     weir = os.path.abspath(os.environ["WEIR_PROGRAM"])
     first = int(os.environ.get("WEIR_SEED", time.time_ns() // 1000 % 10**9))
-    seconds = float(os.environ.get("WEIR_RANDOM_SECONDS", 5))
+    until = time.monotonic() + float(os.environ.get("WEIR_RANDOM_SECONDS", 5))
     print(f"seed: WEIR_SEED={first}", flush=True)
-    until, seed, passed, failed = time.monotonic() + seconds, first, 0, 0
-    while failed < 5 and (seed < first + 4 or time.monotonic() < until):
-        good = check(weir, seed)
-        passed, failed, seed = passed + good, failed + (not good), seed + 1
-    print(f"{passed} passed, {failed} failed")
-    return failed > 0
+    results = []
+    while len(results) < 4 or (time.monotonic() < until and results.count(False) < 5):
+        results.append(check(weir, first + len(results)))
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    return not all(results)
 
 
 if __name__ == "__main__":

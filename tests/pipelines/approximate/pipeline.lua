@@ -9,15 +9,13 @@ local items = [[distinct = approx_count_distinct(v), mid = approx_quantile(v, 0.
   edges = histogram(v, 10, 100, 1000), steps = funnel(s == 'x', v > 50, s == 'y')]]
 items = items:gsub("length%(s%)", "#s")
 
-local function once(name, window)
+for name, window in pairs {
+  tumbling = weir.tumbling "1m", hopping = weir.hopping("2m", { every = "40s" }),
+  session = weir.session "6s", cumulative = weir.cumulative("10m", { every = "2m" }),
+  count = weir.count(50), count_every = weir.count(60, { every = 25 }),
+} do
   s:window(window):group_by "k":agg(items):write(name .. ".csv")
 end
-once("tumbling", weir.tumbling "1m")
-once("hopping", weir.hopping("2m", { every = "40s" }))
-once("session", weir.session "6s")
-once("cumulative", weir.cumulative("10m", { every = "2m" }))
-once("count", weir.count(50))
-once("count_every", weir.count(60, { every = 25 }))
 s:window(weir.tumbling "5m", { allowed_lateness = "1h" }):group_by "k":agg(items)
   :changes { before = true }:write "late.csv"
 s:group_by "k":emit("update", { every = "1m" }):agg(items):changes():write "every.csv"

@@ -1,22 +1,12 @@
 -- corr, covar, histogram, funnel and the approximate aggregates: what a script may say, what a
 -- changelog may not, and what they give beside windows that overlap.
-local fed = require("spec.support.fed")
 local test = require("weir.test")
+local timed = require("spec.support.timed")
 
-local READ = 'weir.read(weir.file("in", { format = "csv" }), { schema = "k string, v int64, '
-  .. 'd duration, ts timestamp" })\n'
+local READ, refused = timed.READ, timed.refused
 
-local function refused(text, code, place, message, help)
-  local ok, err = pcall(test.new, "x.lua", { text = text })
-  assert.is_false(ok)
-  local said = tostring(err)
-  assert.truthy(said:find(("x.lua:%s: error[%s]: %s"):format(place, code, message), 1, true), said)
-  assert.truthy(said:find(help or "", 1, true), said)
-end
-
---- The rows of what the stages give for rows {k, v, second}.
 local function result(stages, rows)
-  return fed.rows(stages, rows, READ, "20s")
+  return timed.run(stages, rows, { max_delay = "20s" }):rows("out.csv")
 end
 
 describe("an approximate aggregate", function()
@@ -125,16 +115,16 @@ describe("histogram", function()
     t:expect_rejects { code = "W504", n = 1 }
   end)
   it("refuses widths and edges that make no buckets", function()
-    refused(READ .. ':agg "n = histogram(v, 0)":print()', "W102", "2:24",
-      "`histogram`: a width is greater than 0")
-    refused(READ .. ':agg "n = histogram(v, 5, 5)":print()', "W102", "2:27",
-      "`histogram`: edges ascend")
-    refused(READ .. ':agg [[n = histogram(d, 5)]]:print()', "W102", "2:12",
-      "`histogram` does not take (duration, int64)", "(x duration, width const string)")
-    refused(READ .. ":agg [[n = histogram(v, '1s')]]:print()", "W102", "2:12",
-      "`histogram` does not take (int64, string)")
-    refused(READ .. ":agg [[n = histogram(d, 'soon')]]:print()", "W102", "2:25",
-      "`histogram`: widths and edges are numbers, of durations and times texts such as '10s'")
+    for _, each in ipairs {
+      { "v, 0", "2:25", ": a width is greater than 0" },
+      { "v, 5, 5", "2:28", ": edges ascend" },
+      { "d, 5", "2:12", " does not take (duration, int64)", "(x duration, width const string)" },
+      { "v, '1s'", "2:12", " does not take (int64, string)" },
+      { "d, 'soon'", "2:25", ": widths and edges are numbers, of durations and times texts" },
+    } do
+      refused(("%s:agg [[n = histogram(%s)]]:print()"):format(READ, each[1]), "W102", each[2],
+        "`histogram`" .. each[3], each[4])
+    end
   end)
 end)
 
