@@ -171,7 +171,6 @@ struct wr_value *asof_explain(const void *config, struct wr_arena *arena) {
     memcpy(map->names, facts->names, facts->count * sizeof *map->names);
     memcpy(map->items, facts->items, facts->count * sizeof *map->items);
     map->names[facts->count] = "late";
-    map->items[facts->count] =
-        *wr_value_new_string(arena, LATE_RULE, (uint32_t)strlen(LATE_RULE));
+    map->items[facts->count] = *wr_value_new_string(arena, LATE_RULE, (uint32_t)strlen(LATE_RULE));
     return map;
 }
