@@ -6,6 +6,8 @@
 #include "op/asof.h"
 #include "base/banned.h"
 
+#define LATE_RULE "rows of either stream that are behind the frontier of their partition"
+
 static int no_memory(struct wr_error *err) {
     return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
 }
@@ -162,5 +164,13 @@ struct wr_value *asof_explain(const void *config, struct wr_arena *arena) {
     else if (self->max_age_us != WR_TIME_MAX)
         state = "the newest row of each key of the other stream as long as `max_age`, rows that "
                 "the frontier has not passed";
-    return wr_op_explain(arena, self->equi.keys[0], state);
+    const struct wr_value *facts = wr_op_explain(arena, self->equi.keys[0], state);
+    struct wr_value *map = facts == NULL ? NULL : wr_value_new_map(arena, facts->count + 1);
+    if (map == NULL)
+        return NULL;
+    memcpy(map->names, facts->names, facts->count * sizeof *map->names);
+    memcpy(map->items, facts->items, facts->count * sizeof *map->items);
+    map->names[facts->count] = "late";
+    map->items[facts->count] = *wr_value_new_string(arena, LATE_RULE, (uint32_t)strlen(LATE_RULE));
+    return map;
 }

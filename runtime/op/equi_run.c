@@ -65,21 +65,8 @@ int equi_refuse(struct wr_op *op, struct wr_batch *in, uint32_t side, const uint
 
 int equi_put_keys(const struct wr_key_layout *layout, uint8_t *const *keys, uint32_t count,
                   struct wr_batch *batch, uint32_t first) {
-    for (uint32_t k = 0; k < layout->column_count; k++) {
-        void *data = wr_batch_column(batch, first + k, count);
-        uint64_t *valid = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(count) + 1);
-        if (data == NULL || valid == NULL)
-            return WR_ENOMEM;
-        wr_keys_read(layout, k, keys, count, data, valid);
-        struct wr_str *strs = data;
-        for (uint32_t i = 0; wr_type_is_text(layout->types[k].kind) && i < count; i++) {
-            if (strs[i].length <= WR_STR_INLINE_MAX)
-                continue;
-            strs[i].pointer = wr_arena_strndup(&batch->arena, strs[i].pointer, strs[i].length);
-            if (strs[i].pointer == NULL)
-                return WR_ENOMEM;
-        }
-        batch->columns[first + k].valid = valid;
-    }
-    return WR_OK;
+    int status = WR_OK;
+    for (uint32_t k = 0; k < layout->column_count && status == WR_OK; k++)
+        status = wr_keys_column(layout, k, keys, count, batch, first + k);
+    return status;
 }

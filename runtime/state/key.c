@@ -253,6 +253,25 @@ static int compare_values(enum wr_type_kind kind, const uint8_t *a, const uint8_
     return ORDER(x, y);
 }
 
+int wr_keys_column(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,
+                   uint32_t count, struct wr_batch *batch, uint32_t to) {
+    void *data = wr_batch_column(batch, to, count);
+    uint64_t *valid = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(count) + 1);
+    if (data == NULL || valid == NULL)
+        return WR_ENOMEM;
+    wr_keys_read(layout, column, rows, count, data, valid);
+    batch->columns[to].valid = valid;
+    struct wr_str *strs = data;
+    for (uint32_t i = 0; wr_type_is_text(layout->types[column].kind) && i < count; i++) {
+        if (strs[i].length <= WR_STR_INLINE_MAX)
+            continue;
+        strs[i].pointer = wr_arena_strndup(&batch->arena, strs[i].pointer, strs[i].length);
+        if (strs[i].pointer == NULL)
+            return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
 int wr_keys_compare(const struct wr_key_layout *layout, const uint8_t *a, const uint8_t *b) {
     for (uint32_t c = 0; c < layout->column_count; c++) {
         if (layout->nils) {

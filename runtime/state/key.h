@@ -41,6 +41,10 @@ int wr_keys_put(const struct wr_key_layout *layout, struct wr_table *table, uint
  */
 void wr_keys_read(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,
                   uint32_t count, void *out, uint64_t *valid);
+/* The same as column `to` of a batch of as many rows, whose strings it then owns. WR_OK or
+ * WR_ENOMEM. */
+int wr_keys_column(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,
+                   uint32_t count, struct wr_batch *batch, uint32_t to);
 /* Total order of keys, column by column ascending, NaN after numbers, nil last: for firing order.
  */
 int wr_keys_compare(const struct wr_key_layout *layout, const uint8_t *a, const uint8_t *b);

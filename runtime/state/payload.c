@@ -76,6 +76,23 @@ int wr_payload_put(const struct wr_payload *payload, struct wr_table *table, uin
     return WR_OK;
 }
 
+int wr_payload_copy(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,
+                    const uint8_t *from) {
+    for (uint32_t c = 0, done = 0; c <= payload->cell_count; c++) {
+        uint32_t end = c == payload->cell_count ? payload->bytes : payload->cells[c].offset;
+        memcpy(at + done, from + done, end - done);
+        if (c == payload->cell_count)
+            break;
+        struct wr_str text;
+        memcpy(&text, from + end, sizeof text);
+        if (wr_table_set_string(table, (struct wr_str *)(void *)(at + end), wr_str_bytes(&text),
+                                text.length) != WR_OK)
+            return WR_ENOMEM;
+        done = end + (uint32_t)sizeof text;
+    }
+    return WR_OK;
+}
+
 static int is_nil(const uint8_t *at, uint32_t k) {
     return at == NULL || wr_bit_get((const uint64_t *)(const void *)at, k);
 }

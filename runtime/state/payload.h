@@ -25,6 +25,10 @@ int wr_payload_init(struct wr_payload *payload, struct wr_arena *arena,
 /* Puts row `row` of a batch of that schema at `at`, in a row of `table`. WR_OK or WR_ENOMEM. */
 int wr_payload_put(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,
                    const struct wr_batch *in, uint32_t row);
+/* Copies a payload, of the same or of another table, over what is at `at` in a row of `table`.
+ * WR_OK or WR_ENOMEM. */
+int wr_payload_copy(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,
+                    const uint8_t *from);
 /* Kept column `k` of `count` payloads as a dense column; a payload NULL is nil. Long strings are
  * copied into `arena`, so that the rows may go. WR_OK or WR_ENOMEM. */
 int wr_payload_read(const struct wr_payload *payload, uint32_t k, const uint8_t *const *at,

@@ -17,7 +17,7 @@ local FAMILIES = { "shape", "time", "group", "rank", "match", "reshape", "combin
   "functions" }
 --- In the language, not in this version.
 M.LATER = {
-  map_batch = true, fill = true, process = true, output = true,
+  map_batch = true, process = true, output = true,
 }
 
 local stages -- name → descriptor, once the first is asked for

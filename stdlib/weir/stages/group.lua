@@ -3,7 +3,61 @@ local call = require("weir.call")
 local stream = require("weir.stream")
 local put = call.put
 
+local ROW_BY_ROW = {
+  filter = true, derive = true, select = true, drop = true, rename = true, expect = true,
+}
+
+--- The windowed `agg` that a stream comes from, row by row; what is wrong with it raises.
+local function windowed_agg(c, input)
+  local data = stream.data(input)
+  local node = data.script.nodes[data.id]
+  while node and ROW_BY_ROW[node.op] do
+    node = data.script.nodes[node.inputs[1]]
+  end
+  if not node or node.op ~= "agg" or not node.window then
+    c:fail("W203", "`fill` stands behind a windowed `agg`",
+      "`:window(weir.tumbling \"1m\"):group_by \"key\":agg \"…\":fill \"…\"`")
+  elseif node.emit and node.emit.mode == "delta" then
+    c:fail("W305", "`fill` does not take parts of results",
+      "emission \"delta\" gives several rows for a window: leave `emit` out")
+  end
+  return node
+end
+
 return {
+  fill = {
+    usage = ':fill("n = 0, temp = previous(temp)", { stop_after = "10m" })',
+    doc = "A row for each window in which a key has none, from the key's first row to the last "
+      .. "window in which the stream has one: key and window columns are set, the columns of the "
+      .. "list have its values, all others are nil. `previous(x)` is x of the key's row before, "
+      .. "`interpolate(x)` lies on the line from there to the key's next row, by the starts of the "
+      .. "windows (a float64; nil behind the last row). Stands behind an `agg` over tumbling, "
+      .. "hopping or calendar windows with final results. A filled row leaves with its window, as "
+      .. "soon as the stream has a row in it or in a later one; with `max_gap` so much later, when "
+      .. "it is known how long the gap is. `interpolate` needs `max_gap`, or input that ends.",
+    subjects = { { kind = "list" } },
+    options = {
+      stop_after = { kind = "duration", min = 0,
+        doc = "no more rows for a key that has been silent so long, from the end of its last "
+          .. "window to the end of the one to fill; it is forgotten then" },
+      max_gap = { kind = "duration", min = 0,
+        doc = "gaps that are longer are not filled at all, from the first window without a row to "
+          .. "the start of the next one that has one" },
+    },
+    make = function(c, input)
+      if c[1].fn then
+        c:fail("W203", "argument 1 of `fill` must be a list in a string, got a function", nil, "1")
+      end
+      local node = windowed_agg(c, input)
+      local data = stream.data(input)
+      local items, checks = require("weir.fill").list(c, c[1].ast, stream.columns(input),
+        data.info.key)
+      return {
+        op = "fill", items = items, checks = checks, window = node.window,
+        stop_after = c.opts.stop_after, max_gap = c.opts.max_gap,
+      }
+    end,
+  },
   group_by = {
     modifier = true,
     usage = ':group_by "user, day = date(ts)"',

@@ -110,6 +110,7 @@ static struct wr_batch *random_batch(struct world *world) {
     batch->event_time = times_of(world, batch);
     batch->behind = times_of(world, batch);
     batch->weight = times_of(world, batch);
+    batch->changed = times_of(world, batch);
     batch->source = (uint32_t)next(world, 100);
     batch->partition = (uint32_t)next(world, 100);
     batch->frontier = (int64_t)next(world, UINT64_MAX);
@@ -151,6 +152,7 @@ static void check_row(const struct wr_batch *a, const struct wr_batch *b, uint32
     check_times(a->event_time, b->event_time, row_a, row_b);
     check_times(a->behind, b->behind, row_a, row_b);
     check_times(a->weight, b->weight, row_a, row_b);
+    check_times(a->changed, b->changed, row_a, row_b);
     if (a->origin.source == NULL)
         return;
     CHECK_INT(wr_origin_record(&a->origin, row_a), ==, wr_origin_record(&b->origin, row_b));

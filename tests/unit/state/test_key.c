@@ -239,3 +239,56 @@ TEST(key_rows_with_strings_outlive_their_columns) {
     CHECK_PTR(row, ==, again);
     wr_table_free(table);
 }
+
+TEST(keys_put_into_rows_and_read_as_columns_hold_their_own_strings) {
+    struct wr_column columns[5];
+    all_columns(columns, some_valid);
+    struct wr_key_layout layout;
+    CHECK_INT(wr_key_layout_init(&layout, all_types, 5, 1), ==, WR_OK);
+    char *keys = wr_alloc_zero(&wr_budget_control, (size_t)ROWS * layout.key_bytes);
+    uint64_t hashes[ROWS];
+    wr_keys_build(&layout, columns, NULL, ROWS, 1, keys, hashes);
+    struct wr_cell cells[5];
+    for (uint32_t i = 0; i < layout.cell_count; i++) {
+        cells[i] = layout.cells[i];
+        cells[i].offset += 8;
+    }
+    struct wr_shape shape = {.key_bytes = 8,
+                             .row_bytes = 8 + layout.key_bytes,
+                             .cell_count = layout.cell_count,
+                             .cells = cells};
+    struct wr_table *table = wr_table_new(&wr_budget_control, &shape, 1);
+    uint8_t *rows[ROWS];
+    for (uint64_t i = 0; i < ROWS; i++) {
+        uint64_t hash = wr_shape_hash(&shape, &i, 1);
+        CHECK_INT(wr_table_upsert(table, &i, &hash, 1, &rows[i], NULL), ==, WR_OK);
+        CHECK_INT(wr_keys_put(&layout, table, rows[i] + 8, keys + i * layout.key_bytes), ==, WR_OK);
+        CHECK_INT(wr_keys_put(&layout, table, rows[i] + 8, keys + i * layout.key_bytes), ==, WR_OK);
+    }
+    for (uint64_t i = 0; i < ROWS; i++) {
+        uint64_t hash = wr_shape_hash(&shape, &i, 1);
+        wr_table_find(table, &i, &hash, 1, &rows[i]);
+        rows[i] += 8;
+        CHECK_INT(wr_keys_compare(&layout, rows[i], (uint8_t *)keys + i * layout.key_bytes), ==, 0);
+    }
+    struct wr_batch_pool pool;
+    wr_batch_pool_init(&pool, &wr_budget_control);
+    struct wr_arena arena;
+    wr_arena_init(&arena, &wr_budget_control, 1024);
+    struct wr_schema *schema = wr_schema_new(&arena, 5);
+    schema->field_count = 5;
+    for (uint32_t c = 0; c < 5; c++)
+        schema->fields[c] = (struct wr_field){.name = "", .type = all_types[c]};
+    struct wr_batch *batch = wr_batch_new(&pool, schema);
+    CHECK_INT(wr_keys_column(&layout, 2, rows, ROWS, batch, 2), ==, WR_OK);
+    wr_table_free(table);
+    wr_free(&wr_budget_control, keys);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        CHECK_INT(wr_column_is_nil(&batch->columns[2], i), ==, i == 4);
+        if (i != 4)
+            CHECK(wr_str_equal(&WR_STR(&batch->columns[2])[i], &strings[i]));
+    }
+    wr_batch_unref(batch);
+    wr_batch_pool_release(&pool);
+    wr_arena_release(&arena);
+}

@@ -1,0 +1,358 @@
+/* fill.c: rows come in by key and window, and windows leave with what was made for them. See
+ * fill.h. */
+#include "op/fill.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+#define RESULT_DELAY_US 1 /* a row carries the end of its window less this */
+
+/* ---- rows in ---- */
+
+static int keep_row(struct fill *self, struct wr_table *table, const uint8_t *key, uint64_t hash,
+                    int64_t mark, const struct wr_batch *in, uint32_t row) {
+    uint8_t *at;
+    int status = wr_table_upsert(table, key, &hash, 1, &at, NULL);
+    if (status != WR_OK)
+        return status;
+    struct fill_row *made = fill_row_of(self, at);
+    made->mark = mark;
+    made->is_made = 0;
+    return wr_payload_put(&self->payload, table, fill_payload(made), in, row);
+}
+
+/* The key's row is there: what lies between the one before and this one is known. */
+static int close_gap(struct fill *self, const uint8_t *key, uint64_t hash, int64_t mark,
+                     struct wr_batch *in, uint32_t row, struct wr_out *out) {
+    struct wr_table *last = wr_slices_at(&self->last, 0);
+    uint8_t *at;
+    if (last == NULL)
+        return WR_ENOMEM;
+    wr_table_find(last, key, &hash, 1, &at);
+    int status = at == NULL
+                     ? WR_OK
+                     : fill_between(self, at, fill_row_of(self, at), mark, mark, row, in, out);
+    return status == WR_OK ? keep_row(self, last, key, hash, mark, in, row) : status;
+}
+
+static int reject_row(struct fill *self, struct wr_batch *in, uint32_t row, struct wr_out *out) {
+    struct wr_reject reject = {.code = 505,
+                               .reason = "`window_start` is the start of no window of the `agg`",
+                               .stage = self->base.node,
+                               .row = row,
+                               .batch = in};
+    return out->reject(out, &reject);
+}
+
+static int take_row(struct fill *self, const uint8_t *key, uint64_t hash, struct wr_batch *in,
+                    uint32_t row, struct wr_out *out) {
+    const struct fill_config *config = fill_config_of(self);
+    const struct wr_column *starts = &in->columns[config->start_column];
+    int64_t mark = WR_I64(starts)[row];
+    if (wr_column_is_nil(starts, row) || !window_is(&config->window, mark))
+        return reject_row(self, in, row, out);
+    int status = config->waits ? close_gap(self, key, hash, mark, in, row, out) : WR_OK;
+    struct wr_table *table = wr_slices_at(&self->rows, mark);
+    if (status < 0 || table == NULL)
+        return status < 0 ? status : WR_ENOMEM;
+    self->last_us = WR_MAX(self->last_us, mark);
+    self->taken++;
+    return keep_row(self, table, key, hash, mark, in, row);
+}
+
+static int fill_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    (void)input;
+    struct fill *self = (struct fill *)op;
+    const struct fill_config *config = fill_config_of(self);
+    struct wr_arena *scratch = op->env->scratch;
+    struct wr_column columns[WR_KEY_COLUMNS_MAX];
+    uint32_t count = in->sel_count, bytes = config->key_bytes;
+    wr_slices_settle(&self->rows);
+    wr_slices_settle(&self->last);
+    uint8_t *keys = wr_arena_alloc_zero(scratch, (size_t)count * bytes + 8);
+    uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
+    if (keys == NULL || hashes == NULL)
+        return WR_ENOMEM;
+    for (uint32_t k = 0; k < config->layout.column_count; k++)
+        columns[k] = in->columns[config->keys[k]];
+    if (config->layout.column_count > 0)
+        wr_keys_build(&config->layout, columns, in->sel, count, op->env->seed, keys, hashes);
+    int status = WR_OK;
+    for (uint32_t i = 0; i < count && status >= 0; i++) {
+        if (config->layout.column_count == 0) /* one group: its key is a word of zeros */
+            hashes[i] = wr_shape_hash(&self->shape, keys, op->env->seed);
+        status = take_row(self, keys + (size_t)i * bytes, hashes[i], in, wr_batch_row(in, i), out);
+    }
+    return WR_MIN(status, WR_OK);
+}
+
+/* ---- windows out ---- */
+
+static int emit_rows(struct fill *self, uint8_t **keys, uint32_t count, int64_t mark,
+                     struct wr_out *out) {
+    const struct fill_config *config = fill_config_of(self);
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_batch *batch = wr_batch_new(self->base.env->pool, self->base.schema);
+    const uint8_t **payloads = WR_ARENA_ARRAY(scratch, const uint8_t *, count + 1);
+    int64_t *times = batch == NULL ? NULL : WR_ARENA_ARRAY(&batch->arena, int64_t, count + 1);
+    int64_t *starts = batch == NULL ? NULL : wr_batch_column(batch, config->start_column, count);
+    int64_t *ends = batch == NULL ? NULL : wr_batch_column(batch, config->end_column, count);
+    int status =
+        payloads == NULL || times == NULL || starts == NULL || ends == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        payloads[i] = fill_payload(fill_row_of(self, keys[i]));
+        starts[i] = window_start(&config->window, mark);
+        ends[i] = window_end(&config->window, mark);
+        times[i] = ends[i] - RESULT_DELAY_US;
+    }
+    for (uint32_t k = 0; k < config->layout.column_count && status == WR_OK; k++)
+        status = wr_keys_column(&config->layout, k, keys, count, batch, config->keys[k]);
+    for (uint32_t k = 0; k < self->payload.count && status == WR_OK; k++)
+        if (!config->is_key[self->payload.columns[k]])
+            status = wr_payload_read(&self->payload, k, payloads, count, &batch->arena,
+                                     &batch->columns[self->payload.columns[k]]);
+    if (status != WR_OK) {
+        wr_batch_unref(batch);
+        return status;
+    }
+    batch->row_count = batch->sel_count = count;
+    batch->event_time = times;
+    return out->emit(out, WR_PORT_MAIN, batch);
+}
+
+/* The rows of a window become the last ones of their keys. */
+static int remember(struct fill *self, uint8_t *const *keys, uint64_t count) {
+    struct wr_table *last = wr_slices_at(&self->last, 0);
+    if (last == NULL)
+        return WR_ENOMEM;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct fill_row *row = fill_row_of(self, keys[i]);
+        uint64_t hash = wr_shape_hash(&self->shape, keys[i], self->base.env->seed);
+        uint8_t *at;
+        if (row->is_made)
+            continue;
+        int status = wr_table_upsert(last, keys[i], &hash, 1, &at, NULL);
+        if (status != WR_OK)
+            return status;
+        fill_row_of(self, at)->mark = row->mark;
+        status = wr_payload_copy(&self->payload, last, fill_payload(fill_row_of(self, at)),
+                                 fill_payload(row));
+        if (status != WR_OK)
+            return status;
+    }
+    return WR_OK;
+}
+
+/* The rows of a window leave, in the order of keys. */
+static int leave(struct fill *self, int64_t mark, int *flow, struct wr_out *out) {
+    const struct fill_config *config = fill_config_of(self);
+    struct wr_arena *scratch = self->base.env->scratch;
+    const struct wr_table *table = wr_slices_find(&self->rows, mark);
+    uint64_t count = table == NULL ? 0 : wr_table_count(table), room = self->base.env->batch_rows;
+    if (count == 0)
+        return WR_OK;
+    uint8_t **keys = wr_keys_rows(&config->layout, table, scratch);
+    int status = keys == NULL ? WR_ENOMEM : WR_OK;
+    for (uint64_t at = 0; at < count && status == WR_OK && *flow == WR_FLOW_MORE; at += room) {
+        struct wr_arena_mark part = wr_arena_mark(scratch);
+        *flow = emit_rows(self, keys + at, (uint32_t)WR_MIN(room, count - at), mark, out);
+        wr_arena_rewind(scratch, part);
+        status = WR_MIN(*flow, WR_OK);
+    }
+    if (status == WR_OK && !config->waits)
+        status = remember(self, keys, count);
+    return status;
+}
+
+/* Makes the rows of keys that have none in a window, and forgets those that are silent too long. */
+static int fill_window(struct fill *self, int64_t mark, struct wr_out *out) {
+    const struct fill_config *config = fill_config_of(self);
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_table *last = wr_slices_find(&self->last, 0);
+    const struct wr_table *there = wr_slices_find(&self->rows, mark);
+    uint64_t count = last == NULL ? 0 : wr_table_count(last);
+    if (count == 0)
+        return WR_OK;
+    uint8_t **keys = wr_keys_rows(&config->layout, last, scratch);
+    struct fill_gap *gaps = WR_ARENA_ARRAY(scratch, struct fill_gap, count);
+    uint32_t gap_count = 0, gone = 0;
+    if (keys == NULL || gaps == NULL)
+        return WR_ENOMEM;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct fill_row *row = fill_row_of(self, keys[i]);
+        uint64_t hash = wr_shape_hash(&self->shape, keys[i], self->base.env->seed);
+        uint8_t *found = NULL;
+        int64_t until = wr_time_add(window_end(&config->window, row->mark), config->stop_after_us);
+        if (there != NULL)
+            wr_table_find(there, keys[i], &hash, 1, &found);
+        if (window_end(&config->window, mark) > until)
+            keys[gone++] = keys[i];
+        else if (found == NULL)
+            gaps[gap_count++] = (struct fill_gap){
+                .key = keys[i], .before = row, .mark = mark, .next_mark = WR_TIME_MAX};
+    }
+    int status = fill_make(self, gaps, gap_count, NULL, out);
+    for (uint32_t i = 0; i < gone && status == WR_OK; i++)
+        wr_table_delete(last, keys[i], wr_shape_hash(&self->shape, keys[i], self->base.env->seed));
+    return status;
+}
+
+static int64_t first_waiting(const struct fill *self) {
+    return self->rows.count == 0 ? WR_TIME_MAX : self->rows.items[0].start_us;
+}
+
+static int has_keys(const struct fill *self) {
+    const struct wr_table *last = wr_slices_find(&self->last, 0);
+    return last != NULL && wr_table_count(last) > 0;
+}
+
+/* The mark of the first window that must stay: where rows wait, one that is still to come may end a
+ * gap over it. */
+static int64_t first_staying(const struct fill *self, int64_t frontier) {
+    const struct fill_config *config = fill_config_of(self);
+    const struct window *window = &config->window;
+    if (frontier == WR_TIME_MAX || frontier == WR_TIME_MIN)
+        return frontier;
+    int64_t open = window_first(window, frontier);
+    if (!config->waits)
+        return open;
+    if (config->max_gap_us == WR_TIME_MAX)
+        return WR_TIME_MIN;
+    int64_t from = wr_time_add(window_start(window, open), -config->max_gap_us);
+    int64_t mark = window_last(window, from);
+    return window_start(window, mark) < from ? window_next(window, mark) : mark;
+}
+
+static int release(struct fill *self, int64_t frontier, int *flow, struct wr_out *out) {
+    int64_t stays = first_staying(self, frontier);
+    int makes = !fill_config_of(self)->waits, status = WR_OK;
+    while (status == WR_OK) {
+        int64_t mark = first_waiting(self);
+        if (makes && has_keys(self))
+            mark = WR_MIN(mark, self->next_us);
+        if (mark > self->last_us || mark >= stays)
+            break;
+        struct wr_arena_mark part = wr_arena_mark(self->base.env->scratch);
+        if (makes)
+            status = fill_window(self, mark, out);
+        if (status == WR_OK)
+            status = leave(self, mark, flow, out);
+        wr_arena_rewind(self->base.env->scratch, part);
+        self->next_us = window_next(&fill_config_of(self)->window, mark);
+        wr_slices_drop_before(&self->rows, self->next_us);
+    }
+    return status;
+}
+
+/* At the end: gaps that reach to the last window of the stream. */
+static int close_gaps(struct fill *self, struct wr_out *out) {
+    const struct fill_config *config = fill_config_of(self);
+    const struct wr_table *last = wr_slices_find(&self->last, 0);
+    uint64_t count = last == NULL ? 0 : wr_table_count(last);
+    if (count == 0)
+        return WR_OK;
+    uint8_t **keys = wr_keys_rows(&config->layout, last, self->base.env->scratch);
+    int64_t until = window_next(&config->window, self->last_us);
+    int status = keys == NULL ? WR_ENOMEM : WR_OK;
+    for (uint64_t i = 0; i < count && status == WR_OK; i++)
+        status = fill_between(self, keys[i], fill_row_of(self, keys[i]), WR_TIME_MAX, until, 0,
+                              NULL, out);
+    return status;
+}
+
+/* WAITS: keys whose gap is too long already, whatever comes. Not before as many rows have come as
+ * there are keys. */
+static int forget_keys(struct fill *self) {
+    const struct fill_config *config = fill_config_of(self);
+    const struct window *window = &config->window;
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_table *last = wr_slices_find(&self->last, 0);
+    uint64_t count = last == NULL ? 0 : wr_table_count(last);
+    if (!config->waits || config->max_gap_us == WR_TIME_MAX || self->taken <= count)
+        return WR_OK;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    uint8_t **keys = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
+    if (keys == NULL)
+        return WR_ENOMEM;
+    int64_t behind = window_start(window, window_next(window, self->last_us));
+    uint64_t gone = 0;
+    struct wr_table_walk walk;
+    wr_table_walk_begin(&walk, last);
+    for (uint8_t *key; (key = wr_table_walk_next(&walk)) != NULL;) {
+        int64_t first = window_next(window, fill_row_of(self, key)->mark);
+        if (wr_time_add(window_start(window, first), config->max_gap_us) < behind)
+            keys[gone++] = key;
+    }
+    for (uint64_t i = 0; i < gone; i++)
+        wr_table_delete(last, keys[i], wr_shape_hash(&self->shape, keys[i], self->base.env->seed));
+    self->taken = 0;
+    wr_arena_rewind(scratch, mark);
+    return WR_OK;
+}
+
+static int fill_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
+    struct fill *self = (struct fill *)op;
+    int flow = WR_FLOW_MORE, status = WR_OK;
+    if (frontier == WR_TIME_MAX && fill_config_of(self)->waits)
+        status = close_gaps(self, out);
+    if (status == WR_OK)
+        status = release(self, frontier, &flow, out);
+    if (status == WR_OK)
+        status = forget_keys(self);
+    if (status == WR_OK && frontier == WR_TIME_MAX)
+        wr_slices_drop_before(&self->last, WR_TIME_MAX);
+    return status;
+}
+
+static int64_t fill_next_boundary(const struct wr_op *op, int64_t after) {
+    const struct fill_config *config = op->config;
+    return config->waits && config->max_gap_us != WR_TIME_MAX
+               ? window_end_after(&config->window, after)
+               : WR_TIME_MAX;
+}
+
+static int64_t fill_shift(const struct wr_op *op) {
+    const struct fill_config *config = op->config;
+    if (!config->waits || config->window.kind != WINDOW_FIXED)
+        return 0;
+    return config->max_gap_us == WR_TIME_MAX
+               ? WR_TIME_MAX
+               : config->max_gap_us - config->max_gap_us % config->window.every_us;
+}
+
+/* The rows to come carry at least the end of the first window that may get one, less 1us. */
+static int64_t fill_holds_back(const struct wr_op *op, int64_t frontier) {
+    const struct fill *self = (const struct fill *)op;
+    const struct fill_config *config = op->config;
+    if (frontier == WR_TIME_MAX || frontier == WR_TIME_MIN)
+        return frontier;
+    int64_t stays = first_staying(self, frontier);
+    if (config->waits)
+        return stays == WR_TIME_MIN ? stays : window_end(&config->window, stays) - RESULT_DELAY_US;
+    int64_t end = window_end(&config->window, self->next_us);
+    int64_t until = wr_time_add(window_end(&config->window, self->last_us), config->stop_after_us);
+    if (!has_keys(self) || end > until)
+        return frontier;
+    return WR_MIN(frontier, end - RESULT_DELAY_US);
+}
+
+const struct wr_op_type wr_op_fill = {
+    .name = "fill",
+    .size_bytes = sizeof(struct fill),
+    .flags = WR_OP_MAKES_ROWS | WR_OP_TAKES_UPDATES,
+    .bind = fill_bind,
+    .needs = fill_needs,
+    .open = fill_open,
+    .push = fill_push,
+    .advance = fill_advance,
+    .next_boundary = fill_next_boundary,
+    .holds_back = fill_holds_back,
+    .shift = fill_shift,
+    .save = fill_save,
+    .load = fill_load,
+    .close = fill_close,
+    .explain = fill_explain,
+};
