@@ -110,9 +110,8 @@ static int guarded(struct wr_agg_bind *b, const struct wr_value *where, const st
     return WR_OK;
 }
 
-/* Adds `expr` to the inputs; its entry in *index. */
-static int input_add(struct wr_agg_bind *b, const struct wr_value *where,
-                     const struct wr_value *expr, uint32_t *index) {
+int wr_agg_bind_input(struct wr_agg_bind *b, const struct wr_value *where,
+                      const struct wr_value *expr, uint32_t *index) {
     struct wr_value copy;
     struct wr_value guard;
     int status = wr_ast_rewrite(b->arena, expr, input_rewrite, b, &copy);
@@ -147,7 +146,7 @@ static int bind_args(struct wr_agg_bind *b, struct wr_aggregate *aggregate,
     for (uint32_t i = 0; i < count; i++) {
         const struct wr_value *arg = wr_value_at(args, i);
         if ((function->constants >> i & 1) == 0) {
-            int status = input_add(b, where, arg, &aggregate->args[i]);
+            int status = wr_agg_bind_input(b, where, arg, &aggregate->args[i]);
             if (status != WR_OK)
                 return status;
             continue;
@@ -177,7 +176,7 @@ static int bind_order(struct wr_agg_bind *b, struct wr_aggregate *aggregate,
                             WR_AGGREGATE_ORDER_MAX);
     for (uint32_t i = 0; i < count; i++) {
         const struct wr_value *item = wr_value_at(order, i);
-        int status = input_add(b, where, wr_value_get(item, "expr"), &aggregate->order[i]);
+        int status = wr_agg_bind_input(b, where, wr_value_get(item, "expr"), &aggregate->order[i]);
         if (status != WR_OK)
             return status;
         aggregate->order_desc[i] = (uint8_t)wr_value_bool(item, "desc", 0);
@@ -202,7 +201,7 @@ int wr_agg_bind_call(struct wr_agg_bind *b, const struct wr_value *call, uint32_
                      function->name);
         return b->status;
     }
-    for (uint32_t i = 0; i < b->call_count; i++) {
+    for (uint32_t i = 0; i < b->call_count && !b->apart; i++) {
         if (!wr_ast_equal(b->calls[i], call))
             continue;
         *number = i;

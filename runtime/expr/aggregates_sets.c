@@ -282,16 +282,34 @@ static int entries_one_add(AGG_ADD_PARAMS) {
     return status;
 }
 
-/* Several arguments: each with its length in front, gathered behind the last entry. */
-static int entries_tuple_put(const struct wr_aggregate *aggregate, struct wr_table *table,
-                             struct wr_blob *blob, const struct wr_column *args, uint32_t row) {
+/* Several arguments: each with its length in front. */
+static uint64_t tuple_length(const struct wr_aggregate *aggregate, const struct wr_column *args,
+                             uint32_t row) {
     uint64_t total = 0;
-    char room[16];
-    uint32_t length;
     for (uint32_t a = 0; a < aggregate->arg_count; a++) {
+        char room[16];
+        uint32_t length;
         value_bytes(&aggregate->arg_types[a], &args[a], row, room, &length);
         total += 4 + (uint64_t)length;
     }
+    return total;
+}
+
+static void tuple_write(const struct wr_aggregate *aggregate, const struct wr_column *args,
+                        uint32_t row, char *to) {
+    for (uint32_t a = 0; a < aggregate->arg_count; a++) {
+        char room[16];
+        uint32_t length;
+        const char *bytes = value_bytes(&aggregate->arg_types[a], &args[a], row, room, &length);
+        memcpy(to, &length, 4);
+        memcpy(to + 4, bytes, length);
+        to += 4 + length;
+    }
+}
+
+static int entries_tuple_put(const struct wr_aggregate *aggregate, struct wr_table *table,
+                             struct wr_blob *blob, const struct wr_column *args, uint32_t row) {
+    uint64_t total = tuple_length(aggregate, args, row);
     if (total > WR_AGGREGATE_BLOB_BYTES_MAX / 4)
         return WR_ELIMIT;
     /* Scratch first: putting may move the blob. */
@@ -304,13 +322,7 @@ static int entries_tuple_put(const struct wr_aggregate *aggregate, struct wr_tab
             return status;
         to = tuple.bytes;
     }
-    char *end = to;
-    for (uint32_t a = 0; a < aggregate->arg_count; a++) {
-        const char *bytes = value_bytes(&aggregate->arg_types[a], &args[a], row, room, &length);
-        memcpy(end, &length, 4);
-        memcpy(end + 4, bytes, length);
-        end += 4 + length;
-    }
+    tuple_write(aggregate, args, row, to);
     int status = entries_put(table, blob, to, (uint32_t)total, 1);
     wr_blob_release(table, &tuple);
     return status;
@@ -456,6 +468,131 @@ static const struct wr_aggregate_kernel *mode_choose(struct wr_arena *arena,
     return args[0].kind == WR_NIL ? NULL : &mode_entries;
 }
 
+/* ---- of frames ------------------------------------------------------------------------------ */
+
+/* Values that rows were taken back of stay as entries with count 0 until they are most of all. */
+struct counted_state {
+    struct set_state set; /* first: results read it as one */
+    uint64_t live;        /* values with a count */
+};
+
+#define DEAD_MIN 16
+
+static int counted_tidy(struct wr_table *table, struct counted_state *state) {
+    struct wr_blob *blob = &state->set.blob;
+    const struct entries_head *head = (const struct entries_head *)(const void *)blob->bytes;
+    if (head->count < DEAD_MIN + 2 * state->live)
+        return WR_OK;
+    struct wr_blob tidy = {0};
+    int status = WR_OK;
+    for (uint64_t at = entries_start(blob); at < blob->length && status == WR_OK;) {
+        const struct entry *entry = entry_at(blob, (uint32_t)at);
+        if (entry->count > 0)
+            status = entries_put(table, &tidy, entry->bytes, entry->length, entry->count);
+        at += entry_bytes(entry->length);
+    }
+    wr_blob_release(table, status == WR_OK ? blob : &tidy);
+    if (status == WR_OK)
+        *blob = tidy;
+    return status;
+}
+
+static int counted_put(struct wr_table *table, struct counted_state *state, const char *bytes,
+                       uint32_t length, int retracts) {
+    struct wr_blob *blob = &state->set.blob;
+    uint32_t offset = blob->length == 0 ? 0 : *entries_find(blob, bytes, length);
+    uint64_t before = offset == 0 ? 0 : entry_at(blob, offset)->count;
+    if (retracts && before == 0)
+        return WR_OK;
+    state->live += (uint64_t)(!retracts && before == 0);
+    state->live -= (uint64_t)(retracts && before == 1);
+    if (!retracts)
+        return entries_put(table, blob, bytes, length, 1);
+    entry_at(blob, offset)->count--;
+    return before == 1 ? counted_tidy(table, state) : WR_OK;
+}
+
+/* The bytes of the arguments of a row, in `room` or in *more. */
+static int counted_bytes(const struct wr_aggregate *aggregate, struct wr_table *table,
+                         const struct wr_column *args, uint32_t row, char *room, size_t room_bytes,
+                         struct wr_blob *more, const char **bytes, uint32_t *length) {
+    if (aggregate->arg_count == 1) {
+        *bytes = value_bytes(&aggregate->arg_types[0], &args[0], row, room, length);
+        return WR_OK;
+    }
+    uint64_t total = tuple_length(aggregate, args, row);
+    if (total > WR_AGGREGATE_BLOB_BYTES_MAX / 4)
+        return WR_ELIMIT;
+    char *to = room;
+    if (total > room_bytes) {
+        int status = wr_blob_reserve(table, more, (uint32_t)total);
+        if (status != WR_OK)
+            return status;
+        to = more->bytes;
+    }
+    *bytes = to;
+    *length = (uint32_t)total;
+    tuple_write(aggregate, args, row, to);
+    return WR_OK;
+}
+
+static int counted_move(AGG_ADD_PARAMS, int retracts) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        uint32_t row = sel == NULL ? i : sel[i], length;
+        int nil = 0;
+        for (uint32_t a = 0; a < aggregate->arg_count; a++)
+            nil |= wr_column_is_nil(&args[a], row);
+        if (nil)
+            continue;
+        char room[256];
+        const char *bytes;
+        struct wr_blob more = {0};
+        status = counted_bytes(aggregate, table, args, row, room, sizeof room, &more, &bytes,
+                               &length);
+        if (status == WR_OK)
+            status = counted_put(
+                table, (struct counted_state *)(void *)(rows[i] + aggregate->offset), bytes,
+                length, retracts);
+        wr_blob_release(table, &more);
+    }
+    (void)batch;
+    return status;
+}
+static int counted_add(AGG_ADD_PARAMS) {
+    return counted_move(aggregate, table, rows, args, batch, sel, count, 0);
+}
+static int counted_retract(AGG_ADD_PARAMS) {
+    return counted_move(aggregate, table, rows, args, batch, sel, count, 1);
+}
+AGG_RESULT(counted_distinct_result, counted_state, int64_t, { result[i] = (int64_t)state->live; })
+
+static int counted_mode_result(AGG_RESULT_PARAMS) {
+    int status = mode_result(aggregate, rows, count, out, valid, fails, arena);
+    for (uint32_t i = 0; i < count; i++)
+        if (((const struct counted_state *)(const void *)(rows[i] + aggregate->offset))->live == 0)
+            AGG_NIL(i);
+    return status;
+}
+
+#define COUNTED_KERNEL(name) \
+    static const struct wr_aggregate_kernel counted_##name = {.state_bytes = \
+                                                                  sizeof(struct counted_state), \
+                                                              .cell_count = 1, \
+                                                              .cells = set_cells, \
+                                                              .add = counted_add, \
+                                                              .retract = counted_retract, \
+                                                              .result = counted_##name##_result};
+COUNTED_KERNEL(distinct)
+COUNTED_KERNEL(mode)
+
+static const struct wr_aggregate_kernel *distinct_choose_framed(AGG_CHOOSE_PARAMS) {
+    return distinct_choose(arena, args, arg_count, type) == NULL ? NULL : &counted_distinct;
+}
+static const struct wr_aggregate_kernel *mode_choose_framed(AGG_CHOOSE_PARAMS) {
+    return mode_choose(arena, args, arg_count, type) == NULL ? NULL : &counted_mode;
+}
+
 const struct wr_aggregate_function wr_aggregates_sets[] = {
     {.name = "count_distinct",
      .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
@@ -465,6 +602,7 @@ const struct wr_aggregate_function wr_aggregates_sets[] = {
      .arg_min = 1,
      .arg_max = WR_AGGREGATE_ARGS_MAX,
      .choose = distinct_choose,
+     .choose_framed = distinct_choose_framed,
      .examples = AGG_EXAMPLES({"count_distinct(s)", "2"}, {"count_distinct(x, s)", "3"},
                               {"count_distinct(x where x > 9)", "0"})},
     {.name = "mode",
@@ -474,6 +612,7 @@ const struct wr_aggregate_function wr_aggregates_sets[] = {
      .arg_min = 1,
      .arg_max = 1,
      .choose = mode_choose,
+     .choose_framed = mode_choose_framed,
      .examples = AGG_EXAMPLES({"mode(s)", "'a'"}, {"mode(f)", "0.5"})},
     {0},
 };
