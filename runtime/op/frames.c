@@ -475,15 +475,33 @@ static int run_items(struct frames *self, struct wr_batch *middle, struct wr_bat
     return WR_MIN(status, WR_OK);
 }
 
-/* In batches of at most batch_rows. Takes the reference. */
+/* Rows leave with the time of their window's end. */
+static int set_times(struct frames *self, const struct frames_chunk *chunk,
+                     struct wr_batch *made) {
+    const struct window *window = &frames_config_of(self)->window;
+    int64_t *times = WR_ARENA_ARRAY(&made->arena, int64_t, made->row_count + 1);
+    if (times == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < chunk->count; i++)
+        times[chunk->rows[i]] = window_end(window, chunk->refs[i].order_us) - 1;
+    made->event_time = times;
+    return WR_OK;
+}
+
+/* In batches of at most batch_rows, whose schema does not say that order and keys are behind it.
+ * Takes the reference. */
 static int emit_parts(struct frames *self, struct wr_batch *made, struct wr_out *out) {
     uint32_t room = self->base.env->batch_rows, total = made->sel_count;
-    if (total <= room)
+    if (total <= room) {
+        made->schema = self->base.schema;
         return out->emit(out, WR_PORT_MAIN, made);
+    }
     int flow = WR_FLOW_MORE;
     for (uint32_t first = 0; first < total && flow == WR_FLOW_MORE; first += room) {
         struct wr_batch *part =
             wr_batch_part(self->base.env->pool, made, first, WR_MIN(room, total - first));
+        if (part != NULL)
+            part->schema = self->base.schema;
         flow = part == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, part);
     }
     wr_batch_unref(made);
@@ -510,8 +528,11 @@ int frames_emit(struct frames *self, struct frames_chunk *chunk, struct wr_batch
     if (status == WR_OK && middle->sel_count > 0)
         status = run_items(self, middle, shown, out, &made);
     if (status == WR_OK && made != NULL) {
-        made->schema = self->base.schema;
         made->cause = cause;
+        if (config->mode == FRAMES_WINDOW)
+            status = set_times(self, chunk, made);
+    }
+    if (status == WR_OK && made != NULL) {
         status = emit_parts(self, made, out);
     } else {
         wr_batch_unref(made);

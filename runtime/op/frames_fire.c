@@ -67,9 +67,7 @@ static int read_waiting(struct frames *self, const struct frames_ref *refs, uint
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
         at[i] = refs[i].waiting + FRAMES_WAITING_PAYLOAD;
-        times[i] = config->mode == FRAMES_WINDOW
-                       ? window_end(&config->window, refs[i].order_us) - 1
-                       : refs[i].time;
+        times[i] = refs[i].time;
     }
     for (uint32_t k = 0; k < self->wait.count; k++) {
         int is_key = 0;

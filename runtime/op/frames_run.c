@@ -475,8 +475,13 @@ static int run_others(struct frames *self, struct frames_chunk *chunk, const str
         if (frames->calls[c].kind != WR_FRAME_ROW_NUMBER)
             continue;
         int64_t *numbers = chunk->results[c].data;
-        for (uint32_t i = 0; i < round->count; i++)
-            numbers[round->rows[i]] = (int64_t)chunk->refs[round->which[i]].number + 1;
+        int comes_last = frames_config_of(self)->mode == FRAMES_ARRIVAL &&
+                         frames_config_of(self)->lead_max == 0;
+        for (uint32_t i = 0; i < round->count; i++) {
+            const struct frames_ref *ref = &chunk->refs[round->which[i]];
+            numbers[round->rows[i]] = (int64_t)(comes_last ? frames_group_of(self, ref->group)->next
+                                                           : ref->number + 1);
+        }
     }
     return status;
 }

@@ -218,7 +218,7 @@ def check(weir, seed):
     return True
 
 
-def main():
+def main(check_case=check):
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", required=True)
     parser.add_argument("--seed", type=int)
@@ -227,7 +227,7 @@ def main():
     options = parser.parse_args()
     weir = os.path.abspath(options.weir)
     if options.seed is not None:
-        passed = int(check(weir, options.seed))
+        passed = int(check_case(weir, options.seed))
         print(f"{passed} passed, {1 - passed} failed")
         return passed == 0
     first = int(os.environ.get("WEIR_SEED", time.time_ns() // 1000 % 10**9))
@@ -236,7 +236,7 @@ def main():
     while failed < 5:
         if seed - first >= options.cases if options.cases else time.monotonic() >= until:
             break
-        good = check(weir, seed)
+        good = check_case(weir, seed)
         passed, failed, seed = passed + good, failed + (not good), seed + 1
     print(f"{passed} passed, {failed} failed")
     return failed > 0
