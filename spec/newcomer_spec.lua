@@ -122,7 +122,7 @@ local BOUND = {
   { "s:rename 'a = amuont'", "2:15 W103", "did you mean `amount`?" },
   { "s:agg 'n = approx_count_distinct(user)'", "2:12 W101", "is not in this version" },
   { "s:agg 'n = histogram(amount)'", "2:12 W101", "is not in this version" },
-  { "s:agg 'n = count() over 3'", "2:12 W112", "is not in this version" },
+  { "s:agg 'n = count() over 3'", "2:12 W112", "keeps each row" },
   { "s:agg 'ts = max(ts)':event_time 'ts'", "2:22 W302", "put it before `:agg`" },
   { "weir.read 'spec/newcomer_spec.lau'", "2:11 W401", "did you mean `spec/newcomer_spec.lua`?" },
   { "weir.read 'spec/newcomer_spec.lua'", "2:11 W402", "say it: `{ format = \"csv\" }`" },

@@ -36,7 +36,7 @@ struct wr_agg_bind {
     struct wr_error *err;
     struct wr_aggregates *out;
     const struct wr_list *keys;
-    int status; /* WR_OK until the first fault */
+    int status;       /* WR_OK until the first fault */
     uint8_t apart;    /* equal calls are not one: they may have different frames */
     uint8_t in_order; /* rows come in the order of event time, or without */
     uint32_t known_count, entry_count, entry_room, call_count, call_room;
@@ -101,7 +101,8 @@ int wr_agg_rooms_make(struct wr_agg_bind *b, uint32_t known_room);
 int wr_agg_bind_keys(struct wr_agg_bind *b, const struct wr_value *group_by);
 /* Adds a helper that is made of input columns; its entry in *index. */
 int wr_agg_bind_helper(struct wr_agg_bind *b, const struct wr_value *expr, int32_t *index);
-/* Adds `expr` to the inputs, looked at only where `where` (or NULL) is true; its entry in *index. */
+/* Adds `expr` to the inputs, looked at only where `where` (or NULL) is true; its entry in *index.
+ */
 int wr_agg_bind_input(struct wr_agg_bind *b, const struct wr_value *where,
                       const struct wr_value *expr, uint32_t *index);
 /* The number of the aggregate that computes `call`, made when there is none yet. */

@@ -56,8 +56,8 @@ static const struct wr_window_function *window_function(const struct wr_value *n
 static int looks_around(const struct wr_value *node, int depth) {
     if (depth > WR_AST_DEPTH_MAX || (node->kind != WR_VALUE_MAP && node->kind != WR_VALUE_LIST))
         return 0;
-    if (node->kind == WR_VALUE_MAP && (wr_agg_function(node) != NULL || wr_ast_is(node, "over") ||
-                                       window_function(node) != NULL))
+    if (node->kind == WR_VALUE_MAP &&
+        (wr_agg_function(node) != NULL || wr_ast_is(node, "over") || window_function(node) != NULL))
         return 1;
     for (uint32_t i = 0; i < node->count; i++)
         if (looks_around(&node->items[i], depth + 1))
@@ -170,8 +170,7 @@ static int check_window_call(struct frames_bind *f, const struct wr_value *node,
     uint32_t count = wr_value_count(args);
     if (count < function->arg_min || count > function->arg_max) {
         wr_agg_fault(&f->b, node, "W102", "`%s` takes %u%s argument%s, got %u", function->name,
-                     function->arg_min,
-                     function->arg_max == function->arg_min ? "" : " or 2",
+                     function->arg_min, function->arg_max == function->arg_min ? "" : " or 2",
                      function->arg_max == 1 ? "" : "s", count);
         wr_error_help(f->b.err, "%s%s", function->name, function->signature);
         return f->b.status;
@@ -245,9 +244,8 @@ static const struct wr_value *node_of(struct frames_bind *f, const char *kind, c
     struct wr_value from = wr_agg_int(wr_agg_from(at)), to = wr_agg_int(wr_agg_to(at));
     if (strcmp(kind, "bin") == 0) {
         static const char *const names[] = {"k", "op", "a", "b", "at", "from", "to"};
-        const struct wr_value values[] = {wr_agg_text("bin"), wr_agg_text(name), *parts[0],
-                                          *parts[1],          from,              from,
-                                          to};
+        const struct wr_value values[] = {
+            wr_agg_text("bin"), wr_agg_text(name), *parts[0], *parts[1], from, from, to};
         return wr_ast_map(arena, 7, names, values);
     }
     static const char *const names[] = {"k", "name", "args", "from", "to", "name_from", "name_to"};
@@ -256,8 +254,8 @@ static const struct wr_value *node_of(struct frames_bind *f, const char *kind, c
         args->items[i] = *parts[i];
     if (args == NULL)
         return NULL;
-    const struct wr_value values[] = {wr_agg_text("call"), wr_agg_text(name), *args, from, to,
-                                      from,                to};
+    const struct wr_value values[] = {
+        wr_agg_text("call"), wr_agg_text(name), *args, from, to, from, to};
     return wr_ast_map(arena, 7, names, values);
 }
 
@@ -298,7 +296,8 @@ static int rate_of(struct frames_bind *f, const struct wr_value *x, const struct
     }
     int status = WR_OK;
     const struct wr_value *none = wr_value_new_list(arena, 0);
-    const struct wr_value *time = none == NULL ? NULL : node_of(f, "call", "event_time", NULL, 0, node);
+    const struct wr_value *time =
+        none == NULL ? NULL : node_of(f, "call", "event_time", NULL, 0, node);
     if (time == NULL)
         return WR_ENOMEM;
     const struct wr_value *elapsed = delta_of(f, time, node, &status);
@@ -308,10 +307,9 @@ static int rate_of(struct frames_bind *f, const struct wr_value *x, const struct
     struct wr_value lit[2][5];
     const struct wr_value *durations[2];
     for (int i = 0; i < 2; i++) {
-        const struct wr_value values[] = {wr_agg_text("lit"), wr_agg_text("duration"),
-                                          wr_agg_int(i * INT64_C(1000000)),
-                                          wr_agg_int(wr_agg_from(node)),
-                                          wr_agg_int(wr_agg_to(node))};
+        const struct wr_value values[] = {
+            wr_agg_text("lit"), wr_agg_text("duration"), wr_agg_int(i * INT64_C(1000000)),
+            wr_agg_int(wr_agg_from(node)), wr_agg_int(wr_agg_to(node))};
         memcpy(lit[i], values, sizeof values);
         durations[i] = wr_ast_map(arena, 5, names, lit[i]);
         if (durations[i] == NULL)
@@ -322,7 +320,8 @@ static int rate_of(struct frames_bind *f, const struct wr_value *x, const struct
     const struct wr_value *passed = elapsed == NULL ? NULL : BIN(">", elapsed, durations[0]);
     const struct wr_value *rate =
         number == NULL || seconds == NULL ? NULL : BIN("/", number, seconds);
-    const struct wr_value *made = passed == NULL || rate == NULL ? NULL : CALL("case", passed, rate);
+    const struct wr_value *made =
+        passed == NULL || rate == NULL ? NULL : CALL("case", passed, rate);
     if (made == NULL)
         return WR_ENOMEM;
     *out = *made;
@@ -356,11 +355,12 @@ static int rewrite_function(struct frames_bind *f, const struct wr_value *node,
     } else {
         status = read_distance(f, node, &distance);
         if (status == WR_OK)
-            status = bind_lag(f, node, x, strcmp(function->name, "lead") == 0 ? -distance : distance,
-                              &number);
+            status = bind_lag(f, node, x,
+                              strcmp(function->name, "lead") == 0 ? -distance : distance, &number);
     }
     if (status == WR_OK)
-        status = wr_agg_name_node(f->b.arena, wr_agg_hidden_name(f->b.arena, 'f', number), node, out);
+        status =
+            wr_agg_name_node(f->b.arena, wr_agg_hidden_name(f->b.arena, 'f', number), node, out);
     return status == WR_OK ? 1 : status;
 }
 
@@ -382,7 +382,8 @@ static int frames_rewrite(void *ctx, const struct wr_value *node, struct wr_valu
     uint32_t number = 0;
     int status = bind_aggregate(f, node, call, &number);
     if (status == WR_OK)
-        status = wr_agg_name_node(f->b.arena, wr_agg_hidden_name(f->b.arena, 'f', number), node, out);
+        status =
+            wr_agg_name_node(f->b.arena, wr_agg_hidden_name(f->b.arena, 'f', number), node, out);
     return status == WR_OK ? 1 : status;
 }
 
@@ -479,8 +480,7 @@ static int bind_all(struct frames_bind *f, const struct wr_value *group_by,
 int wr_frames_bind(struct wr_frames **frames, const struct wr_scope *scope,
                    const struct wr_value *group_by, const struct wr_value *items, int ordered,
                    struct wr_error *err) {
-    struct frames_bind f = {
-        .b = {.arena = scope->arena, .scope = scope, .err = err, .apart = 1}};
+    struct frames_bind f = {.b = {.arena = scope->arena, .scope = scope, .err = err, .apart = 1}};
     f.b.in_order = (uint8_t)ordered;
     f.b.entry_room = wr_value_count(items) + wr_value_count(group_by) + 1;
     if (items != NULL) {
@@ -494,7 +494,8 @@ int wr_frames_bind(struct wr_frames **frames, const struct wr_scope *scope,
     f.out = WR_ARENA_ZEROS(scope->arena, struct wr_frames, 1);
     f.nodes = WR_ARENA_ARRAY(scope->arena, const struct wr_value *, f.call_room + 1);
     if (f.out == NULL || f.nodes == NULL ||
-        (f.out->calls = WR_ARENA_ARRAY(scope->arena, struct wr_frame_call, f.call_room + 1)) == NULL)
+        (f.out->calls = WR_ARENA_ARRAY(scope->arena, struct wr_frame_call, f.call_room + 1)) ==
+            NULL)
         return wr_error_set(err, WR_ENOMEM, "out of memory");
     f.out->frame_count = 1;
     status = bind_all(&f, group_by, items);

@@ -129,6 +129,8 @@ extern const struct wr_aggregate_function wr_aggregates_extremes[];
 extern const struct wr_aggregate_function wr_aggregates_picks[];
 extern const struct wr_aggregate_function wr_aggregates_sets[];
 extern const struct wr_aggregate_function wr_aggregates_lists[];
+/* count_distinct of values of eight bytes. */
+extern const struct wr_aggregate_kernel wr_words_ints, wr_words_floats, wr_words_bools;
 /* rank, dense_rank: known to the binder of frames only. */
 extern const struct wr_aggregate_function wr_aggregates_ranks[];
 

@@ -138,9 +138,8 @@ static int exact_move(AGG_ADD_PARAMS, int sign) {
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
         if (!wr_column_is_nil(&args[0], row))
-            status =
-                exact_put(table, (struct exact_state *)(void *)(rows[i] + aggregate->offset),
-                          WR_F64(&args[0])[row], sign);
+            status = exact_put(table, (struct exact_state *)(void *)(rows[i] + aggregate->offset),
+                               WR_F64(&args[0])[row], sign);
     }
     (void)batch;
     return status;

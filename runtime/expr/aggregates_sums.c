@@ -499,6 +499,7 @@ SPREAD_RESULT(stddev_pop_result, 1, n, sqrt)
         default: return NULL; \
         } \
     }
+/* tidy: long: the table of the functions stands behind */
 SPREAD_KERNELS(variance)
 SPREAD_KERNELS(variance_pop)
 SPREAD_KERNELS(stddev)

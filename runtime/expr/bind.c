@@ -151,7 +151,8 @@ const struct wr_node *wr_bind_expr(struct wr_bind *bind, const struct wr_value *
         return wr_bind_path(bind, ast);
     int from = wr_ast_from(ast), to = wr_ast_to(ast);
     if (strcmp(k, "over") == 0) {
-        wr_bind_fault(bind, "W112", from, to, "`over` stands behind an aggregate in a grouped `derive`");
+        wr_bind_fault(bind, "W112", from, to,
+                      "`over` stands behind an aggregate in a grouped `derive`");
         wr_error_help(bind->err, "`:group_by \"…\"` before `derive`; without a list: one group");
         return NULL;
     }

@@ -75,10 +75,12 @@ static const struct wr_node *aggregate_call(const struct call *x) {
     else
         wr_bind_fault(x->bind, "W109", x->from, x->to,
                       "aggregate `%s` outside `agg` or a grouped `derive`", x->name);
-    wr_error_help(x->bind->err, "%s",
-                  x->bind->scope->flags & WR_SCOPE_AGGREGATES
-                      ? "use a second stage"
-                      : "`:group_by()` before `derive` makes all rows one group; `:agg \"n = count()\"`, behind `group_by` for one row a group");
+    wr_error_help(
+        x->bind->err, "%s",
+        x->bind->scope->flags & WR_SCOPE_AGGREGATES
+            ? "use a second stage"
+            : "write `:agg \"n = count()\"`; `:group_by()` before a `derive` makes all rows "
+              "one group");
     return NULL;
 }
 
@@ -531,8 +533,7 @@ const struct wr_node *wr_bind_call(struct wr_bind *bind, const struct wr_value *
                                  "`%s` is an aggregate, no method: write `%s(x)`", x.name, x.name);
         return aggregate_call(&x);
     }
-    if (user == NULL && function == NULL &&
-        wr_window_function_find(x.name, x.name_length) != NULL)
+    if (user == NULL && function == NULL && wr_window_function_find(x.name, x.name_length) != NULL)
         return window_call(&x);
     if (user == NULL && function == NULL)
         return unknown_function(&x);

@@ -46,6 +46,9 @@ static int init_keep(struct frames *self) {
     const struct wr_frames *frames = config->frames;
     uint32_t words = (uint32_t)WR_BITS_WORDS(config->wide->field_count) + 1;
     uint64_t *wanted = WR_ARENA_ZEROS(&self->arena, uint64_t, words);
+    for (uint32_t k = 0; wanted != NULL && config->mode == FRAMES_UPDATE && k < self->wait.count;
+         k++)
+        wr_bit_set(wanted, self->wait.columns[k]); /* rows stay whole */
     self->kept_items = WR_ARENA_ARRAY(&self->arena, uint32_t, frames->inputs->item_count + 1);
     if (wanted == NULL || self->kept_items == NULL)
         return WR_ENOMEM;
@@ -105,8 +108,8 @@ static int frames_open(struct wr_op *op, struct wr_error *err) {
     if (status == WR_OK)
         status = make_shape(self, &self->wait, 8, FRAMES_WAITING_PAYLOAD, &self->waiting_shape);
     if (status == WR_OK)
-        status = make_shape(self, config->mode == FRAMES_UPDATE ? &self->wait : &self->keep,
-                            FRAMES_KEPT_KEY, FRAMES_KEPT_PAYLOAD, &self->kept_shape);
+        status =
+            make_shape(self, &self->keep, FRAMES_KEPT_KEY, FRAMES_KEPT_PAYLOAD, &self->kept_shape);
     if (status == WR_ELIMIT)
         return wr_error_set(err, WR_ELIMIT, "rows of `derive` are wider than %d bytes",
                             WR_ROW_BYTES_MAX);
@@ -199,8 +202,7 @@ static int widen(struct frames *self, struct wr_batch *in, struct wr_batch *wide
         if (status >= 0 && self->inputs_eval.fail_count > 0 && out != NULL) {
             status = wr_op_reject_fails(op, &self->inputs_eval, in, out);
             if (status >= 0)
-                wide->sel =
-                    wr_op_rows_left(op, &self->inputs_eval, in, &wide->sel_count, &status);
+                wide->sel = wr_op_rows_left(op, &self->inputs_eval, in, &wide->sel_count, &status);
         }
         if (status < 0)
             return status;
@@ -219,8 +221,8 @@ static int frames_route(struct wr_op *op, const struct wr_batch *in, uint64_t *h
     char *keys;
     uint64_t *made;
     uint32_t *rows = WR_ARENA_ARRAY(op->env->scratch, uint32_t, in->sel_count + 1);
-    int status = rows == NULL ? WR_ENOMEM
-                              : widen(self, (struct wr_batch *)(uintptr_t)in, &wide, NULL);
+    int status =
+        rows == NULL ? WR_ENOMEM : widen(self, (struct wr_batch *)(uintptr_t)in, &wide, NULL);
     for (uint32_t i = 0; i < in->sel_count && status >= 0; i++)
         rows[i] = wr_batch_row(in, i);
     if (status >= 0)
@@ -241,7 +243,8 @@ static int part_late(struct frames *self, struct wr_batch *in, const struct wr_b
         return WR_ENOMEM;
     for (uint32_t i = 0; i < wide->sel_count; i++) {
         uint32_t row = wr_batch_row(wide, i);
-        if (in->event_time != NULL && in->behind != NULL && in->event_time[row] < in->behind[row])
+        if (!frames_config_of(self)->retracts && in->event_time != NULL && in->behind != NULL &&
+            in->event_time[row] < in->behind[row])
             late[late_count++] = row;
         else
             (*rows)[(*count)++] = row;
@@ -375,11 +378,11 @@ static int select_rows(struct frames *self, const struct frames_chunk *chunk,
             continue;
         }
         struct wr_reject reject = {.code = chunk->fails[row],
-                                   .detail = "the result of an aggregate",
+                                   .detail = FRAMES_FAILED,
                                    .stage = self->base.node,
                                    .row = row,
                                    .batch = shown};
-        status = out->reject(out, &reject);
+        status = out == NULL ? WR_OK : out->reject(out, &reject);
     }
     middle->sel = sel;
     middle->sel_count = count;
@@ -464,9 +467,8 @@ static int run_items(struct frames *self, struct wr_batch *middle, struct wr_bat
         }
     }
     for (uint32_t c = 0; c < project->schema->field_count && status >= 0; c++)
-        batch->columns[c] = project->from[c] >= 0
-                                ? middle->columns[project->from[c]]
-                                : self->items_eval.outputs[-1 - project->from[c]];
+        batch->columns[c] = project->from[c] >= 0 ? middle->columns[project->from[c]]
+                                                  : self->items_eval.outputs[-1 - project->from[c]];
     if (status < 0 || batch->sel_count == 0) {
         wr_batch_unref(batch);
         batch = NULL;
@@ -476,8 +478,7 @@ static int run_items(struct frames *self, struct wr_batch *middle, struct wr_bat
 }
 
 /* Rows leave with the time of their window's end. */
-static int set_times(struct frames *self, const struct frames_chunk *chunk,
-                     struct wr_batch *made) {
+static int set_times(struct frames *self, const struct frames_chunk *chunk, struct wr_batch *made) {
     const struct window *window = &frames_config_of(self)->window;
     int64_t *times = WR_ARENA_ARRAY(&made->arena, int64_t, made->row_count + 1);
     if (times == NULL)
@@ -508,45 +509,49 @@ static int emit_parts(struct frames *self, struct wr_batch *made, struct wr_out 
     return flow;
 }
 
-int frames_emit(struct frames *self, struct frames_chunk *chunk, struct wr_batch *over,
-                const uint32_t *cause, struct wr_out *out) {
+int frames_make(struct frames *self, struct frames_chunk *chunk, struct wr_batch *over,
+                struct wr_out *out, struct wr_batch **made) {
     const struct frames_config *config = frames_config_of(self);
     struct wr_batch_pool *pool = self->base.env->pool;
     struct wr_batch *middle = wr_batch_over(pool, config->middle, over);
     struct wr_batch *shown = wr_batch_over(pool, config->input, over);
-    struct wr_batch *made = NULL;
     int status = middle == NULL || shown == NULL ? WR_ENOMEM : WR_OK;
+    *made = NULL;
     if (status == WR_OK) {
         memcpy(middle->columns, over->columns, config->input_count * sizeof *over->columns);
         memcpy(shown->columns, over->columns, config->input_count * sizeof *over->columns);
         status = copy_results(self, chunk, middle);
     }
-    if (status == WR_OK && (chunk->arena != NULL && over->schema == config->wide))
+    if (status == WR_OK && over->schema == config->wide)
         status = set_order(self, chunk, middle);
     if (status == WR_OK)
         status = select_rows(self, chunk, shown, middle, out);
     if (status == WR_OK && middle->sel_count > 0)
-        status = run_items(self, middle, shown, out, &made);
-    if (status == WR_OK && made != NULL) {
-        made->cause = cause;
-        if (config->mode == FRAMES_WINDOW)
-            status = set_times(self, chunk, made);
-    }
-    if (status == WR_OK && made != NULL) {
-        status = emit_parts(self, made, out);
-    } else {
-        wr_batch_unref(made);
-    }
+        status = run_items(self, middle, shown, out, made);
+    if (status == WR_OK && *made != NULL && config->mode == FRAMES_WINDOW)
+        status = set_times(self, chunk, *made);
     wr_batch_unref(middle);
     wr_batch_unref(shown);
     return status;
 }
 
+int frames_emit(struct frames *self, struct frames_chunk *chunk, struct wr_batch *over,
+                const uint32_t *cause, struct wr_out *out) {
+    struct wr_batch *made;
+    int status = frames_make(self, chunk, over, out, &made);
+    if (status != WR_OK || made == NULL) {
+        wr_batch_unref(made);
+        return status;
+    }
+    made->cause = cause;
+    return emit_parts(self, made, out);
+}
+
 const struct wr_op_type wr_op_frames = {
     .name = "frames",
     .size_bytes = sizeof(struct frames),
-    .flags = WR_OP_KEYED | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_TAKES_UPDATES |
-             WR_OP_OBSERVES,
+    .flags =
+        WR_OP_KEYED | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_TAKES_UPDATES | WR_OP_OBSERVES,
     .bind = frames_bind,
     .needs = frames_needs,
     .open = frames_open,

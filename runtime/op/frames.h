@@ -1,7 +1,7 @@
 /* frames.h: a grouped `derive`: every row of a group, with what is computed over other rows of it,
- * in several files: frames_bind.c (what a script says), frames.c (rows in), frames_fire.c (rows out,
- * state), frames_rows.c (the rows of groups that are kept), frames_run.c (what calls give),
- * frames_update.c (results that are corrected). Private to the room.
+ * in several files: frames_bind.c (what a script says), frames.c (rows in), frames_fire.c (rows
+ * out), frames_state.c, frames_rows.c (the rows of groups that are kept), frames_run.c (what calls
+ * give), frames_move.c (frames), frames_update.c (results that are corrected). Private to the room.
  *
  *   FRAMES_TIME     rows wait until the frontier has passed them, then go in the order of time
  *   FRAMES_ARRIVAL  rows go at once; those that came with a later time are not seen
@@ -66,9 +66,10 @@ struct frames_live {
     struct frames_span spans[]; /* by frame; then states */
 };
 
+#define FRAMES_FAILED "the result of an aggregate"
 #define FRAMES_NOT_KEPT UINT32_MAX
 #define FRAMES_CHUNK_ROWS 1024u /* that are worked on together, about */
-#define FRAMES_KEPT_KEY 16u /* group, number */
+#define FRAMES_KEPT_KEY 16u     /* group, number */
 #define FRAMES_KEPT_TIME 16u
 #define FRAMES_KEPT_SEQ 24u
 #define FRAMES_KEPT_PAYLOAD 32u
@@ -89,19 +90,19 @@ struct frames_heap {
 struct frames {
     struct wr_op base;
     struct wr_eval inputs_eval, items_eval;
-    struct wr_arena arena;               /* of the payloads */
-    struct wr_payload wait, keep;        /* of rows that wait; of rows that are kept */
-    uint32_t *kept_items;                /* by item of the inputs: its kept column, or NOT_KEPT */
+    struct wr_arena arena;        /* of the payloads */
+    struct wr_payload wait, keep; /* of rows that wait; of rows that are kept */
+    uint32_t *kept_items;         /* by item of the inputs: its kept column, or NOT_KEPT */
     struct wr_shape waiting_shape, kept_shape;
     struct wr_cell *cells;
-    struct wr_slices groups, kept;       /* at 0 */
-    struct wr_slices waiting;            /* by window; without: at 0 */
-    struct wr_slices live;               /* at 0; not saved */
+    struct wr_slices groups, kept; /* at 0 */
+    struct wr_slices waiting;      /* by window; without: at 0 */
+    struct wr_slices live;         /* at 0; not saved */
     uint64_t next_seq, next_group, saved_seq;
-    int64_t passed_us, saved_passed_us;  /* rows before this have been taken */
+    int64_t passed_us, saved_passed_us; /* rows before this have been taken */
     int64_t frontier_us, swept_us;
-    uint8_t unordered;                   /* the heap is to be made */
-    struct frames_heap heap, pending;    /* pending: have been taken, and wait for `lead` */
+    uint8_t unordered;                /* the heap is to be made */
+    struct frames_heap heap, pending; /* pending: have been taken, and wait for `lead` */
     uint32_t pending_first;
 };
 
@@ -117,14 +118,14 @@ struct frames_ref {
 struct frames_chunk {
     uint32_t count;
     struct frames_ref *refs;
-    uint32_t *rows;             /* physical, in `wide` */
+    uint32_t *rows; /* physical, in `wide` */
     const struct wr_batch *wide;
-    const struct wr_batch *by;  /* what aggregates are told of the rows' order */
-    struct wr_column *results;  /* by call, by physical row of `wide` */
-    uint64_t **valid;           /* the same */
-    uint16_t *fails;            /* by physical row */
-    struct wr_arena *arena;     /* of the results */
-    uint8_t whole;              /* WHOLE aggregates see all rows of the group */
+    const struct wr_batch *by; /* what aggregates are told of the rows' order */
+    struct wr_column *results; /* by call, by physical row of `wide` */
+    uint64_t **valid;          /* the same */
+    uint16_t *fails;           /* by physical row */
+    struct wr_arena *arena;    /* of the results */
+    uint8_t whole;             /* WHOLE aggregates see all rows of the group */
 };
 
 static inline const struct frames_config *frames_config_of(const struct frames *self) {
@@ -166,7 +167,45 @@ int frames_sweep(struct frames *self, int64_t frontier);
 int frames_kept_read(struct frames *self, uint8_t *const *rows, uint32_t count,
                      struct wr_arena *arena, struct wr_column *items);
 
+/* The n-th rows of their groups. */
+struct frames_round {
+    uint32_t count;
+    uint32_t *which; /* of the chunk's refs */
+    uint32_t *rows;  /* physical */
+    uint8_t **groups, **live;
+};
+
+/* Kept rows of several groups, with the one of the round's rows that each is for. */
+struct frames_list {
+    uint32_t count;
+    uint32_t *at;
+    uint64_t *numbers;
+    uint8_t **groups, **rows, **live;
+};
+
+static inline int frames_is_aggregate(const struct wr_frame_call *call) {
+    return call->kind != WR_FRAME_LAG && call->kind != WR_FRAME_ROW_NUMBER;
+}
+
+/* ---- frames_move.c ---- */
+/* What calls over frames give for the rows of a round. `kept`: room for columns of kept rows. */
+int frames_run_moving(struct frames *self, struct frames_chunk *chunk,
+                      const struct frames_round *round, const struct wr_column *items,
+                      struct wr_column *kept);
+
 /* ---- frames_run.c ---- */
+int frames_list_open(struct frames_list *list, struct wr_arena *scratch, uint64_t room);
+void frames_list_add(struct frames_list *list, const struct frames_round *round, uint32_t at,
+                     uint64_t number);
+int frames_list_find(struct frames *self, struct frames_list *list);
+/* Adds rows to the states of the aggregates of a frame, or takes them back. `recomputed`: which of
+ * both kinds; `items`: the columns of the rows, by item; `by`: what tells their order. */
+int frames_feed(struct frames *self, uint32_t frame, int recomputed, struct wr_table *table,
+                uint8_t *const *states, const struct wr_column *items, const struct wr_batch *by,
+                const uint32_t *sel, uint32_t count, int retracts);
+/* The results of a frame's aggregates, for physical rows. */
+int frames_put_results(struct frames *self, struct frames_chunk *chunk, uint32_t frame,
+                       uint8_t *const *states, const uint32_t *rows, uint32_t count);
 /* What the calls give for the rows of a chunk, whose groups are known. Rows of FRAMES_ARRIVAL are
  * appended on the way, others have been. */
 int frames_compute(struct frames *self, struct frames_chunk *chunk);
@@ -175,10 +214,17 @@ int frames_chunk_open(struct frames *self, struct frames_chunk *chunk, uint32_t 
 /* Frees what a state owns and makes it empty. */
 void frames_clear(struct wr_table *table, const struct wr_aggregate *aggregate, uint8_t *row);
 
+/* The end of each row's peers (rows of one time), where they all stand in the chunk. */
+void frames_find_peers(struct frames_chunk *chunk);
+
 /* ---- frames.c ---- */
 /* The rows of groups of a chunk (refs[i].group), made where they are new. */
 int frames_groups_find(struct frames *self, const struct wr_batch *wide, const uint32_t *rows,
                        struct frames_ref *refs, uint32_t count);
+/* The rows of a chunk with the columns of the output (then order and keys), those that fail aside:
+ * rejects unless `out` is NULL. *made: NULL where no row is left. */
+int frames_make(struct frames *self, struct frames_chunk *chunk, struct wr_batch *over,
+                struct wr_out *out, struct wr_batch **made);
 /* Emits the rows of a chunk: `over` holds their columns, under any schema that begins with the
  * input's. cause: by physical row, or NULL. */
 int frames_emit(struct frames *self, struct frames_chunk *chunk, struct wr_batch *over,
@@ -189,8 +235,8 @@ int frames_emit(struct frames *self, struct frames_chunk *chunk, struct wr_batch
 int frames_wait(struct frames *self, const struct wr_batch *wide, uint32_t row, int64_t mark,
                 uint64_t *seq);
 /* Appends rows that wait (refs with their groups), and emits those that wait for no other now. */
-int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count,
-                const uint32_t *cause, const struct wr_batch *in, struct wr_out *out);
+int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count, const uint32_t *cause,
+                const struct wr_batch *in, struct wr_out *out);
 int frames_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
 int64_t frames_holds_back(const struct wr_op *op, int64_t frontier);
 int frames_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,

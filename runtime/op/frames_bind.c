@@ -58,7 +58,8 @@ static int bind_mode(struct frames_config *config, struct wr_bind *bind, struct 
     if (strcmp(mode, "update") == 0) {
         config->mode = FRAMES_UPDATE;
         if (arrival)
-            return refuse(err, "W203", "order", "`order = \"arrival\"` never corrects, `update` does",
+            return refuse(err, "W203", "order",
+                          "`order = \"arrival\"` never corrects, `update` does",
                           "leave one of them out");
         return WR_OK;
     }
@@ -74,6 +75,7 @@ static int measure(struct frames_config *config, struct wr_bind *bind, struct wr
     const struct wr_frames *frames = config->frames;
     int late_order = config->mode == FRAMES_ARRIVAL && config->has_time;
     config->span_us = -1;
+    config->keeps = config->mode == FRAMES_UPDATE;
     config->recomputed = WR_ARENA_ZEROS(bind->arena, uint8_t, frames->aggregate_count + 1);
     if (config->recomputed == NULL)
         return no_memory(err);
@@ -90,9 +92,11 @@ static int measure(struct frames_config *config, struct wr_bind *bind, struct wr
         const struct wr_frame_call *call = &frames->calls[i];
         config->forgets &= call->kind == WR_FRAME_AGGREGATE && call->frame > 0;
         if (call->kind == WR_FRAME_LAG && call->distance < 0 && late_order) {
-            wr_error_script(err, "W203", "`lead` waits for a later row, `order = \"arrival\"` never");
+            wr_error_script(err, "W203",
+                            "`lead` waits for a later row, `order = \"arrival\"` never");
             wr_error_at(err, "1", call->from, call->to);
-            wr_error_help(err, "leave `order` out, or `:emit \"update\"`: nil first, then corrected");
+            wr_error_help(err,
+                          "leave `order` out, or `:emit \"update\"`: nil first, then corrected");
             return WR_ESCRIPT;
         }
         if (call->kind == WR_FRAME_LAG) {
@@ -241,8 +245,8 @@ static int add_extra(struct frames_config *config, struct wr_bind *bind, struct 
 static int make_output(struct frames_config *config, struct wr_bind *bind, struct wr_error *err) {
     const struct wr_frames *frames = config->frames;
     uint32_t fields = frames->middle->field_count;
-    uint64_t *reads = WR_ARENA_ZEROS(bind->arena, uint64_t,
-                                     WR_BITS_WORDS(fields + WR_HIDDEN_COUNT) + 1);
+    uint64_t *reads =
+        WR_ARENA_ZEROS(bind->arena, uint64_t, WR_BITS_WORDS(fields + WR_HIDDEN_COUNT) + 1);
     if (reads == NULL)
         return no_memory(err);
     int status = project_bind_items(&config->project, bind->arena, frames->middle,
@@ -318,10 +322,9 @@ int frames_bind(struct wr_bind *bind, struct wr_error *err) {
         return no_memory(err);
     int status = bind_mode(config, bind, err);
     if (status == WR_OK)
-        status = wr_frames_bind(&config->frames, &bind->scope,
-                                wr_value_get(bind->spec, "group_by"),
-                                wr_value_get(bind->spec, "items"),
-                                config->mode != FRAMES_ARRIVAL, err);
+        status =
+            wr_frames_bind(&config->frames, &bind->scope, wr_value_get(bind->spec, "group_by"),
+                           wr_value_get(bind->spec, "items"), config->mode != FRAMES_ARRIVAL, err);
     if (status == WR_OK)
         status = measure(config, bind, err);
     if (status == WR_OK)

@@ -160,18 +160,7 @@ static int open_taken(struct frames *self, struct frames_ref *refs, uint32_t cou
     return status == WR_OK ? frames_chunk_open(self, &taken->chunk, count) : status;
 }
 
-/* The end of each row's peers, where they all stand in the chunk. */
-static void find_peers(struct frames_chunk *chunk) {
-    for (uint32_t i = chunk->count; i > 0; i--) {
-        struct frames_ref *ref = &chunk->refs[i - 1];
-        const struct frames_ref *next = i < chunk->count ? ref + 1 : NULL;
-        ref->peers_end = next != NULL && next->group == ref->group && next->time == ref->time
-                             ? next->peers_end
-                             : ref->number + 1;
-    }
-}
-
-/* The same where they may have come later. */
+/* The end of each row's peers, which may have come later than the chunk. */
 static int find_kept_peers(struct frames *self, struct frames_chunk *chunk) {
     struct wr_arena *scratch = self->base.env->scratch;
     uint8_t **groups = WR_ARENA_ARRAY(scratch, uint8_t *, chunk->count + 1);
@@ -233,8 +222,8 @@ static int leave(struct frames *self, struct frames_ref *refs, uint32_t count,
     return status;
 }
 
-int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count,
-                const uint32_t *cause, const struct wr_batch *in, struct wr_out *out) {
+int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count, const uint32_t *cause,
+                const struct wr_batch *in, struct wr_out *out) {
     const struct frames_config *config = frames_config_of(self);
     struct wr_arena *scratch = self->base.env->scratch;
     struct taken taken = {0};
@@ -244,8 +233,8 @@ int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count,
     uint8_t **groups = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
     uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
     uint64_t *numbers = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
-    int status = all == NULL || next == NULL || groups == NULL || rows == NULL ||
-                         numbers == NULL || (cause != NULL && causes == NULL)
+    int status = all == NULL || next == NULL || groups == NULL || rows == NULL || numbers == NULL ||
+                         (cause != NULL && causes == NULL)
                      ? WR_ENOMEM
                      : find_waiting(self, refs, count);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
@@ -255,7 +244,7 @@ int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count,
     if (status == WR_OK)
         status = frames_append(self, &taken.chunk, all, count);
     if (status == WR_OK && config->lead_max == 0) {
-        find_peers(&taken.chunk);
+        frames_find_peers(&taken.chunk);
         status = frames_compute(self, &taken.chunk);
         if (status == WR_OK) {
             forget_waiting(self, refs, count);
@@ -268,9 +257,9 @@ int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count,
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         struct frames_group *group = frames_group_of(self, refs[i].group);
         if (config->has_time)
-            status = frames_heap_push(
-                self, &self->pending,
-                (struct frames_place){.time = refs[i].time, .seq = refs[i].seq});
+            status =
+                frames_heap_push(self, &self->pending,
+                                 (struct frames_place){.time = refs[i].time, .seq = refs[i].seq});
         if (refs[i].number - group->out < (uint64_t)config->lead_max)
             continue;
         groups[leaving] = refs[i].group;
@@ -337,8 +326,7 @@ static int release(struct frames *self, int64_t frontier, struct wr_out *out) {
         if (flow == WR_OK)
             flow = find_groups(self, refs, count);
         if (flow == WR_OK) {
-            qsort_r(refs, count, sizeof *refs, by_time,
-                    (void *)(uintptr_t)frames_config_of(self));
+            qsort_r(refs, count, sizeof *refs, by_time, (void *)(uintptr_t)frames_config_of(self));
             flow = frames_take(self, refs, count, NULL, NULL, out);
         }
         wr_arena_rewind(scratch, mark);
@@ -357,9 +345,8 @@ static int flush(struct frames *self, struct wr_out *out) {
     if (table == NULL)
         return WR_ENOMEM;
     uint64_t total = wr_table_count(table);
-    uint8_t **groups = config->frames->key_count > 0
-                           ? wr_keys_rows(&config->layout, table, scratch)
-                           : WR_ARENA_ARRAY(scratch, uint8_t *, 1);
+    uint8_t **groups = config->frames->key_count > 0 ? wr_keys_rows(&config->layout, table, scratch)
+                                                     : WR_ARENA_ARRAY(scratch, uint8_t *, 1);
     if (groups == NULL)
         return WR_ENOMEM;
     if (config->frames->key_count == 0 && total > 0) {
@@ -410,9 +397,9 @@ static int rank_group(struct frames *self, struct frames_chunk *chunk, uint32_t 
     const struct frames_config *config = frames_config_of(self);
     const struct wr_frame_call *call = &config->frames->calls[call_number];
     const struct wr_aggregate *aggregate = &config->frames->aggregates[call->aggregate];
-    struct ranking ranking = {
-        .type = &aggregate->arg_types[0],
-        .column = &chunk->wide->columns[config->item_columns[aggregate->args[0]]]};
+    struct ranking ranking = {.type = &aggregate->arg_types[0],
+                              .column =
+                                  &chunk->wide->columns[config->item_columns[aggregate->args[0]]]};
     uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, end - first + 1);
     int64_t *ranks = chunk->results[call_number].data, dense = 0;
     if (rows == NULL)
@@ -438,7 +425,8 @@ static int rank_rows(struct frames *self, struct frames_chunk *chunk) {
         if (frames->calls[c].kind != WR_FRAME_RANK && frames->calls[c].kind != WR_FRAME_DENSE_RANK)
             continue;
         for (uint32_t first = 0, end; first < chunk->count && status == WR_OK; first = end) {
-            for (end = first; end < chunk->count && chunk->refs[end].group == chunk->refs[first].group;)
+            for (end = first;
+                 end < chunk->count && chunk->refs[end].group == chunk->refs[first].group;)
                 end++;
             status = rank_group(self, chunk, c, first, end);
         }
@@ -458,7 +446,7 @@ static int fire_rows(struct frames *self, struct frames_ref *refs, uint32_t coun
         status = frames_append(self, &taken.chunk, all, count);
     if (status == WR_OK) {
         taken.chunk.whole = 1;
-        find_peers(&taken.chunk);
+        frames_find_peers(&taken.chunk);
         status = frames_compute(self, &taken.chunk);
     }
     if (status == WR_OK)
@@ -590,8 +578,8 @@ int frames_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t ro
     const struct frames_config *config = op->config;
     const struct wr_schema *schema = config->project.schema;
     for (uint32_t c = op->schema->field_count; c < schema->field_count; c++) {
-        int by = wr_cell_compare(&schema->fields[c].type, &a->columns[c], row_a, &b->columns[c],
-                                 row_b);
+        int by =
+            wr_cell_compare(&schema->fields[c].type, &a->columns[c], row_a, &b->columns[c], row_b);
         if (by != 0)
             return by;
     }

@@ -189,7 +189,8 @@ int frames_trim(struct frames *self, uint8_t *group, int64_t frontier) {
         const uint8_t *next = kept_at(self, table, group, head->out);
         if (next == NULL)
             return WR_ECORRUPT;
-        frontier = WR_MIN(frontier, frames_kept_time(next));
+        int64_t time = frames_kept_time(next);
+        frontier = WR_MIN(frontier, time);
     }
     uint64_t before = head->first;
     int status = WR_OK;

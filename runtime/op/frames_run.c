@@ -7,27 +7,7 @@
 #include "op/frames.h"
 #include "base/banned.h"
 
-/* The n-th rows of their groups. */
-struct round {
-    uint32_t count;
-    uint32_t *which;  /* of the chunk's refs */
-    uint32_t *rows;   /* physical */
-    uint8_t **groups, **live;
-};
-
-/* Kept rows of several groups, with the one of the round's rows that each is for. */
-struct list {
-    uint32_t count;
-    uint32_t *at;
-    uint64_t *numbers;
-    uint8_t **groups, **rows, **live;
-};
-
-static int is_aggregate(const struct wr_frame_call *call) {
-    return call->kind != WR_FRAME_LAG && call->kind != WR_FRAME_ROW_NUMBER;
-}
-
-static int list_open(struct list *list, struct wr_arena *scratch, uint64_t room) {
+int frames_list_open(struct frames_list *list, struct wr_arena *scratch, uint64_t room) {
     list->count = 0;
     list->at = WR_ARENA_ARRAY(scratch, uint32_t, room + 1);
     list->numbers = WR_ARENA_ARRAY(scratch, uint64_t, room + 1);
@@ -40,13 +20,14 @@ static int list_open(struct list *list, struct wr_arena *scratch, uint64_t room)
                : WR_OK;
 }
 
-static void list_add(struct list *list, const struct round *round, uint32_t at, uint64_t number) {
+void frames_list_add(struct frames_list *list, const struct frames_round *round, uint32_t at,
+                     uint64_t number) {
     list->at[list->count] = at;
     list->numbers[list->count] = number;
     list->groups[list->count++] = round->groups[at];
 }
 
-static int list_find(struct frames *self, struct list *list) {
+int frames_list_find(struct frames *self, struct frames_list *list) {
     int status = frames_kept_find(self, list->groups, list->numbers, list->count, list->rows);
     for (uint32_t i = 0; i < list->count && status == WR_OK; i++)
         if (list->rows[i] == NULL)
@@ -55,8 +36,6 @@ static int list_find(struct frames *self, struct list *list) {
 }
 
 /* ---- aggregates ---- */
-
-static const struct wr_batch no_batch;
 
 /* Rows for which the condition holds. */
 static int choose(const struct wr_column *condition, struct wr_arena *scratch,
@@ -82,8 +61,8 @@ static int feed_one(const struct wr_aggregate *aggregate, struct wr_arena *scrat
                     const struct wr_batch *by, const uint32_t *sel, uint32_t count, int retracts) {
     struct wr_column args[WR_AGGREGATE_ARGS_MAX + WR_AGGREGATE_ORDER_MAX];
     for (uint32_t a = 0; a < aggregate->arg_count; a++)
-        args[a] = aggregate->constants[a] != NULL ? (struct wr_column){0}
-                                                  : items[aggregate->args[a]];
+        args[a] =
+            aggregate->constants[a] != NULL ? (struct wr_column){0} : items[aggregate->args[a]];
     for (uint32_t o = 0; o < aggregate->order_count; o++)
         args[aggregate->arg_count + o] = items[aggregate->order[o]];
     if (aggregate->where >= 0) {
@@ -95,9 +74,7 @@ static int feed_one(const struct wr_aggregate *aggregate, struct wr_arena *scrat
                      : aggregate->kernel->add)(aggregate, table, states, args, by, sel, count);
 }
 
-/* Adds rows to the states of the aggregates of a frame, or takes them back. `recomputed`: which of
- * both kinds. */
-static int feed(struct frames *self, uint32_t frame, int recomputed, struct wr_table *table,
+int frames_feed(struct frames *self, uint32_t frame, int recomputed, struct wr_table *table,
                 uint8_t *const *states, const struct wr_column *items, const struct wr_batch *by,
                 const uint32_t *sel, uint32_t count, int retracts) {
     const struct frames_config *config = frames_config_of(self);
@@ -106,7 +83,7 @@ static int feed(struct frames *self, uint32_t frame, int recomputed, struct wr_t
     int status = WR_OK;
     for (uint32_t c = 0; c < config->frames->call_count && status == WR_OK; c++) {
         const struct wr_frame_call *call = &config->frames->calls[c];
-        if (!is_aggregate(call) || call->frame != frame ||
+        if (!frames_is_aggregate(call) || call->frame != frame ||
             config->recomputed[call->aggregate] != recomputed)
             continue;
         const struct wr_aggregate *aggregate = &config->frames->aggregates[call->aggregate];
@@ -115,16 +92,6 @@ static int feed(struct frames *self, uint32_t frame, int recomputed, struct wr_t
     }
     wr_arena_rewind(scratch, mark);
     return status;
-}
-
-static int has_calls(const struct frames_config *config, uint32_t frame, int recomputed) {
-    for (uint32_t c = 0; c < config->frames->call_count; c++) {
-        const struct wr_frame_call *call = &config->frames->calls[c];
-        if (is_aggregate(call) && call->frame == frame &&
-            config->recomputed[call->aggregate] == recomputed)
-            return 1;
-    }
-    return 0;
 }
 
 /* Puts dense values at physical rows. Long strings are copied: what they lie in goes on. */
@@ -150,7 +117,7 @@ static int scatter(struct frames_chunk *chunk, uint32_t call, const struct wr_ty
     return WR_OK;
 }
 
-static int put_results(struct frames *self, struct frames_chunk *chunk, uint32_t frame,
+int frames_put_results(struct frames *self, struct frames_chunk *chunk, uint32_t frame,
                        uint8_t *const *states, const uint32_t *rows, uint32_t count) {
     const struct wr_frames *frames = frames_config_of(self)->frames;
     struct wr_arena *scratch = self->base.env->scratch;
@@ -162,14 +129,14 @@ static int put_results(struct frames *self, struct frames_chunk *chunk, uint32_t
     int status = out == NULL || valid == NULL || fails == NULL ? WR_ENOMEM : WR_OK;
     for (uint32_t c = 0; c < frames->call_count && status == WR_OK; c++) {
         const struct wr_frame_call *call = &frames->calls[c];
-        if (!is_aggregate(call) || call->frame != frame ||
+        if (!frames_is_aggregate(call) || call->frame != frame ||
             (chunk->whole && call->kind != WR_FRAME_AGGREGATE))
             continue;
         const struct wr_aggregate *aggregate = &frames->aggregates[call->aggregate];
         memset(valid, 0xff, words * 8);
         memset(fails, 0, count * sizeof *fails);
-        status = aggregate->kernel->result(aggregate, states, count, out, valid, fails,
-                                           chunk->arena);
+        status =
+            aggregate->kernel->result(aggregate, states, count, out, valid, fails, chunk->arena);
         for (uint32_t i = 0; i < count && status == WR_OK; i++)
             if (fails[i] != 0 && chunk->fails[rows[i]] == 0)
                 chunk->fails[rows[i]] = fails[i];
@@ -193,254 +160,15 @@ void frames_clear(struct wr_table *table, const struct wr_aggregate *aggregate, 
     memset(state, 0, kernel->state_bytes);
 }
 
-static void clear_frame(struct frames *self, struct wr_table *table, uint32_t frame,
-                        int recomputed, uint8_t *live) {
-    const struct frames_config *config = frames_config_of(self);
-    for (uint32_t c = 0; c < config->frames->call_count; c++) {
-        const struct wr_frame_call *call = &config->frames->calls[c];
-        if (is_aggregate(call) && call->frame == frame &&
-            config->recomputed[call->aggregate] == recomputed)
-            frames_clear(table, &config->frames->aggregates[call->aggregate], live);
-    }
-}
-
-/* ---- a frame that moves ---- */
-
-struct moving {
-    struct frames *self;
-    struct frames_chunk *chunk;
-    const struct round *round;
-    const struct wr_column *items; /* of the chunk */
-    struct wr_column *kept;        /* of kept rows */
-    struct wr_table *table;        /* of the live states */
-    uint32_t frame;
-    const struct wr_frame *is;
-    int counts; /* some aggregate takes rows back */
-};
-
-static const struct frames_ref *ref_at(const struct moving *m, uint32_t at) {
-    return &m->chunk->refs[m->round->which[at]];
-}
-static struct frames_span *span_at(const struct moving *m, uint32_t at) {
-    return &frames_live_of(m->round->live[at])->spans[m->frame];
-}
-static int64_t bound_at(const struct moving *m, uint32_t at) {
-    int64_t bound;
-    return __builtin_sub_overflow(ref_at(m, at)->time, m->is->span, &bound) ? WR_TIME_MIN : bound;
-}
-static uint64_t end_at(const struct moving *m, uint32_t at) {
-    const struct frames_ref *ref = ref_at(m, at);
-    return m->is->kind == WR_FRAME_TIME ? ref->peers_end : ref->number + 1;
-}
-/* FRAMES_ROWS: the number of the first row of the frame. */
-static uint64_t first_at(const struct moving *m, uint32_t at) {
-    uint64_t end = ref_at(m, at)->number + 1, rows = (uint64_t)m->is->span;
-    return end > rows ? end - rows : 0;
-}
-
-/* Adds kept rows to the live states of their groups, or takes them back. */
-static int move_rows(const struct moving *m, struct list *list, int retracts) {
-    if (!m->counts || list->count == 0)
-        return WR_OK;
-    struct wr_arena *scratch = m->self->base.env->scratch;
-    for (uint32_t i = 0; i < list->count; i++)
-        list->live[i] = m->round->live[list->at[i]];
-    int status = frames_kept_read(m->self, list->rows, list->count, scratch, m->kept);
-    return status == WR_OK ? feed(m->self, m->frame, 0, m->table, list->live, m->kept, &no_batch,
-                                  NULL, list->count, retracts)
-                           : status;
-}
-
-/* Rows that may be out of the frame: those whose first row is not known to be in it. */
-static void find_leavers(const struct moving *m, struct list *list) {
-    list->count = 0;
-    for (uint32_t i = 0; i < m->round->count; i++) {
-        const struct frames_span *span = span_at(m, i);
-        int stays = m->is->kind == WR_FRAME_TIME
-                        ? span->low_time != WR_TIME_MIN && span->low_time >= bound_at(m, i)
-                        : span->low >= first_at(m, i);
-        if (span->low < span->high && !stays)
-            list_add(list, m->round, i, span->low);
-    }
-}
-
-static int leave(const struct moving *m) {
-    struct wr_arena *scratch = m->self->base.env->scratch;
-    struct wr_arena_mark mark = wr_arena_mark(scratch);
-    struct list list;
-    int status = list_open(&list, scratch, m->round->count);
-    for (;;) {
-        if (status == WR_OK)
-            find_leavers(m, &list);
-        if (status != WR_OK || list.count == 0)
-            break;
-        status = list_find(m->self, &list);
-        uint32_t left = 0;
-        for (uint32_t i = 0; i < list.count && status == WR_OK; i++) {
-            struct frames_span *span = span_at(m, list.at[i]);
-            int64_t time = frames_kept_time(list.rows[i]);
-            span->low_time = time;
-            if (m->is->kind == WR_FRAME_TIME && time >= bound_at(m, list.at[i]))
-                continue;
-            span->low++;
-            span->low_time = WR_TIME_MIN;
-            list.at[left] = list.at[i];
-            list.rows[left++] = list.rows[i];
-        }
-        list.count = left;
-        struct wr_arena_mark inner = wr_arena_mark(scratch);
-        if (status == WR_OK)
-            status = move_rows(m, &list, 1);
-        wr_arena_rewind(scratch, inner);
-    }
-    wr_arena_rewind(scratch, mark);
-    return status;
-}
-
-/* Each row of the round enters by itself, as it nearly always is: no kept row is looked for. */
-static int enter_rows(const struct moving *m) {
-    for (uint32_t i = 0; i < m->round->count; i++) {
-        struct frames_span *span = span_at(m, i);
-        const struct frames_ref *ref = ref_at(m, i);
-        if (span->low == span->high) {
-            span->low = ref->number;
-            span->low_time = ref->time;
-        }
-        span->high = ref->number + 1;
-    }
-    return m->counts ? feed(m->self, m->frame, 0, m->table, m->round->live, m->items, &no_batch,
-                            m->round->rows, m->round->count, 0)
-                     : WR_OK;
-}
-
-/* Kept rows from the end of the frame on enter, up to the row or its last peer. */
-static int enter_kept(const struct moving *m) {
-    struct wr_arena *scratch = m->self->base.env->scratch;
-    struct wr_arena_mark mark = wr_arena_mark(scratch);
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < m->round->count; i++) {
-        struct frames_span *span = span_at(m, i);
-        if (m->is->kind == WR_FRAME_ROWS && span->low == span->high && span->high < first_at(m, i))
-            span->low = span->high = first_at(m, i);
-        total += end_at(m, i) > span->high ? end_at(m, i) - span->high : 0;
-    }
-    struct list list;
-    int status = total > UINT32_MAX - 1 ? WR_ELIMIT : list_open(&list, scratch, total);
-    for (uint32_t i = 0; i < m->round->count && status == WR_OK; i++)
-        for (uint64_t n = span_at(m, i)->high; n < end_at(m, i); n++)
-            list_add(&list, m->round, i, n);
-    if (status == WR_OK)
-        status = list_find(m->self, &list);
-    uint32_t entering = 0;
-    for (uint32_t i = 0; i < list.count && status == WR_OK; i++) {
-        struct frames_span *span = span_at(m, list.at[i]);
-        int64_t time = frames_kept_time(list.rows[i]);
-        span->high = list.numbers[i] + 1;
-        if (span->low == list.numbers[i]) { /* it would be the first */
-            if (m->is->kind == WR_FRAME_TIME && time < bound_at(m, list.at[i])) {
-                span->low = span->high;
-                continue;
-            }
-            span->low_time = time;
-        }
-        list.at[entering] = list.at[i];
-        list.rows[entering++] = list.rows[i];
-    }
-    list.count = entering;
-    if (status == WR_OK)
-        status = move_rows(m, &list, 0);
-    wr_arena_rewind(scratch, mark);
-    return status;
-}
-
-static int enter(const struct moving *m) {
-    int alone = 1;
-    for (uint32_t i = 0; i < m->round->count && alone; i++) {
-        const struct frames_ref *ref = ref_at(m, i);
-        alone = span_at(m, i)->high == ref->number && end_at(m, i) == ref->number + 1;
-    }
-    return alone ? enter_rows(m) : enter_kept(m);
-}
-
-/* Goes through the frame of each row for the aggregates that cannot take rows back. */
-static int recompute(const struct moving *m) {
-    struct wr_arena *scratch = m->self->base.env->scratch;
-    int status = WR_OK;
-    for (uint32_t i = 0; i < m->round->count && status == WR_OK; i++) {
-        struct wr_arena_mark mark = wr_arena_mark(scratch);
-        const struct frames_span *span = span_at(m, i);
-        uint64_t total = span->high - span->low;
-        struct list list;
-        status = total > UINT32_MAX - 1 ? WR_ELIMIT : list_open(&list, scratch, total);
-        for (uint64_t n = span->low; n < span->high && status == WR_OK; n++) {
-            list.live[list.count] = m->round->live[i];
-            list_add(&list, m->round, i, n);
-        }
-        if (status == WR_OK)
-            status = list_find(m->self, &list);
-        if (status == WR_OK)
-            status = frames_kept_read(m->self, list.rows, list.count, scratch, m->kept);
-        clear_frame(m->self, m->table, m->frame, 1, m->round->live[i]);
-        if (status == WR_OK)
-            status = feed(m->self, m->frame, 1, m->table, list.live, m->kept, &no_batch, NULL,
-                          list.count, 0);
-        wr_arena_rewind(scratch, mark);
-    }
-    return status;
-}
-
-/* A row before others, or one that the frame has gone past: the frame begins anew. */
-static void restart_frames(struct frames *self, const struct frames_chunk *chunk,
-                           const struct round *round, struct wr_table *table) {
-    const struct frames_config *config = frames_config_of(self);
-    for (uint32_t i = 0; i < round->count; i++) {
-        const struct frames_ref *ref = &chunk->refs[round->which[i]];
-        struct frames_live *live = frames_live_of(round->live[i]);
-        int stale = ref->time < live->time;
-        for (uint32_t f = 1; f < config->frames->frame_count; f++)
-            stale |= live->spans[f].high > ref->number;
-        for (uint32_t f = 1; stale && f < config->frames->frame_count; f++) {
-            clear_frame(self, table, f, 0, round->live[i]);
-            live->spans[f].low = live->spans[f].high = frames_group_of(self, ref->group)->first;
-            live->spans[f].low_time = WR_TIME_MIN;
-        }
-        live->time = ref->time;
-    }
-}
-
-static int run_frames(struct frames *self, struct frames_chunk *chunk, const struct round *round,
-                      const struct wr_column *items, struct wr_column *kept) {
-    const struct frames_config *config = frames_config_of(self);
-    struct moving m = {.self = self, .chunk = chunk, .round = round, .items = items, .kept = kept};
-    if (config->frames->frame_count == 1)
-        return WR_OK;
-    m.table = wr_slices_at(&self->live, 0);
-    if (config->mode == FRAMES_ARRIVAL && config->has_time)
-        restart_frames(self, chunk, round, m.table);
-    int status = WR_OK;
-    for (m.frame = 1; m.frame < config->frames->frame_count && status == WR_OK; m.frame++) {
-        m.is = &config->frames->frames[m.frame];
-        m.counts = has_calls(config, m.frame, 0);
-        status = leave(&m);
-        if (status == WR_OK)
-            status = enter(&m);
-        if (status == WR_OK && has_calls(config, m.frame, 1))
-            status = recompute(&m);
-        if (status == WR_OK)
-            status = put_results(self, chunk, m.frame, round->live, round->rows, round->count);
-    }
-    return status;
-}
-
 /* ---- other rows ---- */
 
-static int run_lag(struct frames *self, struct frames_chunk *chunk, const struct round *round,
-                   uint32_t number) {
+static int run_lag(struct frames *self, struct frames_chunk *chunk,
+                   const struct frames_round *round, uint32_t number) {
     const struct wr_frame_call *call = &frames_config_of(self)->frames->calls[number];
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
-    struct list list;
-    int status = list_open(&list, scratch, round->count);
+    struct frames_list list;
+    int status = frames_list_open(&list, scratch, round->count);
     const uint8_t **payloads = WR_ARENA_ARRAY(scratch, const uint8_t *, round->count + 1);
     if (payloads == NULL)
         status = WR_ENOMEM;
@@ -449,7 +177,7 @@ static int run_lag(struct frames *self, struct frames_chunk *chunk, const struct
         /* No kept row has the number behind the last one, nor one below 0. */
         uint64_t none = frames_group_of(self, ref->group)->next;
         int64_t wanted = (int64_t)ref->number - call->distance;
-        list_add(&list, round, i, wanted < 0 ? none : (uint64_t)wanted);
+        frames_list_add(&list, round, i, wanted < 0 ? none : (uint64_t)wanted);
     }
     if (status == WR_OK)
         status = frames_kept_find(self, list.groups, list.numbers, list.count, list.rows);
@@ -466,7 +194,8 @@ static int run_lag(struct frames *self, struct frames_chunk *chunk, const struct
     return status;
 }
 
-static int run_others(struct frames *self, struct frames_chunk *chunk, const struct round *round) {
+static int run_others(struct frames *self, struct frames_chunk *chunk,
+                      const struct frames_round *round) {
     const struct wr_frames *frames = frames_config_of(self)->frames;
     int status = WR_OK;
     for (uint32_t c = 0; c < frames->call_count && status == WR_OK; c++) {
@@ -475,33 +204,46 @@ static int run_others(struct frames *self, struct frames_chunk *chunk, const str
         if (frames->calls[c].kind != WR_FRAME_ROW_NUMBER)
             continue;
         int64_t *numbers = chunk->results[c].data;
-        int comes_last = frames_config_of(self)->mode == FRAMES_ARRIVAL &&
-                         frames_config_of(self)->lead_max == 0;
+        int comes_last =
+            frames_config_of(self)->mode == FRAMES_ARRIVAL && frames_config_of(self)->lead_max == 0;
         for (uint32_t i = 0; i < round->count; i++) {
             const struct frames_ref *ref = &chunk->refs[round->which[i]];
-            numbers[round->rows[i]] = (int64_t)(comes_last ? frames_group_of(self, ref->group)->next
-                                                           : ref->number + 1);
+            numbers[round->rows[i]] =
+                (int64_t)(comes_last ? frames_group_of(self, ref->group)->next : ref->number + 1);
         }
     }
     return status;
 }
 
 /* Rows in order: what the next row of the group cannot see is forgotten. */
-static int forget_seen(struct frames *self, struct frames_chunk *chunk, const struct round *round) {
+static int forget_seen(struct frames *self, struct frames_chunk *chunk,
+                       const struct frames_round *round) {
     const struct frames_config *config = frames_config_of(self);
     int status = WR_OK;
     for (uint32_t i = 0; i < round->count && status == WR_OK; i++) {
         uint64_t next = chunk->refs[round->which[i]].number + 1;
         uint64_t back = (uint64_t)config->lag_max;
         uint64_t first = next > back ? next - back : 0;
-        for (uint32_t f = 1; f < config->frames->frame_count; f++)
-            first = WR_MIN(first, frames_live_of(round->live[i])->spans[f].low);
+        for (uint32_t f = 1; f < config->frames->frame_count; f++) {
+            uint64_t low = frames_live_of(round->live[i])->spans[f].low;
+            first = WR_MIN(first, low);
+        }
         status = frames_forget(self, round->groups[i], first);
     }
     return status;
 }
 
 /* ---- a chunk ---- */
+
+void frames_find_peers(struct frames_chunk *chunk) {
+    for (uint32_t i = chunk->count; i > 0; i--) {
+        struct frames_ref *ref = &chunk->refs[i - 1];
+        const struct frames_ref *next = i < chunk->count ? ref + 1 : NULL;
+        ref->peers_end = next != NULL && next->group == ref->group && next->time == ref->time
+                             ? next->peers_end
+                             : ref->number + 1;
+    }
+}
 
 int frames_chunk_open(struct frames *self, struct frames_chunk *chunk, uint32_t row_count) {
     const struct wr_frames *frames = frames_config_of(self)->frames;
@@ -557,8 +299,9 @@ static int find_live(struct frames *self, struct frames_chunk *chunk) {
     return status;
 }
 
-static int run_round(struct frames *self, struct frames_chunk *chunk, const struct round *round,
-                     const struct wr_column *items, struct wr_column *kept) {
+static int run_round(struct frames *self, struct frames_chunk *chunk,
+                     const struct frames_round *round, const struct wr_column *items,
+                     struct wr_column *kept) {
     const struct frames_config *config = frames_config_of(self);
     int status = WR_OK;
     if (config->mode == FRAMES_ARRIVAL && config->lead_max == 0) {
@@ -567,15 +310,16 @@ static int run_round(struct frames *self, struct frames_chunk *chunk, const stru
             chunk->refs[round->which[i]].peers_end = chunk->refs[round->which[i]].number + 1;
     }
     if (status == WR_OK && !chunk->whole)
-        status = feed(self, 0, 0, wr_slices_at(&self->groups, 0), round->groups, items, chunk->by,
-                      round->rows, round->count, 0);
+        status = frames_feed(self, 0, 0, wr_slices_at(&self->groups, 0), round->groups, items,
+                             chunk->by, round->rows, round->count, 0);
     if (status == WR_OK && !chunk->whole)
-        status = put_results(self, chunk, 0, round->groups, round->rows, round->count);
+        status = frames_put_results(self, chunk, 0, round->groups, round->rows, round->count);
     if (status == WR_OK)
-        status = run_frames(self, chunk, round, items, kept);
+        status = frames_run_moving(self, chunk, round, items, kept);
     if (status == WR_OK)
         status = run_others(self, chunk, round);
-    int sorted = config->mode == FRAMES_TIME || (config->mode == FRAMES_ARRIVAL && !config->has_time);
+    int sorted =
+        config->mode == FRAMES_TIME || (config->mode == FRAMES_ARRIVAL && !config->has_time);
     if (status == WR_OK && config->keeps && sorted)
         status = forget_seen(self, chunk, round);
     return status;
@@ -612,11 +356,10 @@ static int run_whole(struct frames *self, struct frames_chunk *chunk,
         return WR_ENOMEM;
     for (uint32_t i = 0; i < chunk->count; i++)
         groups[i] = chunk->refs[i].group;
-    int status = feed(self, 0, 0, wr_slices_at(&self->groups, 0), groups, items, chunk->by,
-                      chunk->rows, chunk->count, 0);
-    return status == WR_OK
-               ? put_results(self, chunk, 0, groups, chunk->rows, chunk->count)
-               : status;
+    int status = frames_feed(self, 0, 0, wr_slices_at(&self->groups, 0), groups, items, chunk->by,
+                             chunk->rows, chunk->count, 0);
+    return status == WR_OK ? frames_put_results(self, chunk, 0, groups, chunk->rows, chunk->count)
+                           : status;
 }
 
 int frames_compute(struct frames *self, struct frames_chunk *chunk) {
@@ -625,10 +368,10 @@ int frames_compute(struct frames *self, struct frames_chunk *chunk) {
     uint32_t n = chunk->count, item_count = config->frames->inputs->item_count;
     struct wr_column *items = WR_ARENA_ARRAY(scratch, struct wr_column, item_count + 1);
     struct wr_column *kept = WR_ARENA_ZEROS(scratch, struct wr_column, item_count + 1);
-    struct round round = {.which = WR_ARENA_ARRAY(scratch, uint32_t, n + 1),
-                          .rows = WR_ARENA_ARRAY(scratch, uint32_t, n + 1),
-                          .groups = WR_ARENA_ARRAY(scratch, uint8_t *, n + 1),
-                          .live = WR_ARENA_ARRAY(scratch, uint8_t *, n + 1)};
+    struct frames_round round = {.which = WR_ARENA_ARRAY(scratch, uint32_t, n + 1),
+                                 .rows = WR_ARENA_ARRAY(scratch, uint32_t, n + 1),
+                                 .groups = WR_ARENA_ARRAY(scratch, uint8_t *, n + 1),
+                                 .live = WR_ARENA_ARRAY(scratch, uint8_t *, n + 1)};
     uint32_t *ends = NULL, round_count = 0, *which = round.which;
     if (items == NULL || kept == NULL || which == NULL || round.rows == NULL ||
         round.groups == NULL || round.live == NULL)

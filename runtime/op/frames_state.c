@@ -60,8 +60,8 @@ int frames_order(struct frames *self) {
         struct frames_place place;
         memcpy(&place.seq, row, 8);
         memcpy(&place.time, row + FRAMES_WAITING_TIME, 8);
-        status = frames_heap_push(
-            self, place.time < self->passed_us ? &self->pending : &self->heap, place);
+        status = frames_heap_push(self, place.time < self->passed_us ? &self->pending : &self->heap,
+                                  place);
     }
     return status;
 }

@@ -151,7 +151,7 @@ class Case:
                 "f": dice.choice([None, 0.1, 0.2, 0.3, 1e10, -1e10, 1e-7, 5.0]),
                 "s": dice.choice([None, "x", "y", "z", "a rather long text", "another long text"]),
                 "ts": at - behind})
-        self.mode = dice.choice(["time", "time", "arrival", "window", "none"])
+        self.mode = dice.choice(["time", "time", "arrival", "window", "none", "update", "changes"])
         if self.mode == "changes":
             for row in self.rows: # fewer keys than rows: they are updated
                 row["n"] %= 1 + len(self.rows) // 2

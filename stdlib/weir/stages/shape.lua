@@ -54,7 +54,7 @@ return {
         end
         return put({ op = "derive" }, "items", c[1])
       elseif c[1].fn then
-        c:fail("W203", "argument 1 of a grouped `derive` must be a list in a string, got a function",
+        c:fail("W203", "a grouped `derive` takes a list in a string, got a function",
           "a function sees one row; put it into a `derive` before the `group_by`, or behind this",
           "1")
       end
