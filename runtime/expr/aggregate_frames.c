@@ -285,7 +285,7 @@ static const struct wr_value *delta_of(struct frames_bind *f, const struct wr_va
     return *status == WR_OK ? BIN("-", x, lag) : NULL;
 }
 
-/* case(elapsed > 0, float64(x - lag(x)) / (elapsed / 1 second)) */
+/* case(elapsed > 0, (x - lag(x)) / (elapsed / 1 second)) */
 static int rate_of(struct frames_bind *f, const struct wr_value *x, const struct wr_value *node,
                    struct wr_value *out) {
     static const char *const names[] = {"k", "type", "v", "from", "to"};
@@ -315,11 +315,10 @@ static int rate_of(struct frames_bind *f, const struct wr_value *x, const struct
         if (durations[i] == NULL)
             return WR_ENOMEM;
     }
-    const struct wr_value *number = delta == NULL ? NULL : CALL("float64", delta);
     const struct wr_value *seconds = elapsed == NULL ? NULL : BIN("/", elapsed, durations[1]);
     const struct wr_value *passed = elapsed == NULL ? NULL : BIN(">", elapsed, durations[0]);
     const struct wr_value *rate =
-        number == NULL || seconds == NULL ? NULL : BIN("/", number, seconds);
+        delta == NULL || seconds == NULL ? NULL : BIN("/", delta, seconds);
     const struct wr_value *made =
         passed == NULL || rate == NULL ? NULL : CALL("case", passed, rate);
     if (made == NULL)

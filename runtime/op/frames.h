@@ -13,6 +13,7 @@
  * What a moving frame has in it (`live`) follows from those, and is made anew when it is not there:
  * a checkpoint says nothing of it. */
 #pragma once
+#include "base/hash.h"
 #include "expr/frames.h"
 #include "op/op.h"
 #include "op/project.h"
@@ -136,6 +137,14 @@ static inline struct frames_group *frames_group_of(const struct frames *self, ui
 }
 static inline struct frames_live *frames_live_of(uint8_t *row) {
     return (struct frames_live *)(void *)(row + 8);
+}
+
+/* wr_shape_hash of a key of one word, and of two. */
+static inline uint64_t frames_hash_one(uint64_t word, uint64_t seed) {
+    return wr_hash_u64(word, seed);
+}
+static inline uint64_t frames_hash_two(const uint64_t words[2], uint64_t seed) {
+    return wr_hash_join(wr_hash_u64(words[0], seed), words[1]);
 }
 
 extern const struct wr_op_type wr_op_frames;

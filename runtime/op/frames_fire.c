@@ -17,7 +17,7 @@ int frames_wait(struct frames *self, const struct wr_batch *wide, uint32_t row, 
     if (table == NULL)
         return WR_ENOMEM;
     *seq = ++self->next_seq;
-    uint64_t hash = wr_shape_hash(&self->waiting_shape, seq, wr_table_seed(table));
+    uint64_t hash = frames_hash_one(*seq, wr_table_seed(table));
     uint8_t *made;
     int status = wr_table_upsert(table, seq, &hash, 1, &made, NULL);
     if (status != WR_OK)
@@ -38,7 +38,7 @@ static int find_waiting(struct frames *self, struct frames_ref *refs, uint32_t c
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
         seqs[i] = refs[i].seq;
-        hashes[i] = wr_shape_hash(&self->waiting_shape, &seqs[i], wr_table_seed(table));
+        hashes[i] = frames_hash_one(seqs[i], wr_table_seed(table));
     }
     wr_table_find(table, seqs, hashes, count, rows);
     for (uint32_t i = 0; i < count; i++) {
@@ -53,8 +53,7 @@ static int find_waiting(struct frames *self, struct frames_ref *refs, uint32_t c
 static void forget_waiting(struct frames *self, const struct frames_ref *refs, uint32_t count) {
     struct wr_table *table = wr_slices_at(&self->waiting, 0);
     for (uint32_t i = 0; i < count; i++)
-        wr_table_delete(table, &refs[i].seq,
-                        wr_shape_hash(&self->waiting_shape, &refs[i].seq, wr_table_seed(table)));
+        wr_table_delete(table, &refs[i].seq, frames_hash_one(refs[i].seq, wr_table_seed(table)));
 }
 
 /* Waiting rows as a batch with the wide schema: the columns of all, or those of the keys. */
@@ -236,7 +235,9 @@ int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count, co
     int status = all == NULL || next == NULL || groups == NULL || rows == NULL || numbers == NULL ||
                          (cause != NULL && causes == NULL)
                      ? WR_ENOMEM
-                     : find_waiting(self, refs, count);
+                     : WR_OK;
+    if (status == WR_OK && count > 0 && refs[0].waiting == NULL)
+        status = find_waiting(self, refs, count);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         all[i] = i;
     if (status == WR_OK)
@@ -558,7 +559,7 @@ int frames_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct wr_table *table = wr_slices_at(&self->waiting, 0);
     while (self->pending.count > 0 && table != NULL) {
         uint64_t seq = self->pending.items[0].seq;
-        uint64_t hash = wr_shape_hash(&self->waiting_shape, &seq, wr_table_seed(table));
+        uint64_t hash = frames_hash_one(seq, wr_table_seed(table));
         uint8_t *row;
         wr_table_find(table, &seq, &hash, 1, &row);
         if (row != NULL)

@@ -15,7 +15,7 @@ static uint64_t kept_key(struct frames *self, const struct wr_table *table, uint
                          uint64_t number, uint64_t key[2]) {
     key[0] = frames_group_of(self, group)->id;
     key[1] = number;
-    return wr_shape_hash(&self->kept_shape, key, wr_table_seed(table));
+    return frames_hash_two(key, wr_table_seed(table));
 }
 
 int frames_kept_find(struct frames *self, uint8_t *const *groups, const uint64_t *numbers,
@@ -170,7 +170,7 @@ static void drop_live(struct frames *self, uint8_t *group) {
     const struct frames_config *config = frames_config_of(self);
     struct wr_table *table = wr_slices_at(&self->live, 0);
     struct frames_group *head = frames_group_of(self, group);
-    uint64_t hash = wr_shape_hash(&config->live_shape, &head->id, wr_table_seed(table));
+    uint64_t hash = frames_hash_one(head->id, wr_table_seed(table));
     uint8_t *row;
     wr_table_find(table, &head->id, &hash, 1, &row);
     int stale = 0;

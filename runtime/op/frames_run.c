@@ -281,7 +281,7 @@ static int find_live(struct frames *self, struct frames_chunk *chunk) {
         return WR_ENOMEM;
     for (uint32_t i = 0; i < chunk->count; i++) {
         keys[i] = frames_group_of(self, chunk->refs[i].group)->id;
-        hashes[i] = wr_shape_hash(&config->live_shape, &keys[i], wr_table_seed(table));
+        hashes[i] = frames_hash_one(keys[i], wr_table_seed(table));
     }
     int status = wr_table_upsert(table, keys, hashes, chunk->count, rows, made);
     for (uint32_t i = 0; i < chunk->count && status == WR_OK; i++) {
