@@ -167,6 +167,9 @@ set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
 add_test(NAME random/shrinks_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_shrink.py")
 set_tests_properties(random/shrinks_what_is_planted PROPERTIES LABELS random)
+add_test(NAME random/frames COMMAND Python3::Interpreter
+  "${CMAKE_SOURCE_DIR}/tests/random/frames.py" --weir "${program}" --cases 40)
+set_tests_properties(random/frames PROPERTIES LABELS random)
 cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
 add_test(NAME random/pipelines_20000 COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000 --jobs ${cores}")

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "expr/aggregate_bind.h"
+#include "expr/frames.h"
 #include "base/banned.h"
 
 /* ---- the side of the inputs ----------------------------------------------------------------- */
@@ -49,9 +50,13 @@ static int input_rewrite(void *ctx, const struct wr_value *node, struct wr_value
     if (wr_ast_is(node, "name"))
         return input_name(b, node, out);
     const struct wr_aggregate_function *function = wr_agg_function(node);
-    if (function == NULL)
+    const struct wr_value *name = wr_ast_is(node, "call") ? wr_value_get(node, "name") : NULL;
+    if (b->apart && name != NULL && wr_window_function_find(name->string, name->count) != NULL)
+        wr_agg_fault(b, node, "W110", "`%s` inside an aggregate", name->string);
+    else if (function == NULL)
         return 0;
-    wr_agg_fault(b, node, "W110", "aggregate `%s` inside an aggregate", function->name);
+    else
+        wr_agg_fault(b, node, "W110", "aggregate `%s` inside an aggregate", function->name);
     wr_error_help(b->err, "compute the inner one in a stage of its own before this one");
     return b->status;
 }
