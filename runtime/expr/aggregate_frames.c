@@ -3,10 +3,14 @@
  * expressions over `lag` that they are short for. */
 #include <stdio.h>
 
+#include "base/alloc.h"
+#include "base/buf.h"
 #include "data/time.h"
 #include "expr/aggregate_bind.h"
 #include "expr/frames.h"
 #include "base/banned.h"
+
+#define CALL_TEXT_BYTES_MAX 4096 /* of what explain shows */
 
 static const struct wr_window_function functions[] = {
     {"lag", "(x any[, n const int64]) any",
@@ -406,6 +410,67 @@ static int bind_item(struct frames_bind *f, const struct wr_value *item, struct 
     return status;
 }
 
+/* The expression of an item of the inputs, for people. */
+static const char *item_text(const struct wr_value *shown, uint32_t item) {
+    const struct wr_value *one = wr_value_at(shown, item);
+    return one == NULL ? "?" : wr_value_string(one, "expr", "?");
+}
+
+static void put_call(struct wr_buf *buf, const struct wr_frames *frames,
+                     const struct wr_frame_call *call, const struct wr_value *shown) {
+    if (call->kind == WR_FRAME_ROW_NUMBER) {
+        wr_buf_add_text(buf, "row_number()");
+        return;
+    }
+    if (call->kind == WR_FRAME_LAG) {
+        int64_t distance = call->distance < 0 ? -call->distance : call->distance;
+        wr_buf_addf(buf, call->distance < 0 ? "lead(%s" : "lag(%s", item_text(shown, call->item));
+        if (distance > 1)
+            wr_buf_addf(buf, ", %lld", (long long)distance);
+        wr_buf_add_char(buf, ')');
+        return;
+    }
+    const struct wr_aggregate *aggregate = &frames->aggregates[call->aggregate];
+    wr_buf_addf(buf, "%s(", aggregate->function->name);
+    for (uint32_t a = 0; a < aggregate->arg_count; a++)
+        wr_buf_addf(buf, "%s%s", a > 0 ? ", " : "",
+                    aggregate->constants[a] != NULL ? "…" : item_text(shown, aggregate->args[a]));
+    if (aggregate->where >= 0)
+        wr_buf_addf(buf, "%swhere %s", aggregate->arg_count > 0 ? " " : "",
+                    item_text(shown, (uint32_t)aggregate->where));
+    wr_buf_add_char(buf, ')');
+    const struct wr_frame *frame = &frames->frames[call->frame];
+    char span[WR_TIME_TEXT_MAX];
+    wr_duration_format_short(frame->span, span);
+    if (frame->kind == WR_FRAME_TIME)
+        wr_buf_addf(buf, " over '%s'", span);
+    else if (frame->kind == WR_FRAME_ROWS)
+        wr_buf_addf(buf, " over %lld", (long long)frame->span);
+}
+
+/* Columns of calls are bound by hidden names; `explain` shows what they are. */
+static int name_calls(struct frames_bind *f, struct wr_schema *middle) {
+    const struct wr_frames *out = f->out;
+    struct wr_value shown = {0};
+    struct wr_buf buf;
+    if (out->inputs->item_count > 0 && wr_list_explain(out->inputs, f->b.arena, &shown) != WR_OK)
+        return WR_ENOMEM;
+    wr_buf_init(&buf, &wr_budget_control, CALL_TEXT_BYTES_MAX);
+    int status = WR_OK;
+    for (uint32_t i = 0; i < out->call_count && status == WR_OK; i++) {
+        wr_buf_clear(&buf);
+        put_call(&buf, out, &out->calls[i], &shown);
+        const char *text = buf.status != WR_OK ? "…" : buf.bytes;
+        uint32_t length = buf.status != WR_OK ? (uint32_t)strlen(text) : (uint32_t)buf.length;
+        struct wr_field *field = &middle->fields[f->b.scope->input->field_count + i];
+        field->name = wr_arena_strndup(f->b.arena, text, length);
+        field->name_length = length;
+        status = field->name == NULL ? WR_ENOMEM : WR_OK;
+    }
+    wr_buf_release(&buf);
+    return status;
+}
+
 static int bind_middle(struct frames_bind *f, const struct wr_value *items) {
     struct wr_frames *out = f->out;
     const struct wr_schema *input = f->b.scope->input;
@@ -436,7 +501,7 @@ static int bind_middle(struct frames_bind *f, const struct wr_value *items) {
     int status = wr_list_bind(&out->items, &scope, WR_LIST_DERIVE, items, f->b.err);
     if (status != WR_OK && f->b.err != NULL)
         wr_error_at(f->b.err, "1", f->b.err->from, f->b.err->to);
-    return status;
+    return status == WR_OK ? name_calls(f, middle) : status;
 }
 
 static void count_calls(struct frames_bind *f, const struct wr_value *node) {
