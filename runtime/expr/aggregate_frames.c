@@ -14,19 +14,29 @@
 
 static const struct wr_window_function functions[] = {
     {"lag", "(x any[, n const int64]) any",
-     "The value of x in the row before, or n rows before; nil where there is none.", 1, 2},
+     "In a `derive` behind `group_by`: the value of x in the row before, or n rows before; nil "
+     "where there is none.",
+     1, 2},
     {"lead", "(x any[, n const int64]) any",
-     "The value of x in the next row, or n rows behind; the row waits for it.", 1, 2},
-    {"row_number", "() int64", "The place of the row in its group: 1, 2, 3.", 0, 0},
+     "In a `derive` behind `group_by`: the value of x in the next row, or n rows behind. The row "
+     "waits for it; with `emit \"update\"` it is nil first, and corrected.",
+     1, 2},
+    {"row_number", "() int64",
+     "In a `derive` behind `group_by`: the place of the row in its group: 1, 2, 3.", 0, 0},
     {"rank", "(x any) int64",
-     "One more than how many values so far are less (under a window: of all); nil comes last.", 1,
-     1},
+     "In a `derive` behind `group_by`: one more than how many values up to this row are less than "
+     "x; under a window, of all its rows. nil comes last.",
+     1, 1},
     {"dense_rank", "(x any) int64",
-     "One more than how many different values so far are less (under a window: of all).", 1, 1},
-    {"delta", "(x number) number", "x less the value of the row before: x - lag(x).", 1, 1},
+     "In a `derive` behind `group_by`: one more than how many different values up to this row are "
+     "less than x; under a window, of all its rows. nil comes last.",
+     1, 1},
+    {"delta", "(x number) number",
+     "In a `derive` behind `group_by`: x less its value in the row before: x - lag(x).", 1, 1},
     {"rate", "(x number) float64",
-     "delta(x) for each second of event time since the row before; nil where none has passed.", 1,
-     1},
+     "In a `derive` behind `group_by`: delta(x) for each second of event time since the row "
+     "before; nil where none has passed. Not of decimals.",
+     1, 1},
 };
 
 const struct wr_window_function *wr_window_function_at(uint32_t index) {
