@@ -59,7 +59,8 @@ describe("a grouped derive refuses", function()
     refused(':group_by "k":derive "x = lag(v) over 3"', "W112", "2:27", "`over` takes")
   end)
   it("results inside results", function()
-    refused(':group_by "k":derive "x = sum(lag(v))"', "W110", "2:31", "`lag` inside an aggregate", "before")
+    refused(':group_by "k":derive "x = sum(lag(v))"', "W110", "2:31",
+      "`lag` inside an aggregate", "before")
     refused(':group_by "k":derive "x = lag(sum(v))"', "W110", "2:31", "a result inside `lag`",
       "a `derive` of its own")
     refused(':group_by "k":derive "n = count(), x = max(n)"', "W110", "2:44",
@@ -70,7 +71,8 @@ describe("a grouped derive refuses", function()
     refused(':group_by "k":derive "x = lag()"', "W102", "2:27", "`lag` takes 1 or 2 arguments")
     refused(':group_by "k":derive "x = lag(v, 0)"', "W102", "2:34", "the distance must be")
     refused(':group_by "k":derive "x = lag(v, v)"', "W102", "2:34", "the distance must be")
-    refused(':group_by "k":derive "x = lag(v where v > 1)"', "W102", "2:27", "`lag` is no aggregate")
+    refused(':group_by "k":derive "x = lag(v where v > 1)"', "W102", "2:27",
+      "`lag` is no aggregate")
     refused(':group_by "k":derive "x = row_number(v)"', "W102", "2:27", "`row_number` takes 0")
     refused(':group_by "k":derive "x = lag(w)"', "W103", "2:31", "unknown column `w`")
     refused(':group_by "k":derive "x = rank(k)"', "W104", "2:27", "a running `rank` cannot take",
@@ -137,7 +139,8 @@ describe("a frame", function()
     assert.same({ 2, 6, 14, 18, 30 },
       values(':group_by "k":derive "w = v * 2, x = sum(w)"', rows))
     assert.same({ 2, 6, 14, 18, 30 }, values(':group_by "k":derive "v = v * 2, x = sum(v)"', rows))
-    assert.same({ "nil", 1, 2, "nil", 4 }, values(':group_by "k":derive "local w = v, x = lag(w)"', rows))
+    assert.same({ "nil", 1, 2, "nil", 4 },
+      values(':group_by "k":derive "local w = v, x = lag(w)"', rows))
   end)
 end)
 

@@ -44,7 +44,8 @@ latest:group_by "k":derive "n = row_number()":group_by():agg "rows = count(), n 
   :changes():write "of_changes_agg.csv"
 
 -- Without event time rows stand as they arrive.
-local plain = weir.read("in.csv", { schema = "k string, v int64, f float64, d decimal(9,2), s string" })
+local plain = weir.read("in.csv",
+  { schema = "k string, v int64, f float64, d decimal(9,2), s string" })
 plain:group_by "k":derive "before = lag(v), mean = avg(d) over 3, n = count()":write "plain.csv"
 plain:group_by "k":derive(AHEAD):write "plain_ahead.csv"
 
@@ -52,5 +53,7 @@ plain:group_by "k":derive(AHEAD):write "plain_ahead.csv"
 g:derive "total = sum(v) over 2":write "overflow.csv"
 g:derive "n = count() over 3, inverse = sum(10 // v) over 3":write "failing.csv"
 g:emit "update":derive "inverse = 10 // lag(v)":changes():write "failing_update.csv"
-g:derive "n = count()":filter "n > 3":group_by "k":agg "n = count(), most = max(n)":write "behind.csv"
-weir.rejects():filter "code ~= 'W507'":select "stage, code, detail, position, row":write "rejects.csv"
+g:derive "n = count()":filter "n > 3":group_by "k":agg "n = count(), most = max(n)"
+  :write "behind.csv"
+weir.rejects():filter "code ~= 'W507'":select "stage, code, detail, position, row"
+  :write "rejects.csv"
