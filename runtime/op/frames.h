@@ -102,6 +102,7 @@ struct frames {
     uint64_t next_seq, next_group, saved_seq;
     int64_t passed_us, saved_passed_us; /* rows before this have been taken */
     int64_t frontier_us, swept_us;
+    uint64_t swept_seq;
     uint8_t unordered;                /* the heap is to be made */
     struct frames_heap heap, pending; /* pending: have been taken, and wait for `lead` */
     uint32_t pending_first;

@@ -531,10 +531,13 @@ static int sweep_due(struct frames *self, int64_t frontier) {
         self->swept_us = frontier;
         return WR_OK;
     }
-    if (__builtin_add_overflow(self->swept_us, WR_MAX(config->span_us, INT64_C(1000000)), &next) ||
-        frontier < next)
+    const struct wr_table *groups = wr_slices_find(&self->groups, 0);
+    if (groups == NULL || self->next_seq - self->swept_seq < wr_table_count(groups))
+        return WR_OK; /* so that it costs each row no more than one group */
+    if (__builtin_add_overflow(self->swept_us, config->span_us, &next) || frontier < next)
         return WR_OK;
     self->swept_us = frontier;
+    self->swept_seq = self->next_seq;
     return frames_sweep(self, frontier);
 }
 
@@ -570,7 +573,9 @@ int frames_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
 }
 
 int64_t frames_holds_back(const struct wr_op *op, int64_t frontier) {
-    const struct frames *self = (const struct frames *)op;
+    struct frames *self = (struct frames *)(uintptr_t)op;
+    if (frames_order(self) != WR_OK) /* no memory: nothing is known, so nothing is passed */
+        return WR_TIME_MIN;
     return self->pending.count > 0 ? WR_MIN(frontier, self->pending.items[0].time) : frontier;
 }
 

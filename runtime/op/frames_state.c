@@ -47,10 +47,10 @@ struct frames_place frames_heap_pop(struct frames_heap *heap) {
 int frames_order(struct frames *self) {
     if (!self->unordered)
         return WR_OK;
-    self->unordered = 0;
     self->heap.count = self->pending.count = 0;
     const struct frames_config *config = frames_config_of(self);
     struct wr_table *table = wr_slices_find(&self->waiting, 0);
+    self->unordered = 0;
     if (config->mode != FRAMES_TIME || table == NULL)
         return WR_OK;
     struct wr_table_walk walk;
@@ -63,6 +63,7 @@ int frames_order(struct frames *self) {
         status = frames_heap_push(self, place.time < self->passed_us ? &self->pending : &self->heap,
                                   place);
     }
+    self->unordered = status != WR_OK;
     return status;
 }
 
