@@ -161,6 +161,11 @@ set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
 add_test(NAME random/pipelines COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
 set_tests_properties(random/pipelines PROPERTIES LABELS random)
+foreach(model asof changelogs ranks) # beside models of their own
+  add_test(NAME "random/${model}" COMMAND Python3::Interpreter
+    "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
+  set_tests_properties("random/${model}" PROPERTIES LABELS random)
+endforeach()
 add_test(NAME random/finds_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_random.py" "${program}")
 set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
@@ -170,6 +175,9 @@ set_tests_properties(random/shrinks_what_is_planted PROPERTIES LABELS random)
 add_test(NAME random/frames COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/random/frames.py" --weir "${program}" --cases 40)
 set_tests_properties(random/frames PROPERTIES LABELS random)
+add_test(NAME random/row_patterns COMMAND Python3::Interpreter
+  "${CMAKE_SOURCE_DIR}/tests/random/row_patterns.py" --weir "${program}")
+set_tests_properties(random/row_patterns PROPERTIES LABELS random)
 cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
 add_test(NAME random/pipelines_20000 COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000 --jobs ${cores}")
@@ -192,12 +200,14 @@ if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
   set_tests_properties(program/hardened PROPERTIES LABELS program)
 endif()
 
-# Measurements: linked like the program, built when asked for. tests/bench/hand is one program, what
-# weir is measured against, and has nothing of ours in it.
+# Measurements: linked like the program, built when asked for. What weir is measured against are two
+# programs: tests/bench/hand, which has nothing of ours in it, and tests/bench/nexmark, whose events
+# come from our generator.
 add_custom_target(bench)
 add_dependencies(bench program)
 file(GLOB bench_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/*.c")
 file(GLOB hand_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/hand/*.c")
+file(GLOB nexmark_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/nexmark/*.c")
 foreach(source IN LISTS bench_sources)
   get_filename_component(name "${source}" NAME_WE)
   string(REGEX REPLACE "^bench_" "" name "${name}")
@@ -206,8 +216,10 @@ foreach(source IN LISTS bench_sources)
 endforeach()
 add_executable(bench_hand EXCLUDE_FROM_ALL ${hand_sources})
 weir_link(bench_hand 0 LTO)
+add_executable(bench_nexmark EXCLUDE_FROM_ALL ${nexmark_sources})
+weir_link(bench_nexmark ${above_all} LTO)
 target_link_libraries(bench_bids PRIVATE m)
-foreach(source IN LISTS bench_sources ITEMS hand)
+foreach(source IN LISTS bench_sources ITEMS hand nexmark)
   get_filename_component(name "${source}" NAME_WE)
   string(REGEX REPLACE "^bench_" "" name "${name}")
   set_target_properties(bench_${name} PROPERTIES

@@ -1,45 +1,27 @@
 -- join: what a script may say, and the boundaries of time, by the program's own binder and
 -- scheduler.
 local test = require("weir.test")
+local two = require("spec.support.two_streams")
 
-local READ = [[
-local function read(name, columns)
-  return weir.read(weir.file(name, { format = "csv" }), { schema = columns })
-end
+local READ = two.script [[
 local l = read("l", "k int64, a string, ts timestamp"):event_time("ts", { max_delay = "5s" })
 local r = read("r", "k int64, b string, ts timestamp"):event_time("ts", { max_delay = "5s" })
 local plain = read("p", "k int64, c string")
 local endless = weir.generate { columns = "k = i" }
 ]]
-local LINE = 8 -- of what a test writes
 
-local function refused(text, code, column, message)
-  local ok, err = pcall(test.new, "x.lua", { text = READ .. text })
-  assert.is_false(ok)
-  assert.truthy(tostring(err):find(("x.lua:%d:%d: error[%s]: %s"):format(LINE, column, code,
-    message), 1, true), err)
-end
-
-local function rows_of(column, rows)
-  local fed = {}
-  for i, row in ipairs(rows) do
-    fed[i] = { k = row[1], [column] = row[2], ts = ("2024-01-01T00:00:%02dZ"):format(row[3]) }
-  end
-  return fed
+local function refused(...)
+  return two.refused(READ, ...)
 end
 
 --- The pairs "a-b" that a join with these options gives, in order.
 local function pairs_of(options, left, right, on)
   local t = test.new("x.lua", { text = READ .. ("l:join(r, { on = '%s', prefix = 'r_', %s })")
     :format(on or "k", options) .. ":write(weir.file('out.csv'))" })
-  t:feed("l", rows_of("a", left))
-  t:feed("r", rows_of("b", right))
+  t:feed("l", two.rows("a", left))
+  t:feed("r", two.rows("b", right))
   t:finish()
-  local got = {}
-  for i, row in ipairs(t:rows("out.csv")) do
-    got[i] = ("%s-%s"):format(row.a or "", row.r_b or "")
-  end
-  return table.concat(got, " ")
+  return two.pairs_in(t, "out.csv")
 end
 
 describe("join says", function()

@@ -18,3 +18,6 @@ _Noreturn void wr_assert_failed(const char *file, int line, const char *conditio
 #define WR_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define WR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* A local array of a hot path that is written before it is read: the build's zeroing of all locals
+ * would cost more than what the function does with a few rows. */
+#define WR_UNINITIALIZED __attribute__((uninitialized))

@@ -101,6 +101,7 @@ static struct wr_batch *over(struct wr_batch_pool *pool, const struct wr_schema 
     batch->behind = in->behind;
     batch->weight = in->weight;
     batch->replaced = in->replaced;
+    batch->changed = in->changed;
     batch->frontier = in->frontier;
     return batch;
 }

@@ -66,6 +66,9 @@ struct wr_batch {
     /* Of a changelog: bits of rows taken back for the row behind them, which is the same one anew:
      * an update is two rows, next to each other, while both are selected. NULL: none. */
     const uint64_t *replaced;
+    /* Of a changelog: the event time of what made each change, where that is not its own: a row
+     * that is taken back has the time that it came with. NULL: `event_time`. */
+    const int64_t *changed;
     /* Of rows that a stage made while a batch was pushed: the physical row of that batch that
      * caused each, never descending; NULL: rows keep the numbers of the batch. */
     const uint32_t *cause;

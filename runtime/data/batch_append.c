@@ -201,6 +201,8 @@ int wr_batch_carry(struct wr_batch *batch, struct wr_batch *in, const uint32_t *
         status = carry(batch, &batch->behind, in->behind, rows);
     if (status == WR_OK)
         status = carry(batch, &batch->weight, in->weight, rows);
+    if (status == WR_OK)
+        status = carry(batch, &batch->changed, in->changed, rows);
     return status;
 }
 

@@ -2,7 +2,7 @@
  * sort).
  *   varint rows, source, partition; u64 frontier; u8 what follows (enum part);
  *   per column: u8 (0 not there, 1 no nils, 2 with a bitmap), [bitmap], elements
- *   [times] [behind] [weights] [a byte a row: it is replaced by the next]
+ *   [times] [behind] [weights] [times of changes] [a byte a row: it is replaced by the next]
  *   [origin: maker, source, file, then per row record, number, line, byte, raw]
  *   [per row: u8 (enum kept), [source, file, number, partition], record, line, byte, raw] */
 #include <string.h>
@@ -22,6 +22,7 @@ enum part {
     PART_TEXT = 16,
     PART_KEPT = 32, /* an origin of each row */
     PART_REPLACED = 64,
+    PART_CHANGED = 128,
 };
 enum kept { KEPT_NONE, KEPT_SAME_PLACE, KEPT_PLACE, KEPT_TEXT = 4 }; /* the last: or-ed */
 enum { COLUMN_ABSENT, COLUMN_FULL, COLUMN_NILS };
@@ -129,12 +130,14 @@ int wr_batch_save(const struct wr_batch *batch, struct wr_buf *out) {
                                 (batch->weight != NULL ? PART_WEIGHT : 0) |
                                 (has_origin ? PART_ORIGIN : 0) | (with_text ? PART_TEXT : 0) |
                                 (batch->origins != NULL ? PART_KEPT : 0) |
-                                (batch->replaced != NULL ? PART_REPLACED : 0)));
+                                (batch->replaced != NULL ? PART_REPLACED : 0) |
+                                (batch->changed != NULL ? PART_CHANGED : 0)));
     for (uint32_t c = 0; c < batch->schema->field_count; c++)
         save_column(out, batch, c);
     add_times(out, batch, batch->event_time);
     add_times(out, batch, batch->behind);
     add_times(out, batch, batch->weight);
+    add_times(out, batch, batch->changed);
     for (uint32_t i = 0; batch->replaced != NULL && i < batch->sel_count; i++)
         wr_buf_add_char(out, (char)wr_batch_is_replaced(batch, i));
     if (has_origin)
@@ -343,6 +346,8 @@ int wr_batch_load(struct wr_batch_pool *pool, const struct wr_schema *schema, st
         status = load_times(batch, in, parts & PART_BEHIND, &batch->behind);
     if (status == WR_OK)
         status = load_times(batch, in, parts & PART_WEIGHT, &batch->weight);
+    if (status == WR_OK)
+        status = load_times(batch, in, parts & PART_CHANGED, &batch->changed);
     if (status == WR_OK && (parts & PART_REPLACED))
         status = load_replaced(batch, in);
     if (status == WR_OK && (parts & PART_ORIGIN))

@@ -18,7 +18,8 @@ struct wr_batch;
     X(SINK, 509, "sink refused the row") \
     X(LENGTH, 510, "row too long") \
     X(LUA, 511, "Lua error") \
-    X(MISSING, 512, "missing required column")
+    X(MISSING, 512, "missing required column") \
+    X(MATCH, 513, "match rejected")
 
 enum wr_reject_code {
     WR_REJECT_NONE = 0,

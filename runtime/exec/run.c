@@ -151,7 +151,9 @@ static struct unit *next_lane(struct wr_run *run) {
 
 static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err) {
     struct wr_batch *batch = NULL;
+    struct unit_watch watch = unit_watch_begin(run);
     int status = lane->source->type->poll(lane->source, &batch, err);
+    unit_watch_end(lane, watch);
     if (status == WR_EEND) {
         lane->ended = 1;
         status = WR_OK;
@@ -313,6 +315,8 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = run_advance(run, 0);
     if (status == WR_OK)
         status = reject_log_flush_step(run->rejects);
+    for (uint32_t i = 0; run->options.measures && i < run->unit_count; i++)
+        unit_measure(run->units[i]);
     if (status == WR_OK && run->is_endless)
         stops_end_lanes(run);
     if (status == WR_OK && all_ended(run))
@@ -345,6 +349,7 @@ const struct wr_summary *wr_run_summary(const struct wr_run *run) {
 
 void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_counts *counts) {
     memset(counts, 0, sizeof *counts);
+    counts->frontier = WR_TIME_MIN;
     for (uint32_t u = 0; u < run->unit_counts[node]; u++) {
         const struct unit *unit = run->units[run->first_unit[node] + u];
         const struct wr_node_counts *one = &unit->counts;
@@ -354,6 +359,10 @@ void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_count
         counts->rows_in += one->rows_in;
         counts->rows_out += one->rows_out;
         counts->batches_in += one->batches_in;
+        counts->own_us += one->own_us;
+        counts->state.rows += one->state.rows;
+        counts->state.bytes += one->state.bytes;
+        counts->frontier = u == 0 ? one->frontier : WR_MIN(counts->frontier, one->frontier);
     }
 }
 

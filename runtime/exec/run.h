@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "graph/plan.h"
+#include "op/op.h"
 
 struct wr_run;
 
@@ -26,6 +27,7 @@ struct wr_run_options {
     uint64_t memory_bytes;       /* of all state; 0: 1 GB */
     uint64_t piece_bytes;        /* of state on its way to the store; 0: 1 MB */
     int dry_run;                 /* sinks are bound but nothing is written */
+    int measures;                /* wr_node_counts has what it costs to know */
     const char *state_directory; /* NULL: nothing is kept */
     int64_t checkpoint_us; /* from a checkpoint to the next, by the monotonic clock; 0: each step */
     int fail_on_error;     /* the first row whose expression fails ends the run */
@@ -65,7 +67,12 @@ struct wr_reject_kind {
 struct wr_node_counts {
     uint64_t rows_in, rows_out, batches_in;
     uint64_t nonfinite_count; /* of a sink: NaN and Inf that its format wrote as null */
-    int is_held; /* of a sink: nobody sees the rows before the run has ended, and it has not */
+    /* Where the run measures: the time of its own work; what it kept at the end of the step at
+     * which that was most; its last frontier before the end of the input. */
+    int64_t own_us;
+    struct wr_op_state state;
+    int64_t frontier; /* WR_TIME_MIN: none */
+    int is_held;      /* of a sink: nobody sees the rows before the run has ended, and it has not */
 };
 
 struct wr_summary {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/env.h"
 #include "base/status.h"
 #include "base/banned.h"
 
@@ -112,9 +113,43 @@ int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch 
     return unit_process(unit, input, batch);
 }
 
+struct unit_watch unit_watch_begin(struct wr_run *run) {
+    if (!run->options.measures)
+        return (struct unit_watch){0};
+    const struct wr_env *env = run->plan->env;
+    struct unit_watch watch = {.start_us = env->monotonic_us(env), .nested_us = run->nested_us};
+    run->nested_us = 0;
+    return watch;
+}
+
+void unit_watch_end(struct unit *unit, struct unit_watch watch) {
+    struct wr_run *run = unit->run;
+    if (!run->options.measures)
+        return;
+    int64_t taken_us = run->plan->env->monotonic_us(run->plan->env) - watch.start_us;
+    unit->counts.own_us += taken_us - run->nested_us;
+    run->nested_us = watch.nested_us + taken_us;
+}
+
+void unit_measure(struct unit *unit) {
+    struct wr_op_state state = {0};
+    uint32_t count = unit->sharded != NULL ? sharded_count(unit->sharded) : unit->op != NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_op *op = unit->sharded != NULL ? sharded_op(unit->sharded, i) : unit->op;
+        if (op->type->measure != NULL)
+            op->type->measure(op, &state);
+    }
+    const struct wr_op_state *most = &unit->counts.state;
+    if (state.bytes > most->bytes || (state.bytes == most->bytes && state.rows > most->rows))
+        unit->counts.state = state;
+    if (unit->frontier_out != WR_TIME_MAX)
+        unit->counts.frontier = unit->frontier_out;
+}
+
 int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     unit->counts.rows_in += batch->sel_count;
     unit->counts.batches_in++;
+    struct unit_watch watch = unit_watch_begin(unit->run);
     struct wr_arena *scratch = &unit->run->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
     int flow;
@@ -130,6 +165,7 @@ int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
                    : unit->sink->type->write(unit->sink, batch, unit->run->err);
     }
     wr_arena_rewind(scratch, mark);
+    unit_watch_end(unit, watch);
     if (flow < 0 && unit->run->failed == NULL)
         unit->run->failed = unit;
     if (flow >= 0 && unit->taken != NULL)
@@ -167,12 +203,14 @@ int unit_advance(struct unit *unit) {
     WR_ASSERT(frontier >= unit->frontier_in);
     if (frontier > unit->frontier_in) {
         unit->frontier_in = frontier;
+        struct unit_watch watch = unit_watch_begin(unit->run);
         struct wr_arena_mark mark = wr_arena_mark(&unit->run->scratch);
         if (unit->sharded != NULL)
             status = sharded_advance(unit->sharded, frontier);
         else if (unit->op != NULL && unit->op->type->advance != NULL)
             status = unit->op->type->advance(unit->op, frontier, &unit->out);
         wr_arena_rewind(&unit->run->scratch, mark);
+        unit_watch_end(unit, watch);
         if (status < 0 && unit->run->failed == NULL)
             unit->run->failed = unit;
         if (status < 0)

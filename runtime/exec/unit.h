@@ -92,6 +92,7 @@ struct wr_run {
     uint8_t may_stop;     /* some stage may want no more rows */
     uint8_t is_endless;   /* some source is, or rows come while it runs */
     const struct unit *cutting; /* the stages are told a frontier in the midst of its batch */
+    int64_t nested_us;          /* where it measures: of the units below the one that works */
     uint8_t paused;             /* a gate has rows that go on when the frontier was told */
     struct reject_log *rejects;
     struct wr_store *store;
@@ -122,6 +123,15 @@ int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
 /* Says in `err` of which source or sink it is, where its text does not. Returns `status`. */
 int unit_failed(const struct unit *unit, int status, struct wr_error *err);
 int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch); /* uncut */
+/* Where the run measures: the time that a unit works, less that of the units that work meanwhile.
+ * Begin gives what end takes. */
+struct unit_watch {
+    int64_t start_us, nested_us;
+};
+struct unit_watch unit_watch_begin(struct wr_run *run);
+void unit_watch_end(struct unit *unit, struct unit_watch watch);
+/* Notes what a unit keeps, and its frontier, at the end of a step. */
+void unit_measure(struct unit *unit);
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
 

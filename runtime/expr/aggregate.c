@@ -381,6 +381,7 @@ int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope 
         return status;
     b.out->windowed = (flags & WR_AGGREGATES_WINDOWED) != 0;
     b.out->live = flags & WR_AGGREGATES_RETRACT ? INT32_MAX : -1;
+    b.out->counted = (flags & WR_AGGREGATES_COUNTED) != 0;
     status = bind_all(&b, group_by, agg);
     if (status == WR_ENOMEM)
         return wr_error_set(err, status, "out of memory");

@@ -45,6 +45,9 @@ enum wr_aggregate_flags {
     WR_AGG_ORDERED = 2,     /* first, last, list, string_agg: goes by `order by`, else event time */
     WR_AGG_EXACT_SPLIT = 4, /* result does not depend on how rows are split into partials */
     WR_AGG_COLLECTS = 8,    /* its kernel goes by arrival: event time puts it behind a collector */
+    WR_AGG_CONDITIONS = 16, /* all arguments are bool: a collector skips rows in which none is true,
+                             * and takes a nil for false */
+    WR_AGG_NO_RETRACT = 32, /* refuses a changelog (W305): keeping all rows would defeat it */
 };
 
 struct wr_aggregate_function {
@@ -70,6 +73,7 @@ struct wr_aggregate_function {
                                                        uint32_t arg_count, struct wr_type *type);
     /* Checks the literal arguments (NULL: nothing to check). NULL, or what is wrong. */
     const char *(*check)(const struct wr_value *const *constants, uint32_t arg_count);
+    const char *instead; /* NO_RETRACT: the aggregate that takes a changelog; NULL: there is none */
     const struct wr_example *examples; /* text: an item of agg over the rows of test_aggregates.c */
 };
 
@@ -78,7 +82,7 @@ const struct wr_aggregate_function *wr_aggregate_at(uint32_t index);
 
 /* A bound aggregate call: `sum(x where c order by o limit n)`. Arguments are outputs of the list of
  * inputs (below), or input columns. */
-#define WR_AGGREGATE_ARGS_MAX 8
+#define WR_AGGREGATE_ARGS_MAX 32
 #define WR_AGGREGATE_ORDER_MAX 4
 struct wr_aggregate {
     const struct wr_aggregate_function *function;
@@ -120,6 +124,7 @@ struct wr_aggregates {
     struct wr_list *items;
     const struct wr_schema *result;
     int windowed;
+    int counted; /* WR_AGGREGATES_COUNTED */
     /* Of a changelog: the aggregate that counts the rows of a group, which is gone at 0; else -1 */
     int32_t live;
 };
@@ -127,6 +132,7 @@ struct wr_aggregates {
 enum wr_aggregates_flags {
     WR_AGGREGATES_WINDOWED = 1, /* the result begins with window_start, window_end */
     WR_AGGREGATES_RETRACT = 2,  /* of a changelog: rows may be taken back */
+    WR_AGGREGATES_COUNTED = 4,  /* with RETRACT: rows of groups are counted, and none taken back */
 };
 /* Binds `group_by` (a list AST, may be NULL or empty: one group) and `agg`'s list together. `arg`
  * in an error is "group_by" or "1". */

@@ -134,6 +134,29 @@ static int literal_type(const struct wr_value *node, struct wr_type *type) {
     return wr_ast_is(node, "lit");
 }
 
+/* The value of a literal argument: -5 is one too. NULL: it is none, or out of memory. */
+static const struct wr_value *literal_value(struct wr_arena *arena, const struct wr_value *node,
+                                            struct wr_type *type) {
+    static const struct wr_value nil;
+    const struct wr_value *of = wr_value_get(node, "a");
+    int negative = wr_ast_is(node, "un") && strcmp(wr_value_string(node, "op", ""), "-") == 0 &&
+                   of != NULL && wr_ast_is(of, "lit");
+    if (!literal_type(negative ? of : node, type))
+        return NULL;
+    const struct wr_value *value = wr_value_get(negative ? of : node, "v");
+    if (!negative || value == NULL)
+        return value == NULL ? &nil : value;
+    struct wr_value *made = wr_arena_alloc(arena, sizeof *made);
+    if (made == NULL || (value->kind != WR_VALUE_INT && value->kind != WR_VALUE_FLOAT))
+        return NULL;
+    *made = *value;
+    if (value->kind == WR_VALUE_INT)
+        made->integer = (int64_t)(0 - (uint64_t)value->integer);
+    else
+        made->number = -value->number;
+    return made;
+}
+
 static int bind_args(struct wr_agg_bind *b, struct wr_aggregate *aggregate,
                      const struct wr_value *call, const struct wr_value *where) {
     const struct wr_value *args = wr_value_get(call, "args");
@@ -156,13 +179,11 @@ static int bind_args(struct wr_agg_bind *b, struct wr_aggregate *aggregate,
                 return status;
             continue;
         }
-        static const struct wr_value nil;
-        const struct wr_value *constant = wr_value_get(arg, "v");
-        if (!literal_type(arg, &aggregate->arg_types[i]))
+        aggregate->constants[i] = literal_value(b->arena, arg, &aggregate->arg_types[i]);
+        if (aggregate->constants[i] == NULL)
             return wr_agg_fault(b, arg, "W102",
                                 "argument %u of `%s` must be a literal or a parameter", i + 1,
                                 function->name);
-        aggregate->constants[i] = constant == NULL ? &nil : constant;
     }
     const char *wrong =
         function->check == NULL ? NULL : function->check(aggregate->constants, count);

@@ -16,7 +16,8 @@ static int is_ordered(enum wr_type_kind kind) {
 static void choose_collector(const struct wr_agg_bind *b, struct wr_aggregate *aggregate) {
     int by_time = aggregate->function->flags & WR_AGG_COLLECTS && !b->in_order &&
                   b->scope->flags & WR_SCOPE_EVENT_TIME;
-    int keeps_all = aggregate->retracts && aggregate->kernel->retract == NULL;
+    int keeps_all = aggregate->retracts && aggregate->kernel->retract == NULL &&
+                    !(aggregate->function->flags & WR_AGG_NO_RETRACT);
     if (aggregate->order_count == 0 && aggregate->limit < 0 && !by_time && !keeps_all)
         return;
     aggregate->inner = aggregate->kernel;
@@ -43,6 +44,22 @@ static const struct wr_aggregate_kernel *pick_by_order(const struct wr_agg_bind 
     aggregate->limit = aggregate->limit < 0 ? 1 : aggregate->limit;
     return wr_aggregate_find("first", 5)
         ->choose(b->arena, aggregate->arg_types, 1, &aggregate->type);
+}
+
+/* W305: no row can be taken out of a sketch again. */
+static int refuse_updates(struct wr_agg_bind *b, const struct wr_aggregate *aggregate) {
+    const struct wr_aggregate_function *function = aggregate->function;
+    b->status = wr_error_script(b->err, "W305", "`%s` does not take updates", function->name);
+    wr_error_at(b->err, "1", aggregate->from, aggregate->to);
+    if (function->instead != NULL)
+        wr_error_help(b->err,
+                      "`%s` does, and keeps all values; or put `:changes()` before the group: each "
+                      "change becomes a row, with `op` = insert, update or delete",
+                      function->instead);
+    else
+        wr_error_help(b->err, "put `:changes()` before the group: each change becomes a row, with "
+                              "`op` = insert, update or delete");
+    return b->status;
 }
 
 static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) {
@@ -94,6 +111,8 @@ static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) 
                           function->name);
         return b->status;
     }
+    if (aggregate->retracts && !b->out->counted && function->flags & WR_AGG_NO_RETRACT)
+        return refuse_updates(b, aggregate);
     choose_collector(b, aggregate);
     aggregate->flags = function->flags;
     int adds = aggregate->inner == NULL &&

@@ -1,10 +1,14 @@
 /* aggregates.c: the table of aggregate functions, gathered from its files. */
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "data/schema.h"
 #include "expr/aggregates.h"
 #include "base/banned.h"
 
 static const struct wr_aggregate_function *const tables[] = {
-    wr_aggregates_sums, wr_aggregates_extremes, wr_aggregates_picks,
-    wr_aggregates_sets, wr_aggregates_lists,
+    wr_aggregates_sums,   wr_aggregates_extremes, wr_aggregates_picks,     wr_aggregates_sets,
+    wr_aggregates_lists,  wr_aggregates_pairs,    wr_aggregates_histogram, wr_aggregates_funnel,
+    wr_aggregates_approx, wr_aggregates_digest,   wr_aggregates_samples,
 };
 
 const struct wr_aggregate_function *wr_aggregate_at(uint32_t index) {
@@ -45,4 +49,51 @@ int wr_constant_number(const struct wr_value *constant, double *number) {
     else
         return 0;
     return 1;
+}
+
+int wr_agg_list_of(struct wr_arena *arena, struct wr_type item, struct wr_type *type) {
+    struct wr_schema *child = wr_schema_new(arena, 1);
+    if (child == NULL)
+        return WR_ENOMEM;
+    child->fields[0] = (struct wr_field){.name = "item", .name_length = 4, .type = item};
+    *type = (struct wr_type){.kind = WR_LIST, .child = child};
+    return WR_OK;
+}
+
+int wr_agg_list_of_structs(struct wr_arena *arena, uint32_t field_count, const char *const *names,
+                           const struct wr_type *types, struct wr_type *type) {
+    struct wr_schema *fields = wr_schema_new(arena, field_count);
+    if (fields == NULL)
+        return WR_ENOMEM;
+    for (uint32_t f = 0; f < field_count; f++)
+        fields->fields[f] = (struct wr_field){
+            .name = names[f], .name_length = (uint32_t)strlen(names[f]), .type = types[f]};
+    return wr_agg_list_of(arena, (struct wr_type){.kind = WR_STRUCT, .child = fields}, type);
+}
+
+int wr_agg_lists_result(AGG_RESULT_PARAMS, wr_agg_put_fn put) {
+    struct wr_buf text;
+    wr_buf_init(&text, &wr_budget_control, WR_AGGREGATE_BLOB_BYTES_MAX);
+    int status = WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        struct wr_str *result = &((struct wr_str *)out)[i];
+        *result = (struct wr_str){0};
+        wr_buf_clear(&text);
+        wr_buf_add_char(&text, '[');
+        status = put(aggregate, rows[i] + aggregate->offset, &text, &fails[i]);
+        if (status == WR_OK && (text.length == 1 || fails[i] != 0)) {
+            AGG_NIL(i);
+            continue;
+        }
+        wr_buf_add_char(&text, ']');
+        if (status == WR_OK)
+            status = text.status;
+        char *bytes = status == WR_OK ? wr_arena_strndup(arena, text.bytes, text.length) : NULL;
+        if (status == WR_OK && bytes == NULL)
+            status = WR_ENOMEM;
+        if (status == WR_OK)
+            *result = wr_str_of(bytes, (uint32_t)text.length);
+    }
+    wr_buf_release(&text);
+    return status;
 }

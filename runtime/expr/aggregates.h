@@ -115,6 +115,26 @@ double wr_decimal_to_float(__int128 value, uint8_t scale);
 /* A literal argument as a float; 0 when it is no number. */
 int wr_constant_number(const struct wr_value *constant, double *number);
 
+/* low + (high - low) * between; the weighted form where the distance of the two is not finite. */
+double wr_between_floats(double low, double high, double between);
+/* Checks (x, q): q is a number from 0 to 1. As wr_aggregate_function.check. */
+const char *wr_quantile_check(const struct wr_value *const *constants, uint32_t arg_count);
+/* list<item>, and a list of structs with these fields, in `arena`. WR_OK or WR_ENOMEM. */
+int wr_agg_list_of(struct wr_arena *arena, struct wr_type item, struct wr_type *type);
+int wr_agg_list_of_structs(struct wr_arena *arena, uint32_t field_count, const char *const *names,
+                           const struct wr_type *types, struct wr_type *type);
+/* The result of aggregates that give lists: `put` appends the elements of a state as JSON behind
+ * `[`, with commas between, or says in *fail why the row fails; it returns WR_OK or what the world
+ * did. Without an element the result is nil. */
+typedef int (*wr_agg_put_fn)(const struct wr_aggregate *aggregate, const uint8_t *state,
+                             struct wr_buf *text, uint16_t *fail);
+int wr_agg_lists_result(AGG_RESULT_PARAMS, wr_agg_put_fn put);
+
+/* How `quantile` and what approximates it are called. */
+#define AGG_QUANTILE_SIGNATURES \
+    AGG_TEXTS("(x number, q const number) float64", "(x timestamp, q const number) timestamp", \
+              "(x date, q const number) date", "(x duration, q const number) duration")
+
 /* Makes room for `more` bytes behind blob->length, doubling. WR_OK, WR_ENOMEM or WR_ELIMIT. */
 int wr_blob_more(struct wr_table *table, struct wr_blob *blob, uint32_t more);
 #define WR_AGGREGATE_BLOB_BYTES_MAX (1u << 30)
@@ -129,8 +149,13 @@ extern const struct wr_aggregate_function wr_aggregates_extremes[];
 extern const struct wr_aggregate_function wr_aggregates_picks[];
 extern const struct wr_aggregate_function wr_aggregates_sets[];
 extern const struct wr_aggregate_function wr_aggregates_lists[];
-/* count_distinct of values of eight bytes. */
-extern const struct wr_aggregate_kernel wr_words_ints, wr_words_floats, wr_words_bools;
+extern const struct wr_aggregate_function wr_aggregates_pairs[];
+extern const struct wr_aggregate_function wr_aggregates_histogram[];
+extern const struct wr_aggregate_function wr_aggregates_funnel[];
+extern const struct wr_aggregate_function wr_aggregates_approx[];
+extern const struct wr_aggregate_function wr_aggregates_digest[];
+extern const struct wr_aggregate_function wr_aggregates_samples[];
+
 /* rank, dense_rank: known to the binder of frames only. */
 extern const struct wr_aggregate_function wr_aggregates_ranks[];
 

@@ -109,7 +109,7 @@ static int quantile_words(const struct wr_aggregate *aggregate, const struct val
 }
 
 /* The weighted form where the distance of the two is not finite: between -inf and 1 lies -inf. */
-static double between_floats(double low, double high, double between) {
+double wr_between_floats(double low, double high, double between) {
     if (between == 0 || low == high)
         return low;
     double distance = high - low;
@@ -129,7 +129,7 @@ int64_t wr_quantile_between(const struct wr_aggregate *aggregate, const int64_t 
         memcpy(&high, &pair[1], 8);
     }
     /* Equal ones may be infinite, and then have no distance. */
-    double value = between_floats(low, high, between);
+    double value = wr_between_floats(low, high, between);
     int64_t bits;
     memcpy(&bits, &value, 8);
     return bits;
@@ -187,7 +187,7 @@ static const struct wr_aggregate_kernel *quantile_choose_framed(AGG_CHOOSE_PARAM
                                                                  : wr_sorted_quantile_kernel();
 }
 
-static const char *quantile_check(const struct wr_value *const *constants, uint32_t arg_count) {
+const char *wr_quantile_check(const struct wr_value *const *constants, uint32_t arg_count) {
     double q;
     if (arg_count < 2 || !wr_constant_number(constants[1], &q) || !(q >= 0 && q <= 1))
         return "q must be a number from 0 to 1";
@@ -264,14 +264,8 @@ static const struct wr_aggregate_kernel *list_choose(struct wr_arena *arena,
                                                      const struct wr_type *args, uint32_t arg_count,
                                                      struct wr_type *type) {
     (void)arg_count;
-    struct wr_schema *child = wr_schema_new(arena, 1);
-    if (child == NULL || args[0].kind == WR_NIL)
-        return NULL;
-    child->fields[0].name = "item";
-    child->fields[0].name_length = 4;
-    child->fields[0].type = args[0];
-    *type = (struct wr_type){.kind = WR_LIST, .child = child};
-    return &list_kernel;
+    return args[0].kind == WR_NIL || wr_agg_list_of(arena, args[0], type) != WR_OK ? NULL
+                                                                                   : &list_kernel;
 }
 
 /* ---- string_agg ----------------------------------------------------------------------------- */
@@ -363,15 +357,13 @@ const struct wr_aggregate_function wr_aggregates_lists[] = {
      .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
      .doc = "The exact value below which the share q of all values lies, between two neighbours in "
             "proportion.",
-     .signatures =
-         AGG_TEXTS("(x number, q const number) float64", "(x timestamp, q const number) timestamp",
-                   "(x date, q const number) date", "(x duration, q const number) duration"),
+     .signatures = AGG_QUANTILE_SIGNATURES,
      .arg_min = 2,
      .arg_max = 2,
      .constants = 2,
      .choose = quantile_choose,
      .choose_framed = quantile_choose_framed,
-     .check = quantile_check,
+     .check = wr_quantile_check,
      .examples = AGG_EXAMPLES({"quantile(x, 0.9)", "3.7"}, {"quantile(x, 0)", "1.0"})},
     {.name = "list",
      .flags = WR_AGG_MERGES | WR_AGG_ORDERED | WR_AGG_COLLECTS,

@@ -90,7 +90,10 @@ static void put_argument(struct wr_buf *out, const struct wr_type *type,
         return;
     }
     uint32_t width = wr_type_bytes(type->kind);
-    wr_buf_add(out, (const char *)column->data + (size_t)row * width, width);
+    if (wr_column_is_nil(column, row)) /* a condition that is not met */
+        wr_buf_add_char(out, 0);
+    else
+        wr_buf_add(out, (const char *)column->data + (size_t)row * width, width);
 }
 
 static int entry_put(struct wr_buf *out, const struct wr_aggregate *aggregate,
@@ -223,6 +226,18 @@ static void entries_remove(struct entries_state *state, const char *entry, uint3
     }
 }
 
+static int takes_row(const struct wr_aggregate *aggregate, const struct wr_column *args,
+                     uint32_t row) {
+    int conditions = (aggregate->function->flags & WR_AGG_CONDITIONS) != 0;
+    uint32_t nils = 0, truths = 0;
+    for (uint32_t a = 0; a < aggregate->arg_count; a++) {
+        int nil = aggregate->constants[a] == NULL && wr_column_is_nil(&args[a], row);
+        nils += (uint32_t)nil;
+        truths += conditions && !nil && WR_BOOLS(&args[a])[row];
+    }
+    return conditions ? truths > 0 : nils == 0;
+}
+
 static int collector_move(AGG_ADD_PARAMS, int retracts) {
     struct wr_buf entry;
     wr_buf_init(&entry, &wr_budget_control, WR_AGGREGATE_BLOB_BYTES_MAX);
@@ -230,10 +245,7 @@ static int collector_move(AGG_ADD_PARAMS, int retracts) {
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
         struct entries_state *state = (struct entries_state *)(void *)(rows[i] + aggregate->offset);
-        int nil = 0;
-        for (uint32_t a = 0; a < aggregate->arg_count; a++)
-            nil |= aggregate->constants[a] == NULL && wr_column_is_nil(&args[a], row);
-        if (nil)
+        if (!takes_row(aggregate, args, row))
             continue;
         status = entry_put(&entry, aggregate, args, batch, row);
         if (status == WR_OK && retracts)

@@ -1,12 +1,12 @@
 /* aggregates_sets.c: count_distinct, mode: sets of values that live in one blob of a state row.
  *
- * Values of eight bytes are a flat set of words (aggregates_words.c). Everything else, and `mode`,
- * is a set of byte strings: a header, slots with offsets, and entries one behind the other, each
- * with a count. Both are position-independent, so that a state is saved and copied as bytes. The
- * seed of the hash stands in the header: a set that moves to another table stays what it was.
- *   entries_head, then `slots` offsets (from the start; 0: empty), then entries */
+ * Values of eight bytes are a flat open-addressing set of words. Everything else, and `mode`, is a
+ * set of entries (aggregates_entries.h). The seed of the hash stands in the header, and the words
+ * are position-independent too:
+ *   words_head, then `slots` values; 0 is an empty slot and has a flag of its own */
 #include "base/hash.h"
 #include "expr/aggregates.h"
+#include "expr/aggregates_entries.h"
 #include "base/banned.h"
 
 struct set_state {
@@ -17,167 +17,153 @@ static const struct wr_cell set_cells[] = {
 
 #define SLOTS_MIN 8
 
-/* ---- entries -------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
-struct entries_head {
+struct words_head {
     uint64_t seed;
-    uint32_t count, slots;
-};
-struct entry {
-    uint64_t count;
-    uint32_t length; /* of the value behind it; the next entry is aligned to 8 */
-    char bytes[];
+    uint32_t count, slots; /* count: without the zero */
+    uint64_t zero;
 };
 
-static inline uint32_t *entries_slots(const struct wr_blob *blob) {
-    return (uint32_t *)(void *)(blob->bytes + sizeof(struct entries_head));
-}
-static inline struct entry *entry_at(const struct wr_blob *blob, uint32_t offset) {
-    return (struct entry *)(void *)(blob->bytes + offset);
-}
-static inline uint64_t entry_bytes(uint32_t length) {
-    return (offsetof(struct entry, bytes) + (uint64_t)length + 7) / 8 * 8;
+static inline uint64_t *words_slots(const struct wr_blob *blob) {
+    return (uint64_t *)(void *)(blob->bytes + sizeof(struct words_head));
 }
 
-static uint32_t *entries_find(const struct wr_blob *blob, const char *bytes, uint32_t length) {
-    const struct entries_head *head = (const struct entries_head *)(const void *)blob->bytes;
-    uint32_t *slots = entries_slots(blob);
+/* The slot of `value`, or the empty one where it belongs. */
+static inline uint64_t *words_find(const struct wr_blob *blob, uint64_t value) {
+    const struct words_head *head = (const struct words_head *)(const void *)blob->bytes;
+    uint64_t *slots = words_slots(blob);
     uint32_t mask = head->slots - 1;
-    uint32_t at = (uint32_t)wr_hash_bytes(bytes, length, head->seed) & mask;
-    while (slots[at] != 0) {
-        const struct entry *entry = entry_at(blob, slots[at]);
-        if (entry->length == length && memcmp(entry->bytes, bytes, length) == 0)
-            break;
+    uint32_t at = (uint32_t)wr_hash_u64(value, head->seed) & mask;
+    while (slots[at] != 0 && slots[at] != value)
         at = (at + 1) & mask;
-    }
     return &slots[at];
 }
 
-/* Doubles the slots: entries move as they are, behind more slots. */
-static int entries_grow(struct wr_table *table, struct wr_blob *blob) {
-    struct entries_head old = {.seed = wr_table_seed(table)};
-    uint64_t start = sizeof old;
-    if (blob->length != 0) {
+static int words_grow(struct wr_table *table, struct wr_blob *blob) {
+    struct words_head old = {.seed = wr_table_seed(table)};
+    if (blob->length != 0)
         memcpy(&old, blob->bytes, sizeof old);
-        start += (uint64_t)old.slots * 4;
-    }
     uint64_t slots = WR_MAX(SLOTS_MIN, (uint64_t)old.slots * 2);
-    uint64_t heap = blob->length == 0 ? 0 : blob->length - start;
-    uint64_t heap_start = sizeof old + slots * 4;
-    uint64_t room = heap_start + heap + heap / 2 + 64;
-    if (room > WR_AGGREGATE_BLOB_BYTES_MAX)
+    uint64_t bytes = sizeof(struct words_head) + slots * 8;
+    if (bytes > WR_AGGREGATE_BLOB_BYTES_MAX)
         return WR_ELIMIT;
     struct wr_blob grown = {0};
-    int status = wr_blob_reserve(table, &grown, (uint32_t)room);
+    int status = wr_blob_reserve(table, &grown, (uint32_t)bytes);
     if (status != WR_OK)
         return status;
-    memset(grown.bytes, 0, heap_start);
-    if (heap > 0)
-        memcpy(grown.bytes + heap_start, blob->bytes + start, heap);
-    grown.length = (uint32_t)(heap_start + heap);
-    struct entries_head head = {.seed = old.seed, .count = old.count, .slots = (uint32_t)slots};
+    memset(grown.bytes, 0, bytes);
+    grown.length = (uint32_t)bytes;
+    struct words_head head = {
+        .seed = old.seed, .count = old.count, .slots = (uint32_t)slots, .zero = old.zero};
     memcpy(grown.bytes, &head, sizeof head);
-    for (uint64_t at = heap_start; at < grown.length;) {
-        const struct entry *entry = entry_at(&grown, (uint32_t)at);
-        *entries_find(&grown, entry->bytes, entry->length) = (uint32_t)at;
-        at += entry_bytes(entry->length);
+    for (uint32_t i = 0; i < old.slots; i++) {
+        uint64_t value = words_slots(blob)[i];
+        if (value != 0)
+            *words_find(&grown, value) = value;
     }
     wr_blob_release(table, blob);
     *blob = grown;
     return WR_OK;
 }
 
-/* Counts `count` more of a value. */
-static int entries_put(struct wr_table *table, struct wr_blob *blob, const char *bytes,
-                       uint32_t length, uint64_t count) {
-    const struct entries_head *head = (const struct entries_head *)(const void *)blob->bytes;
-    if (blob->length == 0 || head->count >= head->slots - head->slots / 4) {
-        int status = entries_grow(table, blob);
+static inline int words_put(struct wr_table *table, struct wr_blob *blob, uint64_t value) {
+    struct words_head *head = (struct words_head *)(void *)blob->bytes;
+    if (WR_UNLIKELY(blob->length == 0 || head->count >= head->slots - head->slots / 4)) {
+        int status = words_grow(table, blob);
         if (status != WR_OK)
             return status;
+        head = (struct words_head *)(void *)blob->bytes;
     }
-    uint32_t *slot = entries_find(blob, bytes, length);
-    if (*slot != 0) {
-        entry_at(blob, *slot)->count += count;
+    if (value == 0) {
+        head->zero = 1;
         return WR_OK;
     }
-    if (entry_bytes(length) > WR_AGGREGATE_BLOB_BYTES_MAX)
-        return WR_ELIMIT;
-    ptrdiff_t slot_at = (char *)slot - blob->bytes;
-    int status = wr_blob_more(table, blob, (uint32_t)entry_bytes(length));
-    if (status != WR_OK)
-        return status;
-    struct entry *entry = entry_at(blob, blob->length);
-    memset(entry, 0, entry_bytes(length));
-    entry->count = count;
-    entry->length = length;
-    memcpy(entry->bytes, bytes, length);
-    *(uint32_t *)(void *)(blob->bytes + slot_at) = blob->length;
-    blob->length += (uint32_t)entry_bytes(length);
-    ((struct entries_head *)(void *)blob->bytes)->count++;
+    uint64_t *slot = words_find(blob, value);
+    head->count += *slot == 0;
+    *slot = value;
     return WR_OK;
 }
 
-/* The bytes of one value: a text as it is, others canonical. */
-static const char *value_bytes(const struct wr_type *type, const struct wr_column *column,
-                               uint32_t row, char *room, uint32_t *length) {
-    if (wr_type_is_text(type->kind)) {
-        *length = WR_STR(column)[row].length;
-        return wr_str_bytes(&WR_STR(column)[row]);
-    }
-    *length = wr_type_bytes(type->kind);
-    memcpy(room, (const char *)column->data + (size_t)row * *length, *length);
-    if (type->kind == WR_FLOAT64) {
-        double canonical = agg_canonical(WR_F64(column)[row]);
-        memcpy(room, &canonical, 8);
-    }
-    return room;
-}
-
-static int entries_one_add(AGG_ADD_PARAMS) {
+static inline __attribute__((always_inline)) int words_add(AGG_ADD_PARAMS, enum wr_type_kind kind) {
     int status = WR_OK;
-    char room[16];
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
         if (wr_column_is_nil(&args[0], row))
             continue;
+        uint64_t value;
+        if (kind == WR_FLOAT64) {
+            double canonical = agg_canonical(WR_F64(&args[0])[row]);
+            memcpy(&value, &canonical, 8);
+        } else {
+            value = kind == WR_BOOL ? WR_BOOLS(&args[0])[row] : (uint64_t)WR_I64(&args[0])[row];
+        }
         struct set_state *state = (struct set_state *)(void *)(rows[i] + aggregate->offset);
-        uint32_t length;
-        const char *bytes = value_bytes(&aggregate->arg_types[0], &args[0], row, room, &length);
-        status = entries_put(table, &state->blob, bytes, length, 1);
+        status = words_put(table, &state->blob, value);
     }
     (void)batch;
     return status;
 }
+static int words_ints_add(AGG_ADD_PARAMS) {
+    return words_add(aggregate, table, rows, args, batch, sel, count, WR_INT64);
+}
+static int words_floats_add(AGG_ADD_PARAMS) {
+    return words_add(aggregate, table, rows, args, batch, sel, count, WR_FLOAT64);
+}
+static int words_bools_add(AGG_ADD_PARAMS) {
+    return words_add(aggregate, table, rows, args, batch, sel, count, WR_BOOL);
+}
 
-/* Several arguments: each with its length in front. */
-static uint64_t tuple_length(const struct wr_aggregate *aggregate, const struct wr_column *args,
-                             uint32_t row) {
+static int words_merge(AGG_MERGE_PARAMS) {
+    struct set_state *state = (struct set_state *)(void *)(into + aggregate->offset);
+    const struct set_state *other =
+        (const struct set_state *)(const void *)(from + aggregate->offset);
+    if (other->blob.length == 0)
+        return WR_OK;
+    const struct words_head *head = (const struct words_head *)(const void *)other->blob.bytes;
+    int status = head->zero ? words_put(table, &state->blob, 0) : WR_OK;
+    for (uint32_t i = 0; i < head->slots && status == WR_OK; i++)
+        if (words_slots(&other->blob)[i] != 0)
+            status = words_put(table, &state->blob, words_slots(&other->blob)[i]);
+    return status;
+}
+
+AGG_RESULT(words_result, set_state, int64_t, {
+    result[i] = 0;
+    if (state->blob.length != 0) {
+        const struct words_head *head = (const struct words_head *)(const void *)state->blob.bytes;
+        result[i] = (int64_t)(head->count + head->zero);
+    }
+})
+
+#define WORDS_KERNEL(name) \
+    static const struct wr_aggregate_kernel words_##name = {.state_bytes = \
+                                                                sizeof(struct set_state), \
+                                                            .cell_count = 1, \
+                                                            .cells = set_cells, \
+                                                            .add = words_##name##_add, \
+                                                            .merge = words_merge, \
+                                                            .result = words_result};
+WORDS_KERNEL(ints)
+WORDS_KERNEL(floats)
+WORDS_KERNEL(bools)
+
+/* ---- entries -------------------------------------------------------------------------------- */
+
+AGG_ADD_VALUES(entries_one_add, set_state,
+               wr_entries_put(table, &state->blob, bytes, length, 1, 0, NULL))
+
+/* Several arguments: each with its length in front, gathered behind the last entry. */
+static int entries_tuple_put(const struct wr_aggregate *aggregate, struct wr_table *table,
+                             struct wr_blob *blob, const struct wr_column *args, uint32_t row,
+                             uint64_t by, uint64_t *at) {
     uint64_t total = 0;
+    char room[16];
+    uint32_t length;
     for (uint32_t a = 0; a < aggregate->arg_count; a++) {
-        char room[16];
-        uint32_t length;
-        value_bytes(&aggregate->arg_types[a], &args[a], row, room, &length);
+        wr_entry_value(&aggregate->arg_types[a], &args[a], row, room, &length);
         total += 4 + (uint64_t)length;
     }
-    return total;
-}
-
-static void tuple_write(const struct wr_aggregate *aggregate, const struct wr_column *args,
-                        uint32_t row, char *to) {
-    for (uint32_t a = 0; a < aggregate->arg_count; a++) {
-        char room[16];
-        uint32_t length;
-        const char *bytes = value_bytes(&aggregate->arg_types[a], &args[a], row, room, &length);
-        memcpy(to, &length, 4);
-        memcpy(to + 4, bytes, length);
-        to += 4 + length;
-    }
-}
-
-static int entries_tuple_put(const struct wr_aggregate *aggregate, struct wr_table *table,
-                             struct wr_blob *blob, const struct wr_column *args, uint32_t row) {
-    uint64_t total = tuple_length(aggregate, args, row);
     if (total > WR_AGGREGATE_BLOB_BYTES_MAX / 4)
         return WR_ELIMIT;
     /* Scratch first: putting may move the blob. */
@@ -190,8 +176,14 @@ static int entries_tuple_put(const struct wr_aggregate *aggregate, struct wr_tab
             return status;
         to = tuple.bytes;
     }
-    tuple_write(aggregate, args, row, to);
-    int status = entries_put(table, blob, to, (uint32_t)total, 1);
+    char *end = to;
+    for (uint32_t a = 0; a < aggregate->arg_count; a++) {
+        const char *bytes = wr_entry_value(&aggregate->arg_types[a], &args[a], row, room, &length);
+        memcpy(end, &length, 4);
+        memcpy(end + 4, bytes, length);
+        end += 4 + length;
+    }
+    int status = wr_entries_put(table, blob, to, (uint32_t)total, by, 0, at);
     wr_blob_release(table, &tuple);
     return status;
 }
@@ -205,15 +197,10 @@ static int entries_tuple_add(AGG_ADD_PARAMS) {
             nil |= wr_column_is_nil(&args[a], row);
         struct set_state *state = (struct set_state *)(void *)(rows[i] + aggregate->offset);
         if (!nil)
-            status = entries_tuple_put(aggregate, table, &state->blob, args, row);
+            status = entries_tuple_put(aggregate, table, &state->blob, args, row, 1, NULL);
     }
     (void)batch;
     return status;
-}
-
-static uint64_t entries_start(const struct wr_blob *blob) {
-    const struct entries_head *head = (const struct entries_head *)(const void *)blob->bytes;
-    return sizeof *head + (uint64_t)head->slots * 4;
 }
 
 static int entries_merge(AGG_MERGE_PARAMS) {
@@ -223,19 +210,17 @@ static int entries_merge(AGG_MERGE_PARAMS) {
     if (other->blob.length == 0)
         return WR_OK;
     int status = WR_OK;
-    for (uint64_t at = entries_start(&other->blob); at < other->blob.length && status == WR_OK;) {
-        const struct entry *entry = entry_at(&other->blob, (uint32_t)at);
-        status = entries_put(table, &state->blob, entry->bytes, entry->length, entry->count);
-        at += entry_bytes(entry->length);
+    for (uint64_t at = wr_entries_start(&other->blob);
+         at < other->blob.length && status == WR_OK;) {
+        const struct wr_entry *entry = wr_entry_at(&other->blob, (uint32_t)at);
+        status =
+            wr_entries_put(table, &state->blob, entry->bytes, entry->length, entry->count, 0, NULL);
+        at += wr_entry_bytes(entry->length, 0);
     }
     return status;
 }
 
-AGG_RESULT(entries_result, set_state, int64_t, {
-    result[i] = 0;
-    if (state->blob.length != 0)
-        result[i] = ((const struct entries_head *)(const void *)state->blob.bytes)->count;
-})
+AGG_RESULT(entries_result, set_state, int64_t, { result[i] = wr_entries_count(&state->blob); })
 
 static const struct wr_aggregate_kernel entries_one = {.state_bytes = sizeof(struct set_state),
                                                        .cell_count = 1,
@@ -258,44 +243,16 @@ static const struct wr_aggregate_kernel *distinct_choose(struct wr_arena *arena,
     if (arg_count > 1)
         return &entries_tuple;
     if (agg_is_word(args[0].kind))
-        return &wr_words_ints;
+        return &words_ints;
     switch (args[0].kind) {
     case WR_NIL: return NULL;
-    case WR_BOOL: return &wr_words_bools;
-    case WR_FLOAT64: return &wr_words_floats;
+    case WR_BOOL: return &words_bools;
+    case WR_FLOAT64: return &words_floats;
     default: return &entries_one;
     }
 }
 
 /* ---- mode ----------------------------------------------------------------------------------- */
-
-static int entry_compare(const struct wr_type *type, const struct entry *a, const struct entry *b) {
-    if (wr_type_is_text(type->kind)) {
-        int order = memcmp(a->bytes, b->bytes, WR_MIN(a->length, b->length));
-        return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
-    }
-    if (type->kind == WR_DECIMAL) {
-        __int128 x;
-        __int128 y;
-        memcpy(&x, a->bytes, 16);
-        memcpy(&y, b->bytes, 16);
-        return (x > y) - (x < y);
-    }
-    uint64_t x = 0;
-    uint64_t y = 0;
-    memcpy(&x, a->bytes, a->length);
-    memcpy(&y, b->bytes, b->length);
-    if (type->kind == WR_FLOAT64) {
-        double u;
-        double v;
-        memcpy(&u, &x, 8);
-        memcpy(&v, &y, 8);
-        x = agg_float_order(u);
-        y = agg_float_order(v);
-        return (x > y) - (x < y);
-    }
-    return ((int64_t)x > (int64_t)y) - ((int64_t)x < (int64_t)y);
-}
 
 AGG_RESULT(mode_result, set_state, char, {
     const struct wr_type *type = &aggregate->type;
@@ -306,13 +263,13 @@ AGG_RESULT(mode_result, set_state, char, {
         AGG_NIL(i);
         continue;
     }
-    const struct entry *best = NULL;
-    for (uint64_t at = entries_start(&state->blob); at < state->blob.length;) {
-        const struct entry *entry = entry_at(&state->blob, (uint32_t)at);
+    const struct wr_entry *best = NULL;
+    for (uint64_t at = wr_entries_start(&state->blob); at < state->blob.length;) {
+        const struct wr_entry *entry = wr_entry_at(&state->blob, (uint32_t)at);
         if (best == NULL || entry->count > best->count ||
-            (entry->count == best->count && entry_compare(type, entry, best) < 0))
+            (entry->count == best->count && wr_entry_compare(type, entry, best) < 0))
             best = entry;
-        at += entry_bytes(entry->length);
+        at += wr_entry_bytes(entry->length, 0);
     }
     if (wr_type_is_text(type->kind))
         *(struct wr_str *)(void *)to = wr_str_of(best->bytes, best->length);
@@ -347,17 +304,16 @@ struct counted_state {
 #define DEAD_MIN 16
 
 static int counted_tidy(struct wr_table *table, struct counted_state *state) {
-    struct wr_blob *blob = &state->set.blob;
-    const struct entries_head *head = (const struct entries_head *)(const void *)blob->bytes;
-    if (head->count < DEAD_MIN + 2 * state->live)
+    struct wr_blob *blob = &state->set.blob, tidy = {0};
+    if (wr_entries_count(blob) < DEAD_MIN + 2 * state->live)
         return WR_OK;
-    struct wr_blob tidy = {0};
     int status = WR_OK;
-    for (uint64_t at = entries_start(blob); at < blob->length && status == WR_OK;) {
-        const struct entry *entry = entry_at(blob, (uint32_t)at);
+    for (uint64_t at = wr_entries_start(blob); at < blob->length && status == WR_OK;) {
+        const struct wr_entry *entry = wr_entry_at(blob, at);
         if (entry->count > 0)
-            status = entries_put(table, &tidy, entry->bytes, entry->length, entry->count);
-        at += entry_bytes(entry->length);
+            status =
+                wr_entries_put(table, &tidy, entry->bytes, entry->length, entry->count, 0, NULL);
+        at += wr_entry_bytes(entry->length, 0);
     }
     wr_blob_release(table, status == WR_OK ? blob : &tidy);
     if (status == WR_OK)
@@ -365,47 +321,9 @@ static int counted_tidy(struct wr_table *table, struct counted_state *state) {
     return status;
 }
 
-static int counted_put(struct wr_table *table, struct counted_state *state, const char *bytes,
-                       uint32_t length, int retracts) {
-    struct wr_blob *blob = &state->set.blob;
-    uint32_t offset = blob->length == 0 ? 0 : *entries_find(blob, bytes, length);
-    uint64_t before = offset == 0 ? 0 : entry_at(blob, offset)->count;
-    if (retracts && before == 0)
-        return WR_OK;
-    state->live += (uint64_t)(!retracts && before == 0);
-    state->live -= (uint64_t)(retracts && before == 1);
-    if (!retracts)
-        return entries_put(table, blob, bytes, length, 1);
-    entry_at(blob, offset)->count--;
-    return before == 1 ? counted_tidy(table, state) : WR_OK;
-}
-
-/* The bytes of the arguments of a row, in `room` or in *more. */
-static int counted_bytes(const struct wr_aggregate *aggregate, struct wr_table *table,
-                         const struct wr_column *args, uint32_t row, char *room, size_t room_bytes,
-                         struct wr_blob *more, const char **bytes, uint32_t *length) {
-    if (aggregate->arg_count == 1) {
-        *bytes = value_bytes(&aggregate->arg_types[0], &args[0], row, room, length);
-        return WR_OK;
-    }
-    uint64_t total = tuple_length(aggregate, args, row);
-    if (total > WR_AGGREGATE_BLOB_BYTES_MAX / 4)
-        return WR_ELIMIT;
-    char *to = room;
-    if (total > room_bytes) {
-        int status = wr_blob_reserve(table, more, (uint32_t)total);
-        if (status != WR_OK)
-            return status;
-        to = more->bytes;
-    }
-    *bytes = to;
-    *length = (uint32_t)total;
-    tuple_write(aggregate, args, row, to);
-    return WR_OK;
-}
-
 static int counted_move(AGG_ADD_PARAMS, int retracts) {
     int status = WR_OK;
+    uint64_t by = retracts ? UINT64_MAX : 1, at;
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         uint32_t row = sel == NULL ? i : sel[i], length;
         int nil = 0;
@@ -413,16 +331,23 @@ static int counted_move(AGG_ADD_PARAMS, int retracts) {
             nil |= wr_column_is_nil(&args[a], row);
         if (nil)
             continue;
-        char room[256];
-        const char *bytes;
-        struct wr_blob more = {0};
-        status =
-            counted_bytes(aggregate, table, args, row, room, sizeof room, &more, &bytes, &length);
-        if (status == WR_OK)
-            status =
-                counted_put(table, (struct counted_state *)(void *)(rows[i] + aggregate->offset),
-                            bytes, length, retracts);
-        wr_blob_release(table, &more);
+        struct counted_state *state = (struct counted_state *)(void *)(rows[i] + aggregate->offset);
+        struct wr_blob *blob = &state->set.blob;
+        char room[16];
+        if (aggregate->arg_count > 1) {
+            status = entries_tuple_put(aggregate, table, blob, args, row, by, &at);
+        } else {
+            const char *bytes =
+                wr_entry_value(&aggregate->arg_types[0], &args[0], row, room, &length);
+            status = wr_entries_put(table, blob, bytes, length, by, 0, &at);
+        }
+        if (status != WR_OK)
+            return status;
+        uint64_t left = wr_entry_at(blob, at)->count;
+        state->live += (uint64_t)(!retracts && left == 1);
+        state->live -= (uint64_t)(retracts && left == 0);
+        if (retracts && left == 0)
+            status = counted_tidy(table, state);
     }
     (void)batch;
     return status;

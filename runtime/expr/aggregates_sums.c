@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "expr/aggregates.h"
+#include "expr/twofold.h"
 #include "base/banned.h"
 
 /* ---- count ---------------------------------------------------------------------------------- */
@@ -214,24 +215,12 @@ static const struct wr_aggregate_kernel avg_floats = {.state_bytes = sizeof(stru
                                                       .merge = floats_merge,
                                                       .result = avg_floats_result};
 
-/* Where rows are taken back: in two doubles, so that what was added leaves nothing behind; values
- * that are no numbers are counted. Source: Dekker, "A floating-point technique for extending the
- * available precision", 1971. */
+/* Where rows are taken back, values that are no numbers are counted. */
 struct twofold_state {
-    double high, low;
+    struct wr_twofold sum;
     uint64_t count;
     uint32_t nans, plus, minus, unused;
 };
-
-static inline void twofold_add(struct twofold_state *state, double value) {
-    double sum = state->high + value, part = sum - state->high;
-    double lost = (state->high - (sum - part)) + (value - part);
-    state->low += lost;
-    state->high = sum;
-    sum = state->high + state->low;
-    state->low -= sum - state->high;
-    state->high = sum;
-}
 
 static inline void twofold_move(struct twofold_state *state, double value, uint32_t by) {
     state->count += (uint64_t)(int64_t)(int32_t)by;
@@ -240,15 +229,14 @@ static inline void twofold_move(struct twofold_state *state, double value, uint3
     else if (value - value != 0)
         *(value > 0 ? &state->plus : &state->minus) += by;
     else
-        twofold_add(state, by == 1 ? value : -value);
+        wr_twofold_add(&state->sum, by == 1 ? value : -value);
 }
 
 AGG_ADD_LOOP(twofold_rows_add, twofold_state, double, { twofold_move(state, value, 1); })
 AGG_ADD_LOOP(twofold_rows_retract, twofold_state, double,
              { twofold_move(state, value, UINT32_MAX); })
 AGG_MERGE(twofold_merge, twofold_state, {
-    twofold_add(state, other->high);
-    twofold_add(state, other->low);
+    wr_twofold_join(&state->sum, &other->sum);
     state->count += other->count;
     state->nans += other->nans;
     state->plus += other->plus;
@@ -259,7 +247,7 @@ static double twofold_sum(const struct twofold_state *state) {
         return __builtin_nan("");
     if (state->plus > 0 || state->minus > 0)
         return state->plus > 0 ? __builtin_inf() : -__builtin_inf();
-    return state->high + state->low;
+    return state->sum.high + state->sum.low;
 }
 AGG_RESULT(twofold_sum_result, twofold_state, double, {
     result[i] = twofold_sum(state);

@@ -34,10 +34,6 @@ static const struct wr_node *unknown_function(const struct call *x) {
     if (wr_function_is_later(x->name, x->name_length)) {
         wr_bind_fault(bind, "W101", x->name_from, x->name_to, "`%s` is not in this version",
                       x->name);
-        if (strncmp(x->name, "approx_count", 12) == 0)
-            wr_error_help(bind->err, "`count_distinct` is exact");
-        else if (strcmp(x->name, "approx_quantile") == 0)
-            wr_error_help(bind->err, "`quantile` is exact");
         return NULL;
     }
     wr_bind_fault(bind, "W101", x->name_from, x->name_to, "unknown function `%s`", x->name);

@@ -104,13 +104,15 @@ static int find_needs(struct wr_plan *plan) {
 }
 
 /* Whether `node` lets somebody see each change of its input. Who passes a changelog on hands the
- * question on too: more or fewer changes in would be more or fewer changes out. */
+ * question on too: more or fewer changes in would be more or fewer changes out. So does a window,
+ * which may take one of two changes whose sum is nothing, and find the other late. */
 static int observes(const struct wr_node *node) {
     if (node->kind == WR_NODE_SINK)
         return !(node->sink->flags & WR_SINK_KEYS) || (node->sink->flags & WR_SINK_TERMINAL);
     if (node->kind != WR_NODE_OP)
         return 0;
-    return (node->op->flags & WR_OP_OBSERVES) || (node->out.updates && node->observed);
+    return (node->op->flags & WR_OP_OBSERVES) || (node->out.updates && node->observed) ||
+           wr_value_get(node->spec, "window") != NULL;
 }
 
 static void find_observed(struct wr_plan *plan) {

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "data/time.h"
 #include "lua/convert.h"
 #include "lua/functions.h"
 #include "lua/native.h"
@@ -71,6 +72,8 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
         .checkpoint_us = int_option(L, "checkpoint", 1000000),
         .fail_on_error = on_error != NULL && strcmp(on_error, "fail") == 0,
         .keep_text = 1,
+        .measures = int_option(L, "measures", 0) != 0,
+        .dry_run = int_option(L, "measures", 0) != 0,
         .user_call = lua_functions_call,
         .user_ctx = plan->functions,
         .show = show_stdout,
@@ -192,6 +195,33 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
     lua_setfield(L, -2, "sinks");
 }
 
+/* What was measured, by node: [id] = {…}. */
+static void push_measured(lua_State *L, const struct wr_plan *plan, const struct wr_run *run) {
+    lua_createtable(L, 0, (int)plan->node_count);
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        if (!plan->nodes[n]->live)
+            continue;
+        struct wr_node_counts counts;
+        wr_run_counts(run, n, &counts);
+        lua_createtable(L, 0, 7);
+        set_int(L, "rows_in", counts.rows_in);
+        set_int(L, "rows_out", counts.rows_out);
+        set_int(L, "batches_in", counts.batches_in);
+        lua_pushnumber(L, (double)counts.own_us / 1e6);
+        lua_setfield(L, -2, "seconds");
+        if (counts.state.rows > 0)
+            set_int(L, "state_rows", counts.state.rows);
+        if (counts.state.rows > 0 && counts.state.bytes > 0)
+            set_int(L, "state_bytes", counts.state.bytes);
+        if (counts.frontier != WR_TIME_MIN && counts.frontier != WR_TIME_MAX) {
+            char text[WR_TIME_TEXT_MAX];
+            lua_pushlstring(L, text, wr_timestamp_format(counts.frontier, text));
+            lua_setfield(L, -2, "watermark");
+        }
+        lua_rawseti(L, -2, (lua_Integer)n);
+    }
+}
+
 /* `stop_after`: steps after which the run is stopped as by a signal; 0: none. */
 static int step_all(struct wr_run *run, struct progress *progress, lua_Integer stop_after,
                     struct wr_error *err) {
@@ -242,7 +272,11 @@ int native_run(lua_State *L) {
     int results = 1;
     if (status == WR_OK)
         push_summary(L, self->plan, run);
-    else
+    if (status == WR_OK && options.measures) {
+        push_measured(L, self->plan, run);
+        lua_setfield(L, -2, "nodes");
+    }
+    if (status != WR_OK)
         results = status == WR_ELUA ? native_push_stopped(L) : wr_error_push(L, &err);
     wr_run_free(run);
     sigaction(SIGINT, &old_int, NULL);

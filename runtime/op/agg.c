@@ -323,5 +323,6 @@ const struct wr_op_type wr_op_agg = {
     .save = agg_save,
     .load = agg_load,
     .close = agg_close,
+    .measure = agg_measure,
     .explain = agg_explain,
 };

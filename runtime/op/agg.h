@@ -125,5 +125,6 @@ int agg_count_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, u
 int agg_count_fire(struct agg *self, struct wr_out *out);
 int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                 const struct wr_batch *b, uint32_t row_b);
+void agg_measure(const struct wr_op *op, struct wr_op_state *state);
 int agg_save(struct wr_op *op, struct wr_buf *out, int all);
 int agg_load(struct wr_op *op, struct wr_reader *in);

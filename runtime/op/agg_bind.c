@@ -142,7 +142,8 @@ int agg_bind(struct wr_bind *bind, struct wr_error *err) {
         return status;
     config->by_window = config->mode != AGG_FINAL || config->lateness_us > 0 || takes_back;
     unsigned flags = (config->windowed ? WR_AGGREGATES_WINDOWED : 0u) |
-                     (takes_back || config->every_us > 0 ? WR_AGGREGATES_RETRACT : 0u);
+                     (takes_back || config->every_us > 0 ? WR_AGGREGATES_RETRACT : 0u) |
+                     (takes_back ? 0u : WR_AGGREGATES_COUNTED);
     status =
         wr_aggregates_bind(&config->aggregates, &bind->scope, wr_value_get(bind->spec, "group_by"),
                            wr_value_get(bind->spec, "items"), flags, err);

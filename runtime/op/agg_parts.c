@@ -48,6 +48,7 @@ int agg_parts_open(struct agg_parts *parts, const struct agg_shapes *shapes,
                    const struct wr_aggregates *aggregates, struct wr_budget *budget,
                    uint64_t seed) {
     *parts = (struct agg_parts){.aggregates = aggregates, .budget = budget, .seed = seed};
+    wr_time_heap_init(&parts->heap, budget);
     parts->groups = wr_table_new(budget, &shapes->groups, seed);
     parts->states = wr_table_new(budget, &shapes->states, seed);
     return parts->groups == NULL || parts->states == NULL ? WR_ENOMEM : WR_OK;
@@ -58,9 +59,8 @@ void agg_parts_close(struct agg_parts *parts) {
         wr_table_free(parts->groups);
     if (parts->states != NULL)
         wr_table_free(parts->states);
-    wr_free(parts->budget, parts->heap);
+    wr_time_heap_release(&parts->heap);
     parts->groups = parts->states = NULL;
-    parts->heap = NULL;
 }
 
 void agg_parts_settle(struct agg_parts *parts) {
@@ -149,22 +149,6 @@ static uint64_t id_hash(const struct agg_parts *parts, int64_t id) {
     return wr_shape_hash(&(struct wr_shape){.key_bytes = 8}, &id, parts->seed);
 }
 
-/* Copies a key, whose long strings lie elsewhere, into a state that was made. */
-static int put_key(struct agg_parts *parts, uint8_t *state, const char *key) {
-    const struct wr_key_layout *layout = &parts->aggregates->layout;
-    memcpy(state, key, layout->key_bytes);
-    for (uint32_t c = 0; c < layout->cell_count; c++)
-        memset(state + layout->cells[c].offset, 0, sizeof(struct wr_str));
-    for (uint32_t c = 0; c < layout->cell_count; c++) {
-        struct wr_str text, *cell = (struct wr_str *)(void *)(state + layout->cells[c].offset);
-        memcpy(&text, key + layout->cells[c].offset, sizeof text);
-        int status = wr_table_set_string(parts->states, cell, wr_str_bytes(&text), text.length);
-        if (status != WR_OK)
-            return status;
-    }
-    return WR_OK;
-}
-
 int agg_states_at(struct agg_parts *parts, struct wr_arena *scratch, const int64_t *ids,
                   const char *const *keys, uint32_t count, uint8_t **states) {
     uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
@@ -177,7 +161,7 @@ int agg_states_at(struct agg_parts *parts, struct wr_arena *scratch, const int64
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         states[i] += AGG_PART_HEAD_BYTES;
         if (made[i])
-            status = put_key(parts, states[i], keys[i]);
+            status = wr_keys_put(&parts->aggregates->layout, parts->states, states[i], keys[i]);
     }
     return status;
 }
@@ -199,37 +183,9 @@ void agg_state_delete(struct agg_parts *parts, int64_t id) {
 
 /* ---- what is due ---------------------------------------------------------------------------- */
 
-static int heap_add(struct agg_parts *parts, int64_t due, int64_t id) {
-    void *heap = parts->heap;
-    int status =
-        wr_grow(parts->budget, &heap, parts->heap_count, &parts->heap_room, sizeof *parts->heap);
-    if (status != WR_OK)
-        return status;
-    parts->heap = heap;
-    uint32_t at = parts->heap_count++;
-    for (; at > 0 && parts->heap[(at - 1) / 2].due > due; at = (at - 1) / 2)
-        parts->heap[at] = parts->heap[(at - 1) / 2];
-    parts->heap[at] = (struct agg_due){.due = due, .id = id};
-    return WR_OK;
-}
-
-static void heap_drop_first(struct agg_parts *parts) {
-    struct agg_due last = parts->heap[--parts->heap_count];
-    uint32_t at = 0;
-    for (uint32_t child = 1; child < parts->heap_count; child = 2 * at + 1) {
-        if (child + 1 < parts->heap_count && parts->heap[child + 1].due < parts->heap[child].due)
-            child++;
-        if (parts->heap[child].due >= last.due)
-            break;
-        parts->heap[at] = parts->heap[child];
-        at = child;
-    }
-    parts->heap[at] = last;
-}
-
 int agg_due_add(struct agg_parts *parts, struct agg_part *part, int64_t due) {
     part->due = due;
-    return heap_add(parts, due, part->id);
+    return wr_time_heap_add(&parts->heap, due, (uint64_t)part->id);
 }
 
 /* After a restart: an entry for each part of each group. */
@@ -237,35 +193,27 @@ static int index_parts(struct agg_parts *parts) {
     struct wr_table_walk walk;
     int status = WR_OK;
     parts->must_index = 0;
-    parts->heap_count = 0;
+    parts->heap.count = 0;
     wr_table_walk_begin(&walk, parts->groups);
     for (uint8_t *group; status == WR_OK && (group = wr_table_walk_next(&walk)) != NULL;) {
         uint32_t count;
         const struct agg_part *list = agg_group_parts(parts, group, &count);
         for (uint32_t i = 0; i < count && status == WR_OK; i++)
-            status = heap_add(parts, list[i].due, list[i].id);
+            status = wr_time_heap_add(&parts->heap, list[i].due, (uint64_t)list[i].id);
     }
     return status;
 }
 
-/* Entries at `at` and below it that are due: none below one that is not. */
-static uint32_t count_due(const struct agg_parts *parts, uint32_t at, int64_t frontier) {
-    if (at >= parts->heap_count || parts->heap[at].due > frontier)
-        return 0;
-    return 1 + count_due(parts, 2 * at + 1, frontier) + count_due(parts, 2 * at + 2, frontier);
-}
-
 int agg_due_count(struct agg_parts *parts, int64_t frontier, uint32_t *count) {
     int status = parts->must_index ? index_parts(parts) : WR_OK;
-    *count = status == WR_OK ? count_due(parts, 0, frontier) : 0;
+    *count = status == WR_OK ? wr_time_heap_count(&parts->heap, frontier) : 0;
     return status;
 }
 
-int agg_due_next(struct agg_parts *parts, int64_t frontier, struct agg_due *due) {
-    if (parts->heap_count == 0 || parts->heap[0].due > frontier)
+int agg_due_next(struct agg_parts *parts, int64_t frontier, struct wr_timer *due) {
+    if (parts->heap.count == 0 || parts->heap.items[0].time_us > frontier)
         return 0;
-    *due = parts->heap[0];
-    heap_drop_first(parts);
+    *due = wr_time_heap_take(&parts->heap);
     return 1;
 }
 

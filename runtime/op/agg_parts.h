@@ -7,6 +7,7 @@
 
 #include "expr/aggregate.h"
 #include "state/table.h"
+#include "state/time_heap.h"
 
 struct wr_arena;
 struct wr_buf;
@@ -29,20 +30,15 @@ struct agg_shapes {
     struct wr_shape states;
 };
 
-struct agg_due {
-    int64_t due, id;
-};
-
 struct agg_parts {
     const struct wr_aggregates *aggregates;
     struct wr_budget *budget;
     uint64_t seed;
     struct wr_table *groups, *states;
     int64_t next_id, saved_next_id;
-    struct agg_due *heap; /* least due first */
-    uint32_t heap_count, heap_room;
-    uint8_t must_index; /* state was read: the heap is made anew */
-    uint8_t saving;     /* between two pieces: the table that comes next */
+    struct wr_time_heap heap; /* of numbers of parts */
+    uint8_t must_index;       /* state was read: the heap is made anew */
+    uint8_t saving;           /* between two pieces: the table that comes next */
 };
 
 int agg_shapes_bind(struct agg_shapes **shapes, struct wr_arena *arena,
@@ -88,7 +84,7 @@ int agg_due_add(struct agg_parts *parts, struct agg_part *part, int64_t due);
 /* How many entries are due at `frontier`; WR_OK or WR_ENOMEM. To be asked before they are taken. */
 int agg_due_count(struct agg_parts *parts, int64_t frontier, uint32_t *count);
 /* Takes the next entry that is due. 0: there is none. */
-int agg_due_next(struct agg_parts *parts, int64_t frontier, struct agg_due *due);
+int agg_due_next(struct agg_parts *parts, int64_t frontier, struct wr_timer *due);
 
 int agg_parts_has_changed(const struct agg_parts *parts);
 int agg_parts_save(struct agg_parts *parts, struct wr_buf *out, int all, size_t piece_bytes);

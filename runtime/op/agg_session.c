@@ -542,21 +542,21 @@ static int drop_session(struct agg *self, int64_t id) {
 }
 
 /* Looks at one session that is due. */
-static int look_at(struct agg *self, const struct agg_due *due, int64_t frontier,
+static int look_at(struct agg *self, const struct wr_timer *due, int64_t frontier,
                    struct fire *fires, uint32_t *fire_count, int64_t *over, uint32_t *over_count) {
     const struct agg_config *config = config_of(self);
     uint8_t *state, *group;
     struct agg_part *part;
     uint32_t place;
-    int status = find_part(self, due->id, &state, &group, &part, &place);
-    if (status != WR_OK || part == NULL || part->due != due->due)
+    int status = find_part(self, (int64_t)due->id, &state, &group, &part, &place);
+    if (status != WR_OK || part == NULL || part->due != due->time_us)
         return status;
     int64_t end = end_of(self, part), closes = closes_at(self, part);
     int has_fired = self->fired_any && end <= self->fired_us;
     if (config->mode == AGG_FINAL && end <= frontier && !has_fired)
         fires[(*fire_count)++] = (struct fire){.state = state, .span = span_of(self, part)};
     if (closes <= frontier) {
-        over[(*over_count)++] = due->id;
+        over[(*over_count)++] = (int64_t)due->id;
         return WR_OK;
     }
     agg_group_touch(&self->parts, group);
@@ -572,7 +572,7 @@ int agg_session_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     int64_t *over = WR_ARENA_ARRAY(scratch, int64_t, room + 1);
     if (status == WR_OK && (fires == NULL || over == NULL))
         status = WR_ENOMEM;
-    for (struct agg_due due; status == WR_OK && agg_due_next(&self->parts, frontier, &due);)
+    for (struct wr_timer due; status == WR_OK && agg_due_next(&self->parts, frontier, &due);)
         status = look_at(self, &due, frontier, fires, &fire_count, over, &over_count);
     if (status == WR_OK && fire_count > 0)
         status = emit_fires(self, fires, fire_count, out);

@@ -1,4 +1,5 @@
 /* agg_state.c: the state of `agg` as pieces of a log, and back. */
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "op/agg.h"
@@ -9,6 +10,18 @@ static void all_slices(struct agg *self, struct wr_slices *all[3]) {
     all[0] = &self->slices;
     all[1] = &self->partial;
     all[2] = &self->before;
+}
+
+void agg_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct agg *self = (const struct agg *)op;
+    const struct wr_table *const tables[2] = {self->parts.groups, self->parts.states};
+    state->rows += wr_slices_rows(&self->slices) + wr_slices_rows(&self->partial);
+    state->bytes += wr_slices_bytes(&self->slices) + wr_slices_bytes(&self->partial) +
+                    wr_slices_bytes(&self->before);
+    for (uint32_t t = 0; t < WR_COUNT(tables) && tables[t] != NULL; t++) {
+        state->rows += t == 1 ? wr_table_count(tables[t]) : 0;
+        state->bytes += wr_table_bytes(tables[t]);
+    }
 }
 
 /* Sessions and count windows: the facts, then a piece of their tables. */

@@ -84,6 +84,7 @@ static int changes_push(struct wr_op *op, uint32_t input, struct wr_batch *in, s
     batch->sel = sel;
     batch->sel_count = count;
     batch->weight = NULL;
+    batch->changed = NULL;
     return out->emit(out, WR_PORT_MAIN, batch);
 }
 

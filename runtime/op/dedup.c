@@ -29,7 +29,6 @@ static int dedup_bind(struct wr_bind *bind, struct wr_error *err) {
         wr_error_at(err, "within", 0, 0);
         return WR_ESCRIPT;
     }
-    bind->type = &wr_op_top;
     return top_bind_dedup(bind, err);
 }
 
@@ -41,7 +40,6 @@ const struct wr_op_type wr_op_dedup = {
 };
 
 static int as_table_bind(struct wr_bind *bind, struct wr_error *err) {
-    bind->type = &wr_op_top;
     return top_bind_table(bind, err);
 }
 

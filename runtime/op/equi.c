@@ -1,4 +1,4 @@
-/* equi.c: see equi.h. */
+/* equi.c: see equi.h. What is done with keys while running is in equi_run.c. */
 #include "op/equi.h"
 
 #include <string.h>
@@ -208,4 +208,27 @@ int equi_matches_nothing(const struct wr_key_layout *layout, const char *key) {
         nils = value != value;
     }
     return nils != 0;
+}
+
+int equi_add_right(struct wr_bind *bind, struct wr_schema *schema, uint32_t c,
+                   struct wr_error *err) {
+    const char *prefix = wr_value_string(bind->spec, "prefix", "");
+    struct wr_field field = bind->inputs[1]->schema->fields[c];
+    size_t room = strlen(prefix) + field.name_length;
+    char *name = wr_arena_alloc(bind->arena, room + 1);
+    if (name == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+    memcpy(name, prefix, strlen(prefix));
+    memcpy(name + strlen(prefix), field.name, field.name_length);
+    name[room] = 0;
+    if (wr_schema_find(schema, name, (uint32_t)room) >= 0) {
+        wr_error_script(err, "W205", "column `%s` exists on both sides", name);
+        wr_error_help(err, "give the right columns a name of their own: `prefix = \"p_\"`");
+        return WR_ESCRIPT;
+    }
+    field.name = name;
+    field.name_length = (uint32_t)room;
+    field.key = field.required = 0;
+    schema->fields[schema->field_count++] = field;
+    return WR_OK;
 }

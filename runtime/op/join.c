@@ -13,35 +13,6 @@ static const struct join_config *config_of(const struct join *self) {
 
 /* ---- rows that take part ---- */
 
-static int run_list(struct join *self, const struct wr_list *list, struct wr_eval *eval,
-                    struct wr_batch *in, const uint32_t **sel, uint32_t *count,
-                    struct wr_out *out) {
-    struct wr_batch view = *in;
-    view.sel = *sel;
-    view.sel_count = *count;
-    wr_op_eval_begin(&self->base, eval);
-    int status = wr_list_run(list, eval, &view, self->base.env->scratch);
-    if (status < 0)
-        return status;
-    *sel = wr_op_rows_left(&self->base, eval, &view, count, &status);
-    if (status == WR_OK && eval->fail_count > 0)
-        status = wr_op_reject_fails(&self->base, eval, in, out);
-    return WR_MIN(status, WR_OK);
-}
-
-/* Late rows of the left side leave by the late port; those of the right one, which have another
- * schema, are rejects. */
-static int refuse(struct join *self, struct wr_batch *in, uint32_t side, const uint32_t *late,
-                  uint32_t count, struct wr_out *out) {
-    int status = WR_OK;
-    for (uint32_t i = 0; side == 1 && i < count && status >= 0; i++) {
-        struct wr_reject reject = {
-            .code = WR_REJECT_LATE, .stage = self->base.node, .row = late[i], .batch = in};
-        status = out->reject(out, &reject);
-    }
-    return side == 1 ? WR_MIN(status, WR_OK) : wr_op_emit_late(&self->base, in, late, count, out);
-}
-
 /* The windows that take a row, or 1 where there are none; 0: it is late. */
 static uint32_t marks_of_row(const struct join_config *config, const struct wr_batch *in,
                              uint32_t row, int64_t *marks) {
@@ -79,28 +50,20 @@ static int spread_rows(struct join *self, struct join_work *work, const uint32_t
         if (taken == 0)
             late[late_count++] = row;
     }
-    return refuse(self, work->in, work->side, late, late_count, out);
+    return equi_refuse(&self->base, work->in, work->side, late, late_count, out);
 }
 
 static int build_keys(struct join *self, struct join_work *work) {
     const struct join_config *config = config_of(self);
     struct wr_arena *scratch = self->base.env->scratch;
-    const struct wr_list *list = config->equi.keys[work->side];
-    const struct wr_eval *eval = &self->keys_eval[work->side];
-    struct wr_column columns[WR_KEY_COLUMNS_MAX];
-    for (uint32_t k = 0; k < list->item_count; k++)
-        columns[k] = list->items[k].column >= 0 ? work->in->columns[list->items[k].column]
-                                                : eval->outputs[list->items[k].output];
     uint32_t on_bytes = config->equi.layout.key_bytes, bytes = config->layout.key_bytes;
-    char *keys = wr_arena_alloc_zero(scratch, (size_t)work->count * on_bytes + 8);
+    char *keys;
     work->hashes = WR_ARENA_ARRAY(scratch, uint64_t, work->count + 1);
-    if (keys == NULL || work->hashes == NULL)
-        return WR_ENOMEM;
-    wr_keys_build(&config->equi.layout, columns, work->rows, work->count, self->base.env->seed,
-                  keys, work->hashes);
+    int status = equi_keys(&self->base, &config->equi, work->side, &self->keys_eval[work->side],
+                           work->in, work->rows, work->count, &keys, work->hashes);
     work->keys = keys;
-    if (!config->windowed)
-        return WR_OK;
+    if (status != WR_OK || !config->windowed)
+        return status;
     work->keys = wr_arena_alloc_zero(scratch, (size_t)work->count * bytes + 8);
     if (work->keys == NULL)
         return WR_ENOMEM;
@@ -161,9 +124,9 @@ static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
     wr_rowset_settle(&self->sets[0]);
     wr_rowset_settle(&self->sets[1]);
     int status =
-        run_list(self, config->equi.keys[input], &self->keys_eval[input], in, &sel, &count, out);
+        equi_run_list(op, config->equi.keys[input], &self->keys_eval[input], in, &sel, &count, out);
     if (status == WR_OK && input == 0 && config->bounds != NULL)
-        status = run_list(self, config->bounds, &self->bounds_eval, in, &sel, &count, out);
+        status = equi_run_list(op, config->bounds, &self->bounds_eval, in, &sel, &count, out);
     if (status == WR_OK && input == 0 && config->bounds != NULL) {
         work.lo = bound_column(self, in, config->lo_item);
         work.hi = bound_column(self, in, config->hi_item);
@@ -182,22 +145,7 @@ static int join_route(struct wr_op *op, uint32_t input, const struct wr_batch *i
                       uint64_t *hashes) {
     struct join *self = (struct join *)op;
     const struct join_config *config = op->config;
-    struct wr_eval *eval = &self->keys_eval[input];
-    struct join_work work = {.in = (struct wr_batch *)(uintptr_t)in, .side = input};
-    wr_op_eval_begin(op, eval);
-    int status = wr_list_run(config->equi.keys[input], eval, in, op->env->scratch);
-    const struct wr_list *list = config->equi.keys[input];
-    struct wr_column columns[WR_KEY_COLUMNS_MAX];
-    for (uint32_t k = 0; k < list->item_count; k++)
-        columns[k] = list->items[k].column >= 0 ? in->columns[list->items[k].column]
-                                                : eval->outputs[list->items[k].output];
-    work.keys = wr_arena_alloc_zero(op->env->scratch,
-                                    (size_t)in->sel_count * config->equi.layout.key_bytes + 8);
-    if (status < 0 || work.keys == NULL)
-        return status < 0 ? status : WR_ENOMEM;
-    wr_keys_build(&config->equi.layout, columns, in->sel, in->sel_count, op->env->seed, work.keys,
-                  hashes);
-    return WR_OK;
+    return equi_route(op, &config->equi, input, &self->keys_eval[input], in, hashes);
 }
 
 const struct wr_op_type wr_op_join = {
@@ -218,5 +166,6 @@ const struct wr_op_type wr_op_join = {
     .save = join_save,
     .load = join_load,
     .close = join_close,
+    .measure = join_measure,
     .explain = join_explain,
 };

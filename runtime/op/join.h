@@ -127,6 +127,7 @@ int join_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_
 /* join_state.c */
 int join_open(struct wr_op *op, struct wr_error *err);
 void join_close(struct wr_op *op);
+void join_measure(const struct wr_op *op, struct wr_op_state *state);
 int join_save(struct wr_op *op, struct wr_buf *out, int all);
 int join_load(struct wr_op *op, struct wr_reader *in);
 int64_t join_holds_back(const struct wr_op *op, int64_t frontier);

@@ -17,34 +17,18 @@ static int no_memory(struct wr_error *err) {
 
 /* ---- columns ---- */
 
-static int name_taken(const char *name, const char *help, struct wr_error *err) {
-    wr_error_script(err, "W205", "column `%s` exists on both sides", name);
-    wr_error_help(err, "%s", help);
-    return WR_ESCRIPT;
-}
-
 static int add_right(struct wr_bind *bind, struct join_config *config, uint32_t c,
                      struct wr_error *err) {
-    const char *prefix = wr_value_string(bind->spec, "prefix", "");
     struct wr_schema *schema = (struct wr_schema *)(uintptr_t)config->joined.schema;
-    struct wr_field field = config->sides[1]->fields[c];
-    size_t room = strlen(prefix) + field.name_length;
-    char *name = wr_arena_alloc(bind->arena, room + 1);
-    if (name == NULL)
-        return no_memory(err);
-    memcpy(name, prefix, strlen(prefix));
-    memcpy(name + strlen(prefix), field.name, field.name_length);
-    name[room] = 0;
-    if (wr_schema_find(schema, name, (uint32_t)room) >= 0)
-        return name_taken(name, "give the right columns a name of their own: `prefix = \"p_\"`",
-                          err);
-    field.name = name;
-    field.name_length = (uint32_t)room;
-    field.key = field.required = 0;
     config->joined.items[schema->field_count] =
         (struct join_column){.from = JOIN_FROM_RIGHT, .column = c, .twin = -1};
-    schema->fields[schema->field_count++] = field;
-    return WR_OK;
+    return equi_add_right(bind, schema, c, err);
+}
+
+static int window_taken(const char *name, struct wr_error *err) {
+    wr_error_script(err, "W205", "column `%s` exists on both sides", name);
+    wr_error_help(err, "`join` adds it under a window: `rename` that one");
+    return WR_ESCRIPT;
 }
 
 static int add_windows(struct join_columns *columns, struct wr_error *err) {
@@ -53,7 +37,7 @@ static int add_windows(struct join_columns *columns, struct wr_error *err) {
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t length = (uint32_t)strlen(names[i]);
         if (wr_schema_find(schema, names[i], length) >= 0)
-            return name_taken(names[i], "`join` adds it under a window: `rename` that one", err);
+            return window_taken(names[i], err);
         columns->items[schema->field_count] =
             (struct join_column){.from = i == 0 ? JOIN_WINDOW_START : JOIN_WINDOW_END, .twin = -1};
         schema->fields[schema->field_count++] = (struct wr_field){

@@ -83,24 +83,7 @@ static int put_wide(struct join *self, struct wr_batch *batch, const struct lone
         sides[i] = side;
         keys[i] = lone[i].key;
     }
-    for (uint32_t k = 0; k < config->layout.column_count; k++) {
-        void *data = wr_batch_column(batch, at + 2 + k, count);
-        uint64_t *valid = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(count) + 1);
-        if (data == NULL || valid == NULL)
-            return WR_ENOMEM;
-        wr_keys_read(&config->layout, k, keys, count, data, valid);
-        enum wr_type_kind kind = config->layout.types[k].kind;
-        struct wr_str *strs = data;
-        for (uint32_t i = 0; wr_type_is_text(kind) && i < count; i++) {
-            if (strs[i].length <= WR_STR_INLINE_MAX)
-                continue;
-            strs[i].pointer = wr_arena_strndup(&batch->arena, strs[i].pointer, strs[i].length);
-            if (strs[i].pointer == NULL)
-                return WR_ENOMEM;
-        }
-        batch->columns[at + 2 + k].valid = valid;
-    }
-    return WR_OK;
+    return equi_put_keys(&config->layout, keys, count, batch, at + 2);
 }
 
 static int emit_lone(struct join *self, uint32_t side, int64_t slice, const struct lone *lone,

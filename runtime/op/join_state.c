@@ -73,6 +73,15 @@ void join_close(struct wr_op *op) {
 }
 
 /* A piece: both sides' logs; while there is more of the left one, the right one says nothing. */
+void join_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct join *self = (const struct join *)op;
+    for (uint32_t side = 0; side < 2; side++) {
+        state->rows += wr_slices_rows(&self->sets[side].rows);
+        state->bytes += wr_slices_bytes(&self->sets[side].index);
+        state->bytes += wr_slices_bytes(&self->sets[side].rows);
+    }
+}
+
 int join_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct join *self = (struct join *)op;
     struct wr_rowset *left = &self->sets[0], *right = &self->sets[1];

@@ -27,35 +27,18 @@ static int bind_keys(struct wr_bind *bind, struct lookup_config *config, struct 
 
 static int bind_result(struct wr_bind *bind, struct lookup_config *config, struct wr_error *err) {
     const struct wr_schema *left = bind->inputs[0]->schema, *right = bind->inputs[1]->schema;
-    const char *prefix = wr_value_string(bind->spec, "prefix", "");
     struct wr_schema *schema = wr_schema_new(bind->arena, left->field_count + right->field_count);
     config->right_of = WR_ARENA_ARRAY(bind->arena, int32_t, right->field_count + 1);
     if (schema == NULL || config->right_of == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-    uint32_t count = left->field_count;
-    memcpy(schema->fields, left->fields, count * sizeof *left->fields);
-    schema->field_count = count;
+    memcpy(schema->fields, left->fields, left->field_count * sizeof *left->fields);
+    schema->field_count = left->field_count;
     for (uint32_t c = 0; c < right->field_count && config->how <= HOW_INNER; c++) {
         if (config->is_twin[c])
             continue;
-        struct wr_field field = right->fields[c];
-        size_t room = strlen(prefix) + field.name_length;
-        char *name = wr_arena_alloc(bind->arena, room + 1);
-        if (name == NULL)
-            return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-        memcpy(name, prefix, strlen(prefix));
-        memcpy(name + strlen(prefix), field.name, field.name_length);
-        name[room] = 0;
-        if (wr_schema_find(schema, name, (uint32_t)room) >= 0) {
-            wr_error_script(err, "W205", "column `%s` exists on both sides", name);
-            wr_error_help(err, "give the right columns a name of their own: `prefix = \"p_\"`");
-            return WR_ESCRIPT;
-        }
-        field.name = name;
-        field.name_length = (uint32_t)room;
-        field.key = field.required = 0;
-        schema->fields[count++] = field;
-        schema->field_count = count;
+        int status = equi_add_right(bind, schema, c, err);
+        if (status != WR_OK)
+            return status;
         config->right_of[config->right_count++] = (int32_t)c;
     }
     config->result = bind->out.schema = schema;

@@ -117,6 +117,11 @@ enum wr_op_flags {
     WR_OP_OBSERVES = 2048,      /* sees each change of a changelog, not only their sum */
 };
 
+/* What an operator keeps. */
+struct wr_op_state {
+    uint64_t rows, bytes; /* bytes 0: not known */
+};
+
 struct wr_op_type {
     const char *name;    /* the stage's name in a plan: "filter" */
     uint32_t size_bytes; /* of the struct that begins with struct wr_op */
@@ -159,6 +164,8 @@ struct wr_op_type {
     /* Takes one piece; they come in the order in which they were saved, from a base on. */
     int (*load)(struct wr_op *op, struct wr_reader *in);
     void (*close)(struct wr_op *op); /* NULL: nothing to do; after an open that failed too */
+    /* Adds to how many rows (groups, keys) it keeps, in how many bytes. NULL: not known. */
+    void (*measure)(const struct wr_op *op, struct wr_op_state *state);
     /* Adds facts for explain to a map under construction. NULL: none. */
     struct wr_value *(*explain)(const void *config, struct wr_arena *arena);
 };

@@ -513,6 +513,12 @@ static int seen_load(struct wr_op *op, struct wr_reader *in) {
     return wr_slices_load(&((struct seen *)op)->slices, in);
 }
 
+static void seen_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct wr_slices *slices = &((const struct seen *)op)->slices;
+    state->rows += wr_slices_rows(slices);
+    state->bytes += wr_slices_bytes(slices);
+}
+
 static void seen_close(struct wr_op *op) {
     wr_slices_release(&((struct seen *)op)->slices);
 }
@@ -523,7 +529,7 @@ static void seen_close(struct wr_op *op) {
         .flags = WR_OP_KEYED | WR_OP_TAKES_UPDATES | (type_flags), .needs = seen_needs, \
         .open = seen_open, .push = seen_push, .advance = seen_advance, .route = seen_route, \
         .compare = seen_compare, .save = seen_save, .load = seen_load, .close = seen_close, \
-        .explain = seen_explain, \
+        .measure = seen_measure, .explain = seen_explain, \
     }
 
 const struct wr_op_type wr_op_seen = SEEN_TYPE(0);

@@ -477,6 +477,10 @@ static int sort_load(struct wr_op *op, struct wr_reader *in) {
     return status;
 }
 
+static void sort_measure(const struct wr_op *op, struct wr_op_state *state) {
+    state->rows += ((const struct sort *)op)->row_count; /* of any width */
+}
+
 static void sort_close(struct wr_op *op) {
     struct sort *self = (struct sort *)op;
     forget_all(self);
@@ -496,5 +500,6 @@ const struct wr_op_type wr_op_sort = {
     .save = sort_save,
     .load = sort_load,
     .close = sort_close,
+    .measure = sort_measure,
     .explain = sort_explain,
 };

@@ -73,16 +73,22 @@ static int init_payload(struct top *self) {
     return WR_OK;
 }
 
+int top_init(struct top *self) {
+    struct wr_budget *budget = self->base.env->state_budget;
+    wr_eval_init(&self->keys_eval, budget);
+    wr_eval_init(&self->order_eval, budget);
+    wr_eval_init(&self->gone_eval, budget);
+    wr_arena_init(&self->arena, &wr_budget_control, 4096);
+    self->fired_us = self->saved_fired_us = WR_TIME_MIN;
+    return init_payload(self);
+}
+
 int top_open(struct wr_op *op, struct wr_error *err) {
     struct top *self = (struct top *)op;
     const struct top_config *config = op->config;
     struct wr_budget *budget = op->env->state_budget;
     uint64_t seed = op->env->seed;
-    wr_eval_init(&self->keys_eval, budget);
-    wr_eval_init(&self->order_eval, budget);
-    wr_eval_init(&self->gone_eval, budget);
-    wr_arena_init(&self->arena, &wr_budget_control, 4096);
-    if (init_payload(self) != WR_OK)
+    if (top_init(self) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for rows");
     uint32_t node_bytes = sizeof(struct top_node), count = self->payload.cell_count;
     if (node_bytes + self->payload.bytes > WR_ROW_BYTES_MAX)
@@ -98,11 +104,11 @@ int top_open(struct wr_op *op, struct wr_error *err) {
     self->rows_shape = (struct wr_shape){.key_bytes = 8,
                                          .row_bytes = node_bytes + self->payload.bytes,
                                          .cell_count = count,
-                                         .cells = self->cells};
+                                         .cells = self->cells,
+                                         .by_number = 1};
     wr_slices_init(&self->groups, budget, &config->groups_shape, seed);
     wr_slices_init(&self->rows, budget, &self->rows_shape, seed);
     wr_slices_init(&self->finder, budget, &config->finder_shape, seed);
-    self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     return WR_OK;
 }
 
@@ -207,8 +213,7 @@ static int find_gone(struct top *self, struct top_rows *rows, struct wr_out *out
     return WR_MIN(status, WR_OK);
 }
 
-static int prepare(struct top *self, struct wr_batch *in, struct wr_out *out,
-                   struct top_rows *rows) {
+int top_prepare(struct top *self, struct wr_batch *in, struct wr_out *out, struct top_rows *rows) {
     const struct top_config *config = top_config_of(self);
     struct wr_batch *wide = &rows->wide;
     *rows = (struct top_rows){.in = in, .wide = *in};
@@ -330,7 +335,9 @@ static int change_tree(struct top *self, const struct top_tables *tables,
         uint32_t at =
             top_position_of_row(self, tables->rows, *root, wide, wr_batch_row(wide, come));
         first = WR_MIN(first, at);
-        if (!config->retracts && !config->with_ties && at >= config->rows)
+        if (!config->retracts && at >= config->rows &&
+            (!config->with_ties ||
+             top_is_beaten(self, tables->rows, *root, wide, wr_batch_row(wide, come))))
             return WR_OK; /* it is not among the first, and never will be */
     }
     if (records)
@@ -469,7 +476,7 @@ int top_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_ou
     wr_slices_settle(&self->rows);
     wr_slices_settle(&self->groups);
     uint32_t *late = WR_ARENA_ARRAY(op->env->scratch, uint32_t, in->sel_count + 1), late_count = 0;
-    int flow = late == NULL ? WR_ENOMEM : prepare(self, in, out, &rows);
+    int flow = late == NULL ? WR_ENOMEM : top_prepare(self, in, out, &rows);
     for (uint32_t at = 0; flow >= 0 && at < rows.wide.sel_count; at++) {
         int update = is_update(self, &rows, at), refused;
         int status = take(self, &tables, &rows, at, update, &refused);
@@ -503,5 +510,6 @@ const struct wr_op_type wr_op_top = {
     .save = top_save,
     .load = top_load,
     .close = top_close,
+    .measure = top_measure,
     .explain = top_explain,
 };

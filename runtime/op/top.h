@@ -1,7 +1,8 @@
 /* top.h: the first rows of each group, for `top`, `dedup` and `as_table`, in several files:
  * top_bind.c (what a script says), top.c (rows in and out of their groups), top_tree.c (a group's
  * order), top_change.c (what that changes for those who read), top_fire.c (results of windows that
- * have ended, state). Private to the room.
+ * have ended, state), top_few.c (a few rows a group, which need none of this). Private to the
+ * room.
  *
  * A group's rows are nodes of a treap in the order of the stage, linked by number; a node is a row
  * of a keyed table, so that a checkpoint writes those that changed. Over rows that stay only those
@@ -118,6 +119,7 @@ static inline int top_closes(const struct top_config *config) {
 }
 
 extern const struct wr_op_type wr_op_top;
+extern const struct wr_op_type wr_op_top_few; /* see top_few.c */
 int top_bind(struct wr_bind *bind, struct wr_error *err);
 /* `dedup` of the first or the last row, and `as_table`. */
 int top_bind_dedup(struct wr_bind *bind, struct wr_error *err);
@@ -134,6 +136,9 @@ int top_compare(const struct top *self, const struct top_node *a, const struct t
 /* How many nodes stand before row `row` of a view, which comes last of all. */
 uint32_t top_position_of_row(const struct top *self, const struct wr_table *rows, uint64_t root,
                              const struct wr_batch *wide, uint32_t row);
+/* Whether so many nodes as are results stand before it by the order alone. */
+int top_is_beaten(const struct top *self, const struct wr_table *rows, uint64_t root,
+                  const struct wr_batch *wide, uint32_t row);
 uint32_t top_position(const struct top *self, const struct wr_table *rows, uint64_t root,
                       const struct top_node *node);
 /* How many nodes are before `node` by the order alone, or with `equal` before or equal. */
@@ -176,6 +181,7 @@ int top_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
 int64_t top_next_boundary(const struct wr_op *op, int64_t after);
 int top_compare_fired(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                       const struct wr_batch *b, uint32_t row_b);
+void top_measure(const struct wr_op *op, struct wr_op_state *state);
 int top_save(struct wr_op *op, struct wr_buf *out, int all);
 int top_load(struct wr_op *op, struct wr_reader *in);
 /* A batch of nodes, with the columns behind the schema's that top_compare_fired reads when `keys`
@@ -183,7 +189,15 @@ int top_load(struct wr_op *op, struct wr_reader *in);
 int top_emit(struct top *self, const struct top_change *changes, uint32_t count,
              uint8_t *const *keys, const struct wr_batch *in, struct wr_out *out);
 
+/* ---- top_few.c ---- */
+/* Whether a stage keeps a few rows a group, which leave as they change and are never taken back. */
+int top_is_few(const struct top_config *config);
+
 /* ---- top.c ---- */
+/* Which columns are kept of a row, and the evals. */
+int top_init(struct top *self);
+/* The view, keys and hashes of what is pushed; a row that fails is a reject. */
+int top_prepare(struct top *self, struct wr_batch *in, struct wr_out *out, struct top_rows *rows);
 void top_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
                const uint64_t *wanted, uint64_t *columns);
 int top_open(struct wr_op *op, struct wr_error *err);

@@ -206,6 +206,10 @@ static int finish(struct top_config *config, struct wr_bind *bind, struct wr_err
     return WR_OK;
 }
 
+static void choose_type(const struct top_config *config, struct wr_bind *bind) {
+    bind->type = top_is_few(config) ? &wr_op_top_few : &wr_op_top;
+}
+
 static struct top_config *begin(struct wr_bind *bind) {
     struct top_config *config = WR_ARENA_ZEROS(bind->arena, struct top_config, 1);
     if (config == NULL)
@@ -230,7 +234,10 @@ int top_bind(struct wr_bind *bind, struct wr_error *err) {
         status = bind_list(&config->order, bind, WR_LIST_ORDER, order, "2", err);
     if (status == WR_OK)
         status = bind_group(config, bind, "1", err);
-    return status == WR_OK ? finish(config, bind, err) : status;
+    if (status == WR_OK)
+        status = finish(config, bind, err);
+    choose_type(config, bind);
+    return status;
 }
 
 int top_bind_dedup(struct wr_bind *bind, struct wr_error *err) {
@@ -242,7 +249,10 @@ int top_bind_dedup(struct wr_bind *bind, struct wr_error *err) {
     int status = bind_window(config, bind, err);
     if (status == WR_OK)
         status = bind_group(config, bind, "1", err);
-    return status == WR_OK ? finish(config, bind, err) : status;
+    if (status == WR_OK)
+        status = finish(config, bind, err);
+    choose_type(config, bind);
+    return status;
 }
 
 int top_bind_table(struct wr_bind *bind, struct wr_error *err) {
@@ -262,5 +272,6 @@ int top_bind_table(struct wr_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = finish(config, bind, err);
     config->by_time = 0;
+    choose_type(config, bind);
     return status;
 }

@@ -142,6 +142,14 @@ int top_compare_fired(const struct wr_op *op, const struct wr_batch *a, uint32_t
 
 /* ---- state ---- */
 
+void top_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct top *self = (const struct top *)op;
+    uint64_t rows = wr_slices_rows(&self->rows);
+    state->rows += rows > 0 ? rows : wr_slices_rows(&self->groups);
+    state->bytes += wr_slices_bytes(&self->groups) + wr_slices_bytes(&self->rows) +
+                    wr_slices_bytes(&self->finder);
+}
+
 int top_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct top *self = (struct top *)op;
     struct wr_slices *sets[3] = {&self->groups, &self->rows, &self->finder};

@@ -8,10 +8,7 @@
 #define PRIORITY_SEED UINT64_C(0x746f7020726f7773)
 
 struct top_node *top_node(const struct wr_table *rows, uint64_t id) {
-    static const struct wr_shape shape = {.key_bytes = 8, .row_bytes = 8};
-    uint64_t hash = wr_shape_hash(&shape, &id, wr_table_seed(rows));
-    uint8_t *row = NULL;
-    wr_table_find(rows, &id, &hash, 1, &row);
+    uint8_t *row = wr_table_find_word(rows, id);
     WR_ASSERT(row != NULL);
     return (struct top_node *)(void *)row;
 }
@@ -44,7 +41,7 @@ int top_compare(const struct top *self, const struct top_node *a, const struct t
 }
 
 static int compare_row(const struct top *self, const struct wr_batch *wide, uint32_t row,
-                       const struct top_node *node) {
+                       const struct top_node *node, int whole) {
     const struct top_config *config = top_config_of(self);
     const struct wr_list *order = config->order;
     for (uint32_t i = 0; order != NULL && i < order->item_count; i++) {
@@ -56,6 +53,8 @@ static int compare_row(const struct top *self, const struct wr_batch *wide, uint
         int nils = wr_column_is_nil(column, row) || wr_payload_is_nil(top_payload(node), k);
         return order->items[i].desc && !nils ? -by : by;
     }
+    if (!whole)
+        return 0;
     int64_t time = wide->event_time == NULL ? 0 : wide->event_time[row];
     return by_arrival(self, time, UINT64_MAX, node->time, node->id);
 }
@@ -69,7 +68,7 @@ uint32_t top_position_of_row(const struct top *self, const struct wr_table *rows
     uint32_t before = 0;
     while (root != 0) {
         const struct top_node *node = top_node(rows, root);
-        if (compare_row(self, wide, row, node) < 0) {
+        if (compare_row(self, wide, row, node, 1) < 0) {
             root = node->left;
         } else {
             before += top_size(rows, node->left) + 1;
@@ -77,6 +76,14 @@ uint32_t top_position_of_row(const struct top *self, const struct wr_table *rows
         }
     }
     return before;
+}
+
+int top_is_beaten(const struct top *self, const struct wr_table *rows, uint64_t root,
+                  const struct wr_batch *wide, uint32_t row) {
+    uint32_t count = top_config_of(self)->rows;
+    if (top_size(rows, root) < count)
+        return 0;
+    return compare_row(self, wide, row, top_node(rows, top_select(rows, root, count - 1)), 0) > 0;
 }
 
 uint32_t top_position(const struct top *self, const struct wr_table *rows, uint64_t root,

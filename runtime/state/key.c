@@ -181,6 +181,21 @@ void wr_keys_build(const struct wr_key_layout *layout, const struct wr_column *c
 
 /* ---- reading ---- */
 
+int wr_keys_put(const struct wr_key_layout *layout, struct wr_table *table, uint8_t *at,
+                const char *key) {
+    memcpy(at, key, layout->key_bytes);
+    for (uint32_t c = 0; c < layout->cell_count; c++)
+        memset(at + layout->cells[c].offset, 0, sizeof(struct wr_str));
+    for (uint32_t c = 0; c < layout->cell_count; c++) {
+        struct wr_str text, *cell = (struct wr_str *)(void *)(at + layout->cells[c].offset);
+        memcpy(&text, key + layout->cells[c].offset, sizeof text);
+        int status = wr_table_set_string(table, cell, wr_str_bytes(&text), text.length);
+        if (status != WR_OK)
+            return status;
+    }
+    return WR_OK;
+}
+
 void wr_keys_read(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,
                   uint32_t count, void *out, uint64_t *valid) {
     WR_ASSERT(column < layout->column_count);

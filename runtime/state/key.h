@@ -33,6 +33,10 @@ void wr_keys_build(const struct wr_key_layout *layout, const struct wr_column *c
 /* The hashes of keys that were built before (or lie in rows): the same as wr_keys_build gives. */
 void wr_keys_hash(const struct wr_key_layout *layout, const void *keys, uint32_t count,
                   uint64_t seed, uint64_t *hashes);
+/* Copies a key, whose long strings lie elsewhere, to `at` in a row of `table`, over whatever is
+ * there. WR_OK or WR_ENOMEM. */
+int wr_keys_put(const struct wr_key_layout *layout, struct wr_table *table, uint8_t *at,
+                const char *key);
 /* The reverse: key column `column` of `count` keys (rows[i] points at a key) into dense elements.
  */
 void wr_keys_read(const struct wr_key_layout *layout, uint32_t column, uint8_t *const *rows,

@@ -503,6 +503,8 @@ uint8_t *wr_pages_add(struct wr_table *table, uint64_t hash, struct wr_page **pa
 
 /* Back to one small page once the last row has gone, so that a burst leaves nothing behind. */
 static void pages_reset(struct wr_table *table) {
+    if (table->pool != NULL && table->pool->before != NULL)
+        wr_pool_release(table);
     if (table->page_count == 1)
         return;
     struct wr_table fresh = *table;

@@ -34,6 +34,7 @@
 #define WR_PAGE_NONE UINT32_MAX    /* no slot */
 #define WR_DIRECTORY_SLACK 4u      /* the directory is at most log2(pages) + this deep */
 #define WR_SLAB_BYTES_MAX 1048576u /* pages and blocks are cut from slabs of at most this */
+#define WR_POOL_SIZES 28u          /* of small blobs, see text.c */
 
 enum wr_key_kind {
     WR_KEY_WORD,  /* 8 bytes, no string */
@@ -106,6 +107,9 @@ struct wr_table {
     uint32_t slab_used, slab_room;       /* bytes of it */
     uint8_t *spare_blocks, *spare_pages; /* given back, chained by their first 8 bytes */
     struct wr_segment *segment;          /* the newest */
+    struct wr_segment *pool;             /* from which small blobs are cut; the newest */
+    uint8_t *spare_blobs[WR_POOL_SIZES]; /* given back, by size, chained by their first 8 bytes */
+    uint64_t large_blobs;                /* those that are allocations of their own */
     uint64_t text_bytes,
         text_dead;         /* bytes of long strings in the segments, and those unreachable */
     struct wr_buf deleted; /* keys deleted since the last save, encoded as a log has them */
@@ -262,6 +266,8 @@ int wr_text_reserve(struct wr_table *table, uint64_t length);
 /* Copies a long string into the segments; NULL: out of memory. */
 const char *wr_text_copy(struct wr_table *table, const char *bytes, uint32_t length);
 void wr_text_release(struct wr_table *table);
+/* Gives back the memory of small blobs, of which none is left. */
+void wr_pool_release(struct wr_table *table);
 /* Gives up what the cells of a row own. */
 void wr_row_release(struct wr_table *table, uint8_t *row);
 /* Encodes a key as a log has it. */

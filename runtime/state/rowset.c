@@ -36,7 +36,8 @@ int wr_rowset_init(struct wr_rowset *set, struct wr_arena *arena, struct wr_budg
     set->row_shape = (struct wr_shape){.key_bytes = 8,
                                        .row_bytes = WR_ROWSET_PAYLOAD + set->payload.bytes,
                                        .cell_count = row_cells,
-                                       .cells = of_row};
+                                       .cells = of_row,
+                                       .by_number = 1};
     if (set->index_shape.row_bytes > WR_ROW_BYTES_MAX ||
         set->row_shape.row_bytes > WR_ROW_BYTES_MAX)
         return WR_ELIMIT;
@@ -141,9 +142,7 @@ static int64_t last_equal(const struct wr_rowset *set, const struct wr_table *ro
     uint32_t count;
     const struct wr_rowset_entry *entries = wr_rowset_entries(set, at, &count);
     for (uint32_t e = count; e-- > 0;) {
-        uint64_t hash = id_hash(set, entries[e].id);
-        uint8_t *row;
-        wr_table_find(rows, &entries[e].id, &hash, 1, &row);
+        const uint8_t *row = wr_table_find_word(rows, entries[e].id);
         if (row != NULL && entries[e].from_us == from_us &&
             wr_payload_equal(&set->payload, row + WR_ROWSET_PAYLOAD, wanted + WR_ROWSET_PAYLOAD))
             return e;

@@ -156,6 +156,13 @@ uint64_t wr_slices_bytes(const struct wr_slices *slices) {
     return bytes;
 }
 
+uint64_t wr_slices_rows(const struct wr_slices *slices) {
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < slices->count; i++)
+        rows += wr_table_count(slices->items[i].table);
+    return rows;
+}
+
 static int has_changed(const struct wr_slices *slices, uint32_t at, int all) {
     return all || wr_table_has_changed(slices->items[at].table);
 }

@@ -41,6 +41,7 @@ void wr_slices_drop_between(struct wr_slices *slices, int64_t first_us, int64_t 
  * that a call costs the same for any number of slices. */
 void wr_slices_settle(struct wr_slices *slices);
 uint64_t wr_slices_bytes(const struct wr_slices *slices); /* memory */
+uint64_t wr_slices_rows(const struct wr_slices *slices);  /* of all tables */
 /* As wr_table_save and wr_table_load, for the slices that changed and those that were dropped. A
  * failed save may have marked some slices as saved: the run ends with it. */
 int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all, size_t piece_bytes);

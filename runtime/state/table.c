@@ -8,10 +8,21 @@
 
 #define PROBE_CHUNK 32u                   /* keys whose lines are on their way at once */
 #define PREFETCH_BYTES_MIN (1024u * 1024) /* below, a table is near enough to the core */
+#define NUMBERS_RUN 16u                   /* numbers whose rows lie in one page */
 #define MADE_LOCAL_MAX 256u               /* keys of a batch whose marks lie on the stack */
+
+/* Its upper half, which says the page, is that of all numbers of a run. */
+static inline uint64_t number_hash(uint64_t number, uint64_t seed) {
+    return (wr_hash_u64(number / NUMBERS_RUN, seed) & ~(uint64_t)UINT32_MAX) |
+           (wr_hash_u64(number, seed) & UINT32_MAX);
+}
 
 uint64_t wr_shape_hash(const struct wr_shape *shape, const void *key, uint64_t seed) {
     const uint8_t *bytes = key;
+    if (shape->by_number)
+        return number_hash(wr_word(bytes), seed);
+    if (shape->key_bytes == 8) /* no string: one takes 16 bytes */
+        return wr_hash_u64(wr_word(bytes), seed);
     uint64_t hash = 0;
     uint32_t at = 0, cell = 0;
     while (at < shape->key_bytes) {
@@ -34,6 +45,7 @@ uint64_t wr_shape_hash(const struct wr_shape *shape, const void *key, uint64_t s
 }
 
 static void shape_check(const struct wr_shape *shape) {
+    WR_ASSERT(!shape->by_number || shape->key_bytes == 8);
     WR_ASSERT(shape->key_bytes % 8 == 0 && shape->row_bytes % 8 == 0);
     WR_ASSERT(shape->row_bytes > 0 && shape->row_bytes <= WR_ROW_BYTES_MAX);
     WR_ASSERT(shape->key_bytes <= shape->row_bytes);
@@ -73,11 +85,9 @@ struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *s
     return table;
 }
 
+/* Small ones go with the pool. */
 static void blobs_release(struct wr_table *table) {
-    int has_blobs = 0;
-    for (uint32_t i = 0; i < table->shape->cell_count; i++)
-        has_blobs |= table->shape->cells[i].kind == WR_CELL_BLOB;
-    if (!has_blobs)
+    if (table->large_blobs == 0)
         return;
     struct wr_table_walk walk;
     wr_table_walk_begin(&walk, table);
@@ -255,7 +265,9 @@ static inline __attribute__((always_inline)) int upsert_keys(const struct upsert
                                                              enum wr_key_kind kind) {
     struct wr_table *table = batch->table;
     uint32_t key_bytes = kind == WR_KEY_WORD ? 8 : table->key_bytes;
-    struct guess guesses[PROBE_CHUNK];
+    if (count == 1)
+        return upsert_slowly(batch, 0, kind);
+    WR_UNINITIALIZED struct guess guesses[PROBE_CHUNK];
     for (uint32_t from = 0; from < count; from += PROBE_CHUNK) {
         uint32_t end = WR_MIN(from + PROBE_CHUNK, count);
         uint64_t row_count = table->count;
@@ -290,7 +302,7 @@ static int upsert_batch(const struct upsert *batch, uint32_t count) {
 /* The caller has no use for the marks; going back needs them. */
 static __attribute__((noinline)) int upsert_unmarked(struct upsert *batch, uint32_t count) {
     struct wr_table *table = batch->table;
-    uint8_t local[MADE_LOCAL_MAX];
+    WR_UNINITIALIZED uint8_t local[MADE_LOCAL_MAX];
     batch->made = count <= MADE_LOCAL_MAX ? local : wr_table_alloc(table, count);
     if (batch->made == NULL)
         return WR_ENOMEM;
@@ -307,23 +319,32 @@ int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *ha
     return made != NULL ? upsert_batch(&batch, count) : upsert_unmarked(&batch, count);
 }
 
+static inline __attribute__((always_inline)) uint8_t *find_key(const struct wr_table *table,
+                                                               const uint8_t *key, uint64_t hash,
+                                                               enum wr_key_kind kind) {
+    uint32_t slot;
+    struct wr_page *page = probe(table, key, hash, kind, &slot);
+    return page == NULL ? NULL : wr_page_row(table, page, slot);
+}
+
 static inline __attribute__((always_inline)) void find_keys(const struct wr_table *table,
                                                             const uint8_t *keys,
                                                             const uint64_t *hashes, uint32_t count,
                                                             uint8_t **rows, enum wr_key_kind kind) {
     uint32_t key_bytes = kind == WR_KEY_WORD ? 8 : table->key_bytes;
-    struct guess guesses[PROBE_CHUNK];
+    if (count == 1) {
+        rows[0] = find_key(table, keys, hashes[0], kind);
+        return;
+    }
+    WR_UNINITIALIZED struct guess guesses[PROBE_CHUNK];
     for (uint32_t from = 0; from < count; from += PROBE_CHUNK) {
         uint32_t end = WR_MIN(from + PROBE_CHUNK, count);
         guess_rows(table, hashes + from, end - from, guesses);
         for (uint32_t i = from; i < end; i++) {
             const uint8_t *key = keys + (size_t)i * key_bytes;
             rows[i] = guesses[i - from].row;
-            if (rows[i] == NULL || !wr_table_key_equal(table, rows[i], key, kind)) {
-                uint32_t slot;
-                struct wr_page *page = probe(table, key, hashes[i], kind, &slot);
-                rows[i] = page == NULL ? NULL : wr_page_row(table, page, slot);
-            }
+            if (rows[i] == NULL || !wr_table_key_equal(table, rows[i], key, kind))
+                rows[i] = find_key(table, key, hashes[i], kind);
         }
     }
 }
@@ -335,6 +356,11 @@ void wr_table_find(const struct wr_table *table, const void *keys, const uint64_
     case WR_KEY_FIXED: find_keys(table, keys, hashes, count, rows, WR_KEY_FIXED); break;
     case WR_KEY_TEXT: find_keys(table, keys, hashes, count, rows, WR_KEY_TEXT); break;
     }
+}
+
+uint8_t *wr_table_find_word(const struct wr_table *table, uint64_t key) {
+    uint64_t hash = wr_shape_hash(table->shape, &key, table->seed);
+    return find_key(table, (const uint8_t *)&key, hash, WR_KEY_WORD);
 }
 
 int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash) {

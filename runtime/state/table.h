@@ -39,6 +39,8 @@ struct wr_shape {
     uint32_t row_bytes; /* multiple of 8, at most WR_ROW_BYTES_MAX */
     uint32_t cell_count;
     const struct wr_cell *cells; /* ascending offsets; those below key_bytes are parts of the key */
+    uint8_t by_number;           /* keys are numbers (one word) that were given out in order: rows
+                                    of neighbouring numbers lie in the same page */
 };
 #define WR_ROW_BYTES_MAX 8192
 
@@ -62,6 +64,8 @@ int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *ha
 /* The same without making: rows[i] is NULL where there is none; marks nothing. */
 void wr_table_find(const struct wr_table *table, const void *keys, const uint64_t *hashes,
                    uint32_t count, uint8_t **rows);
+/* The row of a key of one word; NULL: there is none. */
+uint8_t *wr_table_find_word(const struct wr_table *table, uint64_t key);
 /* Removes a key (remembered for the next delta, if a save has seen its row). 1 when it was there.
  * `key` may lie in the row itself. */
 int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash);

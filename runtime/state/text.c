@@ -1,5 +1,9 @@
 /* text.c: what rows own outside themselves: long strings in segments, and blobs.
- * A segment is only appended to, so a string's bytes stay where they are until wr_table_settle. */
+ * A segment is only appended to, so a string's bytes stay where they are until wr_table_settle.
+ * Small blobs are cut from segments of their own, in sizes of which there are four to a doubling;
+ * one that is given back is there for the next of its size. A blob's size is its `room`. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/status.h"
 #include "state/page.h"
@@ -9,14 +13,17 @@
 #define SEGMENT_BYTES_MAX 65536u /* of ordinary ones; a longer string has one of its own */
 #define DEAD_BYTES_MIN 4096u     /* fewer are not worth a compaction */
 #define BLOB_BYTES_MIN 16u
+#define BLOB_POOL_BYTES_MAX 4096u /* of a small one; the last of WR_POOL_SIZES */
+#define POOL_BYTES_MIN 1024u
 #define BLOB_BYTES_MAX (1u << 31)
 
-static struct wr_segment *segment_new(struct wr_table *table, uint64_t room) {
+static struct wr_segment *segment_new(struct wr_table *table, struct wr_segment **newest,
+                                      uint64_t room) {
     struct wr_segment *segment = wr_table_alloc(table, sizeof *segment + room);
     if (segment == NULL)
         return NULL;
-    *segment = (struct wr_segment){.before = table->segment, .room = (uint32_t)room};
-    table->segment = segment;
+    *segment = (struct wr_segment){.before = *newest, .room = (uint32_t)room};
+    *newest = segment;
     return segment;
 }
 
@@ -28,7 +35,7 @@ int wr_text_reserve(struct wr_table *table, uint64_t length) {
         return WR_ENOMEM;
     uint64_t room = segment == NULL ? SEGMENT_BYTES_MIN : (uint64_t)segment->room * 2;
     room = WR_MAX(WR_MIN(room, SEGMENT_BYTES_MAX), length);
-    return segment_new(table, room) == NULL ? WR_ENOMEM : WR_OK;
+    return segment_new(table, &table->segment, room) == NULL ? WR_ENOMEM : WR_OK;
 }
 
 const char *wr_text_copy(struct wr_table *table, const char *bytes, uint32_t length) {
@@ -54,6 +61,13 @@ void wr_text_release(struct wr_table *table) {
     segments_free(table, table->segment);
     table->segment = NULL;
     table->text_bytes = table->text_dead = 0;
+    wr_pool_release(table);
+}
+
+void wr_pool_release(struct wr_table *table) {
+    segments_free(table, table->pool);
+    table->pool = NULL;
+    memset(table->spare_blobs, 0, sizeof table->spare_blobs);
 }
 
 int wr_table_set_string(struct wr_table *table, struct wr_str *cell, const char *bytes,
@@ -90,7 +104,7 @@ static int compact(struct wr_table *table) {
     struct wr_segment *old = table->segment;
     struct wr_table_walk walk;
     table->segment = NULL;
-    if (live > UINT32_MAX / 2 || (live > 0 && segment_new(table, live) == NULL)) {
+    if (live > UINT32_MAX / 2 || (live > 0 && segment_new(table, &table->segment, live) == NULL)) {
         table->segment = old;
         return WR_ENOMEM;
     }
@@ -114,6 +128,63 @@ void wr_table_settle(struct wr_table *table) {
         compact(table);
 }
 
+/* ---- blobs ---- */
+
+/* Which size takes `bytes`: 16, 32, 48, 64, then quarters of each doubling. */
+static uint32_t pool_size(uint32_t bytes) {
+    if (bytes <= 64)
+        return (bytes + 15) / 16 - (bytes > 0);
+    uint32_t power = 31 - (uint32_t)__builtin_clz(bytes - 1);
+    return 4 * (power - 6) + ((bytes - 1) >> (power - 2) & 3) + 4;
+}
+
+static uint32_t pool_bytes(uint32_t size) {
+    return size < 4 ? 16 * (size + 1) : (5 + size % 4) << (size / 4 + 3);
+}
+
+static char *pool_take(struct wr_table *table, uint32_t size) {
+    uint8_t *piece = table->spare_blobs[size];
+    if (piece != NULL) {
+        memcpy(&table->spare_blobs[size], piece, sizeof piece);
+        return (char *)piece;
+    }
+    uint32_t bytes = pool_bytes(size);
+    struct wr_segment *segment = table->pool;
+    if (segment == NULL || segment->room - segment->used < bytes) {
+        uint64_t room = segment == NULL ? POOL_BYTES_MIN : (uint64_t)segment->room * 2;
+        room = WR_MAX(WR_MIN(room, SEGMENT_BYTES_MAX), bytes);
+        segment = segment_new(table, &table->pool, room);
+    }
+    if (segment == NULL)
+        return NULL;
+    char *bytes_at = segment->bytes + segment->used;
+    segment->used += bytes;
+    return bytes_at;
+}
+
+static void pool_give(struct wr_table *table, struct wr_blob *blob) {
+    uint32_t size = pool_size(blob->room);
+    WR_ASSERT_DEBUG(pool_bytes(size) == blob->room);
+    memcpy(blob->bytes, &table->spare_blobs[size], sizeof table->spare_blobs[size]);
+    table->spare_blobs[size] = (uint8_t *)blob->bytes;
+}
+
+/* From the pool, or to it, or within it. */
+static int blob_move(struct wr_table *table, struct wr_blob *blob, uint32_t room) {
+    int is_small = room <= BLOB_POOL_BYTES_MAX;
+    char *bytes = is_small ? pool_take(table, pool_size(room)) : wr_table_alloc(table, room);
+    if (bytes == NULL)
+        return WR_ENOMEM;
+    if (blob->length > 0)
+        memcpy(bytes, blob->bytes, blob->length);
+    if (blob->room > 0)
+        pool_give(table, blob);
+    table->large_blobs += !is_small;
+    blob->bytes = bytes;
+    blob->room = is_small ? pool_bytes(pool_size(room)) : room;
+    return WR_OK;
+}
+
 int wr_blob_reserve(struct wr_table *table, struct wr_blob *blob, uint32_t room) {
     if (room <= blob->room)
         return WR_OK;
@@ -121,7 +192,9 @@ int wr_blob_reserve(struct wr_table *table, struct wr_blob *blob, uint32_t room)
         return WR_ENOMEM;
     uint64_t grown = WR_MAX((uint64_t)blob->room * 2, BLOB_BYTES_MIN);
     grown = WR_MIN(WR_MAX(grown, room), BLOB_BYTES_MAX);
-    uint64_t before = blob->bytes == NULL ? 0 : wr_alloc_size(blob->bytes);
+    if (blob->room <= BLOB_POOL_BYTES_MAX)
+        return blob_move(table, blob, (uint32_t)grown);
+    uint64_t before = wr_alloc_size(blob->bytes);
     char *bytes = wr_realloc(table->budget, blob->bytes, grown);
     if (bytes == NULL)
         return WR_ENOMEM;
@@ -132,6 +205,11 @@ int wr_blob_reserve(struct wr_table *table, struct wr_blob *blob, uint32_t room)
 }
 
 void wr_blob_release(struct wr_table *table, struct wr_blob *blob) {
-    wr_table_give(table, blob->bytes);
+    if (blob->room > BLOB_POOL_BYTES_MAX) {
+        wr_table_give(table, blob->bytes);
+        table->large_blobs--;
+    } else if (blob->room > 0) {
+        pool_give(table, blob);
+    }
     *blob = (struct wr_blob){0};
 }

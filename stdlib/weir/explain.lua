@@ -2,6 +2,7 @@
 --- it runs natively, and why not.
 local expr = require("weir.grammar.expr")
 local json = require("weir.json")
+local report = require("weir.report")
 local schema = require("weir.schema")
 local M = {}
 
@@ -10,7 +11,7 @@ local WIDTH = 80
 local SHOWN = {
   id = true, op = true, name = true, inputs = true, schema = true, key = true, expressions = true,
   mark = true, stage = true, order = true, bounded = true, updates = true, has_time = true,
-  repeatable = true, live = true,
+  repeatable = true, live = true, measured = true,
 }
 --- A blank at which no line is broken.
 local TIED = "\1"
@@ -100,6 +101,43 @@ local function add_facts(lines, facts)
   end
 end
 
+local function amount(n, what)
+  return ("%s %s%s"):format(report.number(n), what, n == 1 and "" or "s")
+end
+
+--- 20480 → "20.0 KB".
+local function size(bytes)
+  for _, unit in ipairs({ "bytes", "KB", "MB" }) do
+    if bytes < 1000 then
+      return (unit == "bytes" and "%d %s" or "%.1f %s"):format(bytes, unit)
+    end
+    bytes = bytes / 1000
+  end
+  return ("%.1f GB"):format(bytes)
+end
+
+--- What a run took of a node and kept in it.
+local function add_measures(lines, found)
+  local parts = { ("%.3f s (%d %%)"):format(found.seconds, found.percent) }
+  if found.rows_in > 0 and found.batches_in > 0 then
+    parts[#parts + 1] = ("%s in, in %s"):format(amount(found.rows_in, "row"),
+      found.batches_in == 1 and "1 batch" or report.number(found.batches_in) .. " batches")
+  end
+  parts[#parts + 1] = found.is_sink and "none written" or amount(found.rows_out, "row") .. " out"
+  for i, part in ipairs(parts) do
+    parts[i] = part:gsub(" ", TIED)
+  end
+  wrap(lines, "       ran: ", table.concat(parts, " · "))
+  if found.state_rows then
+    local bytes = found.state_bytes
+    wrap(lines, "       kept at most: ",
+      amount(found.state_rows, "row") .. (bytes and ", " .. size(bytes) or ""))
+  end
+  if found.watermark then
+    wrap(lines, "       last watermark: ", found.watermark)
+  end
+end
+
 local function add_node(lines, node, schemas)
   local inputs = node.inputs and #node.inputs > 0 and " ← " .. table.concat(node.inputs, ", ") or ""
   local name = node.name and node.name ~= node.op and " " .. node.name or ""
@@ -121,6 +159,9 @@ local function add_node(lines, node, schemas)
     wrap(lines, "       expression: ", ("%s%s (%s)"):format(column, each.expr, each.how))
   end
   add_facts(lines, node)
+  if node.measured then
+    add_measures(lines, node.measured)
+  end
 end
 
 --- Names the Lua functions of a script by where they stand: "function 4.2" is the second result of
@@ -144,6 +185,27 @@ end
 
 --- Fields of a node that are lists, also when they are empty.
 local LISTS = { "inputs", "key", "schema", "expressions", "not_converted" }
+
+--- Adds what a run measured: rows, batches, seconds of a node's own work and their part of all, the
+--- most that it kept at the end of a step, and its last watermark before the input ended.
+---@param plan table as of `native.explain`; changed
+---@param summary table as of `native.run` with `measures`
+function M.add_measured(plan, summary)
+  local total = 0
+  for _, found in pairs(summary.nodes) do
+    total = total + found.seconds
+  end
+  for _, node in ipairs(plan.nodes or {}) do
+    local found = summary.nodes[node.id]
+    if found then
+      found.percent = math.floor(100 * found.seconds / math.max(total, 1e-9) + 0.5)
+      found.is_sink = node.op == "write" or nil
+      node.measured = found
+    end
+  end
+  plan.seconds = summary.seconds
+  plan.rows_in, plan.rejected, plan.late = summary.rows_in, summary.rejected_total, summary.late
+end
 
 --- The plan as it is, for `weir.json`.
 function M.as_data(plan)

@@ -3,12 +3,13 @@
 local M = {}
 
 M.STAGES = {
-  aggregate = "agg", arrange = "sort", assert = "expect", assign = "derive",
+  aggregate = "agg", arrange = "sort", asof = "asof_join", assert = "expect", assign = "derive",
   assign_timestamps_and_watermarks = "event_time", check = "expect", collect = "print",
   concat = "union", deduplicate = "dedup", distinct_by = "dedup", drop_duplicates = "dedup",
   emit_strategy = "emit", explode = "unnest", extend = "derive", foreach = "map",
   group = "group_by", groupby = "group_by", grouped = "group_by", head = "limit", having = "filter",
-  insert_into = "write", key_by = "group_by", keyby = "group_by", melt = "unpivot", merge = "join",
+  insert_into = "write", join_asof = "asof_join", key_by = "group_by", keyby = "group_by",
+  match_recognize = "match", melt = "unpivot", merge = "join", merge_asof = "asof_join",
   mutate = "derive", order_by = "sort", orderby = "sort", partition_by = "group_by", peek = "tap",
   pivot_longer = "unpivot", pivot_wider = "pivot", project = "select", query = "filter",
   save = "write", show = "print", sink = "write", sink_to = "write", sort_by = "sort",
@@ -30,6 +31,11 @@ local SORT_DESCENDING = "the direction stands behind the column: `:sort \"amount
 local MAX_DELAY = "weir calls it `max_delay`: how far a row may be behind"
 local LATENESS = "that is an option of `window`, which is not in this version"
 local MODE = "`mode = \"append\"`, `\"replace\"` or `\"new\"` says what becomes of what is there"
+local BOTH_KEYS = "both stand in `on = \"left == right\"`"
+local ON = "weir calls it `on`"
+local PREFIX = "`prefix = \"other_\"` renames the columns of the other stream"
+local MAX_AGE = "weir calls it `max_age`: how far the two times may lie apart"
+local EVENT_TIME = "both go by event time: `:event_time \"…\"` before says which column it is"
 local SCHEMA = "names and types stand in `schema = \"name type, …\"`"
 
 --- Functions of `weir` by the names that others have for them.
@@ -76,12 +82,24 @@ M.OPTIONS = {
     append = MODE, if_exists = MODE, overwrite = MODE,
     index = "rows have no index: leave it out", columns = "`:select` before it says which",
   },
+  match = {
+    partition_by = "`:group_by \"user\"` stands before it",
+    order_by = "rows come in the order of event time",
+    subset = "an alternative says it: `(a | b)`",
+    after_match = "weir calls it `after`: \"past last\", \"next\", \"first v\", \"last v\"",
+    skip = "weir calls it `after`: \"past last\", \"next\", \"first v\", \"last v\"",
+    rows_per_match = "weir calls it `rows`: \"one\" or \"all\"",
+    timeout = "weir calls it `within`", window = "weir calls it `within`",
+  },
   lookup = {
-    left_on = "both stand in `on = \"left == right\"`",
-    right_on = "both stand in `on = \"left == right\"`",
-    by = "weir calls it `on`", key = "weir calls it `on`", using = "weir calls it `on`",
-    suffix = "`prefix = \"other_\"` renames the columns of the other stream",
-    suffixes = "`prefix = \"other_\"` renames the columns of the other stream",
+    left_on = BOTH_KEYS, right_on = BOTH_KEYS, by = ON, key = ON, using = ON, suffix = PREFIX,
+    suffixes = PREFIX,
+  },
+  asof_join = {
+    left_by = BOTH_KEYS, right_by = BOTH_KEYS, by = ON, key = ON, using = ON, suffix = PREFIX,
+    suffixes = PREFIX, tolerance = MAX_AGE, within = MAX_AGE, left_on = EVENT_TIME,
+    right_on = EVENT_TIME, strategy = "weir calls it `direction`",
+    allow_exact_matches = "`before = true` leaves out rows of the same time",
   },
 }
 

@@ -135,7 +135,7 @@ of 23 to 25 hours: `weir.calendar("day", { timezone = "America/New_York" })`.
     title = "Rejected rows",
     text = [[
 A row that cannot be read, whose expression fails, or that breaks `expect` is
-rejected with a code (W501 to W512); the run goes on. `:rejects()` is a stream
+rejected with a code (W501 to W513); the run goes on. `:rejects()` is a stream
 of those of a chain, `weir.rejects()` of the script, with the columns
 
   at        the event time of the row, where it had one

@@ -271,8 +271,31 @@ function COMMANDS.check(run)
   return worst
 end
 
+--- Runs a script whose plan was explained, and adds what was measured; or shows what failed.
+local function analyze(run, made, plan)
+  local options = run_options(run, made)
+  options.measures, options.state, options.progress = 1, nil, "off"
+  local summary, err = run.native.run(made:plan(), options)
+  if not summary then
+    show(run, require("weir.load").as_diagnostic(err, made.name))
+    return err.no_input and EXIT.NO_INPUT or EXIT.FAILED
+  end
+  require("weir.explain").add_measured(plan, summary)
+  return nil
+end
+
+--- `--limit` and the like say how a script runs, which without `--analyze` it does not.
+local function check_explain_flags(options)
+  for _, name in ipairs({ "limit", "batch_rows", "shards" }) do
+    if options[name] and not options.analyze then
+      cli.fail(("--%s is for `weir explain --analyze`"):format((name:gsub("_", "-"))))
+    end
+  end
+end
+
 function COMMANDS.explain(run)
-  local made, code = read_script(run, one_script(run), false)
+  check_explain_flags(run.options)
+  local made, code = read_script(run, one_script(run), run.options.analyze)
   if not made then
     return code
   end
@@ -282,6 +305,10 @@ function COMMANDS.explain(run)
     return EXIT.FAILED
   end
   local explain = require("weir.explain")
+  code = run.options.analyze and analyze(run, made, plan)
+  if code then
+    return code
+  end
   explain.name_functions(plan, made:function_places())
   if run.options.json then
     run.out(require("weir.json").encode(explain.as_data(plan), "") .. "\n")

@@ -13,11 +13,11 @@ local Stream = {}
 Stream.__name = "weir.stream"
 
 --- The modules of stages; each gives a table of descriptors by name (`weir.call`).
-local FAMILIES = { "shape", "time", "group", "rank", "reshape", "combine", "output", "functions" }
+local FAMILIES = { "shape", "time", "group", "rank", "match", "reshape", "combine", "output",
+  "functions" }
 --- In the language, not in this version.
 M.LATER = {
-  map_batch = true, processing_time = true, fill = true, match = true, process = true,
-  asof_join = true, output = true,
+  map_batch = true, processing_time = true, fill = true, process = true, output = true,
 }
 
 local stages -- name → descriptor, once the first is asked for

@@ -11,8 +11,6 @@ turns. Outputs are compared before anything is printed. --check fails where weir
 
 import argparse
 import os
-import platform
-import re
 import shutil
 import statistics
 import subprocess
@@ -20,9 +18,9 @@ import sys
 
 import duckdb
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, "build")
-FOLDER = os.path.join(BUILD, "bench")
+import measured
+
+ROOT, BUILD, FOLDER = measured.ROOT, measured.BUILD, measured.FOLDER
 SCRIPTS = os.path.join(ROOT, "tests/bench/scripts")
 OF_C_MIN, OF_DUCKDB_MIN = 0.6, 2.5
 
@@ -88,18 +86,6 @@ def make_inputs(rows):
         file.write(str(rows))
 
 
-def measure(command):
-    """CPU seconds and peak memory in MB of one run on one core."""
-    core = str(max(os.sched_getaffinity(0)))
-    command = [os.path.join(BUILD, "tests/bench/measure"), core, "measured", *command]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)[:200]}\nexit code {done.returncode}\n{done.stderr}")
-    with open(os.path.join(FOLDER, "measured"), encoding="utf-8") as file:
-        seconds, peak_kib = file.read().split()
-    return float(seconds), int(peak_kib) / 1024
-
-
 def contenders(work):
     """name -> (command, the file that it writes)"""
     _, source, query, _ = WORKS[work]
@@ -131,13 +117,6 @@ def compare(work, first, second):
         sys.exit(f"{work}: {first} is empty")
 
 
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        found = re.search(r"model name\s*:\s*(.*)", file.read())
-    name = found.group(1) if found else platform.machine()
-    return f"{name}, {os.cpu_count()} cores, DuckDB {duckdb.__version__}"
-
-
 def run_work(work, runs):
     """The medians: name -> (CPU seconds, peak MB)."""
     commands = contenders(work)
@@ -147,7 +126,7 @@ def run_work(work, runs):
         for name, (command, output) in commands.items():
             if name == "DuckDB" and turn >= max(1, runs // 2):
                 continue  # slow, and steady
-            seconds, peak = measure(command)
+            seconds, peak = measured.measure(command, FOLDER)
             times[name].append(seconds)
             peaks[name].append(peak)
             if turn == 0 and name != "C":
@@ -165,7 +144,8 @@ def main():
     make_inputs(options.rows)
     for name in os.listdir(SCRIPTS):
         shutil.copy(os.path.join(SCRIPTS, name), FOLDER)
-    lines = [f"{options.rows} bids, one core, CPU seconds, median of {options.runs}; {machine()}",
+    lines = [f"{options.rows} bids, one core, CPU seconds, median of {options.runs}; "
+             f"{measured.machine()}, DuckDB {duckdb.__version__}",
              "",
              "| work | C | weir | DuckDB | weir, M rows/s | of C | of DuckDB | weir, MB |",
              "|---|---|---|---|---|---|---|---|"]

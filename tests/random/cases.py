@@ -395,18 +395,24 @@ class Maker:
             if name in ("min_by", "max_by"):
                 by = dice.choice(["int64", "timestamp", "date", "duration"])
                 spec["args"].append(g.make(by, dice.randint(0, 1)))
-            elif name == "quantile":
-                spec["args"].append(["lit", "float64", dice.choice([0.0, 0.25, 0.5, 0.9, 1.0])])
-            elif name == "count_distinct" and dice.random() < 0.3:
+            elif name in PAIRS:  # small numbers, of which sums are exact
+                spec["args"] = [["bin", "int64", "&", arg, ["lit", "int64", 7]]
+                                for arg in spec["args"] + [g.make(kind, dice.randint(0, 1))]]
+            elif name == "funnel":
+                more = dice.randint(0, 3)
+                spec["args"] += [g.make(kind, dice.randint(0, 2)) for _ in range(more)]
+            elif name in LITERALS:
+                spec["args"] += LITERALS[name](dice, kind)
+            elif name.endswith("count_distinct") and dice.random() < 0.3:
                 spec["args"].append(g.make(dice.choice(["int64", "string"]), 0))
             spec["type"] = result(kind)
         else:
             spec["type"] = result(None)
         if dice.random() < 0.3:
             spec["where"] = g.condition(min(2, self.depth))
-        if name in ("first", "last", "list", "string_agg") and dice.random() < 0.4:
+        if name in ("first", "last", "list", "string_agg", "funnel") and dice.random() < 0.4:
             spec["order"] = self.order(known["columns"])
-        if spec["order"] and dice.random() < 0.5:
+        if spec["order"] and name != "funnel" and dice.random() < 0.5:
             spec["limit"] = dice.randint(1, 4)
         return spec
 
@@ -432,7 +438,39 @@ AGGREGATES = {
     "stddev": (["int64"], lambda k: APPROXIMATE),
     "variance_pop": (["int64"], lambda k: APPROXIMATE),
     "string_agg": (["string"], same), "all": (["bool"], same), "any": (["bool"], same),
+    "corr": (["int64"], lambda k: APPROXIMATE), "covar": (["int64"], lambda k: APPROXIMATE),
+    "covar_pop": (["int64"], lambda k: APPROXIMATE), "funnel": (["bool"], lambda k: "int64"),
+    "histogram": (["int64", "float64"], lambda k: f"list<bucket {k}>"),
+    # Of as few rows as there are here the approximate ones are exact.
+    "approx_count_distinct": (ALL, lambda k: "int64"),
+    "approx_quantile": (["int64", "float64"], lambda k: APPROXIMATE),
+    "approx_top": (["int64", "string", "bool", "date"], lambda k: f"list<counted {k}>"),
+    "sample": (["int64", "string", "bool", "date"], lambda k: f"list<{k}>"),
 }
+PAIRS = ("corr", "covar", "covar_pop")
+# The fields of structs in lists: their names, and the kinds that are not the values' own.
+STRUCTS = {"bucket": {"low": None, "high": None, "count": "int64"},
+           "counted": {"value": None, "count": "int64"}}
+
+
+def share(dice, _):
+    return [["lit", "float64", dice.choice([0.0, 0.25, 0.5, 0.9, 1.0])]]
+
+
+def buckets(dice, kind):
+    """A width, or edges."""
+    if dice.random() < 0.5:
+        values = [dice.choice([1, 2, 7, 100] if kind == "int64" else [0.5, 2.0, 100.0])]
+    else:
+        values = sorted(dice.sample(range(9) if kind == "int64" else [0.0, 0.5, 1.5, 4.25, 100.0],
+                                    dice.randint(2, 4)))
+    return [["lit", kind, value] for value in values]
+
+
+# What stands behind the first argument and is no expression.
+LITERALS = {"quantile": share, "approx_quantile": share, "histogram": buckets,
+            "approx_top": lambda dice, _: [["lit", "int64", dice.choice([1, 2, 5, 1000])]],
+            "sample": lambda *_: [["lit", "int64", 10000]]}
 STAGES = ["filter", "filter", "derive", "derive", "select", "drop", "rename", "expect", "distinct",
           "sort", "limit", "union", "lookup", "agg", "agg", "agg", "event_time"]
 

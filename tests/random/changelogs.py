@@ -11,6 +11,8 @@ usage: changelogs.py --weir PROGRAM [--seconds N | --cases N] [--seed N]
 
 import argparse
 import csv
+import json
+import math
 import os
 import random
 import shutil
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from fractions import Fraction
 
 SECOND = 1_000_000
 START = 1_577_836_800  # 2020-01-01T00:00:00Z
@@ -26,6 +29,43 @@ START = 1_577_836_800  # 2020-01-01T00:00:00Z
 
 def text_of(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+# Of as few rows as there are here, approximate aggregates are exact.
+SKETCHES = """    d = approx_count_distinct(v), mid = int64(floor(2 * approx_quantile(v, 0.5)))
+    top = approx_top(v, 2), all = sum_list(sample(v, 1000)), some = length(sample(v, 2))"""
+# What takes rows back by a kernel of its own, or behind a collector.
+TAKEN_BACK = """    hist = histogram(lo, 3), steps = funnel(hi > 2, hi > 4, hi > 6 order by hi)
+    together = int64(floor(covar_pop(lo, hi) * 1000 + 0.123))"""
+
+
+def sketches(values):
+    ordered = sorted(values)
+    twice = ordered[(len(values) - 1) // 2] + ordered[len(values) // 2] if values else None
+    top = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))[:2]
+    return {"d": len(set(values)), "mid": twice, "all": sum(values) if values else None,
+            "top": listed([{"value": v, "count": n} for v, n in top]),
+            "some": min(len(values), 2) if values else None}
+
+
+def taken_back(rows):
+    pairs = [(row["lo"], row["hi"]) for row in rows if row["lo"] is not None]
+    lows = Counter(lo // 3 * 3 for lo, _ in pairs)
+    steps = 0
+    for hi in sorted(hi for _, hi in pairs):
+        steps += steps < 3 and hi > (2, 4, 6)[steps]
+    together = None
+    if pairs:
+        lo, hi = (Fraction(sum(column), len(pairs)) for column in zip(*pairs))
+        products = Fraction(sum(a * b for a, b in pairs), len(pairs))
+        together = math.floor((products - lo * hi) * 1000 + Fraction(123, 1000))
+    return {"hist": listed([{"low": low, "high": low + 3, "count": n}
+                            for low, n in sorted(lows.items())]),
+            "steps": steps, "together": together}
+
+
+def listed(items):
+    return json.dumps(items, separators=(",", ":")) if items else None
 
 
 class Case:
@@ -74,7 +114,8 @@ class Case:
             lines.append(f'  :emit("{emission}", {{ every = "{self.every}s" }})')
         elif self.mode == "update":
             lines.append('  :emit "update"')
-        lines.append('  :agg "n = count(), s = sum(v), lo = min(v), hi = max(v)"')
+        lines.append('  :agg [[n = count(), s = sum(v), lo = min(v), hi = max(v)\n'
+                     + SKETCHES + "]]")
         if self.filter:
             lines.append('  :filter "n > 1"')
         if self.looked_up:
@@ -82,7 +123,8 @@ class Case:
         if self.again:
             if self.again_keyed:
                 lines.append('  :group_by "n"')
-            lines.append('  :agg "groups = count(), s = sum(s), lo = min(lo), hi = max(hi)"')
+            lines.append('  :agg [[groups = count(), s = sum(s), lo = min(lo), hi = max(hi)\n'
+                         + TAKEN_BACK + "]]")
         if self.changes():
             lines.append("  :changes { before = true }")
         lines.append('  :write "out.csv"')
@@ -123,7 +165,8 @@ class Case:
         table = []
         for (start, k), values in kept.items():
             row = {"n": len(values), "s": sum(values) if values else None,
-                   "lo": min(values, default=None), "hi": max(values, default=None)}
+                   "lo": min(values, default=None), "hi": max(values, default=None),
+                   **sketches(values)}
             if self.filter and row["n"] <= 1:
                 continue
             if start is not None:
@@ -154,7 +197,8 @@ class Case:
             values = [r[column] for r in rows if r[column] is not None]
             return how(values) if values else None
         return [{**({"n": n} if self.again_keyed else {}), "groups": len(rows),
-                 "s": of(rows, "s", sum), "lo": of(rows, "lo", min), "hi": of(rows, "hi", max)}
+                 "s": of(rows, "s", sum), "lo": of(rows, "lo", min), "hi": of(rows, "hi", max),
+                 **taken_back(rows)}
                 for n, rows in groups.items()]
 
 
@@ -191,30 +235,21 @@ def run_stopped(weir, folder, dice):
     return run(weir, folder, *state)
 
 
-def compare_ways(weir, folder, dice, first):
-    """Any batch size, any shards and any stop must write what was written first."""
-    for options in (["--batch-rows", "3"], ["--batch-rows", "4096"],
-                    ["--batch-rows", "5", "--shards", "3"]):
-        if run(weir, folder, *options) != first:
-            raise AssertionError(f"other rows with {' '.join(options)}")
-    if run_stopped(weir, folder, dice) != first:
-        raise AssertionError("other rows after a stop")
-
-
-def check(weir, seed):
-    case = Case(seed)
-    folder = tempfile.mkdtemp(prefix="weir-changelogs-", dir=os.environ.get("TMPDIR"))
+def check_runs(weir, seed, case, files, verify):
+    """Runs a case in all ways. `verify` looks at each folder and gives what must be alike, beside
+    the rows; raises AssertionError."""
+    folder = tempfile.mkdtemp(prefix="weir-random-", dir=os.environ.get("TMPDIR"))
     try:
-        with open(os.path.join(folder, "in.csv"), "w", encoding="utf-8") as file:
-            file.write("k,v,ts\n" + "".join(f"{k},{v},{text_of(at)}\n" for k, v, at in case.rows))
-        with open(os.path.join(folder, "case.lua"), "w", encoding="utf-8") as file:
-            file.write(case.script())
-        first = run(weir, folder, "--batch-rows", "1")
-        found, expected = added_up(os.path.join(folder, "out.csv"), case.changes()), case.expected()
-        if case.mode != "delta" and found != expected:
-            raise AssertionError(f"changes add up to {dict(found - expected)} too much, "
-                                 f"{dict(expected - found)} too little")
-        compare_ways(weir, folder, case.dice, first)
+        for name, text in {**files, "case.lua": case.script()}.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        first = run(weir, folder, "--batch-rows", "1"), verify(folder)
+        for options in (["--batch-rows", "3"], ["--batch-rows", "4096"],
+                        ["--batch-rows", "5", "--shards", "3"]):
+            if (run(weir, folder, *options), verify(folder)) != first:
+                raise AssertionError(f"other rows with {' '.join(options)}")
+        if (run_stopped(weir, folder, case.dice), verify(folder)) != first:
+            raise AssertionError("other rows after a stop")
     except AssertionError as failure:
         print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
         return False
@@ -223,12 +258,26 @@ def check(weir, seed):
     return True
 
 
-def main(check_case=check):
+def check(weir, seed):
+    case = Case(seed)
+
+    def verify(folder):
+        found, expected = added_up(os.path.join(folder, "out.csv"), case.changes()), case.expected()
+        if case.mode != "delta" and found != expected:
+            raise AssertionError(f"changes add up to {dict(found - expected)} too much, "
+                                 f"{dict(expected - found)} too little")
+    rows = "".join(f"{k},{v},{text_of(at)}\n" for k, v, at in case.rows)
+    return check_runs(weir, seed, case, {"in.csv": "k,v,ts\n" + rows}, verify)
+
+
+def main(check_case):
+    """Runs `check_case(weir, seed)` for one seed, some or many; the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", required=True)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--cases", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float,
+                        default=float(os.environ.get("WEIR_RANDOM_SECONDS") or 10))
     options = parser.parse_args()
     weir = os.path.abspath(options.weir)
     if options.seed is not None:
@@ -248,4 +297,4 @@ def main(check_case=check):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(check))

@@ -39,6 +39,51 @@ def sum_by_slice(x, order, keep):
     return f"({done}).sum + ({done}).x"
 
 
+def counted(values, order, take):
+    """Of a list: {'value', 'count'} of each value, in that order of `n` and `v`."""
+    pairs = f"list_transform(list_distinct({values}), lambda v: " \
+            f"{{'v': v, 'n': len(list_filter({values}, lambda y: y = v))}})"
+    keys = f"list_sort(list_transform({pairs}, lambda p: {{{order}}}))"
+    return f"list_transform({keys}, lambda p: {take})"
+
+
+def top_of(spec, values, _):
+    listed = counted(values, "'k': -p.n, 'v': p.v", "{'value': p.v, 'count': -p.k}")
+    return f"{listed}[1:{spec['args'][1][2]}]"
+
+
+def histogram_of(spec, values, keep):
+    x, kind = spec["sql"][0], spec["args"][0][1]
+    literals = [arg[2] for arg in spec["args"][1:]]
+    if len(literals) > 1:
+        bounds = [None, *literals, None]
+        parts, value = [], f"{x}" if kind == "int64" else f"nullif({x}, 'nan'::DOUBLE)"
+        for low, high in zip(bounds, bounds[1:]):
+            tests = [f"{value} >= {low}"] * (low is not None)
+            tests += [f"{value} < {high}"] * (high is not None)
+            ends = [f"{literal(kind, bound)}" for bound in (low, high)]
+            parts.append(f"{{'low': {ends[0]}, 'high': {ends[1]}, 'count': "
+                         f"count(CASE WHEN {' AND '.join(tests)} THEN 1 END) {keep}}}")
+        return f"CASE WHEN count({value}) {keep} > 0 THEN [{', '.join(parts)}] END"
+    width = literals[0]
+    if kind == "int64":
+        x, zero = f"{x}::HUGEINT", f"(({x}::HUGEINT % {width}) + {width}) % {width}"
+        values = f"list({x} - {zero}) {keep}"
+        ends = [f"CASE WHEN w_fits({end}) THEN {end}::BIGINT END"
+                for end in ("p.k", f"(p.k + {width})")]
+    else:
+        values = f"list(floor({x} / {width})) {keep.replace('WHERE', f'WHERE isfinite({x}) AND')}"
+        ends = [f"p.k * {width} + 0.0", f"(p.k + 1) * {width} + 0.0"]
+    return counted(values, "'k': p.v, 'n': p.n",
+                   f"{{'low': {ends[0]}, 'high': {ends[1]}, 'count': p.n}}")
+
+
+# Aggregates whose result is made of the list of all values.
+OF_LISTS = {"approx_top": top_of, "histogram": histogram_of,
+            "sample": lambda spec, _, keep: f"list({spec['sql'][0]} ORDER BY {spec['arrival']}) "
+                                            f"{keep}"}
+
+
 class Refused(Exception):
     """The oracle cannot say what this case gives."""
 
@@ -461,8 +506,8 @@ class Oracle:
             value, code = translator.of(arg)
             codes.append(code)
             args.append(levels.define(value, value))
-        tests = [f"{value} IS NOT NULL" for value in args
-                 if not (spec["f"] == "quantile" and value is args[-1])]
+        tests = [f"{value} IS NOT NULL" for i, value in enumerate(args)
+                 if not (spec["f"] in cases.LITERALS and i > 0) and spec["f"] != "funnel"]
         if spec["f"] in ("min_by", "max_by") and spec["args"][1][1] == "float64":
             tests.append(f"NOT isnan({args[1]})")
         if spec["where"] is not None:
@@ -470,11 +515,13 @@ class Oracle:
             codes.append(code)
             tests.insert(0, truth(value))
         order = self.order_by(spec["order"], translator) if spec["order"] else []
-        if table.timed and spec["f"] in ("first", "last", "list", "string_agg", "min_by", "max_by"):
+        if table.timed and spec["f"] in ("first", "last", "list", "string_agg", "min_by", "max_by",
+                                         "funnel"):
             order += ["_t", "_l", "_r"]
         order.append("_s")
         test = levels.define("(" + (" AND ".join(tests) or "true") + ")", *levels.heights)
-        by_order = ("first", "last", "any_value", "list", "string_agg", "min_by", "max_by")
+        by_order = ("first", "last", "any_value", "list", "string_agg", "min_by", "max_by",
+                    "funnel", "sample")
         matters = spec["f"] in by_order or spec["limit"] or \
             (spec["type"] == "float64" and spec["f"] in ("sum", "avg"))
         return {**spec, "sql": args, "test": test, "order": ", ".join(order),
@@ -510,11 +557,24 @@ class Oracle:
         if name in ("min_by", "max_by"):
             way = "ASC" if name == "min_by" else "DESC"
             return f"first({x[0]} ORDER BY {x[1]} {way}, {order}) {keep}"
-        if name == "count_distinct":
+        if name in OF_LISTS:
+            return OF_LISTS[name](spec, f"list({x[0]}) {keep}", keep)
+        if name == "funnel":
+            met = " | ".join(f"(CASE WHEN {value} THEN {1 << i} ELSE 0 END)"
+                             for i, value in enumerate(x))
+            rows = f"list_prepend(0, coalesce(list({met} ORDER BY {order}) {keep}, []))"
+            return f"list_reduce({rows}, lambda s, m: s + CASE WHEN (m >> s) & 1 = 1 THEN 1 " \
+                   "ELSE 0 END)"
+        if name in cases.PAIRS:
+            function = {"corr": "corr", "covar": "covar_samp", "covar_pop": "covar_pop"}[name]
+            flat = f"(var_pop({x[0]}) {keep}) = 0 OR (var_pop({x[1]}) {keep}) = 0"
+            value = f"{function}({x[0]}, {x[1]}) {keep}"
+            return f"CASE WHEN {flat} THEN NULL ELSE {value} END" if name == "corr" else value
+        if name.endswith("count_distinct"):
             what = x[0] if len(x) == 1 else f"({', '.join(x)})"
             return f"count(DISTINCT {what}) {keep}"
         value = f"{x[0]}::DOUBLE"
-        if name in ("median", "quantile"):
+        if name in ("median", "quantile", "approx_quantile"):
             q = "0.5" if name == "median" else repr(spec["args"][1][2])
             return f"quantile_cont({value}, {q}) {keep}"
         # By hand: DuckDB refuses what is infinite.

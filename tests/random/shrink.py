@@ -41,7 +41,7 @@ def holders(case):
             if node["op"] == "agg":
                 spec = item[1]
                 found += [(spec["args"], i) for i in range(len(spec["args"]))
-                          if not (spec["f"] == "quantile" and i == 1)]
+                          if not (spec["f"] in cases.LITERALS and i > 0)]
                 if spec["where"] is not None:
                     found.append((spec, "where"))
             else:

@@ -17,6 +17,7 @@ What differs from SQL (the reference says it for weir):
 Nodes are lists: [kind, type, …]; expressions.py makes and prints them.
 """
 
+import cases
 from expressions import DECIMAL
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
@@ -83,6 +84,10 @@ def sql_type(kind):
         return kind.upper()
     if kind.startswith("list<"):
         return sql_type(kind[5:-1]) + "[]"
+    name, _, own = kind.partition(" ")
+    if name in cases.STRUCTS:
+        fields = [f'"{field}" {sql_type(of or own)}' for field, of in cases.STRUCTS[name].items()]
+        return f"STRUCT({', '.join(fields)})"
     return {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "bool": "BOOLEAN",
             "bytes": "BLOB", "timestamp": "BIGINT", "date": "BIGINT", "duration": "BIGINT"}[kind]
 

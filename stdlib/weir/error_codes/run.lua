@@ -167,6 +167,16 @@ return {
     wrong = [[schema = "id int64 required"   -- and a row has no id]],
     right = [[schema = "id int64"]],
   },
+  W513 = {
+    message = "match rejected",
+    page = "A match of `match` that is no result. Either `after` leads to no row behind the first "
+      .. "one of the match (its variable took no row, or the first one), so that the next match "
+      .. "would be the same again; the next row is tried then. Or there were more than 1000 ways "
+      .. "to go on at once: conditions that look at the rows of the match keep ways apart that "
+      .. "would be one; `within`, or a pattern with less choice, bounds them.",
+    wrong = [[local m = { pattern = "a b*", after = "first a" }]],
+    right = [[local m = { pattern = "a b*", after = "next" }]],
+  },
   W601 = {
     message = "state … was written by another script",
     page = "The state directory belongs to a plan that differs from this one: in a stage, an "

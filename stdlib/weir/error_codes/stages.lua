@@ -118,7 +118,6 @@ return {
   :agg "n = count()"]],
   },
   W305 = {
-    later = true,
     message = "`…` does not take updates",
     page = "Its input corrects rows that were sent before, and this stage can only take rows "
       .. "that stay. The help names the line to add.",

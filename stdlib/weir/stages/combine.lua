@@ -1,4 +1,4 @@
---- Stages that join streams: lookup, join.
+--- Stages that join streams: lookup, join, asof_join.
 local duration = require("weir.duration")
 local expr = require("weir.grammar.expr")
 local readers = require("weir.readers")
@@ -82,7 +82,47 @@ local function read_retain(c)
   return readers.READERS.duration(c, { kind = "duration", min = 0 }, x, "retain"), false
 end
 
+local ON = { kind = "list", unnamed = true,
+  doc = "`k`, or `l == r`: left of `==` is over the stream, right over the other one; of two "
+    .. "columns the left name stays" }
+local PREFIX = { kind = "text", doc = "put before the name of every column of the other stream" }
+
 return {
+  asof_join = {
+    usage = ':asof_join(rates, { on = "currency", max_age = "1d" })',
+    doc = "Adds to each row the columns of what held at its time: of the rows of the other stream "
+      .. "that have its key, the newest one not later than it; of several of the same time, the "
+      .. "last one. Both streams need event time. A row leaves once the frontier of both has "
+      .. "passed it, so rows leave in the order of time, those of one time in the order of their "
+      .. "sources. A nil or NaN key matches nothing. The other stream may be a table (a "
+      .. "changelog, by its whole key): each upsert holds from its event time on, until the next "
+      .. "or until it is deleted. A row that is behind the frontier of its partition is late: "
+      .. "`late()` gives those of this stream, those of the other one are rejects (W507).",
+    subjects = { { kind = "stream" } },
+    options = {
+      on = ON,
+      how = { kind = "choice", of = { "left", "inner" }, default = "left",
+        doc = "`left` keeps rows that find nothing, `inner` drops them" },
+      max_age = { kind = "duration", min = 0,
+        doc = "how far the two times may lie apart, this included; what is older is forgotten" },
+      before = { kind = "boolean", default = "false",
+        doc = "only rows from before its time, not those of the same time" },
+      direction = { kind = "choice", of = { "backward", "forward" }, default = "backward",
+        doc = "`forward` takes the oldest one not earlier than the row, which leaves `max_age` "
+          .. "behind the frontier; without `max_age` at the end of inputs that end (W304)" },
+      prefix = PREFIX,
+    },
+    make = function(c, input)
+      local right = c[1]
+      check_right(c, input, right)
+      return {
+        op = "asof_join", inputs = { stream.data(input).id, stream.data(right).id },
+        on = c.opts.on.ast, how = c.opts.how or "left", prefix = c.opts.prefix,
+        max_age = c.opts.max_age, before = c.opts.before or false,
+        direction = c.opts.direction or "backward",
+      }
+    end,
+  },
   join = {
     usage = ':join(payments, { on = "order_id", within = "1h" })',
     doc = "Pairs of rows of two streams that have equal keys. Three kinds. `within`: rows whose "
@@ -99,14 +139,12 @@ return {
     subjects = { { kind = "stream" } },
     consumes = { window = true, emit = true },
     options = {
-      on = { kind = "list", unnamed = true,
-        doc = "`k`, or `l == r`: left of `==` is over the stream, right over the other one; of "
-          .. "two columns the left name stays" },
+      on = ON,
       how = { kind = "choice", of = { "inner", "left", "right", "full", "semi", "anti" },
         default = "inner",
         doc = "which rows leave without a match too; `semi` and `anti` add no columns: they keep "
           .. "the rows that find one, or none" },
-      prefix = { kind = "text", doc = "put before the name of every column of the other stream" },
+      prefix = PREFIX,
       within = { kind = "any", what = WITHIN,
         doc = "how near event times must be: a duration, or `{ lo, hi }`, each a signed duration "
           .. "from the left event time or an expression over left columns that gives a timestamp: "
@@ -150,12 +188,11 @@ return {
       .. "Keys of two number types are compared exactly.",
     subjects = { { kind = "stream" } },
     options = {
-      on = { kind = "list", unnamed = true,
-        doc = "`k`, or `l == r`: left of `==` is over the stream, right over the other one" },
+      on = ON,
       how = { kind = "choice", of = { "left", "inner", "semi", "anti" }, default = "left",
         doc = "`left` keeps rows that find nothing, `inner` drops them; `semi` and `anti` add no "
           .. "columns: they keep the rows that find one, or none" },
-      prefix = { kind = "text", doc = "put before the name of every column of the other stream" },
+      prefix = PREFIX,
       many = { kind = "boolean", default = "false",
         doc = "a key may have many rows: one row each" },
       reload = { later = true, kind = "any" }, cache = { later = true, kind = "any" },

@@ -46,6 +46,8 @@ s:window(over):distinct "k":write "distinct_window.csv"
 s:window(every):group_by "k":agg "n = count()":distinct "n, window_end":write "distinct_end.csv"
 changes(s:as_table "k", "table.csv")
 changes(s:as_table("k", { version = "v", delete = "f < 0" }), "table_version.csv")
-s:drop "f":as_table("k", { version = "v" }):write("sqlite:out.db", { table = "newest" })
+local newest = s:drop "f":as_table("k", { version = "v" })
+newest:write("sqlite:out.db", { table = "newest" })
+changes(newest, "newest.csv") -- without which the table would see what a batch changed, not a row
 s:window(every):group_by "k":top(2, "v"):late():write "late_rows.csv"
 s:rejects():write "rejects.csv"
