@@ -207,6 +207,8 @@ static int finish(struct top_config *config, struct wr_bind *bind, struct wr_err
 }
 
 static void choose_type(const struct top_config *config, struct wr_bind *bind) {
+    if (bind->config == NULL) /* what the script says is refused */
+        return;
     bind->type = top_is_few(config) ? &wr_op_top_few : &wr_op_top;
 }
 
