@@ -161,7 +161,7 @@ set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
 add_test(NAME random/pipelines COMMAND bash -c
   "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
 set_tests_properties(random/pipelines PROPERTIES LABELS random)
-foreach(model asof changelogs ends fill ranks row_patterns) # beside models of their own
+foreach(model asof changelogs ends fill frames ranks row_patterns) # beside models of their own
   add_test(NAME "random/${model}" COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
   set_tests_properties("random/${model}" PROPERTIES LABELS random)

@@ -123,7 +123,7 @@ local BOUND = {
   { "s:agg 'n = approx_distinct(user)'", "2:12 W101", "weir calls it `approx_count_distinct`" },
   { "s:agg 'n = histogram(amount)'", "2:12 W102", "histogram(x number, width const number)" },
   { "s:agg 'n = histogram(amount, 0)'", "2:30 W102", "a width is greater than 0" },
-  { "s:agg 'n = count() over 3'", "2:12 W112", "is not in this version" },
+  { "s:agg 'n = count() over 3'", "2:12 W112", "keeps each row" },
   { "s:agg 'ts = max(ts)':event_time 'ts'", "2:22 W302", "put it before `:agg`" },
   { "weir.read 'spec/newcomer_spec.lau'", "2:11 W401", "did you mean `spec/newcomer_spec.lua`?" },
   { "weir.read 'spec/newcomer_spec.lua'", "2:11 W402", "say it: `{ format = \"csv\" }`" },

@@ -180,8 +180,8 @@ static int item_rewrite(void *ctx, const struct wr_value *node, struct wr_value 
     if (wr_ast_is(node, "name"))
         return wr_agg_names_known(b, node, 1) ? 0 : item_name(b, node);
     if (wr_ast_is(node, "over")) {
-        wr_agg_fault(b, node, "W112",
-                     "`over` is not in this version: it stands in a grouped `derive`");
+        wr_agg_fault(b, node, "W112", "`over` stands in a grouped `derive`, not in `agg`");
+        wr_error_help(b->err, "`:group_by \"…\":derive \"n = count() over '1h'\"` keeps each row");
         return b->status;
     }
     if (wr_agg_function(b, node) == NULL)
@@ -194,8 +194,7 @@ static int item_rewrite(void *ctx, const struct wr_value *node, struct wr_value 
     return status == WR_OK ? 1 : status;
 }
 
-/* An item with another expression, all else as it was. */
-static int item_with(struct wr_arena *arena, const struct wr_value *item,
+int wr_agg_item_with(struct wr_arena *arena, const struct wr_value *item,
                      const struct wr_value *expr, struct wr_value *out) {
     struct wr_value *copy = wr_ast_map(arena, item->count, item->names, item->items);
     if (copy == NULL)
@@ -207,15 +206,18 @@ static int item_with(struct wr_arena *arena, const struct wr_value *item,
     return WR_OK;
 }
 
+int wr_agg_unnamed(struct wr_agg_bind *b, const struct wr_value *expr) {
+    wr_agg_fault(b, expr, "W009", "this item needs a name");
+    const struct wr_aggregate_function *function = wr_agg_function(b, expr);
+    wr_error_help(b->err, "write `name = %s%s`", function == NULL ? "…" : function->name,
+                  function == NULL ? "" : "(…)");
+    return b->status;
+}
+
 static int check_item_name(struct wr_agg_bind *b, const struct wr_value *item,
                            const struct wr_value *name, const struct wr_value *expr) {
-    if (name == NULL || name->kind != WR_VALUE_STRING) {
-        wr_agg_fault(b, expr, "W009", "this item needs a name");
-        const struct wr_aggregate_function *function = wr_agg_function(b, expr);
-        wr_error_help(b->err, "write `name = %s%s`", function == NULL ? "…" : function->name,
-                      function == NULL ? "" : "(…)");
-        return b->status;
-    }
+    if (name == NULL || name->kind != WR_VALUE_STRING)
+        return wr_agg_unnamed(b, expr);
     int key = wr_agg_is_key(b, name->string, name->count);
     int window = wr_agg_is_window(b, name->string, name->count);
     if (!key && !window && wr_agg_known_find(b, name->string, name->count) == NULL)
@@ -256,7 +258,7 @@ static int bind_item(struct wr_agg_bind *b, const struct wr_value *item, struct 
         struct wr_value copy;
         status = wr_ast_rewrite(b->arena, expr, item_rewrite, b, &copy);
         if (status == WR_OK)
-            status = item_with(b->arena, item, &copy, out);
+            status = wr_agg_item_with(b->arena, item, &copy, out);
     }
     b->known[b->known_count++] = known;
     return status;
@@ -339,8 +341,8 @@ static int bind_all(struct wr_agg_bind *b, const struct wr_value *group_by,
     return status;
 }
 
-/* Room for what the list can need: an entry for each argument, order item and condition. */
-static void rooms_count(struct wr_agg_bind *b, const struct wr_value *node) {
+/* An entry for each argument, order item and condition. */
+void wr_agg_rooms_count(struct wr_agg_bind *b, const struct wr_value *node) {
     if (node->kind != WR_VALUE_MAP && node->kind != WR_VALUE_LIST)
         return;
     if (node->kind == WR_VALUE_MAP && wr_agg_function(b, node) != NULL) {
@@ -349,7 +351,22 @@ static void rooms_count(struct wr_agg_bind *b, const struct wr_value *node) {
                          wr_value_count(wr_value_get(node, "order"));
     }
     for (uint32_t i = 0; i < node->count; i++)
-        rooms_count(b, &node->items[i]);
+        wr_agg_rooms_count(b, &node->items[i]);
+}
+
+int wr_agg_rooms_make(struct wr_agg_bind *b, uint32_t known_room) {
+    if (b->entry_room > WR_AGGREGATE_ITEMS_MAX)
+        return wr_error_script(b->err, "W102", "more than %d items and arguments in one stage",
+                               WR_AGGREGATE_ITEMS_MAX);
+    b->out = WR_ARENA_ZEROS(b->arena, struct wr_aggregates, 1);
+    b->known = WR_ARENA_ARRAY(b->arena, struct wr_agg_known, known_room + 1);
+    b->entries = WR_ARENA_ARRAY(b->arena, struct wr_agg_entry, b->entry_room + 1);
+    b->aggregates = WR_ARENA_ARRAY(b->arena, struct wr_aggregate, b->call_room + 1);
+    b->calls = WR_ARENA_ARRAY(b->arena, const struct wr_value *, b->call_room + 1);
+    if (b->out == NULL || b->known == NULL || b->entries == NULL || b->aggregates == NULL ||
+        b->calls == NULL)
+        return wr_error_set(b->err, WR_ENOMEM, "out of memory");
+    return WR_OK;
 }
 
 int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope *scope,
@@ -359,23 +376,15 @@ int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope 
     *aggregates = NULL;
     b.entry_room = wr_value_count(agg) + wr_value_count(group_by) + 1;
     if (agg != NULL)
-        rooms_count(&b, agg);
-    if (b.entry_room > WR_AGGREGATE_ITEMS_MAX)
-        return wr_error_script(err, "W102", "more than %d items and arguments in one stage",
-                               WR_AGGREGATE_ITEMS_MAX);
-    b.out = WR_ARENA_ZEROS(b.arena, struct wr_aggregates, 1);
-    b.known = WR_ARENA_ARRAY(b.arena, struct wr_agg_known, wr_value_count(agg) + 1);
-    b.entries = WR_ARENA_ARRAY(b.arena, struct wr_agg_entry, b.entry_room);
+        wr_agg_rooms_count(&b, agg);
     b.call_room += (flags & WR_AGGREGATES_RETRACT) != 0;
-    b.aggregates = WR_ARENA_ARRAY(b.arena, struct wr_aggregate, b.call_room + 1);
-    b.calls = WR_ARENA_ARRAY(b.arena, const struct wr_value *, b.call_room + 1);
-    if (b.out == NULL || b.known == NULL || b.entries == NULL || b.aggregates == NULL ||
-        b.calls == NULL)
-        return wr_error_set(err, WR_ENOMEM, "out of memory");
+    int status = wr_agg_rooms_make(&b, wr_value_count(agg));
+    if (status != WR_OK)
+        return status;
     b.out->windowed = (flags & WR_AGGREGATES_WINDOWED) != 0;
     b.out->live = flags & WR_AGGREGATES_RETRACT ? INT32_MAX : -1;
     b.out->counted = (flags & WR_AGGREGATES_COUNTED) != 0;
-    int status = bind_all(&b, group_by, agg);
+    status = bind_all(&b, group_by, agg);
     if (status == WR_ENOMEM)
         return wr_error_set(err, status, "out of memory");
     if (status == WR_ELIMIT && b.status == WR_OK && err != NULL && err->status != WR_ELIMIT)

@@ -78,6 +78,12 @@ struct wr_aggregate_function {
                                                            const struct wr_type *args,
                                                            uint32_t arg_count,
                                                            struct wr_type *type);
+    /* The same for a frame that moves along rows, where that takes another kernel: it takes rows
+     * back and keeps nothing of them, not even a rounding; NULL where there is none (then the frame
+     * is gone through anew for each row). */
+    const struct wr_aggregate_kernel *(*choose_framed)(struct wr_arena *arena,
+                                                       const struct wr_type *args,
+                                                       uint32_t arg_count, struct wr_type *type);
     /* Checks the literal arguments (NULL: nothing to check). NULL, or what is wrong. */
     const char *(*check)(const struct wr_value *const *constants, uint32_t arg_count);
     const struct wr_user_aggregate *user; /* `choose` is NULL then; else NULL */
@@ -113,6 +119,7 @@ struct wr_aggregate {
     uint8_t order_desc[WR_AGGREGATE_ORDER_MAX];
     int64_t limit;    /* -1: none */
     uint8_t retracts; /* of a changelog: rows may be taken back */
+    uint8_t framed;   /* of a frame that moves along the rows */
     uint8_t reversed; /* the collector wants the end of the order: `last` */
     struct wr_type type;
     uint32_t offset; /* of its state in the row */

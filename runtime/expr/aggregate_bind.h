@@ -36,7 +36,9 @@ struct wr_agg_bind {
     struct wr_error *err;
     struct wr_aggregates *out;
     const struct wr_list *keys;
-    int status; /* WR_OK until the first fault */
+    int status;       /* WR_OK until the first fault */
+    uint8_t apart;    /* equal calls are not one: they may have different frames */
+    uint8_t in_order; /* rows come in the order of event time, or without */
     uint32_t known_count, entry_count, entry_room, call_count, call_room;
     struct wr_agg_known *known;
     struct wr_agg_entry *entries;
@@ -86,10 +88,24 @@ int wr_agg_is_window(const struct wr_agg_bind *b, const char *name, uint32_t len
 int wr_agg_names_known(const struct wr_agg_bind *b, const struct wr_value *node, int middle);
 void wr_agg_signatures_help(struct wr_agg_bind *b, const struct wr_aggregate_function *function);
 
+/* aggregate.c, for aggregate_frames.c too */
+int wr_agg_unnamed(struct wr_agg_bind *b, const struct wr_value *expr); /* W009 */
+/* An item with another expression, all else as it was. */
+int wr_agg_item_with(struct wr_arena *arena, const struct wr_value *item,
+                     const struct wr_value *expr, struct wr_value *out);
+/* Adds the room that the calls in `node` can need. */
+void wr_agg_rooms_count(struct wr_agg_bind *b, const struct wr_value *node);
+/* Makes the arrays of `b`, once the room is counted. */
+int wr_agg_rooms_make(struct wr_agg_bind *b, uint32_t known_room);
+
 /* aggregate_inputs.c */
 int wr_agg_bind_keys(struct wr_agg_bind *b, const struct wr_value *group_by);
 /* Adds a helper that is made of input columns; its entry in *index. */
 int wr_agg_bind_helper(struct wr_agg_bind *b, const struct wr_value *expr, int32_t *index);
+/* Adds `expr` to the inputs, looked at only where `where` (or NULL) is true; its entry in *index.
+ */
+int wr_agg_bind_input(struct wr_agg_bind *b, const struct wr_value *where,
+                      const struct wr_value *expr, uint32_t *index);
 /* The number of the aggregate that computes `call`, made when there is none yet. */
 int wr_agg_bind_call(struct wr_agg_bind *b, const struct wr_value *call, uint32_t *number);
 /* Binds the list of inputs: what is needed, in order. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "expr/aggregate_bind.h"
+#include "expr/frames.h"
 #include "base/banned.h"
 
 /* ---- the side of the inputs ----------------------------------------------------------------- */
@@ -49,9 +50,13 @@ static int input_rewrite(void *ctx, const struct wr_value *node, struct wr_value
     if (wr_ast_is(node, "name"))
         return input_name(b, node, out);
     const struct wr_aggregate_function *function = wr_agg_function(b, node);
-    if (function == NULL)
+    const struct wr_value *name = wr_ast_is(node, "call") ? wr_value_get(node, "name") : NULL;
+    if (b->apart && name != NULL && wr_window_function_find(name->string, name->count) != NULL)
+        wr_agg_fault(b, node, "W110", "`%s` inside an aggregate", name->string);
+    else if (function == NULL)
         return 0;
-    wr_agg_fault(b, node, "W110", "aggregate `%s` inside an aggregate", function->name);
+    else
+        wr_agg_fault(b, node, "W110", "aggregate `%s` inside an aggregate", function->name);
     wr_error_help(b->err, "compute the inner one in a stage of its own before this one");
     return b->status;
 }
@@ -110,9 +115,8 @@ static int guarded(struct wr_agg_bind *b, const struct wr_value *where, const st
     return WR_OK;
 }
 
-/* Adds `expr` to the inputs; its entry in *index. */
-static int input_add(struct wr_agg_bind *b, const struct wr_value *where,
-                     const struct wr_value *expr, uint32_t *index) {
+int wr_agg_bind_input(struct wr_agg_bind *b, const struct wr_value *where,
+                      const struct wr_value *expr, uint32_t *index) {
     struct wr_value copy;
     struct wr_value guard;
     int status = wr_ast_rewrite(b->arena, expr, input_rewrite, b, &copy);
@@ -170,7 +174,7 @@ static int bind_args(struct wr_agg_bind *b, struct wr_aggregate *aggregate,
     for (uint32_t i = 0; i < count; i++) {
         const struct wr_value *arg = wr_value_at(args, i);
         if ((function->constants >> i & 1) == 0) {
-            int status = input_add(b, where, arg, &aggregate->args[i]);
+            int status = wr_agg_bind_input(b, where, arg, &aggregate->args[i]);
             if (status != WR_OK)
                 return status;
             continue;
@@ -198,7 +202,7 @@ static int bind_order(struct wr_agg_bind *b, struct wr_aggregate *aggregate,
                             WR_AGGREGATE_ORDER_MAX);
     for (uint32_t i = 0; i < count; i++) {
         const struct wr_value *item = wr_value_at(order, i);
-        int status = input_add(b, where, wr_value_get(item, "expr"), &aggregate->order[i]);
+        int status = wr_agg_bind_input(b, where, wr_value_get(item, "expr"), &aggregate->order[i]);
         if (status != WR_OK)
             return status;
         aggregate->order_desc[i] = (uint8_t)wr_value_bool(item, "desc", 0);
@@ -223,7 +227,7 @@ int wr_agg_bind_call(struct wr_agg_bind *b, const struct wr_value *call, uint32_
                      function->name);
         return b->status;
     }
-    for (uint32_t i = 0; i < b->call_count; i++) {
+    for (uint32_t i = 0; i < b->call_count && !b->apart; i++) {
         if (!wr_ast_equal(b->calls[i], call))
             continue;
         *number = i;

@@ -14,9 +14,9 @@ static int is_ordered(enum wr_type_kind kind) {
 
 /* An aggregate that needs its rows in an order of their own goes behind a collector. */
 static void choose_collector(const struct wr_agg_bind *b, struct wr_aggregate *aggregate) {
-    int by_time =
-        aggregate->function->flags & WR_AGG_COLLECTS && b->scope->flags & WR_SCOPE_EVENT_TIME;
-    int keeps_all = aggregate->kernel->merge == NULL ||
+    int by_time = aggregate->function->flags & WR_AGG_COLLECTS && !b->in_order &&
+                  b->scope->flags & WR_SCOPE_EVENT_TIME;
+    int keeps_all = (aggregate->kernel->merge == NULL && !b->in_order) ||
                     (aggregate->retracts && aggregate->kernel->retract == NULL &&
                      !(aggregate->function->flags & WR_AGG_NO_RETRACT));
     if (aggregate->order_count == 0 && aggregate->limit < 0 && !by_time && !keeps_all)
@@ -106,13 +106,18 @@ static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) 
         }
     }
     aggregate->retracts = b->out->live >= 0;
-    int other = aggregate->retracts && function->choose_retracting != NULL &&
-                aggregate->order_count == 0 && aggregate->limit < 0;
+    int plain = aggregate->order_count == 0 && aggregate->limit < 0;
     if (function->user != NULL)
         aggregate->kernel = user_kernel(b, aggregate);
-    else
-        aggregate->kernel = (other ? function->choose_retracting : function->choose)(
-            b->arena, aggregate->arg_types, aggregate->arg_count, &aggregate->type);
+    else if (plain && aggregate->framed && function->choose_framed != NULL)
+        aggregate->kernel = function->choose_framed(b->arena, aggregate->arg_types,
+                                                    aggregate->arg_count, &aggregate->type);
+    else if (plain && aggregate->retracts && function->choose_retracting != NULL)
+        aggregate->kernel = function->choose_retracting(b->arena, aggregate->arg_types,
+                                                        aggregate->arg_count, &aggregate->type);
+    if (aggregate->kernel == NULL && function->user == NULL)
+        aggregate->kernel = function->choose(b->arena, aggregate->arg_types, aggregate->arg_count,
+                                             &aggregate->type);
     if (aggregate->kernel == NULL && aggregate->arg_count == 2)
         aggregate->kernel = pick_by_order(b, aggregate);
     if (aggregate->kernel == NULL) {

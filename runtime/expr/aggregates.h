@@ -155,5 +155,23 @@ extern const struct wr_aggregate_function wr_aggregates_funnel[];
 extern const struct wr_aggregate_function wr_aggregates_approx[];
 extern const struct wr_aggregate_function wr_aggregates_digest[];
 extern const struct wr_aggregate_function wr_aggregates_samples[];
+
+/* rank, dense_rank: known to the binder of frames only. */
+extern const struct wr_aggregate_function wr_aggregates_ranks[];
+
+/* Kernels for frames that move along rows (`choose_framed`). */
+#define AGG_CHOOSE_PARAMS \
+    struct wr_arena *arena, const struct wr_type *args, uint32_t arg_count, struct wr_type *type
+const struct wr_aggregate_kernel *wr_sorted_min_choose(AGG_CHOOSE_PARAMS);
+const struct wr_aggregate_kernel *wr_sorted_max_choose(AGG_CHOOSE_PARAMS);
+const struct wr_aggregate_kernel *wr_sorted_quantile_kernel(void);
+const struct wr_aggregate_kernel *wr_truths_all_choose(AGG_CHOOSE_PARAMS);
+const struct wr_aggregate_kernel *wr_truths_any_choose(AGG_CHOOSE_PARAMS);
+extern const struct wr_aggregate_kernel wr_exact_sum, wr_exact_avg;
+/* Which quantile an aggregate wants, and the value `between` two neighbours as bits of its type. */
+double wr_quantile_of(const struct wr_aggregate *aggregate);
+int64_t wr_quantile_between(const struct wr_aggregate *aggregate, const int64_t pair[2],
+                            double between);
+
 /* Puts rows in order and feeds the first `limit` of them to aggregate->inner, at the result. */
 extern const struct wr_aggregate_kernel wr_aggregate_collector;

@@ -83,7 +83,7 @@ static int float_compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double quantile_of(const struct wr_aggregate *aggregate) {
+double wr_quantile_of(const struct wr_aggregate *aggregate) {
     double q = 0.5;
     if (aggregate->arg_count > 1)
         wr_constant_number(aggregate->constants[1], &q);
@@ -100,7 +100,7 @@ static int quantile_words(const struct wr_aggregate *aggregate, const struct val
     memcpy(words, state->blob.bytes, state->blob.length);
     qsort(words, state->count, 8,
           agg_is_word(aggregate->arg_types[0].kind) ? word_compare : float_compare);
-    double place = quantile_of(aggregate) * (double)(state->count - 1);
+    double place = wr_quantile_of(aggregate) * (double)(state->count - 1);
     uint64_t at = (uint64_t)floor(place);
     *between = place - (double)at;
     pair[0] = words[at];
@@ -116,8 +116,26 @@ double wr_between_floats(double low, double high, double between) {
     return isfinite(distance) ? low + distance * between : low * (1 - between) + high * between;
 }
 
+int64_t wr_quantile_between(const struct wr_aggregate *aggregate, const int64_t pair[2],
+                            double between) {
+    if (aggregate->type.kind != WR_FLOAT64) {
+        double distance = (double)((__int128)pair[1] - pair[0]);
+        return (int64_t)((__int128)pair[0] + (__int128)(distance * between));
+    }
+    double low = (double)pair[0];
+    double high = (double)pair[1];
+    if (!agg_is_word(aggregate->arg_types[0].kind)) {
+        memcpy(&low, &pair[0], 8);
+        memcpy(&high, &pair[1], 8);
+    }
+    /* Equal ones may be infinite, and then have no distance. */
+    double value = wr_between_floats(low, high, between);
+    int64_t bits;
+    memcpy(&bits, &value, 8);
+    return bits;
+}
+
 static int quantile_result(AGG_RESULT_PARAMS) {
-    int words = agg_is_word(aggregate->arg_types[0].kind);
     for (uint32_t i = 0; i < count; i++) {
         const struct values_state *state =
             (const struct values_state *)(const void *)(rows[i] + aggregate->offset);
@@ -133,19 +151,7 @@ static int quantile_result(AGG_RESULT_PARAMS) {
         wr_arena_rewind(arena, mark);
         if (status != WR_OK)
             return status;
-        if (aggregate->type.kind == WR_FLOAT64) {
-            double low = (double)pair[0];
-            double high = (double)pair[1];
-            if (!words) {
-                memcpy(&low, &pair[0], 8);
-                memcpy(&high, &pair[1], 8);
-            }
-            /* Equal ones may be infinite, and then have no distance. */
-            ((double *)out)[i] = wr_between_floats(low, high, between);
-        } else {
-            double distance = (double)((__int128)pair[1] - pair[0]);
-            ((int64_t *)out)[i] = (int64_t)((__int128)pair[0] + (__int128)(distance * between));
-        }
+        ((int64_t *)out)[i] = wr_quantile_between(aggregate, pair, between);
     }
     (void)fails;
     return WR_OK;
@@ -174,6 +180,11 @@ static const struct wr_aggregate_kernel *quantile_choose(struct wr_arena *arena,
     case WR_DURATION: *type = args[0]; return &quantile_kernel;
     default: return NULL;
     }
+}
+
+static const struct wr_aggregate_kernel *quantile_choose_framed(AGG_CHOOSE_PARAMS) {
+    return quantile_choose(arena, args, arg_count, type) == NULL ? NULL
+                                                                 : wr_sorted_quantile_kernel();
 }
 
 const char *wr_quantile_check(const struct wr_value *const *constants, uint32_t arg_count) {
@@ -340,6 +351,7 @@ const struct wr_aggregate_function wr_aggregates_lists[] = {
      .arg_min = 1,
      .arg_max = 1,
      .choose = quantile_choose,
+     .choose_framed = quantile_choose_framed,
      .examples = AGG_EXAMPLES({"median(x)", "2.5"}, {"median(x where x < 4)", "2.0"})},
     {.name = "quantile",
      .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
@@ -350,6 +362,7 @@ const struct wr_aggregate_function wr_aggregates_lists[] = {
      .arg_max = 2,
      .constants = 2,
      .choose = quantile_choose,
+     .choose_framed = quantile_choose_framed,
      .check = wr_quantile_check,
      .examples = AGG_EXAMPLES({"quantile(x, 0.9)", "3.7"}, {"quantile(x, 0)", "1.0"})},
     {.name = "list",

@@ -389,6 +389,17 @@ static const struct wr_aggregate_kernel *avg_choose_retracting(struct wr_arena *
     return kernel == &avg_floats ? &avg_twofold : kernel;
 }
 
+/* Of a frame: integers and decimals are exact anyway. */
+static const struct wr_aggregate_kernel *sum_choose_framed(AGG_CHOOSE_PARAMS) {
+    const struct wr_aggregate_kernel *kernel = sum_choose_retracting(arena, args, arg_count, type);
+    return kernel == &sum_twofold ? &wr_exact_sum : kernel;
+}
+
+static const struct wr_aggregate_kernel *avg_choose_framed(AGG_CHOOSE_PARAMS) {
+    const struct wr_aggregate_kernel *kernel = avg_choose(arena, args, arg_count, type);
+    return kernel == &avg_floats ? &wr_exact_avg : kernel;
+}
+
 /* ---- stddev and variance -------------------------------------------------------------------- */
 
 struct spread_state {
@@ -476,6 +487,7 @@ SPREAD_RESULT(stddev_pop_result, 1, n, sqrt)
         default: return NULL; \
         } \
     }
+/* tidy: long: the table of the functions stands behind */
 SPREAD_KERNELS(variance)
 SPREAD_KERNELS(variance_pop)
 SPREAD_KERNELS(stddev)
@@ -499,6 +511,7 @@ const struct wr_aggregate_function wr_aggregates_sums[] = {
      .arg_max = 1,
      .choose = sum_choose,
      .choose_retracting = sum_choose_retracting,
+     .choose_framed = sum_choose_framed,
      .examples = AGG_EXAMPLES({"sum(x)", "10"}, {"sum(f)", "4.0"}, {"sum(x where s == 'a')", "5"})},
     {.name = "avg",
      .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
@@ -510,6 +523,7 @@ const struct wr_aggregate_function wr_aggregates_sums[] = {
      .arg_max = 1,
      .choose = avg_choose,
      .choose_retracting = avg_choose_retracting,
+     .choose_framed = avg_choose_framed,
      .examples = AGG_EXAMPLES({"avg(x)", "2.5"}, {"avg(x where x > 100)", "nil"})},
     {.name = "stddev",
      .doc = "The standard deviation of a sample (divided by n - 1); of one value nil.",

@@ -150,9 +150,12 @@ const struct wr_node *wr_bind_expr(struct wr_bind *bind, const struct wr_value *
     if (strcmp(k, "field") == 0 || strcmp(k, "index") == 0)
         return wr_bind_path(bind, ast);
     int from = wr_ast_from(ast), to = wr_ast_to(ast);
-    if (strcmp(k, "over") == 0)
-        return wr_bind_fault(bind, "W112", from, to,
-                             "`over` is not in this version: it stands in a grouped `derive`");
+    if (strcmp(k, "over") == 0) {
+        wr_bind_fault(bind, "W112", from, to,
+                      "`over` stands behind an aggregate in a grouped `derive`");
+        wr_error_help(bind->err, "`:group_by \"…\"` before `derive`; without a list: one group");
+        return NULL;
+    }
     if (strcmp(k, "list") == 0)
         return wr_bind_fault(bind, "W104", from, to, "a list stands only behind `in`");
     if (strcmp(k, "param") == 0)

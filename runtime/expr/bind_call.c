@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "expr/aggregate.h"
+#include "expr/frames.h"
 #include "expr/names.h"
 #include "expr/node.h"
 #include "expr/program.h"
@@ -74,10 +75,19 @@ static const struct wr_node *aggregate_call(const struct call *x) {
     else
         wr_bind_fault(x->bind, "W109", x->from, x->to,
                       "aggregate `%s` outside `agg` or a grouped `derive`", x->name);
-    wr_error_help(x->bind->err, "%s",
-                  x->bind->scope->flags & WR_SCOPE_AGGREGATES
-                      ? "use a second stage"
-                      : "write `:agg \"n = count()\"`, behind `group_by` for one row a group");
+    wr_error_help(
+        x->bind->err, "%s",
+        x->bind->scope->flags & WR_SCOPE_AGGREGATES
+            ? "use a second stage"
+            : "write `:agg \"n = count()\"`; `:group_by()` before a `derive` makes all rows "
+              "one group");
+    return NULL;
+}
+
+static const struct wr_node *window_call(const struct call *x) {
+    wr_bind_fault(x->bind, "W109", x->name_from, x->name_to, "`%s` outside a grouped `derive`",
+                  x->name);
+    wr_error_help(x->bind->err, "`:group_by \"…\"` before `derive`; without a list: one group");
     return NULL;
 }
 
@@ -524,6 +534,8 @@ const struct wr_node *wr_bind_call(struct wr_bind *bind, const struct wr_value *
                                  "`%s` is an aggregate, no method: write `%s(x)`", x.name, x.name);
         return aggregate_call(&x);
     }
+    if (user == NULL && function == NULL && wr_window_function_find(x.name, x.name_length) != NULL)
+        return window_call(&x);
     if (user == NULL && function == NULL)
         return unknown_function(&x);
     if (user == NULL && function->flags & WR_FN_LUA)

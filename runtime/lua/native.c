@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "expr/aggregate.h"
+#include "expr/frames.h"
 #include "expr/function.h"
 #include "expr/unicode.h"
 #include "lua/functions_private.h"
@@ -118,6 +119,19 @@ int native_aggregates(lua_State *L) {
         lua_setfield(L, -2, "signatures");
         push_examples(L, function->examples);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    const struct wr_window_function *other;
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    for (uint32_t i = 0; (other = wr_window_function_at(i)) != NULL; i++) {
+        lua_createtable(L, 0, 4);
+        set_string(L, "name", other->name);
+        set_string(L, "group", "of rows, in a `derive` behind `group_by`");
+        set_string(L, "doc", other->doc);
+        lua_createtable(L, 1, 0);
+        lua_pushstring(L, other->signature);
+        lua_rawseti(L, -2, 1);
+        lua_setfield(L, -2, "signatures");
+        lua_rawseti(L, -2, count + (lua_Integer)i + 1);
     }
     return 1;
 }

@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "op/project.h"
+#include "op/frames.h"
 #include "base/banned.h"
 
 struct derive {
@@ -32,6 +32,8 @@ static int bind_list(struct wr_bind *bind, enum wr_list_kind kind, struct wr_lis
 }
 
 static int derive_bind(struct wr_bind *bind, struct wr_error *err) {
+    if (wr_value_get(bind->spec, "grouped") != NULL)
+        return frames_bind(bind, err);
     struct wr_list *list = NULL;
     struct project *project = NULL;
     int status = bind_list(bind, WR_LIST_DERIVE, &list, &project, err);

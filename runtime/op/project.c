@@ -26,12 +26,18 @@ static int no_memory(struct wr_error *err) {
 int project_bind_derive(struct project *project, struct wr_bind *bind, struct wr_list *list,
                         struct wr_error *err) {
     const struct wr_schema *input = bind->inputs[0]->schema;
-    uint32_t room = input->field_count + list->item_count, count = input->field_count;
-    struct wr_schema *schema = wr_schema_new(bind->arena, room);
-    project->from = WR_ARENA_ARRAY(bind->arena, int32_t, room + 1);
+    return project_bind_items(project, bind->arena, input, input->field_count, 0, list, err);
+}
+
+int project_bind_items(struct project *project, struct wr_arena *arena,
+                       const struct wr_schema *input, uint32_t count, uint32_t more,
+                       struct wr_list *list, struct wr_error *err) {
+    uint32_t room = count + list->item_count + more;
+    struct wr_schema *schema = wr_schema_new(arena, room);
+    project->from = WR_ARENA_ARRAY(arena, int32_t, room + 1);
     if (schema == NULL || project->from == NULL)
         return no_memory(err);
-    for (uint32_t c = 0; c < input->field_count; c++) {
+    for (uint32_t c = 0; c < count; c++) {
         schema->fields[c] = input->fields[c];
         project->from[c] = (int32_t)c;
     }

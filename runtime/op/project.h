@@ -13,6 +13,11 @@ struct project {
 /* The input's columns, those that items name replaced in place, the other items behind. */
 int project_bind_derive(struct project *project, struct wr_bind *bind, struct wr_list *list,
                         struct wr_error *err);
+/* The same over the first `count` columns of `input`, with room in the schema and in `from` for
+ * `more` columns of the caller's. */
+int project_bind_items(struct project *project, struct wr_arena *arena,
+                       const struct wr_schema *input, uint32_t count, uint32_t more,
+                       struct wr_list *list, struct wr_error *err);
 /* The columns that are kept, in the order given: `columns` of the input under `names` (NULL:
  * theirs). */
 int project_bind_columns(struct project *project, struct wr_bind *bind, const uint32_t *columns,

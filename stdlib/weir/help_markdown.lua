@@ -247,7 +247,10 @@ M.CHAPTERS = {
     about = "What can be called in the strings of `filter`, `derive` and all others." },
   { name = "aggregates", title = "Aggregates", write = aggregates,
     about = "What `agg` computes over the rows of a group. Each takes `where`, `order by` and "
-      .. "`limit` inside its brackets: `sum(x where paid)`, `list(x order by ts limit 3)`." },
+      .. "`limit` inside its brackets: `sum(x where paid)`, `list(x order by ts limit 3)`. In a "
+      .. "`derive` behind `group_by` each row stays, and an aggregate is over the rows up to this "
+      .. "one, or over a frame: `avg(x) over '1h'`, `over 10`; `lag` and its like belong there "
+      .. "too." },
   { name = "command-line", title = "The command line", write = command_line,
     about = "Commands and their flags." },
   { name = "errors", title = "Errors", write = errors,

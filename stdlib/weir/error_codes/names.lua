@@ -75,7 +75,8 @@ return {
     message = "aggregate inside an aggregate",
     help = "use a second stage",
     page = "An aggregate's argument is computed for each row, before there are groups. The "
-      .. "aggregate of an aggregate is a second `agg`, or a second `derive`.",
+      .. "aggregate of an aggregate is a second `agg`, or a second `derive`; so is an aggregate "
+      .. "of what `lag` or `rank` give.",
     wrong = [[:agg "top = max(sum(amount))"]],
     right = ":group_by \"user\":agg \"total = sum(amount)\"\n:agg \"top = max(total)\"",
   },
@@ -91,7 +92,7 @@ return {
     message = "`over` takes `'1h'` or a row count, after an aggregate",
     page = "`f(x) over '1h'` covers the rows of the last hour, this one included; `over 10` "
       .. "this row and the nine before. The partition is the `group_by` above. They belong to "
-      .. "`derive` behind `group_by`, which is not in this version.",
+      .. "`derive` behind `group_by`; without a list it makes all rows one group.",
     wrong = [[:derive "n = count() over (partition by user)"]],
     right = [[:group_by "user":derive "n = count() over '1h'"]],
   },

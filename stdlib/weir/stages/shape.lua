@@ -33,12 +33,37 @@ return {
   },
   derive = {
     usage = ':derive "eur = amount * $rate"',
-    doc = "Adds columns at the end, or replaces those of the same name in place.",
+    doc = "Adds columns at the end, or replaces those of the same name in place. Behind `group_by` "
+      .. "each row sees others of its group: aggregates from the first row to this one, or over a "
+      .. "frame (`avg(x) over '1h'`, `over 10`), `lag`, `lead`, `row_number`, `rank`, `delta`, "
+      .. "`rate`. With event time rows leave in its order, once the frontier has passed them. "
+      .. "Under a window an aggregate is over all its rows, which leave when it closes. With "
+      .. "`emit \"update\"` rows leave at once and are corrected.",
     subjects = { LIST },
-    options = { order = { later = true, kind = "any" } },
-    consumes = {},
-    make = function(c)
-      return put({ op = "derive" }, "items", c[1])
+    options = {
+      order = { kind = "choice", of = { "time", "arrival" }, default = '"time"',
+        doc = "behind `group_by`: `arrival` lets rows go at once, with what has come until then" },
+    },
+    consumes = { window = true, group_by = true, emit = true },
+    make = function(c, input)
+      local modifiers = stream.modifiers(input)
+      if next(modifiers) == nil then
+        if c.opts.order then
+          c:fail("W203", "option `order` of `derive` is for groups", "`:group_by` before it",
+            "order")
+        end
+        return put({ op = "derive" }, "items", c[1])
+      elseif c[1].fn then
+        c:fail("W203", "a grouped `derive` takes a list in a string, got a function",
+          "a function sees one row; put it into a `derive` before the `group_by`, or behind this",
+          "1")
+      end
+      local group = modifiers.group_by
+      return {
+        op = "derive", grouped = true, items = c[1].ast, order = c.opts.order,
+        group_by = group and group.items, group_fn = group and group.fn, window = modifiers.window,
+        emit = modifiers.emit,
+      }
     end,
   },
   select = {

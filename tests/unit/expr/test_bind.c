@@ -243,7 +243,7 @@ TEST(faults_of_names_and_types_say_where_and_what_to_write) {
     check_fault(&world, WR_LIST_DERIVE, "x = lower(name where true)", "W102", 5, 26,
                 "`lower` is no aggregate", "");
     check_fault(&world, WR_LIST_DERIVE, "x = id over '1h'", "W112", 5, 16,
-                "`over` is not in this version", "");
+                "`over` stands behind an aggregate", "");
     world.scope.flags = 0;
     check_fault(&world, WR_LIST_DERIVE, "x = event_time()", "W301", 5, 16, "no event time",
                 "before");
