@@ -541,12 +541,22 @@ def agg_text(node, printer):
     return text + f":agg({long_string(items)})"
 
 
+def type_text(kind):
+    """A kind as a schema says it."""
+    if kind.startswith("list<"):
+        return f"list<{type_text(kind[5:-1])}>"
+    name, _, own = kind.partition(" ")
+    if name not in STRUCTS:
+        return kind
+    return f"struct<{', '.join(f'{field} {of or own}' for field, of in STRUCTS[name].items())}>"
+
+
 def lua_stage(node):
     """A stage whose subject is a Lua function."""
     op = node["op"]
     if op == "filter":
         return f":filter({lua_text.function([['keep', False, node['expr']]], node['lua'])})"
-    schema = ", ".join(f"{ident(name)} {expr[1]}" for name, is_local, expr in node["items"]
+    schema = ", ".join(f"{ident(name)} {type_text(expr[1])}" for name, is_local, expr in node["items"]
                        if not is_local)
     items = expressions.without_unused(node["items"])
     return f":{op}({long_string(schema)}, " \
