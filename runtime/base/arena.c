@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 
-#define GROWTH 16      /* of blocks, from the first to ordinary ones */
+#define GROWTH 4       /* of blocks, from the first to ordinary ones */
 #define SLACK_BYTES 64 /* readable behind every large allocation, so that kernels may over-read */
 
 struct wr_arena_block {

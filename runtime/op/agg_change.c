@@ -17,7 +17,7 @@ static int set_ends(struct wr_batch *middle, const struct agg_span *spans) {
     if (times == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < middle->row_count; i++)
-        times[i] = spans[i].end - AGG_RESULT_DELAY_US;
+        times[i] = wr_time_add(spans[i].end, -AGG_RESULT_DELAY_US);
     middle->event_time = times;
     return WR_OK;
 }
@@ -34,7 +34,7 @@ static int set_windows(const struct agg *self, struct wr_batch *middle,
     for (uint32_t i = 0; i < count; i++) {
         columns[0][i] = spans[i].start;
         columns[1][i] = spans[i].end;
-        times[i] = spans[i].end - AGG_RESULT_DELAY_US;
+        times[i] = wr_time_add(spans[i].end, -AGG_RESULT_DELAY_US);
         none += spans[i].start > spans[i].end;
     }
     if (none == 0) {
@@ -214,9 +214,10 @@ int agg_emit_changes(struct agg *self, const struct agg_change *changes, uint32_
                      struct wr_out *out) {
     struct wr_batch *const from[2] = {before != NULL ? before : after,
                                       after != NULL ? after : before};
-    uint32_t room = WR_MAX(self->base.env->batch_rows, 2u);
+    uint32_t room_max = WR_MAX(self->base.env->batch_rows, 2u);
     int flow = WR_FLOW_MORE;
     for (uint32_t i = 0; i < count && from[0] != NULL && flow == WR_FLOW_MORE;) {
+        uint32_t room = (uint32_t)WR_MIN((uint64_t)room_max, 2 * (uint64_t)(count - i));
         struct picked picked;
         struct wr_batch *batch = wr_batch_new(self->base.env->pool, from[0]->schema);
         if (batch == NULL || pick_room(batch, &picked, room) != WR_OK) {

@@ -167,7 +167,7 @@ int64_t join_next_boundary(const struct wr_op *op, int64_t after) {
     if (config->windowed)
         return window_end_after(&config->window, after);
     int64_t end = wr_rowset_slice_end(set, wr_rowset_slice(set, after));
-    return end > after ? end : after + 1;
+    return end > after ? end : wr_time_add(after, 1);
 }
 
 int join_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
