@@ -231,10 +231,11 @@ static const struct wr_aggregate_kernel *cardinality_choose(struct wr_arena *are
 const struct wr_aggregate_function wr_aggregates_approx[] = {
     {.name = "approx_count_distinct",
      .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT | WR_AGG_NO_RETRACT,
-     .doc = "About how many different values there are, or combinations of several; nil is not "
-            "counted, nor a combination with a nil. Exact up to 3,072 values, beyond that with a "
-            "standard error of 0.8 % in 16 KB a group (HyperLogLog). The same input gives the same "
-            "estimate.",
+     .doc =
+         "About how many different values there are, or combinations of several; nil is not "
+         "counted, nor a combination with a nil. Up to 3,072 values it is exact but for a pair in "
+         "2^26 that falls together, beyond that it has a standard error of 0.8 % in 16 KB a "
+         "group (HyperLogLog). The same input gives the same estimate.",
      .keeps = "16 KB",
      .instead = "count_distinct",
      .signatures = AGG_TEXTS("(x any…) int64"),

@@ -280,7 +280,8 @@ static int width_put(const struct wr_aggregate *aggregate, const uint8_t *state_
             int64_t number = (int64_t)(buckets[b].order ^ UINT64_C(1) << 63), bound = 0;
             low.open = __builtin_mul_overflow(number, width.word, &bound);
             low.bits = (uint64_t)bound;
-            high.open = __builtin_mul_overflow(number + 1, width.word, &bound);
+            high.open = __builtin_add_overflow(number, 1, &number) ||
+                        __builtin_mul_overflow(number, width.word, &bound);
             high.bits = (uint64_t)bound;
         } else {
             double number = float_of_order(buckets[b].order);
