@@ -83,8 +83,9 @@ QUERIES = {
       SELECT auction, w, count(*) AS num, max(count(*)) OVER (PARTITION BY w) AS most FROM
         (SELECT auction, epoch_us(dateTime) // 2000000 - k AS w FROM bid, range(5) AS t(k))
       GROUP BY auction, w) WHERE num = most""",
-    "q6_closed": f"""SELECT a.id, seller, max(price) AS final FROM {BIDS_IN_TIME}
-      GROUP BY ALL""",
+    "q6": f"""SELECT seller, avg(final) OVER (PARTITION BY seller ORDER BY expires, id
+        ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS avg_price FROM
+      (SELECT a.id, seller, expires, max(price) AS final FROM {BIDS_IN_TIME} GROUP BY ALL)""",
     "q7": f"""SELECT b.auction, b.price, b.bidder, b.dateTime, b.extra
       FROM bid b JOIN (SELECT {tumbling("dateTime")} AS w, max(price) AS price FROM bid
         GROUP BY w) m ON b.price = m.price
@@ -253,8 +254,7 @@ def compare(db, name, script, folder):
 def main():
     names = sys.argv[1:]
     passed = failed = 0
-    scripts = glob.glob(os.path.join(ROOT, "examples", "nexmark", "q*.lua")) + \
-        glob.glob(os.path.join(ROOT, "tests", "oracle", "nexmark", "q*.lua"))
+    scripts = glob.glob(os.path.join(ROOT, "examples", "nexmark", "q*.lua"))
     with tempfile.TemporaryDirectory() as folder:
         db = duckdb.connect()
         db.execute("SET TimeZone = 'UTC'")

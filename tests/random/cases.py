@@ -556,8 +556,8 @@ def lua_stage(node):
     op = node["op"]
     if op == "filter":
         return f":filter({lua_text.function([['keep', False, node['expr']]], node['lua'])})"
-    schema = ", ".join(f"{ident(name)} {type_text(expr[1])}" for name, is_local, expr in node["items"]
-                       if not is_local)
+    schema = ", ".join(f"{ident(name)} {type_text(expr[1])}"
+                       for name, is_local, expr in node["items"] if not is_local)
     items = expressions.without_unused(node["items"])
     return f":{op}({long_string(schema)}, " \
            f"{lua_text.function(items, node['lua'], op == 'flat_map')})"
