@@ -80,6 +80,21 @@ describe("a scenario", function()
       assert.truthy(message:find(case[2], 1, true), message)
     end
   end)
+  it("takes times without offset in the zone of the source, or of the script", function()
+    local text = 'weir.settings { timezone = "Europe/Berlin" }\n'
+      .. 'weir.read("in.csv", { schema = "ts timestamp"%s }):write "out.csv"'
+    for zone, hour in pairs({ [""] = "08", [", timezone = 'UTC'"] = "10" }) do
+      local t = scenario(text:format(zone))
+      t:feed("in.csv", { { ts = "2024-07-01 10:00:00" } })
+      local expected = value.parse_timestamp("2024-07-01T" .. hour .. ":00:00Z")
+      assert.equal(expected, t:rows("out.csv")[1].ts)
+    end
+  end)
+  it("refuses a row without a value that the source demands", function()
+    local t = scenario('weir.read("in.csv", { schema = "id int64 required" }):write "out.csv"')
+    assert.error_matches(function() t:feed("in.csv", { { id = 1 }, {} }) end,
+      "row 2: column `id` is required")
+  end)
   it("takes parameters", function()
     assert.equal(5, scenario(nil, { params = { min = "5" } }).script.params.min.value)
   end)

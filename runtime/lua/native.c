@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "data/zone.h"
 #include "expr/aggregate.h"
 #include "expr/frames.h"
 #include "expr/function.h"
@@ -136,6 +137,19 @@ int native_aggregates(lua_State *L) {
     return 1;
 }
 
+/* from_local(zone, us): the time at which clocks of the zone show that; nil: beyond time, or no such
+ * zone. */
+static int l_from_local(lua_State *L) {
+    size_t length;
+    const char *name = luaL_checklstring(L, 1, &length);
+    int64_t time_us = luaL_checkinteger(L, 2);
+    const struct wr_zone *zone;
+    if (wr_zone_find(&zone, name, length, NULL) != WR_OK || !wr_zone_from_local_us(zone, &time_us))
+        return 0;
+    lua_pushinteger(L, time_us);
+    return 1;
+}
+
 /* is_nfc(text): whether its letters are composed as NFC has them. */
 static int l_is_nfc(lua_State *L) {
     size_t length;
@@ -156,6 +170,7 @@ static int l_is_nfc(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"is_nfc", l_is_nfc},
+    {"from_local", l_from_local},
     {"plan", native_plan_new},
     {"harness", native_harness},
     {"run", native_run},

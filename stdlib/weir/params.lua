@@ -40,12 +40,13 @@ end
 --- A text as a value of a type, or nil and what is wrong with it.
 ---@param type table a type of a schema
 ---@param text string
-function M.read(type, text)
+---@param zone string? of timestamps without offset; UTC
+function M.read(type, text, zone)
   local reader = READERS[type.kind]
   if not reader then
     return nil, ("a parameter cannot be %s"):format(schema.type_text(type))
   end
-  local x, why = reader(text)
+  local x, why = reader(text, zone)
   if x == nil then
     return nil, why or ("%q is no %s"):format(text, schema.type_text(type))
   end
@@ -53,7 +54,7 @@ function M.read(type, text)
 end
 
 --- A default as the schema's text has it → the value of the parameter.
-local function default_value(field)
+local function default_value(field, zone)
   local default = field.default
   if type(default) == "table" and default.k == "lit" then
     default = default.v
@@ -61,7 +62,7 @@ local function default_value(field)
     default = default.args[1].v
   end
   if type(default) == "string" and field.type.kind ~= "string" then
-    return M.read(field.type, default)
+    return M.read(field.type, default, zone)
   elseif field.type.kind == "float64" and math.type(default) == "integer" then
     return default + 0.0
   end
@@ -81,17 +82,18 @@ local function declare(call, field)
       "types of parameters: bool int64 float64 decimal string timestamp date duration", field)
   end
   local given = script.params_given[field.name]
+  local zone = script.settings.timezone
   local x, why
   if given ~= nil then
     x, why = given, nil
     if type(given) == "string" then
-      x, why = M.read(field.type, given)
+      x, why = M.read(field.type, given, zone)
     end
     if x == nil then
       fail(call, "W203", ("-p %s=%s: %s"):format(field.name, given, why), nil, field)
     end
   elseif field.default ~= nil then
-    x, why = default_value(field)
+    x, why = default_value(field, zone)
     if x == nil then
       fail(call, "W114", ("the default of `%s`: %s"):format(field.name, why), nil, field)
     end

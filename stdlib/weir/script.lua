@@ -152,6 +152,7 @@ function Script:remember_node(id, spec, call, info)
     address = place and place.address, kind = place and place.kind, schema = info.schema,
     inputs = spec.inputs, inferred = info.inferred_rows ~= nil, why = info.why_strings,
     window = spec.window, emit = spec.emit,
+    timezone = spec.options and spec.options.timezone,
     written = call.place_name, table = place and place.options and place.options.table,
   }
   if self.coming then

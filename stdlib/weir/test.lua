@@ -149,8 +149,10 @@ end
 ---@param rows table[] by column name or by position; times may be text
 function Scenario:feed(name, rows)
   local node = find_node(self, name, SOURCES, "source", 3)
-  local cells, message = rows_text.to_cells(node.schema, rows)
-  if not cells then
+  local cells, message = rows_text.to_cells(node.schema, rows,
+    node.timezone or self.script.settings.timezone)
+  message = message or rows_text.missing(node.schema, cells)
+  if message then
     error(("feed %q: %s"):format(name, message), 2)
   end
   check(self.harness:feed(node.id, cells))
@@ -262,7 +264,7 @@ function Scenario:expect_rows(name, expected)
   if type(expected) == "string" then
     cells, message = rows_text.parse_csv(schema, expected)
   else
-    cells, message = rows_text.to_cells(schema, expected)
+    cells, message = rows_text.to_cells(schema, expected, self.script.settings.timezone)
   end
   if not cells then
     error(("%s: %s"):format(what, message), 2)

@@ -18,7 +18,7 @@ local PLAIN = {
 local TIMES = { timestamp = true, date = true, duration = true, decimal = true }
 
 --- A value that a test wrote as a cell of a type, or nil and what is wrong.
-local function to_cell(x, type_of)
+local function to_cell(x, type_of, zone)
   local kind = type_of.kind
   if x == nil then
     return nil
@@ -27,7 +27,7 @@ local function to_cell(x, type_of)
       return { type = x.type, v = x.v }
     end
   elseif TIMES[kind] and type(x) == "string" then
-    local typed = params.read(type_of, x)
+    local typed = params.read(type_of, x, zone)
     if typed then
       return { type = typed.type, v = typed.v }
     end
@@ -55,8 +55,9 @@ local function positions_of(fields)
 end
 
 --- Rows by name or position → rows of cells by position, `n` columns each.
+---@param zone string? of times without offset; UTC
 ---@return table[]? cells, string? message
-function M.to_cells(fields, rows)
+function M.to_cells(fields, rows, zone)
   local positions, names = positions_of(fields)
   local all = {}
   if type(rows) ~= "table" then
@@ -71,7 +72,7 @@ function M.to_cells(fields, rows)
         return nil, ("row %d: unknown column `%s`%s; columns: %s"):format(number, tostring(key),
           near and (", did you mean `%s`?"):format(near) or "", table.concat(names, ", "))
       end
-      local cell, message = to_cell(x, fields[at].type)
+      local cell, message = to_cell(x, fields[at].type, zone)
       if cell == nil then
         return nil, ("row %d: column `%s` %s"):format(number, fields[at].name, message)
       end
@@ -80,6 +81,18 @@ function M.to_cells(fields, rows)
     all[number] = cells
   end
   return all
+end
+
+--- The first cell that is nil where a source demands a value, as a message; nil: there is none.
+function M.missing(fields, cells)
+  for number, row in ipairs(cells) do
+    for at, field in ipairs(fields) do
+      if field.required and row[at] == nil then
+        return ("row %d: column `%s` is required; a run rejects such a record while it reads (W512), "
+          .. "and a test feeds what was read"):format(number, field.name)
+      end
+    end
+  end
 end
 
 local function from_cell(cell)

@@ -91,21 +91,31 @@ local function offset_us(zone)
   return sign == "-" and -us or us
 end
 
---- RFC 3339, with a blank for the T, without seconds, fraction or offset (then UTC) if need be.
-function M.parse_timestamp(text)
+--- A time that clocks of the zone show; nil where there is none.
+local function from_local(us, zone)
+  local at = us
+  if zone and zone ~= "UTC" then
+    at = require("weir.native").from_local(zone, us)
+  end
+  return at and M.timestamp(at)
+end
+
+--- RFC 3339, with a blank for the T, without seconds, fraction or offset if need be.
+---@param zone string? whose clocks show a time without offset; UTC
+function M.parse_timestamp(text, zone)
   local date, clock, rest = text:match("^(%d%d%d%d%-%d%d%-%d%d)[Tt ](%d%d:%d%d)(.*)$")
   local days = date and M.parse_date(date) or M.parse_date(text)
   if not days then
     return nil
   elseif not date then
-    return M.timestamp(days.v * US_PER_DAY)
+    return from_local(days.v * US_PER_DAY, zone)
   end
   local hour, minute = clock:match("(%d%d):(%d%d)")
-  local seconds, fraction, zone = rest:match("^:(%d%d)%.?(%d*)(.*)$")
+  local seconds, fraction, offset = rest:match("^:(%d%d)%.?(%d*)(.*)$")
   if not seconds then
-    seconds, fraction, zone = "00", "", rest
+    seconds, fraction, offset = "00", "", rest
   end
-  local shift = offset_us(zone)
+  local shift = offset_us(offset)
   if not shift or #fraction > 6 or tonumber(hour) > 23 or tonumber(minute) > 59
     or tonumber(seconds) > 59 then
     return nil
@@ -113,7 +123,8 @@ function M.parse_timestamp(text)
   local us = (math.tointeger(hour) * 3600 + math.tointeger(minute) * 60
     + math.tointeger(seconds)) * 1000000
     + math.tointeger(tonumber(fraction .. ("0"):rep(6 - #fraction)))
-  return M.timestamp(days.v * US_PER_DAY + us - shift)
+  us = days.v * US_PER_DAY + us - shift
+  return offset == "" and from_local(us, zone) or offset ~= "" and M.timestamp(us) or nil
 end
 
 local function timestamp_text(us)
