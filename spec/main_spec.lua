@@ -162,6 +162,9 @@ describe("weir", function()
     assert.equal(0, (weir("-e", ":select 'user':write 'o.csv'", "x.csv")))
     specs = native.plans[4].specs
     assert.equal("write", specs[#specs].op)
+    assert.equal(0, (weir("-e", ":write 'o.csv':tap 'raw':filter 'amount > 1'", "x.csv")))
+    specs = native.plans[5].specs
+    assert.equal("print", specs[#specs].op) -- what stands behind was not written
   end)
   it("--read gives options to the files of -e, typed as the option is", function()
     assert.equal(0, (weir("-e", ":filter 'amount > 1'", "x.csv", "side.csv", "--read", "null=NA",

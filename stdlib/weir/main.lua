@@ -88,13 +88,19 @@ local function read_options(texts)
   return values
 end
 
---- Shows the result of an `-e` text that wrote nothing itself.
+--- Shows the result of an `-e` text, unless it is written by its last stage.
 local function print_result(_, result)
   local stream = require("weir.stream")
-  if stream.is(result) and not stream.data(result).pending
-    and stream.data(result).script.sinks == 0 then
-    result:print()
+  local data = stream.is(result) and stream.data(result)
+  if not data or data.pending then
+    return
   end
+  for _, node in pairs(data.script.nodes) do
+    if (node.op == "write" or node.op == "print") and node.inputs[1] == data.id then
+      return
+    end
+  end
+  result:print()
 end
 
 --- Names the options of a script that the command line gives to all commands.
