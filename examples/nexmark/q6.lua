@@ -1,5 +1,5 @@
--- Nexmark q6: the average price at which the last ten auctions of each seller ended, whenever one of
--- them ends.
+-- Nexmark q6: the average price at which the last ten auctions of each seller ended, whenever one
+-- of them ends.
 local p = weir.params "events int64 = 1000000, rate int64 = 10000, out string = 'blackhole:'"
 local bid, auction = weir.nexmark { events = p.events, rate = p.rate }
 

@@ -16,7 +16,7 @@ static int is_ordered(enum wr_type_kind kind) {
 static void choose_collector(const struct wr_agg_bind *b, struct wr_aggregate *aggregate) {
     int by_time = aggregate->function->flags & WR_AGG_COLLECTS && !b->in_order &&
                   b->scope->flags & WR_SCOPE_EVENT_TIME;
-    int keeps_all = (aggregate->kernel->merge == NULL && !b->in_order) ||
+    int keeps_all = (aggregate->function->user != NULL && aggregate->kernel->merge == NULL) ||
                     (aggregate->retracts && aggregate->kernel->retract == NULL &&
                      !(aggregate->function->flags & WR_AGG_NO_RETRACT));
     if (aggregate->order_count == 0 && aggregate->limit < 0 && !by_time && !keeps_all)

@@ -137,8 +137,7 @@ int native_aggregates(lua_State *L) {
     return 1;
 }
 
-/* from_local(zone, us): the time at which clocks of the zone show that; nil: beyond time, or no such
- * zone. */
+/* from_local(zone, us): the time at which clocks of the zone show that; nil: there is none. */
 static int l_from_local(lua_State *L) {
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);

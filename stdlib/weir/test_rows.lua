@@ -88,7 +88,7 @@ function M.missing(fields, cells)
   for number, row in ipairs(cells) do
     for at, field in ipairs(fields) do
       if field.required and row[at] == nil then
-        return ("row %d: column `%s` is required; a run rejects such a record while it reads (W512), "
+        return ("row %d: column `%s` is required; a run rejects such a record as it reads (W512), "
           .. "and a test feeds what was read"):format(number, field.name)
       end
     end
