@@ -130,7 +130,7 @@ end
 function M.of_no_stage(stream, name)
   local data = require("weir.stream").data(stream)
   local window = require("weir").functions()[name]
-  if window and window.window then
+  if window and window.window and name ~= "count" then
     return ("a window stands in its stage: `:window(%s)`"):format(window.usage)
   end
   for _, field in ipairs(data.info.schema) do

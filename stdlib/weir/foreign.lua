@@ -30,7 +30,8 @@ M.METHODS = {
 
 local SORT_DESCENDING = "the direction stands behind the column: `:sort \"amount desc\"`"
 local MAX_DELAY = "weir calls it `max_delay`: how far a row may be behind"
-local LATENESS = "that is an option of `window`, which is not in this version"
+local LATENESS = "that is an option of the stage: `:window(weir.tumbling \"1m\", "
+  .. "{ allowed_lateness = \"1h\" })`"
 local IDLE = "weir calls it `idle`: how long a live input that is quiet is waited for"
 local MODE = "`mode = \"append\"`, `\"replace\"` or `\"new\"` says what becomes of what is there"
 local BOTH_KEYS = "both stand in `on = \"left == right\"`"
@@ -66,8 +67,7 @@ M.OPTIONS = {
   event_time = {
     delay = MAX_DELAY, lateness = MAX_DELAY, max_out_of_orderness = MAX_DELAY,
     out_of_orderness = MAX_DELAY, watermark_delay = MAX_DELAY,
-    allowed_lateness = "that is an option of `window`, which is not in this version; `max_delay` "
-      .. "is how far a row may be behind",
+    allowed_lateness = "that is an option of `window`; `max_delay` is how far a row may be behind",
     idle_timeout = IDLE, idleness = IDLE, source_idle_timeout = IDLE, with_idleness = IDLE,
     punctuated = "`watermark = \"…\"` is an expression that moves the frontier",
   },
