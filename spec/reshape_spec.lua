@@ -36,6 +36,7 @@ end)
 describe("sample", function()
   it("takes a part, and no updates", function()
     refused(READ .. ':sample(2):print()', "W203", "2:9", "argument 1 of `sample` must be a number")
+    refused(READ .. ":sample(0 / 0):print()", "W203", "2:9", "argument 1 of `sample` must be")
     refused(READ .. ':group_by "a":emit "update":agg "n = count()":sample(0.5):print()', "W305",
       "2:47", "`sample` does not take updates")
   end)

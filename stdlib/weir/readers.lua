@@ -68,7 +68,8 @@ function READERS.count(call, spec, x, arg)
 end
 
 function READERS.number(call, spec, x, arg)
-  if type(x) ~= "number" or (spec.min and x < spec.min) or (spec.max and x > spec.max) then
+  if type(x) ~= "number" or x ~= x or (spec.min and x < spec.min)
+    or (spec.max and x > spec.max) then
     call:wrong(arg, spec.what or EXPECTED.number, x)
   end
   return x
