@@ -1,6 +1,6 @@
 -- When results leave, and what moves time: `emit … at`, `clock`, punctuated watermarks, processing
 -- time, by the program's own scheduler and a clock that the test moves.
-local refused = require("spec.support.refused")
+local refused = require("spec.support.timed").refused
 local test = require("weir.test")
 
 local SCHEMA = '{ schema = "k string, v int64, ts timestamp, e timestamp" })\n'

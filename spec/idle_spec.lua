@@ -1,6 +1,6 @@
 -- Inputs that are live and quiet: who waits for whom, and until when, under a clock that the test
 -- moves.
-local refused = require("spec.support.refused")
+local refused = require("spec.support.timed").refused
 local test = require("weir.test")
 
 local function read(name)

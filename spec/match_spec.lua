@@ -1,10 +1,10 @@
 -- match: patterns as text, what a script may say, and what a match is, by the program's own binder
 -- and scheduler. Random patterns are in tests/random/row_patterns.py.
-local fed = require("spec.support.fed")
+local timed = require("spec.support.timed")
 local pattern = require("weir.grammar.row_pattern")
 local test = require("weir.test")
 
-local READ = fed.READ:gsub("\n$", ":event_time(\"ts\", { max_delay = \"5s\" })")
+local READ = timed.READ:gsub("\n$", ":event_time(\"ts\", { max_delay = \"5s\" })")
 local ENDLESS = 'weir.generate { columns = "n = i" }:event_time("ts = timestamp(n, \'s\')")'
 
 --- The steps of a program in one line.
@@ -68,7 +68,7 @@ describe("a row pattern", function()
 end)
 
 local function refused(options, place, code, message, read)
-  fed.refused((read or READ) .. "\n:match { " .. options .. " }:print()", code, place, message)
+  timed.refused((read or READ) .. "\n:match { " .. options .. " }:print()", code, place, message)
 end
 
 local COUNTED = ', measures = "n = count()"'
@@ -137,7 +137,8 @@ end)
 
 --- The rows that `match` gives for rows {k, v, second}, as "x y z" of some columns.
 local function found(options, rows, columns, group)
-  local got = fed.rows((group or ':group_by "k"') .. ":match { " .. options .. " }", rows)
+  local stages = (group or ':group_by "k"') .. ":match { " .. options .. " }"
+  local got = timed.run(stages, rows):rows("out.csv")
   for i, row in ipairs(got) do
     local parts = {}
     for j, column in ipairs(columns) do

@@ -1,6 +1,6 @@
 -- `write` with `partition_by`: what a script may say. What is written, and how it goes on behind a
 -- stop, has its pipeline: tests/pipelines/hive.
-local refused = require("spec.support.refused")
+local refused = require("spec.support.timed").refused
 local test = require("weir.test")
 
 local READ = 'weir.read(weir.file("in", { format = "csv" }), '

@@ -1,15 +1,15 @@
 -- top, dedup, distinct, as_table: what a script may say, and the boundaries of time, by the
 -- program's own binder and scheduler.
-local fed = require("spec.support.fed")
+local timed = require("spec.support.timed")
 
-local READ = fed.READ
+local READ = timed.READ
 local ENDLESS = 'weir.generate { columns = "n = i" }\n'
-local refused = fed.refused
+local refused = timed.refused
 
 --- The values of column `name` of what the stages give for rows {k, v, second}.
 local function values(stages, rows, name)
   local got = {}
-  for i, row in ipairs(fed.rows(stages, rows)) do
+  for i, row in ipairs(timed.run(stages, rows):rows("out.csv")) do
     got[i] = row[name]
   end
   return got

@@ -1,5 +1,5 @@
 -- unnest, pivot, unpivot, sample: what a script may say, by the program's own binder.
-local refused = require("spec.support.refused")
+local refused = require("spec.support.timed").refused
 
 local READ = 'weir.read("in.csv", { schema = "id int64, tags list<string>, a int64, b float64, '
   .. 'c int64, status string" })\n'
