@@ -245,9 +245,8 @@ static int ordering(struct wr_vm *vm, const struct wr_ins *ins, enum wr_operator
             order = wr_str_compare(&a, &b);
             order = (order > 0) - (order < 0);
         } else {
-            int x_orders = is_number(&x) || x.is == WR_JSON_IS_STRING;
-            wrong_kind(&rows, row, x_orders ? &y : &x,
-                       x_orders ? wr_json_is_text(x.is) : wr_json_is_text(y.is));
+            wr_vm_fail(vm, ins, row, WR_REJECT_KIND, "`%s`: %s and %s have no order",
+                       ins->node->kernel->name, wr_json_is_text(x.is), wr_json_is_text(y.is));
             continue;
         }
         if (order != 2)
