@@ -412,8 +412,9 @@ function M.main(argv, native, host)
     local options = run.options
     run.color = M.use_color(options.color, run.getenv, run.terminal.stderr)
     run.out_color = M.use_color(options.color, run.getenv, run.terminal.stdout)
-    if options.help then
-      options.words = { "command", options.command }
+    if options.help then -- of the program, where no command is named
+      local is_named = options.command ~= "help" or argv[1] == "help"
+      options.words = is_named and { "command", options.command } or {}
       return COMMANDS.help(run)
     end
     return COMMANDS[options.command](run)
