@@ -337,7 +337,9 @@ class Case:
 
 def read(path):
     with open(path, newline="", encoding="utf-8") as file:
-        return [tuple(sorted(row.items())) for row in csv.DictReader(file)]
+        names, *rows = csv.reader(file)
+    # The line of a row whose only value is nil is empty.
+    return [tuple(sorted(zip(names, row or [""]))) for row in rows]
 
 
 LOGS = ("rejects.csv", "late.csv")
