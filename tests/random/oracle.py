@@ -552,8 +552,9 @@ class Oracle:
             return plain[name]
         if name == "avg":
             return f"({total})::DOUBLE / (count(*) {keep})"
-        if name in ("min", "max"):
-            return f"{name}({x[0]}) {keep}"
+        if name in ("min", "max"):  # of the two zeros the positive one
+            least = f"{name}({x[0]}) {keep}"
+            return f"({least} + 0.0::DOUBLE)" if kind == "float64" else least
         if name in ("min_by", "max_by"):
             way = "ASC" if name == "min_by" else "DESC"
             return f"first({x[0]} ORDER BY {x[1]} {way}, {order}) {keep}"
