@@ -42,6 +42,8 @@ def random_pattern(dice, depth):
         node = ("alt", [random_pattern(dice, depth - 1) for _ in range(2)])
     if dice.random() < 0.5:
         low, high = dice.choice([(0, None), (1, None), (0, 1), (2, 2), (1, 2), (0, 2), (2, None)])
+        if high is None and fewest(node) == 0:  # engines differ in what an empty turn does
+            high = low + 1
         node = ("repeat", node, low, high, dice.random() < 0.5)
     return node
 
