@@ -165,6 +165,10 @@ describe("weir", function()
     assert.equal(0, (weir("-e", ":write 'o.csv':tap 'raw':filter 'amount > 1'", "x.csv")))
     specs = native.plans[5].specs
     assert.equal("print", specs[#specs].op) -- what stands behind was not written
+    assert.equal(0, (weir("-e", ":write('out/', { partition_by = 'user', format = 'csv' })",
+      "x.csv")))
+    specs = native.plans[6].specs
+    assert.equal("write", specs[#specs].op)
   end)
   it("--read gives options to the files of -e, typed as the option is", function()
     assert.equal(0, (weir("-e", ":filter 'amount > 1'", "x.csv", "side.csv", "--read", "null=NA",

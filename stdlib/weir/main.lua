@@ -92,15 +92,9 @@ end
 local function print_result(_, result)
   local stream = require("weir.stream")
   local data = stream.is(result) and stream.data(result)
-  if not data or data.pending then
-    return
+  if data and not data.pending and not data.written then
+    result:print()
   end
-  for _, node in pairs(data.script.nodes) do
-    if (node.op == "write" or node.op == "print") and node.inputs[1] == data.id then
-      return
-    end
-  end
-  result:print()
 end
 
 --- Names the options of a script that the command line gives to all commands.

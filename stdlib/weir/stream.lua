@@ -304,6 +304,7 @@ local function bind_stage(stream, name, descriptor, mark, args)
   local added = M.add(stage_call, spec)
   if descriptor.returns_input then
     data.called, hidden[added].shown = name, true
+    data.written = data.written or name ~= "tap"
     return stream
   end
   return added

@@ -124,7 +124,10 @@ function M.parse_timestamp(text, zone)
     + math.tointeger(seconds)) * 1000000
     + math.tointeger(tonumber(fraction .. ("0"):rep(6 - #fraction)))
   us = days.v * US_PER_DAY + us - shift
-  return offset == "" and from_local(us, zone) or offset ~= "" and M.timestamp(us) or nil
+  if offset == "" then
+    return from_local(us, zone)
+  end
+  return M.timestamp(us)
 end
 
 local function timestamp_text(us)
