@@ -37,7 +37,6 @@ struct gate {
     enum gate_mode mode;
     uint32_t port_count;
     struct gate_port *ports;
-    uint32_t port_now; /* whose rows are going through the unit */
     uint8_t done;
 };
 
@@ -142,8 +141,9 @@ static struct place place_of(const struct wr_batch *batch, uint32_t row, uint32_
     return place;
 }
 
-/* Of rows with the same time, or where times do not count. */
 static int place_before(const struct gate *gate, const struct place *a, const struct place *b) {
+    if (gate->mode == GATE_TIME && a->time_us != b->time_us)
+        return a->time_us < b->time_us;
     /* Rows made of several have no origin; they come behind those that have one, by their port. */
     if (!a->has_origin || !b->has_origin)
         return a->has_origin == b->has_origin ? a->port < b->port : a->has_origin;
@@ -158,7 +158,7 @@ static int place_before(const struct gate *gate, const struct place *a, const st
 static int goes_before(const struct gate *gate, const struct wr_batch *a, uint32_t row_a,
                        uint32_t p, const struct wr_batch *b, uint32_t row_b, uint32_t q) {
     if (gate->mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
-        return a->event_time[row_a] < b->event_time[row_b];
+        return a->event_time[row_a] < b->event_time[row_b]; /* mostly: no need of the rest */
     struct place place_a = place_of(a, row_a, p), place_b = place_of(b, row_b, q);
     return place_before(gate, &place_a, &place_b);
 }
@@ -175,8 +175,7 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
     port->at += count;
     int64_t behind = frontier_behind(port, batch, last);
     port->consumed = WR_MAX(port->consumed, behind);
-    gate->port_now = (uint32_t)(port - gate->ports);
-    port->last = place_of(batch, last, gate->port_now);
+    port->last = place_of(batch, last, (uint32_t)(port - gate->ports));
     port->has_last = 1;
     if (port->at == batch->sel_count) {
         if (port->from->lane != LANE_CENTRAL)
@@ -326,8 +325,7 @@ int gate_port_went_before(const struct gate *gate, uint32_t port_index, uint32_t
     if (!port_ended(port) || !port->has_last)
         return port_ended(port);
     struct place place = place_of(batch, row, own);
-    return port->last.time_us != place.time_us ? port->last.time_us < place.time_us
-                                               : place_before(gate, &port->last, &place);
+    return place_before(gate, &port->last, &place);
 }
 
 int gate_holds(const struct gate *gate) {

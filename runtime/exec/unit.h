@@ -138,15 +138,11 @@ struct unit_watch unit_watch_begin(struct wr_run *run);
 void unit_watch_end(struct unit *unit, struct unit_watch watch);
 /* Notes what a unit keeps, and its frontier, at the end of a step. */
 void unit_measure(struct unit *unit);
-/* Rows that come behind the frontier of a stage, because it went on without them, say so: they are
- * judged by it. *made is `batch` or one over it; the caller's reference. */
-int idle_raise(struct unit *unit, struct wr_batch *batch, struct wr_batch **made);
-
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
-
 /* Lets its operator do what the clock asks for. */
 int unit_tick(struct unit *unit);
+
 /* idle.c: inputs that are live and have nothing to read. */
 /* A source was polled: it gave something, or had nothing (`is_empty`). */
 void idle_note(struct unit *lane, int is_empty);
@@ -154,8 +150,12 @@ void idle_note(struct unit *lane, int is_empty);
 int idle_may_skip(const struct unit *lane);
 /* Whether a unit is idle, when its inputs have been asked. */
 void idle_update(struct unit *unit);
-/* The least of the frontiers that a unit's inputs have. */
+/* The least of the frontiers that a unit's inputs have, of those that do not step aside. */
 int64_t unit_frontier_of_inputs(const struct unit *unit);
+/* Rows that come behind the frontier of a stage, because it went on without them, say so: they are
+ * judged by it. *made is `batch` or one over it; the caller's reference. */
+int idle_raise(struct unit *unit, struct wr_batch *batch, struct wr_batch **made);
+
 /* run.c: advances all units in their order, until no gate has more. */
 int run_advance(struct wr_run *run, int after_rejects);
 
