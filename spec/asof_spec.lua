@@ -160,6 +160,19 @@ describe("asof_join of a table", function()
     assert.equal("x-p y- z-s", (found("", { { 1, "x", 6 }, { 1, "y", 8 }, { 1, "z", 12 } },
       { { 1, "p", 5 }, { 1, "q", 7 }, { 1, "s", 12 } }, "t:filter \"b ~= 'q'\"")))
   end)
+  it("ends a version at the change that took it back, whichever stage made that", function()
+    local right = { { 1, "p", 5 }, { 1, "q", 7 }, { 1, "s", 12 } }
+    local left = { { 1, "x", 6 }, { 1, "y", 8 }, { 1, "z", 12 } }
+    for _, changelog in ipairs { 'r:as_table("k")',
+      'r:emit "update":dedup("k", { keep = "last" })' } do
+      assert.equal("x-p y- z-s", (found("", left, right, changelog .. ":filter \"b ~= 'q'\"")))
+    end
+  end)
+  it("knows when a corrected row was made, which is not its time", function()
+    assert.equal("x-1 y-2", (found("", { { 1, "x", 6 }, { 1, "y", 10 } },
+      { { 1, "p", 5 }, { 2, "p", 9 } }, 'r:as_table "k":group_by "b":derive "n = lead(k)"'
+        .. ':derive "b = string(n ?? 1)"')))
+  end)
   it("takes versions by event time, in whatever order they come", function()
     assert.equal("x-p y-q", (found("", { { 1, "x", 6 }, { 1, "y", 8 } },
       { { 1, "q", 8 }, { 1, "p", 5 } }, "t")))

@@ -10,9 +10,6 @@
 #include "op/window.h"
 #include "state/slices.h"
 
-/* A result carries its window's end - 1us, so that the next window takes it. */
-#define AGG_RESULT_DELAY_US 1
-
 enum agg_mode { AGG_FINAL, AGG_UPDATE, AGG_DELTA };
 
 struct agg_config {

@@ -17,7 +17,7 @@ static int set_ends(struct wr_batch *middle, const struct agg_span *spans) {
     if (times == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < middle->row_count; i++)
-        times[i] = wr_time_add(spans[i].end, -AGG_RESULT_DELAY_US);
+        times[i] = window_result_time(spans[i].end);
     middle->event_time = times;
     return WR_OK;
 }
@@ -34,7 +34,7 @@ static int set_windows(const struct agg *self, struct wr_batch *middle,
     for (uint32_t i = 0; i < count; i++) {
         columns[0][i] = spans[i].start;
         columns[1][i] = spans[i].end;
-        times[i] = wr_time_add(spans[i].end, -AGG_RESULT_DELAY_US);
+        times[i] = window_result_time(spans[i].end);
         none += spans[i].start > spans[i].end;
     }
     if (none == 0) {
@@ -180,7 +180,7 @@ static void pick(const struct agg *self, struct picked *picked, const struct agg
     picked->cause[at] = change->cause;
     picked->weights[at] = is_new ? 1 : -1;
     picked->times[at] = config->windowed
-                            ? (is_new ? change->new_end : change->old_end) - AGG_RESULT_DELAY_US
+                            ? window_result_time(is_new ? change->new_end : change->old_end)
                         : in != NULL && in->event_time != NULL ? in->event_time[change->cause]
                                                                : 0;
     picked->behind[at] = in != NULL && in->behind != NULL ? in->behind[change->cause] : WR_TIME_MIN;

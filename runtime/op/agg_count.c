@@ -119,7 +119,7 @@ static int find_windows(struct agg *self, uint8_t *const *groups, uint32_t count
         spans[i] = (struct agg_span){WR_TIME_MAX, WR_TIME_MIN};
         for (uint32_t p = first; p < panes && config_of(self)->has_time; p++) {
             spans[i].start = WR_MIN(spans[i].start, list[p].first);
-            spans[i].end = WR_MAX(spans[i].end, list[p].last + AGG_RESULT_DELAY_US);
+            spans[i].end = WR_MAX(spans[i].end, list[p].last + WINDOW_RESULT_DELAY_US);
         }
         if (panes - first == 1)
             agg_states_find(&self->parts, scratch, &list[first].id, 1, &rows[i]);

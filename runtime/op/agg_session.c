@@ -135,7 +135,7 @@ static int plan_group(struct agg *self, struct work *work, uint32_t at, int64_t 
     struct agg_part *list = agg_group_parts(&self->parts, work->groups[at], &count);
     *plan = (struct plan){
         .at = at, .row = row, .group = work->groups[at], .first_old = work->old_count};
-    plan->merged = (struct agg_part){.id = -1, .end = wr_time_add(at_us, AGG_RESULT_DELAY_US)};
+    plan->merged = (struct agg_part){.id = -1, .end = wr_time_add(at_us, WINDOW_RESULT_DELAY_US)};
     if (olds_reserve(self, work, 1) != WR_OK)
         return WR_ENOMEM;
     uint32_t newest = count; /* parts stand in the order of their ends */

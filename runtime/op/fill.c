@@ -8,8 +8,6 @@
 #include "base/status.h"
 #include "base/banned.h"
 
-#define RESULT_DELAY_US 1 /* a row carries the end of its window less this */
-
 /* ---- rows in ---- */
 
 static int keep_row(struct fill *self, struct wr_table *table, const uint8_t *key, uint64_t hash,
@@ -106,7 +104,7 @@ static int emit_rows(struct fill *self, uint8_t **keys, uint32_t count, int64_t 
         payloads[i] = fill_payload(fill_row_of(self, keys[i]));
         starts[i] = window_start(&config->window, mark);
         ends[i] = window_end(&config->window, mark);
-        times[i] = ends[i] - RESULT_DELAY_US;
+        times[i] = window_result_time(ends[i]);
     }
     for (uint32_t k = 0; k < config->layout.column_count && status == WR_OK; k++)
         status = wr_keys_column(&config->layout, k, keys, count, batch, config->keys[k]);
@@ -331,12 +329,13 @@ static int64_t fill_holds_back(const struct wr_op *op, int64_t frontier) {
         return frontier;
     int64_t stays = first_staying(self, frontier);
     if (config->waits)
-        return stays == WR_TIME_MIN ? stays : window_end(&config->window, stays) - RESULT_DELAY_US;
+        return stays == WR_TIME_MIN ? stays
+                                    : window_result_time(window_end(&config->window, stays));
     int64_t end = window_end(&config->window, self->next_us);
     int64_t until = wr_time_add(window_end(&config->window, self->last_us), config->stop_after_us);
     if (!has_keys(self) || end > until)
         return frontier;
-    return WR_MIN(frontier, end - RESULT_DELAY_US);
+    return WR_MIN(frontier, window_result_time(end));
 }
 
 const struct wr_op_type wr_op_fill = {

@@ -484,7 +484,7 @@ static int set_times(struct frames *self, const struct frames_chunk *chunk, stru
     if (times == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < chunk->count; i++)
-        times[chunk->rows[i]] = window_end(window, chunk->refs[i].order_us) - 1;
+        times[chunk->rows[i]] = window_result_time(window_end(window, chunk->refs[i].order_us));
     made->event_time = times;
     return WR_OK;
 }

@@ -321,6 +321,10 @@ static int emit_changes(struct frames *self, const struct picture *before,
         batch->event_time = times;
     if (in->behind != NULL)
         batch->behind = behind;
+    if (wr_op_set_changed(batch, in, NULL, count) != WR_OK) {
+        wr_batch_unref(batch);
+        return WR_ENOMEM;
+    }
     return out->emit(out, WR_PORT_MAIN, batch);
 }
 

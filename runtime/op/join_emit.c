@@ -128,7 +128,9 @@ static int put_facts(struct join *self, struct wr_batch *batch, const struct wr_
         batch->cause = cause;
     if (config->timed && in != NULL && in->behind != NULL)
         batch->behind = behind;
-    return WR_OK;
+    if (batch->weight == NULL || in == NULL || !config->timed)
+        return WR_OK;
+    return wr_op_set_changed(batch, in, times, count); /* a pair: the later of its rows */
 }
 
 int join_emit(struct join *self, struct wr_batch *in, uint32_t side,

@@ -28,7 +28,8 @@ static int compare_lone(const void *a, const void *b, void *ctx) {
 }
 
 static int64_t result_time(const struct join_config *config, const struct wr_rowset_entry *entry) {
-    return config->windowed ? window_end(&config->window, entry->from_us) - 1 : entry->time_us;
+    return config->windowed ? window_result_time(window_end(&config->window, entry->from_us))
+                            : entry->time_us;
 }
 
 /* The rows of a slice that met none. */

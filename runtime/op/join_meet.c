@@ -205,7 +205,7 @@ static int64_t stored_time(const uint8_t *row) {
 static int64_t result_time(const struct desk *desk, uint32_t i, int is_row, const uint8_t *stored) {
     const struct join_config *config = config_of(desk->self);
     if (config->windowed)
-        return window_end(&config->window, desk->work->marks[i]) - 1;
+        return window_result_time(window_end(&config->window, desk->work->marks[i]));
     int64_t own = join_time_of(desk->work->in, desk->work->rows[i]);
     if (stored == NULL)
         return own;

@@ -26,6 +26,22 @@ int wr_op_bind_time(struct wr_list **list, struct wr_bind *bind, const struct wr
     return WR_ESCRIPT;
 }
 
+int wr_op_set_changed(struct wr_batch *batch, const struct wr_batch *in, const int64_t *least,
+                      uint32_t count) {
+    const int64_t *times = in->changed != NULL ? in->changed : in->event_time;
+    if (times == NULL)
+        return WR_OK;
+    int64_t *changed = WR_ARENA_ARRAY(&batch->arena, int64_t, count + 1);
+    if (changed == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t time_us = times[batch->cause[i]];
+        changed[i] = least == NULL ? time_us : WR_MAX(time_us, least[i]);
+    }
+    batch->changed = changed;
+    return WR_OK;
+}
+
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval) {
     eval->user_call = op->env->user_call;
     eval->user_ctx = op->env->user_ctx;

@@ -202,6 +202,11 @@ int wr_op_emit_late(struct wr_op *op, struct wr_batch *in, const uint32_t *rows,
 /* Binds a list of one item, which must be a timestamp; errors stand at `arg`. */
 int wr_op_bind_time(struct wr_list **list, struct wr_bind *bind, const struct wr_value *items,
                     const char *arg, struct wr_error *err);
+/* `batch` holds changes that were made while `in` was pushed, with their causes: gives them the
+ * time of what made them (`changed`), where `in` has times; not before `least[i]` unless that is
+ * NULL. WR_OK or WR_ENOMEM. */
+int wr_op_set_changed(struct wr_batch *batch, const struct wr_batch *in, const int64_t *least,
+                      uint32_t count);
 /* Runs an eval's setup: clock, seed, user functions of the op's env. */
 void wr_op_eval_begin(struct wr_op *op, struct wr_eval *eval);
 /* Order of two rows by the columns of `hidden` from number `first` on, which a KEYED stage puts

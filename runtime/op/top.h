@@ -17,7 +17,6 @@
 #include "state/slices.h"
 
 #define TOP_ROWS_MAX 100000 /* of `top(n, …)` */
-#define TOP_RESULT_DELAY_US 1
 
 /* Ties go by arrival, so each change of a changelog is seen and not their sum. */
 #define TOP_FLAGS \

@@ -219,26 +219,18 @@ static int set_times(struct top *self, struct wr_batch *batch, const struct top_
     int64_t *times = WR_ARENA_ARRAY(arena, int64_t, count);
     int64_t *behind = WR_ARENA_ARRAY(arena, int64_t, count);
     int64_t *weights = WR_ARENA_ARRAY(arena, int64_t, count);
-    int64_t *changed = WR_ARENA_ARRAY(arena, int64_t, count);
     uint32_t *cause = WR_ARENA_ARRAY(arena, uint32_t, count);
     uint64_t *replaced = WR_ARENA_ZEROS(arena, uint64_t, WR_BITS_WORDS(count) + 1);
-    if (times == NULL || behind == NULL || weights == NULL || changed == NULL || cause == NULL ||
-        replaced == NULL)
+    if (times == NULL || behind == NULL || weights == NULL || cause == NULL || replaced == NULL)
         return WR_ENOMEM;
-    const int64_t *cause_times = in == NULL            ? NULL
-                                 : in->changed != NULL ? in->changed
-                                                       : in->event_time;
     for (uint32_t i = 0; i < count; i++) {
-        times[i] = top_closes(config)
-                       ? top_window_end(config, changes[i].mark) - TOP_RESULT_DELAY_US
-                       : nodes[i]->time;
+        times[i] = top_closes(config) ? window_result_time(top_window_end(config, changes[i].mark))
+                                      : nodes[i]->time;
         weights[i] = changes[i].weight;
         cause[i] = changes[i].cause;
         wr_bit_put(replaced, i, changes[i].replaced);
         if (in != NULL && in->behind != NULL)
             behind[i] = in->behind[cause[i]];
-        if (cause_times != NULL)
-            changed[i] = cause_times[cause[i]];
     }
     if (top_closes(config) || (in != NULL && in->event_time != NULL))
         batch->event_time = times;
@@ -247,11 +239,9 @@ static int set_times(struct top *self, struct wr_batch *batch, const struct top_
     batch->weight = weights;
     batch->replaced = replaced;
     batch->cause = cause;
-    if (cause_times != NULL && !top_closes(config))
-        batch->changed = changed;
     if (in->behind != NULL)
         batch->behind = behind;
-    return WR_OK;
+    return top_closes(config) ? WR_OK : wr_op_set_changed(batch, in, NULL, count);
 }
 
 int top_emit(struct top *self, const struct top_change *changes, uint32_t count,

@@ -417,7 +417,7 @@ static int fill_facts(const struct few_push *push, const struct few_change *chan
         batch->event_time = times;
     if (in->behind != NULL)
         batch->behind = behind;
-    return WR_OK;
+    return wr_op_set_changed(batch, in, NULL, count);
 }
 
 static int emit(const struct few_push *push, const struct few_change *changes, uint32_t count,

@@ -7,6 +7,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "data/batch.h"
 #include "data/value.h"
 
 struct wr_arena;
@@ -47,6 +48,13 @@ int window_bind_gap(struct wr_list **gap, const struct window *window, const str
                     const char *arg, struct wr_error *err);
 static inline int window_is_aligned(const struct window *window) {
     return window->kind <= WINDOW_CALENDAR;
+}
+
+/* The event time of a result: the end of its window less 1 us, so that a next window of the same
+ * width takes it into the right one. */
+#define WINDOW_RESULT_DELAY_US 1
+static inline int64_t window_result_time(int64_t end_us) {
+    return wr_time_add(end_us, -WINDOW_RESULT_DELAY_US);
 }
 
 /* ---- aligned windows ---- */

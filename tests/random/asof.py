@@ -29,6 +29,7 @@ class Case:
         self.before = not self.forward and dice.random() < 0.4
         self.max_age = dice.choice([None, None, 0, 1, 5, 20, 300])
         self.table = not self.forward and dice.random() < 0.4
+        self.deletes = self.table and dice.random() < 0.7
         self.float_keys = not self.table and dice.random() < 0.4
         self.kept = not self.table or dice.random() < 0.7  # else a filter drops some of its rows
         self.late = dice.random() < 0.5
@@ -61,7 +62,7 @@ class Case:
         if self.max_age is not None:
             options.append(f'max_age = "{self.max_age}s"')
         if self.table:
-            lines.append('  :as_table("k", { delete = "gone" })')
+            lines.append('  :as_table("k"%s)' % (', { delete = "gone" }' if self.deletes else ""))
         if not self.kept:
             lines.append('  :filter "v % 3 ~= 0"')
         lines.append(f'local s = l:drop("gone"):asof_join(r, {{ {", ".join(options)} }})')
@@ -109,7 +110,7 @@ class Case:
         """What the upsert of a key does, behind the filter: its row, or None where it ends."""
         def seen(row):
             return row is not None and (self.kept or row % 3 != 0)
-        before, after = table.get(key), None if gone else number
+        before, after = table.get(key), None if gone and self.deletes else number
         table[key] = after
         if seen(after):
             return [(after, False)]
