@@ -222,6 +222,11 @@ describe("match", function()
       .. 'low = last(down.v), so_far = count()", rows = "all"', series(5, 3, 4),
       { "v", "class", "low", "so_far" }))
   end)
+  it("rejects a match once whose measure fails", function()
+    local t = timed.run(':group_by "k":match { pattern = "a b", '
+      .. 'measures = "n = sum(int64(a.k))" }', { { "x", 1, 1 }, { "x", 2, 2 } })
+    t:expect_rejects { code = "W501", n = 1 }
+  end)
   it("numbers the matches of each group", function()
     assert.same({ "g 1", "h 1", "g 2" }, found('pattern = "a", measures = "n = match_number()"',
       { { "g", 1, 1 }, { "h", 1, 2 }, { "g", 1, 3 } }, { "k", "n" }))

@@ -335,7 +335,8 @@ static int64_t fill_holds_back(const struct wr_op *op, int64_t frontier) {
     int64_t until = wr_time_add(window_end(&config->window, self->last_us), config->stop_after_us);
     if (!has_keys(self) || end > until)
         return frontier;
-    return WR_MIN(frontier, window_result_time(end));
+    int64_t next = window_result_time(end);
+    return WR_MIN(frontier, next);
 }
 
 const struct wr_op_type wr_op_fill = {

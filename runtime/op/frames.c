@@ -97,6 +97,8 @@ static int frames_open(struct wr_op *op, struct wr_error *err) {
     struct frames *self = (struct frames *)op;
     const struct frames_config *config = op->config;
     struct wr_budget *budget = op->env->state_budget;
+    wr_time_heap_init(&self->heap, budget);
+    wr_time_heap_init(&self->pending, budget);
     wr_eval_init(&self->inputs_eval, budget);
     wr_eval_init(&self->items_eval, budget);
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
@@ -132,8 +134,8 @@ static void frames_close(struct wr_op *op) {
     wr_eval_release(&self->inputs_eval);
     wr_eval_release(&self->items_eval);
     wr_arena_release(&self->arena);
-    wr_free(op->env->state_budget, self->heap.items);
-    wr_free(op->env->state_budget, self->pending.items);
+    wr_time_heap_release(&self->heap);
+    wr_time_heap_release(&self->pending);
 }
 
 /* ---- keys ---- */
@@ -256,10 +258,10 @@ static int push_time(struct frames *self, const struct wr_batch *wide, const uin
                      uint32_t count) {
     int status = WR_OK;
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        struct frames_place place = {.time = wide->event_time[rows[i]]};
-        status = frames_wait(self, wide, rows[i], 0, &place.seq);
+        uint64_t seq;
+        status = frames_wait(self, wide, rows[i], 0, &seq);
         if (status == WR_OK)
-            status = frames_heap_push(self, &self->heap, place);
+            status = wr_time_heap_add(&self->heap, wide->event_time[rows[i]], seq);
     }
     return status;
 }

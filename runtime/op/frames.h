@@ -21,6 +21,7 @@
 #include "state/key.h"
 #include "state/payload.h"
 #include "state/slices.h"
+#include "state/time_heap.h"
 
 enum frames_mode { FRAMES_TIME, FRAMES_ARRIVAL, FRAMES_WINDOW, FRAMES_UPDATE };
 
@@ -62,8 +63,7 @@ struct frames_span {
     int64_t low_time; /* of row `low`; WR_TIME_MIN: not known */
 };
 struct frames_live {
-    int64_t time; /* of the row that it stands at */
-    uint64_t row;
+    int64_t time;               /* of the row that it stands at */
     struct frames_span spans[]; /* by frame; then states */
 };
 
@@ -76,17 +76,6 @@ struct frames_live {
 #define FRAMES_KEPT_PAYLOAD 32u
 #define FRAMES_WAITING_TIME 8u
 #define FRAMES_WAITING_PAYLOAD 16u
-
-struct frames_place { /* of a row that waits */
-    int64_t time;
-    uint64_t seq;
-};
-
-/* Rows that wait, in the order in which they leave. */
-struct frames_heap {
-    struct frames_place *items;
-    uint32_t count, room;
-};
 
 struct frames {
     struct wr_op base;
@@ -103,8 +92,10 @@ struct frames {
     int64_t passed_us, saved_passed_us; /* rows before this have been taken */
     int64_t frontier_us, swept_us;
     uint64_t swept_seq;
-    uint8_t unordered;                /* the heap is to be made */
-    struct frames_heap heap, pending; /* pending: have been taken, and wait for `lead` */
+    uint8_t unordered; /* the heaps are to be made */
+    /* Rows that wait, by their number, in the order in which they leave; pending: those that have
+     * been taken, and wait for `lead`. */
+    struct wr_time_heap heap, pending;
     uint32_t pending_first;
 };
 
@@ -255,8 +246,5 @@ int frames_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t ro
 /* ---- frames_state.c ---- */
 int frames_save(struct wr_op *op, struct wr_buf *out, int all);
 int frames_load(struct wr_op *op, struct wr_reader *in);
-int frames_place_compare(const void *a, const void *b); /* of struct frames_place */
-int frames_heap_push(struct frames *self, struct frames_heap *heap, struct frames_place place);
-struct frames_place frames_heap_pop(struct frames_heap *heap);
 /* Makes heap and pending anew from the rows that wait, after a load. */
 int frames_order(struct frames *self);

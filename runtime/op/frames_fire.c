@@ -258,9 +258,7 @@ int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count, co
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         struct frames_group *group = frames_group_of(self, refs[i].group);
         if (config->has_time)
-            status =
-                frames_heap_push(self, &self->pending,
-                                 (struct frames_place){.time = refs[i].time, .seq = refs[i].seq});
+            status = wr_time_heap_add(&self->pending, refs[i].time, refs[i].seq);
         if (refs[i].number - group->out < (uint64_t)config->lead_max)
             continue;
         groups[leaving] = refs[i].group;
@@ -293,10 +291,10 @@ static int pop_rows(struct frames *self, int64_t frontier, struct frames_ref **r
     if (*refs == NULL)
         return WR_ENOMEM;
     while (self->heap.count > 0) {
-        struct frames_place least = self->heap.items[0];
-        if (least.time >= frontier && frontier != WR_TIME_MAX)
+        struct wr_timer least = self->heap.items[0];
+        if (least.time_us >= frontier && frontier != WR_TIME_MAX)
             break;
-        if (*count >= FRAMES_CHUNK_ROWS && (*refs)[*count - 1].time != least.time)
+        if (*count >= FRAMES_CHUNK_ROWS && (*refs)[*count - 1].time != least.time_us)
             break;
         if (*count == room) { /* very many of one time */
             struct frames_ref *more = WR_ARENA_ZEROS(scratch, struct frames_ref, room * 2 + 1);
@@ -307,8 +305,8 @@ static int pop_rows(struct frames *self, int64_t frontier, struct frames_ref **r
             *refs = more;
         }
         (*refs)[(*count)++] =
-            (struct frames_ref){.time = least.time, .order_us = least.time, .seq = least.seq};
-        frames_heap_pop(&self->heap);
+            (struct frames_ref){.time = least.time_us, .order_us = least.time_us, .seq = least.id};
+        wr_time_heap_take(&self->heap);
     }
     return WR_OK;
 }
@@ -524,7 +522,6 @@ static int fire_due(struct frames *self, int64_t frontier, struct wr_out *out) {
 /* Groups that nobody comes back to are looked for once in as much time as a frame is long. */
 static int sweep_due(struct frames *self, int64_t frontier) {
     const struct frames_config *config = frames_config_of(self);
-    int64_t next;
     if (config->span_us < 0 || config->mode == FRAMES_UPDATE || frontier == WR_TIME_MAX)
         return WR_OK;
     if (self->swept_us == WR_TIME_MIN) {
@@ -534,7 +531,7 @@ static int sweep_due(struct frames *self, int64_t frontier) {
     const struct wr_table *groups = wr_slices_find(&self->groups, 0);
     if (groups == NULL || self->next_seq - self->swept_seq < wr_table_count(groups))
         return WR_OK; /* so that it costs each row no more than one group */
-    if (__builtin_add_overflow(self->swept_us, config->span_us, &next) || frontier < next)
+    if (frontier < wr_time_add(self->swept_us, config->span_us))
         return WR_OK;
     self->swept_us = frontier;
     self->swept_seq = self->next_seq;
@@ -561,13 +558,9 @@ int frames_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     /* Of rows that wait for `lead` the first holds the frontier back. */
     struct wr_table *table = wr_slices_at(&self->waiting, 0);
     while (self->pending.count > 0 && table != NULL) {
-        uint64_t seq = self->pending.items[0].seq;
-        uint64_t hash = frames_hash_one(seq, wr_table_seed(table));
-        uint8_t *row;
-        wr_table_find(table, &seq, &hash, 1, &row);
-        if (row != NULL)
+        if (wr_table_find_word(table, self->pending.items[0].id) != NULL)
             break;
-        frames_heap_pop(&self->pending);
+        wr_time_heap_take(&self->pending);
     }
     return status;
 }
@@ -576,18 +569,12 @@ int64_t frames_holds_back(const struct wr_op *op, int64_t frontier) {
     struct frames *self = (struct frames *)(uintptr_t)op;
     if (frames_order(self) != WR_OK) /* no memory: nothing is known, so nothing is passed */
         return WR_TIME_MIN;
-    return self->pending.count > 0 ? WR_MIN(frontier, self->pending.items[0].time) : frontier;
+    return self->pending.count > 0 ? WR_MIN(frontier, self->pending.items[0].time_us) : frontier;
 }
 
 int frames_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                    const struct wr_batch *b, uint32_t row_b) {
     const struct frames_config *config = op->config;
-    const struct wr_schema *schema = config->project.schema;
-    for (uint32_t c = op->schema->field_count; c < schema->field_count; c++) {
-        int by =
-            wr_cell_compare(&schema->fields[c].type, &a->columns[c], row_a, &b->columns[c], row_b);
-        if (by != 0)
-            return by;
-    }
-    return 0;
+    return wr_op_compare_behind(config->project.schema, op->schema->field_count, a, row_a, b,
+                                row_b);
 }

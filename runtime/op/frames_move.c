@@ -49,8 +49,7 @@ static struct frames_span *span_at(const struct moving *m, uint32_t at) {
     return &frames_live_of(m->round->live[at])->spans[m->frame];
 }
 static int64_t bound_at(const struct moving *m, uint32_t at) {
-    int64_t bound;
-    return __builtin_sub_overflow(ref_at(m, at)->time, m->is->span, &bound) ? WR_TIME_MIN : bound;
+    return wr_time_add(ref_at(m, at)->time, -m->is->span);
 }
 static uint64_t end_at(const struct moving *m, uint32_t at) {
     const struct frames_ref *ref = ref_at(m, at);

@@ -157,12 +157,7 @@ static int is_done(struct frames *self, const struct wr_table *table, uint8_t *g
     const uint8_t *last = back == 0 ? row : kept_at(self, table, group, head->first + back);
     if (row == NULL || last == NULL || frames_kept_time(last) >= frontier)
         return 0;
-    int64_t bound;
-    if (config->span_us < 0)
-        return 1;
-    if (__builtin_sub_overflow(frontier, config->span_us, &bound))
-        return 0;
-    return frames_kept_time(row) < bound;
+    return config->span_us < 0 || frames_kept_time(row) < wr_time_add(frontier, -config->span_us);
 }
 
 /* A frame with rows in it that are gone is made anew. */

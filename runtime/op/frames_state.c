@@ -1,6 +1,5 @@
 /* frames_state.c: the state of a grouped `derive` as pieces of a log, and the order of rows that
  * wait, which follows from them. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,39 +8,6 @@
 #include "base/status.h"
 #include "op/frames.h"
 #include "base/banned.h"
-
-/* ---- a binary heap ---- */
-
-static int before(const struct frames_place *a, const struct frames_place *b) {
-    return a->time != b->time ? a->time < b->time : a->seq < b->seq;
-}
-
-int frames_heap_push(struct frames *self, struct frames_heap *heap, struct frames_place place) {
-    int status = wr_grow(self->base.env->state_budget, (void **)&heap->items, heap->count,
-                         &heap->room, sizeof *heap->items);
-    if (status != WR_OK)
-        return status;
-    uint32_t at = heap->count++;
-    for (; at > 0 && before(&place, &heap->items[(at - 1) / 2]); at = (at - 1) / 2)
-        heap->items[at] = heap->items[(at - 1) / 2];
-    heap->items[at] = place;
-    return WR_OK;
-}
-
-struct frames_place frames_heap_pop(struct frames_heap *heap) {
-    WR_ASSERT(heap->count > 0);
-    struct frames_place least = heap->items[0], last = heap->items[--heap->count];
-    uint32_t at = 0, count = heap->count;
-    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-        child += child + 1 < count && before(&heap->items[child + 1], &heap->items[child]);
-        if (!before(&heap->items[child], &last))
-            break;
-        heap->items[at] = heap->items[child];
-    }
-    if (count > 0)
-        heap->items[at] = last;
-    return least;
-}
 
 /* Rows before `passed_us` have been taken and wait for `lead`; the others wait for the frontier. */
 int frames_order(struct frames *self) {
@@ -57,11 +23,12 @@ int frames_order(struct frames *self) {
     wr_table_walk_begin(&walk, table);
     int status = WR_OK;
     for (uint8_t *row; status == WR_OK && (row = wr_table_walk_next(&walk)) != NULL;) {
-        struct frames_place place;
-        memcpy(&place.seq, row, 8);
-        memcpy(&place.time, row + FRAMES_WAITING_TIME, 8);
-        status = frames_heap_push(self, place.time < self->passed_us ? &self->pending : &self->heap,
-                                  place);
+        int64_t time_us;
+        uint64_t seq;
+        memcpy(&seq, row, 8);
+        memcpy(&time_us, row + FRAMES_WAITING_TIME, 8);
+        status = wr_time_heap_add(time_us < self->passed_us ? &self->pending : &self->heap, time_us,
+                                  seq);
     }
     self->unordered = status != WR_OK;
     return status;

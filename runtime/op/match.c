@@ -57,6 +57,7 @@ static int match_open(struct wr_op *op, struct wr_error *err) {
     struct match *self = (struct match *)op;
     const struct match_config *config = op->config;
     struct wr_budget *budget = op->env->state_budget;
+    wr_time_heap_init(&self->waiting, budget);
     wr_eval_init(&self->keys_eval, budget);
     wr_eval_init(&self->inputs_eval, budget);
     wr_eval_init(&self->eval, budget);
@@ -101,11 +102,11 @@ static void match_close(struct wr_op *op) {
         group_release(self, &self->groups[g]);
     match_steps_close(self);
     match_tell_close(self);
-    void *arrays[] = {self->groups, self->free_groups, self->waiting,   self->timers,
-                      self->queue,  self->busy,        self->questions, self->results,
-                      self->mapped, self->accounts,    self->gone};
+    void *arrays[] = {self->groups,    self->free_groups, self->timers, self->queue,    self->busy,
+                      self->questions, self->results,     self->mapped, self->accounts, self->gone};
     for (size_t i = 0; i < WR_COUNT(arrays); i++)
         wr_free(budget, arrays[i]);
+    wr_time_heap_release(&self->waiting);
     wr_slices_release(&self->index);
     wr_slices_release(&self->group_rows);
     wr_slices_release(&self->rows);
@@ -130,13 +131,8 @@ int match_group_at(struct match *self, uint32_t number, struct match_group **gro
 }
 
 struct match_group_row *match_group_row(struct match *self, uint32_t number) {
-    struct wr_table *table = wr_slices_find(&self->group_rows, 0);
-    uint64_t id = number, hash;
-    uint8_t *row = NULL;
-    if (table == NULL)
-        return NULL;
-    hash = wr_shape_hash(&match_config_of(self)->groups_shape, &id, wr_table_seed(table));
-    wr_table_find(table, &id, &hash, 1, &row);
+    const struct wr_table *table = wr_slices_find(&self->group_rows, 0);
+    uint8_t *row = table == NULL ? NULL : wr_table_find_word(table, number);
     return (struct match_group_row *)(void *)row;
 }
 
@@ -153,23 +149,9 @@ static int group_new(struct match *self, const char *key, uint32_t *number) {
     int status = wr_table_upsert(table, &id, &hash, 1, &row, NULL);
     if (status != WR_OK)
         return status;
-    uint8_t *at = row + sizeof(struct match_group_row);
-    uint32_t next_cell = 0;
-    for (uint32_t b = 0; b < config->index_shape.key_bytes;) {
-        const struct wr_cell *cell = &config->layout.cells[next_cell];
-        if (next_cell == config->layout.cell_count || cell->offset != b) {
-            memcpy(at + b, key + b, 8);
-            b += 8;
-            continue;
-        }
-        struct wr_str text;
-        memcpy(&text, key + b, sizeof text);
-        if (wr_table_set_string(table, (struct wr_str *)(void *)(at + b), wr_str_bytes(&text),
-                                text.length) != WR_OK)
-            return WR_ENOMEM;
-        next_cell++;
-        b += sizeof text;
-    }
+    status = wr_keys_put(&config->layout, table, row + sizeof(struct match_group_row), key);
+    if (status != WR_OK)
+        return status;
     self->free_count -= self->free_count > 0;
     group->is_used = 1;
     group->place = 1;
@@ -398,7 +380,7 @@ static int store_rows(struct match *self, const struct wr_batch *in, const struc
             .id = id, .time = in->event_time[row], .bits = bits[row], .group = groups[i]};
         status = wr_payload_put(&self->payload, table, made + sizeof *stored, wide, row);
         if (status == WR_OK)
-            status = match_add_waiting(self, stored->time, id);
+            status = wr_time_heap_add(&self->waiting, stored->time, id);
         self->groups[groups[i]].waiting++;
     }
     return status;

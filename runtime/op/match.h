@@ -26,6 +26,7 @@
 #include "state/key.h"
 #include "state/payload.h"
 #include "state/slices.h"
+#include "state/time_heap.h"
 
 #define MATCH_VARIABLES_MAX 64 /* bits of a word */
 #define MATCH_THREADS_MAX 1000 /* of an attempt */
@@ -183,11 +184,6 @@ struct match_group {
     uint8_t is_used, is_running, is_queued, is_busy;
 };
 
-struct match_wait { /* a row that is not due, in a heap by time and coming */
-    int64_t time;
-    uint64_t id;
-};
-
 /* A thread that asks whether it may take a row. */
 struct match_question {
     uint64_t at;
@@ -235,9 +231,8 @@ struct match {
     uint32_t group_count, group_room;
     uint32_t *free_groups;
     uint32_t free_count, free_room;
-    struct match_wait *waiting;
-    uint32_t waiting_count, waiting_room;
-    uint32_t *timers; /* groups with an attempt that `within` ends, a heap */
+    struct wr_time_heap waiting; /* rows that are not due, by time and coming */
+    uint32_t *timers;            /* groups with an attempt that `within` ends, a heap */
     uint32_t timer_count, timer_room;
     uint32_t *queue; /* groups that have had something to do, and come to rest */
     uint32_t queue_count, queue_room;
@@ -314,7 +309,6 @@ int match_step(struct match *self, struct match_group *group,
 
 /* ---- match_run.c ---- */
 int match_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
-int match_add_waiting(struct match *self, int64_t time, uint64_t id);
 /* Puts a row behind those of its group. */
 int match_append(struct match *self, struct match_group *group, const struct match_row *row);
 /* A group has something to do. */
@@ -346,9 +340,6 @@ int match_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row
                   const struct wr_batch *b, uint32_t row_b);
 
 /* ---- match_tell.c ---- */
-/* Key column `key` of groups (rows[i]: where their keys lie) as a column of a batch. */
-int match_read_key(struct match *self, uint32_t key, uint8_t *const *rows, uint32_t count,
-                   struct wr_batch *batch, uint32_t column);
 int match_tell_open(struct match *self);
 void match_tell_close(struct match *self);
 /* A reject; `detail` is copied, and may be NULL. */

@@ -282,8 +282,7 @@ static int add_totals(struct leaving *leaving) {
         wr_op_eval_begin(&self->base, &self->totals_eval);
         status = wr_list_run(config->totals->inputs, &self->totals_eval, batch, &batch->arena);
         if (status >= 0)
-            status = wr_op_reject_fails(&self->base, &self->totals_eval, batch, leaving->out);
-        mark_failed(leaving);
+            status = mark_failed(leaving);
     }
     for (uint32_t i = 0; i < leaving->taken_count && status >= 0 && config->all_rows; i++)
         status = add_one(leaving, batch, i);
@@ -434,7 +433,7 @@ static int put_key(struct leaving *leaving, uint32_t key, struct wr_batch *batch
     for (uint32_t i = 0; i < count; i++)
         keys[i] = (uint8_t *)(uintptr_t)match_key_of(
             leaving->self->results[leaving->results[leaving->of[i]]].key);
-    return match_read_key(leaving->self, key, keys, count, batch, column);
+    return wr_keys_column(&match_config_of(leaving->self)->layout, key, keys, count, batch, column);
 }
 
 /* The columns of the output, and those behind them by which shards put results in order. */

@@ -18,48 +18,11 @@
 #define QUESTIONS_MAX 8192u /* of a round, but for those of one group */
 #define MAPPED_MAX 65536u   /* rows of matches that are decided, before they leave */
 
-/* ---- rows that are not due ---- */
-
-static int waits_before(const struct match_wait *a, const struct match_wait *b) {
-    return a->time != b->time ? a->time < b->time : a->id < b->id;
-}
-
-int match_add_waiting(struct match *self, int64_t time, uint64_t id) {
-    if (MATCH_GROW(self, self->waiting, self->waiting_count, self->waiting_room) != WR_OK)
-        return WR_ENOMEM;
-    struct match_wait *heap = self->waiting, entry = {.time = time, .id = id};
-    uint32_t at = self->waiting_count++;
-    for (; at > 0 && waits_before(&entry, &heap[(at - 1) / 2]); at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = entry;
-    return WR_OK;
-}
-
-static struct match_wait pop_waiting(struct match *self) {
-    struct match_wait *heap = self->waiting, first = heap[0];
-    struct match_wait entry = heap[--self->waiting_count];
-    uint32_t at = 0, count = self->waiting_count;
-    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && waits_before(&heap[child + 1], &heap[child]))
-            child++;
-        if (!waits_before(&heap[child], &entry))
-            break;
-        heap[at] = heap[child];
-    }
-    if (count > 0)
-        heap[at] = entry;
-    return first;
-}
-
 /* ---- attempts that `within` ends ---- */
 
 static int64_t ends_at(const struct match *self, uint32_t number) {
     struct match_group *group = &self->groups[number];
-    int64_t end;
-    return __builtin_add_overflow(match_row_at(group, group->start)->time,
-                                  match_config_of(self)->within_us, &end)
-               ? WR_TIME_MAX
-               : end;
+    return wr_time_add(match_row_at(group, group->start)->time, match_config_of(self)->within_us);
 }
 
 static void timer_put(struct match *self, uint32_t at, uint32_t number) {
@@ -415,18 +378,18 @@ static int arrange(struct match *self, const uint64_t *ids, uint32_t count) {
 static int take_due(struct match *self, int64_t frontier, uint32_t *count, struct wr_out *out) {
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
-    uint32_t room = WR_MIN(self->waiting_count, ROWS_MAX);
+    uint32_t room = WR_MIN(self->waiting.count, ROWS_MAX);
     uint64_t *ids = wr_alloc(self->base.env->state_budget, (room + 1) * sizeof *ids);
     int64_t last = WR_TIME_MIN;
     int status = ids == NULL ? WR_ENOMEM : WR_OK;
     *count = 0;
-    while (status == WR_OK && self->waiting_count > 0) {
-        int64_t time = self->waiting[0].time;
+    while (status == WR_OK && self->waiting.count > 0) {
+        int64_t time = self->waiting.items[0].time_us;
         if ((frontier != WR_TIME_MAX && time >= frontier) || (*count >= ROWS_MAX && time != last))
             break;
         status = wr_grow(self->base.env->state_budget, (void **)&ids, *count, &room, sizeof *ids);
         if (status == WR_OK)
-            ids[(*count)++] = pop_waiting(self).id;
+            ids[(*count)++] = wr_time_heap_take(&self->waiting).id;
         last = time;
     }
     if (status == WR_OK && *count > 0)

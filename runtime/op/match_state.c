@@ -88,7 +88,7 @@ static int restore_rows(struct match *self) {
             due[due_count++] = stored;
         } else {
             self->groups[stored->group].waiting++;
-            status = match_add_waiting(self, stored->time, stored->id);
+            status = wr_time_heap_add(&self->waiting, stored->time, stored->id);
         }
     }
     if (status == WR_OK)

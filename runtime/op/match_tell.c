@@ -73,26 +73,6 @@ static int compare_told(const void *a, const void *b) {
     return x->serial < y->serial ? -1 : x->serial > y->serial;
 }
 
-int match_read_key(struct match *self, uint32_t key, uint8_t *const *rows, uint32_t count,
-                   struct wr_batch *batch, uint32_t column) {
-    const struct match_config *config = match_config_of(self);
-    void *data = wr_batch_column(batch, column, count);
-    uint64_t *valid = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(count) + 1);
-    if (data == NULL || valid == NULL)
-        return WR_ENOMEM;
-    wr_keys_read(&config->layout, key, rows, count, data, valid);
-    struct wr_str *texts = data;
-    for (uint32_t i = 0; wr_type_is_text(config->layout.types[key].kind) && i < count; i++) {
-        if (texts[i].length <= WR_STR_INLINE_MAX)
-            continue;
-        texts[i].pointer = wr_arena_strndup(&batch->arena, texts[i].pointer, texts[i].length);
-        if (texts[i].pointer == NULL)
-            return WR_ENOMEM;
-    }
-    batch->columns[column].valid = valid;
-    return WR_OK;
-}
-
 static int fill_batch(struct match *self, struct wr_batch *batch) {
     struct wr_arena *scratch = self->base.env->scratch;
     const struct match_config *config = match_config_of(self);
@@ -114,7 +94,7 @@ static int fill_batch(struct match *self, struct wr_batch *batch) {
         payloads[i] = rows[i] + sizeof(struct match_stored);
     }
     for (uint32_t k = 0; k < keys && status == WR_OK; k++)
-        status = match_read_key(self, k, groups, count, batch, k);
+        status = wr_keys_column(&config->layout, k, groups, count, batch, k);
     for (uint32_t c = keys; c < batch->schema->field_count && status == WR_OK; c++)
         status = wr_payload_read(&self->payload, self->told_cells[c - keys], payloads, count,
                                  &batch->arena, &batch->columns[c]);
