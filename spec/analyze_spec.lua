@@ -73,6 +73,25 @@ describe("explain --analyze", function()
     assert.equal(50, number(out, "write", "rows_in"))
     assert.truthy(out:find('"watermark": "2020-09-13T12:27:29', 1, true))
   end)
+  it("knows what each stage with a state keeps", function()
+    local events = [[
+local s = weir.generate { columns = "ts = timestamp(i, 's'), k = i % 3, v = i", rows = 300 }
+  :event_time("ts", { max_delay = "5s" })
+]]
+    for op, stage in pairs({
+      derive = 's:group_by "k":derive "n = count() over 10"',
+      match = 's:group_by "k":match { pattern = "a b", measures = "v = b.v", within = "9s" }',
+      asof_join = 's:asof_join(s, { on = "k", prefix = "r_", max_age = "9s" })',
+      fill = 's:filter "k ~= 2 or v > 90":window(weir.tumbling "1s"):group_by "k":agg "n = count()"'
+        .. ':fill("n = 0", { stop_after = "9s" })',
+    }) do
+      local code, out = weir(events .. stage .. ':write "blackhole:"', "--analyze", "--json",
+        "--batch-rows", "50")
+      assert.equal(0, code, op)
+      assert.truthy(number(out, op, "state_rows") > 0, op)
+      assert.truthy(number(out, op, "state_bytes") > 0, op)
+    end
+  end)
   it("gives the same counts in shards", function()
     local _, out = weir(WINDOWS:format("blackhole:"), "--analyze", "--json", "--shards", "3")
     for name, n in pairs({ rows_in = 4600, rows_out = 50, state_rows = 10 }) do

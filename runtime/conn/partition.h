@@ -39,11 +39,12 @@ struct partition {
     uint64_t hash;
     uint32_t number;    /* of the file that is written, or of the next one */
     uint8_t is_active;  /* a file is written, under its temporary name */
-    uint8_t is_claimed; /* what earlier runs left there has been counted, or is gone */
+    uint8_t is_claimed; /* what earlier runs left there has been counted */
     uint8_t is_renamed; /* the file got its name, and the state had no time to hear of it */
     uint64_t rows;      /* of the file that is written */
     uint64_t length;    /* of it, in bytes */
     int64_t last_us;    /* the greatest event time of its rows */
+    uint32_t chain;     /* of the batch that was written last: its rows, if it had some */
     struct partition_slot *slot; /* it is open there, or NULL */
 };
 

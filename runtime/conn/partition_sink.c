@@ -213,19 +213,18 @@ struct chains {
     uint32_t *rows, *next;                /* by number in the selection */
 };
 
-static void chain_row(struct chains *chains, uint32_t partition, uint32_t at) {
-    uint32_t chain = chains->count;
-    while (chain > 0 && chains->partitions[chain - 1] != partition)
-        chain--;
+static void chain_row(struct partition_sink *self, struct chains *chains, uint32_t partition,
+                      uint32_t at) {
+    uint32_t *chain = &self->partitions[partition].chain;
     chains->next[at] = UINT32_MAX;
-    if (chain > 0) {
-        chains->next[chains->tails[chain - 1]] = at;
-        chains->tails[chain - 1] = at;
+    if (*chain < chains->count && chains->partitions[*chain] == partition) {
+        chains->next[chains->tails[*chain]] = at;
+        chains->tails[*chain] = at;
         return;
     }
-    chains->partitions[chains->count] = partition;
-    chains->heads[chains->count] = chains->tails[chains->count] = at;
-    chains->count++;
+    *chain = chains->count++;
+    chains->partitions[*chain] = partition;
+    chains->heads[*chain] = chains->tails[*chain] = at;
 }
 
 static int make_chains(struct partition_sink *self, struct wr_batch *batch, struct chains *chains,
@@ -257,7 +256,7 @@ static int make_chains(struct partition_sink *self, struct wr_batch *batch, stru
         if (status != WR_OK)
             return status;
         last = row;
-        chain_row(chains, partition, at);
+        chain_row(self, chains, partition, at);
     }
     return WR_OK;
 }
@@ -334,11 +333,14 @@ static int write_chain(struct partition_sink *self, const struct wr_batch *batch
 
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
-    struct chains chains;
+    struct chains chains = {0};
     wr_arena_reset(&self->scratch);
     int status = make_chains(self, batch, &chains, err);
-    for (uint32_t i = 0; i < chains.count && status >= 0; i++)
+    for (uint32_t i = 0; i < chains.count && status >= 0; i++) {
+        struct wr_arena_mark mark = wr_arena_mark(&self->scratch);
         status = write_chain(self, batch, &chains, i, err);
+        wr_arena_rewind(&self->scratch, mark);
+    }
     return WR_MIN(status, WR_OK);
 }
 

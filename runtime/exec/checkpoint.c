@@ -46,7 +46,7 @@ static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     char part[64];
     part_name(part, "source", unit, 0);
     wr_buf_clear(bytes);
-    wr_buf_add_char(bytes, (char)(unit->ended | run->steps_aside << 1));
+    wr_buf_add_char(bytes, (char)unit->ended);
     int status = unit->source->type->save_position(unit->source, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the position of %s", unit->node->name);
@@ -95,6 +95,7 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     wr_buf_add_u64(bytes, run->summary.rows_in);
     wr_buf_add_u64(bytes, run->summary.rejected);
     wr_buf_add_u64(bytes, run->summary.late);
+    wr_buf_add_char(bytes, (char)run->steps_aside);
     int status = reject_log_save(run->rejects, bytes, err);
     if (status != WR_OK)
         return status;
@@ -228,8 +229,7 @@ static int open_source_at(void *ctx, struct wr_reader *bytes, int base) {
     const char *ended = wr_reader_bytes(bytes, 1);
     if (ended == NULL)
         return WR_ECORRUPT;
-    opening->unit->ended = *ended & 1;
-    opening->unit->run->steps_aside |= *ended >> 1 & 1;
+    opening->unit->ended = (uint8_t)*ended;
     opening->found = 1;
     struct wr_source *source = opening->unit->source;
     return source->type->open(source, bytes, opening->err);
@@ -276,6 +276,8 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     run->summary.rows_in = wr_reader_u64(bytes);
     run->summary.rejected = wr_reader_u64(bytes);
     run->summary.late = wr_reader_u64(bytes);
+    const char *aside = wr_reader_bytes(bytes, 1);
+    run->steps_aside = aside != NULL && *aside != 0;
     if (reject_log_load(run->rejects, bytes) != WR_OK)
         return WR_ECORRUPT;
     for (uint32_t i = 0; i < run->unit_count; i++) {

@@ -69,6 +69,8 @@ void idle_update(struct unit *unit) {
         update_lane(unit);
         return;
     }
+    if (!unit->run->steps_aside)
+        return; /* no input has been idle yet */
     uint32_t idle = 0, ended = 0;
     for (uint32_t i = 0; i < unit->feeder_count; i++) {
         int steps_aside = port_is_idle(unit, i);

@@ -189,10 +189,12 @@ int unit_tick(struct unit *unit) {
     const struct wr_op_type *type = unit->node->op;
     if (type == NULL || type->tick == NULL)
         return WR_OK;
+    struct unit_watch watch = unit_watch_begin(unit->run);
     struct wr_arena_mark mark = wr_arena_mark(&unit->run->scratch);
     int status =
         unit->sharded != NULL ? sharded_tick(unit->sharded) : type->tick(unit->op, &unit->out);
     wr_arena_rewind(&unit->run->scratch, mark);
+    unit_watch_end(unit, watch);
     if (status < 0 && unit->run->failed == NULL)
         unit->run->failed = unit;
     return status < 0 ? status : reject_log_flush(unit->run->rejects);

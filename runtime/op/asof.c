@@ -167,6 +167,7 @@ const struct wr_op_type wr_op_asof_join = {
     .shift = asof_shift,
     .route_input = asof_route,
     .compare = asof_compare,
+    .measure = asof_measure,
     .save = asof_save,
     .load = asof_load,
     .close = asof_close,

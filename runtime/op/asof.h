@@ -111,6 +111,7 @@ int asof_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_
 /* asof_state.c */
 int asof_open(struct wr_op *op, struct wr_error *err);
 void asof_close(struct wr_op *op);
+void asof_measure(const struct wr_op *op, struct wr_op_state *state);
 int asof_save(struct wr_op *op, struct wr_buf *out, int all);
 int asof_load(struct wr_op *op, struct wr_reader *in);
 /* Heaps of what was read back. */

@@ -99,6 +99,15 @@ void asof_close(struct wr_op *op) {
     wr_arena_release(&self->arena);
 }
 
+void asof_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct asof *self = (const struct asof *)op;
+    for (uint32_t side = 0; side < 2; side++) {
+        state->rows += wr_slices_rows(&self->sides[side].rows);
+        state->bytes += wr_slices_bytes(&self->sides[side].rows);
+    }
+    state->bytes += wr_slices_bytes(&self->index);
+}
+
 /* u64, the last number · the logs of left rows, right rows and index. */
 int asof_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct asof *self = (struct asof *)op;

@@ -170,18 +170,7 @@ static int run_watermark(struct event_time *self, struct wr_batch *in, struct wr
     const struct wr_item *item = &config->watermark->items[0];
     *marks =
         item->column >= 0 ? in->columns[item->column] : self->watermark_eval.outputs[item->output];
-    uint32_t count;
-    const uint32_t *left =
-        wr_op_rows_left(&self->base, &self->watermark_eval, &rows, &count, &status);
-    if (status != WR_OK || count == rows.sel_count)
-        return status;
-    uint32_t *sel = WR_ARENA_ARRAY(&batch->arena, uint32_t, count + 1);
-    if (sel == NULL)
-        return WR_ENOMEM;
-    memcpy(sel, left, count * sizeof *sel);
-    batch->sel = sel;
-    batch->sel_count = count;
-    return WR_OK;
+    return wr_op_drop_fails(&self->base, &self->watermark_eval, &rows, batch, NULL);
 }
 
 /* The frontier that a row proves, of those behind it. */

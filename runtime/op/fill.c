@@ -351,6 +351,7 @@ const struct wr_op_type wr_op_fill = {
     .next_boundary = fill_next_boundary,
     .holds_back = fill_holds_back,
     .shift = fill_shift,
+    .measure = fill_measure,
     .save = fill_save,
     .load = fill_load,
     .close = fill_close,

@@ -88,5 +88,6 @@ int fill_between(struct fill *self, const uint8_t *key, const struct fill_row *b
 /* fill_state.c */
 int fill_open(struct wr_op *op, struct wr_error *err);
 void fill_close(struct wr_op *op);
+void fill_measure(const struct wr_op *op, struct wr_op_state *state);
 int fill_save(struct wr_op *op, struct wr_buf *out, int all);
 int fill_load(struct wr_op *op, struct wr_reader *in);

@@ -70,6 +70,12 @@ void fill_close(struct wr_op *op) {
     wr_arena_release(&self->arena);
 }
 
+void fill_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct fill *self = (const struct fill *)op;
+    state->rows += wr_slices_rows(&self->rows) + wr_slices_rows(&self->last);
+    state->bytes += wr_slices_bytes(&self->rows) + wr_slices_bytes(&self->last);
+}
+
 /* i64, the next window · i64, the last one · the logs of waiting rows and of last rows. */
 int fill_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct fill *self = (struct fill *)op;

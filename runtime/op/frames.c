@@ -562,6 +562,7 @@ const struct wr_op_type wr_op_frames = {
     .holds_back = frames_holds_back,
     .route = frames_route,
     .compare = frames_compare,
+    .measure = frames_measure,
     .save = frames_save,
     .load = frames_load,
     .close = frames_close,

@@ -244,6 +244,7 @@ int frames_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t ro
                    const struct wr_batch *b, uint32_t row_b);
 
 /* ---- frames_state.c ---- */
+void frames_measure(const struct wr_op *op, struct wr_op_state *state);
 int frames_save(struct wr_op *op, struct wr_buf *out, int all);
 int frames_load(struct wr_op *op, struct wr_reader *in);
 /* Makes heap and pending anew from the rows that wait, after a load. */

@@ -36,6 +36,14 @@ int frames_order(struct frames *self) {
 
 /* ---- pieces ---- */
 
+void frames_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct frames *self = (const struct frames *)op;
+    const struct wr_slices *sets[] = {&self->groups, &self->kept, &self->waiting, &self->live};
+    state->rows += wr_slices_rows(&self->kept) + wr_slices_rows(&self->waiting);
+    for (size_t i = 0; i < WR_COUNT(sets); i++)
+        state->bytes += wr_slices_bytes(sets[i]);
+}
+
 int frames_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct frames *self = (struct frames *)op;
     struct wr_slices *sets[3] = {&self->groups, &self->kept, &self->waiting};

@@ -72,7 +72,6 @@ void join_close(struct wr_op *op) {
     wr_arena_release(&self->arena);
 }
 
-/* A piece: both sides' logs; while there is more of the left one, the right one says nothing. */
 void join_measure(const struct wr_op *op, struct wr_op_state *state) {
     const struct join *self = (const struct join *)op;
     for (uint32_t side = 0; side < 2; side++) {
@@ -82,6 +81,7 @@ void join_measure(const struct wr_op *op, struct wr_op_state *state) {
     }
 }
 
+/* A piece: both sides' logs; while there is more of the left one, the right one says nothing. */
 int join_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct join *self = (struct join *)op;
     struct wr_rowset *left = &self->sets[0], *right = &self->sets[1];

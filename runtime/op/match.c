@@ -453,6 +453,7 @@ const struct wr_op_type wr_op_match = {
     .shift = match_shift,
     .route = match_route,
     .compare = match_compare,
+    .measure = match_measure,
     .save = match_save,
     .load = match_load,
     .close = match_close,

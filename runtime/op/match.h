@@ -359,6 +359,7 @@ int match_group_settle(struct match *self, uint32_t number);
 int match_group_at(struct match *self, uint32_t number, struct match_group **group);
 
 /* ---- match_state.c ---- */
+void match_measure(const struct wr_op *op, struct wr_op_state *state);
 int match_save(struct wr_op *op, struct wr_buf *out, int all);
 int match_load(struct wr_op *op, struct wr_reader *in);
 /* Makes anew what follows from a state that was read. */

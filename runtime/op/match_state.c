@@ -4,11 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "op/match.h"
 #include "base/banned.h"
+
+void match_measure(const struct wr_op *op, struct wr_op_state *state) {
+    const struct match *self = (const struct match *)op;
+    const struct wr_slices *sets[] = {&self->index, &self->group_rows, &self->rows};
+    state->rows += wr_slices_rows(&self->rows);
+    for (size_t i = 0; i < WR_COUNT(sets); i++)
+        state->bytes += wr_slices_bytes(sets[i]);
+}
 
 int match_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct match *self = (struct match *)op;

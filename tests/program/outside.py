@@ -183,6 +183,16 @@ def killed_between_two_commits_and_again(stage):
 
 
 @case
+def many_partitions_in_one_batch(stage):
+    """What a sink needs for a batch grows with its rows, not with its rows times its partitions."""
+    script = ('weir.generate { rows = 4096, columns = "i = i, k = i" }'
+              ':write("out/", { partition_by = "k", format = "csv" })')
+    code, text = stage.run(script, "--batch-rows", "4096")
+    assert code == 0 and "4,096 out" in text, text
+    assert len(os.listdir(stage.path("out"))) == 4096
+
+
+@case
 def new_file_before_the_place_reached(stage):
     for name in ("in-b.csv", "in-c.csv"):
         stage.put(name, b"n\n1\n2\n3\n")
