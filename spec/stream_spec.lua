@@ -32,6 +32,23 @@ describe("an unknown stage", function()
   end)
 end)
 
+describe("the families of stages", function()
+  it("hold the stages that are said of them, and no others", function()
+    local all = stream.stages()
+    local files = assert(io.popen("ls stdlib/weir/stages"))
+    for file in files:lines() do
+      local family = file:match("^(.*)%.lua$")
+      for name, descriptor in pairs(require("weir.stages." .. family)) do
+        assert.equal(descriptor, all[name], name)
+        assert.equal(family, descriptor.family, name)
+        all[name] = nil
+      end
+    end
+    files:close()
+    assert.same({}, all)
+  end)
+end)
+
 describe("modifiers", function()
   it("wait: another stage between is W207", function()
     local at, err = scripts.err("s\n  :group_by 'user'\n  :filter 'amount > 1'")

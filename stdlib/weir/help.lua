@@ -299,7 +299,7 @@ local LISTS = {}
 
 function LISTS.stages()
   return list_of("Stages (`weir help filter` says more):", stream.names(), function(name)
-    return stream.stages()[name].doc
+    return stream.stage(name).doc
   end)
 end
 function LISTS.functions(native)

@@ -226,8 +226,8 @@ local function ghost(script, name)
       message = later and ("`weir.%s` is not in this version"):format(name)
         or ("no function `weir.%s`"):format(name),
       help = name == "test" and "specs have it: files `*_spec.lua`, which `weir test` runs"
-        or not later and stream.stages()[name] and ("`:%s` is a stage of a stream: `s:%s %s`")
-          :format(name, name, stream.stages()[name].usage:match("^:%S+ (\".*)$") or "…")
+        or not later and stream.stage(name) and ("`:%s` is a stage of a stream: `s:%s %s`")
+          :format(name, name, stream.stage(name).usage:match("^:%S+ (\".*)$") or "…")
         or not later and ours and ("weir calls it `weir.%s`"):format(ours)
         or near and ("did you mean `weir.%s`?"):format(near)
         or "there are: " .. table.concat(names_of_functions(), ", "),

@@ -172,7 +172,7 @@ local function stage_around(line, name)
   end
   before = before:gsub("%b()", "")
   local stage = before:match(":%s*([%a_][%w_]*)%s*%([^:]*$")
-  return stage and require("weir.stream").stages()[stage] and stage
+  return stage and require("weir.stream").stage(stage) and stage
 end
 
 --- A name that is nothing is an error where it is read: nil would pass through expressions unseen.

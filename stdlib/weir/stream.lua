@@ -12,27 +12,48 @@ local hidden = setmetatable({}, { __mode = "k" })
 local Stream = {}
 Stream.__name = "weir.stream"
 
---- The modules of stages; each gives a table of descriptors by name (`weir.call`).
-local FAMILIES = { "shape", "time", "group", "rank", "match", "reshape", "combine", "output",
-  "functions" }
+--- The modules of stages, and the stages of each: a script loads those that it calls. Each gives a
+--- table of descriptors by name (`weir.call`).
+local FAMILIES = {
+  { "shape", "filter", "derive", "select", "drop", "rename", "expect", "union" },
+  { "time", "event_time", "processing_time", "window", "emit" },
+  { "group", "group_by", "agg", "fill", "sort", "limit" },
+  { "rank", "top", "dedup", "distinct", "as_table" },
+  { "match", "match" },
+  { "reshape", "unnest", "pivot", "unpivot", "sample" },
+  { "combine", "lookup", "join", "asof_join" },
+  { "output", "write", "print", "tap", "changes", "rejects", "late" },
+  { "functions", "map", "flat_map", "pipe" },
+}
 --- In the language, not in this version.
 M.LATER = {
   map_batch = true, process = true, output = true,
 }
 
-local stages -- name → descriptor, once the first is asked for
+local family_of = {}
+for _, family in ipairs(FAMILIES) do
+  for i = 2, #family do
+    family_of[family[i]] = family[1]
+  end
+end
 
---- All descriptors by name; `family` is set in each.
+--- The descriptor of a stage, with its `family`; nil where there is none of that name.
+---@return table?
+function M.stage(name)
+  local family = family_of[name]
+  local descriptor = family and require("weir.stages." .. family)[name]
+  if descriptor then
+    descriptor.family = family
+  end
+  return descriptor
+end
+
+--- All descriptors by name.
 ---@return table<string, table>
 function M.stages()
-  if not stages then
-    stages = {}
-    for _, family in ipairs(FAMILIES) do
-      for name, descriptor in pairs(require("weir.stages." .. family)) do
-        descriptor.family = family
-        stages[name] = descriptor
-      end
-    end
+  local stages = {}
+  for name in pairs(family_of) do
+    stages[name] = M.stage(name)
   end
   return stages
 end
@@ -124,7 +145,7 @@ end
 function M.consumers_text(modifier)
   local names = {}
   for _, name in ipairs(M.names()) do
-    local consumes = M.stages()[name].consumes
+    local consumes = M.stage(name).consumes
     names[#names + 1] = consumes and consumes[modifier] and "`" .. name .. "`" or nil
   end
   return table.concat(names, ", ")
@@ -358,7 +379,7 @@ end
 local methods = {} -- name → function, made when first used
 
 local function method(name)
-  local descriptor = M.stages()[name]
+  local descriptor = M.stage(name)
   if not descriptor then
     return nil
   end
