@@ -101,6 +101,10 @@ describe("weir.aggregate", function()
   it("is refused under a name that something has, and for other arguments", function()
     refused(defined({}):gsub('"f%(', '"sum('), "W105", "1:16", "duplicate name `sum`")
     refused(defined({}) .. defined({}), "W105", "2:16", "duplicate name `f`")
+    refused(defined({}):gsub('"f%(', '"rank('), "W105", "1:16", "duplicate name `rank`")
+    local def = 'weir.def("f(x int64) int64", function(x) return x end)\n'
+    refused(def .. defined({}), "W105", "2:16", "duplicate name `f`")
+    refused(defined({}) .. def, "W105", "2:10", "duplicate name `f`")
     refused(defined({}) .. READ .. ':agg "n = f(k)":print()', "W102", "3:11",
       "`f` does not take (string)", "f(x int64) int64")
     refused(defined({}) .. READ .. ':agg "n = f(v, v)":print()', "W102", "3:11",

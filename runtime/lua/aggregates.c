@@ -21,6 +21,7 @@
 #include "lua/library_value.h"
 #include "lua/sandbox.h"
 #include "lua/time_value.h"
+#include "expr/frames.h"
 #include "base/banned.h"
 
 #define STATE_BYTES_MAX (1u << 20) /* of one group */
@@ -417,14 +418,24 @@ static int function_ref(const struct lua_functions *functions, const struct wr_v
     return lua_functions_ref(functions, wr_value_int(wr_value_get(spec, name), "id", 0));
 }
 
+/* Functions, aggregates and functions of rows share their names; also those of the script. */
+static int is_taken(const struct wr_plan *plan, const char *name) {
+    uint32_t length = (uint32_t)strlen(name);
+    const struct wr_scope scope = {.user_aggregates = plan->user_aggregates,
+                                   .user_aggregate_count = plan->user_aggregate_count};
+    for (uint32_t i = 0; i < plan->user_function_count; i++)
+        if (strcmp(plan->user_functions[i].name, name) == 0)
+            return 1;
+    return wr_function_find(name, length) != NULL ||
+           wr_window_function_find(name, length) != NULL ||
+           wr_aggregate_in(&scope, name, length) != NULL;
+}
+
 int lua_aggregates_define(struct lua_functions *functions, struct wr_plan *plan,
                           const struct wr_value *spec, struct wr_error *err) {
     struct wr_arena *arena = &plan->arena;
     const char *name = wr_value_string(spec, "name", "");
-    const struct wr_scope scope = {.user_aggregates = plan->user_aggregates,
-                                   .user_aggregate_count = plan->user_aggregate_count};
-    if (wr_function_find(name, (uint32_t)strlen(name)) != NULL ||
-        wr_aggregate_in(&scope, name, (uint32_t)strlen(name)) != NULL) {
+    if (is_taken(plan, name)) {
         wr_error_script(err, "W105", "duplicate name `%s`", name);
         wr_error_help(err, "a function or an aggregate has it: give this one another name");
         wr_error_at(err, "1", 0, 0);

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "data/reject.h"
 #include "data/schema.h"
+#include "expr/aggregate.h"
 #include "expr/function.h"
 #include "lua/functions_private.h"
 #include "lua/library.h"
@@ -353,6 +354,10 @@ int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
                                      &function.param_count, &function.result, err);
     if (status != WR_OK)
         return status;
+    for (uint32_t i = 0; i < plan->user_aggregate_count; i++)
+        if (strcmp(plan->user_aggregates[i]->name, function.name) == 0)
+            return wr_error_script(err, "W105", "duplicate name `%s`: an aggregate has it",
+                                   function.name);
     struct callee callee = {
         .function_ref = functions->refs[id - 1], .row_ref = LUA_NOREF, .result = 1};
     if (callee_new(functions, callee, &function.id) != WR_OK)

@@ -20,7 +20,7 @@ end
 --- Checks and declares one.
 ---@param c table the call
 function M.define(c)
-  local name, fields, result = signature.read(c)
+  local name, types, result = signature.read(c)
   for _, option in ipairs { "state", "add", "result" } do
     if c.opts[option] == nil then
       c:fail("W203", ("`aggregate` needs the option `%s`"):format(option),
@@ -28,17 +28,13 @@ function M.define(c)
           .. "end, result = function(s) … end })`"):format(name), "1")
     end
   end
-  if #fields == 0 then
+  if #types == 0 then
     c:fail("W203", "an aggregate takes at least one argument",
       ("write `%s(x int64) …`"):format(name), "1")
   end
   check_state(c, c.opts.state)
-  local types, spec = {}, { name = name, type = result, state = c.opts.state, mark = c.mark }
-  for i, field in ipairs(fields) do
-    types[i] = field.type
-  end
-  spec.params = types
-  spec.text = c[1]:match("%b()%s*.-%s*$"):gsub("%s+$", "")
+  local spec = { name = name, params = types, type = result, state = c.opts.state, mark = c.mark,
+    text = c[1]:match("(%b().-)%s*$") }
   for _, option in ipairs(FUNCTIONS) do
     if c.opts[option] then
       local fn = c.script:function_spec(c.opts[option], nil, c)

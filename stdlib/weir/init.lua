@@ -80,11 +80,7 @@ local FUNCTIONS = {
     subjects = { { kind = "text", what = "a signature, as \"f(x int64) int64\"" },
       { kind = "callable" } },
     make = function(c)
-      local name, fields, result = require("weir.signature").read(c)
-      local types = {}
-      for i, field in ipairs(fields) do
-        types[i] = field.type
-      end
+      local name, types, result = require("weir.signature").read(c)
       local fn = c.script:function_spec(c[2], nil, c)
       local ok, err = c.script:plan():define({
         name = name, params = types, result = result, id = fn.id, text = fn.text,

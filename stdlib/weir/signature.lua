@@ -2,8 +2,8 @@
 local schema_text = require("weir.schema_text")
 local M = {}
 
---- `f(x float64, c string) float64` → name, parameter fields, result type.
----@return string name, table[] fields, table type
+--- `f(x float64, c string) float64` → name, types of the parameters, type of the result.
+---@return string name, table[] types, table type
 function M.read(c)
   local text = c[1]
   c.texts["1"] = text
@@ -28,7 +28,11 @@ function M.read(c)
     err.from, err.to = err.from and err.from + shift, err.to and err.to + shift
     c:fail_with(err, "1")
   end
-  return name, fields, type_field[1].type
+  local types = {}
+  for i, field in ipairs(fields) do
+    types[i] = field.type
+  end
+  return name, types, type_field[1].type
 end
 
 return M
