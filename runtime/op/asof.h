@@ -100,7 +100,6 @@ struct wr_value *asof_explain(const void *config, struct wr_arena *arena);
 int asof_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
 /* A row by its number; NULL: there is none (in a state that was read back). */
 struct asof_row *asof_row(const struct asof *self, uint32_t side, uint64_t id);
-void asof_delete(struct asof *self, uint32_t side, uint64_t id);
 
 /* asof_emit.c: the rows of `matches`, in the order of time, origin and key, leave. wr_flow or a
  * negative status. */

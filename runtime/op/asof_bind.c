@@ -1,7 +1,6 @@
 /* asof_bind.c: what a script says of `asof_join`. */
 #include <string.h>
 
-#include "base/assert.h"
 #include "base/status.h"
 #include "op/asof.h"
 #include "base/banned.h"

@@ -21,7 +21,7 @@ struct asof_row *asof_row(const struct asof *self, uint32_t side, uint64_t id) {
     return (struct asof_row *)(void *)row;
 }
 
-void asof_delete(struct asof *self, uint32_t side, uint64_t id) {
+static void asof_delete(struct asof *self, uint32_t side, uint64_t id) {
     struct wr_table *table = wr_slices_find(&self->sides[side].rows, 0);
     if (table != NULL)
         wr_table_delete(table, &id, id_hash(self, side, id));

@@ -1,8 +1,6 @@
 /* fill_state.c: what `fill` keeps: opened, saved in pieces, read back, closed. */
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "op/fill.h"

@@ -3,7 +3,6 @@
  * expressions run as everywhere. */
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
 #include "op/match.h"

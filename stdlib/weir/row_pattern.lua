@@ -362,7 +362,7 @@ function Reader:measures(items)
   end
   table.sort(tells)
   return { items = copies, picks = list_of(self.picks), calls = self.calls, tells = tells,
-    numbers = self.match_number or false, classifies = self.classifier or false }
+    numbers = self.match_number or false }
 end
 
 return M

@@ -12,22 +12,17 @@ import csv
 import os
 import random
 import sys
-import time
 from collections import Counter, defaultdict
 
 import changelogs
+from changelogs import START, text_of
 
-START = 1_577_836_800  # 2020-01-01T00:00:00Z
 NAMES = "ABC"
 WAYS_MAX = 20000  # of one attempt; a case with more is left out
 
 
 class TooManyWays(Exception):
     pass
-
-
-def text_of(seconds):
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 # ---- patterns: text, and all ways through them ---------------------------------------------------
