@@ -181,6 +181,11 @@ describe("match", function()
     assert.same({ "2 3 2" }, found('pattern = "a b", within = "9s"' .. ENDS, rows,
       { "a", "z", "n" }))
   end)
+  it("within ends attempts at their times at the end of the input too", function()
+    local rows = { { "b", 1, 1 }, { "a", 2, 2 }, { "c", 3, 3 } }
+    assert.same({ "b", "a", "c" }, found('pattern = "a b?", within = "10s"' .. ENDS, rows, { "k" }))
+    assert.same({ "a", "b", "c" }, found('pattern = "a b?"' .. ENDS, rows, { "k" }))
+  end)
   it("goes on behind the last row, or where `after` says", function()
     local rows = series(1, 2, 3, 4, 5)
     local function after(x)

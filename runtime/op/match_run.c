@@ -325,12 +325,13 @@ static int is_over(const struct match *self, int64_t frontier, int64_t *end) {
     return self->timer_count > 0 && *end <= frontier;
 }
 
-/* Attempts that are over at `frontier`, again and again: the next one of a group may be too. */
+/* Attempts that are over at `frontier`, in the order of their ends; those that follow them in their
+ * groups end no earlier. */
 static int expire(struct match *self, int64_t frontier, struct wr_out *out) {
     int status = WR_OK;
-    int64_t end;
+    int64_t end, other;
     while (status == WR_OK && is_over(self, frontier, &end)) {
-        while (status == WR_OK && is_over(self, frontier, &end)) {
+        while (status == WR_OK && is_over(self, end, &other)) {
             uint32_t number = self->timers[0];
             struct match_group *group = &self->groups[number];
             group->now = WR_MAX(group->now, end);
@@ -340,6 +341,8 @@ static int expire(struct match *self, int64_t frontier, struct wr_out *out) {
         }
         if (status == WR_OK)
             status = match_run(self, 0, out);
+        if (status == WR_OK && self->mapped_count > MAPPED_MAX && !is_over(self, end, &other))
+            status = match_flush(self, out);
     }
     return status;
 }
@@ -451,10 +454,11 @@ int match_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
         if (status == WR_OK && count > 0)
             status = rest(self, out);
     }
-    if (status == WR_OK && frontier != WR_TIME_MAX) {
+    /* `within` ends attempts at their times at the end of the input too, so the order of matches
+     * depends on no row of another group. */
+    if (status == WR_OK)
         status = expire(self, frontier, out);
-        if (status == WR_OK)
-            status = rest(self, out);
-    }
+    if (status == WR_OK)
+        status = rest(self, out);
     return status == WR_OK && frontier == WR_TIME_MAX ? finish(self, out) : status;
 }
