@@ -280,7 +280,8 @@ static int open_op(struct unit *unit, struct wr_error *err) {
     struct wr_run *run = unit->run;
     if (run->options.shards > 1 && (unit->node->op->flags & WR_OP_KEYED))
         return sharded_new(&unit->sharded, unit, err);
-    return unit_op_new(unit, &run->op_env, &unit->op, err);
+    struct wr_op_env *env = unit->lane == LANE_CENTRAL ? &run->op_env : &run->lane_env;
+    return unit_op_new(unit, env, &unit->op, err);
 }
 
 /* Sources are numbered in the order of the script, lanes in the order of their sources. Each unit

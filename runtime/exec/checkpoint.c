@@ -286,7 +286,7 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
         unit->frontier_out = (int64_t)wr_reader_u64(bytes);
         int by_clock = unit->node->op != NULL && (unit->node->op->flags & WR_OP_BY_CLOCK);
         if (by_clock && unit->frontier_out != WR_TIME_MAX) /* where the clock was put back */
-            run->op_env.now_us = WR_MAX(run->op_env.now_us, unit->frontier_out);
+            run_set_clock(run, unit->frontier_out);
         unit->counts.rows_in = wr_reader_u64(bytes);
         unit->counts.rows_out = wr_reader_u64(bytes);
         unit->records_in = wr_reader_u64(bytes);
@@ -327,7 +327,8 @@ static int restore_unit(struct wr_run *run, struct unit *unit, struct wr_error *
 static int load_seed(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct wr_run *run = ctx;
-    run->options.hash_seed = run->op_env.seed = wr_reader_u64(bytes);
+    run->options.hash_seed = wr_reader_u64(bytes);
+    run->op_env.seed = run->lane_env.seed = run->options.hash_seed;
     run->shards_before = wr_reader_u64(bytes);
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }

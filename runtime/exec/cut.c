@@ -118,7 +118,7 @@ static int tell(struct unit *unit, int64_t frontier) {
 
 /* Rows first … first + count - 1 of the selection. */
 static int emit_part(struct unit *unit, struct wr_batch *batch, uint32_t first, uint32_t count) {
-    struct wr_batch *part = wr_batch_part(&unit->run->pool, batch, first, count);
+    struct wr_batch *part = wr_batch_part(unit_pool(unit), batch, first, count);
     if (part == NULL)
         return WR_ENOMEM;
     part->frontier = batch->behind[wr_batch_row(batch, first + count - 1)];

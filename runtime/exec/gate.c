@@ -169,7 +169,7 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
     uint32_t last = wr_batch_row(batch, port->at + count - 1);
     struct wr_batch *slice = count == batch->sel_count
                                  ? wr_batch_ref(batch)
-                                 : wr_batch_part(&gate->run->pool, batch, port->at, count);
+                                 : wr_batch_part(&gate->run->central_pool, batch, port->at, count);
     if (slice == NULL)
         return WR_ENOMEM;
     port->at += count;
@@ -459,7 +459,7 @@ int gate_load(struct gate *gate, struct wr_reader *in) {
             struct wr_batch *batch = NULL;
             const struct wr_node *node = gate->unit->node;
             const struct wr_node *input = gate->run->plan->nodes[node->inputs[port->input]];
-            int status = wr_batch_load(&gate->run->pool, input->out.schema, in, &batch);
+            int status = wr_batch_load(&gate->run->central_pool, input->out.schema, in, &batch);
             if (status == WR_OK && !is_whole(gate, port, input, batch))
                 status = WR_ECORRUPT;
             if (status == WR_OK)

@@ -112,7 +112,7 @@ int idle_raise(struct unit *unit, struct wr_batch *batch, struct wr_batch **made
     }
     if (!is_behind)
         return WR_OK;
-    struct wr_batch *raised = wr_batch_part(&unit->run->pool, batch, 0, batch->sel_count);
+    struct wr_batch *raised = wr_batch_part(unit_pool(unit), batch, 0, batch->sel_count);
     int64_t *behind =
         raised == NULL ? NULL : WR_ARENA_ARRAY(&raised->arena, int64_t, batch->row_count);
     if (behind == NULL) {

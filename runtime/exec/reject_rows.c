@@ -68,7 +68,7 @@ static void put_row(struct wr_batch *batch, uint64_t **valid, const struct rejec
 
 static int give(struct unit *reader, const struct reject_entry *entries, uint32_t count) {
     struct wr_run *run = reader->run;
-    struct wr_batch *batch = wr_batch_new(&run->pool, reader->node->out.schema);
+    struct wr_batch *batch = wr_batch_new(&run->central_pool, reader->node->out.schema);
     if (batch == NULL)
         return WR_ENOMEM;
     uint64_t *valid[COLUMNS_MAX];

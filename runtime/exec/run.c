@@ -41,9 +41,10 @@ static void prepare_services(struct wr_run *run) {
     wr_arena_init(&run->arena, &wr_budget_control, 16384);
     wr_arena_init(&run->scratch, &run->state_budget, SCRATCH_BLOCK_BYTES);
     wr_batch_pool_init(&run->pool, &run->input_budget);
+    wr_batch_pool_init(&run->central_pool, &run->state_budget);
     run->op_env = (struct wr_op_env){
         .env = run->plan->env,
-        .pool = &run->pool,
+        .pool = &run->central_pool,
         .state_budget = &run->state_budget,
         .scratch = &run->scratch,
         .batch_rows = run->options.batch_rows,
@@ -54,6 +55,8 @@ static void prepare_services(struct wr_run *run) {
         .user_ctx = run->options.user_ctx,
         .timezone = run->plan->timezone,
     };
+    run->lane_env = run->op_env;
+    run->lane_env.pool = &run->pool;
 }
 
 /* A run that reads less is another one: its state has come to the end of that. */
@@ -106,6 +109,7 @@ void wr_run_free(struct wr_run *run) {
     reject_log_free(run->rejects);
     wr_store_close(run->store);
     wr_batch_pool_release(&run->pool);
+    wr_batch_pool_release(&run->central_pool);
     wr_arena_release(&run->scratch);
     wr_arena_release(&run->arena);
     WR_ASSERT(run->state_budget.bytes_used == 0);
@@ -208,6 +212,10 @@ int run_advance(struct wr_run *run, int after_rejects) {
         status = advance_all(run, after_rejects);
     } while (run->paused && status == WR_OK);
     return status;
+}
+
+void run_set_clock(struct wr_run *run, int64_t now_us) {
+    run->op_env.now_us = run->lane_env.now_us = WR_MAX(run->op_env.now_us, now_us);
 }
 
 static int tick_all(struct wr_run *run) {
@@ -325,8 +333,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         return WR_ECANCEL;
     run->summary.steps++;
     const struct wr_env *env = run->plan->env;
-    int64_t now_us = env->now_us(env);
-    run->op_env.now_us = WR_MAX(run->op_env.now_us, now_us);
+    run_set_clock(run, env->now_us(env));
     int status = tick_all(run);
     struct unit *lane = status == WR_OK ? next_lane(run) : NULL;
     if (lane != NULL)

@@ -138,7 +138,7 @@ static int emit_run(struct sharded *sharded, struct shard *shard, enum wr_port p
                     uint32_t count) {
     struct wr_run *run = sharded->unit->run;
     struct wr_batch *batch = shard->emitted[port][shard->head];
-    struct wr_batch *slice = wr_batch_part(&run->pool, batch, shard->at, count);
+    struct wr_batch *slice = wr_batch_part(&run->central_pool, batch, shard->at, count);
     if (slice == NULL)
         return WR_ENOMEM;
     shard->at += count;
@@ -200,7 +200,7 @@ static int rows_of_shard(struct sharded *sharded, struct wr_batch *batch, const 
         sel[count] = wr_batch_row(batch, i);
         count += (hashes[i] >> 32) * sharded->shard_count >> 32 == s;
     }
-    *part = count == 0 ? NULL : wr_batch_select(&run->pool, batch, sel, count);
+    *part = count == 0 ? NULL : wr_batch_select(&run->central_pool, batch, sel, count);
     return count > 0 && *part == NULL ? WR_ENOMEM : WR_OK;
 }
 

@@ -85,8 +85,9 @@ struct wr_run {
     struct wr_arena arena;   /* units, edges, gates: as long as the run */
     struct wr_arena scratch; /* one push */
     struct wr_budget input_budget, state_budget, epoch_budget, checkpoint_budget;
-    struct wr_batch_pool pool;
-    struct wr_op_env op_env;
+    struct wr_batch_pool pool;         /* of lanes: rows that sources gave */
+    struct wr_batch_pool central_pool; /* of central units: a firing may wait whole in a gate */
+    struct wr_op_env lane_env, op_env; /* of operators in lanes, and of central ones */
     uint32_t unit_count, unit_room;
     struct unit **units;   /* in the order of the plan */
     uint32_t *first_unit;  /* by node: its first unit … */
@@ -156,7 +157,14 @@ int64_t unit_frontier_of_inputs(const struct unit *unit);
  * judged by it. *made is `batch` or one over it; the caller's reference. */
 int idle_raise(struct unit *unit, struct wr_batch *batch, struct wr_batch **made);
 
-/* run.c: advances all units in their order, until no gate has more. */
+/* The pool for what leaves a unit. */
+static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
+    return unit->lane == LANE_CENTRAL ? &unit->run->central_pool : &unit->run->pool;
+}
+
+/* run.c: operators see a clock that never goes back. */
+void run_set_clock(struct wr_run *run, int64_t now_us);
+/* Advances all units in their order, until no gate has more. */
 int run_advance(struct wr_run *run, int after_rejects);
 
 /* cut.c: where batches are cut. */

@@ -72,7 +72,10 @@ def histogram_of(spec, values, keep):
         ends = [f"CASE WHEN w_fits({end}) THEN {end}::BIGINT END"
                 for end in ("p.k", f"(p.k + {width})")]
     else:
-        values = f"list(floor({x} / {width})) {keep.replace('WHERE', f'WHERE isfinite({x}) AND')}"
+        number = f"floor({x} / {width})"  # and its bounds hold the value
+        number = f"{number} - ({x} < {number} * {width})::INT + " \
+                 f"({x} >= ({number} + 1) * {width})::INT"
+        values = f"list({number}) {keep.replace('WHERE', f'WHERE isfinite({x}) AND')}"
         ends = [f"p.k * {width} + 0.0", f"(p.k + 1) * {width} + 0.0"]
     return counted(values, "'k': p.v, 'n': p.n",
                    f"{{'low': {ends[0]}, 'high': {ends[1]}, 'count': p.n}}")
