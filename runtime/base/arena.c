@@ -60,6 +60,15 @@ void wr_arena_reset(struct wr_arena *arena) {
     wr_arena_rewind(arena, (struct wr_arena_mark){0});
 }
 
+uint64_t wr_arena_bytes(const struct wr_arena *arena) {
+    const struct wr_arena_block *const chains[] = {arena->block, arena->spare};
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < WR_COUNT(chains); i++)
+        for (const struct wr_arena_block *block = chains[i]; block != NULL; block = block->before)
+            bytes += sizeof *block + block->size_bytes;
+    return bytes;
+}
+
 struct wr_arena_mark wr_arena_mark(struct wr_arena *arena) {
     return (struct wr_arena_mark){.block = arena->block, .next = arena->next};
 }

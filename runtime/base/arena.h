@@ -34,6 +34,8 @@ void wr_arena_reset(struct wr_arena *arena);
 void *wr_arena_alloc(struct wr_arena *arena, size_t size_bytes);
 void *wr_arena_alloc_zero(struct wr_arena *arena, size_t size_bytes);
 char *wr_arena_strndup(struct wr_arena *arena, const char *text, size_t length);
+/* Bytes of its blocks, used or not. */
+uint64_t wr_arena_bytes(const struct wr_arena *arena);
 struct wr_arena_mark wr_arena_mark(struct wr_arena *arena);
 void wr_arena_rewind(struct wr_arena *arena, struct wr_arena_mark mark);
 

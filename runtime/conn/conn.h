@@ -13,6 +13,7 @@
 #include "data/reject.h"
 #include "data/value.h"
 
+struct wr_asked_type;
 struct wr_buf;
 struct wr_env;
 struct wr_error;
@@ -94,6 +95,8 @@ struct wr_source_type {
     /* How many of its rows have a number below `record`, where not every number is a row's. NULL:
      * as many. */
     uint64_t (*rows_before)(const struct wr_source *source, uint64_t record);
+    /* It can be asked row by row (`lookup`); the config is that of its bind. NULL: it cannot. */
+    const struct wr_asked_type *asked;
 };
 
 /* How a sink survives a restart with a state. PLAIN: rows of the last epoch may come twice.

@@ -22,6 +22,7 @@
 #include "conn/endpoint.h"
 #include "conn/file_source.h"
 #include "conn/sqlite.h"
+#include "conn/sqlite_rows.h"
 #include "conn/sqlite_shared.h"
 #include "data/text.h"
 #include "data/zone.h"
@@ -30,16 +31,9 @@
 #define SAMPLE_ROWS 1000 /* looked at for the type of a column that declares none */
 #define POSITION_VERSION 2
 
-struct config {
-    const char *path, *sql;
-    int timeout_ms;
-    uint8_t fail;               /* on_error = "fail" */
-    const struct wr_zone *zone; /* of timestamps without offset */
-};
-
 struct sqlite_source {
     struct wr_source base;
-    const struct config *config;
+    const struct sqlite_read *config;
     sqlite3 *db;
     sqlite3_stmt *rows;
     uint64_t record;      /* rows read, good and bad */
@@ -63,7 +57,7 @@ static struct wr_type seen_type(const int seen[6]) {
 }
 
 /* Looks at values for the columns whose type is still WR_NIL. */
-static int sample(struct wr_endpoint_bind *bind, const struct config *config, sqlite3 *db,
+static int sample(struct wr_endpoint_bind *bind, const struct sqlite_read *config, sqlite3 *db,
                   sqlite3_stmt *rows, struct wr_schema *schema, struct wr_error *err) {
     int unknown = 0;
     for (uint32_t c = 0; c < schema->field_count; c++)
@@ -88,7 +82,7 @@ static int sample(struct wr_endpoint_bind *bind, const struct config *config, sq
     return status;
 }
 
-static int schema_of(struct wr_endpoint_bind *bind, const struct config *config, sqlite3 *db,
+static int schema_of(struct wr_endpoint_bind *bind, const struct sqlite_read *config, sqlite3 *db,
                      sqlite3_stmt *rows, struct wr_error *err) {
     uint32_t count = (uint32_t)sqlite3_column_count(rows);
     struct wr_schema *schema = wr_schema_new(bind->arena, count);
@@ -168,28 +162,12 @@ static int prepare_rows(sqlite3 *db, const char *path, const char *sql, const ch
     return WR_ESCRIPT;
 }
 
-static int open_database(sqlite3 **db, const struct wr_env *env, const struct config *config,
-                         struct wr_error *err) {
-    struct wr_file_info info;
-    const char *const *files;
-    uint32_t file_count;
-    if (env->stat(env, config->path, &info) != WR_OK) {
-        struct wr_arena scratch;
-        wr_arena_init(&scratch, &wr_budget_control, 1024);
-        int status = wr_file_find(env, config->path, &scratch, &files, &file_count, err);
-        wr_arena_release(&scratch);
-        if (status != WR_OK)
-            return status;
-    }
-    return wr_sqlite_open(db, env, config->path, 1, config->timeout_ms, err);
-}
-
 /* Opens the file to see columns and types. */
-static int look(struct wr_endpoint_bind *bind, const struct config *config, const char *table,
+static int look(struct wr_endpoint_bind *bind, const struct sqlite_read *config, const char *table,
                 struct wr_error *err) {
     sqlite3 *db = NULL;
     sqlite3_stmt *rows = NULL;
-    int status = open_database(&db, bind->env, config, err);
+    int status = sqlite_read_open(&db, bind->env, config, err);
     if (status == WR_OK)
         status = prepare_rows(db, config->path, config->sql, table, &rows, err);
     if (status == WR_OK)
@@ -200,7 +178,7 @@ static int look(struct wr_endpoint_bind *bind, const struct config *config, cons
 }
 
 static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *options,
-                        struct config *config, const char **table, struct wr_error *err) {
+                        struct sqlite_read *config, const char **table, struct wr_error *err) {
     static const char *const not_yet[] = {"follow", "wait", "replay", "start", "stop", NULL};
     static const char *const on_error[] = {"reject", "fail", NULL};
     const char *query = NULL, *timezone = bind->timezone;
@@ -248,7 +226,7 @@ static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *
 static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     struct wr_options options;
     int status = wr_options_read(&options, bind, err);
-    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
+    struct sqlite_read *config = WR_ARENA_ZEROS(bind->arena, struct sqlite_read, 1);
     if (status == WR_OK && config == NULL)
         status = wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
     if (status != WR_OK)
@@ -279,70 +257,12 @@ static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-static const char *value_kind(int type) {
-    static const char *const names[] = {"?", "an integer", "a real", "text", "a blob", "null"};
-    return names[type];
-}
-
-/* Sets one value: 1, or 0 when it is not of the column's type. */
-static int set_value(struct wr_builder *builder, uint32_t c, sqlite3_stmt *rows, int *status) {
-    const struct wr_field *field = &builder->batch->schema->fields[c];
-    enum wr_type_kind kind = field->type.kind;
-    int type = sqlite3_column_type(rows, (int)c);
-    char text[WR_NUMBER_TEXT_MAX];
-    *status = WR_OK;
-    switch (type) {
-    case SQLITE_NULL: wr_builder_nil(builder, c); return !field->required;
-    case SQLITE_INTEGER: {
-        int64_t value = sqlite3_column_int64(rows, (int)c);
-        if (kind == WR_INT64)
-            wr_builder_int64(builder, c, value);
-        else if (kind == WR_FLOAT64)
-            wr_builder_float64(builder, c, (double)value);
-        else if (kind == WR_BOOL && (value == 0 || value == 1))
-            wr_builder_bool(builder, c, (int)value);
-        else if (kind == WR_DECIMAL || (kind == WR_TIMESTAMP && field->time_format != NULL))
-            return wr_builder_text(builder, c, text, (uint32_t)wr_int64_format(value, text),
-                                   status);
-        else
-            return 0;
-        return 1;
-    }
-    case SQLITE_FLOAT:
-        if (kind == WR_FLOAT64) {
-            wr_builder_float64(builder, c, sqlite3_column_double(rows, (int)c));
-            return 1;
-        }
-        return kind == WR_DECIMAL &&
-               wr_builder_text(
-                   builder, c, text,
-                   (uint32_t)wr_float64_format(sqlite3_column_double(rows, (int)c), text), status);
-    default: break;
-    }
-    const char *bytes = sqlite3_column_blob(rows, (int)c);
-    uint32_t length = (uint32_t)sqlite3_column_bytes(rows, (int)c);
-    if (bytes == NULL)
-        bytes = "";
-    if (kind == WR_BYTES) {
-        *status = wr_builder_bytes(builder, c, bytes, length);
-        return *status == WR_OK;
-    }
-    return type == SQLITE_TEXT && kind != WR_INT64 && kind != WR_FLOAT64 &&
-           wr_builder_text(builder, c, bytes, length, status);
-}
-
 static int refuse_value(struct sqlite_source *self, uint32_t c, struct wr_error *err) {
-    const struct wr_field *field = &self->base.schema->fields[c];
     int type = sqlite3_column_type(self->rows, (int)c);
-    char detail[256], name[96];
-    wr_type_text(&field->type, name, sizeof name);
+    char detail[SQLITE_DETAIL_MAX];
     const char *raw = (const char *)sqlite3_column_text(self->rows, (int)c);
     uint32_t raw_length = (uint32_t)sqlite3_column_bytes(self->rows, (int)c);
-    if (type == SQLITE_NULL)
-        snprintf(detail, sizeof detail, "column `%s` is required and null", field->name);
-    else
-        snprintf(detail, sizeof detail, "%s `%.*s` does not fit %s (column `%s`)", value_kind(type),
-                 (int)WR_MIN(raw_length, 40u), raw == NULL ? "" : raw, name, field->name);
+    sqlite_read_refusal(&self->base.schema->fields[c], self->rows, c, detail);
     if (self->config->fail) {
         wr_error_set(err, WR_EBADROW, "%s: row %llu: %s", self->base.name,
                      (unsigned long long)self->record + 1, detail);
@@ -366,7 +286,7 @@ static int read_row(struct sqlite_source *self, struct wr_builder *builder, uint
                     struct wr_error *err) {
     for (uint32_t c = 0; c < self->base.schema->field_count; c++) {
         int status = WR_OK;
-        if (!wr_builder_wants(builder, c) || set_value(builder, c, self->rows, &status))
+        if (!wr_builder_wants(builder, c) || sqlite_read_value(builder, c, self->rows, &status))
             continue;
         if (status != WR_OK)
             return wr_error_set(err, status, "%s: out of memory", self->base.name);
@@ -382,11 +302,8 @@ static int read_row(struct sqlite_source *self, struct wr_builder *builder, uint
 /* Reads the rows into a temporary table, so that nothing of the file stays locked. */
 static int copy_aside(struct sqlite_source *self, struct wr_error *err) {
     const char *path = self->config->path;
-    size_t length = strlen(self->config->sql);
-    while (length > 0 && strchr(" ;\t\r\n", self->config->sql[length - 1]) != NULL)
-        length--;
-    char *sql =
-        sqlite3_mprintf("create temp table weir_rows as %.*s", (int)length, self->config->sql);
+    char *sql = sqlite3_mprintf("create temp table weir_rows as %.*s",
+                                sqlite_read_length(self->config), self->config->sql);
     int status = sql == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name)
                              : wr_sqlite_exec(self->db, path, sql, err);
     sqlite3_free(sql);
@@ -470,31 +387,15 @@ static void source_close(struct wr_source *source) {
     self->db = NULL;
 }
 
-/* The columns must be those of the schema, which may have been given, or seen long ago. */
-static int check_columns(struct sqlite_source *self, struct wr_error *err) {
-    const struct wr_schema *schema = self->base.schema;
-    uint32_t count = (uint32_t)sqlite3_column_count(self->rows);
-    for (uint32_t c = 0; c < schema->field_count; c++) {
-        const char *has = c < count ? sqlite3_column_name(self->rows, (int)c) : NULL;
-        if (has != NULL && strcmp(has, schema->fields[c].name) == 0)
-            continue;
-        wr_error_script(err, "W407", "%s: column %u is `%s`, the schema says `%s`", self->base.name,
-                        c + 1, has == NULL ? "missing" : has, schema->fields[c].name);
-        wr_error_help(err, "the schema has the columns in the order of the table or query");
-        return WR_ESCRIPT;
-    }
-    return WR_OK;
-}
-
 static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
     struct sqlite_source *self = (struct sqlite_source *)source;
     self->config = source->config;
-    int status = open_database(&self->db, source->env, self->config, err);
+    int status = sqlite_read_open(&self->db, source->env, self->config, err);
     if (status == WR_OK)
         status =
             prepare_rows(self->db, self->config->path, self->config->sql, NULL, &self->rows, err);
     if (status == WR_OK)
-        status = check_columns(self, err);
+        status = sqlite_read_check(self->rows, source->schema, source->name, err);
     if (status == WR_OK && from != NULL) {
         uint64_t version = wr_reader_varint(from);
         self->record_from = wr_reader_varint(from);
@@ -521,4 +422,5 @@ const struct wr_source_type wr_source_sqlite = {
     .poll = source_poll,
     .save_position = source_save,
     .close = source_close,
+    .asked = &wr_asked_sqlite,
 };

@@ -23,7 +23,7 @@ static const struct wr_node *lane_source(const struct wr_plan *plan, const struc
 }
 
 static uint32_t units_of(const struct wr_plan *plan, const struct wr_node *node) {
-    if (!node->live || node->kind == WR_NODE_LATE)
+    if (!node->live || node->kind == WR_NODE_LATE || node->is_asked)
         return 0;
     if (!is_lane_local(plan, node))
         return 1;

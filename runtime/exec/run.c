@@ -331,6 +331,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         err->status = WR_OK;
     if (run->options.stop != NULL && *run->options.stop)
         return WR_ECANCEL;
+    run->op_env.err = run->lane_env.err = err;
     run->summary.steps++;
     const struct wr_env *env = run->plan->env;
     run_set_clock(run, env->now_us(env));

@@ -24,6 +24,27 @@ static int check_updates(const struct wr_node *node, const struct wr_op_type *ty
     return WR_OK;
 }
 
+/* The last input is an endpoint that the stage asks row by row. */
+static int bind_asked(struct wr_plan *plan, const struct wr_node *node, struct wr_bind *bind,
+                      struct wr_error *err) {
+    bind->env = plan->env;
+    if (!wr_value_bool(node->spec, "asked", 0))
+        return WR_OK;
+    struct wr_node *other = plan->nodes[node->inputs[node->input_count - 1]];
+    if (other->source == NULL || other->source->asked == NULL) {
+        wr_error_script(err, "W210", "`%s` cannot be asked row by row", other->name);
+        wr_error_help(err, "`weir.read(…)` of it is read whole; a database can be asked: "
+                           "`weir.sqlite(\"x.db\", { table = \"t\" })`");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    other->is_asked = 1;
+    bind->asked = other->source->asked;
+    bind->asked_config = other->config;
+    bind->asked_name = other->name;
+    return WR_OK;
+}
+
 int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
     const struct wr_op_type *type = wr_op_find(node->stage);
     if (type == NULL)
@@ -35,7 +56,9 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         .arena = &plan->arena, .spec = node->spec, .input_count = node->input_count};
     for (uint32_t i = 0; i < node->input_count; i++)
         bind.inputs[i] = &plan->nodes[node->inputs[i]]->out;
-    int status = check_updates(node, type, &bind, err);
+    int status = bind_asked(plan, node, &bind, err);
+    if (status == WR_OK)
+        status = check_updates(node, type, &bind, err);
     if (status != WR_OK)
         return status;
     uint8_t is_volatile = 0;

@@ -87,6 +87,8 @@ static struct wr_value *explain_node(struct wr_arena *arena, const struct wr_nod
         put(&maker, "script", script);
     if (node->kind == WR_NODE_SOURCE) {
         put(&maker, "not_converted", not_converted(arena, node));
+        if (node->is_asked)
+            put_bool(&maker, "asked", 1);
         put_int(&maker, "partitions", node->endpoint.partition_count);
         if (node->endpoint.inferred_rows > 0)
             put_int(&maker, "inferred_rows", (int64_t)node->endpoint.inferred_rows);

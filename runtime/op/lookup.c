@@ -18,8 +18,12 @@
 #define WR_SHOWN_MAX 200 /* bytes of a key or row in a message */
 
 static struct wr_value *lookup_explain(const void *config, struct wr_arena *arena) {
-    return wr_op_explain(arena, ((const struct lookup_config *)config)->left_keys,
-                         "all rows of the table");
+    const struct lookup_config *self = config;
+    const char *state = self->asked == NULL ? "all rows of the table"
+                        : self->asked_scans ? "answers, as long as they hold (no index has the "
+                                              "key: each reads all rows)"
+                                            : "answers, as long as they hold";
+    return wr_op_explain(arena, self->left_keys, state);
 }
 
 static int lookup_open(struct wr_op *op, struct wr_error *err) {
@@ -29,7 +33,9 @@ static int lookup_open(struct wr_op *op, struct wr_error *err) {
     wr_eval_init(&self->right_eval, op->env->state_budget);
     wr_batch_pool_init(&self->pool, op->env->state_budget);
     self->index = wr_table_new(op->env->state_budget, &config->shape, op->env->seed);
-    return self->index == NULL ? wr_error_set(err, WR_ENOMEM, "no memory for keys") : WR_OK;
+    if (self->index == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for keys");
+    return config->asked == NULL ? WR_OK : lookup_asked_open(self, err);
 }
 
 /* Keys of the rows of a batch, and which of them hold a nil (those match nothing). */
@@ -107,23 +113,30 @@ static int second_row(struct lookup *self, struct wr_batch *in, uint32_t row, ui
     return out->reject(out, &reject);
 }
 
-static int add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, uint8_t *index_row,
-                   int made, uint64_t place, struct wr_out *out) {
+int lookup_add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, struct table_key *key,
+                   uint64_t place, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
-    uint64_t ends[2]; /* first and last row of the key */
-    memcpy(ends, index_row + config->layout.key_bytes, sizeof ends);
-    if (!made && !config->many)
-        return second_row(self, in, in_row, ends[0], out);
+    if (key->first != NO_ROW && !config->many)
+        return second_row(self, in, in_row, key->first, out);
     if (wr_grow(self->base.env->state_budget, (void **)&self->rows, self->row_count,
                 &self->row_room, sizeof *self->rows) != WR_OK)
         return WR_ENOMEM;
     self->rows[self->row_count] = (struct table_row){.next = NO_ROW, .place = place};
-    if (made)
-        ends[0] = self->row_count;
+    if (key->first == NO_ROW)
+        key->first = self->row_count;
     else /* behind the others, so that matches leave in the order of the table */
-        self->rows[ends[1]].next = self->row_count;
-    ends[1] = self->row_count++;
-    memcpy(index_row + config->layout.key_bytes, ends, sizeof ends);
+        self->rows[key->last].next = self->row_count;
+    key->last = self->row_count++;
+    return WR_OK;
+}
+
+int lookup_keep(struct lookup *self, const struct wr_batch *in) {
+    int status = wr_grow(self->base.env->state_budget, (void **)&self->batches, self->batch_count,
+                         &self->batch_room, sizeof *self->batches);
+    struct wr_batch *copy = status == WR_OK ? wr_batch_copy(&self->pool, in) : NULL;
+    if (copy == NULL)
+        return WR_ENOMEM;
+    self->batches[self->batch_count++] = copy;
     return WR_OK;
 }
 
@@ -142,12 +155,8 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
     struct wr_batch view = *in;
     view.sel = sel;
     view.sel_count = count;
-    status = wr_grow(op->env->state_budget, (void **)&self->batches, self->batch_count,
-                     &self->batch_room, sizeof *self->batches);
-    struct wr_batch *copy = status == WR_OK ? wr_batch_copy(&self->pool, &view) : NULL;
-    if (copy == NULL)
+    if (lookup_keep(self, &view) != WR_OK)
         return WR_ENOMEM;
-    self->batches[self->batch_count++] = copy;
     char *keys;
     uint64_t *hashes;
     status =
@@ -158,9 +167,13 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
         if (equi_matches_nothing(&config->layout, key))
             continue;
         status = wr_table_upsert(self->index, key, hashes + i, 1, &row, &made);
-        if (status == WR_OK)
-            status = add_row(self, in, sel == NULL ? i : sel[i], row, made,
-                             (uint64_t)(self->batch_count - 1) << 32 | i, out);
+        if (status != WR_OK)
+            return status;
+        struct table_key *found = lookup_key_of(self, row);
+        if (made)
+            found->first = NO_ROW;
+        status = lookup_add_row(self, in, sel == NULL ? i : sel[i], found,
+                                (uint64_t)(self->batch_count - 1) << 32 | i, out);
     }
     return status;
 }
@@ -240,6 +253,7 @@ static int lookup_load(struct wr_op *op, struct wr_reader *in) {
 
 static void lookup_close(struct wr_op *op) {
     struct lookup *self = (struct lookup *)op;
+    lookup_asked_close(self);
     for (uint32_t i = 0; i < self->batch_count; i++)
         wr_batch_unref(self->batches[i]);
     wr_free(op->env->state_budget, self->batches);
@@ -260,6 +274,19 @@ const struct wr_op_type wr_op_lookup = {
     .push = lookup_push,
     .save = lookup_save,
     .load = lookup_load,
+    .close = lookup_close,
+    .explain = lookup_explain,
+};
+
+/* Answers are no state: a restart asks again. */
+const struct wr_op_type wr_op_lookup_asked = {
+    .name = "lookup",
+    .size_bytes = sizeof(struct lookup),
+    .flags = WR_OP_MULTI_INPUT | WR_OP_BUILD_FIRST | WR_OP_REPEATS,
+    .bind = lookup_bind,
+    .needs = lookup_needs,
+    .open = lookup_open,
+    .push = lookup_push,
     .close = lookup_close,
     .explain = lookup_explain,
 };

@@ -1,5 +1,6 @@
-/* lookup.h: `lookup` in three files: lookup.c (run time), lookup_bind.c (plan time),
- * lookup_match.c (rows and their matches). Private to the room. */
+/* lookup.h: `lookup` in four files: lookup.c (run time), lookup_bind.c (plan time),
+ * lookup_match.c (rows and their matches), lookup_asked.c (a table that is asked row by row, whose
+ * answers are the rows here). Private to the room. */
 #pragma once
 #include "op/equi.h"
 #include "op/op.h"
@@ -14,12 +15,24 @@ struct lookup_config {
     int many;
     struct wr_list *left_keys, *right_keys;
     struct wr_key_layout layout;
-    struct wr_shape shape; /* key, then the numbers of its first and last row of the table */
+    struct wr_shape shape;             /* key, then struct table_key */
+    const struct wr_asked_type *asked; /* NULL: the table is read whole */
+    const void *asked_config;
+    const char *asked_name;
+    int64_t cache_us; /* how long an answer holds; 0: until the endpoint says that it has changed */
+    int asked_scans;
     const struct wr_schema *right;
     const struct wr_schema *result;
     int32_t *right_of; /* by result column behind the left ones: the right column */
     uint32_t right_count;
     uint8_t *is_twin; /* by right column: it is a key whose left side is a column too */
+};
+
+/* Rows of a key: the numbers of its first and last one, or NO_ROW. */
+struct table_key {
+    uint64_t first, last;
+    int64_t asked_us; /* of one that is asked for: when, … */
+    uint64_t turn;    /* … and in which turn */
 };
 
 /* A row of the table: by its number, in the order in which rows came. */
@@ -41,7 +54,12 @@ struct lookup {
         *batches; /* dense copies of the table's rows, WR_BATCH_ROWS_DEFAULT each at most */
     uint32_t row_count, row_room;
     struct table_row *rows;
+    struct wr_asked *asked;
+    uint64_t *asked_needed;
+    uint64_t turn, bytes; /* of asking; of answers that are kept */
 };
+
+extern const struct wr_op_type wr_op_lookup_asked;
 
 int lookup_bind(struct wr_bind *bind, struct wr_error *err);
 void lookup_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
@@ -50,5 +68,24 @@ void lookup_needs(const void *config, const struct wr_stream *input, uint32_t in
 int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
                 const struct wr_batch *in, const uint32_t *sel, uint32_t count, char **keys,
                 uint64_t **hashes);
+/* What is known of a key, behind it in its row of the index. */
+static inline struct table_key *lookup_key_of(const struct lookup *self, uint8_t *row) {
+    const struct lookup_config *config = self->base.config;
+    return (struct table_key *)(void *)(row + config->layout.key_bytes);
+}
+/* Adds a row that stands at `place` to those of a key. `in` and its row are for messages. */
+int lookup_add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, struct table_key *key,
+                   uint64_t place, struct wr_out *out);
+/* A dense copy of the rows of `in` is the last of self->batches. */
+int lookup_keep(struct lookup *self, const struct wr_batch *in);
+
+/* lookup_asked.c */
+int lookup_asked_bind(struct wr_bind *bind, struct lookup_config *config, struct wr_error *err);
+int lookup_asked_open(struct lookup *self, struct wr_error *err);
+void lookup_asked_close(struct lookup *self);
+/* Sees to it that the index has all keys of these rows but those that match nothing. */
+int lookup_ask(struct lookup *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+               const char *keys, const uint64_t *hashes, struct wr_out *out);
+
 /* Rows of input 0, each with its matches. */
 int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *out);

@@ -60,6 +60,12 @@ int lookup_bind(struct wr_bind *bind, struct wr_error *err) {
         wr_error_at(err, "how", 0, 0);
         return WR_ESCRIPT;
     }
+    if (bind->asked != NULL && bind->inputs[0]->updates) {
+        wr_error_script(err, "W305", "`lookup` into a database does not take updates");
+        wr_error_help(err, "what it answers may have changed when a row is taken back: "
+                           "`weir.read(…)` of it is read whole");
+        return WR_ESCRIPT;
+    }
     if (bind->input_count != 2 || !bind->inputs[1]->bounded || bind->inputs[1]->updates) {
         wr_error_script(err, "W210", "`lookup` takes a bounded stream in this version");
         wr_error_at(err, "1", 0, 0);
@@ -74,13 +80,16 @@ int lookup_bind(struct wr_bind *bind, struct wr_error *err) {
     if (status != WR_OK)
         return status;
     config->shape = (struct wr_shape){.key_bytes = config->layout.key_bytes,
-                                      .row_bytes = config->layout.key_bytes + 16,
+                                      .row_bytes = config->layout.key_bytes +
+                                                   (uint32_t)sizeof(struct table_key),
                                       .cell_count = config->layout.cell_count,
                                       .cells = config->layout.cells};
     if (config->many && config->how <= HOW_INNER)
         bind->out.key_count = 0;
+    if (bind->asked != NULL)
+        status = lookup_asked_bind(bind, config, err);
     bind->config = config;
-    return WR_OK;
+    return status;
 }
 
 void lookup_needs(const void *config, const struct wr_stream *input, uint32_t input_number,

@@ -10,11 +10,7 @@
 
 /* The first of the matches of row i; NO_ROW: none. */
 static uint64_t first_match(const struct lookup *self, uint8_t *const *found, uint32_t i) {
-    const struct lookup_config *config = self->base.config;
-    uint64_t head = NO_ROW;
-    if (found[i] != NULL)
-        memcpy(&head, found[i] + config->layout.key_bytes, sizeof head);
-    return head;
+    return found[i] == NULL ? NO_ROW : lookup_key_of(self, found[i])->first;
 }
 
 static int emit_asked(struct lookup *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
@@ -25,7 +21,7 @@ static int emit_asked(struct lookup *self, struct wr_batch *in, const uint32_t *
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
         kept[kept_count] = sel == NULL ? i : sel[i];
-        kept_count += (found[i] != NULL) == (config->how == HOW_SEMI);
+        kept_count += (first_match(self, found, i) != NO_ROW) == (config->how == HOW_SEMI);
     }
     if (kept_count == 0)
         return WR_FLOW_MORE;
@@ -170,6 +166,10 @@ int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *ou
     status = lookup_keys(self, config->left_keys, &self->left_eval, in, sel, count, &keys, &hashes);
     if (status != WR_OK || found == NULL)
         return WR_ENOMEM;
+    if (config->asked != NULL)
+        status = lookup_ask(self, in, sel, count, keys, hashes, out);
+    if (status != WR_OK)
+        return status;
     wr_table_find(self->index, keys, hashes, count, found);
     for (uint32_t i = 0; i < count; i++)
         if (equi_matches_nothing(&config->layout, keys + (size_t)i * config->layout.key_bytes))

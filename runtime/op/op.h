@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "data/asked.h"
 #include "data/batch.h"
 #include "data/reject.h"
 #include "data/schema.h"
@@ -52,7 +53,13 @@ struct wr_bind {
     struct wr_stream out;  /* starts as a copy of input 0; bind changes what it changes */
     void *config;          /* bind's result, for open; in the arena */
     const struct wr_op_type *type; /* who runs it, where that is another type than the stage's */
-    uint8_t never_rejects;         /* as the flag, where the spec decides it */
+    const struct wr_env *env;
+    /* Of an input that is asked row by row and gives no rows of its own: how, its config, and its
+     * name. NULL: there is none. */
+    const struct wr_asked_type *asked;
+    const void *asked_config;
+    const char *asked_name;
+    uint8_t never_rejects; /* as the flag, where the spec decides it */
 };
 
 /* Run time: the services of the shard that steps an operator. Borrowed, outlives it. */
@@ -69,6 +76,7 @@ struct wr_op_env {
     wr_user_call_fn user_call; /* runs Lua; NULL in a pipeline without */
     void *user_ctx;
     const char *timezone;
+    struct wr_error *err; /* of the step: set with the status that is returned; may be NULL */
 };
 
 enum wr_flow {

@@ -11,7 +11,7 @@ local WIDTH = 80
 local SHOWN = {
   id = true, op = true, name = true, inputs = true, schema = true, key = true, expressions = true,
   mark = true, stage = true, order = true, bounded = true, updates = true, has_time = true,
-  repeatable = true, live = true, measured = true,
+  repeatable = true, live = true, asked = true, measured = true,
 }
 --- A blank at which no line is broken.
 local TIED = "\1"
@@ -61,6 +61,7 @@ local function flags_line(node)
   parts[#parts + 1] = node.updates and "updates" or nil
   parts[#parts + 1] = node.has_time and "event time" or nil
   parts[#parts + 1] = node.repeatable == false and "not repeatable" or nil
+  parts[#parts + 1] = node.asked and "asked row by row" or nil
   parts[#parts + 1] = node.live == false and "goes nowhere" or nil
   return table.concat(parts, " · ")
 end

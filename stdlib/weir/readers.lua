@@ -30,6 +30,7 @@ local EXPECTED = {
   columns = "a list of columns in a string",
   order = "an order in a string, as `amount desc, user`, or a function",
   stream = "a stream",
+  ["stream or endpoint"] = "a stream, or a database",
   text = "a text",
   count = "a whole number",
   number = "a number",
@@ -180,6 +181,11 @@ function READERS.stream(call, _, x, arg)
     call:fail("W210", "a stream is expected, got one of another script", nil, arg)
   end
   return x
+end
+
+--- The same, or an endpoint that is asked row by row.
+READERS["stream or endpoint"] = function(call, spec, x, arg)
+  return require("weir.endpoint").is(x) and x or READERS.stream(call, spec, x, arg)
 end
 
 function READERS.schema(call, _, x, arg)

@@ -37,8 +37,9 @@ end
 local function make_read(c)
   local place, format, rest = places.share(c)
   if place.kind == "sqlite" and (place.options.table ~= nil) == (place.options.query ~= nil) then
-    c:fail("W203", "`read` of sqlite needs the option `table` or `query`, one of them",
-      "`weir.read(\"sqlite:in.db\", { table = \"orders\" })`", "1")
+    c:fail("W203", "sqlite needs the option `table` or `query`, one of them",
+      c.stage == "read" and "`weir.read(\"sqlite:in.db\", { table = \"orders\" })`"
+        or "`weir.sqlite(\"in.db\", { table = \"orders\" })`", "1")
   elseif place.kind == "sqlite" and place.options.mode then
     c:fail("W202", "unknown option `mode` of `read`", "a mode is for writing", "mode")
   end

@@ -9,10 +9,12 @@ another row. What decides when has its specs, spec/idle_spec.lua and spec/emissi
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 SECONDS_MAX = 60
 READ = 'weir.read("%s", { schema = "k string, ts timestamp", format = "ndjson" })'
@@ -22,8 +24,11 @@ ROW = b'{"k":"a","ts":"2024-01-01T00:00:01Z"}\n'
 class Run:
     """A script that reads its standard input, and `other`, a pipe with a name."""
 
-    def __init__(self, weir, script):
+    def __init__(self, weir, script, before):
         self.folder = tempfile.TemporaryDirectory(prefix="weir-live-")
+        self.names = os.path.join(self.folder.name, "names.db")
+        if before:
+            before(self)
         self.other = os.path.join(self.folder.name, "other")
         os.mkfifo(self.other)
         with open(os.path.join(self.folder.name, "live.lua"), "w", encoding="utf-8") as file:
@@ -33,6 +38,11 @@ class Run:
                                         stderr=subprocess.PIPE)
         self.timer = threading.Timer(SECONDS_MAX, self.process.kill)
         self.timer.start()
+
+    def write(self, statement, *values):
+        with sqlite3.connect(self.names) as names:
+            names.execute(statement, values)
+        names.close()
 
     def feed(self, rows):
         self.process.stdin.write(rows)
@@ -108,11 +118,64 @@ emission_of_the_clock_comes.script = f"""{READ % "-"}:group_by "k"
   :emit("update", {{ every = "100ms", clock = "processing" }}):agg "n = count()":print()"""
 
 
+def make_names(run):
+    run.write("create table names(k text primary key, name text)")
+    run.write("insert into names values ('a', 'first')")
+
+
+def lookup_sees_what_is_written(run):
+    run.feed(ROW)
+    assert run.row()["name"] == "first"
+    run.write("update names set name = 'second' where k = 'a'")
+    run.feed(ROW)
+    assert run.row()["name"] == "second"
+    run.write("delete from names")
+    run.feed(ROW)
+    assert run.row()["name"] is None
+    assert run.end() == b""
+
+
+lookup_sees_what_is_written.before = make_names
+lookup_sees_what_is_written.script = f"""{READ % "-"}
+  :lookup(weir.sqlite("names.db", {{ table = "names" }}), {{ on = "k" }}):print()"""
+
+
+def lookup_keeps_what_it_has_for_a_time(run):
+    run.feed(ROW)
+    assert run.row()["name"] == "first"
+    run.write("update names set name = 'second' where k = 'a'")
+    run.write("insert into names values ('b', 'new')")
+    run.feed(ROW + ROW.replace(b'"a"', b'"b"'))
+    assert [run.row()["name"], run.row()["name"]] == ["first", "new"]
+    assert run.end() == b""
+
+
+lookup_keeps_what_it_has_for_a_time.before = make_names
+lookup_keeps_what_it_has_for_a_time.script = f"""{READ % "-"}
+  :lookup(weir.sqlite("names.db", {{ table = "names" }}), {{ on = "k", cache = "1h" }}):print()"""
+
+
+def lookup_asks_again_after_its_time(run):
+    run.feed(ROW)
+    assert run.row()["name"] == "first"
+    run.write("update names set name = 'second' where k = 'a'")
+    time.sleep(0.05)
+    run.feed(ROW)
+    assert run.row()["name"] == "second"
+    assert run.end() == b""
+
+
+lookup_asks_again_after_its_time.before = make_names
+lookup_asks_again_after_its_time.script = f"""{READ % "-"}
+  :lookup(weir.sqlite("names.db", {{ table = "names" }}), {{ on = "k", cache = "20ms" }}):print()"""
+
+
 def main():
     passed = failed = 0
     for test in (last_window_closes, quiet_input_steps_aside, window_of_the_clock_closes,
-                 emission_of_the_clock_comes):
-        run = Run(os.path.abspath(sys.argv[1]), test.script)
+                 emission_of_the_clock_comes, lookup_sees_what_is_written,
+                 lookup_keeps_what_it_has_for_a_time, lookup_asks_again_after_its_time):
+        run = Run(os.path.abspath(sys.argv[1]), test.script, getattr(test, "before", None))
         try:
             test(run)
             passed += 1

@@ -82,6 +82,13 @@ local function read_retain(c)
   return readers.READERS.duration(c, { kind = "duration", min = 0 }, x, "retain"), false
 end
 
+--- The source of an endpoint that is asked row by row: read as `weir.read` does, but never run.
+local function asked(c, place)
+  local read = require("weir.call").new(c.script, c.stage,
+    require("weir.sources").SOURCES.read, c.mark, table.pack(place))
+  return stream.add(read, read.descriptor.make(read))
+end
+
 local ON = { kind = "list", unnamed = true,
   doc = "`k`, or `l == r`: left of `==` is over the stream, right over the other one; of two "
     .. "columns the left name stays" }
@@ -185,8 +192,12 @@ return {
     usage = ':lookup(weir.read "planes.csv", { on = "tailnum" })',
     doc = "Adds the columns of the row of another stream that has the same key; that stream is "
       .. "read whole first. A second row for a key is an error (W607) unless `many`. "
-      .. "Keys of two number types are compared exactly.",
-    subjects = { { kind = "stream" } },
+      .. "Keys of two number types are compared exactly. A database in place of the stream, "
+      .. "`weir.sqlite(\"crm.db\", { table = \"users\" })`, is asked for the keys of each batch: "
+      .. "it may be large and may change, so a run that is repeated may give other rows. It is "
+      .. "asked again for a key when another program has written to it, or after `cache`; its "
+      .. "column of the key wants an index (`explain` says when there is none).",
+    subjects = { { kind = "stream or endpoint" } },
     options = {
       on = ON,
       how = { kind = "choice", of = { "left", "inner", "semi", "anti" }, default = "left",
@@ -195,16 +206,23 @@ return {
       prefix = PREFIX,
       many = { kind = "boolean", default = "false",
         doc = "a key may have many rows: one row each" },
-      reload = { later = true, kind = "any" }, cache = { later = true, kind = "any" },
+      cache = { kind = "duration", min = 1,
+        doc = "of a database: an answer holds so long, whatever is written meanwhile" },
+      reload = { later = true, kind = "any" },
       timeout = { later = true, kind = "any" }, ordered = { later = true, kind = "any" },
     },
     make = function(c, input)
-      local right = c[1]
+      local is_asked = not stream.is(c[1])
+      local right = is_asked and asked(c, c[1]) or c[1]
+      if c.opts.cache and not is_asked then
+        c:fail("W203", "`cache` is for a database that is asked row by row",
+          "a stream is read whole, once", "cache")
+      end
       check_right(c, input, right)
       return {
         op = "lookup", inputs = { stream.data(input).id, stream.data(right).id },
         on = c.opts.on.ast, how = c.opts.how or "left", prefix = c.opts.prefix,
-        many = c.opts.many or false,
+        many = c.opts.many or false, asked = is_asked or nil, cache = c.opts.cache,
       }
     end,
   },
