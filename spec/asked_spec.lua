@@ -33,8 +33,11 @@ describe("lookup into a database refuses", function()
   it("options that go with the other kind", function()
     refused('weir.rows("k int64", {})', 'on = "k", cache = "1m"', "2:55", "W203",
       "`cache` is for a database")
+    refused('weir.rows("k int64", {}):sort "k"', 'on = "k", reload = "1m"', "2:65", "W203",
+      "only a source with stages that work row by row is read again")
     refused(USERS, 'on = "k == id", reload = "1m"',
-       "2:103", "W202", "")
+       "2:103", "W203",
+      "`reload` is for a stream")
   end)
   it("updates", function()
     refused(USERS, 'on = "n == id"', "2:2", "W305",

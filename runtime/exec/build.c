@@ -203,7 +203,7 @@ static void source_note(void *ctx, const char *file, const char *text) {
         options->note(options->note_ctx, file, text);
 }
 
-static int open_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
+int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
     struct wr_run *run = unit->run;
     const struct wr_node *node = unit->node;
     const struct wr_source_type *type = node->source;
@@ -327,7 +327,7 @@ int run_build(struct wr_run *run, struct wr_error *err) {
         case WR_NODE_SOURCE:
             ordinal += unit->lane == 0;
             run->is_endless |= !unit->node->out.bounded;
-            status = open_source(unit, ordinal, err);
+            status = unit_new_source(unit, ordinal, err);
             break;
         case WR_NODE_OP: status = open_op(unit, err); break;
         case WR_NODE_SINK: status = open_sink(unit, err); break;
@@ -335,6 +335,8 @@ int run_build(struct wr_run *run, struct wr_error *err) {
         case WR_NODE_REJECTS: break;
         }
     }
+    if (status == WR_OK)
+        status = reloads_init(run, err);
     if (status == WR_OK && cuts_init(run) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
     if (status == WR_OK && reject_log_new(&run->rejects, run) != WR_OK)

@@ -335,6 +335,17 @@ int gate_holds(const struct gate *gate) {
     return holds;
 }
 
+int gate_has_tables(const struct gate *gate) {
+    int has = 1;
+    for (uint32_t p = 0; p < gate->port_count; p++)
+        has &= !gate->ports[p].first || port_ended(&gate->ports[p]);
+    return has;
+}
+
+uint32_t gate_port_input(const struct gate *gate, uint32_t port) {
+    return gate->ports[port].input;
+}
+
 int64_t gate_port_frontier(const struct gate *gate, uint32_t port_index) {
     const struct gate_port *port = &gate->ports[port_index];
     const struct wr_batch *batch = port_batch(port);

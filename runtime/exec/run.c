@@ -88,6 +88,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     }
     if (status == WR_OK)
         status = run_restore_seed(run, err);
+    run->was_restored = run->store != NULL && wr_store_number(run->store) > 0;
     if (status == WR_OK)
         status = run_build(run, err);
     if (status == WR_OK)
@@ -105,6 +106,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
 void wr_run_free(struct wr_run *run) {
     if (run == NULL)
         return;
+    reloads_free(run);
     run_close_units(run);
     reject_log_free(run->rejects);
     wr_store_close(run->store);
@@ -339,9 +341,11 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     struct unit *lane = status == WR_OK ? next_lane(run) : NULL;
     if (lane != NULL)
         status = poll_lane(run, lane, err);
-    int idle = status == WR_EAGAIN;
+    int busy = 0, idle = status == WR_EAGAIN;
     if (idle)
         status = WR_OK;
+    if (status == WR_OK && run->reloads != NULL)
+        status = reloads_step(run, &busy, err);
     if (status == WR_OK)
         status = run_advance(run, 0);
     if (status == WR_OK)
@@ -357,7 +361,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     if (status == WR_OK)
         status = checkpoint_if_due(run, err);
     if (status == WR_OK || status == WR_EEND)
-        return status == WR_OK && idle ? WR_EAGAIN : status;
+        return status == WR_OK && idle && !busy ? WR_EAGAIN : status;
     return step_failed(run, status, err);
 }
 

@@ -19,6 +19,7 @@ struct gate;
 struct sharded;
 struct unit;
 struct reject_log;
+struct reload;
 struct watched;
 
 struct edge {
@@ -101,7 +102,9 @@ struct wr_run {
     int64_t nested_us;          /* where it measures: of the units below the one that works */
     uint8_t steps_aside;        /* some input was idle, now or before a restart */
     uint8_t paused;             /* a gate has rows that go on when the frontier was told */
+    uint8_t was_restored;       /* it goes on where a state ends */
     struct reject_log *rejects;
+    struct reload *reloads; /* tables that are read again; NULL: none */
     struct wr_store *store;
     uint64_t epoch;
     uint64_t shards_before; /* of the run that wrote the state; 0: there is none */
@@ -143,6 +146,15 @@ void unit_measure(struct unit *unit);
 int unit_advance(struct unit *unit);
 /* Lets its operator do what the clock asks for. */
 int unit_tick(struct unit *unit);
+
+/* build.c: the source of a unit, not open yet; `ordinal` is its number among sources. */
+int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err);
+
+/* reload.c: tables that are read again. */
+int reloads_init(struct wr_run *run, struct wr_error *err);
+/* Reads some, where the time has come. *busy: there is more to do at once. */
+int reloads_step(struct wr_run *run, int *busy, struct wr_error *err);
+void reloads_free(struct wr_run *run);
 
 /* idle.c: inputs that are live and have nothing to read. */
 /* A source was polled: it gave something, or had nothing (`is_empty`). */
@@ -199,6 +211,10 @@ int gate_holds(const struct gate *gate);
 /* Whether all rows of a port have gone before this one, which came by port `own`. */
 int gate_port_went_before(const struct gate *gate, uint32_t port, uint32_t own,
                           const struct wr_batch *batch, uint32_t row);
+/* The inputs that are read whole before the others have ended, and their rows have gone. */
+int gate_has_tables(const struct gate *gate);
+/* Which input of the unit a port is of. */
+uint32_t gate_port_input(const struct gate *gate, uint32_t port);
 /* The rows that wait, as bytes and back. */
 int gate_save(const struct gate *gate, struct wr_buf *out);
 int gate_load(struct gate *gate, struct wr_reader *in);

@@ -26,14 +26,32 @@ static struct wr_value *lookup_explain(const void *config, struct wr_arena *aren
     return wr_op_explain(arena, self->left_keys, state);
 }
 
+int lookup_table_open(struct lookup *self, struct lookup_table *table) {
+    const struct lookup_config *config = self->base.config;
+    struct wr_op_env *env = self->base.env;
+    *table =
+        (struct lookup_table){.index = wr_table_new(env->state_budget, &config->shape, env->seed)};
+    return table->index == NULL ? WR_ENOMEM : WR_OK;
+}
+
+void lookup_table_release(struct lookup *self, struct lookup_table *table) {
+    struct wr_budget *budget = self->base.env->state_budget;
+    for (uint32_t i = 0; i < table->batch_count; i++)
+        wr_batch_unref(table->batches[i]);
+    wr_free(budget, table->batches);
+    wr_free(budget, table->rows);
+    wr_table_free(table->index);
+    *table = (struct lookup_table){0};
+}
+
 static int lookup_open(struct wr_op *op, struct wr_error *err) {
     struct lookup *self = (struct lookup *)op;
     const struct lookup_config *config = op->config;
     wr_eval_init(&self->left_eval, op->env->state_budget);
     wr_eval_init(&self->right_eval, op->env->state_budget);
     wr_batch_pool_init(&self->pool, op->env->state_budget);
-    self->index = wr_table_new(op->env->state_budget, &config->shape, op->env->seed);
-    if (self->index == NULL)
+    self->filling = &self->table;
+    if (lookup_table_open(self, &self->table) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for keys");
     return config->asked == NULL ? WR_OK : lookup_asked_open(self, err);
 }
@@ -78,8 +96,8 @@ static void show_rows(struct lookup *self, const struct wr_batch *in, uint32_t r
         show_cell(key, item->column >= 0 ? in->schema->fields[item->column].name : "", &item->type,
                   column, row);
     }
-    uint64_t place = self->rows[first].place;
-    const struct wr_batch *batch = self->batches[place >> 32];
+    uint64_t place = self->filling->rows[first].place;
+    const struct wr_batch *batch = self->filling->batches[place >> 32];
     for (uint32_t c = 0; c < batch->schema->field_count; c++)
         if (batch->columns[c].data != NULL)
             show_cell(before, batch->schema->fields[c].name, &batch->schema->fields[c].type,
@@ -116,27 +134,29 @@ static int second_row(struct lookup *self, struct wr_batch *in, uint32_t row, ui
 int lookup_add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, struct table_key *key,
                    uint64_t place, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
+    struct lookup_table *table = self->filling;
     if (key->first != NO_ROW && !config->many)
         return second_row(self, in, in_row, key->first, out);
-    if (wr_grow(self->base.env->state_budget, (void **)&self->rows, self->row_count,
-                &self->row_room, sizeof *self->rows) != WR_OK)
+    if (wr_grow(self->base.env->state_budget, (void **)&table->rows, table->row_count,
+                &table->row_room, sizeof *table->rows) != WR_OK)
         return WR_ENOMEM;
-    self->rows[self->row_count] = (struct table_row){.next = NO_ROW, .place = place};
+    table->rows[table->row_count] = (struct table_row){.next = NO_ROW, .place = place};
     if (key->first == NO_ROW)
-        key->first = self->row_count;
+        key->first = table->row_count;
     else /* behind the others, so that matches leave in the order of the table */
-        self->rows[key->last].next = self->row_count;
-    key->last = self->row_count++;
+        table->rows[key->last].next = table->row_count;
+    key->last = table->row_count++;
     return WR_OK;
 }
 
 int lookup_keep(struct lookup *self, const struct wr_batch *in) {
-    int status = wr_grow(self->base.env->state_budget, (void **)&self->batches, self->batch_count,
-                         &self->batch_room, sizeof *self->batches);
+    struct lookup_table *table = self->filling;
+    int status = wr_grow(self->base.env->state_budget, (void **)&table->batches, table->batch_count,
+                         &table->batch_room, sizeof *table->batches);
     struct wr_batch *copy = status == WR_OK ? wr_batch_copy(&self->pool, in) : NULL;
     if (copy == NULL)
         return WR_ENOMEM;
-    self->batches[self->batch_count++] = copy;
+    table->batches[table->batch_count++] = copy;
     return WR_OK;
 }
 
@@ -166,14 +186,14 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
         uint8_t *row, made = 0;
         if (equi_matches_nothing(&config->layout, key))
             continue;
-        status = wr_table_upsert(self->index, key, hashes + i, 1, &row, &made);
+        status = wr_table_upsert(self->filling->index, key, hashes + i, 1, &row, &made);
         if (status != WR_OK)
             return status;
         struct table_key *found = lookup_key_of(self, row);
         if (made)
             found->first = NO_ROW;
         status = lookup_add_row(self, in, sel == NULL ? i : sel[i], found,
-                                (uint64_t)(self->batch_count - 1) << 32 | i, out);
+                                (uint64_t)(self->filling->batch_count - 1) << 32 | i, out);
     }
     return status;
 }
@@ -183,29 +203,56 @@ static int lookup_push(struct wr_op *op, uint32_t input, struct wr_batch *in, st
     return input == 0 ? lookup_push_rows(self, in, out) : push_table(self, in, out);
 }
 
-/* A piece: u32 count · batches of the table's rows. The table only grows, so a delta is what has
- * come since. */
+/* The table is read again, beside the one that is used until all is there. */
+static int lookup_reload(struct wr_op *op, enum wr_reload what) {
+    struct lookup *self = (struct lookup *)op;
+    if (what == WR_RELOAD_BEGIN) {
+        self->filling = &self->next;
+        return lookup_table_open(self, &self->next);
+    }
+    self->filling = &self->table;
+    if (what == WR_RELOAD_DROP) {
+        lookup_table_release(self, &self->next);
+        return WR_OK;
+    }
+    lookup_table_release(self, &self->table);
+    self->table = self->next;
+    self->next = (struct lookup_table){0};
+    self->is_new = 1;
+    return WR_OK;
+}
+
+static int64_t lookup_reload_after(const struct wr_op *op) {
+    return ((const struct lookup_config *)op->config)->reload_us;
+}
+
+/* A piece: u8 whether the table begins anew · u32 count · batches of the table's rows. A table only
+ * grows, so a delta is what has come since. */
 static int lookup_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct lookup *self = (struct lookup *)op;
+    struct lookup_table *table = &self->table;
+    int anew = !self->saving && (all || self->is_new);
     if (!self->saving)
-        self->save_next = all ? 0 : self->saved_batches;
-    if (!all && self->save_next == self->batch_count)
+        self->save_next = anew ? 0 : self->saved_batches;
+    if (!anew && self->save_next == table->batch_count)
         return WR_OK;
+    wr_buf_add_char(out, (char)anew);
     size_t start = out->length;
     uint32_t count = 0;
     int status = wr_buf_add_u32(out, 0);
-    for (; status == WR_OK && self->save_next < self->batch_count; count++) {
+    for (; status == WR_OK && self->save_next < table->batch_count; count++) {
         if (count > 0 && out->length - start >= op->env->piece_bytes)
             break;
-        status = wr_batch_save(self->batches[self->save_next++], out);
+        status = wr_batch_save(table->batches[self->save_next++], out);
     }
     if (status != WR_OK)
         return status;
     memcpy(out->bytes + start, &count, sizeof count);
-    self->saving = self->save_next < self->batch_count;
+    self->saving = self->save_next < table->batch_count;
     if (self->saving)
         return WR_EAGAIN;
-    self->saved_batches = self->batch_count;
+    self->saved_batches = table->batch_count;
+    self->is_new = 0;
     return WR_OK;
 }
 
@@ -233,8 +280,13 @@ static int check_keys(const struct lookup *self, const struct wr_batch *batch) {
 static int lookup_load(struct wr_op *op, struct wr_reader *in) {
     struct lookup *self = (struct lookup *)op;
     const struct lookup_config *config = op->config;
+    const char *anew = wr_reader_bytes(in, 1);
     uint32_t count = wr_reader_u32(in);
     int status = in->failed ? WR_ECORRUPT : WR_OK;
+    if (status == WR_OK && *anew != 0) {
+        lookup_table_release(self, &self->table);
+        status = lookup_table_open(self, &self->table);
+    }
     struct wr_out nowhere = {.reject = reject_nothing};
     for (uint32_t i = 0; i < count && status >= 0; i++) {
         struct wr_batch *batch = NULL;
@@ -247,18 +299,15 @@ static int lookup_load(struct wr_op *op, struct wr_reader *in) {
         wr_arena_rewind(op->env->scratch, mark);
         wr_batch_unref(batch);
     }
-    self->saved_batches = self->batch_count;
+    self->saved_batches = self->table.batch_count;
     return WR_MIN(status, WR_OK);
 }
 
 static void lookup_close(struct wr_op *op) {
     struct lookup *self = (struct lookup *)op;
     lookup_asked_close(self);
-    for (uint32_t i = 0; i < self->batch_count; i++)
-        wr_batch_unref(self->batches[i]);
-    wr_free(op->env->state_budget, self->batches);
-    wr_free(op->env->state_budget, self->rows);
-    wr_table_free(self->index);
+    lookup_table_release(self, &self->table);
+    lookup_table_release(self, &self->next);
     wr_batch_pool_release(&self->pool);
     wr_eval_release(&self->left_eval);
     wr_eval_release(&self->right_eval);
@@ -272,6 +321,8 @@ const struct wr_op_type wr_op_lookup = {
     .needs = lookup_needs,
     .open = lookup_open,
     .push = lookup_push,
+    .reload_after = lookup_reload_after,
+    .reload = lookup_reload,
     .save = lookup_save,
     .load = lookup_load,
     .close = lookup_close,

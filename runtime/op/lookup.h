@@ -19,6 +19,7 @@ struct lookup_config {
     const struct wr_asked_type *asked; /* NULL: the table is read whole */
     const void *asked_config;
     const char *asked_name;
+    int64_t reload_us; /* how long a table is used before it is read again; 0: for ever */
     int64_t cache_us; /* how long an answer holds; 0: until the endpoint says that it has changed */
     int asked_scans;
     const struct wr_schema *right;
@@ -41,19 +42,25 @@ struct table_row {
     uint64_t place; /* batch << 32 | physical row */
 };
 
+struct lookup_table {
+    struct wr_table *index;
+    uint32_t batch_count, batch_room;
+    struct wr_batch **batches; /* dense copies of rows, WR_BATCH_ROWS_DEFAULT each at most */
+    uint32_t row_count, row_room;
+    struct table_row *rows;
+};
+
 struct lookup {
     struct wr_op base;
     struct wr_eval left_eval, right_eval;
-    struct wr_table *index;
-    struct wr_batch_pool pool; /* of the table's rows, from the state's budget */
-    uint32_t batch_count, batch_room;
+    struct wr_batch_pool pool; /* of the tables' rows, from the state's budget */
+    struct lookup_table table;
+    struct lookup_table next; /* the same, read again, until it is complete */
+    struct lookup_table *filling;
     uint32_t saved_batches; /* at the last checkpoint */
     uint32_t save_next;     /* the batch that the next piece of a save begins with */
-    int saving;             /* between two pieces */
-    struct wr_batch *
-        *batches; /* dense copies of the table's rows, WR_BATCH_ROWS_DEFAULT each at most */
-    uint32_t row_count, row_room;
-    struct table_row *rows;
+    uint8_t saving;         /* between two pieces */
+    uint8_t is_new;         /* the table is another one than at the last checkpoint */
     struct wr_asked *asked;
     uint64_t *asked_needed;
     uint64_t turn, bytes; /* of asking; of answers that are kept */
@@ -76,8 +83,10 @@ static inline struct table_key *lookup_key_of(const struct lookup *self, uint8_t
 /* Adds a row that stands at `place` to those of a key. `in` and its row are for messages. */
 int lookup_add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, struct table_key *key,
                    uint64_t place, struct wr_out *out);
-/* A dense copy of the rows of `in` is the last of self->batches. */
+/* A dense copy of the rows of `in` is the last batch of the table that is being filled. */
 int lookup_keep(struct lookup *self, const struct wr_batch *in);
+int lookup_table_open(struct lookup *self, struct lookup_table *table);
+void lookup_table_release(struct lookup *self, struct lookup_table *table);
 
 /* lookup_asked.c */
 int lookup_asked_bind(struct wr_bind *bind, struct lookup_config *config, struct wr_error *err);

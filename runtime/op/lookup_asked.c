@@ -83,14 +83,9 @@ void lookup_asked_close(struct lookup *self) {
 
 /* All answers. */
 static int forget(struct lookup *self) {
-    const struct lookup_config *config = self->base.config;
-    for (uint32_t i = 0; i < self->batch_count; i++)
-        wr_batch_unref(self->batches[i]);
-    self->batch_count = self->row_count = 0;
+    lookup_table_release(self, &self->table);
     self->bytes = 0;
-    wr_table_free(self->index);
-    self->index = wr_table_new(self->base.env->state_budget, &config->shape, self->base.env->seed);
-    return self->index == NULL ? WR_ENOMEM : WR_OK;
+    return lookup_table_open(self, &self->table);
 }
 
 static int forget_what_is_old(struct lookup *self) {
@@ -99,7 +94,7 @@ static int forget_what_is_old(struct lookup *self) {
     int changed = 0, status = WR_OK;
     if (config->cache_us == 0)
         status = config->asked->changed(self->asked, &changed, self->base.env->err);
-    if (status == WR_OK && (changed || self->bytes + wr_table_bytes(self->index) > most))
+    if (status == WR_OK && (changed || self->bytes + wr_table_bytes(self->table.index) > most))
         status = forget(self);
     return status;
 }
@@ -139,7 +134,7 @@ static int find_unknown(struct lookup *self, const uint32_t *sel, uint32_t count
         uint8_t *row, made;
         if (equi_matches_nothing(&config->layout, key))
             continue;
-        int status = wr_table_upsert(self->index, key, hashes + i, 1, &row, &made);
+        int status = wr_table_upsert(self->table.index, key, hashes + i, 1, &row, &made);
         if (status != WR_OK)
             return status;
         struct table_key *known = lookup_key_of(self, row);
@@ -153,7 +148,8 @@ static int find_unknown(struct lookup *self, const uint32_t *sel, uint32_t count
         question->hashes[question->count] = hashes[i];
         question->rows[question->count++] = sel == NULL ? i : sel[i];
     }
-    wr_table_find(self->index, question->keys, question->hashes, question->count, question->known);
+    wr_table_find(self->table.index, question->keys, question->hashes, question->count,
+                  question->known);
     return WR_OK;
 }
 
@@ -175,13 +171,13 @@ static int take_answer(struct lookup *self, const struct question *question,
                              count, &keys, &hashes);
     if (status != WR_OK || found == NULL)
         return status < 0 ? status : WR_ENOMEM;
-    self->bytes += wr_arena_bytes(&self->batches[self->batch_count - 1]->arena);
-    wr_table_find(self->index, keys, hashes, count, found);
+    self->bytes += wr_arena_bytes(&self->table.batches[self->table.batch_count - 1]->arena);
+    wr_table_find(self->table.index, keys, hashes, count, found);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         if (found[i] == question->known[of[i]])
             status =
                 lookup_add_row(self, answer, wr_batch_row(answer, i), lookup_key_of(self, found[i]),
-                               (uint64_t)(self->batch_count - 1) << 32 | i, out);
+                               (uint64_t)(self->table.batch_count - 1) << 32 | i, out);
     return status;
 }
 

@@ -71,6 +71,15 @@ int lookup_bind(struct wr_bind *bind, struct wr_error *err) {
         wr_error_at(err, "1", 0, 0);
         return WR_ESCRIPT;
     }
+    config->reload_us = wr_value_int(bind->spec, "reload", 0);
+    if (config->reload_us > 0 && !bind->inputs[1]->row_by_row) {
+        wr_error_script(err, "W203",
+                        "only a source with stages that work row by row is read again");
+        wr_error_help(err, "as `weir.read(…):filter(…):derive(…)`, without `agg`, joins or `sort`");
+        wr_error_at(err, "reload", 0, 0);
+        return WR_ESCRIPT;
+    }
+    bind->out.repeatable &= config->reload_us == 0;
     config->how = (enum how)at;
     config->many = wr_value_bool(bind->spec, "many", 0);
     config->right = bind->inputs[1]->schema;

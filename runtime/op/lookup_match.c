@@ -51,8 +51,8 @@ static int put_right(struct lookup *self, struct wr_batch *batch, const struct p
     for (uint32_t i = 0; i < count; i++) {
         if (pairs[i].right == NO_ROW)
             continue;
-        uint64_t place = self->rows[pairs[i].right].place;
-        const struct wr_column *column = &self->batches[place >> 32]->columns[from];
+        uint64_t place = self->table.rows[pairs[i].right].place;
+        const struct wr_column *column = &self->table.batches[place >> 32]->columns[from];
         uint32_t row = (uint32_t)place;
         if (column->data == NULL || wr_column_is_nil(column, row))
             continue;
@@ -142,7 +142,7 @@ static int emit_many(struct lookup *self, struct wr_batch *in, const uint32_t *s
                 flow = emit_pairs(self, in, pairs, used, out);
                 used = 0;
             }
-            match = match == NO_ROW ? NO_ROW : self->rows[match].next;
+            match = match == NO_ROW ? NO_ROW : self->table.rows[match].next;
         } while (match != NO_ROW && flow == WR_FLOW_MORE);
     }
     return flow == WR_FLOW_MORE && used > 0 ? emit_pairs(self, in, pairs, used, out) : flow;
@@ -170,7 +170,7 @@ int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *ou
         status = lookup_ask(self, in, sel, count, keys, hashes, out);
     if (status != WR_OK)
         return status;
-    wr_table_find(self->index, keys, hashes, count, found);
+    wr_table_find(self->table.index, keys, hashes, count, found);
     for (uint32_t i = 0; i < count; i++)
         if (equi_matches_nothing(&config->layout, keys + (size_t)i * config->layout.key_bytes))
             found[i] = NULL;

@@ -84,6 +84,8 @@ enum wr_flow {
     WR_FLOW_DONE = 1, /* no more are wanted (limit); sources may stop when all ask for none */
 };
 
+enum wr_reload { WR_RELOAD_BEGIN, WR_RELOAD_END, WR_RELOAD_DROP };
+
 enum wr_port { WR_PORT_MAIN, WR_PORT_LATE, WR_PORTS_MAX };
 
 /* Where an operator's results go. exec makes it. */
@@ -150,6 +152,11 @@ struct wr_op_type {
      * streams without event time are told). Fires timers <= frontier in (time, key) order. NULL:
      * nothing. */
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
+    /* BUILD_FIRST: how long what those inputs gave is used before they are read again; 0, or NULL:
+     * for ever. Then `reload` tells that rows of those inputs are a new table, that it is complete
+     * and counts from now on, or that it is given up. */
+    int64_t (*reload_after)(const struct wr_op *op);
+    int (*reload)(struct wr_op *op, enum wr_reload what);
     /* A step begins, and with it the clock (env->now_us) has moved on. NULL: nothing. */
     int (*tick)(struct wr_op *op, struct wr_out *out);
     /* The least frontier > `after` at which `advance` may do something that must stand in its place

@@ -170,11 +170,54 @@ lookup_asks_again_after_its_time.script = f"""{READ % "-"}
   :lookup(weir.sqlite("names.db", {{ table = "names" }}), {{ on = "k", cache = "20ms" }}):print()"""
 
 
+def put_rates(run, text):
+    path = os.path.join(run.folder.name, "rates.csv")
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(path + ".part", path)
+
+
+def rate_of_row(run, wanted):
+    """Feeds rows until one has this rate; the rates on the way."""
+    seen = []
+    while wanted not in seen:
+        run.feed(ROW)
+        seen.append(run.row()["rate"])
+    return seen
+
+
+def lookup_reads_its_table_again(run):
+    assert rate_of_row(run, 10) == [10]
+    put_rates(run, "k,rate\na,2\n" + "".join(f"x{i},9\n" for i in range(20000)))
+    assert set(rate_of_row(run, 20)) <= {10, 20}
+    assert run.end() == b""
+
+
+def table_that_is_gone_stays(run):
+    assert rate_of_row(run, 10) == [10]
+    os.remove(os.path.join(run.folder.name, "rates.csv"))
+    time.sleep(0.05)
+    assert rate_of_row(run, 10) == [10]
+    put_rates(run, "k,rate\na,3\n")
+    assert set(rate_of_row(run, 30)) <= {10, 30}
+    assert run.end() == b""
+    said = run.process.stderr.read().decode()
+    assert "note: rates.csv: not read again, its rows of before stay: " in said, said
+
+
+for test in (lookup_reads_its_table_again, table_that_is_gone_stays):
+    test.before = lambda run: put_rates(run, "k,rate\na,1\n")
+    test.script = f"""{READ % "-"}
+  :lookup(weir.read("rates.csv", {{ schema = "k string, rate int64" }}):derive "rate = rate * 10",
+    {{ on = "k", reload = "10ms" }}):print()"""
+
+
 def main():
     passed = failed = 0
     for test in (last_window_closes, quiet_input_steps_aside, window_of_the_clock_closes,
                  emission_of_the_clock_comes, lookup_sees_what_is_written,
-                 lookup_keeps_what_it_has_for_a_time, lookup_asks_again_after_its_time):
+                 lookup_keeps_what_it_has_for_a_time, lookup_asks_again_after_its_time,
+                 lookup_reads_its_table_again, table_that_is_gone_stays):
         run = Run(os.path.abspath(sys.argv[1]), test.script, getattr(test, "before", None))
         try:
             test(run)

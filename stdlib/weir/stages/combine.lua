@@ -208,7 +208,10 @@ return {
         doc = "a key may have many rows: one row each" },
       cache = { kind = "duration", min = 1,
         doc = "of a database: an answer holds so long, whatever is written meanwhile" },
-      reload = { later = true, kind = "any" },
+      reload = { kind = "duration", min = 1,
+        doc = "of a stream: it is read again so long after it was read, by the clock; rows find "
+          .. "the rows of before until all new ones are there, or when they cannot be read. Only "
+          .. "stages that work row by row may stand behind its source" },
       timeout = { later = true, kind = "any" }, ordered = { later = true, kind = "any" },
     },
     make = function(c, input)
@@ -218,11 +221,16 @@ return {
         c:fail("W203", "`cache` is for a database that is asked row by row",
           "a stream is read whole, once", "cache")
       end
+      if c.opts.reload and is_asked then
+        c:fail("W203", "`reload` is for a stream that is read whole",
+          "a database is asked again when it has changed", "reload")
+      end
       check_right(c, input, right)
       return {
         op = "lookup", inputs = { stream.data(input).id, stream.data(right).id },
         on = c.opts.on.ast, how = c.opts.how or "left", prefix = c.opts.prefix,
         many = c.opts.many or false, asked = is_asked or nil, cache = c.opts.cache,
+        reload = c.opts.reload,
       }
     end,
   },
