@@ -348,10 +348,10 @@ struct text_memo {
 static void memo_set(struct text_memo *memo, const struct wr_zones *zones, int64_t time_s,
                      const struct wr_str *text) {
     const struct wr_zone_span *span = &zones->span;
-    int64_t local_s = time_s + span->offset_s;
+    int64_t from_s = time_s - wr_floor_mod(time_s + span->offset_s, memo->step_s);
     memo->zone = zones->zone;
-    memo->from_s = WR_MAX(time_s - wr_floor_mod(local_s, memo->step_s), span->from_s);
-    memo->to_s = WR_MIN(time_s - wr_floor_mod(local_s, memo->step_s) + memo->step_s, span->to_s);
+    memo->from_s = WR_MAX(from_s, span->from_s);
+    memo->to_s = WR_MIN(from_s + memo->step_s, span->to_s);
     memo->text = *text;
 }
 

@@ -42,6 +42,13 @@ static int spread_rows(struct join *self, struct join_work *work, const uint32_t
     uint32_t *late = WR_ARENA_ARRAY(scratch, uint32_t, count + 1), late_count = 0;
     if (work->rows == NULL || work->marks == NULL || late == NULL)
         return WR_ENOMEM;
+    if (!config->windowed && (!config->interval || work->in->behind == NULL)) { /* none is late */
+        for (uint32_t i = 0; i < count; i++)
+            work->rows[i] = sel == NULL ? i : sel[i];
+        memset(work->marks, 0, count * sizeof *work->marks);
+        work->count = count;
+        return WR_OK;
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
         uint32_t taken = marks_of_row(config, work->in, row, work->marks + work->count);

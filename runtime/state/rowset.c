@@ -246,13 +246,12 @@ static struct wr_rowset_block *block_add(struct wr_rowset *set, struct wr_rowset
     return block;
 }
 
-static inline void zone_widen(struct wr_rowset_zone *zone, const struct wr_rowset_entry *entry,
-                              uint64_t word) {
-    zone->time_min = WR_MIN(zone->time_min, entry->time_us);
-    zone->time_max = WR_MAX(zone->time_max, entry->time_us);
-    zone->until_max = WR_MAX(zone->until_max, entry->until_us);
-    zone->word_min = WR_MIN(zone->word_min, word);
-    zone->word_max = WR_MAX(zone->word_max, word);
+static inline void zone_widen(struct wr_rowset_zone *zone, const struct wr_rowset_zone *by) {
+    zone->time_min = WR_MIN(zone->time_min, by->time_min);
+    zone->time_max = WR_MAX(zone->time_max, by->time_max);
+    zone->until_max = WR_MAX(zone->until_max, by->until_max);
+    zone->word_min = WR_MIN(zone->word_min, by->word_min);
+    zone->word_max = WR_MAX(zone->word_max, by->word_max);
 }
 
 /* Long strings of cells that point elsewhere are copied. */
@@ -271,35 +270,68 @@ static int own_texts(struct wr_rowset *set, struct wr_rowset_slice *slice, uint8
     return WR_OK;
 }
 
-struct wr_rowset_row *wr_rowset_append(struct wr_rowset *set, struct wr_rowset_slice *slice,
-                                       uint64_t id, const char *key, uint64_t hash,
-                                       const struct wr_rowset_entry *entry) {
+/* Rows behind those of a block, for which it has room, from as many keys, hashes and entries; their
+ * numbers go up from `id`. Gives their zone. */
+static struct wr_rowset_zone fill_rows(const struct wr_rowset *set, struct wr_rowset_block *block,
+                                       uint64_t id, const char *keys, const uint64_t *hashes,
+                                       const struct wr_rowset_entry *entries, uint32_t count) {
+    struct wr_rowset_zone zone = no_zone;
+    uint32_t key_bytes = set->keys->key_bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_rowset_entry *entry = &entries[i];
+        const char *key = keys + (size_t)i * key_bytes;
+        struct wr_rowset_row *row = wr_rowset_at(set, block, block->count + i);
+        *row = (struct wr_rowset_row){.id = id + i,
+                                      .time_us = entry->time_us,
+                                      .from_us = entry->from_us,
+                                      .until_us = entry->until_us,
+                                      .matches = entry->matches,
+                                      .hash = hashes[i],
+                                      .place = block->count + i,
+                                      .flags = WR_ROWSET_DIRTY};
+        for (uint32_t at = 0; at < key_bytes; at += 8) /* mostly two words: no call */
+            memcpy(row->key + at, key + at, 8);
+        uint64_t word = wr_rowset_word(set, key);
+        const struct wr_rowset_zone one = {entry->time_us, entry->time_us, entry->until_us, word,
+                                           word};
+        zone_widen(&zone, &one);
+    }
+    return zone;
+}
+
+/* As many of `count` rows as the last block, or a new one, has room for. 0: no memory. */
+static uint32_t append_some(struct wr_rowset *set, struct wr_rowset_slice *slice, uint64_t id,
+                            const char *keys, const uint64_t *hashes,
+                            const struct wr_rowset_entry *entries, uint32_t count) {
     struct wr_rowset_block *block =
         slice->block_count == 0 ? NULL : slice->blocks[slice->block_count - 1];
     if (block == NULL || block->count == block->room)
         block = block_add(set, slice);
     if (block == NULL)
+        return 0;
+    count = WR_MIN(count, block->room - block->count);
+    struct wr_rowset_zone zone = fill_rows(set, block, id, keys, hashes, entries, count);
+    for (uint32_t i = 0; i < count && set->keys->cell_count > 0; i++)
+        if (own_texts(set, slice, wr_rowset_at(set, block, block->count + i)->key, set->keys->cells,
+                      set->keys->cell_count) != WR_OK)
+            return 0;
+    zone_widen(&block->zone, &zone);
+    zone_widen(&slice->zone, &zone);
+    block->until_upto = WR_MAX(block->until_upto, zone.until_max);
+    wr_rowset_mark(block);
+    block->count += count;
+    slice->live += count;
+    set->unindexed += count;
+    return count;
+}
+
+struct wr_rowset_row *wr_rowset_append(struct wr_rowset *set, struct wr_rowset_slice *slice,
+                                       uint64_t id, const char *key, uint64_t hash,
+                                       const struct wr_rowset_entry *entry) {
+    if (append_some(set, slice, id, key, &hash, entry, 1) == 0)
         return NULL;
-    struct wr_rowset_row *row = wr_rowset_at(set, block, block->count);
-    *row = (struct wr_rowset_row){.id = id,
-                                  .time_us = entry->time_us,
-                                  .from_us = entry->from_us,
-                                  .until_us = entry->until_us,
-                                  .matches = entry->matches,
-                                  .hash = hash,
-                                  .place = block->count};
-    memcpy(row->key, key, set->keys->key_bytes);
-    if (own_texts(set, slice, row->key, set->keys->cells, set->keys->cell_count) != WR_OK)
-        return NULL;
-    uint64_t word = wr_rowset_word(set, key);
-    zone_widen(&block->zone, entry, word);
-    zone_widen(&slice->zone, entry, word);
-    block->until_upto = WR_MAX(block->until_upto, entry->until_us);
-    block->count++;
-    slice->live++;
-    set->unindexed++;
-    wr_rowset_mark(block, row);
-    return row;
+    struct wr_rowset_block *block = slice->blocks[slice->block_count - 1];
+    return wr_rowset_at(set, block, block->count - 1);
 }
 
 int wr_rowset_set_payload(struct wr_rowset *set, struct wr_rowset_row *row,
@@ -318,14 +350,16 @@ static int add_run(struct wr_rowset *set, int64_t start_us, const char *keys,
     struct wr_rowset_slice *slice = wr_rowset_slice_at(set, start_us);
     if (slice == NULL)
         return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        struct wr_rowset_row *row =
-            wr_rowset_append(set, slice, set->next_id, keys + (size_t)i * set->keys->key_bytes,
-                             hashes[i], &entries[i]);
-        if (row == NULL)
+    for (uint32_t at = 0, added; at < count; at += added) {
+        added = append_some(set, slice, set->next_id, keys + (size_t)at * set->keys->key_bytes,
+                            hashes + at, entries + at, count - at);
+        if (added == 0)
             return WR_ENOMEM;
-        set->next_id++;
-        payloads[i] = (uint8_t *)row + set->payload_at;
+        set->next_id += added;
+        struct wr_rowset_block *block = slice->blocks[slice->block_count - 1];
+        for (uint32_t i = 0; i < added; i++)
+            payloads[at + i] =
+                (uint8_t *)wr_rowset_at(set, block, block->count - added + i) + set->payload_at;
     }
     int status =
         wr_payload_put_rows(&set->payload, &slice->arena, payloads, in, rows, count, &slice->bytes);
@@ -397,7 +431,8 @@ int64_t wr_rowset_match(struct wr_rowset *set, struct wr_rowset_row *row, int64_
     int64_t before = row->matches;
     struct wr_rowset_block *block = wr_rowset_block_of(set, row);
     row->matches += by;
-    wr_rowset_mark(block, row);
+    row->flags |= WR_ROWSET_DIRTY;
+    wr_rowset_mark(block);
     return before;
 }
 

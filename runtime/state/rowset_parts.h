@@ -21,8 +21,8 @@ static inline uint64_t wr_rowset_word(const struct wr_rowset *set, const void *k
         memcpy(&word, (const char *)key + set->word_at, sizeof word);
     return word;
 }
-static inline void wr_rowset_mark(struct wr_rowset_block *block, struct wr_rowset_row *row) {
-    row->flags |= WR_ROWSET_DIRTY;
+/* Rows of the block are dirty. */
+static inline void wr_rowset_mark(struct wr_rowset_block *block) {
     block->is_dirty = 1;
     block->slice->is_dirty = 1;
     block->slice->dirty_from = WR_MIN(block->slice->dirty_from, block->number);
