@@ -45,6 +45,9 @@ struct unit {
     struct sharded *sharded;
     struct wr_sink *sink;
     struct gate *gate; /* or rows come straight */
+    /* While the gate is pumped: what its stage gave, and has not gone on (gather.c). */
+    struct wr_batch *gathered;
+    uint8_t gathers, is_pumped;
     struct edge *edges[WR_PORTS_MAX];
     uint32_t edge_count[WR_PORTS_MAX];
     uint32_t watched_count; /* stages below, of a unit that makes cuts: see cut.c */
@@ -143,6 +146,14 @@ void unit_measure(struct unit *unit);
 int unit_advance(struct unit *unit);
 /* Lets its operator do what the clock asks for. */
 int unit_tick(struct unit *unit);
+
+/* gather.c: small batches behind a gate. */
+/* When units, edges and gates are there, and it is known whether some stage may stop. */
+void gather_init(struct unit *unit);
+/* As unit_emit_whole, for the main port; the rows may go on later, at the latest when … */
+int gather_emit(struct unit *unit, struct wr_batch *batch);
+/* … this is called. wr_flow or a status. */
+int gather_flush(struct unit *unit);
 
 /* idle.c: inputs that are live and have nothing to read. */
 /* A source was polled: it gave something, or had nothing (`is_empty`). */

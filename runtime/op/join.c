@@ -158,8 +158,8 @@ static int join_route(struct wr_op *op, uint32_t input, const struct wr_batch *i
 const struct wr_op_type wr_op_join = {
     .name = "join",
     .size_bytes = sizeof(struct join),
-    .flags =
-        WR_OP_KEYED | WR_OP_MULTI_INPUT | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_TAKES_UPDATES,
+    .flags = WR_OP_KEYED | WR_OP_MULTI_INPUT | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS |
+             WR_OP_TAKES_UPDATES | WR_OP_GATHERS,
     .bind = join_bind,
     .needs = join_needs,
     .open = join_open,
