@@ -36,7 +36,7 @@ static int fits(const struct unit *unit, const struct wr_batch *out, const struc
 }
 
 static struct wr_batch *begin(struct unit *unit, const struct wr_batch *in) {
-    struct wr_batch *out = wr_batch_new(&unit->run->pool, in->schema);
+    struct wr_batch *out = wr_batch_new(unit_pool(unit), in->schema);
     uint32_t room = unit->run->options.batch_rows;
     int complete = out != NULL;
     for (uint32_t c = 0; complete && c < in->schema->field_count; c++)
