@@ -98,19 +98,16 @@ static int own_texts(uint32_t offset, struct wr_arena *texts, uint8_t *const *at
         const struct wr_str *str = (const struct wr_str *)(const void *)(at[i] + offset);
         total += str->length > WR_STR_INLINE_MAX ? str->length : 0;
     }
-    if (total == 0)
-        return WR_OK;
-    char *to = wr_arena_alloc(texts, total);
-    if (to == NULL)
+    char *to = total == 0 ? NULL : wr_arena_alloc(texts, total);
+    if (total > 0 && to == NULL)
         return WR_ENOMEM;
     *bytes += total;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && total > 0; i++) {
         struct wr_str *str = (struct wr_str *)(void *)(at[i] + offset);
-        if (str->length <= WR_STR_INLINE_MAX)
-            continue;
-        memcpy(to, str->pointer, str->length);
-        str->pointer = to;
-        to += str->length;
+        if (str->length > WR_STR_INLINE_MAX) {
+            str->pointer = memcpy(to, str->pointer, str->length);
+            to += str->length;
+        }
     }
     return WR_OK;
 }
@@ -184,11 +181,10 @@ static int read_texts(const struct wr_payload *payload, uint32_t k, const uint8_
     if (total > 0 && copy == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count && total > 0; i++) {
-        if (to[i].length <= WR_STR_INLINE_MAX)
-            continue;
-        memcpy(copy, to[i].pointer, to[i].length);
-        to[i].pointer = copy;
-        copy += to[i].length;
+        if (to[i].length > WR_STR_INLINE_MAX) {
+            to[i].pointer = memcpy(copy, to[i].pointer, to[i].length);
+            copy += to[i].length;
+        }
     }
     return WR_OK;
 }

@@ -248,13 +248,12 @@ static inline int rules_out(const struct wr_rowset_zone *zone,
 
 /* The first block with rows in no ring of which one may be met at `until_min` or later. */
 static uint32_t first_block(const struct wr_rowset_slice *slice, int64_t until_min) {
-    uint32_t from = slice->indexed_blocks, to = slice->block_count;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-        if (slice->blocks[middle]->until_upto < until_min)
-            from = middle + 1;
-        else
-            to = middle;
+    uint32_t from = slice->indexed_blocks, count = slice->block_count - from;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        int is_before = slice->blocks[from + half]->until_upto < until_min;
+        from += is_before ? half + 1 : 0;
+        count = is_before ? count - half - 1 : half;
     }
     return from;
 }
