@@ -146,6 +146,13 @@ static inline int wr_column_is_nil(const struct wr_column *column, uint32_t row)
 int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint32_t *rows,
                     uint32_t count);
 
+/* Copies all rows of `in`, which are dense, behind those of `out`: a batch of the same schema with
+ * room for them in the same columns, times and weights (wr_batch_facts_room). Long strings stay
+ * where they are: `out` must hold `in` where there are some. WR_OK or WR_ENOMEM. */
+int wr_batch_join(struct wr_batch *out, const struct wr_batch *in);
+/* Gives `out` room for `row_max` times and weights, of the kinds that `in` has. */
+int wr_batch_facts_room(struct wr_batch *out, const struct wr_batch *in, uint32_t row_max);
+
 /* Fills `out`, of the same schema and without columns yet, with row rows[i] of from[which[i]] for
  * i in 0 … count-1; long strings stay where they are, and `out` holds both batches (the second may
  * be NULL). Times and weights are the caller's. WR_OK or WR_ENOMEM. */

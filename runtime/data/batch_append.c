@@ -1,4 +1,6 @@
 /* batch_append.c: copying rows densely into another batch. */
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/batch.h"
@@ -128,6 +130,69 @@ int wr_batch_append(struct wr_batch *out, const struct wr_batch *in, const uint3
     out->row_count += count;
     out->sel_count = out->row_count;
     return status;
+}
+
+/* ---- whole batches, one behind the other ---- */
+
+static int join_valid(struct wr_batch *out, struct wr_column *to, const struct wr_column *from,
+                      uint32_t count) {
+    if (from->valid == NULL && to->valid == NULL)
+        return WR_OK;
+    uint64_t *bits = valid_bits(out, to);
+    for (uint32_t i = 0; bits != NULL && i < count; i++)
+        wr_bit_put(bits, out->row_count + i, !wr_column_is_nil(from, i));
+    return bits == NULL ? WR_ENOMEM : WR_OK;
+}
+
+static void join_words(const int64_t *to, const struct wr_batch *out, const int64_t *from,
+                       uint32_t count) {
+    if (from != NULL) /* made by wr_batch_facts_room */
+        memcpy((int64_t *)(uintptr_t)to + out->row_count, from, count * sizeof *from);
+}
+
+int wr_batch_join(struct wr_batch *out, const struct wr_batch *in) {
+    uint32_t count = in->row_count;
+    WR_ASSERT(out->sel == NULL && in->sel == NULL && out->row_count + count <= WR_BATCH_ROWS_MAX);
+    for (uint32_t c = 0; c < out->schema->field_count; c++) {
+        struct wr_column *to = &out->columns[c];
+        size_t bytes = wr_type_bytes(out->schema->fields[c].type.kind);
+        if (to->data == NULL)
+            continue;
+        memcpy((char *)to->data + out->row_count * bytes, in->columns[c].data, count * bytes);
+        if (join_valid(out, to, &in->columns[c], count) != WR_OK)
+            return WR_ENOMEM;
+    }
+    join_words(out->event_time, out, in->event_time, count);
+    join_words(out->behind, out, in->behind, count);
+    join_words(out->weight, out, in->weight, count);
+    join_words(out->changed, out, in->changed, count);
+    uint64_t *replaced = (uint64_t *)(uintptr_t)out->replaced;
+    for (uint32_t i = 0; replaced != NULL && i < count; i++)
+        wr_bit_put(replaced, out->row_count + i, wr_bit_get(in->replaced, i));
+    out->frontier = in->frontier;
+    out->row_count += count;
+    out->sel_count = out->row_count;
+    return WR_OK;
+}
+
+int wr_batch_facts_room(struct wr_batch *out, const struct wr_batch *in, uint32_t row_max) {
+    const int64_t *const has[4] = {in->event_time, in->behind, in->weight, in->changed};
+    const int64_t **const made[4] = {&out->event_time, &out->behind, &out->weight, &out->changed};
+    for (uint32_t i = 0; i < 4; i++) {
+        if (has[i] == NULL)
+            continue;
+        *made[i] = WR_ARENA_ARRAY(&out->arena, int64_t, row_max);
+        if (*made[i] == NULL)
+            return WR_ENOMEM;
+    }
+    if (in->replaced != NULL) {
+        out->replaced = WR_ARENA_ZEROS(&out->arena, uint64_t, WR_BITS_WORDS(row_max) + 1);
+        if (out->replaced == NULL)
+            return WR_ENOMEM;
+    }
+    out->source = in->source;
+    out->partition = in->partition;
+    return WR_OK;
 }
 
 static void pick_column(uint32_t bytes, char *to, const struct wr_column *const from[2],

@@ -337,6 +337,8 @@ int run_build(struct wr_run *run, struct wr_error *err) {
     }
     if (status == WR_OK)
         status = reloads_init(run, err);
+    for (uint32_t i = 0; status == WR_OK && i < run->unit_count; i++)
+        gather_init(run->units[i]);
     if (status == WR_OK && cuts_init(run) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
     if (status == WR_OK && reject_log_new(&run->rejects, run) != WR_OK)
@@ -347,6 +349,8 @@ int run_build(struct wr_run *run, struct wr_error *err) {
 void run_close_units(struct wr_run *run) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
+        wr_batch_unref(unit->gathered);
+        unit->gathered = NULL;
         gate_free(unit->gate);
         sharded_free(unit->sharded);
         unit_op_free(unit->op);

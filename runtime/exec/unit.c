@@ -68,6 +68,8 @@ static int number_rows(struct unit *unit, struct wr_batch *batch) {
 }
 
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
+    if (unit->gathers && unit->is_pumped && port == WR_PORT_MAIN)
+        return gather_emit(unit, batch);
     int cuts = port == WR_PORT_MAIN && unit->watched_count > 0 && unit->lane != LANE_CENTRAL;
     return cuts ? cut_emit(unit, batch) : unit_emit_whole(unit, port, batch);
 }
@@ -200,6 +202,17 @@ int unit_tick(struct unit *unit) {
     return status < 0 ? status : reject_log_flush(unit->run->rejects);
 }
 
+/* Lets rows go as far as the gate can, and what they give. */
+static int pump(struct unit *unit) {
+    unit->is_pumped = 1;
+    int status = gate_pump(unit->gate);
+    unit->is_pumped = 0;
+    if (status < 0 || unit->gathered == NULL)
+        return status;
+    status = gather_flush(unit);
+    return status < 0 ? status : reject_log_flush(unit->run->rejects);
+}
+
 int unit_advance(struct unit *unit) {
     if (unit->run->cutting == unit) {
         unit->frontier_out = unit->cut_frontier;
@@ -214,7 +227,7 @@ int unit_advance(struct unit *unit) {
             unit->ended ? WR_TIME_MAX : WR_MAX(unit->frontier_out, unit->source->watermark);
         return WR_OK;
     }
-    int status = unit->gate != NULL ? gate_pump(unit->gate) : WR_OK;
+    int status = unit->gate != NULL ? pump(unit) : WR_OK;
     if (status < 0)
         return status;
     int64_t frontier = unit_frontier_of_inputs(unit);

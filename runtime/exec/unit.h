@@ -46,6 +46,9 @@ struct unit {
     struct sharded *sharded;
     struct wr_sink *sink;
     struct gate *gate; /* or rows come straight */
+    /* While the gate is pumped: what its stage gave, and has not gone on (gather.c). */
+    struct wr_batch *gathered;
+    uint8_t gathers, is_pumped;
     struct edge *edges[WR_PORTS_MAX];
     uint32_t edge_count[WR_PORTS_MAX];
     uint32_t watched_count; /* stages below, of a unit that makes cuts: see cut.c */
@@ -155,6 +158,14 @@ int reloads_init(struct wr_run *run, struct wr_error *err);
 /* Reads some, where the time has come. *busy: there is more to do at once. */
 int reloads_step(struct wr_run *run, int *busy, struct wr_error *err);
 void reloads_free(struct wr_run *run);
+
+/* gather.c: small batches behind a gate. */
+/* When units, edges and gates are there, and it is known whether some stage may stop. */
+void gather_init(struct unit *unit);
+/* As unit_emit_whole, for the main port; the rows may go on later, at the latest when … */
+int gather_emit(struct unit *unit, struct wr_batch *batch);
+/* … this is called. wr_flow or a status. */
+int gather_flush(struct unit *unit);
 
 /* idle.c: inputs that are live and have nothing to read. */
 /* A source was polled: it gave something, or had nothing (`is_empty`). */

@@ -334,14 +334,47 @@ static void put_local(struct wr_call *call, uint32_t row, struct wr_zones *zones
     else
         fn_text_end(&out, row);
 }
+
+/* The text that was made last, and the times that have the same one: most rows lie next to others
+ * of the same minute or day. */
+struct text_memo {
+    struct wr_str format;
+    const struct wr_zone *zone;
+    int64_t step_s;       /* of the format */
+    int64_t from_s, to_s; /* seconds since 1970 UTC; an empty stretch: none */
+    struct wr_str text;
+};
+
+static void memo_set(struct text_memo *memo, const struct wr_zones *zones, int64_t time_s,
+                     const struct wr_str *text) {
+    const struct wr_zone_span *span = &zones->span;
+    int64_t from_s = time_s - wr_floor_mod(time_s + span->offset_s, memo->step_s);
+    memo->zone = zones->zone;
+    memo->from_s = WR_MAX(from_s, span->from_s);
+    memo->to_s = WR_MIN(from_s + memo->step_s, span->to_s);
+    memo->text = *text;
+}
+
 static int format_time_kernel(struct wr_call *call) {
     struct wr_zones zones;
+    struct text_memo memo = {0};
     wr_zones_init(&zones);
     FN_EACH(call, row) {
-        if (wr_zones_get(&zones, call, 2, row) == NULL)
+        const struct wr_zone *zone = wr_zones_get(&zones, call, 2, row);
+        if (zone == NULL)
             continue;
         const struct wr_str *format = fn_str(call, 1, row);
-        put_local(call, row, &zones, fn_int(call, 0, row), wr_str_bytes(format), format->length);
+        int64_t us = fn_int(call, 0, row), time_s = wr_floor_div(us, WR_US_PER_SECOND);
+        if (memo.text.length == 0 || !wr_str_equal(format, &memo.format)) {
+            memo = (struct text_memo){.format = *format};
+            memo.step_s = wr_time_format_step_s(wr_str_bytes(format), format->length);
+        } else if (time_s >= memo.from_s && time_s < memo.to_s && zone == memo.zone) {
+            FN_OUT_STR(call)[row] = memo.text;
+            continue;
+        }
+        put_local(call, row, &zones, us, wr_str_bytes(format), format->length);
+        if (memo.step_s > 0)
+            memo_set(&memo, &zones, time_s, &FN_OUT_STR(call)[row]);
     }
     return WR_OK;
 }

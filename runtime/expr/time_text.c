@@ -44,10 +44,17 @@ static void put_offset(struct fn_text *out, int32_t offset_s, const char *colon)
     put(out, text);
 }
 
-static int put_day(struct fn_text *out, char letter, const struct moment *m) {
-    int64_t iso_year;
+static void put_iso(struct fn_text *out, char letter, int64_t days) {
+    int64_t year;
     int week;
-    wr_iso_week(m->days, &iso_year, &week);
+    wr_iso_week(days, &year, &week);
+    if (letter == 'G')
+        put_number(out, year, 4, '0');
+    else
+        put_number(out, week, 2, '0');
+}
+
+static int put_day(struct fn_text *out, char letter, const struct moment *m) {
     const struct wr_civil *c = &m->civil;
     switch (letter) {
     case 'Y': put_number(out, c->year, 4, '0'); return 1;
@@ -63,8 +70,8 @@ static int put_day(struct fn_text *out, char letter, const struct moment *m) {
     case 'a': fn_text_add(out, day_names[wr_weekday(m->days) - 1], 3); return 1;
     case 'u': put_number(out, wr_weekday(m->days), 1, '0'); return 1;
     case 'w': put_number(out, wr_weekday(m->days) % 7, 1, '0'); return 1;
-    case 'G': put_number(out, iso_year, 4, '0'); return 1;
-    case 'V': put_number(out, week, 2, '0'); return 1;
+    case 'G':
+    case 'V': put_iso(out, letter, m->days); return 1;
     default: return 0;
     }
 }
@@ -111,6 +118,25 @@ int wr_time_format_check(const char *format, uint32_t length, uint32_t *bad) {
             return 0;
     }
     return 1;
+}
+
+int64_t wr_time_format_step_s(const char *format, uint32_t length) {
+    static const struct {
+        const char *letters;
+        int64_t step_s;
+    } steps[] = {{"YyCmdejBbAauwGVFDzZnt%", 86400}, {"HIp", 3600}, {"MR", 60}, {"SsT", 1}};
+    int64_t least = 86400;
+    for (uint32_t i = 0; i < length; i++) {
+        if (format[i] != '%')
+            continue;
+        int64_t step = 0;
+        i++;
+        for (uint32_t s = 0; s < WR_COUNT(steps) && i < length && format[i] != 0; s++)
+            if (strchr(steps[s].letters, format[i]) != NULL)
+                step = steps[s].step_s;
+        least = WR_MIN(least, step);
+    }
+    return least;
 }
 
 int wr_time_format_has_zone(const char *format) {

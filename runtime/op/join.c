@@ -42,6 +42,13 @@ static int spread_rows(struct join *self, struct join_work *work, const uint32_t
     uint32_t *late = WR_ARENA_ARRAY(scratch, uint32_t, count + 1), late_count = 0;
     if (work->rows == NULL || work->marks == NULL || late == NULL)
         return WR_ENOMEM;
+    if (!config->windowed && (!config->interval || work->in->behind == NULL)) { /* none is late */
+        for (uint32_t i = 0; i < count; i++)
+            work->rows[i] = sel == NULL ? i : sel[i];
+        memset(work->marks, 0, count * sizeof *work->marks);
+        work->count = count;
+        return WR_OK;
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
         uint32_t taken = marks_of_row(config, work->in, row, work->marks + work->count);
@@ -151,8 +158,8 @@ static int join_route(struct wr_op *op, uint32_t input, const struct wr_batch *i
 const struct wr_op_type wr_op_join = {
     .name = "join",
     .size_bytes = sizeof(struct join),
-    .flags =
-        WR_OP_KEYED | WR_OP_MULTI_INPUT | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_TAKES_UPDATES,
+    .flags = WR_OP_KEYED | WR_OP_MULTI_INPUT | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS |
+             WR_OP_TAKES_UPDATES | WR_OP_GATHERS,
     .bind = join_bind,
     .needs = join_needs,
     .open = join_open,

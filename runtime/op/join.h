@@ -47,7 +47,7 @@ struct join_config {
     struct wr_list *bounds;
     int64_t retain_us; /* -1: for ever */
     struct window window;
-    int64_t width_us;      /* of slices */
+    int64_t widths_us[2];  /* of slices, by side */
     int64_t lag_us;        /* of the output's frontier; WR_TIME_MAX: it stands until the end */
     struct wr_list *where; /* over `joined`; or NULL */
     uint64_t *where_reads; /* bits of `joined` */
@@ -79,7 +79,7 @@ struct join_work {
  * (or NULL). */
 struct join_change {
     int32_t row;
-    uint8_t *stored;
+    struct wr_rowset_row *stored;
     int64_t time_us, mark; /* event time; of the window (window.h) */
     int64_t weight;
     uint32_t cause;   /* physical row of what is pushed */

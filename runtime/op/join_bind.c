@@ -228,25 +228,28 @@ static int64_t least_width(int64_t span_us, int64_t delay_us, int64_t least_us) 
 static void set_widths(struct wr_bind *bind, struct join_config *config) {
     int64_t delay = WR_MAX(bind->inputs[0]->max_delay_us, bind->inputs[1]->max_delay_us);
     int64_t known = delay == WR_DELAY_UNKNOWN ? 0 : delay;
-    int64_t left = 0, right = 0; /* how long a row is kept */
+    int64_t left = 0, right = 0, width = 0; /* how long a row is kept; of slices */
     if (config->windowed) {
-        config->width_us = 1; /* a slice for each end of windows */
+        width = 1; /* a slice for each end of windows */
         left = right = -1;
     } else if (config->interval) {
         int64_t back = config->lo_us == WR_TIME_MIN ? WR_TIME_MAX : -config->lo_us;
         left = config->hi_item >= 0 ? WR_TIME_MAX : WR_MAX(config->hi_us, 0);
         right = config->lo_item < 0 ? WR_MAX(back, 0) : WR_MAX(config->retain_us, 0);
         int64_t span = config->hi_item >= 0 ? 0 : wr_time_add(left, right);
-        config->width_us =
-            least_width(span, known, config->hi_item >= 0 ? WIDTH_OPEN_US : WIDTH_MIN_US);
+        width = least_width(span, known, config->hi_item >= 0 ? WIDTH_OPEN_US : WIDTH_MIN_US);
     } else if (config->retain_us >= 0) {
         left = right = config->retain_us;
-        config->width_us = least_width(left, known, WIDTH_MIN_US);
+        width = least_width(left, known, WIDTH_MIN_US);
     } else {
         left = right = WR_TIME_MAX;
     }
-    int64_t lag_left = wr_time_add(left, config->width_us);
-    int64_t lag_right = wr_time_add(right, config->width_us);
+    config->widths_us[0] = config->widths_us[1] = width;
+    int updates = config->updates[0] || config->updates[1];
+    if (config->interval && config->hi_item >= 0 && !is_outer(config) && !updates)
+        config->widths_us[1] = least_width(right, known, WIDTH_MIN_US);
+    int64_t lag_left = wr_time_add(left, width);
+    int64_t lag_right = wr_time_add(right, width);
     int64_t lag = 0;
     if (!config->update && join_wants_alone(config, 0))
         lag = WR_MAX(lag, lag_left);

@@ -6,9 +6,25 @@
 #include "op/join.h"
 #include "base/banned.h"
 
+/* Whether each change has a row of the batch, and a value there. */
+static int all_have(const struct wr_column *from, const struct join_change *changes,
+                    uint32_t count) {
+    int has = from->data != NULL;
+    for (uint32_t i = 0; i < count && has; i++)
+        has = changes[i].row >= 0 && !wr_column_is_nil(from, (uint32_t)changes[i].row);
+    return has;
+}
+
 /* A column of rows of `in`; where a change has none it is nil. */
 static int gather(const struct wr_column *from, uint32_t bytes, const struct join_change *changes,
                   uint32_t count, struct wr_arena *arena, struct wr_column *to) {
+    if (bytes == 8 && all_have(from, changes, count)) {
+        int64_t *words = WR_ARENA_ARRAY(arena, int64_t, count + 1);
+        *to = (struct wr_column){.data = words};
+        for (uint32_t i = 0; words != NULL && i < count; i++)
+            words[i] = WR_I64(from)[changes[i].row];
+        return words == NULL ? WR_ENOMEM : WR_OK;
+    }
     char *data = wr_arena_alloc_zero(arena, (size_t)count * bytes + 1);
     uint64_t *valid = WR_ARENA_ZEROS(arena, uint64_t, WR_BITS_WORDS(count) + 1);
     if (data == NULL || valid == NULL)
@@ -76,7 +92,9 @@ int join_fill(struct join *self, const struct join_columns *columns, const uint6
     if (payloads == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++)
-        payloads[i] = changes[i].stored == NULL ? NULL : changes[i].stored + WR_ROWSET_PAYLOAD;
+        payloads[i] = changes[i].stored == NULL
+                          ? NULL
+                          : wr_rowset_payload(&self->sets[side], changes[i].stored);
     int status = WR_OK;
     for (uint32_t c = 0; c < columns->schema->field_count && status == WR_OK; c++) {
         const struct join_column *item = &columns->items[c];

@@ -12,7 +12,7 @@
 struct lone {
     int64_t time_us, mark;
     uint64_t id;
-    uint8_t *key, *row;
+    struct wr_rowset_row *row;
 };
 
 static const struct join_config *config_of(const struct join *self) {
@@ -23,47 +23,29 @@ static int compare_lone(const void *a, const void *b, void *ctx) {
     const struct lone *x = a, *y = b;
     if (x->time_us != y->time_us)
         return x->time_us < y->time_us ? -1 : 1;
-    int order = wr_keys_compare(ctx, x->key, y->key);
+    int order = wr_keys_compare(ctx, x->row->key, y->row->key);
     return order != 0 ? order : x->id < y->id ? -1 : x->id > y->id;
 }
 
-static int64_t result_time(const struct join_config *config, const struct wr_rowset_entry *entry) {
-    return config->windowed ? window_result_time(window_end(&config->window, entry->from_us))
-                            : entry->time_us;
+static int64_t result_time(const struct join_config *config, const struct wr_rowset_row *row) {
+    return config->windowed ? window_result_time(window_end(&config->window, row->from_us))
+                            : row->time_us;
 }
 
 /* The rows of a slice that met none. */
-static int collect(struct join *self, uint32_t side, const struct wr_slice *slice,
+static int collect(struct join *self, uint32_t side, const struct wr_rowset_slice *slice,
                    struct lone **lone, uint32_t *count) {
-    const struct wr_rowset *set = &self->sets[side];
-    struct wr_arena *scratch = self->base.env->scratch;
-    const struct wr_table *rows = wr_slices_find(&set->rows, slice->start_us);
-    uint64_t room = rows == NULL ? 0 : wr_table_count(rows);
-    *lone = WR_ARENA_ARRAY(scratch, struct lone, room + 1);
+    *lone = WR_ARENA_ARRAY(self->base.env->scratch, struct lone, slice->live + 1);
     *count = 0;
     if (*lone == NULL)
         return WR_ENOMEM;
-    struct wr_table_walk walk;
-    wr_table_walk_begin(&walk, slice->table);
-    for (uint8_t *at; (at = wr_table_walk_next(&walk)) != NULL;) {
-        uint32_t entry_count;
-        const struct wr_rowset_entry *entries = wr_rowset_entries(set, at, &entry_count);
-        for (uint32_t e = 0; e < entry_count; e++) {
-            uint8_t *row;
-            int64_t matches;
-            int status = wr_rowset_find(set, slice->start_us, &entries[e].id, 1, scratch, &row);
-            if (status != WR_OK || *count == room)
-                return status == WR_OK ? WR_ECORRUPT : status;
-            memcpy(&matches, row + WR_ROWSET_MATCHES, 8);
-            if (matches == 0)
-                (*lone)[(*count)++] =
-                    (struct lone){.time_us = result_time(config_of(self), &entries[e]),
-                                  .mark = entries[e].from_us,
-                                  .id = entries[e].id,
-                                  .key = at,
-                                  .row = row};
-        }
-    }
+    struct wr_rowset_walk walk = {.set = &self->sets[side], .slice = slice};
+    for (struct wr_rowset_row *row; (row = wr_rowset_walk_next(&walk)) != NULL;)
+        if (row->matches == 0)
+            (*lone)[(*count)++] = (struct lone){.time_us = result_time(config_of(self), row),
+                                                .mark = row->from_us,
+                                                .id = row->id,
+                                                .row = row};
     qsort_r(*lone, *count, sizeof **lone, compare_lone,
             (void *)(uintptr_t)&config_of(self)->layout);
     return WR_OK;
@@ -82,7 +64,7 @@ static int put_wide(struct join *self, struct wr_batch *batch, const struct lone
     for (uint32_t i = 0; i < count; i++) {
         slices[i] = slice;
         sides[i] = side;
-        keys[i] = lone[i].key;
+        keys[i] = lone[i].row->key;
     }
     return equi_put_keys(&config->layout, keys, count, batch, at + 2);
 }
@@ -118,7 +100,7 @@ static int emit_lone(struct join *self, uint32_t side, int64_t slice, const stru
     return out->emit(out, WR_PORT_MAIN, batch);
 }
 
-static int fire_slice(struct join *self, uint32_t side, const struct wr_slice *slice,
+static int fire_slice(struct join *self, uint32_t side, const struct wr_rowset_slice *slice,
                       struct wr_out *out) {
     struct lone *lone;
     uint32_t count, room = self->base.env->batch_rows;
@@ -142,15 +124,15 @@ int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     while (fires(config) && flow == WR_FLOW_MORE) {
         uint32_t best = 2;
         for (uint32_t side = 0; side < 2; side++) {
-            const struct wr_slices *index = &self->sets[side].index;
-            if (join_wants_alone(config, side) && at[side] < index->count &&
+            const struct wr_rowset *set = &self->sets[side];
+            if (join_wants_alone(config, side) && at[side] < set->count &&
                 (best == 2 ||
-                 index->items[at[side]].start_us < self->sets[0].index.items[at[0]].start_us))
+                 set->slices[at[side]]->start_us < self->sets[0].slices[at[0]]->start_us))
                 best = side;
         }
         if (best == 2)
             break;
-        const struct wr_slice *slice = &self->sets[best].index.items[at[best]++];
+        const struct wr_rowset_slice *slice = self->sets[best].slices[at[best]++];
         if (wr_rowset_slice_end(&self->sets[best], slice->start_us) > frontier)
             break;
         flow = fire_slice(self, best, slice, out);

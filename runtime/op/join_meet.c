@@ -8,16 +8,10 @@
 #include "op/join.h"
 #include "base/banned.h"
 
-/* A slice of the other side, and the keys that were found in it. */
-struct probe {
-    int64_t start_us;
-    uint8_t **found;
-};
-
 struct match {
-    int64_t time_us, slice_us;
+    int64_t time_us;
     uint64_t id;
-    uint8_t *row;
+    struct wr_rowset_row *row;
 };
 
 /* Matches of a row, and rows on their way out. */
@@ -25,8 +19,12 @@ struct desk {
     struct join *self;
     const struct join_work *work;
     struct wr_out *out;
-    uint32_t probe_count;
-    struct probe *probes;
+    /* Of each row: what it is, whether it can meet anything, and rows of the other side that have
+     * its hash. */
+    struct wr_rowset_entry *entries;
+    struct wr_rowset_bounds *bounds;
+    uint8_t *own_meets;
+    struct wr_rowset_row **heads;
     uint32_t match_count, match_room;
     struct match *matches;
     uint32_t old_count; /* of the old row of an update */
@@ -58,8 +56,11 @@ static int bound(const struct wr_column *column, uint32_t row, int64_t time, int
 static int entry_of(const struct join_config *config, const struct join_work *work, uint32_t i,
                     struct wr_rowset_entry *entry) {
     uint32_t row = work->rows[i];
-    int64_t time = join_time_of(work->in, row);
+    int64_t time = join_time_of(work->in, row), behind = join_behind_of(work->in, row);
     *entry = (struct wr_rowset_entry){.time_us = time, .until_us = WR_TIME_MAX};
+    /* One whose bounds lie before the frontier is kept until that passes the next end of a slice,
+     * so that it does not matter how far it has been told. */
+    entry->stays_us = WR_MAX(time, behind);
     if (config->windowed) {
         entry->from_us = work->marks[i];
         entry->until_us = window_end(&config->window, work->marks[i]) - 1;
@@ -72,43 +73,60 @@ static int entry_of(const struct join_config *config, const struct join_work *wo
                                                 : 0;
         entry->until_us = wr_time_add(time, keep);
     } else if (config->retain_us >= 0) {
-        int64_t behind = join_behind_of(work->in, row);
-        entry->until_us = wr_time_add(WR_MAX(time, behind), config->retain_us);
+        entry->until_us = wr_time_add(entry->stays_us, config->retain_us);
     }
     return 1;
 }
 
-static int meets(const struct join_config *config, const struct join_work *work, uint32_t i,
-                 const struct wr_rowset_entry *own, const struct wr_rowset_entry *other) {
+/* What rows that meet this one say, but for what only a left one says of a right one. */
+static struct wr_rowset_bounds bounds_of(const struct join_config *config,
+                                         const struct join_work *work,
+                                         const struct wr_rowset_entry *own) {
+    struct wr_rowset_bounds bounds = {WR_TIME_MIN, WR_TIME_MAX, WR_TIME_MIN};
     if (config->windowed)
-        return 1;
+        return bounds;
+    bounds.until_min = own->time_us;
     if (!config->interval) {
-        int64_t behind = join_behind_of(work->in, work->rows[i]);
-        return other->until_us >= WR_MAX(own->time_us, behind);
+        bounds.until_min = WR_MAX(own->time_us, own->stays_us);
+    } else if (work->side == 0) {
+        bounds.time_min = own->from_us;
+        bounds.time_max = own->until_us;
+    } else {
+        bounds.time_max = own->until_us;
     }
-    const struct wr_rowset_entry *left = work->side == 0 ? own : other;
-    const struct wr_rowset_entry *right = work->side == 0 ? other : own;
-    return left->from_us <= right->time_us && right->time_us <= left->until_us &&
-           left->time_us <= right->until_us;
+    return bounds;
 }
 
-static int probe_slices(struct desk *desk) {
+static inline int meets(const struct join_config *config, uint32_t side,
+                        const struct wr_rowset_entry *own, const struct wr_rowset_bounds *bounds,
+                        const struct wr_rowset_row *other) {
+    return other->until_us >= bounds->until_min && other->time_us >= bounds->time_min &&
+           other->time_us <= bounds->time_max &&
+           (!config->interval || side == 0 || other->from_us <= own->time_us);
+}
+
+/* What all rows are, and what of the other side has their hashes. */
+static int prepare(struct desk *desk) {
     struct join *self = desk->self;
+    const struct join_config *config = config_of(self);
     const struct join_work *work = desk->work;
-    const struct wr_slices *index = &self->sets[1 - work->side].index;
     struct wr_arena *scratch = self->base.env->scratch;
-    desk->probes = WR_ARENA_ARRAY(scratch, struct probe, index->count + 1);
-    if (desk->probes == NULL)
+    uint32_t count = work->count;
+    desk->entries = WR_ARENA_ARRAY(scratch, struct wr_rowset_entry, count + 1);
+    desk->bounds = WR_ARENA_ARRAY(scratch, struct wr_rowset_bounds, count + 1);
+    desk->own_meets = WR_ARENA_ARRAY(scratch, uint8_t, count + 1);
+    desk->heads = WR_ARENA_ARRAY(scratch, struct wr_rowset_row *, count + 1);
+    if (desk->entries == NULL || desk->bounds == NULL || desk->own_meets == NULL ||
+        desk->heads == NULL)
         return WR_ENOMEM;
-    for (uint32_t s = 0; s < index->count; s++) {
-        uint8_t **found = WR_ARENA_ARRAY(scratch, uint8_t *, work->count + 1);
-        if (found == NULL)
-            return WR_ENOMEM;
-        wr_table_find(index->items[s].table, work->keys, work->hashes, work->count, found);
-        desk->probes[desk->probe_count++] =
-            (struct probe){.start_us = index->items[s].start_us, .found = found};
+    for (uint32_t i = 0; i < count; i++) {
+        const char *key = work->keys + (size_t)i * config->layout.key_bytes;
+        desk->own_meets[i] = (uint8_t)(entry_of(config, work, i, &desk->entries[i]) &&
+                                       !equi_matches_nothing(&config->layout, key));
+        desk->bounds[i] = bounds_of(config, work, &desk->entries[i]);
     }
-    return WR_OK;
+    return wr_rowset_heads(&self->sets[1 - work->side], work->keys, work->hashes, desk->bounds,
+                           count, desk->heads);
 }
 
 static int match_before(const struct match *a, const struct match *b) {
@@ -133,54 +151,29 @@ static int match_room(struct desk *desk) {
     return WR_OK;
 }
 
-/* The stored rows of matches first … first + count - 1, which lie in one slice. */
-static int find_rows(struct desk *desk, uint32_t first, uint32_t count) {
-    if (count == 0)
-        return WR_OK;
-    struct wr_arena *scratch = desk->self->base.env->scratch;
-    struct wr_arena_mark mark = wr_arena_mark(scratch);
-    uint64_t *ids = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
-    uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
-    if (ids == NULL || rows == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        ids[i] = desk->matches[first + i].id;
-    int status = wr_rowset_find(&desk->self->sets[1 - desk->work->side],
-                                desk->matches[first].slice_us, ids, count, scratch, rows);
-    for (uint32_t i = 0; i < count && status == WR_OK; i++)
-        desk->matches[first + i].row = rows[i];
-    wr_arena_rewind(scratch, mark);
-    return status;
-}
-
 /* All rows of the other side that row `i` meets, in order. */
-static int find_matches(struct desk *desk, uint32_t i, const struct wr_rowset_entry *own) {
+static int find_matches(struct desk *desk, uint32_t i) {
     const struct join_config *config = config_of(desk->self);
-    const struct wr_rowset *other = &desk->self->sets[1 - desk->work->side];
-    int status = WR_OK, sorted = 1;
-    desk->match_count = 0;
-    for (uint32_t p = 0; p < desk->probe_count && status == WR_OK; p++) {
-        const struct probe *probe = &desk->probes[p];
-        uint32_t count = 0, first = desk->match_count;
-        const struct wr_rowset_entry *entries =
-            probe->found[i] == NULL ? NULL : wr_rowset_entries(other, probe->found[i], &count);
-        for (uint32_t e = 0; e < count && status == WR_OK; e++) {
-            if (!meets(config, desk->work, i, own, &entries[e]))
-                continue;
-            status = match_room(desk);
-            if (status != WR_OK)
-                break;
-            struct match *match = &desk->matches[desk->match_count++];
-            *match = (struct match){
-                .time_us = entries[e].time_us, .slice_us = probe->start_us, .id = entries[e].id};
-            sorted &= desk->match_count == 1 || match_before(match - 1, match);
-        }
-        if (status == WR_OK)
-            status = find_rows(desk, first, desk->match_count - first);
+    const struct join_work *work = desk->work;
+    struct wr_rowset *other = &desk->self->sets[1 - work->side];
+    if (desk->heads[i] == NULL && other->unindexed == 0)
+        return WR_OK;
+    int sorted = 1;
+    struct wr_rowset_probe probe;
+    wr_rowset_probe_begin(&probe, other, work->keys + (size_t)i * config->layout.key_bytes,
+                          work->hashes[i], &desk->bounds[i], desk->heads[i]);
+    for (struct wr_rowset_row *row; (row = wr_rowset_probe_next(&probe)) != NULL;) {
+        if (!meets(config, work->side, &desk->entries[i], &desk->bounds[i], row))
+            continue;
+        if (match_room(desk) != WR_OK)
+            return WR_ENOMEM;
+        struct match *match = &desk->matches[desk->match_count++];
+        *match = (struct match){.time_us = row->time_us, .id = row->id, .row = row};
+        sorted &= desk->match_count == 1 || match_before(match - 1, match);
     }
-    if (status == WR_OK && !sorted)
+    if (!sorted)
         qsort(desk->matches, desk->match_count, sizeof *desk->matches, compare_matches);
-    return status;
+    return WR_OK;
 }
 
 /* ---- rows out ---- */
@@ -196,20 +189,15 @@ static int flush(struct desk *desk) {
     return WR_MIN(status, WR_OK);
 }
 
-static int64_t stored_time(const uint8_t *row) {
-    int64_t time;
-    memcpy(&time, row + WR_ROWSET_TIME, 8);
-    return time;
-}
-
-static int64_t result_time(const struct desk *desk, uint32_t i, int is_row, const uint8_t *stored) {
+static int64_t result_time(const struct desk *desk, uint32_t i, int is_row,
+                           const struct wr_rowset_row *stored) {
     const struct join_config *config = config_of(desk->self);
     if (config->windowed)
         return window_result_time(window_end(&config->window, desk->work->marks[i]));
     int64_t own = join_time_of(desk->work->in, desk->work->rows[i]);
     if (stored == NULL)
         return own;
-    int64_t other = stored_time(stored);
+    int64_t other = stored->time_us;
     if (!is_row)
         return other;
     int64_t left = desk->work->side == 0 ? own : other, right = own + other - left;
@@ -219,8 +207,8 @@ static int64_t result_time(const struct desk *desk, uint32_t i, int is_row, cons
 }
 
 /* A row leaves: of row `i`, of a stored one, or both. */
-static void put(struct desk *desk, uint32_t i, int is_row, uint8_t *stored, int64_t time,
-                int64_t weight) {
+static void put(struct desk *desk, uint32_t i, int is_row, struct wr_rowset_row *stored,
+                int64_t time, int64_t weight) {
     uint32_t row = desk->work->rows[i];
     desk->changes[desk->count++] = (struct join_change){.row = is_row ? (int32_t)row : -1,
                                                         .stored = stored,
@@ -248,7 +236,7 @@ static int put_match(struct desk *desk, uint32_t i, const struct match *match, i
     if (status != WR_OK)
         return status;
     if (alone || met) {
-        before = wr_rowset_match(&self->sets[other], match->slice_us, match->row, weight);
+        before = wr_rowset_match(&self->sets[other], match->row, weight);
         after = before + weight;
     }
     if (alone && config->update && before == 0)
@@ -297,58 +285,78 @@ static int keep_true(struct desk *desk, uint32_t i) {
     return status;
 }
 
-/* Keeps row `i`, or takes its like back. One whose bounds lie before the frontier is kept until
- * that passes the next end of a slice, so that it does not matter how far it has been told.
- * *is_there: whether there is or was one. */
-static int store(struct desk *desk, uint32_t i, struct wr_rowset_entry *entry, int64_t weight,
-                 int *is_there) {
+/* Keeps row `i`, or takes its like back. *is_there: whether there is or was one. */
+static int store(struct desk *desk, uint32_t i, int64_t weight, int *is_there) {
     const struct join_work *work = desk->work;
     struct join *self = desk->self;
     const char *key = work->keys + (size_t)i * config_of(self)->layout.key_bytes;
+    struct wr_rowset_entry *entry = &desk->entries[i];
     *is_there = 1;
+    entry->matches = desk->match_count;
     if (weight < 0)
         return wr_rowset_remove(&self->sets[work->side], key, work->hashes[i], entry->from_us,
                                 work->in, work->rows[i], is_there);
-    int64_t behind = join_behind_of(work->in, work->rows[i]);
-    return wr_rowset_add(&self->sets[work->side], key, work->hashes[i], entry,
-                         WR_MAX(entry->time_us, behind), desk->match_count, work->in,
-                         work->rows[i]);
+    if (work->in->weight == NULL)
+        return WR_OK; /* all at once, by store_all */
+    return wr_rowset_add(&self->sets[work->side], key, &work->hashes[i], entry, work->in,
+                         &work->rows[i], 1);
 }
 
-/* What row `i` is, and what it meets. *own_meets: 0 where it can meet nothing. */
-static int look(struct desk *desk, uint32_t i, struct wr_rowset_entry *own, int *own_meets) {
-    const struct join_config *config = config_of(desk->self);
-    const char *key = desk->work->keys + (size_t)i * config->layout.key_bytes;
-    *own_meets =
-        entry_of(config, desk->work, i, own) && !equi_matches_nothing(&config->layout, key);
+/* Keeps all rows that can meet something. */
+static int store_all(struct desk *desk) {
+    const struct join_work *work = desk->work;
+    struct wr_arena *scratch = desk->self->base.env->scratch;
+    struct wr_rowset *set = &desk->self->sets[work->side];
+    uint32_t bytes = config_of(desk->self)->layout.key_bytes, count = 0;
+    while (count < work->count && desk->own_meets[count])
+        count++;
+    if (count == work->count)
+        return wr_rowset_add(set, work->keys, work->hashes, desk->entries, work->in, work->rows,
+                             count);
+    uint32_t *rows = WR_ARENA_ARRAY(scratch, uint32_t, work->count);
+    if (rows == NULL)
+        return WR_ENOMEM;
+    memcpy(rows, work->rows, count * sizeof *rows);
+    for (uint32_t i = count; i < work->count; i++) {
+        if (!desk->own_meets[i])
+            continue;
+        memmove(work->keys + (size_t)count * bytes, work->keys + (size_t)i * bytes, bytes);
+        work->hashes[count] = work->hashes[i];
+        desk->entries[count] = desk->entries[i];
+        rows[count++] = work->rows[i];
+    }
+    return wr_rowset_add(set, work->keys, work->hashes, desk->entries, work->in, rows, count);
+}
+
+/* What row `i` meets. */
+static int look(struct desk *desk, uint32_t i) {
     desk->match_count = 0;
-    int status = *own_meets ? find_matches(desk, i, own) : WR_OK;
-    if (status == WR_OK && config->where != NULL && desk->match_count > 0)
+    int status = desk->own_meets[i] ? find_matches(desk, i) : WR_OK;
+    if (status == WR_OK && config_of(desk->self)->where != NULL && desk->match_count > 0)
         status = keep_true(desk, i);
     return status;
 }
 
 /* Whether row `i` leaves without a partner, and with which time. */
-static int leaves_alone(const struct desk *desk, uint32_t i, int own_meets, int64_t *time) {
+static int leaves_alone(const struct desk *desk, uint32_t i, int64_t *time) {
     const struct join_config *config = config_of(desk->self);
     int met = config->how == JOIN_SEMI && desk->work->side == 0 && desk->match_count > 0;
     *time = result_time(desk, i, 1, met ? desk->matches[0].row : NULL);
     int alone = join_wants_alone(config, desk->work->side) && desk->match_count == 0;
-    return met || (alone && (config->update || !own_meets));
+    return met || (alone && (config->update || !desk->own_meets[i]));
 }
 
 static int put_row(struct desk *desk, uint32_t i) {
     int64_t weight = weight_of(desk->work->in, desk->work->rows[i]), time;
-    struct wr_rowset_entry own;
-    int own_meets, is_there = 1;
-    int status = look(desk, i, &own, &own_meets);
-    if (status == WR_OK && own_meets)
-        status = store(desk, i, &own, weight, &is_there);
+    int is_there = 1;
+    int status = look(desk, i);
+    if (status == WR_OK && desk->own_meets[i])
+        status = store(desk, i, weight, &is_there);
     if (!is_there)
         return status; /* a row taken back that had been dropped */
     for (uint32_t m = 0; m < desk->match_count && status == WR_OK; m++)
         status = put_match(desk, i, &desk->matches[m], weight);
-    if (status != WR_OK || !leaves_alone(desk, i, own_meets, &time))
+    if (status != WR_OK || !leaves_alone(desk, i, &time))
         return status;
     status = reserve(desk);
     if (status == WR_OK)
@@ -381,7 +389,7 @@ static int same_matches(const struct desk *desk) {
 }
 
 /* The old row out and the new one in, next to each other. */
-static int put_both(struct desk *desk, uint32_t i, uint8_t *stored, int64_t old_time,
+static int put_both(struct desk *desk, uint32_t i, struct wr_rowset_row *stored, int64_t old_time,
                     int64_t new_time) {
     int status = reserve(desk);
     if (status != WR_OK)
@@ -396,36 +404,69 @@ static int put_both(struct desk *desk, uint32_t i, uint8_t *stored, int64_t old_
 /* Rows i and i + 1. What they meet is the same, or each goes for itself. */
 static int put_update(struct desk *desk, uint32_t i) {
     const struct join_config *config = config_of(desk->self);
-    struct wr_rowset_entry old, new;
-    int old_meets, new_meets, is_there = 1, is_kept;
+    int is_there = 1, is_kept;
     int64_t old_time, new_time;
-    int status = look(desk, i, &old, &old_meets);
-    int old_alone = status == WR_OK && leaves_alone(desk, i, old_meets, &old_time);
+    int status = look(desk, i);
+    int old_alone = status == WR_OK && leaves_alone(desk, i, &old_time);
     desk->old_count = desk->match_count;
     desk->old_matches = desk->matches;
     desk->matches = NULL;
     desk->match_room = 0;
     if (status == WR_OK)
-        status = look(desk, i + 1, &new, &new_meets);
+        status = look(desk, i + 1);
     if (status != WR_OK)
         return status;
-    if (!same_matches(desk) || old_meets != new_meets) {
+    if (!same_matches(desk) || desk->own_meets[i] != desk->own_meets[i + 1]) {
         status = put_row(desk, i);
         return status == WR_OK ? put_row(desk, i + 1) : status;
     }
-    if (old_meets)
-        status = store(desk, i, &old, -1, &is_there);
+    if (desk->own_meets[i])
+        status = store(desk, i, -1, &is_there);
     if (status == WR_OK && !is_there)
         return put_row(desk, i + 1);
-    if (status == WR_OK && new_meets)
-        status = store(desk, i + 1, &new, 1, &is_kept);
+    if (status == WR_OK && desk->own_meets[i + 1])
+        status = store(desk, i + 1, 1, &is_kept);
     for (uint32_t m = 0; m < desk->match_count && status == WR_OK; m++)
         if (join_wants_pairs(config))
             status = put_both(desk, i, desk->matches[m].row,
                               result_time(desk, i, 1, desk->matches[m].row),
                               result_time(desk, i + 1, 1, desk->matches[m].row));
-    if (status == WR_OK && leaves_alone(desk, i + 1, new_meets, &new_time) && old_alone)
+    if (status == WR_OK && leaves_alone(desk, i + 1, &new_time) && old_alone)
         status = put_both(desk, i, NULL, old_time, new_time);
+    return status;
+}
+
+/* Rows of which only their pairs leave, none is taken back, and no condition is asked. */
+static int put_pairs(struct desk *desk) {
+    const struct join_work *work = desk->work;
+    int knows_all = desk->self->sets[1 - work->side].unindexed == 0, status = WR_OK;
+    for (uint32_t i = 0; i < work->count && status == WR_OK; i++) {
+        desk->entries[i].matches = 0;
+        if ((desk->heads[i] == NULL && knows_all) || !desk->own_meets[i])
+            continue;
+        desk->match_count = 0;
+        status = find_matches(desk, i);
+        desk->entries[i].matches = desk->match_count;
+        for (uint32_t m = 0; m < desk->match_count && status == WR_OK; m++) {
+            status = reserve(desk);
+            struct wr_rowset_row *row = desk->matches[m].row;
+            if (status == WR_OK)
+                put(desk, i, 1, row, result_time(desk, i, 1, row), 1);
+        }
+    }
+    return status;
+}
+
+static int put_rows(struct desk *desk) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < desk->work->count && status == WR_OK; i++) {
+        if (is_update(desk, i)) {
+            status = put_update(desk, i);
+            i++;
+        } else {
+            status = put_row(desk, i);
+        }
+    }
     return status;
 }
 
@@ -433,16 +474,14 @@ int join_meet(struct join *self, const struct join_work *work, struct wr_out *ou
     struct desk desk = {.self = self, .work = work, .out = out};
     desk.room = WR_MAX(self->base.env->batch_rows, 2u);
     desk.changes = WR_ARENA_ARRAY(self->base.env->scratch, struct join_change, desk.room);
-    int status = desk.changes == NULL ? WR_ENOMEM : probe_slices(&desk);
-    for (uint32_t i = 0; i < work->count && status == WR_OK; i++) {
-        if (is_update(&desk, i)) {
-            status = put_update(&desk, i);
-            i++;
-        } else {
-            status = put_row(&desk, i);
-        }
-    }
+    int status = desk.changes == NULL ? WR_ENOMEM : prepare(&desk);
+    const struct join_config *config = config_of(self);
+    int plain = config->how == JOIN_INNER && config->where == NULL && work->in->weight == NULL;
+    if (status == WR_OK)
+        status = plain ? put_pairs(&desk) : put_rows(&desk);
     if (status == WR_OK)
         status = flush(&desk);
+    if (status == WR_OK && work->in->weight == NULL)
+        status = store_all(&desk);
     return status == WR_OK ? desk.flow : status;
 }

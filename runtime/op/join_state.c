@@ -36,7 +36,7 @@ static int open_side(struct join *self, uint32_t side) {
         return WR_ENOMEM;
     kept_columns(self, side, kept);
     int status = wr_rowset_init(&self->sets[side], &self->arena, env->state_budget, &config->layout,
-                                config->sides[side], kept, config->width_us, env->seed);
+                                config->sides[side], kept, config->widths_us[side], env->seed);
     for (uint32_t c = 0; c < count; c++)
         self->kept[side][c] = -1;
     for (uint32_t k = 0; status == WR_OK && k < self->sets[side].payload.count; k++)
@@ -75,9 +75,8 @@ void join_close(struct wr_op *op) {
 void join_measure(const struct wr_op *op, struct wr_op_state *state) {
     const struct join *self = (const struct join *)op;
     for (uint32_t side = 0; side < 2; side++) {
-        state->rows += wr_slices_rows(&self->sets[side].rows);
-        state->bytes += wr_slices_bytes(&self->sets[side].index);
-        state->bytes += wr_slices_bytes(&self->sets[side].rows);
+        state->rows += wr_rowset_rows(&self->sets[side]);
+        state->bytes += wr_rowset_bytes(&self->sets[side]);
     }
 }
 

@@ -125,6 +125,7 @@ enum wr_op_flags {
     WR_OP_TAKES_UPDATES = 1024, /* a changelog may come; else the plan fails (W305) */
     WR_OP_SETS_FRONTIER = 4096, /* rows leave with event time and `behind` */
     WR_OP_BY_CLOCK = 8192,      /* SETS_FRONTIER: it is the clock of the step */
+    WR_OP_GATHERS = 16384,      /* what small batches of its inputs give may leave it together */
     WR_OP_OBSERVES = 2048,      /* sees each change of a changelog, not only their sum */
 };
 

@@ -22,10 +22,8 @@
 #define LOAD_ROWS 64u         /* rows that are upserted at once */
 #define LOAD_KEY_BYTES 16384u /* bytes of their keys */
 
-/* Encodes the bytes [from, to) of a row. */
-static void encode(const struct wr_table *table, struct wr_buf *out, const uint8_t *row,
-                   uint32_t from, uint32_t to) {
-    const struct wr_shape *shape = table->shape;
+void wr_log_add(const struct wr_shape *shape, struct wr_buf *out, const uint8_t *row, uint32_t from,
+                uint32_t to) {
     uint32_t at = from;
     for (uint32_t i = 0; i < shape->cell_count; i++) {
         const struct wr_cell *cell = &shape->cells[i];
@@ -47,7 +45,7 @@ static void encode(const struct wr_table *table, struct wr_buf *out, const uint8
 }
 
 void wr_log_add_key(const struct wr_table *table, struct wr_buf *out, const uint8_t *key) {
-    encode(table, out, key, 0, table->key_bytes);
+    wr_log_add(table->shape, out, key, 0, table->key_bytes);
 }
 
 /* ---- saving ---- */
@@ -109,7 +107,7 @@ static int rows_encode(struct wr_table *table, struct wr_buf *out, size_t length
     size_t count_at = out->length;
     wr_buf_add(out, (char[ROW_COUNT_BYTES]){0}, ROW_COUNT_BYTES);
     while ((row = row_next(table, at)) != NULL && (count == 0 || out->length < length_max)) {
-        encode(table, out, row, 0, table->row_bytes);
+        wr_log_add(table->shape, out, row, 0, table->row_bytes);
         at->rows &= at->rows - 1;
         count++;
     }
@@ -134,7 +132,7 @@ static void rows_settle(struct wr_table *table) {
     table->deleted_count = 0;
 }
 
-static void add_shape(const struct wr_shape *shape, struct wr_buf *out) {
+void wr_log_add_shape(const struct wr_shape *shape, struct wr_buf *out) {
     wr_buf_add_varint(out, shape->key_bytes);
     wr_buf_add_varint(out, shape->row_bytes);
     wr_buf_add_varint(out, shape->cell_count);
@@ -151,7 +149,7 @@ int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t pi
             .active = 1, .all = (uint8_t)(all != 0), .walk = {.all = all || table->all_listed}};
     uint64_t deleted_count = is_first && !at->all ? table->deleted_count : 0;
     wr_buf_add(out, (char[LOG_HEAD_BYTES]){0}, LOG_HEAD_BYTES);
-    add_shape(table->shape, out);
+    wr_log_add_shape(table->shape, out);
     wr_buf_add_varint(out, deleted_count);
     if (deleted_count > 0)
         wr_buf_add(out, table->deleted.bytes, table->deleted.length);
@@ -180,11 +178,9 @@ int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t pi
 
 /* ---- loading ---- */
 
-/* Reads a key that `encode` wrote. Strings are views into the reader's bytes. */
-static void decode_key(const struct wr_table *table, struct wr_reader *in, uint8_t *key) {
-    const struct wr_shape *shape = table->shape;
+void wr_log_read(const struct wr_shape *shape, struct wr_reader *in, uint8_t *row, uint32_t to) {
     uint32_t at = 0;
-    for (uint32_t i = 0; i < table->key_cell_count; i++) {
+    for (uint32_t i = 0; i < shape->cell_count && shape->cells[i].offset < to; i++) {
         uint32_t offset = shape->cells[i].offset;
         const char *words = wr_reader_bytes(in, offset - at);
         uint64_t length = wr_reader_varint(in);
@@ -193,13 +189,13 @@ static void decode_key(const struct wr_table *table, struct wr_reader *in, uint8
             in->failed = 1;
             return;
         }
-        memcpy(key + at, words, offset - at);
-        *(struct wr_str *)(key + offset) = wr_str_of(bytes, (uint32_t)length);
+        memcpy(row + at, words, offset - at);
+        *(struct wr_str *)(row + offset) = wr_str_of(bytes, (uint32_t)length);
         at = offset + 16;
     }
-    const char *words = wr_reader_bytes(in, table->key_bytes - at);
+    const char *words = wr_reader_bytes(in, to - at);
     if (words != NULL)
-        memcpy(key + at, words, table->key_bytes - at);
+        memcpy(row + at, words, to - at);
 }
 
 /* Steps over the part of a row behind its key. */
@@ -273,7 +269,7 @@ static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct l
                           uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         uint8_t *key = batch->keys + (size_t)i * table->key_bytes;
-        decode_key(table, in, key);
+        wr_log_read(table->shape, in, key, table->key_bytes);
         if (in->failed)
             return WR_ECORRUPT;
         batch->hashes[i] = wr_shape_hash(table->shape, key, table->seed);
@@ -316,7 +312,7 @@ static int load_deletions(struct wr_table *table, struct wr_reader *in) {
     uint64_t count = wr_reader_varint(in);
     for (uint64_t i = 0; i < count && !in->failed; i++) {
         _Alignas(16) uint8_t key[WR_ROW_BYTES_MAX];
-        decode_key(table, in, key);
+        wr_log_read(table->shape, in, key, table->key_bytes);
         if (in->failed)
             break;
         if (table->key_bytes == 0 && i > 0)
@@ -332,7 +328,7 @@ static int load_deletions(struct wr_table *table, struct wr_reader *in) {
     return in->failed ? WR_ECORRUPT : WR_OK;
 }
 
-static int shape_matches(const struct wr_shape *shape, struct wr_reader *in) {
+int wr_log_shape_matches(const struct wr_shape *shape, struct wr_reader *in) {
     if (wr_reader_varint(in) != shape->key_bytes || wr_reader_varint(in) != shape->row_bytes ||
         wr_reader_varint(in) != shape->cell_count)
         return 0;
@@ -349,7 +345,7 @@ int wr_table_load(struct wr_table *table, struct wr_reader *in) {
     if (in->failed || magic != LOG_MAGIC || wr_hash_bytes(bytes, length, 0) != sum)
         return WR_ECORRUPT;
     struct wr_reader body = {.bytes = bytes, .length = length};
-    if (!shape_matches(table->shape, &body))
+    if (!wr_log_shape_matches(table->shape, &body))
         return WR_ECORRUPT;
     table->was_saved = 1;
     int status = load_deletions(table, &body);

@@ -277,3 +277,12 @@ void wr_pool_release(struct wr_table *table);
 void wr_row_release(struct wr_table *table, uint8_t *row);
 /* Encodes a key as a log has it. */
 void wr_log_add_key(const struct wr_table *table, struct wr_buf *out, const uint8_t *key);
+/* Encodes the bytes [from, to) of a row, its strings and blobs too. */
+void wr_log_add(const struct wr_shape *shape, struct wr_buf *out, const uint8_t *row, uint32_t from,
+                uint32_t to);
+/* Reads the bytes [0, to) of a row that was encoded, of which no cell is a blob. Strings are views
+ * into the reader's bytes. in->failed: damaged. */
+void wr_log_read(const struct wr_shape *shape, struct wr_reader *in, uint8_t *row, uint32_t to);
+/* How rows are laid out, and whether that is said next. */
+void wr_log_add_shape(const struct wr_shape *shape, struct wr_buf *out);
+int wr_log_shape_matches(const struct wr_shape *shape, struct wr_reader *in);

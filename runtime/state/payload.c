@@ -76,6 +76,76 @@ int wr_payload_put(const struct wr_payload *payload, struct wr_table *table, uin
     return WR_OK;
 }
 
+/* ---- many rows at once, column by column ---- */
+
+/* Sets the bits of column `k` for rows that have none, and puts zeros there. */
+static void put_nils(const struct wr_payload *payload, uint32_t k, uint8_t *const *at,
+                     const struct wr_column *column, const uint32_t *rows, uint32_t count) {
+    uint32_t bytes = width_of(payload->types[k].kind);
+    for (uint32_t i = 0; i < count; i++) {
+        if (column->data != NULL && !wr_column_is_nil(column, rows[i]))
+            continue;
+        wr_bit_set((uint64_t *)(void *)at[i], k);
+        memset(at[i] + payload->offsets[k], 0, bytes);
+    }
+}
+
+/* Long strings of column `k`, whose views were put, go into one piece of memory. */
+static int own_texts(uint32_t offset, struct wr_arena *texts, uint8_t *const *at, uint32_t count,
+                     uint64_t *bytes) {
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_str *str = (const struct wr_str *)(const void *)(at[i] + offset);
+        total += str->length > WR_STR_INLINE_MAX ? str->length : 0;
+    }
+    char *to = total == 0 ? NULL : wr_arena_alloc(texts, total);
+    if (total > 0 && to == NULL)
+        return WR_ENOMEM;
+    *bytes += total;
+    for (uint32_t i = 0; i < count && total > 0; i++) {
+        struct wr_str *str = (struct wr_str *)(void *)(at[i] + offset);
+        if (str->length > WR_STR_INLINE_MAX) {
+            str->pointer = memcpy(to, str->pointer, str->length);
+            to += str->length;
+        }
+    }
+    return WR_OK;
+}
+
+static void put_column(const struct wr_payload *payload, uint32_t k, uint8_t *const *at,
+                       const struct wr_column *column, const uint32_t *rows, uint32_t count) {
+    uint32_t bytes = wr_type_bytes(payload->types[k].kind), offset = payload->offsets[k];
+    const char *values = column->data;
+    if (bytes == 8)
+        for (uint32_t i = 0; i < count; i++)
+            memcpy(at[i] + offset, values + (size_t)rows[i] * 8, 8);
+    else if (bytes == 16)
+        for (uint32_t i = 0; i < count; i++)
+            memcpy(at[i] + offset, values + (size_t)rows[i] * 16, 16);
+    else
+        for (uint32_t i = 0; i < count; i++)
+            put_word(at[i] + offset, values, rows[i], bytes);
+}
+
+int wr_payload_put_rows(const struct wr_payload *payload, struct wr_arena *texts,
+                        uint8_t *const *at, const struct wr_batch *in, const uint32_t *rows,
+                        uint32_t count, uint64_t *bytes) {
+    size_t nil_bytes = WR_BITS_WORDS(payload->count) * 8;
+    for (uint32_t i = 0; i < count; i++)
+        memset(at[i], 0, nil_bytes);
+    for (uint32_t k = 0; k < payload->count; k++) {
+        const struct wr_column *column = &in->columns[payload->columns[k]];
+        if (column->data != NULL)
+            put_column(payload, k, at, column, rows, count);
+        if (column->data == NULL || column->valid != NULL)
+            put_nils(payload, k, at, column, rows, count);
+        if (wr_type_is_text(payload->types[k].kind) &&
+            own_texts(payload->offsets[k], texts, at, count, bytes) != WR_OK)
+            return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
 int wr_payload_copy(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,
                     const uint8_t *from) {
     for (uint32_t c = 0, done = 0; c <= payload->cell_count; c++) {
@@ -97,19 +167,24 @@ static int is_nil(const uint8_t *at, uint32_t k) {
     return at == NULL || wr_bit_get((const uint64_t *)(const void *)at, k);
 }
 
+/* Long strings, all of them in one piece of memory. */
 static int read_texts(const struct wr_payload *payload, uint32_t k, const uint8_t *const *at,
                       uint32_t count, struct wr_arena *arena, struct wr_str *to) {
+    uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (is_nil(at[i], k)) {
-            to[i] = (struct wr_str){0};
-            continue;
+        to[i] = (struct wr_str){0};
+        if (!is_nil(at[i], k))
+            memcpy(&to[i], at[i] + payload->offsets[k], sizeof to[i]);
+        total += to[i].length > WR_STR_INLINE_MAX ? to[i].length : 0;
+    }
+    char *copy = total == 0 ? NULL : wr_arena_alloc(arena, total);
+    if (total > 0 && copy == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count && total > 0; i++) {
+        if (to[i].length > WR_STR_INLINE_MAX) {
+            to[i].pointer = memcpy(copy, to[i].pointer, to[i].length);
+            copy += to[i].length;
         }
-        memcpy(&to[i], at[i] + payload->offsets[k], sizeof to[i]);
-        if (to[i].length <= WR_STR_INLINE_MAX)
-            continue;
-        to[i].pointer = wr_arena_strndup(arena, to[i].pointer, to[i].length);
-        if (to[i].pointer == NULL)
-            return WR_ENOMEM;
     }
     return WR_OK;
 }
@@ -134,11 +209,17 @@ int wr_payload_read(const struct wr_payload *payload, uint32_t k, const uint8_t 
     }
     if (wr_type_is_text(kind))
         return read_texts(payload, k, at, count, arena, (struct wr_str *)(void *)data);
+    uint32_t offset = payload->offsets[k];
+    if (nils == 0 && bytes == 8) { /* mostly; the compiler has a loop of moves for it */
+        for (uint32_t i = 0; i < count; i++)
+            memcpy(data + (size_t)i * 8, at[i] + offset, 8);
+        return WR_OK;
+    }
     for (uint32_t i = 0; i < count; i++) {
         if (at[i] == NULL)
             memset(data + (size_t)i * bytes, 0, bytes);
         else
-            memcpy(data + (size_t)i * bytes, at[i] + payload->offsets[k], bytes);
+            memcpy(data + (size_t)i * bytes, at[i] + offset, bytes);
     }
     return WR_OK;
 }

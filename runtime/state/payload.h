@@ -25,6 +25,11 @@ int wr_payload_init(struct wr_payload *payload, struct wr_arena *arena,
 /* Puts row `row` of a batch of that schema at `at`, in a row of `table`. WR_OK or WR_ENOMEM. */
 int wr_payload_put(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,
                    const struct wr_batch *in, uint32_t row);
+/* The same of `count` rows, at at[i]; their long strings go into `texts`, by whose bytes *bytes
+ * grows. What was there before is not given back. */
+int wr_payload_put_rows(const struct wr_payload *payload, struct wr_arena *texts,
+                        uint8_t *const *at, const struct wr_batch *in, const uint32_t *rows,
+                        uint32_t count, uint64_t *bytes);
 /* Copies a payload, of the same or of another table, over what is at `at` in a row of `table`.
  * WR_OK or WR_ENOMEM. */
 int wr_payload_copy(const struct wr_payload *payload, struct wr_table *table, uint8_t *at,

@@ -1,54 +1,75 @@
-/* rowset.c: see rowset.h. */
+/* rowset.c: see rowset.h. The index is in rowset_index.c, the log in rowset_log.c. */
 #include "state/rowset.h"
 
-#include <string.h>
+#include <stddef.h>
 
-#include "base/assert.h"
-#include "base/buf.h"
+#include "base/alloc.h"
 #include "base/status.h"
+#include "state/rowset_parts.h"
 #include "base/banned.h"
 
-#define ENTRY_BYTES ((uint32_t)sizeof(struct wr_rowset_entry))
+#define BLOCK_ROWS_MIN 8u
+#define BLOCK_ROWS_MAX 128u
+#define BLOCK_BYTES_MAX 32768u
+#define ARENA_FIRST_BYTES 1024u
+#define ARENA_BLOCK_BYTES 65536u
+#define ADD_ROWS 256u     /* of a batch that are added at once */
+#define GONE_ROWS_MIN 64u /* fewer are not worth moving the others */
+
+static const struct wr_rowset_zone no_zone = {
+    .time_min = INT64_MAX, .time_max = INT64_MIN, .until_max = INT64_MIN, .word_min = UINT64_MAX};
 
 int wr_rowset_init(struct wr_rowset *set, struct wr_arena *arena, struct wr_budget *budget,
                    const struct wr_key_layout *keys, const struct wr_schema *schema,
                    const uint64_t *wanted, int64_t width_us, uint64_t seed) {
-    memset(set, 0, sizeof *set);
-    set->width_us = width_us;
-    set->seed = seed;
+    *set = (struct wr_rowset){.budget = budget, .keys = keys, .width_us = width_us, .seed = seed};
     if (wr_payload_init(&set->payload, arena, schema, wanted) != WR_OK)
         return WR_ENOMEM;
-    uint32_t key_cells = keys->cell_count, row_cells = set->payload.cell_count;
-    struct wr_cell *of_key = WR_ARENA_ARRAY(arena, struct wr_cell, key_cells + 1);
-    struct wr_cell *of_row = WR_ARENA_ARRAY(arena, struct wr_cell, row_cells + 1);
-    if (of_key == NULL || of_row == NULL)
+    uint32_t own = keys->cell_count, rest = set->payload.cell_count;
+    struct wr_cell *cells = WR_ARENA_ARRAY(arena, struct wr_cell, own + rest + 1);
+    if (cells == NULL)
         return WR_ENOMEM;
-    memcpy(of_key, keys->cells, key_cells * sizeof *of_key);
-    of_key[key_cells] = (struct wr_cell){.kind = WR_CELL_BLOB, .offset = keys->key_bytes};
-    for (uint32_t i = 0; i < row_cells; i++) {
-        of_row[i] = set->payload.cells[i];
-        of_row[i].offset += WR_ROWSET_PAYLOAD;
+    memcpy(cells, keys->cells, own * sizeof *cells);
+    for (uint32_t i = 0; i < rest; i++) {
+        cells[own + i] = set->payload.cells[i];
+        cells[own + i].offset += keys->key_bytes;
     }
-    set->index_shape = (struct wr_shape){.key_bytes = keys->key_bytes,
-                                         .row_bytes = keys->key_bytes + sizeof(struct wr_blob),
-                                         .cell_count = key_cells + 1,
-                                         .cells = of_key};
-    set->row_shape = (struct wr_shape){.key_bytes = 8,
-                                       .row_bytes = WR_ROWSET_PAYLOAD + set->payload.bytes,
-                                       .cell_count = row_cells,
-                                       .cells = of_row,
-                                       .by_number = 1};
-    if (set->index_shape.row_bytes > WR_ROW_BYTES_MAX ||
-        set->row_shape.row_bytes > WR_ROW_BYTES_MAX)
-        return WR_ELIMIT;
-    wr_slices_init(&set->index, budget, &set->index_shape, seed);
-    wr_slices_init(&set->rows, budget, &set->row_shape, seed);
-    return WR_OK;
+    set->shape = (struct wr_shape){.key_bytes = keys->key_bytes,
+                                   .row_bytes = keys->key_bytes + set->payload.bytes,
+                                   .cell_count = own + rest,
+                                   .cells = cells};
+    set->word_at = keys->column_count > 0 ? keys->offsets[0] : 0;
+    set->payload_at = (uint32_t)sizeof(struct wr_rowset_row) + keys->key_bytes;
+    set->row_bytes = set->payload_at + set->payload.bytes;
+    return set->row_bytes > WR_ROW_BYTES_MAX ? WR_ELIMIT : WR_OK;
+}
+
+/* ---- slices ---- */
+
+static void slice_free(struct wr_rowset *set, struct wr_rowset_slice *slice) {
+    if (slice == NULL)
+        return;
+    wr_arena_release(&slice->arena);
+    wr_free(set->budget, slice->blocks);
+    wr_free(set->budget, slice->deleted);
+    wr_free(set->budget, slice);
+}
+
+static void spare_free(struct wr_rowset *set) {
+    slice_free(set, set->spare);
+    set->spare = NULL;
 }
 
 void wr_rowset_release(struct wr_rowset *set) {
-    wr_slices_release(&set->index);
-    wr_slices_release(&set->rows);
+    for (uint32_t s = 0; s < set->count; s++)
+        slice_free(set, set->slices[s]);
+    spare_free(set);
+    wr_rowset_index_release(set);
+    wr_free(set->budget, set->slices);
+    wr_free(set->budget, set->dropped);
+    set->slices = NULL;
+    set->dropped = NULL;
+    set->count = set->room = set->last = set->dropped_count = set->dropped_room = 0;
 }
 
 int64_t wr_rowset_slice(const struct wr_rowset *set, int64_t until_us) {
@@ -67,136 +88,90 @@ int64_t wr_rowset_slice_end(const struct wr_rowset *set, int64_t start_us) {
     return end;
 }
 
-static struct wr_blob *blob_of(const struct wr_rowset *set, uint8_t *row) {
-    return (struct wr_blob *)(void *)(row + set->index_shape.key_bytes);
-}
-
-static uint64_t id_hash(const struct wr_rowset *set, uint64_t id) {
-    return wr_shape_hash(&set->row_shape, &id, set->seed);
-}
-
-/* The row of a number, made, with the columns of row `row` of `in`. */
-static int put_row(struct wr_rowset *set, struct wr_table *rows,
-                   const struct wr_rowset_entry *entry, int64_t matches, const struct wr_batch *in,
-                   uint32_t row, uint8_t **at) {
-    uint64_t hash = id_hash(set, entry->id);
-    int status = wr_table_upsert(rows, &entry->id, &hash, 1, at, NULL);
-    if (status != WR_OK)
-        return status;
-    memcpy(*at + WR_ROWSET_TIME, &entry->time_us, 8);
-    memcpy(*at + WR_ROWSET_FROM, &entry->from_us, 8);
-    memcpy(*at + WR_ROWSET_MATCHES, &matches, 8);
-    return wr_payload_put(&set->payload, rows, *at + WR_ROWSET_PAYLOAD, in, row);
-}
-
-int wr_rowset_add(struct wr_rowset *set, const void *key, uint64_t hash,
-                  struct wr_rowset_entry *entry, int64_t until_us, int64_t matches,
-                  const struct wr_batch *in, uint32_t row) {
-    int64_t start = wr_rowset_slice(set, WR_MAX(entry->until_us, until_us));
-    struct wr_table *index = wr_slices_at(&set->index, start);
-    struct wr_table *rows = wr_slices_at(&set->rows, start);
-    uint8_t *at, *stored;
-    if (index == NULL || rows == NULL)
-        return WR_ENOMEM;
-    int status = wr_table_upsert(index, key, &hash, 1, &at, NULL);
-    if (status != WR_OK)
-        return status;
-    struct wr_blob *blob = blob_of(set, at);
-    status = wr_blob_reserve(index, blob, blob->length + ENTRY_BYTES);
-    entry->id = set->next_id;
-    if (status == WR_OK)
-        status = put_row(set, rows, entry, matches, in, row, &stored);
-    if (status != WR_OK)
-        return status;
-    memcpy(blob->bytes + blob->length, entry, ENTRY_BYTES);
-    blob->length += ENTRY_BYTES;
-    set->next_id++;
-    return WR_OK;
-}
-
-const struct wr_rowset_entry *wr_rowset_entries(const struct wr_rowset *set, const uint8_t *row,
-                                                uint32_t *count) {
-    const struct wr_blob *blob =
-        (const struct wr_blob *)(const void *)(row + set->index_shape.key_bytes);
-    *count = blob->length / ENTRY_BYTES;
-    return (const struct wr_rowset_entry *)(const void *)blob->bytes;
-}
-
-/* Takes entry `e` of an index row away, and the row itself. */
-static void take(struct wr_rowset *set, struct wr_table *index, struct wr_table *rows, uint8_t *at,
-                 uint64_t hash, uint32_t e) {
-    struct wr_blob *blob = blob_of(set, at);
-    struct wr_rowset_entry *entries = (struct wr_rowset_entry *)(void *)blob->bytes;
-    uint64_t id = entries[e].id;
-    wr_table_delete(rows, &id, id_hash(set, id));
-    memmove(entries + e, entries + e + 1, blob->length - (size_t)(e + 1) * ENTRY_BYTES);
-    blob->length -= ENTRY_BYTES;
-    if (blob->length == 0)
-        wr_table_delete(index, at, hash);
-    else
-        wr_table_touch(index, at);
-}
-
-/* The last entry of an index row whose row has the payload and `from` of `wanted`, or -1. */
-static int64_t last_equal(const struct wr_rowset *set, const struct wr_table *rows,
-                          const uint8_t *at, const uint8_t *wanted, int64_t from_us) {
-    uint32_t count;
-    const struct wr_rowset_entry *entries = wr_rowset_entries(set, at, &count);
-    for (uint32_t e = count; e-- > 0;) {
-        const uint8_t *row = wr_table_find_word(rows, entries[e].id);
-        if (row != NULL && entries[e].from_us == from_us &&
-            wr_payload_equal(&set->payload, row + WR_ROWSET_PAYLOAD, wanted + WR_ROWSET_PAYLOAD))
-            return e;
+/* The first slice that starts at `start_us` or later. */
+static uint32_t lower_bound(const struct wr_rowset *set, int64_t start_us) {
+    uint32_t from = 0, to = set->count;
+    if (to > 0 && set->slices[to - 1]->start_us < start_us)
+        return to; /* time goes on: most new slices are the last */
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (set->slices[middle]->start_us < start_us)
+            from = middle + 1;
+        else
+            to = middle;
     }
-    return -1;
+    return from;
 }
 
-int wr_rowset_remove(struct wr_rowset *set, const void *key, uint64_t hash, int64_t from_us,
-                     const struct wr_batch *in, uint32_t row, int *found) {
-    *found = 0;
-    for (uint32_t s = set->index.count; s-- > 0 && !*found;) {
-        struct wr_table *index = set->index.items[s].table;
-        struct wr_table *rows = wr_slices_find(&set->rows, set->index.items[s].start_us);
-        uint8_t *at, *wanted;
-        wr_table_find(index, key, &hash, 1, &at);
-        if (at == NULL || rows == NULL)
-            continue;
-        struct wr_rowset_entry probe = {.id = UINT64_MAX};
-        int status = put_row(set, rows, &probe, 0, in, row, &wanted);
-        if (status != WR_OK)
-            return status;
-        int64_t e = last_equal(set, rows, at, wanted, from_us);
-        wr_table_delete(rows, &probe.id, id_hash(set, probe.id));
-        if (e >= 0)
-            take(set, index, rows, at, hash, (uint32_t)e);
-        *found = e >= 0;
+static struct wr_rowset_slice *slice_new(struct wr_rowset *set) {
+    struct wr_rowset_slice *slice = set->spare;
+    set->spare = NULL;
+    if (slice == NULL) {
+        slice = wr_alloc_zero(set->budget, sizeof *slice);
+        if (slice != NULL)
+            wr_arena_init_growing(&slice->arena, set->budget, ARENA_FIRST_BYTES, ARENA_BLOCK_BYTES);
     }
-    return WR_OK;
+    return slice;
 }
 
-int wr_rowset_find(const struct wr_rowset *set, int64_t start_us, const uint64_t *ids,
-                   uint32_t count, struct wr_arena *scratch, uint8_t **rows) {
-    const struct wr_table *table = wr_slices_find(&set->rows, start_us);
-    uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
-    if (hashes == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        hashes[i] = id_hash(set, ids[i]);
-    if (table != NULL)
-        wr_table_find(table, ids, hashes, count, rows);
-    for (uint32_t i = 0; i < count; i++)
-        if (table == NULL || rows[i] == NULL)
-            return WR_ECORRUPT; /* of a state that was read back */
-    return WR_OK;
+struct wr_rowset_slice *wr_rowset_slice_at(struct wr_rowset *set, int64_t start_us) {
+    if (set->last < set->count && set->slices[set->last]->start_us == start_us)
+        return set->slices[set->last];
+    uint32_t at = set->last = lower_bound(set, start_us);
+    if (at < set->count && set->slices[at]->start_us == start_us)
+        return set->slices[at];
+    /* Room for the starts of all slices that there are, so that dropping cannot fail. */
+    uint32_t dropped = set->dropped_count + set->count;
+    if (wr_grow(set->budget, (void **)&set->slices, set->count, &set->room,
+                sizeof(struct wr_rowset_slice *)) != WR_OK ||
+        wr_grow(set->budget, (void **)&set->dropped, dropped, &set->dropped_room,
+                sizeof *set->dropped) != WR_OK)
+        return NULL;
+    struct wr_rowset_slice *slice = slice_new(set);
+    if (slice == NULL)
+        return NULL;
+    slice->start_us = start_us;
+    slice->zone = no_zone;
+    memmove(&set->slices[at + 1], &set->slices[at],
+            (set->count - at) * sizeof(struct wr_rowset_slice *));
+    set->slices[at] = slice;
+    set->count++;
+    return slice;
 }
 
-int64_t wr_rowset_match(struct wr_rowset *set, int64_t start_us, uint8_t *row, int64_t by) {
-    int64_t before, after;
-    memcpy(&before, row + WR_ROWSET_MATCHES, 8);
-    after = before + by;
-    memcpy(row + WR_ROWSET_MATCHES, &after, 8);
-    wr_table_touch(wr_slices_find(&set->rows, start_us), row);
-    return before;
+static uint64_t unindexed_of(const struct wr_rowset_slice *slice) {
+    uint64_t count = 0;
+    for (uint32_t b = slice->indexed_blocks; b < slice->block_count; b++)
+        count += slice->blocks[b]->count;
+    return count - slice->indexed_rows;
+}
+
+void wr_rowset_slice_drop(struct wr_rowset *set, uint32_t at) {
+    struct wr_rowset_slice *slice = set->slices[at];
+    struct wr_rowset_walk walk = {.set = set, .slice = slice};
+    for (struct wr_rowset_row *row;
+         set->directory != NULL && (row = wr_rowset_walk_next(&walk)) != NULL && row->next != NULL;)
+        wr_rowset_unlink(set, row);
+    uint64_t unindexed = unindexed_of(slice);
+    if (unindexed > 0) /* what they have cost goes with them */
+        set->scanned -=
+            (uint64_t)((double)set->scanned * (double)unindexed / (double)set->unindexed);
+    set->unindexed -= unindexed;
+    if (slice->was_saved) {
+        WR_ASSERT(set->dropped_count < set->dropped_room);
+        set->dropped[set->dropped_count++] = slice->start_us;
+    }
+    memmove(&set->slices[at], &set->slices[at + 1],
+            (set->count - at - 1) * sizeof(struct wr_rowset_slice *));
+    set->count--;
+    spare_free(set);
+    wr_arena_reset(&slice->arena);
+    *slice = (struct wr_rowset_slice){.arena = slice->arena,
+                                      .blocks = slice->blocks,
+                                      .block_room = slice->block_room,
+                                      .deleted = slice->deleted,
+                                      .deleted_room = slice->deleted_room};
+    set->spare = slice;
 }
 
 void wr_rowset_drop(struct wr_rowset *set, int64_t frontier) {
@@ -206,51 +181,328 @@ void wr_rowset_drop(struct wr_rowset *set, int64_t frontier) {
             return;
         before = wr_rowset_slice(set, frontier);
     }
-    wr_slices_drop_before(&set->index, before);
-    wr_slices_drop_before(&set->rows, before);
+    if (set->count > 0 && set->slices[set->count - 1]->start_us < before)
+        wr_rowset_index_release(set);
+    while (set->count > 0 && set->slices[0]->start_us < before)
+        wr_rowset_slice_drop(set, 0);
+}
+
+uint64_t wr_rowset_rows(const struct wr_rowset *set) {
+    uint64_t rows = 0;
+    for (uint32_t s = 0; s < set->count; s++)
+        rows += set->slices[s]->live;
+    return rows;
+}
+
+struct wr_rowset_row *wr_rowset_walk_next(struct wr_rowset_walk *walk) {
+    while (walk->block < walk->slice->block_count) {
+        struct wr_rowset_block *block = walk->slice->blocks[walk->block];
+        if (walk->row == block->count) {
+            walk->block++;
+            walk->row = 0;
+            continue;
+        }
+        struct wr_rowset_row *row = wr_rowset_at(walk->set, block, walk->row++);
+        if ((row->flags & WR_ROWSET_GONE) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+/* ---- rows ---- */
+
+static void *slice_alloc(struct wr_rowset *set, struct wr_rowset_slice *slice, size_t bytes) {
+    void *memory = wr_arena_alloc(&slice->arena, bytes);
+    if (memory == NULL && set->spare != NULL) {
+        spare_free(set);
+        memory = wr_arena_alloc(&slice->arena, bytes);
+    }
+    slice->bytes += memory == NULL ? 0 : bytes;
+    return memory;
+}
+
+static struct wr_rowset_block *block_add(struct wr_rowset *set, struct wr_rowset_slice *slice) {
+    uint32_t most = WR_MAX(WR_MIN(BLOCK_BYTES_MAX / set->row_bytes, BLOCK_ROWS_MAX), 1u);
+    uint32_t room = BLOCK_ROWS_MIN;
+    int64_t upto = INT64_MIN;
+    if (slice->block_count > 0) {
+        room = slice->blocks[slice->block_count - 1]->room * 2;
+        upto = slice->blocks[slice->block_count - 1]->until_upto;
+    }
+    room = WR_MIN(room, most);
+    if (wr_grow(set->budget, (void **)&slice->blocks, slice->block_count, &slice->block_room,
+                sizeof(struct wr_rowset_block *)) != WR_OK)
+        return NULL;
+    struct wr_rowset_block *block =
+        slice_alloc(set, slice, sizeof *block + (size_t)room * set->row_bytes);
+    if (block == NULL)
+        return NULL;
+    *block = (struct wr_rowset_block){.slice = slice,
+                                      .number = slice->block_count,
+                                      .room = room,
+                                      .until_upto = upto,
+                                      .zone = no_zone};
+    slice->blocks[slice->block_count++] = block;
+    return block;
+}
+
+static inline void zone_widen(struct wr_rowset_zone *zone, const struct wr_rowset_zone *by) {
+    zone->time_min = WR_MIN(zone->time_min, by->time_min);
+    zone->time_max = WR_MAX(zone->time_max, by->time_max);
+    zone->until_max = WR_MAX(zone->until_max, by->until_max);
+    zone->word_min = WR_MIN(zone->word_min, by->word_min);
+    zone->word_max = WR_MAX(zone->word_max, by->word_max);
+}
+
+/* Long strings of cells that point elsewhere are copied. */
+static int own_texts(struct wr_rowset *set, struct wr_rowset_slice *slice, uint8_t *at,
+                     const struct wr_cell *cells, uint32_t count) {
+    for (uint32_t c = 0; c < count; c++) {
+        struct wr_str *str = (struct wr_str *)(void *)(at + cells[c].offset);
+        if (str->length <= WR_STR_INLINE_MAX)
+            continue;
+        char *copy = slice_alloc(set, slice, str->length);
+        if (copy == NULL)
+            return WR_ENOMEM;
+        memcpy(copy, str->pointer, str->length);
+        str->pointer = copy;
+    }
+    return WR_OK;
+}
+
+/* Rows behind those of a block, for which it has room, from as many keys, hashes and entries; their
+ * numbers go up from `id`. Gives their zone. */
+static struct wr_rowset_zone fill_rows(const struct wr_rowset *set, struct wr_rowset_block *block,
+                                       uint64_t id, const char *keys, const uint64_t *hashes,
+                                       const struct wr_rowset_entry *entries, uint32_t count) {
+    struct wr_rowset_zone zone = no_zone;
+    uint32_t key_bytes = set->keys->key_bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wr_rowset_entry *entry = &entries[i];
+        const char *key = keys + (size_t)i * key_bytes;
+        struct wr_rowset_row *row = wr_rowset_at(set, block, block->count + i);
+        *row = (struct wr_rowset_row){.id = id + i,
+                                      .time_us = entry->time_us,
+                                      .from_us = entry->from_us,
+                                      .until_us = entry->until_us,
+                                      .matches = entry->matches,
+                                      .hash = hashes[i],
+                                      .place = block->count + i,
+                                      .flags = WR_ROWSET_DIRTY};
+        for (uint32_t at = 0; at < key_bytes; at += 8) /* mostly two words: no call */
+            memcpy(row->key + at, key + at, 8);
+        uint64_t word = wr_rowset_word(set, key);
+        const struct wr_rowset_zone one = {entry->time_us, entry->time_us, entry->until_us, word,
+                                           word};
+        zone_widen(&zone, &one);
+    }
+    return zone;
+}
+
+/* As many of `count` rows as the last block, or a new one, has room for. 0: no memory. */
+static uint32_t append_some(struct wr_rowset *set, struct wr_rowset_slice *slice, uint64_t id,
+                            const char *keys, const uint64_t *hashes,
+                            const struct wr_rowset_entry *entries, uint32_t count) {
+    struct wr_rowset_block *block =
+        slice->block_count == 0 ? NULL : slice->blocks[slice->block_count - 1];
+    if (block == NULL || block->count == block->room)
+        block = block_add(set, slice);
+    if (block == NULL)
+        return 0;
+    count = WR_MIN(count, block->room - block->count);
+    struct wr_rowset_zone zone = fill_rows(set, block, id, keys, hashes, entries, count);
+    for (uint32_t i = 0; i < count && set->keys->cell_count > 0; i++)
+        if (own_texts(set, slice, wr_rowset_at(set, block, block->count + i)->key, set->keys->cells,
+                      set->keys->cell_count) != WR_OK)
+            return 0;
+    zone_widen(&block->zone, &zone);
+    zone_widen(&slice->zone, &zone);
+    block->until_upto = WR_MAX(block->until_upto, zone.until_max);
+    wr_rowset_mark(block);
+    block->count += count;
+    slice->live += count;
+    set->unindexed += count;
+    return count;
+}
+
+struct wr_rowset_row *wr_rowset_append(struct wr_rowset *set, struct wr_rowset_slice *slice,
+                                       uint64_t id, const char *key, uint64_t hash,
+                                       const struct wr_rowset_entry *entry) {
+    if (append_some(set, slice, id, key, &hash, entry, 1) == 0)
+        return NULL;
+    struct wr_rowset_block *block = slice->blocks[slice->block_count - 1];
+    return wr_rowset_at(set, block, block->count - 1);
+}
+
+int wr_rowset_set_payload(struct wr_rowset *set, struct wr_rowset_row *row,
+                          const uint8_t *payload) {
+    uint8_t *at = (uint8_t *)row + set->payload_at;
+    memcpy(at, payload, set->payload.bytes);
+    return own_texts(set, wr_rowset_block_of(set, row)->slice, at, set->payload.cells,
+                     set->payload.cell_count);
+}
+
+/* Rows that go into one slice. */
+static int add_run(struct wr_rowset *set, int64_t start_us, const char *keys,
+                   const uint64_t *hashes, const struct wr_rowset_entry *entries,
+                   const struct wr_batch *in, const uint32_t *rows, uint32_t count) {
+    WR_UNINITIALIZED uint8_t *payloads[ADD_ROWS];
+    struct wr_rowset_slice *slice = wr_rowset_slice_at(set, start_us);
+    if (slice == NULL)
+        return WR_ENOMEM;
+    for (uint32_t at = 0, added; at < count; at += added) {
+        added = append_some(set, slice, set->next_id, keys + (size_t)at * set->keys->key_bytes,
+                            hashes + at, entries + at, count - at);
+        if (added == 0)
+            return WR_ENOMEM;
+        set->next_id += added;
+        struct wr_rowset_block *block = slice->blocks[slice->block_count - 1];
+        for (uint32_t i = 0; i < added; i++)
+            payloads[at + i] =
+                (uint8_t *)wr_rowset_at(set, block, block->count - added + i) + set->payload_at;
+    }
+    int status =
+        wr_payload_put_rows(&set->payload, &slice->arena, payloads, in, rows, count, &slice->bytes);
+    if (status == WR_OK || set->spare == NULL)
+        return status;
+    spare_free(set);
+    return wr_payload_put_rows(&set->payload, &slice->arena, payloads, in, rows, count,
+                               &slice->bytes);
+}
+
+int wr_rowset_add(struct wr_rowset *set, const char *keys, const uint64_t *hashes,
+                  const struct wr_rowset_entry *entries, const struct wr_batch *in,
+                  const uint32_t *rows, uint32_t count) {
+    int status = WR_OK;
+    for (uint32_t from = 0, end; from < count && status == WR_OK; from = end) {
+        int64_t start =
+            wr_rowset_slice(set, WR_MAX(entries[from].until_us, entries[from].stays_us));
+        int64_t last = wr_rowset_slice_end(set, start);
+        for (end = from + 1; end < count && end - from < ADD_ROWS; end++) {
+            int64_t until = WR_MAX(entries[end].until_us, entries[end].stays_us);
+            if (set->width_us != 0 && (until < start || (until >= last && last != WR_TIME_MAX)))
+                break;
+        }
+        status = add_run(set, start, keys + (size_t)from * set->keys->key_bytes, hashes + from,
+                         entries + from, in, rows + from, end - from);
+    }
+    return status;
+}
+
+int wr_rowset_take(struct wr_rowset *set, struct wr_rowset_row *row) {
+    struct wr_rowset_slice *slice = wr_rowset_block_of(set, row)->slice;
+    if (row->flags & WR_ROWSET_SAVED) {
+        if (wr_grow(set->budget, (void **)&slice->deleted, slice->deleted_count,
+                    &slice->deleted_room, sizeof *slice->deleted) != WR_OK)
+            return WR_ENOMEM;
+        slice->deleted[slice->deleted_count++] = row->id;
+        slice->is_dirty = 1;
+    }
+    wr_rowset_unlink(set, row);
+    row->flags = WR_ROWSET_GONE;
+    slice->live--;
+    slice->gone++;
+    set->has_gone = 1;
+    return WR_OK;
+}
+
+int wr_rowset_remove(struct wr_rowset *set, const char *key, uint64_t hash, int64_t from_us,
+                     const struct wr_batch *in, uint32_t row, int *found) {
+    *found = 0;
+    if (wr_rowset_index_all(set) != WR_OK)
+        return WR_ENOMEM;
+    struct wr_rowset_row *head = wr_rowset_ring(set, hash), *best = NULL, *at = head;
+    int64_t best_start = 0;
+    for (; at != NULL; at = at->next == head ? NULL : at->next) {
+        if (at->from_us != from_us || !wr_rowset_key_equal(set, at->key, key) ||
+            !wr_payload_holds(&set->payload, wr_rowset_payload(set, at), in, row))
+            continue;
+        int64_t start = wr_rowset_block_of(set, at)->slice->start_us;
+        if (best == NULL || start > best_start || (start == best_start && at->id > best->id)) {
+            best = at;
+            best_start = start;
+        }
+    }
+    *found = best != NULL;
+    return best == NULL ? WR_OK : wr_rowset_take(set, best);
+}
+
+int64_t wr_rowset_match(struct wr_rowset *set, struct wr_rowset_row *row, int64_t by) {
+    int64_t before = row->matches;
+    struct wr_rowset_block *block = wr_rowset_block_of(set, row);
+    row->matches += by;
+    row->flags |= WR_ROWSET_DIRTY;
+    wr_rowset_mark(block);
+    return before;
+}
+
+/* ---- moving rows together ---- */
+
+/* The rows of `from` that are left, in the empty slice `to`. */
+static int move_rows(struct wr_rowset *set, struct wr_rowset_slice *from,
+                     struct wr_rowset_slice *to) {
+    struct wr_rowset_walk walk = {.set = set, .slice = from};
+    for (struct wr_rowset_row *row; (row = wr_rowset_walk_next(&walk)) != NULL;) {
+        struct wr_rowset_entry entry = {.time_us = row->time_us,
+                                        .from_us = row->from_us,
+                                        .until_us = row->until_us,
+                                        .matches = row->matches};
+        struct wr_rowset_row *copy =
+            wr_rowset_append(set, to, row->id, (const char *)row->key, row->hash, &entry);
+        if (copy == NULL)
+            return WR_ENOMEM;
+        set->unindexed--;
+        if (wr_rowset_set_payload(set, copy, wr_rowset_payload(set, row)) != WR_OK)
+            return WR_ENOMEM;
+        copy->flags = row->flags;
+    }
+    return WR_OK;
+}
+
+/* All or nothing: rings are changed when every row has its new place. */
+static void slice_pack(struct wr_rowset *set, uint32_t at) {
+    struct wr_rowset_slice *from = set->slices[at], *to = slice_new(set);
+    if (to == NULL || wr_rowset_index_all(set) != WR_OK) {
+        slice_free(set, to);
+        return; /* it stays as it is */
+    }
+    uint64_t unindexed = set->unindexed;
+    to->start_us = from->start_us;
+    to->zone = no_zone;
+    if (move_rows(set, from, to) != WR_OK) {
+        set->unindexed = unindexed;
+        slice_free(set, to);
+        return;
+    }
+    struct wr_rowset_walk old = {.set = set, .slice = from}, new = {.set = set, .slice = to};
+    for (struct wr_rowset_row *row; (row = wr_rowset_walk_next(&old)) != NULL;)
+        wr_rowset_relink(set, row, wr_rowset_walk_next(&new));
+    to->indexed_blocks = to->block_count;
+    if (to->block_count > 0 &&
+        to->blocks[to->block_count - 1]->count < to->blocks[to->block_count - 1]->room)
+        to->indexed_rows = to->blocks[--to->indexed_blocks]->count;
+    to->is_dirty = from->is_dirty;
+    to->was_saved = from->was_saved;
+    to->dirty_from = 0;
+    uint64_t *deleted = to->deleted;
+    to->deleted = from->deleted;
+    to->deleted_count = from->deleted_count;
+    to->deleted_room = from->deleted_room;
+    from->deleted = deleted;
+    set->slices[at] = to;
+    slice_free(set, from);
 }
 
 void wr_rowset_settle(struct wr_rowset *set) {
-    wr_slices_settle(&set->index);
-    wr_slices_settle(&set->rows);
+    for (uint32_t s = 0; set->has_gone && s < set->count; s++)
+        if (set->slices[s]->gone > GONE_ROWS_MIN && set->slices[s]->gone > set->slices[s]->live)
+            slice_pack(set, s);
+    set->has_gone = 0;
 }
 
-int wr_rowset_has_changed(const struct wr_rowset *set) {
-    return set->next_id != set->saved_id || wr_rowset_is_saving(set) ||
-           wr_slices_has_changed(&set->index) || wr_slices_has_changed(&set->rows);
-}
-
-int wr_rowset_is_saving(const struct wr_rowset *set) {
-    return set->index.saving || set->rows.saving;
-}
-
-/* u64, the next number · the index's log · the rows' log. */
-int wr_rowset_save(struct wr_rowset *set, struct wr_buf *out, int all, size_t piece_bytes) {
-    struct wr_slices *sets[2] = {&set->index, &set->rows};
-    wr_buf_add_u64(out, set->next_id);
-    int status = wr_slices_save_sets(sets, 2, out, all, piece_bytes);
-    if (status == WR_OK)
-        set->saved_id = set->next_id;
-    return out->status == WR_OK ? status : out->status;
-}
-
-void wr_rowset_save_none(struct wr_rowset *set, struct wr_buf *out) {
-    wr_buf_add_u64(out, set->next_id);
-    wr_slices_save_none(out);
-    wr_slices_save_none(out);
-}
-
-/* Slices that were read back stand where this set has them. */
-static int is_whole(const struct wr_rowset *set) {
-    for (uint32_t s = 0; s < set->index.count; s++)
-        if (wr_rowset_slice(set, set->index.items[s].start_us) != set->index.items[s].start_us)
-            return 0;
-    return 1;
-}
-
-int wr_rowset_load(struct wr_rowset *set, struct wr_reader *in) {
-    set->next_id = set->saved_id = wr_reader_u64(in);
-    struct wr_slices *sets[2] = {&set->index, &set->rows};
-    int status = in->failed ? WR_ECORRUPT : wr_slices_load_sets(sets, 2, in);
-    return status == WR_OK && !is_whole(set) ? WR_ECORRUPT : status;
+uint64_t wr_rowset_bytes(const struct wr_rowset *set) {
+    uint64_t bytes = wr_rowset_index_bytes(set);
+    for (uint32_t s = 0; s < set->count; s++)
+        bytes += set->slices[s]->bytes + sizeof *set->slices[s];
+    return bytes;
 }

@@ -1,33 +1,106 @@
-/* rowset.h: the rows of one side of a join, by join key. Two sets of slices over the time until
- * which a row may still be met: an index (join key -> entries, in the order in which they came) and
- * the rows themselves by number, with the columns that somebody wants. What nothing can meet any
- * more is dropped whole.
- * A stored row: number (8, the table's key) · time (8) · from (8) · matches (8) · payload. */
+/* rowset.h: the rows of one side of a join, by join key, with the columns that somebody wants. They
+ * lie in slices over the time until which a row may still be met, in the order in which they came;
+ * a slice that nothing can meet any more is dropped whole.
+ *
+ * An index is made only as far as it pays: rows that were just added are in none. A probe walks the
+ * ring of its hash (rowset_index.c), then the blocks of rows in no ring whose zone, the least and
+ * the greatest of what their rows say, does not rule them out. When that has cost as much as the
+ * index would, they are put into it. So rows that are dropped before anything could meet them cost
+ * no index, and one probe in ten thousand rows is a look at their hashes.
+ *
+ * A stored row is a struct wr_rowset_row, its key and its payload; it stays where it is until
+ * wr_rowset_settle.
+ * Source: zone maps: Moerkotte, "Small materialized aggregates", 1998. */
 #pragma once
 #include <stdint.h>
 
 #include "state/key.h"
 #include "state/payload.h"
-#include "state/slices.h"
+
+struct wr_buf;
+struct wr_reader;
+struct wr_rowset_page;
 
 struct wr_rowset_entry {
     int64_t time_us;           /* event time of the row */
     int64_t from_us, until_us; /* what it meets; the owner says what this is */
-    uint64_t id;
+    int64_t stays_us;          /* it is there until then, or `until_us`, which is later */
+    int64_t matches;
+};
+
+enum wr_rowset_flag { WR_ROWSET_DIRTY = 1, WR_ROWSET_SAVED = 2, WR_ROWSET_GONE = 4 };
+
+struct wr_rowset_row {
+    uint64_t id; /* in the order in which they came */
+    int64_t time_us, from_us, until_us;
+    int64_t matches;
+    uint64_t hash; /* of the key */
+    /* The ring of rows of its hash, in the order in which they came into it; NULL: in none. */
+    struct wr_rowset_row *before, *next;
+    uint32_t place; /* in its block */
+    uint32_t flags; /* enum wr_rowset_flag */
+    uint8_t key[];  /* then the payload */
+};
+
+/* The least and the greatest of rows. */
+struct wr_rowset_zone {
+    int64_t time_min, time_max, until_max;
+    uint64_t word_min, word_max; /* of the first value of their keys */
+};
+
+struct wr_rowset_block {
+    struct wr_rowset_slice *slice;
+    uint32_t number;      /* in its slice */
+    uint32_t count, room; /* rows */
+    uint8_t is_dirty;     /* some of them */
+    int64_t until_upto;   /* the greatest of this block and those before it in its slice */
+    struct wr_rowset_zone zone;
+    _Alignas(16) uint8_t rows[];
+};
+
+struct wr_rowset_slice {
+    int64_t start_us;
+    struct wr_arena arena; /* of blocks and long strings */
+    struct wr_rowset_block **blocks;
+    uint32_t block_count, block_room;
+    uint32_t indexed_blocks, indexed_rows; /* whole ones in the index, then rows of the next */
+    uint32_t dirty_from;                   /* no block before it is dirty */
+    uint8_t is_dirty, was_saved;
+    uint64_t live, gone; /* rows */
+    uint64_t bytes;
+    struct wr_rowset_zone zone;
+    uint64_t *deleted; /* numbers of rows that a save has seen, since the last one */
+    uint32_t deleted_count, deleted_room;
 };
 
 struct wr_rowset {
+    struct wr_budget *budget;
+    const struct wr_key_layout *keys;
     struct wr_payload payload;
-    struct wr_shape index_shape, row_shape;
-    struct wr_slices index, rows;
-    int64_t width_us; /* of a slice; 0: all rows lie in one */
+    struct wr_shape shape; /* of a key and its payload, for the log */
+    uint8_t has_gone;      /* rows were taken back since the last wr_rowset_settle */
+    uint32_t row_bytes, payload_at, word_at; /* in a row; in a key */
+    int64_t width_us;                        /* of a slice; 0: all rows lie in one */
     uint64_t seed, next_id, saved_id;
+    uint32_t count, room, last;        /* slices; the one found last */
+    struct wr_rowset_slice **slices;   /* ascending start */
+    struct wr_rowset_slice *spare;     /* one that was dropped: its memory serves the next */
+    uint64_t unindexed, scanned;       /* rows in no ring, and what looking at them has cost */
+    struct wr_rowset_page **directory; /* 2^depth; NULL: nothing is indexed */
+    uint32_t depth, page_count;
+    uint32_t dropped_count, dropped_room;
+    int64_t *dropped; /* starts dropped since the last save */
+    struct {
+        uint8_t active, all;
+        uint32_t slice, block, row;
+    } saving; /* how far a save in pieces has come */
 };
 
-#define WR_ROWSET_TIME 8u
-#define WR_ROWSET_FROM 16u
-#define WR_ROWSET_MATCHES 24u
-#define WR_ROWSET_PAYLOAD 32u
+/* What rows of a probe may be: all three are necessary, none is enough. */
+struct wr_rowset_bounds {
+    int64_t time_min, time_max; /* of the stored row */
+    int64_t until_min;
+};
 
 /* Of rows of `schema`, of which the columns in `wanted` are kept. `keys` is borrowed. WR_OK,
  * WR_ENOMEM, or WR_ELIMIT: a row is too wide. */
@@ -35,34 +108,71 @@ int wr_rowset_init(struct wr_rowset *set, struct wr_arena *arena, struct wr_budg
                    const struct wr_key_layout *keys, const struct wr_schema *schema,
                    const uint64_t *wanted, int64_t width_us, uint64_t seed);
 void wr_rowset_release(struct wr_rowset *set);
-/* Adds row `row` of `in` under a key, to be there until `until_us` (at least that of the entry);
- * entry->id is set here. */
-int wr_rowset_add(struct wr_rowset *set, const void *key, uint64_t hash,
-                  struct wr_rowset_entry *entry, int64_t until_us, int64_t matches,
-                  const struct wr_batch *in, uint32_t row);
-/* Takes one row back that equals row `row` of `in` (and `from`), the last of them. *found: whether
- * there was one. */
-int wr_rowset_remove(struct wr_rowset *set, const void *key, uint64_t hash, int64_t from_us,
+/* Adds rows rows[0 … count-1] of `in`, whose keys are dense. After WR_ENOMEM some of them are
+ * there: the run ends with it. */
+int wr_rowset_add(struct wr_rowset *set, const char *keys, const uint64_t *hashes,
+                  const struct wr_rowset_entry *entries, const struct wr_batch *in,
+                  const uint32_t *rows, uint32_t count);
+/* Takes one row back that equals row `row` of `in` (and `from`), the last of them in the last slice
+ * that has one. *found: whether there was one. */
+int wr_rowset_remove(struct wr_rowset *set, const char *key, uint64_t hash, int64_t from_us,
                      const struct wr_batch *in, uint32_t row, int *found);
-/* The entries of a row of the index. */
-const struct wr_rowset_entry *wr_rowset_entries(const struct wr_rowset *set, const uint8_t *row,
-                                                uint32_t *count);
-/* The rows of numbers ids[0 … count-1] in the slice that starts at `start_us`. WR_ECORRUPT: a state
- * that was read back does not have one. */
-int wr_rowset_find(const struct wr_rowset *set, int64_t start_us, const uint64_t *ids,
-                   uint32_t count, struct wr_arena *scratch, uint8_t **rows);
-/* Changes the number of matches of a stored row of a slice by `by`. Gives what it was. */
-int64_t wr_rowset_match(struct wr_rowset *set, int64_t start_us, uint8_t *row, int64_t by);
+/* Changes the number of matches of a stored row by `by`. Gives what it was. */
+int64_t wr_rowset_match(struct wr_rowset *set, struct wr_rowset_row *row, int64_t by);
+
+/* ---- probing ---- */
+
+/* A walk over the rows of one key within bounds. */
+struct wr_rowset_probe {
+    struct wr_rowset *set;
+    const char *key;
+    uint64_t hash, word;
+    struct wr_rowset_bounds bounds;
+    struct wr_rowset_row *head, *at; /* of the ring */
+    uint32_t slice, block, row;      /* of rows in no ring */
+};
+
+/* Before `count` probes of a batch: decides what is in the index. heads[i]: the ring of a hash, or
+ * NULL. WR_OK or WR_ENOMEM. */
+int wr_rowset_heads(struct wr_rowset *set, const char *keys, const uint64_t *hashes,
+                    const struct wr_rowset_bounds *bounds, uint32_t count,
+                    struct wr_rowset_row **heads);
+void wr_rowset_probe_begin(struct wr_rowset_probe *probe, struct wr_rowset *set, const char *key,
+                           uint64_t hash, const struct wr_rowset_bounds *bounds,
+                           struct wr_rowset_row *head);
+/* The next row of that key; NULL: no more. Rows come in no promised order, and some of them may be
+ * out of bounds. Nothing is added or taken back meanwhile. */
+struct wr_rowset_row *wr_rowset_probe_next(struct wr_rowset_probe *probe);
+
+/* ---- slices ---- */
+
+static inline const uint8_t *wr_rowset_payload(const struct wr_rowset *set,
+                                               const struct wr_rowset_row *row) {
+    return (const uint8_t *)row + set->payload_at;
+}
+/* All rows of a slice, in the order in which they came. */
+struct wr_rowset_walk {
+    const struct wr_rowset *set;
+    const struct wr_rowset_slice *slice;
+    uint32_t block, row;
+};
+struct wr_rowset_row *wr_rowset_walk_next(struct wr_rowset_walk *walk);
 /* The begin of the slice of rows that may be met until `until_us`, and the least frontier at which
  * nothing can meet them. */
 int64_t wr_rowset_slice(const struct wr_rowset *set, int64_t until_us);
 int64_t wr_rowset_slice_end(const struct wr_rowset *set, int64_t start_us);
 /* Drops the slices that end at or before the frontier. */
 void wr_rowset_drop(struct wr_rowset *set, int64_t frontier);
+/* When no row and no string of one is in use: moves the rows of a slice together of which most were
+ * taken back. */
 void wr_rowset_settle(struct wr_rowset *set);
+uint64_t wr_rowset_rows(const struct wr_rowset *set);
+uint64_t wr_rowset_bytes(const struct wr_rowset *set);
+
+/* ---- saving ---- */
+
 /* As wr_slices_save and wr_slices_load. */
 int wr_rowset_has_changed(const struct wr_rowset *set);
-int wr_rowset_is_saving(const struct wr_rowset *set);
 int wr_rowset_save(struct wr_rowset *set, struct wr_buf *out, int all, size_t piece_bytes);
-void wr_rowset_save_none(struct wr_rowset *set, struct wr_buf *out);
+void wr_rowset_save_none(const struct wr_rowset *set, struct wr_buf *out);
 int wr_rowset_load(struct wr_rowset *set, struct wr_reader *in);

@@ -149,6 +149,47 @@ TEST(batch_append_copies_rows_densely_with_their_nils_and_strings) {
     wr_arena_release(&arena);
 }
 
+TEST(batch_join_puts_batches_behind_each_other_with_their_facts) {
+    struct wr_batch_pool pool;
+    wr_batch_pool_init(&pool, &budget);
+    const struct wr_schema *schema = two_columns();
+    static const uint32_t counts[] = {70, 1, 100};
+    static const uint32_t nil_every[] = {0, 1, 7}; /* the first has none */
+    int64_t times[100];
+    uint64_t replaced[2] = {UINT64_C(0x5555555555555555), 0};
+    for (int64_t i = 0; i < 100; i++)
+        times[i] = 1000 + i;
+    struct wr_batch *out = wr_batch_new(&pool, schema);
+    for (uint32_t b = 0, first = 0; b < 3; first += counts[b++]) {
+        struct wr_batch *in = filled(&pool, schema, counts[b], nil_every[b]);
+        in->event_time = in->weight = times;
+        in->replaced = replaced;
+        in->frontier = b;
+        if (b == 0) {
+            CHECK(wr_batch_column(out, 0, 200) != NULL && wr_batch_column(out, 1, 200) != NULL);
+            CHECK_INT(wr_batch_facts_room(out, in, 200), ==, WR_OK);
+        }
+        CHECK_INT(wr_batch_join(out, in), ==, WR_OK);
+        CHECK_INT(out->row_count, ==, first + counts[b]);
+        CHECK_INT(out->frontier, ==, b);
+        for (uint32_t i = 0; i < counts[b]; i++) {
+            CHECK_INT(WR_I64(&out->columns[0])[first + i], ==, i);
+            CHECK_INT(wr_column_is_nil(&out->columns[1], first + i), ==,
+                      nil_every[b] != 0 && i % nil_every[b] == 0);
+            CHECK(wr_str_equal(&WR_STR(&out->columns[1])[first + i], &WR_STR(&in->columns[1])[i]));
+            CHECK_INT(out->event_time[first + i], ==, 1000 + i);
+            CHECK_INT(out->weight[first + i], ==, 1000 + i);
+            CHECK_INT(wr_bit_get(out->replaced, first + i), ==, wr_bit_get(replaced, i));
+        }
+        wr_batch_unref(in);
+    }
+    CHECK_PTR(out->behind, ==, NULL);
+    CHECK_PTR(out->changed, ==, NULL);
+    CHECK_INT(out->sel_count, ==, 171);
+    wr_batch_unref(out);
+    wr_batch_pool_release(&pool);
+}
+
 TEST(batch_new_gives_null_when_the_budget_is_used_up) {
     struct wr_budget small = WR_BUDGET_INIT("small", sizeof(struct wr_batch) + 100);
     struct wr_batch_pool pool;

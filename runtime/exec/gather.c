@@ -1,0 +1,88 @@
+/* gather.c: small batches of a stage with several inputs leave together. A gate lets rows of its
+ * inputs go in turns, a few at a time, and what they give would go on in batches as small. While
+ * the gate is pumped nothing is told a frontier, so that it does not matter to the stages behind
+ * when they get them: they do before that. */
+#include "base/assert.h"
+#include "base/status.h"
+#include "exec/unit.h"
+#include "base/banned.h"
+
+#define SMALL 2 /* a batch of more than a half of the most rows goes on as it is */
+
+void gather_init(struct unit *unit) {
+    unsigned flags = unit->node->op == NULL ? 0 : unit->node->op->flags;
+    /* Where a stage may want no more rows it says so at once, or more would be read. */
+    unit->gathers = unit->gate != NULL && (flags & WR_OP_GATHERS) != 0 && !unit->run->may_stop;
+}
+
+static int has_long_texts(const struct wr_schema *schema, const struct wr_batch *batch) {
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        if (batch->columns[c].data != NULL && wr_type_is_text(schema->fields[c].type.kind))
+            return 1;
+    return 0;
+}
+
+/* Whether rows of `in` may stand behind those of `out`. */
+static int fits(const struct unit *unit, const struct wr_batch *out, const struct wr_batch *in) {
+    int alike = (out->event_time == NULL) == (in->event_time == NULL) &&
+                (out->behind == NULL) == (in->behind == NULL) &&
+                (out->weight == NULL) == (in->weight == NULL) &&
+                (out->replaced == NULL) == (in->replaced == NULL) &&
+                (out->changed == NULL) == (in->changed == NULL);
+    for (uint32_t c = 0; c < in->schema->field_count && alike; c++)
+        alike = (out->columns[c].data == NULL) == (in->columns[c].data == NULL);
+    return alike && out->row_count + in->row_count <= unit->run->options.batch_rows &&
+           out->parent_count < WR_BATCH_REFS_MAX;
+}
+
+static struct wr_batch *begin(struct unit *unit, const struct wr_batch *in) {
+    struct wr_batch *out = wr_batch_new(unit_pool(unit), in->schema);
+    uint32_t room = unit->run->options.batch_rows;
+    int complete = out != NULL;
+    for (uint32_t c = 0; complete && c < in->schema->field_count; c++)
+        if (in->columns[c].data != NULL)
+            complete = wr_batch_column(out, c, room) != NULL;
+    complete = complete && wr_batch_facts_room(out, in, room) == WR_OK;
+    if (complete)
+        return out;
+    wr_batch_unref(out);
+    return NULL;
+}
+
+int gather_flush(struct unit *unit) {
+    struct wr_batch *out = unit->gathered;
+    unit->gathered = NULL;
+    return out == NULL ? WR_FLOW_MORE : unit_emit_whole(unit, WR_PORT_MAIN, out);
+}
+
+static int is_small(const struct unit *unit, const struct wr_batch *batch) {
+    return batch->sel == NULL && batch->origin.source == NULL && batch->origins == NULL &&
+           batch->row_count <= unit->run->options.batch_rows / SMALL;
+}
+
+static int nobody_wants(const struct unit *unit) {
+    for (uint32_t i = 0; i < unit->edge_count[WR_PORT_MAIN]; i++)
+        if (!unit->edges[WR_PORT_MAIN][i].done)
+            return 0;
+    return 1;
+}
+
+int gather_emit(struct unit *unit, struct wr_batch *batch) {
+    int small = is_small(unit, batch);
+    if (unit->gathered != NULL && (!small || !fits(unit, unit->gathered, batch))) {
+        int flow = gather_flush(unit);
+        if (flow < 0) {
+            wr_batch_unref(batch);
+            return flow;
+        }
+    }
+    if (!small || nobody_wants(unit))
+        return unit_emit_whole(unit, WR_PORT_MAIN, batch);
+    if (unit->gathered == NULL)
+        unit->gathered = begin(unit, batch);
+    int status = unit->gathered == NULL ? WR_ENOMEM : wr_batch_join(unit->gathered, batch);
+    if (status == WR_OK && has_long_texts(batch->schema, batch))
+        wr_batch_hold(unit->gathered, batch);
+    wr_batch_unref(batch);
+    return status == WR_OK ? WR_FLOW_MORE : status;
+}
