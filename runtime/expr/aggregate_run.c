@@ -59,10 +59,12 @@ static uint64_t *share_bits(const struct wr_aggregates *aggregates,
         }
         struct wr_column condition = item_column(aggregates, eval, batch, (uint32_t)where);
         const uint8_t *truth = WR_BOOLS(&condition);
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < count; i++) { /* no branch that goes by the data */
             uint32_t row = sel == NULL ? i : sel[i];
-            int is_true = truth[row] != 0 && !wr_column_is_nil(&condition, row);
-            bits[i] |= is_true ? bit : 0;
+            uint64_t is_true = truth[row] != 0;
+            if (condition.valid != NULL)
+                is_true &= (uint64_t)wr_bit_get(condition.valid, row);
+            bits[i] |= is_true << m;
         }
     }
     return bits;

@@ -29,10 +29,12 @@ static void count_rows_add_where(const struct wr_aggregate *aggregate, uint8_t *
                                  uint32_t count) {
     uint32_t offset = aggregate->offset;
     const uint8_t *truth = WR_BOOLS(where);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) { /* no branch that goes by the data */
         uint32_t row = sel == NULL ? i : sel[i];
-        ((struct count_state *)(void *)(rows[i] + offset))->count +=
-            (uint64_t)(truth[row] != 0 && !wr_column_is_nil(where, row));
+        uint64_t is_true = truth[row] != 0;
+        if (where->valid != NULL)
+            is_true &= (uint64_t)wr_bit_get(where->valid, row);
+        ((struct count_state *)(void *)(rows[i] + offset))->count += is_true;
     }
 }
 

@@ -11,7 +11,9 @@
 #define AHEAD 32u /* values whose lines are on their way at once */
 
 struct words_state {
-    uint64_t count; /* the result */
+    uint64_t count;    /* the result */
+    uint32_t used;     /* slots */
+    uint32_t seed_low; /* of the head's seed: a look at a slot needs no line of the head */
     struct wr_blob blob;
 };
 static const struct wr_cell words_cells[] = {
@@ -19,8 +21,7 @@ static const struct wr_cell words_cells[] = {
 
 struct words_head {
     uint64_t seed;
-    uint32_t used; /* slots */
-    uint32_t zero;
+    uint64_t zero;
 };
 
 static inline uint64_t *words_slots(const struct wr_blob *blob) {
@@ -45,8 +46,9 @@ static inline uint64_t *words_find(const struct wr_blob *blob, uint64_t value, u
     return &slots[at * slot_words];
 }
 
-static __attribute__((noinline)) int words_grow(struct wr_table *table, struct wr_blob *blob,
+static __attribute__((noinline)) int words_grow(struct wr_table *table, struct words_state *state,
                                                 uint32_t slot_words) {
+    struct wr_blob *blob = &state->blob;
     struct words_head head = {.seed = wr_table_seed(table)};
     uint32_t old = blob->length == 0 ? 0 : slots_of(blob, slot_words);
     uint64_t slots = WR_MAX(SLOTS_MIN, (uint64_t)old * 2);
@@ -72,37 +74,38 @@ static __attribute__((noinline)) int words_grow(struct wr_table *table, struct w
     }
     wr_blob_release(table, blob);
     *blob = grown;
+    state->seed_low = (uint32_t)head.seed;
     return WR_OK;
 }
 
 /* The slot of `value`, with room for it; `hash` is by the table's seed. NULL: *status says why. */
-static inline uint64_t *words_reserve(struct wr_table *table, struct wr_blob *blob, uint64_t value,
-                                      uint64_t hash, uint32_t slot_words, int *status) {
-    uint32_t slots = blob->length == 0 ? 0 : slots_of(blob, slot_words);
-    if (WR_UNLIKELY(slots == 0 || words_head(blob)->used >= slots - slots / 4)) {
-        *status = words_grow(table, blob, slot_words);
+static inline uint64_t *words_reserve(struct wr_table *table, struct words_state *state,
+                                      uint64_t value, uint64_t hash, uint32_t slot_words,
+                                      int *status) {
+    uint32_t slots = state->blob.length == 0 ? 0 : slots_of(&state->blob, slot_words);
+    if (WR_UNLIKELY(slots == 0 || state->used >= slots - slots / 4)) {
+        *status = words_grow(table, state, slot_words);
         if (*status != WR_OK)
             return NULL;
     }
-    uint64_t seed = words_head(blob)->seed;
-    if (WR_UNLIKELY(seed != wr_table_seed(table)))
-        hash = wr_hash_u64(value, seed);
-    return words_find(blob, value, hash, slot_words);
+    if (WR_UNLIKELY(state->seed_low != (uint32_t)wr_table_seed(table)))
+        hash = wr_hash_u64(value, words_head(&state->blob)->seed);
+    return words_find(&state->blob, value, hash, slot_words);
 }
 
 static inline int words_put(struct wr_table *table, struct words_state *state, uint64_t value,
                             uint64_t hash) {
     int status = WR_OK;
-    uint64_t *slot = words_reserve(table, &state->blob, value, hash, 1, &status);
+    uint64_t *slot = words_reserve(table, state, value, hash, 1, &status);
     if (slot == NULL)
         return status;
-    struct words_head *head = words_head(&state->blob);
     if (WR_UNLIKELY(value == 0)) {
+        struct words_head *head = words_head(&state->blob);
         state->count += head->zero == 0;
         head->zero = 1;
     } else if (*slot == 0) {
         *slot = value;
-        head->used++;
+        state->used++;
         state->count++;
     }
     return WR_OK;
@@ -113,13 +116,13 @@ static inline int pairs_put(const struct wr_aggregate *aggregate, struct wr_tabl
                             uint8_t *row, uint64_t value, uint64_t hash, uint64_t bits) {
     struct words_state *state = (struct words_state *)(void *)(row + aggregate->offset);
     int status = WR_OK;
-    uint64_t *slot = words_reserve(table, &state->blob, value, hash, 2, &status);
+    uint64_t *slot = words_reserve(table, state, value, hash, 2, &status);
     if (slot == NULL)
         return status;
     uint64_t added = bits & ~slot[1];
     if (added == 0)
         return WR_OK;
-    words_head(&state->blob)->used += slot[1] == 0;
+    state->used += slot[1] == 0;
     slot[0] = value;
     slot[1] |= bits;
     for (; added != 0; added &= added - 1) {
@@ -144,11 +147,11 @@ static inline __attribute__((always_inline)) uint64_t word_of(const struct wr_co
     return value;
 }
 
-/* `bits` NULL: a set of its own. The lines of AHEAD values are asked for before the first is put:
- * those of the blobs, then those of the slots. */
+/* `bits`: of a set that is shared. The lines of AHEAD values are asked for before the first is
+ * put. */
 static inline __attribute__((always_inline)) int words_add(AGG_ADD_PARAMS, const uint64_t *bits,
+                                                           uint32_t slot_words,
                                                            enum wr_type_kind kind) {
-    uint32_t slot_words = bits == NULL ? 1 : 2;
     uint64_t seed = wr_table_seed(table), hashes[AHEAD];
     for (uint32_t from = 0; from < count; from += AHEAD) {
         uint32_t end = WR_MIN(from + AHEAD, count);
@@ -160,18 +163,17 @@ static inline __attribute__((always_inline)) int words_add(AGG_ADD_PARAMS, const
             if (state->blob.length == 0)
                 continue;
             uint32_t at = (uint32_t)hash & (slots_of(&state->blob, slot_words) - 1);
-            __builtin_prefetch(state->blob.bytes);
             __builtin_prefetch(words_slots(&state->blob) + (size_t)at * slot_words);
         }
         for (uint32_t i = from; i < end; i++) {
             uint32_t row = sel == NULL ? i : sel[i];
-            if (wr_column_is_nil(&args[0], row) || (bits != NULL && bits[i] == 0))
+            if (wr_column_is_nil(&args[0], row) || (slot_words == 2 && bits[i] == 0))
                 continue;
             uint64_t value = word_of(&args[0], row, kind);
             struct words_state *state = (struct words_state *)(void *)(rows[i] + aggregate->offset);
-            int status = bits == NULL ? words_put(table, state, value, hashes[i - from])
-                                      : pairs_put(aggregate, table, rows[i], value,
-                                                  hashes[i - from], bits[i]);
+            int status = slot_words == 1 ? words_put(table, state, value, hashes[i - from])
+                                         : pairs_put(aggregate, table, rows[i], value,
+                                                     hashes[i - from], bits[i]);
             if (status != WR_OK)
                 return status;
         }
@@ -237,10 +239,10 @@ static const struct wr_aggregate_kernel member = {
 
 #define WORDS_KERNEL(name, kind) \
     static int name##_add(AGG_ADD_PARAMS) { \
-        return words_add(aggregate, table, rows, args, batch, sel, count, NULL, kind); \
+        return words_add(aggregate, table, rows, args, batch, sel, count, NULL, 1, kind); \
     } \
     static int name##_add_shared(AGG_ADD_PARAMS, const uint64_t *bits) { \
-        return words_add(aggregate, table, rows, args, batch, sel, count, bits, kind); \
+        return words_add(aggregate, table, rows, args, batch, sel, count, bits, 2, kind); \
     } \
     static const struct wr_aggregate_kernel name##_leader = {.state_bytes = \
                                                                  sizeof(struct words_state), \

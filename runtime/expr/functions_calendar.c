@@ -324,24 +324,44 @@ static int is_dst_kernel(struct wr_call *call) {
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
-static void put_local(struct wr_call *call, uint32_t row, struct wr_zones *zones, int64_t us,
-                      const char *format, uint32_t format_length) {
+/* 1; or 0: the row has failed. */
+static int put_local(struct wr_call *call, uint32_t row, struct wr_zones *zones, int64_t us,
+                     const char *format, uint32_t format_length) {
     struct fn_text out = {.call = call};
     wr_zones_offset(zones, us);
-    if (!wr_time_text(&out, format, format_length, us, &zones->span))
+    if (!wr_time_text(&out, format, format_length, us, &zones->span)) {
         wr_call_fail(call, row, WR_REJECT_TYPE, "'%.*s' is no format of times",
                      (int)WR_MIN(format_length, 64u), format);
-    else
-        fn_text_end(&out, row);
+        return 0;
+    }
+    fn_text_end(&out, row);
+    return !out.failed;
 }
+/* Times of one minute are alike in a format that says no seconds: neighbours share the text. */
 static int format_time_kernel(struct wr_call *call) {
     struct wr_zones zones;
+    const struct wr_zone *zone = NULL;       /* of the last text, */
+    const struct wr_str *format, *of = NULL; /* its format */
+    int64_t minute = 0;
+    uint32_t last = 0;
     wr_zones_init(&zones);
     FN_EACH(call, row) {
         if (wr_zones_get(&zones, call, 2, row) == NULL)
             continue;
-        const struct wr_str *format = fn_str(call, 1, row);
-        put_local(call, row, &zones, fn_int(call, 0, row), wr_str_bytes(format), format->length);
+        format = fn_str(call, 1, row);
+        int64_t us = fn_int(call, 0, row), its_minute = wr_floor_div(us, 60 * WR_US_PER_SECOND);
+        if (format == of && its_minute == minute && zones.zone == zone) {
+            FN_OUT_STR(call)[row] = FN_OUT_STR(call)[last];
+            continue;
+        }
+        int is_alike = put_local(call, row, &zones, us, wr_str_bytes(format), format->length) &&
+                       wr_time_format_is_by_minute(wr_str_bytes(format), format->length) &&
+                       zones.span.offset_s % 60 == 0 && zones.span.from_s <= its_minute * 60 &&
+                       its_minute * 60 + 60 <= zones.span.to_s;
+        of = is_alike ? format : NULL;
+        zone = zones.zone;
+        minute = its_minute;
+        last = row;
     }
     return WR_OK;
 }

@@ -45,9 +45,10 @@ static void put_offset(struct fn_text *out, int32_t offset_s, const char *colon)
 }
 
 static int put_day(struct fn_text *out, char letter, const struct moment *m) {
-    int64_t iso_year;
-    int week;
-    wr_iso_week(m->days, &iso_year, &week);
+    int64_t iso_year = 0;
+    int week = 0;
+    if (letter == 'G' || letter == 'V')
+        wr_iso_week(m->days, &iso_year, &week);
     const struct wr_civil *c = &m->civil;
     switch (letter) {
     case 'Y': put_number(out, c->year, 4, '0'); return 1;
@@ -122,6 +123,17 @@ int wr_time_format_has_zone(const char *format) {
         if (at[1] == 'z' || at[1] == 'Z' || at[1] == 's' || at[1] == ':')
             return 1;
     return 0;
+}
+
+int wr_time_format_is_by_minute(const char *format, uint32_t length) {
+    for (uint32_t i = 0; i + 1 < length; i++) {
+        if (format[i] != '%')
+            continue;
+        char letter = format[++i];
+        if (letter == 'S' || letter == 'f' || letter == 's' || letter == 'T')
+            return 0;
+    }
+    return 1;
 }
 
 static int put_format(struct fn_text *out, const char *format, uint32_t length,

@@ -9,6 +9,8 @@ struct wr_zone_span;
 int wr_time_format_check(const char *format, uint32_t length, uint32_t *bad);
 /* Whether a text of this format says its own offset (%z, %Z, %s, or "s", "ms", "us", "ns"). */
 int wr_time_format_has_zone(const char *format);
+/* Whether it is the same for all times of a minute. */
+int wr_time_format_is_by_minute(const char *format, uint32_t length);
 /* Appends the time as clocks with the offset of `span` show it. 0: the format is wrong. */
 int wr_time_text(struct fn_text *out, const char *format, uint32_t length, int64_t timestamp_us,
                  const struct wr_zone_span *span);

@@ -246,8 +246,9 @@ struct taken {
     struct wr_batch *in;
     struct wr_table *table;
     uint32_t count;
-    uint32_t *rows; /* physical */
-    uint8_t **states, *made;
+    uint32_t *rows;   /* physical */
+    uint8_t **states; /* one more stands in front of them */
+    uint8_t *made;
     uint32_t *before; /* the row before of the same group, or NONE */
 };
 
@@ -256,12 +257,13 @@ static int taken_init(struct taken *taken, struct wr_arena *scratch, struct wr_b
     *taken = (struct taken){.in = in,
                             .count = count,
                             .rows = WR_ARENA_ARRAY(scratch, uint32_t, count),
-                            .states = WR_ARENA_ARRAY(scratch, uint8_t *, count),
+                            .states = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1),
                             .made = WR_ARENA_ZEROS(scratch, uint8_t, count),
                             .before = WR_ARENA_ARRAY(scratch, uint32_t, count)};
     if (taken->rows == NULL || taken->states == NULL || taken->made == NULL ||
         taken->before == NULL)
         return WR_ENOMEM;
+    taken->states++;
     for (uint32_t i = 0; i < count; i++)
         taken->rows[i] = sel == NULL ? first + i : sel[first + i];
     return WR_OK;
@@ -274,10 +276,11 @@ static int chain_rows(struct taken *taken, struct wr_arena *scratch) {
     uint32_t *slots = WR_ARENA_ZEROS(scratch, uint32_t, size); /* the last row of a group, + 1 */
     if (slots == NULL)
         return WR_ENOMEM;
+    uint8_t **numbered = taken->states - 1; /* an empty slot fits any: one question, rarely a no */
     for (uint32_t i = 0; i < taken->count; i++) {
-        const uint8_t *state = taken->states[i];
+        uint8_t *state = numbered[0] = taken->states[i];
         uint32_t at = (uint32_t)((uintptr_t)state >> 3) * 2654435761u & (size - 1);
-        while (slots[at] != 0 && taken->states[slots[at] - 1] != state)
+        while (numbered[slots[at]] != state)
             at = (at + 1) & (size - 1);
         taken->before[i] = slots[at] - 1; /* NONE where there was none */
         slots[at] = i + 1;
@@ -292,9 +295,8 @@ static int take_netted(struct agg *self, const struct taken *taken, struct wr_ou
         return WR_ENOMEM;
     struct agg_span span = agg_span_of(self, 0);
     for (uint32_t i = 0; i < taken->count; i++) {
-        if (taken->before[i] != NONE)
-            continue;
-        uint32_t at = touched.count++;
+        uint32_t at = touched.count;
+        touched.count += taken->before[i] == NONE;
         touched.old[at] = taken->made[i] ? NULL : taken->states[i];
         touched.now[at] = taken->states[i];
         touched.spans[at] = span;
