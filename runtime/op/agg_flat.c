@@ -131,13 +131,12 @@ static int set_facts(const struct agg *self, struct wr_batch *batch, const struc
     const struct agg_config *config = config_of(self);
     struct wr_arena *arena = &batch->arena;
     uint32_t count = told->count;
-    int64_t *weights = WR_ARENA_ARRAY(arena, int64_t, count);
-    int64_t *times = WR_ARENA_ARRAY(arena, int64_t, count);
-    int64_t *behind = WR_ARENA_ARRAY(arena, int64_t, count);
-    uint32_t *causes = WR_ARENA_ARRAY(arena, uint32_t, count);
     uint64_t *replaced = WR_ARENA_ZEROS(arena, uint64_t, WR_BITS_WORDS(count) + 1);
-    if (weights == NULL || times == NULL || behind == NULL || causes == NULL || replaced == NULL)
+    int64_t *weights = WR_ARENA_ARRAY(arena, int64_t, 3 * (size_t)count);
+    uint32_t *causes = WR_ARENA_ARRAY(arena, uint32_t, count);
+    if (replaced == NULL || weights == NULL || causes == NULL)
         return WR_ENOMEM;
+    int64_t *times = weights + count, *behind = times + count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = causes[i] = cause[told->of[i]];
         weights[i] = told->is_old[i] ? -1 : 1;
