@@ -157,6 +157,53 @@ describe("emit with at", function()
   end)
 end)
 
+describe("emit every", function()
+  local EVERY = ':group_by "k":emit("update", { every = "10s" })'
+  local function told(items, rows, columns)
+    local t = test.new("x.lua", { text = READ .. ':event_time "ts"' .. EVERY .. ":agg [[" .. items
+      .. "]]:changes { before = true }" .. WRITE })
+    t:feed("in", fed(rows))
+    t:finish()
+    return shown(t, columns)
+  end
+  it("takes the last of equal times by arrival, as a final result does", function()
+    assert.equal("a 5 insert; a 5 update_before; a 3 update", told("l = last(v)",
+      { { "a", 1, 1 }, { "a", 5, 12 }, { "a", 9, 12 }, { "a", 3, 12 } }, { "k", "l", "op" }))
+  end)
+  it("tells the result that was told, once, however many rows came between", function()
+    assert.equal("a 2 1 insert; a 2 1 update_before; a 3 2 update", told(
+      "d = count_distinct(v), high = count_distinct(v where v > 1)",
+      { { "a", 1, 1 }, { "a", 2, 2 }, { "a", 1, 11 }, { "a", 3, 12 }, { "a", 3, 13 } },
+      { "k", "d", "high", "op" }))
+  end)
+  it("says nothing of a group that is what it was", function()
+    assert.equal("a 2 insert", told("m = max(v)", { { "a", 2, 1 }, { "a", 1, 12 } },
+      { "k", "m", "op" }))
+  end)
+  it("takes a result back that fails, and gives it anew when it does not", function()
+    assert.equal("a 10 insert; b 10 insert; a 10 delete; b 10 delete; a -10 insert",
+      told("q = 10 // (2 - count())", { { "a", 1, 1 }, { "b", 1, 11 }, { "a", 1, 12 },
+        { "b", 1, 21 }, { "a", 1, 22 } }, { "k", "q", "op" }))
+  end)
+end)
+
+describe("distinct counts of one column", function()
+  it("are as many as one likes, each with a condition of its own", function()
+    local items, columns, expected = {}, { "k" }, { "a" }
+    for n = 0, 79 do
+      items[#items + 1] = ("d%d = count_distinct(v where v >= %d)"):format(n, n)
+      columns[#columns + 1] = "d" .. n
+      expected[#expected + 1] = tostring(n <= 0 and 3 or n <= 40 and 2 or n <= 70 and 1 or 0)
+    end
+    local t = test.new("x.lua", { text = READ .. ':group_by "k":agg [[' .. table.concat(items, ", ")
+      .. "]]" .. WRITE })
+    t:feed("in", fed { { "a", 0, 1 }, { "a", 40, 1 }, { "a", 70, 2 }, { "a", 40, 3 },
+      { "a", nil, 4 } })
+    t:finish()
+    assert.equal(table.concat(expected, " "), shown(t, columns))
+  end)
+end)
+
 describe("emit by the clock", function()
   local EVERY = ':group_by "k":emit("update", { every = "10s", clock = "processing" })'
     .. ':agg "n = count()":changes()' .. WRITE

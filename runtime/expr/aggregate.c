@@ -334,6 +334,8 @@ static int bind_all(struct wr_agg_bind *b, const struct wr_value *group_by,
         status = wr_agg_bind_inputs(b);
     if (status == WR_OK)
         status = wr_agg_choose_kernels(b);
+    if (status == WR_OK && b->shares)
+        status = wr_agg_share(b);
     if (status == WR_OK)
         status = wr_agg_lay_out(b);
     if (status == WR_OK)
@@ -382,8 +384,8 @@ int wr_aggregates_bind(struct wr_aggregates **aggregates, const struct wr_scope 
     if (status != WR_OK)
         return status;
     b.out->windowed = (flags & WR_AGGREGATES_WINDOWED) != 0;
+    b.shares = (flags & WR_AGGREGATES_SHARE) != 0;
     b.out->live = flags & WR_AGGREGATES_RETRACT ? INT32_MAX : -1;
-    b.out->counted = (flags & WR_AGGREGATES_COUNTED) != 0;
     status = bind_all(&b, group_by, agg);
     if (status == WR_ENOMEM)
         return wr_error_set(err, status, "out of memory");

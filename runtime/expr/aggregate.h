@@ -40,6 +40,27 @@ struct wr_aggregate_kernel {
                   void *out, uint64_t *valid, uint16_t *fails, struct wr_arena *arena);
     /* More about a result that fails, lent by its state, or NULL. NULL: never. */
     const char *(*detail)(const struct wr_aggregate *aggregate, const uint8_t *row);
+    /* As `add` of rows of which those count whose bool `where` is true. NULL: they are chosen
+     * before. */
+    void (*add_where)(const struct wr_aggregate *aggregate, uint8_t *const *rows,
+                      const struct wr_column *where, const uint32_t *sel, uint32_t count);
+    uint8_t in_row; /* the result lies in the state itself, though it has blobs */
+    /* Of several aggregates of one column under conditions: the kernels of the first, which takes
+     * the rows of all, and of the others, which have a result only. NULL: nothing is shared. */
+    const struct wr_aggregate_kernel *leader, *member;
+    /* Of a leader: bit m of bits[i] says that aggregate m of its share takes row i. */
+    int (*add_shared)(const struct wr_aggregate *aggregate, struct wr_table *table,
+                      uint8_t *const *rows, const struct wr_column *args,
+                      const struct wr_batch *batch, const uint32_t *sel, uint32_t count,
+                      const uint64_t *bits);
+};
+
+/* Aggregates that share the state of the first. */
+#define WR_AGGREGATE_SHARE_MAX 64
+struct wr_aggregate_share {
+    uint32_t count;
+    uint32_t members[WR_AGGREGATE_SHARE_MAX]; /* their numbers; the leader's first */
+    uint32_t offsets[WR_AGGREGATE_SHARE_MAX]; /* of their states in the row */
 };
 
 enum wr_aggregate_flags {
@@ -117,10 +138,12 @@ struct wr_aggregate {
     uint32_t order[WR_AGGREGATE_ORDER_MAX];
     struct wr_type order_types[WR_AGGREGATE_ORDER_MAX];
     uint8_t order_desc[WR_AGGREGATE_ORDER_MAX];
-    int64_t limit;    /* -1: none */
-    uint8_t retracts; /* of a changelog: rows may be taken back */
-    uint8_t framed;   /* of a frame that moves along the rows */
-    uint8_t reversed; /* the collector wants the end of the order: `last` */
+    int64_t limit;                    /* -1: none */
+    uint8_t retracts;                 /* of a changelog: rows may be taken back */
+    uint8_t framed;                   /* of a frame that moves along the rows */
+    uint8_t reversed;                 /* the collector wants the end of the order: `last` */
+    uint8_t is_member;                /* of another one's share */
+    struct wr_aggregate_share *share; /* of a leader; else NULL */
     struct wr_type type;
     uint32_t offset; /* of its state in the row */
     int from, to;
@@ -142,7 +165,6 @@ struct wr_aggregates {
     struct wr_list *items;
     const struct wr_schema *result;
     int windowed;
-    int counted; /* WR_AGGREGATES_COUNTED */
     /* Of a changelog: the aggregate that counts the rows of a group, which is gone at 0; else -1 */
     int32_t live;
 };
@@ -150,7 +172,7 @@ struct wr_aggregates {
 enum wr_aggregates_flags {
     WR_AGGREGATES_WINDOWED = 1, /* the result begins with window_start, window_end */
     WR_AGGREGATES_RETRACT = 2,  /* of a changelog: rows may be taken back */
-    WR_AGGREGATES_COUNTED = 4,  /* with RETRACT: rows of groups are counted, and none taken back */
+    WR_AGGREGATES_SHARE = 4, /* rows are added by wr_aggregates_add alone: states may be shared */
 };
 /* Binds `group_by` (a list AST, may be NULL or empty: one group) and `agg`'s list together. `arg`
  * in an error is "group_by" or "1". */
@@ -165,6 +187,9 @@ int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *ev
                       const uint32_t *sel, uint32_t count);
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from);
+/* Whether all results lie in the rows of state, so that a copy of a row has its results for as long
+ * as long strings of the table stay where they are. */
+int wr_aggregates_in_row(const struct wr_aggregates *aggregates);
 /* More about a result that fails: of the aggregate that `guilty` says. May be NULL. */
 const char *wr_aggregates_detail(const struct wr_aggregates *aggregates, uint16_t guilty,
                                  const uint8_t *row);

@@ -38,6 +38,7 @@ struct wr_agg_bind {
     const struct wr_list *keys;
     int status;       /* WR_OK until the first fault */
     uint8_t apart;    /* equal calls are not one: they may have different frames */
+    uint8_t shares;   /* WR_AGGREGATES_SHARE */
     uint8_t in_order; /* rows come in the order of event time, or without */
     uint32_t known_count, entry_count, entry_room, call_count, call_room;
     struct wr_agg_known *known;
@@ -113,6 +114,8 @@ int wr_agg_bind_inputs(struct wr_agg_bind *b);
 
 /* aggregate_layout.c */
 int wr_agg_choose_kernels(struct wr_agg_bind *b);
+/* Aggregates that can share the state of one of them do. */
+int wr_agg_share(struct wr_agg_bind *b);
 int wr_agg_lay_out(struct wr_agg_bind *b);
 /* A schema of window columns and keys, with room for `more` fields behind *at. */
 struct wr_schema *wr_agg_lead_schema(const struct wr_agg_bind *b, uint32_t more, uint32_t *at);

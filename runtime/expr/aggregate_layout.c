@@ -130,7 +130,7 @@ static int choose_kernel(struct wr_agg_bind *b, struct wr_aggregate *aggregate) 
                           function->name);
         return b->status;
     }
-    if (aggregate->retracts && !b->out->counted && function->flags & WR_AGG_NO_RETRACT)
+    if (aggregate->retracts && function->flags & WR_AGG_NO_RETRACT)
         return refuse_updates(b, aggregate);
     choose_collector(b, aggregate);
     aggregate->flags = function->flags;
@@ -162,6 +162,43 @@ int wr_agg_choose_kernels(struct wr_agg_bind *b) {
     }
     b->out->aggregates = b->aggregates;
     b->out->aggregate_count = b->call_count;
+    return WR_OK;
+}
+
+/* The column that an aggregate is of whose state can be shared, or -1. An argument that is no bare
+ * column is looked at under the condition of its aggregate only. */
+static int32_t shared_column(const struct wr_aggregates *out, const struct wr_aggregate *of) {
+    return of->kernel->leader == NULL || of->arg_count != 1
+               ? -1
+               : out->inputs->items[of->args[0]].column;
+}
+
+int wr_agg_share(struct wr_agg_bind *b) {
+    struct wr_aggregates *out = b->out;
+    for (uint32_t i = 0; i < out->aggregate_count; i++) {
+        struct wr_aggregate *leader = &out->aggregates[i];
+        const struct wr_aggregate_kernel *kernel = leader->kernel;
+        int32_t column = shared_column(out, leader);
+        for (uint32_t k = i + 1; k < out->aggregate_count && column >= 0; k++) {
+            struct wr_aggregate *other = &out->aggregates[k];
+            if (other->kernel != kernel || shared_column(out, other) != column)
+                continue;
+            struct wr_aggregate_share *share = leader->share;
+            if (share == NULL) {
+                share = WR_ARENA_ZEROS(b->arena, struct wr_aggregate_share, 1);
+                if (share == NULL)
+                    return WR_ENOMEM;
+                share->members[share->count++] = i;
+                leader->share = share;
+                leader->kernel = kernel->leader;
+            }
+            if (share->count == WR_AGGREGATE_SHARE_MAX)
+                break;
+            share->members[share->count++] = k;
+            other->is_member = 1;
+            other->kernel = kernel->member;
+        }
+    }
     return WR_OK;
 }
 
@@ -202,6 +239,9 @@ int wr_agg_lay_out(struct wr_agg_bind *b) {
             cells[n++] =
                 (struct wr_cell){.kind = kernel->cells[c].kind,
                                  .offset = kernel->cells[c].offset + out->aggregates[i].offset};
+        struct wr_aggregate_share *share = out->aggregates[i].share;
+        for (uint32_t m = 0; share != NULL && m < share->count; m++)
+            share->offsets[m] = out->aggregates[share->members[m]].offset;
     }
     out->shape = (struct wr_shape){.key_bytes = out->layout.key_bytes,
                                    .row_bytes = (uint32_t)bytes,

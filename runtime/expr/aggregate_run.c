@@ -44,10 +44,37 @@ static int rows_choose(struct chosen *chosen, struct wr_arena *arena,
     return WR_OK;
 }
 
+/* Which of the aggregates of a share take each row, as bits. */
+static uint64_t *share_bits(const struct wr_aggregates *aggregates,
+                            const struct wr_aggregate_share *share, struct wr_eval *eval,
+                            const struct wr_batch *batch, const uint32_t *sel, uint32_t count) {
+    uint64_t *bits = WR_ARENA_ZEROS(&eval->scratch, uint64_t, count + 1);
+    for (uint32_t m = 0; bits != NULL && m < share->count; m++) {
+        int32_t where = aggregates->aggregates[share->members[m]].where;
+        uint64_t bit = UINT64_C(1) << m;
+        if (where < 0) {
+            for (uint32_t i = 0; i < count; i++)
+                bits[i] |= bit;
+            continue;
+        }
+        struct wr_column condition = item_column(aggregates, eval, batch, (uint32_t)where);
+        const uint8_t *truth = WR_BOOLS(&condition);
+        for (uint32_t i = 0; i < count; i++) { /* no branch that goes by the data */
+            uint32_t row = sel == NULL ? i : sel[i];
+            uint64_t is_true = truth[row] != 0;
+            if (condition.valid != NULL)
+                is_true &= (uint64_t)wr_bit_get(condition.valid, row);
+            bits[i] |= is_true << m;
+        }
+    }
+    return bits;
+}
+
+/* `bits`: of a leader's share; else NULL. */
 static int aggregate_add(const struct wr_aggregates *aggregates,
                          const struct wr_aggregate *aggregate, const struct wr_eval *eval,
                          struct wr_table *table, uint8_t *const *rows, const struct wr_batch *batch,
-                         const uint32_t *sel, uint32_t count) {
+                         const uint32_t *sel, uint32_t count, const uint64_t *bits) {
     struct wr_column columns[WR_AGGREGATE_ARGS_MAX + WR_AGGREGATE_ORDER_MAX];
     for (uint32_t a = 0; a < aggregate->arg_count; a++) {
         if (aggregate->constants[a] != NULL)
@@ -58,6 +85,9 @@ static int aggregate_add(const struct wr_aggregates *aggregates,
     for (uint32_t o = 0; o < aggregate->order_count; o++)
         columns[aggregate->arg_count + o] =
             item_column(aggregates, eval, batch, aggregate->order[o]);
+    if (bits != NULL)
+        return aggregate->kernel->add_shared(aggregate, table, rows, columns, batch, sel, count,
+                                             bits);
     int retracts =
         batch->weight != NULL && count > 0 && batch->weight[sel == NULL ? 0 : sel[0]] < 0;
     return (retracts ? aggregate->kernel->retract
@@ -73,11 +103,26 @@ static int add_alike(const struct wr_aggregates *aggregates, struct wr_eval *eva
     int status = WR_OK;
     for (uint32_t i = 0; i < aggregates->aggregate_count && status == WR_OK; i++) {
         const struct wr_aggregate *aggregate = &aggregates->aggregates[i];
-        if (aggregate->where < 0) {
-            status = aggregate_add(aggregates, aggregate, eval, table, rows, batch, sel, count);
+        if (aggregate->is_member)
+            continue;
+        const uint64_t *bits = NULL;
+        if (aggregate->share != NULL) {
+            bits = share_bits(aggregates, aggregate->share, eval, batch, sel, count);
+            if (bits == NULL)
+                status = WR_ENOMEM;
+        }
+        if (status == WR_OK && (aggregate->where < 0 || bits != NULL)) {
+            status =
+                aggregate_add(aggregates, aggregate, eval, table, rows, batch, sel, count, bits);
             continue;
         }
-        if (aggregate->where != chosen.where) {
+        if (status == WR_OK && aggregate->kernel->add_where != NULL && batch->weight == NULL) {
+            struct wr_column condition =
+                item_column(aggregates, eval, batch, (uint32_t)aggregate->where);
+            aggregate->kernel->add_where(aggregate, rows, &condition, sel, count);
+            continue;
+        }
+        if (status == WR_OK && aggregate->where != chosen.where) {
             struct wr_column condition =
                 item_column(aggregates, eval, batch, (uint32_t)aggregate->where);
             status = rows_choose(&chosen, &eval->scratch, &condition, rows, sel, count);
@@ -85,7 +130,7 @@ static int add_alike(const struct wr_aggregates *aggregates, struct wr_eval *eva
         }
         if (status == WR_OK)
             status = aggregate_add(aggregates, aggregate, eval, table, chosen.rows, batch,
-                                   chosen.sel, chosen.count);
+                                   chosen.sel, chosen.count, NULL);
     }
     wr_arena_rewind(&eval->scratch, mark);
     return status;
@@ -110,6 +155,19 @@ int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *ev
     }
     wr_arena_rewind(&eval->scratch, mark);
     return status;
+}
+
+int wr_aggregates_in_row(const struct wr_aggregates *aggregates) {
+    for (uint32_t i = 0; i < aggregates->aggregate_count; i++) {
+        const struct wr_aggregate *aggregate = &aggregates->aggregates[i];
+        const struct wr_aggregate_kernel *kernel = aggregate->kernel;
+        if (aggregate->inner != NULL || aggregate->function->user != NULL)
+            return 0;
+        for (uint32_t c = 0; c < kernel->cell_count && !kernel->in_row; c++)
+            if (kernel->cells[c].kind == WR_CELL_BLOB)
+                return 0;
+    }
+    return 1;
 }
 
 int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t *row) {

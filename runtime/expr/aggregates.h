@@ -168,6 +168,8 @@ const struct wr_aggregate_kernel *wr_sorted_quantile_kernel(void);
 const struct wr_aggregate_kernel *wr_truths_all_choose(AGG_CHOOSE_PARAMS);
 const struct wr_aggregate_kernel *wr_truths_any_choose(AGG_CHOOSE_PARAMS);
 extern const struct wr_aggregate_kernel wr_exact_sum, wr_exact_avg;
+/* count_distinct of a column of these elements. */
+extern const struct wr_aggregate_kernel wr_words_ints, wr_words_floats, wr_words_bools;
 /* Which quantile an aggregate wants, and the value `between` two neighbours as bits of its type. */
 double wr_quantile_of(const struct wr_aggregate *aggregate);
 int64_t wr_quantile_between(const struct wr_aggregate *aggregate, const int64_t pair[2],

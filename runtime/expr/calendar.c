@@ -53,6 +53,8 @@ void wr_zones_init(struct wr_zones *zones) {
 const struct wr_zone *wr_zones_get(struct wr_zones *zones, struct wr_call *call, uint32_t arg,
                                    uint32_t row) {
     const struct wr_str *name = fn_str(call, arg, row);
+    if (name == zones->said && zones->zone != NULL) /* a constant */
+        return zones->zone;
     const char *text = wr_str_bytes(name);
     uint32_t length = name->length;
     if (length == 0) {
@@ -68,6 +70,7 @@ const struct wr_zone *wr_zones_get(struct wr_zones *zones, struct wr_call *call,
             zones->zone = NULL;
         zones->span.from_s = zones->span.to_s = 0;
     }
+    zones->said = name;
     if (zones->zone == NULL)
         wr_call_fail(call, row, WR_REJECT_TYPE, "'%.*s' is no time zone", (int)WR_MIN(length, 64u),
                      text);
@@ -79,6 +82,25 @@ int32_t wr_zones_offset(struct wr_zones *zones, int64_t timestamp_us) {
     if (time_s < zones->span.from_s || time_s >= zones->span.to_s)
         wr_zone_span_at(zones->zone, time_s, &zones->span);
     return zones->span.offset_s;
+}
+
+void wr_zones_day_at(struct wr_zones *zones, int64_t timestamp_us, struct wr_zones_day *day) {
+    const struct wr_zone_span *span = &zones->span;
+    int64_t days = wr_floor_div(timestamp_us, WR_US_PER_DAY);
+    int64_t rest = wr_floor_mod(timestamp_us, WR_US_PER_DAY);
+    int64_t offset_us = (int64_t)wr_zones_offset(zones, timestamp_us) * WR_US_PER_SECOND;
+    days += wr_floor_div(rest + offset_us, WR_US_PER_DAY);
+    *day = (struct wr_zones_day){.zone = zones->zone, .days = days};
+    int64_t from_us, to_us; /* near the ends of all time they do not fit */
+    if (__builtin_mul_overflow(days, WR_US_PER_DAY, &from_us) ||
+        __builtin_sub_overflow(from_us, offset_us, &from_us) ||
+        __builtin_add_overflow(from_us, WR_US_PER_DAY, &to_us))
+        return;
+    if (wr_floor_div(from_us, WR_US_PER_SECOND) < span->from_s ||
+        to_us / WR_US_PER_SECOND >= span->to_s)
+        return;
+    day->from_us = from_us;
+    day->to_us = to_us;
 }
 
 int wr_zone_prepare(struct wr_arena *arena, uint32_t arg_count,

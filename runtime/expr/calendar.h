@@ -31,6 +31,7 @@ struct wr_unit wr_unit_of_duration(int64_t duration_us);
  * differs from the row before. */
 struct wr_zones {
     const struct wr_zone *zone;
+    const struct wr_str *said; /* the argument that says it */
     char name[72];
     uint32_t name_length;
     int known;
@@ -42,6 +43,14 @@ const struct wr_zone *wr_zones_get(struct wr_zones *zones, struct wr_call *call,
                                    uint32_t row);
 /* The offset at a time in µs, in seconds; fast for neighbours in time. */
 int32_t wr_zones_offset(struct wr_zones *zones, int64_t timestamp_us);
+
+/* The local day of a time, and from when to when it is that of others in that zone (to <= from: of
+ * no other). */
+struct wr_zones_day {
+    const struct wr_zone *zone;
+    int64_t days, from_us, to_us;
+};
+void wr_zones_day_at(struct wr_zones *zones, int64_t timestamp_us, struct wr_zones_day *day);
 
 /* A `prepare` of calls whose last argument is a zone: a literal must name one (W114). */
 struct wr_arena;

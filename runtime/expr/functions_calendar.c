@@ -324,15 +324,18 @@ static int is_dst_kernel(struct wr_call *call) {
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
-static void put_local(struct wr_call *call, uint32_t row, struct wr_zones *zones, int64_t us,
-                      const char *format, uint32_t format_length) {
+/* 1; or 0: the row has failed. */
+static int put_local(struct wr_call *call, uint32_t row, struct wr_zones *zones, int64_t us,
+                     const char *format, uint32_t format_length) {
     struct fn_text out = {.call = call};
     wr_zones_offset(zones, us);
-    if (!wr_time_text(&out, format, format_length, us, &zones->span))
+    if (!wr_time_text(&out, format, format_length, us, &zones->span)) {
         wr_call_fail(call, row, WR_REJECT_TYPE, "'%.*s' is no format of times",
                      (int)WR_MIN(format_length, 64u), format);
-    else
-        fn_text_end(&out, row);
+        return 0;
+    }
+    fn_text_end(&out, row);
+    return !out.failed;
 }
 
 /* The text that was made last, and the times that have the same one: most rows lie next to others
@@ -372,8 +375,8 @@ static int format_time_kernel(struct wr_call *call) {
             FN_OUT_STR(call)[row] = memo.text;
             continue;
         }
-        put_local(call, row, &zones, us, wr_str_bytes(format), format->length);
-        if (memo.step_s > 0)
+        if (put_local(call, row, &zones, us, wr_str_bytes(format), format->length) &&
+            memo.step_s > 0)
             memo_set(&memo, &zones, time_s, &FN_OUT_STR(call)[row]);
     }
     return WR_OK;

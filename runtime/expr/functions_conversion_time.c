@@ -200,13 +200,14 @@ static int date_by_format(struct wr_call *call) {
 static int date_of_timestamp(struct wr_call *call) {
     struct wr_zones zones;
     wr_zones_init(&zones);
+    struct wr_zones_day day = {0};
     WR_CALL_EACH(call, row) {
         int64_t us = WR_ARG(call, 0, row, int64_t);
         if (wr_zones_get(&zones, call, 1, row) == NULL)
             continue;
-        int64_t days = wr_floor_div(us, WR_US_PER_DAY), rest = wr_floor_mod(us, WR_US_PER_DAY);
-        rest += (int64_t)wr_zones_offset(&zones, us) * WR_US_PER_SECOND;
-        ((int64_t *)call->out)[row] = days + wr_floor_div(rest, WR_US_PER_DAY);
+        if (us < day.from_us || us >= day.to_us || zones.zone != day.zone)
+            wr_zones_day_at(&zones, us, &day);
+        ((int64_t *)call->out)[row] = day.days;
     }
     return WR_OK;
 }

@@ -70,7 +70,9 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_eval_init(&self->items_eval, budget);
     wr_slices_init(&self->slices, budget, &config->aggregates->shape, op->env->seed);
     wr_slices_init(&self->partial, budget, &config->aggregates->shape, op->env->seed);
-    wr_slices_init(&self->before, budget, &config->aggregates->shape, op->env->seed);
+    wr_slices_init(&self->before, budget,
+                   config->told.count > 0 ? &config->told_shape : &config->aggregates->shape,
+                   op->env->seed);
     self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
     wr_eval_init(&self->own_eval, budget);

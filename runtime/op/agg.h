@@ -1,13 +1,14 @@
 /* agg.h: `agg` in several files: agg_bind.c, agg.c (rows in), agg_fire.c (results of windows that
- * have ended), agg_update.c and agg_change.c (results that change), agg_session.c and agg_count.c
- * (windows that each group has for itself, kept by agg_parts.c), agg_session_fire.c, agg_own.c,
- * agg_state.c. Private to the room.
+ * have ended), agg_update.c, agg_flat.c, agg_every.c and agg_change.c (results that change),
+ * agg_session.c and agg_count.c (windows that each group has for itself, kept by agg_parts.c),
+ * agg_session_fire.c, agg_own.c, agg_state.c. Private to the room.
  */
 #pragma once
 #include "expr/aggregate.h"
 #include "op/agg_parts.h"
 #include "op/op.h"
 #include "op/window.h"
+#include "state/payload.h"
 #include "state/slices.h"
 
 enum agg_mode { AGG_FINAL, AGG_UPDATE, AGG_DELTA };
@@ -21,11 +22,14 @@ struct agg_config {
     uint8_t changes;               /* results are a changelog */
     uint8_t has_time;              /* rows that come have event time */
     uint8_t by_clock;              /* `every` is of the clock, not of event time */
+    uint8_t flat;                  /* results lie in rows of state: see agg_flat.c */
     uint8_t ends_at;               /* each group ends at a time that its rows say: `own` */
     int64_t keeps_us; /* how long a session, or a group that ends, is kept behind its end */
     struct window window;
-    struct wr_list *own;       /* what an expression says: the gap of a session, or ends_at */
-    struct agg_shapes *shapes; /* of sessions, groups that end, count windows; else NULL */
+    struct wr_list *own;        /* what an expression says: the gap of a session, or ends_at */
+    struct agg_shapes *shapes;  /* of sessions, groups that end, count windows; else NULL */
+    struct wr_payload told;     /* `every`: a result as it was told last, */
+    struct wr_shape told_shape; /* in a row of `before` */
     int32_t *from; /* result column: >= 0 a middle column, else output -1 - x of `items` */
 };
 
@@ -39,8 +43,9 @@ struct agg {
     int64_t fired_us;       /* windows of marks before this have fired; WR_TIME_MIN: none yet */
     int64_t saved_fired_us; /* the same at the last save */
     int fired_any;
-    struct wr_slices before; /* `every`: groups as they were at the last emission */
-    int64_t emitted_us;      /* the frontier that was told last, or the clock where `by_clock` */
+    struct wr_slices
+        before;         /* `every`: what was told of the groups touched since the last emission */
+    int64_t emitted_us; /* the frontier that was told last, or the clock where `by_clock` */
     int64_t saved_emitted_us;
     struct agg_parts parts; /* where config->shapes */
     struct wr_eval own_eval;
@@ -59,6 +64,8 @@ static inline struct agg_span agg_span_of(const struct agg *self, int64_t mark) 
                              window_end(&config->window, mark)};
 }
 int agg_bind(struct wr_bind *bind, struct wr_error *err);
+/* agg_every.c: what is kept of a result. */
+int agg_every_bind(struct agg_config *config, struct wr_arena *arena, struct wr_error *err);
 
 /* Fires all windows that end at or before the frontier, in order. */
 int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out);

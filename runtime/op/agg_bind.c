@@ -149,15 +149,17 @@ int agg_bind(struct wr_bind *bind, struct wr_error *err) {
         return status;
     config->by_window = config->mode != AGG_FINAL || config->lateness_us > 0 || takes_back;
     unsigned flags = (config->windowed ? WR_AGGREGATES_WINDOWED : 0u) |
-                     (takes_back || config->every_us > 0 ? WR_AGGREGATES_RETRACT : 0u) |
-                     (takes_back ? 0u : WR_AGGREGATES_COUNTED);
+                     (takes_back ? WR_AGGREGATES_RETRACT : 0u) | WR_AGGREGATES_SHARE;
     status =
         wr_aggregates_bind(&config->aggregates, &bind->scope, wr_value_get(bind->spec, "group_by"),
                            wr_value_get(bind->spec, "items"), flags, err);
     if (status != WR_OK)
         return status;
+    config->flat = status == WR_OK && wr_aggregates_in_row(config->aggregates);
     if (config->ends_at || (window != NULL && !window_is_aligned(&config->window)))
         status = agg_shapes_bind(&config->shapes, bind->arena, config->aggregates, err);
+    if (status == WR_OK && config->every_us > 0 && config->mode == AGG_UPDATE)
+        status = agg_every_bind(config, bind->arena, err);
     bind->config = config;
     return status != WR_OK ? status : map_results(config, bind, err);
 }

@@ -84,25 +84,94 @@ int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
     return status;
 }
 
-/* A window over several slices, or with rows of its own: everything into one table first. */
-static int fire_merged(struct agg *self, int64_t mark, struct wr_out *out) {
+/* What a window is merged of, in order: its slices, then its rows of its own. NULL: no memory. */
+static const struct wr_table **tables_of(struct agg *self, int64_t mark, uint32_t *count) {
     struct agg_span span = agg_span_of(self, mark);
-    struct wr_table *merged = wr_table_new(self->base.env->state_budget,
-                                           &aggregates_of(self)->shape, self->base.env->seed);
-    if (merged == NULL)
-        return WR_ENOMEM;
-    int status = WR_OK;
-    for (uint32_t i = 0; i < self->slices.count && status == WR_OK; i++) {
+    uint32_t room = self->slices.count + 1;
+    const struct wr_table **tables =
+        WR_ARENA_ARRAY(self->base.env->scratch, const struct wr_table *, room);
+    const struct wr_table *own = wr_slices_find(&self->partial, mark);
+    *count = 0;
+    for (uint32_t i = 0; tables != NULL && i < self->slices.count; i++) {
         const struct wr_slice *slice = &self->slices.items[i];
         if (slice->start_us >= span.start && slice->start_us < span.end)
-            status = merge_table(self, merged, slice->table);
+            tables[(*count)++] = slice->table;
     }
-    const struct wr_table *own = wr_slices_find(&self->partial, mark);
-    if (status == WR_OK && own != NULL)
-        status = merge_table(self, merged, own);
+    if (tables != NULL && own != NULL)
+        tables[(*count)++] = own;
+    return tables;
+}
+
+/* Up to `groups_max` groups of rows from `from` on, which are sorted: rows of one key are merged in
+ * a copy of the first. *end: behind the rows that were taken. */
+static uint32_t merge_groups(struct agg *self, uint8_t *const *sorted, uint64_t from,
+                             uint64_t total, uint32_t groups_max, uint8_t *copies, uint8_t **groups,
+                             uint64_t *end, int *status) {
+    const struct wr_aggregates *aggregates = aggregates_of(self);
+    uint32_t bytes = aggregates->shape.row_bytes, count = 0;
+    uint64_t at = from;
+    while (at < total && count < groups_max && *status == WR_OK) {
+        uint8_t *group = sorted[at];
+        uint64_t next = at + 1;
+        if (next < total && memcmp(sorted[next], group, 8) == 0) {
+            group = memcpy(copies + (size_t)count * bytes, group, bytes);
+            for (; next < total && memcmp(sorted[next], group, 8) == 0 && *status == WR_OK; next++)
+                *status = wr_aggregates_merge(aggregates, NULL, group, sorted[next]);
+        }
+        groups[count++] = group;
+        at = next;
+    }
+    *end = at;
+    return count;
+}
+
+/* Where keys are words and states own nothing outside of themselves, rows of all slices are sorted
+ * and neighbours merged: no table is made for it. */
+static int fire_sorted(struct agg *self, int64_t mark, struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_arena_mark start = wr_arena_mark(scratch);
+    const struct wr_aggregates *aggregates = aggregates_of(self);
+    uint32_t table_count, groups_max = self->base.env->batch_rows;
+    uint64_t total = 0;
+    const struct wr_table **tables = tables_of(self, mark, &table_count);
+    uint8_t **sorted =
+        tables == NULL ? NULL
+                       : wr_keys_rows_of(&aggregates->layout, tables, table_count, scratch, &total);
+    uint8_t *copies = wr_arena_alloc(scratch, (size_t)groups_max * aggregates->shape.row_bytes);
+    uint8_t **groups = WR_ARENA_ARRAY(scratch, uint8_t *, groups_max);
+    struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, groups_max);
+    int status =
+        sorted == NULL || copies == NULL || groups == NULL || spans == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; status == WR_OK && i < groups_max; i++)
+        spans[i] = agg_span_of(self, mark);
+    for (uint64_t at = 0; at < total && status == WR_OK;) {
+        uint32_t count =
+            merge_groups(self, sorted, at, total, groups_max, copies, groups, &at, &status);
+        if (status == WR_OK)
+            status = agg_emit_groups(self, groups, spans, count, out);
+    }
+    wr_arena_rewind(scratch, start);
+    return status;
+}
+
+/* A window over several slices, or with rows of its own: everything into one table first. */
+static int fire_merged(struct agg *self, int64_t mark, struct wr_out *out) {
+    const struct agg_config *config = self->base.config;
+    const struct wr_aggregates *aggregates = config->aggregates;
+    if (config->flat && aggregates->shape.cell_count == 0 && wr_keys_are_words(&aggregates->layout))
+        return fire_sorted(self, mark, out);
+    uint32_t count;
+    struct wr_arena_mark start = wr_arena_mark(self->base.env->scratch);
+    const struct wr_table **tables = tables_of(self, mark, &count);
+    struct wr_table *merged =
+        wr_table_new(self->base.env->state_budget, &aggregates->shape, self->base.env->seed);
+    int status = tables == NULL || merged == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t t = 0; status == WR_OK && t < count; t++)
+        status = merge_table(self, merged, tables[t]);
     if (status == WR_OK)
         status = agg_fire_table(self, merged, mark, out);
     wr_table_free(merged);
+    wr_arena_rewind(self->base.env->scratch, start);
     return status;
 }
 

@@ -1,37 +1,15 @@
 /* agg_update.c: `agg` whose results change: of `emit "update"`, of a changelog, of windows that
  * late rows may still correct. Each window has a table of its own; rows are taken in runs in which
  * no group comes twice (or, where nobody sees each change, in one run), and what a run did to the
- * results leaves as changes: the old result back, the new one out. With `every` the groups as they
- * were at the last emission are kept, and the difference leaves at multiples of it. */
+ * results leaves as changes: the old result back, the new one out. `every`: agg_every.c. */
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "op/agg.h"
+#include "op/agg_update.h"
 #include "base/banned.h"
 
 #define PAIRS_MAX 65536u
-
-/* A row and a window (or the one group) that takes it. */
-struct pair {
-    uint32_t at;   /* its number in the selection */
-    uint32_t next; /* of the pairs of one window: the next, or UINT32_MAX */
-    int64_t mark;
-    struct wr_table *table;
-    uint8_t *state;
-    uint8_t made;
-};
-
-/* What is worked on at a time: rows first … end - 1 of the selection of what was pushed. */
-struct rows {
-    struct wr_batch *in;
-    const uint32_t *sel;
-    uint32_t first, end;
-    const char *keys;
-    const uint64_t *hashes;
-    struct pair *pairs;
-    uint32_t count;
-};
 
 static const struct agg_config *config_of(const struct agg *self) {
     return self->base.config;
@@ -173,16 +151,7 @@ int agg_seen_has(const struct agg_seen *seen, const uint8_t *state) {
     return 0;
 }
 
-/* The one group of a whole stream is there without a row, as in SQL. */
-static int is_live(const struct agg *self, const uint8_t *state) {
-    const struct agg_config *config = config_of(self);
-    int always =
-        aggregates_of(self)->live < 0 || (!config->windowed && config->aggregates->key_count == 0);
-    return always || wr_aggregates_live(aggregates_of(self), state) > 0;
-}
-
-/* Adds pairs first … first + count - 1, those of one table together. */
-static int add_pairs(struct agg *self, const struct rows *rows, uint32_t first, uint32_t count) {
+int agg_add_pairs(struct agg *self, const struct rows *rows, uint32_t first, uint32_t count) {
     struct wr_arena *scratch = self->base.env->scratch;
     uint32_t *sel = WR_ARENA_ARRAY(scratch, uint32_t, count);
     uint8_t **states = WR_ARENA_ARRAY(scratch, uint8_t *, count);
@@ -231,7 +200,7 @@ static int results_of(struct agg *self, const struct rows *rows, const struct to
         return WR_ENOMEM;
     for (uint32_t i = 0; i < touched->count; i++) {
         const struct pair *pair = &rows->pairs[touched->pairs[i]];
-        if ((old && pair->made) || !is_live(self, pair->state))
+        if ((old && pair->made) || !agg_is_live(self, pair->state))
             continue;
         states[count] = pair->state;
         spans[count] = agg_span_of(self, pair->mark);
@@ -243,9 +212,8 @@ static int results_of(struct agg *self, const struct rows *rows, const struct to
     return status;
 }
 
-/* Groups that have no row left, of pairs first … first + count - 1. */
-static int forget_dead(struct agg *self, const struct rows *rows, uint32_t first,
-                       uint32_t pair_count) {
+int agg_forget_dead(struct agg *self, const struct rows *rows, uint32_t first,
+                    uint32_t pair_count) {
     if (aggregates_of(self)->live < 0 ||
         (!config_of(self)->windowed && aggregates_of(self)->key_count == 0))
         return WR_OK;
@@ -255,7 +223,7 @@ static int forget_dead(struct agg *self, const struct rows *rows, uint32_t first
         return WR_ENOMEM;
     for (uint32_t p = first; p < first + pair_count; p++) {
         dead[count] = p;
-        count += !is_live(self, rows->pairs[p].state);
+        count += !agg_is_live(self, rows->pairs[p].state);
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct pair *pair = &rows->pairs[dead[i]];
@@ -273,11 +241,45 @@ static int is_replaced(const struct rows *rows, uint32_t at) {
     return (rows->sel == NULL ? at + 1 : rows->sel[at + 1]) == row + 1;
 }
 
+/* The same where results lie in the rows of state. */
+static int take_flat(struct agg *self, const struct rows *rows, uint32_t first, uint32_t count,
+                     struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct agg_touched touched;
+    struct agg_seen seen;
+    if (agg_touched_init(&touched, scratch, count) != WR_OK ||
+        agg_seen_init(&seen, scratch, count) != WR_OK)
+        return WR_ENOMEM;
+    for (uint32_t p = first; p < first + count; p++) {
+        const struct pair *pair = &rows->pairs[p];
+        if (!leaves(self, pair->mark) || agg_seen_add(&seen, pair->state))
+            continue;
+        uint32_t at = touched.count++;
+        touched.old[at] = pair->made ? NULL : pair->state;
+        touched.now[at] = pair->state;
+        touched.spans[at] = agg_span_of(self, pair->mark);
+        touched.cause[at] = rows->sel == NULL ? pair->at : rows->sel[pair->at];
+    }
+    int status = agg_touched_keep(self, &touched);
+    if (status == WR_OK)
+        status = agg_add_pairs(self, rows, first, count);
+    for (uint32_t i = 0; i < touched.count; i++)
+        if (!agg_is_live(self, touched.now[i]))
+            touched.now[i] = NULL;
+    return status == WR_OK ? agg_tell(self, &touched, rows->in, out) : status;
+}
+
 /* Takes pairs first … first + count - 1 and emits what they changed. `*deleted`: states of later
  * pairs may have moved. */
 static int take_run(struct agg *self, const struct rows *rows, uint32_t first, uint32_t count,
                     struct wr_out *out, int *deleted) {
     struct wr_arena *scratch = self->base.env->scratch;
+    *deleted = aggregates_of(self)->live >= 0;
+    if (config_of(self)->flat && count <= agg_flat_rows_max(self)) {
+        int flow = take_flat(self, rows, first, count, out);
+        int status = flow < 0 ? flow : agg_forget_dead(self, rows, first, count);
+        return status < 0 ? status : flow;
+    }
     struct touched touched = {.pairs = WR_ARENA_ARRAY(scratch, uint32_t, count)};
     struct agg_change *changes = WR_ARENA_ARRAY(scratch, struct agg_change, count);
     struct agg_seen seen;
@@ -298,7 +300,7 @@ static int take_run(struct agg *self, const struct rows *rows, uint32_t first, u
     struct wr_batch *before = NULL, *after = NULL;
     int status = results_of(self, rows, &touched, 1, changes, NULL, &before);
     if (status == WR_OK)
-        status = add_pairs(self, rows, first, count);
+        status = agg_add_pairs(self, rows, first, count);
     if (status == WR_OK)
         status = results_of(self, rows, &touched, 0, changes, out, &after);
     int flow = status < 0
@@ -306,120 +308,8 @@ static int take_run(struct agg *self, const struct rows *rows, uint32_t first, u
                    : agg_emit_changes(self, changes, touched.count, before, after, rows->in, out);
     wr_batch_unref(before);
     wr_batch_unref(after);
-    *deleted = aggregates_of(self)->live >= 0;
-    status = flow < 0 ? flow : forget_dead(self, rows, first, count);
+    status = flow < 0 ? flow : agg_forget_dead(self, rows, first, count);
     return status < 0 ? status : flow;
-}
-
-/* ---- every ---- */
-
-/* Keeps a group as it was at the last emission, unless it is kept already. */
-static int keep_before(struct agg *self, const struct rows *rows, const struct pair *pair) {
-    struct wr_table *table = wr_slices_at(&self->before, pair->mark);
-    const char *key = agg_key_at(self, rows->keys, pair->at);
-    uint64_t hash = agg_hash_at(self, rows->hashes, pair->at);
-    uint8_t *kept, made = 0;
-    if (table == NULL || wr_table_upsert(table, key, &hash, 1, &kept, &made) != WR_OK)
-        return WR_ENOMEM;
-    return made ? wr_aggregates_merge(aggregates_of(self), table, kept, pair->state) : WR_OK;
-}
-
-static int take_for_later(struct agg *self, const struct rows *rows) {
-    int status = WR_OK;
-    for (uint32_t p = 0; p < rows->count && status == WR_OK; p++)
-        status = keep_before(self, rows, &rows->pairs[p]);
-    if (status == WR_OK)
-        status = add_pairs(self, rows, 0, rows->count);
-    return status == WR_OK ? forget_dead(self, rows, 0, rows->count) : status;
-}
-
-/* Changes of up to batch_rows groups of one window since the last emission; states of `kept` are
- * what they were. */
-static int emit_differences(struct agg *self, uint8_t *const *kept, uint32_t count, int64_t start,
-                            struct wr_out *out) {
-    const struct wr_aggregates *aggregates = aggregates_of(self);
-    struct wr_arena *scratch = self->base.env->scratch;
-    uint32_t key_bytes = aggregates->layout.key_bytes, counts[2] = {0, 0};
-    uint8_t **states[2], *is_good = WR_ARENA_ARRAY(scratch, uint8_t, count);
-    uint32_t *of[2];
-    struct agg_change *changes = WR_ARENA_ARRAY(scratch, struct agg_change, count);
-    struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, count);
-    struct agg_span span = agg_span_of(self, start);
-    char *keys = wr_arena_alloc(scratch, (size_t)count * key_bytes);
-    uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count);
-    uint8_t **now = WR_ARENA_ZEROS(scratch, uint8_t *, count);
-    for (int side = 0; side < 2; side++) {
-        states[side] = WR_ARENA_ARRAY(scratch, uint8_t *, count);
-        of[side] = WR_ARENA_ARRAY(scratch, uint32_t, count);
-        if (states[side] == NULL || of[side] == NULL)
-            return WR_ENOMEM;
-    }
-    if (is_good == NULL || changes == NULL || spans == NULL || keys == NULL || hashes == NULL ||
-        now == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        memcpy(keys + (size_t)i * key_bytes, kept[i], key_bytes);
-    const struct wr_table *table = wr_slices_find(&self->slices, start);
-    if (table != NULL) {
-        wr_keys_hash(&aggregates->layout, keys, count, wr_table_seed(table), hashes);
-        wr_table_find(table, keys, hashes, count, now);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        changes[i] = (struct agg_change){
-            .old_row = -1, .new_row = -1, .old_end = span.end, .new_end = span.end};
-        spans[i] = span;
-        uint8_t *const both[2] = {kept[i], now[i]};
-        for (int side = 0; side < 2; side++) {
-            if (both[side] == NULL || !is_live(self, both[side]))
-                continue;
-            if (side == 0 && wr_aggregates_live(aggregates, both[0]) == 0 && !self->fired_any)
-                continue; /* the one group has not been told of yet */
-            states[side][counts[side]] = both[side];
-            of[side][counts[side]++] = i;
-        }
-    }
-    struct wr_batch *results[2] = {NULL, NULL};
-    int status = WR_OK;
-    for (int side = 0; side < 2 && status == WR_OK; side++) {
-        status = agg_results(self, states[side], spans, counts[side], side == 0 ? NULL : out,
-                             &results[side], is_good);
-        for (uint32_t i = 0; i < counts[side] && status == WR_OK; i++)
-            *(side == 0 ? &changes[of[side][i]].old_row : &changes[of[side][i]].new_row) =
-                is_good[i] ? (int32_t)i : -1;
-    }
-    if (status == WR_OK)
-        status = agg_emit_changes(self, changes, count, results[0], results[1], NULL, out);
-    wr_batch_unref(results[0]);
-    wr_batch_unref(results[1]);
-    return status;
-}
-
-/* What has changed since the last emission, of windows that start before `limit`. */
-static int emit_every(struct agg *self, int64_t limit, struct wr_out *out) {
-    struct wr_arena *scratch = self->base.env->scratch;
-    int flow = WR_FLOW_MORE;
-    for (uint32_t s = 0; s < self->before.count && flow == WR_FLOW_MORE; s++) {
-        const struct wr_slice *slice = &self->before.items[s];
-        if (slice->start_us >= limit)
-            break;
-        uint64_t total = wr_table_count(slice->table);
-        struct wr_arena_mark mark = wr_arena_mark(scratch);
-        uint8_t **kept = wr_keys_rows(&aggregates_of(self)->layout, slice->table, scratch);
-        if (kept == NULL)
-            return WR_ENOMEM;
-        for (uint64_t at = 0; at < total && flow == WR_FLOW_MORE;) {
-            struct wr_arena_mark part = wr_arena_mark(scratch);
-            uint32_t count = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, total - at);
-            flow = emit_differences(self, kept + at, count, slice->start_us, out);
-            wr_arena_rewind(scratch, part);
-            at += count;
-        }
-        wr_arena_rewind(scratch, mark);
-    }
-    if (!config_of(self)->windowed && self->before.count > 0 && limit == WR_TIME_MAX)
-        self->fired_any = 1;
-    wr_slices_drop_before(&self->before, limit);
-    return flow;
 }
 
 /* ---- push ---- */
@@ -471,9 +361,9 @@ static int take_rows(struct agg *self, struct rows *rows, struct wr_out *out) {
     if (status != WR_OK || rows->count == 0)
         return status;
     if (config->mode == AGG_DELTA)
-        return add_pairs(self, rows, 0, rows->count);
+        return agg_add_pairs(self, rows, 0, rows->count);
     if (config->every_us > 0)
-        return take_for_later(self, rows);
+        return agg_every_take(self, rows);
     return self->base.observed ? take_runs(self, rows, out)
                                : take_run(self, rows, 0, rows->count, out, &deleted);
 }
@@ -488,6 +378,9 @@ int agg_update_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, 
     if (late == NULL)
         return WR_ENOMEM;
     wr_slices_settle(&self->before);
+    if (config->flat && !config->windowed && config->mode == AGG_UPDATE && config->every_us == 0 &&
+        config->aggregates->live < 0)
+        return agg_flat_push(self, in, sel, count, keys, hashes, out);
     int flow = WR_FLOW_MORE;
     for (uint32_t first = 0, end; first < count && flow == WR_FLOW_MORE; first = end) {
         struct wr_arena_mark mark = wr_arena_mark(scratch);
@@ -573,7 +466,7 @@ static int fire_empty(struct agg *self, struct wr_out *out) {
 /* What `every` held back, of windows that start before `limit`. */
 static int fire_every(struct agg *self, int64_t limit, struct wr_out *out) {
     return config_of(self)->mode == AGG_DELTA ? fire_deltas(self, limit, out)
-                                              : emit_every(self, limit, out);
+                                              : agg_every_emit(self, limit, out);
 }
 
 int agg_update_tick(struct agg *self, struct wr_out *out) {

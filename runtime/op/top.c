@@ -244,6 +244,7 @@ static int add_node(struct top *self, const struct top_tables *tables, const str
     uint64_t seed = wr_table_seed(tables->rows), hash;
     uint8_t *made;
     *id = ++self->next_id;
+    self->bound.node = NULL; /* nodes move */
     hash = wr_shape_hash(&self->rows_shape, id, seed);
     int status = wr_table_upsert(tables->rows, id, &hash, 1, &made, NULL);
     if (status != WR_OK)
@@ -337,8 +338,12 @@ static int change_tree(struct top *self, const struct top_tables *tables,
         first = WR_MIN(first, at);
         if (!config->retracts && at >= config->rows &&
             (!config->with_ties ||
-             top_is_beaten(self, tables->rows, *root, wide, wr_batch_row(wide, come))))
+             top_is_beaten(self, tables->rows, *root, wide, wr_batch_row(wide, come)))) {
+            uint64_t last = top_select(tables->rows, *root, config->rows - 1);
+            self->bound = (struct top_bound){
+                .mark = tables->mark, .at = come, .node = top_node(tables->rows, last)};
             return WR_OK; /* it is not among the first, and never will be */
+        }
     }
     if (records)
         status = top_look(self, tables, *root, first, &before);
@@ -366,6 +371,19 @@ static int leaves(const struct top *self, int64_t mark) {
     return top_config_of(self)->mode == TOP_UPDATE || mark < self->fired_us;
 }
 
+/* Whether a row stands behind all that its group keeps, so far as is known without a look. */
+static int is_beyond(const struct top *self, const struct top_tables *tables,
+                     const struct top_rows *rows, uint32_t come) {
+    const struct top_config *config = top_config_of(self);
+    const struct top_bound *bound = &self->bound;
+    size_t key_bytes = config->groups_shape.key_bytes;
+    if (bound->node == NULL || bound->mark != tables->mark ||
+        memcmp(rows->keys + come * key_bytes, rows->keys + bound->at * key_bytes, key_bytes) != 0)
+        return 0;
+    return top_compare_row(self, &rows->wide, wr_batch_row(&rows->wide, come), bound->node,
+                           !config->with_ties) > 0;
+}
+
 static int change_group(struct top *self, const struct top_tables *tables,
                         const struct top_rows *rows, uint32_t back, uint32_t come) {
     const struct top_config *config = top_config_of(self);
@@ -373,6 +391,8 @@ static int change_group(struct top *self, const struct top_tables *tables,
     const char *key = rows->keys + (size_t)at * key_bytes;
     uint64_t root;
     uint8_t *group;
+    if (back == NO_ROW && is_beyond(self, tables, rows, come))
+        return WR_OK;
     struct wr_arena_mark mark = wr_arena_mark(self->base.env->scratch);
     int status = wr_table_upsert(tables->groups, key, &rows->hashes[at], 1, &group, NULL);
     if (status != WR_OK)
@@ -473,6 +493,7 @@ int top_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_ou
     struct top *self = (struct top *)op;
     struct top_tables tables = {0};
     struct top_rows rows;
+    self->bound.node = NULL;
     wr_slices_settle(&self->rows);
     wr_slices_settle(&self->groups);
     uint32_t *late = WR_ARENA_ARRAY(op->env->scratch, uint32_t, in->sel_count + 1), late_count = 0;

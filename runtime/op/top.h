@@ -71,6 +71,14 @@ struct top_grave { /* a node that leaves its table once changes with it have bee
     uint64_t id;
 };
 
+/* The last of the rows that a group keeps, while nothing is put in or taken out: a row that comes
+ * behind it needs no look at the tree. */
+struct top_bound {
+    int64_t mark;
+    uint32_t at;                 /* of the rows that are pushed: one of the group */
+    const struct top_node *node; /* NULL: not known */
+};
+
 struct top {
     struct wr_op base;
     struct wr_eval keys_eval, order_eval, gone_eval;
@@ -81,6 +89,7 @@ struct top {
     uint32_t *order_cells;                 /* by item of the order: the kept column */
     struct wr_slices groups, rows, finder; /* a table a window; without: at 0 */
     uint64_t next_id, saved_next_id;
+    struct top_bound bound;
     int64_t fired_us, saved_fired_us; /* windows with marks before this have fired */
     struct top_change *changes;
     uint32_t change_count, change_room;
@@ -132,6 +141,9 @@ static inline const uint8_t *top_payload(const struct top_node *node) {
 /* Order of two nodes by the stage's order alone; with `whole` also by time and arrival. */
 int top_compare(const struct top *self, const struct top_node *a, const struct top_node *b,
                 int whole);
+/* Order of row `row` of a view, which comes last of all, and a node: as top_compare. */
+int top_compare_row(const struct top *self, const struct wr_batch *wide, uint32_t row,
+                    const struct top_node *node, int whole);
 /* How many nodes stand before row `row` of a view, which comes last of all. */
 uint32_t top_position_of_row(const struct top *self, const struct wr_table *rows, uint64_t root,
                              const struct wr_batch *wide, uint32_t row);

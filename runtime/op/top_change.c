@@ -286,6 +286,7 @@ int top_flush(struct top *self, const struct wr_batch *in, struct wr_out *out) {
         flow = top_emit(self, self->changes + first, end - first, NULL, in, out);
         wr_arena_rewind(self->base.env->scratch, mark);
     }
+    self->bound.node = NULL; /* nodes move */
     for (uint32_t i = 0; i < self->grave_count; i++) {
         const struct top_grave *grave = &self->graves[i];
         uint64_t hash = wr_shape_hash(&self->rows_shape, &grave->id, wr_table_seed(grave->rows));

@@ -15,12 +15,14 @@
 
 #define ROW_BYTES_MAX 2048u /* of a group's row, where there is more than one slot */
 #define SLOTS_MAX 64u
+#define AHEAD 16u /* groups whose lines are on their way at once */
 
 /* A row of the result: in a slot of its group, or a row of the batch. */
 struct few_row {
     const uint8_t *stored; /* its payload; NULL: row `row` of the batch */
     int64_t time;
-    uint32_t row; /* or the slot */
+    uint32_t row;  /* or the slot */
+    uint32_t slot; /* of a row of the batch, once it has one */
 };
 
 /* A group whose rows a push changed. What the table has is what they were, until the end. */
@@ -314,32 +316,54 @@ static int sum_changes(struct few_push *push) {
     return status;
 }
 
-/* The rows of a group into its row of the table: those of the batch into slots that are free. */
-static int store_group(struct few_push *push, const struct few_group *group,
-                       struct wr_table *table) {
+/* Gives the rows of the batch slots that are free, and asks for their lines. */
+static void assign_slots(const struct few_push *push, const struct few_group *group) {
     uint64_t used = 0;
     uint8_t *order = group->at + push->head_at + 16;
     for (uint32_t i = 0; i < group->count; i++)
         if (group->now[i].stored != NULL)
             used |= UINT64_C(1) << group->now[i].row;
     for (uint32_t i = 0; i < group->count; i++) {
-        const struct few_row *row = &group->now[i];
-        if (row->stored != NULL) {
-            order[i] = (uint8_t)row->row;
+        struct few_row *row = &group->now[i];
+        row->slot = row->stored != NULL ? row->row : (uint32_t)__builtin_ctzll(~used);
+        order[i] = (uint8_t)row->slot;
+        if (row->stored != NULL)
             continue;
-        }
-        uint32_t slot = (uint32_t)__builtin_ctzll(~used);
-        uint8_t *at = slot_at(push, group->at, slot);
-        used |= UINT64_C(1) << slot;
-        order[i] = (uint8_t)slot;
+        used |= UINT64_C(1) << row->slot;
+        const uint8_t *at = slot_at(push, group->at, row->slot);
+        for (uint32_t line = 0; line < push->slot_bytes; line += 64)
+            __builtin_prefetch(at + line, 1);
+    }
+    word_at(group->at + push->head_at)[0] = 0;
+    word_at(group->at + push->head_at)[1] = group->count;
+}
+
+static int store_rows(const struct few_push *push, const struct few_group *group,
+                      struct wr_table *table) {
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct few_row *row = &group->now[i];
+        if (row->stored != NULL)
+            continue;
+        uint8_t *at = slot_at(push, group->at, row->slot);
         *word_at(at) = (uint64_t)row->time;
         if (wr_payload_put(&push->self->payload, table, at + 8, &push->rows->wide, row->row) !=
             WR_OK)
             return WR_ENOMEM;
     }
-    word_at(group->at + push->head_at)[0] = 0;
-    word_at(group->at + push->head_at)[1] = group->count;
     return WR_OK;
+}
+
+/* The rows of all groups into their rows of the table. */
+static int store_groups(const struct few_push *push, struct wr_table *table) {
+    int status = WR_OK;
+    for (uint32_t first = 0, end; first < push->group_count && status == WR_OK; first = end) {
+        end = WR_MIN(first + AHEAD, push->group_count);
+        for (uint32_t g = first; g < end; g++)
+            assign_slots(push, &push->groups[g]);
+        for (uint32_t g = first; g < end && status == WR_OK; g++)
+            status = store_rows(push, &push->groups[g], table);
+    }
+    return status;
 }
 
 /* ---- rows out ---- */
@@ -467,8 +491,8 @@ static int few_push_rows(struct few_push *push, struct wr_out *out) {
     if (status == WR_OK && !self->base.observed)
         status = sum_changes(push);
     int flow = status == WR_OK ? emit_all(push, out) : status;
-    for (uint32_t g = 0; g < push->group_count && flow >= 0 && status == WR_OK; g++)
-        status = store_group(push, &push->groups[g], table);
+    if (flow >= 0 && status == WR_OK)
+        status = store_groups(push, table);
     return status < 0 ? status : flow;
 }
 

@@ -40,8 +40,8 @@ int top_compare(const struct top *self, const struct top_node *a, const struct t
     return whole ? by_arrival(self, a->time, a->id, b->time, b->id) : 0;
 }
 
-static int compare_row(const struct top *self, const struct wr_batch *wide, uint32_t row,
-                       const struct top_node *node, int whole) {
+int top_compare_row(const struct top *self, const struct wr_batch *wide, uint32_t row,
+                    const struct top_node *node, int whole) {
     const struct top_config *config = top_config_of(self);
     const struct wr_list *order = config->order;
     for (uint32_t i = 0; order != NULL && i < order->item_count; i++) {
@@ -68,7 +68,7 @@ uint32_t top_position_of_row(const struct top *self, const struct wr_table *rows
     uint32_t before = 0;
     while (root != 0) {
         const struct top_node *node = top_node(rows, root);
-        if (compare_row(self, wide, row, node, 1) < 0) {
+        if (top_compare_row(self, wide, row, node, 1) < 0) {
             root = node->left;
         } else {
             before += top_size(rows, node->left) + 1;
@@ -83,7 +83,8 @@ int top_is_beaten(const struct top *self, const struct wr_table *rows, uint64_t 
     uint32_t count = top_config_of(self)->rows;
     if (top_size(rows, root) < count)
         return 0;
-    return compare_row(self, wide, row, top_node(rows, top_select(rows, root, count - 1)), 0) > 0;
+    return top_compare_row(self, wide, row, top_node(rows, top_select(rows, root, count - 1)), 0) >
+           0;
 }
 
 uint32_t top_position(const struct top *self, const struct wr_table *rows, uint64_t root,

@@ -127,6 +127,17 @@ static void hash_words(const uint8_t *keys, uint32_t stride, uint32_t count, int
     }
 }
 
+/* Of the bits that say which columns are nil: most often none. */
+static void hash_nils(const uint8_t *keys, uint32_t stride, uint32_t count, uint64_t seed,
+                      uint64_t *hashes) {
+    uint64_t none = wr_hash_u64(0, seed);
+    for (uint32_t i = 0; i < count; i++, keys += stride) {
+        uint64_t word;
+        memcpy(&word, keys, 8);
+        hashes[i] = WR_LIKELY(word == 0) ? none : wr_hash_u64(word, seed);
+    }
+}
+
 static void hash_strings(const uint8_t *keys, uint32_t stride, uint32_t count, int is_first,
                          uint64_t seed, uint64_t *hashes) {
     for (uint32_t i = 0; i < count; i++, keys += stride) {
@@ -144,7 +155,7 @@ void wr_keys_hash(const struct wr_key_layout *layout, const void *bytes, uint32_
     if (stride == 0)
         memset(hashes, 0, count * sizeof *hashes);
     if (layout->nils)
-        hash_words(keys, stride, count, 1, seed, hashes);
+        hash_nils(keys, stride, count, seed, hashes);
     for (uint32_t c = 0; c < layout->column_count; c++) {
         uint32_t at = layout->offsets[c];
         if (wr_type_is_text(layout->types[c].kind)) {

@@ -51,5 +51,11 @@ int wr_keys_compare(const struct wr_key_layout *layout, const uint8_t *a, const 
 /* All rows of a table, in `arena`, in the order of their keys. NULL: no memory. */
 uint8_t **wr_keys_rows(const struct wr_key_layout *layout, const struct wr_table *table,
                        struct wr_arena *arena);
+/* Whether a key is one word, whose prefix says all of it. */
+int wr_keys_are_words(const struct wr_key_layout *layout);
+/* All rows of several tables with such keys, in the order of the keys; those of one key in the
+ * order of their tables. NULL: out of memory. */
+uint8_t **wr_keys_rows_of(const struct wr_key_layout *layout, const struct wr_table *const *tables,
+                          uint32_t table_count, struct wr_arena *arena, uint64_t *count);
 /* Sorts row pointers by key. */
 void wr_keys_sort(const struct wr_key_layout *layout, uint8_t **rows, uint32_t count);

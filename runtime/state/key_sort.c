@@ -10,7 +10,6 @@
 
 #define INSERTION_MAX 16 /* rows that are sorted by insertion */
 #define RADIX_MIN 256    /* rows from which on digits pay */
-#define DIGITS 8         /* of 8 bits, in a prefix */
 
 static void swap(uint8_t **a, uint8_t **b) {
     uint8_t *row = *a;
@@ -118,22 +117,24 @@ static uint64_t key_prefix(const struct wr_key_layout *layout, const uint8_t *ke
 /* Sorts by prefix, least digit first, from `items` to `other` and back; returns where they are.
  * Digits in which all rows agree cost nothing. */
 static struct item *radix_sort(struct item *items, struct item *other, uint32_t count) {
-    uint32_t counts[DIGITS][256];
-    memset(counts, 0, sizeof counts);
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t d = 0; d < DIGITS; d++)
-            counts[d][items[i].prefix >> (d * 8) & 255]++;
-    for (uint32_t d = 0; d < DIGITS; d++) {
-        if (counts[d][items[0].prefix >> (d * 8) & 255] == count)
+    uint32_t counts[256];
+    uint64_t differs = 0;
+    for (uint32_t i = 1; i < count; i++)
+        differs |= items[i].prefix ^ items[0].prefix;
+    for (uint32_t shift = 0; shift < 64; shift += 8) {
+        if ((differs >> shift & 255) == 0)
             continue;
+        memset(counts, 0, sizeof counts);
+        for (uint32_t i = 0; i < count; i++)
+            counts[items[i].prefix >> shift & 255]++;
         uint32_t at = 0;
         for (uint32_t b = 0; b < 256; b++) {
-            uint32_t rows = counts[d][b];
-            counts[d][b] = at;
+            uint32_t rows = counts[b];
+            counts[b] = at;
             at += rows;
         }
         for (uint32_t i = 0; i < count; i++)
-            other[counts[d][items[i].prefix >> (d * 8) & 255]++] = items[i];
+            other[counts[items[i].prefix >> shift & 255]++] = items[i];
         struct item *sorted = other;
         other = items;
         items = sorted;
@@ -190,5 +191,36 @@ uint8_t **wr_keys_rows(const struct wr_key_layout *layout, const struct wr_table
         rows[i] = wr_table_walk_next(&walk);
     if (layout->column_count > 0)
         wr_keys_sort(layout, rows, (uint32_t)total);
+    return rows;
+}
+
+int wr_keys_are_words(const struct wr_key_layout *layout) {
+    return layout->column_count == 1 && layout->key_bytes == 8;
+}
+
+uint8_t **wr_keys_rows_of(const struct wr_key_layout *layout, const struct wr_table *const *tables,
+                          uint32_t table_count, struct wr_arena *arena, uint64_t *count) {
+    WR_ASSERT(wr_keys_are_words(layout));
+    uint64_t total = 0;
+    for (uint32_t t = 0; t < table_count; t++)
+        total += wr_table_count(tables[t]);
+    *count = total;
+    uint8_t **rows = WR_ARENA_ARRAY(arena, uint8_t *, total + 1);
+    struct item *items = total > UINT32_MAX || rows == NULL
+                             ? NULL
+                             : wr_alloc(&wr_budget_control, (total + 1) * 2 * sizeof *items);
+    if (items == NULL)
+        return NULL;
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < table_count; t++) {
+        struct wr_table_walk walk;
+        wr_table_walk_begin(&walk, tables[t]);
+        for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;)
+            items[n++] = (struct item){.prefix = key_prefix(layout, row), .row = row};
+    }
+    const struct item *sorted = radix_sort(items, items + total, n);
+    for (uint32_t i = 0; i < n; i++)
+        rows[i] = sorted[i].row;
+    wr_free(&wr_budget_control, items);
     return rows;
 }

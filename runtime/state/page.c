@@ -271,6 +271,7 @@ static void index_remove(struct wr_table *table, struct wr_page *page, uint32_t 
 static int index_grow(struct wr_table *table) {
     uint32_t entries = (table->index_mask + 1) * 2;
     struct wr_page *old = table->first;
+    table->moves++;
     struct wr_page *page = first_page_new(table, entries);
     if (page == NULL)
         return WR_ENOMEM;
@@ -288,6 +289,7 @@ static int index_grow(struct wr_table *table) {
 /* Block 0 of the first page doubles. */
 static int first_block_grow(struct wr_table *table, struct wr_page *page) {
     uint32_t rows = page->blocks[0] == NULL ? page->first_rows : page->first_rows * 2;
+    table->moves++;
     uint8_t *block = wr_table_alloc(table, (size_t)rows * table->row_bytes);
     if (block == NULL)
         return WR_ENOMEM;
@@ -439,6 +441,7 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
     struct wr_page *low = table->directory[wr_directory_at(table, hash)];
     WR_UNINITIALIZED uint64_t hashes[WR_PAGE_INDEX_MAX]; /* computed once, but for overflow pages */
     uint64_t high_rows = 0;
+    table->moves++;
     for (uint32_t slot = 0; slot < low->count; slot++) {
         hashes[slot] = slot_hash(table, low, slot);
         high_rows += hash_bit(hashes[slot], low->depth);

@@ -92,6 +92,7 @@ struct wr_table {
     const struct wr_shape *shape;
     uint64_t seed;
     uint64_t count; /* rows */
+    uint64_t moves; /* how often rows or pages have moved */
     uint32_t depth;
     uint32_t page_count; /* overflow pages too */
     enum wr_key_kind key_kind;

@@ -271,13 +271,13 @@ static inline __attribute__((always_inline)) int upsert_keys(const struct upsert
     WR_UNINITIALIZED struct guess guesses[PROBE_CHUNK];
     for (uint32_t from = 0; from < count; from += PROBE_CHUNK) {
         uint32_t end = WR_MIN(from + PROBE_CHUNK, count);
-        uint64_t row_count = table->count;
+        uint64_t moves = table->moves;
         guess_rows(table, batch->hashes + from, end - from, guesses);
         for (uint32_t i = from; i < end; i++) {
             const struct guess *guess = &guesses[i - from];
             const uint8_t *key = batch->keys + (size_t)i * key_bytes;
             /* A row that was made meanwhile may have moved others. */
-            if (WR_LIKELY(guess->row != NULL && table->count == row_count &&
+            if (WR_LIKELY(guess->row != NULL && table->moves == moves &&
                           wr_table_key_equal(table, guess->row, key, kind))) {
                 batch->rows[i] = guess->row;
                 batch->made[i] = 0;

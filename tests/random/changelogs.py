@@ -34,6 +34,12 @@ def text_of(seconds):
 # Of as few rows as there are here, approximate aggregates are exact.
 SKETCHES = """    d = approx_count_distinct(v), mid = int64(floor(2 * approx_quantile(v, 0.5)))
     top = approx_top(v, 2), all = sum_list(sample(v, 1000)), some = length(sample(v, 2))"""
+# What lies in the row of state, sets that are shared included; and a result that may fail.
+COUNTS = """    some = count(where v > 3), d = count_distinct(v)
+    high = count_distinct(v where v > 3), low = count_distinct(v where v < 0)
+    again = count_distinct(v where v > 3), last = last(v)"""
+FAILS_AT = 3
+FAILS = f", q = 60 // (count() - {FAILS_AT})"
 # What takes rows back by a kernel of its own, or behind a collector.
 TAKEN_BACK = """    hist = histogram(lo, 3), steps = funnel(hi > 2, hi > 4, hi > 6 order by hi)
     together = int64(floor(covar_pop(lo, hi) * 1000 + 0.123))"""
@@ -46,6 +52,15 @@ def sketches(values):
     return {"d": len(set(values)), "mid": twice, "all": sum(values) if values else None,
             "top": listed([{"value": v, "count": n} for v, n in top]),
             "some": min(len(values), 2) if values else None}
+
+
+def counts(rows):
+    """Of pairs (time, value) in the order in which they came."""
+    values = [v for _, v in rows]
+    high = len({v for v in values if v > 3})
+    return {"some": sum(v > 3 for v in values), "d": len(set(values)), "high": high,
+            "low": len({v for v in values if v < 0}), "again": high,
+            "last": sorted(rows, key=lambda row: row[0])[-1][1] if rows else None}
 
 
 def taken_back(rows):
@@ -93,6 +108,8 @@ class Case:
         self.again_every = dice.random() < 0.2 and self.windowed
         self.looked_up = self.keyed and dice.random() < 0.3
         self.how = dice.choice(["left", "inner"])
+        self.in_row = dice.random() < 0.6
+        self.fails = self.in_row and dice.random() < 0.3
         self.names = [(k, 10 * i) for i, k in enumerate(dice.choices("abcx", k=6))]
 
     def changes(self):
@@ -115,7 +132,8 @@ class Case:
         elif self.mode == "update":
             lines.append('  :emit "update"')
         lines.append('  :agg [[n = count(), s = sum(v), lo = min(v), hi = max(v)\n'
-                     + SKETCHES + "]]")
+                     + (COUNTS if self.in_row else SKETCHES)
+                     + (FAILS if self.fails else "") + "]]")
         if self.filter:
             lines.append('  :filter "n > 1"')
         if self.looked_up:
@@ -154,7 +172,7 @@ class Case:
                 late = start is not None and reached is not None and \
                     start + self.width + self.lateness <= reached
                 if not late:
-                    kept[(start, k if self.keyed else None)].append(v)
+                    kept[(start, k if self.keyed else None)].append((at, v))
             reached = at - self.delay if reached is None else max(reached, at - self.delay)
         return kept
 
@@ -163,10 +181,15 @@ class Case:
         if not self.windowed and not self.keyed and not kept:
             kept[(None, None)] = []
         table = []
-        for (start, k), values in kept.items():
+        for (start, k), timed in kept.items():
+            values = [v for _, v in timed]
+            if self.fails and len(values) == FAILS_AT:
+                continue
             row = {"n": len(values), "s": sum(values) if values else None,
                    "lo": min(values, default=None), "hi": max(values, default=None),
-                   **sketches(values)}
+                   **(counts(timed) if self.in_row else sketches(values))}
+            if self.fails:
+                row["q"] = 60 // (len(values) - FAILS_AT)
             if self.filter and row["n"] <= 1:
                 continue
             if start is not None:

@@ -12,8 +12,9 @@ local users = s:group_by "k":emit "update":agg "n = count(), s = sum(v), mean = 
 users:changes { before = true }:write "update.csv"
 users:group_by "n":agg "groups = count(), best = max(s), names = list(k)":changes()
   :write "again.csv"
-users:filter "n > 1":group_by "n":agg "total = sum(s), x = sum(mean)"
-  :write("sqlite:out.db", { table = "totals" })
+local totals = users:filter "n > 1":group_by "n":agg "total = sum(s), x = sum(mean)"
+totals:write("sqlite:out.db", { table = "totals" })
+totals:changes():write "totals.csv" -- who sees each change makes their number known
 
 s:group_by "k":emit("update", { every = "10s" }):agg "n = count(), s = sum(v)"
   :changes { before = true }:write "every.csv"
