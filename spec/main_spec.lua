@@ -157,8 +157,8 @@ describe("weir", function()
     assert.same({ "read", "filter", "print" }, { specs[1].op, specs[2].op, specs[3].op })
     assert.equal(0, (weir("x.csv", "side.csv", "-e", ":select 'user'")))
     specs = native.plans[3].specs
-    assert.equal("side.csv", specs[2].endpoint.address)
-    assert.equal("union", specs[3].op)
+    assert.same({ "x.csv", "side.csv" }, specs[1].endpoint.files)
+    assert.equal("select", specs[2].op)
     assert.equal(0, (weir("-e", ":select 'user':write 'o.csv'", "x.csv")))
     specs = native.plans[4].specs
     assert.equal("write", specs[#specs].op)
@@ -175,13 +175,11 @@ describe("weir", function()
       "--read", "schema=user string, amount int64", "--read", "header=false", "--read",
       "max_ratio=7", "--read", "delimiter=;")))
     local specs = native.plans[1].specs
-    for i = 1, 2 do
-      assert.equal("NA", specs[i].format.options.null)
-      assert.is_false(specs[i].format.options.header)
-      assert.equal(";", specs[i].format.options.delimiter)
-      assert.equal(7, specs[i].endpoint.options.max_ratio)
-      assert.equal("amount", specs[i].schema[2].name)
-    end
+    assert.equal("NA", specs[1].format.options.null)
+    assert.is_false(specs[1].format.options.header)
+    assert.equal(";", specs[1].format.options.delimiter)
+    assert.equal(7, specs[1].endpoint.options.max_ratio)
+    assert.equal("amount", specs[1].schema[2].name)
     local code, _, err = weir("-e", ":select 'user'", "x.csv", "--read", "nul=NA")
     assert.equal(3, code)
     has(err, "W202")

@@ -253,7 +253,9 @@ of these and in tables. Bytes that are no text are of type bytes.
 
 Without one, a local file is sampled (16 MB). `weir schema pull clicks.lua`
 writes the lock file, clicks.schema: commit it, and a source that has changed
-ends the run with W407.
+ends the run with W407. Values that fit into the locked type are no change, and
+are read by it: integers as float64, any text of a CSV as string, a column
+without values as whatever it is.
 timestamp(ms), timestamp('%d.%m.%Y') say how text is read. `key` is the default
 key of sinks. @pii(id) and other notes are kept. A comment describes its column.
 ]],
