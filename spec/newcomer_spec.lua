@@ -158,13 +158,14 @@ describe("a mistake of the first hour", function()
       assert.truthy(whole:find(each[3], 1, true), whole)
     end)
   end
-  it("in a row function is told by the rejects", function()
+  it("in a row function that only the run can see is told by the rejects", function()
     if not pcall(require, "weir.native") then
       pending("needs the program: weir test")
       return
     end
     local t = require("weir.test").new("t.lua", { text = "weir.read('x.ndjson', { schema = "
-      .. "'amount int64' }):filter(function(e) return amount > 3 end):print()" })
+      .. "'amount int64' }):filter(function(e) return amount > 3 end):print() "
+      .. "if false then amount = 1 end" })
     t:feed("x.ndjson", { { amount = 1 } }):finish()
     assert.equal("`amount` is not defined: a column is `e.amount`", t:rejects()[1].detail)
   end)

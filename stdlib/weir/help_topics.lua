@@ -58,9 +58,9 @@ operators. There is no `??`, `in` or `like`: write coalesce(a, b),
 contains(list, x), like(x, p), and pcall where something may fail.
 
 A row function keeps nothing between rows: one that assigns to a variable
-outside is refused (W705). Lua's io, os, debug and load are not there (W703). A
-script may use 64 MB (W702) and 5 s while it is read, and 250 ms for every 256
-calls (W701).
+outside is refused (W705). Lua's io, os, debug and load are not there (W703); a
+name that nothing defines is told before the run (W511). A script may use 64 MB
+(W702) and 5 s while it is read, and 250 ms for every 256 calls (W701).
 
 A json value is a table in a function, which has no order of members and no
 null: given back, its members are in the order of their names, and those that
