@@ -122,7 +122,8 @@ struct wr_aggregate {
     uint8_t framed;   /* of a frame that moves along the rows */
     uint8_t reversed; /* the collector wants the end of the order: `last` */
     struct wr_type type;
-    uint32_t offset; /* of its state in the row */
+    uint32_t offset;   /* of its state in the row */
+    const char *label; /* the item that it was first written in; NULL: none */
     int from, to;
 };
 
@@ -165,9 +166,9 @@ int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *ev
                       const uint32_t *sel, uint32_t count);
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from);
-/* More about a result that fails: of the aggregate that `guilty` says. May be NULL. */
+/* More about a result that fails: of the aggregate that `guilty` says, "`x`: why". May be NULL. */
 const char *wr_aggregates_detail(const struct wr_aggregates *aggregates, uint16_t guilty,
-                                 const uint8_t *row);
+                                 const uint8_t *row, struct wr_arena *arena);
 /* How many rows of a changelog a group has. */
 int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t *row);
 /* Fills a batch of the middle schema with `count` results (window columns are the caller's);

@@ -143,12 +143,14 @@ of those of a chain, `weir.rejects()` of the script, with the columns
   code      "W502"; `weir help W502` explains it
   reason    what went wrong, to group by; of `expect` the name of the condition
   detail    what is particular to the row: "value `four` does not fit int64
-            (column `delay`)", "late by 3s", all conditions that failed
+            (column `delay`)", "late by 3s", all conditions that failed; of an
+            expression the item that it is of: "`share`: 10 // 0"
   script    where the stage stands: "clean.lua:8:4"
   source    the file
   position  where in it: "line 188 byte 13619"
   attempt   1
-  raw       the record as it was read (base64 in JSON)
+  raw       the record as it was read: bytes, which JSON and CSV have as base64;
+            `:rejects():derive "raw = string(raw)"` makes text of them
   row       the row as JSON
 
 Their order is that of the records that they came from: source, partition,

@@ -336,6 +336,7 @@ function COMMANDS.explain(run)
     return code
   end
   explain.name_functions(plan, made:function_places())
+  explain.add_written(plan, made.nodes)
   if run.options.json then
     run.out(require("weir.json").encode(explain.as_data(plan), "") .. "\n")
   else

@@ -153,7 +153,7 @@ function Script:remember_node(id, spec, call, info)
     id = id, op = spec.op, mark = call.mark, stage = call.stage, name = spec.name,
     address = place and place.address, kind = place and place.kind, schema = info.schema,
     inputs = spec.inputs, inferred = info.inferred_rows ~= nil, why = info.why_strings,
-    window = spec.window, emit = spec.emit,
+    window = spec.window, emit = spec.emit, call = call,
     timezone = spec.options and spec.options.timezone,
     written = call.place_name, table = place and place.options and place.options.table,
   }
