@@ -268,6 +268,7 @@ end
 ---  globals(script) → more globals, after(script, result),
 ---  bytes_before (bytes of its line 1 that its author did not write)
 ---@return table? script, weir.Diagnostic? err
+---@return table? failed the script as far as it was read, beside an error in it
 function M.script(fields)
   local text = fields.text
   if not text then
@@ -310,7 +311,7 @@ function M.script(fields)
       return made
     end
   end
-  return nil, M.as_diagnostic(err, fields.name)
+  return nil, M.as_diagnostic(err, fields.name), made
 end
 
 return M

@@ -147,25 +147,56 @@ local function load_fields(run, name)
   return fields
 end
 
---- A `-p` that the script does not declare; a usage error.
-local function check_params(run, made)
-  local names = made:param_names()
+local function usage_error(run, err)
+  run.err(("weir: %s\n"):format(err.message))
+  if err.help then
+    run.err(("help: %s\n"):format(err.help))
+  end
+  return EXIT.USAGE
+end
+
+--- The first `-p` that the script does not declare, and the parameter that it may mean.
+local function undeclared(run, made)
   for _, name in ipairs(cli.names_of(run.options.params)) do
     if not made.params[name] then
-      local near = require("weir.suggest").nearest(name, names)
-      cli.fail(("-p %s: the script declares no parameter `%s`"):format(name, name),
-        near and ("did you mean `-p %s=…`?"):format(near)
-          or (#names > 0 and "parameters: " .. table.concat(names, ", ")
-            or "`weir.params \"name type\"` declares one"))
+      return name, require("weir.suggest").nearest(name, made:param_names())
     end
+  end
+  return nil
+end
+
+--- A `-p` that the script does not declare is a usage error.
+local function check_params(run, made)
+  local name, near = undeclared(run, made)
+  if name then
+    local names = made:param_names()
+    cli.fail(("-p %s: the script declares no parameter `%s`"):format(name, name),
+      near and ("did you mean `-p %s=…`?"):format(near)
+        or (#names > 0 and "parameters: " .. table.concat(names, ", ")
+          or "`weir.params \"name type\"` declares one"))
+  end
+end
+
+--- The same of a script that has an error, which may come of it: a path that is the default one is
+--- not there. What lies behind the error may declare more.
+local function check_params_so_far(run, failed)
+  local name, near = undeclared(run, failed)
+  if near then
+    check_params(run, failed)
+  elseif name and #failed:param_names() > 0 then
+    run.err(("note: -p %s: the script declares no parameter `%s` before its error\n"):format(name,
+      name))
   end
 end
 
 --- Reads the script of a run, check or explain.
 ---@return table? script, integer? exit_code
 local function read_script(run, name, writes_needed)
-  local made, err = require("weir.load").script(load_fields(run, name))
+  local made, err, failed = require("weir.load").script(load_fields(run, name))
   if not made then
+    if failed then
+      check_params_so_far(run, failed)
+    end
     show(run, err)
     return nil, script_code(err)
   end
@@ -397,14 +428,6 @@ function COMMANDS.schema(run)
 end
 
 -- ── the program ─────────────────────────────────────────────────────────────────────────────────
-local function usage_error(run, err)
-  run.err(("weir: %s\n"):format(err.message))
-  if err.help then
-    run.err(("help: %s\n"):format(err.help))
-  end
-  return EXIT.USAGE
-end
-
 local function make_run(native, host)
   host = host or {}
   local getenv = host.getenv or os.getenv
