@@ -288,7 +288,8 @@ static int infer_schema(struct wr_endpoint_bind *bind, struct wr_file_config *co
                                        complete, &one, err);
         if (status != WR_OK) {
             /* A wrong option has nothing to do with this file. */
-            if (status != WR_ESCRIPT || (err != NULL && strcmp(err->code, "W408") == 0))
+            if (status != WR_ESCRIPT ||
+                (err != NULL && (strcmp(err->code, "W408") == 0 || strcmp(err->code, "W105") == 0)))
                 wr_error_add(err, status, "schema of `%s`", config->files[i]);
             break;
         }

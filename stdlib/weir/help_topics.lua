@@ -28,6 +28,10 @@ Added to Lua: paths `a.b[1]`, `x in (1, 2)`, `x like 'a%'`, `x ?? 0` (when x is
 nil or fails), `case(c, v, …, else)`, `$name` (a parameter), `f(x where c)`.
 Not there: Lua variables by name. `!=` is `~=`, `&&` is `and`, null is `nil`.
 
+Text is UTF-8. `#x`, len, sub, left, find, lpad, … count bytes, as Lua does, and
+upper, lower change a to z alone; char_length counts characters, and in a
+pattern of regex_find, regex_match, … `.` is one.
+
 A list is `name = expr` lines or commas; a bare column needs no name. A later
 item sees earlier ones; `local x = …` is a helper that becomes no column.
 
