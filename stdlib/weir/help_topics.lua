@@ -207,8 +207,8 @@ change. A file that was read in part may have grown, but what was read of it
 must be the same (W616). Files that have come since are read where their names
 sort behind the place reached; others, and all of them once a run was complete,
 are not read by this state. To begin anew, name another directory or remove
-that one. Without --state a run keeps
-nothing and starts at the beginning.
+that one; a state.db that was emptied is refused (W613). Without --state a run
+keeps nothing and starts at the beginning.
 
 State is bounded by `weir.settings { memory = "1GB" }` (W602).
 ]],
