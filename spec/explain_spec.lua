@@ -11,13 +11,7 @@ describe("explain", function()
     pending("needs the program: weir test")
     return
   end
-  local at
-  before_each(function()
-    at = program.folder()
-  end)
-  after_each(function()
-    at.remove()
-  end)
+  local at = program.each(before_each, after_each)
 
   --- The lines of text about the nodes of a stage, each without its indent.
   local function shown(text, stage)

@@ -6,13 +6,7 @@ describe("a lock file", function()
     pending("needs the program: weir test")
     return
   end
-  local at
-  before_each(function()
-    at = program.folder()
-  end)
-  after_each(function()
-    at.remove()
-  end)
+  local at = program.each(before_each, after_each)
 
   --- Locks the schema of `before`, then runs over `after`: the exit code and what was said.
   local function run(file, before, after)

@@ -6,15 +6,11 @@ describe("-e over several files", function()
     pending("needs the program: weir test")
     return
   end
-  local at
+  local at = program.each(before_each, after_each)
   before_each(function()
-    at = program.folder()
     at.put("a.csv", "a,b\n1,x\n")
     at.put("b.csv", "b,a,c\ny,2.5,true\n")
     at.put("c.ndjson", '{"a":1}\n')
-  end)
-  after_each(function()
-    at.remove()
   end)
 
   local function refused(code, said, ...)

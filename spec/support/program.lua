@@ -51,4 +51,21 @@ function M.folder()
   return self
 end
 
+--- A folder as above for each test of a block, made and removed around it.
+---@param before_each function busted's, as the block sees it
+---@param after_each function the same
+---@return table at what `folder` gives, renewed for each test
+function M.each(before_each, after_each)
+  local at = {}
+  before_each(function()
+    for name, x in pairs(M.folder()) do
+      at[name] = x
+    end
+  end)
+  after_each(function()
+    at.remove()
+  end)
+  return at
+end
+
 return M
