@@ -26,6 +26,8 @@ describe("weir help", function()
       assert.truthy(page("stage", name):find(":" .. name, 1, true))
     end
     assert.truthy(page("event_time"):find("max_delay", 1, true))
+    assert.truthy(page("filter"):find("\n  name  ", 1, true))
+    assert.falsy(page("group_by"):find("\n  name  ", 1, true))
   end)
   it("finds functions, aggregates, errors and topics by their names alone", function()
     assert.equal(page("aggregate", "sum"), page("function", "sum"))

@@ -118,6 +118,17 @@ local BOUND = {
   { "s:derive 'x = ts.date'", "2:15 W104", "write `ts:date(…)`, with a colon" },
   { "s:sort 'amount, desc'", "2:17 W103", "`desc` stands behind its column" },
   { "s:derive 'x = user.length'", "2:15 W104", "write `len(user)` of a text" },
+  { "s:derive 'x = ts + 30'", "2:15 W104", "write `duration'30s'`" },
+  { "s:derive 'x = 1.5 - ts'", "2:15 W104", "write `duration'30s'`" },
+  { "s:filter 'ts - ts > 30'", "2:11 W104", "a number has no unit" },
+  { "s:filter 'ts > 1700000000'", "2:11 W104", "write `timestamp(n, 's')`" },
+  { "s:derive 'x = date(ts) + 0.5'", "2:15 W104", "a date takes whole days" },
+  { "s:filter 'ts > date(ts)'", "2:11 W104", "`timestamp(d)` makes both one type" },
+  { "s:derive 'x = (amount > 1) + 1'", "2:15 W104", "`case(c, 1, 0)`" },
+  { "s:derive 'x = format_time(ts, [[HH:mm]])'", "2:31 W115", "as strftime has it: `%H:%M`" },
+  { "s:derive 'x = format_time(ts, [[dd.MM.yyyy]])'", "2:31 W115", "`%d.%m.%Y`" },
+  { "s:derive 'x = format_time(ts, [[at noon]])'", "2:31 W115", "`%Y-%m-%d %H:%M:%S`" },
+  { "s:derive 'x = parse_time(user, [[YYYY-MM-DD]])'", "2:32 W115", "`%Y-%m-%d`" },
   { "s:derive 'x = int(amount)'", "2:15 W101", "weir calls it `int64`" },
   { "s:derive 'x = sum(amount)'", "2:15 W109", "write `:agg \"n = count()\"`" },
   { "s:rename 'a = amuont'", "2:15 W103", "did you mean `amount`?" },
@@ -158,13 +169,14 @@ describe("a mistake of the first hour", function()
       assert.truthy(whole:find(each[3], 1, true), whole)
     end)
   end
-  it("in a row function is told by the rejects", function()
+  it("in a row function that only the run can see is told by the rejects", function()
     if not pcall(require, "weir.native") then
       pending("needs the program: weir test")
       return
     end
     local t = require("weir.test").new("t.lua", { text = "weir.read('x.ndjson', { schema = "
-      .. "'amount int64' }):filter(function(e) return amount > 3 end):print()" })
+      .. "'amount int64' }):filter(function(e) return amount > 3 end):print() "
+      .. "if false then amount = 1 end" })
     t:feed("x.ndjson", { { amount = 1 } }):finish()
     assert.equal("`amount` is not defined: a column is `e.amount`", t:rejects()[1].detail)
   end)

@@ -55,12 +55,12 @@ describe("a lock file", function()
   end)
   it("tells the first difference", function()
     local fields = schema.fields("a int64, b string")
-    assert.is_nil(lock.difference(fields, schema.fields("b string, a int64")))
-    assert.equal("`b` is missing", lock.difference(fields, schema.fields("a int64")))
+    assert.is_nil(lock.difference(fields, schema.fields("b string, a int64"), {}))
+    assert.equal("`b` is missing", lock.difference(fields, schema.fields("a int64"), {}))
     assert.equal("`b` is bytes, locked as string",
-      lock.difference(fields, schema.fields("a int64, b bytes")))
+      lock.difference(fields, schema.fields("a int64, b bytes"), {}))
     assert.equal("`c` date is new", lock.difference(fields,
-      schema.fields("a int64, b string, c date")))
+      schema.fields("a int64, b string, c date"), {}))
   end)
 end)
 

@@ -1,6 +1,7 @@
 /* file_bind.c: binding of a file source: its files, its format, its schema. See file_source.h. */
 #include "conn/file_source.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -105,32 +106,50 @@ static int is_directory(const char *address, struct wr_error *err) {
     return WR_ESCRIPT;
 }
 
-int wr_file_find(const struct wr_env *env, const char *address, struct wr_arena *arena,
-                 const char *const **files, uint32_t *file_count, struct wr_error *err) {
-    struct found found = {.arena = arena};
+/* Adds the files that `address` means. */
+static int find(const struct wr_env *env, const char *address, struct found *found,
+                struct wr_error *err) {
     struct wr_file_info info;
     int is_glob = strpbrk(address, "*?[") != NULL;
+    uint32_t before = found->count;
     if (strcmp(address, "-") == 0) {
-        collect(&found, address);
+        collect(found, address);
     } else if (env->stat(env, address, &info) == WR_OK) {
         if (info.is_directory)
             return is_directory(address, err);
-        collect(&found, address);
+        collect(found, address);
     } else if (is_glob) {
-        int status = env->glob(env, address, collect, &found, err);
-        if (status != WR_OK && found.status == WR_OK)
+        int status = env->glob(env, address, collect, found, err);
+        if (status != WR_OK && found->status == WR_OK)
             return status;
     }
-    if (found.status == WR_ELIMIT)
+    if (found->status == WR_ELIMIT)
         return wr_error_set(err, WR_ELIMIT, "`%s` matches more than %u files", address,
                             WR_FILES_MAX);
-    if (found.status != WR_OK)
+    if (found->status != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "files of `%s`: out of memory", address);
-    if (found.count == 0)
-        return not_found(env, address, is_glob, err);
+    return found->count == before ? not_found(env, address, is_glob, err) : WR_OK;
+}
+
+int wr_file_find(const struct wr_env *env, const char *address, struct wr_arena *arena,
+                 const char *const **files, uint32_t *file_count, struct wr_error *err) {
+    struct found found = {.arena = arena};
+    int status = find(env, address, &found, err);
     *files = found.files;
     *file_count = found.count;
-    return WR_OK;
+    return status;
+}
+
+/* The files of a list, as the command line gives it: in its order. */
+static int find_each(const struct wr_endpoint_bind *bind, const struct wr_value *list,
+                     struct wr_file_config *config, struct wr_error *err) {
+    struct found found = {.arena = bind->arena};
+    int status = WR_OK;
+    for (uint32_t i = 0; i < wr_value_count(list) && status == WR_OK; i++)
+        status = find(bind->env, wr_value_at(list, i)->string, &found, err);
+    config->files = found.files;
+    config->file_count = found.count;
+    return status;
 }
 
 /* ---- the schema ---------------------------------------------------------------------------- */
@@ -166,7 +185,12 @@ static int read_head(const struct wr_endpoint_bind *bind, const struct wr_file_c
     return status;
 }
 
-/* The type that both hold: integers widen to floats, everything else to `otherwise`. */
+/* A string, or what is written as one. */
+static int is_text(const struct wr_type *type) {
+    return type->kind == WR_STRING || type->kind == WR_DATE || type->kind == WR_TIMESTAMP;
+}
+
+/* The type that both hold: integers widen to floats, times to strings, all else to `otherwise`. */
 static struct wr_type widen(const struct wr_type *a, const struct wr_type *b,
                             enum wr_type_kind otherwise) {
     if (wr_type_equal(a, b))
@@ -174,9 +198,8 @@ static struct wr_type widen(const struct wr_type *a, const struct wr_type *b,
     if ((a->kind == WR_INT64 && b->kind == WR_FLOAT64) ||
         (a->kind == WR_FLOAT64 && b->kind == WR_INT64))
         return WR_TYPE(WR_FLOAT64);
-    if ((a->kind == WR_DATE && b->kind == WR_TIMESTAMP) ||
-        (a->kind == WR_TIMESTAMP && b->kind == WR_DATE))
-        return WR_TYPE(WR_TIMESTAMP);
+    if (is_text(a) && is_text(b))
+        return WR_TYPE(WR_STRING);
     if (a->kind >= WR_JSON || b->kind >= WR_JSON)
         return WR_TYPE(WR_JSON);
     return WR_TYPE(otherwise);
@@ -206,11 +229,12 @@ static int join_inferred(struct wr_arena *arena, struct wr_inferred *all,
         if (mixed[at] == NULL && one->mixed != NULL)
             mixed[at] = one->mixed[i];
         struct wr_field *into = &both->fields[at];
-        if (known < 0)
+        int is_first = known < 0 || into->guess == WR_GUESS_NOTHING;
+        if (is_first)
             *into = *field;
-        else
+        else if (field->guess != WR_GUESS_NOTHING)
             into->type = widen(&into->type, &field->type, one->mixed != NULL ? WR_JSON : WR_STRING);
-        if (field->why_string != NULL && (known < 0 || into->why_string == NULL)) {
+        if (field->why_string != NULL && (is_first || into->why_string == NULL)) {
             into->why_string = field->why_string;
             into->why_line = field->why_line;
             into->why_file = path;
@@ -264,7 +288,8 @@ static int infer_schema(struct wr_endpoint_bind *bind, struct wr_file_config *co
                                        complete, &one, err);
         if (status != WR_OK) {
             /* A wrong option has nothing to do with this file. */
-            if (status != WR_ESCRIPT || (err != NULL && strcmp(err->code, "W408") == 0))
+            if (status != WR_ESCRIPT ||
+                (err != NULL && (strcmp(err->code, "W408") == 0 || strcmp(err->code, "W105") == 0)))
                 wr_error_add(err, status, "schema of `%s`", config->files[i]);
             break;
         }
@@ -385,6 +410,18 @@ static int bind_schema(struct wr_endpoint_bind *bind, struct wr_file_config *con
     return infer_schema(bind, config, err);
 }
 
+/* "a.csv and 2 more": how messages call files that were listed. */
+static int name_list(struct wr_endpoint_bind *bind, const struct wr_file_config *config,
+                     uint32_t count, struct wr_error *err) {
+    size_t size = strlen(config->address) + 32;
+    char *name = wr_arena_alloc(bind->arena, size);
+    if (name == NULL)
+        return wr_error_set(err, WR_ENOMEM, "file: out of memory");
+    snprintf(name, size, "%s and %u more", config->address, count - 1);
+    bind->name = name;
+    return WR_OK;
+}
+
 int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     struct wr_options options;
     int status = wr_options_read(&options, bind, err);
@@ -408,7 +445,10 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     /* A file that has its schema may be made later: then only its opening asks for it. */
     int given = wr_value_get(bind->spec, "schema") != NULL;
     config->schema_given = (uint8_t)given;
-    if (status == WR_OK && (config->each || (!given && bind->may_sample)))
+    const struct wr_value *list = wr_value_get(wr_value_get(bind->spec, "endpoint"), "files");
+    if (status == WR_OK && list != NULL)
+        status = find_each(bind, list, config, err);
+    else if (status == WR_OK && (config->each || (!given && bind->may_sample)))
         status = wr_file_find(bind->env, config->address, bind->arena, &config->files,
                               &config->file_count, err);
     const char *format = NULL;
@@ -426,5 +466,7 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     bind->bounded = 1;
     bind->config = config;
     bind->name = strcmp(config->address, "-") == 0 ? "standard input" : config->address;
+    if (status == WR_OK && list != NULL)
+        status = name_list(bind, config, wr_value_count(list), err);
     return status;
 }

@@ -75,8 +75,11 @@ static int sample(struct wr_endpoint_bind *bind, const struct sqlite_read *confi
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         status = wr_sqlite_failed(db, config->path, "sample", err);
     for (uint32_t c = 0; c < schema->field_count; c++)
-        if (schema->fields[c].type.kind == WR_NIL)
+        if (schema->fields[c].type.kind == WR_NIL) {
             schema->fields[c].type = seen_type(seen[c]);
+            schema->fields[c].guess =
+                seen[c][SQLITE_NULL] == row ? WR_GUESS_NOTHING : WR_GUESS_VALUE;
+        }
     bind->inferred_rows = (uint64_t)row;
     wr_free(&wr_budget_control, seen);
     return status;

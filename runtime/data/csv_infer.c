@@ -181,6 +181,7 @@ int wr_csv_infer(struct wr_arena *arena, const struct wr_value *options, int del
     for (uint32_t i = 0; i < sample.schema->field_count; i++) {
         struct wr_field *field = &sample.schema->fields[i];
         field->type = WR_TYPE(wr_infer_kind(sample.seen[i]));
+        field->guess = sample.seen[i] == 0 ? WR_GUESS_NOTHING : WR_GUESS_TEXT;
         if (field->type.kind != WR_STRING || sample.seen[i] == WR_SEEN_STRING)
             field->why_string = NULL;
     }

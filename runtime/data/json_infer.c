@@ -172,6 +172,7 @@ static int schema_make(struct sample *sample, const char *bytes, struct wr_infer
         made->fields[i].name = column->name;
         made->fields[i].name_length = column->name_length;
         made->fields[i].type = WR_TYPE(mixed[i] != NULL ? WR_JSON : wr_infer_kind(column->seen));
+        made->fields[i].guess = column->seen == 0 ? WR_GUESS_NOTHING : WR_GUESS_VALUE;
     }
     inferred->schema = made;
     inferred->mixed = mixed;

@@ -11,11 +11,20 @@ struct wr_value;
 
 #define WR_COLUMNS_MAX 4096 /* columns of one schema */
 
+/* Where the type of a column is from. */
+enum wr_guess {
+    WR_GUESS_NONE,    /* declared: by a script, a lock file, a table */
+    WR_GUESS_TEXT,    /* inferred from texts: any of them is a string too */
+    WR_GUESS_VALUE,   /* inferred from values that have kinds of their own */
+    WR_GUESS_NOTHING, /* no value was seen: string for want of one */
+};
+
 struct wr_field {
     const char *name; /* 0-terminated; `name_length` is true where a name holds a 0 byte */
     uint32_t name_length;
     struct wr_type type;
     uint8_t key, required;
+    uint8_t guess;           /* enum wr_guess */
     const char *time_format; /* how text is read as a timestamp or date: NULL RFC 3339, "ms" … */
     const struct wr_value *default_value; /* NULL: nil */
     const struct wr_value *notes;         /* @pii(…) and the like; NULL: none */

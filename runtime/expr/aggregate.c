@@ -243,6 +243,7 @@ static int bind_item(struct wr_agg_bind *b, const struct wr_value *item, struct 
     const struct wr_value *expr = wr_value_get(item, "expr");
     const struct wr_value *found = NULL;
     int is_local = wr_value_bool(item, "is_local", 0);
+    b->label = wr_value_string(item, "name", NULL);
     int status = check_item_name(b, item, name, expr);
     if (status != WR_OK)
         return status;
@@ -328,6 +329,7 @@ static int bind_all(struct wr_agg_bind *b, const struct wr_value *group_by,
     items->count = item_count;
     if (status == WR_OK && item_count == 0)
         return wr_agg_fault(b, agg, "W008", "empty list");
+    b->label = NULL;
     if (status == WR_OK && b->out->live >= 0)
         status = bind_live(b);
     if (status == WR_OK)

@@ -145,7 +145,8 @@ struct wr_aggregate {
     uint8_t is_member;                /* of another one's share */
     struct wr_aggregate_share *share; /* of a leader; else NULL */
     struct wr_type type;
-    uint32_t offset; /* of its state in the row */
+    uint32_t offset;   /* of its state in the row */
+    const char *label; /* the item that it was first written in; NULL: none */
     int from, to;
 };
 
@@ -190,9 +191,9 @@ int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table 
 /* Whether all results lie in the rows of state, so that a copy of a row has its results for as long
  * as long strings of the table stay where they are. */
 int wr_aggregates_in_row(const struct wr_aggregates *aggregates);
-/* More about a result that fails: of the aggregate that `guilty` says. May be NULL. */
+/* More about a result that fails: of the aggregate that `guilty` says, "`x`: why". May be NULL. */
 const char *wr_aggregates_detail(const struct wr_aggregates *aggregates, uint16_t guilty,
-                                 const uint8_t *row);
+                                 const uint8_t *row, struct wr_arena *arena);
 /* How many rows of a changelog a group has. */
 int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t *row);
 /* Fills a batch of the middle schema with `count` results (window columns are the caller's);

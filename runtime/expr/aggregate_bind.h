@@ -26,6 +26,7 @@ struct wr_agg_known {
 /* An item of the inputs list. */
 struct wr_agg_entry {
     struct wr_value item;
+    const char *label; /* of the item that it is made for */
     uint8_t is_local, needed;
     uint32_t index; /* its number among the items, once known */
 };
@@ -36,10 +37,11 @@ struct wr_agg_bind {
     struct wr_error *err;
     struct wr_aggregates *out;
     const struct wr_list *keys;
-    int status;       /* WR_OK until the first fault */
-    uint8_t apart;    /* equal calls are not one: they may have different frames */
-    uint8_t shares;   /* WR_AGGREGATES_SHARE */
-    uint8_t in_order; /* rows come in the order of event time, or without */
+    const char *label; /* the name of the item that is bound; NULL: none has one */
+    int status;        /* WR_OK until the first fault */
+    uint8_t apart;     /* equal calls are not one: they may have different frames */
+    uint8_t shares;    /* WR_AGGREGATES_SHARE */
+    uint8_t in_order;  /* rows come in the order of event time, or without */
     uint32_t known_count, entry_count, entry_room, call_count, call_room;
     struct wr_agg_known *known;
     struct wr_agg_entry *entries;

@@ -407,6 +407,7 @@ static int bind_item(struct frames_bind *f, const struct wr_value *item, struct 
         return wr_agg_unnamed(&f->b, expr);
     struct wr_agg_known known = {.name = name, .input = -1, .middle = 1};
     known.aggregated = (uint8_t)looks_around(&f->b, expr, 0);
+    f->b.label = name->string;
     int status = WR_OK;
     /* What is made of columns alone may be an argument too. */
     if (!known.aggregated && wr_agg_names_known(&f->b, expr, 0))

@@ -17,8 +17,10 @@ static int entry_add(struct wr_agg_bind *b, const char *name, const struct wr_va
     if (map == NULL)
         return WR_ENOMEM;
     *index = b->entry_count;
-    b->entries[b->entry_count++] = (struct wr_agg_entry){
-        .item = *map, .is_local = (uint8_t)is_local, .needed = (uint8_t)!is_local};
+    b->entries[b->entry_count++] = (struct wr_agg_entry){.item = *map,
+                                                         .label = b->label,
+                                                         .is_local = (uint8_t)is_local,
+                                                         .needed = (uint8_t)!is_local};
     return WR_OK;
 }
 
@@ -239,7 +241,8 @@ int wr_agg_bind_call(struct wr_agg_bind *b, const struct wr_value *call, uint32_
                                        .where = -1,
                                        .limit = -1,
                                        .from = wr_agg_from(call),
-                                       .to = wr_agg_to(call)};
+                                       .to = wr_agg_to(call),
+                                       .label = b->label};
     const struct wr_value *where = wr_value_get(call, "where");
     struct wr_value condition;
     int status = WR_OK;
@@ -319,6 +322,7 @@ int wr_agg_bind_keys(struct wr_agg_bind *b, const struct wr_value *group_by) {
         uint32_t index;
         int is_local = wr_value_bool(item, "is_local", 0);
         names.upto = i;
+        b->label = wr_value_string(item, "name", NULL);
         status = wr_ast_rewrite(b->arena, wr_value_get(item, "expr"), key_rewrite, &names, &copy);
         if (status == WR_OK)
             status = entry_add(b, wr_agg_hidden_name(b->arena, 'k', i), &copy, is_local, &index);
@@ -361,5 +365,8 @@ int wr_agg_bind_inputs(struct wr_agg_bind *b) {
     int status = wr_list_bind(&b->out->inputs, &scope, WR_LIST_DERIVE, list, b->err);
     if (status != WR_OK && b->err != NULL)
         wr_error_at(b->err, "1", b->err->from, b->err->to);
+    for (uint32_t i = 0; i < b->entry_count && status == WR_OK; i++)
+        if (!b->entries[i].is_local)
+            b->out->inputs->items[b->entries[i].index].label = b->entries[i].label;
     return status;
 }

@@ -1,4 +1,7 @@
 /* aggregate_run.c: running bound aggregates: adding rows, merging states, reading results. */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/status.h"
 #include "expr/aggregates.h"
@@ -177,9 +180,18 @@ int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t
 }
 
 const char *wr_aggregates_detail(const struct wr_aggregates *aggregates, uint16_t guilty,
-                                 const uint8_t *row) {
+                                 const uint8_t *row, struct wr_arena *arena) {
     const struct wr_aggregate *aggregate = &aggregates->aggregates[guilty];
-    return aggregate->kernel->detail == NULL ? NULL : aggregate->kernel->detail(aggregate, row);
+    const char *why =
+        aggregate->kernel->detail == NULL ? NULL : aggregate->kernel->detail(aggregate, row);
+    if (aggregate->label == NULL)
+        return why;
+    size_t size = strlen(aggregate->label) + (why == NULL ? 0 : strlen(why)) + 8;
+    char *text = wr_arena_alloc(arena, size);
+    if (text != NULL)
+        snprintf(text, size, "`%s`%s%s", aggregate->label, why == NULL ? "" : ": ",
+                 why == NULL ? "" : why);
+    return text;
 }
 
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,

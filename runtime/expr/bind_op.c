@@ -140,6 +140,24 @@ static struct wr_type time_result(const struct binary *x) {
     return WR_TYPE(a == WR_DATE || b == WR_DATE ? WR_DATE : WR_DURATION);
 }
 
+/* What a time and another operand may have meant together; NULL: nothing that is known. */
+static const char *time_help(const struct binary *x) {
+    enum wr_type_kind a = x->a->type.kind, b = x->b->type.kind;
+    enum wr_type_kind time = is_number(x->a) ? b : a;
+    int with_number = is_number(x->a) != is_number(x->b);
+    if ((a == WR_TIMESTAMP && b == WR_DATE) || (a == WR_DATE && b == WR_TIMESTAMP))
+        return "`date(ts)` or `timestamp(d)` makes both one type";
+    if (with_number && time == WR_BOOL)
+        return "`case(c, 1, 0)` makes a number of a condition";
+    if (with_number && time == WR_DATE)
+        return "a date takes whole days; `timestamp(d) + duration'12h'` takes parts of them";
+    if (!with_number || (time != WR_TIMESTAMP && time != WR_DURATION))
+        return NULL;
+    if (time == WR_TIMESTAMP && x->op >= WR_OP_EQ)
+        return "a number is no time: write `timestamp(n, 's')`, or `epoch(ts)` for its seconds";
+    return "a number has no unit: write `duration'30s'`, or `n * duration'1s'`";
+}
+
 static const struct wr_node *bind_arithmetic(struct binary *x) {
     enum wr_type_kind a = x->a->type.kind, b = x->b->type.kind;
     if (a == WR_JSON || b == WR_JSON) {
@@ -159,7 +177,7 @@ static const struct wr_node *bind_arithmetic(struct binary *x) {
         return refuse(x, "text is joined by `..`");
     return refuse(x, a == WR_STRING || b == WR_STRING
                          ? "there is no coercion: write `int64(x)`, `float64(x)`, `timestamp(x)`"
-                         : NULL);
+                         : time_help(x));
 }
 
 /* ---- `..` ---- */
@@ -276,7 +294,7 @@ static const struct wr_node *bind_comparison(struct binary *x) {
     if (!wr_bind_common(&x->a->type, &x->b->type, &common))
         return refuse(x, (a == WR_STRING) != (b == WR_STRING)
                              ? "there is no coercion: write `timestamp'…'`, `int64(x)`, `string(x)`"
-                             : NULL);
+                             : time_help(x));
     if (a >= WR_LIST && !equality)
         return refuse(x, NULL);
     if (wr_node_is_nil(x->a) || wr_node_is_nil(x->b))

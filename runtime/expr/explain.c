@@ -182,6 +182,7 @@ static int explain_item(const struct wr_list *list, uint32_t index, struct wr_ar
                         struct wr_value *out) {
     const struct wr_item *item = &list->items[index];
     const struct wr_node *node = list->program->nodes[index];
+    const char *name = item->label != NULL ? item->label : item->name;
     struct wr_buf text, how;
     char type[256];
     wr_buf_init(&text, &wr_budget_control, 0);
@@ -195,7 +196,7 @@ static int explain_item(const struct wr_list *list, uint32_t index, struct wr_ar
     if (status == WR_OK)
         status = set_text(arena, map, 1, "how", how.length > 0 ? how.bytes : "native");
     if (status == WR_OK)
-        status = set_text(arena, map, 2, "name", item->name != NULL ? item->name : "");
+        status = set_text(arena, map, 2, "name", name != NULL ? name : "");
     if (status == WR_OK)
         status = set_text(arena, map, 3, "type", wr_type_text(&item->type, type, sizeof type));
     wr_buf_release(&text);

@@ -74,6 +74,9 @@ enum wr_list_kind {
 
 struct wr_item {
     const char *name; /* NULL: an unnamed condition or order item */
+    /* How the script calls what the item is made for, where `name` is none of its own: the item of
+     * `agg` whose argument this is. NULL: `name`; empty: not at all. */
+    const char *label;
     uint32_t name_length;
     struct wr_type type;
     int32_t column; /* >= 0: this item is just that input column, nothing is computed */
@@ -108,7 +111,7 @@ struct wr_fail {
     uint16_t code; /* enum wr_reject_code */
     uint16_t item;
     int from, to;       /* the failing call or operator, in the text of the list */
-    const char *detail; /* "10 // 0", "'abc' is no int64", …; in the eval's arena */
+    const char *detail; /* "`x`: 10 // 0", "'abc' is no int64", …; in the eval's arena */
 };
 
 /* A run's memory and result. Reused from batch to batch; valid until the next run. */
@@ -122,7 +125,8 @@ struct wr_eval {
     struct wr_column *outputs; /* by output number; data in the arena given to run */
     struct wr_fail *fails;     /* ascending rows, at most one a row (the first) */
     uint32_t fail_count;
-    const char *fatal; /* a bug of the script that stops the run (Lua watchdog, …) */
+    const struct wr_item *items; /* of the list that runs; NULL: none */
+    const char *fatal;           /* a bug of the script that stops the run (Lua watchdog, …) */
 };
 
 void wr_eval_init(struct wr_eval *eval, struct wr_budget *budget);

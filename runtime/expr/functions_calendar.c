@@ -1,6 +1,8 @@
 /* functions_calendar.c: arithmetic by the calendar: trunc, ceil_time, add, diff, age, last_day, and
  * times as text in a zone. */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "expr/calendar.h"
@@ -440,6 +442,52 @@ static int parse_time_kernel(struct wr_call *call) {
     return WR_OK;
 }
 
+/* `HH:mm` as others write it → `%H:%M`; 0 when a letter is none that is known, or does not fit. */
+static int translate_format(const char *format, uint32_t length, char *out, size_t size) {
+    static const char *const letters[][2] = {
+        {"yyyy", "%Y"}, {"YYYY", "%Y"}, {"yy", "%y"},   {"YY", "%y"},  {"MMMM", "%B"},
+        {"MMM", "%b"},  {"MM", "%m"},   {"DD", "%d"},   {"dd", "%d"},  {"d", "%e"},
+        {"HH", "%H"},   {"hh", "%I"},   {"mm", "%M"},   {"MI", "%M"},  {"ss", "%S"},
+        {"SSS", "%f"},  {"SS", "%S"},   {"EEEE", "%A"}, {"EEE", "%a"}, {"a", "%p"},
+    };
+    size_t at = 0;
+    for (uint32_t i = 0; i < length;) {
+        uint32_t run = 1;
+        while (i + run < length && format[i + run] == format[i])
+            run++;
+        const char *piece = NULL;
+        int is_letter = (format[i] | 32) >= 'a' && (format[i] | 32) <= 'z';
+        for (uint32_t k = 0; is_letter && piece == NULL && k < WR_COUNT(letters); k++)
+            if (strlen(letters[k][0]) == run && memcmp(letters[k][0], format + i, run) == 0)
+                piece = letters[k][1];
+        if (piece == NULL && is_letter)
+            return 0;
+        int wrote = piece != NULL ? snprintf(out + at, size - at, "%s", piece)
+                                  : snprintf(out + at, size - at, "%.*s", (int)run, format + i);
+        at += (size_t)wrote;
+        if (at >= size)
+            return 0;
+        i += run;
+    }
+    return 1;
+}
+
+/* W115 for a format that is the same for every time: its letters are not those of strftime. */
+static int refuse_constant(const struct wr_value *format, struct wr_error *err) {
+    char meant[128];
+    if (memchr(format->string, '%', format->count) != NULL || format->count == 0)
+        return WR_OK;
+    wr_error_script(err, "W115",
+                    "the format `%.60s` has no `%%` and would not tell one time from "
+                    "another",
+                    format->string);
+    if (translate_format(format->string, format->count, meant, sizeof meant))
+        wr_error_help(err, "it is written as strftime has it: `%s`", meant);
+    else
+        wr_error_help(err, "it is written as strftime has it: `%%Y-%%m-%%d %%H:%%M:%%S`");
+    return WR_ESCRIPT;
+}
+
 static int format_prepare(struct wr_arena *arena, uint32_t arg_count,
                           const struct wr_value *const *constants, void **prepared,
                           struct wr_error *err) {
@@ -449,6 +497,9 @@ static int format_prepare(struct wr_arena *arena, uint32_t arg_count,
     if (status != WR_OK)
         return status;
     uint32_t bad;
+    if (constants[1] != NULL && constants[1]->kind == WR_VALUE_STRING &&
+        (status = refuse_constant(constants[1], err)) != WR_OK)
+        return status;
     if (constants[1] == NULL || constants[1]->kind != WR_VALUE_STRING ||
         wr_time_format_check(constants[1]->string, constants[1]->count, &bad))
         return WR_OK;
@@ -456,6 +507,15 @@ static int format_prepare(struct wr_arena *arena, uint32_t arg_count,
     wr_error_help(err, "%%Y %%m %%d %%H %%M %%S %%f %%z %%:z %%Z %%b %%B %%a %%A %%j %%p %%I %%y "
                        "%%e %%s %%T %%F %%V %%G %%u %%%%");
     return WR_ESCRIPT;
+}
+
+static int parse_prepare(struct wr_arena *arena, uint32_t arg_count,
+                         const struct wr_value *const *constants, void **prepared,
+                         struct wr_error *err) {
+    int status = wr_zone_prepare(arena, arg_count, constants, prepared, err);
+    return status != WR_OK || constants[1] == NULL || constants[1]->kind != WR_VALUE_STRING
+               ? status
+               : refuse_constant(constants[1], err);
 }
 
 #define CALENDAR_ENTRY(own_name, own_doc, ...) \
@@ -556,7 +616,7 @@ const struct wr_function wr_functions_calendar[] = {
         "The timestamp that a text says in a format as strptime has it; without an offset in the "
         "text it is read in the zone.",
         .signatures = FN_SIGNATURES({"(x string, format string, zone string = '') timestamp",
-                                     parse_time_kernel, wr_zone_prepare}),
+                                     parse_time_kernel, parse_prepare}),
         .examples =
             FN_EXAMPLES({"parse_time('31.03.2024 12:20', '%d.%m.%Y %H:%M', 'Europe/Berlin')",
                          "2024-03-31T10:20:00Z"},

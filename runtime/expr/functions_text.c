@@ -318,7 +318,7 @@ static int char_kernel(struct wr_call *call) {
     { \
         .name = own_name, .group = "text", .flags = FN_PURE, \
         .doc = "The bytes `from` to `to`, both included, counted from 1; negative ones from the " \
-               "end.", \
+               "end. A letter like `ö` has two: `regex_find(x, '^.{3}')` is three characters.", \
         .signatures = FN_SIGNATURES({"(x text, from int64, to int64 = -1) T", sub_kernel, NULL}), \
         .examples = FN_EXAMPLES({own_name "('weir', 2, 3)", "'ei'"}, \
                                 {own_name "('weir', -2)", "'ir'"}, {own_name "('weir', 9)", "''"}) \
@@ -393,12 +393,17 @@ const struct wr_function wr_functions_text[] = {
                ltrim_kernel, {"ltrim('  a ')", "'a '"}, {"ltrim('007', '0')", "'7'"}),
     TRIM_ENTRY("rtrim", "Without blanks, tabs and line ends, or the bytes given, at the end.",
                rtrim_kernel, {"rtrim(' a  ')", "' a'"}, {"rtrim('1.500', '0')", "'1.5'"}),
-    TEXT_ENTRY("left", FN_PURE, "The first n bytes; with a negative n all but the last -n.",
-               "(x text, n int64) T", left_kernel, {"left('weir', 2)", "'we'"},
-               {"left('weir', -1)", "'wei'"}),
-    TEXT_ENTRY("right", FN_PURE, "The last n bytes; with a negative n all but the first -n.",
-               "(x text, n int64) T", right_kernel, {"right('weir', 2)", "'ir'"},
-               {"right('weir', -1)", "'eir'"}),
+    TEXT_ENTRY(
+        "left", FN_PURE,
+        "The first n bytes (a letter like `ö` has two: see `sub`); with a negative n all but the "
+        "last -n.",
+        "(x text, n int64) T", left_kernel, {"left('weir', 2)", "'we'"},
+        {"left('weir', -1)", "'wei'"}),
+    TEXT_ENTRY(
+        "right", FN_PURE,
+        "The last n bytes (a letter like `ö` has two); with a negative n all but the first -n.",
+        "(x text, n int64) T", right_kernel, {"right('weir', 2)", "'ir'"},
+        {"right('weir', -1)", "'eir'"}),
     TEXT_ENTRY("lpad", FN_PURE | WR_FN_CAN_FAIL,
                "Padded at the start to n bytes; a longer text is cut to n bytes.",
                "(x string, n int64, with string = ' ') string", lpad_kernel,

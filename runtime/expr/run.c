@@ -2,15 +2,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "data/text.h"
 #include "expr/program.h"
 #include "base/banned.h"
 
 #define SCRATCH_BLOCK_BYTES ((size_t)64 * 1024)
-#define FAIL_TEXT_MAX 256 /* bytes of a failed row's detail */
+#define FAIL_TEXT_MAX 256  /* bytes of a failed row's detail */
+#define LABEL_BYTES_MAX 80 /* of the name of its item */
 
 void wr_eval_init(struct wr_eval *eval, struct wr_budget *budget) {
     memset(eval, 0, sizeof *eval);
@@ -93,6 +96,15 @@ void wr_vm_false_for_nil(struct wr_vm *vm, const struct wr_ins *ins) {
     }
 }
 
+/* How a script calls the item that an instruction is of; NULL: not at all. */
+static const char *label_of(const struct wr_vm *vm, const struct wr_ins *ins) {
+    if (vm->eval->items == NULL)
+        return NULL;
+    const struct wr_item *item = &vm->eval->items[ins->item];
+    const char *name = item->label != NULL ? item->label : item->name;
+    return name != NULL && (uint8_t)name[0] > ' ' && name[0] != '$' ? name : NULL;
+}
+
 static void record_fail(struct wr_vm *vm, const struct wr_ins *ins, uint32_t row, int code,
                         const char *format, va_list list) {
     struct wr_eval *eval = vm->eval;
@@ -108,9 +120,15 @@ static void record_fail(struct wr_vm *vm, const struct wr_ins *ins, uint32_t row
     if (wr_bit_get(vm->failed, row))
         return;
     wr_bit_set(vm->failed, row);
-    char text[FAIL_TEXT_MAX];
-    int length = vsnprintf(text, sizeof text, format, list);
-    length = WR_MIN(length, FAIL_TEXT_MAX - 1);
+    char text[FAIL_TEXT_MAX + LABEL_BYTES_MAX + 8];
+    const char *label = label_of(vm, ins);
+    int before = 0;
+    if (label != NULL) {
+        size_t shown = wr_utf8_valid_prefix(label, WR_MIN(strlen(label), (size_t)LABEL_BYTES_MAX));
+        before = snprintf(text, sizeof text, "`%.*s`: ", (int)shown, label);
+    }
+    int length = vsnprintf(text + before, FAIL_TEXT_MAX, format, list);
+    length = before + WR_MIN(length, FAIL_TEXT_MAX - 1);
     struct wr_fail *fail = &eval->fails[eval->fail_count++];
     *fail = (struct wr_fail){.row = row,
                              .code = (uint16_t)code,
@@ -378,6 +396,7 @@ int wr_list_run(const struct wr_list *list, struct wr_eval *eval, const struct w
     eval->outputs = NULL;
     eval->fails = NULL;
     eval->fail_count = 0;
+    eval->items = list->items;
     if (list->program == NULL)
         return WR_OK;
     int status = wr_vm_run(&vm, list->program, eval, batch, arena);
@@ -389,6 +408,7 @@ int wr_list_filter(const struct wr_list *list, struct wr_eval *eval, const struc
     struct wr_vm vm;
     WR_ASSERT(list->program != NULL && list->program->condition != WR_NONE);
     *sel_count = 0;
+    eval->items = list->items;
     int status = wr_vm_run(&vm, list->program, eval, batch, &eval->scratch);
     if (status != WR_OK)
         return status;

@@ -107,6 +107,16 @@ static int is_below(const struct place *directory, const char *path) {
            (path[length] == '/' || path[length] == 0);
 }
 
+/* Is `written` what `other` reads or writes? */
+static int is_same(const struct wr_env *env, const struct place *other, const char *written) {
+    const struct wr_value *files =
+        wr_value_get(wr_value_get(other->node->spec, "endpoint"), "files");
+    for (uint32_t i = 0; i < wr_value_count(files); i++)
+        if (same_place(env, wr_value_at(files, i)->string, written))
+            return 1;
+    return same_place(env, other->path, written);
+}
+
 static const char *option_of(const struct wr_node *node, const char *name) {
     struct wr_options options;
     struct wr_endpoint_bind bind = {.spec = node->spec};
@@ -148,7 +158,7 @@ int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, str
         const struct place *written = mine_reads ? &theirs : &mine;
         const struct place *other = mine_reads ? &mine : &theirs;
         if (!is_below(written, other->path) && !is_below(other, written->path) &&
-            !same_place(plan->env, other->path, written->path))
+            !is_same(plan->env, other, written->path))
             continue;
         if (mine_reads || theirs_reads)
             return refuse(written->node, "read by this script", "write to another file", err);

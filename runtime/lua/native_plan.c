@@ -73,6 +73,21 @@ static void push_why_strings(lua_State *L, const struct wr_schema *schema) {
     }
 }
 
+/* Pushes, by column of the schema whose type nobody declared, what it was inferred from. */
+static void push_guesses(lua_State *L, const struct wr_schema *schema) {
+    static const char *const names[] = {
+        [WR_GUESS_TEXT] = "text", [WR_GUESS_VALUE] = "value", [WR_GUESS_NOTHING] = "nothing"};
+    lua_createtable(L, 0, 0);
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct wr_field *field = &schema->fields[i];
+        if (field->guess == WR_GUESS_NONE)
+            continue;
+        lua_pushlstring(L, field->name, field->name_length);
+        lua_pushstring(L, names[field->guess]);
+        lua_rawset(L, -3);
+    }
+}
+
 void native_push_info(lua_State *L, struct wr_arena *arena, const struct wr_stream *stream,
                       const struct wr_node *node) {
     static const char *const orders[] = {"source", "time", "firing", "arrival"};
@@ -130,7 +145,7 @@ static int l_plan_add(lua_State *L) {
     return 2;
 }
 
-/* plan:probe(spec) -> info | nil, err */
+/* plan:probe(spec) -> info, with `guesses` | nil, err */
 static int l_plan_probe(lua_State *L) {
     struct native_plan *self = native_check_plan(L, 1);
     struct wr_error err = {0};
@@ -144,6 +159,8 @@ static int l_plan_probe(lua_State *L) {
     if (status != WR_OK)
         return wr_error_push(L, &err);
     native_push_info(L, &self->plan->arena, &out, NULL);
+    push_guesses(L, out.schema);
+    lua_setfield(L, -2, "guesses");
     return 1;
 }
 

@@ -64,12 +64,12 @@ static int drop_failed(struct agg *self, struct wr_batch *middle, const uint16_t
         left += fails[i] == 0;
         if (fails[i] == 0 || out == NULL)
             continue;
-        struct wr_reject reject = {.code = fails[i],
-                                   .detail =
-                                       wr_aggregates_detail(config->aggregates, guilty[i], rows[i]),
-                                   .stage = self->base.node,
-                                   .row = i,
-                                   .batch = middle};
+        struct wr_reject reject = {
+            .code = fails[i],
+            .detail = wr_aggregates_detail(config->aggregates, guilty[i], rows[i], &middle->arena),
+            .stage = self->base.node,
+            .row = i,
+            .batch = middle};
         int status = out->reject(out, &reject);
         if (status < 0)
             return status;

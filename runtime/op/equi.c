@@ -190,6 +190,9 @@ int equi_bind(struct equi *equi, struct wr_bind *bind, const char *stage, struct
         status = convert_keys(bind, &left_scope, &equi->keys[0], left, equi->types, err);
     if (status == WR_OK)
         status = convert_keys(bind, &right_scope, &equi->keys[1], right, equi->types, err);
+    for (int side = 0; side < 2 && status == WR_OK; side++)
+        for (uint32_t i = 0; i < equi->keys[side]->item_count; i++)
+            equi->keys[side]->items[i].label = ""; /* their names are ours */
     if (status != WR_OK) {
         wr_error_at(err, "on", err == NULL ? 0 : err->from, err == NULL ? 0 : err->to);
         return status;

@@ -211,6 +211,10 @@ static int check_format(struct wr_store *store, struct wr_error *err) {
                                                  "state %s has format %" PRId64
                                                  "; this weir reads format %d",
                                                  store->path, version, WR_STORE_VERSION));
+    if (tables == 0)
+        return wr_store_fail(store, wr_error_set(err, WR_ECORRUPT,
+                                                 "state %s is damaged: its tables are missing",
+                                                 store->path));
     return WR_OK;
 }
 
@@ -293,26 +297,66 @@ static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_e
     return wr_store_fail(store, status);
 }
 
+/* An empty file `MADE` beside state.db tells one that was emptied from one whose making was cut
+ * off: it comes when state.db holds its tables, and goes where state.db is gone. */
+static int check_made(const struct wr_store *store, const char *database, int has_log, int *is_made,
+                      struct wr_error *err) {
+    char path[PATH_BYTES_MAX];
+    struct wr_file_info info;
+    const struct wr_env *env = store->env;
+    snprintf(path, sizeof path, "%s/MADE", store->path);
+    *is_made = env->stat(env, path, &info) == WR_OK;
+    if (!*is_made)
+        return WR_OK;
+    int status = env->stat(env, database, &info);
+    if (status == WR_ENOENT) {
+        *is_made = 0;
+        return env->remove(env, path, err);
+    }
+    if (status != WR_OK || info.size_bytes > 0 || has_log)
+        return WR_OK; /* SQLite says what is wrong */
+    wr_error_set(err, WR_ECORRUPT, "state %s: its state.db is empty", store->path);
+    wr_error_help(err, "put a copy of it back; to begin anew, use another --state or remove that "
+                       "directory");
+    return WR_ECORRUPT;
+}
+
+static int set_made(const struct wr_store *store, struct wr_error *err) {
+    char path[PATH_BYTES_MAX];
+    struct wr_file *file;
+    snprintf(path, sizeof path, "%s/MADE", store->path);
+    int status = store->env->open(store->env, path, WR_FILE_CREATE, &file, err);
+    if (status == WR_OK)
+        store->env->close(file);
+    return status;
+}
+
 static int open_database(struct wr_store *store, const char *plan_hash, struct wr_error *err) {
     char path[PATH_BYTES_MAX];
+    int is_made = 0;
     struct wr_file_info info;
     const char *here = store->path[0] == '/' ? "" : "./"; /* so that no path reads as a URI */
     snprintf(path, sizeof path, "%s%s/state.db-wal", here, store->path);
     /* A clean close leaves no log behind. */
     int unclean = store->env->stat(store->env, path, &info) == WR_OK && info.size_bytes > 0;
     path[strlen(path) - strlen("-wal")] = 0;
+    int status = check_made(store, path, unclean, &is_made, err);
+    if (status != WR_OK)
+        return wr_store_fail(store, status);
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(path, &store->db, flags, store->env->sqlite_vfs);
     if (store->db == NULL)
         return wr_error_set(err, WR_ENOMEM, "open state %s: out of memory", store->path);
-    int status = code == SQLITE_OK ? WR_OK : wr_store_fail_sqlite(store, "open", err);
+    status = code == SQLITE_OK ? WR_OK : wr_store_fail_sqlite(store, "open", err);
     if (status == WR_OK)
         status = configure(store, err);
     if (status == WR_OK && unclean)
         status = check_after_unclean_stop(store, err);
     if (status == WR_OK)
         status = check_format(store, err);
+    if (status == WR_OK && !is_made)
+        status = set_made(store, err);
     if (status == WR_OK)
         status = statements_prepare(store, err);
     if (status == WR_OK)
@@ -336,6 +380,11 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
     made->env = env;
     snprintf(lock_path, sizeof lock_path, "%s/LOCK", path);
     int status = env->make_directory(env, path, err);
+    if (status == WR_EEXIST) {
+        wr_error_set(err, WR_EEXIST, "state %s: there is a file of that name", path);
+        wr_error_help(err, "a state is a directory: give another name, as `clicks.state`; without "
+                           "--state a run keeps nothing");
+    }
     if (status == WR_OK)
         status = env->lock(env, lock_path, &made->lock, err);
     if (status == WR_EREFUSED)

@@ -222,7 +222,11 @@ function Plan:add(spec)
 end
 function Plan:probe(spec)
   self.probes[#self.probes + 1] = spec
-  return self:bind(spec)
+  local info, err = self:bind(spec)
+  if info then
+    info.guesses = {}
+  end
+  return info, err
 end
 function Plan:define(def)
   self.defs[#self.defs + 1] = def

@@ -308,6 +308,20 @@ end
 -- ── options ─────────────────────────────────────────────────────────────────────────────────────
 local COMMON = { name = { kind = "text", doc = "the stage's name in metrics, taps and tests" } }
 
+--- The options of a stage, with those that all have, for people.
+---@param descriptor table
+---@return table<string, table>
+function M.options_of(descriptor)
+  local options = {}
+  local is_named = not (descriptor.unnamed or descriptor.modifier or descriptor.raw)
+  for _, list in ipairs({ is_named and COMMON or {}, descriptor.options or {} }) do
+    for name, spec in pairs(list) do
+      options[name] = spec
+    end
+  end
+  return options
+end
+
 function Call:option_spec(key)
   local options = self.descriptor.options or {}
   return options[key] or (self.extra_options and self.extra_options[key])

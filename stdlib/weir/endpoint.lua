@@ -76,6 +76,15 @@ function M.new(kind, address, options)
   return setmetatable({ kind = kind, address = address, options = options or {} }, Endpoint)
 end
 
+--- Several files that are read as those of a glob are, in the order given.
+---@param files string[] paths, all different
+---@return weir.Endpoint
+function M.of_files(files)
+  local made = M.new("file", files[1])
+  made.files = files
+  return made
+end
+
 ---@return boolean
 function M.is(x)
   return getmetatable(x) == Endpoint

@@ -157,6 +157,7 @@ local function add_node(lines, node, schemas)
   end
   for _, each in ipairs(node.expressions or {}) do
     local column = (each.name or "") ~= "" and each.name:match("^%s*(.-)$") .. " = " or ""
+    column = each.of and ("for %s: "):format(each.of) or column
     wrap(lines, "       expression: ", ("%s%s (%s)"):format(column, each.expr, each.how))
   end
   add_facts(lines, node)
@@ -182,6 +183,73 @@ function M.name_functions(plan, places)
     end
   end
   return plan
+end
+
+--- Options that are shown of a stage, beside what the plan itself says.
+local OPTIONS = {
+  join = { "how", "on", "prefix", "retain", "time", "where", "within" },
+  asof_join = { "before", "direction", "how", "max_age", "on", "prefix" },
+  lookup = { "how", "many", "on", "prefix" },
+  write = { "partition_by" },
+}
+
+--- An option as its script has it; a choice that was left out is its default.
+local function option_text(stage_call, name)
+  local x = stage_call.options_given[name]
+  local spec = stage_call.descriptor.options[name]
+  if x == nil and spec.kind == "choice" then
+    return spec.default
+  elseif type(x) == "table" and getmetatable(x) == nil then
+    return ("%s to %s"):format(tostring(x[1]), tostring(x[2]))
+  end
+  return x ~= nil and tostring(x):gsub("%s+", " ") or nil
+end
+
+--- The items of a list as they are written, on one line each; one with a comment is its name.
+local function items_written(items, text)
+  local written = {}
+  for i, item in ipairs(items) do
+    local part = text:sub(item.from, item.to)
+    written[i] = part:find("--", 1, true) and item.name or part:gsub("%s+", " ")
+  end
+  return written
+end
+
+--- What `agg` computes by which name; its expressions are keys and what aggregates take.
+local function add_agg(node, stage_call, key_count)
+  node.items = items_written(stage_call[1].ast, stage_call.texts["1"])
+  for i = key_count + 1, #(node.expressions or {}) do
+    local each = node.expressions[i]
+    each.of, each.name = each.name, nil
+  end
+end
+
+--- Adds what stands in the script and nowhere in the plan: how streams are joined, what `agg`
+--- computes, by what rows are grouped.
+---@param plan table as of `native.explain`; changed
+---@param nodes table<integer, table> of the script, by id
+function M.add_written(plan, nodes)
+  for _, node in ipairs(plan.nodes or {}) do
+    local known = nodes[node.id]
+    local stage_call = known and known.op == known.stage and known.call
+    local key_count = 0
+    for _, name in ipairs(stage_call and OPTIONS[known.op] or {}) do
+      node[name] = option_text(stage_call, name)
+    end
+    for _, modifier in ipairs(stage_call and stage_call.pending or {}) do
+      if modifier.name == "group_by" and modifier.value.items then
+        node.group_by = items_written(modifier.value.items, modifier.text or "")
+        for _, item in ipairs(modifier.value.items) do
+          key_count = key_count + (item.is_local and 0 or 1)
+        end
+      elseif modifier.name == "group_by" then
+        key_count = #modifier.value.fn.outputs
+      end
+    end
+    if stage_call and known.op == "agg" then
+      add_agg(node, stage_call, key_count)
+    end
+  end
 end
 
 --- Fields of a node that are lists, also when they are empty.

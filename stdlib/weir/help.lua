@@ -119,7 +119,7 @@ local function descriptor_page(title, name, descriptor)
   wrap(lines, "", descriptor.doc)
   add(lines, "")
   as_is(lines, descriptor.usage, "  ")
-  add_options(lines, descriptor.options)
+  add_options(lines, require("weir.call").options_of(descriptor))
   for _, each in ipairs(M.beside(descriptor)) do
     add_options(lines, each.options, ("Beside them, of `%s`:"):format(each.name))
   end

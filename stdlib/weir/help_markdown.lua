@@ -80,7 +80,7 @@ end
 local function described(lines, level, title, descriptor)
   add(lines, "", level .. " " .. title, "", prose(descriptor.doc))
   fence(lines, "lua", descriptor.usage)
-  two_columns(lines, "option", "", option_rows(descriptor.options))
+  two_columns(lines, "option", "", option_rows(require("weir.call").options_of(descriptor)))
   for _, each in ipairs(require("weir.help").beside(descriptor)) do
     two_columns(lines, ("option of `%s`"):format(each.name), "", option_rows(each.options))
   end

@@ -28,6 +28,10 @@ Added to Lua: paths `a.b[1]`, `x in (1, 2)`, `x like 'a%'`, `x ?? 0` (when x is
 nil or fails), `case(c, v, …, else)`, `$name` (a parameter), `f(x where c)`.
 Not there: Lua variables by name. `!=` is `~=`, `&&` is `and`, null is `nil`.
 
+Text is UTF-8. `#x`, len, sub, left, find, lpad, … count bytes, as Lua does, and
+upper, lower change a to z alone; char_length counts characters, and in a
+pattern of regex_find, regex_match, … `.` is one.
+
 A list is `name = expr` lines or commas; a bare column needs no name. A later
 item sees earlier ones; `local x = …` is a helper that becomes no column.
 
@@ -58,9 +62,9 @@ operators. There is no `??`, `in` or `like`: write coalesce(a, b),
 contains(list, x), like(x, p), and pcall where something may fail.
 
 A row function keeps nothing between rows: one that assigns to a variable
-outside is refused (W705). Lua's io, os, debug and load are not there (W703). A
-script may use 64 MB (W702) and 5 s while it is read, and 250 ms for every 256
-calls (W701).
+outside is refused (W705). Lua's io, os, debug and load are not there (W703); a
+name that nothing defines is told before the run (W511). A script may use 64 MB
+(W702) and 5 s while it is read, and 250 ms for every 256 calls (W701).
 
 A json value is a table in a function, which has no order of members and no
 null: given back, its members are in the order of their names, and those that
@@ -143,12 +147,14 @@ of those of a chain, `weir.rejects()` of the script, with the columns
   code      "W502"; `weir help W502` explains it
   reason    what went wrong, to group by; of `expect` the name of the condition
   detail    what is particular to the row: "value `four` does not fit int64
-            (column `delay`)", "late by 3s", all conditions that failed
+            (column `delay`)", "late by 3s", all conditions that failed; of an
+            expression the item that it is of: "`share`: 10 // 0"
   script    where the stage stands: "clean.lua:8:4"
   source    the file
   position  where in it: "line 188 byte 13619"
   attempt   1
-  raw       the record as it was read (base64 in JSON)
+  raw       the record as it was read: bytes, which JSON and CSV have as base64;
+            `:rejects():derive "raw = string(raw)"` makes text of them
   row       the row as JSON
 
 Their order is that of the records that they came from: source, partition,
@@ -201,8 +207,8 @@ change. A file that was read in part may have grown, but what was read of it
 must be the same (W616). Files that have come since are read where their names
 sort behind the place reached; others, and all of them once a run was complete,
 are not read by this state. To begin anew, name another directory or remove
-that one. Without --state a run keeps
-nothing and starts at the beginning.
+that one; a state.db that was emptied is refused (W613). Without --state a run
+keeps nothing and starts at the beginning.
 
 State is bounded by `weir.settings { memory = "1GB" }` (W602).
 ]],
@@ -253,7 +259,9 @@ of these and in tables. Bytes that are no text are of type bytes.
 
 Without one, a local file is sampled (16 MB). `weir schema pull clicks.lua`
 writes the lock file, clicks.schema: commit it, and a source that has changed
-ends the run with W407.
+ends the run with W407. Values that fit into the locked type are no change, and
+are read by it: integers as float64, any text of a CSV as string, a column
+without values as whatever it is.
 timestamp(ms), timestamp('%d.%m.%Y') say how text is read. `key` is the default
 key of sinks. @pii(id) and other notes are kept. A comment describes its column.
 ]],

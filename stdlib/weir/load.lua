@@ -175,9 +175,8 @@ local function stage_around(line, name)
   return stage and require("weir.stream").stage(stage) and stage
 end
 
---- A name that is nothing is an error where it is read: nil would pass through expressions unseen.
-local function refuse_unknown(env, name, native)
-  local info = debug.getinfo(3, "Sl")
+--- What is said of a name that is nothing, as an error without a place.
+local function unknown_name(env, name, native)
   local err = { code = "W511", message = ("Lua error: `%s` is not defined"):format(tostring(name)) }
   if NOT_AVAILABLE[name] ~= nil then
     err.code = "W703"
@@ -185,15 +184,24 @@ local function refuse_unknown(env, name, native)
     err.help = NOT_AVAILABLE[name] or nil
   elseif type(name) == "string" and meant(name) then
     err.help = meant(name)
-  elseif not script.current() then -- in a row function, where no help is shown
-    err.message = ("`%s` is not defined: a column is `e.%s`"):format(tostring(name),
-      tostring(name))
   else
     local near = type(name) == "string"
       and require("weir.suggest").nearest(name, near_names(env, native))
     if near then
       err.message = err.message .. (": did you mean `%s`?"):format(near)
     end
+  end
+  return err
+end
+
+--- A name that is nothing is an error where it is read: nil would pass through expressions unseen.
+local function refuse_unknown(env, name, native)
+  local info = debug.getinfo(3, "Sl")
+  local err = unknown_name(env, name, native)
+  if err.code == "W511" and not err.help and not script.current() then
+    -- In a row function, where no help is shown.
+    err.message = ("`%s` is not defined: a column is `e.%s`"):format(tostring(name),
+      tostring(name))
   end
   if info and info.currentline > 0 then
     err.located = loader.place_of_line(info.short_src, info.currentline)
@@ -260,6 +268,7 @@ end
 ---  globals(script) → more globals, after(script, result),
 ---  bytes_before (bytes of its line 1 that its author did not write)
 ---@return table? script, weir.Diagnostic? err
+---@return table? failed the script as far as it was read, beside an error in it
 function M.script(fields)
   local text = fields.text
   if not text then
@@ -280,6 +289,11 @@ function M.script(fields)
     end
   end
   local env = make_env(fields, made)
+  function made.unknown_name(name)
+    local is_known = rawget(env, name) ~= nil or loader.is_assigned(name)
+      or fields.native.library and fields.native.library(name)
+    return not is_known and unknown_name(env, name, fields.native) or nil
+  end
   local chunk
   chunk, err = load_bounded(fields, text, env)
   if chunk then
@@ -297,7 +311,7 @@ function M.script(fields)
       return made
     end
   end
-  return nil, M.as_diagnostic(err, fields.name)
+  return nil, M.as_diagnostic(err, fields.name), made
 end
 
 return M

@@ -328,6 +328,21 @@ function M.row_function_hints(func)
   return hints
 end
 
+--- Is a global of this name assigned in any file that has been loaded, by whatever may run?
+---@param name string
+---@return boolean
+function M.is_assigned(name)
+  for _, file in ipairs(files) do
+    if file.ast then
+      require("weir.grammar.scope").resolve(file.ast)
+      if file.ast.assigned[name] then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 -- ── modules ─────────────────────────────────────────────────────────────────────────────────────
 local function no_module(name, help)
   return { code = "W704", message = ("no module `%s`"):format(name), help = help, arg = "1" }

@@ -81,8 +81,23 @@ function M.text(name, sources)
   return table.concat(parts, "\n") .. "\n"
 end
 
---- How the real fields differ from the locked ones, as text; nil when they do not.
-function M.difference(locked, real)
+--- May a column be read as the locked type, though its values look like another?
+local function fits(locked, real, guess)
+  local as_text = real == "string" or real == "timestamp" or real == "date"
+  return locked == real or guess == "nothing"
+    or guess ~= nil and locked == "float64" and real == "int64"
+    or guess == "text" and locked == "string"
+    or guess == "value" and (locked == "json" or locked == "string" and as_text)
+end
+
+--- How the real fields differ from the locked ones, as text; nil when they do not. A type that was
+--- inferred and fits into the locked one is no difference: the locked one is read.
+---@param locked table[] fields
+---@param real table[] fields
+---@param guesses table<string, string> by column whose type nobody declared: inferred from "text",
+---  from each "value" with a kind of its own, or from "nothing"
+---@return string?
+function M.difference(locked, real, guesses)
   local types, seen = {}, {}
   for _, field in ipairs(real) do
     types[field.name] = schema.type_text(field.type)
@@ -92,7 +107,7 @@ function M.difference(locked, real)
     seen[field.name] = true
     if types[field.name] == nil then
       return ("`%s` is missing"):format(field.name)
-    elseif types[field.name] ~= type then
+    elseif not fits(type, types[field.name], guesses[field.name]) then
       return ("`%s` is %s, locked as %s"):format(field.name, types[field.name], type)
     end
   end

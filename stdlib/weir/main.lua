@@ -56,20 +56,46 @@ end
 
 -- ── reading scripts ─────────────────────────────────────────────────────────────────────────────
 
+--- Are these different plain files of one format? Then one read takes them, as it does a glob.
+local function are_alike(files, format)
+  local formats, seen = require("weir.formats"), {}
+  local first = formats.of_name(files[1] or "")
+  for _, file in ipairs(files) do
+    if seen[file] or file == "-" or file:find("[*?%[:]")
+      or not format and formats.of_name(file) ~= first then
+      return false
+    end
+    seen[file] = true
+  end
+  return #files > 1 and (format or first) ~= nil
+end
+
 --- The stream that an `-e` text beginning with `:` is applied to: the files named, or stdin.
 local function input_stream(made, files, read_options)
   local weir = require("weir").new(made)
-  local function read(file)
+  local function read(place)
     if next(read_options) then
-      return weir.read(file, read_options)
+      return weir.read(place, read_options)
     end
-    return weir.read(file)
+    return weir.read(place)
   end
-  local first = read(files[1] or "-")
+  if are_alike(files, read_options.format) then
+    return read(require("weir.endpoint").of_files(files))
+  end
+  local streams = { read(files[1] or "-") }
   for i = 2, #files do
-    first = first:union(read(files[i]))
+    streams[i] = read(files[i])
   end
-  return first
+  if #files < 2 then
+    return streams[1]
+  end
+  local ok, result = pcall(streams[1].union, table.unpack(streams))
+  if not ok and diag.is(result) then -- of files, where the union speaks of streams
+    result.message = result.message:gsub("stream (%d+)", function(number)
+      return ("`%s`"):format(files[tonumber(number)])
+    end)
+  end
+  return ok and result or error(result, 0)
 end
 
 --- The values of `--read`, which are texts, as an option takes them: `header=false` is a boolean.
@@ -121,25 +147,56 @@ local function load_fields(run, name)
   return fields
 end
 
---- A `-p` that the script does not declare; a usage error.
-local function check_params(run, made)
-  local names = made:param_names()
+local function usage_error(run, err)
+  run.err(("weir: %s\n"):format(err.message))
+  if err.help then
+    run.err(("help: %s\n"):format(err.help))
+  end
+  return EXIT.USAGE
+end
+
+--- The first `-p` that the script does not declare, and the parameter that it may mean.
+local function undeclared(run, made)
   for _, name in ipairs(cli.names_of(run.options.params)) do
     if not made.params[name] then
-      local near = require("weir.suggest").nearest(name, names)
-      cli.fail(("-p %s: the script declares no parameter `%s`"):format(name, name),
-        near and ("did you mean `-p %s=…`?"):format(near)
-          or (#names > 0 and "parameters: " .. table.concat(names, ", ")
-            or "`weir.params \"name type\"` declares one"))
+      return name, require("weir.suggest").nearest(name, made:param_names())
     end
+  end
+  return nil
+end
+
+--- A `-p` that the script does not declare is a usage error.
+local function check_params(run, made)
+  local name, near = undeclared(run, made)
+  if name then
+    local names = made:param_names()
+    cli.fail(("-p %s: the script declares no parameter `%s`"):format(name, name),
+      near and ("did you mean `-p %s=…`?"):format(near)
+        or (#names > 0 and "parameters: " .. table.concat(names, ", ")
+          or "`weir.params \"name type\"` declares one"))
+  end
+end
+
+--- The same of a script that has an error, which may come of it: a path that is the default one is
+--- not there. What lies behind the error may declare more.
+local function check_params_so_far(run, failed)
+  local name, near = undeclared(run, failed)
+  if near then
+    check_params(run, failed)
+  elseif name and #failed:param_names() > 0 then
+    run.err(("note: -p %s: the script declares no parameter `%s` before its error\n"):format(name,
+      name))
   end
 end
 
 --- Reads the script of a run, check or explain.
 ---@return table? script, integer? exit_code
 local function read_script(run, name, writes_needed)
-  local made, err = require("weir.load").script(load_fields(run, name))
+  local made, err, failed = require("weir.load").script(load_fields(run, name))
   if not made then
+    if failed then
+      check_params_so_far(run, failed)
+    end
     show(run, err)
     return nil, script_code(err)
   end
@@ -310,6 +367,7 @@ function COMMANDS.explain(run)
     return code
   end
   explain.name_functions(plan, made:function_places())
+  explain.add_written(plan, made.nodes)
   if run.options.json then
     run.out(require("weir.json").encode(explain.as_data(plan), "") .. "\n")
   else
@@ -370,14 +428,6 @@ function COMMANDS.schema(run)
 end
 
 -- ── the program ─────────────────────────────────────────────────────────────────────────────────
-local function usage_error(run, err)
-  run.err(("weir: %s\n"):format(err.message))
-  if err.help then
-    run.err(("help: %s\n"):format(err.help))
-  end
-  return EXIT.USAGE
-end
-
 local function make_run(native, host)
   host = host or {}
   local getenv = host.getenv or os.getenv

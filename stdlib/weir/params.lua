@@ -73,7 +73,20 @@ local function fail(call, code, message, help, field)
   call:fail(code, message, help, "1", field and field.from, field and field.to)
 end
 
-local function declare(call, field)
+--- A `-p` that is like this name and of no parameter, or nil.
+local function mistyped(script, fields, name)
+  local known, names = {}, {}
+  for _, field in ipairs(fields) do
+    known[field.name] = true
+  end
+  for given in pairs(script.params_given) do
+    names[#names + 1] = not (known[given] or script.params[given]) and given or nil
+  end
+  table.sort(names)
+  return suggest.nearest(name, names)
+end
+
+local function declare(call, field, fields)
   local script = call.script
   if script.params[field.name] then
     fail(call, "W105", ("duplicate parameter `%s`"):format(field.name), nil, field)
@@ -98,8 +111,10 @@ local function declare(call, field)
       fail(call, "W114", ("the default of `%s`: %s"):format(field.name, why), nil, field)
     end
   else
+    local near = mistyped(script, fields, field.name)
     fail(call, "W106", ("no value for `$%s`"):format(field.name),
-      ("give it as `-p %s=…`, or a default: `%s %s = …`"):format(field.name, field.name,
+      near and ("did you mean `-p %s=…` by `-p %s=…`?"):format(field.name, near)
+      or ("give it as `-p %s=…`, or a default: `%s %s = …`"):format(field.name, field.name,
         schema.type_text(field.type)), field)
   end
   script.params[field.name] = {
@@ -145,7 +160,7 @@ M.descriptor = {
       call:fail_with(err, "1")
     end
     for _, field in ipairs(fields) do
-      declare(call, field)
+      declare(call, field, fields)
     end
     return values_table(call)
   end,

@@ -137,11 +137,15 @@ local function has(specs, name)
 end
 
 --- Shares the options of a call out: to its endpoint, its format, and the rest.
----@return table place {kind=, address=, options=}, table? format {name=, options=}, table rest
+---@return table place {kind=, address=, files=, options=}
+---@return table? format {name=, options=}
+---@return table rest
 function M.share(c)
   local kind = endpoint.ENDPOINTS[c.place.kind]
   local format_options = c.format and formats.FORMATS[c.format.name].options
-  local place = { kind = c.place.kind, address = c.place.address, options = {} }
+  local place = {
+    kind = c.place.kind, address = c.place.address, files = c.place.files, options = {},
+  }
   local format = c.format and { name = c.format.name, options = {} }
   local rest = {}
   for key, x in pairs(c.place.options) do

@@ -70,4 +70,51 @@ function M.check(info, columns)
   return nil
 end
 
+--- Adds the uses of global names in a function, and in the functions that it reaches by local
+--- names that are assigned once.
+local function add_globals(node, found, seen)
+  seen[node] = true
+  lua.walk(node.body, function(each)
+    if each.k ~= "name" then
+      return
+    elseif not each.decl then
+      found[#found + 1] = each
+      return
+    end
+    local init = each.decl.writes == 0 and each.decl.init
+    if init and init.k == "function" and not seen[init] then
+      add_globals(init, found, seen)
+    end
+  end)
+end
+
+--- An error at the first name that the function reads and that is nothing, or nil.
+---@param info table as of `reads`
+---@param unknown fun(name: string): table? an error without its place for a name that is nothing
+---@param columns string[]? of the row
+---@return table? err with `located`
+function M.check_names(info, unknown, columns)
+  scope.resolve(info.file.ast)
+  local found = {}
+  add_globals(info.node, found, {})
+  table.sort(found, function(a, b)
+    return a.from < b.from
+  end)
+  for _, use in ipairs(found) do
+    local err = unknown(use.name)
+    if err then
+      local row = info.node.params[1]
+      for _, column in ipairs(row and columns or {}) do
+        if column == use.name then
+          err.message = ("`%s` is not defined"):format(use.name)
+          err.help = ("a column is `%s.%s`"):format(row.name, use.name)
+        end
+      end
+      err.located = require("weir.source").place(info.file, use.from, use.to)
+      return err
+    end
+  end
+  return nil
+end
+
 return M

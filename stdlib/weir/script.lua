@@ -119,7 +119,9 @@ function Script:function_spec(f, outputs, call)
   if err then
     call:fail_with(err)
   end
-  self.functions[id] = { call = f, stage = call.stage, mark = info and info.mark }
+  self.functions[id] = {
+    call = f, stage = call.stage, mark = info and info.mark, columns = call.row_columns,
+  }
   local reads = info and require("weir.row_function").reads(info) or "all"
   local plan = self:plan()
   if plan.set_function then
@@ -151,7 +153,7 @@ function Script:remember_node(id, spec, call, info)
     id = id, op = spec.op, mark = call.mark, stage = call.stage, name = spec.name,
     address = place and place.address, kind = place and place.kind, schema = info.schema,
     inputs = spec.inputs, inferred = info.inferred_rows ~= nil, why = info.why_strings,
-    window = spec.window, emit = spec.emit,
+    window = spec.window, emit = spec.emit, call = call,
     timezone = spec.options and spec.options.timezone,
     written = call.place_name, table = place and place.options and place.options.table,
   }
@@ -195,6 +197,20 @@ end
 
 -- ── reading ─────────────────────────────────────────────────────────────────────────────────────
 
+--- A name in a function of rows that is nothing. Asked when the whole script has been read, since
+--- what stands below a function may still define it.
+local function check_functions(script)
+  for _, f in ipairs(script.functions) do
+    local info = script.unknown_name and script.loader.function_info(f.call)
+    local err = info and require("weir.row_function").check_names(info, script.unknown_name,
+      f.columns)
+    if err then
+      return diag.new({}, err)
+    end
+  end
+  return nil
+end
+
 --- The streams that nobody reads, and the modifiers that nobody took.
 local function check_ends(script)
   local stream = require("weir.stream")
@@ -211,6 +227,10 @@ local function check_ends(script)
     elseif stream.goes_nowhere(data) then
       lonely[#lonely + 1] = data
     end
+  end
+  local unknown = check_functions(script)
+  if unknown then
+    return unknown
   end
   for _, name in ipairs(script:param_names()) do
     local param = script.params[name]

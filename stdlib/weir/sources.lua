@@ -26,7 +26,8 @@ local function verify_lock(c, spec, name)
   if not info then
     c:fail_with(err)
   end
-  local difference = require("weir.lock").difference(spec.schema, info.schema)
+  local difference = require("weir.lock").difference(spec.schema, info.schema,
+    info.guesses)
   if difference then
     c:fail("W407", ("the schema of %s differs from the lock file: %s"):format(name, difference),
       "`weir schema pull` writes it again; `schema = \"…\"` goes before it; or the source is not "

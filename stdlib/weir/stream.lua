@@ -122,7 +122,9 @@ function M.modified(stream, stage_call, value)
     end
     pending[i] = modifier
   end
-  pending[#pending + 1] = { name = stage_call.stage, value = value, mark = stage_call.mark }
+  pending[#pending + 1] = {
+    name = stage_call.stage, value = value, mark = stage_call.mark, text = stage_call.texts["1"],
+  }
   data.used = true
   return M.new({
     script = data.script, id = data.id, info = data.info, mark = stage_call.mark,
@@ -313,7 +315,7 @@ local function bind_stage(stream, name, descriptor, mark, args)
     diag.raise(site, { code = "W210", message = "the script has ended: streams cannot grow now" })
   end
   local stage_call = call.new(data.script, name, descriptor, mark, args, M.columns(stream))
-  stage_call.stream = stream
+  stage_call.stream, stage_call.pending = stream, data.pending
   check_modifiers(stage_call, descriptor, data)
   local spec, result = descriptor.make(stage_call, stream)
   lint(stage_call, data.info.schema)

@@ -254,6 +254,30 @@ def damaged_state(stage):
 
 
 @case
+def emptied_state(stage):
+    """An emptied state is no fresh one; one whose file is missing, or was only begun, is."""
+    script = 'weir.read "in.csv":group_by "a":agg "n = count()":write "out.csv"'
+    assert stage.run(script, "--state", "st")[0] == 0
+    stage.put("st/state.db", b"")
+    expect(stage.run(script, "--state", "st"), 1, "error[W613]", "state st: its state.db is empty",
+           "put a copy of it back", "remove that directory")
+    os.remove(stage.path("st/state.db"))
+    code, text = stage.run(script, "--state", "st")
+    assert code == 0 and "2 in, 2 out" in text, text
+    os.mkdir(stage.path("begun"))
+    stage.put("begun/state.db", b"")
+    code, text = stage.run(script, "--state", "begun")
+    assert code == 0 and "2 in, 2 out" in text, text
+
+
+@case
+def state_that_is_a_file(stage):
+    for name in ("in.csv", "/dev/null"):
+        expect(stage.run('weir.read "in.csv":print()', "--state", name), 1,
+               f"state {name}: there is a file of that name", "a state is a directory")
+
+
+@case
 def rejects_of_two_processes(stage):
     """What was rejected before a stop counts in the end."""
     stage.put("bad.csv", b"a,b\n" + b"x,1\n1,1\n" * 2000)

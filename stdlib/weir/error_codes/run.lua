@@ -49,8 +49,9 @@ return {
   },
   W407 = {
     message = "schema differs from the lock file: …",
-    page = "What was found is not what `SCRIPT.schema` says. Look at the difference, then pull "
-      .. "the schema again and commit it.",
+    page = "What was found is not what `SCRIPT.schema` says. A column is missing or new, or has "
+      .. "values that its locked type cannot hold. Look at the difference, then pull the schema "
+      .. "again and commit it.",
     wrong = [[weir run job.lua]],
     right = [[weir schema pull job.lua && weir run job.lua]],
   },

@@ -30,6 +30,8 @@ local function use(state, node, written)
   node.decl = decl
   if decl and written then
     decl.writes = decl.writes + 1
+  elseif written then
+    state.assigned[node.name] = true
   end
   for i = #state.functions, 1, -1 do
     local func = state.functions[i]
@@ -165,14 +167,15 @@ function walk_block(state, block)
 end
 
 --- Resolves all names of a chunk, once. Afterwards each `name` node has `decl` (nil: a global),
---- each function node `captures` (set of outer declarations that it or a function in it uses),
+--- the chunk `assigned` (set of global names that it assigns, wherever), and each function node
+--- `captures` (set of outer declarations that it or a function in it uses),
 --- `globals` (set of global names that are read) and `writes_outside` ({name=, from=, decl=} for
 --- each assignment to a name that is not its own).
 ---@param block table as of grammar.lua
 function M.resolve(block)
   if not block.resolved then
-    block.resolved = true
-    walk_block({ scope = {}, functions = {}, owner = false }, block)
+    block.resolved, block.assigned = true, {}
+    walk_block({ scope = {}, functions = {}, owner = false, assigned = block.assigned }, block)
   end
 end
 

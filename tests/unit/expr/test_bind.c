@@ -140,7 +140,7 @@ TEST(a_failed_row_leaves_before_later_items) {
     CHECK_INT(world.eval.fails[0].row, ==, 0);
     CHECK_INT(world.eval.fails[0].item, ==, 1);
     CHECK_INT(world.eval.fails[0].code, ==, 501);
-    CHECK_STR(world.eval.fails[0].detail, "'x1' is no int64");
+    CHECK_STR(world.eval.fails[0].detail, "`b`: 'x1' is no int64");
     CHECK_INT(world.eval.fails[1].row, ==, 1);
     CHECK_INT(world.eval.fails[1].item, ==, 0);
     CHECK_INT(world.eval.fails[1].code, ==, 503);
