@@ -352,6 +352,7 @@ int join_bind(struct wr_bind *bind, struct wr_error *err) {
     bind->out.has_time = config->timed;
     bind->out.bounded = bind->inputs[0]->bounded && bind->inputs[1]->bounded;
     bind->out.updates = config->update || config->updates[0] || config->updates[1];
+    bind->out.corrects_us = WR_MAX(bind->inputs[0]->corrects_us, bind->inputs[1]->corrects_us);
     set_widths(bind, config);
     bind_key(bind, config);
     bind->config = config;

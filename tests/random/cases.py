@@ -546,7 +546,8 @@ def window_text(w):
         else:
             options.insert(0, f'every = "{microseconds(w["every"])}"')
     more = f", {{ {', '.join(options)} }}" if options else ""
-    late = f', {{ allowed_lateness = "{microseconds(w["lateness"])}" }}' if w.get("lateness") else ""
+    late = w.get("lateness")
+    late = f', {{ allowed_lateness = "{microseconds(late)}" }}' if late else ""
     return f":window(weir.{kind}({subject}{more}){late})\n  "
 
 

@@ -1,8 +1,7 @@
 """stream_cases.py: random pipelines over event time: joins, ranks, frames, all windows, changelogs.
 
-As cases.py, whose stages stand beside those here; a node's options that may be left out are in
-`opts`. Rows have small numbers and few keys, so that rows meet, and an `id` by which they differ, so
-that an order can leave no two rows equal. What a stage of a changelog, or one that asks for time,
+As cases.py, whose stages stand beside those of stream_stages.py. Rows have small numbers and few
+keys, so that rows meet, and an `id` by which they differ, so that an order can leave no two equal. What a stage of a changelog, or one that asks for time,
 may stand behind is told by Facts; a case draws no stage that the program would refuse.
 """
 
@@ -301,7 +300,7 @@ class StreamMaker(cases.Maker):
         facts = self.facts[at]
         want = sorted(known["columns"])
         others = [i for i, k in self.known.items() if sorted(k["columns"]) == want
-                  and not self.facts[i].changes and i in self.facts]
+                  and i in self.facts and not self.facts[i].changes]
         if not others or facts.changes:
             return None
         other = self.dice.choice(others)
@@ -365,7 +364,7 @@ class StreamMaker(cases.Maker):
                 not {"window_start", "window_end"} & names:
             window = self.window(["tumbling", "hopping", "cumulative", "calendar"])
         keys = [key for key in self.keys(known) if key[0] not in ("window_start", "window_end")]
-        if not window and not facts.changes and "window_end" in names and dice.random() < 0.6:
+        if not window and "window_end" in names and dice.random() < 0.6:
             keys.append(["window_end", ["col", "timestamp", "window_end"]])
         opts = {"emit": True} if not facts.changes and dice.random() < 0.5 else {}
         if dice.random() < 0.3:
@@ -463,7 +462,7 @@ class StreamMaker(cases.Maker):
             if times and dice.random() < 0.3:
                 hi = dice.choice(times)
             within = [lo, hi]
-            if dice.random() < 0.3:
+            if how not in ("semi", "anti") and dice.random() < 0.3:
                 opts["time"] = dice.choice(["left", "right"])
         elif not facts.changes and not more.changes and dice.random() < 0.3:
             opts["emit"] = True
@@ -485,7 +484,8 @@ class StreamMaker(cases.Maker):
         if unique and window:
             unique = [*unique, "window_start"]
         return self.stage("join", [at, right], Facts(
-            timed=kind != "regular" and not changes, changes=changes, ordered=False,
+            timed=kind != "regular" and not changes and (how != "semi" or kind == "window"),
+            changes=changes, ordered=False,
             unique=unique, sources=facts.sources | more.sources, lates=kind != "regular"),
             on=on, how=how, prefix=prefix, within=within, window=window, keys=[], opts=opts)
 
@@ -570,7 +570,7 @@ class StreamMaker(cases.Maker):
             return None
         unique = facts.unique and [*facts.unique, *(["window_start"] if window else [])]
         return self.stage("frames", [at], facts.but(
-            timed=not opts, changes=bool(opts), ordered=not window and not opts, lates=True,
+            timed=not opts, changes=bool(opts), ordered=False, lates=True,
             unique=unique), keys=self.keys(known), window=window, calls=calls, opts=opts)
 
     def _fill(self, at, known):

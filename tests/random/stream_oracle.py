@@ -6,8 +6,6 @@ row, and which rows of `dedup` with `within` are kept, depends on the order in w
 is reckoned row by row.
 """
 
-import math
-
 from oracle import HIDDEN, Oracle, Refused, Table
 from translate import Levels, Translator, sql_type
 
@@ -98,11 +96,8 @@ class StreamOracle(Oracle):
 
     def windows_count(self, node, source, w, keys):
         """Windows end with each row number that is a multiple of `every`, and with the last row."""
-        rows, every, pane = w["rows"], w["every"], math.gcd(w["rows"], w["every"])
+        rows, every = w["rows"], w["every"]
         part = f"PARTITION BY {', '.join(keys)}" if keys else ""
-        rest = f"CASE WHEN _n % {pane} = 0 THEN {rows} ELSE _n % {pane} + " \
-               f"({rows} - _n % {pane}) // {pane} * {pane} END"
-        last = f"CASE WHEN _m * {every} > _n THEN _n - ({rest}) ELSE _m * {every} - {rows} END"
         numbered = f"SELECT *, row_number() OVER ({part} ORDER BY _s) AS _i, count(*) OVER " \
                    f"({part}) AS _n FROM {source}"
         of_window = f"OVER (PARTITION BY {', '.join([*keys, '_m'])})"
@@ -110,7 +105,7 @@ class StreamOracle(Oracle):
                     f"{of_window} + 1 AS _we, NULL::HUGEINT AS _slice FROM (SELECT *, "
                     f"(_i + {every} - 1) // {every} + k.range AS _m FROM ({numbered}), "
                     f"range({-(-rows // every) + 1}) k) WHERE (_m - 1) * {every} < _n "
-                    f"AND _i <= _m * {every} AND _i > {last}")
+                    f"AND _i <= _m * {every} AND _i > _m * {every} - {rows}")
         return f"{node['id']}_taken"
 
     def windows_session(self, node, source, w, keys):
@@ -210,6 +205,8 @@ class StreamOracle(Oracle):
 
     def _frames(self, node, before, made):
         table = self.single(node, before)
+        if not table.timed:
+            raise Refused("rows in the order in which they come")
         self.need_order(table, "_t")
         if not node.get("window"):
             table = self.timely(node, table)
@@ -219,7 +216,7 @@ class StreamOracle(Oracle):
         part = f"PARTITION BY {part} " if part else ""
         columns = self.columns(table) + [self.call(call, env, part, bool(window))
                                          for _, call in node["calls"]] + window
-        self.put(node, made, columns, source, not node["opts"].get("emit"), not window,
+        self.put(node, made, columns, source, not node["opts"].get("emit"), False,
                  "_we - 1" if window else "_t", "_t, _s")
 
     @staticmethod
@@ -419,4 +416,3 @@ def kept_within(rows, within):
 def changed(case, output):
     """Whether an output is of changes, with `op` as its last column."""
     return any(node["id"] == output["from"] and node["op"] == "changes" for node in case["nodes"])
-

@@ -8,7 +8,8 @@ As run.py, with the stages of stream_cases.py: windows of all kinds, joins, rank
 gaps, tables, changelogs, over inputs of several partitions with rows behind and late. All runs of a
 case must write the same bytes. DuckDB answers the same over all rows that are not late
 (stream_oracle.py): rows are compared in any order, changes added up; late rows are counted. A pair
-of pipelines that must say the same (stream_relations.py) is run beside each case.
+of pipelines that must say the same (stream_relations.py) is run beside each case. Reads WEIR_SEED
+and WEIR_RANDOM_SECONDS.
 """
 
 import os
@@ -20,6 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import compare  # noqa: E402
 import run  # noqa: E402
 import stream_cases  # noqa: E402
+import stream_relations  # noqa: E402
 from stream_oracle import StreamOracle, changed  # noqa: E402
 
 
@@ -38,7 +40,7 @@ def settled(rows):
 
 class StreamRunner(run.Runner):
     program, regressions = "streams.py", "stream_regressions.txt"
-    make = staticmethod(stream_cases.make)
+    make, relations = staticmethod(stream_cases.make), stream_relations.RELATIONS
 
     def judge(self, case):
         return StreamOracle(self.db, case)
