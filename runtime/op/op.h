@@ -42,7 +42,8 @@ struct wr_stream {
     const char *merged_by;  /* the first stage that is not row by row; NULL: none, or not known */
     enum wr_order order;
     int64_t max_delay_us; /* of its event time; WR_DELAY_UNKNOWN: its source says how far it is */
-    int64_t corrects_us; /* so long behind the end of their window rows of a changelog may change */
+    int64_t corrects_us;  /* so long behind the end of their windows rows may change; WR_TIME_MAX:
+                          * always, so that `window_end` says nothing of rows to come */
 };
 
 /* Plan time: what an operator's bind gets and gives. */

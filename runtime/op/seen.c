@@ -63,8 +63,9 @@ static int find_columns(struct seen_config *config, struct wr_bind *bind,
             }
         }
         const struct wr_field *field = &input->fields[at];
-        if (!config->windowed && bind->inputs[0]->has_time && field->type.kind == WR_TIMESTAMP &&
-            field->name_length == 10 && memcmp(field->name, "window_end", 10) == 0)
+        if (!config->windowed && bind->inputs[0]->has_time && config->corrects_us < WR_TIME_MAX &&
+            field->type.kind == WR_TIMESTAMP && field->name_length == 10 &&
+            memcmp(field->name, "window_end", 10) == 0)
             config->end_column = at;
         config->keys[i] = (uint32_t)at;
     }
