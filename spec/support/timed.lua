@@ -32,4 +32,17 @@ function M.run(stages, rows, options)
   return t
 end
 
+--- Rows of a sink ("out.csv") as text, "a 1; b 2", of these columns.
+function M.shown(t, columns, sink)
+  local lines = {}
+  for i, row in ipairs(t:rows(sink or "out.csv")) do
+    local cells = {}
+    for c, name in ipairs(columns) do
+      cells[c] = tostring(row[name])
+    end
+    lines[i] = table.concat(cells, " ")
+  end
+  return table.concat(lines, "; ")
+end
+
 return M

@@ -155,8 +155,8 @@ BY_CLOCK = {
 
 
 def peak_of(process):
-    """The most memory that a process has had, in bytes; 0 where it has ended. (What wait4 says counts
-    what this one had when it forked.)"""
+    """The most memory that a process has had, in bytes; 0 where it has ended. What wait4 says has
+    what this process had in it when it forked."""
     try:
         with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
             found = re.search(r"VmHWM:\s*(\d+) kB", file.read())

@@ -1,7 +1,7 @@
 """stream_cases.py: random pipelines over event time: joins, ranks, frames, all windows, changelogs.
 
 As cases.py, whose stages stand beside those of stream_stages.py. Rows have small numbers and few
-keys, so that rows meet, and an `id` by which they differ, so that an order leaves no two rows equal.
+keys, so that rows meet, and an `id` by which they differ, so that an order leaves no two equal.
 What a stage may stand behind is told by Facts: no stage is drawn that the program would refuse.
 """
 

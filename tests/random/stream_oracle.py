@@ -379,7 +379,7 @@ def sessions_of(rows, gap, longest, lateness):
             again = False
             for session in sessions:
                 if any(session is other for other in merged) or not joins(made, session) or \
-                        (behind is not None and end_of(session) + lateness <= behind):
+                        (behind is not None and end_of(session) + lateness < behind):
                     continue
                 made = {"first": min(made["first"], session["first"]),
                         "last": max(made["last"], session["last"]),
@@ -387,7 +387,7 @@ def sessions_of(rows, gap, longest, lateness):
                         "rows": made["rows"] + session["rows"]}
                 merged.append(session)
                 again = True
-        if behind is not None and end_of(made) + lateness <= behind:
+        if behind is not None and end_of(made) + lateness < behind:
             continue
         by_key[tuple(key)] = sorted(
             [s for s in sessions if not any(s is other for other in merged)] + [made],
