@@ -466,6 +466,11 @@ class StreamMaker(cases.Maker):
                 opts["time"] = dice.choice(["left", "right"])
         elif not facts.changes and not more.changes and dice.random() < 0.3:
             opts["emit"] = True
+        by_arrival = kind == "regular" and not opts and facts.timed and more.timed and \
+            facts.ordered and more.ordered and not more.changes
+        if by_arrival and dice.random() < 0.4:
+            opts["retain"] = self.span(0)
+        timed = by_arrival and how == "inner" and dice.random() < 0.6
         prefix = self.prefix()
         if how not in ("semi", "anti") and dice.random() < 0.3:
             a = self.names(known, "int64")
@@ -484,10 +489,11 @@ class StreamMaker(cases.Maker):
         if unique and window:
             unique = [*unique, "window_start"]
         return self.stage("join", [at, right], Facts(
-            timed=kind != "regular" and not changes and (how != "semi" or kind == "window"),
-            changes=changes, ordered=False,
+            timed=timed or (kind != "regular" and not changes and
+                            (how != "semi" or kind == "window")), changes=changes, ordered=False,
             unique=unique, sources=facts.sources | more.sources, lates=kind != "regular"),
-            on=on, how=how, prefix=prefix, within=within, window=window, keys=[], opts=opts)
+            on=on, how=how, prefix=prefix, within=within, window=window, keys=[], opts=opts,
+            **({"timed": True} if timed else {}))
 
     def _asof(self, at, known):
         dice, facts = self.dice, self.facts[at]

@@ -271,10 +271,47 @@ class StreamOracle(Oracle):
 
     # -- two streams
 
+    def arrivals(self, node, before):
+        """Both sides, with the place of each row among those of both as `_pos`."""
+        feeders = [(side, table, lane) for side, table in enumerate(before[:2])
+                   for lane in (table.lanes or [None])]
+        merged = " UNION ALL ".join(
+            f"SELECT _s, _t, _l, _r, {at} AS _p FROM {table.name}"
+            + (f" WHERE _l = {lane}" if lane is not None else "")
+            for at, (_, table, lane) in enumerate(feeders))
+        lanes, ties = {lane for _, _, lane in feeders}, False
+        if len(lanes) == 1 and None not in lanes:
+            order = f"(SELECT _p AS port, _s AS seq, row_number() OVER (ORDER BY _r, _p, _s) " \
+                    f"AS place FROM ({merged}))"
+        else:
+            order, ties = self.by_time(feeders, merged, node["id"])
+        if ties or not all(table.ordered and table.timed for table in before[:2]):
+            raise Refused("which of two rows came first is not known")
+        sides = []
+        for side, table in enumerate(before[:2]):
+            port = "CASE _l " + " ".join(f"WHEN {-1 if lane is None else lane} THEN {at}"
+                                         for at, (of, _, lane) in enumerate(feeders)
+                                         if of == side) + " END"
+            if table.lanes is None:
+                port = str(next(at for at, (of, _, _) in enumerate(feeders) if of == side))
+            name = f"{node['id']}_{'lr'[side]}"
+            self.create(name, f"SELECT t.*, o.place AS _pos FROM {table.name} t JOIN {order} o "
+                              f"ON o.seq = t._s AND o.port = {port}")
+            sides.append(Table(name, table.columns, True, None, False))
+        return sides
+
     def _join(self, node, before, made):
-        left = self.gather([before[0]], f"{node['id']}_l")
-        right = self.gather([before[1]], f"{node['id']}_r")
-        tests, window = [], []
+        tests, window, frontier, opts = [], [], "NULL", node["opts"]
+        if node.get("timed") or opts.get("retain") is not None:
+            left, right = self.arrivals(node, before)
+            frontier = "CASE WHEN l._pos > r._pos THEN l._w WHEN l._pos < r._pos THEN r._w END"
+        else:
+            left = self.gather([before[0]], f"{node['id']}_l")
+            right = self.gather([before[1]], f"{node['id']}_r")
+        if opts.get("retain") is not None:
+            here, there = "greatest(l._t, l._w)", "greatest(r._t, r._w)"
+            tests.append(f"CASE WHEN l._pos < r._pos THEN {here} + {opts['retain']} >= {there} "
+                         f"ELSE {there} + {opts['retain']} >= {here} END")
         if node["within"] is not None:
             left, right = self.timely(node, left), self.timely(node, right, "_right")
             lo, hi = node["within"]
@@ -287,7 +324,7 @@ class StreamOracle(Oracle):
         env_left, env_right = left.env(), right.env()
         tests += [f"l.{env_left[a][0]} = r.{env_right[b][0]}" for a, b in node["on"]]
         keys = dict(node["on"])
-        how, opts = node["how"], node["opts"]
+        how = node["how"]
         if opts.get("where"):
             a, op, b = opts["where"]
             second = f"r.{env_right[b[len(node['prefix']):]][0]}"
@@ -303,7 +340,7 @@ class StreamOracle(Oracle):
             word = "NOT " if how == "anti" else ""
             source = f"{left.name} l WHERE {word}EXISTS (SELECT 1 FROM {right.name} r " \
                      f"WHERE {test})"
-            time, both = "l._t", [f"l.{c}" for c in window]
+            time, both, frontier = "l._t", [f"l.{c}" for c in window], "NULL"
         else:
             columns += [f"r.{c}" for name, (c, _) in env_right.items()
                         if name not in set(keys.values())]
@@ -313,8 +350,8 @@ class StreamOracle(Oracle):
             both = [f"coalesce(l.{c}, r.{c})" for c in window]
         if window:
             time = f"{both[1]} - 1"
-        self.put(node, made, columns + both, source, node["within"] is not None or bool(window),
-                 False, time, "1")
+        timed = node["within"] is not None or bool(window) or node.get("timed", False)
+        self.put(node, made, columns + both, source, timed, False, time, "1", frontier)
 
     def by_window(self, node, left, right):
         """Both sides by window; each refuses its own rows."""

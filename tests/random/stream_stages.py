@@ -38,6 +38,8 @@ def join_text(node, _):
             options.append(f"within = {{ {bound_text(lo)}, {bound_text(hi)} }}")
     if opts.get("time"):
         options.append(f"time = \"{opts['time']}\"")
+    if opts.get("retain") is not None:
+        options.append(f"retain = \"{microseconds(opts['retain'])}\"")
     if opts.get("where"):
         a, op, b = opts["where"]
         options.append(f"where = {long_string(f'{ident(a)} {op} {ident(b)}')}")
