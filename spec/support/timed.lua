@@ -32,8 +32,8 @@ function M.run(stages, rows, options)
   return t
 end
 
---- Rows of a sink ("out.csv") as text, "a 1; b 2", of these columns.
-function M.shown(t, columns, sink)
+--- Rows of a sink ("out.csv") as a list of texts "x y z" of these columns.
+function M.lines(t, columns, sink)
   local lines = {}
   for i, row in ipairs(t:rows(sink or "out.csv")) do
     local cells = {}
@@ -42,7 +42,12 @@ function M.shown(t, columns, sink)
     end
     lines[i] = table.concat(cells, " ")
   end
-  return table.concat(lines, "; ")
+  return lines
+end
+
+--- The same as one text, "a 1; b 2".
+function M.shown(t, columns, sink)
+  return table.concat(M.lines(t, columns, sink), "; ")
 end
 
 return M

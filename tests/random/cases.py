@@ -154,6 +154,16 @@ class Maker:
         made = getattr(self, "_" + stage)(at, self.known[at])
         return made if made is not None else at
 
+    def grow_all(self, ends, count, odds):
+        """Adds so many stages behind the ends, which part by these odds."""
+        for _ in range(count):
+            at = self.dice.randrange(len(ends))
+            grown = self.grow(ends[at])
+            if self.dice.random() < odds:
+                ends.append(grown)
+            else:
+                ends[at] = grown
+
     def make(self):
         dice = self.dice
         first = self.source(0)
@@ -163,13 +173,7 @@ class Maker:
         for i, end in enumerate(ends):
             if dice.random() < 0.5:
                 ends[i] = self._event_time(end, self.known[end]) or end
-        for _ in range(dice.randint(1, 8)):
-            at = dice.randrange(len(ends))
-            grown = self.grow(ends[at])
-            if dice.random() < 0.2:
-                ends.append(grown)
-            else:
-                ends[at] = grown
+        self.grow_all(ends, dice.randint(1, 8), 0.2)
         for node in list(self.case["nodes"]):
             if node["op"] == "agg" and node.get("window") and dice.random() < 0.7:
                 ends.append(self.after_late(self.add("late", [node["id"]])))

@@ -100,13 +100,7 @@ class StreamMaker(cases.Maker):
         ends = [self.timed(f"s{s['id']}") for s in self.case["sources"]]
         if len(ends) > 1 and dice.random() < 0.25:
             ends.append(self._union(ends[0], self.known[ends[0]]) or ends[0])
-        for _ in range(dice.choice([1, 2, 2, 3, 3, 4, 5, 6])):
-            at = dice.randrange(len(ends))
-            grown = self.grow(ends[at])
-            if dice.random() < 0.15:
-                ends.append(grown)
-            else:
-                ends[at] = grown
+        self.grow_all(ends, dice.choice([1, 2, 2, 3, 3, 4, 5, 6]), 0.15)
         for node in list(self.case["nodes"]):
             if self.facts[node["id"]].lates and dice.random() < 0.4:
                 self.stage("late", [node["id"]], self.facts[node["in"][0]].but(timed=False))
