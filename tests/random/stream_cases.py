@@ -33,6 +33,7 @@ class Facts:
         self.lates = False     # it refuses late rows
         self.window = None     # the window that its rows are results of
         self.keys = []         # ... and their keys
+        self.held = False      # its rows waited for the frontier
         self.unit = SECOND
         self.__dict__.update(facts)
 
@@ -440,6 +441,10 @@ class StreamMaker(cases.Maker):
             return None
         more, opts, window, within = self.facts[right], {}, None, None
         how = dice.choice(["inner", "inner", "left", "right", "full", "semi", "anti"])
+        # A gate does not keep what was said of the frontier between rows that wait in it: where
+        # rows without a match leave among others is not the same then for any batches.
+        if kind != "regular" and (facts.held or more.held) and how not in ("inner", "semi"):
+            how = "inner"
         if kind == "window":
             names = {n for n, _ in known["columns"]}
             if {"window_start", "window_end"} & names:
@@ -503,7 +508,8 @@ class StreamMaker(cases.Maker):
         if dice.random() < 0.5:
             opts["max_age"] = self.span(0)
         return self.stage("asof", [at, right], facts.but(
-            lates=True, ordered=False, sources=facts.sources | self.facts[right].sources), on=on,
+            lates=True, ordered=False, held=True,
+            sources=facts.sources | self.facts[right].sources), on=on,
             how=dice.choice(["left", "left", "inner"]), prefix=self.prefix(), opts=opts)
 
     def _lookup(self, at, known):
@@ -570,7 +576,7 @@ class StreamMaker(cases.Maker):
             return None
         unique = facts.unique and [*facts.unique, *(["window_start"] if window else [])]
         return self.stage("frames", [at], facts.but(
-            timed=not opts, changes=bool(opts), ordered=False, lates=True,
+            timed=not opts, changes=bool(opts), ordered=False, held=True, lates=True,
             unique=unique), keys=self.keys(known), window=window, calls=calls, opts=opts)
 
     def _fill(self, at, known):
@@ -618,7 +624,7 @@ class StreamMaker(cases.Maker):
         if facts.changes:
             return None
         if facts.timed and facts.ordered:
-            return self.stage("sort", [at], facts.but(), order=[])
+            return self.stage("sort", [at], facts.but(held=True), order=[])
         if not facts.unique:
             return None
         return self.stage("sort", [at], facts.but(timed=False, ordered=True), total=True,
