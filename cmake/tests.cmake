@@ -157,10 +157,20 @@ foreach(script IN LISTS oracles)
 endforeach()
 
 # Without the oracle the runs of a case are still compared with each other; not where CI is set.
-set(random "${CMAKE_SOURCE_DIR}/tests/random/run.py")
-add_test(NAME random/pipelines COMMAND bash -c
-  "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}'")
-set_tests_properties(random/pipelines PROPERTIES LABELS random)
+set(random "${CMAKE_SOURCE_DIR}/tests/random")
+cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
+foreach(pair pipelines:run streams:streams)
+  string(REPLACE ":" ";" pair "${pair}")
+  list(GET pair 0 name)
+  list(GET pair 1 file)
+  set(command "exec \"\${WEIR_ORACLE:-python3}\" '${random}/${file}.py' --weir '${program}'")
+  add_test(NAME "random/${name}" COMMAND bash -c "${command}")
+  set_tests_properties("random/${name}" PROPERTIES LABELS random)
+  add_test(NAME "random/${name}_20000" COMMAND bash -c
+    "${command} --cases 20000 --jobs ${cores}")
+  set_tests_properties("random/${name}_20000" PROPERTIES LABELS long TIMEOUT 14400
+    PROCESSORS ${cores})
+endforeach()
 foreach(model asof changelogs ends fill frames ranks row_patterns) # beside models of their own
   add_test(NAME "random/${model}" COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
@@ -172,12 +182,6 @@ set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
 add_test(NAME random/shrinks_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_shrink.py")
 set_tests_properties(random/shrinks_what_is_planted PROPERTIES LABELS random)
-cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
-add_test(NAME random/pipelines_20000 COMMAND bash -c
-  "exec \"\${WEIR_ORACLE:-python3}\" '${random}' --weir '${program}' --cases 20000 --jobs ${cores}")
-set_tests_properties(random/pipelines_20000 PROPERTIES LABELS long TIMEOUT 14400
-  PROCESSORS ${cores})
-
 set(folder "${CMAKE_SOURCE_DIR}/tests/program")
 add_test(NAME program/installed
   COMMAND "${folder}/installed.sh" "${CMAKE_BINARY_DIR}" "${PROJECT_VERSION}")

@@ -1,8 +1,9 @@
 -- When results leave, and what moves time: `emit … at`, `clock`, punctuated watermarks, processing
 -- time, by the program's own scheduler and a clock that the test moves.
-local refused = require("spec.support.timed").refused
+local timed = require("spec.support.timed")
 local test = require("weir.test")
 
+local refused, shown = timed.refused, timed.shown
 local SCHEMA = '{ schema = "k string, v int64, ts timestamp, e timestamp" })\n'
 local READ = 'weir.read(weir.file("in", { format = "csv" }), ' .. SCHEMA
 local TIMED = READ .. ':event_time("ts", { max_delay = "5s" })'
@@ -19,19 +20,6 @@ local function fed(rows)
     list[i] = { k = row[1], v = row[2], ts = second(row[3]), e = second(row[4]) }
   end
   return list
-end
-
---- Rows of a sink as text, "a 1; b 2", of these columns.
-local function shown(t, columns, sink)
-  local lines = {}
-  for i, row in ipairs(t:rows(sink or "out.csv")) do
-    local cells = {}
-    for c, name in ipairs(columns) do
-      cells[c] = tostring(row[name])
-    end
-    lines[i] = table.concat(cells, " ")
-  end
-  return table.concat(lines, "; ")
 end
 
 local AT = ':group_by "k":emit("final", { at = "e" }):agg "n = count(), best = max(v)"' .. WRITE

@@ -159,7 +159,7 @@ int wr_batch_facts_room(struct wr_batch *out, const struct wr_batch *in, uint32_
 int wr_batch_pick(struct wr_batch *out, struct wr_batch *const from[2], const uint8_t *which,
                   const uint32_t *rows, uint32_t count);
 /* What goes with rows beside their columns: row i of `batch` gets the origin, times and weight of
- * row rows[i] of `in`, and the batch its source, partition and frontier. WR_OK or WR_ENOMEM. */
+ * row rows[i] of `in`, and the batch its source and partition. WR_OK or WR_ENOMEM. */
 int wr_batch_carry(struct wr_batch *batch, struct wr_batch *in, const uint32_t *rows);
 /* Appends the selected rows with times, weights and origins as bytes, so that wr_batch_load makes a
  * dense batch that no stage can tell from it. WR_OK or WR_ENOMEM. */

@@ -258,7 +258,7 @@ static int carry(struct wr_batch *batch, const int64_t **made, const int64_t *va
 int wr_batch_carry(struct wr_batch *batch, struct wr_batch *in, const uint32_t *rows) {
     batch->source = in->source;
     batch->partition = in->partition;
-    batch->frontier = in->frontier;
+    batch->frontier = WR_TIME_MIN; /* more of the same rows may follow in a batch of their own */
     int status = wr_origin_gather(batch, in, rows);
     if (status == WR_OK)
         status = carry(batch, &batch->event_time, in->event_time, rows);

@@ -17,7 +17,7 @@
 
 struct watched {
     struct unit *unit;
-    int64_t shift; /* of the frontier on the way there */
+    int64_t shift; /* of the frontier on the way there, or WR_SHIFT_BY_ROWS */
 };
 
 static int64_t shift_of(const struct unit *unit) {
@@ -53,7 +53,9 @@ static int watch_below(struct unit *at) {
     int status = reach(at, at, 0, &room);
     for (uint32_t next = 0; next < at->watched_count; next++) {
         const struct unit *unit = at->watched[next].unit;
-        int64_t shift = wr_time_add(at->watched[next].shift, shift_of(unit));
+        int64_t before = at->watched[next].shift, more = shift_of(unit);
+        int by_rows = before == WR_SHIFT_BY_ROWS || more == WR_SHIFT_BY_ROWS;
+        int64_t shift = by_rows ? WR_SHIFT_BY_ROWS : wr_time_add(before, more);
         for (int port = 0; port < WR_PORTS_MAX; port++)
             for (uint32_t i = 0; i < unit->edge_count[port] && status == WR_OK; i++)
                 status = reach(at, unit->edges[port][i].to, shift, &room);
@@ -96,6 +98,8 @@ int64_t cut_next(const struct unit *unit, int64_t after) {
     for (uint32_t i = 0; i < unit->watched_count; i++) {
         const struct watched *watched = &unit->watched[i];
         int64_t there;
+        if (watched->shift == WR_SHIFT_BY_ROWS) /* any row may bring it to the next boundary */
+            return wr_time_add(after, 1);
         if (__builtin_sub_overflow(after, watched->shift, &there))
             there = WR_TIME_MIN;
         int64_t one = boundary_of(watched->unit, there);

@@ -304,8 +304,24 @@ static int pump_ordered(struct gate *gate) {
     return WR_OK;
 }
 
+/* Branches of one source meet: while the batch of one is cut, another may not have had its rows of
+ * it yet, unless it stands below the cut too. */
+static int waits_for_branches(const struct gate *gate) {
+    const struct unit *cut = gate->run->cutting;
+    for (uint32_t p = 0; p < gate->port_count && cut != NULL && gate->mode == GATE_OFFSET; p++) {
+        const struct unit *unit = gate->ports[p].from;
+        while (unit != NULL && unit != cut && !gate->ports[p].first)
+            unit = unit->feeder_count == 0 ? NULL : unit->feeders[0].from;
+        if (unit == NULL)
+            return 1;
+    }
+    return 0;
+}
+
 int gate_pump(struct gate *gate) {
     int status = WR_OK;
+    if (waits_for_branches(gate))
+        return WR_OK;
     if (!gate->done && !pump_first(gate, &status))
         status = gate->mode == GATE_SEQUENTIAL ? pump_sequential(gate) : pump_ordered(gate);
     if (gate->done)

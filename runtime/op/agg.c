@@ -331,6 +331,14 @@ static int agg_tick(struct wr_op *op, struct wr_out *out) {
     return config->by_clock ? agg_update_tick((struct agg *)op, out) : WR_OK;
 }
 
+static int64_t agg_shift(const struct wr_op *op) {
+    return agg_session_lag(op->config);
+}
+
+static int64_t agg_holds_back(const struct wr_op *op, int64_t frontier) {
+    return agg_session_frontier(op->config, frontier);
+}
+
 static void agg_close(struct wr_op *op) {
     struct agg *self = (struct agg *)op;
     wr_slices_release(&self->slices);
@@ -352,6 +360,8 @@ const struct wr_op_type wr_op_agg = {
     .push = agg_push,
     .advance = agg_advance,
     .tick = agg_tick,
+    .holds_back = agg_holds_back,
+    .shift = agg_shift,
     .next_boundary = agg_next_boundary,
     .route = agg_route,
     .compare = agg_compare,

@@ -2,9 +2,10 @@
  * next. A row that comes opens a window [time, time + gap); all sessions of its key that this
  * window meets or touches become one with it, and lateness is judged on what they become.
  *
- * A session whose end plus allowed lateness is not behind the row's own frontier is closed for it:
- * so it does not matter when closed ones are dropped, nor how rows are cut into batches. A session
- * fires when the frontier reaches its end, in the order of ends. With a longest duration, a row
+ * A session is closed for a row whose own frontier is behind its end plus allowed lateness: so it
+ * does not matter when closed ones are dropped, nor how rows are cut into batches, also where rows
+ * come in the order of time and have no frontier of their own. A session fires when the frontier
+ * has passed its end, in the order of ends. With a longest duration, a row
  * joins a session only while the last row stays less than that behind the first.
  * Source: Akidau et al., "The Dataflow Model", 2015; MergingWindowSet of Flink (gap exactly equal
  * merges). */
@@ -89,6 +90,7 @@ static int plan_session(struct agg *self, struct work *work, uint32_t at, int64_
     uint32_t row = work->sel == NULL ? at : work->sel[at], count;
     int64_t time = work->in->event_time[row];
     int64_t behind = work->in->behind == NULL ? WR_TIME_MIN : work->in->behind[row];
+    behind = agg_session_frontier(config_of(self), behind);
     struct agg_part *list = agg_group_parts(&self->parts, work->groups[at], &count);
     *plan = (struct plan){
         .at = at, .row = row, .group = work->groups[at], .first_old = work->old_count};

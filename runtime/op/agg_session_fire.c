@@ -117,6 +117,7 @@ int agg_session_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
     uint32_t room = 0, fire_count = 0, over_count = 0;
+    frontier = agg_session_frontier(config_of(self), frontier);
     int status = agg_due_count(&self->parts, frontier, &room);
     struct fire *fires = WR_ARENA_ARRAY(scratch, struct fire, room + 1);
     int64_t *over = WR_ARENA_ARRAY(scratch, int64_t, room + 1);

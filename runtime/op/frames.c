@@ -560,6 +560,7 @@ const struct wr_op_type wr_op_frames = {
     .push = frames_push,
     .advance = frames_advance,
     .holds_back = frames_holds_back,
+    .shift = frames_shift,
     .route = frames_route,
     .compare = frames_compare,
     .measure = frames_measure,

@@ -240,6 +240,7 @@ int frames_take(struct frames *self, struct frames_ref *refs, uint32_t count, co
                 const struct wr_batch *in, struct wr_out *out);
 int frames_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
 int64_t frames_holds_back(const struct wr_op *op, int64_t frontier);
+int64_t frames_shift(const struct wr_op *op);
 int frames_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                    const struct wr_batch *b, uint32_t row_b);
 

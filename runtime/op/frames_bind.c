@@ -339,6 +339,8 @@ int frames_bind(struct wr_bind *bind, struct wr_error *err) {
         return status;
     set_key(config, bind);
     bind->out.updates = config->mode == FRAMES_UPDATE;
+    if (config->mode == FRAMES_UPDATE)
+        bind->out.corrects_us = WR_TIME_MAX;
     if (config->mode == FRAMES_TIME)
         bind->out.order = WR_ORDER_TIME;
     if (config->mode == FRAMES_WINDOW)

@@ -572,6 +572,12 @@ int64_t frames_holds_back(const struct wr_op *op, int64_t frontier) {
     return self->pending.count > 0 ? WR_MIN(frontier, self->pending.items[0].time_us) : frontier;
 }
 
+/* A row that waits for `lead` may leave with any row of its group. */
+int64_t frames_shift(const struct wr_op *op) {
+    const struct frames_config *config = op->config;
+    return config->lead_max > 0 ? WR_SHIFT_BY_ROWS : 0;
+}
+
 int frames_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                    const struct wr_batch *b, uint32_t row_b) {
     const struct frames_config *config = op->config;

@@ -263,7 +263,9 @@ static void set_widths(struct wr_bind *bind, struct join_config *config) {
                     : config->window.kind != WINDOW_CALENDAR ? config->window.size_us
                                                              : WR_TIME_MAX;
     int64_t behind = wr_time_add(delay, lag);
-    if (delay != WR_DELAY_UNKNOWN && lag < WR_TIME_MAX / 2 && ahead < WR_TIME_MAX / 4)
+    /* Rows without a match wait for the frontier of the other side, however far that is behind. */
+    int waits = !config->update && (join_wants_alone(config, 0) || join_wants_alone(config, 1));
+    if (!waits && delay != WR_DELAY_UNKNOWN && lag < WR_TIME_MAX / 2 && ahead < WR_TIME_MAX / 4)
         bind->out.max_delay_us = wr_time_add(behind, ahead);
 }
 
@@ -355,6 +357,9 @@ int join_bind(struct wr_bind *bind, struct wr_error *err) {
     bind->out.has_time = config->timed;
     bind->out.bounded = bind->inputs[0]->bounded && bind->inputs[1]->bounded;
     bind->out.updates = config->update || config->updates[0] || config->updates[1];
+    bind->out.corrects_us =
+        config->update ? WR_TIME_MAX
+                       : WR_MAX(bind->inputs[0]->corrects_us, bind->inputs[1]->corrects_us);
     set_widths(bind, config);
     bind_key(bind, config);
     bind->config = config;

@@ -27,7 +27,10 @@ static int compare_lone(const void *a, const void *b, void *ctx) {
     return order != 0 ? order : x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* 0 without event time: one side may have times, but shards are not merged by them. */
 static int64_t result_time(const struct join_config *config, const struct wr_rowset_row *row) {
+    if (!config->timed)
+        return 0;
     return config->windowed ? window_result_time(window_end(&config->window, row->from_us))
                             : row->time_us;
 }

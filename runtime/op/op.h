@@ -26,6 +26,7 @@ struct wr_op_type;
 enum wr_order { WR_ORDER_SOURCE, WR_ORDER_TIME, WR_ORDER_FIRING };
 
 #define WR_DELAY_UNKNOWN INT64_MAX
+#define WR_SHIFT_BY_ROWS (-1)
 
 /* What is known about the rows of an edge. */
 struct wr_stream {
@@ -41,6 +42,8 @@ struct wr_stream {
     const char *merged_by;  /* the first stage that is not row by row; NULL: none, or not known */
     enum wr_order order;
     int64_t max_delay_us; /* of its event time; WR_DELAY_UNKNOWN: its source says how far it is */
+    int64_t corrects_us;  /* so long behind the end of their windows rows may change; WR_TIME_MAX:
+                          * always, so that `window_end` says nothing of rows to come */
 };
 
 /* Plan time: what an operator's bind gets and gives. */
@@ -169,7 +172,8 @@ struct wr_op_type {
     /* SETS_FRONTIER: after how long without a row an input that has nothing more steps aside;
      * *by_clock: whether its frontier goes on with the clock when all have. NULL: it never does. */
     int64_t (*idle_after)(const struct wr_op *op, int *by_clock);
-    /* By how much the output's frontier lags behind the input's, where that is always the same. */
+    /* By how much the output's frontier lags behind the input's, where that is always the same;
+     * WR_SHIFT_BY_ROWS: it depends on the rows. NULL: 0. */
     int64_t (*shift)(const struct wr_op *op);
     /* KEYED: the hash of the key of each selected row (dense, in the order of the selection). */
     int (*route)(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes);

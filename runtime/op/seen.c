@@ -24,7 +24,8 @@ struct seen_config {
     struct wr_key_layout layout;
     struct wr_shape shape; /* a key, then its time or how many rows have it */
     uint8_t windowed, counts, has_time;
-    int32_t end_column; /* `window_end` among the keys, or -1 */
+    int32_t end_column;  /* `window_end` among the keys, or -1 */
+    int64_t corrects_us; /* of the input */
     struct window window;
     int64_t within_us; /* 0: once and for all */
 };
@@ -48,6 +49,7 @@ static int find_columns(struct seen_config *config, struct wr_bind *bind,
         return wr_error_script(err, "W203", "`%s` takes at most %d columns", stage,
                                WR_KEY_COLUMNS_MAX);
     config->end_column = -1;
+    config->corrects_us = bind->inputs[0]->corrects_us;
     for (uint32_t i = 0; i < config->key_count; i++) {
         int at = (int)i;
         if (names != NULL) {
@@ -61,8 +63,9 @@ static int find_columns(struct seen_config *config, struct wr_bind *bind,
             }
         }
         const struct wr_field *field = &input->fields[at];
-        if (!config->windowed && bind->inputs[0]->has_time && field->type.kind == WR_TIMESTAMP &&
-            field->name_length == 10 && memcmp(field->name, "window_end", 10) == 0)
+        if (!config->windowed && bind->inputs[0]->has_time && config->corrects_us < WR_TIME_MAX &&
+            field->type.kind == WR_TIMESTAMP && field->name_length == 10 &&
+            memcmp(field->name, "window_end", 10) == 0)
             config->end_column = at;
         config->keys[i] = (uint32_t)at;
     }
@@ -321,7 +324,8 @@ static int windows_of(const struct seen_config *config, const struct wr_batch *i
 }
 
 static int64_t end_of(const struct seen_config *config, int64_t start) {
-    return config->windowed ? window_end(&config->window, start) : start;
+    return config->windowed ? window_end(&config->window, start)
+                            : wr_time_add(start, config->corrects_us);
 }
 
 static int pass_row(struct passing *p, uint32_t at) {

@@ -24,7 +24,7 @@ static int bind_list(struct wr_list **list, struct wr_bind *bind, enum wr_list_k
 static void find_window_end(struct top_config *config, const struct wr_bind *bind) {
     const struct wr_stream *in = bind->inputs[0];
     config->end_column = -1;
-    if (config->windowed || !in->has_time || config->keys == NULL)
+    if (config->windowed || !in->has_time || config->keys == NULL || in->corrects_us == WR_TIME_MAX)
         return;
     for (uint32_t k = 0; k < config->keys->item_count; k++) {
         int32_t column = config->keys->items[k].column;
@@ -33,6 +33,8 @@ static void find_window_end(struct top_config *config, const struct wr_bind *bin
             memcmp(field->name, "window_end", 10) == 0)
             config->end_column = column;
     }
+    if (config->end_column >= 0)
+        config->lateness_us = in->corrects_us;
 }
 
 static int bind_group(struct top_config *config, struct wr_bind *bind, const char *arg,
@@ -198,6 +200,10 @@ static int finish(struct top_config *config, struct wr_bind *bind, struct wr_err
         return status;
     int changes = config->mode == TOP_UPDATE || config->lateness_us > 0;
     bind->out.updates = (uint8_t)changes;
+    if (config->windowed)
+        bind->out.corrects_us = config->lateness_us;
+    else if (changes && !top_closes(config)) /* any row may push out an old one */
+        bind->out.corrects_us = WR_TIME_MAX;
     bind->out.has_time = in->has_time && (top_closes(config) || changes);
     bind->out.max_delay_us = changes ? WR_DELAY_UNKNOWN : 0;
     bind->out.order = WR_ORDER_FIRING;

@@ -67,6 +67,7 @@ static int union_bind(struct wr_bind *bind, struct wr_error *err) {
         bind->out.has_time &= in->has_time;
         bind->out.bounded &= in->bounded;
         bind->out.updates |= in->updates;
+        bind->out.corrects_us = WR_MAX(bind->out.corrects_us, in->corrects_us);
         bind->out.repeatable &= in->repeatable;
         bind->out.max_delay_us = WR_MAX(bind->out.max_delay_us, in->max_delay_us);
     }

@@ -32,4 +32,22 @@ function M.run(stages, rows, options)
   return t
 end
 
+--- Rows of a sink ("out.csv") as a list of texts "x y z" of these columns.
+function M.lines(t, columns, sink)
+  local lines = {}
+  for i, row in ipairs(t:rows(sink or "out.csv")) do
+    local cells = {}
+    for c, name in ipairs(columns) do
+      cells[c] = tostring(row[name])
+    end
+    lines[i] = table.concat(cells, " ")
+  end
+  return lines
+end
+
+--- The same as one text, "a 1; b 2".
+function M.shown(t, columns, sink)
+  return table.concat(M.lines(t, columns, sink), "; ")
+end
+
 return M

@@ -124,8 +124,7 @@ M.CONSTRUCTORS = {
     unnamed = true,
     usage = 'weir.session("30m", { max = "12h" })',
     doc = "A key's rows with no gap between them that is longer than this: a gap that is exactly "
-      .. "as long joins them, unless the frontier has come there before (as a row of another key "
-      .. "may bring it). Ends one gap behind the last row. Late is judged on the session that "
+      .. "as long joins them. Ends one gap behind the last row. Late is judged on the session that "
       .. "a row would make. An expression gives each row a gap of its own; a row for which that "
       .. "is nil, or not above zero, is rejected (W502). A late row that is allowed takes back the "
       .. "results of the sessions that it merges; `emit` is `final` or `update`, without `every`.",

@@ -17,6 +17,8 @@ NAMES = ["a", "b", "c", "d", "user", "amount", "ts", "k", "x1", "A", "_x", "grö
          "sum", "1st", "日本", "over", "by", "window", "first"]
 NUMBERS = ("int64", "float64", "duration", DECIMAL)
 APPROXIMATE = "approx"  # a float64 that is compared with a tolerance, and used by no stage
+# Stages of other modules: the name of the op -> (after, text), as `after` and `node_text` here.
+MORE = {}
 
 
 def is_list(kind):
@@ -56,7 +58,9 @@ def after(node, before):
     """What a stage makes of the columns that come to it."""
     first, op = before[0], node["op"]
     columns, timed, stateful = first["columns"], first["timed"], first["stateful"]
-    if op == "derive":
+    if op in MORE:
+        columns, timed, stateful = MORE[op][0](node, before)
+    elif op == "derive":
         columns = with_items(columns, node["items"])
     elif op in ("select", "map", "flat_map"):
         columns = [(name, expr[1]) for name, is_local, expr in node["items"] if not is_local]
@@ -150,6 +154,16 @@ class Maker:
         made = getattr(self, "_" + stage)(at, self.known[at])
         return made if made is not None else at
 
+    def grow_all(self, ends, count, odds):
+        """Adds so many stages behind the ends, which part by these odds."""
+        for _ in range(count):
+            at = self.dice.randrange(len(ends))
+            grown = self.grow(ends[at])
+            if self.dice.random() < odds:
+                ends.append(grown)
+            else:
+                ends[at] = grown
+
     def make(self):
         dice = self.dice
         first = self.source(0)
@@ -159,13 +173,7 @@ class Maker:
         for i, end in enumerate(ends):
             if dice.random() < 0.5:
                 ends[i] = self._event_time(end, self.known[end]) or end
-        for _ in range(dice.randint(1, 8)):
-            at = dice.randrange(len(ends))
-            grown = self.grow(ends[at])
-            if dice.random() < 0.2:
-                ends.append(grown)
-            else:
-                ends[at] = grown
+        self.grow_all(ends, dice.randint(1, 8), 0.2)
         for node in list(self.case["nodes"]):
             if node["op"] == "agg" and node.get("window") and dice.random() < 0.7:
                 ends.append(self.after_late(self.add("late", [node["id"]])))
@@ -521,24 +529,49 @@ def aggregate_text(spec, printer):
     return f"{name}({inside.strip()})"
 
 
-def agg_text(node, printer):
-    text = ""
-    if node.get("window"):
-        w = node["window"]
+def window_text(w):
+    """The modifier, or nothing."""
+    if not w:
+        return ""
+    kind, subject, options = w.get("kind", "hopping"), None, []
+    if kind == "session":
+        subject = f'"{microseconds(w["gap"])}"'
+        options = [f'max = "{microseconds(w["max"])}"'] if w["max"] else []
+    elif kind == "count":
+        subject = str(w["rows"])
+        options = [f"every = {w['every']}"] if w["every"] != w["rows"] else []
+    elif kind == "calendar":
+        subject, options = f'"{w["unit"]}"', [f'timezone = "{w["zone"]}"']
+    else:
+        subject = f'"{microseconds(w["size"])}"'
         options = [f'offset = "{microseconds(w["offset"])}"'] if w["offset"] else []
-        size = microseconds(w["size"])
-        if w["every"] != w["size"]:
-            options.insert(0, f'every = "{microseconds(w["every"])}"')
-            text += f':window(weir.hopping("{size}", {{ {", ".join(options)} }}))\n  '
+        if kind == "hopping" and w["every"] == w["size"]:
+            kind = "tumbling"
         else:
-            more = f", {{ {', '.join(options)} }}" if options else ""
-            text += f':window(weir.tumbling("{size}"{more}))\n  '
-    if node["keys"]:
+            options.insert(0, f'every = "{microseconds(w["every"])}"')
+    more = f", {{ {', '.join(options)} }}" if options else ""
+    late = w.get("lateness")
+    late = f', {{ allowed_lateness = "{microseconds(late)}" }}' if late else ""
+    return f":window(weir.{kind}({subject}{more}){late})\n  "
+
+
+def modifiers_text(node, printer):
+    """`window`, `group_by` and `emit` of a stage."""
+    text = window_text(node.get("window"))
+    if node.get("keys"):
         keys = [[name, False, expr] for name, expr in node["keys"]]
         text += f":group_by({long_string(listed(keys, printer))})\n  "
+    emit = node.get("opts", {}).get("emit")
+    if emit:
+        every = f', {{ every = "{microseconds(emit)}" }}' if emit is not True else ""
+        text += f':emit("update"{every})\n  '
+    return text
+
+
+def agg_text(node, printer):
     items = ", ".join(f"{ident(name)} = {aggregate_text(spec, printer)}"
                       for name, spec in node["items"])
-    return text + f":agg({long_string(items)})"
+    return modifiers_text(node, printer) + f":agg({long_string(items)})"
 
 
 def type_text(kind):
@@ -567,6 +600,8 @@ def node_text(node, printer):
     op = node["op"]
     if "lua" in node:
         return lua_stage(node)
+    if op in MORE:
+        return MORE[op][1](node, printer)
     if op == "filter":
         return f":filter({long_string(printer.text(node['expr']))})"
     if op in ("derive", "select"):

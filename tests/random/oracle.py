@@ -344,7 +344,7 @@ class Oracle:
         table = self.single(node, before)
         levels = Levels(table.env())
         parts = self.order_by(node["order"], Translator(levels))
-        if not table.ordered:
+        if not table.ordered and not node.get("total"):
             raise Refused("sort of rows in no known order")
         parts += (["_t"] if table.timed else []) + ["_s"]
         columns = ", ".join(f"c{i}" for i in range(len(made)))
@@ -407,22 +407,41 @@ class Oracle:
 
     # -- agg
 
-    def windows(self, node, source):
-        """A row for each window of each row that the window takes; the late ones aside."""
+    def windows(self, node, source, _keys=None):
+        """A row for each window (_ws, _we) of each row that the window takes."""
         w, name = node["window"], node["id"]
         count = -(-w["size"] // w["every"])
         step = math.gcd(w["size"], w["every"])
         slice_of = f"w_fdiv(_t - ({w['offset']}), {step})"
         last = f"(w_fdiv(_t - ({w['offset']}), {w['every']}) * {w['every']} + ({w['offset']}))"
-        self.create(f"{name}_win", f"SELECT *, {last}::BIGINT - k.range * {w['every']} AS _ws "
+        start = f"({last}::BIGINT - k.range * {w['every']})"
+        self.create(f"{name}_win", f"SELECT *, {start} AS _ws, {start} + {w['size']} AS _we "
                     f"FROM {source}, range({count}) k")
+        return self.taken(node, slice_of)
+
+    def taken(self, node, slice_of="NULL"):
+        """Of the rows by window those that are in it and that it does not refuse."""
+        name = node["id"]
         # A row that some of its windows refuse comes behind all slices (NULL).
-        taken = f"(_w IS NULL OR _ws + {w['size']} > _w)"
+        taken = f"(_w IS NULL OR _we + {node['window'].get('lateness', 0)} > _w)"
         self.create(f"{name}_taken", f"SELECT *, CASE WHEN bool_and({taken}) OVER "
                     f"(PARTITION BY _s) THEN {slice_of} END AS _slice "
-                    f"FROM {name}_win WHERE _ws + {w['size']} > _t "
+                    f"FROM {name}_win WHERE _we > _t "
                     f"QUALIFY {taken}")
         return f"{name}_taken"
+
+    def late(self, node, table, query):
+        """Rows of a table that a stage refuses: what `late()` gives, or rejects."""
+        name = node["id"]
+        columns = ", ".join(f"c{i}" for i in range(len(table.columns)))
+        self.create(f"{name}_late", f"SELECT {columns}, {HIDDEN} FROM ({query})")
+        needed = cases.live_nodes(self.case)
+        readers = [n["id"] for n in self.case["nodes"] if n["op"] == "late" and n["in"] == [name]]
+        if not any(reader in needed for reader in readers):
+            self.reject("W507", self.sql(f"SELECT count(*) FROM {name}_late").fetchone()[0])
+        for reader in readers:
+            self.tables[reader] = Table(f"{name}_late", table.columns, table.timed, None,
+                                        table.ordered)
 
     def _agg(self, node, before, made):
         table = self.single(node, before)
@@ -436,28 +455,17 @@ class Oracle:
                  for name, spec in node["items"]]
         w = node.get("window")
         for _, spec in specs:
-            spec["arrival"] = "_slice ASC NULLS LAST, _s" if w and w["every"] != w["size"] else "_s"
+            spec["arrival"] = "_slice ASC NULLS LAST, _s" \
+                if w and w.get("every") != w.get("size") else "_s"
         name = node["id"]
         good = self.split_failed(name, f"SELECT *, {translate.first_code(codes)} AS _code FROM "
                                        f"{levels.source(table.name)}")
         group = []
         if node.get("window"):
-            source = self.windows(node, good)
-            size = node["window"]["size"]
-            group = ["_ws"]
-            late = f"SELECT * FROM {name}_all WHERE _code IS NULL AND _s NOT IN " \
-                   f"(SELECT _s FROM {source})"
-            columns = ", ".join(f"c{i}" for i in range(len(table.columns)))
-            self.create(f"{name}_late", f"SELECT {columns}, {HIDDEN} FROM ({late})")
-            lost = self.sql(f"SELECT count(*) FROM {name}_late").fetchone()[0]
-            taken = any(n["op"] == "late" and n["id"] in cases.live_nodes(self.case)
-                        for n in self.case["nodes"] if node["id"] in n["in"])
-            if not taken:
-                self.reject("W507", lost)
-            for late_node in self.case["nodes"]:
-                if late_node["op"] == "late" and late_node["in"] == [name]:
-                    self.tables[late_node["id"]] = Table(f"{name}_late", table.columns,
-                                                         table.timed, None, table.ordered)
+            source = self.windows(node, good, keys)
+            group = ["_ws", "_we"] + ["_m"] * (w.get("kind") == "count")
+            self.late(node, table, f"SELECT * FROM {name}_all WHERE _code IS NULL AND _s NOT IN "
+                                   f"(SELECT _s FROM {source})")
         else:
             source = good
         self.fire(node, table, source, group, keys, specs, made)
@@ -489,15 +497,14 @@ class Oracle:
             f"AS _s, {code} AS _code FROM ({query})")
         columns, at = [], 0
         if group:
-            size = node["window"]["size"]
-            columns += ["g0 AS c0", f"g0 + {size} AS c1"]
-            at = 1
+            columns += ["g0 AS c0", "g1 AS c1"]
+            at = len(group)
         for i in range(len(keys)):
             columns.append(f"g{at + i} AS c{len(columns)}")
         for i, (_, spec) in enumerate(specs):
             kind = sql_type(self.stored(spec["type"]))
             columns.append(f"_a{i}::{kind} AS c{len(columns)}")
-        time = f"g0 + {node['window']['size']} - 1" if group else "NULL::BIGINT"
+        time = "g1 - 1" if group else "NULL::BIGINT"
         self.create(name, f"SELECT {', '.join(columns)}, -1 AS _l, _s AS _r, _s, {time} AS _t, "
                     f"NULL::BIGINT AS _w FROM {good}")
         self.tables[name] = Table(name, made, bool(group), None, True)
@@ -527,6 +534,8 @@ class Oracle:
                     "funnel", "sample")
         matters = spec["f"] in by_order or spec["limit"] or \
             (spec["type"] == "float64" and spec["f"] in ("sum", "avg"))
+        if spec.get("total"):  # its order leaves no two rows equal, or its sums are exact
+            matters = False
         return {**spec, "sql": args, "test": test, "order": ", ".join(order),
                 "order_matters": bool(matters)}
 

@@ -34,8 +34,10 @@ sys.path.insert(0, HERE)
 import cases  # noqa: E402
 import compare  # noqa: E402
 import inputs  # noqa: E402
+import oracle  # noqa: E402
 import relations  # noqa: E402
 import tables  # noqa: E402
+import translate  # noqa: E402
 
 try:
     import duckdb
@@ -96,13 +98,17 @@ class Failure(Exception):
 
 
 class Runner:
+    """How cases of one kind are made, run and judged; other kinds are classes of it."""
+
+    program, regressions = "run.py", "regressions.txt"
+    make, relations = staticmethod(cases.make), relations.RELATIONS
+
     def __init__(self, weir, keep=None):
         self.weir, self.keep = os.path.abspath(weir), keep
         self.scratch = scratch()
         self.counts = {"cases": 0, "runs": 0, "compared": 0, "rows": 0, "relations": 0}
         self.db = None
         if duckdb is not None:
-            import translate
             self.db = duckdb.connect(config={"threads": 1})
             self.db.execute("SET ieee_floating_point_ops = true; SET TimeZone = 'UTC'")
             for statement in translate.MACROS.split(";\n"):
@@ -200,7 +206,7 @@ class Runner:
     def relation(self, seed):
         """Two pipelines that say the same (relations.py). Raises Failure."""
         dice = random.Random(f"{seed} relation")
-        make = dice.choice(relations.RELATIONS)
+        make = dice.choice(self.relations)
         args = ["--batch-rows", dice.choice(["1", "3", "4096"])]
         first, second = make(seed)
         expected = self.run(first, first.pop("args", []))
@@ -224,23 +230,30 @@ class Runner:
                           f"{name} differs with {what}, {len(a)} and {len(b)} lines, at line "
                           f"{at + 1}:\n  plain: {a[at:at + 1]}\n  here:  {b[at:at + 1]}")
 
+    def judge(self, case):
+        return oracle.Oracle(self.db, case)
+
+    @staticmethod
+    def wrong_output(_case, folder, number, output, found):
+        """None, or what differs from the oracle's `found`: columns, rows, ordered."""
+        return compare.check_output(folder, number, output, *found)
+
     def oracle(self, case, folder):
         if self.db is None:
             return
-        import oracle
-        judge = oracle.Oracle(self.db, case)
+        judge = self.judge(case)
         try:
             outputs, rejects = judge.run()
         except oracle.Refused:
             return
         finally:
             judge.close()
-        for number, (columns, rows, ordered) in outputs.items():
+        for number, expected in outputs.items():
             output = case["outputs"][number]
-            problem = compare.check_output(folder, number, output, columns, rows, ordered)
+            problem = self.wrong_output(case, folder, number, output, expected)
             if problem:
                 raise Failure("oracle", f"{cases.output_name(number, output)}: {problem}\n"
-                                        f"         columns  {columns}")
+                                        f"         columns  {expected[0]}")
         found = compare.reject_codes(folder)
         if any("lua" in node for node in case["nodes"]):
             found, rejects = without_reasons(found), without_reasons(rejects)
@@ -313,16 +326,20 @@ def report(runner, case, seed, failure, smaller):
         print(re.sub("^", "  ", inputs.file_text(source, source["records"], source["look"] * 8
                                                  + source["look"] % 2), flags=re.M))
     print("case: " + json.dumps({"seed": seed, **case}, ensure_ascii=True))
-    print(f"again: tests/random/run.py --weir build/weir --seed {seed}", flush=True)
+    print_again(runner, seed)
 
 
-def report_relation(seed, failure):
+def print_again(runner, seed):
+    print(f"again: tests/random/{runner.program} --weir build/weir --seed {seed}", flush=True)
+
+
+def report_relation(runner, seed, failure):
     print(f"\nseed {seed}: {failure.kind}\n{failure.text}")
-    print(f"again: tests/random/run.py --weir build/weir --seed {seed}", flush=True)
+    print_again(runner, seed)
 
 
-def regressions():
-    path = os.path.join(HERE, "regressions.txt")
+def regressions(name):
+    path = os.path.join(HERE, name)
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             for line in file:
@@ -331,7 +348,7 @@ def regressions():
                     yield case.pop("seed"), case
 
 
-def main():
+def main(kind=Runner):
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", default=os.environ.get("WEIR_PROGRAM"))
     parser.add_argument("--seed", type=int, help="one case")
@@ -345,25 +362,25 @@ def main():
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()
     if not options.weir:
-        sys.exit("run.py: which program? --weir PROGRAM")
+        sys.exit(f"{kind.program}: which program? --weir PROGRAM")
     if options.seed is not None or options.case:
-        runner = Runner(options.weir, options.keep)
+        runner = kind(options.weir, options.keep)
         if options.case:
             with open(options.case, encoding="utf-8") as file:
                 case = json.load(file)
             seed = case.pop("seed", 0)
         else:
-            seed, case = options.seed, cases.make(options.seed)
+            seed, case = options.seed, kind.make(options.seed)
         failure = attempt(runner, case, seed)
         if failure:
             report(runner, case, seed, failure, not options.no_shrink)
         other = None if options.case else attempt(runner, None, seed)
         if other:
-            report_relation(seed, other)
+            report_relation(runner, seed, other)
         failure = failure or other
         print("0 passed, 1 failed" if failure else "1 passed, 0 failed")
         return 1 if failure else 0
-    return run_many(options)
+    return run_many(kind, options)
 
 
 class Share:
@@ -381,34 +398,35 @@ class Share:
             tell(*args)
 
 
-def work(share, options, first, worker, until):
+def work(share, kind, options, first, worker, until):
     """Every `jobs`-th case, and of the regressions; what was counted goes into share.told."""
-    runner = Runner(options.weir, options.keep)
-    for seed, case in list(regressions())[worker::options.jobs]:
+    runner = kind(options.weir, options.keep)
+    for seed, case in list(regressions(kind.regressions))[worker::options.jobs]:
         failure = attempt(runner, case, seed)
         if failure:
             share.found(report, runner, case, seed, failure, False)
     seed = first + worker
     while share.failed.value < options.failures and (
             seed - first < options.cases if options.cases else time.monotonic() < until):
-        case = cases.make(seed)
+        case = kind.make(seed)
         failure = attempt(runner, case, seed)
         if failure:
             share.found(report, runner, case, seed, failure, not options.no_shrink)
         failure = attempt(runner, None, seed)
         if failure:
-            share.found(report_relation, seed, failure)
+            share.found(report_relation, runner, seed, failure)
         seed += options.jobs
     share.told.put({**runner.counts, "last": seed - options.jobs})
 
 
-def run_many(options):
+def run_many(kind, options):
     first = options.first
     if first is None:
         first = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 40)) % (1 << 40)
     seconds = options.seconds or float(os.environ.get("WEIR_RANDOM_SECONDS") or 20)
     began, share = time.monotonic(), Share()
-    workers = [share.process(target=work, args=(share, options, first, i, began + seconds))
+    workers = [share.process(target=work, args=(share, kind, options, first, i,
+                                              began + seconds))
                for i in range(options.jobs)]
     for worker in workers:
         worker.start()

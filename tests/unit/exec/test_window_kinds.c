@@ -170,13 +170,13 @@ TEST(session_joins_rows_whose_gap_is_exactly_as_long) {
 TEST(session_refuses_a_row_whose_merged_window_has_ended) {
     struct kinds w;
     kinds_begin(&w, "'kind':'session','gap':10", "");
-    /* [1, 11) has ended when the frontier is 11 */
-    CHECK_STR(kinds_of(&w, "0 c 1|11 a 2|1 b 4|2 b 8"), "0 10 c 1 1|2 12 b 1 8|11 21 a 1 2");
+    /* [1, 11) has ended when the frontier is 12: a row at 11 would have joined it. */
+    CHECK_STR(kinds_of(&w, "0 c 1|12 a 2|1 b 4|2 b 8"), "0 10 c 1 1|2 12 b 1 8|12 22 a 1 2");
     CHECK_STR(stand_rows(&w.stand, w.late), "1 b 4");
-    CHECK_STR(kinds_of(&w, "0 b 1|30 a 2|20 b 4|21 b 8"), "0 10 b 1 1|21 31 b 1 8|30 40 a 1 2");
+    CHECK_STR(kinds_of(&w, "0 b 1|31 a 2|20 b 4|21 b 8"), "0 10 b 1 1|21 31 b 1 8|31 41 a 1 2");
     CHECK_STR(stand_rows(&w.stand, w.late), "20 b 4");
     /* Alone it would have ended: the session that takes it has not. */
-    CHECK_STR(kinds_of(&w, "5 b 1|14 a 2|4 b 4"), "4 15 b 2 5|14 24 a 1 2");
+    CHECK_STR(kinds_of(&w, "5 b 1|15 a 2|4 b 4"), "4 15 b 2 5|15 25 a 1 2");
     CHECK_STR(stand_rows(&w.stand, w.late), "");
     /* A session that has ended takes none, though the row's own window has not. */
     CHECK_STR(kinds_of(&w, "0 b 1|12 a 2|9 b 4"), "0 10 b 1 1|9 19 b 1 4|12 22 a 1 2");
@@ -202,9 +202,9 @@ TEST(session_that_a_late_row_merges_is_taken_back_and_leaves_anew) {
               "5 15 a 1 1 insert|23 33 a 1 2 insert|5 15 a 1 1 delete|23 33 a 1 2 delete|"
               "5 33 a 3 11 insert|5 33 a 3 11 update_before|5 33 a 4 27 update|34 44 b 1 4 insert");
     CHECK_STR(stand_rows(&w.stand, w.late), "");
-    /* At the end plus what is allowed it is late: [0, 10) is closed at 30. */
-    CHECK_STR(kinds_of(&w, "0 a 1|29 b 2|0 a 4|30 b 8|0 a 16"),
-              "0 10 a 1 1 insert|0 10 a 1 1 update_before|0 10 a 2 5 update|29 40 b 2 10 insert");
+    /* Past the end plus what is allowed it is late: [0, 10) is closed behind 30. */
+    CHECK_STR(kinds_of(&w, "0 a 1|30 b 2|0 a 4|31 b 8|0 a 16"),
+              "0 10 a 1 1 insert|0 10 a 1 1 update_before|0 10 a 2 5 update|30 41 b 2 10 insert");
     CHECK_STR(stand_rows(&w.stand, w.late), "0 a 16");
     stand_end(&w.stand);
 }
