@@ -1,6 +1,7 @@
 #include "data/order.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/banned.h"
 
@@ -25,7 +26,9 @@ int wr_cell_compare(const struct wr_type *type, const struct wr_column *a, uint3
         return (WR_I64(a)[row_a] > WR_I64(b)[row_b]) - (WR_I64(a)[row_a] < WR_I64(b)[row_b]);
     case WR_FLOAT64: return compare_float(WR_F64(a)[row_a], WR_F64(b)[row_b]);
     case WR_DECIMAL: {
-        __int128 x = ((const __int128 *)a->data)[row_a], y = ((const __int128 *)b->data)[row_b];
+        __int128 x, y; /* a cell of stored rows is aligned to 8 */
+        memcpy(&x, (const char *)a->data + sizeof x * row_a, sizeof x);
+        memcpy(&y, (const char *)b->data + sizeof y * row_b, sizeof y);
         return (x > y) - (x < y);
     }
     case WR_STRING:

@@ -52,6 +52,8 @@ struct wr_zones_day {
 };
 void wr_zones_day_at(struct wr_zones *zones, int64_t timestamp_us, struct wr_zones_day *day);
 
+/* Fails a row for a time that a timestamp cannot hold. */
+void wr_time_too_far(struct wr_call *call, uint32_t row);
 /* A `prepare` of calls whose last argument is a zone: a literal must name one (W114). */
 struct wr_arena;
 struct wr_error;

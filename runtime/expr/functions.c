@@ -15,10 +15,11 @@ static const struct wr_function *const groups[] = {
     wr_functions_conditions, wr_functions_conversion, wr_functions_conversion_time,
     wr_functions_json_in,    wr_functions_text,       wr_functions_search,
     wr_functions_patterns,   wr_functions_numbers,    wr_functions_math,
-    wr_functions_time,       wr_functions_calendar,   wr_functions_hash,
-    wr_functions_regex,      wr_functions_encodings,  wr_functions_similar,
-    wr_functions_geo,        wr_functions_network,    wr_functions_list,
-    wr_functions_json,       wr_functions_characters, wr_functions_privacy,
+    wr_functions_time,       wr_functions_calendar,   wr_functions_time_text,
+    wr_functions_hash,       wr_functions_regex,      wr_functions_encodings,
+    wr_functions_similar,    wr_functions_geo,        wr_functions_network,
+    wr_functions_list,       wr_functions_json,       wr_functions_characters,
+    wr_functions_privacy,
 };
 
 static const struct wr_function *slots[SLOTS];

@@ -18,6 +18,7 @@ extern const struct wr_function wr_functions_numbers[];
 extern const struct wr_function wr_functions_math[];
 extern const struct wr_function wr_functions_time[];
 extern const struct wr_function wr_functions_calendar[];
+extern const struct wr_function wr_functions_time_text[];
 extern const struct wr_function wr_functions_hash[];
 extern const struct wr_function wr_functions_regex[];
 extern const struct wr_function wr_functions_encodings[];
