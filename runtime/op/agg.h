@@ -133,7 +133,6 @@ int agg_own_ends(struct agg *self, struct wr_batch **in, struct wr_out *out);
 int agg_session_push(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
                      const char *keys, const uint64_t *hashes, struct wr_out *out);
 int agg_session_fire(struct agg *self, int64_t frontier, struct wr_out *out);
-/* Where a session ends, when it is dropped, and its window. */
 /* A row at the end of a session still joins it, so sessions go by the frontier less 1us. */
 static inline int64_t agg_session_lag(const struct agg_config *config) {
     return config->windowed && config->window.kind == WINDOW_SESSION ? 1 : 0;
@@ -141,6 +140,7 @@ static inline int64_t agg_session_lag(const struct agg_config *config) {
 static inline int64_t agg_session_frontier(const struct agg_config *config, int64_t frontier) {
     return frontier == WR_TIME_MAX ? frontier : wr_time_add(frontier, -agg_session_lag(config));
 }
+/* Where a session ends, when it is dropped, and its window. */
 static inline int64_t agg_session_end(const struct agg *self, const struct agg_part *part) {
     const struct agg_config *config = self->base.config;
     int64_t longest = wr_time_add(part->first, config->window.max_us);
