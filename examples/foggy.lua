@@ -1,5 +1,5 @@
 -- How long do flights wait when it is foggy? Each flight with the weather that held at its airport
--- when it should have left, and with its aircraft: by day, airport and carrier into delays.db, by
+-- when it should have left, and with its aircraft: by day, airport and carrier into foggy.db, by
 -- how far one could see on the terminal.
 -- test: args --format table
 -- test: batch-rows 7 4096
@@ -26,7 +26,7 @@ flights
     foggy     = min(visib) < 1
     oldest    = min(built)
   ]]
-  :write("sqlite:delays.db", { table = "delays" })
+  :write("sqlite:foggy.db", { table = "delays" })
 
 flights
   :group_by "miles = case(visib < 1, 0, visib < 5, 1, visib < 10, 5, 10)"

@@ -33,6 +33,17 @@ local function hints(text, strict)
   return table.concat(found, "; ")
 end
 
+describe("W908", function()
+  it("is said of a count that counts true and false", function()
+    assert.equal("W908 count(n > 1)", hints("y = count(n > 1)"))
+    assert.equal("W908 count(not flag)", hints("y = 1 + count(not flag)"))
+  end)
+  it("is not said of values, nor of `where`", function()
+    assert.equal("", hints("y = count(n), z = count(where n > 1), flagged = count(flag)"))
+    assert.equal("", hints("y = count()"))
+  end)
+end)
+
 describe("W901", function()
   it("is said where b of `a and b or c` can be nil or false", function()
     assert.equal("W901 flag and s or 'x'", hints("y = flag and s or 'x'"))

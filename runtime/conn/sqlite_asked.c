@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/status.h"
 #include "conn/builder.h"
 #include "conn/sqlite.h"
@@ -25,7 +26,8 @@ struct sqlite_asked {
     struct wr_asked base;
     sqlite3 *db;
     sqlite3_stmt *rows, *version;
-    int64_t seen; /* the version at the last call of `changed` */
+    int64_t seen;           /* the version at the last call of `changed` */
+    uint64_t inode, device; /* of the file that is open */
     const struct wr_column *columns;
     const uint32_t *keys;
     uint32_t count, at;
@@ -39,7 +41,12 @@ static int can_be_key(enum wr_type_kind kind) {
 
 static int build_sql(const struct sqlite_read *read, const struct wr_schema *schema,
                      const uint16_t *keys, uint32_t count, struct wr_buf *sql) {
-    wr_buf_addf(sql, "select * from (%.*s) where ", sqlite_read_length(read), read->sql);
+    /* By name: what `*` stands for may change while the statement is used. */
+    for (uint32_t c = 0; c < schema->field_count; c++) {
+        wr_buf_add_text(sql, c == 0 ? "select " : ", ");
+        wr_sqlite_add_name(sql, schema->fields[c].name);
+    }
+    wr_buf_addf(sql, " from (%.*s\n) where ", sqlite_read_length(read), read->sql);
     for (uint32_t i = 0; i < count; i++) {
         wr_buf_add_text(sql, i == 0 ? "" : " and ");
         wr_sqlite_add_name(sql, schema->fields[keys[i]].name);
@@ -100,11 +107,25 @@ static int asked_bind(struct wr_arena *arena, const struct wr_env *env, const vo
     return WR_OK;
 }
 
+static void asked_close(struct wr_asked *asked) {
+    struct sqlite_asked *self = (struct sqlite_asked *)asked;
+    sqlite3_finalize(self->rows);
+    sqlite3_finalize(self->version);
+    sqlite3_close(self->db);
+    self->rows = self->version = NULL;
+    self->db = NULL;
+}
+
 static int asked_open(struct wr_asked *asked, struct wr_error *err) {
     struct sqlite_asked *self = (struct sqlite_asked *)asked;
     const struct config *config = asked->config;
     const char *path = config->read->path;
+    struct wr_file_info info;
     int status = sqlite_read_open(&self->db, asked->env, config->read, err);
+    if (status == WR_OK && asked->env->stat(asked->env, path, &info) == WR_OK) {
+        self->inode = info.inode;
+        self->device = info.device;
+    }
     if (status == WR_OK)
         status = wr_sqlite_prepare(self->db, path, "pragma data_version", &self->version, err);
     if (status == WR_OK)
@@ -116,6 +137,15 @@ static int asked_open(struct wr_asked *asked, struct wr_error *err) {
 static int asked_changed(struct wr_asked *asked, int *changed, struct wr_error *err) {
     struct sqlite_asked *self = (struct sqlite_asked *)asked;
     const struct config *config = asked->config;
+    struct wr_file_info info;
+    if (asked->env->stat(asked->env, config->read->path, &info) == WR_OK &&
+        (info.inode != self->inode || info.device != self->device)) { /* another one by its name */
+        asked_close(asked);
+        int status = asked_open(asked, err);
+        if (status != WR_OK)
+            return status;
+        self->seen = -1;
+    }
     int code = sqlite3_step(self->version);
     int64_t version = code == SQLITE_ROW ? sqlite3_column_int64(self->version, 0) : 0;
     sqlite3_reset(self->version);
@@ -221,13 +251,6 @@ static int asked_next(struct wr_asked *asked, struct wr_batch **batch, const uin
     wr_batch_unref(*batch);
     *batch = NULL;
     return status;
-}
-
-static void asked_close(struct wr_asked *asked) {
-    struct sqlite_asked *self = (struct sqlite_asked *)asked;
-    sqlite3_finalize(self->rows);
-    sqlite3_finalize(self->version);
-    sqlite3_close(self->db);
 }
 
 const struct wr_asked_type wr_asked_sqlite = {

@@ -1,28 +1,39 @@
 /* reload.c: tables of `lookup` that are read again while the pipeline runs. Beside the lanes that
  * read a table first, each such stage has others of the same nodes, which no gate sees: they are
  * opened when the time has come, give their rows to the stage one batch a step, and are closed.
- * Rows of the other input find the old table meanwhile. Nothing of it is state: after a restart the
- * table of the last checkpoint is used until it has been read again, at once. */
+ * Rows of the other input find the old table meanwhile, and when the new one cannot be read or
+ * kept. Nothing of it is state: after a restart the table of the last checkpoint is used until it
+ * has been read again, at once. */
 #include "exec/unit.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "base/banned.h"
 
 /* The end of a lane: what comes goes to an input of the stage. */
 struct refill {
     struct wr_op base;
+    struct wr_out out; /* of the stage, while it takes a row of a reading */
     struct unit *stage;
     uint32_t input;
+    struct wr_error *why; /* it cannot take a row */
 };
+
+#define NOTES_MAX 8
 
 struct lane {
     struct unit *source; /* its edges lead through the others */
     uint32_t ordinal;    /* among sources */
     struct refill end;
+    uint64_t rejected, rejected_before; /* rows of this reading, and of the last one */
+    uint32_t note_count;
+    uint64_t noted[NOTES_MAX]; /* hashes of notes that were told */
 };
 
 struct reload {
@@ -39,16 +50,53 @@ static int refill_push(struct wr_op *op, uint32_t input, struct wr_batch *in, st
     (void)input;
     (void)out;
     struct wr_op *stage = self->stage->op;
-    return stage->type->push(stage, self->input, in, &self->stage->out);
+    return stage->type->push(stage, self->input, in, &self->out);
+}
+
+static struct lane *lane_of_end(struct wr_out *out) {
+    struct refill *end = (struct refill *)(void *)((char *)out - offsetof(struct refill, out));
+    return (struct lane *)(void *)((char *)end - offsetof(struct lane, end));
+}
+
+/* The first reading has told bad rows one by one; of later ones they are counted. A row that would
+ * end the run ends the reading. */
+static int refill_reject(struct wr_out *out, const struct wr_reject *reject) {
+    struct lane *lane = lane_of_end(out);
+    lane->rejected++;
+    return reject->ends_run ? wr_error_set(lane->end.why, WR_EBADROW, "%s: %s", reject->reason,
+                                           reject->detail == NULL ? "" : reject->detail)
+                            : WR_OK;
 }
 
 static const struct wr_op_type refill_type = {.name = "reload", .push = refill_push};
 
 /* ---- made with the run ---- */
 
-static int reload_reject(void *ctx, const struct wr_reject *reject) {
-    struct unit *unit = ctx;
-    return reject_log_add(unit->run->rejects, unit, reject);
+static int source_reject(void *ctx, const struct wr_reject *reject) {
+    (void)reject;
+    ((struct lane *)ctx)->rejected++;
+    return WR_OK;
+}
+
+static int twin_reject(struct wr_out *out, const struct wr_reject *reject) {
+    const struct unit *twin = (const struct unit *)out;
+    while (twin->op == NULL || twin->op->type != &refill_type)
+        twin = twin->edges[WR_PORT_MAIN][0].to;
+    return refill_reject(&((struct refill *)twin->op)->out, reject);
+}
+
+/* What is not known from before. */
+static void tell(void *ctx, const char *file, const char *text) {
+    struct lane *lane = ctx;
+    const struct wr_run_options *options = &lane->source->run->options;
+    uint64_t hash = wr_hash_bytes(text, strlen(text), 1);
+    uint32_t count = WR_MIN(lane->note_count, NOTES_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        if (lane->noted[i] == hash)
+            return;
+    lane->noted[lane->note_count++ % NOTES_MAX] = hash;
+    if (options->note != NULL)
+        options->note(options->note_ctx, file, text);
 }
 
 /* A unit of the same node, which feeds `below`. */
@@ -69,6 +117,7 @@ static struct unit *twin_of(const struct unit *unit, struct unit *below) {
                           .frontier_in = WR_TIME_MIN,
                           .frontier_out = WR_TIME_MIN};
     unit_out_init(twin);
+    twin->out.reject = twin_reject;
     edge->to = below;
     twin->edges[WR_PORT_MAIN] = edge;
     twin->edge_count[WR_PORT_MAIN] = 1;
@@ -79,7 +128,10 @@ static struct unit *twin_of(const struct unit *unit, struct unit *below) {
 static int lane_new(struct lane *lane, struct unit *stage, uint32_t input, const struct unit *last,
                     struct wr_error *err) {
     struct unit *end = WR_ARENA_ZEROS(&stage->run->arena, struct unit, 1);
-    lane->end = (struct refill){.base = {.type = &refill_type}, .stage = stage, .input = input};
+    lane->end = (struct refill){.base = {.type = &refill_type},
+                                .out = {.emit = stage->out.emit, .reject = refill_reject},
+                                .stage = stage,
+                                .input = input};
     if (end == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
     *end = (struct unit){.run = stage->run, .node = stage->node, .op = &lane->end.base};
@@ -156,10 +208,12 @@ static int lane_open(struct lane *lane, struct wr_error *err) {
     struct unit *source = lane->source;
     struct wr_run *run = source->run;
     int status = unit_new_source(source, lane->ordinal, err);
-    if (status == WR_OK) { /* what the first reading noted is known */
-        source->source->reject = reload_reject;
-        source->source->note = NULL;
+    if (status == WR_OK) {
+        source->source->reject = source_reject;
+        source->source->note = tell;
+        source->source->reject_ctx = lane;
     }
+    lane->rejected = 0;
     for (struct unit *unit = unit_below(source); status == WR_OK && unit->op != &lane->end.base;
          unit = unit_below(unit))
         status = unit_op_new(unit, &run->lane_env, &unit->op, err);
@@ -190,12 +244,24 @@ static int give_up(struct reload *reload, int status, struct wr_error *why, stru
     const struct wr_run_options *options = &reload->stage->run->options;
     const struct unit *source = reload->lanes[reload->at].source;
     int dropped = end_reading(reload, WR_RELOAD_DROP);
-    if (status == WR_ENOMEM || dropped != WR_OK)
-        return wr_error_set(err, status, "%s: no memory to read it again", source->node->name);
+    if (dropped != WR_OK)
+        return wr_error_set(err, dropped, "%s: it cannot be read again", source->node->name);
+    if (status == WR_ENOMEM)
+        wr_error_set(why, status, "no memory for its old and its new rows together");
     wr_error_add(why, status, "not read again, its rows of before stay");
     if (options->note != NULL)
         options->note(options->note_ctx, source->node->name, why->text);
     return WR_OK;
+}
+
+static void tell_rejected(struct lane *lane) {
+    char text[96];
+    if (lane->rejected > 0 && lane->rejected != lane->rejected_before) {
+        snprintf(text, sizeof text, "read again, %llu of its rows were bad and are left out",
+                 (unsigned long long)lane->rejected);
+        tell(lane, lane->source->node->name, text);
+    }
+    lane->rejected_before = lane->rejected;
 }
 
 static int read_some(struct reload *reload, struct wr_error *err) {
@@ -216,10 +282,13 @@ static int read_some(struct reload *reload, struct wr_error *err) {
         wr_batch_unref(batch);
         batch = NULL;
     }
+    lane->end.why = &why;
     int flow = batch == NULL ? WR_OK : unit_emit(lane->source, WR_PORT_MAIN, batch);
+    lane->end.why = NULL;
     if (flow < 0)
-        return flow;
+        return give_up(reload, flow, &why, err);
     if (status == WR_EEND) {
+        tell_rejected(lane);
         lane_close(lane);
         reload->at++;
     }

@@ -80,7 +80,8 @@ static const struct wr_node *aggregate_call(const struct call *x) {
         x->bind->scope->flags & WR_SCOPE_AGGREGATES
             ? "use a second stage"
             : "write `:agg \"n = count()\"`; `:group_by()` before a `derive` makes all rows "
-              "one group");
+              "one group, and the result runs from row to row; a share of the whole divides by "
+              "what `:agg` gave and `:lookup` adds");
     return NULL;
 }
 

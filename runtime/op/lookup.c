@@ -119,15 +119,16 @@ static int second_row(struct lookup *self, struct wr_batch *in, uint32_t row, ui
     }
     wr_buf_release(&key);
     wr_buf_release(&before);
-    struct wr_reject reject = {.code = 607,
-                               .reason = reason,
-                               .detail = detail,
-                               .help = "`many = true` gives a row for each, `:distinct` or `:agg` "
-                                       "before it leaves one",
-                               .ends_run = 1,
-                               .stage = self->base.node,
-                               .row = row,
-                               .batch = in};
+    struct wr_reject reject = {
+        .code = 607,
+        .reason = reason,
+        .detail = detail,
+        .help = "`many = true` gives a row for each, `:dedup(\"key\")` or `:agg` "
+                "before it leaves one",
+        .ends_run = 1,
+        .stage = self->base.node,
+        .row = row,
+        .batch = in};
     return out->reject(out, &reject);
 }
 

@@ -91,9 +91,8 @@ static int forget(struct lookup *self) {
 static int forget_what_is_old(struct lookup *self) {
     const struct lookup_config *config = self->base.config;
     uint64_t most = WR_MAX(BYTES_MIN, self->base.env->state_budget->bytes_max / 4);
-    int changed = 0, status = WR_OK;
-    if (config->cache_us == 0)
-        status = config->asked->changed(self->asked, &changed, self->base.env->err);
+    int changed = 0, status = config->asked->changed(self->asked, &changed, self->base.env->err);
+    changed &= config->cache_us == 0;
     if (status == WR_OK && (changed || self->bytes + wr_table_bytes(self->table.index) > most))
         status = forget(self);
     return status;

@@ -178,13 +178,15 @@ void wr_rowset_relink(struct wr_rowset *set, struct wr_rowset_row *row, struct w
     to->next->before = to;
 }
 
-static int link_chunk(struct wr_rowset *set, struct wr_rowset_row *const *rows, uint32_t count) {
+/* *linked: how many are in their rings, when memory ends before all are. */
+static int link_chunk(struct wr_rowset *set, struct wr_rowset_row *const *rows, uint32_t count,
+                      uint32_t *linked) {
     for (uint32_t i = 0; i < count; i++) {
         const struct wr_rowset_page *page = set->directory[directory_at(set, rows[i]->hash)];
         __builtin_prefetch(&page->entries[(uint32_t)rows[i]->hash % PAGE_ENTRIES], 1);
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (link_row(set, rows[i]) != WR_OK)
+    for (*linked = 0; *linked < count; ++*linked)
+        if (link_row(set, rows[*linked]) != WR_OK)
             return WR_ENOMEM;
     return WR_OK;
 }
@@ -194,13 +196,14 @@ static int index_block(struct wr_rowset *set, struct wr_rowset_slice *slice,
                        struct wr_rowset_block *block) {
     struct wr_rowset_row *rows[CHUNK];
     while (slice->indexed_rows < block->count) {
-        uint32_t count = WR_MIN(CHUNK, block->count - slice->indexed_rows);
+        uint32_t count = WR_MIN(CHUNK, block->count - slice->indexed_rows), linked;
         for (uint32_t i = 0; i < count; i++)
             rows[i] = wr_rowset_at(set, block, slice->indexed_rows + i);
-        if (link_chunk(set, rows, count) != WR_OK)
-            return WR_ENOMEM;
-        slice->indexed_rows += count;
-        set->unindexed -= count;
+        int status = link_chunk(set, rows, count, &linked);
+        slice->indexed_rows += linked;
+        set->unindexed -= linked;
+        if (status != WR_OK)
+            return status;
     }
     return WR_OK;
 }

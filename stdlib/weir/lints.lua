@@ -124,9 +124,24 @@ local function name_of(pass, node)
   end
 end
 
+local CONDITIONS = {
+  ["=="] = true, ["~="] = true, ["<"] = true, ["<="] = true, [">"] = true, [">="] = true,
+}
+
+--- `count(x > 1)`: a comparison is never nil, so that counts all rows.
+local function count_of(pass, node)
+  local arg = node.name == "count" and node.args and #node.args == 1 and node.args[1]
+  if arg and (arg.k == "bin" and CONDITIONS[arg.op] or arg.k == "un" and arg.op == "not") then
+    add(pass, node, "W908", "`count` of a condition counts all rows, true or false",
+      "write `count(where …)`")
+  end
+end
+
 local function walk(pass, node, caught)
   if node.k == "bin" then
     choice(pass, node)
+  elseif node.k == "call" then
+    count_of(pass, node)
   elseif node.k == "name" and type(node.name) == "string" then
     name_of(pass, node)
   end
@@ -151,7 +166,7 @@ function M.find(trees, texts, fields, options)
   for _, tree in ipairs(trees) do
     local text = texts[tree.arg] or ""
     if options.strict or text:find("%f[%w_]or%f[^%w_]") or text:find("[\x80-\xff]")
-      or text:find("%f[%w_]_%l") then
+      or text:find("%f[%w_]_%l") or text:find("%f[%w_]count%s*%(") then
       local pass = { names = {}, found = {}, strict = options.strict, native = options.native }
       for _, field in ipairs(fields) do
         pass.names[field.name] = { can_be_nil = not field.required,

@@ -140,6 +140,24 @@ lookup_sees_what_is_written.script = f"""{READ % "-"}
   :lookup(weir.sqlite("names.db", {{ table = "names" }}), {{ on = "k" }}):print()"""
 
 
+def lookup_follows_a_database_that_is_replaced(run):
+    run.feed(ROW)
+    assert run.row()["name"] == "first"
+    new = run.names + ".new"
+    with sqlite3.connect(new) as names:
+        names.execute("create table names(id integer, name text, k text)")
+        names.execute("insert into names values (1, 'of the new one', 'a')")
+    names.close()
+    os.replace(new, run.names)
+    run.feed(ROW)
+    assert run.row()["name"] == "of the new one"
+    assert run.end() == b""
+
+
+lookup_follows_a_database_that_is_replaced.before = make_names
+lookup_follows_a_database_that_is_replaced.script = lookup_sees_what_is_written.script
+
+
 def lookup_keeps_what_it_has_for_a_time(run):
     run.feed(ROW)
     assert run.row()["name"] == "first"
@@ -205,7 +223,23 @@ def table_that_is_gone_stays(run):
     assert "note: rates.csv: not read again, its rows of before stay: " in said, said
 
 
-for test in (lookup_reads_its_table_again, table_that_is_gone_stays):
+def table_with_a_second_row_stays(run):
+    assert rate_of_row(run, 10) == [10]
+    put_rates(run, "k,rate\na,2\nb,bad\na,3\n")
+    time.sleep(0.1)
+    assert rate_of_row(run, 10) == [10]
+    put_rates(run, "k,rate\na,4\nb,bad\nc,bad\n")
+    assert set(rate_of_row(run, 40)) <= {10, 40}
+    time.sleep(0.1)
+    assert run.end() == b""
+    said = run.process.stderr.read().decode()
+    assert "its rows of before stay: second row for lookup key k = a" in said, said
+    assert said.count("2 of its rows were bad and are left out") == 1, said
+    assert "0 rejected" in said, said
+
+
+for test in (lookup_reads_its_table_again, table_that_is_gone_stays,
+             table_with_a_second_row_stays):
     test.before = lambda run: put_rates(run, "k,rate\na,1\n")
     test.script = f"""{READ % "-"}
   :lookup(weir.read("rates.csv", {{ schema = "k string, rate int64" }}):derive "rate = rate * 10",
@@ -217,7 +251,8 @@ def main():
     for test in (last_window_closes, quiet_input_steps_aside, window_of_the_clock_closes,
                  emission_of_the_clock_comes, lookup_sees_what_is_written,
                  lookup_keeps_what_it_has_for_a_time, lookup_asks_again_after_its_time,
-                 lookup_reads_its_table_again, table_that_is_gone_stays):
+                 lookup_follows_a_database_that_is_replaced, lookup_reads_its_table_again,
+                 table_that_is_gone_stays, table_with_a_second_row_stays):
         run = Run(os.path.abspath(sys.argv[1]), test.script, getattr(test, "before", None))
         try:
             test(run)

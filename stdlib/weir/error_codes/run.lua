@@ -394,6 +394,13 @@ clicks:write "out.csv"]],
     wrong = [[weir.read "a.csv":derive "line = _line"   -- and a.csv has a column _line]],
     right = [[weir.read "a.csv":rename "its_line = _line"]],
   },
+  W908 = {
+    message = "`count` of a condition counts all rows, true or false",
+    page = "`count(x)` counts the rows for which x is not nil, and a comparison is never nil. "
+      .. "`where` counts those for which a condition holds; divided by `count()` that is a share.",
+    wrong = [[flights:agg "late = count(dep_delay > 15)"]],
+    right = [[flights:agg "late = count(where dep_delay > 15)"]],
+  },
   W910 = {
     message = "`…` is not constant",
     page = "A Lua function reads a variable that the script assigns more than once. The value "

@@ -210,8 +210,10 @@ return {
         doc = "of a database: an answer holds so long, whatever is written meanwhile" },
       reload = { kind = "duration", min = 1,
         doc = "of a stream: it is read again so long after it was read, by the clock; rows find "
-          .. "the rows of before until all new ones are there, or when they cannot be read. Only "
-          .. "stages that work row by row may stand behind its source" },
+          .. "the rows of before until all new ones are there (both are kept so long), and when "
+          .. "they cannot be read, which a note tells. Put a new file in the place of the old one "
+          .. "by renaming it. Bad rows of later readings are only counted. Only stages that work "
+          .. "row by row may stand behind its source" },
       timeout = { later = true, kind = "any" }, ordered = { later = true, kind = "any" },
     },
     make = function(c, input)
