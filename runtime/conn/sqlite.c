@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "data/schema.h"
 #include "data/text.h"
 
 #include "base/banned.h"
@@ -140,6 +141,15 @@ static void upper(const char *text, char out[DECLARED_BYTES_MAX]) {
     for (; text != NULL && text[i] != 0 && i + 1 < DECLARED_BYTES_MAX; i++)
         out[i] = (char)toupper((unsigned char)text[i]);
     out[i] = 0;
+}
+
+int wr_sqlite_add_key(struct wr_buf *sql, const struct wr_field *field, unsigned parameter) {
+    wr_buf_add_text(sql, "ifnull(");
+    if (parameter > 0)
+        wr_buf_addf(sql, "?%u", parameter);
+    else
+        wr_sqlite_add_name(sql, field->name);
+    return wr_buf_add_text(sql, field->type.kind == WR_BYTES ? ", '')" : ", x'')");
 }
 
 enum wr_affinity wr_sqlite_affinity(const char *declared) {

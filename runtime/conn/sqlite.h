@@ -19,6 +19,7 @@ struct sqlite3_stmt;
 struct wr_buf;
 struct wr_env;
 struct wr_error;
+struct wr_field;
 
 #define WR_SQLITE_TIMEOUT_MS 5000 /* how long a lock is waited for; the option `timeout` */
 
@@ -45,6 +46,10 @@ int wr_sqlite_bind_text(struct sqlite3_stmt *statement, int parameter, const cha
                         size_t length);
 /* Appends "name", quotes doubled. */
 int wr_sqlite_add_name(struct wr_buf *sql, const char *name);
+
+/* Appends `ifnull("name", x'')`, over which the index of a key lies that weir has made (see
+ * sqlite_table.h); with a parameter's number, the same over that. */
+int wr_sqlite_add_key(struct wr_buf *sql, const struct wr_field *field, unsigned parameter);
 
 /* How SQLite treats values of a column so declared (its documentation, "Determination of column
  * affinity"). NULL or "": any. */

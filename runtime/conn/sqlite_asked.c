@@ -39,8 +39,12 @@ static int can_be_key(enum wr_type_kind kind) {
            kind == WR_BOOL;
 }
 
-static int build_sql(const struct sqlite_read *read, const struct wr_schema *schema,
-                     const uint16_t *keys, uint32_t count, struct wr_buf *sql) {
+/* `by_own`: by the expression over which weir has its own indexes. */
+static char *build_sql(struct wr_arena *arena, const struct sqlite_read *read,
+                       const struct wr_schema *schema, const uint16_t *keys, uint32_t count,
+                       int by_own) {
+    struct wr_buf buf, *sql = &buf;
+    wr_buf_init(sql, &wr_budget_control, 0);
     /* By name: what `*` stands for may change while the statement is used. */
     for (uint32_t c = 0; c < schema->field_count; c++) {
         wr_buf_add_text(sql, c == 0 ? "select " : ", ");
@@ -49,10 +53,15 @@ static int build_sql(const struct sqlite_read *read, const struct wr_schema *sch
     wr_buf_addf(sql, " from (%.*s\n) where ", sqlite_read_length(read), read->sql);
     for (uint32_t i = 0; i < count; i++) {
         wr_buf_add_text(sql, i == 0 ? "" : " and ");
-        wr_sqlite_add_name(sql, schema->fields[keys[i]].name);
+        if (by_own)
+            wr_sqlite_add_key(sql, &schema->fields[keys[i]], 0);
+        else
+            wr_sqlite_add_name(sql, schema->fields[keys[i]].name);
         wr_buf_addf(sql, " = ?%u", i + 1);
     }
-    return sql->status;
+    char *text = sql->status == WR_OK ? wr_arena_strndup(arena, sql->bytes, sql->length) : NULL;
+    wr_buf_release(sql);
+    return text;
 }
 
 /* How SQLite would look for a key: 1 when it reads all rows. A file that is not there yet says so
@@ -79,7 +88,6 @@ static int asked_bind(struct wr_arena *arena, const struct wr_env *env, const vo
                       void **made, int *scans, struct wr_error *err) {
     struct config *config = WR_ARENA_ZEROS(arena, struct config, 1);
     enum wr_type_kind *kinds = WR_ARENA_ARRAY(arena, enum wr_type_kind, count + 1);
-    struct wr_buf sql;
     if (config == NULL || kinds == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     for (uint32_t i = 0; i < count; i++) {
@@ -95,14 +103,14 @@ static int asked_bind(struct wr_arena *arena, const struct wr_env *env, const vo
         wr_error_at(err, "on", 0, 0);
         return WR_ESCRIPT;
     }
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    int status = build_sql(source, schema, keys, count, &sql);
     *config = (struct config){.read = source, .key_count = count, .kinds = kinds};
-    config->sql = status == WR_OK ? wr_arena_strndup(arena, sql.bytes, sql.length) : NULL;
-    wr_buf_release(&sql);
-    if (config->sql == NULL)
-        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-    *scans = does_scan(env, config);
+    *scans = 1;
+    for (int by_own = 1; by_own >= 0 && *scans; by_own--) {
+        config->sql = build_sql(arena, source, schema, keys, count, by_own);
+        if (config->sql == NULL)
+            return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+        *scans = does_scan(env, config);
+    }
     *made = config;
     return WR_OK;
 }

@@ -272,16 +272,9 @@ int wr_sqlite_table_make(const struct wr_sqlite_table *table, struct wr_error *e
     return run(table, &sql, err);
 }
 
-/* `ifnull("a", x'')`, or over a parameter where its number is given. */
 static void add_key_part(const struct wr_sqlite_table *table, uint32_t i, unsigned parameter,
                          struct wr_buf *sql) {
-    const struct wr_field *field = &table->schema->fields[table->key[i]];
-    wr_buf_add_text(sql, "ifnull(");
-    if (parameter > 0)
-        wr_buf_addf(sql, "?%u", parameter);
-    else
-        wr_sqlite_add_name(sql, field->name);
-    wr_buf_add_text(sql, field->type.kind == WR_BYTES ? ", '')" : ", x'')");
+    wr_sqlite_add_key(sql, &table->schema->fields[table->key[i]], parameter);
 }
 
 static void add_key_list(const struct wr_sqlite_table *table, struct wr_buf *sql) {

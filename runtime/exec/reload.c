@@ -241,16 +241,15 @@ static int end_reading(struct reload *reload, enum wr_reload what) {
 
 /* What cannot be read now is no reason to stop: the rows of before stay. */
 static int give_up(struct reload *reload, int status, struct wr_error *why, struct wr_error *err) {
-    const struct wr_run_options *options = &reload->stage->run->options;
-    const struct unit *source = reload->lanes[reload->at].source;
+    struct lane *lane = &reload->lanes[reload->at];
+    const char *name = lane->source->node->name;
     int dropped = end_reading(reload, WR_RELOAD_DROP);
     if (dropped != WR_OK)
-        return wr_error_set(err, dropped, "%s: it cannot be read again", source->node->name);
+        return wr_error_set(err, dropped, "%s: it cannot be read again", name);
     if (status == WR_ENOMEM)
         wr_error_set(why, status, "no memory for its old and its new rows together");
     wr_error_add(why, status, "not read again, its rows of before stay");
-    if (options->note != NULL)
-        options->note(options->note_ctx, source->node->name, why->text);
+    tell(lane, name, why->text);
     return WR_OK;
 }
 
