@@ -155,6 +155,18 @@ local function walk(pass, node, caught)
   end
 end
 
+--- Whether a list may say `count(x > 1)`; most that count do not, and the pass is not cheap.
+local function counts_condition(text)
+  for inner in text:gmatch("%f[%w_]count%s*(%b())") do
+    if inner:find("[<>=~]") or inner:find("%f[%w_]not%f[^%w_]") then
+      if not inner:find("^%(%s*where%f[^%w_]") then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 --- The hints about the trees of one call, in the order of their text.
 ---@param trees { arg: string, items: table[] }[] as `weir.call` keeps them
 ---@param texts table<string, string> by argument
@@ -166,7 +178,7 @@ function M.find(trees, texts, fields, options)
   for _, tree in ipairs(trees) do
     local text = texts[tree.arg] or ""
     if options.strict or text:find("%f[%w_]or%f[^%w_]") or text:find("[\x80-\xff]")
-      or text:find("%f[%w_]_%l") or text:find("%f[%w_]count%s*%(") then
+      or text:find("%f[%w_]_%l") or counts_condition(text) then
       local pass = { names = {}, found = {}, strict = options.strict, native = options.native }
       for _, field in ipairs(fields) do
         pass.names[field.name] = { can_be_nil = not field.required,

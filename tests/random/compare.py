@@ -211,8 +211,9 @@ def rank(value):
 def compare_rows(columns, expected, found, ordered):
     """None, or what differs."""
     if not ordered:
-        exact = [i for i, (_, kind) in enumerate(columns) if kind != cases.APPROXIMATE]
-        key = lambda row: [rank(row[i]) for i in exact]
+        # What is only nearly equal decides last, among rows that are alike in all else.
+        order = sorted(range(len(columns)), key=lambda i: columns[i][1] == cases.APPROXIMATE)
+        key = lambda row: [rank(row[i]) for i in order]
         expected, found = sorted(expected, key=key), sorted(found, key=key)
     for i, (a, b) in enumerate(zip(expected, found)):
         if not rows_equal(columns, a, b):
