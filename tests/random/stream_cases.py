@@ -303,8 +303,11 @@ class StreamMaker(cases.Maker):
         if self.copies(at) + self.copies(other) > 6:
             return None
         apart = not facts.sources & more.sources and facts.unique == more.unique == ["id"]
+        # Where rows that waited stand among others that are late elsewhere the oracle does not say.
+        held = facts.held or more.held
         return self.stage("union", [at, other], facts.but(
-            timed=facts.timed and more.timed, ordered=facts.ordered and more.ordered,
+            timed=facts.timed and more.timed, held=held,
+            ordered=facts.ordered and more.ordered and not held,
             unique=facts.unique if apart else None, sources=facts.sources | more.sources))
 
     def _distinct(self, at, known):
@@ -490,6 +493,7 @@ class StreamMaker(cases.Maker):
         return self.stage("join", [at, right], Facts(
             timed=timed or (kind != "regular" and not changes and
                             (how != "semi" or kind == "window")), changes=changes, ordered=False,
+            held=facts.held or more.held or (kind != "regular" and how not in ("inner", "semi")),
             unique=unique, sources=facts.sources | more.sources, lates=kind != "regular"),
             on=on, how=how, prefix=prefix, within=within, window=window, keys=[], opts=opts,
             **({"timed": True} if timed else {}))
