@@ -64,23 +64,43 @@ static char *build_sql(struct wr_arena *arena, const struct sqlite_read *read,
     return text;
 }
 
-/* How SQLite would look for a key: 1 when it reads all rows. A file that is not there yet says so
- * when the pipeline runs. */
-static int does_scan(const struct wr_env *env, const struct config *config) {
-    sqlite3 *db = NULL;
+/* How SQLite would look for a key. */
+enum way { WAY_UNKNOWN, WAY_INDEX, WAY_SCAN };
+
+static enum way way_of(sqlite3 *db, const char *question) {
     sqlite3_stmt *plan = NULL;
-    int scans = 0;
-    char *sql = sqlite3_mprintf("explain query plan %s", config->sql);
-    if (sql != NULL && sqlite_read_open(&db, env, config->read, NULL) == WR_OK &&
-        sqlite3_prepare_v2(db, sql, -1, &plan, NULL) == SQLITE_OK)
-        while (sqlite3_step(plan) == SQLITE_ROW) {
-            const char *detail = (const char *)sqlite3_column_text(plan, 3);
-            scans |= detail != NULL && strncmp(detail, "SCAN", 4) == 0;
-        }
+    enum way way = WAY_UNKNOWN;
+    char *sql = sqlite3_mprintf("explain query plan %s", question);
+    if (sql != NULL && sqlite3_prepare_v2(db, sql, -1, &plan, NULL) == SQLITE_OK)
+        way = WAY_INDEX;
+    while (way != WAY_UNKNOWN && sqlite3_step(plan) == SQLITE_ROW) {
+        const char *detail = (const char *)sqlite3_column_text(plan, 3);
+        if (detail != NULL && strncmp(detail, "SCAN", 4) == 0)
+            way = WAY_SCAN;
+    }
     sqlite3_finalize(plan);
-    sqlite3_close(db);
     sqlite3_free(sql);
-    return scans;
+    return way;
+}
+
+/* Where no other index has the key one of weir's may. A file that is not there yet says so when the
+ * pipeline runs. */
+static int choose_sql(struct wr_arena *arena, const struct wr_env *env,
+                      const struct wr_schema *schema, const uint16_t *keys, struct config *config,
+                      int *scans) {
+    sqlite3 *db = NULL;
+    config->sql = build_sql(arena, config->read, schema, keys, config->key_count, 0);
+    *scans = config->sql != NULL && sqlite_read_open(&db, env, config->read, NULL) == WR_OK &&
+             way_of(db, config->sql) == WAY_SCAN;
+    if (*scans) {
+        const char *own = build_sql(arena, config->read, schema, keys, config->key_count, 1);
+        if (own != NULL && way_of(db, own) == WAY_INDEX) {
+            config->sql = own;
+            *scans = 0;
+        }
+    }
+    sqlite3_close(db);
+    return config->sql == NULL ? WR_ENOMEM : WR_OK;
 }
 
 static int asked_bind(struct wr_arena *arena, const struct wr_env *env, const void *source,
@@ -104,13 +124,8 @@ static int asked_bind(struct wr_arena *arena, const struct wr_env *env, const vo
         return WR_ESCRIPT;
     }
     *config = (struct config){.read = source, .key_count = count, .kinds = kinds};
-    *scans = 1;
-    for (int by_own = 1; by_own >= 0 && *scans; by_own--) {
-        config->sql = build_sql(arena, source, schema, keys, count, by_own);
-        if (config->sql == NULL)
-            return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
-        *scans = does_scan(env, config);
-    }
+    if (choose_sql(arena, env, schema, keys, config, scans) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     *made = config;
     return WR_OK;
 }

@@ -31,7 +31,7 @@ struct lane {
     struct unit *source; /* its edges lead through the others */
     uint32_t ordinal;    /* among sources */
     struct refill end;
-    uint64_t rejected, rejected_before; /* rows of this reading, and of the last one */
+    uint64_t rejected; /* rows of this reading */
     uint32_t note_count;
     uint64_t noted[NOTES_MAX]; /* hashes of notes that were told */
 };
@@ -78,10 +78,14 @@ static int source_reject(void *ctx, const struct wr_reject *reject) {
     return WR_OK;
 }
 
+static struct unit *unit_below(const struct unit *twin) {
+    return twin->edges[WR_PORT_MAIN][0].to;
+}
+
 static int twin_reject(struct wr_out *out, const struct wr_reject *reject) {
     const struct unit *twin = (const struct unit *)out;
     while (twin->op == NULL || twin->op->type != &refill_type)
-        twin = twin->edges[WR_PORT_MAIN][0].to;
+        twin = unit_below(twin);
     return refill_reject(&((struct refill *)twin->op)->out, reject);
 }
 
@@ -184,10 +188,6 @@ int reloads_init(struct wr_run *run, struct wr_error *err) {
 
 /* ---- one reading ---- */
 
-static struct unit *unit_below(const struct unit *unit) {
-    return unit->edges[WR_PORT_MAIN][0].to;
-}
-
 static void lane_close(struct lane *lane) {
     struct unit *source = lane->source;
     if (source == NULL)
@@ -255,12 +255,11 @@ static int give_up(struct reload *reload, int status, struct wr_error *why, stru
 
 static void tell_rejected(struct lane *lane) {
     char text[96];
-    if (lane->rejected > 0 && lane->rejected != lane->rejected_before) {
-        snprintf(text, sizeof text, "read again, %llu of its rows were bad and are left out",
-                 (unsigned long long)lane->rejected);
-        tell(lane, lane->source->node->name, text);
-    }
-    lane->rejected_before = lane->rejected;
+    if (lane->rejected == 0)
+        return;
+    snprintf(text, sizeof text, "read again, %llu of its rows were bad and are left out",
+             (unsigned long long)lane->rejected);
+    tell(lane, lane->source->node->name, text);
 }
 
 static int read_some(struct reload *reload, struct wr_error *err) {

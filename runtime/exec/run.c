@@ -54,6 +54,7 @@ static void prepare_services(struct wr_run *run) {
         .user_call = run->options.user_call,
         .user_ctx = run->options.user_ctx,
         .timezone = run->plan->timezone,
+        .err = &run->err,
     };
     run->lane_env = run->op_env;
     run->lane_env.pool = &run->pool;
@@ -333,7 +334,6 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         err->status = WR_OK;
     if (run->options.stop != NULL && *run->options.stop)
         return WR_ECANCEL;
-    run->op_env.err = run->lane_env.err = err;
     run->summary.steps++;
     const struct wr_env *env = run->plan->env;
     run_set_clock(run, env->now_us(env));

@@ -87,3 +87,10 @@ void wr_iso_week(int64_t days, int64_t *year, int *week);
 static inline int wr_weekday(int64_t days) {
     return (int)((days % 7 + 10) % 7) + 1;
 }
+
+/* An entry of the function tables of functions_calendar.c and functions_time_text.c. */
+#define CALENDAR_ENTRY(own_name, own_doc, ...) \
+    { \
+        .name = own_name, .group = "time", .flags = FN_PURE | WR_FN_CAN_FAIL, .doc = own_doc, \
+        __VA_ARGS__ \
+    }

@@ -323,12 +323,6 @@ static int is_dst_kernel(struct wr_call *call) {
 
 /* ---- the table --------------------------------------------------------------------------- */
 
-#define CALENDAR_ENTRY(own_name, own_doc, ...) \
-    { \
-        .name = own_name, .group = "time", .flags = FN_PURE | WR_FN_CAN_FAIL, .doc = own_doc, \
-        __VA_ARGS__ \
-    }
-
 const struct wr_function wr_functions_calendar[] = {
     {.name = "trunc",
      .group = "time",

@@ -202,24 +202,19 @@ static int parse_prepare(struct wr_arena *arena, uint32_t arg_count,
                : refuse_constant(constants[1], err);
 }
 
-#define TEXT_ENTRY(own_name, own_doc, ...) \
-    { \
-        .name = own_name, .group = "time", .flags = FN_PURE | WR_FN_CAN_FAIL, .doc = own_doc, \
-        __VA_ARGS__ \
-    }
-
 const struct wr_function wr_functions_time_text[] = {
-    TEXT_ENTRY("format_time", "A time as text, by a format as strftime has it (%f: microseconds).",
-               .signatures = FN_SIGNATURES(
-                   {"(x timestamp, format string, zone string = '') string", format_time_kernel,
-                    format_prepare},
-                   {"(x date, format string) string", format_date_kernel, format_prepare}),
-               .examples = FN_EXAMPLES(
-                   {"format_time(date'2024-03-31', '%d.%m.%Y')", "'31.03.2024'"},
-                   {"format_time(timestamp'2024-03-31T10:20:30Z', '%H:%M %Z', 'Europe/Berlin')",
-                    "'12:20 CEST'"},
-                   {"format_time(date'2024-12-30', '%G-W%V-%u %a')", "'2025-W01-1 Mon'"})),
-    TEXT_ENTRY(
+    CALENDAR_ENTRY(
+        "format_time", "A time as text, by a format as strftime has it (%f: microseconds).",
+        .signatures =
+            FN_SIGNATURES({"(x timestamp, format string, zone string = '') string",
+                           format_time_kernel, format_prepare},
+                          {"(x date, format string) string", format_date_kernel, format_prepare}),
+        .examples = FN_EXAMPLES(
+            {"format_time(date'2024-03-31', '%d.%m.%Y')", "'31.03.2024'"},
+            {"format_time(timestamp'2024-03-31T10:20:30Z', '%H:%M %Z', 'Europe/Berlin')",
+             "'12:20 CEST'"},
+            {"format_time(date'2024-12-30', '%G-W%V-%u %a')", "'2025-W01-1 Mon'"})),
+    CALENDAR_ENTRY(
         "parse_time",
         "The timestamp that a text says in a format as strptime has it; without an offset in the "
         "text it is read in the zone.",
@@ -231,12 +226,13 @@ const struct wr_function wr_functions_time_text[] = {
                         {"parse_time('2024-03-31 10:20:30 +0200', '%Y-%m-%d %H:%M:%S %z')",
                          "2024-03-31T08:20:30Z"},
                         {"parse_time('noon', '%H:%M')", "fails W501"})),
-    TEXT_ENTRY("to_zone", "A time as text with the offset of the zone (RFC 3339).",
-               .signatures = FN_SIGNATURES(
-                   {"(x timestamp, zone string) string", to_zone_kernel, wr_zone_prepare}),
-               .examples = FN_EXAMPLES({"to_zone(timestamp'2024-07-01T10:00:00Z', 'Europe/Berlin')",
-                                        "'2024-07-01T12:00:00+02:00'"},
-                                       {"to_zone(timestamp'2024-01-01T00:00:00.25Z', 'UTC')",
-                                        "'2024-01-01T00:00:00.250000+00:00'"})),
+    CALENDAR_ENTRY(
+        "to_zone", "A time as text with the offset of the zone (RFC 3339).",
+        .signatures =
+            FN_SIGNATURES({"(x timestamp, zone string) string", to_zone_kernel, wr_zone_prepare}),
+        .examples = FN_EXAMPLES({"to_zone(timestamp'2024-07-01T10:00:00Z', 'Europe/Berlin')",
+                                 "'2024-07-01T12:00:00+02:00'"},
+                                {"to_zone(timestamp'2024-01-01T00:00:00.25Z', 'UTC')",
+                                 "'2024-01-01T00:00:00.250000+00:00'"})),
     {0},
 };

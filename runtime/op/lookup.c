@@ -56,17 +56,21 @@ static int lookup_open(struct wr_op *op, struct wr_error *err) {
     return config->asked == NULL ? WR_OK : lookup_asked_open(self, err);
 }
 
-/* Keys of the rows of a batch, and which of them hold a nil (those match nothing). */
+void lookup_columns(const struct wr_list *list, const struct wr_eval *eval,
+                    const struct wr_batch *in, struct wr_column *columns) {
+    for (uint32_t k = 0; k < list->item_count; k++) {
+        const struct wr_item *item = &list->items[k];
+        columns[k] = item->column >= 0 ? in->columns[item->column] : eval->outputs[item->output];
+    }
+}
+
 int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
                 const struct wr_batch *in, const uint32_t *sel, uint32_t count, char **keys,
                 uint64_t **hashes) {
     const struct lookup_config *config = self->base.config;
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_column columns[WR_KEY_COLUMNS_MAX];
-    for (uint32_t k = 0; k < list->item_count; k++) {
-        const struct wr_item *item = &list->items[k];
-        columns[k] = item->column >= 0 ? in->columns[item->column] : eval->outputs[item->output];
-    }
+    lookup_columns(list, eval, in, columns);
     *keys = wr_arena_alloc_zero(scratch, (size_t)count * config->layout.key_bytes + 8);
     *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
     if (*keys == NULL || *hashes == NULL)

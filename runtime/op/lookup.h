@@ -32,7 +32,7 @@ struct lookup_config {
 /* Rows of a key: the numbers of its first and last one, or NO_ROW. */
 struct table_key {
     uint64_t first, last;
-    int64_t asked_us; /* of one that is asked for: when, … */
+    int64_t asked_us; /* of a table that is asked alone: when, … */
     uint64_t turn;    /* … and in which turn */
 };
 
@@ -71,7 +71,10 @@ extern const struct wr_op_type wr_op_lookup_asked;
 int lookup_bind(struct wr_bind *bind, struct wr_error *err);
 void lookup_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
                   const uint64_t *wanted, uint64_t *columns);
-/* Keys of the rows of a batch whose `list` has been run. */
+/* The columns of the keys of a batch whose `list` has been run, WR_KEY_COLUMNS_MAX at most; and the
+ * keys of its rows, of which those that hold a nil match nothing. */
+void lookup_columns(const struct wr_list *list, const struct wr_eval *eval,
+                    const struct wr_batch *in, struct wr_column *columns);
 int lookup_keys(struct lookup *self, struct wr_list *list, struct wr_eval *eval,
                 const struct wr_batch *in, const uint32_t *sel, uint32_t count, char **keys,
                 uint64_t **hashes);

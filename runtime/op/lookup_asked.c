@@ -91,7 +91,7 @@ static int forget(struct lookup *self) {
 static int forget_what_is_old(struct lookup *self) {
     const struct lookup_config *config = self->base.config;
     uint64_t most = WR_MAX(BYTES_MIN, self->base.env->state_budget->bytes_max / 4);
-    int changed = 0, status = config->asked->changed(self->asked, &changed, self->base.env->err);
+    int changed = 0, status = config->asked->changed(self->asked, &changed, *self->base.env->err);
     changed &= config->cache_us == 0;
     if (status == WR_OK && (changed || self->bytes + wr_table_bytes(self->table.index) > most))
         status = forget(self);
@@ -180,19 +180,10 @@ static int take_answer(struct lookup *self, const struct question *question,
     return status;
 }
 
-/* The columns of the left keys, as the endpoint wants them. */
-static void key_values(struct lookup *self, const struct wr_batch *in, struct wr_column *columns) {
-    const struct wr_list *list = ((const struct lookup_config *)self->base.config)->left_keys;
-    for (uint32_t k = 0; k < list->item_count; k++) {
-        const struct wr_item *item = &list->items[k];
-        columns[k] =
-            item->column >= 0 ? in->columns[item->column] : self->left_eval.outputs[item->output];
-    }
-}
-
 int lookup_ask(struct lookup *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
                const char *keys, const uint64_t *hashes, struct wr_out *out) {
-    struct wr_error *err = self->base.env->err;
+    const struct lookup_config *config = self->base.config;
+    struct wr_error *err = *self->base.env->err;
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_column columns[WR_KEY_COLUMNS_MAX];
     struct question question;
@@ -203,7 +194,7 @@ int lookup_ask(struct lookup *self, struct wr_batch *in, const uint32_t *sel, ui
         status = find_unknown(self, sel, count, keys, hashes, &question);
     if (status != WR_OK || question.count == 0)
         return status;
-    key_values(self, in, columns);
+    lookup_columns(config->left_keys, &self->left_eval, in, columns);
     status = self->asked->type->ask(self->asked, columns, question.rows, question.count, err);
     while (status == WR_OK) {
         struct wr_batch *answer = NULL;

@@ -1,6 +1,7 @@
 /* lookup_bind.c: `lookup` at plan time: keys of both sides, columns of the result. */
 #include "op/lookup.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -88,9 +89,10 @@ int lookup_bind(struct wr_bind *bind, struct wr_error *err) {
         status = bind_result(bind, config, err);
     if (status != WR_OK)
         return status;
+    uint32_t known = bind->asked != NULL ? (uint32_t)sizeof(struct table_key)
+                                         : (uint32_t)offsetof(struct table_key, asked_us);
     config->shape = (struct wr_shape){.key_bytes = config->layout.key_bytes,
-                                      .row_bytes = config->layout.key_bytes +
-                                                   (uint32_t)sizeof(struct table_key),
+                                      .row_bytes = config->layout.key_bytes + known,
                                       .cell_count = config->layout.cell_count,
                                       .cells = config->layout.cells};
     if (config->many && config->how <= HOW_INNER)

@@ -158,10 +158,9 @@ end
 --- Whether a list may say `count(x > 1)`; most that count do not, and the pass is not cheap.
 local function counts_condition(text)
   for inner in text:gmatch("%f[%w_]count%s*(%b())") do
-    if inner:find("[<>=~]") or inner:find("%f[%w_]not%f[^%w_]") then
-      if not inner:find("^%(%s*where%f[^%w_]") then
-        return true
-      end
+    local may = inner:find("[<>=~]") or inner:find("%f[%w_]not%f[^%w_]")
+    if may and not inner:find("^%(%s*where%f[^%w_]") then
+      return true
     end
   end
   return false
