@@ -231,3 +231,23 @@ describe("a window over the older side of an interval join", function()
       { { 1, "o", 2 }, { 1, "p", 3 }, { 1, "q", 25 }, { 1, "r", 26 } }, { "s", "e", "n" })))
   end)
 end)
+
+describe("the end of a window as a key", function()
+  it("closes nothing behind a join that keeps the window's rows for later ones", function()
+    local rows, t = joined("l:window(weir.tumbling '10s'):group_by('k'):agg 'n = count()'"
+      .. ":join(r, { on = 'k', prefix = 'r_' }):group_by('window_end'):top(1, 'r_b')",
+      { { 1, "x", 1 }, { 1, "y", 41 } }, { { 1, "p", 45 } }, { "k", "n", "r_b" })
+    assert.equal("1 1 p; 1 1 p", rows) -- both windows ended long before 45
+    t:expect_rejects { code = "W507", n = 0 }
+  end)
+  it("is none in a column of a source that has its name", function()
+    local t = test.new("x.lua", { text = two.script [[
+read("in", "window_end timestamp, v int64"):event_time "window_end"
+  :group_by "window_end":top(2, "v"):write(weir.file("out.csv"))]] })
+    t:feed("in", { { window_end = "2024-01-01T00:00:10Z", v = 1 },
+      { window_end = "2024-01-01T00:00:20Z", v = 2 },
+      { window_end = "2024-01-01T00:00:10Z", v = 3 } })
+    t:finish()
+    assert.equal("1; 3; 2", timed.shown(t, { "v" }))
+  end)
+end)

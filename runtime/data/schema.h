@@ -24,6 +24,7 @@ struct wr_field {
     uint32_t name_length;
     struct wr_type type;
     uint8_t key, required;
+    uint8_t ends_window;     /* a stage wrote it: the end of the row's window */
     uint8_t guess;           /* enum wr_guess */
     const char *time_format; /* how text is read as a timestamp or date: NULL RFC 3339, "ms" … */
     const struct wr_value *default_value; /* NULL: nil */

@@ -29,6 +29,23 @@ static int has_boundaries(const struct unit *unit) {
     return unit->node->op != NULL && unit->node->op->next_boundary != NULL;
 }
 
+static int64_t boundary_of(const struct unit *unit, int64_t after) {
+    if (unit->sharded == NULL)
+        return unit->op->type->next_boundary(unit->op, after);
+    int64_t least = WR_TIME_MAX;
+    for (uint32_t s = 0; s < sharded_count(unit->sharded); s++) {
+        const struct wr_op *op = sharded_op(unit->sharded, s);
+        int64_t one = op->type->next_boundary(op, after);
+        least = WR_MIN(least, one);
+    }
+    return least;
+}
+
+/* Whether rows leave a stage both as they come and at boundaries. */
+static int mixes(const struct unit *unit) {
+    return has_boundaries(unit) && !unit_ascends(unit) && boundary_of(unit, 0) != WR_TIME_MAX;
+}
+
 static int reach(struct unit *at, struct unit *unit, int64_t shift, uint32_t *room) {
     for (uint32_t i = 0; i < at->watched_count; i++)
         if (at->watched[i].unit == unit && at->watched[i].shift == shift)
@@ -46,6 +63,16 @@ static int reach(struct unit *at, struct unit *unit, int64_t shift, uint32_t *ro
     return WR_OK;
 }
 
+/* Rows that wait in a gate do not prove the frontiers that their stage said between them, unless
+ * they ascend. Where a stage behind the gate gives rows both as they come and at boundaries, it
+ * matters where among them these were: each is told. */
+static int must_tell_all(const struct unit *from, const struct edge *edge) {
+    if (from->lane != LANE_CENTRAL || unit_ascends(from) || edge->to->gate == NULL ||
+        !gate_is_by_time(edge->to->gate, edge->port))
+        return 0;
+    return edge->to->mixes_below;
+}
+
 /* Collects the stages from `at` on, each once for each shift of a way there (streams that part and
  * meet again have many ways), and leaves those that have boundaries. */
 static int watch_below(struct unit *at) {
@@ -55,10 +82,13 @@ static int watch_below(struct unit *at) {
         const struct unit *unit = at->watched[next].unit;
         int64_t before = at->watched[next].shift, more = shift_of(unit);
         int by_rows = before == WR_SHIFT_BY_ROWS || more == WR_SHIFT_BY_ROWS;
-        int64_t shift = by_rows ? WR_SHIFT_BY_ROWS : wr_time_add(before, more);
         for (int port = 0; port < WR_PORTS_MAX; port++)
-            for (uint32_t i = 0; i < unit->edge_count[port] && status == WR_OK; i++)
-                status = reach(at, unit->edges[port][i].to, shift, &room);
+            for (uint32_t i = 0; i < unit->edge_count[port] && status == WR_OK; i++) {
+                const struct edge *edge = &unit->edges[port][i];
+                int64_t shift = by_rows || must_tell_all(unit, edge) ? WR_SHIFT_BY_ROWS
+                                                                     : wr_time_add(before, more);
+                status = reach(at, edge->to, shift, &room);
+            }
     }
     for (uint32_t i = 0; i < at->watched_count; i++)
         if (has_boundaries(at->watched[i].unit))
@@ -71,6 +101,13 @@ int cuts_init(struct wr_run *run) {
     int any = 0;
     for (uint32_t i = 0; i < run->unit_count; i++)
         any |= has_boundaries(run->units[i]);
+    for (uint32_t i = run->unit_count; any && i-- > 0;) { /* those behind a unit before it */
+        struct unit *unit = run->units[i];
+        unit->mixes_below = (uint8_t)mixes(unit);
+        for (int port = 0; port < WR_PORTS_MAX; port++)
+            for (uint32_t e = 0; e < unit->edge_count[port]; e++)
+                unit->mixes_below |= unit->edges[port][e].to->mixes_below;
+    }
     for (uint32_t i = 0; any && i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         int sets = unit->node->op != NULL && (unit->node->op->flags & WR_OP_SETS_FRONTIER);
@@ -79,18 +116,6 @@ int cuts_init(struct wr_run *run) {
             return WR_ENOMEM;
     }
     return WR_OK;
-}
-
-static int64_t boundary_of(const struct unit *unit, int64_t after) {
-    if (unit->sharded == NULL)
-        return unit->op->type->next_boundary(unit->op, after);
-    int64_t least = WR_TIME_MAX;
-    for (uint32_t s = 0; s < sharded_count(unit->sharded); s++) {
-        const struct wr_op *op = sharded_op(unit->sharded, s);
-        int64_t one = op->type->next_boundary(op, after);
-        least = WR_MIN(least, one);
-    }
-    return least;
 }
 
 int64_t cut_next(const struct unit *unit, int64_t after) {

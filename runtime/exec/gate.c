@@ -18,13 +18,18 @@ struct place {
     uint64_t record;
 };
 
+struct waiting {
+    struct wr_batch *batch;
+    int64_t said; /* the frontier of the port's unit before it gave the batch */
+};
+
 struct gate_port {
     const struct unit *from;
     uint32_t input;
     uint8_t first; /* read whole before the others (the table side of a lookup) */
     uint32_t head; /* queue[head] is the batch being consumed */
     uint32_t count, room;
-    struct wr_batch **queue;
+    struct waiting *queue;
     uint32_t at;      /* rows of the head batch that are consumed */
     int64_t consumed; /* the frontier after the last consumed row */
     uint8_t has_last;
@@ -69,7 +74,7 @@ void gate_set_port(struct gate *gate, uint32_t port, const struct unit *from, ui
 static void drop_queues(struct gate *gate) {
     for (uint32_t p = 0; p < gate->port_count; p++)
         for (struct gate_port *port = &gate->ports[p]; port->head < port->count; port->head++)
-            wr_batch_unref(port->queue[port->head]);
+            wr_batch_unref(port->queue[port->head].batch);
 }
 
 void gate_free(struct gate *gate) {
@@ -87,11 +92,8 @@ int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
     struct gate_port *port = &gate->ports[port_index];
     if (gate->done)
         return WR_FLOW_DONE;
-    if (port->head == port->count) {
+    if (port->head == port->count)
         port->head = port->count = 0;
-        /* What was said of rows to come while none waited holds for these. */
-        port->consumed = WR_MAX(port->consumed, port->from->frontier_out);
-    }
     if (port->count == port->room && port->head > port->count / 2) { /* room at the front */
         port->count -= port->head;
         memmove(port->queue, port->queue + port->head, port->count * sizeof *port->queue);
@@ -100,12 +102,18 @@ int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
     if (wr_grow(&gate->run->input_budget, (void **)&port->queue, port->count, &port->room,
                 sizeof *port->queue) != WR_OK)
         return WR_ENOMEM;
-    port->queue[port->count++] = wr_batch_ref(batch);
+    port->queue[port->count++] =
+        (struct waiting){.batch = wr_batch_ref(batch), .said = port->from->frontier_out};
     return WR_FLOW_MORE;
 }
 
 static struct wr_batch *port_batch(const struct gate_port *port) {
-    return port->head < port->count ? port->queue[port->head] : NULL;
+    return port->head < port->count ? port->queue[port->head].batch : NULL;
+}
+
+int unit_ascends(const struct unit *unit) {
+    const struct wr_stream *out = &unit->node->out;
+    return unit->lane == LANE_CENTRAL && out->has_time && !out->updates && out->max_delay_us == 0;
 }
 
 static int port_ended(const struct gate_port *port) {
@@ -163,9 +171,19 @@ static int goes_before(const struct gate *gate, const struct wr_batch *a, uint32
     return place_before(gate, &place_a, &place_b);
 }
 
+/* The frontier that the next row proves before it is consumed, of itself and those after it. */
+static int64_t frontier_before(const struct gate_port *port, const struct wr_batch *batch,
+                               uint32_t row) {
+    if (unit_ascends(port->from) && batch->event_time != NULL)
+        return batch->event_time[row];
+    return port->from->lane == LANE_CENTRAL || batch->behind == NULL ? WR_TIME_MIN
+                                                                     : batch->behind[row];
+}
+
 /* Takes `count` rows from the port's head and puts them through the unit. */
 static int port_consume(struct gate *gate, struct gate_port *port, uint32_t count) {
     struct wr_batch *batch = port_batch(port);
+    port->consumed = WR_MAX(port->consumed, port->queue[port->head].said);
     uint32_t last = wr_batch_row(batch, port->at + count - 1);
     struct wr_batch *slice = count == batch->sel_count
                                  ? wr_batch_ref(batch)
@@ -233,10 +251,9 @@ static uint32_t rows_before_boundary(const struct gate *gate, const struct gate_
             gate_port_frontier(gate, p) < boundary)
             return count; /* another one holds it back */
     const struct wr_batch *batch = port_batch(port);
-    int in_lane = port->from->lane != LANE_CENTRAL && batch->behind != NULL;
     for (uint32_t i = 1; i < count; i++)
         if (frontier_behind(port, batch, wr_batch_row(batch, port->at + i - 1)) >= boundary ||
-            (in_lane && batch->behind[wr_batch_row(batch, port->at + i)] >= boundary))
+            frontier_before(port, batch, wr_batch_row(batch, port->at + i)) >= boundary)
             return i;
     return count;
 }
@@ -351,6 +368,10 @@ int gate_holds(const struct gate *gate) {
     return holds;
 }
 
+int gate_is_by_time(const struct gate *gate, uint32_t port) {
+    return gate->mode == GATE_TIME && !gate->ports[port].first;
+}
+
 int gate_has_tables(const struct gate *gate) {
     int has = 1;
     for (uint32_t p = 0; p < gate->port_count; p++)
@@ -366,9 +387,8 @@ int64_t gate_port_frontier(const struct gate *gate, uint32_t port_index) {
     const struct gate_port *port = &gate->ports[port_index];
     const struct wr_batch *batch = port_batch(port);
     if (batch != NULL) { /* rows that were dropped between the last one and this have moved it */
-        int64_t before = port->from->lane == LANE_CENTRAL || batch->behind == NULL
-                             ? WR_TIME_MIN
-                             : batch->behind[wr_batch_row(batch, port->at)];
+        int64_t before = frontier_before(port, batch, wr_batch_row(batch, port->at));
+        before = WR_MAX(before, port->queue[port->head].said);
         return WR_MAX(port->consumed, before);
     }
     return WR_MAX(port->consumed, port->from->frontier_out);
@@ -436,7 +456,7 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
         save_last(port, out);
         wr_buf_add_varint(out, port->count - port->head);
         for (uint32_t i = port->head; i < port->count; i++) {
-            struct wr_batch rest = *port->queue[i];
+            struct wr_batch rest = *port->queue[i].batch;
             struct wr_arena_mark mark = wr_arena_mark(&gate->run->scratch);
             if (i == port->head && port->at > 0) { /* the rows that are still to be consumed */
                 rest.sel_count -= port->at;
@@ -444,9 +464,10 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
                 if (sel == NULL)
                     return WR_ENOMEM;
                 for (uint32_t r = 0; r < rest.sel_count; r++)
-                    sel[r] = wr_batch_row(port->queue[i], port->at + r);
+                    sel[r] = wr_batch_row(port->queue[i].batch, port->at + r);
                 rest.sel = sel;
             }
+            wr_buf_add_u64(out, (uint64_t)port->queue[i].said);
             int status = wr_batch_save(&rest, out);
             wr_arena_rewind(&gate->run->scratch, mark);
             if (status != WR_OK)
@@ -484,6 +505,7 @@ int gate_load(struct gate *gate, struct wr_reader *in) {
         uint64_t count = wr_reader_varint(in);
         for (uint64_t i = 0; i < count; i++) {
             struct wr_batch *batch = NULL;
+            int64_t said = (int64_t)wr_reader_u64(in);
             const struct wr_node *node = gate->unit->node;
             const struct wr_node *input = gate->run->plan->nodes[node->inputs[port->input]];
             int status = wr_batch_load(&gate->run->central_pool, input->out.schema, in, &batch);
@@ -491,11 +513,13 @@ int gate_load(struct gate *gate, struct wr_reader *in) {
                 status = WR_ECORRUPT;
             if (status == WR_OK)
                 status = gate_add(gate, p, batch);
+            if (status == WR_OK)
+                port->queue[port->count - 1].said = said;
             wr_batch_unref(batch);
             if (status < 0)
                 return status;
         }
-        port->consumed = consumed; /* what the input's frontier is now came after these rows */
+        port->consumed = consumed;
     }
     return in->failed ? WR_ECORRUPT : WR_OK;
 }

@@ -168,7 +168,8 @@ static void place_of_row(struct keeper *keeper, const struct wr_run *run,
 
 static const char *detail_of(struct keeper *keeper, const struct wr_reject *reject) {
     const struct wr_batch *batch = reject->batch;
-    if (reject->detail != NULL || reject->code != WR_REJECT_LATE || batch->behind == NULL)
+    if (reject->detail != NULL || reject->code != WR_REJECT_LATE || batch->behind == NULL ||
+        batch->behind[reject->row] <= batch->event_time[reject->row])
         return keep_text(keeper, reject->detail);
     char by[WR_TIME_TEXT_MAX], text[WR_TIME_TEXT_MAX + 16];
     wr_duration_format_short(batch->behind[reject->row] - batch->event_time[reject->row], by);

@@ -53,6 +53,7 @@ struct unit {
     uint32_t edge_count[WR_PORTS_MAX];
     uint32_t watched_count; /* stages below, of a unit that makes cuts: see cut.c */
     struct watched *watched;
+    uint8_t mixes_below; /* a stage from here on gives rows as they come and at boundaries too */
     int64_t cut_frontier;
     uint32_t feeder_count;
     struct feeder *feeders;
@@ -217,6 +218,9 @@ int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
 int gate_port_is_idle(const struct gate *gate, uint32_t port);
 /* The gate cannot go on without a row from `port`. */
 int gate_wants(const struct gate *gate, uint32_t port);
+/* Rows leave a central unit in the order of their times, so that each proves a frontier. */
+int unit_ascends(const struct unit *unit);
+int gate_is_by_time(const struct gate *gate, uint32_t port);
 /* Whether a row may leave it in a later push than the one that brought it. */
 int gate_holds(const struct gate *gate);
 /* Whether all rows of a port have gone before this one, which came by port `own`. */

@@ -266,6 +266,7 @@ struct wr_schema *wr_agg_lead_schema(const struct wr_agg_bind *b, uint32_t more,
     if (out->windowed) {
         wr_agg_field_set(&schema->fields[n++], "window_start", 12, WR_TYPE(WR_TIMESTAMP));
         wr_agg_field_set(&schema->fields[n++], "window_end", 10, WR_TYPE(WR_TIMESTAMP));
+        schema->fields[n - 1].ends_window = 1;
     }
     for (uint32_t k = 0; k < out->key_count; k++) {
         const struct wr_item *key = &b->keys->items[k];

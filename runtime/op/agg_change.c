@@ -183,7 +183,9 @@ static void pick(const struct agg *self, struct picked *picked, const struct agg
                             ? window_result_time(is_new ? change->new_end : change->old_end)
                         : in != NULL && in->event_time != NULL ? in->event_time[change->cause]
                                                                : 0;
-    picked->behind[at] = in != NULL && in->behind != NULL ? in->behind[change->cause] : WR_TIME_MIN;
+    picked->behind[at] = in == NULL || in->behind == NULL
+                             ? WR_TIME_MIN
+                             : agg_session_frontier(config, in->behind[change->cause]);
 }
 
 static int emit_picked(struct agg *self, struct wr_batch *batch, const struct picked *picked,

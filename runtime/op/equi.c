@@ -231,7 +231,7 @@ int equi_add_right(struct wr_bind *bind, struct wr_schema *schema, uint32_t c,
     }
     field.name = name;
     field.name_length = (uint32_t)room;
-    field.key = field.required = 0;
+    field.key = field.required = field.ends_window = 0;
     schema->fields[schema->field_count++] = field;
     return WR_OK;
 }

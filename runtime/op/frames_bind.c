@@ -228,6 +228,7 @@ static int add_extra(struct frames_config *config, struct wr_bind *bind, struct 
         config->project.from[out->field_count] = (int32_t)middle->field_count;
         add_field(middle, windows[i], WR_TYPE(WR_TIMESTAMP));
         add_field(out, windows[i], WR_TYPE(WR_TIMESTAMP));
+        out->fields[out->field_count - 1].ends_window = i == 1;
     }
     memcpy(visible->fields, out->fields, out->field_count * sizeof *out->fields);
     visible->field_count = out->field_count;

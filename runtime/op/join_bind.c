@@ -40,10 +40,26 @@ static int add_windows(struct join_columns *columns, struct wr_error *err) {
             return window_taken(names[i], err);
         columns->items[schema->field_count] =
             (struct join_column){.from = i == 0 ? JOIN_WINDOW_START : JOIN_WINDOW_END, .twin = -1};
-        schema->fields[schema->field_count++] = (struct wr_field){
-            .name = names[i], .name_length = length, .type = WR_TYPE(WR_TIMESTAMP)};
+        schema->fields[schema->field_count++] = (struct wr_field){.name = names[i],
+                                                                  .name_length = length,
+                                                                  .type = WR_TYPE(WR_TIMESTAMP),
+                                                                  .ends_window = i == 1};
     }
     return WR_OK;
+}
+
+/* Whether rows meet only those of the same window, which ends with this column of the left side:
+ * else they come when its end has long gone by. */
+static int is_window_of_both(const struct join_config *config, uint32_t column) {
+    const struct wr_list *const *keys = (const struct wr_list *const *)config->equi.keys;
+    for (uint32_t k = 0; k < keys[0]->item_count; k++) {
+        int32_t right = keys[1]->items[k].column;
+        if (keys[0]->items[k].column == (int32_t)column && right >= 0 &&
+            config->sides[0]->fields[column].ends_window &&
+            config->sides[1]->fields[right].ends_window)
+            return 1;
+    }
+    return 0;
 }
 
 static int left_columns(struct wr_bind *bind, struct join_config *config,
@@ -59,6 +75,7 @@ static int left_columns(struct wr_bind *bind, struct join_config *config,
     columns->schema = schema;
     for (uint32_t c = 0; c < left->field_count; c++) {
         columns->items[c] = (struct join_column){.from = JOIN_FROM_LEFT, .column = c, .twin = -1};
+        schema->fields[c].ends_window = (uint8_t)is_window_of_both(config, c);
         if (config->how == JOIN_RIGHT || config->how == JOIN_FULL)
             schema->fields[c].key = schema->fields[c].required = 0;
     }

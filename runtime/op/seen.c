@@ -64,8 +64,7 @@ static int find_columns(struct seen_config *config, struct wr_bind *bind,
         }
         const struct wr_field *field = &input->fields[at];
         if (!config->windowed && bind->inputs[0]->has_time && config->corrects_us < WR_TIME_MAX &&
-            field->type.kind == WR_TIMESTAMP && field->name_length == 10 &&
-            memcmp(field->name, "window_end", 10) == 0)
+            field->ends_window)
             config->end_column = at;
         config->keys[i] = (uint32_t)at;
     }
@@ -110,8 +109,12 @@ static int add_window(struct seen_config *config, struct wr_bind *bind, const ch
             wr_error_help(err, "`:rename \"… = %s\"` before it", names[i]);
             return WR_ESCRIPT;
         }
-        config->schema->fields[config->schema->field_count++] = (struct wr_field){
-            .name = names[i], .name_length = length, .type = WR_TYPE(WR_TIMESTAMP), .required = 1};
+        config->schema->fields[config->schema->field_count++] =
+            (struct wr_field){.name = names[i],
+                              .name_length = length,
+                              .type = WR_TYPE(WR_TIMESTAMP),
+                              .required = 1,
+                              .ends_window = i == 1};
     }
     return WR_OK;
 }

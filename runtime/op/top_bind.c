@@ -20,7 +20,7 @@ static int bind_list(struct wr_list **list, struct wr_bind *bind, enum wr_list_k
     return status;
 }
 
-/* A group that has `window_end` among its keys is of that window. */
+/* A group that has the end of a window among its keys is of that window. */
 static void find_window_end(struct top_config *config, const struct wr_bind *bind) {
     const struct wr_stream *in = bind->inputs[0];
     config->end_column = -1;
@@ -29,8 +29,7 @@ static void find_window_end(struct top_config *config, const struct wr_bind *bin
     for (uint32_t k = 0; k < config->keys->item_count; k++) {
         int32_t column = config->keys->items[k].column;
         const struct wr_field *field = column < 0 ? NULL : &in->schema->fields[column];
-        if (field != NULL && field->type.kind == WR_TIMESTAMP && field->name_length == 10 &&
-            memcmp(field->name, "window_end", 10) == 0)
+        if (field != NULL && field->ends_window)
             config->end_column = column;
     }
     if (config->end_column >= 0)
@@ -155,6 +154,7 @@ static int make_output(struct top_config *config, struct wr_bind *bind, struct w
         status = add_column(bind, schema, "window_end", 10, WR_TIMESTAMP, config->stage, err);
     if (status != WR_OK)
         return status;
+    schema->fields[schema->field_count - 1].ends_window |= config->windowed;
     struct wr_schema *hidden = config->hidden;
     memcpy(hidden->fields, schema->fields, schema->field_count * sizeof *schema->fields);
     hidden->field_count = schema->field_count;

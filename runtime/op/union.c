@@ -65,6 +65,10 @@ static int union_bind(struct wr_bind *bind, struct wr_error *err) {
         if (status != WR_OK)
             return status;
         bind->out.has_time &= in->has_time;
+        for (uint32_t c = 0; c < config->schema->field_count; c++)
+            if (config->schema->fields[c].ends_window &&
+                !in->schema->fields[config->from[i][c]].ends_window)
+                bind->out.corrects_us = WR_TIME_MAX;
         bind->out.bounded &= in->bounded;
         bind->out.updates |= in->updates;
         bind->out.corrects_us = WR_MAX(bind->out.corrects_us, in->corrects_us);

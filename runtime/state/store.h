@@ -14,7 +14,7 @@ struct wr_reader;
 struct wr_store;
 struct sqlite3;
 
-#define WR_STORE_VERSION 7
+#define WR_STORE_VERSION 8
 
 /* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a
  * newer format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in

@@ -34,6 +34,7 @@ class Facts:
         self.window = None     # the window that its rows are results of
         self.keys = []         # ... and their keys
         self.held = False      # its rows waited for the frontier
+        self.repeats = False   # rows of a source leave it more than once, which loses their places
         self.unit = SECOND
         self.__dict__.update(facts)
 
@@ -304,10 +305,11 @@ class StreamMaker(cases.Maker):
             return None
         apart = not facts.sources & more.sources and facts.unique == more.unique == ["id"]
         # Where rows that waited stand among others that are late elsewhere the oracle does not say.
-        held = facts.held or more.held
+        held, repeats = facts.held or more.held, facts.repeats or more.repeats
+        lost = held or (repeats and facts.sources & more.sources)
         return self.stage("union", [at, other], facts.but(
-            timed=facts.timed and more.timed, held=held,
-            ordered=facts.ordered and more.ordered and not held,
+            timed=facts.timed and more.timed, held=held, repeats=repeats,
+            ordered=facts.ordered and more.ordered and not lost,
             unique=facts.unique if apart else None, sources=facts.sources | more.sources))
 
     def _distinct(self, at, known):
@@ -444,10 +446,6 @@ class StreamMaker(cases.Maker):
             return None
         more, opts, window, within = self.facts[right], {}, None, None
         how = dice.choice(["inner", "inner", "left", "right", "full", "semi", "anti"])
-        # A gate does not keep what was said of the frontier between rows that wait in it: where
-        # rows without a match leave among others is not the same then for any batches.
-        if kind != "regular" and (facts.held or more.held) and how not in ("inner", "semi"):
-            how = "inner"
         if kind == "window":
             names = {n for n, _ in known["columns"]}
             if {"window_start", "window_end"} & names:
@@ -610,7 +608,8 @@ class StreamMaker(cases.Maker):
             opts["index"] = self.new(known, "i")
         if self.dice.random() < 0.4:
             opts["keep_empty"] = True
-        return self.stage("unnest", [at], facts.but(unique=None), column=column, opts=opts)
+        return self.stage("unnest", [at], facts.but(unique=None, repeats=True), column=column,
+                          opts=opts)
 
     def _unpivot(self, at, known):
         facts = self.facts[at]
@@ -620,8 +619,8 @@ class StreamMaker(cases.Maker):
         columns = self.dice.sample(numbers, self.dice.randint(2, min(3, len(numbers))))
         name = self.new(known, "name")
         unique = facts.unique and [*facts.unique, name]
-        return self.stage("unpivot", [at], facts.but(unique=unique), columns=columns, name=name,
-                          value=self.new(known, "value"))
+        return self.stage("unpivot", [at], facts.but(unique=unique, repeats=True), columns=columns,
+                          name=name, value=self.new(known, "value"))
 
     def _sort(self, at, known):
         facts = self.facts[at]
