@@ -121,20 +121,21 @@ static int port_ended(const struct gate_port *port) {
 }
 
 /* The frontier that a row proves, of the rows after it. What the row and its batch say of their
- * own partition holds in a lane alone: behind a stage that merged several, another one may be far
- * behind. There it holds that rows were merged by time: when this one left, no input had anything
- * earlier than its time less the delay. */
+ * own partition holds in a lane alone, and there not between rows that a stage made of one: the
+ * row's own time counts from the next one on. Behind a stage that merged several, another partition
+ * may be far behind. There it holds that rows were merged by time: when this one left, no input had
+ * anything earlier than its time less the delay. */
 static int64_t frontier_behind(const struct gate_port *port, const struct wr_batch *batch,
                                uint32_t row) {
     int64_t delay = port->from->node->out.max_delay_us, reached;
     if (batch->event_time == NULL)
         return WR_TIME_MIN;
+    if (port->from->lane != LANE_CENTRAL && batch->behind != NULL)
+        return batch->behind[row];
     if (delay == WR_DELAY_UNKNOWN ||
         __builtin_sub_overflow(batch->event_time[row], delay, &reached))
         reached = WR_TIME_MIN;
-    if (port->from->lane == LANE_CENTRAL || batch->behind == NULL)
-        return reached;
-    return WR_MAX(reached, batch->behind[row]);
+    return reached;
 }
 
 static struct place place_of(const struct wr_batch *batch, uint32_t row, uint32_t port) {
