@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "state/alike.h"
 #include "base/banned.h"
 
 static void agg_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
@@ -136,8 +137,8 @@ static int add_rows(struct agg *self, struct wr_table *table, const struct wr_ba
         for (uint32_t i = 1; i < count; i++)
             rows[i] = rows[0];
     } else if (status == WR_OK) {
-        status = wr_table_upsert(table, keys + (size_t)first * aggregates->layout.key_bytes,
-                                 hashes + first, count, rows, NULL);
+        status = wr_table_upsert_alike(table, keys + (size_t)first * aggregates->layout.key_bytes,
+                                       hashes + first, count, scratch, rows, NULL, NULL);
     }
     if (status == WR_OK)
         status = wr_aggregates_add(aggregates, &self->inputs_eval, table, rows, in,

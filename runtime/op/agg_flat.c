@@ -9,9 +9,9 @@
 #include "base/status.h"
 #include "data/order.h"
 #include "op/agg_update.h"
+#include "state/alike.h"
 #include "base/banned.h"
 
-#define NONE UINT32_MAX
 #define COPY_BYTES_MAX (1u << 20) /* of rows of state that are copied at a time */
 
 static const struct agg_config *config_of(const struct agg *self) {
@@ -245,10 +245,10 @@ struct taken {
     struct wr_batch *in;
     struct wr_table *table;
     uint32_t count;
-    uint32_t *rows;   /* physical */
-    uint8_t **states; /* one more stands in front of them */
+    uint32_t *rows; /* physical */
+    uint8_t **states;
     uint8_t *made;
-    uint32_t *before; /* the row before of the same group, or NONE */
+    uint32_t *before; /* the row before of the same group, or WR_ALIKE_NONE */
 };
 
 static int taken_init(struct taken *taken, struct wr_arena *scratch, struct wr_batch *in,
@@ -256,34 +256,14 @@ static int taken_init(struct taken *taken, struct wr_arena *scratch, struct wr_b
     *taken = (struct taken){.in = in,
                             .count = count,
                             .rows = WR_ARENA_ARRAY(scratch, uint32_t, count),
-                            .states = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1),
+                            .states = WR_ARENA_ARRAY(scratch, uint8_t *, count),
                             .made = WR_ARENA_ZEROS(scratch, uint8_t, count),
                             .before = WR_ARENA_ARRAY(scratch, uint32_t, count)};
     if (taken->rows == NULL || taken->states == NULL || taken->made == NULL ||
         taken->before == NULL)
         return WR_ENOMEM;
-    taken->states++;
     for (uint32_t i = 0; i < count; i++)
         taken->rows[i] = sel == NULL ? first + i : sel[first + i];
-    return WR_OK;
-}
-
-static int chain_rows(struct taken *taken, struct wr_arena *scratch) {
-    uint32_t size = 16;
-    while (size < 2 * taken->count)
-        size *= 2;
-    uint32_t *slots = WR_ARENA_ZEROS(scratch, uint32_t, size); /* the last row of a group, + 1 */
-    if (slots == NULL)
-        return WR_ENOMEM;
-    uint8_t **numbered = taken->states - 1; /* an empty slot fits any: one question, rarely a no */
-    for (uint32_t i = 0; i < taken->count; i++) {
-        uint8_t *state = numbered[0] = taken->states[i];
-        uint32_t at = (uint32_t)((uintptr_t)state >> 3) * 2654435761u & (size - 1);
-        while (numbered[slots[at]] != state)
-            at = (at + 1) & (size - 1);
-        taken->before[i] = slots[at] - 1; /* NONE where there was none */
-        slots[at] = i + 1;
-    }
     return WR_OK;
 }
 
@@ -295,7 +275,7 @@ static int take_netted(struct agg *self, const struct taken *taken, struct wr_ou
     struct agg_span span = agg_span_of(self, 0);
     for (uint32_t i = 0; i < taken->count; i++) {
         uint32_t at = touched.count;
-        touched.count += taken->before[i] == NONE;
+        touched.count += taken->before[i] == WR_ALIKE_NONE;
         touched.old[at] = taken->made[i] ? NULL : taken->states[i];
         touched.now[at] = taken->states[i];
         touched.spans[at] = span;
@@ -319,7 +299,7 @@ static int find_rounds(const struct taken *taken, struct wr_arena *scratch, uint
     if (round == NULL || *order == NULL || *ends == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < taken->count; i++) {
-        round[i] = taken->before[i] == NONE ? 0 : round[taken->before[i]] + 1;
+        round[i] = taken->before[i] == WR_ALIKE_NONE ? 0 : round[taken->before[i]] + 1;
         (*ends)[round[i] + 1]++;
         *count = WR_MAX(*count, round[i] + 1);
     }
@@ -345,7 +325,7 @@ static int take_each(struct agg *self, const struct taken *taken, struct wr_out 
         find_rounds(taken, scratch, &order, &ends, &round_count) != WR_OK)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        int has_old = taken->before[i] == NONE && !taken->made[i];
+        int has_old = taken->before[i] == WR_ALIKE_NONE && !taken->made[i];
         touched.old[i] = has_old ? taken->states[i] : NULL;
         touched.now[i] = copies + (size_t)i * bytes;
         touched.spans[i] = agg_span_of(self, 0);
@@ -365,7 +345,7 @@ static int take_each(struct agg *self, const struct taken *taken, struct wr_out 
             memcpy(touched.now[order[first + k]], states[k], bytes);
     }
     for (uint32_t i = 0; i < count; i++)
-        if (taken->before[i] != NONE)
+        if (taken->before[i] != WR_ALIKE_NONE)
             touched.old[i] = touched.now[taken->before[i]];
     return status == WR_OK ? agg_tell(self, &touched, taken->in, out) : status;
 }
@@ -377,12 +357,12 @@ static int take_part(struct agg *self, struct taken *taken, const char *keys,
     taken->table = wr_slices_at(&self->slices, 0);
     if (taken->table == NULL)
         return WR_ENOMEM;
-    int status = wr_table_upsert(taken->table, keys, hashes, one_group ? 1 : taken->count,
-                                 taken->states, taken->made);
-    for (uint32_t i = 1; one_group && i < taken->count; i++)
+    int status = wr_table_upsert_alike(taken->table, keys, hashes, one_group ? 1 : taken->count,
+                                       scratch, taken->states, taken->made, taken->before);
+    for (uint32_t i = 1; one_group && i < taken->count; i++) {
         taken->states[i] = taken->states[0];
-    if (status == WR_OK)
-        status = chain_rows(taken, scratch);
+        taken->before[i] = i - 1;
+    }
     if (status != WR_OK)
         return status;
     return self->base.observed ? take_each(self, taken, out) : take_netted(self, taken, out);

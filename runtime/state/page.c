@@ -248,6 +248,15 @@ static uint64_t slot_hash(const struct wr_table *table, const struct wr_page *pa
     return wr_shape_hash(table->shape, wr_page_row(table, page, slot), table->seed);
 }
 
+/* Of all rows of a page. */
+static void page_hashes(const struct wr_table *table, const struct wr_page *page,
+                        uint64_t *hashes) {
+    uint32_t rows = table->block_mask + 1;
+    for (uint32_t slot = 0; slot < page->count; slot += rows)
+        wr_shape_hash_rows(table->shape, wr_page_row(table, page, slot),
+                           WR_MIN(rows, page->count - slot), table->seed, hashes + slot);
+}
+
 /* Takes the entry out and draws those behind it nearer to their homes, so that no gap ends a probe
  * too early. Source: Knuth, "The Art of Computer Programming", volume 3, 6.4, algorithm R. */
 static void index_remove(struct wr_table *table, struct wr_page *page, uint32_t hole) {
@@ -277,11 +286,31 @@ static int index_grow(struct wr_table *table) {
         return WR_ENOMEM;
     memcpy(page, old, table->index_at);
     table->index_mask = entries - 1;
+    WR_UNINITIALIZED uint64_t hashes[WR_PAGE_INDEX_MAX];
+    page_hashes(table, page, hashes);
     for (uint32_t slot = 0; slot < page->count; slot++)
-        index_add(table, page, slot, slot_hash(table, page, slot));
+        index_add(table, page, slot, hashes[slot]);
     for (uint32_t i = 0; i < table->dirty_count; i++)
         table->dirty_pages[i] = page;
     wr_table_give(table, old);
+    table->first = page;
+    return WR_OK;
+}
+
+int wr_pages_expect(struct wr_table *table, uint64_t row_count) {
+    uint32_t entries = table->index_mask + 1, rows = table->first->first_rows;
+    uint32_t wanted = (uint32_t)WR_MIN(row_count, index_rows(table->index_max));
+    WR_ASSERT(table->count == 0 && table->page_count == 1 && table->first->blocks[0] == NULL);
+    while (entries < table->index_max && index_rows(entries) < wanted)
+        entries *= 2;
+    while (rows < table->block_mask + 1 && rows < wanted)
+        rows *= 2;
+    struct wr_page *page = first_page_new(table, entries);
+    if (page == NULL)
+        return WR_ENOMEM;
+    page->first_rows = rows;
+    wr_table_give(table, table->first);
+    table->index_mask = entries - 1;
     table->first = page;
     return WR_OK;
 }
@@ -442,10 +471,9 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
     WR_UNINITIALIZED uint64_t hashes[WR_PAGE_INDEX_MAX]; /* computed once, but for overflow pages */
     uint64_t high_rows = 0;
     table->moves++;
-    for (uint32_t slot = 0; slot < low->count; slot++) {
-        hashes[slot] = slot_hash(table, low, slot);
+    page_hashes(table, low, hashes);
+    for (uint32_t slot = 0; slot < low->count; slot++)
         high_rows += hash_bit(hashes[slot], low->depth);
-    }
     for (struct wr_page *page = low->overflow; page != NULL; page = page->overflow)
         for (uint32_t slot = 0; slot < page->count; slot++)
             high_rows += hash_bit(slot_hash(table, page, slot), low->depth);

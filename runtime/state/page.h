@@ -122,7 +122,8 @@ struct wr_table {
     uint64_t deleted_count;
     struct wr_log_saving saving;
     struct wr_budget *budget;
-    uint64_t bytes; /* all memory */
+    uint64_t bytes;          /* all memory */
+    uint32_t unlike_batches; /* see alike.c */
 };
 
 static inline uint8_t *wr_page_row(const struct wr_table *table, const struct wr_page *page,
@@ -254,6 +255,8 @@ void wr_table_give(struct wr_table *table, void *memory);
 int wr_pages_init(struct wr_table *table);
 /* Gives all pages and rows back, not the strings and blobs; the table has no page then. */
 void wr_pages_release(struct wr_table *table);
+/* Of a table as wr_pages_init leaves it: it begins as large as for so many rows, up to a page. */
+int wr_pages_expect(struct wr_table *table, uint64_t row_count);
 /* Makes room for one more row in the chain of `hash`; may move rows of that chain and of no other.
  * WR_OK, or WR_ENOMEM with all rows where they can be found. */
 int wr_pages_reserve(struct wr_table *table, uint64_t hash);

@@ -94,8 +94,12 @@ struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us) {
     if (items_reserve(slices) != WR_OK || dropped_reserve(slices) != WR_OK)
         return NULL;
     struct wr_table *table = wr_table_new(slices->budget, slices->shape, slices->seed);
-    if (table == NULL)
+    /* Slices are much alike: it will hold about as many as the one before. */
+    if (table == NULL ||
+        (at > 0 && wr_table_expect(table, wr_table_count(slices->items[at - 1].table)) != WR_OK)) {
+        wr_table_free(table);
         return NULL;
+    }
     memmove(&slices->items[at + 1], &slices->items[at],
             (slices->count - at) * sizeof *slices->items);
     slices->items[at] = (struct wr_slice){.start_us = start_us, .table = table};

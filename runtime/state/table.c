@@ -45,6 +45,22 @@ uint64_t wr_shape_hash(const struct wr_shape *shape, const void *key, uint64_t s
     return hash;
 }
 
+void wr_shape_hash_rows(const struct wr_shape *shape, const uint8_t *rows, uint32_t count,
+                        uint64_t seed, uint64_t *hashes) {
+    uint32_t words = shape->key_bytes / 8, stride = shape->row_bytes;
+    int has_strings = shape->cell_count > 0 && shape->cells[0].offset < shape->key_bytes;
+    if (has_strings || shape->by_number || words == 0) {
+        for (uint32_t i = 0; i < count; i++)
+            hashes[i] = wr_shape_hash(shape, rows + (size_t)i * stride, seed);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        hashes[i] = wr_hash_u64(wr_word(rows + (size_t)i * stride), seed);
+    for (uint32_t w = 1; w < words; w++)
+        for (uint32_t i = 0; i < count; i++)
+            hashes[i] = wr_hash_join(hashes[i], wr_word(rows + (size_t)i * stride + w * 8));
+}
+
 static void shape_check(const struct wr_shape *shape) {
     WR_ASSERT(!shape->by_number || shape->key_bytes == 8);
     WR_ASSERT(shape->key_bytes % 8 == 0 && shape->row_bytes % 8 == 0);
@@ -394,6 +410,10 @@ uint64_t wr_table_count(const struct wr_table *table) {
 
 uint64_t wr_table_bytes(const struct wr_table *table) {
     return table->bytes + table->deleted.room;
+}
+
+int wr_table_expect(struct wr_table *table, uint64_t row_count) {
+    return wr_pages_expect(table, row_count);
 }
 
 uint64_t wr_table_seed(const struct wr_table *table) {

@@ -47,6 +47,9 @@ struct wr_shape {
 /* The hash of a normalised key; `wr_keys_build` gives the same. Words and strings of the key are
  * joined in their order, so equal keys with strings in different memory have equal hashes. */
 uint64_t wr_shape_hash(const struct wr_shape *shape, const void *key, uint64_t seed);
+/* Those of `count` rows that lie one behind the other. */
+void wr_shape_hash_rows(const struct wr_shape *shape, const uint8_t *rows, uint32_t count,
+                        uint64_t seed, uint64_t *hashes);
 
 /* `seed` hashes keys (random for each pipeline, stored with its state). Borrows `shape` until
  * wr_table_free. NULL: out of memory. */
@@ -73,6 +76,8 @@ int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash);
 void wr_table_touch(struct wr_table *table, uint8_t *row);
 uint64_t wr_table_count(const struct wr_table *table);
 uint64_t wr_table_bytes(const struct wr_table *table); /* memory, for `explain --analyze` */
+/* An empty table, as it was made, will soon have so many rows. WR_OK or WR_ENOMEM. */
+int wr_table_expect(struct wr_table *table, uint64_t row_count);
 uint64_t wr_table_seed(const struct wr_table *table);
 /* Whether the next delta says anything; whether a save or load has ever happened. */
 int wr_table_has_changed(const struct wr_table *table);
