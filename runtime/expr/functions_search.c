@@ -108,11 +108,57 @@ static int split_kernel(struct wr_call *call) {
     return status;
 }
 
+/* A bit for each byte of `word` that is one of `eight` alike: the highest of the byte. */
+static uint64_t equal_bytes(uint64_t word, uint64_t eight) {
+    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t differs = word ^ eight;
+    return ~(((differs & low) + low) | differs | low);
+}
+
+/* The n-th `byte` (n > 0) from `at` on; NULL: there are not so many. */
+static const char *find_nth(const char *at, const char *end, char byte, int64_t n) {
+    uint64_t eight = (uint8_t)byte * UINT64_C(0x0101010101010101);
+    for (; end - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        uint64_t found = equal_bytes(word, eight);
+        int count = __builtin_popcountll(found);
+        if (count < n) {
+            n -= count;
+            continue;
+        }
+        while (--n > 0)
+            found &= found - 1;
+        return at + __builtin_ctzll(found) / 8;
+    }
+    for (; at < end; at++)
+        if (*at == byte && --n == 0)
+            return at;
+    return NULL;
+}
+
+/* Part n of those between a separator of one byte. */
+static void split_by_byte(struct wr_call *call, uint32_t row, const struct wr_str *text, char byte,
+                          int64_t n) {
+    const char *at = wr_str_bytes(text), *end = at + text->length;
+    const char *before = n == 1 ? NULL : find_nth(at, end, byte, n - 1);
+    if (n > 1 && before == NULL) {
+        wr_call_nil(call, row);
+        return;
+    }
+    const char *start = before == NULL ? at : before + 1, *found = find_nth(start, end, byte, 1);
+    fn_piece(call, row, start, (size_t)((found == NULL ? end : found) - start));
+}
+
 static int split_part_kernel(struct wr_call *call) {
     FN_EACH(call, row) {
         const struct wr_str *text = fn_str(call, 0, row);
         const struct wr_str *by = fn_str(call, 1, row);
         int64_t n = fn_int(call, 2, row);
+        if (by->length == 1 && n > 0) {
+            split_by_byte(call, row, text, *wr_str_bytes(by), n);
+            continue;
+        }
         const char *at = wr_str_bytes(text);
         const char *end = at + text->length;
         if (n < 0) { /* from the end: count the parts first */

@@ -249,6 +249,7 @@ def differences(db, path, names, by_clock=None):
     types = ", ".join(f"'{column[0]}': '{column[1]}'" for column in described)
     db.execute(f"""CREATE OR REPLACE TABLE got AS SELECT * FROM read_csv('{path}', header = true,
         delim = ',', quote = '"', escape = '"', auto_detect = false, strict_mode = true,
+        allow_quoted_nulls = false,
         columns = {{{types}}})""")
     if by_clock:
         db.execute(f"CREATE OR REPLACE TABLE got AS {by_clock[1]}")

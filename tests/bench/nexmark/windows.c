@@ -2,6 +2,7 @@
  * when one behind it comes. */
 #include "bench.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- q5: the auctions with the most bids in ten seconds, every two ---- */
@@ -83,63 +84,128 @@ static void q5(struct feed *feed, struct sink *sink) {
 /* ---- q7: the highest bids of each ten seconds ---- */
 
 #define WIDTH_US (10 * SECOND_US)
-#define BEST_MAX 4096 /* bids of one window with the same price */
-#define EXTRA_BYTES_MAX 100
 
-struct best {
-    int64_t start, end, price;
-    uint32_t count;
-    int64_t auction[BEST_MAX], bidder[BEST_MAX], time[BEST_MAX], prices[BEST_MAX];
-    struct wr_str extra[BEST_MAX];
-    char text[BEST_MAX][EXTRA_BYTES_MAX]; /* of `extra`: the batch that brought it has gone */
+/* The bids of a window, as the query keeps them to meet its highest price. */
+struct kept {
+    int64_t end, price; /* the highest */
+    bool fired;
+    uint32_t count, room;
+    int64_t *auction, *bidder, *prices, *time;
+    uint64_t *text; /* of `extra`: where it begins in `bytes` … */
+    uint32_t *length;
+    char *bytes;
+    uint64_t used, size;
 };
 
-static void best_add(struct best *best, const struct feed *feed, uint32_t row) {
-    if (best->count == BEST_MAX)
-        return;
-    uint32_t at = best->count++;
-    best->auction[at] = feed->auction[row];
-    best->bidder[at] = feed->bidder[row];
-    best->time[at] = feed->time[row];
-    best->prices[at] = feed->price[row];
-    memcpy(best->text[at], wr_str_bytes(&feed->extra[row]), feed->extra[row].length);
-    best->extra[at] = wr_str_of(best->text[at], feed->extra[row].length);
+static void kept_grow(struct kept *kept) {
+    kept->room = kept->room == 0 ? 4096 : 2 * kept->room;
+    size_t bytes = kept->room * sizeof(int64_t);
+    kept->auction = more_room(kept->auction, bytes);
+    kept->bidder = more_room(kept->bidder, bytes);
+    kept->prices = more_room(kept->prices, bytes);
+    kept->time = more_room(kept->time, bytes);
+    kept->text = more_room(kept->text, bytes);
+    kept->length = more_room(kept->length, kept->room * sizeof(uint32_t));
 }
 
-static void best_fire(struct best *best, struct sink *sink) {
-    const void *const columns[] = {best->auction, best->prices, best->bidder, best->time,
-                                   best->extra};
-    if (best->count > 0)
-        sink_take(sink, "iiits", columns, NULL, best->count);
+static void kept_add(struct kept *kept, const struct feed *feed, uint32_t row) {
+    const struct wr_str *extra = &feed->extra[row];
+    if (kept->count == kept->room)
+        kept_grow(kept);
+    if (kept->used + extra->length > kept->size) {
+        kept->size = kept->size == 0 ? 1 << 20 : 2 * kept->size;
+        kept->bytes = more_room(kept->bytes, kept->size);
+    }
+    uint32_t at = kept->count++;
+    kept->auction[at] = feed->auction[row];
+    kept->bidder[at] = feed->bidder[row];
+    kept->prices[at] = feed->price[row];
+    kept->time[at] = feed->time[row];
+    kept->text[at] = kept->used;
+    kept->length[at] = extra->length;
+    memcpy(kept->bytes + kept->used, wr_str_bytes(extra), extra->length);
+    kept->used += extra->length;
+    kept->price = feed->price[row] > kept->price ? feed->price[row] : kept->price;
+}
+
+static void kept_release(struct kept *kept) {
+    free(kept->auction);
+    free(kept->bidder);
+    free(kept->prices);
+    free(kept->time);
+    free(kept->text);
+    free(kept->length);
+    free(kept->bytes);
+}
+
+struct found {
+    uint32_t count;
+    int64_t auction[BATCH_ROWS], price[BATCH_ROWS], bidder[BATCH_ROWS], time[BATCH_ROWS];
+    struct wr_str extra[BATCH_ROWS];
+};
+
+static void found_leave(struct found *found, struct sink *sink) {
+    const void *const columns[] = {found->auction, found->price, found->bidder, found->time,
+                                   found->extra};
+    if (found->count > 0)
+        sink_take(sink, "iiits", columns, NULL, found->count);
+    found->count = 0;
+}
+
+/* The bids of `kept` until `until` that are as high as `price`. */
+static void meet(const struct kept *kept, int64_t price, int64_t until, struct found *found,
+                 struct sink *sink) {
+    for (uint32_t i = 0; i < kept->count && kept->time[i] <= until; i++) {
+        if (kept->prices[i] != price)
+            continue;
+        uint32_t at = found->count++;
+        found->auction[at] = kept->auction[i];
+        found->price[at] = price;
+        found->bidder[at] = kept->bidder[i];
+        found->time[at] = kept->time[i];
+        found->extra[at] = wr_str_of(kept->bytes + kept->text[i], kept->length[i]);
+        if (found->count == BATCH_ROWS)
+            found_leave(found, sink);
+    }
+}
+
+/* When no more bids of `window` come, nor any at its end, which are in the one behind it. */
+static void q7_fire(struct kept *window, const struct kept *next, struct sink *sink) {
+    static struct found found;
+    if (window->count == 0 || window->fired)
+        return;
+    meet(window, window->price, window->end, &found, sink);
+    meet(next, window->price, window->end, &found, sink);
+    found_leave(&found, sink);
+    window->fired = true;
 }
 
 static void q7(struct feed *feed, struct sink *sink) {
-    static struct best windows[2]; /* this one, and the one before, which takes bids at its end */
-    struct best *best = &windows[0], *before = &windows[1];
+    struct kept windows[2] = {{.end = INT64_MIN}, {.end = INT64_MIN}};
+    struct kept *now = &windows[0], *before = &windows[1];
     while (feed_next(feed))
         for (uint32_t i = 0; i < feed->count; i++) {
-            int64_t time = feed->time[i], price = feed->price[i];
-            if (time >= best->end) {
-                best_fire(before, sink);
-                struct best *swapped = before;
-                before = best;
-                best = swapped;
-                best->count = 0;
-                best->price = 0;
-                best->start = start_of(time, WIDTH_US);
-                best->end = best->start + WIDTH_US;
+            int64_t time = feed->time[i];
+            if (time > before->end)
+                q7_fire(before, now, sink);
+            if (time >= now->end) {
+                q7_fire(before, now, sink);
+                struct kept *swapped = before;
+                before = now;
+                now = swapped;
+                now->end = start_of(time, WIDTH_US) + WIDTH_US;
+                now->price = 0;
+                now->fired = false;
+                now->count = 0;
+                now->used = 0;
             }
-            if (time == before->end && price == before->price)
-                best_add(before, feed, i);
-            if (price > best->price) {
-                best->price = price;
-                best->count = 0;
-            }
-            if (price == best->price)
-                best_add(best, feed, i);
+            kept_add(now, feed, i);
         }
-    best_fire(before, sink);
-    best_fire(best, sink);
+    q7_fire(before, now, sink);
+    before->count = 0;
+    q7_fire(now, before, sink);
+    kept_release(before);
+    kept_release(now);
 }
 
 const struct query window_queries[] = {
