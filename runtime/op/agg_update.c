@@ -454,13 +454,29 @@ static int64_t first_open(const struct agg *self, int64_t frontier) {
     return WR_TIME_MAX;
 }
 
-/* At the end of a stream without a row; a `final` result is due anyway. */
+/* At the end of a stream without a row; a `final` result is due anyway. No row has given it a time:
+ * it stands at 0. */
 static int fire_empty(struct agg *self, struct wr_out *out) {
+    const struct agg_config *config = config_of(self);
     uint8_t made = 0;
     int status = agg_ensure_group(self, &made);
-    if (status < 0 || !made || config_of(self)->mode == AGG_FINAL)
+    if (status < 0 || !made || config->mode == AGG_FINAL)
         return status;
-    return agg_fire_table(self, wr_slices_find(&self->slices, 0), 0, out);
+    struct agg_span span = agg_span_of(self, 0);
+    uint8_t **rows = wr_keys_rows(&config->aggregates->layout, wr_slices_find(&self->slices, 0),
+                                  self->base.env->scratch);
+    struct wr_batch *batch = NULL;
+    status = rows == NULL ? WR_ENOMEM : agg_results(self, rows, &span, 1, out, &batch, NULL);
+    int64_t *time = batch == NULL ? NULL : WR_ARENA_ZEROS(&batch->arena, int64_t, 1);
+    if (status == WR_OK && batch != NULL && time == NULL)
+        status = WR_ENOMEM;
+    if (status != WR_OK || batch == NULL || batch->sel_count == 0) {
+        wr_batch_unref(batch);
+        return status;
+    }
+    if (batch->event_time == NULL && config->has_time && config->every_us == 0)
+        batch->event_time = time;
+    return out->emit(out, WR_PORT_MAIN, batch);
 }
 
 /* What `every` held back, of windows that start before `limit`. */
