@@ -66,6 +66,8 @@ struct wr_source {
     uint32_t batch_rows;
     const uint64_t *needed; /* bits of columns that anybody reads; others may stay data == NULL.
                              * Then hidden columns (WR_HIDDEN_*). NULL: all */
+    const uint64_t *shown;  /* those of them that only rejects show: a value that cannot be
+                             * converted is nil, and no reject. NULL: none */
     uint8_t keep_text;      /* origin.text wanted: somebody reads rejects with raw */
     wr_decode_reject_fn reject;
     void *reject_ctx;

@@ -291,6 +291,7 @@ static int open_decoder(struct file_source *self, struct wr_error *err) {
         .schema = base->schema,
         .options = self->config->options,
         .needed = base->needed,
+        .shown = base->shown,
         .check_all = self->config->check_all,
         .keep_text = base->keep_text,
         .batch_rows = base->batch_rows,

@@ -285,6 +285,7 @@ static int open_text(struct rows_source *self, struct wr_error *err) {
     self->decoder->setup = (struct wr_decoder_setup){.schema = base->schema,
                                                      .options = self->config->options,
                                                      .needed = base->needed,
+                                                     .shown = base->shown,
                                                      .keep_text = base->keep_text,
                                                      .batch_rows = base->batch_rows,
                                                      .record_end = base->record_limit,

@@ -293,6 +293,11 @@ static int read_row(struct sqlite_source *self, struct wr_builder *builder, uint
             continue;
         if (status != WR_OK)
             return wr_error_set(err, status, "%s: out of memory", self->base.name);
+        if (self->base.shown != NULL && wr_bit_get(self->base.shown, c) &&
+            !self->base.schema->fields[c].required) {
+            wr_builder_nil(builder, c);
+            continue;
+        }
         status = refuse_value(self, c, err);
         self->record++;
         return status;

@@ -23,6 +23,7 @@ struct wr_decoder_setup {
     const struct wr_schema *schema;
     const struct wr_value *options; /* of the format: delimiter, header, quote, null, … */
     const uint64_t *needed;         /* bits of columns to convert; NULL: all */
+    const uint64_t *shown;          /* those of them that are nil where they cannot be converted */
     int check_all;                  /* convert every field for its rejects, also those not needed */
     int keep_text;                  /* fill origin.text, start, length */
     uint32_t batch_rows;

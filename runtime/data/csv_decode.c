@@ -286,6 +286,10 @@ static int record_convert(struct csv *csv, const char *at, struct wr_fault *faul
             continue;
         struct wr_slot *slot = &csv->rows.slots[csv->slot_of[i]];
         if (slot->checked && !field_convert(csv, slot, &record->fields[i])) {
+            if (slot->lenient) {
+                wr_slot_nil(slot, row);
+                continue;
+            }
             *fault = (struct wr_fault){0};
             fault_of_field(fault, slot, &record->fields[i], row, at);
             return 0;

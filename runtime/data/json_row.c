@@ -240,6 +240,10 @@ static int convert_all(struct wr_json_row *row, const char *record, struct wr_fa
         row->rows.decoder->came[i] = 1; /* the fast path knows no other keys than came here */
         if (wr_json_convert(&row->rows, slot, value))
             continue;
+        if (slot->lenient) {
+            wr_slot_nil(slot, row->rows.row_count);
+            continue;
+        }
         *fault = (struct wr_fault){.code = *value->at == 'n' ? WR_REJECT_MISSING : WR_REJECT_TYPE,
                                    .slot = slot,
                                    .value = value->at,

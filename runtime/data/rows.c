@@ -39,6 +39,8 @@ static int slot_open(struct wr_rows *rows, uint32_t index, struct wr_error *err)
     slot->required = field->required;
     slot->stored = setup->needed == NULL || wr_bit_get(setup->needed, index);
     slot->checked = slot->stored || slot->required || setup->check_all;
+    slot->lenient = setup->shown != NULL && wr_bit_get(setup->shown, index) && !slot->required &&
+                    !setup->check_all;
     const struct wr_value *value = field->default_value;
     if (value == NULL || value->kind == WR_VALUE_NIL)
         return WR_OK;

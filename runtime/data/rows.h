@@ -16,6 +16,8 @@ struct wr_slot {
     uint8_t stored;  /* the batch shows this column */
     uint8_t checked; /* its values are converted: stored, required or check_all */
     uint8_t required;
+    uint8_t
+        lenient; /* what cannot be converted is nil: rejects show it, and nobody else reads it */
     uint8_t has_nil; /* a valid bit has been cleared in this batch */
     void *data;      /* NULL when not checked */
     uint64_t *valid;

@@ -226,6 +226,7 @@ int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
                                  .partition = unit->lane,
                                  .batch_rows = run->options.batch_rows,
                                  .needed = node->needed,
+                                 .shown = node->shown,
                                  .keep_text = (uint8_t)run->options.keep_text,
                                  .reject = source_reject,
                                  .reject_ctx = unit,

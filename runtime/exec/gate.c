@@ -18,7 +18,7 @@ struct place {
     uint64_t record;
 };
 
-struct waiting {
+struct waiter {
     struct wr_batch *batch;
     int64_t said; /* the frontier of the port's unit before it gave the batch */
 };
@@ -29,7 +29,7 @@ struct gate_port {
     uint8_t first; /* read whole before the others (the table side of a lookup) */
     uint32_t head; /* queue[head] is the batch being consumed */
     uint32_t count, room;
-    struct waiting *queue;
+    struct waiter *queue;
     uint32_t at;      /* rows of the head batch that are consumed */
     int64_t consumed; /* the frontier after the last consumed row */
     uint8_t has_last;
@@ -103,17 +103,12 @@ int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
                 sizeof *port->queue) != WR_OK)
         return WR_ENOMEM;
     port->queue[port->count++] =
-        (struct waiting){.batch = wr_batch_ref(batch), .said = port->from->frontier_out};
+        (struct waiter){.batch = wr_batch_ref(batch), .said = port->from->frontier_out};
     return WR_FLOW_MORE;
 }
 
 static struct wr_batch *port_batch(const struct gate_port *port) {
     return port->head < port->count ? port->queue[port->head].batch : NULL;
-}
-
-int unit_ascends(const struct unit *unit) {
-    const struct wr_stream *out = &unit->node->out;
-    return unit->lane == LANE_CENTRAL && out->has_time && !out->updates && out->max_delay_us == 0;
 }
 
 static int port_ended(const struct gate_port *port) {
@@ -191,9 +186,14 @@ static int port_consume(struct gate *gate, struct gate_port *port, uint32_t coun
                                  : wr_batch_part(&gate->run->central_pool, batch, port->at, count);
     if (slice == NULL)
         return WR_ENOMEM;
+    /* The last row of a lane proves most; behind a stage that merged several, late rows may follow
+     * one that proved more. */
+    uint32_t first = port->from->lane == LANE_CENTRAL ? port->at : port->at + count - 1;
+    for (uint32_t i = first; i < port->at + count; i++) {
+        int64_t behind = frontier_behind(port, batch, wr_batch_row(batch, i));
+        port->consumed = WR_MAX(port->consumed, behind);
+    }
     port->at += count;
-    int64_t behind = frontier_behind(port, batch, last);
-    port->consumed = WR_MAX(port->consumed, behind);
     port->last = place_of(batch, last, (uint32_t)(port - gate->ports));
     port->has_last = 1;
     if (port->at == batch->sel_count) {

@@ -115,6 +115,11 @@ int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch 
     return unit_process(unit, input, batch);
 }
 
+int unit_ascends(const struct unit *unit) {
+    const struct wr_stream *out = &unit->node->out;
+    return unit->lane == LANE_CENTRAL && out->has_time && !out->updates && out->max_delay_us == 0;
+}
+
 struct unit_watch unit_watch_begin(struct wr_run *run) {
     if (!run->options.measures)
         return (struct unit_watch){0};

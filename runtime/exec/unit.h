@@ -137,6 +137,9 @@ int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
 /* Says in `err` of which source or sink it is, where its text does not. Returns `status`. */
 int unit_failed(const struct unit *unit, int status, struct wr_error *err);
 int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch); /* uncut */
+/* Whether it is a central unit of which no row comes behind the time of one before, but for late
+ * rows: so the next row proves a frontier before it goes. */
+int unit_ascends(const struct unit *unit);
 /* Where the run measures: the time that a unit works, less that of the units that work meanwhile.
  * Begin gives what end takes. */
 struct unit_watch {
@@ -218,8 +221,7 @@ int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
 int gate_port_is_idle(const struct gate *gate, uint32_t port);
 /* The gate cannot go on without a row from `port`. */
 int gate_wants(const struct gate *gate, uint32_t port);
-/* Rows leave a central unit in the order of their times, so that each proves a frontier. */
-int unit_ascends(const struct unit *unit);
+/* Whether rows of this port go by time. */
 int gate_is_by_time(const struct gate *gate, uint32_t port);
 /* Whether a row may leave it in a later push than the one that brought it. */
 int gate_holds(const struct gate *gate);

@@ -84,22 +84,36 @@ static int needs_above(struct wr_plan *plan, const struct wr_node *node) {
     return WR_OK;
 }
 
+/* What the live nodes need: the readers of rejects, or all others. */
+static int find_needs_of(struct wr_plan *plan, int rejects) {
+    for (uint32_t i = plan->node_count; i-- > 0;)
+        if (plan->nodes[i]->live && (plan->nodes[i]->kind == WR_NODE_REJECTS) == rejects &&
+            needs_above(plan, plan->nodes[i]) != WR_OK)
+            return WR_ENOMEM;
+    return WR_OK;
+}
+
+/* A reader of rejects wants whole rows of the stages above it. What it alone wants of a source is
+ * `shown`: reading rejects makes none. */
 static int find_needs(struct wr_plan *plan) {
     for (uint32_t i = 0; i < plan->node_count; i++) {
         struct wr_node *node = plan->nodes[i];
-        node->needed = WR_ARENA_ZEROS(&plan->arena, uint64_t, wr_needed_words(node->out.schema));
-        if (node->needed == NULL)
+        uint32_t words = wr_needed_words(node->out.schema);
+        node->needed = WR_ARENA_ZEROS(&plan->arena, uint64_t, words);
+        node->shown = WR_ARENA_ZEROS(&plan->arena, uint64_t, words);
+        if (node->needed == NULL || node->shown == NULL)
             return WR_ENOMEM;
     }
-    /* A reader of rejects wants whole rows of stages above it, so those come first. */
-    for (uint32_t i = plan->node_count; i-- > 0;)
-        if (plan->nodes[i]->live && plan->nodes[i]->kind == WR_NODE_REJECTS &&
-            needs_above(plan, plan->nodes[i]) != WR_OK)
-            return WR_ENOMEM;
-    for (uint32_t i = plan->node_count; i-- > 0;)
-        if (plan->nodes[i]->live && plan->nodes[i]->kind != WR_NODE_REJECTS &&
-            needs_above(plan, plan->nodes[i]) != WR_OK)
-            return WR_ENOMEM;
+    if (find_needs_of(plan, 0) != WR_OK)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        want(plan->nodes[i]->shown, plan->nodes[i]->needed,
+             wr_needed_words(plan->nodes[i]->out.schema));
+    if (find_needs_of(plan, 1) != WR_OK || find_needs_of(plan, 0) != WR_OK)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        for (uint32_t w = 0; w < wr_needed_words(plan->nodes[i]->out.schema); w++)
+            plan->nodes[i]->shown[w] = plan->nodes[i]->needed[w] & ~plan->nodes[i]->shown[w];
     return WR_OK;
 }
 

@@ -42,6 +42,7 @@ struct wr_node {
     int live;         /* its rows reach a sink */
     uint8_t observed; /* a changelog of which somebody sees each change */
     uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
+    uint64_t *shown;  /* those of them that are read as parts of rejects alone */
 };
 
 struct wr_plan {

@@ -45,6 +45,8 @@ class Facts:
 def random_rows(dice, number, unit, start, count):
     """Records of a source: few keys, time that mostly goes on, some rows far behind it."""
     keys, at, records = dice.choice(["ab", "abc", "abcdef", "a"]), start, []
+    if dice.random() < 0.3:  # texts that do not lie in their cells
+        keys = [key * dice.choice([1, 13, 40]) for key in keys]
     nils = dice.choice([0, 0, 0.1, 0.3])
     for i in range(count):
         at += dice.choice([0, 0, 0, 1, 1, 2, 3, 9, 40]) * unit
