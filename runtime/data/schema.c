@@ -18,6 +18,11 @@ struct wr_schema *wr_schema_new(struct wr_arena *arena, uint32_t field_count) {
     return schema;
 }
 
+void wr_schema_forget_windows(struct wr_schema *schema) {
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        schema->fields[c].ends_window = 0;
+}
+
 int wr_schema_find(const struct wr_schema *schema, const char *name, uint32_t name_length) {
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct wr_field *field = &schema->fields[i];

@@ -44,6 +44,8 @@ struct wr_schema {
 struct wr_schema *wr_schema_new(struct wr_arena *arena, uint32_t field_count);
 /* The index of a field, or -1. Bytes are compared. */
 int wr_schema_find(const struct wr_schema *schema, const char *name, uint32_t name_length);
+/* No column ends a window any more: the rows have another time. */
+void wr_schema_forget_windows(struct wr_schema *schema);
 /* From plain data: a list of {name=, type=, key=, required=, default=, time_format=, notes=}, as
  * `stdlib/weir/schema_text.lua` makes it. */
 int wr_schema_from_value(const struct wr_schema **schema, struct wr_arena *arena,

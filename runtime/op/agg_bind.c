@@ -6,6 +6,21 @@
 #include "op/agg.h"
 #include "base/banned.h"
 
+/* A key that ends a window still does where its group leaves with the rows of that window: at once,
+ * or when this very time has come. */
+static void keep_window_ends(const struct agg_config *config, const struct wr_bind *bind) {
+    const struct wr_aggregates *aggregates = config->aggregates;
+    const struct wr_schema *input = bind->inputs[0]->schema;
+    struct wr_schema *result = (struct wr_schema *)(uintptr_t)aggregates->result;
+    int at_once = config->changes && config->every_us == 0 && !config->ends_at;
+    for (uint32_t k = 0; k < aggregates->key_count && !config->windowed; k++) {
+        int32_t column = aggregates->inputs->items[k].column;
+        if (column >= 0 && input->fields[column].ends_window)
+            result->fields[k].ends_window =
+                (uint8_t)(at_once || (config->ends_at && config->own->items[0].column == column));
+    }
+}
+
 static int map_results(struct agg_config *config, struct wr_bind *bind, struct wr_error *err) {
     const struct wr_aggregates *aggregates = config->aggregates;
     uint32_t lead = (config->windowed ? 2 : 0) + aggregates->key_count;
@@ -24,6 +39,7 @@ static int map_results(struct agg_config *config, struct wr_bind *bind, struct w
     for (uint32_t c = 0; c < lead && c < WR_KEY_FIELDS_MAX; c++)
         bind->out.key[bind->out.key_count++] = (uint16_t)c;
     int changes = config->changes = config->mode == AGG_UPDATE || config->lateness_us > 0;
+    keep_window_ends(config, bind);
     /* Without a window a result that leaves at once has the time of the row that changed it. */
     bind->out.has_time = config->windowed || config->ends_at ||
                          (changes && config->every_us == 0 && bind->inputs[0]->has_time);

@@ -218,6 +218,8 @@ static int add_extra(struct frames_config *config, struct wr_bind *bind, struct 
         return no_memory(err);
     memcpy(middle->fields, calls->fields, calls->field_count * sizeof *calls->fields);
     middle->field_count = config->extra_columns = calls->field_count;
+    if (config->mode == FRAMES_WINDOW)
+        wr_schema_forget_windows(out);
     for (int i = 0; i < 2 && config->mode == FRAMES_WINDOW; i++) {
         if (wr_schema_find(out, windows[i], (uint32_t)strlen(windows[i])) >= 0) {
             wr_error_script(err, "W205", "`derive` adds a column `%s`, which is there already",

@@ -48,20 +48,6 @@ static int add_windows(struct join_columns *columns, struct wr_error *err) {
     return WR_OK;
 }
 
-/* Whether rows meet only those of the same window, which ends with this column of the left side:
- * else they come when its end has long gone by. */
-static int is_window_of_both(const struct join_config *config, uint32_t column) {
-    const struct wr_list *const *keys = (const struct wr_list *const *)config->equi.keys;
-    for (uint32_t k = 0; k < keys[0]->item_count; k++) {
-        int32_t right = keys[1]->items[k].column;
-        if (keys[0]->items[k].column == (int32_t)column && right >= 0 &&
-            config->sides[0]->fields[column].ends_window &&
-            config->sides[1]->fields[right].ends_window)
-            return 1;
-    }
-    return 0;
-}
-
 static int left_columns(struct wr_bind *bind, struct join_config *config,
                         struct join_columns *columns) {
     const struct wr_schema *left = config->sides[0];
@@ -75,7 +61,6 @@ static int left_columns(struct wr_bind *bind, struct join_config *config,
     columns->schema = schema;
     for (uint32_t c = 0; c < left->field_count; c++) {
         columns->items[c] = (struct join_column){.from = JOIN_FROM_LEFT, .column = c, .twin = -1};
-        schema->fields[c].ends_window = (uint8_t)is_window_of_both(config, c);
         if (config->how == JOIN_RIGHT || config->how == JOIN_FULL)
             schema->fields[c].key = schema->fields[c].required = 0;
     }
@@ -275,6 +260,8 @@ static void set_widths(struct wr_bind *bind, struct join_config *config) {
     if (config->time != JOIN_LATER)
         lag = WR_MAX(lag, config->time == JOIN_TIME_LEFT ? left : right);
     config->lag_us = lag;
+    config->stays_us[0] = left;
+    config->stays_us[1] = right;
     bind->out.max_delay_us = WR_DELAY_UNKNOWN;
     int64_t ahead = !config->windowed                        ? 0
                     : config->window.kind != WINDOW_CALENDAR ? config->window.size_us
@@ -284,6 +271,32 @@ static void set_widths(struct wr_bind *bind, struct join_config *config) {
     int waits = !config->update && (join_wants_alone(config, 0) || join_wants_alone(config, 1));
     if (!waits && delay != WR_DELAY_UNKNOWN && lag < WR_TIME_MAX / 2 && ahead < WR_TIME_MAX / 4)
         bind->out.max_delay_us = wr_time_add(behind, ahead);
+}
+
+/* Whether rows meet only those of the same window, which ends with this column of the left side. */
+static int is_window_of_both(const struct join_config *config, uint32_t column) {
+    const struct wr_list *const *keys = (const struct wr_list *const *)config->equi.keys;
+    for (uint32_t k = 0; k < keys[0]->item_count; k++) {
+        int32_t right = keys[1]->items[k].column;
+        if (keys[0]->items[k].column == (int32_t)column && right >= 0 &&
+            config->sides[0]->fields[column].ends_window &&
+            config->sides[1]->fields[right].ends_window)
+            return 1;
+    }
+    return 0;
+}
+
+/* A column of the left side says when its window is complete only where its rows do not meet
+ * others long after that: those of the same window, or before the frontier has come so far. */
+static void keep_window_ends(const struct join_config *config, struct join_columns *columns) {
+    struct wr_schema *schema = (struct wr_schema *)(uintptr_t)columns->schema;
+    int in_time = config->widths_us[0] > 0 && config->stays_us[0] <= config->lag_us &&
+                  config->how != JOIN_RIGHT && config->how != JOIN_FULL;
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        if (columns->items[c].from == JOIN_FROM_LEFT &&
+            (config->windowed ||
+             (!in_time && !is_window_of_both(config, columns->items[c].column))))
+            schema->fields[c].ends_window = 0;
 }
 
 static int bind_options(struct wr_bind *bind, struct join_config *config, struct wr_error *err) {
@@ -378,6 +391,8 @@ int join_bind(struct wr_bind *bind, struct wr_error *err) {
         config->update ? WR_TIME_MAX
                        : WR_MAX(bind->inputs[0]->corrects_us, bind->inputs[1]->corrects_us);
     set_widths(bind, config);
+    keep_window_ends(config, &config->joined);
+    keep_window_ends(config, &config->result);
     bind_key(bind, config);
     bind->config = config;
     return WR_OK;

@@ -101,6 +101,8 @@ static int add_window(struct seen_config *config, struct wr_bind *bind, const ch
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     memcpy(config->schema->fields, columns->fields, count * sizeof *columns->fields);
     config->schema->field_count = count;
+    if (config->windowed)
+        wr_schema_forget_windows(config->schema);
     for (uint32_t i = 0; i < 2 && config->windowed; i++) {
         uint32_t length = (uint32_t)strlen(names[i]);
         if (wr_schema_find(columns, names[i], length) >= 0) {

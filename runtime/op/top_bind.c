@@ -154,7 +154,10 @@ static int make_output(struct top_config *config, struct wr_bind *bind, struct w
         status = add_column(bind, schema, "window_end", 10, WR_TIMESTAMP, config->stage, err);
     if (status != WR_OK)
         return status;
-    schema->fields[schema->field_count - 1].ends_window |= config->windowed;
+    if (config->windowed) {
+        wr_schema_forget_windows(schema);
+        schema->fields[schema->field_count - 1].ends_window = 1;
+    }
     struct wr_schema *hidden = config->hidden;
     memcpy(hidden->fields, schema->fields, schema->field_count * sizeof *schema->fields);
     hidden->field_count = schema->field_count;
