@@ -123,6 +123,8 @@ int64_t cut_next(const struct unit *unit, int64_t after) {
     for (uint32_t i = 0; i < unit->watched_count; i++) {
         const struct watched *watched = &unit->watched[i];
         int64_t there;
+        if (watched->shift == WR_TIME_MAX) /* it is told nothing before the end */
+            continue;
         if (watched->shift == WR_SHIFT_BY_ROWS) /* any row may bring it to the next boundary */
             return wr_time_add(after, 1);
         if (__builtin_sub_overflow(after, watched->shift, &there))

@@ -148,8 +148,9 @@ static int64_t asof_shift(const struct wr_op *op) {
 }
 
 static int64_t asof_holds_back(const struct wr_op *op, int64_t frontier) {
-    int is_end = frontier == WR_TIME_MAX || frontier == WR_TIME_MIN;
-    return is_end ? frontier : wr_time_add(frontier, -asof_shift(op));
+    if (frontier == WR_TIME_MAX || frontier == WR_TIME_MIN)
+        return frontier;
+    return asof_shift(op) == WR_TIME_MAX ? WR_TIME_MIN : wr_time_add(frontier, -asof_shift(op));
 }
 
 const struct wr_op_type wr_op_asof_join = {

@@ -317,7 +317,7 @@ static int64_t fill_shift(const struct wr_op *op) {
     if (!config->waits || config->window.kind != WINDOW_FIXED)
         return 0;
     return config->max_gap_us == WR_TIME_MAX
-               ? WR_TIME_MAX
+               ? WR_SHIFT_BY_ROWS
                : config->max_gap_us - config->max_gap_us % config->window.every_us;
 }
 

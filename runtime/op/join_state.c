@@ -113,5 +113,5 @@ int64_t join_shift(const struct wr_op *op) {
 int64_t join_holds_back(const struct wr_op *op, int64_t frontier) {
     if (frontier == WR_TIME_MAX || frontier == WR_TIME_MIN)
         return frontier;
-    return wr_time_add(frontier, -join_shift(op));
+    return join_shift(op) == WR_TIME_MAX ? WR_TIME_MIN : wr_time_add(frontier, -join_shift(op));
 }
