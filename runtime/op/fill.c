@@ -305,11 +305,12 @@ static int fill_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) 
     return status;
 }
 
+/* With each window rows may leave, and the frontier behind them moves. */
 static int64_t fill_next_boundary(const struct wr_op *op, int64_t after) {
     const struct fill_config *config = op->config;
-    return config->waits && config->max_gap_us != WR_TIME_MAX
-               ? window_end_after(&config->window, after)
-               : WR_TIME_MAX;
+    return config->waits && config->max_gap_us == WR_TIME_MAX
+               ? WR_TIME_MAX
+               : window_end_after(&config->window, after);
 }
 
 static int64_t fill_shift(const struct wr_op *op) {
@@ -317,7 +318,7 @@ static int64_t fill_shift(const struct wr_op *op) {
     if (!config->waits || config->window.kind != WINDOW_FIXED)
         return 0;
     return config->max_gap_us == WR_TIME_MAX
-               ? WR_SHIFT_BY_ROWS
+               ? WR_TIME_MAX
                : config->max_gap_us - config->max_gap_us % config->window.every_us;
 }
 

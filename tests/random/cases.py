@@ -656,7 +656,8 @@ def source_text(source, printer):
         what = "table = \"t\"" if source["look"] % 2 else "query = \"select * from t\""
         return f"weir.read(\"sqlite:in{source['id']}.db\", {{ {what}, schema = {schema} }})"
     each = ", partitions = \"each\"" if source["each"] else ""
-    return f"weir.read(weir.file(\"{inputs.address(source)}\", {{ format = \"{form}\"{each} }}), " \
+    return f"weir.read(weir.file(\"{inputs.address(source)}\", {{ format = \"{form}\", " \
+           f"check = \"all\"{each} }}), " \
            f"{{ schema = {schema} }})"
 
 
