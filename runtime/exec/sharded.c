@@ -42,7 +42,7 @@ static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *ba
 
 static int shard_reject(struct wr_out *out, const struct wr_reject *reject) {
     struct unit *unit = ((struct shard *)out)->sharded->unit;
-    return reject_log_add(unit->run->rejects, unit, reject);
+    return unit_reject(unit, reject);
 }
 
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,

@@ -12,9 +12,13 @@ static int out_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batc
     return unit_emit((struct unit *)out, port, batch);
 }
 
-static int out_reject(struct wr_out *out, const struct wr_reject *reject) {
-    struct unit *unit = (struct unit *)out;
+int unit_reject(struct unit *unit, const struct wr_reject *reject) {
+    unit->run->summary.late += reject->code == WR_REJECT_LATE;
     return reject_log_add(unit->run->rejects, unit, reject);
+}
+
+static int out_reject(struct wr_out *out, const struct wr_reject *reject) {
+    return unit_reject((struct unit *)out, reject);
 }
 
 int unit_failed(const struct unit *unit, int status, struct wr_error *err) {

@@ -134,6 +134,8 @@ int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch 
 int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch);
 /* Hands a batch to the edges of a port. Takes it. */
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
+/* A row that an operator refuses; one that is late counts as those of the late port. */
+int unit_reject(struct unit *unit, const struct wr_reject *reject);
 /* Says in `err` of which source or sink it is, where its text does not. Returns `status`. */
 int unit_failed(const struct unit *unit, int status, struct wr_error *err);
 int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch); /* uncut */

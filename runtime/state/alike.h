@@ -1,6 +1,6 @@
 /* alike.h: rows of a batch that have the same key. Streams have hot keys: half of the rows of a
  * batch may be of a few. Each key is then asked for once.
- * Ownership: all arrays live in the arena that was given. */
+ * Ownership: what is needed meanwhile lives in the arena that was given. */
 #pragma once
 #include <stdint.h>
 

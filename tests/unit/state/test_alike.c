@@ -106,7 +106,38 @@ TEST(keys_with_the_same_hash_stay_apart) {
     wr_arena_release(&arena);
 }
 
+TEST_EACH_ALLOCATION_FAILS(alike_upserts_all_of_a_batch_or_nothing) {
+    struct wr_arena arena;
+    wr_arena_init(&arena, &wr_budget_control, 64);
+    struct wr_table *table = wr_table_new(&wr_budget_control, &shapes[0], SEED);
+    for (uint32_t same = 0; table != NULL && same < 2; same++) { /* by hashes, and by rows */
+        uint64_t keys[40], hashes[40];
+        uint8_t *rows[40];
+        uint32_t before[40];
+        uint64_t had = wr_table_count(table);
+        for (uint32_t i = 0; i < 40; i++) {
+            keys[i] = 10 * same + i % 4;
+            hashes[i] = same ? 77 : wr_shape_hash(&shapes[0], &keys[i], SEED);
+        }
+        int status = wr_table_upsert_alike(table, (const char *)keys, hashes, 40, &arena, rows,
+                                           NULL, before);
+        CHECK_INT(wr_table_count(table), ==, status == WR_OK ? had + 4 : had);
+    }
+    wr_table_free(table);
+    wr_arena_release(&arena);
+}
+
+static uint64_t bytes_of_table(uint64_t expected) {
+    struct wr_table *table = wr_table_new(&wr_budget_control, &shapes[0], SEED);
+    CHECK_INT(wr_table_expect(table, expected), ==, WR_OK);
+    uint64_t bytes = wr_table_bytes(table);
+    wr_table_free(table);
+    return bytes;
+}
+
 TEST(a_table_that_expects_rows_holds_them_and_more) {
+    CHECK_INT(bytes_of_table(100), >, bytes_of_table(0));
+    CHECK_INT(bytes_of_table(1000), >, bytes_of_table(100));
     for (uint64_t expected = 0; expected < 5000; expected = expected * 3 + 1) {
         struct wr_table *table = wr_table_new(&wr_budget_control, &shapes[0], SEED);
         CHECK_INT(wr_table_expect(table, expected), ==, WR_OK);
