@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "data/base64.h"
 #include "data/json_text.h"
+#include "data/nested.h"
 #include "data/text.h"
 #include "data/time.h"
 #include "data/zone.h"
@@ -90,6 +91,21 @@ int wr_builder_bytes(struct wr_builder *builder, uint32_t column, const char *by
     return WR_OK;
 }
 
+static int nested_text(struct wr_builder *builder, uint32_t column, const char *text,
+                       uint32_t length, int *status) {
+    const struct wr_type *type = &builder->batch->schema->fields[column].type;
+    struct wr_rows rows = {.zone = builder->zone, .cells = &builder->batch->arena};
+    struct wr_str value;
+    if (!wr_json_check(&(struct wr_json_scan){0}, text, text + length))
+        return 0;
+    int fits = wr_nested_read(&rows, type, text, length, &value);
+    if (rows.no_memory)
+        *status = WR_ENOMEM;
+    else if (fits)
+        *status = wr_builder_bytes(builder, column, wr_str_bytes(&value), value.length);
+    return fits && *status == WR_OK;
+}
+
 static int base64_text(struct wr_builder *builder, uint32_t column, const char *text,
                        uint32_t length, int *status) {
     char *bytes = wr_arena_alloc(&builder->batch->arena, (size_t)length + 4);
@@ -162,10 +178,10 @@ int wr_builder_text(struct wr_builder *builder, uint32_t column, const char *tex
             return 0;
         break;
     case WR_BYTES: return base64_text(builder, column, text, length, status);
-    case WR_JSON:
     case WR_LIST:
     case WR_STRUCT:
-    case WR_MAP:
+    case WR_MAP: return nested_text(builder, column, text, length, status);
+    case WR_JSON:
         if (!wr_json_check(&(struct wr_json_scan){0}, text, text + length))
             return 0;
         *status = wr_builder_bytes(builder, column, text, length);

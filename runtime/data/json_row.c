@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "data/json_text.h"
+#include "data/nested.h"
 #include "data/text.h"
 #include "base/banned.h"
 
@@ -174,9 +175,8 @@ static int has_numeric_format(const struct wr_slot *slot) {
                               strcmp(format, "us") == 0 || strcmp(format, "ns") == 0);
 }
 
-static int convert_number(struct wr_rows *rows, struct wr_slot *slot,
+static int convert_number(struct wr_rows *rows, struct wr_slot *slot, uint32_t row,
                           const struct wr_json_value *value) {
-    uint32_t row = rows->row_count;
     size_t length = (size_t)(value->end - value->at);
     switch (slot->kind) {
     case WR_INT64: return wr_int64_parse(value->at, length, (int64_t *)slot->data + row);
@@ -194,7 +194,12 @@ static int convert_number(struct wr_rows *rows, struct wr_slot *slot,
 }
 
 int wr_json_convert(struct wr_rows *rows, struct wr_slot *slot, const struct wr_json_value *value) {
-    uint32_t row = rows->row_count, length = (uint32_t)(value->end - value->at);
+    return wr_json_convert_at(rows, slot, rows->row_count, value);
+}
+
+int wr_json_convert_at(struct wr_rows *rows, struct wr_slot *slot, uint32_t row,
+                       const struct wr_json_value *value) {
+    uint32_t length = (uint32_t)(value->end - value->at);
     wr_bit_set(slot->valid, row);
     switch (*value->at) {
     case 'n': wr_slot_nil(slot, row); return !slot->required;
@@ -216,9 +221,13 @@ int wr_json_convert(struct wr_rows *rows, struct wr_slot *slot, const struct wr_
         if (slot->kind != WR_JSON && slot->kind != (*value->at == '[' ? WR_LIST : WR_STRUCT) &&
             !(*value->at == '{' && slot->kind == WR_MAP))
             return 0;
-        wr_slot_str(slot, row, value->at, length);
-        return 1;
-    default: return convert_number(rows, slot, value);
+        if (slot->kind == WR_JSON) {
+            wr_slot_str(slot, row, value->at, length);
+            return 1;
+        }
+        return wr_nested_read(rows, &slot->field->type, value->at, length,
+                              (struct wr_str *)slot->data + row);
+    default: return convert_number(rows, slot, row, value);
     }
     if (slot->kind == WR_JSON)
         wr_slot_str(slot, row, value->at, length);

@@ -36,3 +36,6 @@ int wr_json_row_read(struct wr_json_row *row, const char *at, const char *end,
                      struct wr_fault *fault);
 /* Converts one value into the current row. 1, or 0 when it does not fit. */
 int wr_json_convert(struct wr_rows *rows, struct wr_slot *slot, const struct wr_json_value *value);
+/* The same into a row of its own. */
+int wr_json_convert_at(struct wr_rows *rows, struct wr_slot *slot, uint32_t row,
+                       const struct wr_json_value *value);

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "data/base64.h"
 #include "data/json_text.h"
+#include "data/nested.h"
 #include "data/text.h"
 #include "data/time.h"
 #include "base/banned.h"
@@ -357,6 +358,8 @@ int wr_slot_from_text(struct wr_rows *rows, struct wr_slot *slot, uint32_t row, 
         if (!wr_json_check(&scan, text, text + length) || (slot->kind == WR_LIST && *text != '[') ||
             ((slot->kind == WR_STRUCT || slot->kind == WR_MAP) && *text != '{'))
             return 0;
+        if (slot->kind != WR_JSON)
+            return wr_nested_read(rows, type, text, length, (struct wr_str *)data + row);
         ((struct wr_str *)data)[row] = wr_str_of(text, length);
         return 1;
     }

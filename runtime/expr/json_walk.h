@@ -2,6 +2,7 @@
  * Values of such columns are checked when they are made, so the walkers below trust their input's
  * grammar, but never read beyond its end. */
 #pragma once
+#include "data/json_put.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,8 +44,5 @@ int wr_json_next(struct wr_json_walk *walk, struct wr_json *key, struct wr_json 
 int wr_json_unquote(struct wr_buf *out, const struct wr_json *string);
 /* 1 when the string value or key says exactly `bytes`. */
 int wr_json_string_is(const struct wr_json *string, const char *bytes, size_t length);
-/* Appends one element of a column as NDJSON has it (language 2.8); nil, NaN and Inf are null. */
-int wr_json_put_value(struct wr_buf *out, const struct wr_type *type,
-                      const struct wr_column *column, uint32_t row);
 /* Appends the text without blanks between tokens. */
 int wr_json_put_compact(struct wr_buf *out, const struct wr_json *value);

@@ -19,15 +19,6 @@ void wr_table_give(struct wr_table *table, void *memory) {
     wr_free(table->budget, memory);
 }
 
-/* The greatest power of two that is at most `value`, which is not 0. */
-static uint32_t power_floor(uint32_t value) {
-    return 1u << (31 - __builtin_clz(value));
-}
-
-static uint32_t log2_floor(uint32_t value) {
-    return 31 - (uint32_t)__builtin_clz(value);
-}
-
 /* Rows that an index of `entries` takes: three quarters, so that probes stay short. */
 static uint32_t index_rows(uint32_t entries) {
     return entries / 4 * 3;
@@ -103,10 +94,10 @@ static struct wr_page *page_new(struct wr_table *table, uint32_t depth) {
 
 int wr_pages_init(struct wr_table *table) {
     uint32_t row_bytes = table->row_bytes;
-    uint32_t entries = power_floor(WR_PAGE_BYTES / 3 * 4 / row_bytes + 1);
+    uint32_t entries = wr_power_floor(WR_PAGE_BYTES / 3 * 4 / row_bytes + 1);
     table->index_max = WR_MIN(WR_MAX(entries, WR_PAGE_INDEX_MIN), WR_PAGE_INDEX_MAX);
     table->rows_max = index_rows(table->index_max);
-    table->block_shift = log2_floor(power_floor(WR_PAGE_BLOCK_BYTES / row_bytes + 1));
+    table->block_shift = wr_log2_floor(wr_power_floor(WR_PAGE_BLOCK_BYTES / row_bytes + 1));
     if (row_bytes << table->block_shift > WR_PAGE_BLOCK_BYTES && table->block_shift > 0)
         table->block_shift--;
     table->block_mask = (1u << table->block_shift) - 1;
@@ -123,7 +114,7 @@ int wr_pages_init(struct wr_table *table) {
     table->directory = &table->first;
     if (table->first == NULL)
         return WR_ENOMEM;
-    uint32_t rows = power_floor(WR_MAX(WR_PAGE_FIRST_BYTES / row_bytes, 1u));
+    uint32_t rows = wr_power_floor(WR_MAX(WR_PAGE_FIRST_BYTES / row_bytes, 1u));
     table->first->first_rows = WR_MIN(rows, table->block_mask + 1);
     return WR_OK;
 }
@@ -299,7 +290,7 @@ static int index_grow(struct wr_table *table) {
 
 int wr_pages_expect(struct wr_table *table, uint64_t row_count) {
     uint32_t entries = table->index_mask + 1, rows = table->first->first_rows;
-    uint32_t wanted = (uint32_t)WR_MIN(row_count, index_rows(table->index_max));
+    uint32_t room = index_rows(table->index_max), wanted = (uint32_t)WR_MIN(row_count, room);
     WR_ASSERT(table->count == 0 && table->page_count == 1 && table->first->blocks[0] == NULL);
     while (entries < table->index_max && index_rows(entries) < wanted)
         entries *= 2;
@@ -493,7 +484,7 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
 }
 
 static int may_split(const struct wr_table *table, const struct wr_page *page) {
-    return page->depth < log2_floor(table->page_count) + WR_DIRECTORY_SLACK && page->depth < 40;
+    return page->depth < wr_log2_floor(table->page_count) + WR_DIRECTORY_SLACK && page->depth < 40;
 }
 
 static int chain_extend(struct wr_table *table, struct wr_page *last) {

@@ -32,7 +32,7 @@ static void key_of(const struct wr_shape *shape, uint32_t number, char *key) {
     memcpy(key + shape->key_bytes - 8, &word, 8);
 }
 
-/* Batches of random keys into two tables: their rows are of the same keys, made by the same rows. */
+/* Batches of random keys into two tables: rows are of the same keys, made by the same rows. */
 static void check_batches(const struct wr_shape *shape, uint32_t key_count, int with_before,
                           uint64_t *random) {
     struct wr_arena arena;
