@@ -29,7 +29,8 @@ local function read_bound(c, x, which, bounds)
   if value.is(x) and x.type == "duration" then
     return x.v
   elseif type(x) ~= "string" then
-    c:wrong("within", WITHIN, x)
+    c:wrong("within", WITHIN, x, type(x) == "number"
+      and "write the unit too, as text: `\"0s\"`, `\"30m\"`" or nil)
   end
   c.texts.within = x
   if x:find("^[+-]?%d") then
