@@ -48,6 +48,25 @@ describe("weir help", function()
       assert.is_nil(stages[name], name)
     end
   end)
+  it("leads from words of the language and of its texts to their pages", function()
+    for word, said in pairs({
+      over = "Frames: over the rows before", changelog = "Changelogs", retract = "Changelogs",
+      upsert = "Changelogs", frontier = "Event time and lateness", null = "nil equals only nil",
+      ["??"] = "nil equals only nil", ["in"] = "Expressions and lists", key = "Schemas",
+      within = "`within` is an option of\n\n  :dedup ", offset = "  weir.tumbling ",
+      allowed_lateness = "  :window ", anti = "`anti` is a word of an option of\n\n  :join ",
+      delimiter = "  weir.csv ", flags = "usage: weir run", left_join = "stage join",
+    }) do
+      assert.truthy(page(word):find(said, 1, true), word)
+    end
+  end)
+  it("an alias is no name of a page, and leads to one", function()
+    for word, name in pairs(help.ALIASES) do
+      assert.truthy(#page(name) > 0, word)
+      assert.is_nil(require("weir.help_topics")[word], word)
+      assert.is_nil(stream.stages()[word], word)
+    end
+  end)
   it("shows all pages of a name that means several things", function()
     local text = page("rejects")
     assert.truthy(text:find("stage rejects", 1, true))
@@ -160,6 +179,26 @@ describe("weir help", function()
         assert.truthy(topics.rejects.text:find("\n  " .. column.name .. " "), column.name)
       end
       has("rejects", { "check" })
+    end)
+    it("changelog has what takes none", function()
+      local has_native, real = pcall(require, "weir.native")
+      if not has_native then
+        pending("needs the program: weir test")
+        return
+      end
+      for word, stages in pairs({
+        sort = ":sort 'n'", limit = ":limit(1)", sample = ":sample(0.5)",
+        match = ":match { pattern = 'a', measures = 'm = n' }", as_table = ":as_table 'k'",
+        ["count windows"] = ":window(weir.count(2)):agg 'c = count()'",
+      }) do
+        local made, err = require("weir.load").script({ native = real, name = "t.lua",
+          directory = ".", text = "local s = weir.rows('k string', {}):group_by 'k':emit 'update'"
+            .. ":agg 'n = count()'\ns" .. stages .. ":print()" })
+        assert.is_nil(made, word)
+        assert.equal("W305", err.code)
+        local listed = topics.changelog.text:match("Does not %(W305%): ([^\n]*)")
+        assert.truthy(listed:find(word, 1, true), word)
+      end
     end)
     it("the overview has each command", function()
       for name in pairs(require("weir.cli").COMMANDS) do

@@ -98,11 +98,14 @@ static int choose_mode(struct wr_endpoint_bind *bind, const struct wr_options *o
         return status;
     if (mode < 0 && bind->key_count > 0)
         mode = MODE_UPSERT;
-    if (mode < 0 || (mode == MODE_UPSERT && bind->key_count == 0)) {
-        wr_error_script(err, "W404",
-                        "upsert needs a key; without one say `mode = \"append\"` or "
-                        "\"replace\"");
-        wr_error_help(err, "`key = \"column, …\"` names the key");
+    int by_key = mode < 0 || mode == MODE_UPSERT || (bind->updates && mode != MODE_APPEND);
+    if (by_key && bind->key_count == 0) {
+        wr_error_script(err, "W404", "%s",
+                        bind->updates ? "updates need a key, and the stream has none"
+                                      : "upsert needs a key; without one say `mode = \"append\"` "
+                                        "or \"replace\"");
+        wr_error_help(err, "`key = \"column, …\"` names the key%s",
+                      bind->updates ? "; or `:changes()` before it, and `mode = \"append\"`" : "");
         wr_error_at(err, mode < 0 ? "1" : "mode", 0, 0);
         return WR_ESCRIPT;
     }
@@ -111,10 +114,13 @@ static int choose_mode(struct wr_endpoint_bind *bind, const struct wr_options *o
         config->key_count = bind->key_count;
         config->key = bind->key;
     }
-    if (bind->updates && config->key_count == 0)
-        return wr_error_script(err, "W306",
-                               "`sqlite` cannot take updates here: `:changes()`, or "
-                               "upsert by a key");
+    if (bind->updates && config->key_count == 0) {
+        wr_error_script(err, "W306", "`sqlite` cannot take updates by `append`");
+        wr_error_help(err, "leave `mode` out: the key says which row is replaced; or "
+                           "`:changes()` before it");
+        wr_error_at(err, "mode", 0, 0);
+        return WR_ESCRIPT;
+    }
     return WR_OK;
 }
 

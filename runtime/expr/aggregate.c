@@ -127,13 +127,16 @@ int wr_agg_unknown(struct wr_agg_bind *b, const struct wr_value *node, int middl
     for (uint32_t i = 0; i < b->known_count; i++)
         if (middle ? b->known[i].middle : b->known[i].input >= 0)
             wr_names_offer(&names, b->known[i].name->string, b->known[i].name->count);
-    for (uint32_t i = 0; middle && i < b->out->key_count; i++)
-        wr_names_offer(&names, b->keys->items[i].name, b->keys->items[i].name_length);
+    const struct wr_schema *input = b->scope->input;
+    for (uint32_t i = 0; middle && i < b->out->key_count; i++) {
+        const struct wr_item *key = &b->keys->items[i];
+        if (wr_schema_find(input, key->name, key->name_length) < 0)
+            wr_names_offer(&names, key->name, key->name_length);
+    }
     if (middle && b->out->windowed) {
         wr_names_offer(&names, "window_start", 12);
         wr_names_offer(&names, "window_end", 10);
     }
-    const struct wr_schema *input = b->scope->input;
     for (uint32_t i = 0; i < input->field_count; i++)
         wr_names_offer(&names, input->fields[i].name, input->fields[i].name_length);
     wr_agg_fault(b, node, "W103", "unknown column `%s`", name->string);

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "expr/aggregate.h"
 #include "expr/frames.h"
+#include "expr/functions.h"
 #include "expr/names.h"
 #include "expr/node.h"
 #include "expr/program.h"
@@ -27,6 +28,18 @@ struct call {
         *args; /* room for the defaults too; not on the stack: calls nest deeply */
     struct wr_type *types;
 };
+
+/* `dateiff`: another dialect's name, with an error in it. */
+static void help_misspelt_foreign(const struct call *x) {
+    struct wr_names names;
+    wr_names_init(&names, x->name, x->name_length);
+    const char *name, *ours;
+    for (uint32_t i = 0; wr_function_foreign_at(i, &name, &ours); i++)
+        wr_names_offer(&names, name, (uint32_t)strlen(name));
+    if (names.nearest != NULL && names.distance == 1)
+        wr_error_help(x->bind->err, "did you mean `%s`?",
+                      wr_function_foreign(names.nearest, names.nearest_length));
+}
 
 static const struct wr_node *unknown_function(const struct call *x) {
     struct wr_bind *bind = x->bind;
@@ -64,6 +77,8 @@ static const struct wr_node *unknown_function(const struct call *x) {
         const char *name = bind->scope->user_functions[i].name;
         wr_names_offer(&names, name, (uint32_t)strlen(name));
     }
+    if (names.nearest == NULL)
+        help_misspelt_foreign(x);
     wr_names_help(&names, bind->err, NULL);
     return NULL;
 }

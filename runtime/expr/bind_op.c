@@ -274,6 +274,23 @@ static const struct wr_node *bind_nil_comparison(struct binary *x) {
     return wr_node_kernel(x->bind, kernel, WR_TYPE(WR_BOOL), &other, 1, NULL, x->from, x->to);
 }
 
+/* What a text and a value of another type may have meant together. */
+static const char *text_help(const struct binary *x) {
+    enum wr_type_kind other = x->a->type.kind == WR_STRING ? x->b->type.kind : x->a->type.kind;
+    switch (other) {
+    case WR_INT64:
+    case WR_FLOAT64:
+    case WR_DECIMAL:
+        return "there is no coercion: write `decimal(x)`, `float64(x)` or, of whole numbers, "
+               "`int64(x)`";
+    case WR_TIMESTAMP: return "there is no coercion: write `timestamp'…'` or `timestamp(x)`";
+    case WR_DATE: return "there is no coercion: write `date'…'` or `date(x)`";
+    case WR_DURATION: return "there is no coercion: write `duration'…'` or `duration(x)`";
+    case WR_BOOL: return "there is no coercion: write `true`, `false` or `bool(x)`";
+    default: return "there is no coercion: write `string(x)`";
+    }
+}
+
 static const struct wr_node *bind_comparison(struct binary *x) {
     enum wr_type_kind a = x->a->type.kind, b = x->b->type.kind;
     int equality = x->op == WR_OP_EQ || x->op == WR_OP_NE;
@@ -292,9 +309,7 @@ static const struct wr_node *bind_comparison(struct binary *x) {
                    : kernel_2(x, wr_kernel_json(x->op), WR_TYPE(WR_BOOL));
     }
     if (!wr_bind_common(&x->a->type, &x->b->type, &common))
-        return refuse(x, (a == WR_STRING) != (b == WR_STRING)
-                             ? "there is no coercion: write `timestamp'…'`, `int64(x)`, `string(x)`"
-                             : time_help(x));
+        return refuse(x, (a == WR_STRING) != (b == WR_STRING) ? text_help(x) : time_help(x));
     if (a >= WR_LIST && !equality)
         return refuse(x, NULL);
     if (wr_node_is_nil(x->a) || wr_node_is_nil(x->b))

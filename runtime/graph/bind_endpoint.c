@@ -77,6 +77,15 @@ static int sink_key(const struct wr_node *node, const struct wr_stream *in,
     return WR_OK;
 }
 
+/* Whether the updates that reach `node` are made by a window's `allowed_lateness`. */
+static int corrects_windows(const struct wr_plan *plan, const struct wr_node *node) {
+    const struct wr_node *above = plan->nodes[node->inputs[0]];
+    while (above->input_count > 0 && plan->nodes[above->inputs[0]]->out.updates)
+        above = plan->nodes[above->inputs[0]];
+    return wr_value_get(above->spec, "emit") == NULL &&
+           wr_value_int(wr_value_get(above->spec, "window"), "allowed_lateness", 0) > 0;
+}
+
 int wr_bind_sink(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
     const struct wr_value *endpoint = wr_value_get(node->spec, "endpoint");
     int writes = strcmp(node->stage, "write") == 0;
@@ -96,7 +105,12 @@ int wr_bind_sink(struct wr_plan *plan, struct wr_node *node, struct wr_error *er
     int status = sink_key(node, in, &bind, err);
     if (status == WR_OK && in->updates && !(type->flags & WR_SINK_KEYS)) {
         status = wr_error_script(err, "W306", "`%s` cannot take updates", kind);
-        wr_error_help(err, "write to a sink with keys, such as \"sqlite:out.db\"");
+        wr_error_help(err,
+                      "%s`:changes()` before it makes a row of each change; a sink with keys, as "
+                      "\"sqlite:out.db\", takes them as they are",
+                      corrects_windows(plan, node) ? "`allowed_lateness` corrects results that "
+                                                     "were sent: "
+                                                   : "");
     }
     if (status == WR_OK)
         status = type->bind(&bind, err);

@@ -69,6 +69,9 @@ int lookup_bind(struct wr_bind *bind, struct wr_error *err) {
     }
     if (bind->input_count != 2 || !bind->inputs[1]->bounded || bind->inputs[1]->updates) {
         wr_error_script(err, "W210", "`lookup` takes a bounded stream in this version");
+        if (bind->input_count == 2 && bind->inputs[1]->updates)
+            wr_error_help(err, "this one corrects its rows: `:join` takes it, with `how = "
+                               "\"left\"` as here");
         wr_error_at(err, "1", 0, 0);
         return WR_ESCRIPT;
     }

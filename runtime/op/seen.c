@@ -108,7 +108,8 @@ static int add_window(struct seen_config *config, struct wr_bind *bind, const ch
         if (wr_schema_find(columns, names[i], length) >= 0) {
             wr_error_script(err, "W205", "`%s` adds a column `%s`, which is there already", stage,
                             names[i]);
-            wr_error_help(err, "`:rename \"… = %s\"` before it", names[i]);
+            wr_error_help(err, "the rows are of windows already: leave `:window` out, and name "
+                               "`window_start, window_end` beside the other columns");
             return WR_ESCRIPT;
         }
         config->schema->fields[config->schema->field_count++] =

@@ -103,7 +103,11 @@ static int add_column(struct wr_bind *bind, struct wr_schema *schema, const char
     if (wr_schema_find(bind->inputs[0]->schema, name, length) >= 0) {
         wr_error_script(err, "W205", "`%s` adds a column `%s`, which is there already", stage,
                         name);
-        wr_error_help(err, "`:rename \"… = %s\"` before it", name);
+        if (strncmp(name, "window_", 7) == 0)
+            wr_error_help(err, "the rows are of windows already: `:group_by \"window_start, "
+                               "window_end\"` in place of `:window`");
+        else
+            wr_error_help(err, "`:rename \"… = %s\"` before it", name);
         return WR_ESCRIPT;
     }
     schema->fields[schema->field_count++] = (struct wr_field){

@@ -81,12 +81,34 @@ local function named_items(map)
   return names[1] and table.concat(names, ", ")
 end
 
---- The call, or the option, as it is written with this text.
+--- The call, or the option, as it is written with this text; of several arguments that one alone.
 local function written(call, arg, text)
-  if math.tointeger(tonumber(arg)) then
-    return ("write `:%s \"%s\"`"):format(call.stage, text)
+  if not math.tointeger(tonumber(arg)) then
+    return ("write `%s = \"%s\"`"):format(arg, text)
+  elseif #(call.descriptor.subjects or {}) > 1 then
+    return ("write `\"%s\"`"):format(text)
   end
-  return ("write `%s = \"%s\"`"):format(arg, text)
+  return ("write `:%s \"%s\"`"):format(call.stage, text)
+end
+
+--- The values of a pivot as its third argument: "tea = 'tea', mug = 'mug'".
+---@param list string[]
+local function pivot_values(list)
+  local items = {}
+  for i, text in ipairs(list) do
+    items[i] = ("%s = '%s'"):format(quoted(text), text)
+  end
+  return table.concat(items, ", ")
+end
+
+--- The values of a pivot that were written as a list of names.
+---@return string
+function M.pivot_values(items)
+  local names = {}
+  for i, item in ipairs(items) do
+    names[i] = item.name or "…"
+  end
+  return ("one column for each value: `\"%s\"`"):format(pivot_values(names))
 end
 
 --- A Lua table where a list in a string belongs: the string.
@@ -94,6 +116,14 @@ end
 function M.of_table(call, x, arg)
   if type(x) ~= "table" or getmetatable(x) ~= nil then
     return nil
+  end
+  if call.stage == "pivot" and arg ~= "1" and all_texts(x) then
+    if arg == "3" then
+      return written(call, arg, pivot_values(x))
+    end
+    local column = ((call[1] or {}).ast or { {} })[1].name or "…"
+    return ("the aggregate comes second, the values third: `:pivot(\"%s\", \"sum(x)\", \"%s\")`")
+      :format(column, pivot_values(x))
   end
   local text = all_texts(x) and joined(x, call.row_columns)
     or call.stage ~= "rename" and named_items(x)
@@ -104,6 +134,18 @@ end
 local DIRECTIONS = { asc = true, desc = true }
 --- Stages of which each item may be the name of a column.
 local TAKES_NAMES = { select = true, drop = true, distinct = true, group_by = true, sort = true }
+
+--- Several lists as one, where each is one: `:agg("n = count()", "m = sum(x)")`.
+local function one_list(list)
+  for _, text in ipairs(list) do
+    local items = expr.parse_list(text)
+    if not items or not items[1] then
+      return nil
+    end
+  end
+  local text = table.concat(list, ", ")
+  return expr.parse_list(text) and not text:find("[\r\n\"]") and text or nil
+end
 
 --- More texts than a stage takes: `:select("a", "b")`, `:sort("a", "desc")`, `:derive("u", "1")`.
 ---@param args table packed
@@ -117,6 +159,8 @@ function M.of_texts(call, args)
   elseif kind == "order" and #list == 2 and DIRECTIONS[list[2]:lower()] then
     return written(call, "1", ("%s %s"):format(joined({ list[1] }, call.row_columns),
       list[2]:lower()))
+  elseif kind == "list" and not TAKES_NAMES[call.stage] and one_list(list) then
+    return written(call, "1", one_list(list))
   elseif call.stage == "derive" and #list == 2 and not contains(call.row_columns, list[2]) then
     return written(call, "1", ("%s = %s"):format(quoted(list[1]), list[2]))
   elseif TAKES_NAMES[call.stage] then
@@ -138,6 +182,10 @@ function M.of_no_stage(stream, name)
       return ("`%s` is a column: columns stand in strings, as `:filter \"%s ~= nil\"`"):format(name,
         quoted(name))
     end
+  end
+  local how = require("weir.foreign").join_kind(name)
+  if how then
+    return ("the kind is an option: `:join(other, { on = \"key\", how = \"%s\" })`"):format(how)
   end
   local native = data.script.native
   for _, each in ipairs(native.aggregates and native.aggregates() or {}) do
@@ -167,6 +215,46 @@ local function odd_column(call, err, text)
     end
   end
   return false
+end
+
+--- The operator whose text is the one from `from` to `to`.
+local function operator_at(call, arg, from, to)
+  local found
+  for _, tree in ipairs(call.trees) do
+    for _, item in ipairs(tree.arg == arg and tree.items or {}) do
+      expr.walk(item.expr or item, function(node)
+        if (node.k == "bin" or node.k == "in") and node.from == from and node.to == to then
+          found = node
+        end
+      end)
+    end
+  end
+  return found
+end
+
+--- W104 of an operator: `not a < b`, and a decimal beside a float64 that is written as a number.
+local function of_operator(call, err, arg, text)
+  local alone = text:sub(err.from, err.to)
+  if err.message:find("decimal(", 1, true) and alone:find("^%d*%.?%d+$") then
+    return ("a decimal and a float64 do not mix: write `decimal'%s'`"):format(alone)
+  end
+  local node = operator_at(call, arg, err.from, err.to)
+  local a = node and node.a
+  if a and a.k == "un" and a.op == "not" and text:find("^not", a.from) then
+    return ("`not` binds closer than `%s`: write `not (%s)`"):format(node.op or "in",
+      text:sub(a.a.from, node.to))
+  elseif not node or not err.message:find("decimal(", 1, true)
+    or not err.message:find("%f[%w]float64") then
+    return nil
+  end
+  for _, side in ipairs { a, node.b } do
+    local literal = side.k == "un" and side.op == "-" and side.a or side
+    local digits = literal.type == "float64" and text:sub(side.from, side.to) or ""
+    if digits:find("^%-?%d*%.?%d+$") then
+      return ("a decimal and a float64 do not mix: write `decimal'%s'`"):format(digits)
+    end
+  end
+  return err.help or "a decimal and a float64 do not mix: write `decimal(x)` or `float64(x)`"
 end
 
 --- How the name at `from` is compared: "text" by `==` and `in`, "order" by `<` and the like.
@@ -311,6 +399,17 @@ local function improve_word(call, err, text, word)
   err.help = help and err.help and not only and help .. "  " .. err.help or help or err.help
 end
 
+--- A column and a name behind its dot, where that was meant as a method.
+local function method_words(call, err, text)
+  if err.code == "W001" and err.message:find("^unexpected `%(`") then
+    return text:sub(1, err.from - 1):match("([%a_][%w_]*)%.[%w_.]*%f[%w_]([%a_][%w_]*)$")
+  elseif err.code == "W104" and err.message:find("^`.` cannot take") then
+    local path, name = text:sub(err.from, err.to):match("^([%a_][%w_]*)%.([%a_][%w_]*)$")
+    return name and select(2, ours(call, name)) and path or nil, name
+  end
+  return err.message:match("^unknown function `([^.`]+)%.([^`]+)`$")
+end
+
 --- Adds what can be said about an error of a text: of the grammar or of the binder.
 ---@param call weir.Call
 ---@param err table {code=, message=, help=, arg=, from=, to=}; changed
@@ -323,19 +422,21 @@ function M.improve(call, err)
   end
   err.to = err.to or err.from
   local word = err.code == "W103" and err.message:match("^unknown column `(.*)`$")
-  local path, name = err.message:match("^unknown function `([^.`]+)%.([^`]+)`$")
   if err.code ~= "W104" and odd_column(call, err, text) then
     return
-  elseif err.code == "W001" and err.message:find("^unexpected `%(`") then
-    path, name = text:sub(1, err.from - 1):match("([%a_][%w_]*)%.[%w_.]*%f[%w_]([%a_][%w_]*)$")
-  elseif err.code == "W104" and err.message:find("^`.` cannot take") then
-    path, name = text:sub(err.from, err.to):match("^([%a_][%w_]*)%.([%a_][%w_]*)$")
-    if not (name and select(2, ours(call, name))) then
-      return
-    end
   end
-  if path and contains(call.row_columns, path) then
+  local path, name = method_words(call, err, text)
+  if err.code == "W009" and call.stage == "pivot" and arg == "3" then
+    local names = {}
+    for value in text:gmatch("'([^'\"]+)'") do
+      names[#names + 1] = value
+    end
+    err.help = names[1] and ("one column for each value: `%s`"):format(pivot_values(names))
+      or err.help
+  elseif path and contains(call.row_columns, path) then
     err.help = of_method(call, path, name)
+  elseif err.code == "W104" then
+    err.help = of_operator(call, err, arg, text) or err.help
   elseif word then
     improve_word(call, err, text, word)
   elseif err.help and err.help:find("^a name of two words") then

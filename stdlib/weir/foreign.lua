@@ -30,8 +30,7 @@ M.METHODS = {
 
 local SORT_DESCENDING = "the direction stands behind the column: `:sort \"amount desc\"`"
 local MAX_DELAY = "weir calls it `max_delay`: how far a row may be behind"
-local LATENESS = "that is an option of the stage: `:window(weir.tumbling \"1m\", "
-  .. "{ allowed_lateness = \"1h\" })`"
+local LATENESS = "that is an option of the stage: `:window(…, { allowed_lateness = \"1h\" })`"
 local IDLE = "weir calls it `idle`: how long a live input that is quiet is waited for"
 local MODE = "`mode = \"append\"`, `\"replace\"` or `\"new\"` says what becomes of what is there"
 local BOTH_KEYS = "both stand in `on = \"left == right\"`"
@@ -54,7 +53,25 @@ M.WORDS = {
     overwrite = "replace", truncate = "replace", create = "new", error = "new", add = "append",
     insert = "append", merge = "upsert", update = "upsert",
   },
+  how = {
+    outer = "full", full_outer = "full", fullouter = "full", left_outer = "left",
+    leftouter = "left", right_outer = "right", rightouter = "right", left_anti = "anti",
+    leftanti = "anti", left_semi = "semi", leftsemi = "semi", exists = "semi",
+    not_exists = "anti",
+  },
 }
+
+local JOIN_KINDS = {
+  inner = true, left = true, right = true, full = true, semi = true, anti = true,
+}
+
+--- The kind of join that a stage's name says: `left_join` is "left", `anti_join` "anti".
+---@param name string in any case
+---@return string?
+function M.join_kind(name)
+  local kind = name:lower():match("^(%l[%l_]*)_join$") or name:lower():match("^(%l+)join$") or ""
+  return JOIN_KINDS[kind] and kind or M.WORDS.how[kind]
+end
 
 --- Options by the names that others have for them, by stage: the help.
 M.OPTIONS = {
@@ -86,6 +103,12 @@ M.OPTIONS = {
   },
   ["weir.tumbling"] = { allowed_lateness = LATENESS },
   ["weir.hopping"] = { allowed_lateness = LATENESS },
+  ["weir.cumulative"] = { allowed_lateness = LATENESS },
+  ["weir.calendar"] = { allowed_lateness = LATENESS },
+  ["weir.session"] = {
+    allowed_lateness = LATENESS, gap = "the gap is the first argument: `weir.session \"30m\"`",
+    timeout = "the gap is the first argument: `weir.session \"30m\"`",
+  },
   write = {
     sep = "weir calls it `delimiter`", separator = "weir calls it `delimiter`",
     append = MODE, if_exists = MODE, overwrite = MODE,
@@ -126,7 +149,7 @@ end
 ---@param known table<string, any> the stages that there are
 ---@return string?
 function M.stage(name, known)
-  local ours = M.STAGES[name:lower()]
+  local ours = M.STAGES[name:lower()] or M.join_kind(name) and "join"
   ours = ours == "join" and not known.join and "lookup" or ours
   return ours and known[ours] and ours or nil
 end

@@ -341,6 +341,53 @@ local function plain_name(name)
   return name
 end
 
+--- Words of the language and of its texts that are no names of pages, and the page of each.
+M.ALIASES = {
+  over = "frames", frame = "frames", partition = "partitions",
+  changelogs = "changelog", delete = "changelog", retract = "changelog", retraction = "changelog",
+  update = "changelog", updates = "changelog", upsert = "changelog",
+  allowed_lateness = "time", frontier = "time", lateness = "time",
+  null = "nil", ["??"] = "nil",
+  ["and"] = "expressions", ["in"] = "expressions", ["not"] = "expressions", ["or"] = "expressions",
+  key = "schemas", outer = "join", flag = "run", flags = "run",
+}
+
+--- The options of this name, and those that have it as one of their words.
+---@return string[]? lines
+local function option_page(name)
+  local takes, words = {}, {}
+  local function look(title, options)
+    for _, option in ipairs(cli.names_of(options or {})) do
+      local spec = options[option]
+      if option == name and not spec.later then
+        entry(takes, title, M.option_text(spec), 20)
+      end
+      for _, word in ipairs(option ~= name and not spec.later and spec.of or {}) do
+        if word == name then
+          entry(words, title, ("%s: %s"):format(option, M.option_text(spec)), 20)
+        end
+      end
+    end
+  end
+  for i, list in ipairs({ stream.stages(), require("weir").functions() }) do
+    for _, owner in ipairs(cli.names_of(list)) do
+      local title = (i == 1 and ":" or "weir.") .. owner
+      look(title, list[owner].options)
+      for _, each in ipairs(M.beside(list[owner])) do
+        look(title, each.options)
+      end
+    end
+  end
+  local lines = {}
+  if #takes > 0 then
+    add(lines, ("`%s` is an option of"):format(name), "", table.unpack(takes))
+  end
+  if #words > 0 then
+    add(lines, ("`%s` is a word of an option of"):format(name), "", table.unpack(words))
+  end
+  return #lines > 0 and lines or nil
+end
+
 --- Leads from a name of another language to ours: `date_trunc` is `trunc`.
 ---@return string[]? lines
 local function foreign_page(name, native)
@@ -359,6 +406,24 @@ local function foreign_page(name, native)
     end
   end
   return lines
+end
+
+--- What is said of a word that no page has for its name.
+---@return string[]? lines
+local function other_pages(name, native)
+  local lines = {}
+  local function page(found)
+    if found and #lines > 0 then
+      add(lines, "", ("─"):rep(20), "")
+    end
+    add(lines, table.unpack(found or {}))
+  end
+  for _, each in ipairs(M.ALIASES[name] and kinds(native) or {}) do
+    page(each.map[M.ALIASES[name]] and each.page(M.ALIASES[name]))
+  end
+  page(foreign_page(name, native))
+  page(option_page(name))
+  return #lines > 0 and lines or nil
 end
 
 local function find(words, native)
@@ -390,7 +455,7 @@ local function find(words, native)
     return nil, { message = ("no help of the kind `%s`"):format(kind),
       help = "kinds: command, stage, function, aggregate, error, topic, weir" }
   elseif #lines == 0 then
-    lines = foreign_page(name, native)
+    lines = kind == nil and other_pages(name, native) or foreign_page(name, native)
     if lines then
       return lines
     end

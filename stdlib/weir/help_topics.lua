@@ -85,7 +85,12 @@ conversion: int64(x), string(x), timestamp(x, '%d.%m.%Y'). They fail rather
 than lose: the row is rejected; `int64(x) ?? 0` catches it.
 A json value is looked at row by row: j + 1 and j > 1 take any number. Where a
 function has a form for int64 and one for float64, as abs(j), it is float64.
-int64 wraps as in Lua; sum() does not. `/` of numbers is float64, `//` int64.
+int64 wraps as in Lua; sum() does not. `/` of int64 and float64 is float64, `//`
+of int64 is int64.
+Decimals are exact and stay decimals, with int64 too: `+ - * %` keep all digits
+behind the point, `/` has at least 6 of them, `//` none; more than 38 digits
+fail. Beside float64, and for `^`, write float64(x) or decimal'0.5'. sum, min,
+max are decimals; avg has 6 digits more; median, quantile, stddev are float64.
 Literals: timestamp'2024-03-31T10:00:00Z', date'2024-03-31', duration'1h30m',
 decimal'0.908'. Timestamps are microseconds, UTC.
 ]],
@@ -116,6 +121,10 @@ from another part. An input that ends completes everything.
   local hourly = flights:event_time("ts", { max_delay = "1d" })
     :window(weir.tumbling "1h"):group_by "carrier":agg "n = count()"
   hourly:late():group_by "carrier":agg "late = count()":print()
+
+`:window(weir.tumbling "1h", { allowed_lateness = "1h" })` takes such rows for
+so long after the end of a window, and corrects its result: a changelog
+(`weir help changelog`). Later ones are late.
 ]],
   },
   windows = {
@@ -133,6 +142,66 @@ a consumer behind: `:group_by "k":agg "n = count()"` gives
 window_start, window_end, k, n. Results come when the frontier passes the end.
 Windows are aligned to 1970-01-01T00:00Z; `offset` moves them. Days of New York,
 of 23 to 25 hours: `weir.calendar("day", { timezone = "America/New_York" })`.
+An agg, top or dedup may take rows that are late, over all windows but count:
+`:window(weir.tumbling "1h", { allowed_lateness = "10m" })` (`weir help time`).
+
+Results have their windows as columns, which group them again. The first of each
+hour; without the `group_by` it would be the first of all hours:
+
+  :window(weir.tumbling "1h"):group_by "user":agg "n = count()"
+  :group_by "window_start, window_end":top(1, "n desc")
+]],
+  },
+  frames = {
+    title = "Frames: over the rows before",
+    text = [[
+In a `derive` behind `group_by` each row stays, and aggregates are over rows of
+its group, in the order of event time:
+
+  :group_by "user":derive [=[
+    total = sum(amount)             -- from the first row to this one
+    hour  = sum(amount) over '1h'   -- the hour up to the time of this row
+    five  = avg(amount) over 5      -- this row and the four before
+  ]=]
+
+`:group_by()` makes all rows one group. Every aggregate takes a frame, one of
+`weir.aggregate` too; lag, lead, row_number, rank, dense_rank, delta and rate
+take none.
+
+`over '1h'` includes the row that is exactly one hour before, and all rows of
+this row's own time, also those that come behind it; with `order = "arrival"`
+only those that have come. `over 5` counts rows: this one, and those in which
+the value is nil, so an avg may be over fewer values. `count(where c) over 5` is
+of the last five rows those for which c holds. Rows of the same time stand in
+the order of their sources in the script, then as they were read.
+
+Under a window a frame sees only rows of that window.
+]],
+  },
+  changelog = {
+    title = "Changelogs: streams that correct themselves",
+    text = [[
+A stream of updates takes rows back and sends others in their place. `weir
+explain` says `updates` of it, `:print()` shows each change with a column `op`:
+insert, update (the new row) or delete.
+
+Makes one:
+  :emit "update"                before agg, top, derive, dedup, join, …
+  allowed_lateness              of a window: late rows correct its result
+  :as_table "id"                rows as versions of the row with their key
+  join                          an outer one without `within`, of endless input
+
+Takes one, and gives one: stages that work row by row, agg, pivot, top, dedup,
+distinct, derive behind group_by, join, union, unnest, unpivot, and lookup.
+asof_join takes one as its other stream and gives rows that stay. An agg behind
+`:emit "final"` gives the last result alone, when its input has ended.
+
+Does not (W305): sort, limit, sample, match, as_table, count windows.
+`:changes()` before them makes a row of each change, with `op`, and an ordinary
+stream of it.
+
+Sinks: SQLite replaces rows by the stream's key (the columns of group_by), or by
+`key = "…"`; a file or stdout takes `:changes()` only (W306).
 ]],
   },
   rejects = {
@@ -210,6 +279,12 @@ are not read by this state. To begin anew, name another directory or remove
 that one; a state.db that was emptied is refused (W613). Without --state a run
 keeps nothing and starts at the beginning.
 
+Nor are rows that are appended to a file once the run was complete: with this
+state it reads nothing more, which a note says. For data that grows every day
+write a file for each day, and read it without a state (`weir run day.lua -p
+day=2024-03-31`) into a table with a key, or by `mode = "append"`; or read all
+of it anew each time, by `mode = "replace"`.
+
 State is bounded by `weir.settings { memory = "1GB" }` (W602).
 ]],
   },
@@ -250,6 +325,11 @@ How many nan and inf became null is said at the end of a run. An empty string is
 "" in CSV. Every output is UTF-8: a string that a function has cut between the
 bytes of a character leaves with U+FFFD for each byte that cannot stand, in all
 of these and in tables. Bytes that are no text are of type bytes.
+
+A table that weir makes in SQLite declares its columns as TIMESTAMP TEXT,
+DECIMAL TEXT(38,2), BOOLEAN, …, so that they are read back as they were. SQLite
+adds a DECIMAL TEXT up as floats. The key is a unique index on ifnull(key, x''),
+in which nil is one key; ON CONFLICT needs these words too.
 ]],
   },
   schemas = {

@@ -135,8 +135,11 @@ function READERS.choice(call, spec, x, arg)
   end
   local near = type(x) == "string" and suggest.nearest(x, spec.of)
   call.texts[arg] = type(x) == "string" and x or nil
-  local ours = type(x) == "string" and (require("weir.foreign").WORDS[arg] or {})[x:lower()]
-  near = ours and not near and ours or near
+  local words = require("weir.foreign").WORDS[arg] or {}
+  local ours = type(x) == "string" and words[x:lower():gsub("[ -]+", "_")]
+  for _, allowed in ipairs(ours and spec.of or {}) do
+    near = allowed == ours and ours or near
+  end
   call:wrong(arg, "\"" .. table.concat(spec.of, "\" or \"") .. "\"", x,
     near and near == ours and ("weir calls it %q"):format(ours)
       or near and ("did you mean %q?"):format(near) or nil)

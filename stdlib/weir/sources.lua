@@ -158,7 +158,8 @@ M.SOURCES = {
   },
   rows = {
     usage = 'weir.rows("id int64, name string", { { 1, "a" }, { id = 2, name = "b" } })',
-    doc = "A stream of rows that stand in the script: by position, by name, or as CSV text.",
+    doc = "A stream of rows that stand in the script: by position, by name, or as CSV text, whose "
+      .. "first line is a header: `\"id,name\\n1,a\"`.",
     subjects = { { kind = "schema" }, { kind = "any" } },
     make = make_rows,
   },

@@ -202,7 +202,8 @@ local MISSING = { [""] = true, ["-"] = true, ["."] = true, ["?"] = true, na = tr
 local function origin_of(source, field, type)
   local why = source.why and source.why[field.name]
   if not why then
-    return ("`%s` was inferred as %s from %s"):format(field.name, type, source.name)
+    return ("`%s` was inferred as %s from %s: `schema =` says another type, behind -e `--read "
+      .. "'schema=…'`"):format(field.name, type, source.name)
   end
   local text = ("`%s` is a string because of `%s` in line %d of %s"):format(field.name, why.text,
     why.line, why.file)

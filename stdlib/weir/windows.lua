@@ -56,7 +56,9 @@ M.CONSTRUCTORS = {
   hopping = {
     unnamed = true,
     usage = 'weir.hopping("10m", { every = "1m" })',
-    doc = "Windows of one width that overlap: a new one begins at each multiple of `every`.",
+    doc = "Windows of one width that overlap: a new one begins at each multiple of `every`. A row "
+      .. "counts in those of its windows that have not ended; it is late, and in `late()`, only "
+      .. "when all have.",
     subjects = { { kind = "duration", min = 1, what = "a duration of at least 1us" } },
     options = {
       every = { kind = "duration", min = 1, doc = "from one start to the next (required)" },
@@ -124,8 +126,10 @@ M.CONSTRUCTORS = {
     unnamed = true,
     usage = 'weir.session("30m", { max = "12h" })',
     doc = "A key's rows with no gap between them that is longer than this: a gap that is exactly "
-      .. "as long joins them. Ends one gap behind the last row. Late is judged on the session that "
-      .. "a row would make. An expression gives each row a gap of its own; a row for which that "
+      .. "as long joins them. Ends one gap behind the last row, or `max` behind the first. Late is "
+      .. "judged on the session that a row would make: one that the frontier has passed (by "
+      .. "`allowed_lateness`) is over, and a row near it that is not late begins another, which "
+      .. "may overlap it. An expression gives each row a gap of its own; a row for which that "
       .. "is nil, or not above zero, is rejected (W502). A late row that is allowed takes back the "
       .. "results of the sessions that it merges; `emit` is `final` or `update`, without `every`.",
     subjects = { { kind = "duration or expression", min = 1 } },

@@ -27,7 +27,8 @@ return {
     message = "upsert needs a key",
     help = "without one say `mode = \"append\"` or `\"replace\"`",
     page = "A stream without a key cannot replace its rows. `append` adds the rows of every "
-      .. "run, so a second run doubles them; `replace` empties the table first.",
+      .. "run, so a second run doubles them; `replace` empties the table first. A stream of "
+      .. "updates needs a key in any case: by it a row is found that is taken back.",
     wrong = [[clicks:write("sqlite:out.db", { table = "clicks" })]],
     right = [[clicks:write("sqlite:out.db", { table = "clicks", mode = "append" })]],
   },

@@ -125,11 +125,12 @@ return {
     right = [[totals:changes():asof_join(rates, { on = "currency" })]],
   },
   W306 = {
-    later = true,
     message = "`…` cannot take updates",
     help = "`:changes()`, or a sink with keys",
     page = "A file cannot replace rows. A stream that updates its rows goes into a sink with "
-      .. "keys, or `changes` turns each change into a row of its own.",
+      .. "keys, or `changes` turns each change into a row of its own. Updates come of `emit "
+      .. "\"update\"`, of a window with `allowed_lateness` and of `as_table`: `weir help "
+      .. "changelog`.",
     wrong = [[clicks:group_by "user":emit "update":agg "n = count()":write "out.csv"]],
     right = [[clicks:group_by "user":emit "update":agg "n = count()"
   :changes():write "out.csv"]],

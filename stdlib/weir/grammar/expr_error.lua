@@ -225,6 +225,7 @@ local WORDS = {
   when = "write `case(c1, v1, c2, v2, else)`",
   exists = "write `x ~= nil`",
   where = "it stands in the brackets: `count(where c)`, `sum(x where c)`",
+  filter = "the condition stands in the brackets: `count(where c)`, `sum(x where c)`",
 }
 
 --- `case when …`, `cast(x as int)`, `count(distinct x)`, `count(*)`, `over (…)`.
@@ -270,6 +271,26 @@ local function two_words(c)
   return nil
 end
 
+--- The words that may stand behind a value, in an order and elsewhere.
+local BEHIND = { order = { "desc", "asc" }, other = { "and", "like" } }
+
+--- `adn`, `dsc`: one edit away from a word that may stand here.
+local function misspelt(c)
+  local now = c.now
+  local is_order = c.rule == "order"
+  if now.kind ~= "name" or #now.text < 3
+    or not is_order and not c.text:find("^%s+[%w_'\"(`]", now.to + 1)
+  then
+    return nil
+  end
+  for _, word in ipairs(is_order and BEHIND.order or BEHIND.other) do
+    if require("weir.suggest").distance(now.text:lower(), word, 1) <= 1 then
+      return ("did you mean `%s`?"):format(word)
+    end
+  end
+  return nil
+end
+
 --- Two items with nothing between them, or `;`. Only outside of brackets.
 local function separator(c)
   local now = c.now
@@ -281,7 +302,7 @@ local function separator(c)
     return nil
   end
   local help = now.text == ";" and "items are separated by `,` or by lines" or WORDS[word]
-    or two_words(c)
+    or misspelt(c) or two_words(c)
   return err("W010", now.from, now.to,
     ("expected `,` or a new line `name =` before `%s`"):format(shown(now.text)), help)
 end
@@ -304,16 +325,24 @@ local NO_EXPRESSION = {
 }
 local DIRECTIONS = { ascending = "asc", descending = "desc" }
 
---- Help where an expression was expected, or an order or a statement of SQL was meant.
-local function habit(c)
+--- What stands where an expression would.
+local function no_expression(c)
   local now, last = c.now, c.last
-  if c.expected["an expression"] and (now.text ~= "*" or not last) then
-    local help = last and last.text == "in" and (now.text == "[" or now.text == "{")
+  if not last or now.text ~= "*" then
+    return last and last.text == "in" and (now.text == "[" or now.text == "{")
       and "a list behind `in` stands in round brackets: `in (\"ok\", \"new\")`"
       or NO_EXPRESSION[now.text]
-    if help then
-      return help
-    end
+  end
+  return c.rule == "list" and last.text == ","
+    and "`derive` adds columns to those that are there, `rename` names them anew" or nil
+end
+
+--- Help where an expression was expected, or an order or a statement of SQL was meant.
+local function habit(c)
+  local now = c.now
+  local help = c.expected["an expression"] and no_expression(c)
+  if help then
+    return help
   elseif c.rule == "order" and DIRECTIONS[now.text:lower()] then
     return ("write `%s`"):format(DIRECTIONS[now.text:lower()])
   elseif c.rule == "order" and now.text:lower() == "nulls" then
@@ -349,7 +378,7 @@ local function hint(c)
   elseif now.kind == "name" and WORDS[now.text:lower()] then
     return WORDS[now.text:lower()]
   end
-  return c.expected["an operator"] and two_words(c) or nil
+  return c.expected["an operator"] and (misspelt(c) or two_words(c)) or nil
 end
 
 --- The innermost bracket that is open before the token.

@@ -108,6 +108,8 @@ local HINTS = {
   { "^[%^%$]", "anchors are not in this version" },
   { "^[+*?{]", "one quantifier stands behind a name or a bracket; a second `?` makes it reluctant; "
     .. "brackets for more: `(a+)*`" },
+  { "^!", "that no row is b is said by a variable of its own: `a x* c`, and in `define` "
+    .. "`x = not (…)`" },
   { "^,", "rows one after the other stand without commas: `a b c`" },
   { "^%->", "rows one after the other stand side by side: `a b c`" },
 }

@@ -29,7 +29,8 @@ local function read_bound(c, x, which, bounds)
   if value.is(x) and x.type == "duration" then
     return x.v
   elseif type(x) ~= "string" then
-    c:wrong("within", WITHIN, x)
+    c:wrong("within", WITHIN, x, type(x) == "number"
+      and "write the unit too, as text: `\"0s\"`, `\"30m\"`" or nil)
   end
   c.texts.within = x
   if x:find("^[+-]?%d") then
@@ -133,16 +134,18 @@ return {
   join = {
     usage = ':join(payments, { on = "order_id", within = "1h" })',
     doc = "Pairs of rows of two streams that have equal keys. Three kinds. `within`: rows whose "
-      .. "event times lie near each other, from the lower bound to the upper one, both included; "
-      .. "a row that is behind the frontier of its partition is late. After `:window(…)`: rows of "
+      .. "event times lie near each other, from the lower bound to the upper one, both included; a "
+      .. "row that is behind the frontier of its partition is late. After `:window(…)`: rows of "
       .. "the same window. Else all rows that are there, `retain` long. Keys of two number types "
       .. "are compared exactly, a nil key matches nothing. A pair leaves as soon as both rows are "
       .. "there, those that a row meets in the order of their times; its event time is the later "
-      .. "of both (under a window its end less 1us). Rows that meet none (`left`, `right`, "
-      .. "`full`, `anti`) leave when nothing can meet them any more, in steps of the frontier, "
-      .. "or at the end of inputs that end; where that never comes, and after `:emit \"update\"` "
-      .. "or with a changelog, they leave at once and are taken back when a match comes. "
-      .. "`late()` gives late rows of the left stream, those of the right one are rejects (W507).",
+      .. "of both (under a window its end less 1us): a window behind it counts a pair where its "
+      .. "later row is, with `time = \"left\"` where the left one is. A row that meets none has "
+      .. "its own time. Such rows (`left`, `right`, `full`, `anti`) leave when nothing can meet "
+      .. "them any more, in steps of the frontier, or at the end of inputs that end; where that "
+      .. "never comes, and after `:emit \"update\"` or with a changelog, they leave at once and "
+      .. "are taken back when a match comes. `late()` gives late rows of the left stream, those of "
+      .. "the right one are rejects (W507).",
     subjects = { { kind = "stream" } },
     consumes = { window = true, emit = true },
     options = {

@@ -74,7 +74,8 @@ return {
   match = {
     usage = ':match { pattern = "a b+", define = "b = v > a.v", measures = "n = count(b)" }',
     doc = "Rows of a group, in the order of event time, that follow each other in a pattern: SQL's "
-      .. "MATCH_RECOGNIZE. In `pattern`: names, `+ * ? {n,m}` (a `?` behind them: as few as "
+      .. "MATCH_RECOGNIZE. Those of one time stand in the order of their sources in the script, "
+      .. "then as they were read. In `pattern`: names, `+ * ? {n,m}` (a `?` behind them: as few as "
       .. "possible), `|` (the left one first), brackets, `_` for any row. A name without condition "
       .. "in `define` is any row too. In `define` bare columns are the current row; `v.c`, "
       .. "`first(v.c)` a column of the last, first row taken as v, nil where there is none; "

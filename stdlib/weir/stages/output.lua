@@ -169,7 +169,8 @@ return {
   },
   late = {
     usage = ":late()",
-    doc = "The rows that the last timed stage of the chain refused, as they came to it.",
+    doc = "The rows that the last timed stage of the chain refused, as they came to it. Of windows "
+      .. "that overlap a row that was in time for one is not here, though others miss it.",
     subjects = {},
     make = function()
       return { op = "late" }

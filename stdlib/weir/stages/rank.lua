@@ -16,9 +16,11 @@ return {
   top = {
     usage = ':top(3, "amount desc", { rank = "place" })',
     doc = "The first rows of each group (and window) in an order; equal ones by event time, then "
-      .. "arrival. Leaves with `emit \"update\"` as changes, else when the group is complete: at "
-      .. "the end of its window, which is also one whose `window_end` is among the keys, or of the "
-      .. "input. Over updates it takes rows back, and keeps all rows of the group for that.",
+      .. "arrival. Of results of a windowed `agg` the window is a key: `:group_by \"window_start, "
+      .. "window_end\":top(3, \"n desc\")`. Leaves with `emit \"update\"` as changes, else when "
+      .. "the group is complete: at the end of its window, which is also one whose `window_end` is "
+      .. "among the keys, or of the input. Over updates it takes rows back, and keeps all rows of "
+      .. "the group for that.",
     subjects = { { kind = "count", min = 1, max = 100000 }, { kind = "order" } },
     consumes = { window = true, group_by = true, emit = true },
     options = {

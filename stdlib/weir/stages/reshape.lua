@@ -55,7 +55,7 @@ local function pivot_items(c, column)
   for i, item in ipairs(c[3].ast) do
     if not item.name or item.bare or item.is_local then
       c:fail("W001", "unexpected item, expected `name = value`",
-        "one column for each value: `paid = 'paid', open = 'open'`", "3", item.from, item.to)
+        require("weir.advice").pivot_values(c[3].ast), "3", item.from, item.to)
     end
     items[i] = {
       name = item.name, expr = aggregate_where(aggregate, column, item.expr),

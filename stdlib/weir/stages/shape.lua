@@ -38,7 +38,8 @@ return {
       .. "frame (`avg(x) over '1h'`, `over 10`), `lag`, `lead`, `row_number`, `rank`, `delta`, "
       .. "`rate`. With event time rows leave in its order, once the frontier has passed them. "
       .. "Under a window an aggregate is over all its rows, which leave when it closes. With "
-      .. "`emit \"update\"` rows leave at once and are corrected.",
+      .. "`emit \"update\"` rows leave at once and are corrected. Rows of one time stand in the "
+      .. "order of their sources in the script, then as they were read.",
     subjects = { LIST },
     options = {
       order = { kind = "choice", of = { "time", "arrival" }, default = '"time"',
@@ -111,7 +112,9 @@ return {
   },
   union = {
     usage = ":union(other, another)",
-    doc = "The rows of all streams, by column name; types must agree, no column may be missing.",
+    doc = "The rows of all streams, by column name; types must agree, no column may be missing. "
+      .. "Stages behind it that go by event time take rows of the same time in the order of their "
+      .. "sources in the script; branches of one source in the order of the streams here.",
     subjects = { { kind = "stream", rest = true } },
     make = function(c, input)
       local inputs = { stream.data(input).id }
