@@ -3,7 +3,8 @@
 local types = "l list<int64>, s struct<x int64, y string>, m map<string, int64>, "
   .. "d list<decimal(8,2)>, t list<timestamp>"
 local json = weir.read("in.ndjson", { schema = "id int64, " .. types })
-local text = weir.read("in.csv", { schema = "id int64, l list<int64>, s struct<x int64, y string>" })
+local text = weir.read("in.csv",
+  { schema = "id int64, l list<int64>, s struct<x int64, y string>" })
 for _, key in ipairs { "l", "s", "m", "d", "t" } do
   json:group_by(key):agg "n = count(), ids = list(id)":write("by_" .. key .. ".ndjson")
 end
