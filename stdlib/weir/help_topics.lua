@@ -204,6 +204,41 @@ Sinks: SQLite replaces rows by the stream's key (the columns of group_by), or by
 `key = "…"`; a file or stdout takes `:changes()` only (W306).
 ]],
   },
+  flink = {
+    title = "For those who know Flink",
+    text = [[
+Results are those of Flink where event time says what they are. What differs is
+meant to:
+
+  late rows     Judged by the frontier of their own partition just before them,
+                not by how far an operator happens to be: which rows are late
+                is a property of the input, for any batches and any shards.
+  frontier      Exclusive: rows with time >= W may still come. A window fires
+                when its end is <= W.
+  inputs        Several are merged by event time into one order, always the
+                same; `first`, `row_number`, `dedup` and changelogs follow it.
+  idle inputs   Step aside when they were polled and had nothing, and that for
+                as long as `idle =` says. A file has no such moment.
+  count windows The last one leaves at the end of the input, though not full.
+  updates       Two rows next to each other, the old one and the new. Where
+                nobody sees each of them, those of a step are netted.
+  outer joins   Within bounds of time, rows without a match leave when nothing
+                can meet them any more, in the order of their times; without
+                bounds they leave at once and are taken back.
+  dedup, top    Stages of their own, not a pattern over ROW_NUMBER. Behind
+                windows, `window_end` among the keys makes results final.
+  nil keys      Meet nothing in a join; in `group_by` they are one group.
+  match         Rows with equal times stand in the order of the input, and
+                `within` ends an attempt when the frontier proves it.
+  processing    `processing_time` is the clock of the step, the same for all
+  time          rows of it.
+
+As in Flink: a session goes on over a gap that is exactly as long, and a row
+near a session that was dropped, which is not late itself, begins one of its
+own; a row may be late for the older of the windows that overlap and count in
+others.
+]],
+  },
   rejects = {
     title = "Rejected rows",
     text = [[
@@ -232,7 +267,8 @@ sources or partitions leave when the input has ended; of an input that never
 ends they leave as they come. What lies behind the last row that a `limit`
 wanted has not happened, unless another branch reads on.
 
-A field that no stage reads is not converted, so it rejects nothing;
+A field that no stage reads is not converted, so it rejects nothing (in `row` it
+is nil where it does not fit);
 `weir.read("x.csv", { check = "all" })` looks at every field of every row.
 
 `--rejects FILE` writes them, in the format that the name says (`r.ndjson`,
