@@ -108,6 +108,13 @@ int cuts_init(struct wr_run *run) {
             for (uint32_t e = 0; e < unit->edge_count[port]; e++)
                 unit->mixes_below |= unit->edges[port][e].to->mixes_below;
     }
+    for (uint32_t i = 0; any && i < run->unit_count; i++)
+        for (int port = 0; port < WR_PORTS_MAX; port++)
+            for (uint32_t e = 0; e < run->units[i]->edge_count[port]; e++) {
+                const struct edge *edge = &run->units[i]->edges[port][e];
+                if (must_tell_all(run->units[i], edge))
+                    gate_keep_said(edge->to->gate, edge->port);
+            }
     for (uint32_t i = 0; any && i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         int sets = unit->node->op != NULL && (unit->node->op->flags & WR_OP_SETS_FRONTIER);

@@ -19,15 +19,16 @@ struct place {
 };
 
 struct waiter {
-    struct wr_batch *batch;
-    int64_t said; /* the frontier of the port's unit before it gave the batch */
+    struct wr_batch *batch; /* NULL: it said a frontier, and gave nothing since */
+    int64_t said;           /* the frontier of the port's unit before it gave the batch */
 };
 
 struct gate_port {
     const struct unit *from;
     uint32_t input;
-    uint8_t first; /* read whole before the others (the table side of a lookup) */
-    uint32_t head; /* queue[head] is the batch being consumed */
+    uint8_t first;      /* read whole before the others (the table side of a lookup) */
+    uint8_t keeps_said; /* each frontier that is said while rows wait counts: see cut.c */
+    uint32_t head;      /* queue[head] is the batch being consumed */
     uint32_t count, room;
     struct waiter *queue;
     uint32_t at;      /* rows of the head batch that are consumed */
@@ -88,10 +89,8 @@ void gate_free(struct gate *gate) {
     }
 }
 
-int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
-    struct gate_port *port = &gate->ports[port_index];
-    if (gate->done)
-        return WR_FLOW_DONE;
+/* Puts a batch, or none, behind what waits. */
+static int port_add(struct gate *gate, struct gate_port *port, struct wr_batch *batch) {
     if (port->head == port->count)
         port->head = port->count = 0;
     if (port->count == port->room && port->head > port->count / 2) { /* room at the front */
@@ -102,9 +101,33 @@ int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
     if (wr_grow(&gate->run->input_budget, (void **)&port->queue, port->count, &port->room,
                 sizeof *port->queue) != WR_OK)
         return WR_ENOMEM;
-    port->queue[port->count++] =
-        (struct waiter){.batch = wr_batch_ref(batch), .said = port->from->frontier_out};
-    return WR_FLOW_MORE;
+    port->queue[port->count++] = (struct waiter){
+        .batch = batch == NULL ? NULL : wr_batch_ref(batch), .said = port->from->frontier_out};
+    return WR_OK;
+}
+
+int gate_add(struct gate *gate, uint32_t port_index, struct wr_batch *batch) {
+    if (gate->done)
+        return WR_FLOW_DONE;
+    int status = port_add(gate, &gate->ports[port_index], batch);
+    return status == WR_OK ? WR_FLOW_MORE : status;
+}
+
+void gate_keep_said(struct gate *gate, uint32_t port) {
+    gate->ports[port].keeps_said = 1;
+}
+
+/* Frontiers that are said behind rows that wait. */
+static int note_said(struct gate *gate) {
+    int status = WR_OK;
+    for (uint32_t p = 0; p < gate->port_count && status == WR_OK; p++) {
+        struct gate_port *port = &gate->ports[p];
+        int64_t frontier = port->from->frontier_out;
+        if (port->keeps_said && port->head < port->count && frontier != WR_TIME_MAX &&
+            frontier > port->queue[port->count - 1].said)
+            status = port_add(gate, port, NULL);
+    }
+    return status;
 }
 
 static struct wr_batch *port_batch(const struct gate_port *port) {
@@ -285,12 +308,28 @@ static int pump_sequential(struct gate *gate) {
     return status;
 }
 
+/* A frontier that was said has been told, if it had to be. Whether there was one. */
+static int pass_said(struct gate *gate) {
+    int any = 0;
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        struct gate_port *port = &gate->ports[p];
+        if (port->head == port->count || port->queue[port->head].batch != NULL)
+            continue;
+        port->consumed = WR_MAX(port->consumed, port->queue[port->head].said);
+        port->head++;
+        any = 1;
+    }
+    return any;
+}
+
 static int pump_ordered(struct gate *gate) {
     while (!gate->done) {
         if (stands_at_boundary(gate)) {
             gate->run->paused = 1;
             return WR_OK;
         }
+        if (pass_said(gate))
+            continue;
         uint32_t best = UINT32_MAX, second = UINT32_MAX;
         for (uint32_t p = 0; p < gate->port_count; p++) {
             if (gate->ports[p].first)
@@ -337,9 +376,9 @@ static int waits_for_branches(const struct gate *gate) {
 }
 
 int gate_pump(struct gate *gate) {
-    int status = WR_OK;
-    if (waits_for_branches(gate))
-        return WR_OK;
+    int status = note_said(gate);
+    if (status != WR_OK || waits_for_branches(gate))
+        return status;
     if (!gate->done && !pump_first(gate, &status))
         status = gate->mode == GATE_SEQUENTIAL ? pump_sequential(gate) : pump_ordered(gate);
     if (gate->done)
@@ -387,6 +426,8 @@ uint32_t gate_port_input(const struct gate *gate, uint32_t port) {
 int64_t gate_port_frontier(const struct gate *gate, uint32_t port_index) {
     const struct gate_port *port = &gate->ports[port_index];
     const struct wr_batch *batch = port_batch(port);
+    if (batch == NULL && port->head < port->count)
+        return WR_MAX(port->consumed, port->queue[port->head].said);
     if (batch != NULL) { /* rows that were dropped between the last one and this have moved it */
         int64_t before = frontier_before(port, batch, wr_batch_row(batch, port->at));
         before = WR_MAX(before, port->queue[port->head].said);
@@ -457,6 +498,10 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
         save_last(port, out);
         wr_buf_add_varint(out, port->count - port->head);
         for (uint32_t i = port->head; i < port->count; i++) {
+            wr_buf_add_u64(out, (uint64_t)port->queue[i].said);
+            wr_buf_add_char(out, port->queue[i].batch != NULL);
+            if (port->queue[i].batch == NULL)
+                continue;
             struct wr_batch rest = *port->queue[i].batch;
             struct wr_arena_mark mark = wr_arena_mark(&gate->run->scratch);
             if (i == port->head && port->at > 0) { /* the rows that are still to be consumed */
@@ -468,7 +513,6 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
                     sel[r] = wr_batch_row(port->queue[i].batch, port->at + r);
                 rest.sel = sel;
             }
-            wr_buf_add_u64(out, (uint64_t)port->queue[i].said);
             int status = wr_batch_save(&rest, out);
             wr_arena_rewind(&gate->run->scratch, mark);
             if (status != WR_OK)
@@ -493,6 +537,28 @@ static int is_whole(const struct gate *gate, const struct gate_port *port,
     return 1;
 }
 
+static int load_waiter(struct gate *gate, uint32_t port_index, struct wr_reader *in) {
+    struct gate_port *port = &gate->ports[port_index];
+    const struct wr_node *node = gate->unit->node;
+    const struct wr_node *input = gate->run->plan->nodes[node->inputs[port->input]];
+    struct wr_batch *batch = NULL;
+    int64_t said = (int64_t)wr_reader_u64(in);
+    const char *has_batch = wr_reader_bytes(in, 1);
+    if (has_batch == NULL)
+        return WR_ECORRUPT;
+    int status = WR_OK;
+    if (*has_batch != 0)
+        status = wr_batch_load(&gate->run->central_pool, input->out.schema, in, &batch);
+    if (status == WR_OK && batch != NULL && !is_whole(gate, port, input, batch))
+        status = WR_ECORRUPT;
+    if (status == WR_OK)
+        status = port_add(gate, port, batch);
+    if (status == WR_OK)
+        port->queue[port->count - 1].said = said;
+    wr_batch_unref(batch);
+    return status;
+}
+
 int gate_load(struct gate *gate, struct wr_reader *in) {
     const char *done = wr_reader_bytes(in, 1);
     if (done == NULL)
@@ -505,18 +571,7 @@ int gate_load(struct gate *gate, struct wr_reader *in) {
             return WR_ECORRUPT;
         uint64_t count = wr_reader_varint(in);
         for (uint64_t i = 0; i < count; i++) {
-            struct wr_batch *batch = NULL;
-            int64_t said = (int64_t)wr_reader_u64(in);
-            const struct wr_node *node = gate->unit->node;
-            const struct wr_node *input = gate->run->plan->nodes[node->inputs[port->input]];
-            int status = wr_batch_load(&gate->run->central_pool, input->out.schema, in, &batch);
-            if (status == WR_OK && !is_whole(gate, port, input, batch))
-                status = WR_ECORRUPT;
-            if (status == WR_OK)
-                status = gate_add(gate, p, batch);
-            if (status == WR_OK)
-                port->queue[port->count - 1].said = said;
-            wr_batch_unref(batch);
+            int status = load_waiter(gate, p, in);
             if (status < 0)
                 return status;
         }

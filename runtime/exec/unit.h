@@ -215,6 +215,8 @@ void gate_free(struct gate *gate);
 void gate_set_port(struct gate *gate, uint32_t port, const struct unit *from, uint32_t input,
                    int first);
 int gate_add(struct gate *gate, uint32_t port, struct wr_batch *batch);
+/* Frontiers that the unit of a port says behind rows that wait are kept in their places. */
+void gate_keep_said(struct gate *gate, uint32_t port);
 /* Moves on whatever the order allows. */
 int gate_pump(struct gate *gate);
 /* All rows that will still leave the gate by `port` have event time >= this. */

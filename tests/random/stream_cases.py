@@ -590,7 +590,7 @@ class StreamMaker(cases.Maker):
             facts = self.facts[at]
         if not facts.window or facts.window.get("kind"):
             return at
-        numbers = [name for name, spec in self.case["nodes"][-1].get("items", [])
+        numbers = [name for name, spec, *_ in self.case["nodes"][-1].get("items", [])
                    if isinstance(spec, dict) and spec["type"] == "int64"]
         if self.case["nodes"][-1]["id"] != at or not numbers:
             return at
