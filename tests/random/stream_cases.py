@@ -376,7 +376,7 @@ class StreamMaker(cases.Maker):
             return None
         order = self.order(known, total)
         changes = facts.changes or "emit" in opts or bool((window or {}).get("lateness"))
-        unique = facts.unique and [*facts.unique, *(["window_start"] if window else [])]
+        unique = facts.unique and [*facts.unique, *(["window_end"] if window else [])]
         return self.stage("top", [at], facts.but(
             timed=bool(window) and not changes, changes=changes, ordered=False, unique=unique,
             lates=bool(window)),
@@ -489,7 +489,7 @@ class StreamMaker(cases.Maker):
             whole = facts.unique and more.unique and not keys & set(more.unique)
             unique = [*facts.unique, *(prefix + n for n in more.unique)] if whole else None
         if unique and window:
-            unique = [*unique, "window_start"]
+            unique = [*unique, "window_end"]
         return self.stage("join", [at, right], Facts(
             timed=timed or (kind != "regular" and not changes and
                             (how != "semi" or kind == "window")), changes=changes, ordered=False,
@@ -578,7 +578,7 @@ class StreamMaker(cases.Maker):
         calls = self.calls(known, window is not None)
         if not calls:
             return None
-        unique = facts.unique and [*facts.unique, *(["window_start"] if window else [])]
+        unique = facts.unique and [*facts.unique, *(["window_end"] if window else [])]
         return self.stage("frames", [at], facts.but(
             timed=not opts, changes=bool(opts), ordered=False, held=True, lates=True,
             unique=unique), keys=self.keys(known), window=window, calls=calls, opts=opts)
