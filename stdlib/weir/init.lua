@@ -29,7 +29,7 @@ local SETTINGS = {
   on_error = { kind = "choice", of = { "reject", "fail" },
     doc = "what a row does whose expression fails", default = "reject" },
   max_bad = { kind = "count", doc = "a run with more rejected rows ends with exit code 4" },
-  seed = { kind = "count", doc = "of everything random", default = "0" },
+  seed = { kind = "count", doc = "of `sample` and `weir.generate` that say none of their own" },
   locale = { kind = "text", default = "C", doc = "order of text: bytes" },
 }
 

@@ -128,7 +128,9 @@ local function make_generate(c)
     op = "read",
     endpoint = {
       kind = "generate", columns = columns.ast,
-      options = { rows = c.opts.rows, rate = c.opts.rate, seed = c.opts.seed or 1 },
+      options = {
+        rows = c.opts.rows, rate = c.opts.rate, seed = c.opts.seed or c.script.settings.seed or 1,
+      },
     },
     options = {},
   }
@@ -170,7 +172,7 @@ M.SOURCES = {
     options = {
       rows = { kind = "count", doc = "so many rows", default = "endless" },
       rate = { kind = "number", min = 0, doc = "rows a second; as fast as they are taken" },
-      seed = { kind = "count", doc = "of `random()`", default = "1" },
+      seed = { kind = "count", doc = "of `random()`", default = "that of `settings`, or 1" },
       columns = { kind = "list", doc = "what each row holds (required)" },
     },
     make = make_generate,

@@ -149,9 +149,10 @@ return {
     doc = "About this part of the rows, chosen by the place of each in its source: the same ones "
       .. "in every run.",
     subjects = { { kind = "number", min = 0, max = 1, what = "a number from 0 to 1" } },
-    options = { seed = { kind = "count", doc = "another one chooses other rows", default = "0" } },
+    options = { seed = { kind = "count", doc = "another one chooses other rows",
+      default = "that of `settings`, or 0" } },
     make = function(c)
-      return { op = "sample", fraction = c[1], seed = c.opts.seed or 0 }
+      return { op = "sample", fraction = c[1], seed = c.opts.seed or c.script.settings.seed or 0 }
     end,
   },
 }
