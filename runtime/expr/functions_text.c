@@ -159,9 +159,11 @@ static int rep_kernel(struct wr_call *call) {
             fn_piece(call, row, "", 0);
             continue;
         }
-        uint64_t total = UINT64_MAX;
-        if ((uint64_t)n <= 2 * (uint64_t)WR_RESULT_BYTES_MAX / unit + 1)
-            total = (uint64_t)n * unit - between->length;
+        uint64_t total; /* what it would be, for the message, as far as it can be said */
+        if (__builtin_mul_overflow((uint64_t)n, unit, &total))
+            total = UINT64_MAX;
+        else
+            total -= between->length;
         char *to = fn_room(call, row, total, small);
         if (to == NULL)
             continue;

@@ -126,6 +126,12 @@ static int rename_bind(struct wr_bind *bind, struct wr_error *err) {
         int status = column_named(bind, wr_value_get(pair, "old"), &column, err);
         if (status != WR_OK)
             return status;
+        if (names[column] != NULL) {
+            wr_error_script(err, "W105", "`%s` is renamed twice", input->fields[column].name);
+            wr_error_at(err, "1", 0, 0);
+            wr_error_help(err, "`:derive` it under the second name first");
+            return WR_ESCRIPT;
+        }
         names[column] = wr_value_get(pair, "new");
     }
     int status = project_bind_columns(project, bind, columns, count, names, err);
