@@ -2,7 +2,8 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "expr/aggregates_entries.h"
-#include "expr/json_walk.h"
+#include "data/json_members.h"
+#include "data/json_put.h"
 #include "base/banned.h"
 
 #define SLOTS_MIN 8

@@ -9,7 +9,8 @@
 #include "data/schema.h"
 #include "data/time.h"
 #include "expr/aggregates.h"
-#include "expr/json_walk.h"
+#include "data/json_members.h"
+#include "data/json_put.h"
 #include "base/banned.h"
 
 #define HISTOGRAM_BUCKETS_MAX 10000 /* of one group, with a width; with more the result fails */

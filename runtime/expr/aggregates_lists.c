@@ -8,7 +8,8 @@
 #include "base/buf.h"
 #include "data/schema.h"
 #include "expr/aggregates.h"
-#include "expr/json_walk.h"
+#include "data/json_members.h"
+#include "data/json_put.h"
 #include "base/banned.h"
 
 struct values_state {

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "data/schema.h"
 #include "expr/json_value.h"
-#include "expr/json_walk.h"
+#include "data/json_members.h"
 #include "lua/sandbox.h"
 #include "lua/table_text.h"
 #include "lua/time_value.h"

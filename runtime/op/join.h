@@ -48,7 +48,7 @@ struct join_config {
     int64_t retain_us; /* -1: for ever */
     struct window window;
     int64_t widths_us[2];  /* of slices, by side */
-    int64_t stays_us[2];   /* how long a row is kept behind its time, by side */
+    int64_t left_stays_us; /* how long a left row is kept behind its time */
     int64_t lag_us;        /* of the output's frontier; WR_TIME_MAX: it stands until the end */
     struct wr_list *where; /* over `joined`; or NULL */
     uint64_t *where_reads; /* bits of `joined` */

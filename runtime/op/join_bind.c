@@ -260,8 +260,7 @@ static void set_widths(struct wr_bind *bind, struct join_config *config) {
     if (config->time != JOIN_LATER)
         lag = WR_MAX(lag, config->time == JOIN_TIME_LEFT ? left : right);
     config->lag_us = lag;
-    config->stays_us[0] = left;
-    config->stays_us[1] = right;
+    config->left_stays_us = left;
     bind->out.max_delay_us = WR_DELAY_UNKNOWN;
     int64_t ahead = !config->windowed                        ? 0
                     : config->window.kind != WINDOW_CALENDAR ? config->window.size_us
@@ -290,7 +289,7 @@ static int is_window_of_both(const struct join_config *config, uint32_t column) 
  * others long after that: those of the same window, or before the frontier has come so far. */
 static void keep_window_ends(const struct join_config *config, struct join_columns *columns) {
     struct wr_schema *schema = (struct wr_schema *)(uintptr_t)columns->schema;
-    int in_time = config->widths_us[0] > 0 && config->stays_us[0] <= config->lag_us &&
+    int in_time = config->widths_us[0] > 0 && config->left_stays_us <= config->lag_us &&
                   config->how != JOIN_RIGHT && config->how != JOIN_FULL;
     for (uint32_t c = 0; c < schema->field_count; c++)
         if (columns->items[c].from == JOIN_FROM_LEFT &&

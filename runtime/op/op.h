@@ -79,9 +79,8 @@ struct wr_op_env {
     wr_user_call_fn user_call; /* runs Lua; NULL in a pipeline without */
     void *user_ctx;
     const char *timezone;
-    struct wr_error *const
-        *err; /* of the step: *err is set with the status that is returned; it may
-                                  * be NULL */
+    /* Of the step: *err is set with the status that is returned; it may be NULL. */
+    struct wr_error *const *err;
 };
 
 enum wr_flow {

@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "expr/json_walk.h"
+#include "data/json_members.h"
 #include "op/expand.h"
 #include "base/banned.h"
 

@@ -1,4 +1,4 @@
-#include "expr/json_walk.h"
+#include "data/json_members.h"
 
 #include <string.h>
 

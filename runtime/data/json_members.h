@@ -1,13 +1,9 @@
-/* json_walk.h: JSON as text: what functions over json, list and map columns and `list` share.
- * Values of such columns are checked when they are made, so the walkers below trust their input's
+/* json_members.h: elements and members of JSON that has been checked: what reading nested values,
+ * functions over json, list and map columns and `list` share. The walkers trust their input's
  * grammar, but never read beyond its end. */
 #pragma once
-#include "data/json_put.h"
 #include <stddef.h>
 #include <stdint.h>
-
-#include "data/batch.h"
-#include "data/type.h"
 
 struct wr_buf;
 
