@@ -78,7 +78,8 @@ end
 
 -- ── expressions: `@a` is column a ───────────────────────────────────────────────────────────────
 
--- No `0`: Lua compiles `x - 0` as `x + 0`, which differs for -0.0.
+-- No `0`: Lua compiles `x - 0` as `x + 0`, which differs for -0.0; so it does where constants
+-- that it folds are 0.
 local LITERALS = {
   int64 = { "1", "2", "3", "(-1)", "7", "64", "9223372036854775807" },
   float64 = { "0.0", "0.5", "2.0", "1e308", "3.25" },
@@ -103,7 +104,7 @@ local FORMS = {
     "floor({float64})", "trunc({float64})", "hash64({string})", "epoch({timestamp})",
   },
   float64 = {
-    "({float64} + {float64})", "({float64} - {int64})", "({int64} * {float64})",
+    "({float64} + {float64})", "({float64} - {:int64})", "({int64} * {float64})",
     "({float64} // {float64})", "({float64} % {float64})", "({int64} // {float64})",
     "({float64} % {int64})", "({int64} / {int64})", "({float64} / {float64})",
     "({float64} ^ {int64})", "({int64} ^ {int64})", "(-{float64})", "({duration} / {duration})",

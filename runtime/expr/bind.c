@@ -315,11 +315,18 @@ int wr_list_bind(struct wr_list **list, const struct wr_scope *scope, enum wr_li
     return status;
 }
 
-void wr_list_reads(const struct wr_list *list, uint64_t *columns) {
+void wr_list_computes_from(const struct wr_list *list, uint64_t *columns) {
     if (list->program == NULL)
         return;
     for (uint32_t i = 0; i < list->program->column_words; i++)
         columns[i] |= list->program->reads[i];
+}
+
+void wr_list_reads(const struct wr_list *list, uint64_t *columns) {
+    wr_list_computes_from(list, columns);
+    for (uint32_t i = 0; i < list->item_count && list->program != NULL; i++)
+        if (list->items[i].column >= 0)
+            wr_bit_set(columns, (uint32_t)list->items[i].column);
 }
 
 int wr_list_can_fail(const struct wr_list *list) {

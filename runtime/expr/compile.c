@@ -421,7 +421,6 @@ static int compile_items(struct compiler *c, struct wr_list *list, enum wr_list_
                 return 0;
         } else if (node->kind == WR_NODE_COLUMN) {
             item->column = (int32_t)node->index;
-            read_bit(c, node->index);
         } else if (!emit_output(c, item, node, &top)) {
             return 0;
         }

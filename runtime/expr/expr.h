@@ -100,8 +100,10 @@ struct wr_list {
 int wr_list_bind(struct wr_list **list, const struct wr_scope *scope, enum wr_list_kind kind,
                  const struct wr_value *ast, struct wr_error *err);
 /* Sets the bit of each input column that the list reads (`columns`: bits of the input schema, then
- * the hidden ones). */
+ * the hidden ones); the second only of those that it computes something from, without the columns
+ * that it hands on as they are. */
 void wr_list_reads(const struct wr_list *list, uint64_t *columns);
+void wr_list_computes_from(const struct wr_list *list, uint64_t *columns);
 /* 1 when a row can fail in the program (so a filter over it may not move below a reject). */
 int wr_list_can_fail(const struct wr_list *list);
 

@@ -105,7 +105,7 @@ void project_needs(const struct project *project, const struct wr_stream *input,
             wr_bit_set(columns, (uint32_t)project->from[c]);
     /* All items are computed, wanted or not: a row that fails in one is a reject either way. */
     if (project->list != NULL)
-        wr_list_reads(project->list, columns);
+        wr_list_computes_from(project->list, columns);
 }
 
 int project_run(struct wr_op *op, const struct project *project, struct wr_eval *eval,
