@@ -13,7 +13,8 @@
 #define BUFFER_SLACK_BYTES 64
 
 void wr_batch_pool_init(struct wr_batch_pool *pool, struct wr_budget *budget) {
-    *pool = (struct wr_batch_pool){.budget = budget};
+    *pool = (struct wr_batch_pool){
+        .budget = budget, .lock = PTHREAD_MUTEX_INITIALIZER, .idle_max = WR_BATCH_POOL_IDLE_MAX};
 }
 
 static void batch_free(struct wr_batch_pool *pool, struct wr_batch *batch) {
@@ -34,10 +35,14 @@ void wr_batch_pool_release(struct wr_batch_pool *pool) {
 }
 
 static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
     struct wr_batch *batch = pool->idle;
     if (batch != NULL) {
         pool->idle = batch->parents[0];
         pool->idle_count--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (batch != NULL) {
         struct wr_arena arena = batch->arena;
         *batch = (struct wr_batch){.arena = arena, .pool = pool};
         return batch;
@@ -51,14 +56,17 @@ static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
 }
 
 static void pool_give(struct wr_batch_pool *pool, struct wr_batch *batch) {
-    if (pool->idle_count >= WR_BATCH_POOL_IDLE_MAX) {
-        batch_free(pool, batch);
-        return;
-    }
     wr_arena_reset(&batch->arena);
-    batch->parents[0] = pool->idle;
-    pool->idle = batch;
-    pool->idle_count++;
+    pthread_mutex_lock(&pool->lock);
+    int is_kept = pool->idle_count < pool->idle_max;
+    if (is_kept) {
+        batch->parents[0] = pool->idle;
+        pool->idle = batch;
+        pool->idle_count++;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!is_kept)
+        batch_free(pool, batch);
 }
 
 struct wr_batch *wr_batch_new(struct wr_batch_pool *pool, const struct wr_schema *schema) {

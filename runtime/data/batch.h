@@ -8,6 +8,7 @@
  *            the arena of a parent batch or in a buffer, which it holds by reference.
  * Threads:   the counts are atomic; filling is by one thread. */
 #pragma once
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -82,15 +83,16 @@ struct wr_batch {
     struct wr_batch_pool *pool;
 };
 
-/* Recycles batches with their memory. */
+/* Recycles batches with their memory. Threads: any may take and give. */
 struct wr_batch_pool {
     struct wr_budget *budget;
+    pthread_mutex_t lock;
     struct wr_batch *idle;
-    uint32_t idle_count;
+    uint32_t idle_count, idle_max;
     struct wr_places *places;   /* that rows of its batches are from; made when the first is */
     struct wr_batch_pool *home; /* the one whose places it uses; NULL: its own */
 };
-#define WR_BATCH_POOL_IDLE_MAX 64
+#define WR_BATCH_POOL_IDLE_MAX 64 /* but for one that is used in several threads */
 
 void wr_batch_pool_init(struct wr_batch_pool *pool, struct wr_budget *budget);
 void wr_batch_pool_release(struct wr_batch_pool *pool);
@@ -154,10 +156,15 @@ int wr_batch_join(struct wr_batch *out, const struct wr_batch *in);
 int wr_batch_facts_room(struct wr_batch *out, const struct wr_batch *in, uint32_t row_max);
 
 /* Fills `out`, of the same schema and without columns yet, with row rows[i] of from[which[i]] for
- * i in 0 … count-1; long strings stay where they are, and `out` holds both batches (the second may
- * be NULL). Times and weights are the caller's. WR_OK or WR_ENOMEM. */
-int wr_batch_pick(struct wr_batch *out, struct wr_batch *const from[2], const uint8_t *which,
-                  const uint32_t *rows, uint32_t count);
+ * i in 0 … count-1; long strings stay where they are, and `out` holds all of the batches, up to
+ * WR_BATCH_REFS_MAX, which have the same columns. Times and weights are the caller's, or those of
+ * the rows by `wr_batch_pick_facts`, where all batches have the same kinds of them. WR_OK or
+ * WR_ENOMEM. */
+int wr_batch_pick(struct wr_batch *out, struct wr_batch *const *from, uint32_t from_count,
+                  const uint8_t *which, const uint32_t *rows, uint32_t count);
+int wr_batch_pick_facts(struct wr_batch *out, struct wr_batch *const *from, uint32_t from_count,
+                        const uint8_t *which, const uint32_t *rows);
+int wr_batch_facts_alike(const struct wr_batch *a, const struct wr_batch *b);
 /* What goes with rows beside their columns: row i of `batch` gets the origin, times and weight of
  * row rows[i] of `in`, and the batch its source and partition. WR_OK or WR_ENOMEM. */
 int wr_batch_carry(struct wr_batch *batch, struct wr_batch *in, const uint32_t *rows);

@@ -195,11 +195,10 @@ int wr_batch_facts_room(struct wr_batch *out, const struct wr_batch *in, uint32_
     return WR_OK;
 }
 
-static void pick_column(uint32_t bytes, char *to, const struct wr_column *const from[2],
-                        const uint8_t *which, const uint32_t *rows, uint32_t count) {
-    const char *const data[2] = {from[0]->data, from[1]->data};
+static void pick_cells(size_t bytes, char *to, const char *const *from, const uint8_t *which,
+                       const uint32_t *rows, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        const char *cell = data[which[i]] + (size_t)rows[i] * bytes;
+        const char *cell = from[which[i]] + (size_t)rows[i] * bytes;
         switch (bytes) {
         case 1: to[i] = *cell; break;
         case 8: memcpy(to + (size_t)i * 8, cell, 8); break;
@@ -208,40 +207,91 @@ static void pick_column(uint32_t bytes, char *to, const struct wr_column *const 
     }
 }
 
-static int pick_valid(struct wr_batch *out, uint32_t column, const struct wr_column *const from[2],
-                      const uint8_t *which, const uint32_t *rows, uint32_t count) {
-    if (from[0]->valid == NULL && from[1]->valid == NULL)
+static int pick_valid(struct wr_batch *out, uint32_t column, struct wr_batch *const *from,
+                      uint32_t from_count, const uint8_t *which, const uint32_t *rows,
+                      uint32_t count) {
+    int any = 0;
+    for (uint32_t f = 0; f < from_count; f++)
+        any |= from[f]->columns[column].valid != NULL;
+    if (!any)
         return WR_OK;
     uint64_t *bits = WR_ARENA_ZEROS(&out->arena, uint64_t, WR_BITS_WORDS(count) + 1);
     if (bits == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++)
-        wr_bit_put(bits, i, !wr_column_is_nil(from[which[i]], rows[i]));
+        wr_bit_put(bits, i, !wr_column_is_nil(&from[which[i]]->columns[column], rows[i]));
     out->columns[column].valid = bits;
     return WR_OK;
 }
 
-int wr_batch_pick(struct wr_batch *out, struct wr_batch *const from[2], const uint8_t *which,
-                  const uint32_t *rows, uint32_t count) {
+int wr_batch_pick(struct wr_batch *out, struct wr_batch *const *from, uint32_t from_count,
+                  const uint8_t *which, const uint32_t *rows, uint32_t count) {
+    WR_ASSERT(from_count > 0 && from_count <= WR_BATCH_REFS_MAX);
     out->row_count = out->sel_count = count;
     for (uint32_t c = 0; c < out->schema->field_count; c++) {
-        const struct wr_column *const columns[2] = {
-            &from[0]->columns[c], from[1] == NULL ? &from[0]->columns[c] : &from[1]->columns[c]};
-        WR_ASSERT((columns[0]->data == NULL) == (columns[1]->data == NULL));
-        if (columns[0]->data == NULL)
+        const char *data[WR_BATCH_REFS_MAX];
+        for (uint32_t f = 0; f < from_count; f++) {
+            data[f] = from[f]->columns[c].data;
+            WR_ASSERT((data[f] == NULL) == (data[0] == NULL));
+        }
+        if (data[0] == NULL)
             continue;
         void *to = wr_batch_column(out, c, count);
         if (to == NULL)
             return WR_ENOMEM;
-        pick_column(wr_type_bytes(out->schema->fields[c].type.kind), to, columns, which, rows,
-                    count);
-        if (pick_valid(out, c, columns, which, rows, count) != WR_OK)
+        pick_cells(wr_type_bytes(out->schema->fields[c].type.kind), to, data, which, rows, count);
+        if (pick_valid(out, c, from, from_count, which, rows, count) != WR_OK)
             return WR_ENOMEM;
     }
-    wr_batch_hold(out, from[0]);
-    if (from[1] != NULL)
-        wr_batch_hold(out, from[1]);
+    for (uint32_t f = 0; f < from_count; f++)
+        wr_batch_hold(out, from[f]);
     return WR_OK;
+}
+
+int wr_batch_facts_alike(const struct wr_batch *a, const struct wr_batch *b) {
+    return (a->event_time == NULL) == (b->event_time == NULL) &&
+           (a->behind == NULL) == (b->behind == NULL) &&
+           (a->weight == NULL) == (b->weight == NULL) &&
+           (a->replaced == NULL) == (b->replaced == NULL) &&
+           (a->changed == NULL) == (b->changed == NULL);
+}
+
+/* The same fact of each batch, or none. */
+static int pick_words(struct wr_batch *out, const int64_t **made, const int64_t *const *from,
+                      const uint8_t *which, const uint32_t *rows) {
+    if (from[0] == NULL)
+        return WR_OK;
+    int64_t *words = WR_ARENA_ARRAY(&out->arena, int64_t, WR_MAX(out->row_count, 1));
+    if (words == NULL)
+        return WR_ENOMEM;
+    pick_cells(sizeof *words, (char *)words, (const char *const *)from, which, rows,
+               out->row_count);
+    *made = words;
+    return WR_OK;
+}
+
+int wr_batch_pick_facts(struct wr_batch *out, struct wr_batch *const *from, uint32_t from_count,
+                        const uint8_t *which, const uint32_t *rows) {
+    const int64_t *facts[4][WR_BATCH_REFS_MAX];
+    for (uint32_t f = 0; f < from_count; f++) {
+        facts[0][f] = from[f]->event_time;
+        facts[1][f] = from[f]->behind;
+        facts[2][f] = from[f]->weight;
+        facts[3][f] = from[f]->changed;
+    }
+    const int64_t **const made[4] = {&out->event_time, &out->behind, &out->weight, &out->changed};
+    for (uint32_t i = 0; i < 4; i++)
+        if (pick_words(out, made[i], facts[i], which, rows) != WR_OK)
+            return WR_ENOMEM;
+    out->source = from[0]->source;
+    out->partition = from[0]->partition;
+    if (from[0]->replaced == NULL)
+        return WR_OK;
+    uint64_t *replaced = WR_ARENA_ZEROS(&out->arena, uint64_t, WR_BITS_WORDS(out->row_count) + 1);
+    for (uint32_t i = 0; replaced != NULL && i < out->row_count; i++)
+        wr_bit_put(replaced, i, wr_bit_get(from[which[i]]->replaced, rows[i]));
+    out->replaced = replaced;
+    return replaced == NULL ? WR_ENOMEM : WR_OK;
 }
 
 static int carry(struct wr_batch *batch, const int64_t **made, const int64_t *values,

@@ -42,9 +42,9 @@ static size_t text_bytes(const char *text) {
     return text == NULL ? 0 : strlen(text) + 1;
 }
 
-static const struct wr_place *place_of(struct wr_batch_pool *pool,
-                                       const struct wr_row_origin *origin) {
-    struct wr_places *places = places_of(pool->home != NULL ? pool->home : pool);
+static const struct wr_place *find_place(struct wr_batch_pool *pool,
+                                         const struct wr_row_origin *origin) {
+    struct wr_places *places = places_of(pool);
     if (places == NULL)
         return NULL;
     size_t source_bytes = text_bytes(origin->source), file_bytes = text_bytes(origin->file);
@@ -68,6 +68,15 @@ static const struct wr_place *place_of(struct wr_batch_pool *pool,
         made->file = memcpy(texts + source_bytes, origin->file, file_bytes);
     *bucket = made;
     return made;
+}
+
+static const struct wr_place *place_of(struct wr_batch_pool *pool,
+                                       const struct wr_row_origin *origin) {
+    struct wr_batch_pool *home = pool->home != NULL ? pool->home : pool;
+    pthread_mutex_lock(&home->lock);
+    const struct wr_place *place = find_place(home, origin);
+    pthread_mutex_unlock(&home->lock);
+    return place;
 }
 
 int wr_origins_keep(struct wr_batch *batch, uint32_t room) {

@@ -340,6 +340,12 @@ int run_restore_seed(struct wr_run *run, struct wr_error *err) {
     uint64_t before = run->shards_before;
     if (status != WR_OK || before == 0 || before == run->options.shards)
         return status;
+    if (!run->shards_are_given &&
+        before <= WR_SHARDS_MAX) { /* any number of threads can step them */
+        run->options.shards = run->op_env.shard_count = run->lane_env.shard_count =
+            (uint32_t)before;
+        return WR_OK;
+    }
     wr_error_script(err, "W601", "the state was written with %llu shards, this run has %u",
                     (unsigned long long)before, run->options.shards);
     wr_error_help(err, "`--shards %llu` goes on; keys stay with the shard that they began in",

@@ -21,7 +21,7 @@ struct watched {
 };
 
 static int64_t shift_of(const struct unit *unit) {
-    const struct wr_op *op = unit->sharded != NULL ? sharded_op(unit->sharded, 0) : unit->op;
+    const struct wr_op *op = unit->sharded != NULL ? sharded_guide(unit->sharded) : unit->op;
     return op == NULL || op->type->shift == NULL ? 0 : op->type->shift(op);
 }
 
@@ -30,15 +30,8 @@ static int has_boundaries(const struct unit *unit) {
 }
 
 static int64_t boundary_of(const struct unit *unit, int64_t after) {
-    if (unit->sharded == NULL)
-        return unit->op->type->next_boundary(unit->op, after);
-    int64_t least = WR_TIME_MAX;
-    for (uint32_t s = 0; s < sharded_count(unit->sharded); s++) {
-        const struct wr_op *op = sharded_op(unit->sharded, s);
-        int64_t one = op->type->next_boundary(op, after);
-        least = WR_MIN(least, one);
-    }
-    return least;
+    const struct wr_op *op = unit->sharded != NULL ? sharded_guide(unit->sharded) : unit->op;
+    return op->type->next_boundary(op, after);
 }
 
 /* Whether rows leave a stage both as they come and at boundaries. */

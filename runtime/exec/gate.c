@@ -408,6 +408,10 @@ int gate_holds(const struct gate *gate) {
     return holds;
 }
 
+int gate_is_by_offset(const struct gate *gate) {
+    return gate->mode == GATE_OFFSET;
+}
+
 int gate_is_by_time(const struct gate *gate, uint32_t port) {
     return gate->mode == GATE_TIME && !gate->ports[port].first;
 }

@@ -24,11 +24,7 @@ static int has_long_texts(const struct wr_schema *schema, const struct wr_batch 
 
 /* Whether rows of `in` may stand behind those of `out`. */
 static int fits(const struct unit *unit, const struct wr_batch *out, const struct wr_batch *in) {
-    int alike = (out->event_time == NULL) == (in->event_time == NULL) &&
-                (out->behind == NULL) == (in->behind == NULL) &&
-                (out->weight == NULL) == (in->weight == NULL) &&
-                (out->replaced == NULL) == (in->replaced == NULL) &&
-                (out->changed == NULL) == (in->changed == NULL);
+    int alike = wr_batch_facts_alike(out, in);
     for (uint32_t c = 0; c < in->schema->field_count && alike; c++)
         alike = (out->columns[c].data == NULL) == (in->columns[c].data == NULL);
     return alike && out->row_count + in->row_count <= unit->run->options.batch_rows &&

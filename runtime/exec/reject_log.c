@@ -43,6 +43,18 @@ static int steps_are_in_order(const struct wr_run *run) {
     return run->lane_count == 1;
 }
 
+static void set_order(struct reject_log *log, int by_step) {
+    const struct wr_run *run = log->run;
+    log->by_step = (uint8_t)by_step;
+    log->counts_late = !run->is_endless && !log->by_step && run->may_stop;
+    log->holds_all =
+        !run->is_endless && !log->by_step && (log->readers.count > 0 || log->counts_late);
+}
+
+void reject_log_expect_later(struct reject_log *log) {
+    set_order(log, 0);
+}
+
 int reject_log_new(struct reject_log **made, struct wr_run *run) {
     struct reject_log *log = wr_alloc_zero(&wr_budget_control, sizeof *log);
     if (log == NULL)
@@ -55,10 +67,7 @@ int reject_log_new(struct reject_log **made, struct wr_run *run) {
     if (reject_maker_new(&log->maker, run) != WR_OK ||
         reject_readers_init(&log->readers, run) != WR_OK)
         return WR_ENOMEM;
-    log->by_step = (uint8_t)steps_are_in_order(run);
-    log->counts_late = !run->is_endless && !log->by_step && run->may_stop;
-    log->holds_all =
-        !run->is_endless && !log->by_step && (log->readers.count > 0 || log->counts_late);
+    set_order(log, steps_are_in_order(run));
     return wr_spool_new(&log->spool, run->plan->env, run->store, &run->input_budget, 0);
 }
 

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "base/workers.h"
 #include "exec/reject.h"
 #include "state/store.h"
 #include "base/banned.h"
@@ -21,7 +22,11 @@ static void set_defaults(struct wr_run *run) {
     if (options->batch_rows == 0)
         options->batch_rows = WR_BATCH_ROWS_DEFAULT;
     options->batch_rows = WR_MIN(options->batch_rows, WR_BATCH_ROWS_MAX);
-    options->shards = WR_MIN(WR_MAX(options->shards, 1u), (uint32_t)WR_SHARDS_MAX);
+    options->workers = WR_MIN(WR_MAX(options->workers, 1u), (uint32_t)WR_WORKERS_MAX);
+    run->shards_are_given = options->shards != 0;
+    if (options->shards == 0)
+        options->shards = options->workers;
+    options->shards = WR_MIN(options->shards, (uint32_t)WR_SHARDS_MAX);
     if (options->memory_bytes == 0)
         options->memory_bytes = MEMORY_BYTES_DEFAULT;
     if (options->piece_bytes == 0)
@@ -93,6 +98,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status == WR_OK)
         status = run_build(run, err);
     if (status == WR_OK)
+        status = threads_init(run, err);
+    if (status == WR_OK)
         status = run_restore(run, err);
     if (status == WR_OK && run->store != NULL && wr_store_number(run->store) == 0)
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
@@ -107,6 +114,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
 void wr_run_free(struct wr_run *run) {
     if (run == NULL)
         return;
+    wr_workers_free(run->workers);
     reloads_free(run);
     run_close_units(run);
     reject_log_free(run->rejects);
@@ -299,6 +307,8 @@ static int finish(struct wr_run *run, struct wr_error *err) {
         return status;
     status = run_advance(run, 1);
     if (status == WR_OK)
+        status = run_settle(run, 1);
+    if (status == WR_OK)
         status = reject_log_flush_step(run->rejects);
     settle_counts(run);
     if (status == WR_OK)
@@ -314,13 +324,20 @@ static int finish(struct wr_run *run, struct wr_error *err) {
     return status == WR_OK ? WR_EEND : status;
 }
 
+static int settle_step(struct wr_run *run) {
+    int status = run_settle(run, 0);
+    return status == WR_OK ? reject_log_flush_step(run->rejects) : status;
+}
+
 static int checkpoint_if_due(struct wr_run *run, struct wr_error *err) {
     const struct wr_env *env = run->plan->env;
     if (run->store == NULL)
         return WR_OK;
     if (env->monotonic_us(env) < run->checkpoint_due_us && !reject_log_is_full(run->rejects))
         return WR_OK;
-    int status = run_checkpoint(run, err);
+    int status = settle_step(run);
+    if (status == WR_OK)
+        status = run_checkpoint(run, err);
     /* From its end: one that takes longer than the time between two must leave time for work. */
     run->checkpoint_due_us = env->monotonic_us(env) + run->options.checkpoint_us;
     return status;
@@ -349,7 +366,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     if (status == WR_OK)
         status = run_advance(run, 0);
     if (status == WR_OK)
-        status = reject_log_flush_step(run->rejects);
+        status = idle || all_ended(run) ? settle_step(run) : reject_log_flush_step(run->rejects);
     for (uint32_t i = 0; run->options.measures && i < run->unit_count; i++)
         unit_measure(run->units[i]);
     if (status == WR_OK && run->is_endless)
@@ -371,7 +388,7 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
         return WR_OK;
     const struct wr_env *env = run->plan->env;
     run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
-    int status = WR_OK;
+    int status = settle_step(run);
     while (run->store == NULL && status == WR_OK) /* what is held goes out with what is complete */
         status = reject_log_end(run->rejects, err);
     settle_counts(run);

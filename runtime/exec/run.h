@@ -4,7 +4,7 @@
  *
  *   step: poll the lane that is wanted -> push through its row-by-row stages -> gates merge ->
  *         advance the frontiers in the order of the plan -> flush rejects
- * Threads: one. */
+ * Threads: a run is called by one thread; it has others for its shards (see shards.h). */
 #pragma once
 #include <signal.h>
 #include <stdint.h>
@@ -19,8 +19,9 @@ struct wr_run;
 #define WR_REJECT_KINDS_MAX 256 /* (stage, code) pairs that are counted one by one */
 
 struct wr_run_options {
-    uint32_t batch_rows;         /* 0: WR_BATCH_ROWS_DEFAULT */
-    uint32_t shards;             /* of keyed operators; 0: 1 */
+    uint32_t batch_rows; /* 0: WR_BATCH_ROWS_DEFAULT */
+    uint32_t workers;    /* threads; 0: 1 */
+    uint32_t shards;     /* of keyed operators; 0: those of the state, or as many as workers */
     uint64_t shard_order_seed;   /* in which order shards are stepped; any gives the same rows */
     uint64_t hash_seed;          /* 0: from env's random */
     uint64_t record_limit;       /* records a source reads at most, bad ones too; 0: all */

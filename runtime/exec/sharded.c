@@ -1,48 +1,56 @@
-/* sharded.c: a keyed operator in several instances, stepped in a seeded order. Rows go to the
- * shard of their key's hash; what the shards emit is put back into one order, so the rows that
- * leave do not depend on the number of shards or on who was stepped first. */
+/* sharded.c: a keyed operator in several instances. Rows go to the shard of their key's hash; see
+ * shards.h for how the rest goes. */
+#include "exec/shards.h"
+
 #include <stddef.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/hash.h"
-#include "base/status.h"
-#include "exec/unit.h"
 #include "base/banned.h"
 
-/* What one shard has emitted in this call. */
-struct shard {
-    struct wr_out out; /* first */
-    struct sharded *sharded;
-    struct wr_op *op;
-    struct wr_op_env env;
-    struct wr_arena scratch;
-    uint32_t count[WR_PORTS_MAX], room[WR_PORTS_MAX];
-    struct wr_batch **emitted[WR_PORTS_MAX];
-    uint32_t head, at; /* while merging */
-};
-
-struct sharded {
-    struct unit *unit;
-    uint32_t shard_count;
-    uint64_t order_state;
-    struct shard shards[WR_SHARDS_MAX];
-};
+/* Fewer rows than this are worked on at once where nothing waits: it takes less than to hand them
+ * over. */
+#define ROWS_ON_THE_SPOT 256u
+/* A shard's task begins when so many rows or messages wait for it; else when the run has nothing
+ * else to do. */
+#define ROWS_OF_A_TASK 4096u
+#define MESSAGES_OF_A_TASK 24u
+/* The run waits for its shards when so much has not been delivered, until a half is left, … */
+#define ROWS_AHEAD_MAX 32768u
+#define MESSAGES_AHEAD_MAX 128u
+/* … or when their batches hold so much of the budget of what is read. */
+#define INPUT_SHARE_AHEAD 4
 
 static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
-    struct shard *shard = (struct shard *)out;
-    if (wr_grow(&wr_budget_control, (void **)&shard->emitted[port], shard->count[port],
-                &shard->room[port], sizeof *shard->emitted[port]) != WR_OK) {
+    struct shard_result *result = ((struct shard *)out)->result;
+    if (wr_grow(&wr_budget_control, (void **)&result->emitted[port], result->count[port],
+                &result->room[port], sizeof *result->emitted[port]) != WR_OK) {
         wr_batch_unref(batch);
         return WR_ENOMEM;
     }
-    shard->emitted[port][shard->count[port]++] = batch;
+    result->emitted[port][result->count[port]++] = batch;
     return WR_FLOW_MORE;
 }
 
 static int shard_reject(struct wr_out *out, const struct wr_reject *reject) {
-    struct unit *unit = ((struct shard *)out)->sharded->unit;
-    return unit_reject(unit, reject);
+    struct shard_result *result = ((struct shard *)out)->result;
+    const char *detail = reject->detail;
+    if (wr_grow(&wr_budget_control, (void **)&result->rejects, result->reject_count,
+                &result->reject_room, sizeof *result->rejects) != WR_OK)
+        return WR_ENOMEM;
+    if (detail != NULL) {
+        detail = wr_strndup(&wr_budget_control, detail, strlen(detail));
+        if (detail == NULL)
+            return WR_ENOMEM;
+    }
+    struct wr_reject *held = &result->rejects[result->reject_count++].reject;
+    *held = *reject;
+    held->detail = detail;
+    if (held->batch != NULL)
+        wr_batch_ref(held->batch);
+    return WR_OK;
 }
 
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
@@ -72,199 +80,340 @@ void unit_op_free(struct wr_op *op) {
     wr_free(&wr_budget_control, op);
 }
 
-int sharded_new(struct sharded **made, struct unit *unit, struct wr_error *err) {
-    struct wr_run *run = unit->run;
-    struct sharded *self = wr_alloc_zero(&wr_budget_control, sizeof *self);
-    if (self == NULL)
-        return wr_error_set(err, WR_ENOMEM, "no memory for shards");
-    self->unit = unit;
-    self->shard_count = run->options.shards;
-    self->order_state = run->options.shard_order_seed;
-    *made = self;
-    for (uint32_t s = 0; s < self->shard_count; s++) {
-        struct shard *shard = &self->shards[s];
-        shard->sharded = self;
-        shard->out = (struct wr_out){.emit = shard_emit, .reject = shard_reject};
-        shard->env = run->op_env;
-        shard->env.shard = s;
-        shard->env.scratch = &shard->scratch;
-        wr_arena_init(&shard->scratch, &run->state_budget, 1 << 18);
-        int status = unit_op_new(unit, &shard->env, &shard->op, err);
-        if (status != WR_OK)
-            return status;
+/* ---- what a shard does ---- */
+
+static int work(struct shard *shard, const struct message *message) {
+    const struct wr_op_type *type = shard->op->type;
+    struct shard_result *result = shard->result;
+    shard->env.now_us = message->now_us;
+    switch (message->kind) {
+    case MESSAGE_ROWS:
+        return result->part == NULL
+                   ? WR_OK
+                   : type->push(shard->op, message->input, result->part, &shard->out);
+    case MESSAGE_TICK: return type->tick(shard->op, &shard->out);
+    case MESSAGE_FRONTIER: break;
     }
-    return WR_OK;
-}
-
-static void shard_forget(struct shard *shard) {
-    for (int port = 0; port < WR_PORTS_MAX; port++) {
-        for (uint32_t i = 0; i < shard->count[port]; i++)
-            wr_batch_unref(shard->emitted[port][i]);
-        shard->count[port] = 0;
-    }
-}
-
-void sharded_free(struct sharded *sharded) {
-    for (uint32_t s = 0; sharded != NULL && s < sharded->shard_count; s++) {
-        struct shard *shard = &sharded->shards[s];
-        shard_forget(shard);
-        for (int port = 0; port < WR_PORTS_MAX; port++)
-            wr_free(&wr_budget_control, shard->emitted[port]);
-        unit_op_free(shard->op);
-        wr_arena_release(&shard->scratch);
-    }
-    wr_free(&wr_budget_control, sharded);
-}
-
-/* The order in which the shards are stepped this time: a seeded rotation. */
-static uint32_t first_shard(struct sharded *sharded) {
-    sharded->order_state = wr_hash_u64(sharded->order_state, 1);
-    return (uint32_t)(sharded->order_state % sharded->shard_count);
-}
-
-/* Rows of one input batch keep their order among themselves; fired rows go by the operator's
- * order. */
-static int row_before(const struct sharded *sharded, int by_row, const struct shard *a,
-                      enum wr_port port_a, const struct shard *b) {
-    const struct wr_batch *x = a->emitted[port_a][a->head], *y = b->emitted[port_a][b->head];
-    uint32_t row_x = wr_batch_row(x, a->at), row_y = wr_batch_row(y, b->at);
-    if (by_row)
-        return (x->cause == NULL ? row_x : x->cause[row_x]) <
-               (y->cause == NULL ? row_y : y->cause[row_y]);
-    return sharded->unit->node->op->compare(a->op, x, row_x, y, row_y) < 0;
-}
-
-static int emit_run(struct sharded *sharded, struct shard *shard, enum wr_port port,
-                    uint32_t count) {
-    struct wr_run *run = sharded->unit->run;
-    struct wr_batch *batch = shard->emitted[port][shard->head];
-    struct wr_batch *slice = wr_batch_part(&run->central_pool, batch, shard->at, count);
-    if (slice == NULL)
-        return WR_ENOMEM;
-    shard->at += count;
-    if (shard->at == batch->sel_count) {
-        shard->head++;
-        shard->at = 0;
-    }
-    return unit_emit(sharded->unit, port, slice);
-}
-
-static int merge_port(struct sharded *sharded, enum wr_port port, int by_row) {
-    for (uint32_t s = 0; s < sharded->shard_count; s++)
-        sharded->shards[s].head = sharded->shards[s].at = 0;
-    for (;;) {
-        struct shard *best = NULL, *second = NULL;
-        for (uint32_t s = 0; s < sharded->shard_count; s++) {
-            struct shard *shard = &sharded->shards[s];
-            if (shard->head == shard->count[port])
-                continue;
-            if (best == NULL || row_before(sharded, by_row, shard, port, best)) {
-                second = best;
-                best = shard;
-            } else if (second == NULL || row_before(sharded, by_row, shard, port, second)) {
-                second = shard;
-            }
-        }
-        if (best == NULL)
-            return WR_OK;
-        const struct wr_batch *batch = best->emitted[port][best->head];
-        uint32_t left = batch->sel_count - best->at, count = 1;
-        struct shard probe = *best;
-        for (probe.at = best->at + 1; count < left; count++, probe.at++)
-            if (second != NULL && !row_before(sharded, by_row, &probe, port, second))
-                break;
-        int status = emit_run(sharded, best, port, count);
-        if (status != WR_FLOW_MORE) /* a failure, or nobody wants more */
-            return status;
-    }
-}
-
-static int merge(struct sharded *sharded, int by_row) {
-    int status = merge_port(sharded, WR_PORT_LATE, 1);
-    if (status >= 0)
-        status = merge_port(sharded, WR_PORT_MAIN, by_row);
-    for (uint32_t s = 0; s < sharded->shard_count; s++)
-        shard_forget(&sharded->shards[s]);
+    int status = type->advance == NULL || !message->has_moved
+                     ? WR_OK
+                     : type->advance(shard->op, message->frontier, &shard->out);
+    result->held = type->holds_back == NULL ? message->frontier
+                                            : type->holds_back(shard->op, message->frontier);
     return status;
 }
 
-/* The rows of `batch` whose key belongs to shard `s`, or NULL when there are none. */
-static int rows_of_shard(struct sharded *sharded, struct wr_batch *batch, const uint64_t *hashes,
-                         uint32_t s, struct wr_batch **part) {
+static void work_on(struct shard *shard, struct message *message) {
+    shard->result = &message->results[shard->number];
+    int status = work(shard, message);
+    shard->result->status = WR_MIN(status, WR_OK);
+    wr_arena_reset(&shard->scratch);
+}
+
+/* A number below `limit` of the seeded order, with the lock. */
+static uint32_t dice(struct sharded *sharded, uint32_t limit) {
+    sharded->order_state = wr_hash_u64(sharded->order_state, 1);
+    return (uint32_t)(sharded->order_state % limit);
+}
+
+/* A shard's task: works on all messages that wait for it; where tests shuffle, on some. */
+static void shard_run(struct wr_task *task) {
+    struct shard *shard = (struct shard *)((char *)task - offsetof(struct shard, task));
+    struct sharded *sharded = shard->sharded;
+    wr_workers_lock(sharded->workers);
+    uint32_t most = sharded->shuffles ? 1 + dice(sharded, 3) : UINT32_MAX;
+    struct message *message = shard->next;
+    for (; message != NULL && most > 0; message = shard->next, most--) {
+        wr_workers_unlock(sharded->workers);
+        work_on(shard, message);
+        wr_workers_lock(sharded->workers);
+        shard->next = message->next;
+        if (--message->left > 0)
+            continue;
+        sharded->undone_rows -= message->row_count;
+        sharded->undone_count--;
+        if ((int64_t)sharded->undone_rows <= sharded->awaited_rows &&
+            (int64_t)sharded->undone_count <= sharded->awaited_count)
+            wr_workers_wake(sharded->workers);
+    }
+    if (message != NULL) {
+        wr_workers_add(sharded->workers, &shard->task);
+    } else {
+        shard->waiting_rows = shard->waiting_count = 0;
+        shard->is_queued = 0;
+    }
+    wr_workers_unlock(sharded->workers);
+}
+
+/* ---- messages ---- */
+
+static struct message *message_new(struct sharded *sharded, enum message_kind kind) {
+    struct message *message = sharded->idle;
+    if (message != NULL)
+        sharded->idle = message->next;
+    else
+        message = wr_alloc_zero(&wr_budget_control,
+                                sizeof *message + sharded->shard_count * sizeof *message->results);
+    if (message == NULL)
+        return NULL;
+    message->next = NULL;
+    message->kind = kind;
+    message->row_count = 0;
+    message->left = sharded->shard_count;
+    message->now_us = sharded->unit->run->op_env.now_us;
+    return message;
+}
+
+static void message_give_back(struct sharded *sharded, struct message *message) {
+    shards_forget(sharded, message);
+    message->next = sharded->idle;
+    sharded->idle = message;
+}
+
+static void message_free(struct sharded *sharded, struct message *message) {
+    shards_forget(sharded, message);
+    for (uint32_t s = 0; s < sharded->shard_count; s++) {
+        for (int port = 0; port < WR_PORTS_MAX; port++)
+            wr_free(&wr_budget_control, message->results[s].emitted[port]);
+        wr_free(&wr_budget_control, message->results[s].rejects);
+    }
+    wr_free(&wr_budget_control, message);
+}
+
+/* The frontier of the stage, when what was given before it has gone on. */
+static int tell_frontier(struct sharded *sharded, const struct message *message) {
+    struct unit *unit = sharded->unit;
+    int status = unit->gathered == NULL ? WR_OK : gather_flush(unit);
+    int64_t held = WR_TIME_MAX;
+    for (uint32_t s = 0; s < sharded->shard_count; s++)
+        held = WR_MIN(held, message->results[s].held);
+    unit->frontier_out = held;
+    return status;
+}
+
+/* Hands on what was given for a message whose turn has come. */
+static int deliver(struct sharded *sharded, struct message *message) {
+    int flow = sharded->is_done ? WR_FLOW_DONE : shards_deliver(sharded, message);
+    if (flow == WR_FLOW_DONE)
+        sharded->is_done = 1;
+    int status = WR_OK;
+    if (flow >= 0 && message->kind == MESSAGE_FRONTIER)
+        status = tell_frontier(sharded, message);
+    message_give_back(sharded, message);
+    return status < 0 ? status : flow;
+}
+
+static int work_on_the_spot(struct sharded *sharded, struct message *message) {
+    uint32_t first = dice(sharded, sharded->shard_count);
+    for (uint32_t k = 0; k < sharded->shard_count; k++)
+        work_on(&sharded->shards[(first + k) % sharded->shard_count], message);
+    return deliver(sharded, message);
+}
+
+/* With the lock: who has messages gets a thread. */
+static void start(struct sharded *sharded, uint32_t rows_least, uint32_t count_least) {
+    for (uint32_t s = 0; s < sharded->shard_count; s++) {
+        struct shard *shard = &sharded->shards[s];
+        if (shard->is_queued || shard->next == NULL ||
+            (shard->waiting_rows < rows_least && shard->waiting_count < count_least))
+            continue;
+        shard->is_queued = 1;
+        wr_workers_add(sharded->workers, &shard->task);
+    }
+}
+
+static void enqueue(struct sharded *sharded, struct message *message) {
+    wr_workers_lock(sharded->workers);
+    if (sharded->last == NULL)
+        sharded->first = message;
+    else
+        sharded->last->next = message;
+    sharded->last = message;
+    sharded->row_count += message->row_count;
+    sharded->message_count++;
+    sharded->undone_rows += message->row_count;
+    sharded->undone_count++;
+    for (uint32_t s = 0; s < sharded->shard_count; s++) {
+        struct shard *shard = &sharded->shards[s];
+        const struct wr_batch *part = message->results[s].part;
+        shard->waiting_rows += message->kind == MESSAGE_ROWS && part != NULL ? part->sel_count : 0;
+        shard->waiting_count++;
+        if (shard->next == NULL)
+            shard->next = message;
+    }
+    start(sharded, ROWS_OF_A_TASK, MESSAGES_OF_A_TASK);
+    wr_workers_unlock(sharded->workers);
+}
+
+static int goes_on_the_spot(struct sharded *sharded, const struct message *message) {
+    if (sharded->workers == NULL)
+        return 1;
+    if (sharded->first != NULL)
+        return 0;
+    return sharded->shuffles ? dice(sharded, 2) == 0 : message->row_count < ROWS_ON_THE_SPOT;
+}
+
+static int give(struct sharded *sharded, struct message *message) {
+    if (goes_on_the_spot(sharded, message))
+        return work_on_the_spot(sharded, message);
+    enqueue(sharded, message);
+    return WR_FLOW_MORE;
+}
+
+/* Where tests shuffle there may be no other thread: some of the work is done here, now or later. */
+static void shuffle(struct sharded *sharded) {
+    if (!sharded->shuffles || sharded->first == NULL)
+        return;
+    wr_workers_lock(sharded->workers);
+    if (dice(sharded, 2))
+        start(sharded, 0, 0);
+    for (uint32_t k = dice(sharded, 4); k > 0 && wr_workers_help(sharded->workers); k--) {}
+    wr_workers_unlock(sharded->workers);
+}
+
+/* ---- the run's side ---- */
+
+/* The rows of `batch` by the shard of their key. */
+static int split(struct sharded *sharded, struct wr_batch *batch, const uint64_t *hashes,
+                 struct message *message) {
     struct wr_run *run = sharded->unit->run;
-    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, batch->sel_count);
+    uint32_t shards = sharded->shard_count, rows = batch->sel_count;
+    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, (uint64_t)shards * rows);
+    uint32_t count[WR_SHARDS_MAX] = {0};
     if (sel == NULL)
         return WR_ENOMEM;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < batch->sel_count; i++) {
-        sel[count] = wr_batch_row(batch, i);
-        count += (hashes[i] >> 32) * sharded->shard_count >> 32 == s;
+    for (uint32_t i = 0; i < rows; i++) {
+        uint32_t s = (uint32_t)((hashes[i] >> 32) * shards >> 32);
+        sel[(uint64_t)s * rows + count[s]++] = wr_batch_row(batch, i);
     }
-    *part = count == 0 ? NULL : wr_batch_select(&run->central_pool, batch, sel, count);
-    return count > 0 && *part == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t s = 0; s < shards; s++) {
+        if (count[s] == 0)
+            continue;
+        message->results[s].part =
+            wr_batch_select(&run->central_pool, batch, sel + (uint64_t)s * rows, count[s]);
+        if (message->results[s].part == NULL)
+            return WR_ENOMEM;
+    }
+    message->row_count = rows;
+    return WR_OK;
 }
 
 int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch) {
     const struct wr_op_type *type = sharded->unit->node->op;
     struct wr_run *run = sharded->unit->run;
+    if (sharded->is_done)
+        return WR_FLOW_DONE;
     uint64_t *hashes = WR_ARENA_ARRAY(&run->scratch, uint64_t, batch->sel_count);
-    if (hashes == NULL)
+    struct message *message = hashes == NULL ? NULL : message_new(sharded, MESSAGE_ROWS);
+    if (message == NULL)
         return WR_ENOMEM;
-    struct wr_op *op = sharded->shards[0].op;
-    int status = type->route_input != NULL ? type->route_input(op, input, batch, hashes)
-                                           : type->route(op, batch, hashes);
-    wr_arena_reset(&sharded->shards[0].scratch);
-    uint32_t first = first_shard(sharded);
-    for (uint32_t k = 0; k < sharded->shard_count && status >= 0; k++) {
-        uint32_t s = (first + k) % sharded->shard_count;
-        struct wr_batch *part = NULL;
-        status = rows_of_shard(sharded, batch, hashes, s, &part);
-        if (status < 0 || part == NULL)
-            continue;
-        struct shard *shard = &sharded->shards[s];
-        shard->env.now_us = run->op_env.now_us;
-        status = type->push(shard->op, input, part, &shard->out);
-        wr_arena_reset(&shard->scratch);
-        wr_batch_unref(part);
+    message->input = input;
+    sharded->guide_env.now_us = message->now_us;
+    int status = type->route_input != NULL ? type->route_input(sharded->guide, input, batch, hashes)
+                                           : type->route(sharded->guide, batch, hashes);
+    wr_arena_reset(&sharded->guide_scratch);
+    if (status >= 0)
+        status = split(sharded, batch, hashes, message);
+    if (status < 0) {
+        message_give_back(sharded, message);
+        return status;
     }
-    return status < 0 ? status : merge(sharded, 1);
+    sharded->is_behind = 1;
+    return give(sharded, message);
 }
 
-/* What a firing does in a shard: the frontier advances, or the clock ticks. */
-static int fire(struct shard *shard, int64_t frontier, int ticks) {
-    const struct wr_op_type *type = shard->op->type;
-    return ticks ? type->tick(shard->op, &shard->out)
-                 : type->advance(shard->op, frontier, &shard->out);
-}
-
-static int fire_all(struct sharded *sharded, int64_t frontier, int ticks) {
-    int status = WR_OK;
-    uint32_t first = first_shard(sharded);
-    for (uint32_t k = 0; k < sharded->shard_count && status >= 0; k++) {
-        struct shard *shard = &sharded->shards[(first + k) % sharded->shard_count];
-        shard->env.now_us = sharded->unit->run->op_env.now_us;
-        status = fire(shard, frontier, ticks);
-        wr_arena_reset(&shard->scratch);
-    }
-    return status < 0 ? status : merge(sharded, 0);
-}
-
-int sharded_advance(struct sharded *sharded, int64_t frontier) {
-    return sharded->unit->node->op->advance == NULL ? WR_OK : fire_all(sharded, frontier, 0);
+int sharded_advance(struct sharded *sharded, int64_t frontier, int has_moved) {
+    if (!has_moved && !sharded->is_behind)
+        return WR_OK;
+    struct message *message = message_new(sharded, MESSAGE_FRONTIER);
+    if (message == NULL)
+        return WR_ENOMEM;
+    message->frontier = frontier;
+    message->has_moved = (uint8_t)has_moved;
+    sharded->is_behind = 0;
+    return give(sharded, message);
 }
 
 int sharded_tick(struct sharded *sharded) {
-    return fire_all(sharded, WR_TIME_MIN, 1);
+    struct message *message = message_new(sharded, MESSAGE_TICK);
+    sharded->is_behind = 1;
+    return message == NULL ? WR_ENOMEM : give(sharded, message);
 }
 
-int64_t sharded_holds_back(const struct sharded *sharded, int64_t frontier) {
-    const struct wr_op_type *type = sharded->unit->node->op;
-    int64_t held = frontier;
-    for (uint32_t s = 0; type->holds_back != NULL && s < sharded->shard_count; s++) {
-        int64_t one = type->holds_back(sharded->shards[s].op, frontier);
-        held = WR_MIN(held, one);
+/* The next message whose turn has come, or NULL. */
+static struct message *take_done(struct sharded *sharded) {
+    struct message *message = sharded->first;
+    if (message == NULL)
+        return NULL;
+    wr_workers_lock(sharded->workers);
+    if (message->left > 0) {
+        message = NULL;
+    } else {
+        sharded->first = message->next;
+        if (sharded->first == NULL)
+            sharded->last = NULL;
+        sharded->row_count -= message->row_count;
+        sharded->message_count--;
     }
-    return held;
+    wr_workers_unlock(sharded->workers);
+    return message;
+}
+
+int sharded_deliver(struct sharded *sharded) {
+    struct unit *unit = sharded->unit;
+    int64_t frontier = unit->frontier_out;
+    int status = WR_OK;
+    shuffle(sharded);
+    unit->is_pumped = 1; /* small batches go on together */
+    for (struct message *message = take_done(sharded); message != NULL;
+         message = frontier == unit->frontier_out ? take_done(sharded) : NULL) {
+        status = deliver(sharded, message);
+        if (status >= 0)
+            status = reject_log_flush(unit->run->rejects);
+        if (status < 0)
+            break;
+    }
+    unit->is_pumped = 0;
+    if (status >= 0 && unit->gathered != NULL)
+        status = gather_flush(unit);
+    return WR_MIN(status, WR_OK);
+}
+
+int sharded_is_ahead(const struct sharded *sharded) {
+    return sharded->first != NULL;
+}
+
+/* Works meanwhile, where there is something to work on. */
+static void wait_for(struct sharded *sharded, uint32_t rows_most, uint32_t count_most) {
+    if (sharded->first == NULL)
+        return;
+    wr_workers_lock(sharded->workers);
+    start(sharded, 0, 0);
+    while (sharded->undone_rows > rows_most || sharded->undone_count > count_most) {
+        if (wr_workers_help(sharded->workers))
+            continue;
+        sharded->awaited_rows = rows_most;
+        sharded->awaited_count = count_most;
+        wr_workers_sleep(sharded->workers);
+        sharded->awaited_rows = sharded->awaited_count = -1;
+    }
+    wr_workers_unlock(sharded->workers);
+}
+
+void sharded_wait(struct sharded *sharded) {
+    wait_for(sharded, 0, 0);
+}
+
+int sharded_keep_up(struct sharded *sharded) {
+    const struct wr_budget *input = &sharded->unit->run->input_budget;
+    if (sharded->first == NULL)
+        return 0;
+    if (input->bytes_used > input->bytes_max / INPUT_SHARE_AHEAD)
+        wait_for(sharded, 0, 0);
+    else if (sharded->row_count > ROWS_AHEAD_MAX || sharded->message_count > MESSAGES_AHEAD_MAX)
+        wait_for(sharded, ROWS_AHEAD_MAX / 2, MESSAGES_AHEAD_MAX / 2);
+    else
+        return 0;
+    return 1;
 }
 
 uint32_t sharded_count(const struct sharded *sharded) {
@@ -273,4 +422,74 @@ uint32_t sharded_count(const struct sharded *sharded) {
 
 struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard) {
     return sharded->shards[shard].op;
+}
+
+const struct wr_op *sharded_guide(const struct sharded *sharded) {
+    return sharded->guide;
+}
+
+/* ---- life ---- */
+
+static int guide_new(struct sharded *self, struct wr_error *err) {
+    struct wr_run *run = self->unit->run;
+    self->guide_env = run->op_env;
+    self->guide_env.scratch = &self->guide_scratch;
+    wr_arena_init(&self->guide_scratch, &run->state_budget, 1 << 16);
+    return unit_op_new(self->unit, &self->guide_env, &self->guide, err);
+}
+
+int sharded_new(struct sharded **made, struct unit *unit, struct wr_error *err) {
+    struct wr_run *run = unit->run;
+    struct sharded *self = wr_alloc_zero(&wr_budget_control, sizeof *self);
+    if (self == NULL)
+        return wr_error_set(err, WR_ENOMEM, "no memory for shards");
+    self->unit = unit;
+    self->shard_count = run->options.shards;
+    self->order_state = run->options.shard_order_seed;
+    self->awaited_rows = self->awaited_count = -1;
+    self->is_behind = 1;
+    *made = self;
+    int status = guide_new(self, err);
+    for (uint32_t s = 0; s < self->shard_count && status == WR_OK; s++) {
+        struct shard *shard = &self->shards[s];
+        shard->sharded = self;
+        shard->number = s;
+        shard->task.run = shard_run;
+        shard->out = (struct wr_out){.emit = shard_emit, .reject = shard_reject};
+        shard->err = &shard->error;
+        shard->env = run->op_env;
+        shard->env.shard = s;
+        shard->env.scratch = &shard->scratch;
+        shard->env.err = &shard->err;
+        wr_arena_init(&shard->scratch, &run->state_budget, 1 << 18);
+        status = unit_op_new(unit, &shard->env, &shard->op, err);
+    }
+    return status;
+}
+
+void sharded_use_workers(struct sharded *sharded, struct wr_workers *workers, int shuffles) {
+    sharded->workers = workers;
+    sharded->shuffles = (uint8_t)shuffles;
+}
+
+void sharded_free(struct sharded *sharded) {
+    if (sharded == NULL)
+        return;
+    while (sharded->first != NULL) {
+        struct message *message = sharded->first;
+        sharded->first = message->next;
+        message_free(sharded, message);
+    }
+    while (sharded->idle != NULL) {
+        struct message *message = sharded->idle;
+        sharded->idle = message->next;
+        message_free(sharded, message);
+    }
+    for (uint32_t s = 0; s < sharded->shard_count; s++) {
+        unit_op_free(sharded->shards[s].op);
+        wr_arena_release(&sharded->shards[s].scratch);
+    }
+    unit_op_free(sharded->guide);
+    wr_arena_release(&sharded->guide_scratch);
+    wr_free(&wr_budget_control, sharded);
 }

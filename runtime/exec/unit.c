@@ -222,6 +222,41 @@ static int pump(struct unit *unit) {
     return status < 0 ? status : reject_log_flush(unit->run->rejects);
 }
 
+static int tell_frontier(struct unit *unit, int64_t frontier, int has_moved) {
+    struct unit_watch watch = unit_watch_begin(unit->run);
+    struct wr_arena_mark mark = wr_arena_mark(&unit->run->scratch);
+    int status = WR_OK;
+    if (unit->sharded != NULL)
+        status = sharded_advance(unit->sharded, frontier, has_moved);
+    else if (unit->op != NULL && unit->op->type->advance != NULL)
+        status = unit->op->type->advance(unit->op, frontier, &unit->out);
+    else if (unit->sink != NULL && unit->sink->type->advance != NULL && unit->opened)
+        status = unit->sink->type->advance(unit->sink, frontier, unit->run->err);
+    wr_arena_rewind(&unit->run->scratch, mark);
+    unit_watch_end(unit, watch);
+    if (status < 0 && unit->run->failed == NULL)
+        unit->run->failed = unit;
+    return status < 0 ? status : reject_log_flush(unit->run->rejects);
+}
+
+/* What shards have given in other threads goes on; not in the midst of a batch. */
+static int deliver(struct unit *unit) {
+    struct wr_run *run = unit->run;
+    if (run->cutting != NULL || !sharded_is_ahead(unit->sharded))
+        return WR_OK;
+    int64_t before = unit->frontier_out;
+    struct wr_arena_mark mark = wr_arena_mark(&run->scratch);
+    int status = sharded_deliver(unit->sharded);
+    wr_arena_rewind(&run->scratch, mark);
+    if (status < 0 && run->failed == NULL)
+        run->failed = unit;
+    if (status >= 0)
+        run->paused |= (uint8_t)sharded_keep_up(unit->sharded);
+    if (unit->frontier_out != before) /* more may have come back behind it */
+        run->paused |= (uint8_t)sharded_is_ahead(unit->sharded);
+    return status;
+}
+
 int unit_advance(struct unit *unit) {
     if (unit->run->cutting == unit) {
         unit->frontier_out = unit->cut_frontier;
@@ -241,30 +276,21 @@ int unit_advance(struct unit *unit) {
         return status;
     int64_t frontier = unit_frontier_of_inputs(unit);
     WR_ASSERT(frontier >= unit->frontier_in);
-    if (frontier > unit->frontier_in) {
-        unit->frontier_in = frontier;
-        struct unit_watch watch = unit_watch_begin(unit->run);
-        struct wr_arena_mark mark = wr_arena_mark(&unit->run->scratch);
-        if (unit->sharded != NULL)
-            status = sharded_advance(unit->sharded, frontier);
-        else if (unit->op != NULL && unit->op->type->advance != NULL)
-            status = unit->op->type->advance(unit->op, frontier, &unit->out);
-        else if (unit->sink != NULL && unit->sink->type->advance != NULL && unit->opened)
-            status = unit->sink->type->advance(unit->sink, frontier, unit->run->err);
-        wr_arena_rewind(&unit->run->scratch, mark);
-        unit_watch_end(unit, watch);
-        if (status < 0 && unit->run->failed == NULL)
-            unit->run->failed = unit;
+    int has_moved = frontier > unit->frontier_in;
+    unit->frontier_in = frontier;
+    if (has_moved || unit->sharded != NULL) {
+        status = tell_frontier(unit, frontier, has_moved);
         if (status < 0)
             return status;
-        status = reject_log_flush(unit->run->rejects);
     }
     if (unit->sharded != NULL)
-        unit->frontier_out = sharded_holds_back(unit->sharded, frontier);
+        status = deliver(unit);
     else if (unit->op != NULL && unit->op->type->holds_back != NULL)
         unit->frontier_out = unit->op->type->holds_back(unit->op, frontier);
     else
         unit->frontier_out = frontier;
     idle_update(unit);
+    if (unit->sharded != NULL && sharded_is_ahead(unit->sharded))
+        unit->is_idle = 0; /* rows of it come yet */
     return status < 0 ? status : WR_OK;
 }

@@ -21,6 +21,7 @@ struct unit;
 struct reject_log;
 struct reload;
 struct watched;
+struct wr_workers;
 
 struct edge {
     struct unit *to;
@@ -53,7 +54,8 @@ struct unit {
     uint32_t edge_count[WR_PORTS_MAX];
     uint32_t watched_count; /* stages below, of a unit that makes cuts: see cut.c */
     struct watched *watched;
-    uint8_t mixes_below; /* a stage from here on gives rows as they come and at boundaries too */
+    uint8_t mixes_below;   /* a stage from here on gives rows as they come and at boundaries too */
+    uint8_t comes_in_time; /* what it gives may not come later: see threads.c */
     int64_t cut_frontier;
     uint32_t feeder_count;
     struct feeder *feeders;
@@ -108,9 +110,11 @@ struct wr_run {
     uint8_t paused;             /* a gate has rows that go on when the frontier was told */
     uint8_t was_restored;       /* it goes on where a state ends */
     struct reject_log *rejects;
-    struct reload *reloads; /* tables that are read again; NULL: none */
+    struct wr_workers *workers; /* NULL: one thread does all */
+    struct reload *reloads;     /* tables that are read again; NULL: none */
     struct wr_store *store;
     uint64_t epoch;
+    uint8_t shards_are_given;
     uint64_t shards_before; /* of the run that wrote the state; 0: there is none */
     int64_t checkpoint_due_us;
     struct wr_summary summary;
@@ -195,6 +199,10 @@ static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
 void run_set_clock(struct wr_run *run, int64_t now_us);
 /* Advances all units in their order, until no gate has more. */
 int run_advance(struct wr_run *run, int after_rejects);
+/* threads.c: lets shards be worked on in other threads where the plan allows it. */
+int threads_init(struct wr_run *run, struct wr_error *err);
+/* Waits for what shards do in other threads, and hands it on, until nothing is in flight. */
+int run_settle(struct wr_run *run, int after_rejects);
 
 /* cut.c: where batches are cut. */
 int cuts_init(struct wr_run *run);
@@ -225,6 +233,8 @@ int64_t gate_port_frontier(const struct gate *gate, uint32_t port);
 int gate_port_is_idle(const struct gate *gate, uint32_t port);
 /* The gate cannot go on without a row from `port`. */
 int gate_wants(const struct gate *gate, uint32_t port);
+/* Rows of a port go when they come, and not when those of another have ended or proved a time. */
+int gate_is_by_offset(const struct gate *gate);
 /* Whether rows of this port go by time. */
 int gate_is_by_time(const struct gate *gate, uint32_t port);
 /* Whether a row may leave it in a later push than the one that brought it. */
@@ -243,12 +253,27 @@ int gate_load(struct gate *gate, struct wr_reader *in);
 /* sharded.c: a keyed operator in several instances. */
 int sharded_new(struct sharded **sharded, struct unit *unit, struct wr_error *err);
 void sharded_free(struct sharded *sharded);
+/* From now on its shards are worked on in other threads, and what they give comes later: see
+ * shards.h. `shuffles`: who works when is drawn from the seed of the order, as far as threads let
+ * it; with a pool of one thread it is the same each time. */
+void sharded_use_workers(struct sharded *sharded, struct wr_workers *workers, int shuffles);
 int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch);
-int sharded_advance(struct sharded *sharded, int64_t frontier);
+/* The frontier of its input, which has moved since the last call or not; sets that of the unit when
+ * what was given before it has been delivered. */
+int sharded_advance(struct sharded *sharded, int64_t frontier, int has_moved);
 int sharded_tick(struct sharded *sharded);
-int64_t sharded_holds_back(const struct sharded *sharded, int64_t frontier);
+/* Hands on what has come back, as far as the next frontier of the unit. */
+int sharded_deliver(struct sharded *sharded);
+/* Whether something has not been delivered. */
+int sharded_is_ahead(const struct sharded *sharded);
+/* Waits where that is more than memory should hold; whether it did. */
+int sharded_keep_up(struct sharded *sharded);
+/* Waits until nothing is left to be worked on. */
+void sharded_wait(struct sharded *sharded);
 uint32_t sharded_count(const struct sharded *sharded);
 struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard);
+/* One that has no state, for what is the same in all. */
+const struct wr_op *sharded_guide(const struct sharded *sharded);
 /* An operator instance, opened; freed by unit_op_free. */
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **op, struct wr_error *err);
 void unit_op_free(struct wr_op *op);
@@ -256,6 +281,8 @@ void unit_op_free(struct wr_op *op);
 /* reject_log.c: rejects in order (see reject.h), counted and handed to `rejects()`. */
 int reject_log_new(struct reject_log **log, struct wr_run *run);
 void reject_log_free(struct reject_log *log);
+/* Shards work in other threads: rejects of a step may come in a later one. */
+void reject_log_expect_later(struct reject_log *log);
 int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_reject *reject);
 /* Rejects of the push that has ended go out in their order, or are held; where the order of a step
  * is all that is needed, they wait for its end. */

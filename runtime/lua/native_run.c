@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "base/workers.h"
 #include "data/time.h"
 #include "lua/convert.h"
 #include "lua/functions.h"
@@ -63,7 +64,8 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
     const char *on_error = text_option(L, "on_error");
     return (struct wr_run_options){
         .batch_rows = (uint32_t)WR_MIN(WR_MAX(batch_rows, 0), WR_BATCH_ROWS_MAX),
-        .shards = (uint32_t)WR_MIN(WR_MAX(int_option(L, "shards", 1), 1), WR_SHARDS_MAX),
+        .workers = (uint32_t)WR_MIN(WR_MAX(int_option(L, "workers", 1), 1), WR_WORKERS_MAX),
+        .shards = (uint32_t)WR_MIN(WR_MAX(int_option(L, "shards", 0), 0), WR_SHARDS_MAX),
         .shard_order_seed = (uint64_t)int_option(L, "shard_seed", 0),
         .hash_seed = (uint64_t)int_option(L, "seed", 0),
         .record_limit = (uint64_t)WR_MAX(int_option(L, "limit", 0), 0),

@@ -192,7 +192,7 @@ static int emit_picked(struct agg *self, struct wr_batch *batch, const struct pi
                        struct wr_batch *const from[2], const struct wr_batch *in,
                        struct wr_out *out) {
     const struct agg_config *config = config_of(self);
-    int status = wr_batch_pick(batch, from, picked->which, picked->rows, picked->count);
+    int status = wr_batch_pick(batch, from, 2, picked->which, picked->rows, picked->count);
     if (status != WR_OK || picked->count == 0) {
         wr_batch_unref(batch);
         return status;

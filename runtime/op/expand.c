@@ -9,11 +9,10 @@ struct wr_batch *expand_rows(struct wr_op *op, const struct wr_schema *schema,
                              uint32_t count) {
     struct wr_batch *batch = wr_batch_new(op->env->pool, schema);
     uint8_t *which = WR_ARENA_ZEROS(op->env->scratch, uint8_t, count + 1);
-    struct wr_batch *const from[2] = {view, NULL};
     int status = batch == NULL || which == NULL ? WR_ENOMEM : WR_OK;
     if (status == WR_OK) {
         batch->schema = view->schema;
-        status = wr_batch_pick(batch, from, which, rows, count);
+        status = wr_batch_pick(batch, &view, 1, which, rows, count);
         batch->schema = schema;
     }
     if (status == WR_OK)

@@ -300,7 +300,8 @@ static int emit_changes(struct frames *self, const struct picture *before,
     int status =
         weights == NULL || times == NULL || behind == NULL || causes == NULL || replaced == NULL
             ? WR_ENOMEM
-            : wr_batch_pick(batch, from, changes->which + first, changes->rows + first, count);
+            : wr_batch_pick(batch, from, after->made == NULL ? 1 : 2, changes->which + first,
+                            changes->rows + first, count);
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         const struct picture *picture = changes->which[first + i] ? after : before;
         weights[i] = changes->weights[first + i];

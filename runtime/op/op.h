@@ -165,8 +165,8 @@ struct wr_op_type {
     /* A step begins, and with it the clock (env->now_us) has moved on. NULL: nothing. */
     int (*tick)(struct wr_op *op, struct wr_out *out);
     /* The least frontier > `after` at which `advance` may do something that must stand in its place
-     * among the results of `push`, with the rows that are there or still come; WR_TIME_MAX: none.
-     * NULL: `push` gives the same wherever the frontier is. */
+     * among the results of `push`, whatever rows are there or still come; WR_TIME_MAX: none. NULL:
+     * `push` gives the same wherever the frontier is. */
     int64_t (*next_boundary)(const struct wr_op *op, int64_t after);
     /* The frontier of the output when the input's is `frontier`. NULL: the same. */
     int64_t (*holds_back)(const struct wr_op *op, int64_t frontier);

@@ -398,7 +398,6 @@ static int emit_kept(struct passing *p, struct wr_out *out) {
 static int fill_windows(struct passing *p, struct wr_batch *batch, struct wr_batch *view,
                         uint32_t first, uint32_t count) {
     const struct seen_config *config = config_of(&p->self->base);
-    struct wr_batch *const from[2] = {view, NULL};
     struct wr_arena *arena = &batch->arena;
     uint8_t *which = WR_ARENA_ZEROS(p->self->base.env->scratch, uint8_t, count);
     int64_t *times = WR_ARENA_ARRAY(arena, int64_t, count);
@@ -408,7 +407,7 @@ static int fill_windows(struct passing *p, struct wr_batch *batch, struct wr_bat
     if (which == NULL || times == NULL || behind == NULL || weights == NULL || cause == NULL)
         return WR_ENOMEM;
     batch->schema = config->project.schema;
-    int status = wr_batch_pick(batch, from, which, p->rows + first, count);
+    int status = wr_batch_pick(batch, &view, 1, which, p->rows + first, count);
     batch->schema = p->self->base.schema;
     uint32_t column = batch->schema->field_count - 2;
     int64_t *starts = wr_batch_column(batch, column, count);

@@ -21,6 +21,8 @@ M.FLAGS = {
     doc = "how rows are shown" },
   ["--color"] = { value = "WHEN", of = { "auto", "always", "never" }, doc = "use of colour" },
   ["--state"] = { value = "DIR", doc = "keep state there, and go on from it" },
+  ["--workers"] = { value = "N", count = 1, max = 256,
+    doc = "threads that work on keyed stages; any number gives the same rows" },
   ["--shards"] = { value = "N", count = 1, max = 64,
     doc = "instances of keyed stages; any number gives the same rows" },
   ["--shard-seed"] = { value = "N", count = 0,
@@ -51,7 +53,7 @@ local LOAD = { "-p", "--color", "--error-format", "--allow", "--deny-warnings", 
   "--trace" }
 local RUN = {
   "-e", "--read", "--limit", "--dry-run", "--batch-rows", "--rejects", "--max-bad", "--format",
-  "--state", "--progress", "--shards", "--shard-seed", "--stop-after",
+  "--state", "--progress", "--workers", "--shards", "--shard-seed", "--stop-after",
 }
 
 local function join(...)

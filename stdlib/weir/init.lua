@@ -24,7 +24,8 @@ local SETTINGS = {
   checkpoint = { kind = "duration", min = 1000, doc = "how often state is saved", default = "1s" },
   timezone = { kind = "text", default = "UTC",
     doc = "of timestamps without offset and of time functions" },
-  workers = { kind = "count", min = 1, doc = "1: a run has one thread", default = "1" },
+  workers = { kind = "count", min = 1, max = 256, default = "1",
+    doc = "threads that work on keyed stages; any number gives the same rows" },
   memory = { kind = "size", doc = "for all state", default = "1GB" },
   on_error = { kind = "choice", of = { "reject", "fail" },
     doc = "what a row does whose expression fails", default = "reject" },
@@ -35,11 +36,8 @@ local SETTINGS = {
 
 --- Values that the language has and this version does not: refused, so that none is without effect.
 local function refuse_later(c)
-  local workers, locale = c.options_given.workers, c.options_given.locale
-  if math.type(workers) == "integer" and workers > 1 then
-    c:fail("W203", ("`workers = %d` is not in this version"):format(workers),
-      "leave it out: a run has one thread", "workers")
-  elseif type(locale) == "string" and locale ~= "C" then
+  local locale = c.options_given.locale
+  if type(locale) == "string" and locale ~= "C" then
     c:fail("W203", ("`locale = %q` is not in this version"):format(locale),
       "leave it out: text is ordered by its bytes", "locale")
   end

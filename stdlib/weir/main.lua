@@ -262,7 +262,8 @@ local function run_options(run, made)
     max_bad = pick("max_bad"), color = run.out_color,
     state = pick("state"), progress = options.progress or "auto",
     memory = settings.memory, on_error = settings.on_error or "reject",
-    columns = run.terminal.columns, shards = options.shards,
+    columns = run.terminal.columns, workers = pick("workers"),
+    shards = options.shards,
     shard_seed = options.shard_seed, stop_after = options.stop_after,
     seed = settings.seed or 0, checkpoint = settings.checkpoint,
   }

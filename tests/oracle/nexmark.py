@@ -5,11 +5,11 @@
 
 weir itself writes the events as NDJSON; DuckDB answers the same query over all of them at once.
 Compared is what a query ends with: rows in any order, or the table that its changes leave. Each
-query runs in several batch sizes, which must write the same bytes, and in two shards. Of q12, which
-goes by the clock of the machine, what holds whenever it runs is compared. Scripts of
+query runs in several batch sizes, which must write the same bytes, and in two threads. Of q12,
+which goes by the clock of the machine, what holds whenever it runs is compared. Scripts of
 tests/oracle/nexmark are parts of queries.
 
-With --events a query runs over so many, with 4096 rows a batch and with 512 in two shards (--once:
+With --events a query runs over so many, with 4096 rows a batch and with 512 in two threads (--once:
 in the first way only), and the seconds and memory of each run are told. There the state of the
 queries that keep all events may be larger than the default allows.
 """
@@ -40,7 +40,7 @@ LARGE = "weir.settings { memory = \"8GB\" }\n"  # in front of scripts over as ma
 RUNS = [
     (100000, ["--batch-rows", "4096"]),
     (100000, ["--batch-rows", "7"]),
-    (100000, ["--batch-rows", "512", "--shards", "2"]),
+    (100000, ["--batch-rows", "512", "--workers", "2"]),
     (5000, ["--batch-rows", "4096"]),
     (5000, ["--batch-rows", "1"]),
 ]
@@ -304,7 +304,7 @@ def main():
     runs = RUNS
     if asked.events:
         runs = [(asked.events, ["--batch-rows", "4096"]),
-                (asked.events, ["--batch-rows", "512", "--shards", "2"])][:1 if asked.once else 2]
+                (asked.events, ["--batch-rows", "512", "--workers", "2"])][:1 if asked.once else 2]
     passed = failed = 0
     scripts = glob.glob(os.path.join(ROOT, "examples", "nexmark", "q*.lua"))
     with tempfile.TemporaryDirectory() as folder:

@@ -166,6 +166,9 @@ class Runner:
         shards = ["--shards", dice.choice("23"), "--shard-seed", str(dice.randrange(1 << 20)),
                   "--batch-rows", dice.choice(["1", "3", "64"])]
         ways.append((" ".join(shards), shards, None, None))
+        if dice.random() < 0.3:  # threads: who works when is drawn, as far as they let it
+            threads = [*shards, "--workers", dice.choice("23")]
+            ways.append((" ".join(threads), threads, None, None))
         stop = ["--batch-rows", dice.choice(["1", "2", "7"]), "--state", "STATE", "--stop-after",
                 str(dice.randint(1, 40))]
         if dice.random() < 0.3:

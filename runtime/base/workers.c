@@ -1,0 +1,143 @@
+#include "base/workers.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+struct wr_workers {
+    struct wr_budget *budget;
+    pthread_mutex_t lock;
+    pthread_cond_t work, progress;
+    struct wr_task *first, *last;
+    uint32_t idle_count, thread_count;
+    uint8_t ends, sleeps, was_woken;
+    pthread_t threads[];
+};
+
+uint32_t wr_workers_default(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return (uint32_t)WR_MIN(WR_MAX(count, 1), WR_WORKERS_MAX);
+}
+
+static struct wr_task *take(struct wr_workers *workers) {
+    struct wr_task *task = workers->first;
+    if (task == NULL)
+        return NULL;
+    workers->first = task->next;
+    if (workers->first == NULL)
+        workers->last = NULL;
+    task->next = NULL;
+    return task;
+}
+
+static void *work(void *ctx) {
+    struct wr_workers *workers = ctx;
+    pthread_mutex_lock(&workers->lock);
+    while (!workers->ends) {
+        struct wr_task *task = take(workers);
+        if (task == NULL) {
+            workers->idle_count++;
+            pthread_cond_wait(&workers->work, &workers->lock);
+            workers->idle_count--;
+            continue;
+        }
+        pthread_mutex_unlock(&workers->lock);
+        task->run(task);
+        pthread_mutex_lock(&workers->lock);
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return NULL;
+}
+
+int wr_workers_new(struct wr_workers **made, struct wr_budget *budget, uint32_t count) {
+    uint32_t more = count - 1;
+    struct wr_workers *workers =
+        wr_alloc_zero(budget, sizeof *workers + more * sizeof *workers->threads);
+    if (workers == NULL)
+        return WR_ENOMEM;
+    workers->budget = budget;
+    pthread_mutex_init(&workers->lock, NULL);
+    pthread_cond_init(&workers->work, NULL);
+    pthread_cond_init(&workers->progress, NULL);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = 0;
+    while (workers->thread_count < more && !failed) {
+        failed = pthread_create(&workers->threads[workers->thread_count], NULL, work, workers);
+        workers->thread_count += !failed;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        wr_workers_free(workers);
+        return WR_ENOMEM;
+    }
+    *made = workers;
+    return WR_OK;
+}
+
+void wr_workers_free(struct wr_workers *workers) {
+    if (workers == NULL)
+        return;
+    pthread_mutex_lock(&workers->lock);
+    workers->ends = 1;
+    pthread_cond_broadcast(&workers->work);
+    pthread_mutex_unlock(&workers->lock);
+    for (uint32_t i = 0; i < workers->thread_count; i++)
+        pthread_join(workers->threads[i], NULL);
+    pthread_cond_destroy(&workers->work);
+    pthread_cond_destroy(&workers->progress);
+    pthread_mutex_destroy(&workers->lock);
+    wr_free(workers->budget, workers);
+}
+
+void wr_workers_lock(struct wr_workers *workers) {
+    pthread_mutex_lock(&workers->lock);
+}
+
+void wr_workers_unlock(struct wr_workers *workers) {
+    pthread_mutex_unlock(&workers->lock);
+}
+
+void wr_workers_add(struct wr_workers *workers, struct wr_task *task) {
+    task->next = NULL;
+    if (workers->last == NULL)
+        workers->first = task;
+    else
+        workers->last->next = task;
+    workers->last = task;
+    if (workers->idle_count > 0)
+        pthread_cond_signal(&workers->work);
+}
+
+int wr_workers_help(struct wr_workers *workers) {
+    struct wr_task *task = take(workers);
+    if (task == NULL)
+        return 0;
+    pthread_mutex_unlock(&workers->lock);
+    task->run(task);
+    pthread_mutex_lock(&workers->lock);
+    return 1;
+}
+
+void wr_workers_sleep(struct wr_workers *workers) {
+    workers->sleeps = 1;
+    while (!workers->was_woken)
+        pthread_cond_wait(&workers->progress, &workers->lock);
+    workers->sleeps = workers->was_woken = 0;
+}
+
+void wr_workers_wake(struct wr_workers *workers) {
+    if (!workers->sleeps)
+        return;
+    workers->was_woken = 1;
+    pthread_cond_signal(&workers->progress);
+}

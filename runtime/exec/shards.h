@@ -1,0 +1,84 @@
+/* shards.h: what a keyed operator in several instances is made of (sharded.c, shard_merge.c).
+ *
+ * Whatever such an operator is told is a *message*: rows, a frontier, a tick of the clock. Each
+ * shard works on the messages in their order, and what all of them gave for one message is put
+ * together, in one order, when the message's turn has come (is *delivered*). So results do not
+ * depend on who works when: on the spot, shard by shard in a seeded order, or in other threads
+ * while the run goes on. The frontier of the stage follows what has been delivered.
+ *
+ * Threads: who stands in a queue, how much is left of it, and the seeded order are guarded by the
+ *          lock of the workers; a shard and its results belong to the thread that runs its task; all
+ *          else to the thread of the run. */
+#pragma once
+#include "base/status.h"
+#include "base/workers.h"
+#include "exec/unit.h"
+
+enum message_kind { MESSAGE_ROWS, MESSAGE_FRONTIER, MESSAGE_TICK };
+
+struct held_reject {
+    struct wr_reject reject; /* its detail is a copy, its batch a reference */
+};
+
+/* What one shard gave for a message. */
+struct shard_result {
+    struct wr_batch *part; /* its rows; NULL: none */
+    uint32_t count[WR_PORTS_MAX], room[WR_PORTS_MAX];
+    struct wr_batch **emitted[WR_PORTS_MAX];
+    uint32_t reject_count, reject_room;
+    struct held_reject *rejects;
+    uint32_t head, at; /* while merging */
+    int status;        /* of the operator, if it failed */
+    int64_t held;      /* of a frontier: what the operator makes of it */
+};
+
+struct message {
+    struct message *next;
+    enum message_kind kind;
+    uint8_t has_moved; /* the frontier; else it is asked what the operator makes of it now */
+    uint32_t input, row_count;
+    uint32_t left; /* shards that have not worked on it */
+    int64_t frontier, now_us;
+    struct shard_result results[];
+};
+
+struct shard {
+    struct wr_out out; /* first */
+    struct wr_task task;
+    struct sharded *sharded;
+    uint32_t number;
+    struct wr_op *op;
+    struct wr_op_env env;
+    struct wr_arena scratch;
+    struct wr_error error, *err; /* what its operator says, in another thread */
+    struct shard_result *result; /* of the message that it works on */
+    struct message *next;        /* the first that it has not worked on */
+    uint32_t waiting_rows, waiting_count;
+    uint8_t is_queued; /* its task waits or runs */
+};
+
+struct sharded {
+    struct unit *unit;
+    struct wr_workers *workers; /* NULL: all is done on the spot */
+    /* Says where rows go and which of two goes first; rows are never pushed into it. */
+    struct wr_op *guide;
+    struct wr_op_env guide_env;
+    struct wr_arena guide_scratch;
+    uint32_t shard_count;
+    uint64_t order_state;
+    struct message *first, *last; /* not delivered yet */
+    struct message *idle;
+    uint32_t row_count, message_count;   /* of them … */
+    uint32_t undone_rows, undone_count;  /* … and of those that some shard has not worked on */
+    int64_t awaited_rows, awaited_count; /* the run sleeps until no more are left; -1: it is up */
+    uint8_t shuffles;                    /* for tests: who works when is drawn from the seed */
+    uint8_t is_done;                     /* nobody wants more of it */
+    uint8_t is_behind; /* the operator may make something else of the last frontier */
+    struct shard shards[WR_SHARDS_MAX];
+};
+
+/* shard_merge.c: hands on what the shards gave for a message, and forgets it. wr_flow or a status.
+ */
+int shards_deliver(struct sharded *sharded, struct message *message);
+/* Frees what a message holds. */
+void shards_forget(struct sharded *sharded, struct message *message);

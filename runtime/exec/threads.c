@@ -1,0 +1,63 @@
+/* threads.c: which shards are worked on in other threads, and the wait for them. */
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/workers.h"
+#include "exec/unit.h"
+#include "base/banned.h"
+
+/* Batches that a pool keeps: so many may be on their way. */
+#define BATCHES_KEPT 512u
+
+/* Where a stage from a unit on puts rows of several ways into an order that knows only what has
+ * come, what stands before it may not come later. Units stand behind those that feed them. */
+static void find_orders_by_arrival(struct wr_run *run) {
+    for (uint32_t i = run->unit_count; i-- > 0;) {
+        struct unit *unit = run->units[i];
+        unit->comes_in_time = unit->gate != NULL && gate_is_by_offset(unit->gate);
+        for (int port = 0; port < WR_PORTS_MAX; port++)
+            for (uint32_t e = 0; e < unit->edge_count[port]; e++)
+                unit->comes_in_time |= unit->edges[port][e].to->comes_in_time;
+    }
+}
+
+/* Threads for shards. Where a stage may stop its input, it is asked after each batch; Lua has one
+ * state; what is measured is measured alone. */
+int threads_init(struct wr_run *run, struct wr_error *err) {
+    const struct wr_plan *plan = run->plan;
+    int shuffles = run->options.shard_order_seed != 0;
+    if ((run->options.workers < 2 && !shuffles) || run->options.measures || run->may_stop ||
+        plan->user_function_count > 0 || plan->user_aggregate_count > 0)
+        return WR_OK;
+    find_orders_by_arrival(run);
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        if (unit->sharded == NULL || unit->comes_in_time)
+            continue;
+        if (run->workers == NULL &&
+            wr_workers_new(&run->workers, &wr_budget_control, run->options.workers) != WR_OK)
+            return wr_error_set(err, WR_ENOMEM, "cannot start %u threads", run->options.workers);
+        sharded_use_workers(unit->sharded, run->workers, shuffles);
+    }
+    if (run->workers == NULL)
+        return WR_OK;
+    run->pool.idle_max = run->central_pool.idle_max = BATCHES_KEPT;
+    reject_log_expect_later(run->rejects);
+    return WR_OK;
+}
+
+int run_settle(struct wr_run *run, int after_rejects) {
+    int status = WR_OK;
+    for (int any = run->workers != NULL; any && status == WR_OK;) {
+        any = 0;
+        for (uint32_t i = 0; i < run->unit_count; i++) {
+            struct sharded *sharded = run->units[i]->sharded;
+            if (sharded == NULL || !sharded_is_ahead(sharded))
+                continue;
+            sharded_wait(sharded);
+            any = 1;
+        }
+        if (any)
+            status = run_advance(run, after_rejects);
+    }
+    return status;
+}
