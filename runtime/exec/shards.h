@@ -7,8 +7,8 @@
  * while the run goes on. The frontier of the stage follows what has been delivered.
  *
  * Threads: who stands in a queue, how much is left of it, and the seeded order are guarded by the
- *          lock of the workers; a shard and its results belong to the thread that runs its task; all
- *          else to the thread of the run. */
+ *          lock of the workers; a shard and its results belong to the thread that runs its task;
+ *          all else to the thread of the run. */
 #pragma once
 #include "base/status.h"
 #include "base/workers.h"
