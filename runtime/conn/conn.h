@@ -83,6 +83,7 @@ struct wr_source {
 struct wr_source_type {
     const char *name; /* the endpoint's kind: "file", "sqlite", "rows", "generate" */
     uint32_t size_bytes;
+    uint8_t reads_ahead; /* it may be polled, and asked for its position, in another thread */
     int (*bind)(struct wr_endpoint_bind *bind, struct wr_error *err);
     /* Stands at `from` (what save_position wrote), or at the start when NULL. */
     int (*open)(struct wr_source *source, struct wr_reader *from, struct wr_error *err);

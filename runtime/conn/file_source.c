@@ -555,6 +555,7 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
 const struct wr_source_type wr_source_file = {
     .name = "file",
     .size_bytes = sizeof(struct file_source),
+    .reads_ahead = 1,
     .bind = wr_file_source_bind,
     .open = source_open,
     .poll = source_poll,

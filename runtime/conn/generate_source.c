@@ -257,6 +257,7 @@ static void source_close(struct wr_source *source) {
 const struct wr_source_type wr_source_generate = {
     .name = "generate",
     .size_bytes = sizeof(struct generate_source),
+    .reads_ahead = 1,
     .bind = source_bind,
     .open = source_open,
     .poll = source_poll,

@@ -351,6 +351,7 @@ static uint64_t source_rows_before(const struct wr_source *source, uint64_t reco
 const struct wr_source_type wr_source_nexmark = {
     .name = "nexmark",
     .size_bytes = sizeof(struct nexmark_source),
+    .reads_ahead = 1,
     .bind = source_bind,
     .open = source_open,
     .poll = source_poll,

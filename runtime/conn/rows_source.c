@@ -414,6 +414,7 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 const struct wr_source_type wr_source_rows = {
     .name = "rows",
     .size_bytes = sizeof(struct rows_source),
+    .reads_ahead = 1,
     .bind = source_bind,
     .open = source_open,
     .poll = source_poll,

@@ -188,8 +188,8 @@ static void mark_origins(struct wr_run *run) {
                 (uint8_t)(run->units[i]->asks_origins || may_reject(run->units[i]));
 }
 
-static int source_reject(void *ctx, const struct wr_reject *reject) {
-    struct unit *unit = ctx;
+int lane_reject(void *lane, const struct wr_reject *reject) {
+    struct unit *unit = lane;
     if (reject->batch == NULL) { /* else it is a row of a batch, and counted with it */
         unit->records_in++;
         unit->run->summary.rows_in++;
@@ -228,7 +228,7 @@ int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
                                  .needed = node->needed,
                                  .shown = node->shown,
                                  .keep_text = (uint8_t)run->options.keep_text,
-                                 .reject = source_reject,
+                                 .reject = lane_reject,
                                  .reject_ctx = unit,
                                  .note = source_note,
                                  .name = node->name,
@@ -354,6 +354,7 @@ void run_close_units(struct wr_run *run) {
         unit->gathered = NULL;
         gate_free(unit->gate);
         sharded_free(unit->sharded);
+        ahead_free(unit->ahead);
         unit_op_free(unit->op);
         if (unit->source != NULL && unit->opened)
             unit->source->type->close(unit->source);

@@ -47,7 +47,8 @@ static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     part_name(part, "source", unit, 0);
     wr_buf_clear(bytes);
     wr_buf_add_char(bytes, (char)unit->ended);
-    int status = unit->source->type->save_position(unit->source, bytes);
+    int status = unit->ahead != NULL ? ahead_save_position(unit->ahead, bytes)
+                                     : unit->source->type->save_position(unit->source, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the position of %s", unit->node->name);
     return wr_store_put(run->store, part, bytes->bytes, bytes->length, WR_STORE_BASE, err);

@@ -98,9 +98,9 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status == WR_OK)
         status = run_build(run, err);
     if (status == WR_OK)
-        status = threads_init(run, err);
-    if (status == WR_OK)
         status = run_restore(run, err);
+    if (status == WR_OK)
+        status = threads_init(run, err);
     if (status == WR_OK && run->store != NULL && wr_store_number(run->store) == 0)
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
     if (status != WR_OK) {
@@ -178,7 +178,8 @@ static struct unit *next_lane(struct wr_run *run) {
 static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err) {
     struct wr_batch *batch = NULL;
     struct unit_watch watch = unit_watch_begin(run);
-    int status = lane->source->type->poll(lane->source, &batch, err);
+    int status = lane->ahead != NULL ? ahead_poll(lane->ahead, &batch, err)
+                                     : lane->source->type->poll(lane->source, &batch, err);
     unit_watch_end(lane, watch);
     idle_note(lane, status == WR_EAGAIN && batch == NULL);
     if (status == WR_EEND) {
@@ -190,7 +191,8 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
     if (status < 0)
         return status;
     if (batch != NULL) {
-        batch->frontier = WR_MAX(lane->frontier_out, lane->source->watermark);
+        int64_t watermark = lane_watermark(lane);
+        batch->frontier = WR_MAX(lane->frontier_out, watermark);
         run->summary.rows_in += batch->row_count;
         lane->counts.rows_in += batch->row_count;
         lane->records_in += batch->row_count;
@@ -427,7 +429,10 @@ void wr_run_progress(const struct wr_run *run, uint64_t *done, uint64_t *total) 
         if (source == NULL || source->type->progress == NULL)
             continue;
         uint64_t one_done = 0, one_total = 0;
-        source->type->progress(source, &one_done, &one_total);
+        if (run->units[i]->ahead != NULL)
+            ahead_progress(run->units[i]->ahead, &one_done, &one_total);
+        else
+            source->type->progress(source, &one_done, &one_total);
         *done += one_done;
         *total += one_total;
     }

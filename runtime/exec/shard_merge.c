@@ -202,9 +202,9 @@ static int merge_port(struct sharded *sharded, struct shard_result *results, enu
 static int give_rejects(struct sharded *sharded, struct message *message) {
     int status = WR_OK;
     for (uint32_t s = 0; s < sharded->shard_count && status >= 0; s++) {
-        const struct shard_result *result = &message->results[s];
-        for (uint32_t i = 0; i < result->reject_count && status >= 0; i++)
-            status = unit_reject(sharded->unit, &result->rejects[i].reject);
+        const struct held_rejects *rejects = &message->results[s].rejects;
+        for (uint32_t i = 0; i < rejects->count && status >= 0; i++)
+            status = unit_reject(sharded->unit, &rejects->list[i]);
     }
     return status;
 }
@@ -247,10 +247,6 @@ void shards_forget(struct sharded *sharded, struct message *message) {
                 wr_batch_unref(result->emitted[port][i]);
             result->count[port] = 0;
         }
-        for (uint32_t i = 0; i < result->reject_count; i++) {
-            wr_batch_unref(result->rejects[i].reject.batch);
-            wr_free(&wr_budget_control, (char *)(uintptr_t)result->rejects[i].reject.detail);
-        }
-        result->reject_count = 0;
+        held_rejects_forget(&result->rejects);
     }
 }

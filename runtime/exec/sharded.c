@@ -35,22 +35,7 @@ static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *ba
 }
 
 static int shard_reject(struct wr_out *out, const struct wr_reject *reject) {
-    struct shard_result *result = ((struct shard *)out)->result;
-    const char *detail = reject->detail;
-    if (wr_grow(&wr_budget_control, (void **)&result->rejects, result->reject_count,
-                &result->reject_room, sizeof *result->rejects) != WR_OK)
-        return WR_ENOMEM;
-    if (detail != NULL) {
-        detail = wr_strndup(&wr_budget_control, detail, strlen(detail));
-        if (detail == NULL)
-            return WR_ENOMEM;
-    }
-    struct wr_reject *held = &result->rejects[result->reject_count++].reject;
-    *held = *reject;
-    held->detail = detail;
-    if (held->batch != NULL)
-        wr_batch_ref(held->batch);
-    return WR_OK;
+    return held_rejects_add(&((struct shard *)out)->result->rejects, reject);
 }
 
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
@@ -174,7 +159,7 @@ static void message_free(struct sharded *sharded, struct message *message) {
     for (uint32_t s = 0; s < sharded->shard_count; s++) {
         for (int port = 0; port < WR_PORTS_MAX; port++)
             wr_free(&wr_budget_control, message->results[s].emitted[port]);
-        wr_free(&wr_budget_control, message->results[s].rejects);
+        held_rejects_free(&message->results[s].rejects);
     }
     wr_free(&wr_budget_control, message);
 }
@@ -272,25 +257,52 @@ static void shuffle(struct sharded *sharded) {
 
 /* ---- the run's side ---- */
 
+/* What `route` made of the rows of a shard, which are in `at` of the selection, goes with them. */
+static int hand_on(const struct wr_op *guide, struct wr_batch *part, const uint64_t *hashes,
+                   const uint32_t *at) {
+    uint32_t bytes = guide->routed_bytes, count = part->sel_count;
+    char *keys = WR_ARENA_ARRAY(&part->arena, char, (size_t)count *bytes + 1);
+    uint64_t *own = WR_ARENA_ARRAY(&part->arena, uint64_t, count);
+    if (keys == NULL || own == NULL)
+        return WR_ENOMEM;
+    const char *from = guide->routed;
+    for (uint32_t i = 0; i < count; i++)
+        own[i] = hashes[at[i]];
+    if (bytes == 8)
+        for (uint32_t i = 0; i < count; i++)
+            memcpy(keys + (size_t)i * 8, from + (size_t)at[i] * 8, 8);
+    else
+        for (uint32_t i = 0; i < count; i++)
+            memcpy(keys + (size_t)i * bytes, from + (size_t)at[i] * bytes, bytes);
+    part->keys = keys;
+    part->hashes = own;
+    return WR_OK;
+}
+
 /* The rows of `batch` by the shard of their key. */
 static int split(struct sharded *sharded, struct wr_batch *batch, const uint64_t *hashes,
                  struct message *message) {
     struct wr_run *run = sharded->unit->run;
     uint32_t shards = sharded->shard_count, rows = batch->sel_count;
-    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, (uint64_t)shards * rows);
+    uint32_t *at = WR_ARENA_ARRAY(&run->scratch, uint32_t, (uint64_t)shards * rows);
+    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, rows);
     uint32_t count[WR_SHARDS_MAX] = {0};
-    if (sel == NULL)
+    if (at == NULL || sel == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < rows; i++) {
         uint32_t s = (uint32_t)((hashes[i] >> 32) * shards >> 32);
-        sel[(uint64_t)s * rows + count[s]++] = wr_batch_row(batch, i);
+        at[(uint64_t)s * rows + count[s]++] = i;
     }
     for (uint32_t s = 0; s < shards; s++) {
+        const uint32_t *mine = at + (uint64_t)s * rows;
         if (count[s] == 0)
             continue;
-        message->results[s].part =
-            wr_batch_select(&run->central_pool, batch, sel + (uint64_t)s * rows, count[s]);
-        if (message->results[s].part == NULL)
+        for (uint32_t i = 0; i < count[s]; i++)
+            sel[i] = wr_batch_row(batch, mine[i]);
+        struct wr_batch *part = wr_batch_select(&run->central_pool, batch, sel, count[s]);
+        message->results[s].part = part;
+        if (part == NULL || (sharded->guide->routed != NULL &&
+                             hand_on(sharded->guide, part, hashes, mine) != WR_OK))
             return WR_ENOMEM;
     }
     message->row_count = rows;
@@ -310,9 +322,9 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
     sharded->guide_env.now_us = message->now_us;
     int status = type->route_input != NULL ? type->route_input(sharded->guide, input, batch, hashes)
                                            : type->route(sharded->guide, batch, hashes);
-    wr_arena_reset(&sharded->guide_scratch);
     if (status >= 0)
         status = split(sharded, batch, hashes, message);
+    wr_arena_reset(&sharded->guide_scratch);
     if (status < 0) {
         message_give_back(sharded, message);
         return status;

@@ -12,21 +12,17 @@
 #pragma once
 #include "base/status.h"
 #include "base/workers.h"
+#include "exec/held_rejects.h"
 #include "exec/unit.h"
 
 enum message_kind { MESSAGE_ROWS, MESSAGE_FRONTIER, MESSAGE_TICK };
-
-struct held_reject {
-    struct wr_reject reject; /* its detail is a copy, its batch a reference */
-};
 
 /* What one shard gave for a message. */
 struct shard_result {
     struct wr_batch *part; /* its rows; NULL: none */
     uint32_t count[WR_PORTS_MAX], room[WR_PORTS_MAX];
     struct wr_batch **emitted[WR_PORTS_MAX];
-    uint32_t reject_count, reject_room;
-    struct held_reject *rejects;
+    struct held_rejects rejects;
     uint32_t head, at; /* while merging */
     int status;        /* of the operator, if it failed */
     int64_t held;      /* of a frontier: what the operator makes of it */

@@ -20,28 +20,60 @@ static void find_orders_by_arrival(struct wr_run *run) {
     }
 }
 
-/* Threads for shards. Where a stage may stop its input, it is asked after each batch; Lua has one
- * state; what is measured is measured alone. */
-int threads_init(struct wr_run *run, struct wr_error *err) {
+static int pool_of(struct wr_run *run, struct wr_workers **workers) {
+    int status = run->workers != NULL
+                     ? WR_OK
+                     : wr_workers_new(&run->workers, &wr_budget_control, run->options.workers);
+    *workers = run->workers;
+    return status;
+}
+
+/* Lua has one state, which is the run's. */
+static int shards_init(struct wr_run *run, int shuffles) {
     const struct wr_plan *plan = run->plan;
-    int shuffles = run->options.shard_order_seed != 0;
-    if ((run->options.workers < 2 && !shuffles) || run->options.measures || run->may_stop ||
-        plan->user_function_count > 0 || plan->user_aggregate_count > 0)
+    struct wr_workers *workers;
+    int any = 0;
+    if (plan->user_function_count > 0 || plan->user_aggregate_count > 0)
         return WR_OK;
     find_orders_by_arrival(run);
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         if (unit->sharded == NULL || unit->comes_in_time)
             continue;
-        if (run->workers == NULL &&
-            wr_workers_new(&run->workers, &wr_budget_control, run->options.workers) != WR_OK)
-            return wr_error_set(err, WR_ENOMEM, "cannot start %u threads", run->options.workers);
-        sharded_use_workers(unit->sharded, run->workers, shuffles);
+        if (pool_of(run, &workers) != WR_OK)
+            return WR_ENOMEM;
+        sharded_use_workers(unit->sharded, workers, shuffles);
+        any = 1;
     }
-    if (run->workers == NULL)
+    if (any)
+        reject_log_expect_later(run->rejects);
+    return WR_OK;
+}
+
+/* Sources that end and never wait for anything. */
+static int sources_init(struct wr_run *run) {
+    struct wr_workers *workers;
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        if (unit->source == NULL || !unit->source->type->reads_ahead || unit->ended ||
+            !unit->node->out.bounded)
+            continue;
+        if (pool_of(run, &workers) != WR_OK || ahead_new(unit, workers) != WR_OK)
+            return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
+/* Where a stage may stop its input, it is asked after each batch; what is measured is measured
+ * alone. */
+int threads_init(struct wr_run *run, struct wr_error *err) {
+    int shuffles = run->options.shard_order_seed != 0;
+    if ((run->options.workers < 2 && !shuffles) || run->options.measures || run->may_stop)
         return WR_OK;
-    run->pool.idle_max = run->central_pool.idle_max = BATCHES_KEPT;
-    reject_log_expect_later(run->rejects);
+    if (shards_init(run, shuffles) != WR_OK || sources_init(run) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "cannot start %u threads", run->options.workers);
+    if (run->workers != NULL)
+        run->pool.idle_max = run->central_pool.idle_max = BATCHES_KEPT;
     return WR_OK;
 }
 

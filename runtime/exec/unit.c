@@ -267,8 +267,8 @@ int unit_advance(struct unit *unit) {
         if (unit->run->cutting != NULL) /* what it says holds behind the batch that is cut */
             return WR_OK;
         /* After a restart the source has not yet said again how far it is. */
-        unit->frontier_out =
-            unit->ended ? WR_TIME_MAX : WR_MAX(unit->frontier_out, unit->source->watermark);
+        int64_t watermark = unit->ended ? WR_TIME_MAX : lane_watermark(unit);
+        unit->frontier_out = WR_MAX(unit->frontier_out, watermark);
         return WR_OK;
     }
     int status = unit->gate != NULL ? pump(unit) : WR_OK;

@@ -21,6 +21,7 @@ struct unit;
 struct reject_log;
 struct reload;
 struct watched;
+struct ahead;
 struct wr_workers;
 
 struct edge {
@@ -43,6 +44,7 @@ struct unit {
     uint32_t lane;
     /* one of these */
     struct wr_source *source;
+    struct ahead *ahead; /* its source is read ahead; else NULL */
     struct wr_op *op;
     struct sharded *sharded;
     struct wr_sink *sink;
@@ -163,6 +165,18 @@ int unit_tick(struct unit *unit);
 /* build.c: the source of a unit, not open yet; `ordinal` is its number among sources. */
 int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err);
 
+/* The source's own rejects: `lane` is its unit. */
+int lane_reject(void *lane, const struct wr_reject *reject);
+
+/* ahead.c: a source that other threads read ahead; it is open. */
+int ahead_new(struct unit *lane, struct wr_workers *workers);
+void ahead_free(struct ahead *ahead); /* when the workers have ended */
+/* As the source's `poll`, its watermark, `save_position` and `progress`: all as of this poll. */
+int ahead_poll(struct ahead *ahead, struct wr_batch **batch, struct wr_error *err);
+int64_t ahead_watermark(const struct ahead *ahead);
+int ahead_save_position(const struct ahead *ahead, struct wr_buf *out);
+void ahead_progress(const struct ahead *ahead, uint64_t *done, uint64_t *total);
+
 /* reload.c: tables that are read again. */
 int reloads_init(struct wr_run *run, struct wr_error *err);
 /* Reads some, where the time has come. *busy: there is more to do at once. */
@@ -193,6 +207,11 @@ int idle_raise(struct unit *unit, struct wr_batch *batch, struct wr_batch **made
 /* The pool for what leaves a unit. */
 static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
     return unit->lane == LANE_CENTRAL ? &unit->run->central_pool : &unit->run->pool;
+}
+
+/* What a source says of the rows to come. */
+static inline int64_t lane_watermark(const struct unit *lane) {
+    return lane->ahead != NULL ? ahead_watermark(lane->ahead) : lane->source->watermark;
 }
 
 /* run.c: operators see a clock that never goes back. */

@@ -96,21 +96,29 @@ static void key_columns(const struct agg *self, const struct wr_batch *in,
 }
 
 static int build_keys(struct agg *self, const struct wr_batch *in, const uint32_t *sel,
-                      uint32_t count, char **keys, uint64_t **hashes) {
+                      uint32_t count, const char **keys, const uint64_t **hashes) {
     const struct wr_aggregates *aggregates =
         ((const struct agg_config *)self->base.config)->aggregates;
+    if (in != NULL && in->keys != NULL && sel == in->sel && count == in->sel_count) {
+        *keys = in->keys;
+        *hashes = in->hashes;
+        return WR_OK;
+    }
     struct wr_arena *scratch = self->base.env->scratch;
     uint32_t built = aggregates->key_count == 0 ? WR_MIN(count, 1u) : count;
     size_t key_bytes = (size_t)built * aggregates->layout.key_bytes;
-    *keys = wr_arena_alloc(scratch, key_bytes + 1);
-    *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
-    if (*keys == NULL || *hashes == NULL)
+    char *made = wr_arena_alloc(scratch, key_bytes + 1);
+    uint64_t *made_hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
+    if (made == NULL || made_hashes == NULL)
         return WR_ENOMEM;
     if (aggregates->key_count == 0) /* one group: its key is a word of zeros */
-        memset(*keys, 0, key_bytes);
+        memset(made, 0, key_bytes);
     struct wr_column columns[WR_KEY_COLUMNS_MAX];
     key_columns(self, in, columns);
-    wr_keys_build(&aggregates->layout, columns, sel, built, self->base.env->seed, *keys, *hashes);
+    wr_keys_build(&aggregates->layout, columns, sel, built, self->base.env->seed, made,
+                  made_hashes);
+    *keys = made;
+    *hashes = made_hashes;
     return WR_OK;
 }
 
@@ -228,8 +236,8 @@ static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) 
     const uint32_t *sel = wr_op_rows_left(op, &self->inputs_eval, in, &count, &status);
     if (status == WR_OK && self->inputs_eval.fail_count > 0)
         status = wr_op_reject_fails(op, &self->inputs_eval, in, out);
-    char *keys;
-    uint64_t *hashes;
+    const char *keys;
+    const uint64_t *hashes;
     if (status >= 0 && count > 0)
         status = build_keys(self, in, sel, count, &keys, &hashes);
     if (status < 0 || count == 0)
@@ -258,28 +266,40 @@ static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struc
     return status;
 }
 
+/* Keys that are columns need nothing computed. Those that are can only be handed on where they hold
+ * no text, which would lie in the scratch of who made them. */
 static int agg_route(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes) {
     struct agg *self = (struct agg *)op;
-    const struct agg_config *config = op->config;
-    wr_op_eval_begin(op, &self->inputs_eval);
-    int status = wr_list_run(config->aggregates->inputs, &self->inputs_eval, in, op->env->scratch);
-    if (status < 0)
-        return status;
-    if (config->aggregates->key_count == 0) {
+    const struct wr_aggregates *aggregates = ((const struct agg_config *)op->config)->aggregates;
+    int computes = 0, status = WR_OK;
+    op->routed = NULL;
+    if (aggregates->key_count == 0) {
         memset(hashes, 0, in->sel_count * sizeof *hashes);
         return WR_OK;
     }
-    char *keys;
-    uint64_t *made;
-    status = build_keys(self, in, in->sel, in->sel_count, &keys, &made);
-    if (status == WR_OK) /* a failed row has any key: its shard will reject it */
-        memcpy(hashes, made, in->sel_count * sizeof *hashes);
-    return status;
+    for (uint32_t k = 0; k < aggregates->key_count; k++)
+        computes |= aggregates->inputs->items[k].column < 0;
+    wr_op_eval_begin(op, &self->inputs_eval);
+    if (computes)
+        status = wr_list_run(aggregates->inputs, &self->inputs_eval, in, op->env->scratch);
+    const char *keys;
+    const uint64_t *made;
+    if (status >= 0)
+        status = build_keys(self, in, in->sel, in->sel_count, &keys, &made);
+    if (status < 0)
+        return status;
+    /* A row that failed has any key: its shard will reject it. */
+    memcpy(hashes, made, in->sel_count * sizeof *hashes);
+    if (!computes || aggregates->layout.cell_count == 0) {
+        op->routed = keys;
+        op->routed_bytes = aggregates->layout.key_bytes;
+    }
+    return WR_OK;
 }
 
 int agg_ensure_group(struct agg *self, uint8_t *made) {
-    char *keys;
-    uint64_t *hashes;
+    const char *keys;
+    const uint64_t *hashes;
     uint8_t *row;
     struct wr_table *table = wr_slices_at(&self->slices, 0);
     int status = table == NULL ? WR_ENOMEM : build_keys(self, NULL, NULL, 1, &keys, &hashes);

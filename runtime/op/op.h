@@ -111,6 +111,8 @@ struct wr_op {
     struct wr_op_env *env;
     const uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
     uint32_t node;          /* its number in the plan */
+    const char *routed;     /* KEYED: the keys that the last `route` made, in env->scratch, … */
+    uint32_t routed_bytes;  /* … of so many bytes each; NULL: they are not handed on */
     uint8_t observed;       /* somebody sees each change that it makes, not only their sum */
     uint8_t keeps_origins;  /* HOLDS_ROWS: a stage behind it may want to say where a row is from */
 };

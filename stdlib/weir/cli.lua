@@ -22,7 +22,7 @@ M.FLAGS = {
   ["--color"] = { value = "WHEN", of = { "auto", "always", "never" }, doc = "use of colour" },
   ["--state"] = { value = "DIR", doc = "keep state there, and go on from it" },
   ["--workers"] = { value = "N", count = 1, max = 256,
-    doc = "threads that work on keyed stages; any number gives the same rows" },
+    doc = "threads that read ahead and work on keyed stages; any number gives the same rows" },
   ["--shards"] = { value = "N", count = 1, max = 64,
     doc = "instances of keyed stages; any number gives the same rows" },
   ["--shard-seed"] = { value = "N", count = 0,

@@ -25,7 +25,7 @@ local SETTINGS = {
   timezone = { kind = "text", default = "UTC",
     doc = "of timestamps without offset and of time functions" },
   workers = { kind = "count", min = 1, max = 256, default = "1",
-    doc = "threads that work on keyed stages; any number gives the same rows" },
+    doc = "threads that read ahead and work on keyed stages; any number gives the same rows" },
   memory = { kind = "size", doc = "for all state", default = "1GB" },
   on_error = { kind = "choice", of = { "reject", "fail" },
     doc = "what a row does whose expression fails", default = "reject" },

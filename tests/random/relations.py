@@ -85,9 +85,13 @@ def halves(seed):
     agg = aggregation(maker, columns)
     # Rows of several partitions would be merged in another order.
     maker.case["sources"][0]["each"] = False
-    return finished(maker, [{**agg, "in": ["s0"]}]), finished(maker, [
+    rest = ["un", "bool", "not", test]
+    # All rows are those that can be read: a condition reads columns that the rest may not read.
+    both = ["bin", "bool", "or", test, rest]
+    return finished(maker, [
+        {"op": "filter", "in": ["s0"], "expr": both}, {**agg, "in": ["n0"]}]), finished(maker, [
         {"op": "filter", "in": ["s0"], "expr": test},
-        {"op": "filter", "in": ["s0"], "expr": ["un", "bool", "not", test]},
+        {"op": "filter", "in": ["s0"], "expr": rest},
         {"op": "union", "in": ["n0", "n1"]}, {**agg, "in": ["n2"]}])
 
 
