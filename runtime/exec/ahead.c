@@ -1,5 +1,5 @@
-/* ahead.c: sources that are read ahead. While the run works on a batch, another thread decodes those
- * behind it. What a poll gave waits whole, with its rejects and with the position behind it, until
+/* ahead.c: sources that are read ahead. While the run works on a batch, another thread decodes the
+ * next ones. What a poll gave waits whole, with its rejects and with the position behind it, until
  * the run asks: so nothing that the run sees or saves depends on how far ahead it was. */
 #include <stddef.h>
 #include <string.h>
