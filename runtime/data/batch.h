@@ -73,8 +73,8 @@ struct wr_batch {
     /* Of rows that a stage made while a batch was pushed: the physical row of that batch that
      * caused each, never descending; NULL: rows keep the numbers of the batch. */
     const uint32_t *cause;
-    /* Of rows that were sent to a shard: their keys and hashes, as `route` made them, in the order of
-     * the selection. NULL: the operator makes them itself. */
+    /* Of rows that were sent to a shard: their keys and hashes, as `route` made them, in the order
+     * of the selection. NULL: the operator makes them itself. */
     const char *keys;
     const uint64_t *hashes;
     int64_t frontier; /* the partition's W after the last row (all rows, also dropped ones

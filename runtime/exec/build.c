@@ -279,7 +279,8 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
 
 static int open_op(struct unit *unit, struct wr_error *err) {
     struct wr_run *run = unit->run;
-    if (run->options.shards > 1 && (unit->node->op->flags & WR_OP_KEYED))
+    int is_sharded = run->options.shards > 1 || threads_may_help(run);
+    if (is_sharded && (unit->node->op->flags & WR_OP_KEYED))
         return sharded_new(&unit->sharded, unit, err);
     struct wr_op_env *env = unit->lane == LANE_CENTRAL ? &run->op_env : &run->lane_env;
     return unit_op_new(unit, env, &unit->op, err);

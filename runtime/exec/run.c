@@ -24,8 +24,8 @@ static void set_defaults(struct wr_run *run) {
     options->batch_rows = WR_MIN(options->batch_rows, WR_BATCH_ROWS_MAX);
     options->workers = WR_MIN(WR_MAX(options->workers, 1u), (uint32_t)WR_WORKERS_MAX);
     run->shards_are_given = options->shards != 0;
-    if (options->shards == 0)
-        options->shards = options->workers;
+    if (options->shards == 0) /* one thread is the run */
+        options->shards = WR_MAX(options->workers, 2u) - 1;
     options->shards = WR_MIN(options->shards, (uint32_t)WR_SHARDS_MAX);
     if (options->memory_bytes == 0)
         options->memory_bytes = MEMORY_BYTES_DEFAULT;

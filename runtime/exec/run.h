@@ -21,7 +21,7 @@ struct wr_run;
 struct wr_run_options {
     uint32_t batch_rows; /* 0: WR_BATCH_ROWS_DEFAULT */
     uint32_t workers;    /* threads; 0: 1 */
-    uint32_t shards;     /* of keyed operators; 0: those of the state, or as many as workers */
+    uint32_t shards;     /* of keyed operators; 0: those of the state, or one less than workers */
     uint64_t shard_order_seed;   /* in which order shards are stepped; any gives the same rows */
     uint64_t hash_seed;          /* 0: from env's random */
     uint64_t record_limit;       /* records a source reads at most, bad ones too; 0: all */

@@ -179,6 +179,17 @@ static int merge_rows(struct merging *self, struct shard_result *results) {
     return flush(self);
 }
 
+/* Of one shard there is nothing to merge. */
+static int emit_all(struct sharded *sharded, struct shard_result *result, enum wr_port port) {
+    int flow = WR_FLOW_MORE;
+    for (uint32_t i = 0; i < result->count[port] && flow == WR_FLOW_MORE; i++) {
+        struct wr_batch *batch = result->emitted[port][i];
+        result->emitted[port][i] = NULL;
+        flow = unit_emit(sharded->unit, port, batch);
+    }
+    return flow;
+}
+
 static int merge_port(struct sharded *sharded, struct shard_result *results, enum wr_port port,
                       int by_row) {
     struct wr_run *run = sharded->unit->run;
@@ -189,6 +200,8 @@ static int merge_port(struct sharded *sharded, struct shard_result *results, enu
         any |= results[s].count[port] > 0;
     if (!any)
         return WR_OK;
+    if (sharded->shard_count == 1)
+        return emit_all(sharded, results, port);
     merging.which = WR_ARENA_ARRAY(&run->scratch, uint8_t, merging.room);
     merging.rows = WR_ARENA_ARRAY(&run->scratch, uint32_t, merging.room);
     if (merging.which == NULL || merging.rows == NULL)

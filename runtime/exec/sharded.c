@@ -309,22 +309,36 @@ static int split(struct sharded *sharded, struct wr_batch *batch, const uint64_t
     return WR_OK;
 }
 
-int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch) {
+static int route(struct sharded *sharded, struct wr_batch *batch, struct message *message) {
     const struct wr_op_type *type = sharded->unit->node->op;
     struct wr_run *run = sharded->unit->run;
-    if (sharded->is_done)
-        return WR_FLOW_DONE;
     uint64_t *hashes = WR_ARENA_ARRAY(&run->scratch, uint64_t, batch->sel_count);
-    struct message *message = hashes == NULL ? NULL : message_new(sharded, MESSAGE_ROWS);
-    if (message == NULL)
+    if (hashes == NULL)
         return WR_ENOMEM;
-    message->input = input;
     sharded->guide_env.now_us = message->now_us;
-    int status = type->route_input != NULL ? type->route_input(sharded->guide, input, batch, hashes)
-                                           : type->route(sharded->guide, batch, hashes);
+    int status = type->route_input != NULL
+                     ? type->route_input(sharded->guide, message->input, batch, hashes)
+                     : type->route(sharded->guide, batch, hashes);
     if (status >= 0)
         status = split(sharded, batch, hashes, message);
     wr_arena_reset(&sharded->guide_scratch);
+    return status;
+}
+
+int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch) {
+    if (sharded->is_done)
+        return WR_FLOW_DONE;
+    struct message *message = message_new(sharded, MESSAGE_ROWS);
+    if (message == NULL)
+        return WR_ENOMEM;
+    message->input = input;
+    int status = WR_OK;
+    if (sharded->shard_count == 1) {
+        message->results[0].part = wr_batch_ref(batch);
+        message->row_count = batch->sel_count;
+    } else {
+        status = route(sharded, batch, message);
+    }
     if (status < 0) {
         message_give_back(sharded, message);
         return status;

@@ -28,12 +28,23 @@ static int pool_of(struct wr_run *run, struct wr_workers **workers) {
     return status;
 }
 
-/* Lua has one state, which is the run's. */
-static int shards_init(struct wr_run *run, int shuffles) {
-    const struct wr_plan *plan = run->plan;
+/* Where a stage may stop its input, it is asked after each batch; what is measured is measured
+ * alone. */
+static int has_threads(const struct wr_run *run) {
+    int shuffles = run->options.shard_order_seed != 0;
+    return (run->options.workers > 1 || shuffles) && !run->options.measures && !run->may_stop;
+}
+
+int threads_may_help(const struct wr_run *run) {
+    const struct wr_plan *plan = run->plan; /* Lua has one state, which is the run's */
+    return has_threads(run) && plan->user_function_count == 0 && plan->user_aggregate_count == 0;
+}
+
+static int shards_init(struct wr_run *run) {
+    int shuffles = run->options.shard_order_seed != 0;
     struct wr_workers *workers;
     int any = 0;
-    if (plan->user_function_count > 0 || plan->user_aggregate_count > 0)
+    if (!threads_may_help(run))
         return WR_OK;
     find_orders_by_arrival(run);
     for (uint32_t i = 0; i < run->unit_count; i++) {
@@ -64,13 +75,10 @@ static int sources_init(struct wr_run *run) {
     return WR_OK;
 }
 
-/* Where a stage may stop its input, it is asked after each batch; what is measured is measured
- * alone. */
 int threads_init(struct wr_run *run, struct wr_error *err) {
-    int shuffles = run->options.shard_order_seed != 0;
-    if ((run->options.workers < 2 && !shuffles) || run->options.measures || run->may_stop)
+    if (!has_threads(run))
         return WR_OK;
-    if (shards_init(run, shuffles) != WR_OK || sources_init(run) != WR_OK)
+    if (shards_init(run) != WR_OK || sources_init(run) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "cannot start %u threads", run->options.workers);
     if (run->workers != NULL)
         run->pool.idle_max = run->central_pool.idle_max = BATCHES_KEPT;

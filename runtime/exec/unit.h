@@ -218,7 +218,9 @@ static inline int64_t lane_watermark(const struct unit *lane) {
 void run_set_clock(struct wr_run *run, int64_t now_us);
 /* Advances all units in their order, until no gate has more. */
 int run_advance(struct wr_run *run, int after_rejects);
-/* threads.c: lets shards be worked on in other threads where the plan allows it. */
+/* threads.c: whether operators may be worked on in other threads at all. */
+int threads_may_help(const struct wr_run *run);
+/* Lets shards be worked on in other threads where the plan allows it. */
 int threads_init(struct wr_run *run, struct wr_error *err);
 /* Waits for what shards do in other threads, and hands it on, until nothing is in flight. */
 int run_settle(struct wr_run *run, int after_rejects);
