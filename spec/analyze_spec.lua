@@ -135,12 +135,13 @@ describe("explain.add_measured", function()
     explain.add_measured(plan, { seconds = 4, rows_in = 1234, nodes = {
       [0] = { seconds = 1, rows_in = 1234, rows_out = 1234, batches_in = 0 },
       [2] = { seconds = 3, rows_in = 1234, rows_out = 1, batches_in = 1, state_rows = 1,
-        state_bytes = 1234567, watermark = "2024-01-01T00:00:00Z" },
+        state_bytes = 1234567, spilled_bytes = 7654321, watermark = "2024-01-01T00:00:00Z" },
     } })
     local text = explain.text(plan)
     for _, part in ipairs({ "ran: 1.000 s (25 %) · 1,234 rows out",
       "ran: 3.000 s (75 %) · 1,234 rows in, in 1 batch · 1 row out",
-      "kept at most: 1 row, 1.2 MB", "last watermark: 2024-01-01T00:00:00Z" }) do
+      "kept at most: 1 row, 1.2 MB", "in a scratch file at most: 7.7 MB",
+      "last watermark: 2024-01-01T00:00:00Z" }) do
       assert.truthy(text:find(part, 1, true), text)
     end
   end)

@@ -52,6 +52,13 @@ struct wr_env {
     int (*sync)(struct wr_file *file, struct wr_error *err);
     int (*truncate)(struct wr_file *file, uint64_t size_bytes, struct wr_error *err);
     void (*close)(struct wr_file *file);
+    /* Makes a file without a name, which is read by `read` and written by `write_at` anywhere, and
+     * is gone when it is closed or the process ends. It lies in TMPDIR; where that is not set, in
+     * the first of /var/tmp, /tmp and the working directory that takes it. */
+    int (*open_scratch)(const struct wr_env *env, struct wr_file **file, struct wr_error *err);
+    /* Writes all of it at `at`. Of scratch files only. */
+    int (*write_at)(struct wr_file *file, const void *bytes, size_t size_bytes, uint64_t at,
+                    struct wr_error *err);
     /* Makes the file if it is missing and holds it alone until `close`; the process's number stands
      * in it. WR_EREFUSED: another one holds it (`err` names it). Only `close` may follow. */
     int (*lock)(const struct wr_env *env, const char *path, struct wr_file **file,

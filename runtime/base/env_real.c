@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -265,6 +266,81 @@ static int real_truncate(struct wr_file *base, uint64_t size_bytes, struct wr_er
     return number == 0 ? WR_OK : wr_env_fail(err, "truncate", file->path, number);
 }
 
+/* Opens a file without a name in `directory`: 0, or an errno. */
+static int scratch_open_fd(const struct wr_env *env, const char *directory, int *fd) {
+    char name[PATH_MAX];
+    *fd = open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+    if (*fd >= 0)
+        return 0;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+        return errno;
+    /* The file system has no such files: one whose name is removed at once. */
+    int length = snprintf(name, sizeof name, "%s/.weir-%016llx", directory,
+                          (unsigned long long)real_random_u64(env));
+    if (length >= (int)sizeof name)
+        return ENAMETOOLONG;
+    *fd = open(name, O_CREAT | O_RDWR | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*fd < 0)
+        return errno;
+    int number = unlink(name) == 0 ? 0 : errno;
+    if (number != 0)
+        close(*fd);
+    return number;
+}
+
+static int real_open_scratch(const struct wr_env *env, struct wr_file **file,
+                             struct wr_error *err) {
+    static const char what[] = "a scratch file in ";
+    const char *chosen = getenv("TMPDIR");
+    const char *const directories[] = {"/var/tmp", "/tmp", "."};
+    int is_chosen = chosen != NULL && chosen[0] != 0, fd = -1;
+    int number = WR_FP_ERRNO("env.open_scratch");
+    const char *directory = is_chosen ? chosen : directories[0];
+    if (number == 0)
+        number = scratch_open_fd(env, directory, &fd);
+    for (size_t i = 1; number != 0 && !is_chosen && i < WR_COUNT(directories); i++)
+        if (scratch_open_fd(env, directories[i], &fd) == 0) {
+            directory = directories[i];
+            number = 0;
+        }
+    *file = NULL;
+    size_t path_bytes = sizeof what + strlen(directory);
+    struct real_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
+    if (made == NULL) {
+        if (number == 0)
+            close(fd);
+        return wr_env_fail(err, "make a scratch file in", directory, ENOMEM);
+    }
+    if (number != 0) {
+        wr_free(&wr_budget_control, made);
+        return wr_env_fail(err, "make a scratch file in", directory, number);
+    }
+    snprintf(made->path, path_bytes, "%s%s", what, directory);
+    made->base.env = env;
+    made->fd = fd;
+    made->is_regular = 1;
+    *file = &made->base;
+    return WR_OK;
+}
+
+static int real_write_at(struct wr_file *base, const void *bytes, size_t size_bytes, uint64_t at,
+                         struct wr_error *err) {
+    struct real_file *file = (struct real_file *)base;
+    int number = WR_FP_ERRNO("env.write_at");
+    const char *next = bytes;
+    while (number == 0 && size_bytes > 0) {
+        ssize_t length = pwrite(file->fd, next, WR_MIN(size_bytes, TRANSFER_BYTES_MAX), (off_t)at);
+        if (length <= 0) {
+            number = length == 0 ? EIO : errno == EINTR ? 0 : errno;
+            continue;
+        }
+        next += length;
+        at += (uint64_t)length;
+        size_bytes -= (size_t)length;
+    }
+    return number == 0 ? WR_OK : wr_env_fail(err, "write", file->path, number);
+}
+
 static void real_close(struct wr_file *base) {
     struct real_file *file = (struct real_file *)base;
     if (file == NULL)
@@ -435,6 +511,8 @@ const struct wr_env *wr_env_real(void) {
         .sync = real_sync,
         .truncate = real_truncate,
         .close = real_close,
+        .open_scratch = real_open_scratch,
+        .write_at = real_write_at,
         .lock = real_lock,
         .stat = real_stat,
         .rename = real_rename,

@@ -207,6 +207,26 @@ static void sim_close(struct wr_file *base) {
     wr_sim_collect(sim);
 }
 
+static int sim_open_scratch(const struct wr_env *env, struct wr_file **file, struct wr_error *err) {
+    struct wr_sim *sim = sim_of(env);
+    int half, number = begin_call(sim, CALL_OTHER, &half);
+    *file = NULL;
+    struct wr_sim_inode *inode = number == 0 ? wr_sim_inode_new(sim, 0) : NULL;
+    if (number == 0)
+        number = inode == NULL ? ENOMEM : file_new(sim, inode, "a scratch file in /tmp", file);
+    if (number == 0)
+        return WR_OK;
+    wr_sim_collect(sim);
+    return wr_env_fail(err, "make a scratch file in", "/tmp", number);
+}
+
+static int sim_write_at(struct wr_file *base, const void *bytes, size_t size_bytes, uint64_t at,
+                        struct wr_error *err) {
+    struct sim_file *file = (struct sim_file *)base;
+    int number = write_at(file, bytes, size_bytes, at);
+    return number == 0 ? WR_OK : wr_env_fail(err, "write", file->path, number);
+}
+
 static int sim_lock(const struct wr_env *env, const char *path, struct wr_file **file,
                     struct wr_error *err) {
     *file = NULL;
@@ -382,6 +402,8 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .sync = sim_sync,
         .truncate = sim_truncate,
         .close = sim_close,
+        .open_scratch = sim_open_scratch,
+        .write_at = sim_write_at,
         .lock = sim_lock,
         .stat = sim_stat,
         .rename = sim_rename,

@@ -200,7 +200,7 @@ void wr_sim_directory_sync(struct wr_sim *sim, const char *path) {
     }
 }
 
-static struct wr_sim_inode *inode_new(struct wr_sim *sim, int is_directory) {
+struct wr_sim_inode *wr_sim_inode_new(struct wr_sim *sim, int is_directory) {
     struct wr_sim_inode *inode = wr_alloc_zero(&wr_budget_control, sizeof *inode);
     if (inode == NULL)
         return NULL;
@@ -255,7 +255,7 @@ int wr_sim_make_at(struct wr_sim *sim, const char *path, int is_directory,
     if (number != 0)
         return number;
     struct wr_sim_entry *entry = wr_sim_entry_make(sim, path);
-    *inode = entry == NULL ? NULL : inode_new(sim, is_directory);
+    *inode = entry == NULL ? NULL : wr_sim_inode_new(sim, is_directory);
     if (*inode == NULL)
         return ENOMEM;
     entry->now = *inode;

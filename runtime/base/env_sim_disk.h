@@ -49,6 +49,8 @@ int wr_sim_inode_sync(struct wr_sim_inode *inode);
 void wr_sim_inode_lose(struct wr_sim *sim, struct wr_sim_inode *inode);
 /* The place of a path among the entries; `*found`: it is there. */
 uint32_t wr_sim_entry_place(const struct wr_sim *sim, const char *path, int *found);
+/* An empty file or a directory that has no name yet; NULL: out of memory. */
+struct wr_sim_inode *wr_sim_inode_new(struct wr_sim *sim, int is_directory);
 /* What a path names now; NULL: nothing. */
 struct wr_sim_inode *wr_sim_inode_at(const struct wr_sim *sim, const char *path);
 /* The entry of a path, made with no inode when it is missing; NULL: out of memory. */

@@ -31,6 +31,8 @@ static void set_defaults(struct wr_run *run) {
         options->memory_bytes = MEMORY_BYTES_DEFAULT;
     if (options->piece_bytes == 0)
         options->piece_bytes = PIECE_BYTES_DEFAULT;
+    if (options->spill_bytes == 0)
+        options->spill_bytes = options->memory_bytes / 4;
     const struct wr_env *env = run->plan->env;
     if (options->hash_seed == 0)
         options->hash_seed = env->random_u64(env) | 1;
@@ -54,6 +56,7 @@ static void prepare_services(struct wr_run *run) {
         .scratch = &run->scratch,
         .batch_rows = run->options.batch_rows,
         .piece_bytes = run->options.piece_bytes,
+        .spill_bytes = run->options.spill_bytes,
         .seed = run->options.hash_seed,
         .shard_count = run->options.shards,
         .user_call = run->options.user_call,
@@ -418,6 +421,7 @@ void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_count
         counts->own_us += one->own_us;
         counts->state.rows += one->state.rows;
         counts->state.bytes += one->state.bytes;
+        counts->state.spilled_bytes += one->state.spilled_bytes;
         counts->frontier = u == 0 ? one->frontier : WR_MIN(counts->frontier, one->frontier);
     }
 }

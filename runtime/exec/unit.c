@@ -150,9 +150,11 @@ void unit_measure(struct unit *unit) {
         if (op->type->measure != NULL)
             op->type->measure(op, &state);
     }
-    const struct wr_op_state *most = &unit->counts.state;
+    struct wr_op_state *most = &unit->counts.state;
+    uint64_t spilled_bytes = WR_MAX(state.spilled_bytes, most->spilled_bytes);
     if (state.bytes > most->bytes || (state.bytes == most->bytes && state.rows > most->rows))
-        unit->counts.state = state;
+        *most = state;
+    most->spilled_bytes = spilled_bytes;
     if (unit->frontier_out != WR_TIME_MAX)
         unit->counts.frontier = unit->frontier_out;
 }

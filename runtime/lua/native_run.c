@@ -70,6 +70,7 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
         .hash_seed = (uint64_t)int_option(L, "seed", 0),
         .record_limit = (uint64_t)WR_MAX(int_option(L, "limit", 0), 0),
         .memory_bytes = (uint64_t)WR_MAX(int_option(L, "memory", 0), 0),
+        .spill_bytes = (uint64_t)WR_MAX(int_option(L, "spill_bytes", 0), 0),
         .state_directory = text_option(L, "state"),
         .checkpoint_us = int_option(L, "checkpoint", 1000000),
         .fail_on_error = on_error != NULL && strcmp(on_error, "fail") == 0,
@@ -205,7 +206,7 @@ static void push_measured(lua_State *L, const struct wr_plan *plan, const struct
             continue;
         struct wr_node_counts counts;
         wr_run_counts(run, n, &counts);
-        lua_createtable(L, 0, 7);
+        lua_createtable(L, 0, 8);
         set_int(L, "rows_in", counts.rows_in);
         set_int(L, "rows_out", counts.rows_out);
         set_int(L, "batches_in", counts.batches_in);
@@ -215,6 +216,8 @@ static void push_measured(lua_State *L, const struct wr_plan *plan, const struct
             set_int(L, "state_rows", counts.state.rows);
         if (counts.state.rows > 0 && counts.state.bytes > 0)
             set_int(L, "state_bytes", counts.state.bytes);
+        if (counts.state.spilled_bytes > 0)
+            set_int(L, "spilled_bytes", counts.state.spilled_bytes);
         if (counts.frontier != WR_TIME_MIN && counts.frontier != WR_TIME_MAX) {
             char text[WR_TIME_TEXT_MAX];
             lua_pushlstring(L, text, wr_timestamp_format(counts.frontier, text));

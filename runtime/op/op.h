@@ -73,6 +73,7 @@ struct wr_op_env {
     struct wr_arena *scratch;       /* for one push; the caller rewinds it */
     uint32_t batch_rows;            /* most rows of a batch made by an operator */
     size_t piece_bytes;             /* of saved state: a piece ends with the row that reaches it */
+    uint64_t spill_bytes;           /* that a stage which spills keeps in memory */
     uint64_t seed;                  /* of hashes */
     int64_t now_us;                 /* the clock of the step; it never goes back */
     uint32_t shard, shard_count;
@@ -137,7 +138,8 @@ enum wr_op_flags {
 
 /* What an operator keeps. */
 struct wr_op_state {
-    uint64_t rows, bytes; /* bytes 0: not known */
+    uint64_t rows, bytes;   /* bytes 0: not known */
+    uint64_t spilled_bytes; /* the most that ever lay in a scratch file */
 };
 
 struct wr_op_type {

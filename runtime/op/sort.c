@@ -1,46 +1,17 @@
 /* sort.c: `sort(O)`: all rows of a bounded input in the given order; `sort()`: rows of an endless
  * one by event time, held until the frontier has passed them (a row that is behind is late). Ties
  * keep the order of the edge, after event time. nil is last in both directions. State: all rows
- * that are held, as batches; a limit is the state budget. */
-#include <stdlib.h>
+ * that are held, in memory and beyond a quarter of it in a scratch file (sort.h). */
+#include "op/sort.h"
+
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/assert.h"
-#include "base/buf.h"
-#include "base/status.h"
-#include "data/order.h"
-#include "op/op.h"
 #include "base/banned.h"
 
-#define HELD_ROWS 1024u /* of one held batch */
-#define SAVED_ROWS 64u  /* of one batch in a checkpoint */
-
-struct sort_config {
-    struct wr_list *order; /* NULL: by event time */
-    int has_time;
-    /* Held rows: the input's columns, then a column for each item of the order. */
-    struct wr_schema *wide;
-    uint32_t first_key;
-};
-
-struct sort {
-    struct wr_op base;
-    struct wr_eval eval;
-    struct wr_batch_pool pool; /* of held rows, from the state's budget */
-    uint32_t held_count, held_room;
-    struct wr_batch **held; /* dense copies, of the wide schema; all full but the last */
-    uint64_t row_count;
-    /* What the store knows: the first rows of `held`, and others that have left since. */
-    uint64_t saved_rows;
-    int64_t released_us; /* rows before this have left since the last save; WR_TIME_MIN: none */
-    uint64_t save_next;  /* the row that the next piece begins with */
-    int saving;          /* between two pieces */
-};
-
-struct place {
-    uint32_t batch, row;
-};
+#define BLOCKS_IN_MEMORY 64u /* at least, in the memory of held rows */
+#define BLOCK_BYTES_MIN (UINT64_C(4) << 10)
+#define BLOCK_BYTES_MAX (UINT64_C(64) << 10)
+#define APPEND_ROWS 64u /* at a time, so that memory is looked at in between */
 
 static int make_wide(struct wr_bind *bind, struct sort_config *config) {
     const struct wr_schema *input = bind->inputs[0]->schema;
@@ -114,7 +85,23 @@ static int sort_open(struct wr_op *op, struct wr_error *err) {
     wr_batch_pool_init(&self->pool, op->env->state_budget);
     self->pool.home = op->env->pool;
     self->released_us = WR_TIME_MIN;
+    uint64_t memory = op->env->spill_bytes;
+    uint64_t block = WR_MIN(WR_MAX(memory / BLOCKS_IN_MEMORY, BLOCK_BYTES_MIN), BLOCK_BYTES_MAX);
+    uint64_t runs = memory / 4 / block; /* a block of each is in memory while they are merged */
+    self->block_bytes = (uint32_t)block;
+    self->runs_max = (uint32_t)WR_MIN(WR_MAX(runs, SORT_RUNS_MIN), SORT_RUNS_MAX);
     return WR_OK;
+}
+
+struct wr_error *sort_error(const struct sort *self) {
+    return self->base.env->err == NULL ? NULL : *self->base.env->err;
+}
+
+uint64_t sort_row_count(const struct sort *self) {
+    uint64_t rows = self->row_count;
+    for (uint32_t r = 0; r < self->run_count; r++)
+        rows += self->runs[r].row_count;
+    return rows;
 }
 
 static int add_held(struct sort *self) {
@@ -122,39 +109,70 @@ static int add_held(struct sort *self) {
     if (wr_grow(self->base.env->state_budget, (void **)&self->held, self->held_count,
                 &self->held_room, sizeof *self->held) != WR_OK)
         return WR_ENOMEM;
-    struct wr_batch *batch = wr_batch_room(&self->pool, config->wide, HELD_ROWS, config->has_time);
+    struct wr_batch *batch =
+        wr_batch_room(&self->pool, config->wide, SORT_HELD_ROWS, config->has_time);
     if (batch == NULL)
         return WR_ENOMEM;
+    if (self->base.keeps_origins && wr_origins_keep(batch, SORT_HELD_ROWS) != WR_OK) {
+        wr_batch_unref(batch);
+        return WR_ENOMEM;
+    }
+    if (self->held_count > 0)
+        self->held_bytes += wr_arena_bytes(&self->held[self->held_count - 1]->arena);
     self->held[self->held_count++] = batch;
-    return self->base.keeps_origins ? wr_origins_keep(batch, HELD_ROWS) : WR_OK;
+    return WR_OK;
 }
 
-/* Appends dense copies of rows of a batch to those that are held. */
-static int keep_rows(struct sort *self, const struct wr_batch *wide, const uint32_t *rows,
-                     uint32_t row_count) {
+/* Appends some of the rows, as many as the last batch has room for. */
+static int append(struct sort *self, const struct wr_batch *wide, const uint32_t *rows,
+                  uint32_t row_count, uint32_t *done) {
+    struct wr_batch *last = self->held_count == 0 ? NULL : self->held[self->held_count - 1];
+    if (last == NULL || last->row_count == SORT_HELD_ROWS) {
+        if (add_held(self) != WR_OK)
+            return WR_ENOMEM;
+        last = self->held[self->held_count - 1];
+    }
+    uint32_t count = WR_MIN(row_count, SORT_HELD_ROWS - last->row_count);
+    int status = wr_batch_append(last, wide, rows, count);
+    *done = status == WR_OK ? count : 0;
+    self->row_count += *done;
+    return status;
+}
+
+/* Appends dense copies of rows of a batch to those that are held. Where memory is refused, what is
+ * held leaves it first. */
+int sort_keep_rows(struct sort *self, const struct wr_batch *wide, const uint32_t *rows,
+                   uint32_t row_count) {
     int status = WR_OK;
     for (uint32_t at = 0; at < row_count && status == WR_OK;) {
-        struct wr_batch *last = self->held_count == 0 ? NULL : self->held[self->held_count - 1];
-        if (last == NULL || last->row_count == HELD_ROWS) {
-            status = add_held(self);
-            continue;
-        }
-        uint32_t count = WR_MIN(row_count - at, HELD_ROWS - last->row_count);
-        status = wr_batch_append(last, wide, rows + at, count);
-        self->row_count += count;
-        at += count;
+        uint32_t done = 0;
+        status = append(self, wide, rows + at, WR_MIN(row_count - at, APPEND_ROWS), &done);
+        at += done;
+        if (status == WR_ENOMEM && self->row_count > 0)
+            status = sort_spill(self);
+        else if (status == WR_OK && sort_must_spill(self))
+            status = sort_spill(self);
     }
     return status;
 }
 
 /* Keeps a dense copy of the rows, since input buffers would pin far more than the rows. */
-static int keep(struct sort *self, const struct wr_batch *wide) {
+int sort_keep(struct sort *self, const struct wr_batch *wide) {
     uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, wide->sel_count);
     if (rows == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < wide->sel_count; i++)
         rows[i] = wr_batch_row(wide, i);
-    return keep_rows(self, wide, rows, wide->sel_count);
+    return sort_keep_rows(self, wide, rows, wide->sel_count);
+}
+
+void sort_forget_held(struct sort *self) {
+    for (uint32_t i = 0; i < self->held_count; i++)
+        wr_batch_unref(self->held[i]);
+    wr_free(self->base.env->state_budget, self->held);
+    self->held = NULL;
+    self->held_count = self->held_room = 0;
+    self->row_count = self->saved_rows = self->held_bytes = 0;
 }
 
 /* The rows with the columns that they are ordered by; those whose order fails are rejected. */
@@ -180,7 +198,7 @@ static int widen(struct sort *self, struct wr_batch *in, struct wr_out *out) {
         }
     }
     if (status >= 0 && wide->sel_count > 0)
-        status = keep(self, wide);
+        status = sort_keep(self, wide);
     wr_batch_unref(wide);
     return status;
 }
@@ -224,266 +242,26 @@ static int sort_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
     return status;
 }
 
-struct order {
-    const struct sort *self;
-    const struct sort_config *config;
-};
-
-static int compare_keys(const struct order *order, const struct place *a, const struct place *b) {
-    const struct wr_batch *x = order->self->held[a->batch], *y = order->self->held[b->batch];
-    const struct wr_list *list = order->config->order;
-    for (uint32_t k = 0; list != NULL && k < list->item_count; k++) {
-        const struct wr_item *item = &list->items[k];
-        const struct wr_column *p = &x->columns[order->config->first_key + k];
-        const struct wr_column *q = &y->columns[order->config->first_key + k];
-        int nils = wr_column_is_nil(p, a->row) || wr_column_is_nil(q, b->row);
-        int by = wr_cell_compare(&item->type, p, a->row, q, b->row);
-        if (by != 0)
-            return item->desc && !nils ? -by : by;
-    }
-    if (order->config->has_time) {
-        int64_t s = x->event_time[a->row], t = y->event_time[b->row];
-        if (s != t)
-            return s < t ? -1 : 1;
-    }
-    return 0;
-}
-
-static int compare_places(const void *a, const void *b, void *ctx) {
-    const struct place *x = a, *y = b;
-    int by = compare_keys(ctx, x, y);
-    if (by != 0)
-        return by;
-    if (x->batch != y->batch)
-        return x->batch < y->batch ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
-/* `count` rows from `places`, dense, under the output's schema: the head of the wide one. Rows that
- * were put into another order have no event time any more. */
-static struct wr_batch *gather(struct sort *self, const struct place *places, uint32_t count) {
-    const struct wr_schema *schema = self->base.schema;
-    const struct sort_config *config = self->base.config;
-    int has_time = config->has_time && config->order == NULL;
-    struct wr_batch *batch = wr_batch_room(self->base.env->pool, schema, count, has_time);
-    if (batch != NULL && self->base.keeps_origins && wr_origins_keep(batch, count) != WR_OK) {
-        wr_batch_unref(batch);
-        return NULL;
-    }
-    for (uint32_t i = 0; batch != NULL && i < count; i++) {
-        struct wr_batch view = *self->held[places[i].batch];
-        view.schema = schema;
-        if (wr_batch_append(batch, &view, &places[i].row, 1) != WR_OK) {
-            wr_batch_unref(batch);
-            return NULL;
-        }
-    }
-    return batch;
-}
-
-/* Emits places in their order, as batches of at most batch_rows. */
-static int emit_places(struct sort *self, const struct place *places, uint64_t count,
-                       struct wr_out *out) {
-    int flow = WR_FLOW_MORE;
-    for (uint64_t at = 0; at < count && flow == WR_FLOW_MORE;) {
-        uint32_t rows = (uint32_t)WR_MIN((uint64_t)self->base.env->batch_rows, count - at);
-        struct wr_batch *batch = gather(self, places + at, rows);
-        flow = batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, batch);
-        at += rows;
-    }
-    return flow;
-}
-
-static void forget(struct sort *self, struct wr_batch **held, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++)
-        wr_batch_unref(held[i]);
-    wr_free(self->base.env->state_budget, held);
-}
-
-static void forget_all(struct sort *self) {
-    forget(self, self->held, self->held_count);
-    self->held = NULL;
-    self->held_count = self->held_room = 0;
-    self->row_count = self->saved_rows = 0;
-}
-
-/* Puts the rows that stay together anew, in their order, so that those that leave free their
- * memory. */
-static int keep_rest(struct sort *self, const struct place *rest, uint64_t count) {
-    struct sort old = *self;
-    self->held = NULL;
-    self->held_count = self->held_room = 0;
-    self->row_count = 0;
-    int status = WR_OK;
-    for (uint64_t at = 0; at < count && status == WR_OK;) {
-        uint32_t rows[HELD_ROWS], run = 0, batch = rest[at].batch;
-        for (; at < count && rest[at].batch == batch; at++)
-            rows[run++] = rest[at].row;
-        status = keep_rows(self, old.held[batch], rows, run);
-    }
-    forget(self, old.held, old.held_count);
-    return status;
-}
-
-/* Parts the rows, each in their order: those that leave at `frontier` stand first in `places`, and
- * the others from *ready on. Counts what leaves of what the store knows. */
-static struct place *part_rows(struct sort *self, int64_t frontier, uint64_t *ready) {
-    struct wr_budget *budget = self->base.env->state_budget;
-    struct place *places = wr_alloc(budget, self->row_count * sizeof *places);
-    uint64_t leaving = 0, rest = self->row_count, row = 0, saved_leaving = 0;
-    if (places == NULL)
-        return NULL;
-    for (uint32_t b = 0; b < self->held_count; b++)
-        for (uint32_t i = 0; i < self->held[b]->row_count; i++, row++) {
-            int goes = frontier == WR_TIME_MAX || self->held[b]->event_time[i] < frontier;
-            places[goes ? leaving++ : --rest] = (struct place){.batch = b, .row = i};
-            saved_leaving += goes && row < self->saved_rows;
-        }
-    for (uint64_t from = leaving, to = self->row_count; from + 1 < to; from++) {
-        struct place place = places[--to];
-        places[to] = places[from];
-        places[from] = place;
-    }
-    self->saved_rows -= saved_leaving;
-    if (saved_leaving > 0)
-        self->released_us = frontier;
-    *ready = leaving;
-    return places;
-}
-
-/* Rows with event time below `frontier` leave, in their order; the rest is kept. */
-static int release(struct sort *self, int64_t frontier, struct wr_out *out) {
-    if (self->row_count == 0)
-        return WR_OK;
-    uint64_t ready, row_count = self->row_count;
-    struct place *places = part_rows(self, frontier, &ready);
-    if (places == NULL)
-        return WR_ENOMEM;
-    struct order order = {.self = self, .config = self->base.config};
-    qsort_r(places, ready, sizeof *places, compare_places, &order);
-    int status = emit_places(self, places, ready, out);
-    if (ready == row_count)
-        forget_all(self);
-    else if (ready > 0 && status >= 0)
-        status = keep_rest(self, places + ready, row_count - ready);
-    wr_free(self->base.env->state_budget, places);
-    return status;
-}
-
 static int sort_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct sort *self = (struct sort *)op;
     const struct sort_config *config = op->config;
     if (config->order != NULL && frontier != WR_TIME_MAX)
         return WR_OK;
-    int flow = release(self, frontier, out);
+    int flow = sort_release(self, frontier, out);
     return WR_MIN(flow, WR_OK);
 }
 
-/* Some rows from `save_next` on, which all lie in one held batch. */
-static int save_some(struct sort *self, struct wr_buf *out) {
-    struct wr_batch view = *self->held[self->save_next / HELD_ROWS];
-    uint32_t from = (uint32_t)(self->save_next % HELD_ROWS), rows[SAVED_ROWS];
-    view.sel = rows;
-    view.sel_count = WR_MIN(view.row_count - from, SAVED_ROWS);
-    for (uint32_t i = 0; i < view.sel_count; i++)
-        rows[i] = from + i;
-    self->save_next += view.sel_count;
-    return wr_batch_save(&view, out);
-}
-
-/* A piece: u64, rows before it have left · u32 count · batches of rows that have come. */
-static int sort_save(struct wr_op *op, struct wr_buf *out, int all) {
-    struct sort *self = (struct sort *)op;
-    int64_t released_us = WR_TIME_MIN;
-    if (!self->saving) {
-        self->save_next = all ? 0 : self->saved_rows;
-        released_us = all ? WR_TIME_MIN : self->released_us;
-        if (!all && released_us == WR_TIME_MIN && self->save_next == self->row_count)
-            return WR_OK;
-    }
-    size_t start = out->length;
-    wr_buf_add_u64(out, (uint64_t)released_us);
-    size_t count_at = out->length;
-    uint32_t count = 0;
-    int status = wr_buf_add_u32(out, 0);
-    for (; status == WR_OK && self->save_next < self->row_count; count++) {
-        if (count > 0 && out->length - start >= op->env->piece_bytes)
-            break;
-        status = save_some(self, out);
-    }
-    if (status != WR_OK)
-        return status;
-    memcpy(out->bytes + count_at, &count, sizeof count);
-    self->saving = self->save_next < self->row_count;
-    if (self->saving)
-        return WR_EAGAIN;
-    self->saved_rows = self->row_count;
-    self->released_us = WR_TIME_MIN;
-    return WR_OK;
-}
-
-/* Rows that were read back have what they are ordered by, and what somebody reads. */
-static int is_whole(const struct sort *self, const struct wr_batch *batch) {
-    const struct sort_config *config = self->base.config;
-    if (config->has_time && batch->event_time == NULL)
-        return 0;
-    for (uint32_t c = 0; c < config->wide->field_count; c++)
-        if (batch->columns[c].data == NULL &&
-            (c >= config->first_key || wr_bit_get(self->base.needed, c)))
-            return 0;
-    return 1;
-}
-
-/* Rows that had left since the piece before. */
-static int drop(struct sort *self, int64_t frontier) {
-    const struct sort_config *config = self->base.config;
-    if (frontier == WR_TIME_MIN || self->row_count == 0)
-        return WR_OK;
-    if (!config->has_time && frontier != WR_TIME_MAX)
-        return WR_ECORRUPT;
-    uint64_t ready, row_count = self->row_count;
-    struct place *places = part_rows(self, frontier, &ready);
-    if (places == NULL)
-        return WR_ENOMEM;
-    int status = keep_rest(self, places + ready, row_count - ready);
-    wr_free(self->base.env->state_budget, places);
-    return status;
-}
-
-static int load_batch(struct sort *self, struct wr_reader *in) {
-    const struct sort_config *config = self->base.config;
-    struct wr_op_env *env = self->base.env;
-    struct wr_batch *batch = NULL;
-    struct wr_arena_mark mark = wr_arena_mark(env->scratch);
-    int status = wr_batch_load(env->pool, config->wide, in, &batch);
-    if (status == WR_OK && !is_whole(self, batch))
-        status = WR_ECORRUPT;
-    if (status == WR_OK)
-        status = keep(self, batch);
-    wr_arena_rewind(env->scratch, mark);
-    wr_batch_unref(batch);
-    return status;
-}
-
-static int sort_load(struct wr_op *op, struct wr_reader *in) {
-    struct sort *self = (struct sort *)op;
-    int64_t released_us = (int64_t)wr_reader_u64(in);
-    uint32_t count = wr_reader_u32(in);
-    int status = in->failed ? WR_ECORRUPT : drop(self, released_us);
-    for (uint32_t i = 0; i < count && status == WR_OK; i++)
-        status = load_batch(self, in);
-    self->saved_rows = self->row_count;
-    self->released_us = WR_TIME_MIN;
-    return status;
-}
-
 static void sort_measure(const struct wr_op *op, struct wr_op_state *state) {
-    state->rows += ((const struct sort *)op)->row_count; /* of any width */
+    const struct sort *self = (const struct sort *)op;
+    state->rows += sort_row_count(self); /* of any width */
+    state->spilled_bytes += wr_scratch_bytes_peak(self->scratch);
 }
 
 static void sort_close(struct wr_op *op) {
     struct sort *self = (struct sort *)op;
-    forget_all(self);
+    sort_forget_held(self);
+    sort_runs_forget(self);
+    wr_scratch_free(self->scratch);
     wr_batch_pool_release(&self->pool);
     wr_eval_release(&self->eval);
 }

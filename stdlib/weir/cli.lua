@@ -29,6 +29,8 @@ M.FLAGS = {
     doc = "the order in which shards are stepped; any gives the same rows" },
   ["--stop-after"] = { value = "N", count = 1,
     doc = "stop after N steps, as a signal would; with --state the next run goes on" },
+  ["--spill-bytes"] = { value = "N", count = 1,
+    doc = "what a sort keeps in memory before it uses a scratch file; any gives the same rows" },
   ["--json"] = { doc = "the plan as JSON" },
   ["--analyze"] = { doc = "run it, and say what each stage took and kept; nothing is written" },
   ["--error-format"] = { value = "NAME", of = { "text", "json", "github" },
@@ -54,6 +56,7 @@ local LOAD = { "-p", "--color", "--error-format", "--allow", "--deny-warnings", 
 local RUN = {
   "-e", "--read", "--limit", "--dry-run", "--batch-rows", "--rejects", "--max-bad", "--format",
   "--state", "--progress", "--workers", "--shards", "--shard-seed", "--stop-after",
+  "--spill-bytes",
 }
 
 local function join(...)

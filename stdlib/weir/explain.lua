@@ -134,6 +134,9 @@ local function add_measures(lines, found)
     wrap(lines, "       kept at most: ",
       amount(found.state_rows, "row") .. (bytes and ", " .. size(bytes) or ""))
   end
+  if found.spilled_bytes then
+    wrap(lines, "       in a scratch file at most: ", size(found.spilled_bytes))
+  end
   if found.watermark then
     wrap(lines, "       last watermark: ", found.watermark)
   end

@@ -321,7 +321,10 @@ write a file for each day, and read it without a state (`weir run day.lua -p
 day=2024-03-31`) into a table with a key, or by `mode = "append"`; or read all
 of it anew each time, by `mode = "replace"`.
 
-State is bounded by `weir.settings { memory = "1GB" }` (W602).
+State is bounded by `weir.settings { memory = "1GB" }`. A `sort` keeps a quarter
+of that in memory and the rest in a scratch file without a name, in `TMPDIR` or
+/var/tmp (W610 where that is full); a stage that needs more otherwise ends the
+run (W602). `weir explain --analyze` shows what each stage kept.
 ]],
   },
   endpoints = {

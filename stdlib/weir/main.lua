@@ -265,6 +265,7 @@ local function run_options(run, made)
     columns = run.terminal.columns, workers = pick("workers"),
     shards = options.shards,
     shard_seed = options.shard_seed, stop_after = options.stop_after,
+    spill_bytes = options.spill_bytes,
     seed = settings.seed or 0, checkpoint = settings.checkpoint,
   }
 end

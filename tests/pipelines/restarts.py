@@ -8,7 +8,8 @@ Every pipeline and example (run.py) that runs to its end is run once undisturbed
   both print together and what is written must be the same to the byte, and so must the exit code
   and the counts of the last line; a third process finds the state complete and says the same;
 - it is stopped after every step, in as many processes as it has steps;
-- it runs in 2 and 3 shards, stepped in orders by several seeds.
+- it runs in 2 and 3 shards, stepped in orders by several seeds;
+- where it sorts, it runs with next to no memory for that, undisturbed and stopped at some step.
 Without --all the stopping points are a sample of each pipeline, with a fresh seed (WEIR_SEED).
 """
 
@@ -101,6 +102,20 @@ def shards(weir, case, expected, dice):
     return passed
 
 
+def spills(weir, case, expected, kept, dice):
+    with open(case.script, encoding="utf-8") as file:
+        if ":sort" not in file.read():
+            return True
+    spill = ["--spill-bytes", dice.choice(["1", "3000"])]
+    passed = check(case, " ".join(spill), expected, run.run_once(weir, case, ROWS, [spill]))
+    steps = step_count(weir, case, ROWS)
+    for _ in range(3):
+        stop = stopped_at(dice.randrange(1, max(steps, 2)))
+        outputs = run.run_once(weir, case, ROWS, [stop + spill, ["--state", "STATE", *spill]])
+        passed &= check(case, " ".join(stop + spill), kept, outputs)
+    return passed
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", required=True)
@@ -122,6 +137,7 @@ def main():
         kept = compared(run.run_once(weir, case, ROWS, [["--state", "STATE"]]))
         good, count = restarts(weir, case, kept, options.all, dice)
         good &= shards(weir, case, expected, dice)
+        good &= spills(weir, case, expected, kept, dice)
         points += count
         passed, failed = passed + good, failed + (not good)
     print(f"{points} stopping points")

@@ -6,7 +6,8 @@
 
 One case is one seed: a graph of stages, its inputs, and how it is run. All runs of a case must
 write the same bytes: --batch-rows 1 to 4096, one to three --shards in orders by seed, stopped at a
-step and gone on with --state, inputs packed or cut into other files, the script in another layout.
+step and gone on with --state, inputs packed or cut into other files, the script in another layout,
+sorts in a scratch file.
 Where DuckDB can say the same (translate.py, oracle.py) the rows and the rejects by code are
 compared with it.
 
@@ -178,6 +179,10 @@ class Runner:
         ways.append((f"other files {packed} and another layout of the script",
                      ["--batch-rows", dice.choice(["1", "5", "4096"])], dice.randrange(1 << 20),
                      packed))
+        if any(node["op"] == "sort" for node in case["nodes"]):
+            spill = ["--spill-bytes", dice.choice(["1", "3000"]), "--batch-rows",
+                     dice.choice(["1", "7", "4096"])]
+            ways += [(" ".join(args), args, None, None) for args in (spill, spill + stop[2:])]
         return ways
 
     def check(self, case, seed):
@@ -280,7 +285,7 @@ def stops_early(case):
 
 def kind_of(what):
     """The sort of run: which of its options matters most."""
-    return next((option for option in ("--stop-after", "--shards", "--batch-rows")
+    return next((option for option in ("--spill-bytes", "--stop-after", "--shards", "--batch-rows")
                  if option in what), "other files")
 
 

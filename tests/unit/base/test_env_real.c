@@ -205,6 +205,30 @@ TEST(env_clocks_run_and_random_numbers_differ) {
     CHECK(env->random_u64(env) != env->random_u64(env));
 }
 
+TEST(env_scratch_file_is_written_anywhere_and_has_no_name) {
+    const struct wr_env *env = wr_env_real();
+    const char *path = folder();
+    struct wr_file *file;
+    struct wr_error err;
+    char bytes[8];
+    CHECK_INT(setenv("TMPDIR", path, 1), ==, 0);
+    CHECK_INT(env->open_scratch(env, &file, &err), ==, WR_OK);
+    CHECK_INT(env->write_at(file, "behind", 6, 4096, &err), ==, WR_OK);
+    CHECK_INT(env->write_at(file, "first", 5, 0, &err), ==, WR_OK);
+    CHECK_INT(env->write_at(file, "B", 1, 4096, &err), ==, WR_OK);
+    CHECK_INT(env->read(file, bytes, 6, 4096), ==, 6);
+    CHECK_MEM(bytes, "Behind", 6);
+    CHECK_INT(env->read(file, bytes, 5, 0), ==, 5);
+    CHECK_MEM(bytes, "first", 5);
+    CHECK_INT(rmdir(path), ==, 0); /* nothing is in it */
+    env->close(file);
+    CHECK_INT(env->open_scratch(env, &file, &err), ==, WR_ENOENT);
+    CHECK_CONTAINS(err.text, "make a scratch file in /tmp/weir-env-");
+    CHECK_INT(unsetenv("TMPDIR"), ==, 0);
+    CHECK_INT(env->open_scratch(env, &file, &err), ==, WR_OK);
+    env->close(file);
+}
+
 TEST_EACH_ALLOCATION_FAILS(env_open_gives_everything_back) {
     const struct wr_env *env = wr_env_real();
     struct wr_file *file;

@@ -126,12 +126,15 @@ TEST_EACH_ALLOCATION_FAILS(plan_explained_gives_everything_back) {
     wr_plan_free(plan);
 }
 
-static int run_plan(uint32_t shards, struct wr_error *err) {
+static int run_plan(uint32_t shards, uint64_t spill_bytes, struct wr_error *err) {
     struct wr_plan *plan = NULL;
     struct wr_run *run = NULL;
     int status = make_plan(&plan, err);
-    struct wr_run_options options = {
-        .batch_rows = 3, .shards = shards, .hash_seed = 3, .keep_text = 1};
+    struct wr_run_options options = {.batch_rows = 3,
+                                     .shards = shards,
+                                     .hash_seed = 3,
+                                     .keep_text = 1,
+                                     .spill_bytes = spill_bytes};
     if (status == WR_OK)
         status = wr_run_new(&run, plan, &options, err);
     if (status == WR_OK)
@@ -144,44 +147,55 @@ static int run_plan(uint32_t shards, struct wr_error *err) {
 TEST(run_of_every_stage_ends) {
     for (uint32_t shards = 1; shards <= 3; shards += 2) {
         struct wr_error err = {0};
-        if (run_plan(shards, &err) != WR_OK)
+        if (run_plan(shards, shards / 2, &err) != WR_OK)
             test_fail(__FILE__, __LINE__, "%s %s", err.code, err.text);
     }
 }
 
-static void check_run(uint32_t shards) {
+static void check_run(uint32_t shards, uint64_t spill_bytes) {
     struct wr_error err = {0};
-    int status = run_plan(shards, &err);
+    int status = run_plan(shards, spill_bytes, &err);
     CHECK(status == WR_OK || status == WR_ENOMEM);
     CHECK_INT(status == WR_OK, ==, err.text[0] == 0);
 }
 
 TEST_EACH_ALLOCATION_FAILS(run_of_every_stage_gives_everything_back) {
-    check_run(1);
+    check_run(1, 0);
 }
 
 TEST_EACH_ALLOCATION_FAILS(run_in_shards_gives_everything_back) {
-    check_run(3);
+    check_run(3, 0);
+}
+
+TEST_EACH_ALLOCATION_FAILS(run_with_a_scratch_file_gives_everything_back) {
+    check_run(1, 1);
 }
 
 /* ---- limits ---- */
 
-static void meet_limit(const char *stage, const char *text) {
-    struct stand stand;
-    stand_begin(&stand);
-    uint32_t read = stand_source(&stand, "k string, v int64", 1);
-    uint32_t sink = stand_sink(&stand, test_add(stand.plan, "{'inputs':[%u],%s}", read, stage));
-    (void)sink;
+/* 20,000 rows, of about 1.5 MB, through a stage that has 1 MB. */
+static int run_in_1_mb(struct stand *stand, const char *stage, uint32_t *sink) {
+    stand_begin(stand);
+    uint32_t read = stand_source(stand, "k string, v int64", 1);
+    *sink = stand_sink(stand, test_add(stand->plan, "{'inputs':[%u],%s}", read, stage));
     struct wr_buf rows;
     wr_buf_init(&rows, &wr_budget_control, 0);
     for (int i = 0; i < 20000; i++)
-        wr_buf_addf(&rows, "%sthe_key_of_a_row_that_is_long_enough_%d %d", i == 0 ? "" : "|", i, i);
-    stand_feed(&stand, read, 0, rows.bytes);
-    stand.options.memory_bytes = 1 << 20;
-    CHECK_INT(stand_run(&stand), ==, WR_ENOMEM);
+        wr_buf_addf(&rows, "%sthe_key_of_a_row_that_is_long_enough_%d %d", i == 0 ? "" : "|", i,
+                    i * 7919 % 20000);
+    stand_feed(stand, read, 0, rows.bytes);
+    stand->options.memory_bytes = 1 << 20;
+    int status = stand_run(stand);
+    wr_buf_release(&rows);
+    return status;
+}
+
+static void meet_limit(const char *stage, const char *text) {
+    struct stand stand;
+    uint32_t sink;
+    CHECK_INT(run_in_1_mb(&stand, stage, &sink), ==, WR_ENOMEM);
     CHECK_STR(stand.err.code, "W602");
     CHECK_CONTAINS(stand.err.text, text);
-    wr_buf_release(&rows);
     stand_end(&stand);
 }
 
@@ -189,7 +203,26 @@ TEST(run_names_the_budget_that_is_used_up) {
     meet_limit("'op':'agg','items':l`n = count()`,'group_by':l`k`",
                "`state` is used up (1 MB) in stage agg");
     meet_limit("'op':'distinct','name':'seen'", "in stage seen");
-    meet_limit("'op':'sort','order':o`v desc`", "`state`");
+}
+
+TEST(run_sorts_more_rows_than_have_room) {
+    struct stand stand;
+    uint32_t sink;
+    int status = run_in_1_mb(&stand, "'op':'sort','order':o`v desc`", &sink);
+    CHECK_STR(stand.err.text, "");
+    CHECK_INT(status, ==, WR_OK);
+    const char *row = stand_rows(&stand, sink);
+    for (int v = 20000; v-- > 0;) {
+        int key, value, length = 0;
+        CHECK_INT(
+            sscanf(row, "the_key_of_a_row_that_is_long_enough_%d %d%n", &key, &value, &length), ==,
+            2);
+        CHECK_INT(value, ==, v);
+        CHECK_INT(key * 7919 % 20000, ==, v);
+        row += length + (v > 0);
+    }
+    CHECK_INT(*row, ==, 0);
+    stand_end(&stand);
 }
 
 TEST(run_does_not_blame_a_budget_that_has_room) {
@@ -206,6 +239,41 @@ TEST(run_does_not_blame_a_budget_that_has_room) {
     CHECK_STR(stand.err.code, "");
     CHECK_CONTAINS(stand.err.text, "out of memory");
     stand_end(&stand);
+}
+
+/* Without a state directory the calls to the world are those of the scratch file. */
+static void fail_at_each_call(enum wr_sim_fault fault, const char *code) {
+    struct stand stand;
+    stand_begin(&stand);
+    uint32_t read = stand_source(&stand, "k string, v int64", 1);
+    const char *sorted = "'op':'sort','order':o`v desc`";
+    uint32_t sink = stand_sink(&stand, test_add(stand.plan, "{'inputs':[%u],%s}", read, sorted));
+    stand_feed(&stand, read, 0, "a 3|b 1/a 9/c 7|d 3/e 4/f 5/g 6/h 8/i 2/j 1/k 1/l 7/m 0/n 3/o 2");
+    stand.options.spill_bytes = 1;
+    stand.options.batch_rows = stand.split = 1;
+    int failures = 0, status = WR_EIO;
+    for (uint64_t at = 1; status != WR_OK; at++) {
+        stand_forget(&stand);
+        wr_sim_fail_at(stand.sim, fault, at, 0);
+        status = stand_run(&stand);
+        if (status == WR_OK)
+            break;
+        failures++;
+        CHECK_INT(status, ==, WR_EIO);
+        CHECK_STR(stand.err.code, code);
+        CHECK_CONTAINS(stand.err.text, "stage sort: ");
+        CHECK_CONTAINS(stand.err.text, "a scratch file");
+        CHECK_INT(stand.captures[sink].committed, ==, 0);
+    }
+    CHECK_INT(failures, >, 20);
+    CHECK_STR(stand_rows(&stand, sink),
+              "a 9|h 8|c 7|l 7|g 6|f 5|e 4|a 3|d 3|n 3|i 2|o 2|b 1|j 1|k 1|m 0");
+    stand_end(&stand);
+}
+
+TEST(run_says_that_the_scratch_file_failed) {
+    fail_at_each_call(WR_SIM_EIO, "W614");
+    fail_at_each_call(WR_SIM_ENOSPC, "W610");
 }
 
 /* ---- checkpoints ---- */

@@ -117,6 +117,8 @@ static const struct pipe pipes[] = {
     {"rejects", rejects},   {"merged", merged},
 };
 
+#define SORTS 3 /* of those */
+
 static void pipe_begin(struct stand *stand, const struct pipe *pipe) {
     stand_begin(stand);
     uint32_t read = stand_source(stand, "t timestamp, k string, v int64", 2);
@@ -171,7 +173,7 @@ static void open_in(struct stand *stand, uint64_t number) {
 struct way {
     uint32_t shards;
     int64_t checkpoint_every; /* so many steps */
-    uint64_t piece_bytes;
+    uint64_t piece_bytes, spill_bytes;
 };
 
 /* Killed once, after each step in turn. */
@@ -187,6 +189,7 @@ static void kill_after_each_step(const struct pipe *pipe, struct way way) {
     all_rows(&stand, &whole);
     uint64_t steps = stand.summary.steps;
     CHECK_INT(steps, >, 5);
+    stand.options.spill_bytes = way.spill_bytes;
     stand.options.checkpoint_us = way.checkpoint_every;
     for (uint64_t stop = 1; stop <= steps; stop++) {
         stand_forget(&stand);
@@ -220,6 +223,15 @@ TEST(restart_of_a_state_in_pieces_of_a_row_gives_the_rows_of_one_run) {
 TEST(restart_from_an_older_checkpoint_gives_the_rows_of_one_run) {
     for (size_t i = 0; i < WR_COUNT(pipes); i++)
         kill_after_each_step(&pipes[i], (struct way){.shards = 1, .checkpoint_every = 4});
+}
+
+TEST(restart_of_rows_in_a_scratch_file_gives_the_rows_of_one_run_in_memory) {
+    for (uint64_t piece_bytes = 1; piece_bytes < 400; piece_bytes *= 19)
+        for (int64_t every = 0; every < 6; every++)
+            kill_after_each_step(&pipes[SORTS], (struct way){.shards = 1,
+                                                             .piece_bytes = piece_bytes,
+                                                             .checkpoint_every = every,
+                                                             .spill_bytes = 1});
 }
 
 TEST(restart_with_shards_gives_the_rows_of_one_run) {
