@@ -28,6 +28,8 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
     while (saved == WR_EAGAIN) {
         wr_buf_clear(bytes);
         saved = op->type->save(op, bytes, base);
+        if (saved != WR_OK && saved != WR_EAGAIN && err != NULL && err->status == saved)
+            return wr_error_add(err, saved, "save the state of %s", unit->node->name);
         if (saved != WR_OK && saved != WR_EAGAIN)
             return wr_error_set(err, saved, "save the state of %s: %s", unit->node->name,
                                 wr_status_text(saved));

@@ -26,7 +26,8 @@ struct wr_run_options {
     uint64_t hash_seed;          /* 0: from env's random */
     uint64_t record_limit;       /* records a source reads at most, bad ones too; 0: all */
     uint64_t memory_bytes;       /* of all state; 0: 1 GB */
-    uint64_t spill_bytes;        /* that a sort keeps in memory; 0: a quarter of memory_bytes */
+    uint64_t spill_bytes;        /* that a sort keeps in memory, and half of what windows do; 0:
+                                  * a quarter of memory_bytes */
     uint64_t piece_bytes;        /* of state on its way to the store; 0: 1 MB */
     int dry_run;                 /* sinks are bound but nothing is written */
     int measures;                /* wr_node_counts has what it costs to know */

@@ -6,6 +6,7 @@
  * aggregation", 2006 (slices). */
 #include "op/agg.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -74,6 +75,10 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_slices_init(&self->before, budget,
                    config->told.count > 0 ? &config->told_shape : &config->aggregates->shape,
                    op->env->seed);
+    if (config->windowed && !config->by_window && config->shapes == NULL)
+        wr_slices_may_rest(&self->slices, op->env->env,
+                           2 * op->env->spill_bytes / WR_MAX(op->env->shard_count, 1u),
+                           op->env->err);
     self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
     wr_eval_init(&self->own_eval, budget);
@@ -129,7 +134,7 @@ static int add_rows(struct agg *self, struct wr_table *table, const struct wr_ba
     const struct wr_aggregates *aggregates =
         ((const struct agg_config *)self->base.config)->aggregates;
     if (table == NULL)
-        return WR_ENOMEM;
+        return wr_slices_failure(&self->slices);
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
     uint8_t **rows = WR_ARENA_ARRAY(scratch, uint8_t *, count);
@@ -152,7 +157,7 @@ static int add_rows(struct agg *self, struct wr_table *table, const struct wr_ba
         status = wr_aggregates_add(aggregates, &self->inputs_eval, table, rows, in,
                                    sel != NULL ? sel + first : dense, count);
     wr_arena_rewind(scratch, mark);
-    return status;
+    return status == WR_OK ? wr_slices_relieve(&self->slices) : status;
 }
 
 /* A row that windows before `frontier` refuse goes to each window that takes it, one by one. */
@@ -183,6 +188,77 @@ static enum verdict judge(const struct window *window, const struct wr_batch *in
         return VERDICT_LATE;
     return window_end(window, window_first(window, time)) <= behind ? VERDICT_PARTLY
                                                                     : VERDICT_ON_TIME;
+}
+
+/* Rows that are on time, in the order of the batch. */
+struct on_time {
+    int64_t slice;
+    uint32_t at;
+};
+
+static int by_slice(const void *a, const void *b) {
+    const struct on_time *x = a, *y = b;
+    if (x->slice != y->slice)
+        return x->slice < y->slice ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Where slices rest, each is asked for once a batch. Rows keep their order within their slice. */
+static int add_by_slice(struct agg *self, const struct wr_batch *in, const uint32_t *sel,
+                        const char *keys, const uint64_t *hashes, struct on_time *rows,
+                        uint32_t count) {
+    const struct wr_aggregates *aggregates =
+        ((const struct agg_config *)self->base.config)->aggregates;
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t key_bytes = aggregates->layout.key_bytes, is_keyed = aggregates->key_count > 0;
+    uint32_t *sorted = WR_ARENA_ARRAY(scratch, uint32_t, count + 1);
+    uint64_t *sorted_hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
+    char *sorted_keys = wr_arena_alloc(scratch, (size_t)count * key_bytes + 1);
+    if (sorted == NULL || sorted_hashes == NULL || sorted_keys == NULL)
+        return WR_ENOMEM;
+    qsort(rows, count, sizeof *rows, by_slice);
+    for (uint32_t i = 0; i < count; i++) {
+        sorted[i] = sel == NULL ? rows[i].at : sel[rows[i].at];
+        sorted_hashes[i] = hashes[rows[i].at];
+        if (is_keyed)
+            memcpy(sorted_keys + (size_t)i * key_bytes, keys + (size_t)rows[i].at * key_bytes,
+                   key_bytes);
+    }
+    int status = WR_OK;
+    for (uint32_t first = 0, end; first < count && status == WR_OK; first = end) {
+        end = first + 1;
+        while (end < count && rows[end].slice == rows[first].slice)
+            end++;
+        status = add_rows(self, wr_slices_at(&self->slices, rows[first].slice), in, sorted,
+                          is_keyed ? sorted_keys : keys, is_keyed ? sorted_hashes : hashes, first,
+                          end - first);
+    }
+    return status;
+}
+
+/* As add_windowed. */
+static int add_scattered(struct agg *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+                         const char *keys, const uint64_t *hashes, struct wr_out *out) {
+    const struct window *window = &((const struct agg_config *)self->base.config)->window;
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t *late = WR_ARENA_ARRAY(scratch, uint32_t, count + 1), late_count = 0;
+    struct on_time *rows = WR_ARENA_ARRAY(scratch, struct on_time, count + 1);
+    uint32_t row_count = 0;
+    int status = late == NULL || rows == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        uint32_t row = sel == NULL ? i : sel[i];
+        enum verdict verdict = judge(window, in, row);
+        if (verdict == VERDICT_ON_TIME)
+            rows[row_count++] =
+                (struct on_time){.slice = window_slice(window, in->event_time[row]), .at = i};
+        else if (verdict == VERDICT_LATE)
+            late[late_count++] = row;
+        else
+            status = add_partly_late(self, in, sel, keys, hashes, i);
+    }
+    if (status == WR_OK)
+        status = add_by_slice(self, in, sel, keys, hashes, rows, row_count);
+    return status < 0 ? status : wr_op_emit_late(&self->base, in, late, late_count, out);
 }
 
 /* Rows in runs of one slice, since neighbours in time are neighbours in the batch. */
@@ -247,6 +323,8 @@ static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) 
             self, in, sel, count, keys, hashes, out);
     if (config->by_window)
         return agg_update_push(self, in, sel, count, keys, hashes, out);
+    if (config->windowed && wr_slices_rest(&self->slices))
+        return add_scattered(self, in, sel, count, keys, hashes, out);
     if (config->windowed)
         return add_windowed(self, in, sel, count, keys, hashes, out);
     return add_rows(self, wr_slices_at(&self->slices, 0), in, sel, keys, hashes, 0, count);

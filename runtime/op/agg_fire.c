@@ -84,6 +84,19 @@ int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
     return status;
 }
 
+static int is_of(const struct agg_span *span, const struct wr_slice *slice) {
+    return slice->start_us >= span->start && slice->start_us < span->end;
+}
+
+/* Whether all slices of a window are in memory. */
+static int is_awake(const struct agg *self, int64_t mark) {
+    struct agg_span span = agg_span_of(self, mark);
+    for (uint32_t i = 0; i < self->slices.count; i++)
+        if (is_of(&span, &self->slices.items[i]) && self->slices.items[i].table == NULL)
+            return 0;
+    return 1;
+}
+
 /* What a window is merged of, in order: its slices, then its rows of its own. NULL: no memory. */
 static const struct wr_table **tables_of(struct agg *self, int64_t mark, uint32_t *count) {
     struct agg_span span = agg_span_of(self, mark);
@@ -94,7 +107,7 @@ static const struct wr_table **tables_of(struct agg *self, int64_t mark, uint32_
     *count = 0;
     for (uint32_t i = 0; tables != NULL && i < self->slices.count; i++) {
         const struct wr_slice *slice = &self->slices.items[i];
-        if (slice->start_us >= span.start && slice->start_us < span.end)
+        if (is_of(&span, slice))
             tables[(*count)++] = slice->table;
     }
     if (tables != NULL && own != NULL)
@@ -158,20 +171,28 @@ static int fire_sorted(struct agg *self, int64_t mark, struct wr_out *out) {
 static int fire_merged(struct agg *self, int64_t mark, struct wr_out *out) {
     const struct agg_config *config = self->base.config;
     const struct wr_aggregates *aggregates = config->aggregates;
-    if (config->flat && aggregates->shape.cell_count == 0 && wr_keys_are_words(&aggregates->layout))
+    if (config->flat && aggregates->shape.cell_count == 0 &&
+        wr_keys_are_words(&aggregates->layout) && is_awake(self, mark))
         return fire_sorted(self, mark, out);
-    uint32_t count;
-    struct wr_arena_mark start = wr_arena_mark(self->base.env->scratch);
-    const struct wr_table **tables = tables_of(self, mark, &count);
+    struct agg_span span = agg_span_of(self, mark);
+    const struct wr_table *own = wr_slices_find(&self->partial, mark);
     struct wr_table *merged =
         wr_table_new(self->base.env->state_budget, &aggregates->shape, self->base.env->seed);
-    int status = tables == NULL || merged == NULL ? WR_ENOMEM : WR_OK;
-    for (uint32_t t = 0; status == WR_OK && t < count; t++)
-        status = merge_table(self, merged, tables[t]);
+    int status = merged == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; i < self->slices.count && status == WR_OK; i++) {
+        if (!is_of(&span, &self->slices.items[i]))
+            continue;
+        status = wr_slices_wake(&self->slices, i);
+        if (status == WR_OK)
+            status = merge_table(self, merged, self->slices.items[i].table);
+        if (status == WR_OK)
+            status = wr_slices_relieve(&self->slices);
+    }
+    if (status == WR_OK && own != NULL)
+        status = merge_table(self, merged, own);
     if (status == WR_OK)
         status = agg_fire_table(self, merged, mark, out);
     wr_table_free(merged);
-    wr_arena_rewind(self->base.env->scratch, start);
     return status;
 }
 
@@ -181,19 +202,20 @@ static int merge_steps(struct agg *self, int64_t mark) {
     struct wr_table *first = NULL;
     int status = WR_OK;
     for (uint32_t i = 0; i < self->slices.count && status == WR_OK; i++) {
-        const struct wr_slice *slice = &self->slices.items[i];
-        if (slice->start_us < span.start || slice->start_us >= span.end)
+        if (!is_of(&span, &self->slices.items[i]))
             continue;
         if (first == NULL) {
-            int is_first = slice->start_us == span.start;
+            int is_first = self->slices.items[i].start_us == span.start;
             first = wr_slices_at(&self->slices, span.start);
             if (first == NULL)
-                return WR_ENOMEM;
+                return wr_slices_failure(&self->slices);
             if (is_first)
                 continue;
             i++; /* it stands behind the new one */
         }
-        status = merge_table(self, first, self->slices.items[i].table);
+        status = wr_slices_wake(&self->slices, i);
+        if (status == WR_OK)
+            status = merge_table(self, first, self->slices.items[i].table);
     }
     wr_slices_drop_between(&self->slices, span.start, span.end);
     return status;
@@ -203,14 +225,17 @@ static int fire_window(struct agg *self, int64_t mark, struct wr_out *out) {
     const struct window *window = &((const struct agg_config *)self->base.config)->window;
     int in_one = window->slice_us == window->size_us;
     if (window->kind == WINDOW_CUMULATIVE) {
-        int status = merge_steps(self, mark);
-        if (status != WR_OK)
-            return status;
+        int merged = merge_steps(self, mark);
+        if (merged != WR_OK)
+            return merged;
         in_one = 1;
     }
     if (!in_one || wr_slices_find(&self->partial, mark) != NULL)
         return fire_merged(self, mark, out);
-    const struct wr_table *table = wr_slices_find(&self->slices, window_start(window, mark));
+    struct wr_table *table;
+    int status = wr_slices_get(&self->slices, window_start(window, mark), &table);
+    if (status != WR_OK)
+        return status;
     /* Rows of a window that has fired: their times were read back from a damaged state. */
     return table == NULL ? WR_ECORRUPT : agg_fire_table(self, table, mark, out);
 }

@@ -18,6 +18,7 @@ void agg_measure(const struct wr_op *op, struct wr_op_state *state) {
     state->rows += wr_slices_rows(&self->slices) + wr_slices_rows(&self->partial);
     state->bytes += wr_slices_bytes(&self->slices) + wr_slices_bytes(&self->partial) +
                     wr_slices_bytes(&self->before);
+    state->spilled_bytes += wr_slices_spilled_bytes(&self->slices);
     for (uint32_t t = 0; t < WR_COUNT(tables) && tables[t] != NULL; t++) {
         state->rows += t == 1 ? wr_table_count(tables[t]) : 0;
         state->bytes += wr_table_bytes(tables[t]);

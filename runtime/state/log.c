@@ -247,13 +247,19 @@ static int place_rest(struct wr_table *table, uint8_t *row, struct wr_reader *in
     return WR_OK;
 }
 
-/* The row is as the store has it. */
-static void mark_saved(struct wr_table *table, const uint8_t *key, uint64_t hash) {
+/* What saves know of rows that are loaded. */
+struct known {
+    int saved, dirty;
+};
+
+static void mark(struct wr_table *table, const uint8_t *key, uint64_t hash, struct known known) {
     uint32_t slot;
     struct wr_page *page = wr_pages_find(table, key, hash, &slot);
     WR_ASSERT(page != NULL);
-    wr_bit_set(wr_page_saved(table, page), slot);
-    wr_bit_clear(wr_page_dirty(table, page), slot);
+    if (known.saved)
+        wr_bit_set(wr_page_saved(table, page), slot);
+    if (!known.dirty)
+        wr_bit_clear(wr_page_dirty(table, page), slot);
 }
 
 /* Rows that are applied together. */
@@ -265,8 +271,8 @@ struct load_batch {
     _Alignas(16) uint8_t keys[LOAD_KEY_BYTES];
 };
 
-static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct load_batch *batch,
-                          uint32_t count) {
+static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct known known,
+                          struct load_batch *batch, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         uint8_t *key = batch->keys + (size_t)i * table->key_bytes;
         wr_log_read(table->shape, in, key, table->key_bytes);
@@ -284,12 +290,12 @@ static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct l
         struct wr_reader rest = *in;
         rest.at = batch->rest_at[i];
         status = place_rest(table, batch->rows[i], &rest);
-        mark_saved(table, batch->keys + (size_t)i * table->key_bytes, batch->hashes[i]);
+        mark(table, batch->keys + (size_t)i * table->key_bytes, batch->hashes[i], known);
     }
     return status;
 }
 
-static int load_rows(struct wr_table *table, struct wr_reader *in) {
+static int load_rows(struct wr_table *table, struct wr_reader *in, struct known known) {
     struct load_batch *batch = wr_table_alloc(table, sizeof *batch);
     if (batch == NULL)
         return WR_ENOMEM;
@@ -300,11 +306,23 @@ static int load_rows(struct wr_table *table, struct wr_reader *in) {
     int status = in->failed ? WR_ECORRUPT : WR_OK;
     while (row_count > 0 && status == WR_OK) {
         uint32_t count = (uint32_t)WR_MIN(row_count, batch_rows);
-        status = load_some_rows(table, in, batch, count);
+        status = load_some_rows(table, in, known, batch, count);
         row_count -= count;
     }
     wr_table_give(table, batch);
     return status;
+}
+
+int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty) {
+    return load_rows(table, in, (struct known){.saved = saved, .dirty = dirty});
+}
+
+void wr_log_unlist(struct wr_table *table) {
+    struct wr_log_walk walk = {.all = 1};
+    for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;)
+        page->listed = 0;
+    table->dirty_count = 0;
+    table->all_listed = 0;
 }
 
 /* Deleting a key that is not there is right: a base may be younger than the deletion. */
@@ -350,7 +368,7 @@ int wr_table_load(struct wr_table *table, struct wr_reader *in) {
     table->was_saved = 1;
     int status = load_deletions(table, &body);
     if (status == WR_OK)
-        status = load_rows(table, &body);
+        status = load_rows(table, &body, (struct known){.saved = 1});
     if (status == WR_OK && body.at != body.length)
         status = WR_ECORRUPT;
     return status;

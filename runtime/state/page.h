@@ -287,6 +287,10 @@ void wr_log_add(const struct wr_shape *shape, struct wr_buf *out, const uint8_t 
 /* Reads the bytes [0, to) of a row that was encoded, of which no cell is a blob. Strings are views
  * into the reader's bytes. in->failed: damaged. */
 void wr_log_read(const struct wr_shape *shape, struct wr_reader *in, uint8_t *row, uint32_t to);
+/* Rows behind their number, as a log has them, of which saves know that. */
+int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty);
+/* No row is dirty: no page is listed either. */
+void wr_log_unlist(struct wr_table *table);
 /* How rows are laid out, and whether that is said next. */
 void wr_log_add_shape(const struct wr_shape *shape, struct wr_buf *out);
 int wr_log_shape_matches(const struct wr_shape *shape, struct wr_reader *in);

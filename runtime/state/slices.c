@@ -22,9 +22,20 @@ void wr_slices_init(struct wr_slices *slices, struct wr_budget *budget,
     *slices = (struct wr_slices){.budget = budget, .shape = shape, .seed = seed};
 }
 
+static void slice_free(struct wr_slices *slices, uint32_t at) {
+    wr_table_free(slices->items[at].table);
+    wr_rest_drop(&slices->items[at].rest, slices->budget, slices->scratch);
+}
+
+static uint64_t slice_rows(const struct wr_slice *slice) {
+    return slice->table != NULL ? wr_table_count(slice->table) : slice->rest.row_count;
+}
+
 void wr_slices_release(struct wr_slices *slices) {
     for (uint32_t i = 0; i < slices->count; i++)
-        wr_table_free(slices->items[i].table);
+        slice_free(slices, i);
+    wr_scratch_free(slices->scratch);
+    slices->scratch = NULL;
     wr_free(slices->budget, slices->items);
     wr_free(slices->budget, slices->dropped);
     slices->items = NULL;
@@ -49,6 +60,7 @@ static uint32_t lower_bound(const struct wr_slices *slices, int64_t start_us) {
 }
 
 struct wr_table *wr_slices_find(const struct wr_slices *slices, int64_t start_us) {
+    WR_ASSERT(slices->env == NULL);
     if (slices->last < slices->count && slices->items[slices->last].start_us == start_us)
         return slices->items[slices->last].table;
     uint32_t at = lower_bound(slices, start_us);
@@ -84,25 +96,26 @@ static int dropped_reserve(struct wr_slices *slices) {
 }
 
 struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us) {
-    if (slices->last < slices->count && slices->items[slices->last].start_us == start_us)
+    if (slices->last < slices->count && slices->items[slices->last].start_us == start_us &&
+        slices->items[slices->last].table != NULL)
         return slices->items[slices->last].table;
     uint32_t at = lower_bound(slices, start_us);
-    if (at < slices->count && slices->items[at].start_us == start_us) {
-        slices->last = at;
-        return slices->items[at].table;
-    }
+    if (at < slices->count && slices->items[at].start_us == start_us)
+        return wr_slices_wake(slices, at) == WR_OK ? slices->items[at].table : NULL;
+    slices->failure = WR_ENOMEM;
     if (items_reserve(slices) != WR_OK || dropped_reserve(slices) != WR_OK)
         return NULL;
     struct wr_table *table = wr_table_new(slices->budget, slices->shape, slices->seed);
     /* Slices are much alike: it will hold about as many as the one before. */
     if (table == NULL ||
-        (at > 0 && wr_table_expect(table, wr_table_count(slices->items[at - 1].table)) != WR_OK)) {
+        (at > 0 && wr_table_expect(table, slice_rows(&slices->items[at - 1])) != WR_OK)) {
         wr_table_free(table);
         return NULL;
     }
     memmove(&slices->items[at + 1], &slices->items[at],
             (slices->count - at) * sizeof *slices->items);
-    slices->items[at] = (struct wr_slice){.start_us = start_us, .table = table};
+    slices->items[at] =
+        (struct wr_slice){.start_us = start_us, .table = table, .used = ++slices->clock};
     slices->count++;
     slices->last = at;
     return table;
@@ -111,11 +124,11 @@ struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us) {
 /* Only what a save has seen must be dropped from what was saved. */
 static void slice_drop(struct wr_slices *slices, uint32_t at) {
     struct wr_slice *slice = &slices->items[at];
-    if (wr_table_was_saved(slice->table)) {
+    if (slice->table != NULL ? wr_table_was_saved(slice->table) : slice->rest.was_saved) {
         WR_ASSERT(slices->dropped_count < slices->dropped_room);
         slices->dropped[slices->dropped_count++] = slice->start_us;
     }
-    wr_table_free(slice->table);
+    slice_free(slices, at);
 }
 
 static void items_cut(struct wr_slices *slices, uint32_t at, uint32_t count) {
@@ -149,26 +162,30 @@ void wr_slices_settle(struct wr_slices *slices) {
         return;
     if (slices->settle_next >= slices->count)
         slices->settle_next = 0;
-    wr_table_settle(slices->items[slices->settle_next++].table);
+    struct wr_table *table = slices->items[slices->settle_next++].table;
+    if (table != NULL)
+        wr_table_settle(table);
 }
 
 uint64_t wr_slices_bytes(const struct wr_slices *slices) {
     uint64_t bytes = slices->room * sizeof *slices->items;
     bytes += slices->dropped_room * sizeof *slices->dropped;
     for (uint32_t i = 0; i < slices->count; i++)
-        bytes += wr_table_bytes(slices->items[i].table);
+        bytes += slices->items[i].table == NULL ? 0 : wr_table_bytes(slices->items[i].table);
     return bytes;
 }
 
 uint64_t wr_slices_rows(const struct wr_slices *slices) {
     uint64_t rows = 0;
     for (uint32_t i = 0; i < slices->count; i++)
-        rows += wr_table_count(slices->items[i].table);
+        rows += slice_rows(&slices->items[i]);
     return rows;
 }
 
 static int has_changed(const struct wr_slices *slices, uint32_t at, int all) {
-    return all || wr_table_has_changed(slices->items[at].table);
+    const struct wr_slice *slice = &slices->items[at];
+    return all ||
+           (slice->table != NULL ? wr_table_has_changed(slice->table) : slice->rest.has_changed);
 }
 
 int wr_slices_has_changed(const struct wr_slices *slices) {
@@ -199,12 +216,17 @@ static int save_some(struct wr_slices *slices, struct wr_buf *out, int all, size
             status = WR_EAGAIN;
             break;
         }
+        status = wr_slices_wake(slices, at);
+        if (status != WR_OK)
+            break;
         wr_buf_add_u64(out, (uint64_t)slice->start_us);
         size_t left = out->length < length_max ? length_max - out->length : 0;
         status = wr_table_save(slice->table, out, all, left);
         count++;
         if (status == WR_EAGAIN)
             break;
+        if (status == WR_OK)
+            status = wr_slices_relieve(slices);
     }
     slices->save_next = status == WR_EAGAIN ? at : 0;
     if (out->status == WR_OK)
@@ -237,7 +259,7 @@ static int load_dropped(struct wr_slices *slices, struct wr_reader *in) {
         uint32_t at = lower_bound(slices, start_us);
         if (in->failed || at == slices->count || slices->items[at].start_us != start_us)
             continue;
-        wr_table_free(slices->items[at].table);
+        slice_free(slices, at);
         items_cut(slices, at, 1);
     }
     return in->failed ? WR_ECORRUPT : WR_OK;
@@ -253,7 +275,9 @@ int wr_slices_load(struct wr_slices *slices, struct wr_reader *in) {
         if (in->failed)
             return WR_ECORRUPT;
         struct wr_table *table = wr_slices_at(slices, start_us);
-        status = table == NULL ? WR_ENOMEM : wr_table_load(table, in);
+        status = table == NULL ? wr_slices_failure(slices) : wr_table_load(table, in);
+        if (status == WR_OK)
+            status = wr_slices_relieve(slices);
     }
     return in->failed ? WR_ECORRUPT : status;
 }

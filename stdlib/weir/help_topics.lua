@@ -321,10 +321,14 @@ write a file for each day, and read it without a state (`weir run day.lua -p
 day=2024-03-31`) into a table with a key, or by `mode = "append"`; or read all
 of it anew each time, by `mode = "replace"`.
 
-State is bounded by `weir.settings { memory = "1GB" }`. A `sort` keeps a quarter
-of that in memory and the rest in a scratch file without a name, in `TMPDIR` or
-/var/tmp (W610 where that is full); a stage that needs more otherwise ends the
-run (W602). `weir explain --analyze` shows what each stage kept.
+State is bounded by `weir.settings { memory = "1GB" }`. What does not fit goes
+to a scratch file without a name, in `TMPDIR` or /var/tmp (W610 where that is
+full): the rows of a `sort` that take more than a quarter of that, and those
+windows of an `agg` that no row has come to for the longest, where all take
+more than a half. A row for such a window brings it back whole, so rows that
+jump between many windows take long. What a single window or a stage without
+one needs must fit, else the run ends (W602). `weir explain --analyze` shows
+what each stage kept, and how much of it in the file.
 ]],
   },
   endpoints = {

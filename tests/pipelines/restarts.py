@@ -9,7 +9,8 @@ Every pipeline and example (run.py) that runs to its end is run once undisturbed
   and the counts of the last line; a third process finds the state complete and says the same;
 - it is stopped after every step, in as many processes as it has steps;
 - it runs in 2 and 3 shards, stepped in orders by several seeds;
-- where it sorts, it runs with next to no memory for that, undisturbed and stopped at some step.
+- where it sorts or has windows, it runs with next to no memory for that, undisturbed and stopped at
+  some step.
 Without --all the stopping points are a sample of each pipeline, with a fresh seed (WEIR_SEED).
 """
 
@@ -104,7 +105,7 @@ def shards(weir, case, expected, dice):
 
 def spills(weir, case, expected, kept, dice):
     with open(case.script, encoding="utf-8") as file:
-        if ":sort" not in file.read():
+        if not re.search(":sort|:window", file.read()):
             return True
     spill = ["--spill-bytes", dice.choice(["1", "3000"])]
     passed = check(case, " ".join(spill), expected, run.run_once(weir, case, ROWS, [spill]))

@@ -117,7 +117,7 @@ static const struct pipe pipes[] = {
     {"rejects", rejects},   {"merged", merged},
 };
 
-#define SORTS 3 /* of those */
+#define SORTS 3 /* of those; windows stand before it */
 
 static void pipe_begin(struct stand *stand, const struct pipe *pipe) {
     stand_begin(stand);
@@ -226,9 +226,10 @@ TEST(restart_from_an_older_checkpoint_gives_the_rows_of_one_run) {
 }
 
 TEST(restart_of_rows_in_a_scratch_file_gives_the_rows_of_one_run_in_memory) {
-    for (uint64_t piece_bytes = 1; piece_bytes < 400; piece_bytes *= 19)
-        for (int64_t every = 0; every < 6; every++)
-            kill_after_each_step(&pipes[SORTS], (struct way){.shards = 1,
+    for (size_t i = 0; i <= SORTS; i++)
+        for (uint64_t piece_bytes = 1; piece_bytes < 400; piece_bytes *= 19)
+            for (int64_t every = 0; every < 6; every++)
+                kill_after_each_step(&pipes[i], (struct way){.shards = every % 2 == 0 ? 1 : 2,
                                                              .piece_bytes = piece_bytes,
                                                              .checkpoint_every = every,
                                                              .spill_bytes = 1});

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/env_sim.h"
 #include "base/hash.h"
 #include "base/status.h"
 #include "state/slices.h"
@@ -20,10 +21,12 @@ static int add(struct wr_slices *slices, int64_t start_us, uint64_t key, uint64_
 }
 
 /* The value, or 0. */
-static uint64_t get(const struct wr_slices *slices, int64_t start_us, uint64_t key) {
-    const struct wr_table *table = wr_slices_find(slices, start_us);
+static uint64_t get(struct wr_slices *slices, int64_t start_us, uint64_t key) {
+    struct wr_table *table;
     uint64_t hash = wr_hash_u64(key, slices->seed), value = 0;
     uint8_t *row = NULL;
+    CHECK_INT(wr_slices_get(slices, start_us, &table), ==, WR_OK);
+    CHECK(slices->env != NULL || table == wr_slices_find(slices, start_us));
     if (table != NULL)
         wr_table_find(table, &key, &hash, 1, &row);
     if (row != NULL)
@@ -74,11 +77,21 @@ static uint32_t ship(struct wr_slices *from, struct wr_slices *to, int all, size
     return pieces;
 }
 
-static void arrive_by_deltas(size_t piece_bytes) {
+static uint64_t count_at(const struct wr_slices *slices, uint32_t at) {
+    const struct wr_slice *slice = &slices->items[at];
+    return slice->table == NULL ? slice->rest.row_count : wr_table_count(slice->table);
+}
+
+static void arrive_by_deltas(size_t piece_bytes, int rests) {
     struct wr_slices slices, twin, base;
+    struct wr_sim *sim = wr_sim_new(1);
     wr_slices_init(&slices, &wr_budget_control, &shape, 3);
     wr_slices_init(&twin, &wr_budget_control, &shape, 3);
     wr_slices_init(&base, &wr_budget_control, &shape, 3);
+    if (rests) {
+        wr_slices_may_rest(&slices, wr_sim_env(sim), 1, NULL);
+        wr_slices_may_rest(&twin, wr_sim_env(sim), 1, NULL);
+    }
     for (int64_t epoch = 0; epoch < 40; epoch++) {
         for (uint64_t key = 0; key < 20; key++)
             CHECK_INT(add(&slices, (epoch + (int64_t)key % 3) * 10, key, key + 1), ==, WR_OK);
@@ -87,14 +100,16 @@ static void arrive_by_deltas(size_t piece_bytes) {
             wr_slices_drop_before(&slices, 19 * 10);
             CHECK_INT(add(&slices, 18 * 10, 77, 5), ==, WR_OK);
         }
+        CHECK_INT(wr_slices_relieve(&slices), ==, WR_OK);
+        for (uint32_t i = 0; i < slices.count; i++)
+            CHECK((slices.items[i].table == NULL) == rests || i == slices.last);
         CHECK(wr_slices_has_changed(&slices));
         ship(&slices, &twin, 0, piece_bytes);
         CHECK(!wr_slices_has_changed(&slices));
         CHECK_INT(twin.count, ==, slices.count);
         for (uint32_t i = 0; i < twin.count; i++) {
             CHECK_INT(twin.items[i].start_us, ==, slices.items[i].start_us);
-            CHECK_INT(wr_table_count(twin.items[i].table), ==,
-                      wr_table_count(slices.items[i].table));
+            CHECK_INT(count_at(&twin, i), ==, count_at(&slices, i));
         }
         if (epoch == 20)
             CHECK_INT(get(&twin, 180, 77), ==, 5);
@@ -104,20 +119,29 @@ static void arrive_by_deltas(size_t piece_bytes) {
     uint64_t rows = 0;
     for (uint32_t i = 0; i < base.count; i++)
         rows += wr_table_count(base.items[i].table);
-    CHECK_INT(pieces, ==, piece_bytes == 0 ? rows : 1);
+    CHECK_INT(rows, ==, wr_slices_rows(&slices));
+    if (piece_bytes == 0 || piece_bytes == SIZE_MAX)
+        CHECK_INT(pieces, ==, piece_bytes == 0 ? rows : 1);
     CHECK_INT(base.count, ==, slices.count);
     CHECK_INT(get(&base, 400, 1), ==, 2);
     wr_slices_release(&slices);
     wr_slices_release(&twin);
     wr_slices_release(&base);
+    wr_sim_free(sim);
 }
 
 TEST(slices_arrive_by_deltas) {
-    arrive_by_deltas(SIZE_MAX);
+    arrive_by_deltas(SIZE_MAX, 0);
 }
 
 TEST(slices_arrive_in_pieces_of_a_row) {
-    arrive_by_deltas(0);
+    arrive_by_deltas(0, 0);
+}
+
+TEST(slices_that_rest_arrive_too) {
+    arrive_by_deltas(SIZE_MAX, 1);
+    arrive_by_deltas(0, 1);
+    arrive_by_deltas(100, 1);
 }
 
 TEST(slices_arrive_in_pieces_of_any_size) {
