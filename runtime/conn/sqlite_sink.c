@@ -31,6 +31,7 @@
 #include "conn/sqlite_commit.h"
 #include "conn/sqlite_shared.h"
 #include "conn/sqlite_table.h"
+#include "conn/table_sink.h"
 #include "data/text.h"
 #include "data/time.h"
 
@@ -38,12 +39,10 @@
 
 #define SAVE_VERSION 2
 
-enum mode { MODE_APPEND, MODE_UPSERT, MODE_REPLACE, MODE_NEW };
-
 struct config {
     const char *path, *table;
     const char *beside; /* replace: the table that is filled */
-    enum mode mode;
+    enum wr_table_mode mode;
     uint32_t key_count;
     const uint16_t *key;
     int timeout_ms;
@@ -89,41 +88,6 @@ static int check_names(const struct wr_schema *schema, struct wr_error *err) {
     return WR_OK;
 }
 
-static int choose_mode(struct wr_endpoint_bind *bind, const struct wr_options *options,
-                       struct config *config, struct wr_error *err) {
-    static const char *const modes[] = {"append", "upsert", "replace", "new", NULL};
-    int mode = -1;
-    int status = wr_option_word(options, "mode", modes, &mode, err);
-    if (status != WR_OK)
-        return status;
-    if (mode < 0 && bind->key_count > 0)
-        mode = MODE_UPSERT;
-    int by_key = mode < 0 || mode == MODE_UPSERT || (bind->updates && mode != MODE_APPEND);
-    if (by_key && bind->key_count == 0) {
-        wr_error_script(err, "W404", "%s",
-                        bind->updates ? "updates need a key, and the stream has none"
-                                      : "upsert needs a key; without one say `mode = \"append\"` "
-                                        "or \"replace\"");
-        wr_error_help(err, "`key = \"column, …\"` names the key%s",
-                      bind->updates ? "; or `:changes()` before it, and `mode = \"append\"`" : "");
-        wr_error_at(err, mode < 0 ? "1" : "mode", 0, 0);
-        return WR_ESCRIPT;
-    }
-    config->mode = (enum mode)mode;
-    if (mode == MODE_UPSERT || mode == MODE_REPLACE) {
-        config->key_count = bind->key_count;
-        config->key = bind->key;
-    }
-    if (bind->updates && config->key_count == 0) {
-        wr_error_script(err, "W306", "`sqlite` cannot take updates by `append`");
-        wr_error_help(err, "leave `mode` out: the key says which row is replaced; or "
-                           "`:changes()` before it");
-        wr_error_at(err, "mode", 0, 0);
-        return WR_ESCRIPT;
-    }
-    return WR_OK;
-}
-
 static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     struct wr_options options;
     int status = wr_options_read(&options, bind, err);
@@ -152,7 +116,8 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_options_refuse(&options, not_yet, err);
     if (status == WR_OK)
-        status = choose_mode(bind, &options, config, err);
+        status = wr_table_choose_mode(bind, &options, "sqlite", &config->mode, &config->key_count,
+                                      &config->key, err);
     if (status == WR_OK)
         status = check_names(bind->input, err);
     if (status != WR_OK)
@@ -173,7 +138,7 @@ static void sink_close(struct wr_sink *sink);
 /* Looks at the table of the script's name: errors come before any row does. */
 static int look(struct sqlite_sink *self, struct wr_error *err) {
     const struct config *config = self->config;
-    if (self->saved && config->mode == MODE_REPLACE) {
+    if (self->saved && config->mode == WR_TABLE_REPLACE) {
         int status = wr_sqlite_table_look(&self->table, 0, err);
         if (status != WR_OK)
             return status;
@@ -182,8 +147,8 @@ static int look(struct sqlite_sink *self, struct wr_error *err) {
     }
     struct wr_sqlite_table named = self->table;
     named.name = config->table;
-    int status = wr_sqlite_table_look(&named, config->mode != MODE_REPLACE, err);
-    if (status == WR_OK && config->mode == MODE_NEW && named.exists && !self->saved) {
+    int status = wr_sqlite_table_look(&named, config->mode != WR_TABLE_REPLACE, err);
+    if (status == WR_OK && config->mode == WR_TABLE_NEW && named.exists && !self->saved) {
         wr_error_set(err, WR_EEXIST, "%s: the table exists already", self->base.name);
         wr_error_help(err, "`mode = \"new\"` writes no table that is there: \"append\", "
                            "\"replace\"");
@@ -196,7 +161,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     const struct config *config = sink->config;
     self->config = config;
-    sink->shown = config->mode == MODE_REPLACE ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
+    sink->shown = config->mode == WR_TABLE_REPLACE ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
     if (from != NULL) {
         uint64_t version = wr_reader_varint(from);
         sink->rows_written = wr_reader_varint(from);
@@ -217,7 +182,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->table = (struct wr_sqlite_table){
         .db = self->shared->db,
         .path = config->path,
-        .name = config->mode == MODE_REPLACE ? config->beside : config->table,
+        .name = config->mode == WR_TABLE_REPLACE ? config->beside : config->table,
         .schema = sink->schema,
         .key_count = config->key_count,
         .key = config->key,
@@ -261,7 +226,7 @@ static int drop_table(struct sqlite_sink *self, const char *name, struct wr_erro
 static int make_ready(struct sqlite_sink *self, struct wr_error *err) {
     const struct config *config = self->config;
     int status = WR_OK;
-    if (config->mode == MODE_REPLACE && !self->saved)
+    if (config->mode == WR_TABLE_REPLACE && !self->saved)
         status = drop_table(self, config->beside, err);
     if (status == WR_OK)
         status = wr_sqlite_table_look(&self->table, 1, err);
@@ -323,20 +288,6 @@ static int bind_value(struct sqlite_sink *self, sqlite3_stmt *statement, int par
     return 0;
 }
 
-static int refuse(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
-                  const char *detail) {
-    if (self->base.reject == NULL)
-        return WR_OK;
-    struct wr_reject reject = {.code = WR_REJECT_SINK,
-                               .detail = detail,
-                               .stage = self->base.node,
-                               .row = row,
-                               .batch = batch,
-                               .source = batch->source,
-                               .partition = batch->partition};
-    return self->base.reject(self->base.reject_ctx, &reject);
-}
-
 /* Runs a bound statement: the row is in, refused, or the sink is broken. */
 static int step(struct sqlite_sink *self, sqlite3_stmt *statement, struct wr_batch *batch,
                 uint32_t row, struct wr_error *err) {
@@ -349,7 +300,7 @@ static int step(struct sqlite_sink *self, sqlite3_stmt *statement, struct wr_bat
     sqlite3 *db = self->shared->db;
     int is_row = code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
     if (is_row && !sqlite3_get_autocommit(db)) {
-        int status = refuse(self, batch, row, sqlite3_errmsg(db));
+        int status = wr_table_refuse(&self->base, batch, row, sqlite3_errmsg(db));
         sqlite3_reset(statement);
         return status;
     }
@@ -357,28 +308,6 @@ static int step(struct sqlite_sink *self, sqlite3_stmt *statement, struct wr_bat
     sqlite3_reset(statement);
     wr_sqlite_shared_break(self->shared);
     return status;
-}
-
-static int same_key(const struct sqlite_sink *self, const struct wr_batch *batch, uint32_t a,
-                    uint32_t b) {
-    for (uint32_t i = 0; i < self->table.key_count; i++) {
-        const struct wr_column *column = &batch->columns[self->table.key[i]];
-        enum wr_type_kind kind = batch->schema->fields[self->table.key[i]].type.kind;
-        int a_nil = wr_column_is_nil(column, a), b_nil = wr_column_is_nil(column, b);
-        if (a_nil || b_nil) {
-            if (a_nil != b_nil)
-                return 0;
-        } else if (wr_type_is_text(kind)) {
-            if (!wr_str_equal(&WR_STR(column)[a], &WR_STR(column)[b]))
-                return 0;
-        } else {
-            uint32_t bytes = wr_type_bytes(kind);
-            const char *data = column->data;
-            if (memcmp(data + (size_t)a * bytes, data + (size_t)b * bytes, bytes) != 0)
-                return 0;
-        }
-    }
-    return 1;
 }
 
 static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
@@ -392,7 +321,7 @@ static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t 
             sqlite3_snprintf(sizeof detail, detail, "column `%s` is %s, which SQLite cannot hold",
                              batch->schema->fields[c].name,
                              refused == WR_ELIMIT ? "too long" : "NaN");
-            return refuse(self, batch, row, detail);
+            return wr_table_refuse(&self->base, batch, row, detail);
         }
     }
     return step(self, self->insert, batch, row, err);
@@ -432,7 +361,8 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         }
         /* An update comes as the old row and the new one: the new one overwrites it. */
         uint32_t next = i + 1 < batch->sel_count ? wr_batch_row(batch, i + 1) : row;
-        if (next == row || weight[next] < 0 || !same_key(self, batch, row, next))
+        if (next == row || weight[next] < 0 ||
+            !wr_table_same_key(batch, self->table.key, self->table.key_count, row, next))
             status = remove_row(self, batch, row, err);
     }
     sqlite3_clear_bindings(self->insert); /* they point into the batch */
@@ -538,7 +468,7 @@ static int change_places(struct sqlite_sink *self, struct wr_error *err) {
 /* An epoch that has begun, for rows that did not come, ends here too. */
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
-    int replaces = self->config->mode == MODE_REPLACE && !self->finished;
+    int replaces = self->config->mode == WR_TABLE_REPLACE && !self->finished;
     int is_ready = self->is_ready, status = WR_OK;
     if (replaces)
         drop_statements(self);
@@ -569,7 +499,7 @@ static void sink_close(struct wr_sink *sink) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     drop_statements(self);
     if (self->shared != NULL) {
-        int unfinished = self->config->mode == MODE_REPLACE && !self->finished && !self->saved;
+        int unfinished = self->config->mode == WR_TABLE_REPLACE && !self->finished && !self->saved;
         if (unfinished && !self->is_begun && !self->shared->broken &&
             self->shared->begun_count == 0)
             drop_table(self, self->config->beside, NULL);

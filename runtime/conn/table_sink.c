@@ -1,0 +1,83 @@
+/* table_sink.c: see table_sink.h. */
+#include "conn/table_sink.h"
+
+#include <string.h>
+
+#include "base/status.h"
+#include "base/banned.h"
+
+static int no_key(const struct wr_endpoint_bind *bind, const char *arg, struct wr_error *err) {
+    wr_error_script(err, "W404", "%s",
+                    bind->updates ? "updates need a key, and the stream has none"
+                                  : "upsert needs a key; without one say `mode = \"append\"` "
+                                    "or \"replace\"");
+    wr_error_help(err, "`key = \"column, …\"` names the key%s",
+                  bind->updates ? "; or `:changes()` before it, and `mode = \"append\"`" : "");
+    wr_error_at(err, arg, 0, 0);
+    return WR_ESCRIPT;
+}
+
+int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_options *options,
+                         const char *kind, enum wr_table_mode *chosen, uint32_t *key_count,
+                         const uint16_t **key, struct wr_error *err) {
+    static const char *const modes[] = {"append", "upsert", "replace", "new", NULL};
+    int mode = -1;
+    int status = wr_option_word(options, "mode", modes, &mode, err);
+    if (status != WR_OK)
+        return status;
+    int is_given = mode >= 0;
+    if (mode < 0 && bind->key_count > 0)
+        mode = WR_TABLE_UPSERT;
+    int by_key = mode < 0 || mode == WR_TABLE_UPSERT || (bind->updates && mode != WR_TABLE_APPEND);
+    if (by_key && bind->key_count == 0)
+        return no_key(bind, is_given ? "mode" : "1", err);
+    *chosen = (enum wr_table_mode)mode;
+    if (mode == WR_TABLE_UPSERT || mode == WR_TABLE_REPLACE) {
+        *key_count = bind->key_count;
+        *key = bind->key;
+    }
+    if (bind->updates && *key_count == 0) {
+        wr_error_script(err, "W306", "`%s` cannot take updates by `append`", kind);
+        wr_error_help(err, "leave `mode` out: the key says which row is replaced; or "
+                           "`:changes()` before it");
+        wr_error_at(err, "mode", 0, 0);
+        return WR_ESCRIPT;
+    }
+    return WR_OK;
+}
+
+int wr_table_same_key(const struct wr_batch *batch, const uint16_t *key, uint32_t key_count,
+                      uint32_t a, uint32_t b) {
+    for (uint32_t i = 0; i < key_count; i++) {
+        const struct wr_column *column = &batch->columns[key[i]];
+        enum wr_type_kind kind = batch->schema->fields[key[i]].type.kind;
+        int a_nil = wr_column_is_nil(column, a), b_nil = wr_column_is_nil(column, b);
+        if (a_nil || b_nil) {
+            if (a_nil != b_nil)
+                return 0;
+        } else if (wr_type_is_text(kind)) {
+            if (!wr_str_equal(&WR_STR(column)[a], &WR_STR(column)[b]))
+                return 0;
+        } else {
+            uint32_t bytes = wr_type_bytes(kind);
+            const char *data = column->data;
+            if (memcmp(data + (size_t)a * bytes, data + (size_t)b * bytes, bytes) != 0)
+                return 0;
+        }
+    }
+    return 1;
+}
+
+int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row,
+                    const char *detail) {
+    if (sink->reject == NULL)
+        return WR_OK;
+    struct wr_reject reject = {.code = WR_REJECT_SINK,
+                               .detail = detail,
+                               .stage = sink->node,
+                               .row = row,
+                               .batch = batch,
+                               .source = batch->source,
+                               .partition = batch->partition};
+    return sink->reject(sink->reject_ctx, &reject);
+}

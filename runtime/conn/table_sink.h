@@ -1,0 +1,19 @@
+/* table_sink.h: what sinks into tables of databases have in common: the mode, and rows that have
+ * one key. */
+#pragma once
+#include <stdint.h>
+
+#include "conn/endpoint.h"
+
+enum wr_table_mode { WR_TABLE_APPEND, WR_TABLE_UPSERT, WR_TABLE_REPLACE, WR_TABLE_NEW };
+
+/* `mode =`, or upsert where there is a key. The key is left empty where rows are only added. W404,
+ * W306; `kind`: of the endpoint, for messages. */
+int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_options *options,
+                         const char *kind, enum wr_table_mode *mode, uint32_t *key_count,
+                         const uint16_t **key, struct wr_error *err);
+/* Whether two rows of a batch are one to a table with this key. */
+int wr_table_same_key(const struct wr_batch *batch, const uint16_t *key, uint32_t key_count,
+                      uint32_t a, uint32_t b);
+/* A row leaves as a reject (W509). */
+int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row, const char *detail);
