@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct wr_buf;
 struct wr_error;
 
 /* An open file. Opaque to its users; each env puts its own struct behind it. */
@@ -75,6 +76,12 @@ struct wr_env {
      * matched by a dot). No match is WR_OK; a directory that cannot be read is not. */
     int (*glob)(const struct wr_env *env, const char *pattern, wr_path_fn fn, void *ctx,
                 struct wr_error *err);
+    /* A variable of the environment, lent for good; NULL: there is none of this name. */
+    const char *(*variable)(const struct wr_env *env, const char *name);
+    /* Runs a command of the shell, without input, and appends what it prints. A command that does
+     * not end well, or prints more than `out` takes, is an error that shows nothing of it. */
+    int (*command)(const struct wr_env *env, const char *command, struct wr_buf *out,
+                   struct wr_error *err);
     /* The name of the SQLite VFS that goes through this env; NULL: SQLite's own. */
     const char *sqlite_vfs;
 };

@@ -13,11 +13,13 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/failpoint.h"
 #include "base/status.h"
 #include "base/banned.h"
@@ -500,6 +502,34 @@ static int real_glob(const struct wr_env *env, const char *pattern, wr_path_fn f
     return status;
 }
 
+/* ---- the environment ----------------------------------------------------------------------- */
+
+static const char *real_variable(const struct wr_env *env, const char *name) {
+    (void)env;
+    return getenv(name);
+}
+
+static int real_command(const struct wr_env *env, const char *command, struct wr_buf *out,
+                        struct wr_error *err) {
+    (void)env;
+    FILE *pipe = popen(command, "re");
+    if (pipe == NULL)
+        return wr_env_fail(err, "run", "/bin/sh", errno);
+    char piece[512];
+    size_t length;
+    while ((length = fread(piece, 1, sizeof piece, pipe)) > 0)
+        wr_buf_add(out, piece, length);
+    explicit_bzero(piece, sizeof piece);
+    int ended = pclose(pipe);
+    if (ended != 0)
+        return wr_error_set(err, WR_EREFUSED, "a command of the script ended with %s %d",
+                            ended > 0 && WIFEXITED(ended) ? "exit code" : "signal",
+                            WIFEXITED(ended) ? WEXITSTATUS(ended) : WTERMSIG(ended));
+    if (out->status != WR_OK)
+        return wr_error_set(err, out->status, "a command of the script printed too much");
+    return WR_OK;
+}
+
 const struct wr_env *wr_env_real(void) {
     static const struct wr_env real = {
         .now_us = real_now_us,
@@ -519,6 +549,8 @@ const struct wr_env *wr_env_real(void) {
         .remove = real_remove,
         .make_directory = real_make_directory,
         .glob = real_glob,
+        .variable = real_variable,
+        .command = real_command,
     };
     return &real;
 }

@@ -385,6 +385,18 @@ static int sim_glob(const struct wr_env *env, const char *pattern, wr_path_fn fn
     return WR_OK;
 }
 
+/* This world has no variables and no shell. */
+static const char *sim_variable(const struct wr_env *env, const char *name) {
+    (void)env, (void)name;
+    return NULL;
+}
+
+static int sim_command(const struct wr_env *env, const char *command, struct wr_buf *out,
+                       struct wr_error *err) {
+    (void)env, (void)command, (void)out;
+    return wr_error_set(err, WR_EUNSUPPORTED, "no commands run in a simulated world");
+}
+
 /* ---- the owner ---- */
 
 struct wr_sim *wr_sim_new(uint64_t seed) {
@@ -410,6 +422,8 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .remove = sim_remove,
         .make_directory = sim_make_directory,
         .glob = sim_glob,
+        .variable = sim_variable,
+        .command = sim_command,
     };
     sim->random = seed;
     sim->now_us = START_US;
