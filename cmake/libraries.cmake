@@ -34,6 +34,12 @@ weir_library(pcre libpcre2-8 libpcre2-8.a)
 weir_library(xxhash libxxhash libxxhash.a)
 weir_library(crypto libcrypto libcrypto.a dl Threads::Threads)
 
+# Only its header: the first endpoint that needs the library loads it (conn/postgres_library.h).
+pkg_check_modules(pq REQUIRED libpq>=14)
+add_library(weir_lib_pq INTERFACE)
+target_include_directories(weir_lib_pq SYSTEM INTERFACE ${pq_INCLUDE_DIRS})
+target_link_libraries(weir_lib_pq INTERFACE dl)
+
 # Linked by the program alone; see exported.list.
 add_library(weir_lib_lua_exported INTERFACE)
 if(lua_ARCHIVE)
@@ -46,7 +52,7 @@ endif()
 add_library(weir_lib_all INTERFACE)
 target_link_libraries(weir_lib_all INTERFACE
   weir_lib_xxhash weir_lib_zstd weir_lib_pcre weir_lib_sqlite weir_lib_zlib
-  weir_lib_crypto Threads::Threads m)
+  weir_lib_crypto weir_lib_pq Threads::Threads m)
 
 # Found, and linked only when a connector in runtime/conn/kafka*.c asks for it.
 file(GLOB kafka_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/runtime/conn/kafka*.c")

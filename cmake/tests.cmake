@@ -6,6 +6,7 @@
 #   tests/oracle/*.py            comparisons with DuckDB or SQLite, by tests/oracle/run.sh
 #   tests/random/                random pipelines, run in many ways and beside DuckDB
 #   tests/program/               what was built: hardened, installable, runs from anywhere
+#   tests/postgres/              with a PostgreSQL server of the test's own
 #   tests/bench/*.c              one program each, built by the target `bench`, never run as a test
 find_library(cmocka_LIBRARY cmocka)
 find_package(Python3 COMPONENTS Interpreter)
@@ -200,6 +201,17 @@ if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
     COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")
   set_tests_properties(program/hardened PROPERTIES LABELS program)
 endif()
+
+# Beside a PostgreSQL server that each test starts for itself.
+set(folder "${CMAKE_SOURCE_DIR}/tests/postgres")
+foreach(name sink faults)
+  add_test(NAME "postgres/${name}"
+    COMMAND Python3::Interpreter "${folder}/${name}.py" "${program}")
+  set_tests_properties("postgres/${name}" PROPERTIES LABELS program SKIP_RETURN_CODE 77)
+endforeach()
+add_test(NAME postgres/every_fault
+  COMMAND Python3::Interpreter "${folder}/faults.py" "${program}" --all)
+set_tests_properties(postgres/every_fault PROPERTIES LABELS long TIMEOUT 7200)
 
 # Measurements: linked like the program, built when asked for. What weir is measured against are two
 # programs: tests/bench/hand, which has nothing of ours in it, and tests/bench/nexmark, whose events

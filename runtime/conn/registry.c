@@ -10,8 +10,9 @@ static const struct wr_source_type *const sources[] = {&wr_source_file,     &wr_
                                                        &wr_source_generate, &wr_source_sqlite,
                                                        &wr_source_nexmark,  NULL};
 static const struct wr_sink_type *const sinks[] = {
-    &wr_sink_file,   &wr_sink_partitions, &wr_sink_sqlite,    &wr_sink_print,
-    &wr_sink_stdout, &wr_sink_tap,        &wr_sink_blackhole, NULL};
+    &wr_sink_file,      &wr_sink_partitions, &wr_sink_sqlite,
+    &wr_sink_print,     &wr_sink_stdout,     &wr_sink_tap,
+    &wr_sink_blackhole, &wr_sink_postgres,   NULL};
 
 const struct wr_source_type *wr_source_find(const char *kind) {
     for (unsigned i = 0; sources[i] != NULL; i++)

@@ -64,10 +64,34 @@ M.ENDPOINTS = {
         doc = "how long a lock of another program is waited for" },
     },
   },
+  postgres = {
+    address = "`host[:port]/database`, or the folder of a socket for the host",
+    reads = true, writes = true,
+    usage = 'weir.postgres("db/shop", { table = "orders", password = weir.secret "shop" })',
+    doc = "A PostgreSQL database (13 or later): reads a table or a query, writes a table.",
+    options = {
+      table = { kind = "text", doc = "the table, as `orders` or `sales.orders`" },
+      query = { only = "reads", kind = "text", doc = "a query to read, in place of a table" },
+      cdc = later(),
+      mode = { only = "writes", kind = "choice", of = { "upsert", "append", "replace" },
+        doc = "how it is written" },
+      user = { kind = "text", doc = "who connects; else what libpq takes: `PGUSER`, or the user "
+        .. "of the system" },
+      password = { kind = "secret", doc = "its password; else what libpq finds, in `~/.pgpass`" },
+      tls = { kind = "choice", of = { "auto", "verify", "encrypt", "off" },
+        doc = "auto: verify, but on this machine what the server has; verify: the certificate "
+        .. "must be the host's; encrypt: whoever answers" },
+      ca = { kind = "text", doc = "a file of certificates to trust; those of the system" },
+      timeout = { kind = "duration", min = 1000000, default = "30s", doc = "how long a server "
+        .. "that does not answer is waited for (W603), and a lock of another program" },
+      retries = { kind = "count", default = "10",
+        doc = "how often it is connected again within the timeout, with growing pauses" },
+    },
+  },
 }
 --- Schemes of the language that this version does not have.
 M.LATER = {
-  kafka = true, postgres = true, http = true, https = true, mqtt = true, lake = true, view = true,
+  kafka = true, http = true, https = true, mqtt = true, lake = true, view = true,
   features = true, dataset = true,
 }
 

@@ -340,6 +340,7 @@ what each stage kept, and how much of it in the file.
   :write "out.ndjson"             replaced as a whole when the run is complete
   :write("out.csv", { mode = "append" })          or "new"
   :write("sqlite:a.db", { table = "t" })          upsert by the stream's key
+  weir.postgres("db:5432/shop", { table = "t", user = "app", password = … })
   :write "stdout:"  :write "blackhole:"  :print()
 
 The text "x:address" is weir.x "address". Formats by file name, or `format =`:
@@ -373,6 +374,10 @@ A table that weir makes in SQLite declares its columns as TIMESTAMP TEXT,
 DECIMAL TEXT(38,2), BOOLEAN, …, so that they are read back as they were. SQLite
 adds a DECIMAL TEXT up as floats. The key is a unique index on ifnull(key, x''),
 in which nil is one key; ON CONFLICT needs these words too.
+
+In PostgreSQL the types are boolean, bigint, double precision, numeric(p,s),
+text, bytea, timestamptz, date, interval, and jsonb for json, list, struct, map.
+nan and inf are values there. The key is a unique index, nulls not distinct.
 ]],
   },
   schemas = {

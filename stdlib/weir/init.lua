@@ -14,7 +14,7 @@ local M = {}
 --- In the language, not in this version.
 M.LATER = {
   schedule = true, source = true, sink = true, kafka = true,
-  postgres = true, http = true, https = true, mqtt = true, lake = true, view = true,
+  http = true, https = true, mqtt = true, lake = true, view = true,
   features = true, dataset = true, parquet = true, avro = true, protobuf = true, debezium = true,
   upsert = true, raw = true, cumulative = true, session = true, count = true, calendar = true,
 }
@@ -124,18 +124,30 @@ local FUNCTIONS = {
     end,
   },
   secret = {
-    unnamed = true, group = "script", usage = 'weir.secret "warehouse"',
-    doc = "An opaque value from the secret store of the run. No endpoint of this version takes "
-      .. "one.",
-    subjects = { { kind = "text", what = "the name of a secret" } },
+    unnamed = true, group = "script", usage = 'weir.secret "env:WAREHOUSE"',
+    doc = "A password by where it is, read when an endpoint connects and shown nowhere: `env:NAME` "
+      .. "a variable of the environment, with `--allow env=NAME`; `file:PATH` a file; `cmd:TEXT` "
+      .. "what a command prints, with `--allow cmd=TEXT`; another name is the variable "
+      .. "`WEIR_SECRET_NAME`.",
+    subjects = { { kind = "text", what = "where a secret is" } },
     make = function(c)
+      local kind, name = c[1]:match("^(env):(.*)$")
+      if not kind then
+        kind, name = c[1]:match("^(cmd):(.*)$")
+      end
+      if kind and not c.script.allow[kind .. "=" .. name] then
+        c:fail("W406", ("not allowed: %s `%s`"):format(
+          kind == "env" and "the variable of the environment" or "the command", name),
+          ("run it with `--allow %s`"):format(kind == "env" and "env=" .. name
+            or ("%q"):format("cmd=" .. name)), "1")
+      end
       return opaque.secret(c[1])
     end,
   },
   env = {
     unnamed = true, group = "script", usage = 'weir.env "TOKEN"',
-    doc = "An opaque value of the environment; needs `--allow env=NAME`. No endpoint of this "
-      .. "version takes one.",
+    doc = "A variable of the environment as a secret: `weir.secret \"env:NAME\"`; needs "
+      .. "`--allow env=NAME`.",
     subjects = { { kind = "text", what = "the name of a variable" } },
     make = function(c)
       if not c.script.allow["env=" .. c[1]] then

@@ -38,6 +38,7 @@ local EXPECTED = {
   duration = "a duration, as \"1h30m\"",
   ["duration or expression"] = "a duration, as \"30m\", or an expression",
   size = "a size, as \"64MB\"",
+  secret = "a secret, as `weir.secret \"env:NAME\"`",
   table = "a table",
   callable = "a function",
   schema = "a schema",
@@ -53,6 +54,17 @@ function READERS.text(call, spec, x, arg)
     call:wrong(arg, spec.what or EXPECTED.text, x)
   end
   return x
+end
+
+--- A secret, by where it is: {secret=}. What was given instead is not shown.
+function READERS.secret(call, _, x, arg)
+  local reference = require("weir.opaque").reference(x)
+  if not reference then
+    call:fail("W203", ("%s must be a secret, got %s"):format(call:argument(arg),
+      type(x) == "string" and "a text" or M.describe(x)),
+      "`weir.secret \"env:NAME\"`, or \"file:PATH\": scripts are shown, logged and shared", arg)
+  end
+  return { secret = reference.kind == "env" and "env:" .. reference.name or reference.name }
 end
 
 function READERS.count(call, spec, x, arg)

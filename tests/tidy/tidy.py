@@ -294,7 +294,7 @@ def check_headers_compile(tree, compiler):
         return
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
              f"-I{tree.root}/runtime", f"-I{tree.root}/tests/unit"]
-    for package in ("lua5.4", "sqlite3", "libpcre2-8"):
+    for package in ("lua5.4", "sqlite3", "libpcre2-8", "libpq"):
         found = subprocess.run(["pkg-config", "--cflags", package], capture_output=True, text=True,
                                check=False)
         flags += found.stdout.split()

@@ -198,12 +198,11 @@ return {
     right = [[weir.settings { memory = "1GB" }]],
   },
   W603 = {
-    later = true,
     message = "sink … is down for …",
     page = "The sink has not answered for longer than its `timeout`, through all retries. What "
       .. "was complete is kept; the next run goes on from there.",
-    wrong = [[:write("https://host/in", { timeout = "1s" })]],
-    right = [[:write("https://host/in", { timeout = "30s", retries = 10 })]],
+    wrong = [[:write("postgres:host/shop", { table = "t", timeout = "1s" })]],
+    right = [[:write("postgres:host/shop", { table = "t", timeout = "5m", retries = 50 })]],
   },
   W604 = {
     message = "more than … bad rows",
@@ -306,6 +305,15 @@ orders:lookup(one, { on = "item" })]],
       .. "read on.",
     wrong = [[weir run --state old.state job.lua]],
     right = [[weir run --state new.state job.lua]],
+  },
+  W617 = {
+    message = "another instance of this pipeline has taken over",
+    page = "Two runs went on from copies of one state directory, and write to one table of a "
+      .. "database. The one that came last owns the table's row in `weir_commit`; the other one "
+      .. "ends here, and nothing of its open epoch is written. A state directory alone lets in "
+      .. "one run at a time.",
+    wrong = [[cp -r job.state copy.state && weir run --state copy.state job.lua]],
+    right = [[weir run --state job.state job.lua]],
   },
   W701 = {
     message = "ran longer than …",

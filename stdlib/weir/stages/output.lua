@@ -50,21 +50,23 @@ local function make_write(c, input)
     c.format = c.format or c.script:shown_format()
   end
   local place, format, rest = places.share(c)
-  if place.kind == "sqlite" and not place.options.table then
-    c:fail("W203", "`write` to sqlite needs the option `table`",
-      "`:write(\"sqlite:out.db\", { table = \"revenue\" })`", "1")
-  elseif place.kind == "sqlite" and place.options.query then
+  local has_tables = place.kind == "sqlite" or place.kind == "postgres"
+  if has_tables and not place.options.table then
+    c:fail("W203", ("`write` to %s needs the option `table`"):format(place.kind),
+      ("`:write(%q, { table = \"revenue\" })`"):format(
+        place.kind == "sqlite" and "sqlite:out.db" or "postgres:host/shop"), "1")
+  elseif has_tables and place.options.query then
     c:fail("W202", "unknown option `query` of `write`", "a query can only be read", "query")
-  elseif place.kind == "sqlite" and rest.mode == "new" then
-    c:fail("W203", "option `mode` of `write` to sqlite must be \"upsert\", \"append\" or "
-      .. "\"replace\", got the text \"new\"", nil, "mode")
+  elseif has_tables and rest.mode == "new" then
+    c:fail("W203", ("option `mode` of `write` to %s must be \"upsert\", \"append\" or "
+      .. "\"replace\", got the text \"new\""):format(place.kind), nil, "mode")
   elseif not rest.partition_by and (place.options.roll or place.options.success) then
     local name = place.options.roll and "roll" or "success"
     c:fail("W203", ("`%s` of `write` is of partitions, and there is no `partition_by`"):format(
       name), nil, name)
   elseif place.kind == "file" and rest.mode == "upsert" then
     c:fail("W203", "option `mode` of `write` to a file must be \"append\", \"replace\" or \"new\", "
-      .. "got the text \"upsert\"", "a file has no keys; sqlite does", "mode")
+      .. "got the text \"upsert\"", "a file has no keys; a database does", "mode")
   end
   local mode = rest.mode or place.options.mode
   place.options.mode = mode
@@ -94,7 +96,7 @@ return {
     options = {
       key = { kind = "columns", doc = "the key of the sink; the key of the stream" },
       mode = { kind = "choice", of = { "upsert", "append", "replace", "new" },
-        doc = "sqlite: `upsert`, `append`, `replace`; file: `replace`, `append`, `new`" },
+        doc = "sqlite, postgres: `upsert`, `append`, `replace`; file: `replace`, `append`, `new`" },
       format = { kind = "any", doc = "a format's name or value; what the file's name says" },
       partition_by = { kind = "list", doc = "files in directories by these columns, which the "
         .. "files then do not have: `dt=2024-01-01/hm=10%3A05/part-00000.csv`; nil is "

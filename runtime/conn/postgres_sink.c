@@ -1,0 +1,478 @@
+/* postgres_sink.c: rows into a table of a PostgreSQL database, one transaction an epoch.
+ *
+ *   append   copy
+ *   upsert   insert, or update the row of the same key; in a changelog a row taken back deletes it
+ *   replace  into a table beside, `weir_new_NAME`, which takes the place of the old one at finish
+ *
+ * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen
+ * (postgres_session.h). The database commits before the state does; after a crash between the two
+ * the rows come again, since a pipeline that is repeatable gives the same rows, and as many as the
+ * database has already are passed over. A state that is further behind, or ahead, is not the one
+ * that wrote this table, and refused.
+ *
+ * Without a state all rows of a run are one transaction: all or none of them are there.
+ *
+ * A row that the server refuses leaves as a reject (W509) and the others go on. */
+#include "conn/connectors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/endpoint.h"
+#include "conn/postgres_type.h"
+#include "conn/postgres_write.h"
+#include "conn/table_sink.h"
+
+#include "base/banned.h"
+
+#define SAVE_VERSION 1
+#define BESIDE "weir_new_"
+
+struct config {
+    struct wr_postgres postgres;
+    struct wr_postgres_name table;
+    struct wr_postgres_name beside; /* replace: the table that is filled */
+    enum wr_table_mode mode;
+    uint32_t key_count;
+    const uint16_t *key;
+};
+
+/* Of the table: not there yet, made in the transaction that is under way, or there. */
+enum ready { READY_NOT, READY_NOW, READY };
+
+struct postgres_sink {
+    struct wr_sink base;
+    const struct config *config;
+    struct wr_postgres_session *session;
+    struct wr_postgres_writer writer;
+    struct wr_postgres_table table; /* the one that is filled */
+    enum ready ready;
+    int saved, finished;
+    int changes_places; /* in the transaction that is under way */
+    uint64_t epoch;     /* the one that has begun */
+    uint64_t rows_seen; /* rows that came, written or refused */
+    uint64_t rows_skip; /* of the coming ones: their epoch is in the table, and not in the state */
+};
+
+/* ---- bind ---------------------------------------------------------------------------------- */
+
+static const char *const own_options[] = {WR_POSTGRES_OPTIONS, "mode", NULL};
+
+static int bad_option(const char *name, const char *text, struct wr_error *err) {
+    wr_error_script(err, "W203", "%s", text);
+    wr_error_at(err, name, 0, 0);
+    return WR_ESCRIPT;
+}
+
+static int check_names(const struct wr_schema *schema, struct wr_error *err) {
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct wr_field *field = &schema->fields[i];
+        const char *why = strlen(field->name) != field->name_length   ? "has a 0 byte"
+                          : field->name_length == 0                   ? "is empty"
+                          : field->name_length > WR_POSTGRES_NAME_MAX ? "is longer than 63 bytes"
+                                                                      : NULL;
+        if (why == NULL)
+            continue;
+        wr_error_script(err, "W403", "column `%.80s` %s: PostgreSQL has no such name", field->name,
+                        why);
+        wr_error_help(err, "`rename` it");
+        return WR_ESCRIPT;
+    }
+    return WR_OK;
+}
+
+static int choose_table(struct wr_endpoint_bind *bind, const struct wr_options *options,
+                        struct config *config, struct wr_error *err) {
+    const char *text = NULL;
+    int status = wr_option_text(options, "table", &text, err);
+    if (status == WR_OK && (text == NULL || text[0] == 0))
+        status = bad_option("table", "`postgres` needs the option `table`: which table?", err);
+    if (status == WR_OK)
+        status = wr_postgres_name(&config->table, bind, text, err);
+    if (status != WR_OK)
+        return status;
+    if (config->mode == WR_TABLE_REPLACE &&
+        strlen(config->table.table) > WR_POSTGRES_NAME_MAX - strlen(BESIDE))
+        return bad_option("table",
+                          "option `table`: to be replaced, its name has at most 54 bytes: the new "
+                          "table is `" BESIDE "…` until it is complete",
+                          err);
+    config->beside = (struct wr_postgres_name){
+        .schema = config->table.schema,
+        .table = wr_endpoint_textf(bind->arena, BESIDE "%s", config->table.table),
+    };
+    return config->beside.table == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory")
+                                        : WR_OK;
+}
+
+static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    static const char *const not_yet[] = {"partition_by", "audit", NULL};
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
+    if (status == WR_OK && config == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
+    if (status == WR_OK)
+        status = wr_options_check(&options, "postgres", own_options, wr_options_of_write, err);
+    if (status == WR_OK)
+        status = wr_postgres_bind(&config->postgres, bind, &options, err);
+    if (status == WR_OK)
+        status = wr_options_refuse(&options, not_yet, err);
+    if (status == WR_OK)
+        status = wr_table_choose_mode(bind, &options, "postgres", &config->mode, &config->key_count,
+                                      &config->key, err);
+    if (status == WR_OK && config->mode == WR_TABLE_NEW)
+        status =
+            bad_option("mode", "option `mode` must be \"upsert\", \"append\" or \"replace\"", err);
+    if (status == WR_OK)
+        status = choose_table(bind, &options, config, err);
+    if (status == WR_OK)
+        status = check_names(bind->input, err);
+    if (status != WR_OK)
+        return status;
+    bind->config = config;
+    bind->name =
+        wr_endpoint_textf(bind->arena, "%s/%s", config->postgres.place, config->table.table);
+    return bind->name == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static void sink_close(struct wr_sink *sink);
+static int make_again(struct wr_postgres_user *user, struct wr_error *err);
+
+static int read_saved(struct postgres_sink *self, struct wr_reader *from, struct wr_error *err) {
+    struct wr_postgres_user *user = &self->writer.user;
+    uint64_t version = wr_reader_varint(from);
+    self->base.rows_written = wr_reader_varint(from);
+    self->rows_seen = wr_reader_varint(from);
+    self->epoch = wr_reader_varint(from);
+    user->id = wr_reader_u64(from);
+    self->saved = 1;
+    if (from->failed || version != SAVE_VERSION)
+        return wr_error_set(err, WR_ECORRUPT, "%s: what the state says of it is damaged",
+                            self->base.name);
+    return WR_OK;
+}
+
+/* The table must have what the state says, and at most one epoch more. */
+static int check_found(struct postgres_sink *self, const struct wr_postgres_found *found,
+                       struct wr_error *err) {
+    const char *name = self->base.name;
+    if (!found->exists || found->rows < self->rows_seen) {
+        wr_error_set(err, WR_ECORRUPT,
+                     "%s: by the state %" PRIu64 " rows went into it, by `weir_commit` %" PRIu64,
+                     name, self->rows_seen, found->rows);
+        wr_error_help(err, "it is another database, or an older copy of it: begin with a new "
+                           "state");
+        return WR_ECORRUPT;
+    }
+    if (found->epoch <= self->epoch + 1)
+        return WR_OK;
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: this state directory is older than the table: it is at checkpoint %" PRIu64
+                 ", `weir_commit` at %" PRIu64,
+                 name, self->epoch, found->epoch);
+    wr_error_help(err, "it is an old copy: go on with the state that wrote the table, or begin "
+                       "with a new state and another table");
+    return WR_ECORRUPT;
+}
+
+static int take_over(struct postgres_sink *self, struct wr_error *err) {
+    struct wr_postgres_user *user = &self->writer.user;
+    struct wr_postgres_found found;
+    int status = wr_postgres_session_take(self->session, user, &found, err);
+    if (status == WR_OK)
+        status = check_found(self, &found, err);
+    if (status != WR_OK)
+        return status;
+    self->rows_skip = found.rows - self->rows_seen;
+    self->finished = found.finished;
+    user->rows = found.rows;
+    user->epoch = found.epoch;
+    user->finished = found.finished;
+    return WR_OK;
+}
+
+/* Looks at the table of the script's name: errors come before any row does. */
+static int look(struct postgres_sink *self, struct wr_error *err) {
+    self->table.name = self->config->table;
+    int status = wr_postgres_table_look(&self->table, self->config->mode != WR_TABLE_REPLACE, err);
+    if (self->config->mode == WR_TABLE_REPLACE)
+        self->table.name = self->config->beside;
+    return wr_postgres_final(status, err);
+}
+
+static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    const struct config *config = sink->config;
+    struct wr_postgres_user *user = &self->writer.user;
+    self->config = config;
+    sink->shown = config->mode == WR_TABLE_REPLACE ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
+    wr_postgres_writer_init(&self->writer, sink, &self->table);
+    int status = from != NULL ? read_saved(self, from, err) : WR_OK;
+    if (from == NULL && sink->store != NULL) /* the server's integers have a sign */
+        user->id = sink->env->random_u64(sink->env) >> 1;
+    user->again = make_again;
+    user->has_state = sink->store != NULL;
+    user->beside = &config->table;
+    user->name = config->table.table;
+    if (status == WR_OK)
+        status = wr_postgres_session_open(&self->session, sink->env, &config->postgres, self->saved,
+                                          err);
+    if (status != WR_OK)
+        return status;
+    self->writer.session = self->session;
+    self->table = (struct wr_postgres_table){
+        .postgres = &config->postgres,
+        .connection = wr_postgres_session_connection(self->session),
+        .schema = sink->schema,
+        .key_count = config->key_count,
+        .key = config->key,
+        .casts = wr_alloc_zero(&wr_budget_control,
+                               (sink->schema->field_count + 1) * sizeof *self->table.casts),
+    };
+    if (self->table.casts == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
+    if (status == WR_OK && self->saved && sink->store != NULL)
+        status = take_over(self, err);
+    if (status == WR_OK)
+        status = look(self, err);
+    if (status != WR_OK)
+        sink_close(sink);
+    return status;
+}
+
+static int drop_table(struct postgres_sink *self, const struct wr_postgres_name *name,
+                      struct wr_error *err) {
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    wr_buf_add_text(&sql, "drop table if exists ");
+    wr_postgres_add_table(&sql, name);
+    int status = sql.status != WR_OK
+                     ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name)
+                     : wr_postgres_run(&self->config->postgres, self->table.connection, sql.bytes,
+                                       "drop table", err);
+    wr_buf_release(&sql);
+    return status;
+}
+
+/* Within the first epoch's transaction, so that a run that fails leaves no empty table. */
+static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
+    struct postgres_sink *self = user->sink;
+    struct wr_postgres_table *table = &self->table;
+    int status = WR_OK;
+    table->connection = wr_postgres_session_connection(self->session);
+    if (self->config->mode == WR_TABLE_REPLACE && !self->saved)
+        status = drop_table(self, &self->config->beside, err);
+    if (status == WR_OK)
+        status = wr_postgres_table_look(table, 1, err);
+    int is_new = !table->exists;
+    if (status == WR_OK && is_new)
+        status = wr_postgres_table_make(table, err);
+    if (status == WR_OK)
+        status = wr_postgres_table_key(table, err);
+    if (status == WR_OK && is_new)
+        status = wr_postgres_table_look(table, 1, err);
+    if (status == WR_OK)
+        status = wr_postgres_writer_ready(&self->writer, err);
+    if (status == WR_OK)
+        self->ready = READY_NOW;
+    return status;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+static const char *lacks(const struct postgres_sink *self, const struct wr_batch *batch,
+                         uint32_t row, int removes, char detail[WR_POSTGRES_DETAIL_MAX]) {
+    const struct wr_schema *schema = batch->schema;
+    uint32_t count = removes ? self->table.key_count : schema->field_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t c = removes ? self->table.key[i] : i;
+        if (wr_postgres_lacks(&schema->fields[c], &batch->columns[c], row, detail))
+            return detail;
+    }
+    return NULL;
+}
+
+/* Gathers the rows to be written; those that the server cannot hold are refused here. */
+static int gather(struct postgres_sink *self, struct wr_batch *batch, uint32_t *count) {
+    const int64_t *weight = self->table.key_count == 0 ? NULL : batch->weight;
+    struct wr_postgres_row *rows = self->writer.rows;
+    char detail[WR_POSTGRES_DETAIL_MAX];
+    int status = WR_OK;
+    for (uint32_t i = 0; i < batch->sel_count && status == WR_OK; i++) {
+        uint32_t row = wr_batch_row(batch, i);
+        int removes = weight != NULL && weight[row] < 0;
+        self->rows_seen++;
+        if (self->rows_skip > 0) {
+            self->rows_skip--;
+            self->base.rows_written++;
+            continue;
+        }
+        /* An update comes as the old row and the new one: the new one overwrites it. */
+        uint32_t next = i + 1 < batch->sel_count ? wr_batch_row(batch, i + 1) : row;
+        if (removes && next != row && weight[next] > 0 &&
+            wr_table_same_key(batch, self->table.key, self->table.key_count, row, next))
+            continue;
+        if (lacks(self, batch, row, removes, detail) != NULL)
+            status = wr_table_refuse(&self->base, batch, row, detail);
+        else
+            rows[(*count)++] = (struct wr_postgres_row){.row = row, .removes = (uint8_t)removes};
+    }
+    return status;
+}
+
+static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    uint32_t count = 0;
+    WR_ASSERT(self->writer.user.is_begun || wr_postgres_session_is_broken(self->session));
+    if (self->finished)
+        return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
+                            sink->name);
+    int status = wr_postgres_writer_room(&self->writer, batch->sel_count, err);
+    if (status == WR_OK)
+        status = gather(self, batch, &count);
+    return status == WR_OK ? wr_postgres_writer_write(&self->writer, batch, count, err) : status;
+}
+
+/* ---- epochs -------------------------------------------------------------------------------- */
+
+static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    if (self->ready == READY_NOW)
+        self->ready = READY; /* the transaction in which it was made is done */
+    self->epoch = epoch;
+    int status = wr_postgres_session_begin(self->session, &self->writer.user, err);
+    if (status == WR_OK && self->ready == READY_NOT && !self->finished)
+        status = wr_postgres_session_do(self->session, &self->writer.user, make_ready, err);
+    return status;
+}
+
+static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    (void)epoch;
+    if (wr_postgres_session_is_broken(self->session))
+        return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
+    return wr_postgres_writer_flush(&self->writer, err);
+}
+
+static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    struct wr_postgres_user *user = &self->writer.user;
+    /* Rows that come once more are in the table until the last of them has come. */
+    user->rows = self->rows_seen + self->rows_skip;
+    user->epoch = epoch;
+    return wr_postgres_session_commit(self->session, user, err);
+}
+
+static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    wr_buf_add_varint(out, SAVE_VERSION);
+    wr_buf_add_varint(out, sink->rows_written);
+    wr_buf_add_varint(out, self->rows_seen);
+    wr_buf_add_varint(out, self->epoch);
+    wr_buf_add_u64(out, self->writer.user.id);
+    if (out->status == WR_OK)
+        self->saved = 1;
+    return out->status;
+}
+
+/* The filled table takes the place of the old one. Where the old one has the same columns only its
+ * rows go, so that its indexes, views and grants stay. */
+static int change_places(struct wr_postgres_user *user, struct wr_error *err) {
+    struct postgres_sink *self = user->sink;
+    const struct config *config = self->config;
+    struct wr_postgres_table old = self->table;
+    old.name = config->table;
+    old.connection = wr_postgres_session_connection(self->session);
+    self->table.connection = old.connection;
+    int status = wr_postgres_table_look(&old, 0, err);
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    wr_buf_add_text(&sql,
+                    old.exists && old.same_columns ? "delete from " : "drop table if exists ");
+    wr_postgres_add_table(&sql, &config->table);
+    if (old.exists && old.same_columns) {
+        wr_buf_add_text(&sql, "; insert into ");
+        wr_postgres_add_table(&sql, &config->table);
+        wr_buf_add_text(&sql, " select * from ");
+        wr_postgres_add_table(&sql, &config->beside);
+        wr_buf_add_text(&sql, "; drop table ");
+        wr_postgres_add_table(&sql, &config->beside);
+    } else {
+        wr_buf_add_text(&sql, "; alter table ");
+        wr_postgres_add_table(&sql, &config->beside);
+        wr_buf_add_text(&sql, " rename to ");
+        wr_postgres_add_name(&sql, config->table.table);
+    }
+    if (status == WR_OK && sql.status != WR_OK)
+        status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    if (status == WR_OK)
+        status =
+            wr_postgres_run(&config->postgres, old.connection, sql.bytes, "replace the table", err);
+    wr_buf_release(&sql);
+    if (status == WR_OK && config->key_count > 0)
+        status = wr_postgres_table_look(&old, 0, err);
+    if (status == WR_OK && config->key_count > 0)
+        status = wr_postgres_table_key(&old, err);
+    return status;
+}
+
+static int make_again(struct wr_postgres_user *user, struct wr_error *err) {
+    struct postgres_sink *self = user->sink;
+    int status = self->ready == READY_NOW ? make_ready(user, err) : WR_OK;
+    if (status == WR_OK && self->changes_places)
+        status = change_places(user, err);
+    return status;
+}
+
+/* An epoch that has begun, for rows that did not come, ends here too. */
+static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    struct wr_postgres_user *user = &self->writer.user;
+    int replaces = self->config->mode == WR_TABLE_REPLACE && !self->finished;
+    int status = WR_OK;
+    if (replaces && !user->is_begun)
+        status = sink_begin(sink, self->epoch, err);
+    if (status == WR_OK && replaces)
+        status = wr_postgres_session_do(self->session, user, change_places, err);
+    if (status == WR_OK && user->is_begun) {
+        self->changes_places = user->finished = replaces;
+        status = wr_postgres_session_commit(self->session, user, err);
+        self->changes_places = 0;
+    }
+    self->finished = status == WR_OK;
+    return status;
+}
+
+static void sink_close(struct wr_sink *sink) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    if (self->session != NULL)
+        wr_postgres_session_close(self->session, &self->writer.user);
+    self->session = NULL;
+    wr_postgres_writer_release(&self->writer);
+    wr_postgres_table_release(&self->table);
+}
+
+const struct wr_sink_type wr_sink_postgres = {
+    .name = "postgres",
+    .size_bytes = sizeof(struct postgres_sink),
+    .delivery = WR_DELIVERY_IDEMPOTENT,
+    .flags = WR_SINK_KEYS | WR_SINK_REFUSES,
+    .bind = sink_bind,
+    .open = sink_open,
+    .begin = sink_begin,
+    .write = sink_write,
+    .prepare = sink_prepare,
+    .commit = sink_commit,
+    .save = sink_save,
+    .finish = sink_finish,
+    .close = sink_close,
+};

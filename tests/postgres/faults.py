@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""faults.py PROGRAM [--all] [TEST...]: what a run has written into a PostgreSQL database after
+something died: the program, the server, the link at each byte of a commit, or the other instance.
+After it all the table has what a run that nothing happened to has written."""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+
+from runs import Failure, Place, main, same
+from server import COMMIT, Proxy, kill
+
+ALL = "--all" in sys.argv
+SEED = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 30))
+ROWS = 3000
+FIRST_BYTES = 3000  # until it is connected: a server that is not there then is an error
+TABLES = ["added", "kept", "news"]
+
+# Rows that are added, a changelog, and a table that is replaced, in one transaction an epoch.
+SCRIPT = '''
+weir.settings { checkpoint = "1ms" }
+local s = weir.generate { rows = %d, columns = "id = i, k = i * 7919 %% 101, " ..
+  "t = 'row ' .. string(i)" }
+local function to(name)
+  return weir.postgres("%s", { table = name, user = "weir", timeout = "%s" })
+end
+s:write(to "added", { mode = "append" })
+s:group_by "k":agg "n = count(), last = max(id)":write(to "kept")
+s:filter "id %% 10 == 0":write(to "news", { mode = "replace" })
+'''
+
+
+def script(address, timeout="20s"):
+    return SCRIPT % (ROWS, address, timeout)
+
+
+def wipe(postgres):
+    for name in TABLES + ["weir_new_news", "weir_commit"]:
+        postgres.sql(f"drop table if exists {name}")
+
+
+def content(postgres):
+    return [postgres.sql(f"select * from {name} order by 1, 2, 3") for name in TABLES]
+
+
+def wanted():
+    kept = {}
+    for i in range(1, ROWS + 1):
+        count, _ = kept.get(i * 7919 % 101, (0, 0))
+        kept[i * 7919 % 101] = (count + 1, i)
+    rows = [f"{i}|{i * 7919 % 101}|row {i}" for i in range(1, ROWS + 1)]
+    return ["\n".join(text) + "\n" for text in (
+        rows, [f"{k}|{n}|{last}" for k, (n, last) in sorted(kept.items())], rows[9::10])]
+
+
+def bytes_of_a_run(weir, postgres, proxy):
+    wipe(postgres)
+    proxy.watch()
+    Place(weir, script(proxy.address)).run("--state", "s", "--batch-rows", "64")
+    same("undisturbed", content(postgres), wanted())
+    return dict(proxy.passed)
+
+
+def points(count, sampled, first=1):
+    dice = random.Random(SEED)
+    return range(first, count, 197) if ALL else sorted(dice.sample(range(first, count), sampled))
+
+
+def a_killed_program_goes_on(weir, postgres):
+    """kill -9 before a byte that it would send, or after one that it would receive; then again a
+    second time before it has come to its end."""
+    proxy = Proxy(postgres)
+    sums = bytes_of_a_run(weir, postgres, proxy)
+    for way in ("up", "down"):
+        for after in points(sums[way], 5):
+            wipe(postgres)
+            place = Place(weir, script(proxy.address))
+            for again in (after, after // 3 + 1):
+                proxy.watch(way, again)
+                process = place.start("--state", "s", "--batch-rows", "64")
+                proxy.plan["hurt"] = lambda process=process: kill(process)
+                place.end(process)
+            proxy.watch()
+            place.run("--state", "s", "--batch-rows", "64")
+            same(f"killed at byte {after} {way}, seed {SEED}", content(postgres), wanted())
+    proxy.close()
+
+
+def a_cut_link_is_connected_again(weir, postgres):
+    """Anywhere, with and without a state; in one process."""
+    proxy = Proxy(postgres)
+    sums = bytes_of_a_run(weir, postgres, proxy)
+    for state in (["--state", "s"], []):
+        for way in ("up", "down"):
+            for after in points(max(sums[way] // (1 if state else 3), 2 * FIRST_BYTES), 3,
+                                FIRST_BYTES):
+                wipe(postgres)
+                proxy.watch(way, after)
+                Place(weir, script(proxy.address)).run(*state, "--batch-rows", "64")
+                same(f"cut at byte {after} {way}, {state}, seed {SEED}", content(postgres),
+                     wanted())
+    proxy.close()
+
+
+def a_commit_whose_answer_is_lost_is_read(weir, postgres):
+    """The link is cut at each byte of a commit, and of its answer."""
+    proxy = Proxy(postgres)
+    answer = 17 + 6  # CommandComplete "COMMIT", ReadyForQuery
+    for state in (["--state", "s"], []):
+        for way, count in (("up", len(COMMIT)), ("down", answer)):
+            for after in range(0, count, 1 if ALL else 5):
+                for skip in (0, 2) if state and ALL else (1,) if state else (0,):
+                    wipe(postgres)
+                    proxy.watch(way, after, COMMIT, skip)
+                    Place(weir, script(proxy.address)).run(*state, "--batch-rows", "64")
+                    same(f"the link was cut at byte {after} {way}", proxy.hit, True)
+                    same(f"commit {skip}, byte {after} {way}, {state}", content(postgres),
+                         wanted())
+    proxy.close()
+
+
+def a_server_that_dies_is_waited_for(weir, postgres):
+    """It stops at once, as in a crash, in the middle of an epoch and of a commit, and starts."""
+    proxy = Proxy(postgres)
+    sums = bytes_of_a_run(weir, postgres, proxy)
+
+    def crash():
+        postgres.stop("immediate")
+        postgres.start()
+
+    plans = [{"way": "down", "after": 0, "word": COMMIT}, {"way": "up", "after": sums["up"] // 5},
+             {"way": "up", "after": 12, "word": COMMIT}]
+    for state in (["--state", "s"], []) if ALL else (["--state", "s"],):
+        for plan in plans if ALL else plans[:2]:
+            wipe(postgres)
+            proxy.watch(**plan, hurt=crash)
+            Place(weir, script(proxy.address)).run(*state, "--batch-rows", "64")
+            same(f"it crashed, {plan}", proxy.hit, True)
+            same(f"crash, {plan}, {state}", content(postgres), wanted())
+    proxy.close()
+
+
+def a_server_that_stays_away_ends_the_run(weir, postgres):
+    proxy = Proxy(postgres)
+    sums = bytes_of_a_run(weir, postgres, proxy)
+    wipe(postgres)
+    place = Place(weir, script(proxy.address, "1s"))
+    proxy.watch("up", sums["up"] // 2, hurt=lambda: postgres.stop("immediate"))
+    try:
+        said = place.run("--state", "s", "--batch-rows", "64", code=1)
+    finally:
+        postgres.start()
+    same(said, "[W603]" in said and "is down for" in said, True)
+    place.run("--state", "s", "--batch-rows", "64")
+    same("the next run", content(postgres), wanted())
+    proxy.close()
+
+
+def of_two_instances_one_writes(weir, postgres):
+    """One stands still in the middle, or just before its commit, as a machine that hangs; another
+    goes on from a copy of its state."""
+    proxy = Proxy(postgres)
+    sums = bytes_of_a_run(weir, postgres, proxy)
+    for plan in ({"way": "up", "after": sums["up"] // 2}, {"way": "up", "after": 0, "word": COMMIT,
+                                                           "skip": 1}):
+        wipe(postgres)
+        place = Place(weir, script(proxy.address))
+        stopped = threading.Event()
+        proxy.watch(**plan, cut=False)
+        old = place.start("--state", "s", "--batch-rows", "64")
+
+        def hang(old=old, stopped=stopped):
+            os.kill(old.pid, signal.SIGSTOP)
+            stopped.set()
+
+        proxy.plan["hurt"] = hang
+        if not stopped.wait(30):
+            raise Failure("the first instance did not come so far")
+        shutil.copytree(f"{place.folder}/s", f"{place.folder}/copy")
+        new = place.start("--state", "copy", "--batch-rows", "64")
+        time.sleep(0.3)
+        os.kill(old.pid, signal.SIGCONT)
+        results = [place.end(new), place.end(old)]
+        won = [result for result in results if result[0] == 0]
+        lost = [result for result in results if result[0] != 0]
+        same(f"{plan}: one of them: {results}", (len(won), len(lost)), (1, 1))
+        same(lost, "[W617]" in lost[0][2], True)
+        same(f"two instances, {plan}", content(postgres), wanted())
+    proxy.close()
+
+
+def an_old_state_is_refused(weir, postgres):
+    wipe(postgres)
+    place = Place(weir, script(postgres.address))
+    place.run("--state", "s", "--batch-rows", "64", "--stop-after", "10", code=130)
+    shutil.copytree(f"{place.folder}/s", f"{place.folder}/old")
+    place.run("--state", "s", "--batch-rows", "64")
+    said = place.run("--state", "old", "--batch-rows", "64", code=1)
+    same(said, "[W613]" in said and "older than the table" in said, True)
+    same("the table", content(postgres), wanted())
+    wipe(postgres)
+    said = place.run("--state", "s", code=1)
+    same(said, "another database" in said, True)
+
+
+if __name__ == "__main__":
+    sys.argv = [word for word in sys.argv if word != "--all"]
+    print(f"seed: WEIR_SEED={SEED}")
+    sys.exit(main([a_killed_program_goes_on, a_cut_link_is_connected_again,
+                   a_commit_whose_answer_is_lost_is_read, a_server_that_dies_is_waited_for,
+                   a_server_that_stays_away_ends_the_run, of_two_instances_one_writes,
+                   an_old_state_is_refused], "faults.py"))
