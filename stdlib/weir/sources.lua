@@ -37,11 +37,13 @@ end
 
 local function make_read(c)
   local place, format, rest = places.share(c)
-  if place.kind == "sqlite" and (place.options.table ~= nil) == (place.options.query ~= nil) then
-    c:fail("W203", "sqlite needs the option `table` or `query`, one of them",
-      c.stage == "read" and "`weir.read(\"sqlite:in.db\", { table = \"orders\" })`"
-        or "`weir.sqlite(\"in.db\", { table = \"orders\" })`", "1")
-  elseif place.kind == "sqlite" and place.options.mode then
+  local has_tables = place.kind == "sqlite" or place.kind == "postgres"
+  if has_tables and (place.options.table ~= nil) == (place.options.query ~= nil) then
+    local address = place.kind == "sqlite" and "in.db" or "host/shop"
+    c:fail("W203", place.kind .. " needs the option `table` or `query`, one of them",
+      (c.stage == "read" and "`weir.read(\"%s:%s\", { table = \"orders\" })`"
+        or "`weir.%s(\"%s\", { table = \"orders\" })`"):format(place.kind, address), "1")
+  elseif has_tables and place.options.mode then
     c:fail("W202", "unknown option `mode` of `read`", "a mode is for writing", "mode")
   end
   local name = c.place_name or endpoint.text(c.place)

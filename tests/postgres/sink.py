@@ -42,7 +42,7 @@ def types_are_made_and_written(weir, postgres):
     for more in ('mode = "append"', 'mode = "upsert", key = "id"', 'mode = "replace"'):
         for rows in ("1", "1024"):
             postgres.sql("drop table if exists t")
-            write = f':write({table(postgres, chr(116) + "able = " + repr("t"))}, {{ {more} }})'
+            write = ":write(" + table(postgres, 'table = "t"') + f", {{ {more} }})"
             Place(weir, TYPES + write).run("--batch-rows", rows)
             same(f"{more}, {rows}", postgres.sql(READ_TYPES), WANTED_TYPES)
     made = postgres.sql("select column_name || ' ' || data_type from information_schema.columns "
@@ -129,9 +129,8 @@ def replace_shows_nothing_until_it_is_complete(weir, postgres):
     postgres.sql("create schema sales; create table sales.days (id int8, n int8); "
                  "insert into sales.days values (99, 99); "
                  "create view total as select sum(n) from sales.days")
-    script = ('weir.generate { rows = 4, columns = "id = i, n = i" }'
-              f':write({table(postgres, chr(116) + "able = " + repr("sales.days"))}, '
-              '{ mode = "replace" })')
+    script = ('weir.generate { rows = 4, columns = "id = i, n = i" }:write('
+              + table(postgres, 'table = "sales.days"') + ', { mode = "replace" })')
     Place(weir, script.replace("n = i", "n = int64(1 / (4 - i) ?? 7)")).run()
     Place(weir, script).run("--state", "s")
     same("rows", postgres.sql("select id, n from sales.days order by id").split(),

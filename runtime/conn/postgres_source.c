@@ -1,0 +1,563 @@
+/* postgres_source.c: the rows of a table or query of a PostgreSQL database, as one `copy … to
+ * stdout` in the binary form: of one state of the database, one row in memory.
+ *
+ * The schema is given, or that of the server's columns. A value that the type of its column has not
+ * (infinity, too many digits) rejects its row (W502).
+ *
+ * A table with a primary key is read in the order of that key, and a restart goes on behind the
+ * last key that was read, whatever has changed before it. Of a query, and of a table without a key,
+ * the position is the number of rows: a restart reads them again and forgets them, so the order of
+ * a query must be fixed (`order by`). A restart sees the database as it is then. */
+#include "conn/connectors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/builder.h"
+#include "conn/endpoint.h"
+#include "conn/postgres_rows.h"
+#include "data/zone.h"
+#include "base/banned.h"
+
+#define POSITION_VERSION 1
+#define KEY_COLUMNS_MAX 32 /* of an index of the server */
+#define COPY_HEADER_BYTES 19
+
+struct postgres_source {
+    struct wr_source base;
+    const struct postgres_read *config;
+    PGconn *connection;
+    struct wr_arena arena; /* what was described */
+    struct postgres_column *columns;
+    uint32_t column_count;
+    uint32_t *wanted; /* columns of the schema that are selected, in their order */
+    uint32_t wanted_count;
+    const char *keys[KEY_COLUMNS_MAX], *key_types[KEY_COLUMNS_MAX];
+    uint32_t key_count;
+    struct wr_buf last;   /* the key of the last row: texts, each with a 0 behind it */
+    uint64_t record;      /* rows read, good and bad */
+    uint64_t record_from; /* where a restart goes on; reached at the first poll */
+    int started, ended, has_header;
+};
+
+/* ---- bind ---------------------------------------------------------------------------------- */
+
+static const char *const own_options[] = {WR_POSTGRES_OPTIONS, "query", NULL};
+
+static int schema_of(struct wr_endpoint_bind *bind, const struct postgres_column *columns,
+                     uint32_t count, struct wr_error *err) {
+    struct wr_schema *schema = wr_schema_new(bind->arena, count);
+    if (schema == NULL)
+        return wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
+    for (uint32_t c = 0; c < count; c++) {
+        schema->fields[c].name = columns[c].name;
+        schema->fields[c].name_length = (uint32_t)strlen(columns[c].name);
+        schema->fields[c].type = columns[c].type;
+    }
+    bind->schema = schema;
+    return WR_OK;
+}
+
+/* Connects to see columns and types. */
+static int look(struct wr_endpoint_bind *bind, const struct postgres_read *config,
+                struct wr_error *err) {
+    PGconn *connection = NULL;
+    struct postgres_column *columns = NULL;
+    uint32_t count = 0;
+    int status = wr_postgres_final(
+        wr_postgres_connect(&connection, &config->postgres, bind->env, NULL, err), err);
+    if (status == WR_OK)
+        status = postgres_describe(config, connection, bind->arena, &columns, &count, err);
+    if (status == WR_OK)
+        status = schema_of(bind, columns, count, err);
+    wr_postgres_close(&connection);
+    return status;
+}
+
+static int query_of_table(struct wr_endpoint_bind *bind, struct postgres_read *config,
+                          const char *table, struct wr_error *err) {
+    struct wr_buf sql;
+    int status = wr_postgres_name(&config->table, bind, table, err);
+    if (status != WR_OK)
+        return status;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    wr_buf_add_text(&sql, "table ");
+    wr_postgres_add_table(&sql, &config->table);
+    config->query =
+        sql.status == WR_OK ? wr_arena_strndup(bind->arena, sql.bytes, sql.length) : NULL;
+    wr_buf_release(&sql);
+    return config->query == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
+}
+
+static int read_what(struct wr_endpoint_bind *bind, const struct wr_options *options,
+                     struct postgres_read *config, struct wr_error *err) {
+    const char *table = NULL, *query = NULL;
+    int status = wr_option_text(options, "table", &table, err);
+    if (status == WR_OK)
+        status = wr_option_text(options, "query", &query, err);
+    if (status != WR_OK)
+        return status;
+    if ((table == NULL) == (query == NULL)) {
+        wr_error_script(err, "W203",
+                        table == NULL ? "`postgres` needs the option `table` or `query`"
+                                      : "`table` and `query` are given: one of them is meant");
+        wr_error_at(err, table == NULL ? "1" : "query", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (table != NULL)
+        return query_of_table(bind, config, table, err);
+    size_t length = strlen(query);
+    while (length > 0 && strchr(" ;\t\r\n", query[length - 1]) != NULL)
+        length--;
+    config->query = wr_arena_strndup(bind->arena, query, length);
+    return config->query == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
+}
+
+static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *options,
+                        struct postgres_read *config, struct wr_error *err) {
+    static const char *const not_yet[] = {"follow", "wait", "replay", "start", "stop", NULL};
+    static const char *const on_error[] = {"reject", "fail", NULL};
+    int fail = 0;
+    config->timezone = bind->timezone;
+    int status = wr_options_check(options, "postgres", own_options, wr_options_of_read, err);
+    if (status == WR_OK)
+        status = wr_options_refuse(options, not_yet, err);
+    if (status == WR_OK)
+        status = wr_postgres_bind(&config->postgres, bind, options, err);
+    if (status == WR_OK)
+        status = wr_option_word(options, "on_error", on_error, &fail, err);
+    if (status == WR_OK)
+        status = wr_option_text(options, "timezone", &config->timezone, err);
+    if (status == WR_OK)
+        status = wr_zone_find(&config->zone, config->timezone, strlen(config->timezone), err);
+    config->fail = (uint8_t)fail;
+    return status == WR_OK ? read_what(bind, options, config, err) : status;
+}
+
+static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    struct postgres_read *config = WR_ARENA_ZEROS(bind->arena, struct postgres_read, 1);
+    if (status == WR_OK && config == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
+    if (status == WR_OK)
+        status = read_options(bind, &options, config, err);
+    if (status == WR_OK)
+        status = wr_endpoint_schema(bind, &bind->schema, err);
+    if (status == WR_OK && bind->schema == NULL && !bind->may_sample) {
+        wr_error_script(err, "W408", "the schema of `%s` is not known without a connection",
+                        config->postgres.place);
+        wr_error_help(err, "say it: `schema = \"name type, …\"`, or run `weir schema pull SCRIPT`");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (status == WR_OK && bind->schema == NULL)
+        status = look(bind, config, err);
+    if (status != WR_OK)
+        return status;
+    bind->partition_count = 1;
+    bind->bounded = 1;
+    bind->config = config;
+    bind->name =
+        config->table.table != NULL
+            ? wr_endpoint_textf(bind->arena, "%s/%s", config->postgres.place, config->table.table)
+            : wr_endpoint_textf(bind->arena, "%s", config->postgres.place);
+    return bind->name != NULL ? WR_OK : wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static int lost(const struct postgres_source *self, const PGresult *result, struct wr_error *err) {
+    int status = wr_postgres_failed(&self->config->postgres, self->connection, result, "read", err);
+    return wr_postgres_final(status, err);
+}
+
+/* The columns of the table's primary key, in its order. */
+static int find_key(struct postgres_source *self, struct wr_error *err) {
+    const struct wr_pq *pq = wr_pq();
+    struct wr_buf name;
+    PGresult *rows = NULL;
+    if (self->config->table.table == NULL)
+        return WR_OK;
+    wr_buf_init(&name, &wr_budget_control, 0);
+    wr_postgres_add_table(&name, &self->config->table);
+    const char *text = name.bytes;
+    int status =
+        name.status != WR_OK
+            ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name)
+            : wr_postgres_ask(&self->config->postgres, self->connection,
+                              "select a.attname, format_type(a.atttypid, null) from pg_index i "
+                              "cross join lateral unnest(i.indkey::int2[]) with ordinality "
+                              "k(attnum, n) join pg_attribute a on a.attrelid = i.indrelid and "
+                              "a.attnum = k.attnum where i.indrelid = to_regclass($1) and "
+                              "i.indisprimary and k.n <= i.indnkeyatts order by k.n",
+                              &text, 1, &rows, err);
+    wr_buf_release(&name);
+    if (status != WR_OK)
+        return wr_postgres_final(status, err);
+    int count = WR_MIN(pq->PQntuples(rows), KEY_COLUMNS_MAX);
+    for (int i = 0; i < count && status == WR_OK; i++) {
+        const char *column = pq->PQgetvalue(rows, i, 0), *type = pq->PQgetvalue(rows, i, 1);
+        self->keys[i] = wr_arena_strndup(&self->arena, column, strlen(column));
+        self->key_types[i] = wr_arena_strndup(&self->arena, type, strlen(type));
+        if (self->keys[i] == NULL || self->key_types[i] == NULL)
+            status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    }
+    self->key_count = (uint32_t)count;
+    pq->PQclear(rows);
+    return status;
+}
+
+static void add_keys(const struct postgres_source *self, struct wr_buf *sql) {
+    for (uint32_t k = 0; k < self->key_count; k++) {
+        wr_buf_add_text(sql, k == 0 ? "weir_rows." : ", weir_rows.");
+        wr_postgres_add_name(sql, self->keys[k]);
+    }
+}
+
+/* " where (a, b) > ('1'::bigint, 'x'::text)": behind the last key. */
+static void add_from(const struct postgres_source *self, struct wr_buf *sql) {
+    const struct wr_pq *pq = wr_pq();
+    const char *text = self->last.bytes;
+    if (self->key_count == 0 || self->last.length == 0)
+        return;
+    wr_buf_add_text(sql, " where (");
+    add_keys(self, sql);
+    wr_buf_add_text(sql, ") > (");
+    for (uint32_t k = 0; k < self->key_count; k++, text += strlen(text) + 1) {
+        char *literal = pq->PQescapeLiteral(self->connection, text, strlen(text));
+        wr_buf_addf(sql, "%s", k == 0 ? "" : ", ");
+        wr_buf_add_text(sql, literal == NULL ? "null" : literal);
+        wr_buf_addf(sql, "::%s", self->key_types[k]);
+        pq->PQfreemem(literal);
+    }
+    wr_buf_add_char(sql, ')');
+}
+
+/* Only columns that somebody reads are asked for; behind them the key, as texts. */
+static int build_sql(struct postgres_source *self, struct wr_buf *sql) {
+    wr_buf_add_text(sql, "copy (select ");
+    for (uint32_t i = 0; i < self->wanted_count; i++) {
+        wr_buf_add_text(sql, i == 0 ? "" : ", ");
+        postgres_add_column(sql, &self->columns[self->wanted[i]], self->config, self->connection);
+    }
+    for (uint32_t k = 0; k < self->key_count; k++) {
+        wr_buf_add_text(sql, k + self->wanted_count == 0 ? "" : ", ");
+        wr_postgres_add_name(sql, self->keys[k]);
+        wr_buf_add_text(sql, "::text");
+    }
+    if (self->wanted_count + self->key_count == 0)
+        wr_buf_add_text(sql, "null");
+    wr_buf_addf(sql, " from (%s\n) as weir_rows", self->config->query);
+    add_from(self, sql);
+    if (self->key_count > 0) {
+        wr_buf_add_text(sql, " order by ");
+        add_keys(self, sql);
+    }
+    return wr_buf_add_text(sql, ") to stdout (format binary)");
+}
+
+/* By the first poll all sinks are open. */
+static int start(struct postgres_source *self, struct wr_error *err) {
+    const struct wr_pq *pq = wr_pq();
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    int status = build_sql(self, &sql);
+    if (status != WR_OK) {
+        wr_error_set(err, status, "%s: out of memory", self->base.name);
+    } else {
+        PGresult *result = pq->PQexec(self->connection, sql.bytes);
+        if (pq->PQresultStatus(result) != PGRES_COPY_OUT)
+            status = lost(self, result, err);
+        pq->PQclear(result);
+    }
+    wr_buf_release(&sql);
+    self->started = status == WR_OK;
+    return status;
+}
+
+static int read_position(struct postgres_source *self, struct wr_reader *from,
+                         struct wr_error *err) {
+    uint64_t version = wr_reader_varint(from);
+    self->record_from = wr_reader_varint(from);
+    uint64_t key_count = wr_reader_varint(from), length = wr_reader_varint(from);
+    const char *last = wr_reader_bytes(from, length);
+    if (from->failed || version != POSITION_VERSION)
+        return wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged",
+                            self->base.name);
+    if (key_count != self->key_count) {
+        wr_error_set(err, WR_ECORRUPT, "%s: the table has another primary key than it had",
+                     self->base.name);
+        wr_error_help(err, "begin with a new state");
+        return WR_ECORRUPT;
+    }
+    wr_buf_add(&self->last, last, length);
+    if (self->key_count > 0)
+        self->record = self->record_from; /* it goes on behind the key */
+    return self->last.status;
+}
+
+static void source_close(struct wr_source *source) {
+    struct postgres_source *self = (struct postgres_source *)source;
+    wr_postgres_close(&self->connection);
+    wr_arena_release(&self->arena);
+    wr_buf_release(&self->last);
+}
+
+static int choose_columns(struct postgres_source *self, struct wr_error *err) {
+    const struct wr_schema *schema = self->base.schema;
+    self->wanted = WR_ARENA_ARRAY(&self->arena, uint32_t, schema->field_count + 1);
+    if (self->wanted == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    for (uint32_t c = 0; c < schema->field_count; c++)
+        if (self->base.needed == NULL || wr_bit_get(self->base.needed, c))
+            self->wanted[self->wanted_count++] = c;
+    return WR_OK;
+}
+
+static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
+    struct postgres_source *self = (struct postgres_source *)source;
+    const struct postgres_read *config = self->config = source->config;
+    wr_arena_init(&self->arena, &wr_budget_control, 4096);
+    wr_buf_init(&self->last, &wr_budget_control, 0);
+    int status = wr_postgres_final(
+        wr_postgres_connect(&self->connection, &config->postgres, source->env, NULL, err), err);
+    if (status == WR_OK)
+        status = wr_postgres_final(
+            wr_postgres_run(&config->postgres, self->connection,
+                            "begin isolation level repeatable read read only", "begin", err),
+            err);
+    if (status == WR_OK)
+        status = postgres_describe(config, self->connection, &self->arena, &self->columns,
+                                   &self->column_count, err);
+    if (status == WR_OK)
+        status =
+            postgres_check(self->columns, self->column_count, source->schema, source->name, err);
+    if (status == WR_OK)
+        status = find_key(self, err);
+    if (status == WR_OK)
+        status = choose_columns(self, err);
+    if (status == WR_OK && from != NULL)
+        status = read_position(self, from, err);
+    if (status != WR_OK)
+        source_close(source);
+    return status;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+/* A row as it came: its fields lie one behind the other. */
+struct row {
+    const char *at, *end;
+};
+
+/* The next field: its length, -1 for nil, -2 where the row is damaged. */
+static int64_t next_field(struct row *row, const char **bytes) {
+    uint32_t length;
+    if (row->end - row->at < (ptrdiff_t)sizeof length)
+        return -2;
+    memcpy(&length, row->at, sizeof length);
+    length = __builtin_bswap32(length);
+    row->at += sizeof length;
+    *bytes = row->at;
+    if (length == UINT32_MAX)
+        return -1;
+    if (row->end - row->at < (ptrdiff_t)length)
+        return -2;
+    row->at += length;
+    return length;
+}
+
+static int refuse_value(struct postgres_source *self, int is_nil, const char *detail,
+                        struct wr_error *err) {
+    if (self->config->fail) {
+        wr_error_set(err, WR_EBADROW, "%s: row %llu: %s", self->base.name,
+                     (unsigned long long)self->record + 1, detail);
+        wr_error_code(err, is_nil ? "W512" : "W502");
+        return WR_EBADROW;
+    }
+    struct wr_reject reject = {
+        .code = is_nil ? WR_REJECT_MISSING : WR_REJECT_TYPE,
+        .detail = detail,
+        .file = self->config->postgres.place,
+        .record = self->record,
+        .source = self->base.source,
+        .partition = self->base.partition,
+    };
+    return self->base.reject == NULL ? WR_OK : self->base.reject(self->base.reject_ctx, &reject);
+}
+
+/* *good: all values are set. WR_OK or a status. */
+static int read_values(struct postgres_source *self, struct wr_builder *builder, struct row *row,
+                       int *good, struct wr_error *err) {
+    char detail[POSTGRES_DETAIL_MAX];
+    *good = 1;
+    for (uint32_t i = 0; i < self->wanted_count; i++) {
+        uint32_t c = self->wanted[i];
+        const struct wr_field *field = &self->base.schema->fields[c];
+        const char *bytes = NULL;
+        int64_t length = next_field(row, &bytes);
+        if (length < -1)
+            return wr_error_set(err, WR_ECORRUPT, "%s: a row is damaged", self->base.name);
+        if (!*good)
+            continue; /* the key stands behind the values */
+        int status = WR_OK, is_nil = length < 0;
+        if (is_nil)
+            wr_builder_nil(builder, c);
+        int fits = is_nil ? !field->required
+                          : postgres_value(builder, c, self->columns[c].form, bytes,
+                                           (uint32_t)length, detail, &status);
+        if (status != WR_OK)
+            return wr_error_set(err, status, "%s: out of memory", self->base.name);
+        if (fits)
+            continue;
+        if (self->base.shown != NULL && wr_bit_get(self->base.shown, c) && !field->required) {
+            wr_builder_nil(builder, c);
+            continue;
+        }
+        if (is_nil)
+            snprintf(detail, sizeof detail, "column `%.100s` is required and null", field->name);
+        *good = 0;
+        status = refuse_value(self, is_nil, detail, err);
+        if (status != WR_OK)
+            return status;
+    }
+    return WR_OK;
+}
+
+static int keep_key(struct postgres_source *self, struct row *row, struct wr_error *err) {
+    wr_buf_clear(&self->last);
+    for (uint32_t k = 0; k < self->key_count; k++) {
+        const char *bytes = NULL;
+        int64_t length = next_field(row, &bytes);
+        if (length < 0)
+            return wr_error_set(err, WR_ECORRUPT, "%s: a row is damaged", self->base.name);
+        wr_buf_add(&self->last, bytes, (size_t)length);
+        wr_buf_add_char(&self->last, 0);
+    }
+    return self->last.status == WR_OK
+               ? WR_OK
+               : wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+}
+
+static int end_reading(struct postgres_source *self, struct wr_error *err) {
+    const struct wr_pq *pq = wr_pq();
+    int status = WR_OK;
+    self->ended = 1;
+    for (PGresult *result = pq->PQgetResult(self->connection); result != NULL;
+         result = pq->PQgetResult(self->connection)) {
+        if (status == WR_OK && pq->PQresultStatus(result) != PGRES_COMMAND_OK)
+            status = lost(self, result, err);
+        pq->PQclear(result);
+    }
+    /* Gives its locks back: a sink may replace this table. */
+    if (status == WR_OK)
+        status = wr_postgres_final(
+            wr_postgres_run(&self->config->postgres, self->connection, "commit", "commit", err),
+            err);
+    return status;
+}
+
+/* The next row, or self->ended; `memory` is given back by the caller. */
+static int next_row(struct postgres_source *self, struct row *row, char **memory,
+                    struct wr_error *err) {
+    int length = wr_pq()->PQgetCopyData(self->connection, memory, 0);
+    if (length == -1)
+        return end_reading(self, err);
+    if (length < 0)
+        return lost(self, NULL, err);
+    *row = (struct row){.at = *memory, .end = *memory + length};
+    if (!self->has_header)
+        row->at += WR_MIN(length, COPY_HEADER_BYTES);
+    self->has_header = 1;
+    if (row->end - row->at < 2)
+        return wr_error_set(err, WR_ECORRUPT, "%s: a row is damaged", self->base.name);
+    int is_last = (unsigned char)row->at[0] == 0xff && (unsigned char)row->at[1] == 0xff;
+    row->at += 2;
+    if (!is_last)
+        return WR_OK;
+    wr_pq()->PQfreemem(*memory);
+    *memory = NULL;
+    return next_row(self, row, memory, err); /* which says that there is no more */
+}
+
+static int read_row(struct postgres_source *self, struct wr_builder *builder, uint64_t first,
+                    struct wr_error *err) {
+    struct row row = {0};
+    char *memory = NULL;
+    int status = next_row(self, &row, &memory, err);
+    if (status == WR_OK && !self->ended) {
+        int good = 0, passes = builder == NULL; /* over rows of before a restart */
+        if (!passes)
+            status = read_values(self, builder, &row, &good, err);
+        if (status == WR_OK && !passes)
+            status = keep_key(self, &row, err);
+        if (status == WR_OK && good)
+            wr_builder_next(builder, (uint32_t)(self->record - first));
+        self->record++;
+    }
+    wr_pq()->PQfreemem(memory);
+    return status;
+}
+
+static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
+    struct postgres_source *self = (struct postgres_source *)source;
+    *batch = NULL;
+    int status = self->started ? WR_OK : start(self, err);
+    while (status == WR_OK && self->record < self->record_from && !self->ended)
+        status = read_row(self, NULL, 0, err);
+    if (status != WR_OK)
+        return status;
+    uint64_t end = source->record_limit > 0 ? source->record_limit : UINT64_MAX;
+    if (self->ended || self->record >= end)
+        return WR_EEND;
+    struct wr_builder builder;
+    uint32_t row_max = (uint32_t)WR_MIN((uint64_t)source->batch_rows, end - self->record);
+    if (wr_builder_init(&builder, source->pool, source->schema, source->needed, row_max) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "%s: memory budget `%s` is used up", source->name,
+                            source->pool->budget->name);
+    builder.zone = self->config->zone;
+    uint64_t first = self->record;
+    end = WR_MIN(end, first + UINT32_MAX);
+    while (status == WR_OK && builder.row < row_max && self->record < end && !self->ended)
+        status = read_row(self, &builder, first, err);
+    struct wr_batch *made = wr_builder_finish(&builder);
+    if (status != WR_OK) {
+        wr_batch_unref(made);
+        return status;
+    }
+    if (made == NULL)
+        return WR_EEND;
+    made->source = source->source;
+    made->partition = source->partition;
+    made->origin.source = source->name;
+    made->origin.file = self->config->postgres.place;
+    made->origin.first_record = first;
+    *batch = made;
+    return WR_OK;
+}
+
+static int source_save(struct wr_source *source, struct wr_buf *out) {
+    const struct postgres_source *self = (const struct postgres_source *)source;
+    wr_buf_add_varint(out, POSITION_VERSION);
+    wr_buf_add_varint(out, self->started ? self->record : self->record_from);
+    wr_buf_add_varint(out, self->key_count);
+    wr_buf_add_varint(out, self->last.length);
+    return wr_buf_add(out, self->last.bytes, self->last.length);
+}
+
+const struct wr_source_type wr_source_postgres = {
+    .name = "postgres",
+    .size_bytes = sizeof(struct postgres_source),
+    .bind = source_bind,
+    .open = source_open,
+    .poll = source_poll,
+    .save_position = source_save,
+    .close = source_close,
+};
