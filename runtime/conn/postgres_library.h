@@ -17,10 +17,12 @@ struct wr_error;
     X(PQcmdStatus) \
     X(PQcmdTuples) \
     X(PQconnectdbParams) \
-    X(PQconsumeInput) X(PQenterPipelineMode) X(PQerrorMessage) X(PQescapeLiteral) X(PQexec) \
-        X(PQexecParams) X(PQexitPipelineMode) X(PQfinish) X(PQflush) X(PQfmod) X(PQfname) \
-            X(PQfreemem) X(PQftype) X(PQgetCopyData) X(PQgetisnull) X(PQgetlength) X(PQgetResult) \
-                X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQnparams) X(PQntuples) X(PQpipelineSync) \
+    X(PQconsumeInput) \
+    X(PQenterPipelineMode) \
+    X(PQerrorMessage) X(PQescapeLiteral) X(PQexec) X(PQexecParams) X(PQexecPrepared) \
+        X(PQexitPipelineMode) X(PQfinish) X(PQflush) X(PQfmod) X(PQfname) X(PQfreemem) X(PQftype) \
+            X(PQgetCopyData) X(PQgetisnull) X(PQgetlength) X(PQgetResult) X(PQgetvalue) \
+                X(PQisBusy) X(PQnfields) X(PQnparams) X(PQntuples) X(PQpipelineSync) \
                     X(PQputCopyData) X(PQputCopyEnd) X(PQresultErrorField) X(PQresultStatus) \
                         X(PQsendQuery) X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQprepare) \
                             X(PQdescribePrepared) X(PQserverVersion) X(PQsetNoticeProcessor) \

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "conn/postgres.h"
+#include "data/asked.h"
 #include "data/schema.h"
 
 struct wr_arena;
@@ -74,6 +75,7 @@ int postgres_check(struct postgres_column *columns, uint32_t count, const struct
 /* Appends what is selected for a column. */
 void postgres_add_column(struct wr_buf *sql, const struct postgres_column *column,
                          const struct postgres_read *read, PGconn *connection);
+extern const struct wr_asked_type wr_asked_postgres; /* postgres_asked.c */
 /* Sets one value that is not nil: 1, or 0 when it is not of the column's type (with the reason in
  * `detail`), or *status is not WR_OK. */
 int postgres_value(struct wr_builder *builder, uint32_t c, enum postgres_form form,

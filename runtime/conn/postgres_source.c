@@ -560,4 +560,5 @@ const struct wr_source_type wr_source_postgres = {
     .poll = source_poll,
     .save_position = source_save,
     .close = source_close,
+    .asked = &wr_asked_postgres,
 };

@@ -130,6 +130,16 @@ void wr_postgres_put32(struct wr_buf *out, uint32_t value) {
     wr_buf_add(out, &value, sizeof value);
 }
 
+void wr_postgres_put_array(struct wr_buf *out, const struct wr_type *type, uint32_t count) {
+    uint32_t oid = 0;
+    wr_postgres_wire(type, &oid);
+    wr_postgres_put32(out, 1); /* dimensions */
+    wr_postgres_put32(out, 1); /* there may be nulls */
+    wr_postgres_put32(out, oid);
+    wr_postgres_put32(out, count);
+    wr_postgres_put32(out, 1); /* the first index */
+}
+
 static void put64(struct wr_buf *out, uint64_t value) {
     struct {
         uint32_t length;

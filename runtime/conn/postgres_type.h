@@ -67,6 +67,8 @@ int wr_postgres_lacks(const struct wr_field *field, const struct wr_column *colu
 /* Appends length and bytes of a value (length -1: nil). Failures stick to `out`. */
 void wr_postgres_put(struct wr_buf *out, const struct wr_type *type, const struct wr_column *column,
                      uint32_t row);
+/* Begins an array of `count` values of a type, which follow by `wr_postgres_put`. */
+void wr_postgres_put_array(struct wr_buf *out, const struct wr_type *type, uint32_t count);
 /* Appends integers as the protocol has them, the highest byte first. */
 void wr_postgres_put16(struct wr_buf *out, uint16_t value);
 void wr_postgres_put32(struct wr_buf *out, uint32_t value);

@@ -229,13 +229,7 @@ static void put_array(const struct wr_postgres_writer *writer, const struct wr_b
                       struct arrays *arrays) {
     const struct wr_type *type = &batch->schema->fields[column].type;
     struct wr_buf *out = &arrays->bytes;
-    uint32_t oid = 0;
-    wr_postgres_wire(type, &oid);
-    wr_postgres_put32(out, 1); /* dimensions */
-    wr_postgres_put32(out, 1); /* there may be nulls */
-    wr_postgres_put32(out, oid);
-    wr_postgres_put32(out, arrays->count);
-    wr_postgres_put32(out, 1); /* the first index */
+    wr_postgres_put_array(out, type, arrays->count);
     for (uint32_t i = from; i < to; i++)
         if (is_last(writer, i) && part_of(writer, batch, i) == part)
             wr_postgres_put(out, type, &batch->columns[column], writer->rows[i].row);

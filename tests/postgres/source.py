@@ -187,6 +187,28 @@ def a_table_may_be_replaced_by_what_is_read_of_it(weir, postgres):
     same("rows", postgres.sql("select sum(n), sum(m) from self"), "55|110\n")
 
 
+def a_lookup_asks_for_keys(weir, postgres):
+    """Of two types; a key that has no row, nil, and one with a byte that no text has."""
+    postgres.sql("create table users (id int4, part varchar(4), name text, primary key (id, part)); "
+                 "insert into users select i, 'p' || i % 3, 'name ' || i from "
+                 "generate_series(1, 500) i")
+    script = ('local s = weir.generate { rows = 2000, columns = "n = i, who = case(i % 50 == 0, '
+              "nil, i * 7919 % 600), part = 'p' .. string(i * 7919 % 600 % 3) .. case(i == 3, "
+              '\'\\0\', \'\')" }\n'
+              's:lookup(weir.postgres("' + postgres.address + '", { user = "weir", '
+              'table = "users" }), { on = "who == id, part == part" }):select "n, name"'
+              ':write "out.ndjson"')
+    wanted = []
+    for i in range(1, 2001):
+        who = i * 7919 % 600
+        has = i % 50 != 0 and 1 <= who <= 500 and i != 3
+        wanted.append({"n": i, "name": f"name {who}" if has else None})
+    for count in ("7", "1024"):
+        place = Place(weir, script)
+        place.run("--batch-rows", count)
+        same(count, rows_of(place), wanted)
+
+
 def what_cannot_be_read_says_why(weir, postgres):
     postgres.sql("create table orders (id int8)")
     for more, code, words in (
@@ -212,6 +234,6 @@ if __name__ == "__main__":
     print(f"seed: WEIR_SEED={SEED}")
     sys.exit(main([every_type_is_read, another_type_is_read_as_text, what_is_written_is_read_back,
                    a_restart_goes_on_behind_the_last_key, a_query_goes_on_behind_its_rows,
-                   from_table_to_table_nothing_is_lost,
+                   from_table_to_table_nothing_is_lost, a_lookup_asks_for_keys,
                    a_table_may_be_replaced_by_what_is_read_of_it, what_cannot_be_read_says_why],
                   "source.py"))
