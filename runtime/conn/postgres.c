@@ -160,7 +160,10 @@ int wr_postgres_connect(PGconn **made, const struct wr_postgres *postgres, const
     give(&all, "user", postgres->user);
     give(&all, "password", password.bytes);
     give(&all, "sslmode", sslmode(postgres));
-    give(&all, "sslrootcert", postgres->ca != NULL ? postgres->ca : CERTIFICATES);
+    if (postgres->ca != NULL) /* given, libpq verifies in all modes */
+        give(&all, "sslrootcert", postgres->ca);
+    else if (strcmp(sslmode(postgres), "verify-full") == 0)
+        give(&all, "sslrootcert", CERTIFICATES);
     give(&all, "connect_timeout", seconds);
     give(&all, "keepalives_idle", seconds);
     give(&all, "keepalives_interval", "5");

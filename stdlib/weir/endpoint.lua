@@ -68,7 +68,9 @@ M.ENDPOINTS = {
     address = "`host[:port]/database`, or the folder of a socket for the host",
     reads = true, writes = true,
     usage = 'weir.postgres("db/shop", { table = "orders", password = weir.secret "shop" })',
-    doc = "A PostgreSQL database (13 or later): reads a table or a query, writes a table.",
+    doc = "A PostgreSQL database (13 or later): reads a table, in the order of its primary key, or "
+      .. "a query; writes a table. Without `schema =` its columns are looked at when the script is "
+      .. "read.",
     options = {
       table = { kind = "text", doc = "the table, as `orders` or `sales.orders`" },
       query = { only = "reads", kind = "text", doc = "a query to read, in place of a table" },

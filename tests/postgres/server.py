@@ -26,7 +26,7 @@ def find_programs():
 class Server:
     """Listens on a socket in its own directory; its user is `weir`, its database `shop`."""
 
-    def __init__(self, password=None):
+    def __init__(self, password=None, tls=False):
         self.programs = find_programs()
         self.folder = tempfile.mkdtemp(prefix="weir-postgres-")
         self.as_owner = []
@@ -35,6 +35,8 @@ class Server:
             self.as_owner = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         os.chmod(self.folder, 0o755)
         self.data = os.path.join(self.folder, "data")
+        self.port = PORT
+        self.more = "-c listen_addresses="
         more = ["-A", "trust"]
         if password:
             secret = os.path.join(self.folder, "password")
@@ -46,6 +48,8 @@ class Server:
         try:
             self.run("initdb", "-D", self.data, "-U", "weir", "-E", "UTF8", "--locale=C",
                      "--no-sync", *more)
+            if tls:
+                self.listen_with_tls()
             self.start()
             self.sql("create database shop", "postgres")
         except BaseException:
@@ -59,8 +63,21 @@ class Server:
         if done.returncode != 0:
             raise RuntimeError(f"{program}: " + done.stdout.decode(errors="replace"))
 
+    def listen_with_tls(self):
+        """On a free port of this machine, with a certificate for `localhost` in `ca`."""
+        self.ca = os.path.join(self.data, "server.crt")
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            self.port = free.getsockname()[1]
+        subprocess.run([*self.as_owner, "openssl", "req", "-new", "-x509", "-days", "2", "-nodes",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                        "-keyout", os.path.join(self.data, "server.key"), "-out", self.ca],
+                       check=True, stderr=subprocess.DEVNULL, cwd=self.folder)
+        os.chmod(os.path.join(self.data, "server.key"), 0o600)
+        self.more = "-c listen_addresses=localhost -c ssl=on"
+
     def start(self):
-        options = f"-c listen_addresses= -k {self.folder} -p {PORT} -c max_connections=50"
+        options = f"{self.more} -k {self.folder} -p {self.port} -c max_connections=50"
         self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.folder, "log"), "-o",
                  options, "start")
 
@@ -74,7 +91,8 @@ class Server:
     def sql(self, text, database="shop"):
         """What the statements give, a line a row, columns apart by `|`."""
         done = subprocess.run([os.path.join(self.programs, "psql"), "-X", "-q", "-A", "-t", "-v",
-                               "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(PORT), "-U", "weir",
+                               "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(self.port), "-U",
+                               "weir",
                                "-d", database], input=text.encode(), stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False, timeout=120,
                               env=dict(self.environment or os.environ, PGTZ="UTC"))

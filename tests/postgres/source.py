@@ -8,7 +8,7 @@ import random
 import sys
 
 from runs import Place, main, same
-from server import Proxy, kill
+from server import Proxy, Server, kill
 
 SEED = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 30))
 
@@ -189,8 +189,8 @@ def a_table_may_be_replaced_by_what_is_read_of_it(weir, postgres):
 
 def a_lookup_asks_for_keys(weir, postgres):
     """Of two types; a key that has no row, nil, and one with a byte that no text has."""
-    postgres.sql("create table users (id int4, part varchar(4), name text, primary key (id, part)); "
-                 "insert into users select i, 'p' || i % 3, 'name ' || i from "
+    postgres.sql("create table users (id int4, part varchar(4), name text, primary key (id, part))")
+    postgres.sql("insert into users select i, 'p' || i % 3, 'name ' || i from "
                  "generate_series(1, 500) i")
     script = ('local s = weir.generate { rows = 2000, columns = "n = i, who = case(i % 50 == 0, '
               "nil, i * 7919 % 600), part = 'p' .. string(i * 7919 % 600 % 3) .. case(i == 3, "
@@ -207,6 +207,35 @@ def a_lookup_asks_for_keys(weir, postgres):
         place = Place(weir, script)
         place.run("--batch-rows", count)
         same(count, rows_of(place), wanted)
+
+
+def tls_is_what_the_script_says(weir, _):
+    """A certificate must be trusted and the host's, unless the script says otherwise."""
+    postgres = Server(tls=True)
+    try:
+        with open(postgres.ca, encoding="utf-8") as file:
+            certificate = file.read()
+
+        def run(host, more, code=0):
+            query = 'query = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"'
+            place = Place(weir, read(postgres, query + more, f"{host}:{postgres.port}/shop")
+                          + ":print()")
+            place.write("ca.crt", certificate)
+            return place.run(code=code)
+
+        for host, more, word in (
+                ("localhost", ', tls = "verify", ca = "ca.crt"', '"ssl":true'),
+                ("localhost", ', tls = "encrypt"', '"ssl":true'),
+                ("localhost", ', tls = "off"', '"ssl":false'), ("localhost", "", '"ssl":true')):
+            said = run(host, more)
+            same(f"{host}{more}: {said}", word in said, True)
+        for host, more, word in (
+                ("localhost", ', tls = "verify"', "certificate verify failed"),
+                ("127.0.0.1", ', tls = "verify", ca = "ca.crt"', "does not match host name")):
+            said = run(host, more, 1)
+            same(f"{host}{more}: {said}", word in said and "[W614]" in said, True)
+    finally:
+        postgres.close()
 
 
 def what_cannot_be_read_says_why(weir, postgres):
@@ -235,5 +264,6 @@ if __name__ == "__main__":
     sys.exit(main([every_type_is_read, another_type_is_read_as_text, what_is_written_is_read_back,
                    a_restart_goes_on_behind_the_last_key, a_query_goes_on_behind_its_rows,
                    from_table_to_table_nothing_is_lost, a_lookup_asks_for_keys,
+                   tls_is_what_the_script_says,
                    a_table_may_be_replaced_by_what_is_read_of_it, what_cannot_be_read_says_why],
                   "source.py"))
