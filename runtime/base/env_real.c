@@ -442,10 +442,18 @@ static int real_remove(const struct wr_env *env, const char *path, struct wr_err
     return number == 0 ? WR_OK : wr_env_fail(err, "remove", path, number);
 }
 
+/* One that was there already may have been made by a process that died before its entry was
+ * durable: at most the last one of a path, since each is synced before the next is made. Where we
+ * may not look into the directory above, we did not make it. */
+static int entry_sync(const char *path) {
+    int number = directory_sync(path);
+    return number == EACCES ? 0 : number;
+}
+
 static int real_make_directory(const struct wr_env *env, const char *path, struct wr_error *err) {
     (void)env;
     char part[PATH_MAX];
-    size_t length = strlen(path);
+    size_t length = strlen(path), there = 0;
     if (length == 0 || length >= sizeof part)
         return wr_env_fail(err, "make directory", path, length == 0 ? ENOENT : ENAMETOOLONG);
     memcpy(part, path, length + 1);
@@ -455,14 +463,24 @@ static int real_make_directory(const struct wr_env *env, const char *path, struc
         char end = part[i];
         part[i] = 0;
         struct stat info;
-        int number = mkdir(part, 0777) == 0 ? directory_sync(part) : errno;
-        if (number == EEXIST)
-            number = stat(part, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : EEXIST;
+        int number = stat(part, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : EEXIST;
+        if (number == 0) {
+            there = i;
+        } else if (number == ENOENT) {
+            char before = part[there];
+            part[there] = 0;
+            number = there == 0 ? 0 : entry_sync(part);
+            part[there] = before;
+            there = 0;
+            if (number == 0)
+                number = mkdir(part, 0777) == 0 || errno == EEXIST ? directory_sync(part) : errno;
+        }
         if (number != 0)
             return wr_env_fail(err, "make directory", part, number);
         part[i] = end;
     }
-    return WR_OK;
+    int number = there == 0 ? 0 : entry_sync(part);
+    return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", path, number);
 }
 
 /* glob() gives its error function no context. */
