@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN);
     struct lua_State *L = wr_lua_new(wr_env_real());
     if (L == NULL) {
-        fputs("weir: out of memory\n", stderr);
+        fputs(WR_LUA_NO_MEMORY, stderr);
         return 1;
     }
     int code = wr_lua_main(L, "weir.main", argc, argv);

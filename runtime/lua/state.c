@@ -126,8 +126,14 @@ int wr_lua_main(lua_State *L, const char *module, int argc, char **argv) {
     lua_pushcfunction(L, l_traceback);
     lua_pushcfunction(L, l_main);
     lua_pushlightuserdata(L, &call);
-    if (lua_pcall(L, 1, 1, 1) != LUA_OK) {
-        fprintf(stderr, "weir: a bug in weir itself: %s\n", lua_tostring(L, -1));
+    int status = lua_pcall(L, 1, 1, 1);
+    if (status != LUA_OK) {
+        /* Where Lua code catches an error and raises it anew, its words are all that is left. */
+        const char *message = lua_tostring(L, -1);
+        if (status == LUA_ERRMEM || (message != NULL && strstr(message, "not enough memory")))
+            fputs(WR_LUA_NO_MEMORY, stderr);
+        else
+            fprintf(stderr, "weir: a bug in weir itself: %s\n", message);
         return 1;
     }
     return (int)lua_tointeger(L, -1);

@@ -5,6 +5,13 @@ struct lua_State;
 struct wr_env;
 struct wr_error;
 
+/* What is said where the system has no memory left for the program itself. */
+#define WR_LUA_NO_MEMORY \
+    "weir: error: out of memory: the system gives the process no more; stop what else needs it, " \
+    "or " \
+    "raise the limit (`ulimit -v`). With `--state` the next run goes on from the last " \
+    "checkpoint\n"
+
 /* A new state, with `require` finding the standard library in the program itself. NULL: no memory.
  */
 struct lua_State *wr_lua_new(const struct wr_env *env);
