@@ -118,7 +118,10 @@ struct wr_sink {
     const void *config;
     const struct wr_schema *schema;
     const struct wr_env *env;
-    struct wr_store *store;   /* of the run, or NULL without --state */
+    struct wr_store *store; /* of the run, or NULL without --state */
+    /* Of this sink in its state; what it makes before the first checkpoint is named by it. 0: there
+     * is none, and a random number does. */
+    uint64_t identity;
     struct wr_budget *budget; /* sink epochs, 64 MB */
     int (*reject)(void *ctx, const struct wr_reject *reject);
     void *reject_ctx;
@@ -167,3 +170,5 @@ enum wr_sink_flags {
 
 const struct wr_source_type *wr_source_find(const char *kind);
 const struct wr_sink_type *wr_sink_find(const char *kind);
+/* What names of things outside of the state are made of: the identity, or a random number. */
+uint64_t wr_sink_token(const struct wr_sink *sink);

@@ -221,7 +221,7 @@ static int open_fresh(struct file_sink *self, struct wr_error *err) {
     }
     if (config->mode != MODE_APPEND) {
         int length = snprintf(self->path, sizeof self->path, "%s.%08" PRIx32 ".part",
-                              config->address, (uint32_t)env->random_u64(env));
+                              config->address, (uint32_t)wr_sink_token(&self->base));
         if (length >= (int)sizeof self->path)
             return wr_error_set(err, WR_EARG, "write %.80s…: the path is too long",
                                 config->address);

@@ -274,8 +274,10 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
 
 /* ---- files that are complete --------------------------------------------------------------- */
 
-static int mark_success(const struct partition_sink *self, const struct partition *one,
-                        struct wr_error *err) {
+int partition_mark_success(const struct partition_sink *self, const struct partition *one,
+                           struct wr_error *err) {
+    if (!self->config->success)
+        return WR_OK;
     const struct wr_env *env = self->base.env;
     char path[PARTITION_PATH_MAX];
     struct wr_file *file;
@@ -309,7 +311,7 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
         status = visit_files(self, one, 1, &next, err);
     if (is_there && status == WR_OK)
         status = env->rename(env, from, to, err);
-    return status == WR_OK && self->config->success ? mark_success(self, one, err) : status;
+    return status == WR_OK ? partition_mark_success(self, one, err) : status;
 }
 
 int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err) {

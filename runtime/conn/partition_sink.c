@@ -157,10 +157,9 @@ static int open_encoder(struct partition_sink *self, struct wr_error *err) {
 
 static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
-    const struct wr_env *env = sink->env;
     self->config = sink->config;
     sink->shown = self->config->roll_us > 0 ? WR_SHOWN_AT_COMMIT : WR_SHOWN_AT_FINISH;
-    self->token = (uint32_t)env->random_u64(env);
+    self->token = (uint32_t)wr_sink_token(sink);
     wr_arena_init(&self->scratch, sink->budget, SCRATCH_BLOCK_BYTES);
     wr_buf_init(&self->name, sink->budget, 0);
     self->slots = wr_alloc_zero(sink->budget, PARTITION_FILES_MAX * sizeof *self->slots);
@@ -391,9 +390,12 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
     int status = WR_OK;
-    for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
-        if (self->partitions[p].is_active && !self->partitions[p].is_renamed)
+    for (uint32_t p = 0; p < self->count && status == WR_OK; p++) {
+        if (self->partitions[p].is_renamed)
+            status = partition_mark_success(self, &self->partitions[p], err);
+        else if (self->partitions[p].is_active)
             status = partition_complete(self, p, err);
+    }
     return status == WR_OK ? partition_name_done(self, err) : status;
 }
 

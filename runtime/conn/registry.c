@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/banned.h"
 
 static const struct wr_source_type *const sources[] = {&wr_source_file,
@@ -30,4 +31,8 @@ const struct wr_sink_type *wr_sink_find(const char *kind) {
         if (strcmp(sinks[i]->name, kind) == 0)
             return sinks[i];
     return NULL;
+}
+
+uint64_t wr_sink_token(const struct wr_sink *sink) {
+    return sink->identity != 0 ? sink->identity : sink->env->random_u64(sink->env);
 }

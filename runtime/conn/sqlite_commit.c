@@ -42,3 +42,59 @@ int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *tab
     sqlite3_free(sql);
     return status;
 }
+
+/* ---- refused rows -------------------------------------------------------------------------- */
+
+/* Runs a text of sqlite3_mprintf, and frees it. */
+static int run(struct sqlite3 *db, const char *path, char *sql, struct wr_error *err) {
+    int status = sql == NULL ? wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path)
+                             : wr_sqlite_exec(db, path, sql, err);
+    sqlite3_free(sql);
+    return status;
+}
+
+int wr_sqlite_refused_add(struct sqlite3 *db, const char *path, uint64_t id, uint64_t row,
+                          const char *detail, struct wr_error *err) {
+    return run(db, path,
+               sqlite3_mprintf("create table if not exists weir_refused(sink integer, row integer, "
+                               "detail text, primary key(sink, row)) without rowid;"
+                               "insert or replace into weir_refused values (%lld, %lld, %Q)",
+                               (long long)id, (long long)row, detail),
+               err);
+}
+
+int wr_sqlite_refused_find(struct sqlite3 *db, const char *path, uint64_t id, uint64_t row,
+                           char detail[WR_SQLITE_DETAIL_MAX], int *found, struct wr_error *err) {
+    sqlite3_stmt *statement = NULL;
+    *found = 0;
+    int status = wr_sqlite_prepare(
+        db, path, "select detail from weir_refused where sink = ?1 and row = ?2", &statement, err);
+    if (status != WR_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)id);
+    sqlite3_bind_int64(statement, 2, (int64_t)row);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        const unsigned char *text = sqlite3_column_text(statement, 0);
+        sqlite3_snprintf(WR_SQLITE_DETAIL_MAX, detail, "%s",
+                         text == NULL ? "" : (const char *)text);
+        *found = 1;
+    } else if (code != SQLITE_DONE) {
+        status = wr_sqlite_failed(db, path, "read", err);
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+int wr_sqlite_refused_forget(struct sqlite3 *db, const char *path, uint64_t id, uint64_t upto,
+                             struct wr_error *err) {
+    return run(db, path,
+               sqlite3_mprintf("delete from weir_refused where sink = %lld and row <= %lld",
+                               (long long)id, (long long)upto),
+               err);
+}
+
+int wr_sqlite_refused_are_there(struct sqlite3 *db) {
+    return sqlite3_table_column_metadata(db, "main", "weir_refused", "detail", NULL, NULL, NULL,
+                                         NULL, NULL) == SQLITE_OK;
+}

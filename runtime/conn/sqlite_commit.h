@@ -1,6 +1,7 @@
 /* sqlite_commit.h: the table `weir_commit` of a SQLite file that a pipeline with a state writes:
  * how many rows each sink has seen, written in the transaction that holds those rows. So a restart
- * knows which of the rows that come again are in the file already. */
+ * knows which of the rows that come again are in the file already; and of those that the file
+ * refused the table `weir_refused` says why, until the state knows of their rejects. */
 #pragma once
 #include <stdint.h>
 
@@ -13,3 +14,17 @@ int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uin
                           uint64_t *skip, struct wr_error *err);
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
                            uint64_t rows_seen, struct wr_error *err);
+
+#define WR_SQLITE_DETAIL_MAX 512 /* bytes of why a row was refused */
+
+/* Row number `row` of the sink (from 1) was refused; in the transaction of its epoch. */
+int wr_sqlite_refused_add(struct sqlite3 *db, const char *path, uint64_t id, uint64_t row,
+                          const char *detail, struct wr_error *err);
+/* Why it was, or *found = 0. */
+int wr_sqlite_refused_find(struct sqlite3 *db, const char *path, uint64_t id, uint64_t row,
+                           char detail[WR_SQLITE_DETAIL_MAX], int *found, struct wr_error *err);
+/* The state knows of those up to row `upto`. */
+int wr_sqlite_refused_forget(struct sqlite3 *db, const char *path, uint64_t id, uint64_t upto,
+                             struct wr_error *err);
+/* Whether the file has the table at all. */
+int wr_sqlite_refused_are_there(struct sqlite3 *db);

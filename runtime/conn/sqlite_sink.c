@@ -16,7 +16,6 @@
  * any other error the transaction is rolled back and nothing more is written. */
 #include "conn/connectors.h"
 
-#include <math.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <strings.h>
@@ -33,7 +32,6 @@
 #include "conn/sqlite_table.h"
 #include "conn/table_sink.h"
 #include "data/text.h"
-#include "data/time.h"
 
 #include "base/banned.h"
 
@@ -60,6 +58,8 @@ struct sqlite_sink {
     uint64_t id;        /* of this sink in `weir_commit`, when there is a state */
     uint64_t rows_seen; /* rows that came, written or refused */
     uint64_t rows_skip; /* of the coming ones: their epoch is in the file, and not in the state */
+    uint64_t rows_safe; /* of `rows_seen`: the state knows of them and of their rejects */
+    int has_refused;    /* the file keeps refused rows of this sink */
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -173,7 +173,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
                                 sink->name);
         self->saved = 1;
     } else if (sink->store != NULL) { /* SQLite's integers have a sign */
-        self->id = sink->env->random_u64(sink->env) >> 1;
+        self->id = wr_sink_token(sink) >> 1;
     }
     int status =
         wr_sqlite_shared_open(&self->shared, sink->env, config->path, config->timeout_ms, err);
@@ -193,6 +193,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (status == WR_OK && self->saved && sink->store != NULL)
         status = wr_sqlite_commit_read(self->shared->db, sink->name, self->id, self->rows_seen,
                                        &self->rows_skip, err);
+    if (status == WR_OK && self->saved && sink->store != NULL)
+        self->has_refused = wr_sqlite_refused_are_there(self->shared->db);
     if (status != WR_OK)
         sink_close(sink);
     return status;
@@ -244,48 +246,42 @@ static int make_ready(struct sqlite_sink *self, struct wr_error *err) {
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-/* Binds one value; 0, 1 when SQLite has no such value (NaN), or WR_ENOMEM. */
 static int bind_value(struct sqlite_sink *self, sqlite3_stmt *statement, int parameter,
                       const struct wr_batch *batch, uint32_t column, uint32_t row) {
-    const struct wr_column *values = &batch->columns[column];
-    const struct wr_type *type = &batch->schema->fields[column].type;
-    if (values->data == NULL || wr_column_is_nil(values, row)) {
-        sqlite3_bind_null(statement, parameter);
-        return 0;
+    return wr_sqlite_bind_cell(statement, parameter, &batch->schema->fields[column].type,
+                               &batch->columns[column], row, self->texts[column]);
+}
+
+/* The file keeps it too, until the state knows of the reject: see `pass_over`. */
+static int refuse(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+                  const char *detail, struct wr_error *err) {
+    if (self->base.store != NULL) {
+        int status = wr_sqlite_refused_add(self->shared->db, self->config->path, self->id,
+                                           self->rows_seen, detail, err);
+        if (status != WR_OK) {
+            wr_sqlite_shared_break(self->shared);
+            return status;
+        }
+        self->has_refused = 1;
     }
-    char *text = self->texts[column];
-    size_t length = 0;
-    switch (type->kind) {
-    case WR_BOOL: sqlite3_bind_int(statement, parameter, WR_BOOLS(values)[row]); return 0;
-    case WR_INT64: sqlite3_bind_int64(statement, parameter, WR_I64(values)[row]); return 0;
-    case WR_FLOAT64:
-        sqlite3_bind_double(statement, parameter, WR_F64(values)[row]);
-        return isnan(WR_F64(values)[row]);
-    case WR_BYTES: {
-        const struct wr_str *bytes = &WR_STR(values)[row];
-        sqlite3_bind_blob64(statement, parameter, wr_str_bytes(bytes), bytes->length,
-                            SQLITE_STATIC);
-        return 0;
+    return wr_table_refuse(&self->base, batch, row, detail);
+}
+
+/* A row that comes once more, and is in the file: or was refused, and is again. */
+static int pass_over(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+                     struct wr_error *err) {
+    char detail[WR_SQLITE_DETAIL_MAX];
+    int was_refused = 0;
+    if (self->has_refused) {
+        int status = wr_sqlite_refused_find(self->shared->db, self->config->path, self->id,
+                                            self->rows_seen, detail, &was_refused, err);
+        if (status != WR_OK)
+            return status;
     }
-    case WR_STRING:
-    case WR_JSON:
-    case WR_LIST:
-    case WR_STRUCT:
-    case WR_MAP: {
-        const struct wr_str *string = &WR_STR(values)[row];
-        return wr_sqlite_bind_text(statement, parameter, wr_str_bytes(string), string->length);
-    }
-    case WR_DECIMAL:
-        length = wr_decimal_format(((const __int128 *)values->data)[row], type->scale, text);
-        break;
-    case WR_TIMESTAMP: length = wr_timestamp_format(WR_I64(values)[row], text); break;
-    case WR_DATE: length = wr_date_format(WR_I64(values)[row], text); break;
-    case WR_DURATION: length = wr_duration_format(WR_I64(values)[row], text); break;
-    case WR_NIL:
-    case WR_TYPE_KINDS: WR_ASSERT(!"a column of a known type");
-    }
-    sqlite3_bind_text(statement, parameter, text, (int)length, SQLITE_STATIC);
-    return 0;
+    if (was_refused)
+        return wr_table_refuse(&self->base, batch, row, detail);
+    self->base.rows_written++;
+    return WR_OK;
 }
 
 /* Runs a bound statement: the row is in, refused, or the sink is broken. */
@@ -300,9 +296,10 @@ static int step(struct sqlite_sink *self, sqlite3_stmt *statement, struct wr_bat
     sqlite3 *db = self->shared->db;
     int is_row = code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
     if (is_row && !sqlite3_get_autocommit(db)) {
-        int status = wr_table_refuse(&self->base, batch, row, sqlite3_errmsg(db));
+        char detail[WR_SQLITE_DETAIL_MAX];
+        sqlite3_snprintf(sizeof detail, detail, "%s", sqlite3_errmsg(db));
         sqlite3_reset(statement);
-        return status;
+        return refuse(self, batch, row, detail, err);
     }
     int status = wr_sqlite_failed(db, self->config->path, "write", err);
     sqlite3_reset(statement);
@@ -321,7 +318,7 @@ static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t 
             sqlite3_snprintf(sizeof detail, detail, "column `%s` is %s, which SQLite cannot hold",
                              batch->schema->fields[c].name,
                              refused == WR_ELIMIT ? "too long" : "NaN");
-            return wr_table_refuse(&self->base, batch, row, detail);
+            return refuse(self, batch, row, detail, err);
         }
     }
     return step(self, self->insert, batch, row, err);
@@ -349,21 +346,19 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     int status = WR_OK;
     for (uint32_t i = 0; i < batch->sel_count && status == WR_OK; i++) {
         uint32_t row = wr_batch_row(batch, i);
+        int is_there = self->rows_skip > 0;
         self->rows_seen++;
-        if (self->rows_skip > 0) {
-            self->rows_skip--;
-            sink->rows_written++;
-            continue;
-        }
+        self->rows_skip -= (uint64_t)is_there;
         if (weight == NULL || weight[row] > 0) {
-            status = write_row(self, batch, row, err);
+            status = is_there ? pass_over(self, batch, row, err) : write_row(self, batch, row, err);
             continue;
         }
         /* An update comes as the old row and the new one: the new one overwrites it. */
         uint32_t next = i + 1 < batch->sel_count ? wr_batch_row(batch, i + 1) : row;
         if (next == row || weight[next] < 0 ||
             !wr_table_same_key(batch, self->table.key, self->table.key_count, row, next))
-            status = remove_row(self, batch, row, err);
+            status =
+                is_there ? pass_over(self, batch, row, err) : remove_row(self, batch, row, err);
     }
     sqlite3_clear_bindings(self->insert); /* they point into the batch */
     if (self->remove != NULL)
@@ -381,6 +376,7 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     if (status != WR_OK)
         return status;
     self->is_begun = 1;
+    self->rows_safe = self->rows_seen;
     if (!self->is_ready && !self->finished) {
         status = make_ready(self, err);
         if (status != WR_OK)
@@ -406,6 +402,9 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
         /* Rows that come once more are in the file until the last of them has come. */
         int status = wr_sqlite_commit_write(self->shared->db, config->path, config->table, self->id,
                                             self->rows_seen + self->rows_skip, err);
+        if (status == WR_OK && self->has_refused)
+            status = wr_sqlite_refused_forget(self->shared->db, config->path, self->id,
+                                              self->rows_safe, err);
         if (status != WR_OK) {
             wr_sqlite_shared_break(self->shared);
             return status;
@@ -484,6 +483,9 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     }
     if (replaces && status == WR_OK)
         status = change_places(self, err);
+    if (status == WR_OK && self->has_refused && self->is_begun)
+        status = wr_sqlite_refused_forget(self->shared->db, self->config->path, self->id,
+                                          self->rows_seen, err);
     if (status != WR_OK) {
         wr_sqlite_shared_break(self->shared);
         return status;

@@ -1,6 +1,7 @@
 /* sqlite_table.c: see sqlite_table.h. */
 #include "conn/sqlite_table.h"
 
+#include <math.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <strings.h>
@@ -10,6 +11,9 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "conn/sqlite.h"
+#include "data/batch.h"
+#include "data/text.h"
+#include "data/time.h"
 
 #include "base/banned.h"
 
@@ -411,4 +415,46 @@ int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *s
         add_key_part(table, i, i + 1, sql);
     }
     return sql->status;
+}
+
+/* ---- cells --------------------------------------------------------------------------------- */
+
+int wr_sqlite_bind_cell(sqlite3_stmt *statement, int parameter, const struct wr_type *type,
+                        const struct wr_column *values, uint32_t row, char *text) {
+    if (values->data == NULL || wr_column_is_nil(values, row)) {
+        sqlite3_bind_null(statement, parameter);
+        return 0;
+    }
+    size_t length = 0;
+    switch (type->kind) {
+    case WR_BOOL: sqlite3_bind_int(statement, parameter, WR_BOOLS(values)[row]); return 0;
+    case WR_INT64: sqlite3_bind_int64(statement, parameter, WR_I64(values)[row]); return 0;
+    case WR_FLOAT64:
+        sqlite3_bind_double(statement, parameter, WR_F64(values)[row]);
+        return isnan(WR_F64(values)[row]);
+    case WR_BYTES: {
+        const struct wr_str *bytes = &WR_STR(values)[row];
+        sqlite3_bind_blob64(statement, parameter, wr_str_bytes(bytes), bytes->length,
+                            SQLITE_STATIC);
+        return 0;
+    }
+    case WR_STRING:
+    case WR_JSON:
+    case WR_LIST:
+    case WR_STRUCT:
+    case WR_MAP: {
+        const struct wr_str *string = &WR_STR(values)[row];
+        return wr_sqlite_bind_text(statement, parameter, wr_str_bytes(string), string->length);
+    }
+    case WR_DECIMAL:
+        length = wr_decimal_format(((const __int128 *)values->data)[row], type->scale, text);
+        break;
+    case WR_TIMESTAMP: length = wr_timestamp_format(WR_I64(values)[row], text); break;
+    case WR_DATE: length = wr_date_format(WR_I64(values)[row], text); break;
+    case WR_DURATION: length = wr_duration_format(WR_I64(values)[row], text); break;
+    case WR_NIL:
+    case WR_TYPE_KINDS: WR_ASSERT(!"a column of a known type");
+    }
+    sqlite3_bind_text(statement, parameter, text, (int)length, SQLITE_STATIC);
+    return 0;
 }

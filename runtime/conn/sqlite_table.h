@@ -10,6 +10,8 @@
 #include "data/schema.h"
 
 struct sqlite3;
+struct sqlite3_stmt;
+struct wr_column;
 struct wr_buf;
 struct wr_error;
 
@@ -38,5 +40,10 @@ int wr_sqlite_table_key(const struct wr_sqlite_table *table, struct wr_error *er
 int wr_sqlite_table_insert(const struct wr_sqlite_table *table, int upsert, struct wr_buf *sql);
 /* Parameters ?1 … are the key columns in the key's order. */
 int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *sql);
+/* Binds a cell as the language writes it. `text`: where times and decimals stand until the
+ * statement has run. 0; 1 for NaN, which SQLite does not have; WR_ENOMEM; WR_ELIMIT where it is too
+ * long. */
+int wr_sqlite_bind_cell(struct sqlite3_stmt *statement, int parameter, const struct wr_type *type,
+                        const struct wr_column *values, uint32_t row, char *text);
 /* Appends "a, b" of the key's columns. */
 int wr_sqlite_table_key_names(const struct wr_sqlite_table *table, struct wr_buf *out);

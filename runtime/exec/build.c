@@ -3,8 +3,10 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "exec/unit.h"
+#include "state/store.h"
 #include "base/banned.h"
 
 /* Row-by-row stages that hang on one source run in its lanes. */
@@ -246,6 +248,11 @@ static int sink_reject(void *ctx, const struct wr_reject *reject) {
     return reject_log_add(unit->run->rejects, unit, reject);
 }
 
+static uint64_t sink_identity(const struct wr_run *run, uint32_t node) {
+    uint64_t state = run->store == NULL ? 0 : wr_store_identity(run->store);
+    return state == 0 ? 0 : wr_hash_u64(state, node) | 1;
+}
+
 static int open_sink(struct unit *unit, struct wr_error *err) {
     struct wr_run *run = unit->run;
     const struct wr_node *node = unit->node;
@@ -263,6 +270,7 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
                              .schema = node->out.schema,
                              .env = run->plan->env,
                              .store = run->store,
+                             .identity = sink_identity(run, node->id),
                              .budget = &run->epoch_budget,
                              .reject = sink_reject,
                              .reject_ctx = unit,

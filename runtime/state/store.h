@@ -24,6 +24,10 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
 void wr_store_close(struct wr_store *store);
 /* The number of the last checkpoint; 0: none yet. */
 uint64_t wr_store_number(const struct wr_store *store);
+/* A number that was drawn when this state was made, never 0; 0: an older weir made it. What a run
+ * makes outside of its state before the first checkpoint is named by it, so that the next run finds
+ * it. */
+uint64_t wr_store_identity(const struct wr_store *store);
 /* A checkpoint: begin, put parts, commit (or roll back). Numbers go up by one. */
 int wr_store_begin(struct wr_store *store, struct wr_error *err);
 enum wr_store_piece {

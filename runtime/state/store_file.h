@@ -1,6 +1,7 @@
 /* store_file.h: the state file as the files of this room that make up `store.h` see it.
  *
- *   meta(name, value)    "number": the last checkpoint; "plan": the hash of the script's plan
+ *   meta(name, value)    "number": the last checkpoint; "plan": the hash of the script's plan;
+ *                        "identity": drawn when the state was made
  *   part(id, name, base_bytes, delta_bytes)
  *   piece(id, part, number, base, chunk, chunk_count, sum, bytes)
  *
@@ -38,7 +39,7 @@ struct wr_store {
     struct wr_file *lock;
     sqlite3 *db;
     sqlite3_stmt *statements[WR_STORE_STATEMENTS];
-    uint64_t number;
+    uint64_t number, identity;
     int in_checkpoint;
     int failed; /* the status of the first error: nothing goes on until the store is opened again */
     uint32_t part_count, part_room;

@@ -52,10 +52,14 @@ static int sqlite_status(int code) {
 }
 
 /* Rule S2: SQLite may have rolled back by itself, and what follows would run outside of the
- * transaction. So the first error ends everything. */
+ * transaction. So the first error ends everything: also closing moves nothing out of the log any
+ * more, which would sync it once more. What a log holds after a sync that failed, the next start
+ * looks at. */
 int wr_store_fail(struct wr_store *store, int status) {
     if (store->failed == WR_OK)
         store->failed = status;
+    if (store->db != NULL)
+        sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (store->db != NULL && !sqlite3_get_autocommit(store->db))
         sqlite3_exec(store->db, "rollback", NULL, NULL, NULL);
     store->in_checkpoint = 0;
@@ -184,10 +188,12 @@ static int check_after_unclean_stop(struct wr_store *store, struct wr_error *err
 }
 
 static int schema_make(struct wr_store *store, struct wr_error *err) {
-    char text[sizeof schema_text + 128];
+    char text[sizeof schema_text + 256];
+    int64_t identity = (int64_t)(store->env->random_u64(store->env) >> 1) | 1;
     snprintf(text, sizeof text,
-             "begin immediate; pragma application_id = %d; pragma user_version = %d; %s commit;",
-             APPLICATION_ID, WR_STORE_VERSION, schema_text);
+             "begin immediate; pragma application_id = %d; pragma user_version = %d; %s "
+             "insert into meta values('identity', %" PRId64 "); commit;",
+             APPLICATION_ID, WR_STORE_VERSION, schema_text, identity);
     return wr_store_run(store, "make", text, err);
 }
 
@@ -275,14 +281,18 @@ static int parts_read(struct wr_store *store, struct wr_error *err) {
 /* A state without a checkpoint belongs to whoever writes the first. */
 static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_error *err) {
     char stored[256];
-    int64_t number;
+    int64_t number, identity;
     int status = query_number(store, "select value from meta where name = 'number'", &number, err);
+    if (status == WR_OK)
+        status =
+            query_number(store, "select value from meta where name = 'identity'", &identity, err);
     if (status == WR_OK)
         status = query_text(store, "select value from meta where name = 'plan'", stored,
                             sizeof stored, err);
     if (status != WR_OK)
         return status;
     store->number = (uint64_t)number;
+    store->identity = (uint64_t)identity;
     if (strcmp(stored, plan_hash) == 0)
         return WR_OK;
     if (number == 0)
@@ -416,6 +426,10 @@ void wr_store_close(struct wr_store *store) {
 
 uint64_t wr_store_number(const struct wr_store *store) {
     return store->number;
+}
+
+uint64_t wr_store_identity(const struct wr_store *store) {
+    return store->identity;
 }
 
 struct sqlite3 *wr_store_connection(struct wr_store *store) {

@@ -243,7 +243,7 @@ const struct wr_schema *schema_of(struct world *world, const char *text) {
 
 /* ---- sources ------------------------------------------------------------------------------- */
 
-static int take_reject(void *ctx, const struct wr_reject *reject) {
+int take_reject(void *ctx, const struct wr_reject *reject) {
     struct world *world = ctx;
     wr_buf_addf(&world->rejects, "W%d", reject->code);
     if (reject->line > 0)

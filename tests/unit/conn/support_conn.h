@@ -51,6 +51,8 @@ struct wr_source *open_source(struct world *world, const struct wr_source_type *
                               const struct wr_endpoint_bind *bind, uint32_t batch_rows,
                               struct wr_reader *from);
 void close_source(struct wr_source *source);
+/* The `reject` of sources and sinks: adds to world->rejects. `ctx`: the world. */
+int take_reject(void *ctx, const struct wr_reject *reject);
 /* Reads up to `batch_max` batches (0: all); rows go to `out` as CSV lines without a header. */
 int read_source(struct world *world, struct wr_source *source, uint32_t batch_max,
                 struct wr_buf *out);

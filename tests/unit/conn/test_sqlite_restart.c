@@ -85,6 +85,8 @@ static struct wr_sink *open_with_state(struct world *w, const struct wr_endpoint
                              .env = w->env,
                              .budget = &w->budget,
                              .store = (struct wr_store *)(void *)&state,
+                             .reject = take_reject,
+                             .reject_ctx = w,
                              .name = bind->name};
     struct wr_reader from = {0};
     if (saved != NULL)
@@ -131,6 +133,39 @@ TEST(sqlite_sink_passes_over_rows_that_the_file_has_and_the_state_has_not) {
     CHECK_CONTAINS(error_text(&w), "by the state 5 rows went into it, by the file 2");
     wr_buf_release(&saved);
     wr_buf_release(&later);
+    world_end(&w);
+}
+
+TEST(sqlite_sink_rejects_once_more_what_the_file_refused_before_the_state_knew) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "o.db");
+    run_sql(path, "create table t(k text unique, n integer check (n > 0))");
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
+    struct wr_endpoint_bind bind;
+    struct wr_buf saved;
+    wr_buf_init(&saved, &w.budget, 0);
+    CHECK_INT(bind_sink(&w, &wr_sink_sqlite, sqlite_spec(&w, path, "'mode':'append'"), schema, NULL,
+                        &bind),
+              ==, WR_OK);
+    struct wr_sink *sink = open_with_state(&w, &bind, NULL);
+    CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "a,1\nb,-2")), ==, WR_OK);
+    CHECK_INT(wr_sink_sqlite.save(sink, &saved), ==, WR_OK);
+    CHECK_INT(write_epoch(&w, sink, 2, batch_of(&w, schema, "a,3\nc,4\nd,-5")), ==, WR_OK);
+    CHECK_INT(sink->rows_written, ==, 2);
+    close_sink(sink); /* and the state never heard of epoch 2 */
+    wr_buf_clear(&w.rejects);
+    sink = open_with_state(&w, &bind, &saved);
+    CHECK_INT(write_epoch(&w, sink, 2, batch_of(&w, schema, "a,3\nc,4")), ==, WR_OK);
+    CHECK_CONTAINS(w.rejects.bytes, "UNIQUE constraint failed: t.k");
+    CHECK_INT(write_epoch(&w, sink, 3, batch_of(&w, schema, "d,-5\ne,6")), ==, WR_OK);
+    CHECK_CONTAINS(w.rejects.bytes, "CHECK constraint failed: n > 0");
+    CHECK_INT(wr_sink_sqlite.finish(sink, &w.err), ==, WR_OK);
+    CHECK_INT(sink->rows_written, ==, 3);
+    close_sink(sink);
+    CHECK_STR(query(&w, path, "select * from t"), "a|1\nc|4\ne|6\n");
+    CHECK_STR(query(&w, path, "select count(*) from weir_refused where row < 5"), "0\n");
+    wr_buf_release(&saved);
     world_end(&w);
 }
 
