@@ -14,6 +14,7 @@ files["tests/pipelines"] = {
   read_globals = { "weir", "date", "decimal", "duration", "timestamp", "list_filter", "list_map",
     "upper" },
 }
+files["tests/faults/pipelines"] = { std = "lua54", read_globals = { "weir" } }
 files["tests/oracle"] = { std = "lua54", read_globals = { "weir" } }
 files["tests/bench/scripts"] = { std = "lua54", read_globals = { "weir" } }
 exclude_files = { "build", "build-*" }

@@ -7,6 +7,7 @@
 #   tests/random/                random pipelines, run in many ways and beside DuckDB
 #   tests/program/               what was built: hardened, installable, runs from anywhere
 #   tests/postgres/              with a PostgreSQL server of the test's own
+#   tests/faults/                kills, failing calls, no memory, power cuts, by iofault.c
 #   tests/bench/*.c              one program each, built by the target `bench`, never run as a test
 find_library(cmocka_LIBRARY cmocka)
 find_package(Python3 COMPONENTS Interpreter)
@@ -183,6 +184,37 @@ set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
 add_test(NAME random/shrinks_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_shrink.py")
 set_tests_properties(random/shrinks_what_is_planted PROPERTIES LABELS random)
+
+# Kills, failing calls, no memory, power cuts. The library goes between the program and its C
+# library, where a sanitizer would stand too. Each has a test of a sample, and one of everything in
+# `long`.
+if(NOT WEIR_SANITIZE AND NOT WEIR_FUZZ)
+  set(folder "${CMAKE_SOURCE_DIR}/tests/faults")
+  add_library(iofault MODULE "${folder}/iofault.c")
+  set_target_properties(iofault PROPERTIES PREFIX "" C_VISIBILITY_PRESET default
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/faults")
+  target_compile_options(iofault PRIVATE -O2 -Wall -Wextra)
+  foreach(pair kills:--all:--random:10000:--strace errors:--all memory:--every:11
+      power:--states:1000000)
+    string(REPLACE ":" ";" words "${pair}")
+    list(POP_FRONT words name)
+    set(command Python3::Interpreter "${folder}/${name}.py" --weir "${program}"
+      --library $<TARGET_FILE:iofault>)
+    add_test(NAME "faults/${name}" COMMAND ${command})
+    set_tests_properties("faults/${name}" PROPERTIES LABELS faults)
+    add_test(NAME "faults/all_${name}" COMMAND ${command} ${words}
+      --coverage "${CMAKE_BINARY_DIR}/tests/faults/${name}.coverage")
+    set_tests_properties("faults/all_${name}" PROPERTIES LABELS long TIMEOUT 28800)
+  endforeach()
+  set(command Python3::Interpreter "${folder}/planted.py" --weir "${program}"
+    --library $<TARGET_FILE:iofault>)
+  add_test(NAME faults/find_what_is_planted COMMAND ${command})
+  set_tests_properties(faults/find_what_is_planted PROPERTIES LABELS faults)
+  add_test(NAME faults/find_all_that_is_planted COMMAND ${command}
+    --build "${CMAKE_BINARY_DIR}/tests/faults/planted")
+  set_tests_properties(faults/find_all_that_is_planted PROPERTIES LABELS long TIMEOUT 14400)
+endif()
+
 set(folder "${CMAKE_SOURCE_DIR}/tests/program")
 add_test(NAME program/installed
   COMMAND "${folder}/installed.sh" "${CMAKE_BINARY_DIR}" "${PROJECT_VERSION}")

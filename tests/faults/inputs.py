@@ -1,0 +1,98 @@
+"""inputs.py: the inputs of tests/faults/pipelines, the same bytes in every run."""
+
+import gzip
+import json
+import os
+import random
+import sqlite3
+
+ROWS = 60
+USERS = ["ann", "bob", "cay", "dan"]
+ITEMS = ["hat", "shoe", "none", "bag"]
+PAGES = ["/", "/hats", "/cart"]
+
+
+def stamp(second):
+    return f"2024-03-01T10:{second // 60:02d}:{second % 60:02d}Z"
+
+
+def orders(dice):
+    lines = []
+    for i in range(ROWS):
+        row = {"id": f"o{i % 53}", "ts": stamp(max(0, 2 * i - dice.randrange(9))),
+               "user": dice.choice(USERS), "item": dice.choice(ITEMS),
+               "amount": dice.randrange(1, 20), "price": f"{dice.randrange(1, 9999) / 100:.2f}"}
+        if i % 17 == 5:
+            row["amount"] = "many"
+        lines.append("{broken" if i % 29 == 11 else json.dumps(row))
+    return "\n".join(lines) + "\n"
+
+
+def clicks(dice, count, first):
+    lines = ["user,page,ts,ms"]
+    for i in range(count):
+        ms = "slow" if i % 23 == 7 else dice.randrange(100)
+        lines.append(f"{dice.choice(USERS)},{dice.choice(PAGES)},"
+                     f"{stamp(first + 3 * i - dice.randrange(5))},{ms}")
+    return "\n".join(lines) + "\n"
+
+
+def payments(dice):
+    lines = ["id,paid,cents"]
+    for i in range(0, ROWS, 2):
+        lines.append(f"o{i % 53},{stamp(2 * i + dice.randrange(12))},{dice.randrange(5000)}")
+    return "\n".join(lines) + "\n"
+
+
+def rates(dice, path):
+    database = sqlite3.connect(path)
+    database.execute("create table rates(item text, at text, rate integer)")
+    database.executemany("insert into rates values (?, ?, ?)",
+                         [(ITEMS[i % 4], stamp(3 * i), dice.randrange(1, 9)) for i in range(40)])
+    database.commit()
+    database.close()
+
+
+def unique(path):
+    """A table that refuses rows: one id at most, and no small amounts."""
+    database = sqlite3.connect(path)
+    database.execute("create table bids(id text unique, amount integer check (amount > 2))")
+    database.commit()
+    database.close()
+
+
+def with_log(path):
+    """A database whose owner has set the write-ahead log."""
+    database = sqlite3.connect(path)
+    database.execute("pragma journal_mode = wal")
+    database.execute("create table sums(window_start text, window_end text, item text, n integer, "
+                     "sum integer, primary key(window_start, item))")
+    database.commit()
+    database.close()
+
+
+def gzipped(text):
+    return gzip.compress(text.encode(), mtime=0)
+
+
+def lay(folder):
+    """Writes all inputs into a folder: {name: bytes} of those that no pipeline writes to."""
+    dice = random.Random(5)
+    texts = {"orders.ndjson": orders(dice).encode(), "payments.csv": payments(dice).encode(),
+             "part-1.csv": clicks(dice, 30, 10).encode(),
+             "part-2.csv": clicks(dice, 30, 100).encode(),
+             "clicks.csv.gz": gzipped(clicks(dice, 60, 10)),
+             "grown.csv": b"user,ms\nold,1\nolder,2",
+             "grown.ndjson.gz": gzipped('{"page":"/old","ms":99}\n')}
+    for name, data in texts.items():
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(data)
+    rates(dice, os.path.join(folder, "rates.db"))
+    unique(os.path.join(folder, "unique.db"))
+    with_log(os.path.join(folder, "two.db"))
+    # What stands there from runs before, and goes when the new result comes.
+    os.makedirs(os.path.join(folder, "items/item=hat"))
+    for name, text in {"sums.csv": "old\n", "items/item=hat/part-00000.csv": "old\n",
+                       "items/item=hat/part-00001.csv": "older\n"}.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)

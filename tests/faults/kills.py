@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""kills.py: pipelines are killed at each call that changes something, and go on.
+
+    kills.py --weir PROGRAM --library iofault.so [--all] [--random N] [--strace] [NAME...]
+
+For each pipeline and each call that changes something (write, fsync, rename, unlink, truncate, a
+file or directory that is made): SIGKILL just before it, and in the middle of it where it writes.
+The next life must leave what an undisturbed run leaves: files to the byte, databases by their dump,
+positions and counts of the state, nothing left over. Of some first kills, the second life is killed
+at its calls too, and the third goes on; and of some, three lives in a row at random calls.
+
+--random N: N kills at random times, after which a life goes on or is killed again. --all: every
+call, and every call of the recovery after one kill in eight; without it a sample by seed, as long
+as WEIR_RANDOM_SECONDS. --strace: a sample by `strace -e inject` too, which sees the calls of the
+kernel."""
+
+import argparse
+import collections
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import coverage
+import world as worlds
+
+SECONDS_DEFAULT = 10
+FURTHER_LIVES_MAX = 6
+WRITES = ("write", "pwrite")
+STRACE_KILLS = 10 # of each pipeline
+STRACE_CALLS = "write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir"
+
+
+class Killer:
+    """One pipeline: its oracle, and lives that are killed."""
+
+    def __init__(self, world, case):
+        self.world, self.case = world, case
+        self.oracle = worlds.Oracle(world, case)
+        self.seen = collections.Counter()
+
+    def note(self, call, how):
+        fault = "kill" if how == "kill" else "kill " + how
+        self.seen[(fault, call[0], coverage.target(call[1]))] += 1
+
+    def lives(self, kills):
+        """Lives killed as said, [(call, how)], and one that goes on. What is wrong, or ""."""
+        folder = self.world.fresh()
+        try:
+            for life, (number, how) in enumerate(kills, 1):
+                outcome = self.world.run(folder, self.case, life, at=number, do=how)
+                if outcome.code == 0:
+                    break # it has fewer calls
+                if outcome.code != -signal.SIGKILL:
+                    return (f"life {life} is not killed, exit code {outcome.code}: "
+                            f"{outcome.stderr.decode(errors='replace').strip()[:300]}")
+            outcome = self.world.run(folder, self.case, len(kills) + 1)
+            return self.oracle.judge(folder, outcome)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def points(self):
+        for number, call in enumerate(self.oracle.calls, 1):
+            yield number, "kill"
+            if call[0] in WRITES:
+                yield number, "mid"
+
+    def one(self, number, how):
+        self.note(self.oracle.calls[number - 1], how)
+        wrong = self.lives([(number, how)])
+        return wrong and f"{self.case}: {how} at call {number} " \
+                         f"({' '.join(self.oracle.calls[number - 1][:2])}): {wrong}"
+
+    def recovery_calls(self, number, how):
+        """The calls of the life behind a kill."""
+        folder = self.world.fresh()
+        log = folder + ".log"
+        self.world.run(folder, self.case, 1, at=number, do=how)
+        self.world.run(folder, self.case, 2, log=log)
+        shutil.rmtree(folder)
+        calls = worlds.read_log(log)
+        os.remove(log)
+        return calls
+
+    def again(self, number, how, second, call):
+        self.note(call, "in recovery")
+        wrong = self.lives([(number, how), (second, "kill")])
+        return wrong and f"{self.case}: {how} at call {number}, then kill at call {second} of the "
+        \
+                         f"next life ({' '.join(call[:2])}): {wrong}"
+
+    def in_a_row(self, dice):
+        kills = [(dice.randrange(1, len(self.oracle.calls) + 1), dice.choice(["kill", "mid"]))
+                 for _ in range(3)]
+        for number, how in kills:
+            self.note(self.oracle.calls[number - 1], "in a row")
+        wrong = self.lives(kills)
+        return wrong and f"{self.case}: three lives killed, {kills}: {wrong}"
+
+    def at_random_times(self, dice):
+        """Kills by the clock of the machine, until a life gets through."""
+        folder = self.world.fresh()
+        kills = 0
+        try:
+            for life in range(1, FURTHER_LIVES_MAX):
+                outcome = self.world.run_for(folder, self.case, life, dice.uniform(0, 0.016))
+                if outcome.code == 0:
+                    break
+                kills += 1
+            outcome = self.world.run(folder, self.case, FURTHER_LIVES_MAX)
+            wrong = self.oracle.judge(folder, outcome)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.seen[("kill at random", "any", "any")] += kills
+        return kills, wrong and f"{self.case}: {kills} kills at random times: {wrong}"
+
+
+def strace_kills(killer, dice, count):
+    """A sample by strace: the n-th call of the kernel, whoever makes it."""
+    for _ in range(count):
+        number, call = dice.randrange(1, 60), dice.choice(STRACE_CALLS.split(","))
+        folder = killer.world.fresh()
+        subprocess.run(
+            ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+             f"inject={call}:signal=SIGKILL:when={number}", killer.world.weir, "run",
+             killer.case + ".lua", "--state", "STATE", "--batch-rows", worlds.BATCH_ROWS,
+             "--progress", "off"],
+            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        wrong = killer.oracle.judge(folder, killer.world.run(folder, killer.case, 2))
+        killer.seen[("kill by strace", call.replace("64", ""), "any")] += 1
+        shutil.rmtree(folder)
+        yield wrong and f"{killer.case}: strace kills at {call} number {number}: {wrong}"
+
+
+def everything(killer, dice):
+    """Every point of a pipeline; a generator of what is wrong, "" for each that holds."""
+    for number, how in killer.points():
+        yield killer.one(number, how)
+    for number, how in list(killer.points())[3::8]:
+        for second, call in enumerate(killer.recovery_calls(number, how), 1):
+            yield killer.again(number, how, second, call)
+    for _ in range(100):
+        yield killer.in_a_row(dice)
+
+
+def sample(killer, dice):
+    """Points without an end, drawn by seed."""
+    points = list(killer.points())
+    while True:
+        kind = dice.random()
+        number, how = dice.choice(points)
+        if kind < 0.6:
+            yield killer.one(number, how)
+        elif kind < 0.9:
+            calls = killer.recovery_calls(number, how)
+            if calls:
+                second = dice.randrange(1, len(calls) + 1)
+                yield killer.again(number, how, second, calls[second - 1])
+        else:
+            yield killer.in_a_row(dice)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    worlds.add_arguments(parser)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--random", type=int, default=0)
+    parser.add_argument("--strace", action="store_true")
+    options = parser.parse_args()
+    dice = worlds.dice_of_test()
+    report = worlds.Report("kills", options)
+    with worlds.opened(options) as world:
+        killers = [Killer(world, case) for case in options.names or worlds.case_names()]
+        if options.all:
+            for killer in killers:
+                report.take_all(everything(killer, dice))
+        elif not options.random:
+            report.take_in_turns([sample(killer, dice) for killer in killers],
+                                 worlds.seconds_of_test(SECONDS_DEFAULT))
+        kills = 0
+        while kills < options.random:
+            killer = dice.choice(killers)
+            killed, wrong = killer.at_random_times(dice)
+            kills += killed
+            report.take(wrong, killed)
+        if options.strace and shutil.which("strace"):
+            for killer in killers:
+                report.take_all(strace_kills(killer, dice, STRACE_KILLS))
+        for killer in killers:
+            report.cover(killer.seen)
+    return report.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

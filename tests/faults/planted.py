@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""planted.py: bugs are planted, and the tests of this folder must find each of them.
+
+    planted.py --weir PROGRAM --library iofault.so [--build FOLDER] [NAME...]
+
+planted/NAME.patch is a bug in weir; its head says what it is, by which test it is found and in
+which pipelines ("Found by: kills append"). Without --build it is checked that each patch applies,
+and three bugs of the world are planted, for which nothing has to be built: syncs of files, syncs
+of directories and truncations that do nothing. With --build the tree is copied to FOLDER, and for
+each patch the program is built there and tested, for WEIR_RANDOM_SECONDS at most."""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import world as worlds
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+SECONDS_DEFAULT = 30
+# (what iofault.so does not do, the test that finds it, pipelines)
+OF_THE_WORLD = [("fsync", "power", "windows sorted"), ("dirsync", "power", "windows sorted"),
+                ("ftruncate", "kills", "appends windows")]
+
+
+class Bug:
+    """A patch, and what its head says."""
+
+    def __init__(self, name):
+        self.name, self.path = name, os.path.join(HERE, "planted", name + ".patch")
+        with open(self.path, encoding="utf-8") as file:
+            head = file.read()
+        self.what = re.search(r"^What: (.*)$", head, re.MULTILINE).group(1)
+        self.test, *self.cases = re.search(r"^Found by: (.*)$", head,
+                                           re.MULTILINE).group(1).split()
+
+    def apply(self, folder, *options):
+        return subprocess.run(["patch", "-p1", "-s", "-f", "-i", self.path, *options], cwd=folder,
+                              capture_output=True, text=True, check=False)
+
+
+def is_found(test, weir, library, cases, *further):
+    """Whether a test fails, by a violation and not by a mistake of its own; what it says."""
+    done = subprocess.run([sys.executable, os.path.join(HERE, test + ".py"), "--weir", weir,
+                           "--library", library, "--first", *further, *cases],
+                          capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line and line[0] != "|"]
+    found = done.returncode == 1 and re.search(r"^\w+: \d+ points, [1-9]", done.stdout,
+                                               re.MULTILINE)
+    # An undisturbed run of a broken program may fail by itself: that is found too.
+    broken = done.returncode == 1 and done.stderr.split(":")[0] in cases
+    shown = next((line for line in lines if line.split(":")[0] in cases), "")
+    return bool(found or broken), (shown or done.stderr.strip() or "nothing")[:300]
+
+
+def build(folder):
+    """The words of what went wrong; "" where nothing did."""
+    commands = [["ninja", "-C", "build", "--quiet", "weir"]]
+    if not os.path.exists(os.path.join(folder, "build/build.ninja")):
+        commands.insert(0, ["cmake", "-S", ".", "-B", "build", "-G", "Ninja",
+                            "-DCMAKE_BUILD_TYPE=Release", "-DWEIR_LTO=OFF",
+                            "-DCMAKE_DISABLE_FIND_PACKAGE_Python3=TRUE"])
+    for command in commands:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return (done.stdout + done.stderr)[-2000:]
+    return ""
+
+
+def copy_tree(folder):
+    """The sources, laid over what was built before: only files that differ get a new time."""
+    os.makedirs(folder, exist_ok=True)
+    for name in ("runtime", "stdlib", "cmake", "tests/tidy"):
+        for here, _, files in os.walk(os.path.join(ROOT, name)):
+            target = os.path.join(folder, os.path.relpath(here, ROOT))
+            os.makedirs(target, exist_ok=True)
+            for file in files:
+                copy_file(os.path.join(here, file), os.path.join(target, file))
+    for name in ("CMakeLists.txt", "LICENSE", "README.md"):
+        copy_file(os.path.join(ROOT, name), os.path.join(folder, name))
+
+
+def copy_file(source, target):
+    with open(source, "rb") as file:
+        data = file.read()
+    if os.path.exists(target):
+        with open(target, "rb") as file:
+            if file.read() == data:
+                return
+    with open(target, "wb") as file:
+        file.write(data)
+    shutil.copymode(source, target)
+
+
+def find_built(bug, options):
+    """Plants, builds, tests and takes back. (found, what was said)"""
+    applied = bug.apply(options.build)
+    if applied.returncode != 0:
+        return False, "does not apply: " + applied.stdout.strip()
+    try:
+        wrong = build(options.build)
+        if wrong:
+            return False, "does not build: " + wrong
+        weir = os.path.join(options.build, "build/weir")
+        return is_found(bug.test, weir, options.library, bug.cases)
+    finally:
+        bug.apply(options.build, "-R")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    worlds.add_arguments(parser)
+    parser.add_argument("--build")
+    options = parser.parse_args()
+    options.library = os.path.abspath(options.library)
+    os.environ["WEIR_RANDOM_SECONDS"] = str(max(worlds.seconds_of_test(SECONDS_DEFAULT),
+                                                SECONDS_DEFAULT))
+    bugs = [Bug(name[:-6]) for name in sorted(os.listdir(os.path.join(HERE, "planted")))
+            if not options.names or name[:-6] in options.names]
+    passed = failed = 0
+
+    def tell(name, what, found, said):
+        nonlocal passed, failed
+        passed, failed = passed + bool(found), failed + (not found)
+        print(f"{'found' if found else 'NOT FOUND'}: {name} ({what}): {said}", flush=True)
+
+    if options.build:
+        copy_tree(options.build)
+        for bug in bugs:
+            tell(bug.name, bug.what, *find_built(bug, options))
+    else:
+        for bug in bugs:
+            applied = bug.apply(ROOT, "--dry-run")
+            if applied.returncode != 0:
+                tell(bug.name, bug.what, False, "does not apply: " + applied.stdout.strip())
+        passed += len(bugs) - failed
+        for call, test, cases in OF_THE_WORLD:
+            tell(call, f"{call} does nothing", *is_found(
+                test, options.weir, options.library, cases.split(), "--skip", call))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""power.py: the power goes at every moment of a pipeline, and the disk keeps what it likes.
+
+    power.py --weir PROGRAM --library iofault.so [--states N] [NAME...]
+
+A run is written down by iofault.so: each write, truncation, sync, creation, rename and removal. At
+each moment of it the disk has what was synced; of what was not, any part. `model` makes disks that
+a power cut may leave there: all of it lost, all of it kept, one write lost, one alone kept, the
+first few kept, or sectors of 512 bytes by chance (torn writes, any order), names in their
+directories likewise. Then:
+- the state file opens, is whole, and has every checkpoint whose commit had returned by then;
+- once the process had ended well, every result is there;
+- a life on that disk leaves what an undisturbed run leaves.
+The same behind a kill: the power goes in the life that goes on, while the disk still has not got
+what the first one did not sync.
+
+Lives on disks that are equal as far as weir can see (the same files, the same rows in the
+databases) are one: the first is run, the others are counted. --states N: so many states; without it
+as many as come within WEIR_RANDOM_SECONDS."""
+
+import argparse
+import collections
+import hashlib
+import os
+import shutil
+import sqlite3
+import sys
+
+import coverage
+import disk
+import world as worlds
+
+SECONDS_DEFAULT = 10
+STRIDE = 16
+LOOKS_MAX = 20000
+RANDOM_STATES = 4 # of each moment, one after the other moments had theirs
+
+
+class Moments:
+    """One pipeline: what its run did, and the disks that a power cut may leave of it."""
+
+    def __init__(self, world, case, oracle, kill_at=0):
+        self.world, self.case, self.oracle, self.kill_at = world, case, oracle, kill_at
+        folder = world.fresh()
+        record = folder + ".record"
+        self.first = 0 # the moments before it are those of a life that was killed
+        if kill_at:
+            world.run(folder, case, 1, at=kill_at, do="kill", record=record)
+            self.first = len(disk.read_record(record))
+        outcome = world.run(folder, case, 2 if kill_at else 1, record=record)
+        if outcome.code != 0:
+            sys.exit(f"{case}: {outcome.stderr.decode(errors='replace')}")
+        shutil.rmtree(folder)
+        self.calls = disk.read_record(record)
+        os.remove(record)
+        self.start = disk.Disk.of_folder(world.template)
+        self.looks = {} # the bytes of files that belong together -> what they say
+        self.acknowledged = self.checkpoints()
+        self.lives = {} # what weir can see of a disk -> what was wrong with a life on it
+        self.seen = collections.Counter()
+
+    def checkpoints(self):
+        """For each moment, the number of the last checkpoint whose commit had returned."""
+        found, number, now = [0], 0, self.start.copy()
+        for call in self.calls:
+            now.apply(call)
+            if call.name == "fsync" and call.path == "STATE/state.db-wal":
+                number = max(number, self.state_of(now.crash(frozenset(now.pending())))[0])
+            found.append(number)
+        return found
+
+    def states(self, dice):
+        """(moment, disk, how) without an end: first every moment in its plain ways, in turns that
+        each go over the whole run, then by chance."""
+        first = list(range(STRIDE))
+        dice.shuffle(first)
+        for at, now in (pair for turn in first for pair in self.moments(turn, STRIDE)):
+            for how, kept in now.plain_ways():
+                yield at, now.crash(kept), how
+        while True:
+            for at, now in self.moments(0, 1):
+                for _ in range(RANDOM_STATES):
+                    yield at, now.crash_by(dice), "by chance"
+
+    def moments(self, first, stride):
+        """The disk before each call, from `first` on; the last one is that of the end."""
+        now = self.start.copy()
+        for at, call in enumerate(self.calls):
+            if at % stride == first and at >= self.first:
+                yield at, now
+            now.apply(call)
+        if len(self.calls) % stride == first:
+            yield len(self.calls), now
+
+    def check(self, at, left, how):
+        """What is wrong with a disk; "" where nothing is."""
+        call = self.calls[at] if at < len(self.calls) else None
+        name, what = (call.name, coverage.target(call.path)) if call else ("end", "any")
+        fault = "power in recovery" if self.kill_at else "power: " + how
+        self.seen[(fault, name, what)] += 1
+        wrong = self.look(at, left)
+        killed = f"killed at call {self.kill_at}, " if self.kill_at else ""
+        what = f"{name} {call.path}" if call else name
+        return wrong and f"{self.case}: {killed}the power goes before call {at + 1} of " \
+                         f"{len(self.calls)} ({what}), {how}: {wrong}"
+
+    def look(self, at, left):
+        number, state = self.state_of(left)
+        if number < self.acknowledged[at]:
+            return f"checkpoint {self.acknowledged[at]} was acknowledged, and the state says " \
+                   f"{number if number >= 0 else state}"
+        visible = self.visible(left)
+        if at == len(self.calls):
+            wrong = worlds.difference({name: data for name, data in self.oracle.left.items()
+                                       if not name.startswith("state ")}, visible)
+            if wrong:
+                return "after its end: " + wrong
+        seen = hashlib.sha256(state.encode())
+        for name in sorted(visible):
+            seen.update(name.encode() + b"\0" + hashlib.sha256(visible[name]).digest())
+        key = seen.digest()
+        if key not in self.lives:
+            self.lives[key] = self.life(left)
+        return self.lives[key]
+
+    def life(self, left):
+        """A life of the program on that disk."""
+        folder = self.world.folder_named("power")
+        left.lay(folder)
+        try:
+            return self.oracle.judge(folder, self.world.run(folder, self.case, 3))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # ---- what weir can see, each group of files looked at once ---------------------------------
+
+    def looked_at(self, left, paths, look):
+        """look(folder) of a folder with just these files; once for equal ones."""
+        raw = hashlib.sha256()
+        for path in paths:
+            content = left.names[path].safe
+            raw.update(f"{path} {len(content)}\n".encode() + content)
+        key = raw.digest()
+        if key not in self.looks:
+            if len(self.looks) > LOOKS_MAX:
+                self.looks.clear()
+            folder = self.world.folder_named("look")
+            left.lay(folder, only=paths)
+            self.looks[key] = look(folder)
+            shutil.rmtree(folder)
+        return self.looks[key]
+
+    def state_of(self, left):
+        paths = [path for path in sorted(left.names)
+                 if path.startswith("STATE/") and not left.names[path].is_directory]
+        return self.looked_at(left, paths, lambda folder: state_number(folder + "/STATE"))
+
+    def visible(self, left):
+        """As `worlds.left`, without the state."""
+        found = {}
+        for path, inode in left.names.items():
+            name = path.rsplit("/", 1)[-1]
+            if inode.is_directory or path.startswith("STATE/") or \
+                    name.endswith((".lua", "-shm", "-wal")) or name in worlds.READ_ONLY:
+                continue
+            if not name.endswith(".db"):
+                found[path] = worlds.unpacked(name, inode.safe)
+                continue
+            group = [other for other in (path, path + "-journal", path + "-wal")
+                     if other in left.names]
+            found[path] = self.looked_at(left, group,
+                                         lambda folder, path=path: worlds.dump(folder + "/" + path))
+            # A journal of which nothing is left to do goes by itself.
+            found.pop(path + "-journal", None)
+        return {path: data for path, data in found.items() if not path.endswith("-journal")}
+
+
+class Case:
+    """One pipeline: the states of a run, and of recoveries behind kills that are drawn."""
+
+    def __init__(self, world, case):
+        self.world, self.case = world, case
+        self.oracle = worlds.Oracle(world, case)
+        self.seen, self.lives, self.calls = collections.Counter(), 0, 0
+
+    def record(self, kill_at=0):
+        moments = Moments(self.world, self.case, self.oracle, kill_at)
+        moments.seen = self.seen
+        self.calls += len(moments.calls) - moments.first
+        return moments
+
+    def one(self, moments, at, left, how):
+        before = len(moments.lives)
+        wrong = moments.check(at, left, how)
+        self.lives += len(moments.lives) - before
+        return wrong
+
+    def checks(self, dice):
+        moments = self.record()
+        for state in moments.states(dice):
+            yield self.one(moments, *state)
+
+    def checks_of_recoveries(self, dice):
+        while True:
+            moments = self.record(dice.randrange(1, len(self.oracle.calls) + 1))
+            for at, now in moments.moments(dice.randrange(STRIDE), STRIDE):
+                for how, kept in now.plain_ways():
+                    yield self.one(moments, at, now.crash(kept), how)
+                for _ in range(RANDOM_STATES):
+                    yield self.one(moments, at, now.crash_by(dice), "by chance")
+
+
+def state_number(folder):
+    """(number of the last checkpoint, a sum of all that the state holds); -1: it is damaged."""
+    path = os.path.join(folder, "state.db")
+    names = ",".join(sorted(os.listdir(folder))) if os.path.isdir(folder) else "none"
+    if not os.path.exists(path) or os.path.getsize(path) == 0 and \
+            not os.path.exists(path + "-wal"):
+        return 0, names
+    database = sqlite3.connect(path)
+    try:
+        verdict = database.execute("pragma quick_check").fetchone()[0]
+        if verdict != "ok":
+            return -1, verdict
+        tables = [row[0] for row in database.execute("select name from sqlite_schema")]
+        if "meta" not in tables:
+            return 0, names + " no tables"
+        number = database.execute("select value from meta where name = 'number'").fetchone()
+        rows = [database.execute("select * from " + what).fetchall() for what in
+                ("meta order by 1", "part order by 1", "piece order by 1")]
+        whole = hashlib.sha256(repr(rows).encode()).hexdigest()
+        return (number[0] if number else 0), whole + str(os.path.exists(folder + "/MADE"))
+    except sqlite3.Error as error:
+        return -1, str(error)
+    finally:
+        database.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    worlds.add_arguments(parser)
+    parser.add_argument("--states", type=int)
+    options = parser.parse_args()
+    dice = worlds.dice_of_test()
+    report = worlds.Report("power", options)
+    with worlds.opened(options) as world:
+        cases = [Case(world, case) for case in options.names or worlds.case_names()]
+        samples = [sample for case in cases
+                   for sample in (case.checks(dice), case.checks_of_recoveries(dice))]
+        if options.states:
+            while report.points < options.states and not report.is_enough():
+                for sample in samples:
+                    report.take(next(sample))
+        else:
+            report.take_in_turns(samples, worlds.seconds_of_test(SECONDS_DEFAULT))
+        for case in cases:
+            report.cover(case.seen)
+        print(f"{sum(case.calls for case in cases):,} calls written down, "
+              f"{sum(case.lives for case in cases):,} lives on disks that differ")
+    return report.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
