@@ -283,6 +283,10 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_output_truncate(&self->output, length, err);
     self->committed = length;
+    int goes_behind_others = self->config->mode == MODE_APPEND && self->base.rows_written == 0;
+    if (status == WR_OK && goes_behind_others && length > 0 &&
+        self->config->compression == WR_COMPRESSION_NONE)
+        status = end_last_line(self, length, err);
     return status;
 }
 
@@ -367,12 +371,19 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     return self->text.length >= FLUSH_BYTES ? flush_text(self, err) : WR_OK;
 }
 
+/* A file that others see gets its header when the state knows how long it was before: of a part of
+ * a header nobody could tell what it is. */
+static int must_wait(const struct file_sink *self) {
+    return self->base.store != NULL && !self->saved && self->config->mode == MODE_APPEND &&
+           self->base.rows_written == 0;
+}
+
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct file_sink *self = (struct file_sink *)sink;
     (void)epoch;
     if (self->finished)
         return WR_OK;
-    int status = flush_text(self, err);
+    int status = must_wait(self) && !self->config->to_stdout ? WR_OK : flush_text(self, err);
     if (self->config->to_stdout)
         return status;
     if (status == WR_OK)
@@ -396,7 +407,8 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     wr_buf_add_text(out, self->path);
     wr_buf_add_varint(out, self->output.length);
     wr_buf_add_varint(out, sink->rows_written);
-    wr_buf_add_varint(out, (uint64_t)self->begun);
+    int begun = self->begun && (self->output.length > 0 || self->text.length == 0);
+    wr_buf_add_varint(out, (uint64_t)begun);
     wr_buf_add_varint(out, (uint64_t)self->finished);
     if (out->status == WR_OK)
         self->saved = 1;

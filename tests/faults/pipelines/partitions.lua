@@ -4,6 +4,6 @@ local clicks = weir.read("part-*.csv", {
     schema = "user string, page string, ts timestamp, ms int64",
   })
   :event_time("ts", { max_delay = "10s" })
-clicks:write("pages/", { format = "csv", partition_by = "page", roll = "30s", success = true })
+clicks:write("pages/", { format = "csv", partition_by = "page", roll = "6s", success = true })
 clicks:derive "day = date(ts)"
   :write("days/", { format = "ndjson", compression = "gzip", partition_by = "day, user" })
