@@ -145,19 +145,12 @@ def main():
     options = parser.parse_args()
     dice = worlds.dice_of_test()
     report = worlds.Report("errors", options)
-    ends = collections.Counter()
     with worlds.opened(options) as world:
         failers = [Failer(world, case) for case in options.names or worlds.case_names()]
-        if options.all:
-            for failer in failers:
-                report.take_all(everything(failer))
-        else:
-            report.take_in_turns([sample(failer, dice) for failer in failers],
-                                 worlds.seconds_of_test(SECONDS_DEFAULT))
-        for failer in failers:
-            report.cover(failer.seen)
-            ends.update(failer.ends)
-    print(", ".join(f"{count} {end}" for end, count in sorted(ends.items())))
+        whole = [everything(failer) for failer in failers if options.all]
+        report.take_either(whole, [sample(failer, dice) for failer in failers],
+                           worlds.seconds_of_test(SECONDS_DEFAULT))
+        report.cover_with_ends(failers)
     return report.end()
 
 

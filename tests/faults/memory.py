@@ -96,21 +96,15 @@ def main():
     options = parser.parse_args()
     dice = worlds.dice_of_test()
     report = worlds.Report("memory", options)
-    ends = collections.Counter()
     with worlds.opened(options) as world:
         starvers = [Starver(world, case) for case in options.names or worlds.case_names()]
         print("allocations of a life: " +
               ", ".join(f"{one.case} {one.counts[0]:,}" for one in starvers))
-        if options.every:
-            for starver in starvers:
-                report.take_all(everything(starver, options.every, dice))
-        else:
-            report.take_in_turns([sample(starver, dice) for starver in starvers],
-                                 worlds.seconds_of_test(SECONDS_DEFAULT))
-        for starver in starvers:
-            report.cover(starver.seen)
-            ends.update(starver.ends)
-    print(", ".join(f"{count} {end}" for end, count in sorted(ends.items())))
+        whole = [everything(starver, options.every, dice) for starver in starvers
+                 if options.every]
+        report.take_either(whole, [sample(starver, dice) for starver in starvers],
+                           worlds.seconds_of_test(SECONDS_DEFAULT))
+        report.cover_with_ends(starvers)
     return report.end()
 
 

@@ -318,6 +318,21 @@ class Report:
                 if time.monotonic() > until or self.is_enough():
                     break
 
+    def take_either(self, whole, samples, seconds):
+        """All points of each, where everything is asked for; else samples."""
+        for points in whole:
+            self.take_all(points)
+        if not whole:
+            self.take_in_turns(samples, seconds)
+
+    def cover_with_ends(self, ones):
+        """What each has `seen`, and how its lives with a fault ended."""
+        ends = collections.Counter()
+        for one in ones:
+            self.cover(one.seen)
+            ends.update(one.ends)
+        print(", ".join(f"{count:,} {end}" for end, count in sorted(ends.items())))
+
     def cover(self, seen):
         self.seen.update(seen)
 
