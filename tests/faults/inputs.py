@@ -19,7 +19,7 @@ def stamp(second):
 def orders(dice):
     lines = []
     for i in range(ROWS):
-        behind = 25 if i % 16 == 1 else dice.randrange(9) # late, as the first of a batch
+        behind = 25 if i % 16 == 0 else dice.randrange(9) # late, as the first of a batch
         row = {"id": f"o{i % 53}", "ts": stamp(max(0, 2 * i - behind)),
                "user": dice.choice(USERS), "item": dice.choice(ITEMS),
                "amount": dice.randrange(1, 20), "price": f"{dice.randrange(1, 9999) / 100:.2f}"}

@@ -105,7 +105,9 @@ def find_built(bug, options):
         if wrong:
             return False, "does not build: " + wrong
         weir = os.path.join(options.build, "build/weir")
-        return is_found(bug.test, weir, options.library, bug.cases)
+        # Kills go over all points, since some bugs show at one alone.
+        every = ["--all"] if bug.test == "kills" else []
+        return is_found(bug.test, weir, options.library, bug.cases, *every)
     finally:
         bug.apply(options.build, "-R")
 
