@@ -228,6 +228,9 @@ set_tests_properties(program/outside PROPERTIES LABELS program)
 add_test(NAME program/live
   COMMAND Python3::Interpreter "${folder}/live.py" "${program}")
 set_tests_properties(program/live PROPERTIES LABELS program)
+add_test(NAME program/follow
+  COMMAND Python3::Interpreter "${folder}/follow.py" "${program}")
+set_tests_properties(program/follow PROPERTIES LABELS program)
 if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
   add_test(NAME program/hardened
     COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")

@@ -39,6 +39,8 @@ struct wr_env {
     int64_t (*now_us)(const struct wr_env *env);
     int64_t (*monotonic_us)(const struct wr_env *env);
     uint64_t (*random_u64)(const struct wr_env *env);
+    /* Lets `us` microseconds pass; a signal ends it. */
+    void (*sleep)(const struct wr_env *env, int64_t us);
     /* All return WR_OK or a negative status with `err` filled ("open x.csv: No such file"). */
     int (*open)(const struct wr_env *env, const char *path, enum wr_file_mode mode,
                 struct wr_file **file, struct wr_error *err);
@@ -66,6 +68,8 @@ struct wr_env {
                 struct wr_error *err);
     /* Follows links. WR_OK, WR_ENOENT or WR_EIO. */
     int (*stat)(const struct wr_env *env, const char *path, struct wr_file_info *info);
+    /* Of an open file, whatever its name is now. WR_OK or WR_EIO. */
+    int (*info)(const struct wr_file *file, struct wr_file_info *info);
     /* Replaces `to` in one step, and makes the directory entry durable. */
     int (*rename)(const struct wr_env *env, const char *from, const char *to, struct wr_error *err);
     /* A file or an empty directory. */

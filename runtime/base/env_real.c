@@ -108,6 +108,12 @@ static uint64_t real_random_u64(const struct wr_env *env) {
     return value;
 }
 
+static void real_sleep(const struct wr_env *env, int64_t us) {
+    (void)env;
+    struct timespec time = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    nanosleep(&time, NULL);
+}
+
 static int open_flags(enum wr_file_mode mode) {
     switch (mode) {
     case WR_FILE_READ: return O_RDONLY;
@@ -395,20 +401,32 @@ static int real_lock(const struct wr_env *env, const char *path, struct wr_file 
     return WR_OK;
 }
 
+static struct wr_file_info info_of(const struct stat *found) {
+    return (struct wr_file_info){
+        .size_bytes = (uint64_t)found->st_size,
+        .modified_us = (int64_t)found->st_mtim.tv_sec * 1000000 + found->st_mtim.tv_nsec / 1000,
+        .inode = found->st_ino,
+        .device = found->st_dev,
+        .is_directory = S_ISDIR(found->st_mode),
+        .is_regular = S_ISREG(found->st_mode),
+    };
+}
+
 static int real_stat(const struct wr_env *env, const char *path, struct wr_file_info *info) {
     (void)env;
     struct stat found;
     int result = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &found) : stat(path, &found);
     if (result != 0)
         return wr_env_errno_status(errno);
-    *info = (struct wr_file_info){
-        .size_bytes = (uint64_t)found.st_size,
-        .modified_us = (int64_t)found.st_mtim.tv_sec * 1000000 + found.st_mtim.tv_nsec / 1000,
-        .inode = found.st_ino,
-        .device = found.st_dev,
-        .is_directory = S_ISDIR(found.st_mode),
-        .is_regular = S_ISREG(found.st_mode),
-    };
+    *info = info_of(&found);
+    return WR_OK;
+}
+
+static int real_info(const struct wr_file *base, struct wr_file_info *info) {
+    struct stat found;
+    if (fstat(((const struct real_file *)base)->fd, &found) != 0)
+        return WR_EIO;
+    *info = info_of(&found);
     return WR_OK;
 }
 
@@ -553,6 +571,7 @@ const struct wr_env *wr_env_real(void) {
         .now_us = real_now_us,
         .monotonic_us = real_monotonic_us,
         .random_u64 = real_random_u64,
+        .sleep = real_sleep,
         .open = real_open,
         .read = real_read,
         .write = real_write,
@@ -563,6 +582,7 @@ const struct wr_env *wr_env_real(void) {
         .write_at = real_write_at,
         .lock = real_lock,
         .stat = real_stat,
+        .info = real_info,
         .rename = real_rename,
         .remove = real_remove,
         .make_directory = real_make_directory,

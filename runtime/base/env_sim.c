@@ -72,6 +72,10 @@ static uint64_t sim_random_u64(const struct wr_env *env) {
     return wr_sim_next_random(sim_of(env));
 }
 
+static void sim_sleep(const struct wr_env *env, int64_t us) {
+    wr_sim_advance(sim_of(env), us);
+}
+
 static int file_new(struct wr_sim *sim, struct wr_sim_inode *inode, const char *path,
                     struct wr_file **file) {
     size_t path_bytes = strlen(path) + 1;
@@ -240,6 +244,14 @@ static int sim_lock(const struct wr_env *env, const char *path, struct wr_file *
     return wr_error_set(err, WR_EREFUSED, "%s is held by process 1", path);
 }
 
+static struct wr_file_info info_of(const struct wr_sim_inode *inode) {
+    return (struct wr_file_info){.size_bytes = inode->now.size,
+                                 .modified_us = inode->modified_us,
+                                 .inode = inode->number,
+                                 .is_directory = inode->is_directory,
+                                 .is_regular = !inode->is_directory};
+}
+
 static int sim_stat(const struct wr_env *env, const char *path, struct wr_file_info *info) {
     struct wr_sim *sim = sim_of(env);
     char name[WR_SIM_PATH_BYTES_MAX];
@@ -252,13 +264,16 @@ static int sim_stat(const struct wr_env *env, const char *path, struct wr_file_i
     int is_root = name[0] == 0 || strcmp(name, "/") == 0;
     if (inode == NULL && !is_root)
         return WR_ENOENT;
-    *info = (struct wr_file_info){.is_directory = 1};
-    if (inode != NULL)
-        *info = (struct wr_file_info){.size_bytes = inode->now.size,
-                                      .modified_us = inode->modified_us,
-                                      .inode = inode->number,
-                                      .is_directory = inode->is_directory,
-                                      .is_regular = !inode->is_directory};
+    *info = inode == NULL ? (struct wr_file_info){.is_directory = 1} : info_of(inode);
+    return WR_OK;
+}
+
+static int sim_info(const struct wr_file *base, struct wr_file_info *info) {
+    const struct sim_file *file = (const struct sim_file *)base;
+    int half, number = begin_call(file->sim, CALL_OTHER, &half);
+    if (number != 0 || is_dead(file))
+        return WR_EIO;
+    *info = info_of(file->inode);
     return WR_OK;
 }
 
@@ -408,6 +423,7 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .now_us = sim_now_us,
         .monotonic_us = sim_monotonic_us,
         .random_u64 = sim_random_u64,
+        .sleep = sim_sleep,
         .open = sim_open,
         .read = sim_read,
         .write = sim_write,
@@ -418,6 +434,7 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .write_at = sim_write_at,
         .lock = sim_lock,
         .stat = sim_stat,
+        .info = sim_info,
         .rename = sim_rename,
         .remove = sim_remove,
         .make_directory = sim_make_directory,

@@ -69,6 +69,7 @@ struct wr_source {
     const uint64_t *shown;  /* those of them that only rejects show: a value that cannot be
                              * converted is nil, and no reject. NULL: none */
     uint8_t keep_text;      /* origin.text wanted: somebody reads rejects with raw */
+    uint8_t has_state;      /* positions are kept: save_position was called before the first poll */
     wr_decode_reject_fn reject;
     void *reject_ctx;
     const char *name;

@@ -1,5 +1,5 @@
 /* file_bind.c: binding of a file source: its files, its format, its schema. See file_source.h. */
-#include "conn/file_source.h"
+#include "conn/follow.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,8 +73,11 @@ static int compare_name(void *ctx, const char *path) {
 
 static int not_found(const struct wr_env *env, const char *address, int is_glob,
                      struct wr_error *err) {
+    struct wr_file_info info;
     if (is_glob)
         wr_error_set(err, WR_ENOINPUT, "no file matches `%s`", address);
+    else if (env->stat(env, address, &info) == WR_OK)
+        wr_error_set(err, WR_ENOINPUT, "there is no file in `%s`", address);
     else
         wr_error_set(err, WR_ENOINPUT, "no such file: `%s`", address);
     wr_error_at(err, "1", 0, 0);
@@ -100,10 +103,34 @@ static int not_found(const struct wr_env *env, const char *address, int is_glob,
 
 static int is_directory(const char *address, struct wr_error *err) {
     wr_error_script(err, "W401", "`%s` is a directory", address);
-    wr_error_help(err, "write `%s%s*.csv`, or whichever of its files are meant", address,
-                  address[strlen(address) - 1] == '/' ? "" : "/");
+    wr_error_help(err, "`%s/` is all of its files; `%s/*.csv` those of one kind", address, address);
     wr_error_at(err, "1", 0, 0);
     return WR_ESCRIPT;
+}
+
+struct listing {
+    const struct wr_env *env;
+    struct found *found;
+};
+
+/* A file of a directory that was named as a whole. */
+static int collect_whole(void *ctx, const char *path) {
+    struct listing *listing = ctx;
+    struct wr_file_info info;
+    if (follow_is_half_written(path) || listing->env->stat(listing->env, path, &info) != WR_OK ||
+        !info.is_regular)
+        return 0;
+    return collect(listing->found, path);
+}
+
+static int find_in(const struct wr_env *env, const char *address, struct found *found,
+                   struct wr_error *err) {
+    char pattern[FOLLOW_PATH_MAX];
+    struct listing listing = {.env = env, .found = found};
+    int length = snprintf(pattern, sizeof pattern, "%s*", address);
+    if (length < 0 || (size_t)length >= sizeof pattern)
+        return wr_error_set(err, WR_EARG, "read %.80s…: the path is too long", address);
+    return env->glob(env, pattern, collect_whole, &listing, err);
 }
 
 /* Adds the files that `address` means. */
@@ -115,9 +142,15 @@ static int find(const struct wr_env *env, const char *address, struct found *fou
     if (strcmp(address, "-") == 0) {
         collect(found, address);
     } else if (env->stat(env, address, &info) == WR_OK) {
-        if (info.is_directory)
+        if (info.is_directory && address[strlen(address) - 1] != '/')
             return is_directory(address, err);
-        collect(found, address);
+        int status = WR_OK;
+        if (info.is_directory)
+            status = find_in(env, address, found, err);
+        else
+            collect(found, address);
+        if (status != WR_OK && found->status == WR_OK)
+            return status;
     } else if (is_glob) {
         int status = env->glob(env, address, collect, found, err);
         if (status != WR_OK && found->status == WR_OK)
@@ -344,8 +377,7 @@ static const char *const file_options[] = {"compression", "roll",       "partiti
 
 static int read_options(struct wr_file_config *config, const struct wr_options *options,
                         struct wr_error *err) {
-    static const char *const not_yet[] = {"follow", "roll", "wait", "replay",
-                                          "start",  "stop", NULL};
+    static const char *const not_yet[] = {"roll", "wait", "replay", "start", "stop", NULL};
     static const char *const partitions[] = {"one", "each", NULL};
     static const char *const on_error[] = {"reject", "fail", NULL};
     static const char *const check[] = {"needed", "all", NULL};
@@ -422,6 +454,41 @@ static int name_list(struct wr_endpoint_bind *bind, const struct wr_file_config 
     return WR_OK;
 }
 
+/* Of a source that never ends. */
+static int check_follow(const struct wr_endpoint_bind *bind, const struct wr_file_config *config,
+                        struct wr_error *err) {
+    struct wr_file_info info;
+    const char *address = config->address;
+    size_t length = strlen(address);
+    int is_one = strpbrk(address, "*?[") == NULL && address[length - 1] != '/';
+    if (config->each) {
+        wr_error_script(err, "W203", "`follow` reads all files as one partition");
+        wr_error_help(err, "files come while it runs; leave `partitions` out");
+        wr_error_at(err, "partitions", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (strcmp(address, "-") == 0 || wr_value_get(wr_value_get(bind->spec, "endpoint"), "files")) {
+        wr_error_script(err, "W203", "`follow` is of a file, a glob or a directory");
+        wr_error_help(err, "the standard input is read as it comes, without `follow`");
+        wr_error_at(err, "follow", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (is_one && bind->env->stat(bind->env, address, &info) == WR_OK && info.is_directory)
+        return is_directory(address, err);
+    enum wr_compression compression = WR_COMPRESSION_NONE;
+    wr_format_of_name(address, &compression);
+    if (is_one && compression != WR_COMPRESSION_NONE) {
+        wr_error_script(err, "W203", "`%s` is compressed, so it cannot be followed", address);
+        wr_error_help(err, "compressed data can be read when it is whole: follow the directory "
+                           "into which whole files come");
+        wr_error_at(err, "1", 0, 0);
+        return WR_ESCRIPT;
+    }
+    if (length + 8 < FOLLOW_PATH_MAX)
+        return WR_OK;
+    return wr_error_set(err, WR_EARG, "read %.80s…: the path is too long", address);
+}
+
 int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     struct wr_options options;
     int status = wr_options_read(&options, bind, err);
@@ -439,6 +506,10 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         return WR_ESCRIPT;
     }
     status = read_options(config, &options, err);
+    const char *kind = wr_value_string(wr_value_get(bind->spec, "endpoint"), "kind", "file");
+    config->follows = strcmp(kind, "file") != 0;
+    if (status == WR_OK && config->follows)
+        status = check_follow(bind, config, err);
     if (status == WR_OK)
         status = wr_options_rest(&options, bind->arena, wr_options_of_read, file_options,
                                  &config->options, err);
@@ -463,7 +534,7 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = check_format(bind, config, err);
     bind->partition_count = config->each ? config->file_count : 1;
-    bind->bounded = 1;
+    bind->bounded = !config->follows;
     bind->config = config;
     bind->name = strcmp(config->address, "-") == 0 ? "standard input" : config->address;
     if (status == WR_OK && list != NULL)

@@ -1,4 +1,5 @@
-/* file_source.h: what binding a file source leaves for its running. Private to the two files. */
+/* file_source.h: what binding a source of files leaves for its running: `file` reads what is there,
+ * `follow` one file that grows, `watch` a directory or glob that fills. Private to the room. */
 #pragma once
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct wr_file_config {
     const char *const *files; /* by name; NULL: to be found when the source is opened */
     uint32_t file_count;
     uint8_t each;            /* every file is a partition */
+    uint8_t follows;         /* the source never ends: `follow`, `watch` */
     uint8_t schema_given;    /* by the script, or its lock file */
     uint8_t check_all, fail; /* check = "all"; on_error = "fail" */
     const struct wr_decoder_type *format;

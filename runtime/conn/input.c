@@ -339,3 +339,10 @@ int wr_input_skip(struct wr_input *input, uint64_t offset, struct wr_error *err)
                             shown(input), (unsigned long long)at, (unsigned long long)offset);
     return status;
 }
+
+void wr_input_grown(struct wr_input *input) {
+    WR_ASSERT(input->compression == WR_COMPRESSION_NONE && !input->is_stdin);
+    input->in_ended = 0;
+    if (input->seek < 0)
+        input->seek = (int64_t)input->bytes_in;
+}

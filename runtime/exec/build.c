@@ -230,6 +230,7 @@ int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
                                  .needed = node->needed,
                                  .shown = node->shown,
                                  .keep_text = (uint8_t)run->options.keep_text,
+                                 .has_state = run->store != NULL,
                                  .reject = lane_reject,
                                  .reject_ctx = unit,
                                  .note = source_note,

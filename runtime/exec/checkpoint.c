@@ -169,7 +169,7 @@ static int for_sinks(struct wr_run *run, enum sink_turn turn, struct wr_error *e
     return WR_OK;
 }
 
-static int begin_epoch(struct wr_run *run, struct wr_error *err) {
+int run_begin_epoch(struct wr_run *run, struct wr_error *err) {
     run->epoch++;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct wr_sink *sink = run->units[i]->sink;
@@ -200,7 +200,7 @@ int run_checkpoint(struct wr_run *run, struct wr_error *err) {
     wr_buf_release(&bytes);
     if (status == WR_OK)
         status = for_sinks(run, TURN_COMMIT, err);
-    return status == WR_OK ? begin_epoch(run, err) : status;
+    return status == WR_OK ? run_begin_epoch(run, err) : status;
 }
 
 /* ---- back ---- */
@@ -372,5 +372,5 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
         if (run->units[i]->source != NULL && !run->units[i]->ended)
             run->summary.was_complete = 0;
     }
-    return status == WR_OK ? begin_epoch(run, err) : status;
+    return status == WR_OK ? run_begin_epoch(run, err) : status;
 }

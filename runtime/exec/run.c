@@ -334,15 +334,22 @@ static int settle_step(struct wr_run *run) {
     return status == WR_OK ? reject_log_flush_step(run->rejects) : status;
 }
 
+/* What a run without a state has written is there for others, now and then, where it never ends. */
+static int commit_unkept(struct wr_run *run, struct wr_error *err) {
+    int status = sinks_commit(run, 0, err);
+    return status == WR_OK ? run_begin_epoch(run, err) : status;
+}
+
 static int checkpoint_if_due(struct wr_run *run, struct wr_error *err) {
     const struct wr_env *env = run->plan->env;
-    if (run->store == NULL)
+    if (run->store == NULL && (!run->is_endless || run->options.is_live || run->finished))
         return WR_OK;
-    if (env->monotonic_us(env) < run->checkpoint_due_us && !reject_log_is_full(run->rejects))
+    int is_full = run->store != NULL && reject_log_is_full(run->rejects);
+    if (env->monotonic_us(env) < run->checkpoint_due_us && !is_full)
         return WR_OK;
     int status = settle_step(run);
     if (status == WR_OK)
-        status = run_checkpoint(run, err);
+        status = run->store == NULL ? commit_unkept(run, err) : run_checkpoint(run, err);
     /* From its end: one that takes longer than the time between two must leave time for work. */
     run->checkpoint_due_us = env->monotonic_us(env) + run->options.checkpoint_us;
     return status;

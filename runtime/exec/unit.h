@@ -344,3 +344,5 @@ int run_restore_seed(struct wr_run *run, struct wr_error *err);
 /* Opens sources and sinks, where the last checkpoint left them. */
 int run_restore(struct wr_run *run, struct wr_error *err);
 int run_checkpoint(struct wr_run *run, struct wr_error *err);
+/* All sinks begin the next one. */
+int run_begin_epoch(struct wr_run *run, struct wr_error *err);

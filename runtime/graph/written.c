@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
@@ -18,7 +19,7 @@ struct place {
     const struct wr_node *node;
     const char *path; /* NULL: no file */
     int is_sqlite;
-    int is_directory; /* files below it are written */
+    int is_directory; /* files below it are written, or read */
 };
 
 static struct place place_of(const struct wr_node *node) {
@@ -28,10 +29,16 @@ static struct place place_of(const struct wr_node *node) {
     place.is_sqlite = strcmp(kind, "sqlite") == 0;
     if (node->kind != WR_NODE_SOURCE && node->kind != WR_NODE_SINK)
         return place;
-    place.is_directory = strcmp(kind, "partitions") == 0;
-    if (!place.is_sqlite && !place.is_directory && strcmp(kind, "file") != 0)
+    static const char *const files[] = {"file", "follow", "watch", "partitions", "sqlite"};
+    int is_known = 0;
+    for (size_t i = 0; i < WR_COUNT(files); i++)
+        is_known |= strcmp(kind, files[i]) == 0;
+    if (!is_known)
         return place;
     place.path = wr_value_string(endpoint, "address", NULL);
+    place.is_directory = strcmp(kind, "partitions") == 0 ||
+                         (place.path != NULL && place.path[0] != 0 && !place.is_sqlite &&
+                          place.path[strlen(place.path) - 1] == '/');
     if (place.path != NULL && (place.path[0] == 0 || strcmp(place.path, "-") == 0))
         place.path = NULL;
     return place;

@@ -227,12 +227,31 @@ static void push_measured(lua_State *L, const struct wr_plan *plan, const struct
     }
 }
 
+/* A run with nothing to do sleeps: shortly at first, since rows often come close together. A step
+ * that has waited for a pipe itself goes on at once. */
+#define SLEEP_US_MIN 200
+#define SLEEP_US_MAX 10000
+
+static int64_t rest(const struct wr_env *env, int status, int64_t step_us, int64_t last_us) {
+    if (status != WR_EAGAIN)
+        return 0;
+    if (step_us >= SLEEP_US_MAX / 2)
+        return last_us;
+    int64_t sleep_us = WR_MIN(WR_MAX(last_us * 2, SLEEP_US_MIN), SLEEP_US_MAX);
+    if (stop_signal == 0)
+        env->sleep(env, sleep_us);
+    return sleep_us;
+}
+
 /* `stop_after`: steps after which the run is stopped as by a signal; 0: none. */
-static int step_all(struct wr_run *run, struct progress *progress, lua_Integer stop_after,
-                    struct wr_error *err) {
+static int step_all(const struct wr_env *env, struct wr_run *run, struct progress *progress,
+                    lua_Integer stop_after, struct wr_error *err) {
     int status;
+    int64_t slept_us = 0;
     do {
+        int64_t begin_us = env->monotonic_us(env);
         status = wr_run_step(run, err);
+        slept_us = rest(env, status, env->monotonic_us(env) - begin_us, slept_us);
         int goes_on = status == WR_OK || status == WR_EAGAIN;
         if (goes_on && stop_after > 0 && --stop_after == 0 && stop_signal == 0)
             stop_signal = SIGINT;
@@ -273,7 +292,7 @@ int native_run(lua_State *L) {
     progress_begin(&progress, native_env(L), text_option(L, "progress"));
     status = wr_run_new(&run, self->plan, &options, &err);
     if (status == WR_OK)
-        status = step_all(run, &progress, int_option(L, "stop_after", 0), &err);
+        status = step_all(native_env(L), run, &progress, int_option(L, "stop_after", 0), &err);
     int results = 1;
     if (status == WR_OK)
         push_summary(L, self->plan, run);

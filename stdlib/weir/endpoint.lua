@@ -7,18 +7,14 @@ local Endpoint = {}
 Endpoint.__index = Endpoint
 Endpoint.__name = "weir.endpoint"
 
-local function later(kind)
-  return { later = true, kind = kind or "any" }
-end
-
 --- Each: what its address is, options (`only`: "reads" or "writes", where one of them), doc.
 --- `file` stands first in the language and has no scheme.
 M.ENDPOINTS = {
   file = {
-    address = "a path, glob or `-`", reads = true, writes = true,
+    address = "a path, glob, `directory/` or `-`", reads = true, writes = true,
     usage = 'weir.file("in/*.csv.gz", { partitions = "each" })',
-    doc = "A file, or all files of a glob in the order of their names. `-` is stdin or stdout. "
-      .. "`.gz` and `.zst` are read by what they hold and written by their name.",
+    doc = "A file, or all files of a glob or `directory/` in the order of their names. `-` is "
+      .. "stdin or stdout. `.gz` and `.zst` are read by what they hold and written by their name.",
     options = {
       compression = { kind = "choice", of = { "auto", "none", "gzip", "zstd" },
         doc = "auto: by content when read, by name when written" },
@@ -31,7 +27,8 @@ M.ENDPOINTS = {
       max_ratio = { only = "reads", kind = "count",
         doc = "compressed data that unfolds more than so many times is refused; 0: any",
         default = "100" },
-      follow = later("boolean"),
+      follow = { only = "reads", kind = "boolean", default = "false",
+        doc = "goes on reading as the file grows; of a glob or directory, files that come too" },
       roll = { only = "writes", kind = "duration", min = 1, doc = "with `partition_by`: a "
         .. "partition is complete when event time is so far behind its last row, not at the end" },
       success = { only = "writes", kind = "boolean", default = "false",

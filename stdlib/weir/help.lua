@@ -349,6 +349,7 @@ M.ALIASES = {
   allowed_lateness = "time", frontier = "time", lateness = "time",
   null = "nil", ["??"] = "nil",
   ["and"] = "expressions", ["in"] = "expressions", ["not"] = "expressions", ["or"] = "expressions",
+  tail = "follow", rotate = "follow", rotation = "follow", watch = "follow",
   key = "schemas", outer = "join", flag = "run", flags = "run",
 }
 

@@ -334,7 +334,8 @@ what each stage kept, and how much of it in the file.
   endpoints = {
     title = "Files and other endpoints",
     text = [[
-  weir.read "in/*.csv.gz"         a path or glob, one partition in name order
+  weir.read "in/*.csv.gz"         a path, glob or directory/, in name order
+  weir.read("a.log", { follow = true })           as it grows: weir help follow
   weir.read "-"                   the standard input (NDJSON)
   weir.read("sqlite:a.db", { table = "t" })       or { query = "select …" }
   :write "out.ndjson"             replaced as a whole when the run is complete
@@ -346,6 +347,45 @@ what each stage kept, and how much of it in the file.
 The text "x:address" is weir.x "address". Formats by file name, or `format =`:
 csv tsv ndjson json lines; md and table are only written. `.gz` and `.zst` are
 read by what they hold and written by their name.
+]],
+  },
+  follow = {
+    title = "Files that grow, directories that fill",
+    text = [[
+  weir.read("app.log", { follow = true })             one file, as it grows
+  weir.read("in/", { follow = true, format = "csv" }) files that come
+  weir.read("logs/*.log", { follow = true })          both
+
+Such an input never ends: SIGINT and SIGTERM end the run, with a last
+checkpoint, or --limit does. With --state it goes on where it was, after a kill
+too, and each row is in files and SQLite tables once. What is written by
+`mode = "append"`, or into a table, is there after each `checkpoint` (1 s), with
+a state or without; a file that is replaced appears when the run is complete, so
+never. An input with nothing to read is passed over after the `idle` of its
+`event_time`. Give a `schema`: then the first file may come later.
+
+One file. A last line without its end waits for it. Where the file is renamed
+and a new one made in its place, it is read to its end under its new name, for a
+second behind its last byte, then the new one. If that happened more than once,
+also while weir was down, those between are read too: files beside it whose
+names begin with its own and go on with `.` or `-`, also .gz and .zst, by when
+they were changed. A file is known again by its number (inode) and its content;
+where it is gone, a run with a state does not start (W616), since rows would be
+missing. A file that is cut, or emptied and written anew (copytruncate), is told
+and read from its start: what was written just before may be missing, so rename.
+
+A directory or glob. Files that are there, then those that come: at each look in
+the order of their names, also those that sort before others that were read.
+Write a file under a name that begins with `.` or `_`, or ends in .tmp, .part or
+.partial, and rename it when it is whole: such names are passed over. A file
+that grows is read on, a rotated one as above. When nothing has changed for 10 s
+its last line needs no end. Compressed files are read once, as they come.
+Another file under a known name is a new one; one that was written anew in its
+place is told, and read from its start. All files are one partition: `max_delay`
+must cover how far the times in them overlap.
+A directory is looked at every 100 ms, or less often: 2 % of the time at most.
+With --state a look is kept before its rows are read: up to one `checkpoint`
+more.
 ]],
   },
   text = {

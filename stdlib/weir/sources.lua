@@ -35,6 +35,22 @@ local function verify_lock(c, spec, name)
   end
 end
 
+--- A file that is followed is another kind of source than one that ends.
+local function follow(c, place, rest)
+  local given = rest.follow
+  if given == nil then
+    given = place.options.follow
+  end
+  rest.follow, place.options.follow = nil, nil
+  if given and place.kind ~= "file" then
+    c:fail("W203", ("`follow` of `read` is of files, and this is %s"):format(place.kind), nil,
+      "follow")
+  elseif given and place.address then
+    local is_many = place.address:find("[*?%[]") or place.address:find("/$")
+    place.kind = is_many and "watch" or "follow"
+  end
+end
+
 local function make_read(c)
   local place, format, rest = places.share(c)
   local has_tables = place.kind == "sqlite" or place.kind == "postgres"
@@ -46,6 +62,7 @@ local function make_read(c)
   elseif has_tables and place.options.mode then
     c:fail("W202", "unknown option `mode` of `read`", "a mode is for writing", "mode")
   end
+  follow(c, place, rest)
   local name = c.place_name or endpoint.text(c.place)
   local schema, from_lock = rest.schema, false
   if not schema then
@@ -153,7 +170,9 @@ M.SOURCES = {
         doc = "what a row does that cannot be read", default = "reject" },
       null = { kind = "text", empty = true, doc = "the text that stands for nil" },
       timezone = { kind = "text", doc = "of timestamps without offset", default = "the script's" },
-      start = later(), stop = later(), follow = later(), wait = later(), replay = later(),
+      follow = { kind = "boolean", default = "false",
+        doc = "a file: goes on reading as it grows; a glob or `directory/`: files that come, too" },
+      start = later(), stop = later(), wait = later(), replay = later(),
     },
     prepare = function(c)
       places.prepare(c, "reads")

@@ -384,7 +384,7 @@ TEST(file_source_says_which_file_is_not_there_and_which_may_be_meant) {
     CHECK_CONTAINS(rows_of(&w, in_folder(&w, "zzz*.csv"), ""), "W401 no file matches `");
     CHECK_CONTAINS(rows_of(&w, in_folder(&w, "no/where.csv"), ""), "there is nothing in `");
     CHECK_CONTAINS(rows_of(&w, "", ""), "W401 no such file: the path is empty");
-    CHECK_CONTAINS(rows_of(&w, w.folder, ""), "is a directory | write `");
+    CHECK_CONTAINS(rows_of(&w, w.folder, ""), "is a directory | `");
     world_end(&w);
 }
 
@@ -418,8 +418,8 @@ TEST(file_source_tells_wrong_options_at_the_call) {
     CHECK_STR(rows_of(&w, path, "'max_ratio':'many'"),
               "W203 option `max_ratio` must be a whole number of at least 0, got 'many'");
     CHECK_STR(rows_of(&w, path, "'timezone':7"), "W203 option `timezone` must be a text, got 7");
-    CHECK_STR(rows_of(&w, path, "'follow':true"),
-              "W203 option `follow` is not in this version for this endpoint");
+    CHECK_STR(rows_of(&w, path, "'wait':'1h'"),
+              "W203 option `wait` is not in this version for this endpoint");
     CHECK_CONTAINS(rows_of(&w, path, "'delimitre':';'"), "W202 unknown option `delimitre`");
     CHECK_CONTAINS(all_rows(&w, &wr_source_file,
                             value_of_json(&w, "{'endpoint':{'address':'%s'},'format':'cvs'}", path),

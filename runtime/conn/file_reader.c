@@ -1,0 +1,347 @@
+/* file_reader.c: see file_reader.h. */
+#include "conn/file_reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+#include "base/banned.h"
+
+/* ---- what is told ------------------------------------------------------------------------- */
+
+static void set_reject_code(struct wr_error *err, int code) {
+    char text[8];
+    snprintf(text, sizeof text, "W%03u", (unsigned)code % 1000);
+    wr_error_code(err, text);
+}
+
+static int source_reject(void *ctx, const struct wr_reject *reject) {
+    struct file_reader *self = ctx;
+    struct wr_reject one = *reject;
+    self->reject_count++;
+    one.source = self->base.source;
+    one.partition = self->base.partition;
+    if (one.file == NULL)
+        one.file = self->path;
+    if (self->config->fail) {
+        wr_error_set(self->err, WR_EBADROW, "%s:%llu:%u: %s", one.file,
+                     (unsigned long long)one.line, one.column == 0 ? 1 : one.column,
+                     one.detail != NULL ? one.detail : wr_reject_text(one.code));
+        set_reject_code(self->err, one.code);
+        wr_error_help(self->err, "`on_error = \"fail\"` stops at the first row that cannot be "
+                                 "read");
+        return WR_EBADROW;
+    }
+    return self->base.reject == NULL ? WR_OK : self->base.reject(self->base.reject_ctx, &one);
+}
+
+static void source_note(void *ctx, const char *file, const char *text) {
+    struct file_reader *self = ctx;
+    uint64_t hash = wr_hash_bytes(text, strlen(text), 0);
+    int again = hash == self->note_hash; /* the next file of a glob says the same */
+    self->note_hash = hash;
+    if (self->base.note != NULL && !again)
+        self->base.note(self->base.reject_ctx, file, text);
+}
+
+/* Does column `i` stand in a given schema, is it read, and has no header or record had it yet? */
+static int is_missing(const struct file_reader *self, uint32_t i) {
+    const struct wr_source *base = &self->base;
+    int is_needed = base->needed == NULL || (base->needed[i / 64] >> (i % 64) & 1);
+    return !self->decoder->came[i] && is_needed && base->schema->fields[i].default_value == NULL;
+}
+
+/* At once, of a name of a given schema that the header does not have. Of several files, another
+ * one may have it: then only where a name is near that the schema does not have. */
+static void source_header(void *ctx, const char *file, const char *unknown, uint64_t length) {
+    struct file_reader *self = ctx;
+    for (uint32_t i = 0; self->tells_missing && i < self->base.schema->field_count; i++) {
+        const char *name = self->base.schema->fields[i].name, *near = NULL;
+        uint32_t distance = WR_NAME_FAR;
+        if (!is_missing(self, i))
+            continue;
+        for (uint64_t at = 0; at < length; at += strlen(unknown + at) + 1)
+            wr_name_nearer(name, unknown + at, &near, &distance);
+        if (near == NULL && !self->is_one)
+            continue;
+        char text[512];
+        snprintf(text, sizeof text,
+                 "`%.128s` of the schema is not in the header, so it is nil: %s%.128s%s", name,
+                 near == NULL ? "is it spelled as in the file?" : "did you mean `",
+                 near == NULL ? "" : near, near == NULL ? "" : "`?");
+        source_note(self, file, text);
+        self->decoder->came[i] = 1; /* so that the end does not tell it again */
+    }
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+int file_reader_begin(struct file_reader *self, const char *path, struct wr_error *err) {
+    int status = wr_input_open(&self->input, self->base.env, self->base.input_budget, path,
+                               self->config->ratio_max, 0, err);
+    if (status != WR_OK)
+        return status;
+    self->path = path;
+    self->is_open = 1;
+    self->input_ended = 0;
+    self->at = self->length = self->past_at = 0;
+    self->offset = 0;
+    self->head_length = self->past_length = 0;
+    self->wants_more = 1;
+    self->decoder->line = 1;
+    self->decoder->byte = 0;
+    return self->config->format->begin_file(self->decoder, path, err);
+}
+
+void file_reader_end(struct file_reader *self) {
+    if (!self->is_open)
+        return;
+    self->bytes_before += self->input.bytes_in;
+    wr_input_close(&self->input);
+    self->is_open = 0;
+}
+
+/* ---- knowing a file again ------------------------------------------------------------------ */
+
+/* Keeps the last bytes of what the decoder has taken of the buffer. */
+static void add_past(struct file_reader *self) {
+    uint64_t count = WR_MIN(self->at - self->past_at, (uint64_t)FILE_KNOWN_BYTES);
+    uint64_t keep = WR_MIN((uint64_t)self->past_length, FILE_KNOWN_BYTES - count);
+    self->past_at = self->at;
+    if (count == 0)
+        return;
+    memmove(self->past, self->past + self->past_length - keep, keep);
+    memcpy(self->past + keep, self->buffer->bytes + self->at - count, count);
+    self->past_length = (uint32_t)(keep + count);
+}
+
+static void add_head(struct file_reader *self, const char *bytes, uint64_t length) {
+    uint64_t count = WR_MIN(length, (uint64_t)(FILE_KNOWN_BYTES - self->head_length));
+    if (count > 0)
+        memcpy(self->head + self->head_length, bytes, count);
+    self->head_length += (uint32_t)count;
+}
+
+/* Bytes before `offset` that count, behind the head. */
+static uint64_t tail_length(uint64_t offset) {
+    return offset <= FILE_KNOWN_BYTES
+               ? 0
+               : WR_MIN(offset - FILE_KNOWN_BYTES, (uint64_t)FILE_KNOWN_BYTES);
+}
+
+/* Of the head, and of the bytes before the position, which are the last in `past`. */
+uint64_t file_reader_sum(struct file_reader *self) {
+    uint64_t head = WR_MIN(self->offset, (uint64_t)FILE_KNOWN_BYTES);
+    uint64_t tail = tail_length(self->offset);
+    add_past(self);
+    WR_ASSERT(head <= self->head_length && tail <= self->past_length);
+    uint64_t sum = wr_hash_bytes(self->head, head, 0);
+    return wr_hash_bytes(self->past + self->past_length - tail, tail, sum);
+}
+
+/* Reads `length` bytes, or what there is. */
+static int read_whole(struct file_reader *self, char *bytes, uint64_t length,
+                      struct wr_error *err) {
+    int status = WR_OK;
+    uint64_t got = 1;
+    for (uint64_t at = 0; at < length && got > 0 && status == WR_OK; at += got) {
+        do {
+            status = wr_input_read(&self->input, bytes + at, length - at, &got, err);
+        } while (status == WR_EAGAIN); /* a pipe */
+    }
+    return status;
+}
+
+int file_reader_go_to(struct file_reader *self, uint64_t offset, uint64_t sum, int *is_same,
+                      struct wr_error *err) {
+    uint64_t head = WR_MIN(offset, (uint64_t)FILE_KNOWN_BYTES), tail = tail_length(offset);
+    int status = read_whole(self, self->head, head, err);
+    if (status == WR_OK && tail > 0)
+        status = wr_input_skip(&self->input, offset - tail, err);
+    if (status == WR_OK && tail > 0)
+        status = read_whole(self, self->past, tail, err);
+    if (status == WR_OK) /* there already, or the file is too short */
+        status = wr_input_skip(&self->input, offset, err);
+    if (status != WR_OK)
+        return status;
+    self->head_length = (uint32_t)head;
+    self->past_length = (uint32_t)tail;
+    self->offset = self->decoder->byte = offset;
+    *is_same = file_reader_sum(self) == sum;
+    return WR_OK;
+}
+
+/* ---- buffers ------------------------------------------------------------------------------- */
+
+/* A buffer of `size` bytes that only the caller holds. Ordinary ones are used again. */
+static struct wr_buffer *take_buffer(struct file_reader *self, uint64_t size) {
+    uint64_t ordinary = FILE_PIECE_BYTES + FILE_TAIL_BYTES;
+    if (size != ordinary)
+        return wr_buffer_new(self->base.input_budget, size);
+    int empty = -1;
+    for (int i = 0; i < FILE_BUFFERS_KEPT; i++) {
+        if (self->kept[i] == NULL)
+            empty = i;
+        else if (atomic_load(&self->kept[i]->ref_count) == 1)
+            return wr_buffer_ref(self->kept[i]);
+    }
+    struct wr_buffer *buffer = wr_buffer_new(self->base.input_budget, ordinary);
+    if (buffer != NULL && empty >= 0)
+        self->kept[empty] = wr_buffer_ref(buffer);
+    return buffer;
+}
+
+/* Puts what is left at the head of a fresh buffer and reads more behind it. */
+static int refill(struct file_reader *self, struct wr_error *err) {
+    uint64_t tail = self->length - self->at, got = 0;
+    uint64_t room = FILE_PIECE_BYTES + FILE_TAIL_BYTES;
+    uint64_t piece = FILE_PIECE_BYTES;
+    if (self->grows && self->piece_bytes < FILE_PIECE_BYTES)
+        piece = self->piece_bytes;
+    if (tail > FILE_TAIL_BYTES || piece < FILE_PIECE_BYTES)
+        room = tail + piece;
+    struct wr_buffer *buffer = take_buffer(self, room);
+    if (buffer == NULL) {
+        wr_error_script(err, "W602", "memory budget `%s` is used up: %s",
+                        self->base.input_budget->name, self->base.name);
+        if (err != NULL)
+            err->status = WR_ENOMEM;
+        return WR_ENOMEM;
+    }
+    if (tail > 0)
+        memcpy(buffer->bytes, self->buffer->bytes + self->at, tail);
+    add_past(self);
+    wr_buffer_unref(self->buffer);
+    self->buffer = buffer;
+    self->at = self->past_at = 0;
+    self->length = tail;
+    int status = wr_input_read(&self->input, buffer->bytes + tail, piece, &got, err);
+    add_head(self, buffer->bytes + tail, got);
+    self->length += got;
+    if (status == WR_OK && got == 0)
+        self->input_ended = !self->grows;
+    memset(buffer->bytes + self->length, 0,
+           WR_MIN(buffer->size_bytes - self->length, (uint64_t)64));
+    return status;
+}
+
+/* ---- decoding ------------------------------------------------------------------------------ */
+
+int file_reader_init(struct file_reader *self, struct wr_error *err) {
+    const struct wr_decoder_type *format = self->config->format;
+    const struct wr_source *base = &self->base;
+    self->decoder = wr_alloc_zero(&wr_budget_control, format->size_bytes);
+    if (self->decoder == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", base->name);
+    self->decoder->type = format;
+    self->decoder->setup = (struct wr_decoder_setup){
+        .schema = base->schema,
+        .options = self->config->options,
+        .needed = base->needed,
+        .shown = base->shown,
+        .check_all = self->config->check_all,
+        .keep_text = base->keep_text,
+        .batch_rows = base->batch_rows,
+        .record_end = base->record_limit,
+        .record_bytes_max = self->config->record_bytes_max,
+        .pool = base->pool,
+        .timezone = self->config->timezone,
+        .reject = source_reject,
+        .note = source_note,
+        .header = source_header,
+        .reject_ctx = self,
+    };
+    int status = format->open(self->decoder, err);
+    if (status != WR_OK) {
+        wr_free(&wr_budget_control, self->decoder);
+        self->decoder = NULL;
+    }
+    return status;
+}
+
+/* Decodes what the buffer holds. WR_OK with a batch, or with NULL: more is wanted. */
+static int decode(struct file_reader *self, struct wr_batch **batch, struct wr_error *err) {
+    struct wr_decoder *decoder = self->decoder;
+    uint64_t used = 0;
+    int status =
+        self->config->format->decode(decoder, self->buffer, self->buffer->bytes + self->at,
+                                     self->length - self->at, self->input_ended, &used, batch, err);
+    WR_ASSERT(used <= self->length - self->at);
+    self->at += used;
+    self->offset += used;
+    if (status != WR_OK)
+        return status;
+    if (*batch != NULL) {
+        self->row_came = 1;
+        (*batch)->source = self->base.source;
+        (*batch)->partition = self->base.partition;
+        (*batch)->origin.source = self->base.name;
+    }
+    return WR_OK;
+}
+
+int file_reader_step(struct file_reader *self, struct wr_batch **batch, struct wr_error *err) {
+    int status = self->wants_more && !self->input_ended ? refill(self, err) : WR_OK;
+    if (status == WR_OK)
+        status = decode(self, batch, err);
+    if (status == WR_OK)
+        self->wants_more = *batch == NULL;
+    return status;
+}
+
+void file_reader_note_missing(struct file_reader *self) {
+    const struct wr_source *base = &self->base;
+    if (!self->tells_missing || !self->row_came || base->note == NULL)
+        return;
+    self->tells_missing = 0;
+    for (uint32_t i = 0; i < base->schema->field_count; i++) {
+        const struct wr_field *field = &base->schema->fields[i];
+        if (!is_missing(self, i))
+            continue;
+        char text[512];
+        snprintf(text, sizeof text,
+                 "`%.128s` of the schema was in none of %llu record%s, so it is always nil: is it "
+                 "spelled as in the file?",
+                 field->name, (unsigned long long)self->decoder->record,
+                 self->decoder->record == 1 ? "" : "s");
+        base->note(base->reject_ctx, self->config->address, text);
+    }
+}
+
+void file_reader_note_mixed(const struct file_reader *self) {
+    const struct wr_source *base = &self->base;
+    const char *const *mixed = self->config->mixed;
+    if (mixed == NULL || base->note == NULL || base->partition > 0)
+        return;
+    for (uint32_t i = 0; i < base->schema->field_count; i++) {
+        char text[512];
+        if (mixed[i] == NULL || (base->needed != NULL && !(base->needed[i / 64] >> (i % 64) & 1)))
+            continue;
+        const char *name = base->schema->fields[i].name;
+        int length = snprintf(text, sizeof text, "`%s` was inferred as json: %s", name, mixed[i]);
+        if (strstr(mixed[i], "number") != NULL && length > 0 && (size_t)length < sizeof text)
+            snprintf(text + length, sizeof text - (size_t)length,
+                     "; `float64(%s)` takes its numbers", name);
+        base->note(base->reject_ctx, self->config->address, text);
+    }
+}
+
+void file_reader_release(struct file_reader *self) {
+    file_reader_end(self);
+    if (self->decoder != NULL) {
+        self->config->format->close(self->decoder);
+        wr_free(&wr_budget_control, self->decoder);
+        self->decoder = NULL;
+    }
+    wr_buffer_unref(self->buffer);
+    self->buffer = NULL;
+    for (int i = 0; i < FILE_BUFFERS_KEPT; i++) {
+        wr_buffer_unref(self->kept[i]);
+        self->kept[i] = NULL;
+    }
+}

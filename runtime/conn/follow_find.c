@@ -1,0 +1,200 @@
+/* follow_find.c: the file that a position stands in, when a followed name has passed on to another
+ * one: see follow.h. */
+#include "conn/follow.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/env.h"
+#include "base/status.h"
+
+#include "base/banned.h"
+
+#define OLD_FILES_MAX 1024u /* names beside a followed one that are looked at */
+
+static int ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+int follow_is_half_written(const char *path) {
+    static const char *const endings[] = {".tmp", ".part", ".partial", ".swp", "~"};
+    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    int is_so = name[0] == '.' || name[0] == '_';
+    for (size_t i = 0; i < WR_COUNT(endings); i++)
+        is_so |= ends_with(name, endings[i]);
+    return is_so;
+}
+
+struct old_file {
+    const char *path;
+    int64_t modified_us;
+    uint64_t inode;
+};
+
+struct old_files {
+    const struct wr_env *env;
+    struct wr_arena *arena;
+    struct old_file *files;
+    uint32_t count;
+    int status;
+};
+
+/* A compressed file beside the one that it is made of may not be whole yet. */
+static int is_in_making(const struct wr_env *env, const char *path) {
+    static const char *const endings[] = {".gz", ".zst", ".bz2", ".xz"};
+    char original[FOLLOW_PATH_MAX];
+    struct wr_file_info info;
+    for (size_t i = 0; i < WR_COUNT(endings); i++) {
+        size_t length = strlen(path);
+        if (!ends_with(path, endings[i]) || length >= sizeof original)
+            continue;
+        length -= strlen(endings[i]);
+        memcpy(original, path, length);
+        original[length] = 0;
+        return env->stat(env, original, &info) == WR_OK;
+    }
+    return 0;
+}
+
+/* Newest first. */
+static int add_old(void *ctx, const char *path) {
+    struct old_files *old = ctx;
+    struct wr_file_info info;
+    if (follow_is_half_written(path) || is_in_making(old->env, path) ||
+        strlen(path) >= FOLLOW_PATH_MAX || old->env->stat(old->env, path, &info) != WR_OK ||
+        !info.is_regular)
+        return 0;
+    const char *copy = wr_arena_strndup(old->arena, path, strlen(path));
+    if (copy == NULL) {
+        old->status = WR_ENOMEM;
+        return 1;
+    }
+    if (old->count == OLD_FILES_MAX && old->files[old->count - 1].modified_us >= info.modified_us)
+        return 0;
+    uint32_t at = old->count < OLD_FILES_MAX ? old->count++ : old->count - 1;
+    for (; at > 0 && old->files[at - 1].modified_us < info.modified_us; at--)
+        old->files[at] = old->files[at - 1];
+    old->files[at] = (struct old_file){copy, info.modified_us, info.inode};
+    return 0;
+}
+
+/* Files whose names begin with that of `path` and go on with `.` or `-`, as programs that rotate
+ * name them. */
+static int list_old(const struct wr_env *env, const char *path, struct wr_arena *arena,
+                    struct old_files *old, struct wr_error *err) {
+    char pattern[FOLLOW_PATH_MAX + 8];
+    *old = (struct old_files){.env = env, .arena = arena};
+    old->files = WR_ARENA_ARRAY(arena, struct old_file, OLD_FILES_MAX);
+    if (old->files == NULL)
+        return wr_error_set(err, WR_ENOMEM, "follow %s: out of memory", path);
+    snprintf(pattern, sizeof pattern, "%s[.-]*", path);
+    int status = env->glob(env, pattern, add_old, old, err);
+    if (old->status != WR_OK)
+        return wr_error_set(err, old->status, "follow %s: out of memory", path);
+    return status;
+}
+
+static int is_among(const uint64_t *done, uint32_t count, uint64_t inode) {
+    for (uint32_t i = 0; i < count; i++)
+        if (done[i] == inode)
+            return 1;
+    return 0;
+}
+
+int follow_next_old(const struct wr_env *env, const char *path, int64_t after_us,
+                    const uint64_t *done, uint32_t done_count, char found[FOLLOW_PATH_MAX],
+                    struct wr_error *err) {
+    struct wr_arena arena;
+    struct old_files old;
+    wr_arena_init(&arena, &wr_budget_control, 4096);
+    int status = list_old(env, path, &arena, &old, err);
+    found[0] = 0;
+    for (uint32_t i = 0; i < old.count && status == WR_OK; i++) {
+        const struct old_file *one = &old.files[i];
+        if (one->modified_us <= after_us || is_among(done, done_count, one->inode))
+            continue;
+        memcpy(found, one->path, strlen(one->path) + 1); /* the last is the oldest */
+    }
+    wr_arena_release(&arena);
+    return status;
+}
+
+/* Does the position stand in this file? Then `in` is open there. */
+static int try_file(struct file_reader *in, const char *path, const struct follow_position *from,
+                    struct wr_error *err) {
+    struct wr_error ignored = {0};
+    int is_same = 0, status = file_reader_begin(in, path, &ignored);
+    if (status == WR_OK)
+        status = file_reader_go_to(in, from->offset, from->sum, &is_same, &ignored);
+    if (status == WR_ENOMEM)
+        return wr_error_set(err, WR_ENOMEM, "follow %s: out of memory", path);
+    if (status == WR_OK && is_same)
+        return 1;
+    file_reader_end(in);
+    return 0;
+}
+
+static int not_found(const struct file_reader *in, const struct follow_position *from,
+                     const char *also, struct wr_error *err) {
+    wr_error_set(err, WR_EREFUSED,
+                 "%s: the file that was read up to byte %llu is no longer there under its name, "
+                 "nor under one that begins so%s%s",
+                 in->config->address, (unsigned long long)from->offset,
+                 also == NULL ? "" : "; both fit: ", also == NULL ? "" : also);
+    wr_error_code(err, "W616");
+    wr_error_help(err,
+                  "rows would be missing: put it back, compressed or not, as `%s.1`; or begin "
+                  "anew with another --state",
+                  in->config->address);
+    return WR_EREFUSED;
+}
+
+int follow_find(struct file_reader *in, const struct follow_position *from,
+                char found[FOLLOW_PATH_MAX], struct wr_error *err) {
+    const struct wr_env *env = in->base.env;
+    const char *address = in->config->address, *only = NULL, *also = NULL;
+    struct wr_arena arena;
+    struct old_files old;
+    struct wr_file_info info;
+    wr_arena_init(&arena, &wr_budget_control, 4096);
+    int status = list_old(env, address, &arena, &old, err), is_found = 0;
+    int is_there = env->stat(env, address, &info) == WR_OK;
+    /* The same file, by its number; and its content says so too. */
+    if (status == WR_OK && is_there && info.inode == from->inode) {
+        memcpy(found, address, strlen(address) + 1);
+        is_found = try_file(in, address, from, err);
+    }
+    for (uint32_t i = 0; i < old.count && status == WR_OK && is_found == 0; i++)
+        if (old.files[i].inode == from->inode) {
+            memcpy(found, old.files[i].path, strlen(old.files[i].path) + 1);
+            is_found = try_file(in, found, from, err);
+        }
+    /* A copy of it, compressed or not: one file alone that begins as it did. */
+    for (uint32_t i = 0; i <= old.count && status == WR_OK && is_found == 0 && from->offset > 0;
+         i++) {
+        const char *path = i == 0 ? address : old.files[i - 1].path;
+        if (i == 0 && !is_there)
+            continue;
+        int fits = try_file(in, path, from, err);
+        if (fits > 0 && only != NULL)
+            also = path;
+        else if (fits > 0)
+            only = path;
+        status = fits < 0 ? fits : WR_OK;
+        file_reader_end(in);
+    }
+    if (status == WR_OK && is_found == 0 && only != NULL && also == NULL) {
+        memcpy(found, only, strlen(only) + 1);
+        is_found = try_file(in, found, from, err);
+    }
+    status = status == WR_OK && is_found < 0 ? is_found : status;
+    if (status == WR_OK && is_found == 0 && from->offset == 0)
+        found[0] = 0; /* nothing was read of it */
+    else if (status == WR_OK && is_found == 0)
+        status = not_found(in, from, also, err);
+    wr_arena_release(&arena);
+    return status;
+}

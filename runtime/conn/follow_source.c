@@ -1,0 +1,352 @@
+/* follow_source.c: `follow = true` of one file: it is read as it grows, and never ends.
+ *
+ *   look: has it grown? -> read, decode -> look …
+ *         is it shorter, or are its bytes others? -> told; read again from its start
+ *         has its name gone to another file? -> once it is quiet: its last line, then the next file
+ *
+ * The file that is read is held open, so that it is read to its end under any name. The next one is
+ * the oldest of those beside it that were changed since (`x.log.1`, where it was rotated twice), at
+ * last the one that has the name. A line without its end waits for it, in the file that has the
+ * name; in one that was rotated it is a line once nothing has come for a while.
+ *
+ * Position: the file's number (inode), byte, record, line, and a sum of the bytes around: see
+ * follow_find. */
+#include "conn/follow.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/status.h"
+#include "conn/connectors.h"
+
+#include "base/banned.h"
+
+#define POSITION_VERSION 1
+#define QUIET_US 1000000 /* a file whose name has gone is waited for so long behind its last byte */
+#define CLOCK_US 20000   /* the clock of a file system is behind by less */
+#define DONE_MAX 16u
+#define MISSING_US 5000000 /* a name that nothing has is told after so long */
+
+struct follow_source {
+    struct file_reader in;
+    char path[FOLLOW_PATH_MAX]; /* of the file that is read; "": that of the address is next */
+    uint64_t inode;             /* of it */
+    uint64_t end_at;            /* how long it was when it was looked at last */
+    uint64_t done[DONE_MAX];    /* numbers of files that were read to their ends, as a ring … */
+    uint32_t done_count;        /* … of so many in all */
+    int64_t quiet_since_us;     /* its name had gone, and nothing came; -1: not so */
+    int64_t missing_since_us;   /* no file has the name; -1: one has */
+    int64_t missing_at_us;      /* by the wall clock: when there was none the last time; 0: never */
+    uint8_t missing_told;
+};
+
+static void tell(const struct follow_source *self, const char *text) {
+    const struct wr_source *base = &self->in.base;
+    if (base->note != NULL)
+        base->note(base->reject_ctx, self->in.config->address, text);
+}
+
+/* ---- which file ---------------------------------------------------------------------------- */
+
+static int is_compressed(const struct follow_source *self, struct wr_error *err) {
+    wr_error_script(err, "W203", "`%s` is compressed, so it cannot be followed",
+                    self->in.config->address);
+    wr_error_help(err, "compressed data can be read when it is whole: follow the directory into "
+                       "which whole files come, `weir.read(\"in/\", { follow = true, … })`");
+    if (err != NULL)
+        err->status = WR_ESCRIPT;
+    return WR_ESCRIPT;
+}
+
+/* After the reader has opened `path`: what it is. */
+static int opened(struct follow_source *self, struct wr_error *err) {
+    struct wr_file_info info;
+    const char *address = self->in.config->address;
+    int has_name = strcmp(self->path, address) == 0;
+    if (self->in.base.env->info(self->in.input.file, &info) != WR_OK)
+        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
+    if (has_name && self->in.input.compression != WR_COMPRESSION_NONE)
+        return is_compressed(self, err);
+    self->inode = info.inode;
+    self->end_at = 0;
+    self->quiet_since_us = -1;
+    self->in.grows = self->in.input.compression == WR_COMPRESSION_NONE;
+    return WR_OK;
+}
+
+/* WR_EAGAIN: no file has the name yet. */
+static int open_next(struct follow_source *self, struct wr_error *err) {
+    const struct wr_env *env = self->in.base.env;
+    const char *address = self->in.config->address;
+    struct wr_file_info info;
+    if (self->path[0] == 0)
+        memcpy(self->path, address, strlen(address) + 1);
+    if (env->stat(env, self->path, &info) != WR_OK) {
+        self->path[0] = 0; /* an old one that was removed just now, too */
+        self->missing_at_us = env->now_us(env);
+        int64_t now_us = env->monotonic_us(env);
+        if (self->missing_since_us < 0)
+            self->missing_since_us = now_us;
+        if (!self->missing_told && now_us - self->missing_since_us >= MISSING_US) {
+            self->missing_told = 1;
+            tell(self, "there is no file of this name: it is waited for");
+        }
+        return WR_EAGAIN;
+    }
+    self->missing_since_us = -1;
+    self->missing_told = 0;
+    int status = file_reader_begin(&self->in, self->path, err);
+    if (status == WR_ENOENT) {
+        self->path[0] = 0;
+        return WR_EAGAIN;
+    }
+    return status == WR_OK ? opened(self, err) : status;
+}
+
+/* The file that is read has no more, and never will: what comes behind it. */
+static int choose_next(struct follow_source *self, struct wr_error *err) {
+    const struct wr_env *env = self->in.base.env;
+    struct wr_file_info info;
+    char next[FOLLOW_PATH_MAX];
+    if (env->info(self->in.input.file, &info) != WR_OK)
+        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
+    self->done[self->done_count++ % DONE_MAX] = info.inode;
+    int status = follow_next_old(env, self->in.config->address, info.modified_us, self->done,
+                                 WR_MIN(self->done_count, DONE_MAX), next, err);
+    file_reader_end(&self->in);
+    memcpy(self->path, next, strlen(next) + 1);
+    return status;
+}
+
+/* It is not what was read: told, and read from its start. */
+static void begin_again(struct follow_source *self, const char *what, uint64_t size) {
+    char text[320];
+    snprintf(text, sizeof text,
+             "it %s: it was read up to byte %llu and has %llu now; it is read again from its "
+             "start, and what was written in between may be missing",
+             what, (unsigned long long)self->in.input.bytes_out, (unsigned long long)size);
+    tell(self, text);
+    file_reader_end(&self->in);
+}
+
+/* Are the first bytes, and those before the place, still what was read? 1, 0 or a status. */
+static int is_same(struct follow_source *self, struct wr_error *err) {
+    struct file_reader *in = &self->in;
+    const struct wr_env *env = in->base.env;
+    uint64_t count = in->head_length;
+    const char *last = in->past;
+    uint64_t last_length = in->past_length;
+    if (in->length > 0) { /* of the buffer, which ends where reading goes on */
+        last_length = WR_MIN(in->length, (uint64_t)FILE_KNOWN_BYTES);
+        last = in->buffer->bytes + in->length - last_length;
+    }
+    char bytes[FILE_KNOWN_BYTES];
+    int64_t got = env->read(in->input.file, bytes, count, 0);
+    int same = got == (int64_t)count && memcmp(bytes, in->head, count) == 0;
+    if (got >= 0 && same && last_length <= in->input.bytes_out) {
+        got = env->read(in->input.file, bytes, last_length,
+                        (int64_t)(in->input.bytes_out - last_length));
+        same = got == (int64_t)last_length && memcmp(bytes, last, last_length) == 0;
+    }
+    if (got < 0)
+        return wr_error_set(err, (int)got, "read %s: %s", self->path, wr_status_text((int)got));
+    return same;
+}
+
+/* ---- has it grown? ------------------------------------------------------------------------- */
+
+/* Nothing more in the file: whose is its name? WR_EAGAIN: wait. */
+static int look_at_name(struct follow_source *self) {
+    const struct wr_env *env = self->in.base.env;
+    struct wr_file_info named;
+    int is_there = env->stat(env, self->in.config->address, &named) == WR_OK;
+    int64_t now_us = env->monotonic_us(env);
+    if (is_there && named.inode == self->inode) {
+        self->quiet_since_us = self->missing_since_us = -1;
+        return WR_EAGAIN;
+    }
+    if (self->quiet_since_us < 0)
+        self->quiet_since_us = now_us;
+    if (!is_there) {
+        if (!self->missing_told && now_us - self->quiet_since_us >= MISSING_US) {
+            self->missing_told = 1;
+            tell(self, "it was removed or renamed: a new file of this name is waited for");
+        }
+        return WR_EAGAIN;
+    }
+    if (now_us - self->quiet_since_us < QUIET_US)
+        return WR_EAGAIN;
+    self->in.grows = 0; /* the next read finds its end */
+    return WR_OK;
+}
+
+/* WR_OK: there is something to read, or it was begun again. WR_EAGAIN: there is not. */
+static int look(struct follow_source *self, struct wr_error *err) {
+    struct file_reader *in = &self->in;
+    struct wr_file_info info;
+    uint64_t at = in->input.bytes_out;
+    if (in->base.env->info(in->input.file, &info) != WR_OK)
+        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
+    if (info.size_bytes == at)
+        return look_at_name(self);
+    int same = info.size_bytes > at;
+    if (same && self->end_at == at && at > 0) /* it may have been emptied and filled again */
+        same = is_same(self, err);
+    if (same < 0)
+        return same;
+    if (!same) {
+        begin_again(self, info.size_bytes < at ? "was cut" : "was emptied and written anew",
+                    info.size_bytes);
+        return WR_OK;
+    }
+    wr_input_grown(&in->input);
+    in->piece_bytes = info.size_bytes - at;
+    self->end_at = info.size_bytes;
+    self->quiet_since_us = -1;
+    self->missing_told = 0;
+    return WR_OK;
+}
+
+static int follow_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
+    struct follow_source *self = (struct follow_source *)source;
+    struct file_reader *in = &self->in;
+    *batch = NULL;
+    in->err = err;
+    in->reject_count = 0;
+    for (uint32_t pieces = 0; pieces < FILE_PIECES_MAX; pieces++) {
+        if (source->record_limit > 0 && in->decoder->record >= source->record_limit) {
+            file_reader_note_missing(in);
+            return WR_EEND;
+        }
+        int status = in->is_open ? WR_OK : open_next(self, err);
+        if (status == WR_OK && in->wants_more && in->grows)
+            status = look(self, err);
+        if (status == WR_OK && !in->is_open)
+            continue; /* begun again */
+        if (status == WR_OK)
+            status = file_reader_step(in, batch, err);
+        if (status != WR_OK || *batch != NULL)
+            return status;
+        if (in->input_ended)
+            status = choose_next(self, err);
+        if (status != WR_OK || in->reject_count >= FILE_REJECTS_MAX)
+            return status;
+    }
+    return WR_OK;
+}
+
+/* ---- positions ----------------------------------------------------------------------------- */
+
+static int follow_save(struct wr_source *source, struct wr_buf *out) {
+    struct follow_source *self = (struct follow_source *)source;
+    struct file_reader *in = &self->in;
+    wr_buf_add_varint(out, POSITION_VERSION);
+    wr_buf_add_varint(out, in->decoder->record);
+    wr_buf_add_varint(out, self->done_count);
+    for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
+        wr_buf_add_varint(out, self->done[i]);
+    wr_buf_add_varint(out, (uint64_t)in->is_open);
+    if (!in->is_open) {
+        wr_buf_add_varint(out, (uint64_t)self->missing_at_us);
+        wr_buf_add_varint(out, strlen(self->path));
+        wr_buf_add_text(out, self->path);
+        return out->status;
+    }
+    wr_buf_add_varint(out, self->inode);
+    wr_buf_add_varint(out, in->offset);
+    wr_buf_add_varint(out, in->decoder->line);
+    wr_buf_add_u64(out, file_reader_sum(in));
+    if (in->config->format->save != NULL)
+        return in->config->format->save(in->decoder, out);
+    return out->status;
+}
+
+static int damaged(const struct follow_source *self, struct wr_error *err) {
+    return wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", self->in.base.name);
+}
+
+static int resume(struct follow_source *self, struct wr_reader *from, struct wr_error *err) {
+    struct file_reader *in = &self->in;
+    struct follow_position at = {0};
+    uint64_t version = wr_reader_varint(from), record = wr_reader_varint(from);
+    self->done_count = (uint32_t)wr_reader_varint(from);
+    for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
+        self->done[i] = wr_reader_varint(from);
+    uint64_t was_open = wr_reader_varint(from);
+    in->decoder->record = record;
+    if (from->failed || version != POSITION_VERSION)
+        return damaged(self, err);
+    if (!was_open) {
+        int64_t missing_at_us = (int64_t)wr_reader_varint(from);
+        uint64_t length = wr_reader_varint(from);
+        const char *path = wr_reader_bytes(from, length);
+        if (from->failed || length >= sizeof self->path)
+            return damaged(self, err);
+        memcpy(self->path, path, length);
+        if (length > 0 || missing_at_us == 0)
+            return WR_OK;
+        /* It may have come and been rotated since. */
+        return follow_next_old(in->base.env, in->config->address, missing_at_us - CLOCK_US,
+                               self->done, WR_MIN(self->done_count, DONE_MAX), self->path, err);
+    }
+    at.inode = wr_reader_varint(from);
+    at.offset = wr_reader_varint(from);
+    uint64_t line = wr_reader_varint(from);
+    at.sum = wr_reader_u64(from);
+    int status = from->failed ? damaged(self, err) : follow_find(in, &at, self->path, err);
+    if (status == WR_OK && self->path[0] == 0)
+        tell(self, "the file that had this name is gone, and nothing had been read of it");
+    if (status != WR_OK || self->path[0] == 0)
+        return status;
+    status = opened(self, err);
+    if (status == WR_OK && in->config->format->load != NULL)
+        status = in->config->format->load(in->decoder, from, err);
+    in->decoder->line = line;
+    in->decoder->record = record;
+    return status == WR_OK && from->failed ? damaged(self, err) : status;
+}
+
+static void follow_close(struct wr_source *source) {
+    file_reader_release(&((struct follow_source *)source)->in);
+}
+
+static void follow_progress(const struct wr_source *source, uint64_t *done, uint64_t *total) {
+    const struct file_reader *in = &((const struct follow_source *)source)->in;
+    *done = in->bytes_before + (in->is_open ? in->input.bytes_in : 0);
+    *total = 0;
+}
+
+static int follow_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
+    struct follow_source *self = (struct follow_source *)source;
+    const struct wr_file_config *config = source->config;
+    self->in.config = config;
+    self->in.is_one = 1;
+    self->quiet_since_us = self->missing_since_us = -1;
+    int status = file_reader_init(&self->in, err);
+    if (status == WR_OK && from != NULL)
+        status = resume(self, from, err);
+    if (status == WR_OK &&
+        !self->in.is_open) /* now, so that a first checkpoint knows which it is */
+        status = open_next(self, err);
+    if (status != WR_OK && status != WR_EAGAIN) {
+        follow_close(source);
+        return status;
+    }
+    self->in.tells_missing = from == NULL && config->schema_given;
+    file_reader_note_mixed(&self->in);
+    return WR_OK;
+}
+
+const struct wr_source_type wr_source_follow = {
+    .name = "follow",
+    .size_bytes = sizeof(struct follow_source),
+    .bind = wr_file_source_bind,
+    .open = follow_open,
+    .poll = follow_poll,
+    .save_position = follow_save,
+    .close = follow_close,
+    .progress = follow_progress,
+};

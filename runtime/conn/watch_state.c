@@ -1,0 +1,180 @@
+/* watch_state.c: what a restart knows of watched files: see watch.h. Names are kept by what they
+ * have other than the one before, and so is what a decoder needs. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "conn/watch.h"
+#include "base/banned.h"
+
+#define SAVE_VERSION 1
+
+int watch_keep(struct watch_source *self, struct watched *file) {
+    struct file_reader *in = &self->in;
+    const struct wr_decoder_type *format = in->config->format;
+    file->offset = in->offset;
+    file->line = in->decoder->line;
+    file->sum = file_reader_sum(in);
+    if (format->save == NULL)
+        return WR_OK;
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, &wr_budget_control, 0);
+    int status = format->save(in->decoder, &bytes);
+    char *copy = status != WR_OK ? NULL : wr_alloc(&wr_budget_control, bytes.length + 1);
+    if (copy == NULL) {
+        wr_buf_release(&bytes);
+        return status != WR_OK ? status : WR_ENOMEM;
+    }
+    if (bytes.length > 0)
+        memcpy(copy, bytes.bytes, bytes.length);
+    wr_free(&wr_budget_control, file->format);
+    file->format = copy;
+    file->format_length = (uint32_t)bytes.length;
+    wr_buf_release(&bytes);
+    return WR_OK;
+}
+
+enum file_flags {
+    FILE_WHOLE = 1,
+    FILE_AWAY = 2,
+    FILE_AS_BEFORE = 4,
+    FILE_HAS_FORMAT = 8,
+    FILE_ENDS_OPEN = 16
+};
+
+static void save_file(struct wr_buf *out, const struct watched *file, const char *before,
+                      const struct watched *last) {
+    size_t shared = 0;
+    while (before[shared] != 0 && before[shared] == file->path[shared])
+        shared++;
+    int as_before = last != NULL && last->format_length == file->format_length &&
+                    last->format != NULL && file->format != NULL &&
+                    memcmp(last->format, file->format, file->format_length) == 0;
+    wr_buf_add_varint(out, shared);
+    wr_buf_add_varint(out, strlen(file->path + shared));
+    wr_buf_add_text(out, file->path + shared);
+    wr_buf_add_varint(out, file->inode);
+    wr_buf_add_varint(out, file->size);
+    wr_buf_add_varint(out, file->offset);
+    wr_buf_add_varint(out, file->looked_to);
+    wr_buf_add_varint(out, (uint64_t)file->modified_us);
+    wr_buf_add_varint(out, file->line);
+    wr_buf_add_u64(out, file->sum);
+    wr_buf_add_varint(out, (file->is_whole ? FILE_WHOLE : 0u) | (file->is_away ? FILE_AWAY : 0u) |
+                               (as_before ? FILE_AS_BEFORE : 0u) |
+                               (file->ends_open ? FILE_ENDS_OPEN : 0u) |
+                               (file->format != NULL ? FILE_HAS_FORMAT : 0u));
+    if (file->format != NULL && !as_before) {
+        wr_buf_add_varint(out, file->format_length);
+        wr_buf_add(out, file->format, file->format_length);
+    }
+}
+
+int watch_save(struct watch_source *self, struct wr_buf *out) {
+    const struct watched *last = NULL;
+    if (self->in.is_open) {
+        int status = watch_keep(self, self->tasks[self->task_at].file);
+        if (status != WR_OK)
+            return status;
+    }
+    wr_buf_add_varint(out, SAVE_VERSION);
+    wr_buf_add_varint(out, self->in.decoder->record);
+    wr_buf_add_varint(out, self->count);
+    for (uint32_t i = 0; i < self->count; i++) {
+        save_file(out, self->files[i], last == NULL ? "" : last->path, last);
+        last = self->files[i];
+    }
+    wr_buf_add_varint(out, self->task_count - self->task_at);
+    for (uint32_t t = self->task_at, i = 0; t < self->task_count; t++) {
+        while (self->files[i] != self->tasks[t].file) /* they are in the order of the files */
+            i++;
+        wr_buf_add_varint(out, i);
+        wr_buf_add_varint(out, self->tasks[t].upto);
+        wr_buf_add_varint(out, self->tasks[t].is_end);
+    }
+    if (out->status == WR_OK)
+        self->is_announced = 1;
+    return out->status;
+}
+
+static int damaged(const struct watch_source *self, struct wr_error *err) {
+    return wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", self->in.base.name);
+}
+
+static int no_memory(const struct watch_source *self, struct wr_error *err) {
+    return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->in.base.name);
+}
+
+static int load_format(struct watched *file, const struct watched *last, uint64_t flags,
+                       struct wr_reader *from) {
+    uint64_t length = last == NULL ? 0 : last->format_length;
+    const char *bytes = last == NULL ? NULL : last->format;
+    if (!(flags & FILE_AS_BEFORE)) {
+        length = wr_reader_varint(from);
+        bytes = wr_reader_bytes(from, length);
+    }
+    if (from->failed || bytes == NULL || length > UINT32_MAX - 1)
+        return WR_ECORRUPT;
+    file->format = wr_alloc(&wr_budget_control, length + 1);
+    if (file->format == NULL)
+        return WR_ENOMEM;
+    memcpy(file->format, bytes, length);
+    file->format_length = (uint32_t)length;
+    return WR_OK;
+}
+
+static int load_file(struct watch_source *self, const struct watched *last, int64_t now_us,
+                     struct wr_reader *from) {
+    char path[FOLLOW_PATH_MAX];
+    uint64_t shared = wr_reader_varint(from), length = wr_reader_varint(from);
+    const char *rest = wr_reader_bytes(from, length);
+    if (rest == NULL || shared >= sizeof path || length >= sizeof path - shared ||
+        shared > (last == NULL ? 0 : strlen(last->path)))
+        return WR_ECORRUPT;
+    if (shared > 0)
+        memcpy(path, last->path, shared);
+    memcpy(path + shared, rest, length);
+    struct watched *file = watch_add(self, path, shared + length);
+    if (file == NULL)
+        return WR_ENOMEM;
+    file->inode = wr_reader_varint(from);
+    file->size = wr_reader_varint(from);
+    file->offset = wr_reader_varint(from);
+    file->looked_to = wr_reader_varint(from);
+    file->modified_us = (int64_t)wr_reader_varint(from);
+    file->line = wr_reader_varint(from);
+    file->sum = wr_reader_u64(from);
+    uint64_t flags = wr_reader_varint(from);
+    file->is_whole = (flags & FILE_WHOLE) != 0;
+    file->is_away = (flags & FILE_AWAY) != 0;
+    file->ends_open = (flags & FILE_ENDS_OPEN) != 0;
+    file->changed_us = now_us;
+    if (from->failed)
+        return WR_ECORRUPT;
+    return flags & FILE_HAS_FORMAT ? load_format(file, last, flags, from) : WR_OK;
+}
+
+int watch_load(struct watch_source *self, struct wr_reader *from, struct wr_error *err) {
+    const struct wr_env *env = self->in.base.env;
+    int64_t now_us = env->monotonic_us(env);
+    uint64_t version = wr_reader_varint(from);
+    self->in.decoder->record = wr_reader_varint(from);
+    uint64_t count = wr_reader_varint(from);
+    if (from->failed || version != SAVE_VERSION || count > WR_FILES_MAX)
+        return damaged(self, err);
+    int status = WR_OK;
+    for (uint64_t i = 0; i < count && status == WR_OK; i++)
+        status = load_file(self, i == 0 ? NULL : self->files[i - 1], now_us, from);
+    uint64_t tasks = status == WR_OK ? wr_reader_varint(from) : 0;
+    for (uint64_t t = 0; t < tasks && status == WR_OK; t++) {
+        uint64_t file = wr_reader_varint(from), upto = wr_reader_varint(from);
+        uint64_t is_end = wr_reader_varint(from);
+        status = from->failed || file >= self->count
+                     ? WR_ECORRUPT
+                     : watch_add_task(self, self->files[file], upto, is_end != 0);
+    }
+    self->is_announced = 1;
+    if (status == WR_ENOMEM)
+        return no_memory(self, err);
+    return status != WR_OK || from->failed ? damaged(self, err) : WR_OK;
+}
