@@ -48,8 +48,16 @@ describe("partition_by", function()
       "format `table` cannot be partitioned")
   end)
   it("has options of its own", function()
-    refused(READ .. ':write("o.csv", { roll = "1h" })', "W203", "2:26",
-      "`roll` of `write` is of partitions")
+    refused(READ .. ':write("o.csv", { roll = "1h" })', "W203", "2:8",
+      "`roll` writes files into a directory, and this is none")
+    refused(READ .. ':write("out/", { roll = { row = 3 }, format = "csv" })', "W202", "2:25",
+      "unknown option `row` of `roll`")
+    refused(READ .. ':write("out/", { roll = { rows = 0 }, format = "csv" })', "W203", "2:25",
+      "`rows` of `roll` must be a whole number of at least 1, got the number 0")
+    refused(READ .. ':write("out/", { roll = { size = "x" }, format = "csv" })', "W203", "2:25",
+      "`size` of `roll` must be a size like \"64MB\"")
+    refused(READ .. ':write("out/", { roll = { every = "1h" }, format = "csv" })', "W301", "2:25",
+      "`every` of `roll` is of event time, and there is none")
     refused(READ .. ':write("o.csv", { success = true })', "W203", "2:29",
       "`success` of `write` is of partitions")
     refused(by 'partition_by = "k", format = "csv", mode = "upsert"', "W203", "2:61",

@@ -109,9 +109,10 @@ struct wr_source_type {
 enum wr_delivery { WR_DELIVERY_PLAIN, WR_DELIVERY_IDEMPOTENT, WR_DELIVERY_ATOMIC };
 
 /* When others see what a sink has written: when it is committed; at once, so that it finishes
- * before the last checkpoint, which tells that it has; or when it finishes (a file that has another
- * name until then). */
-enum wr_shown { WR_SHOWN_AT_COMMIT, WR_SHOWN_AT_ONCE, WR_SHOWN_AT_FINISH };
+ * before the last checkpoint, which tells that it has; when it finishes (a file that has another
+ * name until then); or in parts, each when it is complete: the last of them also when the run is
+ * stopped and has no state to go on by. */
+enum wr_shown { WR_SHOWN_AT_COMMIT, WR_SHOWN_AT_ONCE, WR_SHOWN_AT_FINISH, WR_SHOWN_IN_PARTS };
 
 /* Takes what the sink refused (W509). */
 struct wr_sink {

@@ -1,5 +1,6 @@
 /* partition.h: rows into a directory of files, by the values of some columns, as Hive lays them
- * out: `out/dt=2024-01-01/hm=10%3A05/part-00000.csv`. In three files: partition_sink.c (what a
+ * out: `out/dt=2024-01-01/hm=10%3A05/part-00000.csv`; or by none: `out/part-00000.csv`. In three
+ * files: partition_sink.c (what a
  * script says, rows, epochs), partition_file.c (files and their names), partition_state.c (what a
  * restart knows). Private to the room. */
 #pragma once
@@ -27,8 +28,14 @@ struct partition_config {
     uint32_t column_count;
     enum wr_compression compression;
     enum partition_mode mode;
-    int64_t roll_us; /* a partition is complete so long behind its last row; 0: at the end */
-    int success;     /* a file `_SUCCESS` in each that is complete */
+    /* When a file is complete before the end; 0: not by this. */
+    int64_t quiet_us; /* the frontier is so far behind the last row of the partition */
+    int64_t every_us; /* … or has passed the next multiple of this behind the file's first row */
+    uint64_t roll_rows;  /* it has so many rows */
+    uint64_t roll_bytes; /* or so many bytes, before compression */
+    int rolls, by_time;  /* by any of these, by one of the first two */
+    int digits;          /* of the number in a file's name: names sort by it */
+    int success;         /* a file `_SUCCESS` in each that is complete */
 };
 
 struct partition_slot;
@@ -42,8 +49,10 @@ struct partition {
     uint8_t is_claimed; /* what earlier runs left there has been counted */
     uint8_t is_renamed; /* the file got its name, and the state had no time to hear of it */
     uint64_t rows;      /* of the file that is written */
+    uint64_t bytes;     /* of its rows, before compression */
     uint64_t length;    /* of it, in bytes */
     int64_t last_us;    /* the greatest event time of its rows */
+    int64_t due_us;     /* by `every_us`; WR_TIME_MAX: no row yet */
     uint32_t chain;     /* of the batch that was written last: its rows, if it had some */
     struct partition_slot *slot; /* it is open there, or NULL */
 };

@@ -123,8 +123,8 @@ int partition_find(struct partition_sink *self, const char *name, size_t length,
     }
     memcpy(copy, name, length);
     copy[length] = 0;
-    self->partitions[self->count] =
-        (struct partition){.name = copy, .hash = hash, .last_us = WR_TIME_MIN};
+    self->partitions[self->count] = (struct partition){
+        .name = copy, .hash = hash, .last_us = WR_TIME_MIN, .due_us = WR_TIME_MAX};
     *found = self->count++;
     self->index[at] = self->count;
     return WR_OK;
@@ -135,15 +135,18 @@ int partition_find(struct partition_sink *self, const char *name, size_t length,
 static int path_of(const struct partition_sink *self, const struct partition *one, uint32_t number,
                    int is_final, const char *other, char *path, struct wr_error *err) {
     const struct partition_config *config = self->config;
+    const char *slash = one->name[0] == 0 ? "" : "/";
     int length;
     if (number == UINT32_MAX)
-        length = snprintf(path, PARTITION_PATH_MAX, "%s%s%s", config->directory, one->name, other);
+        length = snprintf(path, PARTITION_PATH_MAX, "%s%s%s%s", config->directory, one->name,
+                          other[0] == 0 ? "" : slash, other);
     else if (is_final)
-        length = snprintf(path, PARTITION_PATH_MAX, "%s%s/part-%05" PRIu32 "%s", config->directory,
-                          one->name, number, config->ending);
+        length = snprintf(path, PARTITION_PATH_MAX, "%s%s%spart-%0*" PRIu32 "%s", config->directory,
+                          one->name, slash, config->digits, number, config->ending);
     else
-        length = snprintf(path, PARTITION_PATH_MAX, "%s%s/.part-%05" PRIu32 "%s.%08" PRIx32 ".part",
-                          config->directory, one->name, number, config->ending, self->token);
+        length = snprintf(path, PARTITION_PATH_MAX,
+                          "%s%s%s.part-%0*" PRIu32 "%s.%08" PRIx32 ".part", config->directory,
+                          one->name, slash, config->digits, number, config->ending, self->token);
     if (length >= PARTITION_PATH_MAX)
         return wr_error_set(err, WR_EARG, "write %.80s…: the path is too long", path);
     return WR_OK;
@@ -217,7 +220,7 @@ static int visit_files(struct partition_sink *self, const struct partition *one,
                        uint32_t *next, struct wr_error *err) {
     char pattern[PARTITION_PATH_MAX];
     struct found found = {.self = self, .err = err, .removes = removes};
-    int status = path_of(self, one, UINT32_MAX, 0, "/part-*", pattern, err);
+    int status = path_of(self, one, UINT32_MAX, 0, "part-*", pattern, err);
     if (status == WR_OK)
         status = self->base.env->glob(self->base.env, pattern, visit_file, &found, err);
     *next = found.next;
@@ -253,7 +256,7 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
     if (status != WR_OK)
         return status;
     if (is_new)
-        one->rows = one->length = 0;
+        one->rows = one->bytes = one->length = 0;
     status = wr_output_open(&slot->output, self->base.env, self->base.budget, slot->path,
                             is_new ? WR_FILE_CREATE : WR_FILE_APPEND, self->config->compression,
                             one->length, err);
@@ -281,7 +284,7 @@ int partition_mark_success(const struct partition_sink *self, const struct parti
     const struct wr_env *env = self->base.env;
     char path[PARTITION_PATH_MAX];
     struct wr_file *file;
-    int status = path_of(self, one, UINT32_MAX, 0, "/_SUCCESS", path, err);
+    int status = path_of(self, one, UINT32_MAX, 0, "_SUCCESS", path, err);
     if (status == WR_OK)
         status = env->open(env, path, WR_FILE_CREATE, &file, err);
     if (status != WR_OK)
@@ -333,8 +336,9 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
     }
     one->number++;
     one->is_active = 0;
-    one->rows = one->length = 0;
+    one->rows = one->bytes = one->length = 0;
     one->last_us = WR_TIME_MIN;
+    one->due_us = WR_TIME_MAX;
     return WR_OK;
 }
 
@@ -403,19 +407,24 @@ static int is_any(void *ctx, const char *path) {
 int partition_check_new(struct partition_sink *self, struct wr_error *err) {
     const struct partition_config *config = self->config;
     const struct wr_env *env = self->base.env;
-    const struct wr_field *field = &self->base.schema->fields[config->columns[0]];
     struct wr_buf pattern;
     int found = 0;
     wr_buf_init(&pattern, self->base.budget, 0);
     wr_buf_add_text(&pattern, config->directory);
-    add_escaped(&pattern, field->name, field->name_length);
-    wr_buf_add(&pattern, "=*", 3);
+    if (config->column_count == 0) {
+        wr_buf_add(&pattern, "part-*", 7);
+    } else {
+        const struct wr_field *field = &self->base.schema->fields[config->columns[0]];
+        add_escaped(&pattern, field->name, field->name_length);
+        wr_buf_add(&pattern, "=*", 3);
+    }
     int status = pattern.status != WR_OK ? no_memory(self, err)
                                          : env->glob(env, pattern.bytes, is_any, &found, NULL);
     wr_buf_release(&pattern);
     if (!found)
         return status == WR_ENOMEM ? status : WR_OK;
-    wr_error_set(err, WR_EEXIST, "write %s: there are partitions already", config->directory);
+    wr_error_set(err, WR_EEXIST, "write %s: there are %s already", config->directory,
+                 config->column_count == 0 ? "parts" : "partitions");
     wr_error_help(err, "`mode = \"new\"` adds to nothing that is there: \"replace\", \"append\"");
     return WR_EEXIST;
 }

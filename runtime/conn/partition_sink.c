@@ -2,9 +2,9 @@
  *
  *   rows of a partition -> .part-00000.csv.….part -> part-00000.csv when it is complete
  *
- * A partition is complete when the input ends, or with `roll` when the frontier is so far behind
- * its last row; which file a row is in is decided by the row's own frontier, so that it depends on
- * no batch. With a state a file gets its name once the state knows that it is complete. */
+ * A file is complete when the input ends, or with `roll` when it has so many rows or bytes, or by the
+ * frontier. Which file a row is in is decided by the rows before it and by the row's own frontier,
+ * so that it depends on no batch and no restart. With a state a file gets its name once the state knows that it is complete. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -78,6 +78,28 @@ static int check_format(const struct partition_config *config, struct wr_error *
     return WR_ESCRIPT;
 }
 
+static uint64_t roll_value(const struct wr_value *roll, const char *name) {
+    const struct wr_value *value = wr_value_get(roll, name);
+    return value == NULL || value->kind != WR_VALUE_INT || value->integer < 0
+               ? 0
+               : (uint64_t)WR_MIN(value->integer, INT64_MAX / 4);
+}
+
+/* {rows=, size=, every=, quiet=}: the stage has checked it. */
+static void bind_roll(struct partition_config *config, const struct wr_value *roll) {
+    config->digits = 5;
+    if (roll == NULL)
+        return;
+    config->quiet_us = (int64_t)roll_value(roll, "quiet");
+    config->every_us = (int64_t)roll_value(roll, "every");
+    config->roll_rows = roll_value(roll, "rows");
+    config->roll_bytes = roll_value(roll, "size");
+    config->by_time = config->quiet_us > 0 || config->every_us > 0;
+    config->rolls = config->by_time || config->roll_rows > 0 || config->roll_bytes > 0;
+    if (config->roll_rows > 0 || config->roll_bytes > 0 || config->every_us > 0)
+        config->digits = 10; /* of any number of files */
+}
+
 static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     static const char *const modes[] = {"replace", "append", "new", NULL};
     static const char *const compressions[] = {"none", "gzip", "zstd", "auto", NULL};
@@ -100,7 +122,6 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     config->directory =
         wr_endpoint_textf(bind->arena, "%s%s", address, address[length - 1] == '/' ? "" : "/");
     int compression = WR_COMPRESSION_NONE, mode = PARTITION_REPLACE;
-    uint64_t roll = 0;
     const char *format = NULL;
     status = bind_columns(config, bind, err);
     if (status == WR_OK)
@@ -108,7 +129,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_option_word(&options, "compression", compressions, &compression, err);
     if (status == WR_OK)
-        status = wr_option_duration(&options, "roll", &roll, err);
+        bind_roll(config, wr_option(&options, "roll"));
     if (status == WR_OK)
         status = wr_option_bool(&options, "success", &config->success, err);
     if (status == WR_OK)
@@ -126,7 +147,6 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         return status;
     config->compression = compression == 3 ? WR_COMPRESSION_NONE : (enum wr_compression)compression;
     config->mode = (enum partition_mode)mode;
-    config->roll_us = (int64_t)WR_MIN(roll, (uint64_t)INT64_MAX / 4);
     config->ending =
         wr_endpoint_textf(bind->arena, ".%s%s", config->format->name, endings[config->compression]);
     bind->config = config;
@@ -158,7 +178,7 @@ static int open_encoder(struct partition_sink *self, struct wr_error *err) {
 static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
     self->config = sink->config;
-    sink->shown = self->config->roll_us > 0 ? WR_SHOWN_AT_COMMIT : WR_SHOWN_AT_FINISH;
+    sink->shown = self->config->rolls ? WR_SHOWN_IN_PARTS : WR_SHOWN_AT_FINISH;
     self->token = (uint32_t)wr_sink_token(sink);
     wr_arena_init(&self->scratch, sink->budget, SCRATCH_BLOCK_BYTES);
     wr_buf_init(&self->name, sink->budget, 0);
@@ -280,11 +300,13 @@ static int encode(struct partition_sink *self, const struct wr_batch *batch, uin
     part.sel_count = count;
     self->encoder->at_start = one->rows == 0;
     self->encoder->resumed = one->rows > 0;
+    uint64_t before = one->slot->text.length;
     status = config->format->encode(self->encoder, &part, &one->slot->text);
     self->base.nonfinite_count = self->encoder->nonfinite_count;
     if (status != WR_OK)
         return wr_error_set(err, status, "%s: %s", self->base.name, wr_status_text(status));
     one->rows += count;
+    one->bytes += one->slot->text.length - before;
     self->base.rows_written += count;
     return one->slot->text.length >= FLUSH_BYTES ? partition_flush(self, one->slot, err) : WR_OK;
 }
@@ -292,10 +314,27 @@ static int encode(struct partition_sink *self, const struct wr_batch *batch, uin
 /* When what has been written of a partition is complete; WR_TIME_MAX: not before the end. */
 static int64_t due_of(const struct partition_sink *self, const struct partition *one) {
     int64_t due;
-    if (self->config->roll_us == 0 || one->last_us == WR_TIME_MIN ||
-        __builtin_add_overflow(one->last_us, self->config->roll_us, &due))
-        return WR_TIME_MAX;
-    return due;
+    if (self->config->quiet_us == 0 || one->last_us == WR_TIME_MIN ||
+        __builtin_add_overflow(one->last_us, self->config->quiet_us, &due))
+        return one->due_us;
+    return WR_MIN(due, one->due_us);
+}
+
+/* A row of this event time is in the file that is written. */
+static void note_time(const struct partition_sink *self, struct partition *one, int64_t time) {
+    int64_t every_us = self->config->every_us;
+    one->last_us = WR_MAX(one->last_us, time);
+    if (every_us > 0 && one->due_us == WR_TIME_MAX) {
+        int64_t rest = time % every_us;
+        int64_t to_next = every_us - (rest < 0 ? rest + every_us : rest);
+        if (__builtin_add_overflow(time, to_next, &one->due_us))
+            one->due_us = WR_TIME_MAX;
+    }
+}
+
+static int is_full(const struct partition_config *config, uint64_t rows, uint64_t bytes) {
+    return (config->roll_rows > 0 && rows >= config->roll_rows) ||
+           (config->roll_bytes > 0 && bytes >= config->roll_bytes);
 }
 
 /* The rows of one chain; a row that comes when the file is complete begins another. */
@@ -323,9 +362,18 @@ static int write_chain(struct partition_sink *self, const struct wr_batch *batch
                 if (status == WR_OK)
                     status = partition_complete(self, partition, err);
             }
-            one->last_us = WR_MAX(one->last_us, time);
+            note_time(self, one, time);
         }
         sel[count++] = row;
+        /* How long a row is, is known when it is written: one by one where that counts. */
+        if (status != WR_OK || (self->config->roll_bytes == 0 &&
+                                !is_full(self->config, one->rows + count, one->bytes)))
+            continue;
+        status = encode(self, batch, partition, sel, count, err);
+        count = 0;
+        one = &self->partitions[partition];
+        if (status == WR_OK && is_full(self->config, one->rows, one->bytes))
+            status = partition_complete(self, partition, err);
     }
     return status == WR_OK && count > 0 ? encode(self, batch, partition, sel, count, err) : status;
 }
@@ -346,7 +394,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
 static int sink_advance(struct wr_sink *sink, int64_t frontier, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
     int status = WR_OK;
-    if (self->config->roll_us == 0 || frontier == WR_TIME_MAX) /* what ends is finished */
+    if (!self->config->by_time || frontier == WR_TIME_MAX) /* what ends is finished */
         return WR_OK;
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
         if (due_of(self, &self->partitions[p]) <= frontier)

@@ -6,7 +6,7 @@
 #include "conn/partition.h"
 #include "base/banned.h"
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 
 int partition_save(const struct partition_sink *self, struct wr_buf *out) {
     wr_buf_add_varint(out, SAVE_VERSION);
@@ -20,8 +20,10 @@ int partition_save(const struct partition_sink *self, struct wr_buf *out) {
         wr_buf_add_varint(out, one->number);
         wr_buf_add_varint(out, (uint64_t)one->is_active | (uint64_t)one->is_claimed << 1);
         wr_buf_add_varint(out, one->rows);
+        wr_buf_add_varint(out, one->bytes);
         wr_buf_add_varint(out, one->length);
         wr_buf_add_u64(out, (uint64_t)one->last_us);
+        wr_buf_add_u64(out, (uint64_t)one->due_us);
     }
     wr_buf_add_varint(out, self->done_count);
     for (uint32_t i = 0; i < self->done_count; i++) {
@@ -47,7 +49,8 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
         uint64_t length = wr_reader_varint(from);
         const char *name = wr_reader_bytes(from, length);
         uint32_t at;
-        if (name == NULL || length == 0 || length >= PARTITION_PATH_MAX)
+        if (name == NULL || (length == 0) != (self->config->column_count == 0) ||
+            length >= PARTITION_PATH_MAX)
             return damaged(self, err);
         int status = partition_find(self, name, length, &at, err);
         if (status != WR_OK)
@@ -60,8 +63,10 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
         one->is_active = flags & 1;
         one->is_claimed = flags >> 1 & 1;
         one->rows = wr_reader_varint(from);
+        one->bytes = wr_reader_varint(from);
         one->length = wr_reader_varint(from);
         one->last_us = (int64_t)wr_reader_u64(from);
+        one->due_us = (int64_t)wr_reader_u64(from);
     }
     uint64_t done = wr_reader_varint(from);
     for (uint64_t i = 0; i < done && !from->failed; i++) {

@@ -406,7 +406,15 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
     settle_counts(run);
     if (status < 0 && status != WR_EEND)
         return status;
-    return run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, 0, err);
+    if (run->store != NULL)
+        return run_checkpoint(run, err);
+    status = sinks_commit(run, 0, err);
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink != NULL && sink->shown == WR_SHOWN_IN_PARTS && !run->options.dry_run)
+            status = sink->type->finish(sink, err);
+    }
+    return status;
 }
 
 const struct wr_summary *wr_run_summary(const struct wr_run *run) {

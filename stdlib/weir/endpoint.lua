@@ -29,8 +29,9 @@ M.ENDPOINTS = {
         default = "100" },
       follow = { only = "reads", kind = "boolean", default = "false",
         doc = "goes on reading as the file grows; of a glob or directory, files that come too" },
-      roll = { only = "writes", kind = "duration", min = 1, doc = "with `partition_by`: a "
-        .. "partition is complete when event time is so far behind its last row, not at the end" },
+      roll = { only = "writes", kind = "any", doc = "into a `directory/`: when a file is complete "
+        .. "and the next one begins: `{ rows = 100000, size = \"64MB\", every = \"1h\", quiet = "
+        .. "\"10m\" }`, whichever comes first; a duration alone is `quiet` (`weir help roll`)" },
       success = { only = "writes", kind = "boolean", default = "false",
         doc = "with `partition_by`: an empty file `_SUCCESS` in each partition that is complete" },
     },

@@ -388,6 +388,32 @@ With --state a look is kept before its rows are read: up to one `checkpoint`
 more.
 ]],
   },
+  roll = {
+    title = "Files that roll",
+    text = [[
+  :write("out/", { format = "ndjson", roll = { rows = 100000, every = "1h" } })
+  :write("out/", { format = "csv", partition_by = "country",
+    roll = { size = "64MB", quiet = "10m" } })
+
+Rows go into one file after the other: out/part-0000000000.ndjson, …, by
+`partition_by` in each directory. A file is complete, and the next row begins
+another, by whichever comes first:
+
+  rows    it has so many rows
+  size    it has so many bytes, before compression, behind its last row
+  every   event time has passed the next multiple of this behind its first row
+  quiet   event time is so far behind its last row (roll = "10m" says it alone)
+
+or when the input ends. Which row is in which file depends on the rows alone:
+with --state it is the same whenever the run was stopped or killed. `every` of the
+clock: `:processing_time "at"` before. A file has a name that begins with a dot
+until it is complete; with --state it gets its own when a checkpoint knows that.
+A run without a state that is stopped completes the file that it writes. Names
+sort in the order of the files. Files of an earlier run are removed when the
+first new one is there; `mode = "append"` counts on, "new" refuses them. With
+`size` each row is written by itself: some 10 % slower.
+]],
+  },
   text = {
     title = "Values as text",
     text = [[

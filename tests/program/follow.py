@@ -396,12 +396,45 @@ def watches_through_kills(place):
 
 watches_through_kills.script = SHORT + WATCH + TO_BOTH
 
+
+def rolls_through_kills(place):
+    def step(chance, written):
+        count = chance.randrange(1, 50)
+        place.append("app.ndjson", *range(written, written + count))
+        return written + count
+
+    def parts():
+        names = sorted(x for x in os.listdir(place.path("out")) if not x.startswith("."))
+        assert names == [f"part-{n:010}.ndjson" for n in range(len(names))], names
+        rows = []
+        for name in names:
+            with open(place.path("out/" + name), encoding="utf-8") as file:
+                rows.append([json.loads(row)["n"] for row in file])
+        assert all(len(part) == 20 for part in rows), rows
+        return [n for part in rows for n in part]
+
+    killed_at_any_time(place, step, lambda rows: rows)
+    total = len(place.rows())
+    assert parts() == list(range(total // 20 * 20))
+    place.append("app.ndjson", *range(total, total // 20 * 20 + 25))
+    shutil.rmtree(place.path("out"))
+    place.start()  # without a state: all of it, and the last part when it is stopped
+    place.wait(lambda: len(place.rows()) == total + total // 20 * 20 + 25)
+    place.end()
+    names = sorted(x for x in os.listdir(place.path("out")))
+    with open(place.path("out/" + names[-1]), encoding="utf-8") as file:
+        assert [json.loads(row)["n"] % 20 for row in file] == list(range(5)), names
+
+
+rolls_through_kills.script = SHORT + FOLLOW + TO_BOTH \
+    + ':write("out/", { format = "ndjson", roll = { rows = 20 } })'
+
 TESTS = [grows_line_by_line, is_rotated, rotated_twice_while_it_was_down,
          compressed_while_it_was_down, lost_while_it_was_down, cut_is_told, filled_again_is_told,
          signal_ends_it_with_a_checkpoint, limit_ends_it, last_window_closes_by_the_clock,
          directory_fills, files_of_a_directory_are_rotated_and_written_anew,
          many_files_with_few_descriptors, quiet_run_sleeps, follows_through_kills,
-         watches_through_kills]
+         watches_through_kills, rolls_through_kills]
 
 
 def main():

@@ -3,6 +3,9 @@ local call = require("weir.call")
 local places = require("weir.places")
 local stream = require("weir.stream")
 local formats = require("weir.formats")
+local duration = require("weir.duration")
+local size = require("weir.size")
+local suggest = require("weir.suggest")
 
 local function names(parsed)
   return call.column_names(parsed)
@@ -45,6 +48,56 @@ local function partitioned(c, input, spec, by)
   return spec
 end
 
+local ROLL = { "every", "quiet", "rows", "size" }
+
+--- `roll`: when a file is complete and the next one begins. Rows, bytes, microseconds.
+---@return table? {rows=, size=, every=, quiet=}
+local function read_roll(c, input, roll)
+  if roll == nil then
+    return nil
+  elseif type(roll) == "string" then
+    roll = { quiet = roll }
+  elseif type(roll) ~= "table" or getmetatable(roll) ~= nil or next(roll) == nil then
+    c:wrong("roll", "a table, as `{ rows = 100000, size = \"64MB\", every = \"1h\" }`", roll)
+  end
+  local read = {}
+  for name, x in pairs(roll) do
+    local value, err
+    if type(name) ~= "string" or not ("every quiet rows size"):find("%f[%w]" .. name .. "%f[%W]") then
+      local near = type(name) == "string" and suggest.nearest(name, ROLL)
+      c:fail("W202", ("unknown option `%s` of `roll`"):format(tostring(name)),
+        near and ("did you mean `%s`?"):format(near) or "`rows`, `size`, `every`, `quiet`", "roll")
+    elseif name == "rows" or (name == "size" and math.type(x) == "integer") then
+      value = math.type(x) == "integer" and x or nil
+    elseif type(x) == "string" then
+      value, err = (name == "size" and size or duration).parse(x)
+    end
+    if not value or value < 1 then
+      local wanted = { rows = "a whole number of at least 1", size = "a size like \"64MB\"" }
+      c:fail("W203", ("`%s` of `roll` must be %s, got %s"):format(name,
+        wanted[name] or "a duration like \"1h\"", call.describe(x)), err and err.help, "roll")
+    end
+    read[name] = value
+  end
+  if read.every and not stream.data(input).info.has_time then
+    c:fail("W301", "`every` of `roll` is of event time, and there is none",
+      "`:event_time \"ts\"` before; `:processing_time \"at\"` is that of the clock", "roll")
+  end
+  return read
+end
+
+--- Files that roll, all in one directory.
+local function in_parts(c, spec)
+  local address = spec.endpoint.address
+  if spec.endpoint.kind ~= "file" or address == "-" or not address:find("/$") then
+    c:fail("W203", "`roll` writes files into a directory, and this is none",
+      spec.endpoint.kind == "file" and address ~= "-" and ("`%s/`"):format(address) or nil, "1")
+  end
+  spec.endpoint.kind = "partitions"
+  spec.partition_by = {}
+  return spec
+end
+
 local function make_write(c, input)
   if c.place.kind == "stdout" or c.place.address == "-" then
     c.format = c.format or c.script:shown_format()
@@ -60,20 +113,23 @@ local function make_write(c, input)
   elseif has_tables and rest.mode == "new" then
     c:fail("W203", ("option `mode` of `write` to %s must be \"upsert\", \"append\" or "
       .. "\"replace\", got the text \"new\""):format(place.kind), nil, "mode")
-  elseif not rest.partition_by and (place.options.roll or place.options.success) then
-    local name = place.options.roll and "roll" or "success"
-    c:fail("W203", ("`%s` of `write` is of partitions, and there is no `partition_by`"):format(
-      name), nil, name)
+  elseif not rest.partition_by and place.options.success then
+    c:fail("W203", "`success` of `write` is of partitions, and there is no `partition_by`", nil,
+      "success")
   elseif place.kind == "file" and rest.mode == "upsert" then
     c:fail("W203", "option `mode` of `write` to a file must be \"append\", \"replace\" or \"new\", "
       .. "got the text \"upsert\"", "a file has no keys; a database does", "mode")
   end
   local mode = rest.mode or place.options.mode
   place.options.mode = mode
+  place.options.roll = read_roll(c, input, place.options.roll)
   local spec = {
     op = "write", endpoint = place, format = format, key = names(rest.key), mode = mode,
   }
-  return rest.partition_by and partitioned(c, input, spec, rest.partition_by) or spec
+  if rest.partition_by then
+    return partitioned(c, input, spec, rest.partition_by)
+  end
+  return place.options.roll and in_parts(c, spec) or spec
 end
 
 --- The node to be looked at: of a stream that changes its rows, each change as a row.

@@ -74,7 +74,7 @@ static const char *text_of(struct world *w, const char *name) {
 TEST(partition_sink_names_a_file_when_the_state_knows_that_it_is_complete) {
     struct world w;
     struct wr_buf saved;
-    struct wr_sink *sink = begin(&w, &saved, "'roll':'10s','success':true");
+    struct wr_sink *sink = begin(&w, &saved, "'roll':{'quiet':10000000},'success':true");
     CHECK_INT(put_rows(&w, sink, "a,1\nb,2\na,3"), ==, WR_OK);
     CHECK_INT(wr_sink_partitions.advance(sink, 12999999, &w.err), ==, WR_OK);
     save(&w, sink, &saved);
@@ -96,7 +96,7 @@ TEST(partition_sink_goes_on_when_it_died_between_the_state_and_the_names) {
     for (int named = 0; named < 2; named++) {
         struct world w;
         struct wr_buf saved;
-        struct wr_sink *sink = begin(&w, &saved, "'roll':'10s'");
+        struct wr_sink *sink = begin(&w, &saved, "'roll':{'quiet':10000000}");
         CHECK_INT(put_rows(&w, sink, "a,1\nb,2\nb,30"), ==, WR_OK); /* b has a second file */
         CHECK_INT(wr_sink_partitions.advance(sink, 30000000, &w.err), ==, WR_OK);
         save(&w, sink, &saved);
@@ -104,7 +104,7 @@ TEST(partition_sink_goes_on_when_it_died_between_the_state_and_the_names) {
             CHECK_INT(wr_sink_partitions.commit(sink, 1, &w.err), ==, WR_OK);
         CHECK_INT(put_rows(&w, sink, "a,31\nb,32\nc,33"), ==, WR_OK); /* lost */
         CHECK_INT(wr_sink_partitions.prepare(sink, 2, &w.err), ==, WR_OK);
-        sink = again(&w, "'roll':'10s'", &saved, sink);
+        sink = again(&w, "'roll':{'quiet':10000000}", &saved, sink);
         CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "id\n1\n");
         CHECK_STR(text_of(&w, "k=b/part-00000.csv"), "id\n2\n");
         CHECK_INT(put_rows(&w, sink, "b,34"), ==, WR_OK);
@@ -147,13 +147,13 @@ TEST(partition_sink_misses_files_that_are_gone) {
 TEST(partition_sink_refuses_a_damaged_state) {
     struct world w;
     struct wr_buf saved;
-    struct wr_sink *sink = begin(&w, &saved, "'roll':'1s'");
+    struct wr_sink *sink = begin(&w, &saved, "'roll':{'quiet':1000000}");
     CHECK_INT(put_rows(&w, sink, "a,1\nb,2\na,30"), ==, WR_OK);
     save(&w, sink, &saved);
     close_sink(sink);
     for (size_t length = 0; length < saved.length; length++) {
         struct wr_reader from = {.bytes = saved.bytes, .length = length};
-        CHECK(sink_of(&w, "'roll':'1s'", &from) == NULL);
+        CHECK(sink_of(&w, "'roll':{'quiet':1000000}", &from) == NULL);
         CHECK_INT(w.err.status, ==, WR_ECORRUPT);
     }
     end(&w, &saved);
