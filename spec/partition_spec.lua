@@ -10,6 +10,22 @@ local function by(options)
   return READ .. ':write("out/", { ' .. options .. " })"
 end
 
+describe("audit", function()
+  it("is refused where rows cannot be held back until all have come", function()
+    local audit = 'audit = "some = count() > 0"'
+    refused('weir.generate { columns = "i = i" }:write("o.csv", { ' .. audit .. " })", "W203",
+      "1:62", "`audit` is over all rows of a write, and this input never ends")
+    refused(READ .. ':write("o.csv", { mode = "append", ' .. audit .. " })", "W203", "2:26",
+      "`audit` holds a file back until its end, and `mode` does not wait for it")
+    refused(READ .. ':write("stdout:", { ' .. audit .. " })", "W203", "2:29",
+      "`audit` of `write` is of files and sqlite: what is shown cannot be held back")
+    refused(READ .. ':write("o.csv", { audit = "n = count()" })', "W107", "2:27",
+      "audit `n` must be bool, this is int64")
+    refused(READ .. ':write("o.csv", { audit = "n = nothing > 0" })', "W103", "2:32",
+      "unknown column `nothing`")
+  end)
+end)
+
 describe("partition_by", function()
   it("adds its columns for the files, and leaves the stream as it was", function()
     local t = test.new("x.lua", { text = READ

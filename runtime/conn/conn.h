@@ -168,6 +168,7 @@ enum wr_sink_flags {
     WR_SINK_KEYS = 1, /* upserts by key: takes changelogs */
     WR_SINK_TERMINAL = 2,
     WR_SINK_REFUSES = 4, /* may reject rows */
+    WR_SINK_AUDITS = 8,  /* nothing is published before its finish has said so */
 };
 
 const struct wr_source_type *wr_source_find(const char *kind);

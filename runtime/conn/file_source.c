@@ -125,9 +125,23 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 
 /* Goes to the position in a file that was just opened, and refuses one that is another now. */
 static int go_to(struct file_source *self, uint64_t offset, uint64_t sum, struct wr_error *err) {
+    int is_stdin = strcmp(file_name(self), "-") == 0;
     int is_same = 0, status = file_reader_go_to(&self->in, offset, sum, &is_same, err);
-    if (status != WR_OK || is_same)
+    if (is_same || (status != WR_OK && (!is_stdin || status == WR_ENOMEM)))
         return status;
+    if (is_stdin) {
+        wr_error_set(
+            err, WR_EREFUSED,
+            "the standard input was read up to byte %llu by the run that this state is of, "
+            "and what comes now does not begin with the same bytes",
+            (unsigned long long)offset);
+        wr_error_code(err, "W616");
+        wr_error_help(err,
+                      "a pipe cannot be read again: give it all of the input once more, or "
+                      "begin anew with another --state; a file can be gone on with, also while "
+                      "it grows: `follow = true`");
+        return WR_EREFUSED;
+    }
     wr_error_set(err, WR_EREFUSED,
                  "%s was changed: it is not the file that was read up to byte %llu",
                  file_name(self), (unsigned long long)offset);

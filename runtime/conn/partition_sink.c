@@ -2,9 +2,10 @@
  *
  *   rows of a partition -> .part-00000.csv.….part -> part-00000.csv when it is complete
  *
- * A file is complete when the input ends, or with `roll` when it has so many rows or bytes, or by the
- * frontier. Which file a row is in is decided by the rows before it and by the row's own frontier,
- * so that it depends on no batch and no restart. With a state a file gets its name once the state knows that it is complete. */
+ * A file is complete when the input ends, or with `roll` when it has so many rows or bytes, or by
+ * the frontier. Which file a row is in is decided by the rows before it and by the row's own
+ * frontier, so that it depends on no batch and no restart. With a state a file gets its name once
+ * the state knows that it is complete. */
 #include <string.h>
 
 #include "base/alloc.h"

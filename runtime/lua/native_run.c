@@ -183,7 +183,7 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
     lua_newtable(L);
     lua_Integer at = 0;
     for (uint32_t n = 0; n < plan->node_count; n++) {
-        if (plan->nodes[n]->kind != WR_NODE_SINK)
+        if (plan->nodes[n]->kind != WR_NODE_SINK || (plan->nodes[n]->sink->flags & WR_SINK_AUDITS))
             continue;
         struct wr_node_counts counts;
         wr_run_counts(run, n, &counts);

@@ -321,6 +321,11 @@ write a file for each day, and read it without a state (`weir run day.lua -p
 day=2024-03-31`) into a table with a key, or by `mode = "append"`; or read all
 of it anew each time, by `mode = "replace"`.
 
+The standard input cannot be asked for what was read before: a run that goes on
+needs all of it from the start once more, and refuses other bytes (W616). Rows
+of a live pipe behind the last checkpoint are gone with a run that is killed.
+Let such a program write a file, and read that by `follow` (`weir help follow`).
+
 State is bounded by `weir.settings { memory = "1GB" }`. What does not fit goes
 to a scratch file without a name, in `TMPDIR` or /var/tmp (W610 where that is
 full): the rows of a `sort` that take more than a quarter of that, and those
@@ -405,13 +410,13 @@ another, by whichever comes first:
   quiet   event time is so far behind its last row (roll = "10m" says it alone)
 
 or when the input ends. Which row is in which file depends on the rows alone:
-with --state it is the same whenever the run was stopped or killed. `every` of the
-clock: `:processing_time "at"` before. A file has a name that begins with a dot
-until it is complete; with --state it gets its own when a checkpoint knows that.
-A run without a state that is stopped completes the file that it writes. Names
-sort in the order of the files. Files of an earlier run are removed when the
-first new one is there; `mode = "append"` counts on, "new" refuses them. With
-`size` each row is written by itself: some 10 % slower.
+with --state it is the same whenever the run was stopped or killed. `every` by
+the clock: `:processing_time "at"` before. A file has a name that begins with a
+dot until it is complete; with --state it gets its own when a checkpoint knows
+that. A run without a state that is stopped completes the file that it writes.
+Names sort in the order of the files. Files of an earlier run are removed when
+the first new one is there; `mode = "append"` counts on, "new" refuses them.
+With `size` each row is written by itself, which is slower.
 ]],
   },
   text = {

@@ -397,6 +397,28 @@ def watches_through_kills(place):
 watches_through_kills.script = SHORT + WATCH + TO_BOTH
 
 
+def standard_input_cannot_go_on(place):
+    run = [place.weir, "run", "job.lua", *STATE, "--limit", "1000"]
+    with subprocess.Popen(run, cwd=place.folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
+        process.stdin.write("".join(map(line, range(5))).encode())
+        process.stdin.flush()
+        place.wait(lambda: len(place.rows()) == 5)
+        process.kill()
+    for text, code in (("".join(map(line, range(5, 9))), 1), ("", 1),
+                       ("".join(map(line, range(9))), 0)):
+        ended = subprocess.run(run, cwd=place.folder, input=text, capture_output=True, text=True,
+                               timeout=SECONDS_MAX, check=False)
+        assert ended.returncode == code, ended.stderr
+        if code == 1:
+            assert "error[W616]: the standard input was read up to byte 40" in ended.stderr, \
+                ended.stderr
+    assert place.rows() == list(range(9))
+
+
+standard_input_cannot_go_on.script = SHORT + 'weir.read("-", { schema = "n int64" })' + APPEND
+
+
 def rolls_through_kills(place):
     def step(chance, written):
         count = chance.randrange(1, 50)
@@ -434,7 +456,7 @@ TESTS = [grows_line_by_line, is_rotated, rotated_twice_while_it_was_down,
          signal_ends_it_with_a_checkpoint, limit_ends_it, last_window_closes_by_the_clock,
          directory_fills, files_of_a_directory_are_rotated_and_written_anew,
          many_files_with_few_descriptors, quiet_run_sleeps, follows_through_kills,
-         watches_through_kills, rolls_through_kills]
+         watches_through_kills, rolls_through_kills, standard_input_cannot_go_on]
 
 
 def main():

@@ -222,10 +222,13 @@ return {
 orders:lookup(one, { on = "item" })]],
   },
   W608 = {
-    later = true,
-    message = "audit `…` failed",
+    message = "audit of … failed: `…` (…), where … is …",
+    help = "nothing of this run was published",
     page = "What was about to be published does not meet a condition of `audit`, so nothing of "
-      .. "it was published.",
+      .. "this run was published: files keep the content that they had, tables of SQLite too. The "
+      .. "conditions are aggregates over all rows of the write, and are looked at when the input "
+      .. "has ended. So an input that never ends has no audit, nor has a file that is appended to "
+      .. "or rolls, or a table that is written with `--state`: those show rows before the end.",
     wrong = [[:write("out.csv", { audit = "enough = count() >= 1000" })   -- of 12 rows]],
     right = [[:write("out.csv", { audit = "enough = count() >= 10" })]],
   },

@@ -2,6 +2,7 @@
 local call = require("weir.call")
 local places = require("weir.places")
 local stream = require("weir.stream")
+local endpoint = require("weir.endpoint")
 local formats = require("weir.formats")
 local duration = require("weir.duration")
 local size = require("weir.size")
@@ -48,7 +49,95 @@ local function partitioned(c, input, spec, by)
   return spec
 end
 
+--- The calls of aggregates in an expression, each once, as they are written.
+local function aggregates_in(expr, text, known, found)
+  if type(expr) ~= "table" then
+    return found
+  elseif expr.k == "call" and known[expr.name] and expr.from and expr.to then
+    found[#found + 1] = { expr = expr, text = text:sub(expr.from, expr.to) }
+    return found
+  end
+  for _, part in pairs(expr) do
+    aggregates_in(part, text, known, found)
+  end
+  table.sort(found, function(a, b)
+    return a.expr.from < b.expr.from
+  end)
+  return found
+end
+
+--- Conditions over all rows of a write: an `agg` of them beside it, and what looks at its row.
+local function add_audit(c, input, spec, audit)
+  local info, kind = stream.data(input).info, spec.endpoint.kind
+  if audit.fn then
+    c:fail("W203", "option `audit` of `write` must be a list in a string, got a function",
+      "`audit = \"enough = count() >= 1000\"`", "audit")
+  elseif not info.bounded then
+    c:fail("W203", "`audit` is over all rows of a write, and this input never ends",
+      "`expect` checks each row; a window and an `agg` before it check what is complete", "audit")
+  elseif kind ~= "file" and kind ~= "partitions" and kind ~= "sqlite"
+    or spec.endpoint.address == "-" then
+    c:fail("W203", "`audit` of `write` is of files and sqlite: what is shown cannot be held back",
+      nil, "audit")
+  elseif kind ~= "sqlite" and (spec.mode == "append" or spec.endpoint.options.roll) then
+    local name = spec.mode == "append" and "mode" or "roll"
+    c:fail("W203", ("`audit` holds a file back until its end, and `%s` does not wait for it")
+      :format(name), nil, name)
+  end
+  local known, items, conditions, text = {}, {}, {}, c.texts.audit
+  for _, each in ipairs(c.script.native.aggregates()) do
+    known[each.name] = true
+  end
+  for i, item in ipairs(audit.ast) do
+    items[#items + 1] = item
+    local values = item.is_local and {} or aggregates_in(item.expr, text, known, {})
+    local texts = {}
+    for k, one in ipairs(values) do
+      texts[k] = one.text
+      items[#items + 1] = { name = ("%s %d %d"):format(item.name, i, k), expr = one.expr,
+        from = one.expr.from, to = one.expr.to }
+    end
+    conditions[#conditions + 1] = not item.is_local and { name = item.name, values = texts,
+      text = text:sub(item.expr.from or item.from, item.expr.to or item.to) } or nil
+  end
+  local agg = { op = "agg", items = items, inputs = { stream.data(input).id }, mark = c.mark }
+  local bound, err = c.script:plan():probe(agg)
+  if not bound then
+    err.arg = "audit"
+    c:fail_with(err)
+  end
+  local counted = stream.add(c, agg)
+  stream.use(counted)
+  stream.use(stream.add(c, { op = "write", endpoint = { kind = "audit", options = {} },
+    mark = c.mark, inputs = { stream.data(counted).id }, conditions = conditions,
+    of = endpoint.text(c.place), commits = kind == "sqlite" or nil }))
+end
+
 local ROLL = { "every", "quiet", "rows", "size" }
+
+local ROLL_WANTS = {
+  rows = "a whole number of at least 1", size = "a size like \"64MB\"",
+  every = "a duration like \"1h\"", quiet = "a duration like \"10m\"",
+}
+
+--- One of the words of `roll`, as a number of rows, bytes or microseconds.
+local function roll_value(c, name, x)
+  local value, err
+  if not ROLL_WANTS[name] then
+    local near = type(name) == "string" and suggest.nearest(name, ROLL)
+    c:fail("W202", ("unknown option `%s` of `roll`"):format(tostring(name)),
+      near and ("did you mean `%s`?"):format(near) or "`rows`, `size`, `every`, `quiet`", "roll")
+  elseif name == "rows" or (name == "size" and math.type(x) == "integer") then
+    value = math.type(x) == "integer" and x or nil
+  elseif type(x) == "string" then
+    value, err = (name == "size" and size or duration).parse(x)
+  end
+  if not value or value < 1 then
+    c:fail("W203", ("`%s` of `roll` must be %s, got %s"):format(name, ROLL_WANTS[name],
+      call.describe(x)), err and err.help, "roll")
+  end
+  return value
+end
 
 --- `roll`: when a file is complete and the next one begins. Rows, bytes, microseconds.
 ---@return table? {rows=, size=, every=, quiet=}
@@ -62,22 +151,7 @@ local function read_roll(c, input, roll)
   end
   local read = {}
   for name, x in pairs(roll) do
-    local value, err
-    if type(name) ~= "string" or not ("every quiet rows size"):find("%f[%w]" .. name .. "%f[%W]") then
-      local near = type(name) == "string" and suggest.nearest(name, ROLL)
-      c:fail("W202", ("unknown option `%s` of `roll`"):format(tostring(name)),
-        near and ("did you mean `%s`?"):format(near) or "`rows`, `size`, `every`, `quiet`", "roll")
-    elseif name == "rows" or (name == "size" and math.type(x) == "integer") then
-      value = math.type(x) == "integer" and x or nil
-    elseif type(x) == "string" then
-      value, err = (name == "size" and size or duration).parse(x)
-    end
-    if not value or value < 1 then
-      local wanted = { rows = "a whole number of at least 1", size = "a size like \"64MB\"" }
-      c:fail("W203", ("`%s` of `roll` must be %s, got %s"):format(name,
-        wanted[name] or "a duration like \"1h\"", call.describe(x)), err and err.help, "roll")
-    end
-    read[name] = value
+    read[name] = roll_value(c, name, x)
   end
   if read.every and not stream.data(input).info.has_time then
     c:fail("W301", "`every` of `roll` is of event time, and there is none",
@@ -127,9 +201,14 @@ local function make_write(c, input)
     op = "write", endpoint = place, format = format, key = names(rest.key), mode = mode,
   }
   if rest.partition_by then
-    return partitioned(c, input, spec, rest.partition_by)
+    spec = partitioned(c, input, spec, rest.partition_by)
+  elseif place.options.roll then
+    spec = in_parts(c, spec)
   end
-  return place.options.roll and in_parts(c, spec) or spec
+  if rest.audit then
+    add_audit(c, input, spec, rest.audit)
+  end
+  return spec
 end
 
 --- The node to be looked at: of a stream that changes its rows, each change as a row.
@@ -157,7 +236,8 @@ return {
       partition_by = { kind = "list", doc = "files in directories by these columns, which the "
         .. "files then do not have: `dt=2024-01-01/hm=10%3A05/part-00000.csv`; nil is "
         .. "`__HIVE_DEFAULT_PARTITION__`" },
-      audit = { later = true, kind = "any" },
+      audit = { kind = "list", doc = "conditions over all rows, `enough = count() >= 1000`: one "
+        .. "that is not true fails the run (W608) before anything is published" },
     },
     prepare = function(c)
       places.prepare(c, "writes")
