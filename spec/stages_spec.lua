@@ -78,7 +78,7 @@ describe("stages of time", function()
   end)
   it("options of later versions say so", function()
     for _, text in ipairs({
-      "s:write('a.csv', { audit = 'enough = count() > 5' })",
+      "s:lookup(weir.read 'x.csv', { on = 'k', ordered = true })",
     }) do
       local _, err = scripts.err(text)
       assert.truthy(err.message:find("not in this version", 1, true), text)
