@@ -225,6 +225,12 @@ set_tests_properties(program/reference PROPERTIES LABELS program)
 add_test(NAME program/outside
   COMMAND Python3::Interpreter "${folder}/outside.py" "${program}")
 set_tests_properties(program/outside PROPERTIES LABELS program)
+add_test(NAME program/evolve
+  COMMAND Python3::Interpreter "${folder}/evolve.py" "${program}")
+set_tests_properties(program/evolve PROPERTIES LABELS program)
+add_test(NAME program/state_tools
+  COMMAND Python3::Interpreter "${folder}/state_tools.py" "${program}")
+set_tests_properties(program/state_tools PROPERTIES LABELS program)
 add_test(NAME program/live
   COMMAND Python3::Interpreter "${folder}/live.py" "${program}")
 set_tests_properties(program/live PROPERTIES LABELS program)

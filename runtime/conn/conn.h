@@ -132,7 +132,10 @@ struct wr_sink {
     uint64_t rows_written;
     uint8_t shown;            /* enum wr_shown; set by open */
     uint64_t nonfinite_count; /* NaN and Inf of this run that its format wrote as null */
-    void *owner;              /* of a test that took the sink's place */
+    uint8_t
+        differs; /* opened behind rows of another script: those that come are not those again that
+                      * came behind the last checkpoint */
+    void *owner; /* of a test that took the sink's place */
     /* The program's stdout for sinks that show rows; text goes through it, for tests and pagers. */
     int (*show)(void *ctx, const char *bytes, uint64_t length);
     void *show_ctx;

@@ -21,7 +21,17 @@ int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uin
             seen = (uint64_t)sqlite3_column_int64(row, 0);
     }
     sqlite3_finalize(row);
-    *skip = seen - rows_seen;
+    if (skip != NULL)
+        *skip = seen - rows_seen;
+    if (skip == NULL && seen > rows_seen) {
+        wr_error_script(err, "W601",
+                        "%s: it has %" PRIu64
+                        " rows that the state does not know of, since the run "
+                        "was killed between the two, and the changed script makes others",
+                        name, seen - rows_seen);
+        wr_error_help(err, "run the script as it was once more, and stop it; then change it");
+        return WR_EREFUSED;
+    }
     if (seen >= rows_seen)
         return WR_OK;
     wr_error_set(err, WR_ECORRUPT,

@@ -8,7 +8,8 @@
 struct sqlite3;
 struct wr_error;
 
-/* `id`: of the sink, kept in its state. *skip: how many rows the file is ahead of the state.
+/* `id`: of the sink, kept in its state. *skip: how many rows the file is ahead of the state; NULL:
+ * other rows than those will come, and a file that is ahead is refused (W601).
  * WR_ECORRUPT when it is behind: another file, or an older copy. `name`: for messages. */
 int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
                           uint64_t *skip, struct wr_error *err);

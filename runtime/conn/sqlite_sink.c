@@ -192,7 +192,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
                                  : look(self, err);
     if (status == WR_OK && self->saved && sink->store != NULL)
         status = wr_sqlite_commit_read(self->shared->db, sink->name, self->id, self->rows_seen,
-                                       &self->rows_skip, err);
+                                       sink->differs ? NULL : &self->rows_skip, err);
     if (status == WR_OK && self->saved && sink->store != NULL)
         self->has_refused = wr_sqlite_refused_are_there(self->shared->db);
     if (status != WR_OK)

@@ -24,7 +24,7 @@ static const struct wr_node *lane_source(const struct wr_plan *plan, const struc
     return node;
 }
 
-static uint32_t units_of(const struct wr_plan *plan, const struct wr_node *node) {
+uint32_t run_units_of(const struct wr_plan *plan, const struct wr_node *node) {
     if (!node->live || node->kind == WR_NODE_LATE || node->is_asked)
         return 0;
     if (!is_lane_local(plan, node))
@@ -41,6 +41,7 @@ static struct unit *unit_new(struct wr_run *run, const struct wr_node *node, uin
     unit->lane = lane;
     unit->frontier_in = unit->frontier_out = unit->clock_frontier = WR_TIME_MIN;
     unit->quiet_us = -1;
+    unit->asks_origins = run->asks[node->id];
     unit_out_init(unit);
     run->units[run->unit_count++] = unit;
     return unit;
@@ -55,7 +56,7 @@ static int make_units(struct wr_run *run) {
         return WR_ENOMEM;
     for (uint32_t n = 0; n < plan->node_count; n++) {
         run->first_unit[n] = total;
-        run->unit_counts[n] = units_of(plan, plan->nodes[n]);
+        run->unit_counts[n] = run_units_of(plan, plan->nodes[n]);
         total += run->unit_counts[n];
     }
     run->units = WR_ARENA_ARRAY(&run->arena, struct unit *, total + 1);
@@ -176,20 +177,6 @@ static int connect(struct wr_run *run) {
     return status;
 }
 
-static int may_reject(const struct unit *unit) {
-    const struct wr_node *node = unit->node;
-    return (node->op != NULL && !node->never_rejects) ||
-           (node->sink != NULL && (node->sink->flags & WR_SINK_REFUSES));
-}
-
-/* Units stand behind those that feed them. */
-static void mark_origins(struct wr_run *run) {
-    for (uint32_t i = run->unit_count; i-- > 0;)
-        for (uint32_t f = 0; f < run->units[i]->feeder_count; f++)
-            run->units[i]->feeders[f].from->asks_origins |=
-                (uint8_t)(run->units[i]->asks_origins || may_reject(run->units[i]));
-}
-
 int lane_reject(void *lane, const struct wr_reject *reject) {
     struct unit *unit = lane;
     if (reject->batch == NULL) { /* else it is a row of a batch, and counted with it */
@@ -205,7 +192,7 @@ static void source_note(void *ctx, const char *file, const char *text) {
         options->note(options->note_ctx, file, text);
 }
 
-int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
+int unit_new_source(struct unit *unit, struct wr_error *err) {
     struct wr_run *run = unit->run;
     const struct wr_node *node = unit->node;
     const struct wr_source_type *type = node->source;
@@ -224,7 +211,7 @@ int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err) {
                                  .pool = &run->pool,
                                  .input_budget = &run->input_budget,
                                  .node = node->id,
-                                 .source = ordinal,
+                                 .source = run->now.stages[run->stage_of[node->id]].ordinal,
                                  .partition = unit->lane,
                                  .batch_rows = run->options.batch_rows,
                                  .needed = node->needed,
@@ -281,6 +268,7 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
                              .show_ctx = run->options.show_ctx,
                              .terminal = run->options.terminal,
                              .terminal_columns = run->options.terminal_columns,
+                             .differs = run->differs[node->id],
                              .owner = run->options.replace_ctx};
     unit->sink = sink;
     return WR_OK;
@@ -295,31 +283,38 @@ static int open_op(struct unit *unit, struct wr_error *err) {
     return unit_op_new(unit, env, &unit->op, err);
 }
 
-/* Sources are numbered in the order of the script, lanes in the order of their sources. Each unit
- * of a lane gets the number of its lane: units stand behind those that feed them. */
+/* The ordinal of the first source of a source's family: itself, where it has none. */
+static uint32_t family_of(const struct wr_run *run, const struct wr_node *node) {
+    for (uint32_t n = 0; node->endpoint.family != 0 && n < node->id; n++) {
+        const struct wr_node *other = run->plan->nodes[n];
+        if (run->unit_counts[n] > 0 && other->kind == WR_NODE_SOURCE &&
+            other->endpoint.family == node->endpoint.family)
+            return run->now.stages[run->stage_of[n]].ordinal;
+    }
+    return run->now.stages[run->stage_of[node->id]].ordinal;
+}
+
+/* Sources have the ordinals that they had in the state, else those of the script's order; lanes are
+ * numbered in the order of their sources. Each unit of a lane gets the number of its lane: units
+ * stand behind those that feed them. */
 static int number_lanes(struct wr_run *run) {
-    run->lane_first = WR_ARENA_ZEROS(&run->arena, uint32_t, run->plan->node_count + 1);
-    run->family = WR_ARENA_ZEROS(&run->arena, uint32_t, run->plan->node_count + 1);
+    run->source_count = run->now.source_count;
+    run->lane_first = WR_ARENA_ZEROS(&run->arena, uint32_t, run->source_count + 1);
+    run->family = WR_ARENA_ZEROS(&run->arena, uint32_t, run->source_count + 1);
     if (run->lane_first == NULL || run->family == NULL)
         return WR_ENOMEM;
-    uint32_t family = 0;
+    for (uint32_t s = 0; s < run->source_count; s++)
+        run->lane_first[s + 1] = run->lane_first[s] + run->now.lanes[s];
+    run->lane_count = run->lane_first[run->source_count];
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         if (unit->lane == LANE_CENTRAL)
             continue;
-        if (unit->node->kind != WR_NODE_SOURCE) {
-            const struct wr_node *from = lane_source(run->plan, unit->node);
-            unit->number = run->units[run->first_unit[from->id] + unit->lane]->number;
-            continue;
-        }
-        if (unit->lane == 0) { /* sources of one family follow each other */
-            uint32_t source = run->source_count++, own = unit->node->endpoint.family;
-            run->lane_first[source] = run->lane_count;
-            run->family[source] = own != 0 && own == family ? run->family[source - 1] : source;
-            family = own;
-        }
-        unit->number = run->lane_count;
-        run->lane_first[run->source_count] = ++run->lane_count;
+        const struct wr_node *source = lane_source(run->plan, unit->node);
+        uint32_t ordinal = run->now.stages[run->stage_of[source->id]].ordinal;
+        unit->number = run->lane_first[ordinal] + unit->lane;
+        if (unit->node == source)
+            run->family[ordinal] = family_of(run, source);
     }
     return WR_OK;
 }
@@ -328,17 +323,14 @@ int run_build(struct wr_run *run, struct wr_error *err) {
     if (make_units(run) != WR_OK || number_lanes(run) != WR_OK || connect(run) != WR_OK ||
         stops_init(run) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the run");
-    mark_origins(run);
-    uint32_t ordinal = UINT32_MAX;
     int status = WR_OK;
     run->is_endless = run->options.is_live != 0;
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct unit *unit = run->units[i];
         switch (unit->node->kind) {
         case WR_NODE_SOURCE:
-            ordinal += unit->lane == 0;
             run->is_endless |= !unit->node->out.bounded;
-            status = unit_new_source(unit, ordinal, err);
+            status = unit_new_source(unit, err);
             break;
         case WR_NODE_OP: status = open_op(unit, err); break;
         case WR_NODE_SINK: status = open_sink(unit, err); break;

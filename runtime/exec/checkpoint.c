@@ -1,6 +1,7 @@
 /* checkpoint.c: what a run keeps between two processes. A checkpoint stands at the end of a step:
  * nothing is in flight but the rows that wait in a gate, which are kept as they are. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/buf.h"
@@ -10,11 +11,11 @@
 #include "state/store.h"
 #include "base/banned.h"
 
-/* The parts of a checkpoint are named by kind, node and instance: they do not depend on line
- * numbers. */
+/* The parts of a checkpoint are named by kind, stage and instance. A stage has its number for as
+ * long as the state lives (past.h), wherever it stands in the script. */
 static void part_name(char text[64], const char *kind, const struct unit *unit, uint32_t shard) {
     uint32_t lane = unit->lane == LANE_CENTRAL ? 0 : unit->lane;
-    snprintf(text, 64, "%s %u %u %u", kind, unit->node->id, lane, shard);
+    snprintf(text, 64, "%s %u %u %u", kind, run_number(unit->run, unit->node->id), lane, shard);
 }
 
 static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
@@ -87,14 +88,37 @@ static int put_seed(struct wr_run *run, struct wr_error *err) {
 
 /* Which edges want no more rows: a source that was to stop must not be read on. */
 static void put_edges(const struct unit *unit, struct wr_buf *bytes) {
+    uint32_t count = 0;
     for (int port = 0; port < WR_PORTS_MAX; port++)
         for (uint32_t i = 0; i < unit->edge_count[port]; i++)
-            wr_buf_add_char(bytes, (char)unit->edges[port][i].done);
+            count += unit->edges[port][i].done;
+    wr_buf_add_varint(bytes, count);
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t i = 0; i < unit->edge_count[port]; i++)
+            if (unit->edges[port][i].done) {
+                wr_buf_add_varint(bytes, (uint64_t)port);
+                wr_buf_add_varint(bytes, run_number(unit->run, unit->edges[port][i].to->node->id));
+                wr_buf_add_varint(bytes, unit->edges[port][i].input);
+            }
 }
 
-/* Frontiers and counters of all units. */
+static uint64_t unit_state_rows(const struct unit *unit) {
+    struct wr_op_state state = {0};
+    for (uint32_t s = 0; unit->sharded != NULL && s < sharded_count(unit->sharded); s++) {
+        const struct wr_op *op = sharded_op(unit->sharded, s);
+        if (op->type->measure != NULL)
+            op->type->measure(op, &state);
+    }
+    if (unit->op != NULL && unit->op->type->measure != NULL)
+        unit->op->type->measure(unit->op, &state);
+    return state.rows;
+}
+
+/* Frontiers and counters of all units. inspect.c reads it too. */
 static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
+    const struct wr_env *env = run->plan->env;
     wr_buf_clear(bytes);
+    wr_buf_add_u64(bytes, (uint64_t)env->now_us(env));
     wr_buf_add_u64(bytes, run->summary.rows_in);
     wr_buf_add_u64(bytes, run->summary.rejected);
     wr_buf_add_u64(bytes, run->summary.late);
@@ -102,15 +126,24 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     int status = reject_log_save(run->rejects, bytes, err);
     if (status != WR_OK)
         return status;
+    wr_buf_add_u32(bytes, run->unit_count);
     for (uint32_t i = 0; i < run->unit_count; i++) {
         const struct unit *unit = run->units[i];
+        wr_buf_add_varint(bytes, run_number(run, unit->node->id));
+        wr_buf_add_varint(bytes, unit->lane == LANE_CENTRAL ? 0 : unit->lane);
+        size_t length_at = bytes->length;
+        wr_buf_add_u32(bytes, 0);
         wr_buf_add_u64(bytes, (uint64_t)unit->frontier_in);
         wr_buf_add_u64(bytes, (uint64_t)unit->frontier_out);
         wr_buf_add_u64(bytes, unit->counts.rows_in);
         wr_buf_add_u64(bytes, unit->counts.rows_out);
         wr_buf_add_u64(bytes, unit->records_in);
+        wr_buf_add_u64(bytes, unit_state_rows(unit));
         put_edges(unit, bytes);
         stops_save(unit, bytes);
+        uint32_t length = (uint32_t)(bytes->length - length_at - sizeof(uint32_t));
+        if (bytes->status == WR_OK)
+            memcpy(bytes->bytes + length_at, &length, sizeof length);
     }
     if (bytes->status != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's facts");
@@ -125,8 +158,31 @@ static int put_rejects(struct wr_run *run, struct wr_buf *bytes, struct wr_error
     return wr_store_put(run->store, "rejects", bytes->bytes, bytes->length, WR_STORE_BASE, err);
 }
 
+static int put_plan(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
+    wr_buf_clear(bytes);
+    int status = past_save(&run->now, bytes);
+    if (status != WR_OK)
+        return wr_error_set(err, status, "save what is known of the script");
+    return wr_store_put(run->store, "plan", bytes->bytes, bytes->length, WR_STORE_BASE, err);
+}
+
+/* Whose stage is gone, or begins anew, is in nobody's way. */
+static int drop_parts(struct wr_run *run, struct wr_error *err) {
+    int status = WR_OK;
+    for (uint32_t s = 0; run->is_changed && s < run->before.stage_count && status == WR_OK; s++)
+        if (run_node_numbered(run, run->before.stages[s].number) == PAST_NONE)
+            status = wr_store_drop_stage(run->store, run->before.stages[s].number, err);
+    if (status == WR_OK)
+        run->is_changed = 0;
+    return status;
+}
+
 static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
     int status = put_seed(run, err);
+    if (status == WR_OK)
+        status = put_plan(run, bytes, err);
+    if (status == WR_OK)
+        status = drop_parts(run, err);
     if (status == WR_OK)
         status = put_run(run, bytes, err);
     if (status == WR_OK)
@@ -211,8 +267,8 @@ static int load_op(void *ctx, struct wr_reader *bytes, int base) {
     return op->type->load(op, bytes);
 }
 
-static int restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
-                      struct wr_error *err) {
+int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
+                   struct wr_error *err) {
     if (op == NULL || op->type->load == NULL)
         return WR_OK;
     char part[64];
@@ -266,16 +322,38 @@ static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err)
 }
 
 static void take_edges(struct unit *unit, struct wr_reader *bytes) {
-    for (int port = 0; port < WR_PORTS_MAX; port++)
-        for (uint32_t i = 0; i < unit->edge_count[port]; i++) {
-            const char *done = wr_reader_bytes(bytes, 1);
-            unit->edges[port][i].done = done != NULL && *done != 0;
-        }
+    uint64_t count = wr_reader_varint(bytes);
+    for (; count > 0 && !bytes->failed; count--) {
+        uint64_t port = wr_reader_varint(bytes);
+        uint32_t to = run_node_numbered(unit->run, wr_reader_varint(bytes));
+        uint64_t input = wr_reader_varint(bytes);
+        if (port >= WR_PORTS_MAX)
+            bytes->failed = 1;
+        for (uint32_t i = 0; !bytes->failed && i < unit->edge_count[port]; i++)
+            if (unit->edges[port][i].to->node->id == to && unit->edges[port][i].input == input)
+                unit->edges[port][i].done = 1;
+    }
+}
+
+static void restore_unit_facts(struct unit *unit, struct wr_reader *bytes) {
+    struct wr_run *run = unit->run;
+    unit->frontier_in = (int64_t)wr_reader_u64(bytes);
+    unit->frontier_out = (int64_t)wr_reader_u64(bytes);
+    int by_clock = unit->node->op != NULL && (unit->node->op->flags & WR_OP_BY_CLOCK);
+    if (by_clock && unit->frontier_out != WR_TIME_MAX) /* where the clock was put back */
+        run_set_clock(run, unit->frontier_out);
+    unit->counts.rows_in = wr_reader_u64(bytes);
+    unit->counts.rows_out = wr_reader_u64(bytes);
+    unit->records_in = wr_reader_u64(bytes);
+    wr_reader_u64(bytes); /* rows that it kept: for who looks into the state */
+    take_edges(unit, bytes);
+    stops_load(unit, bytes);
 }
 
 static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct wr_run *run = ctx;
+    wr_reader_u64(bytes); /* when it was */
     run->summary.rows_in = wr_reader_u64(bytes);
     run->summary.rejected = wr_reader_u64(bytes);
     run->summary.late = wr_reader_u64(bytes);
@@ -283,18 +361,18 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     run->steps_aside = aside != NULL && *aside != 0;
     if (reject_log_load(run->rejects, bytes) != WR_OK)
         return WR_ECORRUPT;
-    for (uint32_t i = 0; i < run->unit_count; i++) {
-        struct unit *unit = run->units[i];
-        unit->frontier_in = (int64_t)wr_reader_u64(bytes);
-        unit->frontier_out = (int64_t)wr_reader_u64(bytes);
-        int by_clock = unit->node->op != NULL && (unit->node->op->flags & WR_OP_BY_CLOCK);
-        if (by_clock && unit->frontier_out != WR_TIME_MAX) /* where the clock was put back */
-            run_set_clock(run, unit->frontier_out);
-        unit->counts.rows_in = wr_reader_u64(bytes);
-        unit->counts.rows_out = wr_reader_u64(bytes);
-        unit->records_in = wr_reader_u64(bytes);
-        take_edges(unit, bytes);
-        stops_load(unit, bytes);
+    for (uint32_t count = wr_reader_u32(bytes); count > 0 && !bytes->failed; count--) {
+        uint32_t node = run_node_numbered(run, wr_reader_varint(bytes));
+        uint64_t lane = wr_reader_varint(bytes);
+        struct wr_reader one = {.length = wr_reader_u32(bytes)};
+        one.bytes = wr_reader_bytes(bytes, one.length);
+        if (node == PAST_NONE || one.bytes == NULL) /* its stage is gone, or begins anew */
+            continue;
+        if (lane >= run->unit_counts[node])
+            return WR_ECORRUPT;
+        restore_unit_facts(run->units[run->first_unit[node] + lane], &one);
+        if (one.failed)
+            return WR_ECORRUPT;
     }
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }
@@ -321,9 +399,9 @@ static int restore_unit(struct wr_run *run, struct unit *unit, struct wr_error *
     if (status != WR_OK || run->store == NULL)
         return status;
     if (unit->sharded == NULL)
-        return restore_op(run, unit, unit->op, 0, err);
+        return run_restore_op(run, unit, unit->op, 0, err);
     for (uint32_t s = 0; s < sharded_count(unit->sharded) && status == WR_OK; s++)
-        status = restore_op(run, unit, sharded_op(unit->sharded, s), s, err);
+        status = run_restore_op(run, unit, sharded_op(unit->sharded, s), s, err);
     return status;
 }
 
@@ -334,6 +412,33 @@ static int load_seed(void *ctx, struct wr_reader *bytes, int base) {
     run->op_env.seed = run->lane_env.seed = run->options.hash_seed;
     run->shards_before = wr_reader_u64(bytes);
     return bytes->failed ? WR_ECORRUPT : WR_OK;
+}
+
+static int load_past(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    struct wr_run *run = ctx;
+    return past_load(&run->before, &run->arena, bytes);
+}
+
+int run_restore_past(struct wr_run *run, struct wr_error *err) {
+    if (run->store == NULL || wr_store_number(run->store) == 0)
+        return WR_OK;
+    return wr_store_read(run->store, "plan", load_past, run, err);
+}
+
+static int load_ended(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    const char *ended = wr_reader_bytes(bytes, 1);
+    *(int *)ctx = ended != NULL && *ended != 0;
+    return WR_OK;
+}
+
+int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane) {
+    char part[64];
+    int ended = 0;
+    struct wr_error err = {0};
+    snprintf(part, sizeof part, "source %u %u 0", number, lane);
+    return wr_store_read(run->store, part, load_ended, &ended, &err) == WR_OK && ended;
 }
 
 int run_restore_seed(struct wr_run *run, struct wr_error *err) {

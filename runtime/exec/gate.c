@@ -536,7 +536,8 @@ static int is_whole(const struct gate *gate, const struct gate_port *port,
     if (batch->weight != NULL && !input->out.updates)
         return 0;
     for (uint32_t c = 0; c < batch->schema->field_count; c++)
-        if (wr_bit_get(input->needed, c) && batch->columns[c].data == NULL)
+        if (!gate->run->is_changed && wr_bit_get(input->needed, c) &&
+            batch->columns[c].data == NULL)
             return 0;
     return 1;
 }

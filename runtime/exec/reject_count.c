@@ -86,7 +86,7 @@ int reject_counts_save(const struct wr_run *run, struct wr_buf *out) {
         const struct wr_reject_kind *kind = &summary->kinds[i];
         const char *const texts[] = {kind->source, kind->position, kind->reason, kind->detail,
                                      kind->raw};
-        wr_buf_add_u32(out, kind->node);
+        wr_buf_add_u32(out, run_number(run, kind->node));
         wr_buf_add_u32(out, (uint32_t)kind->code);
         wr_buf_add_u32(out, (uint32_t)kind->only_warns);
         wr_buf_add_u64(out, kind->count);
@@ -113,8 +113,8 @@ int reject_counts_load(struct wr_run *run, struct wr_reader *in) {
     if (count > WR_REJECT_KINDS_MAX)
         return WR_ECORRUPT;
     for (uint32_t i = 0; i < count; i++) {
-        struct wr_reject_kind *kind = &summary->kinds[i];
-        kind->node = wr_reader_u32(in);
+        struct wr_reject_kind *kind = &summary->kinds[summary->kind_count];
+        kind->node = run_node_numbered(run, wr_reader_u32(in));
         kind->code = (int)wr_reader_u32(in);
         kind->only_warns = (int)wr_reader_u32(in);
         kind->count = wr_reader_u64(in);
@@ -127,9 +127,9 @@ int reject_counts_load(struct wr_run *run, struct wr_reader *in) {
         load_text(in, kind->reason, sizeof kind->reason);
         load_text(in, kind->detail, sizeof kind->detail);
         load_text(in, kind->raw, sizeof kind->raw);
-        if (in->failed || kind->node >= run->plan->node_count)
+        if (in->failed)
             return WR_ECORRUPT;
-        summary->kind_count = i + 1;
+        summary->kind_count += kind->node != PAST_NONE; /* else its stage is gone */
     }
     return in->failed ? WR_ECORRUPT : WR_OK;
 }

@@ -10,6 +10,8 @@
 #include "exec/reject.h"
 #include "base/banned.h"
 
+#define LINE_OF_MAKER (UINT32_C(1) << 31)
+
 /* How rows of a schema are shown: the columns that a person knows (those that weir makes for itself
  * stand behind them, under names that no script can write), with an encoder for them. */
 struct shown {
@@ -209,7 +211,8 @@ int reject_entry_make(struct reject_maker *maker, struct wr_arena *arena, struct
 
 int reject_entry_order(const void *a, const void *b) {
     const struct reject_entry *x = a, *y = b;
-    const uint32_t nodes[2] = {x->unit->node->id, y->unit->node->id};
+    const uint32_t nodes[2] = {run_number(x->unit->run, x->unit->node->id),
+                               run_number(y->unit->run, y->unit->node->id)};
     if (x->source != y->source)
         return x->source < y->source ? -1 : 1;
     if (x->partition != y->partition)
@@ -244,7 +247,7 @@ int reject_entry_key(const struct reject_entry *entry, struct wr_buf *out) {
     add_big_endian(out, entry->source, 4);
     add_big_endian(out, entry->partition, 4);
     add_big_endian(out, entry->record, 8);
-    add_big_endian(out, entry->unit->node->id, 4);
+    add_big_endian(out, run_number(entry->unit->run, entry->unit->node->id), 4);
     if (!reject_has_record(entry)) {
         add_big_endian(out, (uint64_t)entry->at ^ (UINT64_C(1) << 63), 8);
         wr_buf_add(out, entry->row_json, entry->row_length);
@@ -279,14 +282,26 @@ static const char *load_text(struct wr_reader *in, uint32_t *length) {
     return text;
 }
 
+/* Lanes may come while it lies there: lines of makers count apart. */
+static uint32_t stored_line(const struct wr_run *run, uint32_t line) {
+    return line == UINT32_MAX || line < run->lane_count ? line
+                                                        : LINE_OF_MAKER | (line - run->lane_count);
+}
+
+static uint32_t line_of_stored(const struct wr_run *run, uint32_t stored) {
+    return stored == UINT32_MAX || stored < LINE_OF_MAKER
+               ? stored
+               : (stored & ~LINE_OF_MAKER) + run->lane_count;
+}
+
 int reject_entry_save(const struct reject_entry *entry, struct wr_buf *out) {
     const struct unit *unit = entry->unit;
-    wr_buf_add_u32(out, unit->node->id);
+    wr_buf_add_u32(out, run_number(unit->run, unit->node->id));
     wr_buf_add_u32(out, unit->lane == LANE_CENTRAL ? 0 : unit->lane);
     wr_buf_add_u32(out, entry->source);
     wr_buf_add_u32(out, entry->partition);
     wr_buf_add_u64(out, entry->record);
-    wr_buf_add_u32(out, entry->line);
+    wr_buf_add_u32(out, stored_line(unit->run, entry->line));
     wr_buf_add_u64(out, entry->number);
     wr_buf_add_char(out, (char)entry->is_read);
     wr_buf_add_u32(out, (uint32_t)entry->code);
@@ -302,14 +317,17 @@ int reject_entry_save(const struct reject_entry *entry, struct wr_buf *out) {
 }
 
 int reject_entry_load(const struct wr_run *run, struct wr_reader *in, struct reject_entry *entry) {
-    uint32_t node = wr_reader_u32(in), instance = wr_reader_u32(in);
-    if (node >= run->plan->node_count || instance >= run->unit_counts[node])
+    uint32_t node = run_node_numbered(run, wr_reader_u32(in)), instance = wr_reader_u32(in);
+    *entry = (struct reject_entry){0};
+    if (node == PAST_NONE) /* its stage is gone, and what it rejected with it */
+        return in->failed ? WR_ECORRUPT : WR_OK;
+    if (instance >= run->unit_counts[node])
         return WR_ECORRUPT;
-    *entry = (struct reject_entry){.unit = run->units[run->first_unit[node] + instance]};
+    entry->unit = run->units[run->first_unit[node] + instance];
     entry->source = wr_reader_u32(in);
     entry->partition = wr_reader_u32(in);
     entry->record = wr_reader_u64(in);
-    entry->line = wr_reader_u32(in);
+    entry->line = line_of_stored(run, wr_reader_u32(in));
     entry->number = wr_reader_u64(in);
     const char *is_read = wr_reader_bytes(in, 1);
     entry->is_read = is_read != NULL && *is_read != 0;

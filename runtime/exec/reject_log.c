@@ -242,7 +242,8 @@ static int take(void *ctx, const void *key, uint32_t key_bytes, const void *valu
     struct reject_entry *entry = &log->entries[log->count];
     struct wr_reader in = {.bytes = copy, .length = value_bytes};
     int status = reject_entry_load(log->run, &in, entry);
-    if (status != WR_OK || (log->counts_late && has_not_happened(log->run, entry)))
+    if (status != WR_OK || entry->unit == NULL ||
+        (log->counts_late && has_not_happened(log->run, entry)))
         return status;
     if (log->counts_late)
         reject_count(log->run, entry);

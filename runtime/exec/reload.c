@@ -29,7 +29,6 @@ struct refill {
 
 struct lane {
     struct unit *source; /* its edges lead through the others */
-    uint32_t ordinal;    /* among sources */
     struct refill end;
     uint64_t rejected; /* rows of this reading */
     uint32_t note_count;
@@ -148,7 +147,6 @@ static int lane_new(struct lane *lane, struct unit *stage, uint32_t input, const
         if (unit->source == NULL)
             continue;
         lane->source = twin;
-        lane->ordinal = unit->source->source;
         return WR_OK;
     }
 }
@@ -207,7 +205,7 @@ static void lane_close(struct lane *lane) {
 static int lane_open(struct lane *lane, struct wr_error *err) {
     struct unit *source = lane->source;
     struct wr_run *run = source->run;
-    int status = unit_new_source(source, lane->ordinal, err);
+    int status = unit_new_source(source, err);
     if (status == WR_OK) {
         source->source->reject = source_reject;
         source->source->note = tell;

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/hash.h"
 #include "base/env.h"
 #include "base/status.h"
 #include "base/workers.h"
+#include "exec/inspect.h"
 #include "exec/reject.h"
 #include "state/store.h"
 #include "base/banned.h"
@@ -68,16 +68,8 @@ static void prepare_services(struct wr_run *run) {
     run->lane_env.pool = &run->pool;
 }
 
-/* A run that reads less is another one: its state has come to the end of that. */
-static void limit_in(char hash[33], uint64_t record_limit) {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t mixed = wr_hash_bytes(hash, 32, record_limit);
-    for (int i = 0; i < 16 && record_limit > 0; i++)
-        hash[i] = digits[mixed >> (4 * i) & 15];
-}
-
-int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
-               struct wr_error *err) {
+static int run_make(struct wr_run **made, struct wr_plan *plan,
+                    const struct wr_run_options *options, struct wr_error *err) {
     WR_ASSERT(plan->finished);
     struct wr_run *run = wr_alloc_zero(&wr_budget_control, sizeof *run);
     if (run == NULL)
@@ -88,15 +80,37 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     set_defaults(run);
     run->started_us = plan->env->monotonic_us(plan->env);
     prepare_services(run);
-    int status = WR_OK;
-    if (options->state_directory != NULL) {
-        char hash[33];
-        wr_plan_hash(plan, hash);
-        limit_in(hash, options->record_limit);
-        status = wr_store_open(&run->store, plan->env, options->state_directory, hash, err);
-    }
+    *made = run;
+    return WR_OK;
+}
+
+int run_new_to_look(struct wr_run **made, struct wr_plan *plan,
+                    const struct wr_run_options *options, struct wr_error *err) {
+    int status = run_make(made, plan, options, err);
+    struct wr_run *run = *made;
+    if (status == WR_OK)
+        status = run_open_state(&run->store, plan->env, options->state_directory, err);
     if (status == WR_OK)
         status = run_restore_seed(run, err);
+    if (status == WR_OK)
+        status = run_evolve(run, 0, err);
+    return status == WR_OK ? run_build(run, err) : status;
+}
+
+int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
+               struct wr_error *err) {
+    struct wr_run *run = NULL;
+    int status = run_make(&run, plan, options, err);
+    if (status != WR_OK)
+        return status;
+    if (options->savepoint != NULL)
+        status = wr_state_copy(plan->env, options->savepoint, options->state_directory, err);
+    if (status == WR_OK && options->state_directory != NULL)
+        status = wr_store_open(&run->store, plan->env, options->state_directory, NULL, err);
+    if (status == WR_OK)
+        status = run_restore_seed(run, err);
+    if (status == WR_OK)
+        status = run_evolve(run, 1, err);
     run->was_restored = run->store != NULL && wr_store_number(run->store) > 0;
     if (status == WR_OK)
         status = run_build(run, err);
@@ -104,7 +118,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         status = run_restore(run, err);
     if (status == WR_OK)
         status = threads_init(run, err);
-    if (status == WR_OK && run->store != NULL && wr_store_number(run->store) == 0)
+    int is_due = run->is_changed || (run->store != NULL && wr_store_number(run->store) == 0);
+    if (status == WR_OK && is_due)
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
     if (status != WR_OK) {
         wr_run_free(run);

@@ -18,6 +18,35 @@ struct wr_run;
 #define WR_SHARDS_MAX 64
 #define WR_REJECT_KINDS_MAX 256 /* (stage, code) pairs that are counted one by one */
 
+/* What becomes of something that a state has, when another script goes on with it. */
+enum wr_change_what {
+    WR_CHANGE_KEPT,     /* it goes on as if nothing had changed */
+    WR_CHANGE_MIGRATED, /* the same; it is called otherwise, or asked for less */
+    WR_CHANGE_NEW,      /* it was not there */
+    WR_CHANGE_REBUILT,  /* what the state has of it is not what this script would have made */
+    WR_CHANGE_REFUSED,  /* it cannot go on, whatever is allowed */
+    WR_CHANGE_DROPPED,  /* the script has it no more */
+};
+
+struct wr_change {
+    enum wr_change_what what;
+    uint8_t loses;       /* something is thrown away, or mixed: it must be allowed */
+    uint32_t node;       /* of the plan; UINT32_MAX: it was dropped */
+    const char *kind;    /* "source", "stage", "sink" */
+    const char *stage;   /* "agg" */
+    const char *name;    /* as the script calls it; NULL */
+    const char *address; /* of a source or sink; NULL */
+    const char *place;   /* "clicks.lua:12:3" */
+    const char *reason;
+};
+
+struct wr_changes {
+    const char *directory;
+    uint64_t number; /* of the last checkpoint; 0: there is none */
+    uint32_t count, loses, refused;
+    struct wr_change *items; /* in the order of the plan, then those that were dropped */
+};
+
 struct wr_run_options {
     uint32_t batch_rows; /* 0: WR_BATCH_ROWS_DEFAULT */
     uint32_t workers;    /* threads; 0: 1 */
@@ -32,6 +61,11 @@ struct wr_run_options {
     int dry_run;                 /* sinks are bound but nothing is written */
     int measures;                /* wr_node_counts has what it costs to know */
     const char *state_directory; /* NULL: nothing is kept */
+    const char *savepoint;       /* a fresh state directory begins as a copy of it; may be NULL */
+    int allow_rebuild;           /* another script may go on with what is left of the state */
+    /* Told once, when there was a state: what becomes of it. May be NULL. */
+    void (*tell_changes)(void *ctx, const struct wr_changes *changes);
+    void *tell_ctx;
     int64_t checkpoint_us; /* from a checkpoint to the next, by the monotonic clock; 0: each step */
     int fail_on_error;     /* the first row whose expression fails ends the run */
     int is_live;           /* rows come while it runs: nothing may wait for their end */
@@ -95,6 +129,9 @@ struct wr_summary {
 int wr_run_new(struct wr_run **run, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err);
 void wr_run_free(struct wr_run *run);
+/* Says by `tell_changes` what would become of a state, and changes nothing. */
+int wr_run_compare(struct wr_plan *plan, const struct wr_run_options *options,
+                   struct wr_error *err);
 /* WR_OK: there is more to do; WR_EAGAIN: nothing to do now; WR_EEND: all is done and written;
  * WR_ECANCEL: stopped by the signal; or a failure. */
 int wr_run_step(struct wr_run *run, struct wr_error *err);

@@ -19,12 +19,19 @@ static uint32_t lines_of(const struct wr_run *run) {
     return run->lane_count + run->maker_count;
 }
 
+/* Makers keep their numbers in the state, as sources do. */
+static uint32_t first_maker(const struct unit *unit) {
+    const struct wr_run *run = unit->run;
+    return run->now.stages[run->stage_of[unit->node->id]].first_maker;
+}
+
 int stops_init(struct wr_run *run) {
+    run->maker_count = run->now.maker_count;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         unsigned flags = unit->node->op == NULL ? 0 : unit->node->op->flags;
         if (flags & (WR_OP_MAKES_ROWS | WR_OP_REPEATS))
-            unit->maker = ++run->maker_count;
+            unit->maker = first_maker(unit) + (unit->lane == LANE_CENTRAL ? 0 : unit->lane);
         if (unit->lane == LANE_CENTRAL || unit->source != NULL || unit->feeder_count == 0)
             continue;
         const struct unit *above = unit->feeders[0].from;
@@ -248,17 +255,24 @@ void stops_save(const struct unit *unit, struct wr_buf *out) {
     if (unit->taken == NULL)
         return;
     wr_buf_add_char(out, (char)unit->has_stopped);
+    wr_buf_add_varint(out, unit->run->lane_count);
+    wr_buf_add_varint(out, unit->run->maker_count);
     for (uint32_t line = 0; line < lines_of(unit->run); line++)
         wr_buf_add_u64(out, unit->taken[line]);
 }
 
+/* Lines of lanes and makers that have come since stand behind those that were there. */
 void stops_load(struct unit *unit, struct wr_reader *in) {
+    const struct wr_run *run = unit->run;
     if (unit->taken == NULL)
         return;
     const char *flag = wr_reader_bytes(in, 1);
     unit->has_stopped = flag != NULL && *flag != 0;
-    for (uint32_t line = 0; line < lines_of(unit->run); line++)
-        unit->taken[line] = wr_reader_u64(in);
+    uint64_t lanes = wr_reader_varint(in), makers = wr_reader_varint(in);
+    if (lanes > run->lane_count || makers > run->maker_count)
+        in->failed = 1;
+    for (uint64_t line = 0; !in->failed && line < lanes + makers; line++)
+        unit->taken[line < lanes ? line : line - lanes + run->lane_count] = wr_reader_u64(in);
     if (unit->has_stopped)
         settle(unit->run);
 }

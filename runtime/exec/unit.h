@@ -10,6 +10,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "exec/past.h"
 #include "exec/run.h"
 
 #define LANE_CENTRAL UINT32_MAX
@@ -115,6 +116,13 @@ struct wr_run {
     struct wr_workers *workers; /* NULL: one thread does all */
     struct reload *reloads;     /* tables that are read again; NULL: none */
     struct wr_store *store;
+    struct past before, now; /* the plan that wrote the state, and as the next checkpoint has it */
+    uint32_t *stage_of;      /* by node: which of now.stages; PAST_NONE: it does not live */
+    uint32_t *node_numbered; /* by a stage's number: its node, or PAST_NONE */
+    uint8_t *asks;           /* by node: a stage behind it may reject its rows, or might have */
+    uint8_t *differs;        /* by node: a sink goes on behind rows of another script */
+    uint8_t is_changed;      /* the state is of another script than this one */
+    struct wr_changes changes;
     uint64_t epoch;
     uint8_t shards_are_given;
     uint64_t shards_before; /* of the run that wrote the state; 0: there is none */
@@ -127,8 +135,32 @@ struct wr_run {
     const struct unit *failed; /* where it failed; NULL: nowhere, or not known */
 };
 
+/* change.c: compares the plan with the one that wrote the state (run->before): run->changes, and
+ * the numbers of its stages (run->now). Columns that were kept before stay needed. */
+int run_judge(struct wr_run *run, struct wr_error *err);
+/* evolve.c: the same from the store on; refuses (W601) what would be lost and is not allowed to be,
+ * unless only asked what it is (`runs` 0). */
+int run_evolve(struct wr_run *run, int runs, struct wr_error *err);
+/* run.c: a run with its units, and nothing restored or opened but the store. *run is to be freed in
+ * any case. */
+int run_new_to_look(struct wr_run **run, struct wr_plan *plan, const struct wr_run_options *options,
+                    struct wr_error *err);
+/* inspect.c: a state that must be there. WR_ENOENT, with what to do, where it is not. */
+int run_open_state(struct wr_store **store, const struct wr_env *env, const char *path,
+                   struct wr_error *err);
+/* The number of a live node's stage, under which the state has it. */
+static inline uint32_t run_number(const struct wr_run *run, uint32_t node) {
+    return run->now.stages[run->stage_of[node]].number;
+}
+/* The live node of a number; PAST_NONE: there is none. */
+static inline uint32_t run_node_numbered(const struct wr_run *run, uint64_t number) {
+    return number < run->now.next_number ? run->node_numbered[number] : PAST_NONE;
+}
+
 /* build.c: units, edges, gates of the plan's live nodes; opens them. */
 int run_build(struct wr_run *run, struct wr_error *err);
+/* How many units a node has. */
+uint32_t run_units_of(const struct wr_plan *plan, const struct wr_node *node);
 void run_close_units(struct wr_run *run);
 
 /* unit.c */
@@ -162,8 +194,8 @@ int unit_advance(struct unit *unit);
 /* Lets its operator do what the clock asks for. */
 int unit_tick(struct unit *unit);
 
-/* build.c: the source of a unit, not open yet; `ordinal` is its number among sources. */
-int unit_new_source(struct unit *unit, uint32_t ordinal, struct wr_error *err);
+/* build.c: the source of a unit, not open yet. */
+int unit_new_source(struct unit *unit, struct wr_error *err);
 
 /* The source's own rejects: `lane` is its unit. */
 int lane_reject(void *lane, const struct wr_reject *reject);
@@ -346,3 +378,10 @@ int run_restore(struct wr_run *run, struct wr_error *err);
 int run_checkpoint(struct wr_run *run, struct wr_error *err);
 /* All sinks begin the next one. */
 int run_begin_epoch(struct wr_run *run, struct wr_error *err);
+/* Loads one instance of a stage from the store. */
+int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
+                   struct wr_error *err);
+/* Reads run->before, where there is a state. */
+int run_restore_past(struct wr_run *run, struct wr_error *err);
+/* Whether a lane of a source, by its number in the state, had come to its end. */
+int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane);

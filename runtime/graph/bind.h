@@ -12,3 +12,6 @@ int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error 
 /* W410: a sink that writes what the script reads, or what another sink writes. `node` is bound and
  * is not yet in the plan. */
 int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, struct wr_error *err);
+
+/* Room for one more in an array of the plan's arena, where the old one stays. NULL: no memory. */
+void *wr_bind_grow(struct wr_plan *plan, void *array, uint32_t count, uint32_t *room, size_t size);

@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/env.h"
-#include "base/hash.h"
 #include "base/status.h"
 #include "data/zone.h"
 #include "graph/bind.h"
@@ -121,9 +120,7 @@ int wr_plan_probe(struct wr_plan *plan, const struct wr_value *spec, struct wr_s
     return status;
 }
 
-/* Room for one more in an array of the plan's arena, where the old one stays. NULL: no memory. */
-static void *array_grow(struct wr_plan *plan, void *array, uint32_t count, uint32_t *room,
-                        size_t size) {
+void *wr_bind_grow(struct wr_plan *plan, void *array, uint32_t count, uint32_t *room, size_t size) {
     if (count < *room)
         return array;
     uint32_t more = WR_MAX(8u, 2 * *room);
@@ -138,8 +135,8 @@ static void *array_grow(struct wr_plan *plan, void *array, uint32_t count, uint3
 int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function,
                    struct wr_error *err) {
     struct wr_user_function *functions =
-        array_grow(plan, plan->user_functions, plan->user_function_count, &plan->user_function_room,
-                   sizeof *functions);
+        wr_bind_grow(plan, plan->user_functions, plan->user_function_count,
+                     &plan->user_function_room, sizeof *functions);
     if (functions == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     plan->user_functions = functions;
@@ -150,83 +147,11 @@ int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function
 int wr_plan_define_aggregate(struct wr_plan *plan, const struct wr_aggregate_function *function,
                              struct wr_error *err) {
     const struct wr_aggregate_function **functions =
-        array_grow(plan, plan->user_aggregates, plan->user_aggregate_count,
-                   &plan->user_aggregate_room, sizeof *functions);
+        wr_bind_grow(plan, plan->user_aggregates, plan->user_aggregate_count,
+                     &plan->user_aggregate_room, sizeof *functions);
     if (functions == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for the plan");
     plan->user_aggregates = functions;
     plan->user_aggregates[plan->user_aggregate_count++] = function;
     return WR_OK;
-}
-
-/* Where a thing stands in the script decides no result: a moved line keeps the hash. Positions are
- * numbers; what a script has written under such a name is not. */
-static int is_position(const char *name, const struct wr_value *value) {
-    static const char *const names[] = {"mark", "from", "to", "at", "name_from", "name_to"};
-    if (strcmp(name, "script") == 0)
-        return value->kind == WR_VALUE_STRING;
-    for (size_t i = 0; i < WR_COUNT(names); i++)
-        if (strcmp(names[i], name) == 0)
-            return value->kind == WR_VALUE_INT;
-    return 0;
-}
-
-/* `is_data`: no part of it is a position. */
-static uint64_t hash_value(const struct wr_value *value, uint64_t seed, int is_data) {
-    uint64_t hash = wr_hash_u64((uint64_t)value->kind, seed);
-    switch (value->kind) {
-    case WR_VALUE_NIL: return hash;
-    case WR_VALUE_BOOL: return wr_hash_join(hash, (uint64_t)value->boolean);
-    case WR_VALUE_INT: return wr_hash_join(hash, (uint64_t)value->integer);
-    case WR_VALUE_FLOAT:
-        return wr_hash_join(hash, wr_hash_bytes(&value->number, sizeof value->number, seed));
-    case WR_VALUE_STRING:
-        return wr_hash_join(hash, wr_hash_bytes(value->string, value->count, seed));
-    case WR_VALUE_LIST:
-    case WR_VALUE_MAP:
-        for (uint32_t i = 0; i < value->count; i++) {
-            const char *name = value->names == NULL ? "" : value->names[i];
-            if (!is_data && is_position(name, &value->items[i]))
-                continue;
-            /* The rows of `weir.rows`, the notes of a column: names in them are the script's. */
-            int inner = is_data || strcmp(name, "rows") == 0 || strcmp(name, "notes") == 0;
-            hash = wr_hash_join(hash, wr_hash_bytes(name, strlen(name), seed));
-            hash = wr_hash_join(hash, hash_value(&value->items[i], seed, inner));
-        }
-    }
-    return hash;
-}
-
-void wr_plan_defined(struct wr_plan *plan, const struct wr_value *spec) {
-    plan->defined_hash = wr_hash_join(plan->defined_hash, hash_value(spec, 1, 0));
-}
-
-/* What a source gives: an inferred schema stands in no spec, and state is laid out by it. */
-static uint64_t hash_schema(const struct wr_schema *schema, uint64_t seed) {
-    uint64_t hash = wr_hash_u64(schema->field_count, seed);
-    for (uint32_t c = 0; c < schema->field_count; c++) {
-        const struct wr_field *field = &schema->fields[c];
-        char type[256];
-        wr_type_text(&field->type, type, sizeof type);
-        hash = wr_hash_join(hash, wr_hash_bytes(field->name, field->name_length, seed));
-        hash = wr_hash_join(hash, wr_hash_bytes(type, strlen(type), seed));
-    }
-    return hash;
-}
-
-static uint64_t hash_plan(const struct wr_plan *plan, uint64_t seed) {
-    uint64_t hash = wr_hash_bytes(plan->timezone, strlen(plan->timezone), seed);
-    hash = wr_hash_join(hash, plan->defined_hash);
-    for (uint32_t i = 0; i < plan->node_count; i++) {
-        const struct wr_node *node = plan->nodes[i];
-        hash = hash_value(node->spec, hash, 0);
-        if (node->kind == WR_NODE_SOURCE)
-            hash = hash_schema(node->out.schema, hash);
-    }
-    return hash;
-}
-
-void wr_plan_hash(const struct wr_plan *plan, char text[33]) {
-    uint64_t low = hash_plan(plan, 1), high = hash_plan(plan, 2);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)high, (unsigned long long)low);
 }

@@ -45,6 +45,12 @@ struct wr_node {
     uint64_t *shown;  /* those of them that are read as parts of rejects alone */
 };
 
+/* A function or aggregate that the script declares. */
+struct wr_defined {
+    const char *name;
+    uint64_t hash;
+};
+
 struct wr_plan {
     struct wr_arena arena;
     const struct wr_env *env;
@@ -57,8 +63,9 @@ struct wr_plan {
     struct wr_user_function *user_functions;
     uint32_t user_aggregate_count, user_aggregate_room;
     const struct wr_aggregate_function **user_aggregates;
-    uint64_t defined_hash; /* of what wr_plan_defined was told */
-    int may_sample;        /* 0: a schema that is neither given nor locked is W408 */
+    uint32_t defined_count, defined_room;
+    struct wr_defined *defined; /* what wr_plan_defined was told */
+    int may_sample;             /* 0: a schema that is neither given nor locked is W408 */
     int finished;
 };
 
@@ -80,12 +87,14 @@ int wr_plan_define(struct wr_plan *plan, const struct wr_user_function *function
 /* The same for an aggregate (`weir.aggregate`), which lies in the plan's arena. */
 int wr_plan_define_aggregate(struct wr_plan *plan, const struct wr_aggregate_function *function,
                              struct wr_error *err);
-/* What the script says of a function that it declares has a part in the plan's hash. */
-void wr_plan_defined(struct wr_plan *plan, const struct wr_value *spec);
+/* What the script says of a function that it declares is a part of what the stages that call it
+ * mean. WR_OK or WR_ENOMEM. */
+int wr_plan_defined(struct wr_plan *plan, const struct wr_value *spec, struct wr_error *err);
 /* Once, when the script has ended: which nodes live, which columns are needed, checks over the
  * whole. */
 int wr_plan_finish(struct wr_plan *plan, struct wr_error *err);
-/* A hash of everything that decides results, as 32 hex digits and a 0. */
+/* A hash of everything that decides results, as 32 hex digits and a 0: equal to that of the plan of
+ * another script where that means the same; of single stages see identity.h. */
 void wr_plan_hash(const struct wr_plan *plan, char text[33]);
 /* The plan as plain data, for explain. NULL: out of memory. */
 struct wr_value *wr_plan_explain(struct wr_plan *plan);

@@ -467,6 +467,6 @@ int lua_aggregates_define(struct lua_functions *functions, struct wr_plan *plan,
                                                     .arg_min = made->user.param_count,
                                                     .arg_max = made->user.param_count,
                                                     .user = &made->user};
-    wr_plan_defined(plan, spec);
-    return wr_plan_define_aggregate(plan, &made->function, err);
+    status = wr_plan_defined(plan, spec, err);
+    return status != WR_OK ? status : wr_plan_define_aggregate(plan, &made->function, err);
 }

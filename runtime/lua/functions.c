@@ -362,8 +362,8 @@ int lua_functions_define(struct lua_functions *functions, struct wr_plan *plan,
         .function_ref = functions->refs[id - 1], .row_ref = LUA_NOREF, .result = 1};
     if (callee_new(functions, callee, &function.id) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for a function");
-    wr_plan_defined(plan, spec);
-    return wr_plan_define(plan, &function, err);
+    status = wr_plan_defined(plan, spec, err);
+    return status != WR_OK ? status : wr_plan_define(plan, &function, err);
 }
 
 int lua_functions_columns(struct wr_arena *arena, const struct wr_schema *schema,

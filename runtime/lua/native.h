@@ -23,7 +23,14 @@ struct native_plan *native_check_plan(lua_State *L, int index);
 int native_plan_new(lua_State *L);   /* native.plan(options) -> plan | nil, err */
 void native_plan_type(lua_State *L); /* makes the metatable */
 int native_run(lua_State *L);        /* native.run(plan, options) */
+int native_compare(lua_State *L);    /* native.compare(plan, options): what a state would become */
 int native_explain(lua_State *L);    /* native.explain(plan) */
+int native_state(lua_State *L);      /* native.state(directory, checks), and what is done with it */
+int native_state_copy(lua_State *L);
+int native_state_reset(lua_State *L);
+int native_state_rows(lua_State *L);
+/* The table at stack index 2 as options of a run. */
+struct wr_run_options native_run_options(lua_State *L, struct native_plan *plan);
 int native_functions(lua_State *L);  /* native.functions() */
 int native_foreign(lua_State *L);    /* native.foreign(name) -> what weir calls it | nil */
 int native_aggregates(lua_State *L); /* native.aggregates() */

@@ -59,7 +59,56 @@ static const char *text_option(lua_State *L, const char *name) {
     return text;
 }
 
-static struct wr_run_options read_options(lua_State *L, struct native_plan *plan) {
+static void set_int(lua_State *L, const char *name, uint64_t value) {
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_text(lua_State *L, const char *name, const char *text) {
+    if (text[0] == 0)
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+/* Gives what becomes of a state to `options.tell`, a Lua function, while the run is opened. */
+static void tell_changes(void *ctx, const struct wr_changes *changes) {
+    static const char *const words[] = {
+        [WR_CHANGE_KEPT] = "kept",       [WR_CHANGE_MIGRATED] = "migrated",
+        [WR_CHANGE_NEW] = "new",         [WR_CHANGE_REBUILT] = "rebuilt",
+        [WR_CHANGE_REFUSED] = "refused", [WR_CHANGE_DROPPED] = "dropped"};
+    lua_State *L = ctx;
+    lua_getfield(L, 2, "tell");
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_createtable(L, (int)changes->count, 4);
+    set_text(L, "state", changes->directory);
+    set_int(L, "checkpoint", changes->number);
+    set_int(L, "loses", changes->loses);
+    set_int(L, "refused", changes->refused);
+    for (uint32_t i = 0; i < changes->count; i++) {
+        const struct wr_change *change = &changes->items[i];
+        lua_createtable(L, 0, 8);
+        set_text(L, "what", words[change->what]);
+        lua_pushboolean(L, change->loses);
+        lua_setfield(L, -2, "loses");
+        set_text(L, "kind", change->kind);
+        set_text(L, "stage", change->stage);
+        set_text(L, "name", change->name == NULL ? "" : change->name);
+        set_text(L, "address", change->address == NULL ? "" : change->address);
+        set_text(L, "place", change->place);
+        set_text(L, "reason", change->reason);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* it shows; the run goes on */
+        fprintf(stderr, "weir: %s\n", lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+}
+
+struct wr_run_options native_run_options(lua_State *L, struct native_plan *plan) {
     lua_Integer batch_rows = int_option(L, "batch_rows", 0);
     const char *on_error = text_option(L, "on_error");
     return (struct wr_run_options){
@@ -72,6 +121,10 @@ static struct wr_run_options read_options(lua_State *L, struct native_plan *plan
         .memory_bytes = (uint64_t)WR_MAX(int_option(L, "memory", 0), 0),
         .spill_bytes = (uint64_t)WR_MAX(int_option(L, "spill_bytes", 0), 0),
         .state_directory = text_option(L, "state"),
+        .savepoint = text_option(L, "from"),
+        .allow_rebuild = int_option(L, "allow_rebuild", 0) != 0,
+        .tell_changes = tell_changes,
+        .tell_ctx = L,
         .checkpoint_us = int_option(L, "checkpoint", 1000000),
         .fail_on_error = on_error != NULL && strcmp(on_error, "fail") == 0,
         .keep_text = 1,
@@ -126,18 +179,6 @@ int native_add_rejects(lua_State *L, struct native_plan *self, const char *kind,
     lua_setfield(L, -2, "format");
     spec = spec_new(L, arena, err);
     return spec == NULL ? WR_ENOMEM : wr_plan_add(self->plan, spec, sink, err);
-}
-
-static void set_int(lua_State *L, const char *name, uint64_t value) {
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_text(lua_State *L, const char *name, const char *text) {
-    if (text[0] == 0)
-        return;
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
 }
 
 static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr_summary *summary) {
@@ -263,24 +304,43 @@ static int step_all(const struct wr_env *env, struct wr_run *run, struct progres
     return status == WR_EEND ? WR_OK : status;
 }
 
-/* native.run(plan, options) -> summary | nil, err */
-int native_run(lua_State *L) {
-    struct native_plan *self = native_check_plan(L, 1);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    struct wr_error err = {0};
-    struct wr_run *run = NULL;
+/* Adds what --rejects asks for, and finishes the plan. */
+static int complete_plan(lua_State *L, struct native_plan *self, struct wr_error *err) {
     const char *rejects = text_option(L, "rejects");
     struct wr_node *sink;
     const char *format = text_option(L, "rejects_format");
     int status = rejects == NULL
                      ? WR_OK
                      : native_add_rejects(L, self, "file", rejects,
-                                          format == NULL ? "ndjson" : format, &sink, &err);
+                                          format == NULL ? "ndjson" : format, &sink, err);
+    return status == WR_OK ? wr_plan_finish(self->plan, err) : status;
+}
+
+/* native.compare(plan, options) -> true | nil, err; `options.tell` is given the changes. */
+int native_compare(lua_State *L) {
+    struct native_plan *self = native_check_plan(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct wr_error err = {0};
+    int status = complete_plan(L, self, &err);
+    struct wr_run_options options = native_run_options(L, self);
     if (status == WR_OK)
-        status = wr_plan_finish(self->plan, &err);
+        status = wr_run_compare(self->plan, &options, &err);
     if (status != WR_OK)
         return wr_error_push(L, &err);
-    struct wr_run_options options = read_options(L, self);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* native.run(plan, options) -> summary | nil, err */
+int native_run(lua_State *L) {
+    struct native_plan *self = native_check_plan(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct wr_error err = {0};
+    struct wr_run *run = NULL;
+    int status = complete_plan(L, self, &err);
+    if (status != WR_OK)
+        return wr_error_push(L, &err);
+    struct wr_run_options options = native_run_options(L, self);
     struct sigaction action = {.sa_handler = on_signal}, old_int, old_term, old_hup;
     stop_signal = 0;
     sigaction(SIGINT, &action, &old_int);

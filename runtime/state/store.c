@@ -134,6 +134,27 @@ int wr_store_put(struct wr_store *store, const char *part_name, const void *byte
     return wr_store_run_bound(store, WR_STORE_PART_SIZES, "write", err);
 }
 
+/* The parts stay known, with nothing in them, until the store is opened again. */
+int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err) {
+    if (!is_in_checkpoint(store, err))
+        return store->failed;
+    for (uint32_t i = 0; i < store->part_count; i++) {
+        struct wr_store_part *part = &store->parts[i];
+        char kind[16];
+        unsigned of;
+        if (sscanf(part->name, "%15s %u ", kind, &of) != 2 || of != number)
+            continue;
+        for (int what = WR_STORE_PIECE_DELETE; what <= WR_STORE_PART_DELETE; what++) {
+            sqlite3_bind_int64(store->statements[what], 1, part->id);
+            int status = wr_store_run_bound(store, (enum wr_store_statement)what, "write", err);
+            if (status != WR_OK)
+                return status;
+        }
+        part->base_bytes_next = part->delta_bytes_next = part->only_sum = 0;
+    }
+    return WR_OK;
+}
+
 /* When COMMIT itself fails, nobody knows whether it holds: opening again tells, by the number. */
 int wr_store_commit(struct wr_store *store, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))

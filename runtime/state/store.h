@@ -14,11 +14,11 @@ struct wr_reader;
 struct wr_store;
 struct sqlite3;
 
-#define WR_STORE_VERSION 8
+#define WR_STORE_VERSION 9
 
 /* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a
- * newer format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in
- * `err`. */
+ * another format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in
+ * `err`. NULL: whose state it is knows the caller. */
 int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
                   const char *plan_hash, struct wr_error *err);
 void wr_store_close(struct wr_store *store);
@@ -38,6 +38,8 @@ enum wr_store_piece {
 };
 int wr_store_put(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
                  enum wr_store_piece piece, struct wr_error *err);
+/* Removes all parts "KIND NUMBER …" of a stage. */
+int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err);
 int wr_store_commit(struct wr_store *store, struct wr_error *err);
 void wr_store_rollback(struct wr_store *store);
 int wr_store_base_due(const struct wr_store *store, const char *part);
@@ -45,5 +47,17 @@ int wr_store_base_due(const struct wr_store *store, const char *part);
 typedef int (*wr_store_fn)(void *ctx, struct wr_reader *bytes, int base);
 int wr_store_read(struct wr_store *store, const char *part, wr_store_fn fn, void *ctx,
                   struct wr_error *err);
+/* Gives each part, in the order of their first put: its name, the bytes of its base and of what
+ * came since. */
+typedef int (*wr_store_part_fn)(void *ctx, const char *part, uint64_t base_bytes,
+                                uint64_t delta_bytes);
+int wr_store_parts(const struct wr_store *store, wr_store_part_fn fn, void *ctx);
+/* Whether the file is whole, as SQLite sees it, and no piece is of a part that is not there.
+ * WR_OK or WR_ECORRUPT with what is wrong. */
+int wr_store_check(struct wr_store *store, struct wr_error *err);
+/* Makes a state of the last checkpoint in the directory `to`, which must have none. */
+int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err);
+/* Removes the state from its directory, which is then as fresh; only closing may follow. */
+int wr_store_erase(struct wr_store *store, struct wr_error *err);
 /* The connection, for a sink whose table lives in the state file itself. Lent. */
 struct sqlite3 *wr_store_connection(struct wr_store *store);

@@ -20,6 +20,7 @@ enum wr_store_statement {
     WR_STORE_PART_SIZES,
     WR_STORE_PIECE_ADD,
     WR_STORE_PIECE_DELETE,
+    WR_STORE_PART_DELETE,
     WR_STORE_PIECE_READ,
     WR_STORE_META_SET,
     WR_STORE_STATEMENTS
@@ -59,6 +60,8 @@ int wr_store_run_bound(struct wr_store *store, enum wr_store_statement which, co
 /* Sets a fact; `text` NULL: it is the number. */
 int wr_store_set_meta(struct wr_store *store, const char *name, int64_t number, const char *text,
                       struct wr_error *err);
+/* Closes the file and keeps the lock. */
+void wr_store_close_database(struct wr_store *store);
 /* Adds a part to the list in memory. WR_OK, WR_ENOMEM or WR_ELIMIT. */
 int wr_store_push_part(struct wr_store *store, const char *name, int64_t id,
                        struct wr_store_part **part);

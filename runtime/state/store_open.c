@@ -20,6 +20,7 @@ static const char *const statement_texts[] = {
     [WR_STORE_PIECE_ADD] = "insert into piece(part, number, base, chunk, chunk_count, sum, bytes) "
                            "values(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [WR_STORE_PIECE_DELETE] = "delete from piece where part = ?1",
+    [WR_STORE_PART_DELETE] = "delete from part where id = ?1",
     [WR_STORE_PIECE_READ] =
         "select base, chunk, chunk_count, sum, bytes from piece where part = ?1 "
         "order by id",
@@ -212,11 +213,15 @@ static int check_format(struct wr_store *store, struct wr_error *err) {
     if (application != APPLICATION_ID)
         return wr_store_fail(store,
                              wr_error_set(err, WR_ECORRUPT, "%s is no state of weir", store->path));
-    if (version != WR_STORE_VERSION)
-        return wr_store_fail(store, wr_error_set(err, WR_EUNSUPPORTED,
-                                                 "state %s has format %" PRId64
-                                                 "; this weir reads format %d",
-                                                 store->path, version, WR_STORE_VERSION));
+    if (version != WR_STORE_VERSION) {
+        wr_error_set(err, WR_EUNSUPPORTED,
+                     "state %s has format %" PRId64 "; this weir reads format %d", store->path,
+                     version, WR_STORE_VERSION);
+        wr_error_help(err,
+                      "go on with the weir that wrote it; to begin anew, give another --state, "
+                      "or remove that directory");
+        return wr_store_fail(store, WR_EUNSUPPORTED);
+    }
     if (tables == 0)
         return wr_store_fail(store, wr_error_set(err, WR_ECORRUPT,
                                                  "state %s is damaged: its tables are missing",
@@ -293,7 +298,7 @@ static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_e
         return status;
     store->number = (uint64_t)number;
     store->identity = (uint64_t)identity;
-    if (strcmp(stored, plan_hash) == 0)
+    if (plan_hash == NULL || strcmp(stored, plan_hash) == 0)
         return WR_OK;
     if (number == 0)
         return wr_store_set_meta(store, "plan", 0, plan_hash, err);
@@ -409,13 +414,20 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
     return WR_OK;
 }
 
+void wr_store_close_database(struct wr_store *store) {
+    wr_store_rollback(store);
+    for (size_t i = 0; i < WR_STORE_STATEMENTS; i++) {
+        sqlite3_finalize(store->statements[i]);
+        store->statements[i] = NULL;
+    }
+    sqlite3_close_v2(store->db);
+    store->db = NULL;
+}
+
 void wr_store_close(struct wr_store *store) {
     if (store == NULL)
         return;
-    wr_store_rollback(store);
-    for (size_t i = 0; i < WR_STORE_STATEMENTS; i++)
-        sqlite3_finalize(store->statements[i]);
-    sqlite3_close_v2(store->db);
+    wr_store_close_database(store);
     if (store->lock != NULL)
         store->env->close(store->lock);
     for (uint32_t i = 0; i < store->part_count; i++)

@@ -1,4 +1,4 @@
---- The command line: `weir run | check | explain | schema pull | test | help | version`, and
+--- The command line: `weir run | check | explain | plan | schema pull | test | help | version`, and
 --- `weir file.lua`, which is `run`. The standard output holds data only; all else goes to stderr.
 --- Exit codes: 0 done · 1 failed · 2 usage · 3 error in a script · 4 too many bad rows · 6 no input
 --- matched, or no tests · 130, 143 interrupted.
@@ -267,6 +267,7 @@ local function run_options(run, made)
     shard_seed = options.shard_seed, stop_after = options.stop_after,
     spill_bytes = options.spill_bytes,
     seed = settings.seed or 0, checkpoint = settings.checkpoint,
+    allow_rebuild = options.allow_rebuild and 1 or 0, from = options.from,
   }
 end
 
@@ -307,12 +308,80 @@ function COMMANDS.run(run)
     return EXIT.DONE
   end
   local options = run_options(run, made)
+  if options.from and not options.state then
+    cli.fail("--from goes with --state", "weir run SCRIPT --state DIR --from SAVEPOINT")
+  end
+  local changes = require("weir.changes")
+  options.tell = function(told)
+    run.err(changes.note(told, options.allow_rebuild == 1))
+  end
   local summary, err = run.native.run(made:plan(), options)
   if not summary then
     show(run, require("weir.load").as_diagnostic(err, made.name))
     return err.no_input and EXIT.NO_INPUT or err.code == "W604" and EXIT.BAD_ROWS or EXIT.FAILED
   end
   return end_of_run(run, made, summary, options)
+end
+
+--- `plan SCRIPT --state DIR`: exit code 0 where `weir run` would go on without --allow-rebuild.
+function COMMANDS.plan(run)
+  rejects_format(run.options.rejects)
+  local made, code = read_script(run, one_script(run), true)
+  if not made then
+    return code
+  end
+  local options, told = run_options(run, made), nil
+  if not options.state then
+    cli.fail("no state is named", "weir plan SCRIPT --state DIR")
+  end
+  options.tell = function(changes)
+    told = changes
+  end
+  local ok, err = run.native.compare(made:plan(), options)
+  if not ok then
+    show(run, require("weir.load").as_diagnostic(err, made.name))
+    return EXIT.FAILED
+  end
+  told = told or { state = options.state, checkpoint = 0, loses = 0, refused = 0 }
+  local changes = require("weir.changes")
+  run.out(run.options.json and changes.json(told) .. "\n" or changes.text(told))
+  return told.loses + told.refused > 0 and EXIT.FAILED or EXIT.DONE
+end
+
+--- `state ACTION DIR …`: see weir.state.
+function COMMANDS.state(run)
+  return require("weir.state").run({
+    run = run, words = run.options.words, temporary = os.tmpname,
+    script = function(name)
+      return read_script(run, name, true)
+    end,
+    options = function(made)
+      local options = run_options(run, made)
+      options.state = run.options.words[2]
+      return options
+    end,
+    fail = function(err)
+      show(run, require("weir.load").as_diagnostic(err, ""))
+      return EXIT.FAILED
+    end,
+    query = function(path, sql, tables)
+      run.options.text = ("weir.read(%q, { query = %q }):print()"):format("sqlite:" .. path, sql)
+      run.options.params = {}
+      local made, code = read_script(run, nil, true)
+      if not made then
+        run.err("note: the tables are: " .. table.concat(tables, ", ") .. "\n")
+        return code
+      end
+      local options = run_options(run, made)
+      options.state, options.progress = nil, "off"
+      local summary, err = run.native.run(made:plan(), options)
+      if not summary then
+        show(run, require("weir.load").as_diagnostic(err, made.name))
+        return EXIT.FAILED
+      end
+      return EXIT.DONE
+    end,
+  })
 end
 
 function COMMANDS.check(run)

@@ -327,6 +327,31 @@ def state_of_a_limited_run(stage):
 
 
 @case
+def state_in_use(stage):
+    """One run at a time has a state: a second is told who, and follows one that was killed."""
+    command = [stage.program, "run", "-e", 'weir.read("-", { schema = "a int64" }):write "out.csv"',
+               "--state", "st"]
+    first = subprocess.Popen(command, cwd=stage.folder, stdin=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + RUN_SECONDS_MAX
+    while not os.path.exists(stage.path("st/MADE")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for word in ("run", "plan"):
+        second = subprocess.run([command[0], word, *command[2:]], cwd=stage.folder,
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+                                timeout=RUN_SECONDS_MAX)
+        said = second.returncode, second.stderr.decode()
+        expect(said, 1, f"st/LOCK is held by process {first.pid}", "another --state")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    third = subprocess.run(command, cwd=stage.folder, input=b'{"a": 1}\n', stderr=subprocess.PIPE,
+                           check=False, timeout=RUN_SECONDS_MAX)
+    assert third.returncode == 0, third.stderr
+    with open(stage.path("out.csv"), "rb") as file:
+        assert file.read() == b"a\n1\n"
+
+
+@case
 def no_record_for_long(stage):
     """A signal ends a run that finds nothing in its input."""
     with gzip.open(stage.path("blank.ndjson.gz"), "wb", compresslevel=1) as file:

@@ -180,11 +180,14 @@ return {
     right = [[local m = { pattern = "a b*", after = "next" }]],
   },
   W601 = {
-    message = "state … was written by another script",
-    page = "The state directory belongs to a plan that differs from this one: in a stage, an "
-      .. "expression, a schema (a file whose schema is inferred may have another now), the value "
-      .. "of a parameter, the text of a Lua function, or --limit. Run it as it was, or begin anew: "
-      .. "with another --state, or by removing that directory.",
+    message = "state … is of another script",
+    page = "The script is not the one that wrote the state, and something in the state is not what "
+      .. "this script would have made of the same rows: a stage, an expression, a schema (a file "
+      .. "whose schema is inferred may have another now), the value of a parameter, the text of a "
+      .. "Lua function, or --limit. `weir plan SCRIPT --state DIR` says what becomes of each "
+      .. "source, stage and sink; --allow-rebuild goes on with what is left, unless something is "
+      .. "refused. Or run it as it was, or begin anew: with another --state, or by removing that "
+      .. "directory. `weir help evolution` says which changes keep a state.",
     wrong = [[weir run --state jobs.state other.lua]],
     right = [[weir run --state other.state other.lua]],
   },

@@ -1,0 +1,93 @@
+/* evolve.c: a state that may be of another script: what becomes of it is told, and refused where
+ * something would be lost that may not be. */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "exec/unit.h"
+#include "state/store.h"
+#include "base/banned.h"
+
+#define WHICH_BYTES_MAX 200
+
+/* "stage `agg` of clicks.lua:4:7", "sink file out.csv" */
+static const char *which(const struct wr_change *change, char text[WHICH_BYTES_MAX]) {
+    const char *name = change->name != NULL      ? change->name
+                       : change->address != NULL ? change->address
+                                                 : change->stage;
+    snprintf(text, WHICH_BYTES_MAX, "%s `%s`%s%s", change->kind, name,
+             change->place[0] == 0 ? "" : " of ", change->place);
+    return text;
+}
+
+static int refuse(const struct wr_run *run, struct wr_error *err) {
+    const struct wr_changes *changes = &run->changes;
+    const struct wr_change *first = NULL;
+    char text[WHICH_BYTES_MAX];
+    for (uint32_t i = 0; i < changes->count && first == NULL; i++)
+        if (changes->refused > 0 ? changes->items[i].what == WR_CHANGE_REFUSED
+                                 : changes->items[i].loses)
+            first = &changes->items[i];
+    WR_ASSERT(first != NULL);
+    uint32_t more = (changes->refused > 0 ? changes->refused : changes->loses) - 1;
+    char others[32] = "";
+    if (more > 0)
+        snprintf(others, sizeof others, " (and %u more)", more);
+    wr_error_script(err, "W601", "state %s is of another script: %s: %s%s", changes->directory,
+                    which(first, text), first->reason, others);
+    wr_error_help(err,
+                  changes->refused > 0
+                      ? "`weir plan SCRIPT --state DIR` says what becomes of each stage; run the "
+                        "script as it was, or give another --state"
+                      : "`weir plan SCRIPT --state DIR` says what becomes of each stage; "
+                        "--allow-rebuild goes on without it; or run the script as it was, or give "
+                        "another --state");
+    return WR_EREFUSED;
+}
+
+static int check_limit(const struct wr_run *run, struct wr_error *err) {
+    char text[2][32];
+    const uint64_t limits[2] = {run->before.record_limit, run->options.record_limit};
+    if (run->before.stage_count == 0 || limits[0] == limits[1])
+        return WR_OK;
+    for (int i = 0; i < 2; i++)
+        snprintf(text[i], sizeof text[i], limits[i] == 0 ? "no --limit" : "--limit %llu",
+                 (unsigned long long)limits[i]);
+    wr_error_script(err, "W601", "state %s was written with %s, and this run has %s",
+                    run->changes.directory, text[0], text[1]);
+    wr_error_help(err, "a run that reads less is another one: run it as it was, or give another "
+                       "--state");
+    return WR_EREFUSED;
+}
+
+int run_evolve(struct wr_run *run, int runs, struct wr_error *err) {
+    run->changes =
+        (struct wr_changes){.directory = run->options.state_directory,
+                            .number = run->store == NULL ? 0 : wr_store_number(run->store)};
+    int status = run_restore_past(run, err);
+    if (status == WR_OK)
+        status = check_limit(run, err);
+    if (status == WR_OK)
+        status = run_judge(run, err);
+    if (status != WR_OK || run->changes.number == 0)
+        return status;
+    for (uint32_t i = 0; i < run->changes.count; i++)
+        run->is_changed |= run->changes.items[i].what != WR_CHANGE_KEPT;
+    if (run->options.tell_changes != NULL)
+        run->options.tell_changes(run->options.tell_ctx, &run->changes);
+    int is_lost = run->changes.loses > 0 && !run->options.allow_rebuild;
+    return runs && (is_lost || run->changes.refused > 0) ? refuse(run, err) : WR_OK;
+}
+
+int wr_run_compare(struct wr_plan *plan, const struct wr_run_options *options,
+                   struct wr_error *err) {
+    WR_ASSERT(plan->finished && options->state_directory != NULL);
+    struct wr_run run = {.plan = plan, .options = *options, .err = err};
+    wr_arena_init(&run.arena, &wr_budget_control, 16384);
+    int status = run_open_state(&run.store, plan->env, options->state_directory, err);
+    if (status == WR_OK)
+        status = run_evolve(&run, 0, err);
+    wr_store_close(run.store);
+    wr_arena_release(&run.arena);
+    return status;
+}

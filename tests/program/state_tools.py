@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""state_tools.py: `weir state`: looking into a state, checking, copying and resetting it.
+
+    state_tools.py PROGRAM
+
+Each case begins with a run that was stopped in the midst of its input. What is shown of a state is
+compared with what the input says; whatever is only looked at is the same afterwards to the byte,
+and the run goes on to the results of one that was never stopped.
+"""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+ROWS = 6000
+RUN_SECONDS_MAX = 60
+SCRIPT = """local s = weir.read("in.csv", { schema = "x int64, k string" })
+s:group_by "k":agg("n = count(), t = sum(x)", { name = "sums" }):write "sums.csv"
+s:sort "x desc":write "sorted.csv"
+s:distinct "k":write "keys.csv"
+"""
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+class Place:
+    """An empty folder with the input and the script, and runs of the program in it."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.put("in.csv", "x,k\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(ROWS)))
+        self.put("script.lua", SCRIPT)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def put(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def weir(self, *words, exit_code=0):
+        done = subprocess.run([self.program, *words], cwd=self.folder, capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=RUN_SECONDS_MAX, check=False,
+                              text=True)
+        assert done.returncode == exit_code, f"{words}: {done.returncode}: {done.stderr}"
+        return done.stdout + done.stderr if exit_code else done.stdout
+
+    def stop(self, *more):
+        self.weir("run", "script.lua", "--state", "st", "--stop-after", "4", "--batch-rows",
+                  "300", *more, exit_code=130)
+
+    def outputs(self):
+        found = {}
+        for name in ("sums.csv", "sorted.csv", "keys.csv"):
+            with open(self.path(name), encoding="utf-8") as file:
+                found[name] = file.read()
+        return found
+
+    def state(self):
+        with open(self.path("st/state.db"), "rb") as file:
+            return file.read()
+
+    def sql(self, text, *values):
+        database = sqlite3.connect(self.path("st/state.db"))
+        rows = database.execute(text, values).fetchall()
+        database.commit()
+        database.close()
+        return rows
+
+    def stages(self, directory="st"):
+        return json.loads(self.weir("state", "ls", directory, "--json"))["stages"]
+
+    def rows_read(self):
+        return next(s["rows_in"] for s in self.stages() if s["kind"] == "source")
+
+
+def sums_of(count):
+    rows = {k: [i for i in range(count) if "abc"[i % 3] == k] for k in "abc"}
+    return [{"k": k, "n": len(values), "t": sum(values)} for k, values in rows.items()]
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@case
+def what_a_state_has(place):
+    """Rows and positions by source, stage and sink; nothing is disturbed by looking."""
+    place.stop()
+    before, read = place.state(), place.rows_read()
+    assert 0 < read < ROWS, read
+    stages = {s.get("name", s["stage"]): s for s in place.stages()}
+    assert stages["sums"]["rows"] == 3 and stages["sort"]["rows"] == read, stages
+    assert stages["distinct"]["rows"] == 3 and not stages["read"]["ended"], stages
+    assert sums_of(read) == lines(place.weir("state", "export", "st", "sums"))
+    assert sums_of(read) == lines(place.weir("state", "show", "st", "sums", "--format", "ndjson"))
+    sort = str(stages["sort"]["number"])
+    assert [r["x"] for r in lines(place.weir("state", "export", "st", sort))] \
+        == list(range(read - 1, -1, -1))
+    sql = 'select a.k, b.x from sums a join sort_%s b on a.k = b.k order by b.x desc limit 2' % sort
+    assert [r["x"] for r in lines(place.weir("state", "query", "st", sql))] == [read - 1, read - 2]
+    assert "gives none of them" in subprocess.run(
+        [place.program, "state", "show", "st", "distinct"], cwd=place.folder, check=True,
+        capture_output=True, text=True).stderr
+    assert f"{read:,} read" in place.weir("state", "ls", "st")
+    assert before == place.state(), "looking changed it"
+    place.weir("run", "script.lua", "--state", "st")
+    assert lines(place.weir("state", "export", "st", "sums")) == [], "they were given"
+    assert place.stages()[0]["ended"]
+
+
+@case
+def shards_are_seen_as_one(place):
+    place.stop("--shards", "3")
+    got = lines(place.weir("state", "export", "st", "sums"))
+    assert sorted(got, key=lambda r: r["k"]) == sums_of(place.rows_read()), got
+
+
+@case
+def another_script_is_not_believed(place):
+    """Rows are read by the stage that wrote them, or not at all."""
+    place.stop()
+    place.put("script.lua", SCRIPT.replace("sum(x)", "max(x)"))
+    said = place.weir("state", "export", "st", "sums", exit_code=1)
+    assert "error[W601]" in said and "weir plan" in said, said
+    place.put("other.lua", SCRIPT)
+    assert sums_of(place.rows_read()) == lines(
+        place.weir("state", "export", "st", "sums", "--script", "other.lua"))
+    said = place.weir("state", "query", "st", "select * from sums", exit_code=1)
+    assert "error[W601]" in said, said
+
+
+@case
+def what_is_not_there(place):
+    assert "there is no state in st" in place.weir("state", "ls", "st", exit_code=1)
+    assert not os.path.exists(place.path("st")), "looking made one"
+    said = place.weir("plan", "script.lua", "--state", "st", exit_code=1)
+    assert "there is no state in st" in said, said
+    place.stop()
+    said = place.weir("state", "show", "st", "smus", exit_code=2)
+    assert "did you mean `sums`" in said, said
+    assert "knows no `lss`" in place.weir("state", "lss", "st", exit_code=2)
+    assert "is a source" in place.weir("state", "export", "st", "in.csv", exit_code=2)
+    said = place.weir("state", "query", "st", "select * from other", exit_code=3)
+    assert "no such table" in said and "sums" in said, said
+
+
+@case
+def a_state_in_use(place):
+    run = subprocess.Popen([place.program, "run", "-e", 'weir.read("-", { schema = "a int64" })'
+                            ':write "out.csv"', "--state", "st"], cwd=place.folder,
+                           stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + RUN_SECONDS_MAX
+    while not os.path.exists(place.path("st/MADE")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for words in (("ls", "st"), ("verify", "st"), ("save", "st", "to"), ("reset", "st", "--yes")):
+        said = place.weir("state", *words, exit_code=1)
+        assert f"held by process {run.pid}" in said, said
+    run.send_signal(signal.SIGTERM)
+    run.stdin.close()
+    assert run.wait(timeout=RUN_SECONDS_MAX) in (0, 143)
+    place.weir("state", "verify", "st")
+
+
+@case
+def damage_is_found(place):
+    """A bit that is another one, in a piece or elsewhere, is told with what it is in."""
+    place.stop()
+    assert "is whole" in place.weir("state", "verify", "st")
+    parts = place.sql("select piece.id, name, bytes from piece join part on part = part.id "
+                      "where length(bytes) > 0")
+    assert len(parts) > 6, parts
+    dice = random.Random(int(os.environ.get("WEIR_SEED", "7")))
+    for piece, name, whole in parts:
+        damaged = bytearray(whole)
+        damaged[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
+        place.sql("update piece set bytes = ? where id = ?", bytes(damaged), piece)
+        said = place.weir("state", "verify", "st", exit_code=1)
+        assert "damaged" in said and f"part {name}" in said, said
+        place.sql("update piece set bytes = ? where id = ?", whole, piece)
+    assert "is whole" in place.weir("state", "verify", "st")
+    place.sql("update part set name = 'op 99 0 0' where id = "
+              "(select max(id) from part where name like 'op %')")
+    assert "part op 99 0 0 is of no stage" in place.weir("state", "verify", "st", exit_code=1)
+
+
+@case
+def savepoints(place):
+    """A copy goes on as the state itself would have, and writes what it would have."""
+    place.stop()
+    read = place.rows_read()
+    place.weir("state", "save", "st", "save")
+    assert "is whole" in place.weir("state", "verify", "save")
+    assert "there is a state in save already" in place.weir("state", "save", "st", "save",
+                                                            exit_code=1)
+    place.stop()
+    assert place.rows_read() > read
+    said = place.weir("run", "script.lua", "--state", "st", "--from", "save", exit_code=1)
+    assert "there is a state in st already" in said, said
+    assert "--from goes with --state" in place.weir("run", "script.lua", "--from", "save",
+                                                    exit_code=2)
+    place.weir("run", "script.lua", "--state", "again", "--from", "save")
+    first = place.outputs()
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Place(place.program, folder)
+        fresh.weir("run", "script.lua")
+        assert first == fresh.outputs()
+    assert next(s["rows_in"] for s in place.stages("save")) == read, "the savepoint has moved"
+
+
+@case
+def beginning_anew(place):
+    place.stop()
+    said = place.weir("state", "reset", "st", exit_code=2)
+    assert "--yes" in said and place.rows_read() > 0, said
+    read = place.rows_read()
+    assert "cannot be reset" in place.weir("state", "reset", "st", "in.csv", "--yes", exit_code=1)
+    place.weir("state", "reset", "st", "sums", "--yes")
+    assert all(s.get("name") != "sums" for s in place.stages())
+    assert place.rows_read() == read
+    place.weir("run", "script.lua", "--state", "st")
+    counted = sum(int(line.split(",")[1]) for line in place.outputs()["sums.csv"].split()[1:])
+    assert counted == ROWS - read, "it began empty"
+    place.weir("state", "reset", "st", "--yes")
+    assert "there is no state" in place.weir("state", "ls", "st", exit_code=1)
+    place.weir("run", "script.lua", "--state", "st")
+    counted = sum(int(line.split(",")[1]) for line in place.outputs()["sums.csv"].split()[1:])
+    assert counted == ROWS, "all began anew"
+
+
+def main():
+    program, failed = os.path.abspath(sys.argv[1]), 0
+    wanted = [each for each in CASES if not sys.argv[2:] or each.__name__ in sys.argv[2:]]
+    for each in wanted:
+        with tempfile.TemporaryDirectory(prefix="weir-state-") as folder:
+            try:
+                each(Place(program, folder))
+            except AssertionError as error:
+                failed += 1
+                print(f"{each.__name__}: {error}")
+    print(f"{len(wanted) - failed} passed, {failed} failed")
+    return 1 if failed or not wanted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
