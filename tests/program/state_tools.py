@@ -238,6 +238,40 @@ def beginning_anew(place):
     assert counted == ROWS, "all began anew"
 
 
+@case
+def a_signal_stops_with_a_checkpoint(place):
+    """And a second one at once, whatever the run waits for."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        run = subprocess.Popen([place.program, "run", "-e", 'weir.read("-", { schema = "a int64" })'
+                                ':write "out.csv"', "--state", f"st{number:d}"], cwd=place.folder,
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        run.stdin.write(b'{"a": 1}\n{"a": 2}\n')
+        run.stdin.flush()
+        deadline = time.monotonic() + RUN_SECONDS_MAX
+        while time.monotonic() < deadline and not any(
+                name.startswith("out.csv") or name.startswith(".out.csv")
+                for name in os.listdir(place.folder)):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        run.send_signal(number)
+        assert run.wait(timeout=RUN_SECONDS_MAX) == 128 + number
+        assert b"interrupted: 2 in" in run.stderr.read()
+        assert [s["rows_in"] for s in place.stages(f"st{number:d}") if s["kind"] == "source"] == [2]
+        run.stdin.close()
+        run.stderr.close()
+    place.put("in.csv", "x\n" + "12345678901234567\n" * 20000)
+    run = subprocess.Popen([place.program, "run", "-e", 'weir.read("in.csv"):write "-"'],
+                           cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    time.sleep(1)  # its output is full, and nobody reads it
+    assert run.poll() is None
+    run.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert run.poll() is None, "it has rows in its hands"
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(timeout=10) == 128 + signal.SIGTERM
+    run.stdout.close()
+
+
 def main():
     program, failed = os.path.abspath(sys.argv[1]), 0
     wanted = [each for each in CASES if not sys.argv[2:] or each.__name__ in sys.argv[2:]]
