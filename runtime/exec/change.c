@@ -362,13 +362,32 @@ static int inherit(struct judge *judge, const struct wr_node *node) {
     return all;
 }
 
+/* A stage that keeps nothing is as good as any that meant the same: where a script says twice what
+ * it said once, or once what it said twice. */
+static int is_as_good(const struct judge *judge, const struct wr_node *node) {
+    const struct past *before = &judge->run->before;
+    unsigned flags = node->op == NULL ? 0 : node->op->flags;
+    if (node->kind != WR_NODE_OP || pairs_keeps(&judge->pairs, node) ||
+        (flags & (WR_OP_MAKES_ROWS | WR_OP_REPEATS)))
+        return 0;
+    for (uint32_t s = 0; s < before->stage_count; s++)
+        if (before->stages[s].meaning == judge->pairs.of[node->id].meaning &&
+            strcmp(before->stages[s].stage, node->stage) == 0)
+            return 1;
+    return 0;
+}
+
 /* Whether it keeps the number of the stage that it is, or was. */
 static int judge_node(struct judge *judge, struct wr_node *node) {
     struct verdict *verdict = &judge->of[node->id];
     uint32_t same = judge->pairs.same[node->id];
     int all = inherit(judge, node);
     const struct past_stage *before = same == PAST_NONE ? NULL : &judge->run->before.stages[same];
-    if (before != NULL && judge->pairs.unsure[node->id]) {
+    if (before == NULL && all && is_as_good(judge, node)) {
+        verdict->goes_on = 1;
+        return 0;
+    }
+    if (before != NULL && judge->pairs.unsure[node->id] && pairs_keeps(&judge->pairs, node)) {
         tell(judge, node, WR_CHANGE_REFUSED, 0,
              "several stages mean the same, and it is not known which of them had this state: "
              "tell them apart by `name = \"…\"`");

@@ -228,6 +228,25 @@ def a_new_sink_of_a_complete_run():
     """Nothing would be written to it."""
 
 
+ONCE = """local f = s:filter "v > 2"
+f:group_by "k":agg("n = count()"):write "n.csv"
+f:group_by "k":agg("t = sum(v)"):write "t.csv"
+"""
+TWICE = ONCE.replace("local f = s:filter \"v > 2\"\n", "").replace("f:", 's:filter "v > 2":')
+ONCE_KEPT = {"in.csv": "kept", "event_time": "kept", "agg": ["kept", "kept"], "n.csv": "kept",
+             "t.csv": "kept"}
+
+
+@case(HEAD + ONCE, HEAD + TWICE, ONCE_KEPT)
+def a_filter_that_is_said_twice():
+    """A stage that keeps nothing may become two …"""
+
+
+@case(HEAD + TWICE, HEAD + ONCE, ONCE_KEPT)
+def a_filter_that_is_said_once():
+    """… and two that mean the same one."""
+
+
 REJECTS = BASE + 'weir.rejects():write "rejects.ndjson"\n'
 
 
