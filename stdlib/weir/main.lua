@@ -311,9 +311,8 @@ function COMMANDS.run(run)
   if options.from and not options.state then
     cli.fail("--from goes with --state", "weir run SCRIPT --state DIR --from SAVEPOINT")
   end
-  local changes = require("weir.changes")
-  options.tell = function(told)
-    run.err(changes.note(told, options.allow_rebuild == 1))
+  options.tell = function(told) -- where there was a state
+    run.err(require("weir.changes").note(told, options.allow_rebuild == 1))
   end
   local summary, err = run.native.run(made:plan(), options)
   if not summary then
