@@ -190,6 +190,8 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
     int status = wr_postgres_session_take(self->session, user, &found, err);
     if (status == WR_OK)
         status = check_found(self, &found, err);
+    if (status == WR_OK && self->base.differs && found.rows > self->rows_seen)
+        status = wr_table_is_ahead(self->base.name, found.rows - self->rows_seen, err);
     if (status != WR_OK)
         return status;
     self->rows_skip = found.rows - self->rows_seen;

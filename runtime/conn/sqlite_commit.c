@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "conn/sqlite.h"
+#include "conn/table_sink.h"
 
 #include "base/banned.h"
 
@@ -23,15 +24,8 @@ int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uin
     sqlite3_finalize(row);
     if (skip != NULL)
         *skip = seen - rows_seen;
-    if (skip == NULL && seen > rows_seen) {
-        wr_error_script(err, "W601",
-                        "%s: it has %" PRIu64
-                        " rows that the state does not know of, since the run "
-                        "was killed between the two, and the changed script makes others",
-                        name, seen - rows_seen);
-        wr_error_help(err, "run the script as it was once more, and stop it; then change it");
-        return WR_EREFUSED;
-    }
+    if (skip == NULL && seen > rows_seen)
+        return wr_table_is_ahead(name, seen - rows_seen, err);
     if (seen >= rows_seen)
         return WR_OK;
     wr_error_set(err, WR_ECORRUPT,

@@ -1,6 +1,7 @@
 /* table_sink.c: see table_sink.h. */
 #include "conn/table_sink.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -80,4 +81,13 @@ int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row,
                                .source = batch->source,
                                .partition = batch->partition};
     return sink->reject(sink->reject_ctx, &reject);
+}
+
+int wr_table_is_ahead(const char *name, uint64_t rows, struct wr_error *err) {
+    wr_error_script(err, "W601",
+                    "%s: it has %" PRIu64 " rows that the state does not know of, since the run "
+                    "was killed between the two, and the changed script makes others",
+                    name, rows);
+    wr_error_help(err, "run the script as it was once more, and stop it; then change it");
+    return WR_EREFUSED;
 }

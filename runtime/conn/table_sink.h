@@ -15,5 +15,8 @@ int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_op
 /* Whether two rows of a batch are one to a table with this key. */
 int wr_table_same_key(const struct wr_batch *batch, const uint16_t *key, uint32_t key_count,
                       uint32_t a, uint32_t b);
+/* The table has rows that the state does not know of, and the rows that come are those of another
+ * script (wr_sink.differs): sets the error, W601, and returns WR_EREFUSED. */
+int wr_table_is_ahead(const char *name, uint64_t rows, struct wr_error *err);
 /* A row leaves as a reject (W509). */
 int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row, const char *detail);

@@ -72,7 +72,7 @@ M.ENDPOINTS = {
     options = {
       table = { kind = "text", doc = "the table, as `orders` or `sales.orders`" },
       query = { only = "reads", kind = "text", doc = "a query to read, in place of a table" },
-      cdc = later(),
+      cdc = { later = true, kind = "any" },
       mode = { only = "writes", kind = "choice", of = { "upsert", "append", "replace" },
         doc = "how it is written" },
       user = { kind = "text", doc = "who connects; else what libpq takes: `PGUSER`, or the user "
