@@ -24,7 +24,10 @@
 #define INPUT_SHARE_AHEAD 4
 
 static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
-    struct shard_result *result = ((struct shard *)out)->result;
+    struct shard *shard = (struct shard *)out;
+    struct shard_result *result = shard->result;
+    if (shard->is_direct)
+        return unit_emit(shard->sharded->unit, port, batch);
     if (wr_grow(&wr_budget_control, (void **)&result->emitted[port], result->count[port],
                 &result->room[port], sizeof *result->emitted[port]) != WR_OK) {
         wr_batch_unref(batch);
@@ -35,7 +38,9 @@ static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *ba
 }
 
 static int shard_reject(struct wr_out *out, const struct wr_reject *reject) {
-    return held_rejects_add(&((struct shard *)out)->result->rejects, reject);
+    const struct shard *shard = (const struct shard *)out;
+    return shard->is_direct ? unit_reject(shard->sharded->unit, reject)
+                            : held_rejects_add(&shard->result->rejects, reject);
 }
 
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
@@ -187,10 +192,13 @@ static int deliver(struct sharded *sharded, struct message *message) {
     return status < 0 ? status : flow;
 }
 
+/* What a single shard gives here goes on as it comes. */
 static int work_on_the_spot(struct sharded *sharded, struct message *message) {
+    sharded->shards[0].is_direct = sharded->shard_count == 1;
     uint32_t first = dice(sharded, sharded->shard_count);
     for (uint32_t k = 0; k < sharded->shard_count; k++)
         work_on(&sharded->shards[(first + k) % sharded->shard_count], message);
+    sharded->shards[0].is_direct = 0;
     return deliver(sharded, message);
 }
 
@@ -234,6 +242,8 @@ static int goes_on_the_spot(struct sharded *sharded, const struct message *messa
         return 1;
     if (sharded->first != NULL)
         return 0;
+    if (message->kind == MESSAGE_FRONTIER && message->frontier == WR_TIME_MAX)
+        return 1;
     return sharded->shuffles ? dice(sharded, 2) == 0 : message->row_count < ROWS_ON_THE_SPOT;
 }
 
@@ -347,8 +357,14 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
     return give(sharded, message);
 }
 
+/* All that an operator has may leave at the end: that is not put together in memory first. */
 int sharded_advance(struct sharded *sharded, int64_t frontier, int has_moved) {
+    has_moved |= sharded->has_end;
     if (!has_moved && !sharded->is_behind)
+        return WR_OK;
+    sharded->has_end =
+        has_moved && frontier == WR_TIME_MAX && sharded->shard_count == 1 && sharded->first != NULL;
+    if (sharded->has_end)
         return WR_OK;
     struct message *message = message_new(sharded, MESSAGE_FRONTIER);
     if (message == NULL)
@@ -405,7 +421,7 @@ int sharded_deliver(struct sharded *sharded) {
 }
 
 int sharded_is_ahead(const struct sharded *sharded) {
-    return sharded->first != NULL;
+    return sharded->first != NULL || sharded->has_end;
 }
 
 /* Works meanwhile, where there is something to work on. */

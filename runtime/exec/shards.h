@@ -51,6 +51,7 @@ struct shard {
     struct message *next;        /* the first that it has not worked on */
     uint32_t waiting_rows, waiting_count;
     uint8_t is_queued; /* its task waits or runs */
+    uint8_t is_direct; /* what it gives goes on as it comes */
 };
 
 struct sharded {
@@ -68,7 +69,8 @@ struct sharded {
     uint32_t undone_rows, undone_count;  /* … and of those that some shard has not worked on */
     int64_t awaited_rows, awaited_count; /* the run sleeps until no more are left; -1: it is up */
     uint8_t shuffles;                    /* for tests: who works when is drawn from the seed */
-    uint8_t is_done;                     /* nobody wants more of it */
+    uint8_t has_end;   /* of its input, which it is told when all else is delivered */
+    uint8_t is_done;   /* nobody wants more of it */
     uint8_t is_behind; /* the operator may make something else of the last frontier */
     struct shard shards[WR_SHARDS_MAX];
 };

@@ -277,7 +277,12 @@ int unit_advance(struct unit *unit) {
     if (status < 0)
         return status;
     int64_t frontier = unit_frontier_of_inputs(unit);
-    WR_ASSERT(frontier >= unit->frontier_in);
+    if (WR_UNLIKELY(frontier <
+                    unit->frontier_in)) /* no row could be trusted: nothing is committed */
+        return wr_error_set(unit->run->err, WR_ECORRUPT,
+                            "stage %s: its frontier went back: the state is damaged, or this is a "
+                            "bug in weir",
+                            unit->node->name);
     int has_moved = frontier > unit->frontier_in;
     unit->frontier_in = frontier;
     if (has_moved || unit->sharded != NULL) {

@@ -164,7 +164,7 @@ class Runner:
         dice = random.Random(f"{seed} ways")
         ways = [(f"--batch-rows {n}", ["--batch-rows", n], None, None)
                 for n in dice.sample(["1", "2", "3", "7", "64"], 2)]
-        shards = ["--shards", dice.choice("23"), "--shard-seed", str(dice.randrange(1 << 20)),
+        shards = ["--shards", dice.choice("123"), "--shard-seed", str(dice.randrange(1 << 20)),
                   "--batch-rows", dice.choice(["1", "3", "64"])]
         ways.append((" ".join(shards), shards, None, None))
         if dice.random() < 0.3:  # threads: who works when is drawn, as far as they let it
