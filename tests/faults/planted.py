@@ -53,7 +53,7 @@ def is_found(test, weir, library, cases, *further):
     # An undisturbed run of a broken program may fail by itself: that is found too.
     broken = done.returncode == 1 and done.stderr.split(":")[0] in cases
     shown = next((line for line in lines if line.split(":")[0] in cases), "")
-    return bool(found or broken), (shown or done.stderr.strip() or "nothing")[:300]
+    return bool(found or broken), (shown or done.stderr.strip() or "nothing")[-1500:]
 
 
 def build(folder):

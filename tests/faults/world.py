@@ -18,6 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import zlib
 import time
 
 import coverage
@@ -155,8 +156,8 @@ def state_parts(path):
                 "select part.name, piece.bytes from piece join part on part.id = piece.part "
                 "where part.name = 'run' or part.name = 'rejects' or part.name like 'source %' "
                 "order by piece.id"):
-            if name == "run": # rows read, rejected, late; behind them it has counts of processes
-                data = data[:24]
+            if name == "run":  # the time; rows read, rejected, late; then counts of processes
+                data = data[8:32]
             found["state " + name] = found.get("state " + name, b"") + data
     except sqlite3.Error as error:
         found["state"] = f"(no state: {error})".encode()
@@ -170,7 +171,7 @@ def unpacked(name, data):
         return data
     try:
         return gzip.decompress(data)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         return f"(no gzip: {error})".encode()
 
 
