@@ -18,8 +18,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import zlib
 import time
+import zlib
 
 import coverage
 import inputs
