@@ -8,7 +8,7 @@ Every pipeline and example (run.py) that runs to its end is run once undisturbed
   both print together and what is written must be the same to the byte, and so must the exit code
   and the counts of the last line; a third process finds the state complete and says the same;
 - it is stopped after every step, in as many processes as it has steps;
-- it runs in 2 and 3 shards, stepped in orders by several seeds;
+- it runs in 1, 2 and 3 shards, worked on in orders by several seeds, and in threads;
 - where it sorts or has windows, it runs with next to no memory for that, undisturbed and stopped at
   some step.
 Without --all the stopping points are a sample of each pipeline, with a fresh seed (WEIR_SEED).
@@ -94,12 +94,16 @@ def restarts(weir, case, expected, everything, dice):
 
 def shards(weir, case, expected, dice):
     passed = True
-    for count in ("2", "3"):
+    for count in ("1", "2", "3"):
         for _ in range(2):
             seed = str(dice.randrange(1 << 30))
             further = ["--shards", count, "--shard-seed", seed]
             passed &= check(case, " ".join(further), expected,
                             run.run_once(weir, case, ROWS, [further]))
+    for further in (["--workers", "2"], ["--workers", "4", "--shards", "2"]):
+        rows = dice.choice(case.batch_rows or [ROWS])
+        passed &= check(case, " ".join(further) + f" --batch-rows {rows}", expected,
+                        run.run_once(weir, case, rows, [further]))
     return passed
 
 
