@@ -368,6 +368,10 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
         status = configure(store, err);
     if (status == WR_OK && unclean)
         status = check_after_unclean_stop(store, err);
+    /* Who wrote the log may have died before it was synced: what it says is there to be read, and
+     * must not be gone behind a power cut when others have been told. */
+    if (status == WR_OK && unclean)
+        status = wr_store_run(store, "open", "pragma wal_checkpoint(truncate)", err);
     if (status == WR_OK)
         status = check_format(store, err);
     if (status == WR_OK && !is_made)

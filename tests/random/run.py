@@ -62,8 +62,9 @@ def written(folder):
             path = os.path.join(folder, name)
             if name.endswith(".db"):
                 database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-                # weir_commit is the sink's own: the rows of an epoch once, whatever happens.
-                lines = [line for line in database.iterdump() if "weir_commit" not in line]
+                # Those tables are the sink's own: the rows of an epoch once, whatever happens.
+                lines = [line for line in database.iterdump()
+                         if "weir_commit" not in line and "weir_refused" not in line]
                 found[name] = "\n".join(lines).encode("utf-8", "surrogateescape")
                 database.close()
             elif not name.endswith(("-wal", "-shm", "-journal")):
