@@ -48,6 +48,7 @@ struct file_sink {
     struct wr_output output;
     char path[PATH_BYTES_MAX]; /* what is written: the file itself, or its `.part` */
     uint64_t committed;        /* length of the file at the last commit */
+    uint64_t saved_length;     /* as the last checkpoint has it, which may hold or not */
     int is_open, begun;        /* `output`; the header is written */
     int saved;                 /* a state points to `path` */
     int finished;
@@ -410,8 +411,10 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     int begun = self->begun && (self->output.length > 0 || self->text.length == 0);
     wr_buf_add_varint(out, (uint64_t)begun);
     wr_buf_add_varint(out, (uint64_t)self->finished);
-    if (out->status == WR_OK)
+    if (out->status == WR_OK) {
         self->saved = 1;
+        self->saved_length = self->output.length;
+    }
     return out->status;
 }
 
@@ -453,8 +456,10 @@ static void sink_close(struct wr_sink *sink) {
     struct file_sink *self = (struct file_sink *)sink;
     if (self->is_open) {
         int appends = self->config->mode == MODE_APPEND;
-        if (!self->finished && appends && self->output.length > self->committed)
-            wr_output_truncate(&self->output, self->committed, NULL);
+        /* A checkpoint whose commit failed may be there all the same. */
+        uint64_t length = WR_MAX(self->committed, self->saved_length);
+        if (!self->finished && appends && self->output.length > length)
+            wr_output_truncate(&self->output, length, NULL);
         wr_output_close(&self->output);
         if (!self->finished && !appends && !self->saved)
             sink->env->remove(sink->env, self->path, NULL);

@@ -15,7 +15,7 @@ def target(path):
     if path.startswith("STATE/"):
         return "state log" if name.endswith(("-wal", "-journal")) else \
             "lock" if name in ("LOCK", "MADE") else "state"
-    if name.endswith("-journal"):
+    if name.endswith(("-journal", "-wal")):
         return "journal"
     if name == "rates.db" or name in ("orders.ndjson", "payments.csv", "clicks.csv.gz") \
             or (name.startswith("part-") and "/" not in path) or name.endswith(".lua"):
