@@ -183,7 +183,7 @@ static int tell_frontier(struct sharded *sharded, const struct message *message)
 /* Hands on what was given for a message whose turn has come. */
 static int deliver(struct sharded *sharded, struct message *message) {
     int flow = sharded->is_done ? WR_FLOW_DONE : shards_deliver(sharded, message);
-    if (flow == WR_FLOW_DONE)
+    if (flow == WR_FLOW_DONE && sharded->workers != NULL) /* else who pushes is told at once */
         sharded->is_done = 1;
     int status = WR_OK;
     if (flow >= 0 && message->kind == MESSAGE_FRONTIER)
