@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -401,9 +402,11 @@ def standard_input_cannot_go_on(place):
     run = [place.weir, "run", "job.lua", *STATE, "--limit", "1000"]
     with subprocess.Popen(run, cwd=place.folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as process:
-        process.stdin.write("".join(map(line, range(5))).encode())
-        process.stdin.flush()
-        place.wait(lambda: len(place.rows()) == 5)
+        for rows in (range(5), range(5, 6)):
+            process.stdin.write("".join(map(line, rows)).encode())
+            process.stdin.flush()
+            # Rows are there before the checkpoint that has them; the next ones behind it.
+            place.wait(lambda rows=rows: len(place.rows()) == rows.stop)
         process.kill()
     for text, code in (("".join(map(line, range(5, 9))), 1), ("", 1),
                        ("".join(map(line, range(9))), 0)):
@@ -411,8 +414,8 @@ def standard_input_cannot_go_on(place):
                                timeout=SECONDS_MAX, check=False)
         assert ended.returncode == code, ended.stderr
         if code == 1:
-            assert "error[W616]: the standard input was read up to byte 40" in ended.stderr, \
-                ended.stderr
+            assert re.search(r"error\[W616\]: the standard input was read up to byte (40|48)",
+                             ended.stderr), ended.stderr
     assert place.rows() == list(range(9))
 
 
