@@ -1,7 +1,6 @@
 #include "base/workers.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 
 #include "base/alloc.h"
@@ -18,14 +17,6 @@ struct wr_workers {
     uint8_t ends, sleeps, was_woken;
     pthread_t threads[];
 };
-
-uint32_t wr_workers_default(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int count = CPU_COUNT(&set);
-    return (uint32_t)WR_MIN(WR_MAX(count, 1), WR_WORKERS_MAX);
-}
 
 static struct wr_task *take(struct wr_workers *workers) {
     struct wr_task *task = workers->first;

@@ -15,8 +15,6 @@ struct wr_task {
 
 #define WR_WORKERS_MAX 256
 
-/* Threads that this process may run at a time: at least 1. */
-uint32_t wr_workers_default(void);
 /* A pool of `count` threads, the caller's own among them. WR_OK or WR_ENOMEM: no memory, or no more
  * threads. */
 int wr_workers_new(struct wr_workers **workers, struct wr_budget *budget, uint32_t count);

@@ -71,10 +71,6 @@ static void add(struct judge *judge, struct wr_change change) {
     changes->refused += change.what == WR_CHANGE_REFUSED;
 }
 
-static const char *kind_text(int kind) {
-    return kind == WR_NODE_SOURCE ? "source" : kind == WR_NODE_SINK ? "sink" : "stage";
-}
-
 /* Only what has something in a state is told. */
 static void tell(struct judge *judge, const struct wr_node *node, enum wr_change_what what,
                  int loses, const char *why) {
@@ -84,7 +80,7 @@ static void tell(struct judge *judge, const struct wr_node *node, enum wr_change
     add(judge, (struct wr_change){.what = what,
                                   .loses = (uint8_t)loses,
                                   .node = node->id,
-                                  .kind = kind_text(node->kind),
+                                  .kind = past_kind_text(node->kind),
                                   .stage = node->stage,
                                   .name = identity->given,
                                   .address = identity->address,
@@ -330,10 +326,6 @@ static int all_go_on(const struct judge *judge) {
     return 1;
 }
 
-static int is_of_the_script(const struct wr_node *node) {
-    return node->kind == WR_NODE_REJECTS && wr_value_count(wr_value_get(node->spec, "inputs")) == 0;
-}
-
 static int source_has_ended(struct wr_run *run, const struct past_stage *stage) {
     int ended = 1;
     for (uint32_t lane = 0; lane < stage->units; lane++)
@@ -354,7 +346,7 @@ static int inherit(struct judge *judge, const struct wr_node *node) {
         verdict->reads_anew |= above->reads_anew;
         verdict->ended &= above->ended | !above->has_past;
     }
-    if (is_of_the_script(node)) {
+    if (wr_node_is_of_script(node)) {
         all = all_go_on(judge);
         verdict->has_past = judge->run->before.stage_count > 0;
         verdict->ended = 0;
@@ -428,7 +420,7 @@ static void tell_dropped(struct judge *judge) {
         add(judge, (struct wr_change){.what = WR_CHANGE_DROPPED,
                                       .loses = (uint8_t)loses,
                                       .node = PAST_NONE,
-                                      .kind = kind_text(stage->kind),
+                                      .kind = past_kind_text(stage->kind),
                                       .stage = stage->stage,
                                       .name = stage->given[0] == 0 ? NULL : stage->given,
                                       .address = stage->address[0] == 0 ? NULL : stage->address,
@@ -567,7 +559,7 @@ int run_judge(struct wr_run *run, struct wr_error *err) {
         find_asking(run);
     for (uint32_t n = 0; status == WR_OK && n < nodes; n++) {
         const struct wr_node *node = run->plan->nodes[n];
-        judge.of[n].is_behind = (uint8_t)is_of_the_script(node);
+        judge.of[n].is_behind = (uint8_t)wr_node_is_of_script(node);
         for (uint32_t i = 0; i < wr_value_count(wr_value_get(node->spec, "inputs")); i++)
             judge.of[n].is_behind |= judge.of[node->inputs[i]].is_behind;
     }

@@ -7,16 +7,16 @@
 #include "data/batch.h"
 #include "base/banned.h"
 
-/* *text becomes a copy of its bytes. */
-static int own(const char **text, size_t length) {
-    if (*text == NULL)
-        return 1;
-    *text = wr_strndup(&wr_budget_control, *text, length);
-    return *text != NULL;
+/* A copy of the bytes, if there are any. WR_OK or WR_ENOMEM. */
+static int own(const char **copy, const char *text, size_t length) {
+    if (text == NULL)
+        return WR_OK;
+    *copy = wr_strndup(&wr_budget_control, text, length);
+    return *copy == NULL ? WR_ENOMEM : WR_OK;
 }
 
-static int own_text(const char **text) {
-    return own(text, *text == NULL ? 0 : strlen(*text));
+static int own_text(const char **copy, const char *text) {
+    return own(copy, text, text == NULL ? 0 : strlen(text));
 }
 
 static void give_back(const char *text) {
@@ -30,19 +30,14 @@ int held_rejects_add(struct held_rejects *held, const struct wr_reject *reject) 
     struct wr_reject *kept = &held->list[held->count++];
     *kept = *reject;
     kept->detail = kept->raw = kept->file = NULL;
-    const char *detail = reject->detail, *raw = reject->raw, *file = reject->file;
     if (kept->batch != NULL)
         wr_batch_ref(kept->batch);
-    if (!own_text(&detail))
-        return WR_ENOMEM;
-    kept->detail = detail;
-    if (!own(&raw, reject->raw_length))
-        return WR_ENOMEM;
-    kept->raw = raw;
-    if (!own_text(&file))
-        return WR_ENOMEM;
-    kept->file = file;
-    return WR_OK;
+    int status = own_text(&kept->detail, reject->detail);
+    if (status == WR_OK)
+        status = own(&kept->raw, reject->raw, reject->raw_length);
+    if (status == WR_OK)
+        status = own_text(&kept->file, reject->file);
+    return status;
 }
 
 void held_rejects_forget(struct held_rejects *held) {

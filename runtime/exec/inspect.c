@@ -123,10 +123,6 @@ static int note_part(void *ctx, const char *part, uint64_t base_bytes, uint64_t 
     return wr_store_read(self->store, part, is_source ? load_end : look_at_piece, stage, self->err);
 }
 
-static const char *kind_text(int kind) {
-    return kind == WR_NODE_SOURCE ? "source" : kind == WR_NODE_SINK ? "sink" : "stage";
-}
-
 static int list_stages(struct inspection *self) {
     struct wr_state *state = self->state;
     state->script = self->past.script == NULL ? "" : self->past.script;
@@ -137,7 +133,7 @@ static int list_stages(struct inspection *self) {
     for (uint32_t i = 0; i < state->count; i++) {
         const struct past_stage *stage = &self->past.stages[i];
         state->stages[i] = (struct wr_state_stage){.number = stage->number,
-                                                   .kind = kind_text(stage->kind),
+                                                   .kind = past_kind_text(stage->kind),
                                                    .stage = stage->stage,
                                                    .name = stage->given,
                                                    .address = stage->address,
@@ -194,7 +190,7 @@ static int drop_one(struct inspection *self, uint32_t number, struct wr_error *e
     if (status == WR_OK && (self->past.stages[at].kind == WR_NODE_SOURCE ||
                             self->past.stages[at].kind == WR_NODE_SINK)) {
         wr_error_set(err, WR_EREFUSED, "a %s alone cannot be reset",
-                     kind_text(self->past.stages[at].kind));
+                     past_kind_text(self->past.stages[at].kind));
         wr_error_help(err, "its rows would come twice, or be missing; without a name the whole "
                            "state is reset");
         return WR_EREFUSED;

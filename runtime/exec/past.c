@@ -5,9 +5,14 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "graph/plan.h"
 #include "base/banned.h"
 
 #define PAST_VERSION 1
+
+const char *past_kind_text(int kind) {
+    return kind == WR_NODE_SOURCE ? "source" : kind == WR_NODE_SINK ? "sink" : "stage";
+}
 
 static void save_text(struct wr_buf *out, const char *text) {
     size_t length = text == NULL ? 0 : strlen(text);

@@ -44,6 +44,8 @@ struct past {
     uint32_t *by_number; /* next_number entries: which of the stages, or PAST_NONE */
 };
 
+/* "source", "sink" or "stage", of an enum wr_node_kind. */
+const char *past_kind_text(int kind);
 /* WR_OK, or WR_ENOMEM. */
 int past_save(const struct past *past, struct wr_buf *out);
 /* Into `arena`. WR_OK, WR_ENOMEM or WR_ECORRUPT. */

@@ -6,7 +6,7 @@
 #include "graph/plan.h"
 #include "base/banned.h"
 
-static int is_of_the_script(const struct wr_node *node) {
+int wr_node_is_of_script(const struct wr_node *node) {
     return node->kind == WR_NODE_REJECTS && wr_value_count(wr_value_get(node->spec, "inputs")) == 0;
 }
 
@@ -16,7 +16,7 @@ static void mark_live(struct wr_plan *plan, uint32_t at) {
     if (node->live)
         return;
     node->live = 1;
-    for (uint32_t i = 0; i < node->input_count && !is_of_the_script(node); i++)
+    for (uint32_t i = 0; i < node->input_count && !wr_node_is_of_script(node); i++)
         mark_live(plan, node->inputs[i]);
 }
 
@@ -24,7 +24,7 @@ static void mark_live(struct wr_plan *plan, uint32_t at) {
 static int complete_rejects(struct wr_plan *plan) {
     for (uint32_t i = 0; i < plan->node_count; i++) {
         struct wr_node *node = plan->nodes[i];
-        if (!is_of_the_script(node))
+        if (!wr_node_is_of_script(node))
             continue;
         uint32_t *inputs = WR_ARENA_ARRAY(&plan->arena, uint32_t, plan->node_count);
         if (inputs == NULL)

@@ -98,6 +98,8 @@ int wr_plan_finish(struct wr_plan *plan, struct wr_error *err);
 void wr_plan_hash(const struct wr_plan *plan, char text[33]);
 /* The plan as plain data, for explain. NULL: out of memory. */
 struct wr_value *wr_plan_explain(struct wr_plan *plan);
+/* `weir.rejects()`, of the whole script: its inputs are found when the plan is finished. */
+int wr_node_is_of_script(const struct wr_node *node);
 /* The schema of `rejects()`. */
 const struct wr_schema *wr_rejects_schema(struct wr_arena *arena);
 /* Words of a bitmap over a schema's columns and the hidden ones. */
