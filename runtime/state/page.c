@@ -550,7 +550,7 @@ static void pages_reset(struct wr_table *table) {
 }
 
 void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash) {
-    struct wr_page *before = NULL, *last = page;
+    struct wr_page *before = NULL, *last = table->directory[wr_directory_at(table, hash)];
     index_remove(table, page, index_position(table, page, slot, hash));
     for (; last->overflow != NULL; last = last->overflow)
         before = last;

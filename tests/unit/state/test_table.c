@@ -44,6 +44,45 @@ static uint64_t word_hash(uint64_t key) {
     return wr_hash_u64(key, 7);
 }
 
+#define CROWD 80u
+
+/* Numbers of the same page, of which there are more than it takes, while there is no other. */
+static void crowd(uint64_t seed, uint64_t numbers[CROWD]) {
+    uint32_t count = 0;
+    for (uint64_t run = 0; count < CROWD; run++)
+        if (wr_hash_u64(run, seed) >> 54 == 0)
+            for (uint64_t i = 0; i < 16 && count < CROWD; i++)
+                numbers[count++] = run * 16 + i;
+}
+
+/* In an order that empties the last page of the chain, of which the first was full. */
+TEST(rows_of_a_crowded_page_go_in_any_order) {
+    static const struct wr_shape shape = {.key_bytes = 8, .row_bytes = 8192, .by_number = 1};
+    uint64_t seed = test_seed(), numbers[CROWD];
+    crowd(seed, numbers);
+    for (uint32_t from = 0; from < CROWD; from += 7) {
+        struct wr_table *table = wr_table_new(&wr_budget_control, &shape, seed);
+        CHECK(table != NULL);
+        for (uint32_t i = 0; i < CROWD; i++) {
+            uint64_t hash = wr_shape_hash(&shape, &numbers[i], seed);
+            uint8_t *row;
+            CHECK_INT(wr_table_upsert(table, &numbers[i], &hash, 1, &row, NULL), ==, WR_OK);
+        }
+        for (uint32_t i = 0; i < CROWD; i++) { /* from `from` on backwards, then the others */
+            uint32_t at = i <= from ? from - i : i;
+            uint64_t hash = wr_shape_hash(&shape, &numbers[CROWD - 1 - at], seed);
+            CHECK(wr_table_delete(table, &numbers[CROWD - 1 - at], hash));
+            uint64_t left = 0;
+            struct wr_table_walk walk;
+            wr_table_walk_begin(&walk, table);
+            while (wr_table_walk_next(&walk) != NULL)
+                left++;
+            CHECK_INT(left, ==, CROWD - 1 - i);
+        }
+        wr_table_free(table);
+    }
+}
+
 /* A table of `count` keys from `from` on, upserted `batch_rows` at a time; the log of all of it. */
 static void build(uint64_t count, uint32_t batch_rows, struct wr_buf *log) {
     struct wr_table *table = wr_table_new(&wr_budget_control, &world_shapes[WORLD_WORD], 7);
