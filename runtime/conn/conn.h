@@ -143,9 +143,9 @@ struct wr_sink {
     int terminal_columns;
 };
 
-/* open, then epochs begin(N) write* prepare(N) commit(N), never row by row; then finish (the input
- * has ended: final names appear), close. Stopped before the end: close without finish leaves
- * nothing half- written under a final name. */
+/* open, then epochs begin(N) write* prepare(N) save sync(N) commit(N), never row by row; then
+ * finish (the input has ended: final names appear), close. Without a state there is no sync.
+ * Stopped before the end: close without finish leaves nothing half-written under a final name. */
 struct wr_sink_type {
     const char *name;
     uint32_t size_bytes;
@@ -160,6 +160,9 @@ struct wr_sink_type {
     /* All later rows have event times >= frontier (WR_TIME_MAX: there are none). NULL: nothing. */
     int (*advance)(struct wr_sink *sink, int64_t frontier, struct wr_error *err);
     int (*prepare)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
+    /* What was prepared is durable. NULL: nothing to do. It and `commit` may run in another thread,
+     * while nothing else of the sink does; neither rejects rows. */
+    int (*sync)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     int (*commit)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     int (*save)(struct wr_sink *sink,
                 struct wr_buf *out); /* after prepare; NULL: nothing to keep */

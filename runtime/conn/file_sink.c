@@ -387,11 +387,13 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
     int status = must_wait(self) && !self->config->to_stdout ? WR_OK : flush_text(self, err);
     if (self->config->to_stdout)
         return status;
-    if (status == WR_OK)
-        status = wr_output_end_member(&self->output, err);
-    if (status == WR_OK && sink->store != NULL)
-        status = wr_output_sync(&self->output, err);
-    return status;
+    return status == WR_OK ? wr_output_end_member(&self->output, err) : status;
+}
+
+static int sink_sync(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct file_sink *self = (struct file_sink *)sink;
+    (void)epoch;
+    return self->is_open && !self->finished ? wr_output_sync(&self->output, err) : WR_OK;
 }
 
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -483,6 +485,7 @@ const struct wr_sink_type wr_sink_file = {
     .begin = sink_begin,
     .write = sink_write,
     .prepare = sink_prepare,
+    .sync = sink_sync,
     .commit = sink_commit,
     .save = sink_save,
     .finish = sink_finish,

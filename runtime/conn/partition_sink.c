@@ -416,10 +416,18 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
         status = partition_flush(self, slot, err);
         if (status == WR_OK)
             status = wr_output_end_member(&slot->output, err);
-        if (status == WR_OK && sink->store != NULL)
-            status = wr_output_sync(&slot->output, err);
         self->partitions[slot->partition].length = slot->output.length;
     }
+    return status;
+}
+
+static int sink_sync(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    int status = WR_OK;
+    (void)epoch;
+    for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++)
+        if (self->slots[i].is_open)
+            status = wr_output_sync(&self->slots[i].output, err);
     return status;
 }
 
@@ -469,6 +477,7 @@ const struct wr_sink_type wr_sink_partitions = {
     .write = sink_write,
     .advance = sink_advance,
     .prepare = sink_prepare,
+    .sync = sink_sync,
     .save = sink_save,
     .commit = sink_commit,
     .finish = sink_finish,

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "exec/unit.h"
+#include "exec/writer.h"
 #include "state/store.h"
 #include "base/banned.h"
 
@@ -354,6 +355,7 @@ void run_close_units(struct wr_run *run) {
         struct unit *unit = run->units[i];
         wr_batch_unref(unit->gathered);
         unit->gathered = NULL;
+        held_free(unit);
         gate_free(unit->gate);
         sharded_free(unit->sharded);
         ahead_free(unit->ahead);

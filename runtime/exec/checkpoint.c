@@ -8,8 +8,11 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "exec/reject.h"
+#include "exec/writer.h"
 #include "state/store.h"
 #include "base/banned.h"
+
+#define BASE_AT_ONCE_BYTES 65536u /* where no more is stored, all is written */
 
 /* The parts of a checkpoint are named by kind, stage and instance. A stage has its number for as
  * long as the state lives (past.h), wherever it stands in the script. */
@@ -18,13 +21,58 @@ static void part_name(char text[64], const char *kind, const struct unit *unit, 
     snprintf(text, 64, "%s %u %u %u", kind, run_number(unit->run, unit->node->id), lane, shard);
 }
 
+static struct wr_op *op_of(const struct unit *unit, uint32_t shard) {
+    return unit->sharded != NULL ? sharded_op(unit->sharded, shard) : unit->op;
+}
+
+static uint32_t ops_of(const struct unit *unit) {
+    return unit->sharded != NULL ? sharded_count(unit->sharded) : unit->op != NULL;
+}
+
+static uint64_t rows_of(const struct wr_op *op) {
+    struct wr_op_state state = {0};
+    if (op->type->measure != NULL)
+        op->type->measure(op, &state);
+    return state.rows;
+}
+
+/* Before anything is handed over, since the store belongs to the writer then. How many bytes the
+ * rows of a stage take when all are written is known from when they last were. */
+static void note_bases_due(struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct unit *unit = run->units[i];
+        unit->bases_due = 0;
+        for (uint32_t s = 0; s < ops_of(unit); s++) {
+            char part[64];
+            part_name(part, "op", unit, s);
+            const struct wr_op *op = op_of(unit, s);
+            double row_bytes = unit->row_bytes == NULL ? 0 : unit->row_bytes[s];
+            uint64_t live_bytes = row_bytes == 0 ? 0 : (uint64_t)(row_bytes * (double)rows_of(op));
+            if (wr_store_base_due(run->store, part, live_bytes))
+                unit->bases_due |= UINT64_C(1) << s;
+            if (row_bytes == 0 && wr_store_part_bytes(run->store, part) < BASE_AT_ONCE_BYTES)
+                unit->bases_due |= UINT64_C(1) << s;
+        }
+    }
+}
+
+/* All rows of a stage took `bytes`. */
+static void note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes) {
+    uint64_t rows = rows_of(op_of(unit, shard));
+    if (unit->row_bytes == NULL)
+        unit->row_bytes = WR_ARENA_ZEROS(&unit->run->arena, double, ops_of(unit));
+    if (unit->row_bytes != NULL && rows > 0)
+        unit->row_bytes[shard] = (double)bytes / (double)rows;
+}
+
 static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
                   struct wr_buf *bytes, struct wr_error *err) {
     if (op == NULL || op->type->save == NULL)
         return WR_OK;
     char part[64];
     part_name(part, "op", unit, shard);
-    int base = wr_store_base_due(run->store, part), saved = WR_EAGAIN;
+    int base = (int)(unit->bases_due >> shard & 1), saved = WR_EAGAIN;
+    uint64_t total = 0;
     enum wr_store_piece piece = base ? WR_STORE_BASE : WR_STORE_DELTA;
     while (saved == WR_EAGAIN) {
         wr_buf_clear(bytes);
@@ -36,11 +84,14 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
                                 wr_status_text(saved));
         if (bytes->length == 0 && piece != WR_STORE_BASE)
             break;
-        int status = wr_store_put(run->store, part, bytes->bytes, bytes->length, piece, err);
+        total += bytes->length;
+        int status = writer_put(run, part, bytes, piece, err);
         if (status != WR_OK)
             return status;
         piece = base ? WR_STORE_BASE_MORE : WR_STORE_DELTA;
     }
+    if (base)
+        note_row_bytes(unit, shard, total);
     return WR_OK;
 }
 
@@ -54,7 +105,7 @@ static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
                                      : unit->source->type->save_position(unit->source, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the position of %s", unit->node->name);
-    return wr_store_put(run->store, part, bytes->bytes, bytes->length, WR_STORE_BASE, err);
+    return writer_put(run, part, bytes, WR_STORE_BASE, err);
 }
 
 static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -67,7 +118,7 @@ static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = unit->sink->type->save(unit->sink, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the state of sink %s", unit->node->name);
-    return wr_store_put(run->store, part, bytes->bytes, bytes->length, WR_STORE_BASE, err);
+    return writer_put(run, part, bytes, WR_STORE_BASE, err);
 }
 
 static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -78,12 +129,15 @@ static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = gate_save(unit->gate, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the rows that wait for %s", unit->node->name);
-    return wr_store_put(run->store, part, bytes->bytes, bytes->length, WR_STORE_BASE, err);
+    return writer_put(run, part, bytes, WR_STORE_BASE, err);
 }
 
-static int put_seed(struct wr_run *run, struct wr_error *err) {
+static int put_seed(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
     uint64_t facts[2] = {run->options.hash_seed, run->options.shards};
-    return wr_store_put(run->store, "seed", facts, sizeof facts, WR_STORE_BASE, err);
+    wr_buf_clear(bytes);
+    if (wr_buf_add(bytes, facts, sizeof facts) != WR_OK)
+        return wr_error_set(err, bytes->status, "save the run's seed");
+    return writer_put(run, "seed", bytes, WR_STORE_BASE, err);
 }
 
 /* Which edges want no more rows: a source that was to stop must not be read on. */
@@ -103,15 +157,10 @@ static void put_edges(const struct unit *unit, struct wr_buf *bytes) {
 }
 
 static uint64_t unit_state_rows(const struct unit *unit) {
-    struct wr_op_state state = {0};
-    for (uint32_t s = 0; unit->sharded != NULL && s < sharded_count(unit->sharded); s++) {
-        const struct wr_op *op = sharded_op(unit->sharded, s);
-        if (op->type->measure != NULL)
-            op->type->measure(op, &state);
-    }
-    if (unit->op != NULL && unit->op->type->measure != NULL)
-        unit->op->type->measure(unit->op, &state);
-    return state.rows;
+    uint64_t rows = 0;
+    for (uint32_t s = 0; s < ops_of(unit); s++)
+        rows += rows_of(op_of(unit, s));
+    return rows;
 }
 
 /* Frontiers and counters of all units. inspect.c reads it too. */
@@ -147,7 +196,7 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     }
     if (bytes->status != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's facts");
-    return wr_store_put(run->store, "run", bytes->bytes, bytes->length, WR_STORE_BASE, err);
+    return writer_put(run, "run", bytes, WR_STORE_BASE, err);
 }
 
 /* Apart from the run's facts, which change with each checkpoint. */
@@ -155,7 +204,7 @@ static int put_rejects(struct wr_run *run, struct wr_buf *bytes, struct wr_error
     wr_buf_clear(bytes);
     if (reject_counts_save(run, bytes) != WR_OK)
         return wr_error_set(err, bytes->status, "save the counts of rejects");
-    return wr_store_put(run->store, "rejects", bytes->bytes, bytes->length, WR_STORE_BASE, err);
+    return writer_put(run, "rejects", bytes, WR_STORE_BASE, err);
 }
 
 static int put_plan(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
@@ -163,7 +212,7 @@ static int put_plan(struct wr_run *run, struct wr_buf *bytes, struct wr_error *e
     int status = past_save(&run->now, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save what is known of the script");
-    return wr_store_put(run->store, "plan", bytes->bytes, bytes->length, WR_STORE_BASE, err);
+    return writer_put(run, "plan", bytes, WR_STORE_BASE, err);
 }
 
 /* Whose stage is gone, or begins anew, is in nobody's way. */
@@ -171,14 +220,14 @@ static int drop_parts(struct wr_run *run, struct wr_error *err) {
     int status = WR_OK;
     for (uint32_t s = 0; run->is_changed && s < run->before.stage_count && status == WR_OK; s++)
         if (run_node_numbered(run, run->before.stages[s].number) == PAST_NONE)
-            status = wr_store_drop_stage(run->store, run->before.stages[s].number, err);
+            status = writer_drop_stage(run, run->before.stages[s].number, err);
     if (status == WR_OK)
         run->is_changed = 0;
     return status;
 }
 
 static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
-    int status = put_seed(run, err);
+    int status = put_seed(run, bytes, err);
     if (status == WR_OK)
         status = put_plan(run, bytes, err);
     if (status == WR_OK)
@@ -193,70 +242,38 @@ static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
             status = put_lane(run, unit, bytes, err);
         else if (unit->sink != NULL)
             status = put_sink(run, unit, bytes, err);
-        else if (unit->sharded != NULL)
-            for (uint32_t s = 0; s < sharded_count(unit->sharded) && status == WR_OK; s++)
-                status = put_op(run, unit, sharded_op(unit->sharded, s), s, bytes, err);
-        else
-            status = put_op(run, unit, unit->op, 0, bytes, err);
+        for (uint32_t s = 0; s < ops_of(unit) && status == WR_OK; s++)
+            status = put_op(run, unit, op_of(unit, s), s, bytes, err);
         if (status == WR_OK && unit->gate != NULL)
             status = put_gate(run, unit, bytes, err);
     }
     return status;
 }
 
-/* A sink that decides itself (a SQLite file) commits before the state, and knows after a restart
- * what it has already; all others follow the state. */
-enum sink_turn { TURN_PREPARE, TURN_COMMIT_FIRST, TURN_COMMIT };
-
-static int for_sinks(struct wr_run *run, enum sink_turn turn, struct wr_error *err) {
-    for (uint32_t i = 0; i < run->unit_count; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || run->options.dry_run)
-            continue;
-        int decides = sink->type->delivery == WR_DELIVERY_IDEMPOTENT;
-        if (turn != TURN_PREPARE && decides != (turn == TURN_COMMIT_FIRST))
-            continue;
-        int (*call)(struct wr_sink *, uint64_t, struct wr_error *) =
-            turn == TURN_PREPARE ? sink->type->prepare : sink->type->commit;
-        int status = call == NULL ? WR_OK : call(sink, run->epoch, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
-    }
-    return WR_OK;
-}
-
-int run_begin_epoch(struct wr_run *run, struct wr_error *err) {
-    run->epoch++;
-    for (uint32_t i = 0; i < run->unit_count; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || run->options.dry_run || sink->type->begin == NULL)
-            continue;
-        int status = sink->type->begin(sink, run->epoch, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
-    }
-    return WR_OK;
+/* `goes_on`: it may be on its way when this returns. */
+static int checkpoint(struct wr_run *run, int goes_on, struct wr_error *err) {
+    int status = writer_settle(run, err);
+    if (status == WR_OK)
+        status = epoch_turn(run, run->epoch, EPOCH_PREPARE, err);
+    if (status != WR_OK)
+        return status;
+    note_bases_due(run);
+    status = writer_begin(run, goes_on && writer_may_go_on(run), err);
+    if (status != WR_OK)
+        return status;
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, &run->checkpoint_budget, 0);
+    status = writer_end(run, put_all(run, &bytes, err), err);
+    wr_buf_release(&bytes);
+    return status;
 }
 
 int run_checkpoint(struct wr_run *run, struct wr_error *err) {
-    struct wr_buf bytes;
-    wr_buf_init(&bytes, &run->checkpoint_budget, 0);
-    int status = for_sinks(run, TURN_PREPARE, err);
-    if (status == WR_OK)
-        status = wr_store_begin(run->store, err);
-    if (status == WR_OK) {
-        status = put_all(run, &bytes, err);
-        if (status == WR_OK)
-            status = for_sinks(run, TURN_COMMIT_FIRST, err);
-        if (status == WR_OK)
-            status = wr_store_commit(run->store, err);
-        else
-            wr_store_rollback(run->store);
-    }
-    wr_buf_release(&bytes);
-    if (status == WR_OK)
-        status = for_sinks(run, TURN_COMMIT, err);
-    return status == WR_OK ? run_begin_epoch(run, err) : status;
+    return checkpoint(run, 0, err);
+}
+
+int run_checkpoint_begin(struct wr_run *run, struct wr_error *err) {
+    return checkpoint(run, 1, err);
 }
 
 /* ---- back ---- */

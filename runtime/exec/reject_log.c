@@ -271,6 +271,14 @@ int reject_log_end(struct reject_log *log, struct wr_error *err) {
     return status == WR_OK ? taken : status;
 }
 
+int reject_log_is_kept(const struct reject_log *log) {
+    return log->holds_all;
+}
+
+int reject_log_is_read(const struct reject_log *log) {
+    return log->readers.count > 0;
+}
+
 int reject_log_is_full(const struct reject_log *log) {
     return wr_spool_is_full(log->spool);
 }

@@ -8,6 +8,7 @@
 #include "base/workers.h"
 #include "exec/inspect.h"
 #include "exec/reject.h"
+#include "exec/writer.h"
 #include "state/store.h"
 #include "base/banned.h"
 
@@ -118,6 +119,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         status = run_restore(run, err);
     if (status == WR_OK)
         status = threads_init(run, err);
+    if (status == WR_OK && writer_init(run) != WR_OK)
+        status = wr_error_set(err, WR_ENOMEM, "cannot start the thread that writes checkpoints");
     int is_due = run->is_changed || (run->store != NULL && wr_store_number(run->store) == 0);
     if (status == WR_OK && is_due)
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
@@ -132,6 +135,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
 void wr_run_free(struct wr_run *run) {
     if (run == NULL)
         return;
+    writer_free(run);
     wr_workers_free(run->workers);
     reloads_free(run);
     run_close_units(run);
@@ -285,36 +289,6 @@ static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     return wr_error_set(err, status, "%s", wr_status_text(status));
 }
 
-/* Ends the epoch of all sinks, or of those that show at once. */
-static int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err) {
-    for (uint32_t i = 0; i < run->unit_count; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || run->options.dry_run || (at_once && sink->shown != WR_SHOWN_AT_ONCE))
-            continue;
-        int status =
-            sink->type->prepare == NULL ? WR_OK : sink->type->prepare(sink, run->epoch, err);
-        if (status == WR_OK && sink->type->commit != NULL)
-            status = sink->type->commit(sink, run->epoch, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
-    }
-    return WR_OK;
-}
-
-/* Those that show at once come before the state, which then knows that their end is there. */
-static int sinks_finish(struct wr_run *run, int at_once, struct wr_error *err) {
-    for (uint32_t i = 0; i < run->unit_count; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || run->options.dry_run || sink->type->finish == NULL ||
-            (sink->shown == WR_SHOWN_AT_ONCE) != at_once)
-            continue;
-        int status = sink->type->finish(sink, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
-    }
-    return WR_OK;
-}
-
 static void settle_counts(struct wr_run *run) {
     if (run->may_stop)
         run->summary.rows_in = stops_rows_in(run);
@@ -322,7 +296,9 @@ static void settle_counts(struct wr_run *run) {
 }
 
 static int finish(struct wr_run *run, struct wr_error *err) {
-    int status = reject_log_end(run->rejects, err);
+    int status = writer_settle(run, err);
+    if (status == WR_OK)
+        status = reject_log_end(run->rejects, err);
     if (status != WR_EEND)
         return status;
     status = run_advance(run, 1);
@@ -371,11 +347,11 @@ static int checkpoint_if_due(struct wr_run *run, struct wr_error *err) {
     if (run->store == NULL && (!run->is_endless || run->options.is_live || run->finished))
         return WR_OK;
     int is_full = run->store != NULL && reject_log_is_full(run->rejects);
-    if (env->monotonic_us(env) < run->checkpoint_due_us && !is_full)
+    if (!is_full && (env->monotonic_us(env) < run->checkpoint_due_us || writer_is_busy(run)))
         return WR_OK;
     int status = settle_step(run);
     if (status == WR_OK)
-        status = run->store == NULL ? commit_unkept(run, err) : run_checkpoint(run, err);
+        status = run->store == NULL ? commit_unkept(run, err) : run_checkpoint_begin(run, err);
     /* From its end: one that takes longer than the time between two must leave time for work. */
     run->checkpoint_due_us = env->monotonic_us(env) + run->options.checkpoint_us;
     return status;
@@ -392,7 +368,9 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     run->summary.steps++;
     const struct wr_env *env = run->plan->env;
     run_set_clock(run, env->now_us(env));
-    int status = tick_all(run);
+    int status = writer_poll(run, err);
+    if (status == WR_OK || status == WR_EAGAIN)
+        status = tick_all(run);
     struct unit *lane = status == WR_OK ? next_lane(run) : NULL;
     if (lane != NULL)
         status = poll_lane(run, lane, err);
@@ -426,7 +404,9 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
         return WR_OK;
     const struct wr_env *env = run->plan->env;
     run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
-    int status = settle_step(run);
+    int status = writer_settle(run, err);
+    if (status == WR_OK)
+        status = settle_step(run);
     while (run->store == NULL && status == WR_OK) /* what is held goes out with what is complete */
         status = reject_log_end(run->rejects, err);
     settle_counts(run);

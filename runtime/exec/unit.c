@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "exec/writer.h"
 #include "base/banned.h"
 
 static int out_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
@@ -159,6 +160,30 @@ void unit_measure(struct unit *unit) {
         unit->counts.frontier = unit->frontier_out;
 }
 
+/* What a sink may refuse, and somebody reads, leaves with the push that brought it. */
+static int must_have_sink(const struct unit *unit) {
+    return (unit->sink->type->flags & WR_SINK_REFUSES) && reject_log_is_read(unit->run->rejects);
+}
+
+/* Gives rows, or a frontier alone, to a sink, or puts them aside while a checkpoint has it. */
+static int give_sink(struct unit *unit, struct wr_batch *batch, int64_t frontier) {
+    struct wr_run *run = unit->run;
+    struct wr_sink *sink = unit->sink;
+    if (run->options.dry_run)
+        return WR_OK;
+    int is_ours = !writer_is_busy(run), status = WR_OK;
+    if (!is_ours && ((batch != NULL && must_have_sink(unit)) || held_is_full(run))) {
+        status = writer_settle(run, run->err);
+        is_ours = 1;
+    }
+    if (status != WR_OK)
+        return status;
+    if (!is_ours)
+        return held_add(unit, batch, frontier);
+    return batch != NULL ? sink->type->write(sink, batch, run->err)
+                         : sink->type->advance(sink, frontier, run->err);
+}
+
 static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     unit->counts.rows_in += batch->sel_count;
     unit->counts.batches_in++;
@@ -173,9 +198,7 @@ static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     } else {
         _Static_assert(WR_SINK_DONE == (int)WR_FLOW_DONE, "sinks and operators say it alike");
         WR_ASSERT(unit->sink != NULL);
-        flow = unit->run->options.dry_run
-                   ? WR_OK
-                   : unit->sink->type->write(unit->sink, batch, unit->run->err);
+        flow = give_sink(unit, batch, 0);
     }
     wr_arena_rewind(scratch, mark);
     unit_watch_end(unit, watch);
@@ -233,7 +256,7 @@ static int tell_frontier(struct unit *unit, int64_t frontier, int has_moved) {
     else if (unit->op != NULL && unit->op->type->advance != NULL)
         status = unit->op->type->advance(unit->op, frontier, &unit->out);
     else if (unit->sink != NULL && unit->sink->type->advance != NULL && unit->opened)
-        status = unit->sink->type->advance(unit->sink, frontier, unit->run->err);
+        status = give_sink(unit, NULL, frontier);
     wr_arena_rewind(&unit->run->scratch, mark);
     unit_watch_end(unit, watch);
     if (status < 0 && unit->run->failed == NULL)

@@ -23,6 +23,8 @@ struct reject_log;
 struct reload;
 struct watched;
 struct ahead;
+struct held;
+struct writer;
 struct wr_workers;
 
 struct edge {
@@ -49,6 +51,9 @@ struct unit {
     struct wr_op *op;
     struct sharded *sharded;
     struct wr_sink *sink;
+    struct held *held;  /* of a sink: what waits for the end of a checkpoint; NULL: nothing has */
+    uint64_t bases_due; /* of a stage with state, by shard: the checkpoint writes all of it */
+    double *row_bytes; /* … and what a row took when all were written; 0: not known. NULL: none */
     struct gate *gate; /* or rows come straight */
     /* While the gate is pumped: what its stage gave, and has not gone on (gather.c). */
     struct wr_batch *gathered;
@@ -116,6 +121,8 @@ struct wr_run {
     struct wr_workers *workers; /* NULL: one thread does all */
     struct reload *reloads;     /* tables that are read again; NULL: none */
     struct wr_store *store;
+    struct writer *writer;   /* NULL: checkpoints are written in their step */
+    uint64_t held_rows;      /* that wait for sinks: see held.c */
     struct past before, now; /* the plan that wrote the state, and as the next checkpoint has it */
     uint32_t *stage_of;      /* by node: which of now.stages; PAST_NONE: it does not live */
     uint32_t *node_numbered; /* by a stage's number: its node, or PAST_NONE */
@@ -346,6 +353,9 @@ int reject_log_flush_step(struct reject_log *log);
 int reject_log_end(struct reject_log *log, struct wr_error *err);
 /* A checkpoint would free memory. */
 int reject_log_is_full(const struct reject_log *log);
+/* Whether rejects are kept in the state for the end; whether anybody reads them. */
+int reject_log_is_kept(const struct reject_log *log);
+int reject_log_is_read(const struct reject_log *log);
 /* Within a checkpoint's transaction. */
 int reject_log_save(struct reject_log *log, struct wr_buf *out, struct wr_error *err);
 int reject_log_load(struct reject_log *log, struct wr_reader *in);
@@ -376,8 +386,14 @@ int run_restore_seed(struct wr_run *run, struct wr_error *err);
 /* Opens sources and sinks, where the last checkpoint left them. */
 int run_restore(struct wr_run *run, struct wr_error *err);
 int run_checkpoint(struct wr_run *run, struct wr_error *err);
-/* All sinks begin the next one. */
+/* The same, which may be on its way when this returns: see writer.h. */
+int run_checkpoint_begin(struct wr_run *run, struct wr_error *err);
+/* epoch.c: all sinks begin the next one. */
 int run_begin_epoch(struct wr_run *run, struct wr_error *err);
+/* Ends what all sinks have written, or those that show at once, where no state is kept. */
+int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err);
+/* Those that show at once come before the state, which then knows that their end is there. */
+int sinks_finish(struct wr_run *run, int at_once, struct wr_error *err);
 /* Loads one instance of a stage from the store. */
 int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
                    struct wr_error *err);

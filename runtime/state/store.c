@@ -191,10 +191,17 @@ void wr_store_rollback(struct wr_store *store) {
     }
 }
 
-int wr_store_base_due(const struct wr_store *store, const char *part_name) {
+int wr_store_base_due(const struct wr_store *store, const char *part_name, uint64_t live_bytes) {
     const struct wr_store_part *part = part_named(store, part_name);
-    return part != NULL && part->delta_bytes_next > BASE_DUE_BYTES &&
-           part->delta_bytes_next > part->base_bytes_next / 2;
+    if (part == NULL || part->delta_bytes_next <= BASE_DUE_BYTES)
+        return 0;
+    return part->delta_bytes_next > part->base_bytes_next / 2 &&
+           part->base_bytes_next + part->delta_bytes_next > 2 * live_bytes;
+}
+
+uint64_t wr_store_part_bytes(const struct wr_store *store, const char *part_name) {
+    const struct wr_store_part *part = part_named(store, part_name);
+    return part == NULL ? 0 : part->base_bytes_next + part->delta_bytes_next;
 }
 
 /* ---- reading ---- */

@@ -42,7 +42,10 @@ int wr_store_put(struct wr_store *store, const char *part, const void *bytes, ui
 int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err);
 int wr_store_commit(struct wr_store *store, struct wr_error *err);
 void wr_store_rollback(struct wr_store *store);
-int wr_store_base_due(const struct wr_store *store, const char *part);
+/* Whether a part wants a new base: what came since the last one is more than half of it, and most
+ * of all is of rows that were written again. `live_bytes`: what a base would take; 0: not known. */
+int wr_store_base_due(const struct wr_store *store, const char *part, uint64_t live_bytes);
+uint64_t wr_store_part_bytes(const struct wr_store *store, const char *part);
 /* Calls `fn` with each piece of the base and then each later delta of a part, in order. */
 typedef int (*wr_store_fn)(void *ctx, struct wr_reader *bytes, int base);
 int wr_store_read(struct wr_store *store, const char *part, wr_store_fn fn, void *ctx,

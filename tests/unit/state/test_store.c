@@ -114,9 +114,9 @@ TEST(store_takes_a_base_in_pieces) {
     CHECK_INT(wr_store_put(store, "op 6", "one ", 4, WR_STORE_BASE, NULL), ==, WR_OK);
     CHECK_INT(wr_store_put(store, "op 6", "two", 3, WR_STORE_BASE_MORE, NULL), ==, WR_OK);
     CHECK_INT(wr_store_put(store, "op 5", bytes, 80000, WR_STORE_DELTA, NULL), ==, WR_OK);
-    CHECK(!wr_store_base_due(store, "op 5")); /* both pieces count as its base */
+    CHECK(!wr_store_base_due(store, "op 5", 0)); /* both pieces count as its base */
     CHECK_INT(wr_store_put(store, "op 5", bytes, 1, WR_STORE_DELTA, NULL), ==, WR_OK);
-    CHECK(wr_store_base_due(store, "op 5"));
+    CHECK(wr_store_base_due(store, "op 5", 0));
     CHECK_INT(wr_store_commit(store, NULL), ==, WR_OK);
     check_part(store, "op 6", "Bone Btwo");
     put(store, "op 6", "new", WR_STORE_BASE);
@@ -193,26 +193,26 @@ TEST(store_asks_for_a_base_when_deltas_exceed_half_of_it) {
     const char *path = fresh_path();
     struct wr_store *store = open_store(path);
     static char bytes[400000];
-    CHECK(!wr_store_base_due(store, "a"));
+    CHECK(!wr_store_base_due(store, "a", 0));
     for (int round = 0; round < 2; round++) {
         CHECK_INT(wr_store_begin(store, NULL), ==, WR_OK);
         CHECK_INT(wr_store_put(store, "a", bytes, 400000, 1, NULL), ==, WR_OK);
         CHECK_INT(wr_store_commit(store, NULL), ==, WR_OK);
-        CHECK(!wr_store_base_due(store, "a"));
+        CHECK(!wr_store_base_due(store, "a", 0));
         for (int i = 0; i < 3; i++) {
             CHECK_INT(wr_store_begin(store, NULL), ==, WR_OK);
             CHECK_INT(wr_store_put(store, "a", bytes, 80000, 0, NULL), ==, WR_OK);
             CHECK_INT(wr_store_commit(store, NULL), ==, WR_OK);
-            CHECK_INT(wr_store_base_due(store, "a"), ==, i == 2);
+            CHECK_INT(wr_store_base_due(store, "a", 0), ==, i == 2);
         }
         wr_store_close(store);
         store = open_store(path);
-        CHECK(wr_store_base_due(store, "a"));
+        CHECK(wr_store_base_due(store, "a", 0));
     }
     put(store, "b", "small", 1);
     for (int i = 0; i < 10; i++)
         put(store, "b", "small too", 0);
-    CHECK(!wr_store_base_due(store, "b"));
+    CHECK(!wr_store_base_due(store, "b", 0));
     wr_store_close(store);
 }
 

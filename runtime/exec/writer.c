@@ -1,0 +1,337 @@
+/* writer.c: see writer.h. */
+#include "exec/writer.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/workers.h"
+#include "exec/unit.h"
+#include "base/banned.h"
+
+#define QUEUE_BYTES_MAX (UINT64_C(32) << 20) /* on their way to the store */
+#define OWN_BYTES_MAX 16384u /* fewer are copied, more are taken with their memory */
+#define SPARES_MAX 32u
+#define DRAWN_STEPS 7u /* where the order is drawn: one step in so many lets the writer work */
+
+enum item_what { ITEM_PUT, ITEM_DROP, ITEM_END };
+
+struct item {
+    enum item_what what;
+    enum wr_store_piece piece;
+    uint32_t stage; /* DROP */
+    int status;     /* END: of the gathering */
+    char part[64];
+    struct wr_buf bytes;
+    struct item *next;
+};
+
+struct writer {
+    struct wr_run *run;
+    struct wr_workers *workers; /* one thread besides the run; none where the order is drawn */
+    struct wr_task task;
+    uint64_t epoch;
+    uint8_t goes_on;   /* the checkpoint at hand is written beside the steps */
+    uint8_t is_busy;   /* it is on its way; of the run */
+    uint8_t has_begun; /* in the store; of the writer */
+    /* by the lock of the workers: */
+    struct item *first, *last;
+    struct item end; /* always there, so that what has begun ends */
+    uint64_t queued_bytes;
+    uint8_t is_queued; /* the task waits or runs */
+    uint8_t awaits;    /* the run sleeps until something has changed */
+    uint8_t is_over;   /* `status` and `error` are the outcome */
+    uint32_t spare_count;
+    struct wr_buf spares[SPARES_MAX];
+    int status;
+    struct wr_error error;
+    uint64_t drawn; /* steps drawn so far, where the order is */
+};
+
+/* All has come, or `status` says why not: the rest of the checkpoint. */
+static int complete(struct wr_run *run, uint64_t epoch, int status, struct wr_error *err) {
+    if (status == WR_OK)
+        status = epoch_turn(run, epoch, EPOCH_SYNC, err);
+    if (status == WR_OK)
+        status = epoch_turn(run, epoch, EPOCH_COMMIT_FIRST, err);
+    if (status == WR_OK)
+        status = wr_store_commit(run->store, err);
+    else
+        wr_store_rollback(run->store);
+    return status == WR_OK ? epoch_turn(run, epoch, EPOCH_COMMIT, err) : status;
+}
+
+/* ---- the writer's side ---------------------------------------------------------------------- */
+
+static int work_on(struct writer *writer, struct item *item, struct wr_error *err) {
+    struct wr_store *store = writer->run->store;
+    int status = writer->status;
+    if (status == WR_OK && !writer->has_begun) {
+        status = wr_store_begin(store, err);
+        writer->has_begun = status == WR_OK;
+    }
+    if (item->what == ITEM_END)
+        return complete(writer->run, writer->epoch, status != WR_OK ? status : item->status, err);
+    if (status != WR_OK)
+        return status;
+    switch (item->what) {
+    case ITEM_PUT:
+        return wr_store_put(store, item->part, item->bytes.bytes, item->bytes.length, item->piece,
+                            err);
+    case ITEM_DROP: return wr_store_drop_stage(store, item->stage, err);
+    case ITEM_END: break;
+    }
+    return WR_OK;
+}
+
+/* With the lock. The bytes' memory is kept for what comes. */
+static void give_back(struct writer *writer, struct item *item) {
+    writer->queued_bytes -= item->bytes.length;
+    if (item->bytes.room > 0 && writer->spare_count < SPARES_MAX) {
+        wr_buf_clear(&item->bytes);
+        writer->spares[writer->spare_count++] = item->bytes;
+    } else {
+        wr_buf_release(&item->bytes);
+    }
+    if (item->what != ITEM_END)
+        wr_free(&wr_budget_control, item);
+}
+
+static void writer_run(struct wr_task *task) {
+    struct writer *writer = (struct writer *)((char *)task - offsetof(struct writer, task));
+    wr_workers_lock(writer->workers);
+    while (writer->first != NULL) {
+        struct item *item = writer->first;
+        writer->first = item->next;
+        if (writer->first == NULL)
+            writer->last = NULL;
+        wr_workers_unlock(writer->workers);
+        int status = work_on(writer, item, &writer->error);
+        wr_workers_lock(writer->workers);
+        writer->status = status;
+        writer->is_over |= item->what == ITEM_END;
+        give_back(writer, item);
+        if (writer->awaits)
+            wr_workers_wake(writer->workers);
+    }
+    writer->is_queued = 0;
+    wr_workers_unlock(writer->workers);
+}
+
+/* ---- the run's side ------------------------------------------------------------------------- */
+
+int writer_init(struct wr_run *run) {
+    int is_drawn = run->options.shard_order_seed != 0;
+    int has_threads = run->plan->env == wr_env_real() && run->options.checkpoint_us > 0;
+    if (run->store == NULL || run->may_stop || run->options.measures || run->options.dry_run ||
+        (!is_drawn && !has_threads))
+        return WR_OK;
+    struct writer *writer = wr_alloc_zero(&wr_budget_control, sizeof *writer);
+    if (writer == NULL)
+        return WR_ENOMEM;
+    writer->run = run;
+    writer->task.run = writer_run;
+    run->writer = writer;
+    return wr_workers_new(&writer->workers, &wr_budget_control, is_drawn ? 1 : 2);
+}
+
+int writer_may_go_on(const struct wr_run *run) {
+    return run->writer != NULL && !reject_log_is_kept(run->rejects);
+}
+
+int writer_is_busy(const struct wr_run *run) {
+    return run->writer != NULL && run->writer->is_busy;
+}
+
+/* With the lock: until `is_enough`, the run lets the writer work, or works for it. */
+static void await(struct writer *writer, int (*is_enough)(const struct writer *)) {
+    while (!is_enough(writer)) {
+        if (!writer->is_queued && writer->first != NULL) {
+            writer->is_queued = 1;
+            wr_workers_add(writer->workers, &writer->task);
+        }
+        if (wr_workers_help(writer->workers))
+            continue;
+        writer->awaits = 1;
+        wr_workers_sleep(writer->workers);
+        writer->awaits = 0;
+    }
+}
+
+static int has_room(const struct writer *writer) {
+    return writer->queued_bytes <= QUEUE_BYTES_MAX;
+}
+
+static int is_over(const struct writer *writer) {
+    return writer->is_over;
+}
+
+static void push(struct writer *writer, struct item *item) {
+    uint64_t length = item->bytes.length;
+    int is_drawn = writer->run->options.shard_order_seed != 0;
+    wr_workers_lock(writer->workers);
+    if (writer->last == NULL)
+        writer->first = item;
+    else
+        writer->last->next = item;
+    writer->last = item;
+    writer->queued_bytes += length;
+    if (!writer->is_queued && !is_drawn) {
+        writer->is_queued = 1;
+        wr_workers_add(writer->workers, &writer->task);
+    }
+    await(writer, has_room);
+    wr_workers_unlock(writer->workers);
+}
+
+static struct item *item_new(struct writer *writer, enum item_what what, struct wr_error *err) {
+    struct item *item = wr_alloc_zero(&wr_budget_control, sizeof *item);
+    if (item == NULL) {
+        wr_error_set(err, WR_ENOMEM, "no memory for a checkpoint");
+        return NULL;
+    }
+    item->what = what;
+    wr_buf_init(&item->bytes, &writer->run->checkpoint_budget, 0);
+    return item;
+}
+
+int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err) {
+    struct writer *writer = run->writer;
+    if (writer == NULL || !goes_on) {
+        if (writer != NULL)
+            writer->goes_on = 0;
+        return wr_store_begin(run->store, err);
+    }
+    WR_ASSERT(!writer->is_busy && writer->first == NULL);
+    writer->goes_on = 1;
+    writer->epoch = run->epoch;
+    writer->has_begun = writer->is_over = 0;
+    writer->status = WR_OK;
+    writer->error.status = WR_OK;
+    return WR_OK;
+}
+
+/* The bytes with their memory, for which a spare one is left; of few a copy. */
+static int take_bytes(struct writer *writer, struct item *item, struct wr_buf *bytes) {
+    if (bytes->length <= OWN_BYTES_MAX)
+        return wr_buf_add(&item->bytes, bytes->bytes, bytes->length);
+    item->bytes = *bytes;
+    wr_buf_init(bytes, &writer->run->checkpoint_budget, 0);
+    wr_workers_lock(writer->workers);
+    if (writer->spare_count > 0)
+        *bytes = writer->spares[--writer->spare_count];
+    wr_workers_unlock(writer->workers);
+    return WR_OK;
+}
+
+int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes,
+               enum wr_store_piece piece, struct wr_error *err) {
+    struct writer *writer = run->writer;
+    if (writer == NULL || !writer->goes_on)
+        return wr_store_put(run->store, part, bytes->bytes, bytes->length, piece, err);
+    struct item *item = item_new(writer, ITEM_PUT, err);
+    if (item == NULL)
+        return WR_ENOMEM;
+    item->piece = piece;
+    memcpy(item->part, part, strlen(part) + 1);
+    if (take_bytes(writer, item, bytes) != WR_OK) {
+        wr_free(&wr_budget_control, item);
+        return wr_error_set(err, WR_ENOMEM, "no memory for a checkpoint");
+    }
+    push(writer, item);
+    return WR_OK;
+}
+
+int writer_drop_stage(struct wr_run *run, uint32_t number, struct wr_error *err) {
+    struct writer *writer = run->writer;
+    if (writer == NULL || !writer->goes_on)
+        return wr_store_drop_stage(run->store, number, err);
+    struct item *item = item_new(writer, ITEM_DROP, err);
+    if (item == NULL)
+        return WR_ENOMEM;
+    item->stage = number;
+    push(writer, item);
+    return WR_OK;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* The checkpoint stands: the sinks are the run's again. */
+static int take_over(struct wr_run *run, struct wr_error *err) {
+    int status = epoch_turn(run, run->epoch, EPOCH_SHOW, err);
+    if (status == WR_OK)
+        status = run_begin_epoch(run, err);
+    return status == WR_OK ? held_flush(run, err) : status;
+}
+
+int writer_end(struct wr_run *run, int status, struct wr_error *err) {
+    struct writer *writer = run->writer;
+    if (writer == NULL || !writer->goes_on) {
+        status = complete(run, run->epoch, status, err);
+        return status == WR_OK ? take_over(run, err) : status;
+    }
+    writer->end = (struct item){.what = ITEM_END, .status = status};
+    writer->is_busy = 1;
+    push(writer, &writer->end);
+    if (status == WR_OK)
+        return WR_OK;
+    struct wr_error ignored;
+    writer_settle(run, &ignored);
+    return status;
+}
+
+static int take(struct writer *writer, struct wr_error *err) {
+    struct wr_run *run = writer->run;
+    int status = writer->status;
+    writer->is_busy = 0;
+    if (status != WR_OK) {
+        if (err != NULL)
+            *err = writer->error;
+        return status;
+    }
+    return take_over(run, err);
+}
+
+int writer_poll(struct wr_run *run, struct wr_error *err) {
+    struct writer *writer = run->writer;
+    if (!writer_is_busy(run))
+        return WR_OK;
+    uint64_t seed = run->options.shard_order_seed;
+    wr_workers_lock(writer->workers);
+    if (seed != 0 && wr_hash_u64(seed, ++writer->drawn) % DRAWN_STEPS == 0)
+        await(writer, is_over);
+    int has_ended = writer->is_over;
+    wr_workers_unlock(writer->workers);
+    return has_ended ? take(writer, err) : WR_EAGAIN;
+}
+
+int writer_settle(struct wr_run *run, struct wr_error *err) {
+    struct writer *writer = run->writer;
+    if (!writer_is_busy(run))
+        return WR_OK;
+    wr_workers_lock(writer->workers);
+    await(writer, is_over);
+    wr_workers_unlock(writer->workers);
+    return take(writer, err);
+}
+
+void writer_free(struct wr_run *run) {
+    struct writer *writer = run->writer;
+    if (writer == NULL)
+        return;
+    if (writer->is_busy) {
+        wr_workers_lock(writer->workers);
+        await(writer, is_over);
+        wr_workers_unlock(writer->workers);
+    }
+    wr_workers_free(writer->workers);
+    while (writer->spare_count > 0)
+        wr_buf_release(&writer->spares[--writer->spare_count]);
+    wr_free(&wr_budget_control, writer);
+    run->writer = NULL;
+}

@@ -1,0 +1,63 @@
+/* writer.h: the checkpoint that is on its way. At the end of a step the run hands its parts over,
+ * as bytes; the writer, a thread of its own, puts them into the store, lets the sinks make durable
+ * what they have written, and commits. Steps go on meanwhile: the store and all sinks belong to the
+ * writer until the run has taken the outcome, and rows for sinks wait (held.c). One is on its way
+ * at a time, and where its bytes come faster than they are written, the run waits.
+ *
+ *   begin -> put* -> end: all is handed over -> … -> settle: it is over
+ *
+ * A checkpoint that the run waits for is written by itself, without a queue. */
+#pragma once
+#include <stdint.h>
+
+#include "state/store.h"
+
+struct wr_buf;
+struct wr_error;
+struct wr_run;
+
+/* WR_OK or WR_ENOMEM. Without a state, and where a step must see what its sinks say at once, there
+ * is none, and all is written by the run. */
+int writer_init(struct wr_run *run);
+/* What is on its way is completed, or fails. */
+void writer_free(struct wr_run *run);
+/* Whether the checkpoint that begins now may be on its way while steps go on. */
+int writer_may_go_on(const struct wr_run *run);
+
+/* A checkpoint, once the one before has been settled. `goes_on`: it is on its way behind `end`. */
+int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err);
+/* Puts a part (wr_store_put); may take the bytes' memory and leave other memory in its place. */
+int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes,
+               enum wr_store_piece piece, struct wr_error *err);
+int writer_drop_stage(struct wr_run *run, uint32_t number, struct wr_error *err);
+/* `status`: of the gathering; where it failed nothing is committed. Returns that, or what became of
+ * it where nothing goes on. */
+int writer_end(struct wr_run *run, int status, struct wr_error *err);
+
+/* Whether one is on its way: the sinks must not be touched. */
+int writer_is_busy(const struct wr_run *run);
+/* Takes the outcome, if it is there (WR_EAGAIN: not yet) or waits for it. Then the sinks have begun
+ * the next epoch and have the rows that waited. */
+int writer_poll(struct wr_run *run, struct wr_error *err);
+int writer_settle(struct wr_run *run, struct wr_error *err);
+
+/* held.c: rows for a sink, and frontiers between them, while the writer has it. */
+struct held;
+struct unit;
+struct wr_batch;
+int held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier); /* or NULL: a frontier */
+/* Whether more should not wait. */
+int held_is_full(const struct wr_run *run);
+/* Hands on what waits for all sinks. */
+int held_flush(struct wr_run *run, struct wr_error *err);
+void held_free(struct unit *unit);
+
+/* epoch.c: the turns of a checkpoint that sinks take. Without rows written nothing is done. */
+enum epoch_turn {
+    EPOCH_PREPARE,      /* what was written leaves their buffers */
+    EPOCH_SYNC,         /* and is durable */
+    EPOCH_COMMIT_FIRST, /* of those that decide themselves: before the state does */
+    EPOCH_COMMIT,       /* of those that follow it */
+    EPOCH_SHOW,         /* of those that nobody decides for */
+};
+int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct wr_error *err);
