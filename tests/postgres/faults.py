@@ -70,23 +70,28 @@ def points(count, sampled, first=1):
     return range(first, count, 197) if ALL else sorted(dice.sample(range(first, count), sampled))
 
 
+def started(place, state):
+    return place.start("--state", state, "--batch-rows", "64")
+
+
 def a_killed_program_goes_on(weir, postgres):
     """kill -9 before a byte that it would send, or after one that it would receive; then again a
     second time before it has come to its end."""
     proxy = Proxy(postgres)
     sums = bytes_of_a_run(weir, postgres, proxy)
+    killed = 0
     for way in ("up", "down"):
         for after in points(sums[way], 5):
             wipe(postgres)
             place = Place(weir, script(proxy.address))
             for again in (after, after // 3 + 1):
                 proxy.watch(way, again)
-                process = place.start("--state", "s", "--batch-rows", "64")
-                proxy.plan["hurt"] = lambda process=process: kill(process)
-                place.end(process)
+                killed += place.end(
+                    proxy.start(lambda place=place: started(place, "s"), kill))[0] < 0
             proxy.watch()
             place.run("--state", "s", "--batch-rows", "64")
             same(f"killed at byte {after} {way}, seed {SEED}", content(postgres), wanted())
+    same(f"{killed} lives were ended", killed >= 10, True)
     proxy.close()
 
 
@@ -171,17 +176,16 @@ def of_two_instances_one_writes(weir, postgres):
         place = Place(weir, script(proxy.address))
         stopped = threading.Event()
         proxy.watch(**plan, cut=False)
-        old = place.start("--state", "s", "--batch-rows", "64")
 
-        def hang(old=old, stopped=stopped):
-            os.kill(old.pid, signal.SIGSTOP)
+        def hang(process, stopped=stopped):
+            os.kill(process.pid, signal.SIGSTOP)
             stopped.set()
 
-        proxy.plan["hurt"] = hang
+        old = proxy.start(lambda place=place: started(place, "s"), hang)
         if not stopped.wait(30):
             raise Failure("the first instance did not come so far")
         shutil.copytree(f"{place.folder}/s", f"{place.folder}/copy")
-        new = place.start("--state", "copy", "--batch-rows", "64")
+        new = started(place, "copy")
         time.sleep(0.3)
         os.kill(old.pid, signal.SIGCONT)
         results = [place.end(new), place.end(old)]
