@@ -183,7 +183,9 @@ def of_two_instances_one_writes(weir, postgres):
 
         old = proxy.start(lambda place=place: started(place, "s"), hang)
         if not stopped.wait(30):
-            raise Failure("the first instance did not come so far")
+            kill(old)
+            raise Failure(f"{plan}: the first instance did not come so far: {proxy.passed} of "
+                          f"{sums}, {place.end(old)}")
         shutil.copytree(f"{place.folder}/s", f"{place.folder}/copy")
         new = started(place, "copy")
         time.sleep(0.3)

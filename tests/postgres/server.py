@@ -126,7 +126,8 @@ class Proxy:
         self.plan = None
         self.hit = False
         self.held = None
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     @property
     def address(self):
@@ -161,8 +162,17 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
-            for way, source, sink in (("up", client, upstream), ("down", upstream, client)):
-                threading.Thread(target=self.pump, args=(way, source, sink), daemon=True).start()
+            threading.Thread(target=self.link, args=(client, upstream), daemon=True).start()
+
+    def link(self, client, upstream):
+        """Closes the sockets when nobody waits for them any more: the next ones get their numbers,
+        and a thread that still had the old numbers would take what comes there."""
+        up = threading.Thread(target=self.pump, args=("up", client, upstream), daemon=True)
+        up.start()
+        self.pump("down", upstream, client)
+        up.join()
+        client.close()
+        upstream.close()
 
     def allowed(self, way, data):
         """How many of these bytes pass; fewer than all of them where it is to hurt now."""
@@ -210,10 +220,10 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-            if way == "down":
-                end.close()
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR) # wakes who accepts; see `link`
+        self.accepting.join()
         self.listener.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
