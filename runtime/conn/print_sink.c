@@ -195,8 +195,10 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     return self->text.length >= FLUSH_BYTES ? show_text(self, err) : WR_OK;
 }
 
-/* At the end of an epoch what was taken is shown: a slow stream is not held back by a buffer. */
-static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+/* At the end of an epoch what was taken is shown: a slow stream is not held back by a buffer.
+ * Before the state knows of it: killed between the two, a run shows it again; the other way it
+ * never would. */
+static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     (void)epoch;
     return show_text((struct print_sink *)sink, err);
 }
@@ -225,7 +227,7 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     { \
         .name = (kind), .size_bytes = sizeof(struct print_sink), .delivery = WR_DELIVERY_PLAIN, \
         .flags = WR_SINK_TERMINAL, .bind = sink_bind, .open = sink_open, .write = sink_write, \
-        .commit = sink_commit, .save = sink_save, .finish = sink_finish, .close = sink_close, \
+        .prepare = sink_prepare, .save = sink_save, .finish = sink_finish, .close = sink_close, \
     }
 const struct wr_sink_type wr_sink_print = PRINT_SINK("print");
 const struct wr_sink_type wr_sink_stdout = PRINT_SINK("stdout");
