@@ -222,6 +222,14 @@ set_tests_properties(program/installed PROPERTIES LABELS program)
 add_test(NAME program/reference
   COMMAND Python3::Interpreter "${folder}/reference.py" --weir "${program}")
 set_tests_properties(program/reference PROPERTIES LABELS program)
+if(TARGET iofault)
+  add_test(NAME program/promises
+    COMMAND Python3::Interpreter "${folder}/promises.py" "${program}" $<TARGET_FILE:iofault>)
+  set_tests_properties(program/promises PROPERTIES LABELS program)
+  add_test(NAME program/every_promise COMMAND Python3::Interpreter "${folder}/promises.py"
+    "${program}" $<TARGET_FILE:iofault> --all)
+  set_tests_properties(program/every_promise PROPERTIES LABELS long TIMEOUT 7200)
+endif()
 add_test(NAME program/outside
   COMMAND Python3::Interpreter "${folder}/outside.py" "${program}")
 set_tests_properties(program/outside PROPERTIES LABELS program)
@@ -250,6 +258,12 @@ foreach(name faults sink source)
     COMMAND Python3::Interpreter "${folder}/${name}.py" "${program}")
   set_tests_properties("postgres/${name}" PROPERTIES LABELS program SKIP_RETURN_CODE 77)
 endforeach()
+if(TARGET iofault)
+  add_test(NAME postgres/promises
+    COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/program/promises.py" "${program}"
+    $<TARGET_FILE:iofault> --postgres)
+  set_tests_properties(postgres/promises PROPERTIES LABELS program SKIP_RETURN_CODE 77)
+endif()
 add_test(NAME postgres/every_fault
   COMMAND Python3::Interpreter "${folder}/faults.py" "${program}" --all)
 set_tests_properties(postgres/every_fault PROPERTIES LABELS long TIMEOUT 7200)

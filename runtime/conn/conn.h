@@ -47,10 +47,18 @@ struct wr_endpoint_bind {
     const uint16_t *key;
     uint8_t updates; /* a changelog comes */
     uint8_t bounded_input;
+    uint8_t resume; /* enum wr_resume; result of reading */
+    uint8_t by_key; /* a row takes the place of one with its key; result of writing */
+    uint8_t shows;  /* what is written is shown at once and cannot be taken back; the same */
     /* both: result */
     void *config;
     const char *name; /* how messages call it: "flights-*.csv.gz", "sqlite:out.db/delays" */
 };
+
+/* What a restart with a state needs of a source to go on as if nothing had been: nothing; that it
+ * is given once more from its start; that the rows read behind the last checkpoint have kept their
+ * keys and values; that all rows read so far have kept their number and order. */
+enum wr_resume { WR_RESUME_EXACT, WR_RESUME_START, WR_RESUME_KEY, WR_RESUME_COUNT };
 
 /* Takes the rejects of decoding. `row` and `batch` are unset. */
 typedef int (*wr_decode_reject_fn)(void *ctx, const struct wr_reject *reject);
@@ -135,7 +143,9 @@ struct wr_sink {
     uint8_t
         differs; /* opened behind rows of another script: those that come are not those again that
                       * came behind the last checkpoint */
-    void *owner; /* of a test that took the sink's place */
+    uint8_t varies; /* rows behind the last checkpoint may come again as others: in another order,
+                     * more or fewer of them. So none that come are passed over */
+    void *owner;    /* of a test that took the sink's place */
     /* The program's stdout for sinks that show rows; text goes through it, for tests and pagers. */
     int (*show)(void *ctx, const char *bytes, uint64_t length);
     void *show_ctx;
@@ -179,5 +189,10 @@ enum wr_sink_flags {
 
 const struct wr_source_type *wr_source_find(const char *kind);
 const struct wr_sink_type *wr_sink_find(const char *kind);
+/* "follows", "decides" or "plain", as explain and the table of promises say it. */
+const char *wr_delivery_text(enum wr_delivery delivery);
+/* The n-th source and sink; NULL: there are no more. */
+const struct wr_source_type *wr_source_at(uint32_t number);
+const struct wr_sink_type *wr_sink_at(uint32_t number);
 /* What names of things outside of the state are made of: the identity, or a random number. */
 uint64_t wr_sink_token(const struct wr_sink *sink);

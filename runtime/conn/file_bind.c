@@ -535,6 +535,7 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         status = check_format(bind, config, err);
     bind->partition_count = config->each ? config->file_count : 1;
     bind->bounded = !config->follows;
+    bind->resume = strcmp(config->address, "-") == 0 ? WR_RESUME_START : WR_RESUME_EXACT;
     bind->config = config;
     bind->name = strcmp(config->address, "-") == 0 ? "standard input" : config->address;
     if (status == WR_OK && list != NULL)

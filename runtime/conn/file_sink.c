@@ -73,6 +73,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         return status;
     config->address = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
     config->to_stdout = strcmp(config->address, "-") == 0;
+    bind->shows = config->to_stdout != 0;
     bind->name = config->to_stdout ? "stdout" : config->address;
     size_t length = strlen(config->address);
     if (length == 0 || config->address[length - 1] == '/' ||

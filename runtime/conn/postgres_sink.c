@@ -7,7 +7,8 @@
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen
  * (postgres_session.h). The database commits before the state does; after a crash between the two
  * the rows come again, since a pipeline that is repeatable gives the same rows, and as many as the
- * database has already are passed over. A state that is further behind, or ahead, is not the one
+ * database has already are passed over; where it may give others (wr_sink.varies) all are written:
+ * some twice, or over their key. A state that is further behind, or ahead, is not the one
  * that wrote this table, and refused.
  *
  * Without a state all rows of a run are one transaction: all or none of them are there.
@@ -127,6 +128,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_table_choose_mode(bind, &options, "postgres", &config->mode, &config->key_count,
                                       &config->key, err);
+    bind->by_key = config->key_count > 0;
     if (status == WR_OK && config->mode == WR_TABLE_NEW)
         status =
             bad_option("mode", "option `mode` must be \"upsert\", \"append\" or \"replace\"", err);
@@ -194,6 +196,8 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
         status = wr_table_is_ahead(self->base.name, found.rows - self->rows_seen, err);
     if (status != WR_OK)
         return status;
+    if (self->base.varies)
+        self->rows_seen = found.rows;
     self->rows_skip = found.rows - self->rows_seen;
     self->finished = found.finished;
     user->rows = found.rows;

@@ -163,6 +163,7 @@ static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         return status;
     bind->partition_count = 1;
     bind->bounded = 1;
+    bind->resume = config->table.table != NULL ? WR_RESUME_KEY : WR_RESUME_COUNT;
     bind->config = config;
     bind->name =
         config->table.table != NULL

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/env.h"
 #include "base/banned.h"
 
@@ -27,6 +28,21 @@ const struct wr_sink_type *wr_sink_find(const char *kind) {
         if (strcmp(sinks[i]->name, kind) == 0)
             return sinks[i];
     return NULL;
+}
+
+const struct wr_source_type *wr_source_at(uint32_t number) {
+    return number < WR_COUNT(sources) ? sources[number] : NULL;
+}
+
+const struct wr_sink_type *wr_sink_at(uint32_t number) {
+    return number < WR_COUNT(sinks) ? sinks[number] : NULL;
+}
+
+const char *wr_delivery_text(enum wr_delivery delivery) {
+    static const char *const texts[] = {[WR_DELIVERY_PLAIN] = "plain",
+                                        [WR_DELIVERY_IDEMPOTENT] = "decides",
+                                        [WR_DELIVERY_ATOMIC] = "follows"};
+    return texts[delivery];
 }
 
 uint64_t wr_sink_token(const struct wr_sink *sink) {

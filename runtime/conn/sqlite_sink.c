@@ -8,7 +8,7 @@
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen.
  * The file commits before the state does; after a crash between the two the rows come again, since
  * a pipeline that is repeatable gives the same rows, and as many as the file has already are passed
- * over.
+ * over. Where it may give others (wr_sink.varies) all are written: some twice, or over their key.
  *
  * Values are written as the language says (nil null, bool 0 and 1, times and decimals as text). A
  * row that SQLite refuses, or a NaN (SQLite would make it null), leaves as a reject (W509) and the
@@ -118,6 +118,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_table_choose_mode(bind, &options, "sqlite", &config->mode, &config->key_count,
                                       &config->key, err);
+    bind->by_key = config->key_count > 0;
     if (status == WR_OK)
         status = check_names(bind->input, err);
     if (status != WR_OK)
@@ -195,6 +196,10 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
                                        sink->differs ? NULL : &self->rows_skip, err);
     if (status == WR_OK && self->saved && sink->store != NULL)
         self->has_refused = wr_sqlite_refused_are_there(self->shared->db);
+    if (sink->varies) {
+        self->rows_seen += self->rows_skip;
+        self->rows_skip = 0;
+    }
     if (status != WR_OK)
         sink_close(sink);
     return status;

@@ -252,6 +252,7 @@ static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         return status;
     bind->partition_count = 1;
     bind->bounded = 1;
+    bind->resume = WR_RESUME_COUNT;
     bind->config = config;
     bind->name = table != NULL ? wr_endpoint_textf(bind->arena, "sqlite:%s/%s", config->path, table)
                                : wr_endpoint_textf(bind->arena, "sqlite:%s", config->path);

@@ -270,6 +270,7 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
                              .terminal = run->options.terminal,
                              .terminal_columns = run->options.terminal_columns,
                              .differs = run->differs[node->id],
+                             .varies = !node->out.same_rows,
                              .owner = run->options.replace_ctx};
     unit->sink = sink;
     return WR_OK;

@@ -37,6 +37,7 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
                                    .row_by_row = 1,
                                    .numbers_events = bind.family > 0,
                                    .repeatable = 1,
+                                   .same_rows = 1,
                                    .has_time = bind.has_time,
                                    .max_delay_us = bind.max_delay_us,
                                    .order = bind.has_time ? WR_ORDER_TIME : WR_ORDER_SOURCE};

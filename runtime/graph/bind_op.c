@@ -86,9 +86,12 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         bind.out.row_by_row = 0;
     bind.out.merged_by =
         merges && bind.inputs[0]->row_by_row ? node->stage : bind.inputs[0]->merged_by;
-    for (uint32_t i = 0; i < node->input_count; i++)
+    for (uint32_t i = 0; i < node->input_count; i++) {
         bind.out.repeatable &= bind.inputs[i]->repeatable;
+        bind.out.same_rows &= bind.inputs[i]->same_rows;
+    }
     bind.out.repeatable &= !is_volatile;
+    bind.out.same_rows &= bind.out.repeatable || bind.keeps_rows;
     node->kind = WR_NODE_OP;
     node->op = type;
     node->config = bind.config;
@@ -172,10 +175,11 @@ int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error 
     node->input_count = count;
     node->kind = WR_NODE_REJECTS;
     node->out = (struct wr_stream){
-        .schema = schema, .bounded = 1, .repeatable = 1, .order = WR_ORDER_SOURCE};
+        .schema = schema, .bounded = 1, .repeatable = 1, .same_rows = 1, .order = WR_ORDER_SOURCE};
     for (uint32_t i = 0; i < count; i++) {
         node->out.bounded &= plan->nodes[inputs[i]]->out.bounded;
         node->out.repeatable &= plan->nodes[inputs[i]]->out.repeatable;
+        node->out.same_rows &= plan->nodes[inputs[i]]->out.same_rows;
     }
     return WR_OK;
 }

@@ -6,6 +6,8 @@
 #include "graph/plan.h"
 #include "base/banned.h"
 
+#define FACTS_MAX 24 /* of one node */
+
 struct map_maker {
     struct wr_arena *arena;
     struct wr_value *map;
@@ -65,9 +67,36 @@ static struct wr_value *inputs_of(struct wr_arena *arena, const struct wr_node *
     return list;
 }
 
+static void put_source(struct map_maker *maker, struct wr_arena *arena,
+                       const struct wr_node *node) {
+    static const char *const resumes[] = {[WR_RESUME_EXACT] = "exact",
+                                          [WR_RESUME_START] = "start",
+                                          [WR_RESUME_KEY] = "key",
+                                          [WR_RESUME_COUNT] = "count"};
+    put(maker, "not_converted", not_converted(arena, node));
+    if (node->is_asked)
+        put_bool(maker, "asked", 1);
+    put_int(maker, "partitions", node->endpoint.partition_count);
+    if (node->endpoint.inferred_rows > 0)
+        put_int(maker, "inferred_rows", (int64_t)node->endpoint.inferred_rows);
+    put_text(maker, "endpoint", node->source->name);
+    put_text(maker, "resume", resumes[node->endpoint.resume]);
+}
+
+static void put_sink(struct map_maker *maker, const struct wr_node *node) {
+    put_text(maker, "endpoint", node->sink->name);
+    put_text(maker, "delivery",
+             wr_delivery_text(node->endpoint.shows ? WR_DELIVERY_PLAIN : node->sink->delivery));
+    put_bool(maker, "by_key", node->endpoint.by_key);
+    put_bool(maker, "audits", (node->sink->flags & WR_SINK_AUDITS) != 0);
+    put_text(maker, "mode", wr_value_string(node->spec, "mode", ""));
+    const struct wr_value *options = wr_value_get(wr_value_get(node->spec, "endpoint"), "options");
+    put_bool(maker, "rolls", options != NULL && wr_value_get(options, "roll") != NULL);
+}
+
 static struct wr_value *explain_node(struct wr_arena *arena, const struct wr_node *node) {
     static const char *const orders[] = {"source", "time", "firing", "arrival"};
-    struct map_maker maker = {.arena = arena, .map = wr_value_new_map(arena, 20)};
+    struct map_maker maker = {.arena = arena, .map = wr_value_new_map(arena, FACTS_MAX)};
     if (maker.map == NULL)
         return NULL;
     put_int(&maker, "id", node->id);
@@ -81,21 +110,18 @@ static struct wr_value *explain_node(struct wr_arena *arena, const struct wr_nod
     put_bool(&maker, "updates", node->out.updates);
     put_bool(&maker, "has_time", node->out.has_time);
     put_bool(&maker, "repeatable", node->out.repeatable);
+    put_bool(&maker, "same_rows", node->out.same_rows);
     put_bool(&maker, "live", node->live);
     const struct wr_value *script = wr_value_get(node->spec, "script");
     if (script != NULL)
         put(&maker, "script", script);
-    if (node->kind == WR_NODE_SOURCE) {
-        put(&maker, "not_converted", not_converted(arena, node));
-        if (node->is_asked)
-            put_bool(&maker, "asked", 1);
-        put_int(&maker, "partitions", node->endpoint.partition_count);
-        if (node->endpoint.inferred_rows > 0)
-            put_int(&maker, "inferred_rows", (int64_t)node->endpoint.inferred_rows);
-    }
+    if (node->kind == WR_NODE_SOURCE)
+        put_source(&maker, arena, node);
+    else if (node->kind == WR_NODE_SINK)
+        put_sink(&maker, node);
     if (node->kind == WR_NODE_OP && node->op->explain != NULL) {
         const struct wr_value *facts = node->op->explain(node->config, arena);
-        for (uint32_t i = 0; facts != NULL && i < facts->count && maker.at < 20; i++)
+        for (uint32_t i = 0; facts != NULL && i < facts->count && maker.at < FACTS_MAX; i++)
             put(&maker, facts->names[i], &facts->items[i]);
     }
     maker.map->count = maker.at;

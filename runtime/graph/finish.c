@@ -34,13 +34,16 @@ static int complete_rejects(struct wr_plan *plan) {
             if (plan->nodes[k]->kind != WR_NODE_REJECTS) {
                 inputs[node->input_count++] = k;
                 node->out.repeatable &= plan->nodes[k]->out.repeatable;
+                node->out.same_rows &= plan->nodes[k]->out.same_rows;
             }
         node->inputs = inputs;
     }
     for (uint32_t i = 0; i < plan->node_count; i++) /* what stands behind such rejects */
-        for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++)
-            plan->nodes[i]->out.repeatable &=
-                plan->nodes[plan->nodes[i]->inputs[k]]->out.repeatable;
+        for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++) {
+            const struct wr_stream *in = &plan->nodes[plan->nodes[i]->inputs[k]]->out;
+            plan->nodes[i]->out.repeatable &= in->repeatable;
+            plan->nodes[i]->out.same_rows &= in->same_rows;
+        }
     return WR_OK;
 }
 

@@ -167,6 +167,26 @@ static int l_is_nfc(lua_State *L) {
     return 1;
 }
 
+/* connectors() → {sources = {name, …}, sinks = {{name=, delivery=}, …}} */
+static int l_connectors(lua_State *L) {
+    lua_createtable(L, 0, 2);
+    lua_newtable(L);
+    for (uint32_t i = 0; wr_source_at(i) != NULL; i++) {
+        lua_pushstring(L, wr_source_at(i)->name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "sources");
+    lua_newtable(L);
+    for (uint32_t i = 0; wr_sink_at(i) != NULL; i++) {
+        lua_createtable(L, 0, 2);
+        set_string(L, "name", wr_sink_at(i)->name);
+        set_string(L, "delivery", wr_delivery_text(wr_sink_at(i)->delivery));
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "sinks");
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"is_nfc", l_is_nfc},
     {"from_local", l_from_local},
@@ -175,6 +195,7 @@ static const luaL_Reg functions[] = {
     {"run", native_run},
     {"compare", native_compare},
     {"explain", native_explain},
+    {"connectors", l_connectors},
     {"state", native_state},
     {"state_copy", native_state_copy},
     {"state_reset", native_state_reset},

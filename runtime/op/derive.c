@@ -17,6 +17,7 @@ static int bind_end(struct wr_bind *bind, struct project *project, int status) {
     project_set_stream(project, bind);
     bind->config = project;
     bind->never_rejects = project->list == NULL || !wr_list_can_fail(project->list);
+    bind->keeps_rows = bind->never_rejects;
     return WR_OK;
 }
 

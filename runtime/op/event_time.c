@@ -78,6 +78,7 @@ static int event_time_bind(struct wr_bind *bind, struct wr_error *err) {
     bind->out.max_delay_us =
         config->of_source || watermark != NULL ? WR_DELAY_UNKNOWN : config->max_delay_us;
     bind->out.repeatable &= !config->by_clock;
+    bind->keeps_rows = config->by_clock != 0;
     bind->out.order = WR_ORDER_TIME;
     bind->out.corrects_us = WR_TIME_MAX; /* windows ended by another time */
     bind->config = config;

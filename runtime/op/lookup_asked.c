@@ -47,6 +47,7 @@ int lookup_asked_bind(struct wr_bind *bind, struct lookup_config *config, struct
     config->asked_name = bind->asked_name;
     config->cache_us = wr_value_int(bind->spec, "cache", 0);
     bind->out.repeatable = 0;
+    bind->keeps_rows = config->how == HOW_LEFT && !config->many;
     bind->type = &wr_op_lookup_asked;
     return WR_OK;
 }

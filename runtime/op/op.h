@@ -39,6 +39,7 @@ struct wr_stream {
     uint8_t row_by_row;     /* only row-by-row stages since the source: hidden columns are known */
     uint8_t numbers_events; /* of its source: `_event` is known where hidden columns are */
     uint8_t repeatable;     /* no now(), processing time or arrival order before */
+    uint8_t same_rows;      /* repeatable, or but for values: as many rows, in the same order */
     const char *merged_by;  /* the first stage that is not row by row; NULL: none, or not known */
     enum wr_order order;
     int64_t max_delay_us; /* of its event time; WR_DELAY_UNKNOWN: its source says how far it is */
@@ -63,6 +64,7 @@ struct wr_bind {
     const void *asked_config;
     const char *asked_name;
     uint8_t never_rejects; /* as the flag, where the spec decides it */
+    uint8_t keeps_rows;    /* each row of the input leaves as one row, whatever its values are */
 };
 
 /* Run time: the services of the shard that steps an operator. Borrowed, outlives it. */

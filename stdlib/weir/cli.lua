@@ -80,8 +80,9 @@ end
 M.COMMANDS = {
   run = { usage = "weir run SCRIPT [FLAG…]", doc = "run a script (`weir SCRIPT` is the same)",
     flags = join(RUN, LOAD) },
-  check = { usage = "weir check SCRIPT… [FLAG…]", doc = "say what is wrong in scripts; run none",
-    flags = join(LOAD, { "-e", "--read" }) },
+  check = { usage = "weir check SCRIPT… [--json] [FLAG…]",
+    doc = "say what is wrong in scripts, and what is promised of what they write; run none",
+    flags = join({ "--json", "-e", "--read" }, LOAD) },
   explain = { usage = "weir explain SCRIPT [--json] [--analyze]",
     doc = "show how a script would run, or with --analyze how it did",
     flags = join({ "--json", "--analyze", "-e", "--read", "--limit", "--batch-rows", "--shards" },

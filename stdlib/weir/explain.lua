@@ -11,7 +11,9 @@ local WIDTH = 80
 local SHOWN = {
   id = true, op = true, name = true, inputs = true, schema = true, key = true, expressions = true,
   mark = true, stage = true, order = true, bounded = true, updates = true, has_time = true,
-  repeatable = true, live = true, asked = true, measured = true,
+  repeatable = true, live = true, asked = true, measured = true, same_rows = true,
+  endpoint = true, resume = true, delivery = true, by_key = true, audits = true, mode = true,
+  rolls = true,
 }
 --- A blank at which no line is broken.
 local TIED = "\1"
@@ -251,6 +253,23 @@ function M.add_written(plan, nodes)
     end
     if stage_call and known.op == "agg" then
       add_agg(node, stage_call, key_count)
+    end
+  end
+end
+
+--- Adds what is promised of each sink.
+---@param plan table as of `native.explain`; changed
+---@param state string? what the script's settings name
+function M.add_promises(plan, state)
+  local by_name = {}
+  for _, row in ipairs(require("weir.promises").of_plan(plan)) do
+    by_name[row.id] = row
+  end
+  for _, node in ipairs(plan.nodes or {}) do
+    local row = by_name[node.id]
+    if row then
+      node.promise = state and row.promise
+        or ("%s with --state, %s without"):format(row.promise, row.without.promise)
     end
   end
 end

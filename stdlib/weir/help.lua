@@ -351,6 +351,8 @@ M.ALIASES = {
   null = "nil", ["??"] = "nil",
   ["and"] = "expressions", ["in"] = "expressions", ["not"] = "expressions", ["or"] = "expressions",
   tail = "follow", rotate = "follow", rotation = "follow", watch = "follow",
+  delivery = "promises", exactly_once = "promises", at_least_once = "promises",
+  ["exactly-once"] = "promises", ["at-least-once"] = "promises", promise = "promises",
   key = "schemas", outer = "join", flag = "run", flags = "run",
 }
 

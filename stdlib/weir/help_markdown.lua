@@ -234,6 +234,45 @@ local function topics(lines, level)
   end
 end
 
+--- A file of the repository, from docs/reference.
+local function file_link(text, path)
+  return ("[%s](../../%s)"):format(text, path)
+end
+
+--- What is promised of each source in each sink, with the test of each.
+local function promises(lines)
+  local table_of = require("weir.promises")
+  local head, under, notes = { "| with `--state`" }, { "|---" }, {}
+  for _, sink in ipairs(table_of.SINKS) do
+    head[#head + 1], under[#under + 1] = sink.name, "---"
+  end
+  add(lines, "", table.concat(head, " | ") .. " |", table.concat(under, "|") .. "|")
+  for _, source in ipairs(table_of.rows()) do
+    local mark = source.given and (" (%d)"):format(#notes + 1) or ""
+    notes[#notes + 1] = source.given
+    local cells = { "| " .. source.name .. mark }
+    for _, sink in ipairs(table_of.SINKS) do
+      cells[#cells + 1] = file_link(table_of.promise(source, sink), table_of.TEST)
+    end
+    add(lines, table.concat(cells, " | ") .. " |")
+  end
+  for i, note in ipairs(notes) do
+    add(lines, "", ("(%d) if %s."):format(i, prose(note)))
+  end
+  add(lines, "", "| source | a restart goes on |", "|---|---|")
+  for _, source in ipairs(table_of.rows()) do
+    add(lines, ("| %s | %s |"):format(source.name, cell(source.how)))
+  end
+  add(lines, "", "| sink | why | tests |", "|---|---|---|")
+  for _, sink in ipairs(table_of.SINKS) do
+    local tests = {}
+    for i, path in ipairs(sink.tests) do
+      tests[i] = file_link(path:match("[^/]+$"), path)
+    end
+    add(lines, ("| %s | %s | %s |"):format(sink.name, cell(sink.why), table.concat(tests, ", ")))
+  end
+end
+
 --- Chapters in the order of the whole document. Each: name (as `weir help --markdown NAME`, and of
 --- its file), title, what it holds in a sentence, and what writes it.
 M.CHAPTERS = {
@@ -251,6 +290,11 @@ M.CHAPTERS = {
       .. "`derive` behind `group_by` each row stays, and an aggregate is over the rows up to this "
       .. "one, or over a frame: `avg(x) over '1h'`, `over 10`; `lag` and its like belong there "
       .. "too." },
+  { name = "promises", title = "Promises", write = promises,
+    about = "Whether a row can be lost, or be there twice, when a run with `--state` is stopped, "
+      .. "killed or loses its power at any moment and goes on: for each source in each sink, with "
+      .. "the test that runs and kills the pair. `weir check SCRIPT` says it of a script, and what "
+      .. "holds without a state; `weir help promises` says what the words mean." },
   { name = "command-line", title = "The command line", write = command_line,
     about = "Commands and their flags." },
   { name = "errors", title = "Errors", write = errors,

@@ -405,6 +405,7 @@ one needs must fit, else the run ends (W602). `weir explain --analyze` shows
 what each stage kept, and how much of it in the file.
 ]],
   },
+  promises = require("weir.promises").TOPIC,
   endpoints = {
     title = "Files and other endpoints",
     text = [[

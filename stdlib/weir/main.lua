@@ -383,17 +383,40 @@ function COMMANDS.state(run)
   })
 end
 
+--- Reads one script, and says what is promised of its sinks: as text, or into `list`.
+local function check_one(run, name, list)
+  local made, code = read_script(run, name, true)
+  if not made then
+    return code
+  end
+  local plan, err = run.native.explain(made:plan())
+  if not plan then
+    show(run, require("weir.load").as_diagnostic(err, made.name))
+    return EXIT.FAILED
+  end
+  local promises = require("weir.promises")
+  local rows = promises.of_plan(plan)
+  if run.options.json then
+    list[#list + 1] = { script = made.name, state = made.settings.state, sinks = rows }
+  else
+    run.out(promises.text(rows, made.settings.state))
+  end
+  return EXIT.DONE
+end
+
 function COMMANDS.check(run)
-  local words, worst = run.options.words, EXIT.DONE
+  local words, worst, list = run.options.words, EXIT.DONE, {}
   if run.options.text then
-    local made, code = read_script(run, one_script(run), true)
-    return made and EXIT.DONE or code
+    worst = check_one(run, one_script(run), list)
   elseif #words == 0 then
     cli.fail("no script is named", "usage: " .. cli.COMMANDS.check.usage)
+  else
+    for _, name in ipairs(words) do
+      worst = math.max(worst, check_one(run, name, list))
+    end
   end
-  for _, name in ipairs(words) do
-    local made, code = read_script(run, name, true)
-    worst = math.max(worst, made and EXIT.DONE or code)
+  if run.options.json then
+    run.out(require("weir.promises").json(list) .. "\n")
   end
   return worst
 end
@@ -438,6 +461,7 @@ function COMMANDS.explain(run)
   end
   explain.name_functions(plan, made:function_places())
   explain.add_written(plan, made.nodes)
+  explain.add_promises(plan, made.settings.state)
   if run.options.json then
     run.out(require("weir.json").encode(explain.as_data(plan), "") .. "\n")
   else

@@ -1,0 +1,119 @@
+-- What is promised of each source in each sink: that the tables know all connectors, as they are,
+-- and what `weir check` says of a script. That the promises are kept: tests/program/promises.py.
+local native = require("weir.native")
+local promises = require("weir.promises")
+
+--- What `weir check` would say of a script: rows of its sinks.
+local function check(text)
+  local made = assert(require("weir.load").script({ native = native, name = "job.lua",
+    text = text, directory = "." }))
+  return promises.of_plan(assert(native.explain(made:plan())))
+end
+
+local READ = 'weir.read("-", { format = "csv", schema = "id int64 key, v int64" })'
+
+describe("the table of promises", function()
+  it("has each source that the program has", function()
+    local known = {}
+    for _, source in ipairs(promises.SOURCES) do
+      known[source.kind] = true
+    end
+    for _, name in ipairs(native.connectors().sources) do
+      assert.truthy(known[name], name)
+      known[name] = nil
+    end
+    assert.same({}, known)
+  end)
+  it("has each sink that the program has, and says as it does who decides", function()
+    local deliveries, known = {}, {}
+    for _, sink in ipairs(native.connectors().sinks) do
+      deliveries[sink.name] = sink.delivery
+    end
+    deliveries.audit = nil -- no place
+    for _, sink in ipairs(promises.SINKS) do
+      for _, kind in ipairs(sink.kinds) do
+        assert.truthy(deliveries[kind], kind)
+        known[kind] = known[kind] or sink.delivery == deliveries[kind]
+      end
+    end
+    for name in pairs(deliveries) do
+      assert.truthy(known[name], name)
+    end
+  end)
+  it("has one of three words for each pair", function()
+    local words = { [promises.ONCE] = true, [promises.BY_KEY] = true, [promises.AGAIN] = true }
+    for _, source in ipairs(promises.rows()) do
+      for _, sink in ipairs(promises.SINKS) do
+        assert.truthy(words[promises.promise(source, sink)])
+      end
+    end
+  end)
+end)
+
+describe("what is promised of a script", function()
+  it("says by each sink who decides", function()
+    local rows = check("local s = " .. READ .. [[
+
+s:write "o.csv"
+s:write("sqlite:o.db", { table = "t" })
+s:print()
+s:write "-"
+s:tap("look")
+s:write("b.csv", { audit = "n = count() > 0" })
+]])
+    local words = {}
+    for i, row in ipairs(rows) do
+      words[i] = row.name .. ": " .. row.promise
+    end
+    assert.same({ "o.csv: exactly once", "sqlite:o.db/t: exactly once", "stdout: at least once",
+      "stdout: at least once", "look: at least once", "b.csv: exactly once" }, words)
+    assert.same({ "standard input: the same bytes are given once more from their start" },
+      rows[1].given)
+  end)
+  it("names the stage for which a database may have a row twice", function()
+    local text = "local s = " .. READ .. ':derive "at = now()":filter "at ~= nil"\n'
+      .. 's:write("sqlite:o.db", { table = "a", mode = "append" })\n'
+      .. 's:write("sqlite:o.db", { table = "b" })\ns:write "o.csv"\n'
+    local rows = check(text)
+    assert.equal(promises.AGAIN, rows[1].promise)
+    assert.truthy(rows[1].why:find("`derive` (1:80) may give other rows", 1, true), rows[1].why)
+    assert.equal(promises.BY_KEY, rows[2].promise)
+    assert.truthy(rows[2].why:find("takes the place of the one with its key", 1, true))
+    assert.equal(promises.ONCE, rows[3].promise)
+  end)
+  it("keeps it where values vary and rows do not", function()
+    local rows = check(READ .. ':derive "at = now()":select "id, at"\n'
+      .. '  :write("sqlite:o.db", { table = "a", mode = "append" })\n')
+    assert.equal(promises.ONCE, rows[1].promise)
+    rows = check(READ .. ':derive "at = now()":derive "x = 1 // (id - 1)"\n'
+      .. '  :write("sqlite:o.db", { table = "a", mode = "append" })\n')
+    assert.equal(promises.AGAIN, rows[1].promise)
+    local function looked_up(options)
+      return check(("%s:lookup(weir.sqlite(\"tests/pipelines/asked/shop.db\", "
+        .. "{ table = \"users\" }), { on = \"id\", prefix = \"u_\"%s })"
+        .. ":write(\"sqlite:o.db\", { table = \"a\", mode = \"append\" })\n"):format(READ, options))
+    end
+    rows = looked_up("")
+    assert.equal(promises.ONCE, rows[1].promise)
+    rows = looked_up(', how = "inner"')
+    assert.equal(promises.AGAIN, rows[1].promise)
+    assert.truthy(rows[1].why:find("asks a database again", 1, true))
+  end)
+  it("says what holds without a state, unless the script has one", function()
+    local rows = check(READ .. ':write("o.csv", { mode = "append" })')
+    assert.same({ promise = promises.AGAIN, why = "a run that begins anew adds all rows again" },
+      rows[1].without)
+    assert.truthy(promises.text(rows, nil):find("  without: at least once: ", 1, true))
+    local text = promises.text(rows, "job.state")
+    assert.truthy(text:find("  with the state job.state: exactly once: ", 1, true), text)
+    assert.falsy(text:find("without", 1, true))
+    rows = check('weir.read("in/", { follow = true, format = "csv", schema = "id int64" })'
+      .. ':write("sqlite:o.db", { table = "t", key = "id" })')
+    assert.equal(promises.BY_KEY, rows[1].without.promise)
+  end)
+  it("is data, too", function()
+    local text = promises.json({ { script = "job.lua", sinks = check(READ .. ":print()") } })
+    assert.truthy(text:find('"promise": "at least once"', 1, true), text)
+    assert.truthy(text:find('"stronger": %[%s*"write to a file or a database"'), text)
+  end)
+end)

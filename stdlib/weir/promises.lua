@@ -1,0 +1,322 @@
+--- What is promised of the rows of each source in each sink: whether a row can be lost, or be there
+--- twice, when a run is stopped anywhere and goes on. One table of sources and one of sinks; what
+--- `weir check` and `weir explain` say of a script, `weir help promises` and the reference come
+--- from them, and tests/program/promises.py runs and kills each pair.
+local M = {}
+
+M.ONCE = "exactly once"
+M.BY_KEY = "effectively once, by key"
+M.AGAIN = "at least once"
+
+--- How a source is found again. `kind` and `resume`: as `native.explain` says them; `given`: what
+--- must hold for a restart to read what an undisturbed run would have; `how`: where it goes on.
+M.SOURCES = {
+  { name = "files", kind = "file", resume = "exact",
+    how = "at its byte; what was read before it is compared (W616)" },
+  { name = "standard input", kind = "file", resume = "start",
+    how = "at its byte, and needs all of it once more; other bytes are refused (W616)",
+    given = "the same bytes are given once more from their start",
+    stronger = "let the program that feeds it write a file, and read that by `follow`" },
+  { name = "files that grow", kind = "follow", resume = "exact",
+    how = "at its byte, through rotations" },
+  { name = "directories that fill", kind = "watch", resume = "exact",
+    how = "at its byte; rows leave when a checkpoint says which files are read in which order" },
+  { name = "rows of the script", kind = "rows", resume = "exact", how = "at its row" },
+  { name = "generate", kind = "generate", resume = "exact", how = "at its row" },
+  { name = "nexmark", kind = "nexmark", resume = "exact", how = "at its event" },
+  { name = "SQLite", kind = "sqlite", resume = "count",
+    how = "behind as many rows as it had read",
+    given = "the table has not changed meanwhile, and a query has an `order by`",
+    stronger = "begin with a new state where the table changes" },
+  { name = "PostgreSQL table", kind = "postgres", resume = "key",
+    how = "behind the last primary key that it had read; without such a key as a query",
+    given = "rows behind the last checkpoint have not changed meanwhile" },
+  { name = "PostgreSQL query", kind = "postgres", resume = "count",
+    how = "behind as many rows as it had read",
+    given = "what it reads has not changed meanwhile, and it has an `order by`",
+    stronger = "read a table with a primary key: it is found again by that" },
+}
+
+--- Not a source: a stage above the sink gives other rows when it runs again.
+M.VARYING = { name = "any, and rows that vary", varies = true,
+  how = "there, and a stage may give other rows than before: `lookup` into a database that drops "
+    .. "or multiplies rows, `reload`, `processing_time` before a window, a `filter` by `now()`" }
+
+--- How a sink survives a restart. `delivery` and `by_key`: as `native.explain` says them; `modes`:
+--- of a file's; `why`: for its promise; `tests`: beside the one that runs every pair.
+M.SINKS = {
+  { name = "file", kinds = { "file" }, delivery = "follows", modes = { replace = true, new = true },
+    why = "the state keeps how long the file is, and a restart cuts it there",
+    tests = { "tests/faults/pipelines/windows.lua" } },
+  { name = "file, append", kinds = { "file" }, delivery = "follows", modes = { append = true },
+    why = "the state keeps how long the file is, and a restart cuts it there",
+    tests = { "tests/faults/pipelines/append.lua" } },
+  { name = "directory", kinds = { "partitions" }, delivery = "follows",
+    why = "the state keeps which files there are and how long they are",
+    tests = { "tests/faults/pipelines/partitions.lua" } },
+  { name = "SQLite", kinds = { "sqlite" }, delivery = "decides", by_key = false,
+    why = "rows and their number are one transaction of the file",
+    tests = { "tests/faults/pipelines/appends.lua", "tests/unit/conn/test_sqlite_restart.c" } },
+  { name = "SQLite, by key", kinds = { "sqlite" }, delivery = "decides", by_key = true,
+    why = "rows and their number are one transaction of the file",
+    tests = { "tests/faults/pipelines/upsert.lua", "tests/unit/conn/test_sqlite_restart.c" } },
+  { name = "PostgreSQL", kinds = { "postgres" }, delivery = "decides", by_key = false,
+    why = "rows and their number are one transaction of the database",
+    tests = { "tests/postgres/faults.py" } },
+  { name = "PostgreSQL, by key", kinds = { "postgres" }, delivery = "decides", by_key = true,
+    why = "rows and their number are one transaction of the database",
+    tests = { "tests/postgres/faults.py" } },
+  { name = "terminal", kinds = { "print", "stdout", "file", "tap" }, delivery = "plain",
+    why = "what was shown cannot be taken back: rows behind the last checkpoint are shown again",
+    stronger = "write to a file or a database",
+    tests = { "tests/pipelines/restarts.py" } },
+  { name = "blackhole", kinds = { "blackhole" }, delivery = "follows",
+    why = "the state keeps its count and its checksum",
+    tests = { "tests/pipelines/restarts.py" } },
+}
+
+--- `weir help promises`.
+M.TOPIC = {
+  title = "What is promised of each row",
+  text = [[
+  weir check clicks.lua           says it of each sink of a script
+  weir check clicks.lua --json
+
+With --state a run may be stopped, killed, or lose its power, anywhere:
+
+exactly once
+  each row is there once when the run has gone on to its end. Files follow the
+  state, which keeps how long they are; SQLite and PostgreSQL keep the number
+  of their rows in the transaction of those rows, and rows that come again are
+  passed over.
+effectively once, by key
+  rows behind the last checkpoint may be written again with other values, over
+  the rows with their key; a row that does not come again stays.
+at least once
+  none is lost, and those behind the last checkpoint may be there twice: what
+  was shown on a terminal cannot be taken back.
+
+A source must give again what it gave: files are compared, and refused where
+they are others (W616); the standard input must be given once more from its
+start; of a database `weir check` says what must not change meanwhile. Where a
+stage may give other rows when it runs again (`lookup` into a database that
+drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
+in a `filter`), a database takes them all: by key where there is one, else some
+are there twice. Files hold each row once also then. Columns with `now()`, or
+with what a `lookup` found, have the value of one of the attempts.
+
+Without a state a run begins anew: a file appears when a run is complete, and
+all rows of a run are one transaction of a database, so a complete run is there
+once; `mode = "append"` of a file, and inputs without end, may give rows twice.
+The table of all sources and sinks, with the test of each pair, stands in
+docs/reference/promises.md.
+]],
+}
+
+--- Why the rows of a stage vary, by its name in a plan; any other calls `now()` or `random()`.
+local WHY = {
+  lookup = "asks a database again, or reads its table again",
+  event_time = "gives rows the time of the clock",
+  agg = "leaves by the clock",
+}
+local VARIES = "may give other rows when it runs again: it calls `now()` or `random()`"
+
+local function has(list, x)
+  for _, each in ipairs(list) do
+    if each == x then
+      return true
+    end
+  end
+  return false
+end
+
+--- The entry of a source of a plan.
+---@param node table as of `native.explain`
+function M.source_of(node)
+  for _, each in ipairs(M.SOURCES) do
+    if each.kind == node.endpoint and each.resume == node.resume then
+      return each
+    end
+  end
+  return nil
+end
+
+--- The entry of a sink of a plan.
+---@param node table as of `native.explain`
+function M.sink_of(node)
+  local mode = (node.mode or "") == "" and "replace" or node.mode
+  for _, each in ipairs(M.SINKS) do
+    if has(each.kinds, node.endpoint) and each.delivery == node.delivery
+      and (each.by_key == nil or each.by_key == node.by_key)
+      and (each.modes == nil or each.modes[mode]) then
+      return each
+    end
+  end
+  return nil
+end
+
+--- The promise of a source in a sink, with a state. The rule that the whole table follows.
+---@param source table of SOURCES, or VARYING
+---@param sink table of SINKS
+function M.promise(source, sink)
+  if sink.delivery == "plain" then
+    return M.AGAIN
+  elseif sink.delivery == "follows" or not source.varies then
+    return M.ONCE
+  end
+  return sink.by_key and M.BY_KEY or M.AGAIN
+end
+
+--- What holds of a sink without a state: a run begins anew.
+local function without(node, sink)
+  local ends = node.bounded
+  if sink.delivery == "plain" then
+    return M.AGAIN, "a run that begins anew shows all rows again"
+  elseif node.endpoint == "blackhole" then
+    return M.ONCE, "it keeps nothing"
+  elseif node.endpoint == "file" and sink.modes.append then
+    return M.AGAIN, "a run that begins anew adds all rows again"
+  elseif node.rolls then
+    return M.AGAIN, "each file stays when it is complete, and a run that begins anew writes them "
+      .. "again"
+  elseif sink.delivery == "follows" then
+    return M.ONCE, ends and "it appears when the run is complete; until then the old one stays"
+      or "it would appear when the run is complete, and this input never ends"
+  elseif ends then
+    return M.ONCE, "all rows of a run are one transaction at its end; one that was stopped before "
+      .. "has written none"
+  elseif node.by_key then
+    return M.BY_KEY, "a run that begins anew writes all rows again, over their keys"
+  end
+  return M.AGAIN, "rows are there after each `checkpoint`, and a run that begins anew adds them "
+    .. "again"
+end
+
+--- All nodes above one, itself included, the first ones first.
+local function above(nodes, node, seen, found)
+  if node and not seen[node.id] then
+    seen[node.id] = true
+    for _, id in ipairs(node.inputs or {}) do
+      above(nodes, nodes[id], seen, found)
+    end
+    found[#found + 1] = node
+  end
+  return found
+end
+
+--- The stage that makes rows vary: its own rows do, and those of its inputs do not.
+local function varying(chain)
+  for _, node in ipairs(chain) do
+    if node.same_rows == false then
+      local first
+      for _, each in ipairs(chain) do
+        first = first or not each.repeatable and each or nil
+      end
+      return first or node
+    end
+  end
+  return nil
+end
+
+--- "clicks.lua:4:6" → "4:6".
+local function place_of(node)
+  return node.script and node.script:match(":(%d+:%d+)$") or ""
+end
+
+local function of_sink(nodes, node)
+  local sink = M.sink_of(node)
+  local chain = above(nodes, node, {}, {})
+  local stage = varying(chain)
+  local row = { id = node.id, name = node.name, script = node.script, given = {}, stronger = {} }
+  row.promise = M.promise({ varies = stage ~= nil }, sink)
+  row.why = sink.why
+  if stage and sink.delivery == "decides" then
+    row.why = ("`%s`%s %s"):format(stage.op,
+      place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", WHY[stage.op] or VARIES)
+      .. (sink.by_key and "; a row takes the place of the one with its key" or "")
+    row.stronger[1] = "a file follows the state: exactly once, whatever varies"
+  end
+  row.stronger[#row.stronger + 1] = sink.stronger
+  local seen = {}
+  for _, each in ipairs(chain) do
+    local source = each.resume and not each.asked and M.source_of(each)
+    if source and not seen[source] then
+      seen[source] = true
+      row.given[#row.given + 1] = source.given and ("%s: %s"):format(each.name, source.given)
+      row.stronger[#row.stronger + 1] = source.given and source.stronger
+    end
+  end
+  row.without = {}
+  row.without.promise, row.without.why = without(node, sink)
+  return row
+end
+
+--- What is promised of each sink of a plan, in the order of the script.
+---@param plan table as of `native.explain`
+---@return table[] rows {name=, script=, promise=, why=, given={…}, stronger={…}, without={…}}
+function M.of_plan(plan)
+  local nodes, rows = {}, {}
+  for _, node in ipairs(plan.nodes) do
+    nodes[node.id] = node
+  end
+  for _, node in ipairs(plan.nodes) do
+    if node.delivery and not node.audits then
+      rows[#rows + 1] = of_sink(nodes, node)
+    end
+  end
+  return rows
+end
+
+--- Lines about the sinks of one script.
+---@param rows table[] as of `of_plan`
+---@param state string? what the script's settings name
+function M.text(rows, state)
+  local lines = {}
+  local function add(...)
+    lines[#lines + 1] = table.concat({ ... })
+  end
+  for _, row in ipairs(rows) do
+    add(row.script and row.script .. ": " or "", row.name)
+    add(state and "  with the state " .. state or "  with --state", ": ", row.promise, ": ",
+      row.why)
+    for _, given in ipairs(row.given) do
+      add("    if of ", given)
+    end
+    for _, stronger in ipairs(row.stronger) do
+      add("    stronger: ", stronger)
+    end
+    if not state then
+      add("  without: ", row.without.promise, ": ", row.without.why)
+    end
+  end
+  return #lines > 0 and table.concat(lines, "\n") .. "\n" or ""
+end
+
+--- The rows of several scripts, for `--json`.
+---@param list { script: string, state: string?, sinks: table[] }[]
+function M.json(list)
+  local json = require("weir.json")
+  local function as_list(x)
+    return next(x) == nil and setmetatable(x, json.LIST) or x
+  end
+  for _, each in ipairs(list) do
+    as_list(each.sinks)
+    for _, row in ipairs(each.sinks) do
+      as_list(row.given)
+      as_list(row.stronger)
+    end
+  end
+  return json.encode({ scripts = as_list(list) }, "")
+end
+
+--- Rows of the table, the sources; the last one is of rows that vary.
+function M.rows()
+  local rows = { table.unpack(M.SOURCES) }
+  rows[#rows + 1] = M.VARYING
+  return rows
+end
+
+--- The test that runs and kills each pair.
+M.TEST = "tests/program/promises.py"
+
+return M
