@@ -196,6 +196,14 @@ static struct wr_buffer *take_buffer(struct file_reader *self, uint64_t size) {
     return buffer;
 }
 
+static int no_memory(const struct file_reader *self, struct wr_error *err) {
+    wr_error_script(err, "W602", "memory budget `%s` is used up: %s", self->base.input_budget->name,
+                    self->base.name);
+    if (err != NULL)
+        err->status = WR_ENOMEM;
+    return WR_ENOMEM;
+}
+
 /* Puts what is left at the head of a fresh buffer and reads more behind it. */
 static int refill(struct file_reader *self, struct wr_error *err) {
     uint64_t tail = self->length - self->at, got = 0;
@@ -206,13 +214,8 @@ static int refill(struct file_reader *self, struct wr_error *err) {
     if (tail > FILE_TAIL_BYTES || piece < FILE_PIECE_BYTES)
         room = tail + piece;
     struct wr_buffer *buffer = take_buffer(self, room);
-    if (buffer == NULL) {
-        wr_error_script(err, "W602", "memory budget `%s` is used up: %s",
-                        self->base.input_budget->name, self->base.name);
-        if (err != NULL)
-            err->status = WR_ENOMEM;
-        return WR_ENOMEM;
-    }
+    if (buffer == NULL)
+        return no_memory(self, err);
     if (tail > 0)
         memcpy(buffer->bytes, self->buffer->bytes + self->at, tail);
     add_past(self);
@@ -285,8 +288,22 @@ static int decode(struct file_reader *self, struct wr_batch **batch, struct wr_e
     return WR_OK;
 }
 
+/* A restart may stand at the end of a file, of which nothing is read any more. */
+static int hold_nothing(struct file_reader *self, struct wr_error *err) {
+    self->buffer = take_buffer(self, FILE_PIECE_BYTES + FILE_TAIL_BYTES);
+    if (self->buffer == NULL)
+        return no_memory(self, err);
+    memset(self->buffer->bytes, 0, 64);
+    self->at = self->past_at = self->length = 0;
+    return WR_OK;
+}
+
 int file_reader_step(struct file_reader *self, struct wr_batch **batch, struct wr_error *err) {
-    int status = self->wants_more && !self->input_ended ? refill(self, err) : WR_OK;
+    int status = WR_OK;
+    if (self->wants_more && !self->input_ended)
+        status = refill(self, err);
+    else if (self->buffer == NULL)
+        status = hold_nothing(self, err);
     if (status == WR_OK)
         status = decode(self, batch, err);
     if (status == WR_OK)
