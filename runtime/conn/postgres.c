@@ -259,15 +259,20 @@ static void add_help(const struct wr_postgres *postgres, const char *state, cons
         wr_error_help(err, "is the server running, and does it listen on port %s?", postgres->port);
 }
 
+/* What failed here and not in the server has no SQLSTATE. libpq may report a write into a link that
+ * the other end has closed before it takes the connection for bad. */
+static int failed_here(const char *sqlstate, const char *message) {
+    return sqlstate[0] == 0 && strstr(message, "out of memory") == NULL;
+}
+
 int wr_postgres_failed(const struct wr_postgres *postgres, PGconn *connection,
                        const PGresult *result, const char *what, struct wr_error *err) {
     char message[512];
     const char *state = wr_postgres_sqlstate(result);
     wr_postgres_message(connection, result, message, sizeof message);
     int is_refusal = strncmp(state, "42", 2) == 0 || strcmp(state, "55P03") == 0;
-    int status = wr_postgres_is_lost(connection, state) ? WR_EAGAIN
-                 : is_refusal                           ? WR_EREFUSED
-                                                        : WR_EIO;
+    int is_lost = wr_postgres_is_lost(connection, state) || failed_here(state, message);
+    int status = is_lost ? WR_EAGAIN : is_refusal ? WR_EREFUSED : WR_EIO;
     wr_error_set(err, status, "%s: %s: %s", postgres->place, what, message);
     if (strncmp(state, "53100", 5) == 0)
         wr_error_code(err, "W610");

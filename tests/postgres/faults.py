@@ -165,6 +165,17 @@ def a_server_that_stays_away_ends_the_run(weir, postgres):
     proxy.close()
 
 
+def wait_until_taken_over(postgres, fences):
+    """Until the other instance has a fence, or waits for the row of one."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if postgres.sql("select sink, fence from weir_commit order by 1") != fences or postgres.sql(
+                "select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
+            return
+        time.sleep(0.02)
+    raise Failure("the second instance did not come so far")
+
+
 def of_two_instances_one_writes(weir, postgres):
     """One stands still in the middle, or just before its commit, as a machine that hangs; another
     goes on from a copy of its state."""
@@ -187,8 +198,9 @@ def of_two_instances_one_writes(weir, postgres):
             raise Failure(f"{plan}: the first instance did not come so far: {proxy.passed} of "
                           f"{sums}, {place.end(old)}")
         shutil.copytree(f"{place.folder}/s", f"{place.folder}/copy")
+        fences = postgres.sql("select sink, fence from weir_commit order by 1")
         new = started(place, "copy")
-        time.sleep(0.3)
+        wait_until_taken_over(postgres, fences)
         os.kill(old.pid, signal.SIGCONT)
         results = [place.end(new), place.end(old)]
         won = [result for result in results if result[0] == 0]
