@@ -226,6 +226,9 @@ if(TARGET iofault)
   add_test(NAME program/promises
     COMMAND Python3::Interpreter "${folder}/promises.py" "${program}" $<TARGET_FILE:iofault>)
   set_tests_properties(program/promises PROPERTIES LABELS program)
+  add_test(NAME program/audits
+    COMMAND Python3::Interpreter "${folder}/audits.py" "${program}" $<TARGET_FILE:iofault>)
+  set_tests_properties(program/audits PROPERTIES LABELS program)
   add_test(NAME program/every_promise COMMAND Python3::Interpreter "${folder}/promises.py"
     "${program}" $<TARGET_FILE:iofault> --all)
   set_tests_properties(program/every_promise PROPERTIES LABELS long TIMEOUT 7200)
@@ -262,7 +265,11 @@ if(TARGET iofault)
   add_test(NAME postgres/promises
     COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/program/promises.py" "${program}"
     $<TARGET_FILE:iofault> --postgres)
-  set_tests_properties(postgres/promises PROPERTIES LABELS program SKIP_RETURN_CODE 77)
+  add_test(NAME postgres/audits
+    COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/program/audits.py" "${program}"
+    $<TARGET_FILE:iofault> --postgres)
+  set_tests_properties(postgres/promises postgres/audits
+    PROPERTIES LABELS program SKIP_RETURN_CODE 77)
 endif()
 add_test(NAME postgres/every_fault
   COMMAND Python3::Interpreter "${folder}/faults.py" "${program}" --all)

@@ -25,7 +25,6 @@ struct condition {
 
 struct config {
     const char *of; /* what the write beside it writes */
-    int is_unfit;   /* … shows rows at each checkpoint, and so cannot be held back */
     uint32_t count;
     struct condition *conditions;
 };
@@ -74,7 +73,6 @@ static int audit_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         }
     }
     config->of = wr_value_string(bind->spec, "of", "");
-    config->is_unfit = wr_value_get(bind->spec, "commits") != NULL;
     config->count = count;
     config->conditions = conditions;
     bind->config = config;
@@ -87,15 +85,6 @@ static int audit_open(struct wr_sink *sink, struct wr_reader *from, struct wr_er
     self->config = sink->config;
     sink->shown = WR_SHOWN_AT_ONCE; /* looked at before the others finish */
     wr_buf_init(&self->failed, sink->budget, 0);
-    if (self->config->is_unfit && sink->store != NULL) {
-        wr_error_set(err, WR_EREFUSED,
-                     "%s: with a state its rows are there after each checkpoint, before all of "
-                     "them could be audited",
-                     sink->name);
-        wr_error_code(err, "W203");
-        wr_error_help(err, "run it without --state, or audit a file");
-        return WR_EREFUSED;
-    }
     if (from == NULL)
         return WR_OK;
     uint64_t version = wr_reader_varint(from);

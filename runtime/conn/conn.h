@@ -143,6 +143,10 @@ struct wr_sink {
     uint8_t
         differs; /* opened behind rows of another script: those that come are not those again that
                       * came behind the last checkpoint */
+    /* Its rows are audited: none are in their place before finish. It writes them into a place
+     * beside, and says in `kept` where they are to be looked at when they are not published. */
+    uint8_t held;
+    const char *kept;
     uint8_t varies; /* rows behind the last checkpoint may come again as others: in another order,
                      * more or fewer of them. So none that come are passed over */
     void *owner;    /* of a test that took the sink's place */

@@ -4,6 +4,10 @@
  *   upsert   insert, or update the row of the same key; in a changelog a row taken back deletes it
  *   replace  into a table beside, `weir_new_NAME`, which takes the place of the old one at finish
  *
+ * Where an audit holds them, rows of all modes go into the table beside, and from there to their
+ * place at finish, in one transaction (postgres_publish.h); keys that were taken back stand in
+ * `weir_del_NAME` until then. An audit that fails leaves both for looking at.
+ *
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen
  * (postgres_session.h). The database commits before the state does; after a crash between the two
  * the rows come again, since a pipeline that is repeatable gives the same rows, and as many as the
@@ -26,6 +30,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
+#include "conn/postgres_publish.h"
 #include "conn/postgres_type.h"
 #include "conn/postgres_write.h"
 #include "conn/table_sink.h"
@@ -34,11 +39,15 @@
 
 #define SAVE_VERSION 1
 #define BESIDE "weir_new_"
+#define GONE "weir_del_"
 
 struct config {
     struct wr_postgres postgres;
     struct wr_postgres_name table;
-    struct wr_postgres_name beside; /* replace: the table that is filled */
+    struct wr_postgres_name beside; /* replace, or held: the table that is filled */
+    struct wr_postgres_name gone;   /* held: the table of keys that were taken back */
+    const struct wr_schema
+        *gone_schema; /* of upserts of a changelog; NULL: nothing is taken back */
     enum wr_table_mode mode;
     uint32_t key_count;
     const uint16_t *key;
@@ -54,8 +63,9 @@ struct postgres_sink {
     struct wr_postgres_writer writer;
     struct wr_postgres_table table; /* the one that is filled */
     enum ready ready;
+    int is_beside; /* rows go into the table beside, until finish */
     int saved, finished;
-    int changes_places; /* in the transaction that is under way */
+    int publishes;      /* in the transaction that is under way */
     uint64_t epoch;     /* the one that has begun */
     uint64_t rows_seen; /* rows that came, written or refused */
     uint64_t rows_skip; /* of the coming ones: their epoch is in the table, and not in the state */
@@ -98,22 +108,30 @@ static int choose_table(struct wr_endpoint_bind *bind, const struct wr_options *
         status = wr_postgres_name(&config->table, bind, text, err);
     if (status != WR_OK)
         return status;
-    if (config->mode == WR_TABLE_REPLACE &&
+    int is_audited = wr_value_get(bind->spec, "audited") != NULL;
+    if ((config->mode == WR_TABLE_REPLACE || is_audited) &&
         strlen(config->table.table) > WR_POSTGRES_NAME_MAX - strlen(BESIDE))
         return bad_option("table",
-                          "option `table`: to be replaced, its name has at most 54 bytes: the new "
-                          "table is `" BESIDE "…` until it is complete",
+                          "option `table`: to be replaced, or audited, its name has at most 54 "
+                          "bytes: the new table is `" BESIDE "…` until it is complete",
                           err);
     config->beside = (struct wr_postgres_name){
         .schema = config->table.schema,
         .table = wr_endpoint_textf(bind->arena, BESIDE "%s", config->table.table),
     };
-    return config->beside.table == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory")
-                                        : WR_OK;
+    config->gone = (struct wr_postgres_name){
+        .schema = config->table.schema,
+        .table = wr_endpoint_textf(bind->arena, GONE "%s", config->table.table),
+    };
+    int takes_back = bind->updates && config->mode == WR_TABLE_UPSERT;
+    config->gone_schema = takes_back ? wr_table_key_schema(bind) : NULL;
+    int lacks = config->beside.table == NULL || config->gone.table == NULL ||
+                (takes_back && config->gone_schema == NULL);
+    return lacks ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
 }
 
 static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
-    static const char *const not_yet[] = {"partition_by", "audit", NULL};
+    static const char *const not_yet[] = {"partition_by", NULL};
     struct wr_options options;
     int status = wr_options_read(&options, bind, err);
     struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
@@ -210,7 +228,7 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
 static int look(struct postgres_sink *self, struct wr_error *err) {
     self->table.name = self->config->table;
     int status = wr_postgres_table_look(&self->table, self->config->mode != WR_TABLE_REPLACE, err);
-    if (self->config->mode == WR_TABLE_REPLACE)
+    if (self->is_beside)
         self->table.name = self->config->beside;
     return wr_postgres_final(status, err);
 }
@@ -220,7 +238,9 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     const struct config *config = sink->config;
     struct wr_postgres_user *user = &self->writer.user;
     self->config = config;
-    sink->shown = config->mode == WR_TABLE_REPLACE ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
+    self->is_beside = config->mode == WR_TABLE_REPLACE || sink->held;
+    sink->shown = self->is_beside ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
+    sink->kept = sink->held ? config->beside.table : NULL;
     wr_postgres_writer_init(&self->writer, sink, &self->table);
     int status = from != NULL ? read_saved(self, from, err) : WR_OK;
     if (from == NULL && sink->store != NULL) /* the server's integers have a sign */
@@ -235,6 +255,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (status != WR_OK)
         return status;
     self->writer.session = self->session;
+    self->writer.gone = sink->held && config->gone_schema != NULL ? &config->gone : NULL;
     self->table = (struct wr_postgres_table){
         .postgres = &config->postgres,
         .connection = wr_postgres_session_connection(self->session),
@@ -255,17 +276,31 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     return status;
 }
 
-static int drop_table(struct postgres_sink *self, const struct wr_postgres_name *name,
-                      struct wr_error *err) {
-    struct wr_buf sql;
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql, "drop table if exists ");
-    wr_postgres_add_table(&sql, name);
-    int status = sql.status != WR_OK
-                     ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name)
-                     : wr_postgres_run(&self->config->postgres, self->table.connection, sql.bytes,
-                                       "drop table", err);
-    wr_buf_release(&sql);
+/* The tables beside, of a run before. */
+static int drop_beside(struct postgres_sink *self, struct wr_error *err) {
+    const struct config *config = self->config;
+    PGconn *connection = self->table.connection;
+    int status = wr_postgres_drop(&config->postgres, connection, &config->beside, err);
+    return status == WR_OK && self->base.held
+               ? wr_postgres_drop(&config->postgres, connection, &config->gone, err)
+               : status;
+}
+
+static int make_gone(struct postgres_sink *self, struct wr_error *err) {
+    struct wr_postgres_table gone = {
+        .postgres = &self->config->postgres,
+        .connection = self->table.connection,
+        .name = self->config->gone,
+        .schema = self->config->gone_schema,
+        .casts = wr_alloc_zero(&wr_budget_control,
+                               (self->config->gone_schema->field_count + 1) * sizeof *gone.casts),
+    };
+    if (gone.casts == NULL)
+        return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
+    int status = wr_postgres_table_look(&gone, 0, err);
+    if (status == WR_OK && !gone.exists)
+        status = wr_postgres_table_make(&gone, err);
+    wr_postgres_table_release(&gone);
     return status;
 }
 
@@ -275,8 +310,8 @@ static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
     struct wr_postgres_table *table = &self->table;
     int status = WR_OK;
     table->connection = wr_postgres_session_connection(self->session);
-    if (self->config->mode == WR_TABLE_REPLACE && !self->saved)
-        status = drop_table(self, &self->config->beside, err);
+    if (self->is_beside && !self->saved)
+        status = drop_beside(self, err);
     if (status == WR_OK)
         status = wr_postgres_table_look(table, 1, err);
     int is_new = !table->exists;
@@ -286,6 +321,8 @@ static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
         status = wr_postgres_table_key(table, err);
     if (status == WR_OK && is_new)
         status = wr_postgres_table_look(table, 1, err);
+    if (status == WR_OK && self->writer.gone != NULL)
+        status = make_gone(self, err);
     if (status == WR_OK)
         status = wr_postgres_writer_ready(&self->writer, err);
     if (status == WR_OK)
@@ -390,52 +427,23 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     return out->status;
 }
 
-/* The filled table takes the place of the old one. Where the old one has the same columns only its
- * rows go, so that its indexes, views and grants stay. */
-static int change_places(struct wr_postgres_user *user, struct wr_error *err) {
+static int publish(struct wr_postgres_user *user, struct wr_error *err) {
     struct postgres_sink *self = user->sink;
-    const struct config *config = self->config;
-    struct wr_postgres_table old = self->table;
-    old.name = config->table;
-    old.connection = wr_postgres_session_connection(self->session);
-    self->table.connection = old.connection;
-    int status = wr_postgres_table_look(&old, 0, err);
-    struct wr_buf sql;
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql,
-                    old.exists && old.same_columns ? "delete from " : "drop table if exists ");
-    wr_postgres_add_table(&sql, &config->table);
-    if (old.exists && old.same_columns) {
-        wr_buf_add_text(&sql, "; insert into ");
-        wr_postgres_add_table(&sql, &config->table);
-        wr_buf_add_text(&sql, " select * from ");
-        wr_postgres_add_table(&sql, &config->beside);
-        wr_buf_add_text(&sql, "; drop table ");
-        wr_postgres_add_table(&sql, &config->beside);
-    } else {
-        wr_buf_add_text(&sql, "; alter table ");
-        wr_postgres_add_table(&sql, &config->beside);
-        wr_buf_add_text(&sql, " rename to ");
-        wr_postgres_add_name(&sql, config->table.table);
-    }
-    if (status == WR_OK && sql.status != WR_OK)
-        status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
-    if (status == WR_OK)
-        status =
-            wr_postgres_run(&config->postgres, old.connection, sql.bytes, "replace the table", err);
-    wr_buf_release(&sql);
-    if (status == WR_OK && config->key_count > 0)
-        status = wr_postgres_table_look(&old, 0, err);
-    if (status == WR_OK && config->key_count > 0)
-        status = wr_postgres_table_key(&old, err);
-    return status;
+    struct wr_postgres_publish what = {
+        .beside = &self->table,
+        .gone = self->writer.gone,
+        .name = &self->config->table,
+        .replaces = self->config->mode == WR_TABLE_REPLACE,
+    };
+    self->table.connection = wr_postgres_session_connection(self->session);
+    return wr_postgres_publish(&what, self->table.connection, err);
 }
 
 static int make_again(struct wr_postgres_user *user, struct wr_error *err) {
     struct postgres_sink *self = user->sink;
     int status = self->ready == READY_NOW ? make_ready(user, err) : WR_OK;
-    if (status == WR_OK && self->changes_places)
-        status = change_places(user, err);
+    if (status == WR_OK && self->publishes)
+        status = publish(user, err);
     return status;
 }
 
@@ -443,16 +451,16 @@ static int make_again(struct wr_postgres_user *user, struct wr_error *err) {
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct postgres_sink *self = (struct postgres_sink *)sink;
     struct wr_postgres_user *user = &self->writer.user;
-    int replaces = self->config->mode == WR_TABLE_REPLACE && !self->finished;
+    int publishes = self->is_beside && !self->finished;
     int status = WR_OK;
-    if (replaces && !user->is_begun)
+    if (publishes && !user->is_begun)
         status = sink_begin(sink, self->epoch, err);
-    if (status == WR_OK && replaces)
-        status = wr_postgres_session_do(self->session, user, change_places, err);
+    if (status == WR_OK && publishes)
+        status = wr_postgres_session_do(self->session, user, publish, err);
     if (status == WR_OK && user->is_begun) {
-        self->changes_places = user->finished = replaces;
+        self->publishes = user->finished = publishes;
         status = wr_postgres_session_commit(self->session, user, err);
-        self->changes_places = 0;
+        self->publishes = 0;
     }
     self->finished = status == WR_OK;
     return status;

@@ -387,43 +387,105 @@ static void add_update(const struct wr_postgres_table *table, struct wr_buf *sql
         wr_buf_add_text(sql, " do nothing");
 }
 
-int wr_postgres_table_insert(const struct wr_postgres_table *table, struct wr_buf *sql) {
-    const struct wr_schema *schema = table->schema;
+/* insert into … select c0, c1::type, … */
+static void add_insert(const struct wr_postgres_table *table, struct wr_buf *sql) {
     wr_buf_add_text(sql, "insert into ");
     wr_postgres_add_table(sql, &table->name);
     add_columns(table, " (", sql);
-    for (uint32_t i = 0; i < schema->field_count; i++) {
+    for (uint32_t i = 0; i < table->schema->field_count; i++) {
         wr_buf_addf(sql, "%sc%u", i == 0 ? ") select " : ", ", i);
         if (table->casts[i] != NULL)
             wr_buf_addf(sql, "::%s", table->casts[i]);
     }
+}
+
+/* as weir_rows(c0, c1, …) */
+static void add_alias(const char *name, uint32_t column_count, struct wr_buf *sql) {
+    for (uint32_t i = 0; i < column_count; i++) {
+        if (i == 0)
+            wr_buf_addf(sql, " as %s(", name);
+        wr_buf_addf(sql, "%sc%u", i == 0 ? "" : ", ", i);
+    }
+    wr_buf_add_char(sql, ')');
+}
+
+/* where t."key" = c0::type and … */
+static void add_where(const struct wr_postgres_table *table, int nils, struct wr_buf *sql) {
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        const char *cast = table->casts[table->key[i]];
+        wr_buf_add_text(sql, i == 0 ? " where t." : " and t.");
+        wr_postgres_add_name(sql, table->schema->fields[table->key[i]].name);
+        wr_buf_addf(sql, " %s c%u", nils ? "is not distinct from" : "=", i);
+        if (cast != NULL)
+            wr_buf_addf(sql, "::%s", cast);
+    }
+}
+
+/* unnest($1::type[], …), one array a key column */
+static void add_key_arrays(const struct wr_postgres_table *table, struct wr_buf *sql) {
+    for (uint32_t i = 0; i < table->key_count; i++)
+        wr_buf_addf(sql, "%s$%u::%s[]", i == 0 ? "unnest(" : ", ", i + 1,
+                    wr_postgres_wire(&table->schema->fields[table->key[i]].type, NULL));
+    wr_buf_add_char(sql, ')');
+}
+
+int wr_postgres_table_insert(const struct wr_postgres_table *table, struct wr_buf *sql) {
+    const struct wr_schema *schema = table->schema;
+    add_insert(table, sql);
     for (uint32_t i = 0; i < schema->field_count; i++)
         wr_buf_addf(sql, "%s$%u::%s[]", i == 0 ? " from unnest(" : ", ", i + 1,
                     wr_postgres_wire(&schema->fields[i].type, NULL));
-    for (uint32_t i = 0; i < schema->field_count; i++)
-        wr_buf_addf(sql, "%sc%u", i == 0 ? ") as weir_rows(" : ", ", i);
     wr_buf_add_char(sql, ')');
+    add_alias("weir_rows", schema->field_count, sql);
     if (table->key_count > 0)
         add_update(table, sql);
+    return sql->status;
+}
+
+int wr_postgres_table_insert_from(const struct wr_postgres_table *table,
+                                  const struct wr_postgres_name *from, struct wr_buf *sql) {
+    add_insert(table, sql);
+    wr_buf_add_text(sql, " from ");
+    wr_postgres_add_table(sql, from);
+    add_alias("weir_rows", table->schema->field_count, sql);
+    if (table->key_count > 0)
+        add_update(table, sql);
+    return sql->status;
+}
+
+int wr_postgres_table_insert_keys(const struct wr_postgres_table *of,
+                                  const struct wr_postgres_name *keys, struct wr_buf *sql) {
+    wr_buf_add_text(sql, "insert into ");
+    wr_postgres_add_table(sql, keys);
+    wr_buf_add_text(sql, " select * from ");
+    add_key_arrays(of, sql);
+    return sql->status;
+}
+
+/* Keys with a nil are few, and looked for one by one. */
+int wr_postgres_table_delete_by(const struct wr_postgres_table *table,
+                                const struct wr_postgres_name *keys, struct wr_buf *sql) {
+    for (int nils = 0; nils <= !table->never_null; nils++) {
+        wr_buf_add_text(sql, nils ? "; delete from " : "delete from ");
+        wr_postgres_add_table(sql, &table->name);
+        wr_buf_add_text(sql, " as t using (select distinct * from ");
+        wr_postgres_add_table(sql, keys);
+        wr_buf_add_char(sql, ')');
+        add_alias("weir_keys", table->key_count, sql);
+        add_where(table, nils, sql);
+        for (uint32_t i = 0; i < table->key_count && nils; i++)
+            wr_buf_addf(sql, "%sc%u is null", i == 0 ? " and (" : " or ", i);
+        wr_buf_add_text(sql, nils ? ")" : "");
+    }
     return sql->status;
 }
 
 int wr_postgres_table_delete(const struct wr_postgres_table *table, int nils, struct wr_buf *sql) {
     wr_buf_add_text(sql, "delete from ");
     wr_postgres_add_table(sql, &table->name);
-    wr_buf_add_text(sql, " as t using unnest(");
-    for (uint32_t i = 0; i < table->key_count; i++)
-        wr_buf_addf(sql, "%s$%u::%s[]", i == 0 ? "" : ", ", i + 1,
-                    wr_postgres_wire(&table->schema->fields[table->key[i]].type, NULL));
-    for (uint32_t i = 0; i < table->key_count; i++)
-        wr_buf_addf(sql, "%sc%u", i == 0 ? ") as weir_keys(" : ", ", i);
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        const char *cast = table->casts[table->key[i]];
-        wr_buf_add_text(sql, i == 0 ? ") where t." : " and t.");
-        wr_postgres_add_name(sql, table->schema->fields[table->key[i]].name);
-        wr_buf_addf(sql, " %s c%u", nils ? "is not distinct from" : "=", i);
-        if (cast != NULL)
-            wr_buf_addf(sql, "::%s", cast);
-    }
+    wr_buf_add_text(sql, " as t using ");
+    add_key_arrays(table, sql);
+    add_alias("weir_keys", table->key_count, sql);
+    add_where(table, nils, sql);
     return sql->status;
 }

@@ -39,6 +39,15 @@ int wr_postgres_table_key(const struct wr_postgres_table *table, struct wr_error
 int wr_postgres_table_copy(const struct wr_postgres_table *table, struct wr_buf *sql);
 /* Inserts, or upserts, rows of arrays: parameter $1 … is the array of a column. */
 int wr_postgres_table_insert(const struct wr_postgres_table *table, struct wr_buf *sql);
+/* The same rows from another table, whose columns are the schema's. */
+int wr_postgres_table_insert_from(const struct wr_postgres_table *table,
+                                  const struct wr_postgres_name *from, struct wr_buf *sql);
+/* Deletes the rows whose keys stand in another table, which has the key's columns. */
+int wr_postgres_table_delete_by(const struct wr_postgres_table *table,
+                                const struct wr_postgres_name *keys, struct wr_buf *sql);
+/* Inserts keys: parameter $1 … is the array of a key column of `of`. */
+int wr_postgres_table_insert_keys(const struct wr_postgres_table *of,
+                                  const struct wr_postgres_name *keys, struct wr_buf *sql);
 /* Deletes the rows of keys: parameter $1 … is the array of a key column. With `nils`, keys may hold
  * nil, and are looked for one by one. */
 int wr_postgres_table_delete(const struct wr_postgres_table *table, int nils, struct wr_buf *sql);

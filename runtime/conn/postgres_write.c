@@ -81,6 +81,8 @@ static int prepare(struct wr_postgres_writer *writer, struct wr_error *err) {
     if (status == WR_OK)
         status = prepare_one(writer, "remove_nil", &writer->remove_nil, err);
     if (status == WR_OK)
+        status = prepare_one(writer, "remember", &writer->remember, err);
+    if (status == WR_OK)
         writer->prepared = generation;
     return status;
 }
@@ -180,6 +182,9 @@ static int send_all(struct wr_postgres_writer *writer, const struct piece *piece
         sent = pq->PQsendQueryParams(connection, second + 1, 0, NULL, NULL, NULL, NULL, 1) == 1;
     sent = sent && send_arrays(writer, "remove", &piece->remove, table->key_count) == 1 &&
            send_arrays(writer, "remove_nil", &piece->remove_nil, table->key_count) == 1 &&
+           (writer->gone == NULL ||
+            (send_arrays(writer, "remember", &piece->remove, table->key_count) == 1 &&
+             send_arrays(writer, "remember", &piece->remove_nil, table->key_count) == 1)) &&
            send_arrays(writer, "insert", &piece->insert, table->schema->field_count) == 1 &&
            pq->PQpipelineSync(connection) == 1;
     int status = sent ? read_answers(writer, 1, err)
@@ -443,7 +448,7 @@ int wr_postgres_writer_write(struct wr_postgres_writer *writer, struct wr_batch 
 void wr_postgres_writer_init(struct wr_postgres_writer *writer, struct wr_sink *sink,
                              struct wr_postgres_table *table) {
     struct wr_buf *const statements[] = {&writer->copy, &writer->insert, &writer->remove,
-                                         &writer->remove_nil};
+                                         &writer->remove_nil, &writer->remember};
     writer->sink = sink;
     writer->table = table;
     writer->user.sink = sink;
@@ -458,6 +463,7 @@ void wr_postgres_writer_release(struct wr_postgres_writer *writer) {
     wr_buf_release(&writer->insert);
     wr_buf_release(&writer->remove);
     wr_buf_release(&writer->remove_nil);
+    wr_buf_release(&writer->remember);
     if (writer->gathered != NULL)
         free_piece(writer->gathered);
     writer->gathered = NULL;
@@ -484,6 +490,7 @@ int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error 
     wr_buf_clear(&writer->insert);
     wr_buf_clear(&writer->remove);
     wr_buf_clear(&writer->remove_nil);
+    wr_buf_clear(&writer->remember);
     int status;
     writer->gathers = table->key_count == 0 && table->is_plain && has_no_json(table->schema);
     if (table->key_count == 0 && !table->has_casts) {
@@ -494,6 +501,8 @@ int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error 
             status = wr_postgres_table_delete(table, 0, &writer->remove);
         if (status == WR_OK && table->key_count > 0)
             status = wr_postgres_table_delete(table, 1, &writer->remove_nil);
+        if (status == WR_OK && writer->gone != NULL)
+            status = wr_postgres_table_insert_keys(table, writer->gone, &writer->remember);
     }
     return status == WR_OK ? WR_OK : no_memory(writer, err);
 }

@@ -24,7 +24,8 @@ struct wr_postgres_writer {
     struct wr_postgres_session *session;
     struct wr_sink *sink;
     struct wr_postgres_table *table;
-    struct wr_buf copy, insert, remove, remove_nil; /* the statements */
+    const struct wr_postgres_name *gone; /* a table of the keys that are removed; NULL: none */
+    struct wr_buf copy, insert, remove, remove_nil, remember; /* the statements */
     uint64_t
         prepared; /* 1 + the generation of the connection on which they are prepared; 0: none */
     struct wr_postgres_row *rows; /* of the batch that is written */

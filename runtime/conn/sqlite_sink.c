@@ -5,6 +5,10 @@
  *   replace  into a table beside, `weir_new_NAME`, which takes the place of the old one at finish
  *   new      append to a table that must not exist
  *
+ * Where an audit holds them, rows of all modes go into the table beside, and from there to their
+ * place at finish, in one transaction (sqlite_publish.h); keys that were taken back stand in
+ * `weir_del_NAME` until then. An audit that fails leaves both for looking at.
+ *
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen.
  * The file commits before the state does; after a crash between the two the rows come again, since
  * a pipeline that is repeatable gives the same rows, and as many as the file has already are passed
@@ -28,6 +32,7 @@
 #include "conn/endpoint.h"
 #include "conn/sqlite.h"
 #include "conn/sqlite_commit.h"
+#include "conn/sqlite_publish.h"
 #include "conn/sqlite_shared.h"
 #include "conn/sqlite_table.h"
 #include "conn/table_sink.h"
@@ -39,7 +44,10 @@
 
 struct config {
     const char *path, *table;
-    const char *beside; /* replace: the table that is filled */
+    const char *beside; /* replace, or held: the table that is filled */
+    const char *gone;   /* held: the table of keys that were taken back */
+    const struct wr_schema
+        *gone_schema; /* of upserts of a changelog; NULL: nothing is taken back */
     enum wr_table_mode mode;
     uint32_t key_count;
     const uint16_t *key;
@@ -51,9 +59,11 @@ struct sqlite_sink {
     const struct config *config;
     struct wr_sqlite_shared *shared;
     struct wr_sqlite_table table; /* the one that is filled */
-    sqlite3_stmt *insert, *remove;
+    struct wr_sqlite_table gone;  /* no schema: there is none */
+    sqlite3_stmt *insert, *remove, *remember;
     char (*texts)[WR_NUMBER_TEXT_MAX]; /* one a column: times and decimals while they are bound */
     int is_begun, is_ready; /* in an epoch; the table is there and the statements are made */
+    int is_beside;          /* rows go into the table beside, until finish */
     int saved, finished;
     uint64_t id;        /* of this sink in `weir_commit`, when there is a state */
     uint64_t rows_seen; /* rows that came, written or refused */
@@ -88,6 +98,17 @@ static int check_names(const struct wr_schema *schema, struct wr_error *err) {
     return WR_OK;
 }
 
+/* The key's columns alone. */
+static int bind_gone(struct config *config, const struct wr_endpoint_bind *bind,
+                     struct wr_error *err) {
+    config->gone = wr_endpoint_textf(bind->arena, "weir_del_%s", config->table);
+    if (bind->updates && config->mode == WR_TABLE_UPSERT)
+        config->gone_schema = wr_table_key_schema(bind);
+    int lacks = config->gone == NULL ||
+                (bind->updates && config->mode == WR_TABLE_UPSERT && config->gone_schema == NULL);
+    return lacks ? wr_error_set(err, WR_ENOMEM, "sqlite: out of memory") : WR_OK;
+}
+
 static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     struct wr_options options;
     int status = wr_options_read(&options, bind, err);
@@ -112,7 +133,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
                             "option `table`: names that begin with `sqlite_` are SQLite's "
                             "own",
                             err);
-    static const char *const not_yet[] = {"partition_by", "audit", NULL};
+    static const char *const not_yet[] = {"partition_by", NULL};
     if (status == WR_OK)
         status = wr_options_refuse(&options, not_yet, err);
     if (status == WR_OK)
@@ -121,6 +142,8 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     bind->by_key = config->key_count > 0;
     if (status == WR_OK)
         status = check_names(bind->input, err);
+    if (status == WR_OK)
+        status = bind_gone(config, bind, err);
     if (status != WR_OK)
         return status;
     config->timeout_ms = (int)WR_MIN(timeout_us / 1000, (uint64_t)INT32_MAX);
@@ -139,7 +162,7 @@ static void sink_close(struct wr_sink *sink);
 /* Looks at the table of the script's name: errors come before any row does. */
 static int look(struct sqlite_sink *self, struct wr_error *err) {
     const struct config *config = self->config;
-    if (self->saved && config->mode == WR_TABLE_REPLACE) {
+    if (self->saved && self->is_beside) {
         int status = wr_sqlite_table_look(&self->table, 0, err);
         if (status != WR_OK)
             return status;
@@ -162,7 +185,9 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     const struct config *config = sink->config;
     self->config = config;
-    sink->shown = config->mode == WR_TABLE_REPLACE ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
+    self->is_beside = config->mode == WR_TABLE_REPLACE || sink->held;
+    sink->shown = self->is_beside ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
+    sink->kept = sink->held ? config->beside : NULL;
     if (from != NULL) {
         uint64_t version = wr_reader_varint(from);
         sink->rows_written = wr_reader_varint(from);
@@ -183,11 +208,16 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->table = (struct wr_sqlite_table){
         .db = self->shared->db,
         .path = config->path,
-        .name = config->mode == WR_TABLE_REPLACE ? config->beside : config->table,
+        .name = self->is_beside ? config->beside : config->table,
         .schema = sink->schema,
         .key_count = config->key_count,
         .key = config->key,
     };
+    if (sink->held && config->gone_schema != NULL)
+        self->gone = (struct wr_sqlite_table){.db = self->shared->db,
+                                              .path = config->path,
+                                              .name = config->gone,
+                                              .schema = config->gone_schema};
     self->texts = wr_alloc(&wr_budget_control, sink->schema->field_count * sizeof *self->texts);
     status = self->texts == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name)
                                  : look(self, err);
@@ -206,13 +236,13 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
 }
 
 static int make_statement(struct sqlite_sink *self, sqlite3_stmt **statement,
+                          const struct wr_sqlite_table *table,
                           int (*text)(const struct wr_sqlite_table *, struct wr_buf *),
                           struct wr_error *err) {
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
-    int status = text != NULL
-                     ? text(&self->table, &sql)
-                     : wr_sqlite_table_insert(&self->table, self->table.key_count > 0, &sql);
+    int status = text != NULL ? text(table, &sql)
+                              : wr_sqlite_table_insert(table, table->key_count > 0, &sql);
     if (status != WR_OK)
         wr_error_set(err, status, "%s: out of memory", self->base.name);
     else
@@ -221,20 +251,25 @@ static int make_statement(struct sqlite_sink *self, sqlite3_stmt **statement,
     return status;
 }
 
-static int drop_table(struct sqlite_sink *self, const char *name, struct wr_error *err) {
-    char *sql = sqlite3_mprintf("drop table if exists \"%w\"", name);
-    int status = sql == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name)
-                             : wr_sqlite_exec(self->shared->db, self->config->path, sql, err);
-    sqlite3_free(sql);
-    return status;
+/* The tables beside, of a run before. */
+static int drop_beside(struct sqlite_sink *self, struct wr_error *err) {
+    const struct config *config = self->config;
+    int status = wr_sqlite_drop(self->shared->db, config->path, config->beside, err);
+    return status == WR_OK && self->base.held
+               ? wr_sqlite_drop(self->shared->db, config->path, config->gone, err)
+               : status;
+}
+
+static int make_gone(struct sqlite_sink *self, struct wr_error *err) {
+    int status = wr_sqlite_table_look(&self->gone, 0, err);
+    if (status == WR_OK && !self->gone.exists)
+        status = wr_sqlite_table_make(&self->gone, err);
+    return status == WR_OK ? make_statement(self, &self->remember, &self->gone, NULL, err) : status;
 }
 
 /* Within the first epoch's transaction, so that a run that fails leaves no empty table. */
 static int make_ready(struct sqlite_sink *self, struct wr_error *err) {
-    const struct config *config = self->config;
-    int status = WR_OK;
-    if (config->mode == WR_TABLE_REPLACE && !self->saved)
-        status = drop_table(self, config->beside, err);
+    int status = self->is_beside && !self->saved ? drop_beside(self, err) : WR_OK;
     if (status == WR_OK)
         status = wr_sqlite_table_look(&self->table, 1, err);
     if (status == WR_OK && !self->table.exists)
@@ -242,9 +277,11 @@ static int make_ready(struct sqlite_sink *self, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_sqlite_table_key(&self->table, err);
     if (status == WR_OK)
-        status = make_statement(self, &self->insert, NULL, err);
+        status = make_statement(self, &self->insert, &self->table, NULL, err);
     if (status == WR_OK && self->table.key_count > 0)
-        status = make_statement(self, &self->remove, wr_sqlite_table_delete, err);
+        status = make_statement(self, &self->remove, &self->table, wr_sqlite_table_delete, err);
+    if (status == WR_OK && self->gone.schema != NULL)
+        status = make_gone(self, err);
     self->is_ready = status == WR_OK;
     return status;
 }
@@ -329,14 +366,28 @@ static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t 
     return step(self, self->insert, batch, row, err);
 }
 
-static int remove_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
-                      struct wr_error *err) {
+static int bind_key(struct sqlite_sink *self, sqlite3_stmt *statement, const struct wr_batch *batch,
+                    uint32_t row, struct wr_error *err) {
     for (uint32_t i = 0; i < self->table.key_count; i++) {
-        int refused = bind_value(self, self->remove, (int)i + 1, batch, self->table.key[i], row);
+        int refused = bind_value(self, statement, (int)i + 1, batch, self->table.key[i], row);
         if (refused < 0)
             return wr_error_set(err, refused, "%s: out of memory", self->base.name);
     }
-    return step(self, self->remove, batch, row, err);
+    return WR_OK;
+}
+
+static int remove_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+                      struct wr_error *err) {
+    int status = bind_key(self, self->remove, batch, row, err);
+    if (status == WR_OK)
+        status = step(self, self->remove, batch, row, err);
+    if (status != WR_OK || self->remember == NULL)
+        return status;
+    status = bind_key(self, self->remember, batch, row, err);
+    if (status == WR_OK)
+        status = step(self, self->remember, batch, row, err);
+    self->base.rows_written -= status == WR_OK; /* it is one row */
+    return status;
 }
 
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
@@ -368,6 +419,8 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     sqlite3_clear_bindings(self->insert); /* they point into the batch */
     if (self->remove != NULL)
         sqlite3_clear_bindings(self->remove);
+    if (self->remember != NULL)
+        sqlite3_clear_bindings(self->remember);
     return status;
 }
 
@@ -434,60 +487,41 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
 static void drop_statements(struct sqlite_sink *self) {
     sqlite3_finalize(self->insert);
     sqlite3_finalize(self->remove);
-    self->insert = self->remove = NULL;
+    sqlite3_finalize(self->remember);
+    self->insert = self->remove = self->remember = NULL;
     self->is_ready = 0;
 }
 
-/* The filled table takes the place of the old one. Where the old one has the same columns only its
- * rows go, so that its indexes and triggers stay. */
-static int change_places(struct sqlite_sink *self, struct wr_error *err) {
+static int publish(struct sqlite_sink *self, struct wr_error *err) {
     const struct config *config = self->config;
-    struct wr_sqlite_table old = self->table;
-    old.name = config->table;
-    int status = wr_sqlite_table_look(&old, 0, err);
-    char *sql = NULL;
-    if (status == WR_OK && old.exists && old.same_columns) {
-        sql = sqlite3_mprintf("delete from \"%w\"; insert into \"%w\" select * from \"%w\"; "
-                              "drop table \"%w\"",
-                              config->table, config->table, config->beside, config->beside);
-    } else if (status == WR_OK) {
-        status = drop_table(self, config->table, err);
-        sql = sqlite3_mprintf("drop index if exists \"weir_key_%w\"; "
-                              "alter table \"%w\" rename to \"%w\"",
-                              config->beside, config->beside, config->table);
-    }
-    if (status == WR_OK && sql == NULL)
-        status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
-    if (status == WR_OK)
-        status = wr_sqlite_exec(self->shared->db, config->path, sql, err);
-    sqlite3_free(sql);
-    if (status == WR_OK && config->key_count > 0) {
-        status = wr_sqlite_table_look(&old, 0, err);
-        if (status == WR_OK)
-            status = wr_sqlite_table_key(&old, err);
-    }
-    return status;
+    struct wr_sqlite_publish what = {
+        .beside = &self->table,
+        .gone = self->gone.schema == NULL ? NULL : config->gone,
+        .name = config->table,
+        .replaces = config->mode == WR_TABLE_REPLACE,
+    };
+    return wr_sqlite_publish(&what, err);
 }
 
 /* An epoch that has begun, for rows that did not come, ends here too. */
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
-    int replaces = self->config->mode == WR_TABLE_REPLACE && !self->finished;
+    int publishes = self->is_beside && !self->finished;
     int is_ready = self->is_ready, status = WR_OK;
-    if (replaces)
+    if (publishes)
         drop_statements(self);
-    if (replaces && !self->is_begun) {
+    if (publishes && !self->is_begun) {
         status = wr_sqlite_shared_begin(self->shared, err);
         if (status != WR_OK)
             return status;
         self->is_begun = 1;
     }
-    if (replaces && !is_ready && !self->saved) { /* no epoch ever began: an empty table */
+    if (publishes && !is_ready && !self->saved) { /* no epoch ever began: an empty table */
         status = make_ready(self, err);
         drop_statements(self);
     }
-    if (replaces && status == WR_OK)
-        status = change_places(self, err);
+    if (publishes && status == WR_OK)
+        status = publish(self, err);
     if (status == WR_OK && self->has_refused && self->is_begun)
         status = wr_sqlite_refused_forget(self->shared->db, self->config->path, self->id,
                                           self->rows_seen, err);
@@ -506,10 +540,10 @@ static void sink_close(struct wr_sink *sink) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     drop_statements(self);
     if (self->shared != NULL) {
-        int unfinished = self->config->mode == WR_TABLE_REPLACE && !self->finished && !self->saved;
+        int unfinished = self->is_beside && !self->finished && !self->saved;
         if (unfinished && !self->is_begun && !self->shared->broken &&
             self->shared->begun_count == 0)
-            drop_table(self, self->config->beside, NULL);
+            drop_beside(self, NULL);
         wr_sqlite_shared_close(self->shared, self->is_begun);
     }
     self->shared = NULL;

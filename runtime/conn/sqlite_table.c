@@ -371,18 +371,22 @@ static void add_update(const struct wr_sqlite_table *table, struct wr_buf *sql) 
         wr_buf_add_text(sql, " do nothing");
 }
 
-int wr_sqlite_table_insert(const struct wr_sqlite_table *table, int upsert, struct wr_buf *sql) {
-    wr_buf_add_text(sql, "insert into ");
-    wr_sqlite_add_name(sql, table->name);
+static void add_columns(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     for (uint32_t i = 0; i < table->schema->field_count; i++) {
-        wr_buf_add_char(sql, i == 0 ? '(' : ',');
+        wr_buf_add_text(sql, i == 0 ? "" : ",");
         wr_sqlite_add_name(sql, table->schema->fields[i].name);
     }
-    for (uint32_t i = 0; i < table->schema->field_count; i++)
-        wr_buf_addf(sql, "%s?%u", i == 0 ? ") values (" : ",", i + 1);
+}
+
+static void add_insert(const struct wr_sqlite_table *table, struct wr_buf *sql) {
+    wr_buf_add_text(sql, "insert into ");
+    wr_sqlite_add_name(sql, table->name);
+    wr_buf_add_char(sql, '(');
+    add_columns(table, sql);
     wr_buf_add_char(sql, ')');
-    if (!upsert)
-        return sql->status;
+}
+
+static int add_upsert(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     if (table->unique) {
         wr_buf_add_text(sql, " on conflict");
         for (uint32_t i = 0; i < table->key_count; i++) {
@@ -397,6 +401,45 @@ int wr_sqlite_table_insert(const struct wr_sqlite_table *table, int upsert, stru
         add_key_list(table, sql);
         add_update(table, sql);
     }
+    return sql->status;
+}
+
+int wr_sqlite_table_insert(const struct wr_sqlite_table *table, int upsert, struct wr_buf *sql) {
+    add_insert(table, sql);
+    for (uint32_t i = 0; i < table->schema->field_count; i++)
+        wr_buf_addf(sql, "%s?%u", i == 0 ? " values (" : ",", i + 1);
+    wr_buf_add_char(sql, ')');
+    return upsert ? add_upsert(table, sql) : sql->status;
+}
+
+int wr_sqlite_table_insert_from(const struct wr_sqlite_table *table, const char *from, int upsert,
+                                struct wr_buf *sql) {
+    add_insert(table, sql);
+    wr_buf_add_text(sql, " select ");
+    add_columns(table, sql);
+    wr_buf_add_text(sql, " from ");
+    wr_sqlite_add_name(sql, from);
+    wr_buf_add_text(sql, " where true order by rowid"); /* else `on` would belong to a join */
+    return upsert ? add_upsert(table, sql) : sql->status;
+}
+
+int wr_sqlite_table_delete_by(const struct wr_sqlite_table *table, const char *keys,
+                              struct wr_buf *sql) {
+    wr_buf_add_text(sql, "delete from ");
+    wr_sqlite_add_name(sql, table->name);
+    for (int side = 0; side < 2; side++) {
+        wr_buf_add_text(sql, side == 0 ? " where (" : ") in (select ");
+        for (uint32_t i = 0; i < table->key_count; i++) {
+            wr_buf_add_text(sql, i == 0 ? "" : ",");
+            if (table->never_null)
+                wr_sqlite_add_name(sql, table->schema->fields[table->key[i]].name);
+            else
+                add_key_part(table, i, 0, sql);
+        }
+    }
+    wr_buf_add_text(sql, " from ");
+    wr_sqlite_add_name(sql, keys);
+    wr_buf_add_char(sql, ')');
     return sql->status;
 }
 

@@ -38,6 +38,12 @@ int wr_sqlite_table_make(const struct wr_sqlite_table *table, struct wr_error *e
 int wr_sqlite_table_key(const struct wr_sqlite_table *table, struct wr_error *err);
 /* Parameters ?1 … are the columns in the schema's order. */
 int wr_sqlite_table_insert(const struct wr_sqlite_table *table, int upsert, struct wr_buf *sql);
+/* The same from another table, whose columns are the schema's. */
+int wr_sqlite_table_insert_from(const struct wr_sqlite_table *table, const char *from, int upsert,
+                                struct wr_buf *sql);
+/* Deletes the rows whose keys stand in another table, which has the key's columns. */
+int wr_sqlite_table_delete_by(const struct wr_sqlite_table *table, const char *keys,
+                              struct wr_buf *sql);
 /* Parameters ?1 … are the key columns in the key's order. */
 int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *sql);
 /* Binds a cell as the language writes it. `text`: where times and decimals stand until the

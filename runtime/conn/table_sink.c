@@ -47,6 +47,13 @@ int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_op
     return WR_OK;
 }
 
+const struct wr_schema *wr_table_key_schema(const struct wr_endpoint_bind *bind) {
+    struct wr_schema *schema = wr_schema_new(bind->arena, bind->key_count);
+    for (uint32_t i = 0; schema != NULL && i < bind->key_count; i++)
+        schema->fields[i] = bind->input->fields[bind->key[i]];
+    return schema;
+}
+
 int wr_table_same_key(const struct wr_batch *batch, const uint16_t *key, uint32_t key_count,
                       uint32_t a, uint32_t b) {
     for (uint32_t i = 0; i < key_count; i++) {

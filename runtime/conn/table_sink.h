@@ -12,6 +12,8 @@ enum wr_table_mode { WR_TABLE_APPEND, WR_TABLE_UPSERT, WR_TABLE_REPLACE, WR_TABL
 int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_options *options,
                          const char *kind, enum wr_table_mode *mode, uint32_t *key_count,
                          const uint16_t **key, struct wr_error *err);
+/* The columns of the key alone, in the plan's arena. NULL: no memory. */
+const struct wr_schema *wr_table_key_schema(const struct wr_endpoint_bind *bind);
 /* Whether two rows of a batch are one to a table with this key. */
 int wr_table_same_key(const struct wr_batch *batch, const uint16_t *key, uint32_t key_count,
                       uint32_t a, uint32_t b);

@@ -242,6 +242,17 @@ static uint64_t sink_identity(const struct wr_run *run, uint32_t node) {
     return state == 0 ? 0 : wr_hash_u64(state, node) | 1;
 }
 
+/* An audit holds back the rows that it is about; without a state all rows of the run, of which a
+ * database would have some in one transaction. */
+static uint8_t is_held(const struct wr_run *run, const struct wr_node *node) {
+    uint8_t held = wr_value_get(node->spec, "audited") != NULL;
+    for (uint32_t i = 0; i < run->plan->node_count && run->store == NULL; i++) {
+        const struct wr_node *other = run->plan->nodes[i];
+        held |= other->kind == WR_NODE_SINK && (other->sink->flags & WR_SINK_AUDITS) != 0;
+    }
+    return held;
+}
+
 static int open_sink(struct unit *unit, struct wr_error *err) {
     struct wr_run *run = unit->run;
     const struct wr_node *node = unit->node;
@@ -271,6 +282,7 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
                              .terminal_columns = run->options.terminal_columns,
                              .differs = run->differs[node->id],
                              .varies = !node->out.same_rows,
+                             .held = is_held(run, node),
                              .owner = run->options.replace_ctx};
     unit->sink = sink;
     return WR_OK;

@@ -1,5 +1,6 @@
 #include "exec/run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -289,6 +290,52 @@ static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     return wr_error_set(err, status, "%s", wr_status_text(status));
 }
 
+/* Rows that are audited are kept beside their place before they are judged, so that they are there
+ * for looking at, and the state is of a run that has read all and published nothing. */
+static int keep_held(struct wr_run *run, struct wr_error *err) {
+    int status = WR_OK, held = 0;
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || !sink->held || sink->kept == NULL || run->options.dry_run)
+            continue;
+        held = 1;
+        if (run->store != NULL)
+            break;
+        status = sink->type->prepare(sink, run->epoch, err);
+        if (status == WR_OK)
+            status = sink->type->commit(sink, run->epoch, err);
+        if (status != WR_OK)
+            return unit_failed(run->units[i], status, err);
+    }
+    if (held && run->store != NULL)
+        return run_checkpoint(run, err);
+    for (uint32_t i = 0; i < run->unit_count && held; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || !sink->held || sink->kept == NULL)
+            continue;
+        status = sink->type->begin(sink, run->epoch, err);
+        if (status != WR_OK)
+            return unit_failed(run->units[i], status, err);
+    }
+    return status;
+}
+
+/* Where the rows are that an audit did not let through. */
+static void tell_kept(const struct wr_run *run, struct wr_error *err) {
+    char text[WR_ERROR_HELP_MAX] = "";
+    size_t length = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        const struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || sink->kept == NULL || length >= sizeof text / 2)
+            continue;
+        int more = snprintf(text + length, sizeof text - length, "%s those of %s are in `%s`",
+                            length == 0 ? "; rows for looking at:" : ",", sink->name, sink->kept);
+        length += more > 0 ? (size_t)more : 0;
+    }
+    wr_error_help(err, "nothing of %s was published%s",
+                  run->store == NULL ? "this run" : "what is audited", text);
+}
+
 static void settle_counts(struct wr_run *run) {
     if (run->may_stop)
         run->summary.rows_in = stops_rows_in(run);
@@ -308,7 +355,11 @@ static int finish(struct wr_run *run, struct wr_error *err) {
         status = reject_log_flush_step(run->rejects);
     settle_counts(run);
     if (status == WR_OK)
+        status = keep_held(run, err);
+    if (status == WR_OK)
         status = sinks_finish(run, 1, err);
+    if (status == WR_EREFUSED && err != NULL && strcmp(err->code, "W608") == 0)
+        tell_kept(run, err);
     if (status == WR_OK)
         status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, 0, err);
     if (status == WR_OK)

@@ -72,6 +72,18 @@ def with_log(path):
     database.close()
 
 
+def with_rows(path):
+    """Tables that have rows already, to which more are added by an audited write."""
+    database = sqlite3.connect(path)
+    database.execute("create table orders(id text, user text, amount integer)")
+    database.execute("insert into orders values ('old', 'eve', 1)")
+    database.execute("create table users(user text primary key, n integer, total integer)")
+    database.executemany("insert into users values (?, ?, ?)",
+                         [("eve", 1, 1)] + [(user, 0, 0) for user in USERS])
+    database.commit()
+    database.close()
+
+
 def gzipped(text):
     return gzip.compress(text.encode(), mtime=0)
 
@@ -91,6 +103,7 @@ def lay(folder):
     rates(dice, os.path.join(folder, "rates.db"))
     unique(os.path.join(folder, "unique.db"))
     with_log(os.path.join(folder, "two.db"))
+    with_rows(os.path.join(folder, "kept.db"))
     # What stands there from runs before, and goes when the new result comes.
     os.makedirs(os.path.join(folder, "items/item=hat"))
     for name, text in {"sums.csv": "old\n", "items/item=hat/part-00000.csv": "old\n",

@@ -228,10 +228,14 @@ orders:lookup(one, { on = "item" })]],
     message = "audit of … failed: `…` (…), where … is …",
     help = "nothing of this run was published",
     page = "What was about to be published does not meet a condition of `audit`, so nothing of "
-      .. "this run was published: files keep the content that they had, tables of SQLite too. The "
-      .. "conditions are aggregates over all rows of the write, and are looked at when the input "
-      .. "has ended. So an input that never ends has no audit, nor has a file that is appended to "
-      .. "or rolls, or a table that is written with `--state`: those show rows before the end.",
+      .. "this run was published: files and tables keep the content that they had. The "
+      .. "conditions are aggregates over all rows of the write, and are looked at when the "
+      .. "input has ended. So an input that never ends has no audit, nor has a file that is "
+      .. "appended to or rolls. The rows of a table stay for looking at in a table beside it, "
+      .. "`weir_new_NAME`, and keys that were to be deleted in `weir_del_NAME`, until the next "
+      .. "run. With `--state` the same state says the same again: begin with a new one when "
+      .. "the input is mended. Where the audit holds, all rows get to their table in one "
+      .. "transaction; what the table refuses then fails the run.",
     wrong = [[:write("out.csv", { audit = "enough = count() >= 1000" })   -- of 12 rows]],
     right = [[:write("out.csv", { audit = "enough = count() >= 10" })]],
   },

@@ -66,6 +66,8 @@ local function aggregates_in(expr, text, known, found)
   return found
 end
 
+local AUDITED = { file = "file", partitions = "file", sqlite = "table", postgres = "table" }
+
 --- Conditions over all rows of a write: an `agg` of them beside it, and what looks at its row.
 local function add_audit(c, input, spec, audit)
   local info, kind = stream.data(input).info, spec.endpoint.kind
@@ -75,11 +77,10 @@ local function add_audit(c, input, spec, audit)
   elseif not info.bounded then
     c:fail("W203", "`audit` is over all rows of a write, and this input never ends",
       "`expect` checks each row; a window and an `agg` before it check what is complete", "audit")
-  elseif kind ~= "file" and kind ~= "partitions" and kind ~= "sqlite"
-    or spec.endpoint.address == "-" then
-    c:fail("W203", "`audit` of `write` is of files and sqlite: what is shown cannot be held back",
-      nil, "audit")
-  elseif kind ~= "sqlite" and (spec.mode == "append" or spec.endpoint.options.roll) then
+  elseif not AUDITED[kind] or spec.endpoint.address == "-" then
+    c:fail("W203", "`audit` of `write` is of files, sqlite and postgres: what is shown cannot be "
+      .. "held back", nil, "audit")
+  elseif AUDITED[kind] == "file" and (spec.mode == "append" or spec.endpoint.options.roll) then
     local name = spec.mode == "append" and "mode" or "roll"
     c:fail("W203", ("`audit` holds a file back until its end, and `%s` does not wait for it")
       :format(name), nil, name)
@@ -110,7 +111,8 @@ local function add_audit(c, input, spec, audit)
   stream.use(counted)
   stream.use(stream.add(c, { op = "write", endpoint = { kind = "audit", options = {} },
     mark = c.mark, inputs = { stream.data(counted).id }, conditions = conditions,
-    of = endpoint.text(c.place), commits = kind == "sqlite" or nil }))
+    of = endpoint.text(c.place) }))
+  spec.audited = true
 end
 
 local ROLL = { "every", "quiet", "rows", "size" }
@@ -237,7 +239,8 @@ return {
         .. "files then do not have: `dt=2024-01-01/hm=10%3A05/part-00000.csv`; nil is "
         .. "`__HIVE_DEFAULT_PARTITION__`" },
       audit = { kind = "list", doc = "conditions over all rows, `enough = count() >= 1000`: one "
-        .. "that is not true fails the run (W608) before anything is published" },
+        .. "that is not true fails the run (W608) before anything is published; of files, sqlite "
+        .. "and postgres" },
     },
     prepare = function(c)
       places.prepare(c, "writes")
