@@ -236,6 +236,12 @@ int wr_option_bool(const struct wr_options *options, const char *name, int *resu
     return WR_OK;
 }
 
+int wr_option_wrong(const char *name, const char *text, struct wr_error *err) {
+    wr_error_script(err, "W203", "%s", text);
+    wr_error_at(err, name, 0, 0);
+    return WR_ESCRIPT;
+}
+
 int wr_options_refuse(const struct wr_options *options, const char *const *names,
                       struct wr_error *err) {
     for (; *names != NULL; names++) {

@@ -35,6 +35,8 @@ int wr_option_word(const struct wr_options *options, const char *name, const cha
                    int *index, struct wr_error *err);
 int wr_option_bool(const struct wr_options *options, const char *name, int *value,
                    struct wr_error *err);
+/* W203 at an option: the text says what it must be. */
+int wr_option_wrong(const char *name, const char *text, struct wr_error *err);
 /* Options that the language has and this version has not: a clear W203. `names` closed by NULL. */
 int wr_options_refuse(const struct wr_options *options, const char *const *names,
                       struct wr_error *err);

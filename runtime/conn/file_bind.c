@@ -454,6 +454,13 @@ static int name_list(struct wr_endpoint_bind *bind, const struct wr_file_config 
     return WR_OK;
 }
 
+int wr_file_is_compressed(const char *address, struct wr_error *err) {
+    wr_error_script(err, "W203", "`%s` is compressed, so it cannot be followed", address);
+    wr_error_help(err, "compressed data can be read when it is whole: follow the directory into "
+                       "which whole files come, `weir.read(\"in/\", { follow = true, … })`");
+    return WR_ESCRIPT;
+}
+
 /* Of a source that never ends. */
 static int check_follow(const struct wr_endpoint_bind *bind, const struct wr_file_config *config,
                         struct wr_error *err) {
@@ -478,11 +485,9 @@ static int check_follow(const struct wr_endpoint_bind *bind, const struct wr_fil
     enum wr_compression compression = WR_COMPRESSION_NONE;
     wr_format_of_name(address, &compression);
     if (is_one && compression != WR_COMPRESSION_NONE) {
-        wr_error_script(err, "W203", "`%s` is compressed, so it cannot be followed", address);
-        wr_error_help(err, "compressed data can be read when it is whole: follow the directory "
-                           "into which whole files come");
+        int status = wr_file_is_compressed(address, err);
         wr_error_at(err, "1", 0, 0);
-        return WR_ESCRIPT;
+        return status;
     }
     if (length + 8 < FOLLOW_PATH_MAX)
         return WR_OK;

@@ -311,6 +311,20 @@ int file_reader_step(struct file_reader *self, struct wr_batch **batch, struct w
     return status;
 }
 
+void file_reader_poll(struct file_reader *self, struct wr_batch **batch, struct wr_error *err) {
+    *batch = NULL;
+    self->err = err;
+    self->reject_count = 0;
+}
+
+int file_reader_has_all(struct file_reader *self) {
+    uint64_t limit = self->base.record_limit;
+    if (limit == 0 || self->decoder->record < limit)
+        return 0;
+    file_reader_note_missing(self);
+    return 1;
+}
+
 void file_reader_note_missing(struct file_reader *self) {
     const struct wr_source *base = &self->base;
     if (!self->tells_missing || !self->row_came || base->note == NULL)

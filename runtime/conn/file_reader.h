@@ -53,6 +53,10 @@ void file_reader_end(struct file_reader *self);
 /* Decodes what was read, or reads a piece and decodes that: WR_OK with a batch, or with NULL and
  * `wants_more`. Nothing came: `input_ended`. */
 int file_reader_step(struct file_reader *self, struct wr_batch **batch, struct wr_error *err);
+/* A poll begins: what it gives, and where its failures go. */
+void file_reader_poll(struct file_reader *self, struct wr_batch **batch, struct wr_error *err);
+/* All that --limit asks for was read; then it says which columns never came. */
+int file_reader_has_all(struct file_reader *self);
 /* Of the head, and of the bytes before the position: a file with another one was not read so far.
  */
 uint64_t file_reader_sum(struct file_reader *self);

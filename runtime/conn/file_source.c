@@ -78,12 +78,11 @@ static int find_file(struct file_source *self, const char *name, uint64_t length
 
 static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
     struct file_source *self = (struct file_source *)source;
-    *batch = NULL;
-    self->in.err = err;
-    self->in.reject_count = 0;
+    file_reader_poll(&self->in, batch, err);
     for (uint32_t pieces = 0; pieces < FILE_PIECES_MAX; pieces++) {
-        if (self->file_index == self->file_count ||
-            (source->record_limit > 0 && self->in.decoder->record >= source->record_limit)) {
+        if (file_reader_has_all(&self->in))
+            return WR_EEND;
+        if (self->file_index == self->file_count) {
             file_reader_note_missing(&self->in);
             return WR_EEND;
         }

@@ -29,4 +29,6 @@ struct wr_file_config {
 /* The files that `address` means, sorted by name, in `arena`. W401 with the nearest names. */
 int wr_file_find(const struct wr_env *env, const char *address, struct wr_arena *arena,
                  const char *const **files, uint32_t *file_count, struct wr_error *err);
+/* Such a file cannot be followed: W203. */
+int wr_file_is_compressed(const char *address, struct wr_error *err);
 int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err);

@@ -51,16 +51,6 @@ static void tell(const struct follow_source *self, const char *text) {
 
 /* ---- which file ---------------------------------------------------------------------------- */
 
-static int is_compressed(const struct follow_source *self, struct wr_error *err) {
-    wr_error_script(err, "W203", "`%s` is compressed, so it cannot be followed",
-                    self->in.config->address);
-    wr_error_help(err, "compressed data can be read when it is whole: follow the directory into "
-                       "which whole files come, `weir.read(\"in/\", { follow = true, … })`");
-    if (err != NULL)
-        err->status = WR_ESCRIPT;
-    return WR_ESCRIPT;
-}
-
 /* After the reader has opened `path`: what it is. */
 static int opened(struct follow_source *self, struct wr_error *err) {
     struct wr_file_info info;
@@ -69,7 +59,7 @@ static int opened(struct follow_source *self, struct wr_error *err) {
     if (self->in.base.env->info(self->in.input.file, &info) != WR_OK)
         return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
     if (has_name && self->in.input.compression != WR_COMPRESSION_NONE)
-        return is_compressed(self, err);
+        return wr_file_is_compressed(self->in.config->address, err);
     self->inode = info.inode;
     self->end_at = 0;
     self->quiet_since_us = -1;
@@ -213,14 +203,10 @@ static int look(struct follow_source *self, struct wr_error *err) {
 static int follow_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
     struct follow_source *self = (struct follow_source *)source;
     struct file_reader *in = &self->in;
-    *batch = NULL;
-    in->err = err;
-    in->reject_count = 0;
+    file_reader_poll(in, batch, err);
     for (uint32_t pieces = 0; pieces < FILE_PIECES_MAX; pieces++) {
-        if (source->record_limit > 0 && in->decoder->record >= source->record_limit) {
-            file_reader_note_missing(in);
+        if (file_reader_has_all(in))
             return WR_EEND;
-        }
         int status = in->is_open ? WR_OK : open_next(self, err);
         if (status == WR_OK && in->wants_more && in->grows)
             status = look(self, err);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
+#include "conn/sql.h"
 #include "base/banned.h"
 
 #define CERTIFICATES "/etc/ssl/certs/ca-certificates.crt"
@@ -323,22 +324,12 @@ int wr_postgres_ask(const struct wr_postgres *postgres, PGconn *connection, cons
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-int wr_postgres_add_name(struct wr_buf *sql, const char *name) {
-    wr_buf_add_char(sql, '"');
-    for (; *name != 0; name++) {
-        if (*name == '"')
-            wr_buf_add_char(sql, '"');
-        wr_buf_add_char(sql, *name);
-    }
-    return wr_buf_add_char(sql, '"');
-}
-
 int wr_postgres_add_table(struct wr_buf *sql, const struct wr_postgres_name *name) {
     if (name->schema != NULL) {
-        wr_postgres_add_name(sql, name->schema);
+        wr_sql_add_name(sql, name->schema);
         wr_buf_add_char(sql, '.');
     }
-    return wr_postgres_add_name(sql, name->table);
+    return wr_sql_add_name(sql, name->table);
 }
 
 /* One part of a name: up to a dot, or within quotes, of which two are one. */

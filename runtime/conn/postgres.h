@@ -72,8 +72,6 @@ int wr_postgres_ask(const struct wr_postgres *postgres, PGconn *connection, cons
                     const char *const *texts, int text_count, PGresult **rows,
                     struct wr_error *err);
 
-/* Appends "name", quotes doubled. */
-int wr_postgres_add_name(struct wr_buf *sql, const char *name);
 /* A table as a script names it: `orders`, `sales.orders`, or parts within quotes. W203. */
 struct wr_postgres_name {
     const char *schema; /* NULL: the first of the search path */

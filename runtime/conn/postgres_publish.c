@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "conn/sql.h"
 
 #include "base/banned.h"
 
@@ -44,7 +45,7 @@ static int take_place(const struct wr_postgres_publish *publish,
         wr_buf_add_text(&sql, "; alter table ");
         wr_postgres_add_table(&sql, &publish->beside->name);
         wr_buf_add_text(&sql, " rename to ");
-        wr_postgres_add_name(&sql, publish->name->table);
+        wr_sql_add_name(&sql, publish->name->table);
     }
     return run(old->postgres, old->connection, &sql, "replace the table", err);
 }

@@ -13,6 +13,7 @@
 #include "conn/builder.h"
 #include "conn/endpoint.h"
 #include "conn/postgres_type.h"
+#include "conn/sql.h"
 #include "data/time.h"
 #include "base/banned.h"
 
@@ -239,7 +240,7 @@ void postgres_add_column(struct wr_buf *sql, const struct postgres_column *colum
         wr_buf_add_text(sql, "to_json(");
     else if (column->cast != POSTGRES_AS_IT_IS)
         wr_buf_add_char(sql, '(');
-    wr_postgres_add_name(sql, column->name);
+    wr_sql_add_name(sql, column->name);
     if (column->cast == POSTGRES_IN_ZONE) {
         char *zone = wr_pq()->PQescapeLiteral(connection, read->timezone, strlen(read->timezone));
         wr_buf_addf(sql, " at time zone %s)", zone == NULL ? "'UTC'" : zone);

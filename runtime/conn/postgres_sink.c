@@ -75,12 +75,6 @@ struct postgres_sink {
 
 static const char *const own_options[] = {WR_POSTGRES_OPTIONS, "mode", NULL};
 
-static int bad_option(const char *name, const char *text, struct wr_error *err) {
-    wr_error_script(err, "W203", "%s", text);
-    wr_error_at(err, name, 0, 0);
-    return WR_ESCRIPT;
-}
-
 static int check_names(const struct wr_schema *schema, struct wr_error *err) {
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct wr_field *field = &schema->fields[i];
@@ -103,7 +97,7 @@ static int choose_table(struct wr_endpoint_bind *bind, const struct wr_options *
     const char *text = NULL;
     int status = wr_option_text(options, "table", &text, err);
     if (status == WR_OK && (text == NULL || text[0] == 0))
-        status = bad_option("table", "`postgres` needs the option `table`: which table?", err);
+        status = wr_option_wrong("table", "`postgres` needs the option `table`: which table?", err);
     if (status == WR_OK)
         status = wr_postgres_name(&config->table, bind, text, err);
     if (status != WR_OK)
@@ -111,10 +105,11 @@ static int choose_table(struct wr_endpoint_bind *bind, const struct wr_options *
     int is_audited = wr_value_get(bind->spec, "audited") != NULL;
     if ((config->mode == WR_TABLE_REPLACE || is_audited) &&
         strlen(config->table.table) > WR_POSTGRES_NAME_MAX - strlen(BESIDE))
-        return bad_option("table",
-                          "option `table`: to be replaced, or audited, its name has at most 54 "
-                          "bytes: the new table is `" BESIDE "…` until it is complete",
-                          err);
+        return wr_option_wrong(
+            "table",
+            "option `table`: to be replaced, or audited, its name has at most 54 "
+            "bytes: the new table is `" BESIDE "…` until it is complete",
+            err);
     config->beside = (struct wr_postgres_name){
         .schema = config->table.schema,
         .table = wr_endpoint_textf(bind->arena, BESIDE "%s", config->table.table),
@@ -148,8 +143,8 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
                                       &config->key, err);
     bind->by_key = config->key_count > 0;
     if (status == WR_OK && config->mode == WR_TABLE_NEW)
-        status =
-            bad_option("mode", "option `mode` must be \"upsert\", \"append\" or \"replace\"", err);
+        status = wr_option_wrong(
+            "mode", "option `mode` must be \"upsert\", \"append\" or \"replace\"", err);
     if (status == WR_OK)
         status = choose_table(bind, &options, config, err);
     if (status == WR_OK)

@@ -22,6 +22,7 @@
 #include "conn/builder.h"
 #include "conn/endpoint.h"
 #include "conn/postgres_rows.h"
+#include "conn/sql.h"
 #include "data/zone.h"
 #include "base/banned.h"
 
@@ -218,7 +219,7 @@ static int find_key(struct postgres_source *self, struct wr_error *err) {
 static void add_keys(const struct postgres_source *self, struct wr_buf *sql) {
     for (uint32_t k = 0; k < self->key_count; k++) {
         wr_buf_add_text(sql, k == 0 ? "weir_rows." : ", weir_rows.");
-        wr_postgres_add_name(sql, self->keys[k]);
+        wr_sql_add_name(sql, self->keys[k]);
     }
 }
 
@@ -250,7 +251,7 @@ static int build_sql(struct postgres_source *self, struct wr_buf *sql) {
     }
     for (uint32_t k = 0; k < self->key_count; k++) {
         wr_buf_add_text(sql, k + self->wanted_count == 0 ? "" : ", ");
-        wr_postgres_add_name(sql, self->keys[k]);
+        wr_sql_add_name(sql, self->keys[k]);
         wr_buf_add_text(sql, "::text");
     }
     if (self->wanted_count + self->key_count == 0)

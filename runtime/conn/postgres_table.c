@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "conn/postgres_type.h"
+#include "conn/sql.h"
 #include "base/banned.h"
 
 #define NULLS_NOT_DISTINCT 150000 /* the version of the server that has them */
@@ -313,14 +314,14 @@ static void add_columns(const struct wr_postgres_table *table, const char *befor
                         struct wr_buf *sql) {
     for (uint32_t i = 0; i < table->schema->field_count; i++) {
         wr_buf_add_text(sql, i == 0 ? before : ", ");
-        wr_postgres_add_name(sql, table->schema->fields[i].name);
+        wr_sql_add_name(sql, table->schema->fields[i].name);
     }
 }
 
 static void add_key(const struct wr_postgres_table *table, struct wr_buf *sql) {
     for (uint32_t i = 0; i < table->key_count; i++) {
         wr_buf_add_char(sql, i == 0 ? '(' : ',');
-        wr_postgres_add_name(sql, table->schema->fields[table->key[i]].name);
+        wr_sql_add_name(sql, table->schema->fields[table->key[i]].name);
     }
     wr_buf_add_char(sql, ')');
 }
@@ -332,7 +333,7 @@ int wr_postgres_table_make(const struct wr_postgres_table *table, struct wr_erro
     wr_postgres_add_table(&sql, &table->name);
     for (uint32_t i = 0; i < table->schema->field_count; i++) {
         wr_buf_add_text(&sql, i == 0 ? " (" : ", ");
-        wr_postgres_add_name(&sql, table->schema->fields[i].name);
+        wr_sql_add_name(&sql, table->schema->fields[i].name);
         wr_buf_add_char(&sql, ' ');
         wr_postgres_add_type(&sql, &table->schema->fields[i].type);
     }
@@ -379,9 +380,9 @@ static void add_update(const struct wr_postgres_table *table, struct wr_buf *sql
         if (is_key(table, (int)i))
             continue;
         wr_buf_add_text(sql, count++ == 0 ? " do update set " : ", ");
-        wr_postgres_add_name(sql, table->schema->fields[i].name);
+        wr_sql_add_name(sql, table->schema->fields[i].name);
         wr_buf_add_text(sql, " = excluded.");
-        wr_postgres_add_name(sql, table->schema->fields[i].name);
+        wr_sql_add_name(sql, table->schema->fields[i].name);
     }
     if (count == 0)
         wr_buf_add_text(sql, " do nothing");
@@ -414,7 +415,7 @@ static void add_where(const struct wr_postgres_table *table, int nils, struct wr
     for (uint32_t i = 0; i < table->key_count; i++) {
         const char *cast = table->casts[table->key[i]];
         wr_buf_add_text(sql, i == 0 ? " where t." : " and t.");
-        wr_postgres_add_name(sql, table->schema->fields[table->key[i]].name);
+        wr_sql_add_name(sql, table->schema->fields[table->key[i]].name);
         wr_buf_addf(sql, " %s c%u", nils ? "is not distinct from" : "=", i);
         if (cast != NULL)
             wr_buf_addf(sql, "::%s", cast);

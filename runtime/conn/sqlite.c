@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "conn/sql.h"
 #include "data/schema.h"
 #include "data/text.h"
 
@@ -124,16 +125,6 @@ int wr_sqlite_bind_text(struct sqlite3_stmt *statement, int parameter, const cha
         sqlite3_bind_text64(statement, parameter, mended, length, sqlite3_free, SQLITE_UTF8));
 }
 
-int wr_sqlite_add_name(struct wr_buf *sql, const char *name) {
-    wr_buf_add_char(sql, '"');
-    for (; *name != 0; name++) {
-        if (*name == '"')
-            wr_buf_add_char(sql, '"');
-        wr_buf_add_char(sql, *name);
-    }
-    return wr_buf_add_char(sql, '"');
-}
-
 /* ---- types --------------------------------------------------------------------------------- */
 
 static void upper(const char *text, char out[DECLARED_BYTES_MAX]) {
@@ -148,7 +139,7 @@ int wr_sqlite_add_key(struct wr_buf *sql, const struct wr_field *field, unsigned
     if (parameter > 0)
         wr_buf_addf(sql, "?%u", parameter);
     else
-        wr_sqlite_add_name(sql, field->name);
+        wr_sql_add_name(sql, field->name);
     return wr_buf_add_text(sql, field->type.kind == WR_BYTES ? ", '')" : ", x'')");
 }
 

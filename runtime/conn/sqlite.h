@@ -44,8 +44,6 @@ int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
  * or WR_ENOMEM. */
 int wr_sqlite_bind_text(struct sqlite3_stmt *statement, int parameter, const char *text,
                         size_t length);
-/* Appends "name", quotes doubled. */
-int wr_sqlite_add_name(struct wr_buf *sql, const char *name);
 
 /* Appends `ifnull("name", x'')`, over which the index of a key lies that weir has made (see
  * sqlite_table.h); with a parameter's number, the same over that. */

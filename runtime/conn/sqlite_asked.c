@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "conn/builder.h"
+#include "conn/sql.h"
 #include "conn/sqlite.h"
 #include "conn/sqlite_rows.h"
 #include "base/banned.h"
@@ -48,7 +49,7 @@ static char *build_sql(struct wr_arena *arena, const struct sqlite_read *read,
     /* By name: what `*` stands for may change while the statement is used. */
     for (uint32_t c = 0; c < schema->field_count; c++) {
         wr_buf_add_text(sql, c == 0 ? "select " : ", ");
-        wr_sqlite_add_name(sql, schema->fields[c].name);
+        wr_sql_add_name(sql, schema->fields[c].name);
     }
     wr_buf_addf(sql, " from (%.*s\n) where ", sqlite_read_length(read), read->sql);
     for (uint32_t i = 0; i < count; i++) {
@@ -56,7 +57,7 @@ static char *build_sql(struct wr_arena *arena, const struct sqlite_read *read,
         if (by_own)
             wr_sqlite_add_key(sql, &schema->fields[keys[i]], 0);
         else
-            wr_sqlite_add_name(sql, schema->fields[keys[i]].name);
+            wr_sql_add_name(sql, schema->fields[keys[i]].name);
         wr_buf_addf(sql, " = ?%u", i + 1);
     }
     char *text = sql->status == WR_OK ? wr_arena_strndup(arena, sql->bytes, sql->length) : NULL;

@@ -76,12 +76,6 @@ struct sqlite_sink {
 
 static const char *const own_options[] = {"table", "mode", "timeout", NULL};
 
-static int bad_option(const char *name, const char *text, struct wr_error *err) {
-    wr_error_script(err, "W203", "%s", text);
-    wr_error_at(err, name, 0, 0);
-    return WR_ESCRIPT;
-}
-
 static int check_names(const struct wr_schema *schema, struct wr_error *err) {
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct wr_field *field = &schema->fields[i];
@@ -127,12 +121,12 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status == WR_OK && config->path[0] == 0)
         status = wr_error_script(err, "W401", "no such file: the path is empty");
     if (status == WR_OK && (config->table == NULL || config->table[0] == 0))
-        status = bad_option("table", "`sqlite` needs the option `table`: which table?", err);
+        status = wr_option_wrong("table", "`sqlite` needs the option `table`: which table?", err);
     if (status == WR_OK && strncasecmp(config->table, "sqlite_", 7) == 0)
-        status = bad_option("table",
-                            "option `table`: names that begin with `sqlite_` are SQLite's "
-                            "own",
-                            err);
+        status = wr_option_wrong("table",
+                                 "option `table`: names that begin with `sqlite_` are SQLite's "
+                                 "own",
+                                 err);
     static const char *const not_yet[] = {"partition_by", NULL};
     if (status == WR_OK)
         status = wr_options_refuse(&options, not_yet, err);

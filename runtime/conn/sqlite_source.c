@@ -21,6 +21,7 @@
 #include "conn/builder.h"
 #include "conn/endpoint.h"
 #include "conn/file_source.h"
+#include "conn/sql.h"
 #include "conn/sqlite.h"
 #include "conn/sqlite_rows.h"
 #include "conn/sqlite_shared.h"
@@ -218,7 +219,7 @@ static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *
         struct wr_buf sql;
         wr_buf_init(&sql, &wr_budget_control, 0);
         wr_buf_add_text(&sql, "select * from ");
-        wr_sqlite_add_name(&sql, *table);
+        wr_sql_add_name(&sql, *table);
         if (sql.status == WR_OK)
             config->sql = wr_arena_strndup(bind->arena, sql.bytes, sql.length);
         wr_buf_release(&sql);

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "conn/sql.h"
 #include "conn/sqlite.h"
 #include "data/batch.h"
 #include "data/text.h"
@@ -264,11 +265,11 @@ int wr_sqlite_table_make(const struct wr_sqlite_table *table, struct wr_error *e
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_add_text(&sql, "create table ");
-    wr_sqlite_add_name(&sql, table->name);
+    wr_sql_add_name(&sql, table->name);
     for (uint32_t i = 0; i < table->schema->field_count; i++) {
         const struct wr_field *field = &table->schema->fields[i];
         wr_buf_add_text(&sql, i == 0 ? "(\n  " : ",\n  ");
-        wr_sqlite_add_name(&sql, field->name);
+        wr_sql_add_name(&sql, field->name);
         wr_buf_add_char(&sql, ' ');
         wr_sqlite_add_type(&sql, &field->type);
     }
@@ -337,9 +338,9 @@ int wr_sqlite_table_key(const struct wr_sqlite_table *table, struct wr_error *er
         status = look_for_index(table, name.bytes, columns.bytes, &exists, err);
     if (status == WR_OK && !exists) {
         wr_buf_add_text(&sql, "create unique index ");
-        wr_sqlite_add_name(&sql, name.bytes);
+        wr_sql_add_name(&sql, name.bytes);
         wr_buf_add_text(&sql, " on ");
-        wr_sqlite_add_name(&sql, table->name);
+        wr_sql_add_name(&sql, table->name);
         wr_buf_add(&sql, columns.bytes, columns.length);
         status = run(table, &sql, err);
         if (status != WR_OK && (sqlite3_errcode(table->db) & 0xff) == SQLITE_CONSTRAINT) {
@@ -363,9 +364,9 @@ static void add_update(const struct wr_sqlite_table *table, struct wr_buf *sql) 
         if (is_key(table, (int)i))
             continue;
         wr_buf_add_text(sql, count++ == 0 ? " do update set " : ", ");
-        wr_sqlite_add_name(sql, table->schema->fields[i].name);
+        wr_sql_add_name(sql, table->schema->fields[i].name);
         wr_buf_add_text(sql, " = excluded.");
-        wr_sqlite_add_name(sql, table->schema->fields[i].name);
+        wr_sql_add_name(sql, table->schema->fields[i].name);
     }
     if (count == 0)
         wr_buf_add_text(sql, " do nothing");
@@ -374,13 +375,13 @@ static void add_update(const struct wr_sqlite_table *table, struct wr_buf *sql) 
 static void add_columns(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     for (uint32_t i = 0; i < table->schema->field_count; i++) {
         wr_buf_add_text(sql, i == 0 ? "" : ",");
-        wr_sqlite_add_name(sql, table->schema->fields[i].name);
+        wr_sql_add_name(sql, table->schema->fields[i].name);
     }
 }
 
 static void add_insert(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     wr_buf_add_text(sql, "insert into ");
-    wr_sqlite_add_name(sql, table->name);
+    wr_sql_add_name(sql, table->name);
     wr_buf_add_char(sql, '(');
     add_columns(table, sql);
     wr_buf_add_char(sql, ')');
@@ -391,7 +392,7 @@ static int add_upsert(const struct wr_sqlite_table *table, struct wr_buf *sql) {
         wr_buf_add_text(sql, " on conflict");
         for (uint32_t i = 0; i < table->key_count; i++) {
             wr_buf_add_char(sql, i == 0 ? '(' : ',');
-            wr_sqlite_add_name(sql, table->schema->fields[table->key[i]].name);
+            wr_sql_add_name(sql, table->schema->fields[table->key[i]].name);
         }
         wr_buf_add_char(sql, ')');
         add_update(table, sql);
@@ -418,7 +419,7 @@ int wr_sqlite_table_insert_from(const struct wr_sqlite_table *table, const char 
     wr_buf_add_text(sql, " select ");
     add_columns(table, sql);
     wr_buf_add_text(sql, " from ");
-    wr_sqlite_add_name(sql, from);
+    wr_sql_add_name(sql, from);
     wr_buf_add_text(sql, " where true order by rowid"); /* else `on` would belong to a join */
     return upsert ? add_upsert(table, sql) : sql->status;
 }
@@ -426,30 +427,30 @@ int wr_sqlite_table_insert_from(const struct wr_sqlite_table *table, const char 
 int wr_sqlite_table_delete_by(const struct wr_sqlite_table *table, const char *keys,
                               struct wr_buf *sql) {
     wr_buf_add_text(sql, "delete from ");
-    wr_sqlite_add_name(sql, table->name);
+    wr_sql_add_name(sql, table->name);
     for (int side = 0; side < 2; side++) {
         wr_buf_add_text(sql, side == 0 ? " where (" : ") in (select ");
         for (uint32_t i = 0; i < table->key_count; i++) {
             wr_buf_add_text(sql, i == 0 ? "" : ",");
             if (table->never_null)
-                wr_sqlite_add_name(sql, table->schema->fields[table->key[i]].name);
+                wr_sql_add_name(sql, table->schema->fields[table->key[i]].name);
             else
                 add_key_part(table, i, 0, sql);
         }
     }
     wr_buf_add_text(sql, " from ");
-    wr_sqlite_add_name(sql, keys);
+    wr_sql_add_name(sql, keys);
     wr_buf_add_char(sql, ')');
     return sql->status;
 }
 
 int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     wr_buf_add_text(sql, "delete from ");
-    wr_sqlite_add_name(sql, table->name);
+    wr_sql_add_name(sql, table->name);
     for (uint32_t i = 0; i < table->key_count; i++) {
         wr_buf_add_text(sql, i == 0 ? " where " : " and ");
         if (table->never_null) {
-            wr_sqlite_add_name(sql, table->schema->fields[table->key[i]].name);
+            wr_sql_add_name(sql, table->schema->fields[table->key[i]].name);
             wr_buf_addf(sql, " = ?%u", i + 1);
             continue;
         }

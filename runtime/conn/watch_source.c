@@ -137,14 +137,10 @@ static int scan_if_due(struct watch_source *self, struct wr_error *err) {
 static int watch_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
     struct watch_source *self = (struct watch_source *)source;
     struct file_reader *in = &self->in;
-    *batch = NULL;
-    in->err = err;
-    in->reject_count = 0;
+    file_reader_poll(in, batch, err);
     for (uint32_t pieces = 0; pieces < FILE_PIECES_MAX; pieces++) {
-        if (source->record_limit > 0 && in->decoder->record >= source->record_limit) {
-            file_reader_note_missing(in);
+        if (file_reader_has_all(in))
             return WR_EEND;
-        }
         int status = WR_OK;
         if (self->task_at == self->task_count)
             status = scan_if_due(self, err);

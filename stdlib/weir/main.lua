@@ -383,15 +383,23 @@ function COMMANDS.state(run)
   })
 end
 
+--- The plan of a script as data; nil where that failed, which is shown.
+local function plan_of(run, made)
+  local plan, err = run.native.explain(made:plan())
+  if not plan then
+    show(run, require("weir.load").as_diagnostic(err, made.name))
+  end
+  return plan
+end
+
 --- Reads one script, and says what is promised of its sinks: as text, or into `list`.
 local function check_one(run, name, list)
   local made, code = read_script(run, name, true)
   if not made then
     return code
   end
-  local plan, err = run.native.explain(made:plan())
+  local plan = plan_of(run, made)
   if not plan then
-    show(run, require("weir.load").as_diagnostic(err, made.name))
     return EXIT.FAILED
   end
   local promises = require("weir.promises")
@@ -449,9 +457,8 @@ function COMMANDS.explain(run)
   if not made then
     return code
   end
-  local plan, err = run.native.explain(made:plan())
+  local plan = plan_of(run, made)
   if not plan then
-    show(run, require("weir.load").as_diagnostic(err, made.name))
     return EXIT.FAILED
   end
   local explain = require("weir.explain")
