@@ -287,8 +287,22 @@ static int is_taken(const struct few_push *push, const struct few_group *group, 
     return comes_first(push, &old, row);
 }
 
+/* A state that is damaged says groups and slots that are not there. Seen where a row is used: a
+ * look at all of them would be one for each piece of the state that is loaded. */
+static int is_whole(const struct few_push *push, uint8_t *at) {
+    const uint64_t *head = word_at(at + push->head_at);
+    if (head[0] != 0)
+        return head[0] <= push->group_count && push->groups[head[0] - 1].at == at;
+    int is_good = head[1] <= push->slots;
+    for (uint64_t i = 0; is_good && i < head[1]; i++)
+        is_good = at[push->head_at + 16 + i] < push->slots;
+    return is_good;
+}
+
 static int take_row(struct few_push *push, uint8_t *at, uint32_t row) {
     const struct wr_batch *in = push->rows->in;
+    if (!is_whole(push, at))
+        return WR_ECORRUPT;
     uint64_t place = *word_at(at + push->head_at);
     struct few_group *group = place == 0 ? NULL : &push->groups[place - 1];
     struct few_row new = {.row = row, .time = in->event_time == NULL ? 0 : in->event_time[row]};
@@ -514,25 +528,6 @@ static int few_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struc
     return few_push_rows(&push, out);
 }
 
-/* A state that is damaged says slots that are not there. */
-static int few_load(struct wr_op *op, struct wr_reader *in) {
-    struct top *self = (struct top *)op;
-    uint32_t slots = top_config_of(self)->rows, head_at = self->rows_shape.key_bytes;
-    int status = top_load(op, in);
-    for (uint32_t s = 0; s < self->groups.count && status == WR_OK; s++) {
-        struct wr_table_walk walk;
-        wr_table_walk_begin(&walk, self->groups.items[s].table);
-        for (uint8_t *at; (at = wr_table_walk_next(&walk)) != NULL && status == WR_OK;) {
-            const uint64_t *head = word_at(at + head_at);
-            int is_good = head[0] == 0 && head[1] > 0 && head[1] <= slots;
-            for (uint64_t i = 0; is_good && i < head[1]; i++)
-                is_good = at[head_at + 16 + i] < slots;
-            status = is_good ? WR_OK : WR_ECORRUPT;
-        }
-    }
-    return status;
-}
-
 const struct wr_op_type wr_op_top_few = {
     .name = "top_few",
     .size_bytes = sizeof(struct top),
@@ -546,7 +541,7 @@ const struct wr_op_type wr_op_top_few = {
     .route = top_route,
     .compare = top_compare_fired,
     .save = top_save,
-    .load = few_load,
+    .load = top_load,
     .close = top_close,
     .measure = top_measure,
     .explain = top_explain,
