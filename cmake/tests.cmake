@@ -277,7 +277,7 @@ set_tests_properties(postgres/every_fault PROPERTIES LABELS long TIMEOUT 7200)
 
 # Measurements: linked like the program, built when asked for. What weir is measured against are two
 # programs: tests/bench/hand, which has nothing of ours in it, and tests/bench/nexmark, whose events
-# come from our generator.
+# come from our generator. `probed` is weir that tells how long parts of it take.
 add_custom_target(bench)
 add_dependencies(bench program)
 file(GLOB bench_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/*.c")
@@ -294,7 +294,15 @@ weir_link(bench_hand 0 LTO)
 add_executable(bench_nexmark EXCLUDE_FROM_ALL ${nexmark_sources})
 weir_link(bench_nexmark ${above_all} LTO)
 target_link_libraries(bench_bids PRIVATE m)
-foreach(source IN LISTS bench_sources ITEMS hand nexmark)
+# The program itself, with calls between its rooms wrapped: see tests/bench/probe/probe.h.
+file(GLOB probe_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/bench/probe/*.c")
+add_executable(bench_probed EXCLUDE_FROM_ALL ${probe_sources}
+  "${CMAKE_SOURCE_DIR}/runtime/cli/main.c")
+weir_link(bench_probed ${above_all} LTO)
+foreach(call wr_run_new wr_run_step wr_run_free run_checkpoint)
+  target_link_options(bench_probed PRIVATE "-Wl,--wrap=${call}")
+endforeach()
+foreach(source IN LISTS bench_sources ITEMS hand nexmark probed)
   get_filename_component(name "${source}" NAME_WE)
   string(REGEX REPLACE "^bench_" "" name "${name}")
   set_target_properties(bench_${name} PROPERTIES

@@ -1,0 +1,232 @@
+/* run.c: the calls that are wrapped: a run that begins, steps and ends, its checkpoints, what comes
+ * to its sinks. `__wrap_x` stands in the place of x, `__real_x` is it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "data/batch.h"
+#include "conn/conn.h"
+#include "exec/unit.h"
+#include "probe.h"
+
+#define SINKS_MAX 8
+#define SPIN_NS 2000000
+#define DUE_MAX (1 << 24) /* rows of one epoch that wait to be seen */
+
+int __real_wr_run_new(struct wr_run **run, struct wr_plan *plan,
+                      const struct wr_run_options *options, struct wr_error *err);
+int __wrap_wr_run_new(struct wr_run **run, struct wr_plan *plan,
+                      const struct wr_run_options *options, struct wr_error *err);
+int __real_wr_run_step(struct wr_run *run, struct wr_error *err);
+int __wrap_wr_run_step(struct wr_run *run, struct wr_error *err);
+int __real_run_checkpoint(struct wr_run *run, struct wr_error *err);
+int __wrap_run_checkpoint(struct wr_run *run, struct wr_error *err);
+void __real_wr_run_free(struct wr_run *run);
+void __wrap_wr_run_free(struct wr_run *run);
+
+/* What was noted, by the run's thread; a sink may commit in another, behind a lock of weir's own
+ * that orders it with the run. */
+static struct {
+    int64_t began_ns, stall_ns,
+        stall_clock_ns;             /* the process; a checkpoint, 0: none in this step */
+    uint64_t rows_next, rows_every; /* 0: checkpoints come by the clock */
+    int spins, has_written, has_shown;
+    int64_t warm_us, due_from_us;
+    struct histogram steps; /* nanoseconds of the processor, without checkpoints */
+} probe;
+
+/* ---- sinks: a copy of the table, in which writing and committing are noted ---- */
+
+static struct taken {
+    struct wr_sink *sink;
+    const struct wr_sink_type *type;
+    struct wr_sink_type copy;
+    int64_t *due; /* of rows that are not seen yet */
+    uint32_t due_count;
+    struct histogram given, shown; /* microseconds from when a row was due */
+} taken[SINKS_MAX];
+static uint32_t taken_count;
+
+static struct taken *taken_of(const struct wr_sink *sink) {
+    uint32_t i = 0;
+    while (i < taken_count && taken[i].sink != sink)
+        i++;
+    WR_ASSERT(i < taken_count);
+    return &taken[i];
+}
+
+static const int64_t *due_column(const struct wr_batch *batch) {
+    const struct wr_schema *schema = batch->schema;
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        if (strcmp(schema->fields[i].name, "due") == 0)
+            return batch->columns[i].data;
+    return NULL;
+}
+
+static void note_rows(struct taken *self, const struct wr_batch *batch) {
+    const int64_t *due = due_column(batch);
+    if (due == NULL || batch->sel_count == 0)
+        return;
+    int64_t now_us = probe_clock_ns() / 1000;
+    if (probe.due_from_us == 0)
+        probe.due_from_us = due[wr_batch_row(batch, 0)] + probe.warm_us;
+    for (uint32_t i = 0; i < batch->sel_count; i++) {
+        uint32_t row = wr_batch_row(batch, i);
+        int64_t at = due[row];
+        int is_back = batch->weight != NULL && batch->weight[row] < 0; /* what was given before */
+        if (at < probe.due_from_us || is_back)
+            continue;
+        WR_ASSERT(self->due_count < DUE_MAX);
+        self->due[self->due_count++] = at;
+        histogram_add(&self->given, now_us - at);
+    }
+}
+
+static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
+    struct taken *self = taken_of(sink);
+    int status = self->type->write(sink, batch, err);
+    if (!probe.has_written && batch->sel_count > 0) {
+        probe.has_written = 1;
+        probe_note("{\"what\": \"written\", \"ns\": %lld}",
+                   (long long)(probe_clock_ns() - probe.began_ns));
+    }
+    note_rows(self, batch);
+    return status;
+}
+
+static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct taken *self = taken_of(sink);
+    int status = self->type->commit == NULL ? WR_OK : self->type->commit(sink, epoch, err);
+    if (probe.has_written && !probe.has_shown && status == WR_OK) {
+        probe.has_shown = 1;
+        probe_note("{\"what\": \"shown\", \"ns\": %lld}",
+                   (long long)(probe_clock_ns() - probe.began_ns));
+    }
+    int64_t now_us = probe_clock_ns() / 1000;
+    for (uint32_t i = 0; i < self->due_count && status == WR_OK; i++)
+        histogram_add(&self->shown, now_us - self->due[i]);
+    self->due_count = 0;
+    return status;
+}
+
+static void take_sinks(struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL)
+            continue;
+        WR_ASSERT(taken_count < SINKS_MAX);
+        struct taken *self = &taken[taken_count++];
+        *self = (struct taken){.sink = sink, .type = sink->type, .copy = *sink->type};
+        self->copy.write = sink_write;
+        self->copy.commit = sink_commit;
+        self->due = calloc(DUE_MAX, sizeof *self->due);
+        WR_ASSERT(self->due != NULL);
+        sink->type = &self->copy;
+    }
+}
+
+static void give_sinks_back(void) {
+    for (uint32_t i = 0; i < taken_count; i++) {
+        taken[i].sink->type = taken[i].type;
+        if (taken[i].given.count > 0) {
+            histogram_note(&taken[i].given, "given");
+            histogram_note(&taken[i].shown, "shown_rows");
+        }
+        free(taken[i].due);
+    }
+    taken_count = 0;
+}
+
+/* ---- a run ---- */
+
+static void read_wishes(void) {
+    const char *began = getenv("WEIR_PROBE_BEGAN"), *rows = getenv("WEIR_PROBE_ROWS"),
+               *warm = getenv("WEIR_PROBE_WARM");
+    probe.began_ns = began == NULL ? probe_clock_ns() : strtoll(began, NULL, 10);
+    probe.warm_us = warm == NULL ? 0 : strtoll(warm, NULL, 10);
+    probe.spins = getenv("WEIR_PROBE_SPIN") != NULL;
+    if (rows != NULL) {
+        char *behind = NULL;
+        probe.rows_next = strtoull(rows, &behind, 10);
+        probe.rows_every = strtoull(behind, NULL, 10);
+        WR_ASSERT(probe.rows_every > 0);
+    }
+}
+
+int __wrap_wr_run_new(struct wr_run **run, struct wr_plan *plan,
+                      const struct wr_run_options *options, struct wr_error *err) {
+    if (!probe_is_on())
+        return __real_wr_run_new(run, plan, options, err);
+    read_wishes();
+    int64_t from_ns = probe_clock_ns();
+    int status = __real_wr_run_new(run, plan, options, err);
+    int64_t now_ns = probe_clock_ns();
+    if (status == WR_OK) {
+        take_sinks(*run);
+        probe_note("{\"what\": \"opened\", \"ns\": %lld, \"opening_ns\": %lld}",
+                   (long long)(now_ns - probe.began_ns), (long long)(now_ns - from_ns));
+    }
+    return status;
+}
+
+/* What a thread that only looks at its clocks sees as its largest pause. */
+static void spin(int64_t *thread_ns, int64_t *clock_ns) {
+    int64_t until = probe_clock_ns() + SPIN_NS, clock = probe_clock_ns(), own = probe_thread_ns();
+    *thread_ns = *clock_ns = 0;
+    while (clock < until) {
+        int64_t next_clock = probe_clock_ns(), next_own = probe_thread_ns();
+        *clock_ns = WR_MAX(*clock_ns, next_clock - clock);
+        *thread_ns = WR_MAX(*thread_ns, next_own - own);
+        clock = next_clock;
+        own = next_own;
+    }
+}
+
+static void note_stall(const struct wr_run *run, int64_t thread_ns, int64_t clock_ns) {
+    int64_t spun_ns = 0, spun_clock_ns = 0;
+    if (probe.spins)
+        spin(&spun_ns, &spun_clock_ns);
+    probe_note("{\"what\": \"stall\", \"rows_in\": %llu, \"cpu_ns\": %lld, \"ns\": %lld, "
+               "\"spin_cpu_ns\": %lld, \"spin_ns\": %lld, \"steps\": %llu, \"step_p50\": %lld, "
+               "\"step_p99\": %lld, \"step_most\": %lld, \"state_bytes\": %llu}",
+               (unsigned long long)run->summary.rows_in, (long long)thread_ns, (long long)clock_ns,
+               (long long)spun_ns, (long long)spun_clock_ns, (unsigned long long)probe.steps.count,
+               (long long)histogram_at(&probe.steps, 500),
+               (long long)histogram_at(&probe.steps, 990), (long long)probe.steps.most,
+               (unsigned long long)run->state_budget.bytes_used);
+    memset(&probe.steps, 0, sizeof probe.steps);
+}
+
+int __wrap_run_checkpoint(struct wr_run *run, struct wr_error *err) {
+    if (probe_is_on()) {
+        probe.stall_ns = probe_thread_ns();
+        probe.stall_clock_ns = probe_clock_ns();
+    }
+    return __real_run_checkpoint(run, err);
+}
+
+int __wrap_wr_run_step(struct wr_run *run, struct wr_error *err) {
+    if (!probe_is_on())
+        return __real_wr_run_step(run, err);
+    probe.stall_ns = 0;
+    if (probe.rows_every > 0)
+        run->checkpoint_due_us = run->summary.rows_in >= probe.rows_next ? 0 : INT64_MAX;
+    int64_t from_ns = probe_thread_ns();
+    int status = __real_wr_run_step(run, err);
+    int64_t now_ns = probe_thread_ns();
+    histogram_add(&probe.steps, (probe.stall_ns == 0 ? now_ns : probe.stall_ns) - from_ns);
+    if (probe.stall_ns == 0)
+        return status;
+    note_stall(run, now_ns - probe.stall_ns, probe_clock_ns() - probe.stall_clock_ns);
+    while (probe.rows_every > 0 && probe.rows_next <= run->summary.rows_in)
+        probe.rows_next += probe.rows_every;
+    return status;
+}
+
+void __wrap_wr_run_free(struct wr_run *run) {
+    if (probe_is_on() && run != NULL)
+        give_sinks_back();
+    __real_wr_run_free(run);
+}
