@@ -1,8 +1,10 @@
 """coverage.py: which faults met which calls on what, as a table.
 
-    coverage.py FILE...     the table of the files that `--coverage` of the tests wrote"""
+    coverage.py [--write] FILE...   the table of the files that `--coverage` of the tests wrote, and
+                                    the cells that no test came to; --write: into COVERAGE.md"""
 
 import collections
+import os
 import sys
 
 TARGETS = ("state", "state log", "lock", "file", "part", "partition", "sqlite", "journal",
@@ -27,6 +29,43 @@ def target(path):
     if name.endswith(".part"):
         return "part"
     return "file" if "." in name and name != "." else "directory"
+
+
+CHANGES = ("create", "write", "pwrite", "fsync", "dirsync", "ftruncate", "rename", "unlink",
+           "mkdir")
+HEAD = """# Which faults met which calls
+
+Made by `tests/faults/coverage.py --write` from what the tests of this folder noted. A row is a call
+of the program on something below its folder, a column a fault; a number says how often the one met
+the other, and behind each the next life left what an undisturbed run leaves. `kill`: SIGKILL just
+before the call; `mid`: in the middle of a write; `in recovery`, `in a row`: of a life that goes on
+behind a kill; errors once and for ever; `power`: the disk keeps that part of what was not synced.
+"""
+
+
+def expected(seen):
+    """The cells that the tests should come to: each fault that a call may meet, on whatever it was
+    seen."""
+    import errors # it imports this module
+    for call, what in sorted({(call, what) for _, call, what in seen}):
+        for how, also_for_ever in errors.WAYS.get(call, ()):
+            yield how, call, what
+            if also_for_ever:
+                yield how + " for ever", call, what
+        if call in CHANGES and what != "any":
+            for fault in ("kill", "kill in recovery", "kill in a row"):
+                yield fault, call, what
+            if call in ("write", "pwrite"):
+                yield "kill mid", call, what
+
+
+def summary(seen):
+    cells = list(expected(seen))
+    missing = [cell for cell in cells if not seen.get(cell)]
+    yield (f"{len(cells) - len(missing)} of {len(cells)} cells of kills and errors were met "
+           f"({1 - len(missing) / max(1, len(cells)):.1%}), {sum(seen.values()):,} faults in all.")
+    for fault, call, what in missing:
+        yield f"- not met: {fault} at {call} on {what}"
 
 
 def save(path, seen):
@@ -60,10 +99,16 @@ def lines(seen):
 
 
 def main():
-    seen = load(sys.argv[1:] or sys.exit(__doc__))
-    print("\n".join(lines(seen)))
-    hit = sum(1 for count in seen.values() if count)
-    print(f"\n{hit} cells, {sum(seen.values()):,} points")
+    writes = "--write" in sys.argv
+    paths = [word for word in sys.argv[1:] if word != "--write"]
+    seen = load(paths or sys.exit(__doc__))
+    text = "\n".join([*lines(seen), "", *summary(seen)]) + "\n"
+    if writes:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "COVERAGE.md")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(HEAD + "\n" + text)
+    else:
+        print(text, end="")
 
 
 if __name__ == "__main__":

@@ -76,13 +76,15 @@ class Failer:
         return wrong and f"{wrong} (the first life said: {' / '.join(first)[:300]})"
 
     def one(self, number, how, sticky):
-        call = self.oracle.calls[number - 1]
-        self.seen[(how + (" for ever" if sticky else ""), call[0], coverage.target(call[1]))] += 1
         folder = self.world.fresh()
         log = folder + ".log"
         try:
             outcome = self.world.run(folder, self.case, at=number, do=how, sticky=sticky, log=log,
                                      **{"class": "io"})
+            # Where threads read ahead, the calls of two lives may differ in their order.
+            call = (self.oracle.calls[:number - 1] + worlds.read_log(log)[number - 1:])[number - 1]
+            self.seen[(how + (" for ever" if sticky else ""), call[0],
+                       coverage.target(call[1]))] += 1
             if outcome.code == 0 and call[0] == "fsync" and \
                     coverage.target(call[1]) in ("file", "part", "partition"):
                 wrong = "a file could not be synced, and the run says that all is well"

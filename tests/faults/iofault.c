@@ -499,6 +499,13 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
+/* Of a sanitizer, where the program has one: it stands behind this library. */
+#define WEAK __attribute__((weak))
+WEAK void *__interceptor_malloc(size_t size);
+WEAK void *__interceptor_calloc(size_t count, size_t size);
+WEAK void *__interceptor_realloc(void *block, size_t size);
+WEAK void *__interceptor_memalign(size_t alignment, size_t size);
+#define BEHIND(call) (__interceptor_##call != NULL ? __interceptor_##call : __libc_##call)
 
 /* Whether this allocation fails. */
 static int memory_fails(void) {
@@ -512,22 +519,22 @@ static int memory_fails(void) {
 }
 
 void *malloc(size_t size) {
-    return memory_fails() ? NULL : __libc_malloc(size);
+    return memory_fails() ? NULL : BEHIND(malloc)(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return memory_fails() ? NULL : __libc_calloc(count, size);
+    return memory_fails() ? NULL : BEHIND(calloc)(count, size);
 }
 
 void *realloc(void *block, size_t size) {
-    return memory_fails() ? NULL : __libc_realloc(block, size);
+    return memory_fails() ? NULL : BEHIND(realloc)(block, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-    return memory_fails() ? NULL : __libc_memalign(alignment, size);
+    return memory_fails() ? NULL : BEHIND(memalign)(alignment, size);
 }
 
 int posix_memalign(void **block, size_t alignment, size_t size) {
-    *block = memory_fails() ? NULL : __libc_memalign(alignment, size);
+    *block = memory_fails() ? NULL : BEHIND(memalign)(alignment, size);
     return *block == NULL ? ENOMEM : 0;
 }

@@ -10,8 +10,9 @@ positions and counts of the state, nothing left over. Of some first kills, the s
 at its calls too, and the third goes on; and of some, three lives in a row at random calls.
 
 --random N: N kills at random times, after which a life goes on or is killed again. --all: every
-call, and every call of the recovery after one kill in eight; without it a sample by seed, as long
-as WEIR_RANDOM_SECONDS. --strace: a sample by `strace -e inject` too, which sees the calls of the
+call, and of the recovery after one kill in eight every call, where it makes other calls than the
+recoveries before it; else one in eight too. Without it a sample by seed, as long as
+WEIR_RANDOM_SECONDS. --strace: a sample by `strace -e inject` too, which sees the calls of the
 kernel."""
 
 import argparse
@@ -27,6 +28,7 @@ import world as worlds
 
 SECONDS_DEFAULT = 10
 FURTHER_LIVES_MAX = 6
+RECOVERY_STRIDE = 8
 WRITES = ("write", "pwrite")
 STRACE_KILLS = 10 # of each pipeline
 STRACE_CALLS = "write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir"
@@ -44,11 +46,14 @@ class Killer:
         fault = "kill" if how == "kill" else "kill " + how
         self.seen[(fault, call[0], coverage.target(call[1]))] += 1
 
-    def lives(self, kills):
-        """Lives killed as said, [(call, how)], and one that goes on. What is wrong, or ""."""
-        folder = self.world.fresh()
+    def lives(self, kills, before=None):
+        """Lives killed as said, [(call, how)], and one that goes on. What is wrong, or "".
+        `before`: the folder that the first of the kills has left already."""
+        folder = self.world.fresh(before)
         try:
             for life, (number, how) in enumerate(kills, 1):
+                if before and life == 1:
+                    continue
                 outcome = self.world.run(folder, self.case, life, at=number, do=how)
                 if outcome.code == 0:
                     break # it has fewer calls
@@ -72,20 +77,21 @@ class Killer:
         return wrong and f"{self.case}: {how} at call {number} " \
                          f"({' '.join(self.oracle.calls[number - 1][:2])}): {wrong}"
 
-    def recovery_calls(self, number, how):
-        """The calls of the life behind a kill."""
+    def killed(self, number, how):
+        """The folder that a kill leaves, and the calls of the life behind it."""
         folder = self.world.fresh()
         log = folder + ".log"
         self.world.run(folder, self.case, 1, at=number, do=how)
-        self.world.run(folder, self.case, 2, log=log)
-        shutil.rmtree(folder)
+        going_on = self.world.fresh(folder)
+        self.world.run(going_on, self.case, 2, log=log)
+        shutil.rmtree(going_on)
         calls = worlds.read_log(log)
         os.remove(log)
-        return calls
+        return folder, calls
 
-    def again(self, number, how, second, call):
+    def again(self, folder, number, how, second, call):
         self.note(call, "in recovery")
-        wrong = self.lives([(number, how), (second, "kill")])
+        wrong = self.lives([(number, how), (second, "kill")], folder)
         return wrong and f"{self.case}: {how} at call {number}, then kill at call {second} of the "
         \
                          f"next life ({' '.join(call[:2])}): {wrong}"
@@ -104,7 +110,8 @@ class Killer:
         kills = 0
         try:
             for life in range(1, FURTHER_LIVES_MAX):
-                outcome = self.world.run_for(folder, self.case, life, dice.uniform(0, 0.016))
+                seconds = dice.uniform(0, 1.5 * self.oracle.seconds)
+                outcome = self.world.run_for(folder, self.case, life, seconds)
                 if outcome.code == 0:
                     break
                 kills += 1
@@ -137,9 +144,15 @@ def everything(killer, dice):
     """Every point of a pipeline; a generator of what is wrong, "" for each that holds."""
     for number, how in killer.points():
         yield killer.one(number, how)
-    for number, how in list(killer.points())[3::8]:
-        for second, call in enumerate(killer.recovery_calls(number, how), 1):
-            yield killer.again(number, how, second, call)
+    recoveries = []
+    for number, how in list(killer.points())[3::RECOVERY_STRIDE]:
+        folder, calls = killer.killed(number, how)
+        stride = RECOVERY_STRIDE if calls in recoveries else 1
+        recoveries.append(calls)
+        first = dice.randrange(1, stride + 1)
+        for second, call in list(enumerate(calls, 1))[first - 1::stride]:
+            yield killer.again(folder, number, how, second, call)
+        shutil.rmtree(folder)
     for _ in range(100):
         yield killer.in_a_row(dice)
 
@@ -150,13 +163,16 @@ def sample(killer, dice):
     while True:
         kind = dice.random()
         number, how = dice.choice(points)
-        if kind < 0.6:
+        if kind < 0.05:
+            yield killer.at_random_times(dice)[1]
+        elif kind < 0.6:
             yield killer.one(number, how)
         elif kind < 0.9:
-            calls = killer.recovery_calls(number, how)
+            folder, calls = killer.killed(number, how)
             if calls:
                 second = dice.randrange(1, len(calls) + 1)
-                yield killer.again(number, how, second, calls[second - 1])
+                yield killer.again(folder, number, how, second, calls[second - 1])
+            shutil.rmtree(folder)
         else:
             yield killer.in_a_row(dice)
 

@@ -1,7 +1,8 @@
 """world.py: pipelines run in folders of their own with iofault.so before the program, and what they
 left is compared with what an undisturbed run leaves.
 
-A case is a script of tests/faults/pipelines. It runs with few rows a batch, and by the clock of
+A case is a script of tests/faults/pipelines; a first line `-- flags: …` gives it flags, in which
+{life} is the number of the life. It runs with few rows a batch, and by the clock of
 iofault.so each step is longer than the time between two checkpoints, so that each has one. Random
 numbers are those of a seed, which differs from life to life of the process: two lives of the same
 seed do the same calls."""
@@ -30,6 +31,7 @@ BATCH_ROWS = "16"
 HEAD = 'weir.settings { checkpoint = "1ms" }\n'
 WRONG_SHOWN_MAX = 30
 READ_ONLY = ("rates.db",)
+SANITIZERS = ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS")
 SANITIZED = (b"AddressSanitizer", b"LeakSanitizer", b"runtime error:", b"assert")
 
 
@@ -64,11 +66,14 @@ class World:
         below = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = tempfile.mkdtemp(prefix="weir-faults-", dir=below)
         self.template = os.path.join(self.folder, "template")
+        self.flags = {}
         os.mkdir(self.template)
         inputs.lay(self.template)
         for name in case_names():
             with open(os.path.join(HERE, "pipelines", name + ".lua"), encoding="utf-8") as file:
                 text = file.read()
+            found = re.match(r"-- flags: (.*)", text)
+            self.flags[name] = found.group(1).split() if found else []
             with open(os.path.join(self.template, name + ".lua"), "w", encoding="utf-8") as file:
                 file.write(HEAD + text)
         self.made = 0
@@ -76,25 +81,30 @@ class World:
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def fresh(self):
-        """A folder with all inputs."""
+    def fresh(self, before=None):
+        """A folder with all inputs; or as another is."""
         self.made += 1
         folder = os.path.join(self.folder, f"{os.getpid()}-{self.made}")
-        shutil.copytree(self.template, folder)
+        shutil.copytree(before or self.template, folder)
         return folder
 
     def folder_named(self, name):
         self.made += 1
         return os.path.join(self.folder, f"{os.getpid()}-{name}-{self.made}")
 
-    def command(self, case, further=()):
+    def command(self, case, life=1, further=()):
+        flags = [flag.replace("{life}", str(life)) for flag in self.flags[case]]
         return [self.weir, "run", case + ".lua", "--state", "STATE", "--batch-rows", BATCH_ROWS,
-                "--progress", "off", *further]
+                "--progress", "off", *flags, *further]
 
     def environment(self, folder, life, settings):
         env = {"PATH": os.environ.get("PATH", ""), "HOME": folder, "TZ": "UTC", "LC_ALL": "C.UTF-8",
                "NO_COLOR": "1", "LD_PRELOAD": self.library, "IOFAULT_ROOT": folder,
                "IOFAULT_SEED": str(1000 * life + 7)}
+        # A sanitizer of the program stands behind the library.
+        for name in SANITIZERS:
+            env[name] = os.environ.get(name, "")
+        env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
         for name, value in ({"skip": self.skip} | settings).items():
             prefix = "MEMFAULT_" if name.startswith("mem_") else "IOFAULT_"
             env[prefix + name.replace("mem_", "").upper()] = str(value)
@@ -104,7 +114,7 @@ class World:
             **settings):
         """One life of the process. `settings`: of iofault.so, in small letters."""
         try:
-            done = subprocess.run(self.command(case, further), cwd=folder,
+            done = subprocess.run(self.command(case, life, further), cwd=folder,
                                   env=self.environment(folder, life, settings),
                                   stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds,
                                   check=False, preexec_fn=prepare)
@@ -114,7 +124,7 @@ class World:
 
     def run_for(self, folder, case, life, seconds):
         """The same, killed after so much time of the machine's clock."""
-        process = subprocess.Popen(self.command(case), cwd=folder,
+        process = subprocess.Popen(self.command(case, life), cwd=folder,
                                    env=self.environment(folder, life, {}),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE)
@@ -226,7 +236,9 @@ class Oracle:
         self.case = case
         folder = world.fresh()
         log = folder + ".log"
+        began = time.monotonic()
         outcome = world.run(folder, case, log=log, skip="", **{"class": kind})
+        self.seconds = time.monotonic() - began # of a life, as busy as the machine was
         if outcome.code != 0:
             sys.exit(f"{case}: {outcome.stderr.decode(errors='replace')}")
         self.left, self.counts = left(folder), counts(outcome)
