@@ -71,18 +71,16 @@ static void set_text(lua_State *L, const char *name, const char *text) {
     lua_setfield(L, -2, name);
 }
 
-/* Gives what becomes of a state to `options.tell`, a Lua function, while the run is opened. */
-static void tell_changes(void *ctx, const struct wr_changes *changes) {
+/* (options, changes): see tell_changes. No Lua error may jump over a run that is open. */
+static int l_tell(lua_State *L) {
     static const char *const words[] = {
         [WR_CHANGE_KEPT] = "kept",       [WR_CHANGE_MIGRATED] = "migrated",
         [WR_CHANGE_NEW] = "new",         [WR_CHANGE_REBUILT] = "rebuilt",
         [WR_CHANGE_REFUSED] = "refused", [WR_CHANGE_DROPPED] = "dropped"};
-    lua_State *L = ctx;
-    lua_getfield(L, 2, "tell");
-    if (!lua_isfunction(L, -1)) {
-        lua_pop(L, 1);
-        return;
-    }
+    const struct wr_changes *changes = lua_touserdata(L, 2);
+    lua_getfield(L, 1, "tell");
+    if (!lua_isfunction(L, -1))
+        return 0;
     lua_createtable(L, (int)changes->count, 4);
     set_text(L, "state", changes->directory);
     set_int(L, "checkpoint", changes->number);
@@ -102,7 +100,17 @@ static void tell_changes(void *ctx, const struct wr_changes *changes) {
         set_text(L, "reason", change->reason);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* it shows; the run goes on */
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+/* Gives what becomes of a state to `options.tell`, a Lua function, while the run is opened. */
+static void tell_changes(void *ctx, const struct wr_changes *changes) {
+    lua_State *L = ctx;
+    lua_pushcfunction(L, l_tell);
+    lua_pushvalue(L, 2);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)changes);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) { /* it shows; the run goes on */
         fprintf(stderr, "weir: %s\n", lua_tostring(L, -1));
         lua_pop(L, 1);
     }
@@ -331,6 +339,18 @@ int native_compare(lua_State *L) {
     return 1;
 }
 
+/* (plan, run, whether it measured) -> summary */
+static int l_summary(lua_State *L) {
+    const struct wr_plan *plan = lua_touserdata(L, 1);
+    const struct wr_run *run = lua_touserdata(L, 2);
+    push_summary(L, plan, run);
+    if (lua_toboolean(L, 3)) {
+        push_measured(L, plan, run);
+        lua_setfield(L, -2, "nodes");
+    }
+    return 1;
+}
+
 /* native.run(plan, options) -> summary | nil, err */
 int native_run(lua_State *L) {
     struct native_plan *self = native_check_plan(L, 1);
@@ -350,21 +370,25 @@ int native_run(lua_State *L) {
         sigaction(SIGHUP, &action, NULL);
     struct progress progress;
     progress_begin(&progress, native_env(L), text_option(L, "progress"));
+    lua_Integer stop_after = int_option(L, "stop_after", 0);
     status = wr_run_new(&run, self->plan, &options, &err);
     if (status == WR_OK)
-        status = step_all(native_env(L), run, &progress, int_option(L, "stop_after", 0), &err);
-    int results = 1;
-    if (status == WR_OK)
-        push_summary(L, self->plan, run);
-    if (status == WR_OK && options.measures) {
-        push_measured(L, self->plan, run);
-        lua_setfield(L, -2, "nodes");
+        status = step_all(native_env(L), run, &progress, stop_after, &err);
+    int code = LUA_OK;
+    if (status == WR_OK) { /* an error of Lua, for want of memory, must not jump over the run */
+        lua_pushcfunction(L, l_summary);
+        lua_pushlightuserdata(L, self->plan);
+        lua_pushlightuserdata(L, run);
+        lua_pushboolean(L, options.measures);
+        code = lua_pcall(L, 3, 1, 0);
     }
-    if (status != WR_OK)
-        results = status == WR_ELUA ? native_push_stopped(L) : wr_error_push(L, &err);
     wr_run_free(run);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
     sigaction(SIGHUP, &old_hup, NULL);
-    return results;
+    if (code != LUA_OK)
+        return lua_error(L);
+    if (status != WR_OK)
+        return status == WR_ELUA ? native_push_stopped(L) : wr_error_push(L, &err);
+    return 1;
 }

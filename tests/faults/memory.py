@@ -19,6 +19,8 @@ import sys
 import world as worlds
 
 SECONDS_DEFAULT = 10
+# The address sanitizer asks the C library for memory when a thread begins, and takes no no.
+OF_THE_SANITIZER = b"GetThreadStackTopAndBottom"
 
 
 class Starver:
@@ -53,6 +55,9 @@ class Starver:
         folder = self.folder(self.kill_at if recovers else 0)
         try:
             outcome = self.world.run(folder, self.case, 2, mem_at=number, mem_sticky=sticky)
+            if OF_THE_SANITIZER in outcome.stderr:
+                self.ends["ended the sanitizer"] += 1
+                return ""
             wrong = outcome.crash()
             if not wrong and outcome.code == 0:
                 self.ends["went on"] += 1
