@@ -1,11 +1,12 @@
 /* load.c: rows on a fixed schedule, whatever becomes of them, and what the machine does meanwhile.
  *
- *     load RATE SECONDS FILE RESULT
+ *     load RATE SECONDS FILE RESULT [rests]
  *
  * Appends NDJSON to FILE, RATE rows a second: row n is due at n / RATE, by the monotonic clock, and
  * says so in `due` (microseconds); the loop spins and writes all that is due. A row that it comes
  * late to keeps its time. RESULT gets `p50 p99 p99.9 most` of how many microseconds late the loop
- * saw that a row was due: what a reader that does nothing but spin would have added. */
+ * saw that a row was due: what a reader that does nothing but spin would add. With `rests` it
+ * sleeps for a millisecond between two writes, where it is the rows alone that are wanted. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -59,8 +60,8 @@ static uint64_t late_at(uint64_t count, double share) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        fprintf(stderr, "usage: load RATE SECONDS FILE RESULT\n");
+    if (argc < 5) {
+        fprintf(stderr, "usage: load RATE SECONDS FILE RESULT [rests]\n");
         return 2;
     }
     uint64_t rate = strtoull(argv[1], NULL, 10), count = rate * strtoull(argv[2], NULL, 10);
@@ -80,6 +81,8 @@ int main(int argc, char **argv) {
             fprintf(stderr, "load: %s: %s\n", argv[3], strerror(errno));
             return 1;
         }
+        if (argc > 5)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     FILE *result = fopen(argv[4], "w");
     if (file < 0 || close(file) != 0 || result == NULL) {

@@ -91,7 +91,7 @@ class Soak:
         self.start()
 
     def start(self):
-        self.stderr = open(os.path.join(self.folder, "stderr"), "ab")
+        self.stderr = open(os.path.join(self.folder, "../stderr"), "ab")
         self.process = subprocess.Popen(
             [WEIR, "run", "soak.lua", "--state", "STATE", "--progress", "off"], cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.stderr)
@@ -127,7 +127,8 @@ class Soak:
             self.wrong.append(f"{what}: exit code {code}: {self.last_words()}")
 
     def last_words(self):
-        with open(os.path.join(self.folder, "stderr"), encoding="utf-8", errors="replace") as file:
+        path = os.path.join(self.folder, "../stderr")
+        with open(path, encoding="utf-8", errors="replace") as file:
             return " / ".join(file.read().strip().splitlines()[-3:])[:300]
 
     def fault(self, disk, load):
@@ -251,7 +252,7 @@ def catch_up(soak, rows):
 def run(soak, disk, dice, options):
     """The whole of it; exit code."""
     load = subprocess.Popen([LOAD, str(options.rate), str(int(options.minutes * 60)),
-                             "../in.ndjson", "../load"], cwd=soak.folder)
+                             "../in.ndjson", "../load", "rests"], cwd=soak.folder)
     while load.poll() is None:
         if not soak.watch(dice.uniform(0.5, 1.5) * options.every):
             soak.wrong.append(f"ended by itself: {soak.last_words()}")

@@ -32,7 +32,7 @@ weir.generate {{ rows = {rows}, columns = [[
   said = "what was said by this customer, at length, is " .. (10000000000000 + i)]] }}
   :group_by "k":agg "n = count(), said = last(said)":write "blackhole:"
 """),
-    "wide": ("last text of 1,000 bytes by int64", 1100, """
+    "wide": ("last text of 1,000 bytes by int64", 1700, """
 weir.settings {{ checkpoint = "1h", memory = "16GB" }}
 weir.generate {{ rows = {rows}, columns = [[
   k = case(i <= {keys}, i, abs(hash64(i)) % {keys} + 1),

@@ -132,12 +132,17 @@ def everything(failer):
 
 
 def sample(failer, dice):
-    points = list(failer.points())
+    """Points drawn by cells of the table, so that what is rare is met too."""
+    cells = collections.defaultdict(list)
+    for number, how, sticky in failer.points():
+        call = failer.oracle.calls[number - 1]
+        cells[call[0], coverage.target(call[1]), how, sticky].append((number, how, sticky))
+    cells = list(cells.values())
     while True:
         if dice.random() < 0.03:
             yield failer.few_descriptors(dice.choice(DESCRIPTORS))
         else:
-            yield failer.one(*dice.choice(points))
+            yield failer.one(*dice.choice(dice.choice(cells)))
 
 
 def main():

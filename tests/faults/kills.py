@@ -97,8 +97,8 @@ class Killer:
                          f"next life ({' '.join(call[:2])}): {wrong}"
 
     def in_a_row(self, dice):
-        kills = [(dice.randrange(1, len(self.oracle.calls) + 1), dice.choice(["kill", "mid"]))
-                 for _ in range(3)]
+        cells = by_cell(self.oracle.calls, self.points())
+        kills = [dice.choice(dice.choice(cells)) for _ in range(3)]
         for number, how in kills:
             self.note(self.oracle.calls[number - 1], "in a row")
         wrong = self.lives(kills)
@@ -121,6 +121,15 @@ class Killer:
             shutil.rmtree(folder, ignore_errors=True)
         self.seen[("kill at random", "any", "any")] += kills
         return kills, wrong and f"{self.case}: {kills} kills at random times: {wrong}"
+
+
+def by_cell(calls, points):
+    """Points apart by what they meet, so that what is rare is drawn as often as what is not."""
+    cells = collections.defaultdict(list)
+    for number, how in points:
+        call = calls[number - 1]
+        cells[call[0], coverage.target(call[1]), how].append((number, how))
+    return list(cells.values())
 
 
 def strace_kills(killer, dice, count):
@@ -159,10 +168,10 @@ def everything(killer, dice):
 
 def sample(killer, dice):
     """Points without an end, drawn by seed."""
-    points = list(killer.points())
+    cells = by_cell(killer.oracle.calls, killer.points())
     while True:
         kind = dice.random()
-        number, how = dice.choice(points)
+        number, how = dice.choice(dice.choice(cells))
         if kind < 0.05:
             yield killer.at_random_times(dice)[1]
         elif kind < 0.6:
@@ -170,7 +179,8 @@ def sample(killer, dice):
         elif kind < 0.9:
             folder, calls = killer.killed(number, how)
             if calls:
-                second = dice.randrange(1, len(calls) + 1)
+                second, _ = dice.choice(dice.choice(by_cell(calls, [
+                    (second, "kill") for second in range(1, len(calls) + 1)])))
                 yield killer.again(folder, number, how, second, calls[second - 1])
             shutil.rmtree(folder)
         else:

@@ -1,6 +1,6 @@
 /* run.c: the calls that are wrapped: a run that begins, steps and ends, its checkpoints, what comes
  * to its sinks. `__wrap_x` stands in the place of x, `__real_x` is it. */
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 #define SINKS_MAX 8
 #define SPIN_NS 2000000
-#define DUE_MAX (1 << 24) /* rows of one epoch that wait to be seen */
+#define WAITING_MAX (1 << 24) /* rows that wait to be seen */
 
 int __real_wr_run_new(struct wr_run **run, struct wr_plan *plan,
                       const struct wr_run_options *options, struct wr_error *err);
@@ -26,8 +26,7 @@ int __wrap_run_checkpoint(struct wr_run *run, struct wr_error *err);
 void __real_wr_run_free(struct wr_run *run);
 void __wrap_wr_run_free(struct wr_run *run);
 
-/* What was noted, by the run's thread; a sink may commit in another, behind a lock of weir's own
- * that orders it with the run. */
+/* What was noted, by the run's thread. */
 static struct {
     int64_t began_ns, stall_ns,
         stall_clock_ns;             /* the process; a checkpoint, 0: none in this step */
@@ -39,15 +38,23 @@ static struct {
 
 /* ---- sinks: a copy of the table, in which writing and committing are noted ---- */
 
+struct waiting {
+    int64_t due_us;
+    uint64_t epoch; /* that it was written in */
+};
+
 static struct taken {
     struct wr_sink *sink;
+    const struct wr_run *run;
     const struct wr_sink_type *type;
     struct wr_sink_type copy;
-    int64_t *due; /* of rows that are not seen yet */
-    uint32_t due_count;
+    struct waiting *waiting;       /* rows that are not seen yet, in the order of their epochs */
+    uint64_t first, count;         /* both only grow; the place is their remainder */
     struct histogram given, shown; /* microseconds from when a row was due */
 } taken[SINKS_MAX];
 static uint32_t taken_count;
+/* What waits: rows are written by the run's thread, and may be committed by another. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct taken *taken_of(const struct wr_sink *sink) {
     uint32_t i = 0;
@@ -70,6 +77,7 @@ static void note_rows(struct taken *self, const struct wr_batch *batch) {
     if (due == NULL || batch->sel_count == 0)
         return;
     int64_t now_us = probe_clock_ns() / 1000;
+    pthread_mutex_lock(&lock);
     if (probe.due_from_us == 0)
         probe.due_from_us = due[wr_batch_row(batch, 0)] + probe.warm_us;
     for (uint32_t i = 0; i < batch->sel_count; i++) {
@@ -78,10 +86,12 @@ static void note_rows(struct taken *self, const struct wr_batch *batch) {
         int is_back = batch->weight != NULL && batch->weight[row] < 0; /* what was given before */
         if (at < probe.due_from_us || is_back)
             continue;
-        WR_ASSERT(self->due_count < DUE_MAX);
-        self->due[self->due_count++] = at;
+        WR_ASSERT(self->count - self->first < WAITING_MAX);
+        self->waiting[self->count++ % WAITING_MAX] =
+            (struct waiting){.due_us = at, .epoch = self->run->epoch};
         histogram_add(&self->given, now_us - at);
     }
+    pthread_mutex_unlock(&lock);
 }
 
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
@@ -105,9 +115,14 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
                    (long long)(probe_clock_ns() - probe.began_ns));
     }
     int64_t now_us = probe_clock_ns() / 1000;
-    for (uint32_t i = 0; i < self->due_count && status == WR_OK; i++)
-        histogram_add(&self->shown, now_us - self->due[i]);
-    self->due_count = 0;
+    pthread_mutex_lock(&lock);
+    for (; status == WR_OK && self->first < self->count; self->first++) {
+        const struct waiting *row = &self->waiting[self->first % WAITING_MAX];
+        if (row->epoch > epoch)
+            break;
+        histogram_add(&self->shown, now_us - row->due_us);
+    }
+    pthread_mutex_unlock(&lock);
     return status;
 }
 
@@ -118,11 +133,11 @@ static void take_sinks(struct wr_run *run) {
             continue;
         WR_ASSERT(taken_count < SINKS_MAX);
         struct taken *self = &taken[taken_count++];
-        *self = (struct taken){.sink = sink, .type = sink->type, .copy = *sink->type};
+        *self = (struct taken){.sink = sink, .run = run, .type = sink->type, .copy = *sink->type};
         self->copy.write = sink_write;
         self->copy.commit = sink_commit;
-        self->due = calloc(DUE_MAX, sizeof *self->due);
-        WR_ASSERT(self->due != NULL);
+        self->waiting = calloc(WAITING_MAX, sizeof *self->waiting);
+        WR_ASSERT(self->waiting != NULL);
         sink->type = &self->copy;
     }
 }
@@ -134,7 +149,7 @@ static void give_sinks_back(void) {
             histogram_note(&taken[i].given, "given");
             histogram_note(&taken[i].shown, "shown_rows");
         }
-        free(taken[i].due);
+        free(taken[i].waiting);
     }
     taken_count = 0;
 }
