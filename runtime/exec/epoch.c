@@ -8,14 +8,12 @@
  * commits before the state, and knows after a restart what it has already; all others follow. */
 static int (*call_of(const struct wr_sink *sink, enum epoch_turn turn))(struct wr_sink *, uint64_t,
                                                                         struct wr_error *) {
-    static const enum epoch_turn of_delivery[] = {[WR_DELIVERY_PLAIN] = EPOCH_SHOW,
-                                                  [WR_DELIVERY_IDEMPOTENT] = EPOCH_COMMIT_FIRST,
-                                                  [WR_DELIVERY_ATOMIC] = EPOCH_COMMIT};
     if (turn == EPOCH_PREPARE)
         return sink->type->prepare;
     if (turn == EPOCH_SYNC)
         return sink->type->sync;
-    return turn == of_delivery[sink->type->delivery] ? sink->type->commit : NULL;
+    int is_first = sink->type->delivery == WR_DELIVERY_IDEMPOTENT;
+    return is_first == (turn == EPOCH_COMMIT_FIRST) ? sink->type->commit : NULL;
 }
 
 int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct wr_error *err) {

@@ -263,9 +263,7 @@ int writer_drop_stage(struct wr_run *run, uint32_t number, struct wr_error *err)
 
 /* The checkpoint stands: the sinks are the run's again. */
 static int take_over(struct wr_run *run, struct wr_error *err) {
-    int status = epoch_turn(run, run->epoch, EPOCH_SHOW, err);
-    if (status == WR_OK)
-        status = run_begin_epoch(run, err);
+    int status = run_begin_epoch(run, err);
     return status == WR_OK ? held_flush(run, err) : status;
 }
 

@@ -57,7 +57,6 @@ enum epoch_turn {
     EPOCH_PREPARE,      /* what was written leaves their buffers */
     EPOCH_SYNC,         /* and is durable */
     EPOCH_COMMIT_FIRST, /* of those that decide themselves: before the state does */
-    EPOCH_COMMIT,       /* of those that follow it */
-    EPOCH_SHOW,         /* of those that nobody decides for */
+    EPOCH_COMMIT,       /* of all others, which follow it */
 };
 int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct wr_error *err);
