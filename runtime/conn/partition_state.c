@@ -39,6 +39,7 @@ static int damaged(const struct partition_sink *self, struct wr_error *err) {
 }
 
 int partition_load(struct partition_sink *self, struct wr_reader *from, struct wr_error *err) {
+    self->saved = 1; /* before anything fails: what a state points to is not removed */
     uint64_t version = wr_reader_varint(from);
     self->base.rows_written = wr_reader_varint(from);
     self->token = (uint32_t)wr_reader_varint(from);
@@ -79,6 +80,5 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
         if (one->partition >= self->count)
             return damaged(self, err);
     }
-    self->saved = 1;
     return from->failed ? damaged(self, err) : WR_OK;
 }

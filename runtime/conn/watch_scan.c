@@ -95,6 +95,7 @@ struct scan {
     uint32_t known_count;
     int64_t now_us;
     int status;
+    struct wr_error why;
 };
 
 static struct watched *find_known(const struct scan *scan, uint64_t inode) {
@@ -106,19 +107,41 @@ static struct watched *find_known(const struct scan *scan, uint64_t inode) {
     return found == NULL ? NULL : *found;
 }
 
+/* A call that fails says nothing of the file: the scan fails, and with it the run, which goes on
+ * where it was. */
+static void look_fails(struct scan *scan, int status, const struct wr_error *why) {
+    if (scan->status == WR_OK)
+        scan->why = *why;
+    scan->status = scan->status == WR_OK ? status : scan->status;
+}
+
 /* Is what was read of a file what stands in this one? Numbers are given again to new files. */
-static int is_same(struct watch_source *self, const struct watched *file, const char *path) {
-    struct wr_error ignored = {0};
-    struct file_reader *in = &self->in;
+static int is_same(struct scan *scan, const struct watched *file, const char *path) {
+    struct wr_error err = {0};
+    struct file_reader *in = &scan->self->in;
     int same = 0;
     WR_ASSERT(!in->is_open);
     if (file->offset == 0)
         return 1;
-    if (file_reader_begin(in, path, &ignored) == WR_OK &&
-        file_reader_go_to(in, file->offset, file->sum, &same, &ignored) != WR_OK)
-        same = 0;
+    int status = file_reader_begin(in, path, &err);
+    if (status == WR_OK)
+        status = file_reader_go_to(in, file->offset, file->sum, &same, &err);
     file_reader_end(in);
-    return same;
+    if (status == WR_EIO || status == WR_ENOMEM)
+        look_fails(scan, status, &err);
+    return status == WR_OK && same;
+}
+
+/* 0: there is no such file. */
+static int look_at(struct scan *scan, const char *path, struct wr_file_info *info) {
+    const struct wr_env *env = scan->self->in.base.env;
+    struct wr_error err = {0};
+    int status = env->stat(env, path, info);
+    if (status != WR_OK && status != WR_ENOENT) {
+        wr_error_set(&err, status, "look at %s: %s", path, wr_status_text(status));
+        look_fails(scan, status, &err);
+    }
+    return status == WR_OK;
 }
 
 /* From its start, as if it had never been seen. */
@@ -135,9 +158,9 @@ static void forget_content(struct watched *file) {
 static void note_change(struct scan *scan, struct watched *file, const struct wr_file_info *info) {
     struct watch_source *self = scan->self;
     int grew = info->size_bytes > file->size;
-    int is_new = file->is_whole ? !is_same(self, file, file->path)
+    int is_new = file->is_whole ? !is_same(scan, file, file->path)
                                 : info->size_bytes < file->offset ||
-                                      (!grew && !is_same(self, file, file->path));
+                                      (!grew && !is_same(scan, file, file->path));
     if (file->is_whole && !is_new && grew) {
         watch_tell(self, file->path,
                    "it has more than when it was read: that is not read, since it is compressed");
@@ -172,16 +195,15 @@ static int rename_known(struct watched *file, const char *path) {
 static int see_file(void *ctx, const char *path) {
     struct scan *scan = ctx;
     struct watch_source *self = scan->self;
-    const struct wr_env *env = self->in.base.env;
     struct wr_file_info info;
     if (follow_is_half_written(path) || strlen(path) >= FOLLOW_PATH_MAX ||
-        env->stat(env, path, &info) != WR_OK || !info.is_regular)
-        return 0;
+        !look_at(scan, path, &info) || !info.is_regular)
+        return scan->status != WR_OK;
     struct watched *file = find_known(scan, info.inode);
     if (file != NULL && file->is_seen) /* a second name of it */
         return 0;
     if (file != NULL && strcmp(file->path, path) != 0) {
-        if (info.size_bytes < file->offset || !is_same(self, file, path))
+        if (info.size_bytes < file->offset || !is_same(scan, file, path))
             file = NULL; /* its number was given again */
         else if (rename_known(file, path) != WR_OK)
             scan->status = WR_ENOMEM;
@@ -209,7 +231,7 @@ static int see_file(void *ctx, const char *path) {
 }
 
 struct away {
-    const struct wr_env *env;
+    struct scan *scan;
     uint64_t inode;
     char path[FOLLOW_PATH_MAX];
     struct wr_file_info info;
@@ -217,8 +239,8 @@ struct away {
 
 static int is_it(void *ctx, const char *path) {
     struct away *away = ctx;
-    if (strlen(path) >= sizeof away->path ||
-        away->env->stat(away->env, path, &away->info) != WR_OK || away->info.inode != away->inode)
+    if (strlen(path) >= sizeof away->path || !look_at(away->scan, path, &away->info) ||
+        away->info.inode != away->inode)
         return 0;
     memcpy(away->path, path, strlen(path) + 1);
     return 1;
@@ -228,17 +250,20 @@ static int is_it(void *ctx, const char *path) {
 static int look_for(struct scan *scan, struct watched *file) {
     struct watch_source *self = scan->self;
     const struct wr_env *env = self->in.base.env;
-    struct away away = {.env = env, .inode = file->inode};
+    struct away away = {.scan = scan, .inode = file->inode};
     char pattern[FOLLOW_PATH_MAX + 8];
     if (file->is_away) {
         is_it(&away, file->path);
     } else {
         snprintf(pattern, sizeof pattern, "%s[.-]*", file->path);
-        env->glob(env, pattern, is_it, &away, NULL);
+        struct wr_error err = {0};
+        int status = env->glob(env, pattern, is_it, &away, &err);
+        if (status != WR_OK)
+            look_fails(scan, status, &err);
     }
     if (away.path[0] == 0 || away.info.size_bytes < file->offset)
         return WR_OK;
-    if (!file->is_away && (!is_same(self, file, away.path) || file->is_whole))
+    if (!file->is_away && (!is_same(scan, file, away.path) || file->is_whole))
         return WR_OK;
     int status = file->is_away ? WR_OK : rename_known(file, away.path);
     if (!file->is_away || away.info.size_bytes != file->size)
@@ -310,8 +335,8 @@ int watch_scan(struct watch_source *self, struct wr_error *err) {
     if (self->count > 0)
         qsort(scan.known, scan.known_count, sizeof(struct watched *), by_inode);
     int status = env->glob(env, pattern, see_file, &scan, err);
-    if (scan.status == WR_OK && status == WR_OK)
-        scan.status = drop_gone(&scan);
+    int dropped = scan.status == WR_OK && status == WR_OK ? drop_gone(&scan) : WR_OK;
+    scan.status = scan.status == WR_OK ? dropped : scan.status;
     if (self->count > 1)
         qsort(self->files, self->count, sizeof(struct watched *), by_path);
     if (scan.status == WR_OK && status == WR_OK)
@@ -319,5 +344,9 @@ int watch_scan(struct watch_source *self, struct wr_error *err) {
     wr_free(&wr_budget_control, scan.known);
     if (scan.status == WR_ELIMIT)
         return wr_error_set(err, WR_ELIMIT, "`%s` has more than %u files", address, WR_FILES_MAX);
-    return scan.status == WR_ENOMEM ? no_memory(self, err) : status;
+    if (scan.status == WR_ENOMEM)
+        return no_memory(self, err);
+    if (scan.status != WR_OK && err != NULL)
+        *err = scan.why;
+    return scan.status != WR_OK ? scan.status : status;
 }

@@ -63,7 +63,11 @@ static void poll(struct ahead *ahead, struct polled *polled) {
     int status = source->type->poll(source, &polled->batch, &polled->error);
     if (status == WR_OK || status == WR_EEND || status == WR_EAGAIN) {
         int saved = save_position(ahead, polled);
-        status = saved == WR_OK ? status : saved;
+        if (saved != WR_OK) { /* nobody could go on behind these rows */
+            wr_batch_unref(polled->batch);
+            polled->batch = NULL;
+            status = saved;
+        }
     }
     polled->status = status;
     polled->watermark = source->watermark;
