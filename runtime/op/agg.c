@@ -333,10 +333,13 @@ static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) 
 static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)input;
     struct agg *self = (struct agg *)op;
+    int status = agg_check_loaded(self);
+    if (status != WR_OK)
+        return status;
     if (((const struct agg_config *)op->config)->own == NULL)
         return push_rows(op, in, out);
     struct wr_batch *left = in;
-    int status = agg_own_ends(self, &left, out);
+    status = agg_own_ends(self, &left, out);
     if (status >= 0 && left->sel_count > 0)
         status = push_rows(op, left, out);
     if (left != in)
@@ -387,6 +390,8 @@ int agg_ensure_group(struct agg *self, uint8_t *made) {
 static int agg_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct agg *self = (struct agg *)op;
     const struct agg_config *config = op->config;
+    if (agg_check_loaded(self) != WR_OK)
+        return WR_ECORRUPT;
     if (config->shapes != NULL && config->window.kind == WINDOW_SESSION)
         return agg_session_fire(self, frontier, out);
     if (config->shapes != NULL)

@@ -43,6 +43,7 @@ struct agg {
     int64_t fired_us;       /* windows of marks before this have fired; WR_TIME_MIN: none yet */
     int64_t saved_fired_us; /* the same at the last save */
     int fired_any;
+    uint8_t is_unchecked; /* pieces were loaded; whether they fit is seen when all are there */
     struct wr_slices
         before;         /* `every`: what was told of the groups touched since the last emission */
     int64_t emitted_us; /* the frontier that was told last, or the clock where `by_clock` */
@@ -162,3 +163,5 @@ int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a
 void agg_measure(const struct wr_op *op, struct wr_op_state *state);
 int agg_save(struct wr_op *op, struct wr_buf *out, int all);
 int agg_load(struct wr_op *op, struct wr_reader *in);
+/* Before the first work behind a load: WR_OK, or WR_ECORRUPT. */
+int agg_check_loaded(struct agg *self);

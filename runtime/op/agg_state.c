@@ -95,6 +95,13 @@ int agg_load(struct wr_op *op, struct wr_reader *in) {
     self->fired_us = (int64_t)wr_reader_u64(in);
     self->fired_any = (int)wr_reader_u64(in);
     self->emitted_us = (int64_t)wr_reader_u64(in);
-    int status = in->failed ? WR_ECORRUPT : wr_slices_load_sets(sets, 3, in);
-    return status == WR_OK && !slices_fit(self) ? WR_ECORRUPT : status;
+    self->is_unchecked = 1; /* what one piece drops may be of windows that fired in another */
+    return in->failed ? WR_ECORRUPT : wr_slices_load_sets(sets, 3, in);
+}
+
+int agg_check_loaded(struct agg *self) {
+    if (!self->is_unchecked)
+        return WR_OK;
+    self->is_unchecked = 0;
+    return slices_fit(self) ? WR_OK : WR_ECORRUPT;
 }
