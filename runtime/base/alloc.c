@@ -27,6 +27,19 @@ void wr_alloc_fail_at(uint64_t count, int sticky) {
     atomic_store(&alloc_count, 0);
 }
 
+static uint64_t paused_fail_at, paused_count;
+
+void wr_alloc_fail_pause(void) {
+    paused_fail_at = fail_at;
+    paused_count = atomic_load(&alloc_count);
+    fail_at = 0;
+}
+
+void wr_alloc_fail_resume(void) {
+    fail_at = paused_fail_at;
+    atomic_store(&alloc_count, paused_count);
+}
+
 uint64_t wr_alloc_count(void) {
     return atomic_load(&alloc_count);
 }

@@ -39,6 +39,9 @@ char *wr_strndup(struct wr_budget *budget, const char *text, size_t length);
 
 /* Tests only: the n-th allocation from now fails (once, or this and all later ones). 0: none. */
 void wr_alloc_fail_at(uint64_t count, int sticky);
+/* What follows is not counted, until it is resumed: it is not of what is tested. */
+void wr_alloc_fail_pause(void);
+void wr_alloc_fail_resume(void);
 /* For an allocator that is not ours (Lua's): counts an allocation while a test wants one to fail,
  * and says whether this is the one. */
 int wr_alloc_must_fail(void);

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/env_sim_disk.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "base/banned.h"
 
@@ -34,21 +35,27 @@ enum call { CALL_READ, CALL_WRITE, CALL_OTHER };
 
 /* Counts a call. 0, or the errno with which it fails. `*half`: do half of it (a write, a read), or
  * decide by chance whether it happens (others), before the failure is told. */
-static int begin_call(struct wr_sim *sim, enum call call, int *half) {
+static int begin_call(struct wr_sim *sim, enum call call, const char *verb, const char *path,
+                      int *half) {
     *half = 0;
     if (sim->is_cut)
         return EIO;
     sim->calls++;
+    if (sim->watch != NULL)
+        sim->watch(sim->watch_ctx, verb, path);
+    sim->print = wr_hash_bytes(verb, strlen(verb), wr_hash_bytes(path, strlen(path), sim->print));
     enum wr_sim_fault fault = sim->fault;
-    int concerned = (fault == WR_SIM_EIO || fault == WR_SIM_POWER) ||
+    int concerned = (fault == WR_SIM_EIO || fault == WR_SIM_POWER || fault == WR_SIM_KILL) ||
                     (fault == WR_SIM_ENOSPC && call == CALL_WRITE) ||
                     (fault == WR_SIM_SHORT_READ && call == CALL_READ);
     if (!concerned || sim->calls < sim->fault_at)
         return 0;
     if (!sim->fault_sticky)
         sim->fault = WR_SIM_NONE;
+    if (sim->met_count++ == 0)
+        snprintf(sim->met, sizeof sim->met, "%s %.150s", verb, path);
     *half = fault != WR_SIM_EIO;
-    if (fault == WR_SIM_POWER)
+    if (fault == WR_SIM_POWER || fault == WR_SIM_KILL)
         sim->is_cut = 1;
     return fault == WR_SIM_SHORT_READ ? 0 : fault == WR_SIM_ENOSPC ? ENOSPC : EIO;
 }
@@ -96,12 +103,12 @@ static int file_new(struct wr_sim *sim, struct wr_sim_inode *inode, const char *
 static int open_at(struct wr_sim *sim, const char *path, int create, int truncate,
                    struct wr_file **file) {
     char name[WR_SIM_PATH_BYTES_MAX];
-    int half, number = begin_call(sim, CALL_OTHER, &half);
+    int half, number = begin_call(sim, CALL_OTHER, "open", path, &half);
     if (!wr_sim_path(path, name, sizeof name))
         return ENAMETOOLONG;
     if (!happens(sim, number, half))
         return number;
-    struct wr_sim_inode *inode = wr_sim_inode_at(sim, name);
+    struct wr_sim_inode *inode = wr_sim_inode_fetch(sim, name);
     if (inode != NULL && inode->is_directory)
         return EISDIR;
     if (inode == NULL && !create)
@@ -134,12 +141,14 @@ static int is_dead(const struct sim_file *file) {
 
 static int64_t sim_read(struct wr_file *base, void *bytes, size_t size_bytes, int64_t at) {
     struct sim_file *file = (struct sim_file *)base;
-    int half, number = begin_call(file->sim, CALL_READ, &half);
+    int half, number = begin_call(file->sim, CALL_READ, "read", file->path, &half);
     if (number != 0 || is_dead(file)) {
         errno = EIO;
         return WR_EIO;
     }
     uint64_t from = at < 0 ? file->position : (uint64_t)at, size = file->inode->now.size;
+    if (from >= size && file->inode->is_pipe)
+        return WR_EAGAIN;
     uint64_t length = from >= size ? 0 : WR_MIN(size - from, size_bytes);
     if (half && length > 1)
         length = 1 + wr_sim_next_random(file->sim) % (length - 1);
@@ -151,10 +160,11 @@ static int64_t sim_read(struct wr_file *base, void *bytes, size_t size_bytes, in
 
 /* 0 or an errno. */
 static int write_at(struct sim_file *file, const void *bytes, size_t size_bytes, uint64_t at) {
-    int half, number = begin_call(file->sim, CALL_WRITE, &half);
+    int half, number = begin_call(file->sim, CALL_WRITE, "write", file->path, &half);
     if (is_dead(file) || (number != 0 && !half))
         return EIO;
     uint64_t length = half ? wr_sim_next_random(file->sim) % (size_bytes + 1) : size_bytes;
+    file->sim->print = wr_hash_bytes(bytes, size_bytes, file->sim->print);
     int result = wr_sim_inode_write(file->sim, file->inode, bytes, length, at);
     return number != 0 ? number : result;
 }
@@ -177,7 +187,7 @@ static int file_sync(struct wr_sim *sim, struct wr_sim_inode *inode) {
 
 static int sim_sync(struct wr_file *base, struct wr_error *err) {
     struct sim_file *file = (struct sim_file *)base;
-    int half, number = begin_call(file->sim, CALL_OTHER, &half);
+    int half, number = begin_call(file->sim, CALL_OTHER, "sync", file->path, &half);
     if (is_dead(file))
         number = EIO;
     else if (happens(file->sim, number, half)) {
@@ -189,7 +199,7 @@ static int sim_sync(struct wr_file *base, struct wr_error *err) {
 
 static int sim_truncate(struct wr_file *base, uint64_t size_bytes, struct wr_error *err) {
     struct sim_file *file = (struct sim_file *)base;
-    int half, number = begin_call(file->sim, CALL_OTHER, &half);
+    int half, number = begin_call(file->sim, CALL_OTHER, "truncate", file->path, &half);
     if (is_dead(file))
         number = EIO;
     else if (happens(file->sim, number, half)) {
@@ -213,7 +223,7 @@ static void sim_close(struct wr_file *base) {
 
 static int sim_open_scratch(const struct wr_env *env, struct wr_file **file, struct wr_error *err) {
     struct wr_sim *sim = sim_of(env);
-    int half, number = begin_call(sim, CALL_OTHER, &half);
+    int half, number = begin_call(sim, CALL_OTHER, "open", "a scratch file", &half);
     *file = NULL;
     struct wr_sim_inode *inode = number == 0 ? wr_sim_inode_new(sim, 0) : NULL;
     if (number == 0)
@@ -249,18 +259,18 @@ static struct wr_file_info info_of(const struct wr_sim_inode *inode) {
                                  .modified_us = inode->modified_us,
                                  .inode = inode->number,
                                  .is_directory = inode->is_directory,
-                                 .is_regular = !inode->is_directory};
+                                 .is_regular = !inode->is_directory && !inode->is_stream};
 }
 
 static int sim_stat(const struct wr_env *env, const char *path, struct wr_file_info *info) {
     struct wr_sim *sim = sim_of(env);
     char name[WR_SIM_PATH_BYTES_MAX];
-    int half, number = begin_call(sim, CALL_OTHER, &half);
+    int half, number = begin_call(sim, CALL_OTHER, "stat", path, &half);
     if (number != 0)
         return wr_env_errno_status(number);
     const char *real_path = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
     const struct wr_sim_inode *inode =
-        wr_sim_path(real_path, name, sizeof name) ? wr_sim_inode_at(sim, name) : NULL;
+        wr_sim_path(real_path, name, sizeof name) ? wr_sim_inode_fetch(sim, name) : NULL;
     int is_root = name[0] == 0 || strcmp(name, "/") == 0;
     if (inode == NULL && !is_root)
         return WR_ENOENT;
@@ -270,7 +280,7 @@ static int sim_stat(const struct wr_env *env, const char *path, struct wr_file_i
 
 static int sim_info(const struct wr_file *base, struct wr_file_info *info) {
     const struct sim_file *file = (const struct sim_file *)base;
-    int half, number = begin_call(file->sim, CALL_OTHER, &half);
+    int half, number = begin_call(file->sim, CALL_OTHER, "stat", file->path, &half);
     if (number != 0 || is_dead(file))
         return WR_EIO;
     *info = info_of(file->inode);
@@ -280,14 +290,14 @@ static int sim_info(const struct wr_file *base, struct wr_file_info *info) {
 /* 0 or an errno. Contents move with the name, synced or not, as journalling file systems do. */
 static int rename_at(struct wr_sim *sim, const char *from, const char *to) {
     char from_name[WR_SIM_PATH_BYTES_MAX], to_name[WR_SIM_PATH_BYTES_MAX];
-    int half, number = begin_call(sim, CALL_OTHER, &half);
+    int half, number = begin_call(sim, CALL_OTHER, "rename", from, &half);
     if (!wr_sim_path(from, from_name, sizeof from_name) ||
         !wr_sim_path(to, to_name, sizeof to_name))
         return ENAMETOOLONG;
     if (!happens(sim, number, half))
         return number;
-    struct wr_sim_inode *inode = wr_sim_inode_at(sim, from_name),
-                        *old = wr_sim_inode_at(sim, to_name);
+    struct wr_sim_inode *inode = wr_sim_inode_fetch(sim, from_name),
+                        *old = wr_sim_inode_fetch(sim, to_name);
     if (inode == NULL)
         return ENOENT;
     int parent = wr_sim_parent_errno(sim, to_name);
@@ -321,11 +331,12 @@ static int sim_rename(const struct wr_env *env, const char *from, const char *to
 /* 0 or an errno. */
 static int remove_at(struct wr_sim *sim, const char *path, int durable) {
     char name[WR_SIM_PATH_BYTES_MAX];
-    int half, found, number = begin_call(sim, CALL_OTHER, &half);
+    int half, found, number = begin_call(sim, CALL_OTHER, "remove", path, &half);
     if (!wr_sim_path(path, name, sizeof name))
         return ENAMETOOLONG;
     if (!happens(sim, number, half))
         return number;
+    wr_sim_inode_fetch(sim, name);
     uint32_t place = wr_sim_entry_place(sim, name, &found);
     if (!found || sim->entries[place].now == NULL)
         return ENOENT;
@@ -346,14 +357,14 @@ static int sim_remove(const struct wr_env *env, const char *path, struct wr_erro
     return number == 0 ? WR_OK : wr_env_fail(err, "remove", path, number);
 }
 
-static int make_directories(struct wr_sim *sim, char *name) {
+int wr_sim_make_directories(struct wr_sim *sim, char *name) {
     size_t length = strlen(name);
     for (size_t i = 1; i <= length; i++) {
         if (name[i] != '/' && name[i] != 0)
             continue;
         char end = name[i];
         name[i] = 0;
-        struct wr_sim_inode *inode = wr_sim_inode_at(sim, name);
+        struct wr_sim_inode *inode = wr_sim_inode_fetch(sim, name);
         int number = inode == NULL ? wr_sim_make_at(sim, name, 1, &inode) : 0;
         if (number == 0 && !inode->is_directory)
             number = EEXIST;
@@ -369,11 +380,11 @@ static int make_directories(struct wr_sim *sim, char *name) {
 static int sim_make_directory(const struct wr_env *env, const char *path, struct wr_error *err) {
     struct wr_sim *sim = sim_of(env);
     char name[WR_SIM_PATH_BYTES_MAX];
-    int half, number = begin_call(sim, CALL_OTHER, &half);
+    int half, number = begin_call(sim, CALL_OTHER, "make directory", path, &half);
     if (!wr_sim_path(path, name, sizeof name))
         return wr_env_fail(err, "make directory", path, ENAMETOOLONG);
     if (happens(sim, number, half)) {
-        int result = make_directories(sim, name);
+        int result = wr_sim_make_directories(sim, name);
         number = number != 0 ? number : result;
     }
     if (number == 0)
@@ -386,11 +397,12 @@ static int sim_glob(const struct wr_env *env, const char *pattern, wr_path_fn fn
                     struct wr_error *err) {
     struct wr_sim *sim = sim_of(env);
     char name[WR_SIM_PATH_BYTES_MAX];
-    int half, number = begin_call(sim, CALL_OTHER, &half);
+    int half, number = begin_call(sim, CALL_OTHER, "list", pattern, &half);
     if (number == 0 && !wr_sim_path(pattern, name, sizeof name))
         number = ENAMETOOLONG;
     if (number != 0)
         return wr_env_fail(err, "list", pattern, number);
+    wr_sim_fetch_all(sim, name);
     for (uint32_t i = 0; i < sim->entry_count; i++) {
         const struct wr_sim_entry *entry = &sim->entries[i];
         if (entry->now != NULL && fnmatch(name, entry->path, FNM_PATHNAME | FNM_PERIOD) == 0 &&
@@ -400,10 +412,9 @@ static int sim_glob(const struct wr_env *env, const char *pattern, wr_path_fn fn
     return WR_OK;
 }
 
-/* This world has no variables and no shell. */
+/* This world has no shell, and the variables of its image. */
 static const char *sim_variable(const struct wr_env *env, const char *name) {
-    (void)env, (void)name;
-    return NULL;
+    return wr_sim_image_variable(sim_of(env)->image, name);
 }
 
 static int sim_command(const struct wr_env *env, const char *command, struct wr_buf *out,
@@ -476,7 +487,21 @@ void wr_sim_fail_at(struct wr_sim *sim, enum wr_sim_fault fault, uint64_t nth, i
     sim->fault = fault;
     sim->fault_at = nth;
     sim->fault_sticky = (uint8_t)sticky;
-    sim->calls = 0;
+    sim->calls = sim->met_count = 0;
+    sim->met[0] = 0;
+}
+
+void wr_sim_watch(struct wr_sim *sim, wr_sim_watch_fn fn, void *ctx) {
+    sim->watch = fn;
+    sim->watch_ctx = ctx;
+}
+
+const char *wr_sim_met(const struct wr_sim *sim) {
+    return sim->met;
+}
+
+uint64_t wr_sim_print(const struct wr_sim *sim) {
+    return sim->print;
 }
 
 uint64_t wr_sim_calls(const struct wr_sim *sim) {
@@ -491,6 +516,19 @@ int wr_sim_is_cut(const struct wr_sim *sim) {
     return sim->is_cut;
 }
 
+static void begin_life(struct wr_sim *sim) {
+    for (struct wr_sim_inode *inode = sim->inodes; inode != NULL; inode = inode->next)
+        inode->is_taken = 0;
+    sim->life++;
+    sim->is_cut = 0;
+    sim->fault = WR_SIM_NONE;
+    wr_sim_collect(sim);
+}
+
+void wr_sim_revive(struct wr_sim *sim) {
+    begin_life(sim);
+}
+
 void wr_sim_restart(struct wr_sim *sim) {
     for (uint32_t i = 0; i < sim->entry_count; i++) {
         struct wr_sim_entry *entry = &sim->entries[i];
@@ -500,48 +538,7 @@ void wr_sim_restart(struct wr_sim *sim) {
         if (entry->now != NULL)
             wr_sim_inode_lose(sim, entry->now);
     }
-    for (struct wr_sim_inode *inode = sim->inodes; inode != NULL; inode = inode->next)
-        inode->is_taken = 0;
-    sim->life++;
-    sim->is_cut = 0;
-    sim->fault = WR_SIM_NONE;
-    wr_sim_collect(sim);
-}
-
-int wr_sim_put(struct wr_sim *sim, const char *path, const void *bytes, size_t length) {
-    char name[WR_SIM_PATH_BYTES_MAX], parent[WR_SIM_PATH_BYTES_MAX];
-    int fits = wr_sim_path(path, name, sizeof name), found, number = 0;
-    WR_ASSERT(fits);
-    memcpy(parent, name, sizeof parent);
-    char *slash = strrchr(parent, '/');
-    if (slash != NULL && slash != parent && strncmp(name, "/dev/", 5) != 0) {
-        *slash = 0;
-        number = make_directories(sim, parent);
-    }
-    struct wr_sim_inode *inode = wr_sim_inode_at(sim, name);
-    if (number == 0 && inode == NULL)
-        number = wr_sim_make_at(sim, name, 0, &inode);
-    if (number == 0)
-        number = wr_sim_inode_truncate(sim, inode, 0);
-    if (number == 0)
-        number = wr_sim_inode_write(sim, inode, bytes, length, 0);
-    if (number == 0)
-        number = wr_sim_inode_sync(inode);
-    WR_ASSERT(number == 0 || number == ENOMEM);
-    if (number == 0)
-        sim->entries[wr_sim_entry_place(sim, name, &found)].durable = inode;
-    return number == 0 ? WR_OK : WR_ENOMEM;
-}
-
-const char *wr_sim_get(const struct wr_sim *sim, const char *path, size_t *length) {
-    char name[WR_SIM_PATH_BYTES_MAX];
-    const struct wr_sim_inode *inode =
-        wr_sim_path(path, name, sizeof name) ? wr_sim_inode_at(sim, name) : NULL;
-    *length = 0;
-    if (inode == NULL || inode->is_directory)
-        return NULL;
-    *length = inode->now.size;
-    return inode->now.bytes != NULL ? inode->now.bytes : "";
+    begin_life(sim);
 }
 
 /* ---- for a VFS of SQLite ---- */

@@ -18,8 +18,25 @@ uint64_t wr_sim_next_random(struct wr_sim *sim) {
 
 /* ---- contents ---- */
 
-/* Grows or cuts; new bytes are zeros. */
+/* What an image lends is copied before it changes. */
+static int content_own(struct wr_sim_content *content) {
+    if (content->room > 0 || content->size == 0)
+        return 0;
+    char *bytes = wr_alloc(&wr_budget_control, content->size);
+    if (bytes == NULL)
+        return ENOMEM;
+    memcpy(bytes, content->bytes, content->size);
+    content->bytes = bytes;
+    content->room = content->size;
+    return 0;
+}
+
+/* Grows or cuts; new bytes are zeros. The bytes are its own then. */
 static int content_resize(struct wr_sim_content *content, uint64_t size) {
+    if (content_own(content) != 0)
+        return ENOMEM;
+    if (content->room == 0) /* nothing was lent */
+        content->bytes = NULL;
     if (size > content->room) {
         uint64_t room = WR_MAX(size, content->room * 2);
         char *bytes = wr_realloc(&wr_budget_control, content->bytes, room);
@@ -35,7 +52,8 @@ static int content_resize(struct wr_sim_content *content, uint64_t size) {
 }
 
 static void content_release(struct wr_sim_content *content) {
-    wr_free(&wr_budget_control, content->bytes);
+    if (content->room > 0)
+        wr_free(&wr_budget_control, content->bytes);
     *content = (struct wr_sim_content){0};
 }
 
@@ -54,7 +72,7 @@ int wr_sim_inode_write(struct wr_sim *sim, struct wr_sim_inode *inode, const voi
                        uint64_t length, uint64_t at) {
     if (length == 0)
         return 0;
-    int number = at + length > inode->now.size ? content_resize(&inode->now, at + length) : 0;
+    int number = content_resize(&inode->now, WR_MAX(at + length, inode->now.size));
     if (number != 0)
         return number;
     memcpy(inode->now.bytes + at, bytes, length);
@@ -71,6 +89,8 @@ int wr_sim_inode_truncate(struct wr_sim *sim, struct wr_sim_inode *inode, uint64
 }
 
 int wr_sim_inode_sync(struct wr_sim_inode *inode) {
+    if (inode->changed_from > inode->changed_to)
+        return 0;
     int number = content_resize(&inode->durable, inode->now.size);
     uint64_t to = WR_MIN(inode->changed_to, inode->now.size);
     if (number == 0 && inode->changed_from < to)
@@ -238,14 +258,14 @@ void wr_sim_collect(struct wr_sim *sim) {
     }
 }
 
-int wr_sim_parent_errno(const struct wr_sim *sim, const char *path) {
+int wr_sim_parent_errno(struct wr_sim *sim, const char *path) {
     char parent[WR_SIM_PATH_BYTES_MAX];
     const char *slash = strrchr(path, '/');
     if (slash == NULL || slash == path || strncmp(path, "/dev/", 5) == 0)
         return 0;
     memcpy(parent, path, (size_t)(slash - path));
     parent[slash - path] = 0;
-    const struct wr_sim_inode *inode = wr_sim_inode_at(sim, parent);
+    const struct wr_sim_inode *inode = wr_sim_inode_fetch(sim, parent);
     return inode == NULL ? ENOENT : inode->is_directory ? 0 : ENOTDIR;
 }
 
@@ -259,5 +279,17 @@ int wr_sim_make_at(struct wr_sim *sim, const char *path, int is_directory,
     if (*inode == NULL)
         return ENOMEM;
     entry->now = *inode;
+    return 0;
+}
+
+int wr_sim_lay(struct wr_sim *sim, const char *path, const char *bytes, uint64_t size,
+               int is_directory) {
+    struct wr_sim_entry *entry = wr_sim_entry_make(sim, path);
+    struct wr_sim_inode *inode = entry == NULL ? NULL : wr_sim_inode_new(sim, is_directory);
+    if (inode == NULL)
+        return ENOMEM;
+    inode->now = inode->durable = (struct wr_sim_content){.bytes = (char *)bytes, .size = size};
+    inode->is_stream = strncmp(path, "/dev/", 5) == 0;
+    entry->now = entry->durable = inode;
     return 0;
 }

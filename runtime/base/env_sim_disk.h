@@ -4,6 +4,7 @@
 
 #define WR_SIM_PATH_BYTES_MAX 1024
 
+/* Room 0: the bytes are lent by an image, and copied before they change. */
 struct wr_sim_content {
     char *bytes;
     uint64_t size, room;
@@ -14,6 +15,8 @@ struct wr_sim_inode {
     uint64_t number;
     uint32_t open_count;
     uint8_t is_directory, is_taken;
+    uint8_t is_stream; /* no regular file: a pipe … */
+    uint8_t is_pipe;   /* … into which somebody still writes: its end is not known */
     struct wr_sim_content now, durable;
     uint64_t changed_from, changed_to; /* bytes that differ at most; from > to: none */
     int64_t modified_us;
@@ -36,6 +39,12 @@ struct wr_sim {
     enum wr_sim_fault fault;
     uint8_t fault_sticky, is_cut;
     uint32_t life; /* goes up with each restart */
+    uint32_t met_count;
+    char met[184];         /* the first call that met the fault */
+    wr_sim_watch_fn watch; /* may be NULL */
+    void *watch_ctx;
+    uint64_t print;             /* of all calls so far */
+    struct wr_sim_image *image; /* what is there before anything is written; or NULL */
 };
 
 uint64_t wr_sim_next_random(struct wr_sim *sim);
@@ -53,13 +62,23 @@ uint32_t wr_sim_entry_place(const struct wr_sim *sim, const char *path, int *fou
 struct wr_sim_inode *wr_sim_inode_new(struct wr_sim *sim, int is_directory);
 /* What a path names now; NULL: nothing. */
 struct wr_sim_inode *wr_sim_inode_at(const struct wr_sim *sim, const char *path);
+/* The same, where the image may have it. */
+struct wr_sim_inode *wr_sim_inode_fetch(struct wr_sim *sim, const char *path);
+/* Brings in what of the image matches a pattern. */
+void wr_sim_fetch_all(struct wr_sim *sim, const char *pattern);
+/* A durable file whose bytes are lent, or an empty directory; 0 or an errno. */
+int wr_sim_lay(struct wr_sim *sim, const char *path, const char *bytes, uint64_t size,
+               int is_directory);
+const char *wr_sim_image_variable(const struct wr_sim_image *image, const char *name);
 /* The entry of a path, made with no inode when it is missing; NULL: out of memory. */
 struct wr_sim_entry *wr_sim_entry_make(struct wr_sim *sim, const char *path);
 /* Whether the directory of a path is there. */
-int wr_sim_parent_errno(const struct wr_sim *sim, const char *path);
+int wr_sim_parent_errno(struct wr_sim *sim, const char *path);
 /* Makes an empty file or a directory at a path. */
 int wr_sim_make_at(struct wr_sim *sim, const char *path, int is_directory,
                    struct wr_sim_inode **inode);
+/* Makes a directory with those above it, durable at once; changes `name` while it works. */
+int wr_sim_make_directories(struct wr_sim *sim, char *name);
 /* The names in the directory of a path are those that a power cut leaves. */
 void wr_sim_directory_sync(struct wr_sim *sim, const char *path);
 /* Frees the inodes that nobody names or has open, and the entries without any. */

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/env_sim.h"
 #include "base/status.h"
+#include "state/vfs_shm.h"
 #include "base/banned.h"
 
 #define PATH_BYTES_MAX 1024
@@ -23,6 +24,7 @@ struct vfs_file {
     struct wr_file *file;
     int lock; /* SQLITE_LOCK_… */
     int delete_on_close;
+    struct wr_shm_user shm;
     char path[PATH_BYTES_MAX];
 };
 
@@ -30,6 +32,7 @@ struct wr_vfs {
     sqlite3_vfs base;
     struct wr_sim *sim;
     struct vfs_file *files;
+    struct wr_shm *shms;
     uint64_t temporary_count;
     char name[48];
 };
@@ -46,6 +49,7 @@ static int file_close(sqlite3_file *base) {
     while (*link != file)
         link = &(*link)->next;
     *link = file->next;
+    wr_shm_unmap(&file->shm, &file->vfs->shms);
     wr_sim_env(sim)->close(file->file);
     if (file->delete_on_close)
         wr_sim_remove(sim, file->path, 0);
@@ -154,8 +158,30 @@ static int file_characteristics(sqlite3_file *base) {
     return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 }
 
+static int file_shm_map(sqlite3_file *base, int region, int region_bytes, int extend,
+                        void volatile **mapped) {
+    struct vfs_file *file = (struct vfs_file *)base;
+    return wr_shm_map(&file->shm, &file->vfs->shms, file->path, region, region_bytes, extend,
+                      mapped);
+}
+
+static int file_shm_lock(sqlite3_file *base, int offset, int count, int flags) {
+    return wr_shm_lock(&((struct vfs_file *)base)->shm, offset, count, flags);
+}
+
+static void file_shm_barrier(sqlite3_file *base) {
+    (void)base; /* one thread */
+}
+
+static int file_shm_unmap(sqlite3_file *base, int is_deleted) {
+    struct vfs_file *file = (struct vfs_file *)base;
+    (void)is_deleted;
+    wr_shm_unmap(&file->shm, &file->vfs->shms);
+    return SQLITE_OK;
+}
+
 static const sqlite3_io_methods file_methods = {
-    .iVersion = 1,
+    .iVersion = 2,
     .xClose = file_close,
     .xRead = file_read,
     .xWrite = file_write,
@@ -168,6 +194,10 @@ static const sqlite3_io_methods file_methods = {
     .xFileControl = file_control,
     .xSectorSize = file_sector_size,
     .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
 };
 
 /* ---- the VFS ---- */
@@ -178,7 +208,7 @@ static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *opened, i
     struct vfs_file *file = (struct vfs_file *)opened;
     memset(file, 0, sizeof *file); /* no methods: SQLite does not close what did not open */
     if (path == NULL)
-        snprintf(file->path, sizeof file->path, "%s-temporary-%llu", vfs->name,
+        snprintf(file->path, sizeof file->path, "sqlite-temporary-%llu",
                  (unsigned long long)vfs->temporary_count++);
     else if (!wr_sim_path(path, file->path, sizeof file->path))
         return SQLITE_CANTOPEN;
@@ -287,4 +317,13 @@ void wr_vfs_free(struct wr_vfs *vfs) {
     sqlite3_vfs_unregister(&vfs->base);
     wr_sim_set_vfs(vfs->sim, NULL);
     wr_free(&wr_budget_control, vfs);
+}
+
+void wr_vfs_seed(uint64_t seed) {
+    int number = (int)(seed & INT32_MAX);
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, number == 0 ? 1 : number, NULL);
+}
+
+void wr_vfs_unseed(void) {
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, 0, NULL);
 }

@@ -227,3 +227,146 @@ TEST_EACH_ALLOCATION_FAILS(sim_gives_everything_back) {
     CHECK(status == WR_OK || status == WR_ENOMEM);
     wr_sim_free(sim);
 }
+
+static struct wr_sim *other_world(void) {
+    struct wr_sim *sim = wr_sim_new(7);
+    CHECK_INT(wr_sim_put(sim, "in/a.csv", "one\ntwo\n", 8), ==, WR_OK);
+    CHECK_INT(wr_sim_put(sim, "in/b.csv", "three\n", 6), ==, WR_OK);
+    CHECK_INT(wr_sim_put(sim, "state/x", "old", 3), ==, WR_OK);
+    return sim;
+}
+
+static int count_paths(void *ctx, const char *path) {
+    (void)path;
+    ++*(int *)ctx;
+    return 0;
+}
+
+TEST(sim_begins_with_an_image_that_no_world_changes) {
+    struct wr_sim *other = other_world();
+    struct wr_sim_image *image = wr_sim_image_new(wr_sim_env(other), 1000);
+    wr_sim_image_hide(image, "state");
+    for (int round = 0; round < 2; round++) {
+        struct wr_sim *sim = wr_sim_new(1);
+        CHECK_INT(wr_sim_use_image(sim, image), ==, WR_OK);
+        const struct wr_env *env = wr_sim_env(sim);
+        struct wr_file_info info;
+        struct wr_file *file;
+        struct wr_error err = {0};
+        int count = 0;
+        CHECK_INT(env->stat(env, "in/a.csv", &info), ==, WR_OK);
+        CHECK_INT(info.size_bytes, ==, 8);
+        CHECK_INT(env->glob(env, "in/*.csv", count_paths, &count, &err), ==, WR_OK);
+        CHECK_INT(count, ==, 2);
+        CHECK_INT(env->stat(env, "state/x", &info), ==, WR_ENOENT);
+        /* Changed here, and as it was in the next world. */
+        CHECK_INT(env->open(env, "in/a.csv", WR_FILE_APPEND, &file, &err), ==, WR_OK);
+        CHECK_INT(env->write(file, "mine\n", 5, &err), ==, WR_OK);
+        env->close(file);
+        CHECK_INT(env->remove(env, "in/b.csv", &err), ==, WR_OK);
+        CHECK_INT(env->stat(env, "in/b.csv", &info), ==, WR_ENOENT);
+        wr_sim_free(sim);
+        wr_sim_image_seal(image);
+    }
+    size_t length;
+    wr_sim_get(other, "in/a.csv", &length);
+    CHECK_INT(length, ==, 8);
+    wr_sim_image_free(image);
+    wr_sim_free(other);
+}
+
+TEST(sim_image_says_when_it_is_too_large) {
+    struct wr_sim *other = other_world(), *sim = wr_sim_new(1);
+    struct wr_sim_image *image = wr_sim_image_new(wr_sim_env(other), 10);
+    struct wr_file_info info;
+    struct wr_error err = {0};
+    CHECK_INT(wr_sim_use_image(sim, image), ==, WR_OK);
+    const struct wr_env *env = wr_sim_env(sim);
+    CHECK_INT(env->stat(env, "in/a.csv", &info), ==, WR_OK);
+    CHECK_INT(wr_sim_image_status(image, &err), ==, WR_OK);
+    CHECK_INT(env->stat(env, "in/b.csv", &info), ==, WR_ENOENT);
+    CHECK_INT(wr_sim_image_status(image, &err), ==, WR_ELIMIT);
+    CHECK(strstr(err.text, "in/b.csv") != NULL);
+    wr_sim_free(sim);
+    wr_sim_image_free(image);
+    wr_sim_free(other);
+}
+
+TEST(sim_killed_process_leaves_what_it_wrote) {
+    for (uint64_t nth = 1; nth <= 3; nth++) {
+        struct wr_sim *sim = wr_sim_new(nth);
+        const struct wr_env *env = wr_sim_env(sim);
+        struct wr_file *file;
+        struct wr_error err = {0};
+        size_t length = 0;
+        CHECK_INT(env->open(env, "a", WR_FILE_CREATE, &file, &err), ==, WR_OK);
+        wr_sim_fail_at(sim, WR_SIM_KILL, nth, 0);
+        int status = WR_OK;
+        for (int i = 0; i < 4 && status == WR_OK; i++)
+            status = env->write(file, "12345678", 8, &err);
+        CHECK_INT(status, ==, WR_EIO);
+        CHECK(strcmp(wr_sim_met(sim), "write a") == 0);
+        CHECK_INT(env->write(file, "x", 1, &err), ==, WR_EIO); /* it is dead */
+        env->close(file);
+        wr_sim_revive(sim);
+        wr_sim_get(sim, "a", &length); /* unsynced, and there */
+        CHECK_INT(length, >=, (nth - 1) * 8);
+        CHECK_INT(length, <=, nth * 8);
+        wr_sim_free(sim);
+    }
+}
+
+TEST(sim_stream_has_no_end_while_somebody_writes) {
+    struct wr_sim *sim = wr_sim_new(1);
+    const struct wr_env *env = wr_sim_env(sim);
+    struct wr_file *file;
+    struct wr_file_info info;
+    struct wr_error err = {0};
+    char bytes[8];
+    CHECK_INT(wr_sim_put(sim, "/dev/stdin", "ab", 2), ==, WR_OK);
+    CHECK_INT(wr_sim_stream(sim, "/dev/stdin", 1), ==, WR_OK);
+    CHECK_INT(env->stat(env, "-", &info), ==, WR_OK);
+    CHECK(!info.is_regular);
+    CHECK_INT(env->open(env, "-", WR_FILE_READ, &file, &err), ==, WR_OK);
+    CHECK_INT(env->read(file, bytes, sizeof bytes, -1), ==, 2);
+    CHECK_INT(env->read(file, bytes, sizeof bytes, -1), ==, WR_EAGAIN);
+    CHECK_INT(wr_sim_grow(sim, "/dev/stdin", "c", 1), ==, WR_OK);
+    CHECK_INT(env->read(file, bytes, sizeof bytes, -1), ==, 1);
+    CHECK_INT(wr_sim_stream(sim, "/dev/stdin", 0), ==, WR_OK);
+    CHECK_INT(env->read(file, bytes, sizeof bytes, -1), ==, 0);
+    env->close(file);
+    wr_sim_free(sim);
+}
+
+TEST(sim_moved_file_keeps_its_number) {
+    struct wr_sim *sim = wr_sim_new(1);
+    const struct wr_env *env = wr_sim_env(sim);
+    struct wr_file_info before, behind, fresh;
+    CHECK_INT(wr_sim_grow(sim, "x.log", "a\n", 2), ==, WR_OK);
+    CHECK_INT(env->stat(env, "x.log", &before), ==, WR_OK);
+    CHECK_INT(wr_sim_move(sim, "x.log", "x.log.1"), ==, WR_OK);
+    CHECK_INT(wr_sim_grow(sim, "x.log", "b\n", 2), ==, WR_OK);
+    CHECK_INT(env->stat(env, "x.log.1", &behind), ==, WR_OK);
+    CHECK_INT(env->stat(env, "x.log", &fresh), ==, WR_OK);
+    CHECK_INT(before.inode, ==, behind.inode);
+    CHECK_INT(before.inode, !=, fresh.inode);
+    CHECK_INT(wr_sim_move(sim, "y.log", "z"), ==, WR_ENOENT);
+    wr_sim_free(sim);
+}
+
+TEST(sim_same_calls_have_the_same_print) {
+    uint64_t prints[3];
+    for (int i = 0; i < 3; i++) {
+        struct wr_sim *sim = wr_sim_new(5);
+        const struct wr_env *env = wr_sim_env(sim);
+        struct wr_file *file;
+        struct wr_error err = {0};
+        CHECK_INT(env->open(env, "a", WR_FILE_CREATE, &file, &err), ==, WR_OK);
+        CHECK_INT(env->write(file, i < 2 ? "same" : "else", 4, &err), ==, WR_OK);
+        env->close(file);
+        prints[i] = wr_sim_print(sim);
+        wr_sim_free(sim);
+    }
+    CHECK(prints[0] == prints[1]);
+    CHECK(prints[0] != prints[2]);
+}

@@ -1,0 +1,100 @@
+/* env_sim_files.c: what the owner of a simulated world puts on its disk, finds there, and does to
+ * it beside those who run in it. See env_sim.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/env_sim_disk.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+int wr_sim_put(struct wr_sim *sim, const char *path, const void *bytes, size_t length) {
+    char name[WR_SIM_PATH_BYTES_MAX], parent[WR_SIM_PATH_BYTES_MAX];
+    int fits = wr_sim_path(path, name, sizeof name), found, number = 0;
+    WR_ASSERT(fits);
+    memcpy(parent, name, sizeof parent);
+    char *slash = strrchr(parent, '/');
+    if (slash != NULL && slash != parent && strncmp(name, "/dev/", 5) != 0) {
+        *slash = 0;
+        number = wr_sim_make_directories(sim, parent);
+    }
+    struct wr_sim_inode *inode = wr_sim_inode_at(sim, name);
+    if (number == 0 && inode == NULL)
+        number = wr_sim_make_at(sim, name, 0, &inode);
+    if (number == 0)
+        number = wr_sim_inode_truncate(sim, inode, 0);
+    if (number == 0)
+        number = wr_sim_inode_write(sim, inode, bytes, length, 0);
+    if (number == 0)
+        number = wr_sim_inode_sync(inode);
+    WR_ASSERT(number == 0 || number == ENOMEM);
+    if (number == 0)
+        sim->entries[wr_sim_entry_place(sim, name, &found)].durable = inode;
+    return number == 0 ? WR_OK : WR_ENOMEM;
+}
+
+const char *wr_sim_get(const struct wr_sim *sim, const char *path, size_t *length) {
+    char name[WR_SIM_PATH_BYTES_MAX];
+    const struct wr_sim_inode *inode =
+        wr_sim_path(path, name, sizeof name) ? wr_sim_inode_at(sim, name) : NULL;
+    *length = 0;
+    if (inode == NULL || inode->is_directory)
+        return NULL;
+    *length = inode->now.size;
+    return inode->now.bytes != NULL ? inode->now.bytes : "";
+}
+
+int wr_sim_each(const struct wr_sim *sim, wr_sim_file_fn fn, void *ctx) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < sim->entry_count && status == WR_OK; i++) {
+        const struct wr_sim_inode *inode = sim->entries[i].now;
+        if (inode == NULL || inode->is_directory || inode->is_stream)
+            continue;
+        int is_lent = inode->now.room == 0 && inode->now.size > 0;
+        const char *bytes = inode->now.size > 0 ? inode->now.bytes : "";
+        status = fn(ctx, sim->entries[i].path, bytes, inode->now.size, is_lent);
+    }
+    return status;
+}
+
+int wr_sim_grow(struct wr_sim *sim, const char *path, const void *bytes, size_t length) {
+    char name[WR_SIM_PATH_BYTES_MAX];
+    struct wr_sim_inode *inode =
+        wr_sim_path(path, name, sizeof name) ? wr_sim_inode_at(sim, name) : NULL;
+    if (inode == NULL)
+        return wr_sim_put(sim, path, bytes, length);
+    int number = wr_sim_inode_write(sim, inode, bytes, length, inode->now.size);
+    if (number == 0)
+        number = wr_sim_inode_sync(inode);
+    return number == 0 ? WR_OK : WR_ENOMEM;
+}
+
+int wr_sim_stream(struct wr_sim *sim, const char *path, int is_open) {
+    char name[WR_SIM_PATH_BYTES_MAX];
+    struct wr_sim_inode *inode =
+        wr_sim_path(path, name, sizeof name) ? wr_sim_inode_at(sim, name) : NULL;
+    if (inode == NULL)
+        return WR_ENOENT;
+    inode->is_stream = 1;
+    inode->is_pipe = (uint8_t)is_open;
+    return WR_OK;
+}
+
+int wr_sim_move(struct wr_sim *sim, const char *from, const char *to) {
+    char from_name[WR_SIM_PATH_BYTES_MAX], to_name[WR_SIM_PATH_BYTES_MAX];
+    int fits =
+        wr_sim_path(from, from_name, sizeof from_name) && wr_sim_path(to, to_name, sizeof to_name);
+    struct wr_sim_inode *inode = fits ? wr_sim_inode_at(sim, from_name) : NULL;
+    if (inode == NULL)
+        return WR_ENOENT;
+    struct wr_sim_entry *entry = wr_sim_entry_make(sim, to_name);
+    if (entry == NULL)
+        return WR_ENOMEM;
+    int found;
+    entry->now = entry->durable = inode;
+    entry = &sim->entries[wr_sim_entry_place(sim, from_name, &found)];
+    entry->now = entry->durable = NULL;
+    wr_sim_collect(sim);
+    return WR_OK;
+}
