@@ -9,6 +9,7 @@ files["spec"] = { std = "lua54+busted" }
 -- Scripts as a user writes them: `weir` and the like are there without a `require`.
 files["examples"] = { std = "lua54", read_globals = { "weir" } }
 files["examples/*_spec.lua"] = { std = "lua54+busted", read_globals = { "weir" } }
+files["tests/sim"] = { std = "lua54", read_globals = { "weir" } }
 files["tests/pipelines"] = {
   std = "lua54",
   read_globals = { "weir", "date", "decimal", "duration", "timestamp", "list_filter", "list_map",

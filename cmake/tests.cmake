@@ -7,6 +7,7 @@
 #   tests/random/                random pipelines, run in many ways and beside DuckDB
 #   tests/program/               what was built: hardened, installable, runs from anywhere
 #   tests/postgres/              with a PostgreSQL server of the test's own
+#   tests/sim/                   pipelines in the simulated world of `weir sim`, by seeds
 #   tests/faults/                kills, failing calls, no memory, power cuts, by iofault.c
 #   tests/bench/*.c              one program each, built by the target `bench`, never run as a test
 find_library(cmocka_LIBRARY cmocka)
@@ -184,6 +185,14 @@ set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
 add_test(NAME random/shrinks_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_shrink.py")
 set_tests_properties(random/shrinks_what_is_planted PROPERTIES LABELS random)
+
+# The simulated world of `weir sim`.
+set(folder "${CMAKE_SOURCE_DIR}/tests/sim")
+set(command Python3::Interpreter "${folder}/seeds.py" --weir "${program}")
+add_test(NAME sim/seeds COMMAND ${command})
+set_tests_properties(sim/seeds PROPERTIES LABELS random)
+add_test(NAME sim/100000_seeds COMMAND ${command} --seeds 100000 --random 500)
+set_tests_properties(sim/100000_seeds PROPERTIES LABELS long TIMEOUT 14400)
 
 # Kills, failing calls, no memory, power cuts. The library goes between the program and its C
 # library. Each has a test of a sample, and one of everything in `long`. Where the address sanitizer

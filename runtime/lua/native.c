@@ -28,6 +28,16 @@ const struct wr_env *native_env(lua_State *L) {
     return env;
 }
 
+void native_set_env(lua_State *L, const struct wr_env *env) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)env);
+    lua_setfield(L, LUA_REGISTRYINDEX, WR_LUA_ENV_KEY);
+}
+
+void native_set_int(lua_State *L, const char *name, uint64_t value) {
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
 /* native.terminal() -> {stdout=bool, stderr=bool, columns=n} */
 static int l_terminal(lua_State *L) {
     struct winsize size = {0};
@@ -193,6 +203,8 @@ static const luaL_Reg functions[] = {
     {"plan", native_plan_new},
     {"harness", native_harness},
     {"run", native_run},
+    {"sim", native_sim},
+    {"sim_faults", native_sim_faults},
     {"compare", native_compare},
     {"explain", native_explain},
     {"connectors", l_connectors},
@@ -214,6 +226,7 @@ int luaopen_weir_native(lua_State *L) {
     wr_op_register(&wr_op_flat_map);
     native_plan_type(L);
     native_harness_type(L);
+    native_sim_type(L);
     luaL_newlib(L, functions);
     set_string(L, "version", WR_VERSION_TEXT);
     return 1;

@@ -12,6 +12,10 @@
 
 int luaopen_weir_native(lua_State *L);
 const struct wr_env *native_env(lua_State *L);
+/* Scripts are read in another world from here on. */
+void native_set_env(lua_State *L, const struct wr_env *env);
+/* Sets a field of the table at the top. */
+void native_set_int(lua_State *L, const char *name, uint64_t value);
 
 /* A plan as Lua holds it. */
 struct native_plan {
@@ -41,6 +45,11 @@ void native_harness_type(lua_State *L);
 int native_add_rejects(lua_State *L, struct native_plan *plan, const char *kind,
                        const char *address, const char *format, struct wr_node **sink,
                        struct wr_error *err);
+/* Adds what the option `rejects` of the table at stack index 2 asks for, and finishes the plan. */
+int native_complete_plan(lua_State *L, struct native_plan *plan, struct wr_error *err);
+int native_sim(lua_State *L);        /* native.sim(): see native_sim.c */
+int native_sim_faults(lua_State *L); /* native.sim_faults() */
+void native_sim_type(lua_State *L);
 int native_sandbox(lua_State *L);   /* native.sandbox(globals) */
 int native_call_user(lua_State *L); /* native.call_user(f, handler) */
 /* Pushes `nil, err` for a run that a function of the script has stopped (WR_ELUA): W701, W702. */

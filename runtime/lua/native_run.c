@@ -59,11 +59,6 @@ static const char *text_option(lua_State *L, const char *name) {
     return text;
 }
 
-static void set_int(lua_State *L, const char *name, uint64_t value) {
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, name);
-}
-
 static void set_text(lua_State *L, const char *name, const char *text) {
     if (text[0] == 0)
         return;
@@ -83,9 +78,9 @@ static int l_tell(lua_State *L) {
         return 0;
     lua_createtable(L, (int)changes->count, 4);
     set_text(L, "state", changes->directory);
-    set_int(L, "checkpoint", changes->number);
-    set_int(L, "loses", changes->loses);
-    set_int(L, "refused", changes->refused);
+    native_set_int(L, "checkpoint", changes->number);
+    native_set_int(L, "loses", changes->loses);
+    native_set_int(L, "refused", changes->refused);
     for (uint32_t i = 0; i < changes->count; i++) {
         const struct wr_change *change = &changes->items[i];
         lua_createtable(L, 0, 8);
@@ -197,7 +192,7 @@ static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr
         snprintf(code, sizeof code, "W%03d", kind->code);
         lua_createtable(L, 0, 6);
         set_text(L, "code", code);
-        set_int(L, "n", kind->count);
+        native_set_int(L, "n", kind->count);
         lua_pushboolean(L, kind->only_warns);
         lua_setfield(L, -2, "only_warns");
         set_text(L, "reason", wr_reject_text(kind->code));
@@ -216,17 +211,17 @@ static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr
 static void push_summary(lua_State *L, const struct wr_plan *plan, const struct wr_run *run) {
     const struct wr_summary *summary = wr_run_summary(run);
     lua_createtable(L, 0, 11);
-    set_int(L, "rows_in", summary->rows_in);
-    set_int(L, "late", summary->late);
-    set_int(L, "rejected_total", summary->rejected);
-    set_int(L, "steps", summary->steps);
-    set_int(L, "state_bytes_peak", summary->state_bytes_peak);
+    native_set_int(L, "rows_in", summary->rows_in);
+    native_set_int(L, "late", summary->late);
+    native_set_int(L, "rejected_total", summary->rejected);
+    native_set_int(L, "steps", summary->steps);
+    native_set_int(L, "state_bytes_peak", summary->state_bytes_peak);
     lua_pushnumber(L, (double)summary->elapsed_us / 1e6);
     lua_setfield(L, -2, "seconds");
     lua_pushboolean(L, summary->was_complete);
     lua_setfield(L, -2, "was_complete");
     if (stop_signal != 0)
-        set_int(L, "interrupted", (uint64_t)stop_signal);
+        native_set_int(L, "interrupted", (uint64_t)stop_signal);
     push_kinds(L, plan, summary);
     lua_setfield(L, -2, "rejected");
     lua_newtable(L);
@@ -238,8 +233,8 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
         wr_run_counts(run, n, &counts);
         lua_createtable(L, 0, 4);
         set_text(L, "name", plan->nodes[n]->name);
-        set_int(L, "rows", counts.rows_in);
-        set_int(L, "nonfinite", counts.nonfinite_count);
+        native_set_int(L, "rows", counts.rows_in);
+        native_set_int(L, "nonfinite", counts.nonfinite_count);
         lua_pushboolean(L, counts.is_held);
         lua_setfield(L, -2, "is_held");
         lua_rawseti(L, -2, ++at);
@@ -256,17 +251,17 @@ static void push_measured(lua_State *L, const struct wr_plan *plan, const struct
         struct wr_node_counts counts;
         wr_run_counts(run, n, &counts);
         lua_createtable(L, 0, 8);
-        set_int(L, "rows_in", counts.rows_in);
-        set_int(L, "rows_out", counts.rows_out);
-        set_int(L, "batches_in", counts.batches_in);
+        native_set_int(L, "rows_in", counts.rows_in);
+        native_set_int(L, "rows_out", counts.rows_out);
+        native_set_int(L, "batches_in", counts.batches_in);
         lua_pushnumber(L, (double)counts.own_us / 1e6);
         lua_setfield(L, -2, "seconds");
         if (counts.state.rows > 0)
-            set_int(L, "state_rows", counts.state.rows);
+            native_set_int(L, "state_rows", counts.state.rows);
         if (counts.state.rows > 0 && counts.state.bytes > 0)
-            set_int(L, "state_bytes", counts.state.bytes);
+            native_set_int(L, "state_bytes", counts.state.bytes);
         if (counts.state.spilled_bytes > 0)
-            set_int(L, "spilled_bytes", counts.state.spilled_bytes);
+            native_set_int(L, "spilled_bytes", counts.state.spilled_bytes);
         if (counts.frontier != WR_TIME_MIN && counts.frontier != WR_TIME_MAX) {
             char text[WR_TIME_TEXT_MAX];
             lua_pushlstring(L, text, wr_timestamp_format(counts.frontier, text));
@@ -312,8 +307,7 @@ static int step_all(const struct wr_env *env, struct wr_run *run, struct progres
     return status == WR_EEND ? WR_OK : status;
 }
 
-/* Adds what --rejects asks for, and finishes the plan. */
-static int complete_plan(lua_State *L, struct native_plan *self, struct wr_error *err) {
+int native_complete_plan(lua_State *L, struct native_plan *self, struct wr_error *err) {
     const char *rejects = text_option(L, "rejects");
     struct wr_node *sink;
     const char *format = text_option(L, "rejects_format");
@@ -329,7 +323,7 @@ int native_compare(lua_State *L) {
     struct native_plan *self = native_check_plan(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     struct wr_error err = {0};
-    int status = complete_plan(L, self, &err);
+    int status = native_complete_plan(L, self, &err);
     struct wr_run_options options = native_run_options(L, self);
     if (status == WR_OK)
         status = wr_run_compare(self->plan, &options, &err);
@@ -357,7 +351,7 @@ int native_run(lua_State *L) {
     luaL_checktype(L, 2, LUA_TTABLE);
     struct wr_error err = {0};
     struct wr_run *run = NULL;
-    int status = complete_plan(L, self, &err);
+    int status = native_complete_plan(L, self, &err);
     if (status != WR_OK)
         return wr_error_push(L, &err);
     struct wr_run_options options = native_run_options(L, self);

@@ -589,4 +589,5 @@ t:expect_rejects { code = "W506", n = 1 }. Expected rows may be CSV text or a
 golden file (.csv, .ndjson) beside the script; `weir test --update` writes it.
 ]=],
   },
+  simulation = require("weir.help_simulation"),
 }

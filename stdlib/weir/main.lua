@@ -412,6 +412,23 @@ local function check_one(run, name, list)
   return EXIT.DONE
 end
 
+--- `sim SCRIPT`: see weir.sim.
+function COMMANDS.sim(run)
+  return require("weir.sim").run({
+    run = run,
+    script = function()
+      return read_script(run, one_script(run), true)
+    end,
+    options = function(made)
+      return run_options(run, made)
+    end,
+    fail = function(err, name)
+      show(run, require("weir.load").as_diagnostic(err, name))
+      return err.no_input and EXIT.NO_INPUT or EXIT.FAILED
+    end,
+  })
+end
+
 function COMMANDS.check(run)
   local words, worst, list = run.options.words, EXIT.DONE, {}
   if run.options.text then

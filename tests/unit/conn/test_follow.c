@@ -268,3 +268,63 @@ TEST(watch_reads_the_same_rows_in_the_same_order_after_a_restart) {
     wr_buf_release(&saved);
     end(&s);
 }
+
+TEST(follow_is_not_misled_by_reads_that_give_less) {
+    struct sim_world s;
+    begin(&s, &wr_source_follow, "a.csv");
+    put(&s, "a.csv", "x\n1\n2\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1 2");
+    wr_sim_fail_at(s.sim, WR_SIM_SHORT_READ, 1, 1);
+    append(&s, "a.csv", "3\n4\n");
+    CHECK_STR(come(&s, SECOND), "3 4");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    end(&s);
+}
+
+/* Polls over some scans, until a call fails; 0: none did. */
+static int poll_until_it_fails(struct sim_world *s) {
+    for (int i = 0; i < 30; i++) {
+        struct wr_batch *batch = NULL;
+        int status = s->source->type->poll(s->source, &batch, &s->w.err);
+        CHECK(batch == NULL);
+        if (status != WR_OK && status != WR_EAGAIN)
+            return status;
+        s->w.env->sleep(s->w.env, 20000);
+    }
+    return 0;
+}
+
+TEST(watch_does_not_take_a_call_that_fails_for_a_file_that_went) {
+    for (uint64_t nth = 1; nth <= 12; nth++) {
+        struct sim_world s;
+        begin(&s, &wr_source_watch, "in/");
+        put(&s, "in/a", "x\n1\n2\n");
+        put(&s, "in/b", "x\n3\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "1 2 3");
+        wr_sim_fail_at(s.sim, WR_SIM_EIO, nth, 0);
+        CHECK_INT(poll_until_it_fails(&s), ==, WR_EIO);
+        restart(&s);
+        CHECK_STR(come(&s, SECOND), "");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        end(&s);
+    }
+}
+
+TEST(watch_ends_a_task_of_which_all_was_read_before_a_restart) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/");
+    put(&s, "in/a", "x\n1\n2\n");
+    s.w.env->sleep(s.w.env, 11 * SECOND); /* it is complete when it is first seen */
+    open_at(&s, NULL);
+    struct wr_batch *batch = NULL;
+    CHECK_INT(s.source->type->poll(s.source, &batch, &s.w.err), ==, WR_OK);
+    CHECK_INT(batch->sel_count, ==, 2);
+    wr_batch_unref(batch);
+    restart(&s);
+    CHECK_STR(come(&s, SECOND), "");
+    append(&s, "in/a", "3\n");
+    CHECK_STR(come(&s, SECOND), "3");
+    end(&s);
+}

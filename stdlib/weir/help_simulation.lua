@@ -1,0 +1,31 @@
+--- The topic `simulation` of `weir help`.
+return {
+  title = "Simulated runs: is a pipeline repeatable?",
+  text = [[
+  weir sim clicks.lua                     100 seeds
+  weir sim clicks.lua --seeds 10000 --time-limit 60
+  weir sim clicks.lua --seed 17 --trace   one of them, call by call
+
+The script runs on the real engine in a simulated world, many times. Its disk
+begins as the machine's, and nothing of the machine is written. Each seed draws
+how rows come in batches, the order of shards, when checkpoints are, how inputs
+grow (`follow = true`, the standard input), and what goes wrong: `--faults` of
+  kill    the process dies in the middle of a call
+  power   the power goes; what was not synced is lost, torn or out of order
+  io      a call fails: EIO, a full disk, a short read
+  memory  an allocation fails (not where Lua functions are called)
+  stop    a signal, and the run goes on later
+  second  a second process with the same state
+  clock   the wall clock is set, forward and back
+or `none`. The run goes on from its state each time. What it leaves in the end is
+compared with what an undisturbed run leaves: files to the byte, databases row
+by row, counts; rows on the standard output may come twice, and none is missing.
+
+A seed that differs is shown with the line that plays it again. Where it
+differs without any fault, the script depends on how rows come, on a clock, on
+chance, or on what a Lua function keeps. Without `state =` one is made on the
+simulated disk. An input without an end is read until nothing more is there; a
+generator makes 1,000 rows, or `--limit N`. Inputs lie in memory, 256 MB at most.
+PostgreSQL is not simulated: such a script is refused.
+]],
+}
