@@ -1,57 +1,27 @@
--- `weir sim` as a program: what it says, and that it writes nothing. WEIR_PROGRAM names it.
+-- `weir sim` as a program: what it says, and that it writes nothing.
 local sim = require("weir.sim")
-local program = os.getenv("WEIR_PROGRAM")
-
-local function can_run()
-  local handle = program and io.open(program, "rb")
-  if not handle then
-    return false
-  end
-  handle:close()
-  return os.execute(("%s version >/dev/null 2>&1"):format(program))
-end
+local program = require("spec.support.program")
 
 local KNOWN = { { word = "kill" }, { word = "power" }, { word = "clock" } }
-local folder
-
-local function write(name, text)
-  local handle = assert(io.open(folder .. "/" .. name, "wb"))
-  handle:write(text)
-  handle:close()
-end
-
---- Runs a command in the folder; the exit code and all that it says.
-local function shell(command)
-  local path = program:find("^/") and program or "$OLDPWD/" .. program
-  local pipe = assert(io.popen(("cd %s && %s 2>&1; echo \"exit $?\""):format(folder,
-    (command:gsub("WEIR", path)))))
-  local text = pipe:read("a")
-  pipe:close()
-  return math.tointeger(tonumber(text:match("exit (%d+)\n$"))), text
-end
-
 local READ = [[
 local orders = weir.read("orders.csv", { schema = "id int64, item string, ts timestamp" })
   :event_time("ts", { max_delay = "10s" })
 ]]
 
-local function lay()
-  folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute("mkdir " .. folder))
+local function lay(put)
   local lines = { "id,item,ts" }
   for i = 1, 40 do
     lines[#lines + 1] = ("%d,%s,2024-03-01T10:%02d:%02dZ"):format(i, ({ "hat", "bag" })[i % 2 + 1],
       i // 6, i * 7 % 60)
   end
-  write("orders.csv", table.concat(lines, "\n") .. "\n")
-  write("good.lua", READ .. [[
+  put("orders.csv", table.concat(lines, "\n") .. "\n")
+  put("good.lua", READ .. [[
 orders:window(weir.tumbling "1m"):group_by "item":agg "n = count()":write "counts.csv"
 orders:select "id, item":write("sqlite:out.db", { table = "orders", mode = "append" })
 orders:select "id":print()
 ]])
-  write("clock.lua", READ .. [[orders:derive "at = now()":select "id, at":write "at.csv"]])
-  write("kept.lua", READ .. [[
+  put("clock.lua", READ .. [[orders:derive "at = now()":select "id, at":write "at.csv"]])
+  put("kept.lua", READ .. [[
 local seen = {}
 orders:map("id int64, n int64", function(e)
   seen[1] = (seen[1] or 0) + 1
@@ -76,18 +46,21 @@ describe("weir.sim faults", function()
 end)
 
 describe("weir sim", function()
-  if not can_run() then
+  if not os.getenv("WEIR_PROGRAM") then
     pending("needs the program: WEIR_PROGRAM=build/weir")
     return
   end
-  before_each(lay)
-  after_each(function()
-    os.execute("rm -r " .. folder)
+  local at = program.each(before_each, after_each)
+  local function shell(line)
+    return at.shell(line)
+  end
+  before_each(function()
+    lay(at.put)
   end)
 
   it("finds a pipeline the same in each seed, and writes nothing", function()
     local before = select(2, shell("ls -lA --time-style=full-iso"))
-    local code, text = shell("WEIR sim good.lua --seeds 60")
+    local code, text = shell("$W sim good.lua --seeds 60")
     assert.equal(0, code, text)
     assert.truthy(text:find("good.lua: 60 seeds, each leaves what an undisturbed run leaves", 1,
       true))
@@ -96,17 +69,17 @@ describe("weir sim", function()
   end)
 
   it("does the same for the same seed", function()
-    local _, first = shell("WEIR sim good.lua --seed 3 --seeds 20 --trace | grep -v a.second")
-    local _, second = shell("WEIR sim good.lua --seed 3 --seeds 20 --trace | grep -v a.second")
+    local _, first = shell("$W sim good.lua --seed 3 --seeds 20 --trace | grep -v a.second")
+    local _, second = shell("$W sim good.lua --seed 3 --seeds 20 --trace | grep -v a.second")
     assert.equal((first:gsub("[%d.]+ s, %d+ seeds", "")), (second:gsub("[%d.]+ s, %d+ seeds", "")))
-    local alone = select(2, shell("WEIR sim good.lua --seed 9 --trace"))
+    local alone = select(2, shell("$W sim good.lua --seed 9 --trace"))
     local print = alone:match("print %x+")
     assert.truthy(print)
     assert.truthy(first:find(print, 1, true))
   end)
 
   it("says which line differs, that no fault is needed, and how it is played again", function()
-    local code, text = shell("WEIR sim clock.lua --seeds 20")
+    local code, text = shell("$W sim clock.lua --seeds 20")
     assert.equal(1, code)
     local seed = text:match("seed (%d+): at%.csv differs from what an undisturbed run leaves")
     assert.truthy(seed, text)
@@ -116,19 +89,19 @@ describe("weir sim", function()
       true))
     local again = text:match("again: weir (sim clock%.lua %-%-seed %d+ %-%-faults none %-%-trace)")
     assert.truthy(again, text)
-    code, text = shell("WEIR " .. again)
+    code, text = shell("$W " .. again)
     assert.equal(1, code)
     assert.truthy(text:find("seed " .. seed .. ": at.csv differs", 1, true), text)
   end)
 
   it("sees that a function keeps something that a process loses", function()
-    local code, text = shell("WEIR sim kept.lua --seeds 60 --faults kill")
+    local code, text = shell("$W sim kept.lua --seeds 60 --faults kill")
     assert.equal(1, code, text)
     assert.truthy(text:find("kept.csv differs", 1, true), text)
   end)
 
   it("tells it as JSON", function()
-    local code, text = shell("WEIR sim clock.lua --seeds 40 --keep-going --json")
+    local code, text = shell("$W sim clock.lua --seeds 40 --keep-going --json")
     assert.equal(1, code)
     assert.truthy(text:find('"seeds": 40', 1, true) or text:find('"seeds":40', 1, true), text)
     assert.truthy(text:find('"not_repeatable"', 1, true), text)
@@ -136,16 +109,16 @@ describe("weir sim", function()
   end)
 
   it("refuses what it cannot simulate, before anything is done with it", function()
-    local code, text = shell("WEIR sim -e 'weir.read(\"orders.csv\"):write(\"postgres:"
+    local code, text = shell("$W sim -e 'weir.read(\"orders.csv\"):write(\"postgres:"
       .. "localhost/none\", { table = \"t\", mode = \"append\" })'")
     assert.equal(1, code, text)
     assert.truthy(text:find("cannot be simulated: it is a server of its own", 1, true), text)
   end)
 
   it("says what is wrong with a script, an input, a flag", function()
-    assert.equal(3, (shell("WEIR sim -e 'weir.read(1)'")))
-    assert.equal(6, (shell("WEIR sim -e 'weir.read(\"none.csv\"):write \"x.csv\"'")))
-    local code, text = shell("WEIR sim good.lua --faults fire")
+    assert.equal(3, (shell("$W sim -e 'weir.read(1)'")))
+    assert.equal(6, (shell("$W sim -e 'weir.read(\"none.csv\"):write \"x.csv\"'")))
+    local code, text = shell("$W sim good.lua --faults fire")
     assert.equal(2, code)
     assert.truthy(text:find("there are: kill, power, io, memory, stop, second, clock", 1, true),
       text)

@@ -162,12 +162,14 @@ int wr_sim_path(const char *path, char *out, size_t size) {
     return 1;
 }
 
-uint32_t wr_sim_entry_place(const struct wr_sim *sim, const char *path, int *found) {
-    uint32_t from = 0, to = sim->entry_count;
+uint32_t wr_sim_place(const void *items, size_t item_bytes, uint32_t count, const char *path,
+                      int *found) {
+    uint32_t from = 0, to = count;
     *found = 0;
     while (from < to) {
         uint32_t middle = from + (to - from) / 2;
-        int order = strcmp(sim->entries[middle].path, path);
+        const char *const *one = (const void *)((const char *)items + middle * item_bytes);
+        int order = strcmp(*one, path);
         if (order == 0) {
             *found = 1;
             return middle;
@@ -178,6 +180,10 @@ uint32_t wr_sim_entry_place(const struct wr_sim *sim, const char *path, int *fou
             to = middle;
     }
     return from;
+}
+
+uint32_t wr_sim_entry_place(const struct wr_sim *sim, const char *path, int *found) {
+    return wr_sim_place(sim->entries, sizeof *sim->entries, sim->entry_count, path, found);
 }
 
 struct wr_sim_inode *wr_sim_inode_at(const struct wr_sim *sim, const char *path) {

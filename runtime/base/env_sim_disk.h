@@ -23,7 +23,7 @@ struct wr_sim_inode {
 };
 
 struct wr_sim_entry {
-    char *path;
+    char *path;                         /* first: see wr_sim_place */
     struct wr_sim_inode *now, *durable; /* NULL: there is none */
 };
 
@@ -56,6 +56,10 @@ int wr_sim_inode_truncate(struct wr_sim *sim, struct wr_sim_inode *inode, uint64
 int wr_sim_inode_sync(struct wr_sim_inode *inode);
 /* A power cut: what was not synced is kept, lost or torn. */
 void wr_sim_inode_lose(struct wr_sim *sim, struct wr_sim_inode *inode);
+/* The place of a path in an array in byte order of paths, a `char *` at the begin of each item; or
+ * where it would stand. */
+uint32_t wr_sim_place(const void *items, size_t item_bytes, uint32_t count, const char *path,
+                      int *found);
 /* The place of a path among the entries; `*found`: it is there. */
 uint32_t wr_sim_entry_place(const struct wr_sim *sim, const char *path, int *found);
 /* An empty file or a directory that has no name yet; NULL: out of memory. */

@@ -18,7 +18,7 @@
 enum kind { KIND_NONE, KIND_FILE, KIND_DIRECTORY };
 
 struct known {
-    char *path;
+    char *path; /* first: see wr_sim_place */
     char *bytes;
     uint64_t size;
     enum kind kind;
@@ -139,23 +139,8 @@ static void take_file(struct wr_sim_image *image, struct known *known) {
     image->bytes += bytes.length;
 }
 
-/* The place of a path among the known ones. */
 static uint32_t place_of(const struct wr_sim_image *image, const char *path, int *found) {
-    uint32_t from = 0, to = image->count;
-    *found = 0;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-        int order = strcmp(image->items[middle].path, path);
-        if (order == 0) {
-            *found = 1;
-            return middle;
-        }
-        if (order < 0)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
+    return wr_sim_place(image->items, sizeof *image->items, image->count, path, found);
 }
 
 /* What the other world has at a path that was not looked for before; NULL: nothing. */

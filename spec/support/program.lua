@@ -45,6 +45,17 @@ function M.folder()
     local place = self.path:gsub("%p", "%%%0") .. "/"
     return code, (table.concat(out):gsub(place, "")), (table.concat(err):gsub(place, ""))
   end
+  --- A line of the shell in the folder, where `$W` is the built program: the exit code, and all
+  --- that was said.
+  function self.shell(line)
+    local built = os.getenv("WEIR_PROGRAM")
+    local pipe = assert(io.popen(("W=$(readlink -f %s); cd %s; { %s; } 2>&1; echo \"exit $?\"")
+      :format(built, self.path, line)))
+    local text = pipe:read("a")
+    pipe:close()
+    local said, code = text:match("^(.*)exit (%d+)\n$")
+    return math.tointeger(tonumber(code)), said
+  end
   function self.remove()
     os.execute("rm -r " .. self.path)
   end
