@@ -473,9 +473,12 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
     struct wr_page *high = chain_new(table, high_rows, low->depth + 1u);
     if (high == NULL)
         return WR_ENOMEM;
+    int listed = is_listed(low); /* before a page of it, which alone may be listed, goes */
     chain_deal(table, low, high, hashes);
-    if (is_listed(low))
+    if (listed) {
+        chain_list(table, low);
         chain_list(table, high);
+    }
     uint64_t span = UINT64_C(1) << (table->depth - low->depth);
     uint64_t from = wr_directory_at(table, hash) / (span * 2) * (span * 2);
     for (uint64_t i = from + span; i < from + span * 2; i++)
@@ -552,7 +555,8 @@ static void pages_reset(struct wr_table *table) {
 void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash) {
     struct wr_page *before = NULL, *last = table->directory[wr_directory_at(table, hash)];
     index_remove(table, page, index_position(table, page, slot, hash));
-    for (; last->overflow != NULL; last = last->overflow)
+    for (; last->overflow != NULL;
+         last = last->overflow) /* from the head: `page` may be the last */
         before = last;
     uint32_t last_slot = last->count - 1;
     uint64_t *dirty = wr_page_dirty(table, last), *saved = wr_page_saved(table, last);
