@@ -94,8 +94,10 @@ static int work(struct shard *shard, const struct message *message) {
 
 static void work_on(struct shard *shard, struct message *message) {
     shard->result = &message->results[shard->number];
-    int status = work(shard, message);
-    shard->result->status = WR_MIN(status, WR_OK);
+    if (shard->failed == WR_OK)
+        shard->failed = work(shard, message);
+    shard->failed = WR_MIN(shard->failed, WR_OK);
+    shard->result->status = shard->failed;
     wr_arena_reset(&shard->scratch);
 }
 

@@ -50,6 +50,7 @@ struct shard {
     struct shard_result *result; /* of the message that it works on */
     struct message *next;        /* the first that it has not worked on */
     uint32_t waiting_rows, waiting_count;
+    int failed; /* a status: what its operator keeps may be half-done, and is not used again */
     uint8_t is_queued; /* its task waits or runs */
     uint8_t is_direct; /* what it gives goes on as it comes */
 };

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/env_sim.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "conn/stdin_head.h"
 #include "sim/simulation.h"
@@ -301,11 +302,22 @@ static void begin_life(struct life *life) {
         arm(life);
 }
 
+static uint64_t hash_of_kinds(const struct wr_summary *summary) {
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < summary->kind_count; i++) {
+        const struct wr_reject_kind *kind = &summary->kinds[i];
+        uint64_t what = (uint64_t)kind->node << 32 | (uint32_t)kind->code;
+        hash += wr_hash_u64(kind->count, wr_hash_u64(what, 1)); /* in any order */
+    }
+    return hash;
+}
+
 static void keep_counts(struct scene *scene, const struct wr_summary *summary) {
     scene->counts = (struct wr_sim_counts){.rows_in = summary->rows_in,
                                            .rejected = summary->rejected,
                                            .late = summary->late,
-                                           .steps = summary->steps};
+                                           .steps = summary->steps,
+                                           .kinds = hash_of_kinds(summary)};
 }
 
 int scene_live(struct wr_simulation *simulation, struct scene *scene,

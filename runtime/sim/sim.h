@@ -60,6 +60,7 @@ struct wr_sim_script {
 /* What a run has counted when it ends. */
 struct wr_sim_counts {
     uint64_t rows_in, rejected, late, steps;
+    uint64_t kinds; /* a hash of how many rows which stage rejected for what */
 };
 
 #define WR_SIM_VIOLATION_MAX 1024

@@ -222,6 +222,12 @@ static int same_counts(const struct wr_sim_counts *expected, const struct wr_sim
                  (unsigned long long)counts[i].found, (unsigned long long)counts[i].expected);
         return 0;
     }
+    if (expected->kinds != found->kinds) {
+        snprintf(verdict->violation, sizeof verdict->violation,
+                 "rejected rows: other ones are counted by stage and code than by an undisturbed "
+                 "run");
+        return 0;
+    }
     return 1;
 }
 
