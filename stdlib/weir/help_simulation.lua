@@ -17,9 +17,10 @@ grow (`follow = true`, the standard input), and what goes wrong: `--faults` of
   stop    a signal, and the run goes on later
   second  a second process with the same state
   clock   the wall clock is set, forward and back
-or `none`. The run goes on from its state each time. What it leaves in the end is
-compared with what an undisturbed run leaves: files to the byte, databases row
-by row, counts; rows on the standard output may come twice, and none is missing.
+or `none`. The run goes on from its state each time. What it leaves in the end
+is compared with what an undisturbed run leaves: files to the byte, databases
+row by row, counts; rows on the standard output may come twice, and none is
+missing.
 
 A seed that differs is shown with the line that plays it again. Where it
 differs without any fault, the script depends on how rows come, on a clock, on
