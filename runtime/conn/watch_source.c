@@ -106,8 +106,7 @@ static int step(struct watch_source *self, struct wr_batch **batch, struct wr_er
     uint64_t at = in->input.bytes_out;
     int reads = in->wants_more && !in->input_ended;
     if (reads && in->grows && at >= task->upto) {
-        /* A run that goes on behind its last row has nothing of it in memory. */
-        if (!task->is_end || in->buffer == NULL)
+        if (!task->is_end)
             return end_task(self, err);
         in->input_ended = 1;
         reads = 0;

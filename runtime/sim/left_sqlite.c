@@ -2,8 +2,10 @@
  * of its file depend on how its rows came in transactions. */
 #include <inttypes.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "sim/simulation.h"
@@ -62,10 +64,55 @@ static char *select_of(const char *table) {
     return sqlite3_mprintf("select * from \"%w\"", table);
 }
 
+/* Where rows take the place of others by their key, their order is that of the changes. */
+static int has_key(sqlite3 *db, const char *table) {
+    sqlite3_stmt *row = NULL;
+    int has = 0;
+    char *sql = sqlite3_mprintf("select 1 from pragma_index_list(%Q) where \"unique\"", table);
+    if (sql != NULL && sqlite3_prepare_v2(db, sql, -1, &row, NULL) == SQLITE_OK)
+        has = sqlite3_step(row) == SQLITE_ROW;
+    sqlite3_finalize(row);
+    sqlite3_free(sql);
+    return has;
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines behind `from` in the order of their bytes. */
+static int sort_lines(struct wr_buf *out, size_t from) {
+    size_t count = 0, length = out->length - from;
+    for (size_t i = from; i < out->length; i++)
+        count += out->bytes[i] == '\n';
+    char *copy = wr_strndup(&wr_budget_control, length == 0 ? "" : out->bytes + from, length);
+    char **lines = wr_alloc(&wr_budget_control, (count + 1) * sizeof *lines);
+    int status = copy == NULL || lines == NULL ? WR_ENOMEM : WR_OK;
+    char *at = copy;
+    for (size_t i = 0; status == WR_OK && i < count; i++) {
+        lines[i] = at;
+        at = memchr(at, '\n', length - (size_t)(at - copy));
+        *at++ = 0;
+    }
+    if (status == WR_OK && count > 1)
+        qsort(lines, count, sizeof *lines, by_bytes);
+    out->length = status == WR_OK ? from : out->length;
+    for (size_t i = 0; status == WR_OK && i < count; i++) {
+        wr_buf_add_text(out, lines[i]);
+        status = wr_buf_add_char(out, '\n');
+    }
+    wr_free(&wr_budget_control, lines);
+    wr_free(&wr_budget_control, copy);
+    return status;
+}
+
 static int add_table(struct wr_buf *out, sqlite3 *db, const char *table) {
+    size_t from = out->length;
     char *sql = select_of(table);
     int code = sql == NULL ? SQLITE_NOMEM : add_rows(out, db, table, sql);
     sqlite3_free(sql);
+    if (code == SQLITE_OK && out->status == WR_OK && has_key(db, table))
+        code = sort_lines(out, from) == WR_OK ? SQLITE_OK : SQLITE_NOMEM;
     return code;
 }
 

@@ -247,8 +247,8 @@ end
 local function overview(native)
   local lines = { ("weir %s: data pipelines written as Lua scripts"):format(native.version), "" }
   add(lines, "  weir SCRIPT.lua [FLAG…]", "")
-  for _, name in ipairs({ "run", "check", "explain", "plan", "state", "schema", "test", "help",
-    "version" }) do
+  for _, name in ipairs({ "run", "check", "explain", "plan", "state", "sim", "schema", "test",
+    "help", "version" }) do
     entry(lines, cli.COMMANDS[name].usage:gsub(" %[FLAG…%]", ""), cli.COMMANDS[name].doc, 34)
   end
   entry(lines, "weir -e ':filter \"a > 1\"' FILE…", "apply stages to files, or stdin", 34)

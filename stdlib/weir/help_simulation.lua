@@ -26,7 +26,8 @@ A seed that differs is shown with the line that plays it again. Where it
 differs without any fault, the script depends on how rows come, on a clock, on
 chance, or on what a Lua function keeps. Without `state =` one is made on the
 simulated disk. An input without an end is read until nothing more is there; a
-generator makes 1,000 rows, or `--limit N`. Inputs lie in memory, 256 MB at most.
+generator makes 1,000 rows, or `--limit N`. Inputs lie in memory, which is
+256 MB at most.
 PostgreSQL is not simulated: such a script is refused.
 ]],
 }

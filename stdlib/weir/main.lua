@@ -419,9 +419,7 @@ function COMMANDS.sim(run)
     script = function()
       return read_script(run, one_script(run), true)
     end,
-    options = function(made)
-      return run_options(run, made)
-    end,
+    options = run_options,
     fail = function(err, name)
       show(run, require("weir.load").as_diagnostic(err, name))
       return err.no_input and EXIT.NO_INPUT or EXIT.FAILED

@@ -78,7 +78,7 @@ function Simulation:read()
   if not made then
     return nil, code
   end
-  local options = self.host.options(made)
+  local options = self.host.options(self.host.run, made)
   self.made, self.options = made, options
   self.name = made.name
   local plan = made:plan()
@@ -265,7 +265,7 @@ local function play(self, seed, faults, totals, known, all)
 end
 
 --- Runs the command.
----@param host table run (of `weir.main`), script(), options(made), fail(err, name)
+---@param host table run (of `weir.main`), script(), options(run, made), fail(err, name)
 ---@return integer exit_code
 function M.run(host)
   local options, native = host.run.options, host.run.native
