@@ -10,11 +10,10 @@
 
 #include "base/banned.h"
 
-int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
-                          uint64_t *skip, struct wr_error *err) {
+/* Before the first commit there is no such table, and nothing was seen. */
+static uint64_t rows_of(struct sqlite3 *db, uint64_t id) {
     sqlite3_stmt *row = NULL;
     uint64_t seen = 0;
-    /* Before the first commit there is no such table, and nothing was seen. */
     if (sqlite3_prepare_v2(db, "select rows from weir_commit where sink = ?1", -1, &row, NULL) ==
         SQLITE_OK) {
         sqlite3_bind_int64(row, 1, (int64_t)id);
@@ -22,6 +21,12 @@ int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uin
             seen = (uint64_t)sqlite3_column_int64(row, 0);
     }
     sqlite3_finalize(row);
+    return seen;
+}
+
+int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
+                          uint64_t *skip, struct wr_error *err) {
+    uint64_t seen = rows_of(db, id);
     if (skip != NULL)
         *skip = seen - rows_seen;
     if (skip == NULL && seen > rows_seen)
@@ -36,7 +41,16 @@ int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uin
 }
 
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
-                           uint64_t rows_seen, struct wr_error *err) {
+                           uint64_t rows_before, uint64_t rows_seen, struct wr_error *err) {
+    if (rows_of(db, id) != rows_before) {
+        wr_error_set(err, WR_EREFUSED,
+                     "sqlite:%s/%s: another instance of this pipeline has written to it: nothing "
+                     "more is written",
+                     path, table);
+        wr_error_code(err, "W617");
+        wr_error_help(err, "two runs go on from copies of one state directory; leave one of them");
+        return WR_EREFUSED;
+    }
     char *sql = sqlite3_mprintf(
         "create table if not exists weir_commit(sink integer primary key, name text, rows integer);"
         "insert or replace into weir_commit values (%lld, %Q, %lld)",

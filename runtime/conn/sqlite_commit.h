@@ -13,8 +13,10 @@ struct wr_error;
  * WR_ECORRUPT when it is behind: another file, or an older copy. `name`: for messages. */
 int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
                           uint64_t *skip, struct wr_error *err);
+/* In the transaction of the rows. `rows_before`: what the row said when this instance read or wrote
+ * it last; where it says otherwise now another instance goes on from a copy of the state: W617. */
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
-                           uint64_t rows_seen, struct wr_error *err);
+                           uint64_t rows_before, uint64_t rows_seen, struct wr_error *err);
 
 #define WR_SQLITE_DETAIL_MAX 512 /* bytes of why a row was refused */
 

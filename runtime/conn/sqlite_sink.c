@@ -67,6 +67,7 @@ struct sqlite_sink {
     int saved, finished;
     uint64_t id;        /* of this sink in `weir_commit`, when there is a state */
     uint64_t rows_seen; /* rows that came, written or refused */
+    uint64_t rows_told; /* as `weir_commit` had them when this instance read or wrote it last */
     uint64_t rows_skip; /* of the coming ones: their epoch is in the file, and not in the state */
     uint64_t rows_safe; /* of `rows_seen`: the state knows of them and of their rejects */
     int has_refused;    /* the file keeps refused rows of this sink */
@@ -220,6 +221,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
                                        sink->differs ? NULL : &self->rows_skip, err);
     if (status == WR_OK && self->saved && sink->store != NULL)
         self->has_refused = wr_sqlite_refused_are_there(self->shared->db);
+    self->rows_told = self->rows_seen + self->rows_skip;
     if (sink->varies) {
         self->rows_seen += self->rows_skip;
         self->rows_skip = 0;
@@ -452,8 +454,10 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
     WR_ASSERT(self->is_begun);
     if (sink->store != NULL && !self->shared->broken) {
         /* Rows that come once more are in the file until the last of them has come. */
+        uint64_t rows = self->rows_seen + self->rows_skip;
         int status = wr_sqlite_commit_write(self->shared->db, config->path, config->table, self->id,
-                                            self->rows_seen + self->rows_skip, err);
+                                            self->rows_told, rows, err);
+        self->rows_told = rows;
         if (status == WR_OK && self->has_refused)
             status = wr_sqlite_refused_forget(self->shared->db, config->path, self->id,
                                               self->rows_safe, err);

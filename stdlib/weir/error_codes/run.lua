@@ -319,9 +319,9 @@ orders:lookup(one, { on = "item" })]],
   W617 = {
     message = "another instance of this pipeline has taken over",
     page = "Two runs went on from copies of one state directory, and write to one table of a "
-      .. "database. The one that came last owns the table's row in `weir_commit`; the other one "
-      .. "ends here, and nothing of its open epoch is written. A state directory alone lets in "
-      .. "one run at a time.",
+      .. "database. One of them owns the table's row in `weir_commit`: in PostgreSQL the one that "
+      .. "came last, in SQLite the one that committed first. The other one ends here, and nothing "
+      .. "of its open epoch is written. A state directory alone lets in one run at a time.",
     wrong = [[cp -r job.state copy.state && weir run --state copy.state job.lua]],
     right = [[weir run --state job.state job.lua]],
   },

@@ -169,6 +169,32 @@ TEST(sqlite_sink_rejects_once_more_what_the_file_refused_before_the_state_knew) 
     world_end(&w);
 }
 
+TEST(sqlite_sinks_of_copies_of_one_state_do_not_both_write) {
+    struct world w;
+    world_begin(&w);
+    const char *path = in_folder(&w, "o.db");
+    const struct wr_schema *schema = schema_of(&w, TABLE_SCHEMA);
+    struct wr_endpoint_bind bind;
+    struct wr_buf saved;
+    wr_buf_init(&saved, &w.budget, 0);
+    CHECK_INT(bind_sink(&w, &wr_sink_sqlite, sqlite_spec(&w, path, "'mode':'append'"), schema, NULL,
+                        &bind),
+              ==, WR_OK);
+    struct wr_sink *sink = open_with_state(&w, &bind, NULL);
+    CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "a,1")), ==, WR_OK);
+    CHECK_INT(wr_sink_sqlite.save(sink, &saved), ==, WR_OK);
+    struct wr_sink *other = open_with_state(&w, &bind, &saved);
+    CHECK_INT(write_epoch(&w, other, 2, batch_of(&w, schema, "b,2\nc,3")), ==, WR_OK);
+    CHECK_INT(write_epoch(&w, other, 3, batch_of(&w, schema, "d,4")), ==, WR_OK);
+    CHECK_INT(write_epoch(&w, sink, 2, batch_of(&w, schema, "b,2")), ==, WR_EREFUSED);
+    CHECK_CONTAINS(error_text(&w), "another instance of this pipeline has written to it");
+    close_sink(sink);
+    close_sink(other);
+    CHECK_STR(query(&w, path, "select * from t"), "a|1\nb|2\nc|3\nd|4\n");
+    wr_buf_release(&saved);
+    world_end(&w);
+}
+
 /* ---- several sinks of one file ------------------------------------------------------------- */
 
 TEST(sqlite_sinks_of_one_file_share_a_transaction) {
