@@ -295,5 +295,8 @@ int reject_log_load(struct reject_log *log, struct wr_reader *in) {
     log->spooled = wr_reader_u64(in);
     const char *gives = wr_reader_bytes(in, 1);
     log->gives = gives != NULL && *gives != 0;
+    /* A run with threads may have held what this one would give at once: those came before. */
+    if (log->spooled > 0 && !log->run->is_endless && log->readers.count > 0)
+        log->holds_all = 1;
     return in->failed ? WR_ECORRUPT : WR_OK;
 }
