@@ -257,6 +257,12 @@ set_tests_properties(program/evolve PROPERTIES LABELS program)
 add_test(NAME program/state_tools
   COMMAND Python3::Interpreter "${folder}/state_tools.py" "${program}")
 set_tests_properties(program/state_tools PROPERTIES LABELS program)
+add_test(NAME program/until
+  COMMAND Python3::Interpreter "${folder}/until.py" "${program}")
+set_tests_properties(program/until PROPERTIES LABELS program)
+add_test(NAME program/savepoint
+  COMMAND Python3::Interpreter "${folder}/savepoint.py" "${program}")
+set_tests_properties(program/savepoint PROPERTIES LABELS program)
 add_test(NAME program/live
   COMMAND Python3::Interpreter "${folder}/live.py" "${program}")
 set_tests_properties(program/live PROPERTIES LABELS program)

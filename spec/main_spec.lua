@@ -229,6 +229,30 @@ describe("weir", function()
       assert.is_nil((spec.script or ""):find("-e:2", 1, true))
     end
   end)
+  it("--until is a number of rows or a time; without a state the input ends there", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    local function ran(...)
+      assert.equal(0, (weir(path, ...)))
+        return native.ran.options
+    end
+    assert.equal(1000, ran("--until", "1000rows").until_rows)
+    assert.equal(1, ran("--until", "1row").until_rows)
+    assert.equal(1767225600000000, ran("--until", "2026-01-01").until_us)
+    assert.equal(1, native.ran.options.drains)
+    assert.equal(0, ran("--until", "5", "--state", "s").drains)
+    assert.equal(1, ran("--until", "5", "--state", "s", "--drain").drains)
+    for _, text in ipairs({ "0", "0rows", "tomorrow", "-5", "5 rows", "" }) do
+      local code, _, err = weir(path, "--until=" .. text)
+      assert.equal(2, code)
+      has(err, "--until takes a number of rows or a timestamp")
+    end
+    local code, _, err = weir(path, "--drain")
+    assert.equal(2, code)
+    has(err, "--drain goes with --until")
+    native.summary.has_reached = true
+    _, _, err = weir(path, "--until", "5", "--state", "s")
+    has(err, "stopped at --until 5; without it the run goes on from state s")
+  end)
   it("more bad rows than --max-bad exit with 4", function()
     local path = script("a.lua", "weir.read 'x.csv':print()")
     native.summary.rejected = { { code = "W501", n = 3, reason = "cannot parse" } }

@@ -47,6 +47,29 @@ describe("weir.read", function()
     assert.equal("2:31 W202", at)
     assert.is_truthy(scripts.read("weir.read('x.csv', { replay = false }):print()"))
   end)
+  it("a range is of rows, or of times that the rows get", function()
+    local function options(text)
+      return scripts.specs("weir.read('x.csv', { schema = 'at timestamp', " .. text .. " })"
+        .. ":event_time 'at'")[1].options
+    end
+    assert.same({ row = 0 }, options("start = 0").start)
+    assert.same({ row = 7 }, options("stop = 7").stop)
+    assert.same({ time = 1767225600000000 }, options("start = '2026-01-01'").start)
+    assert.same({ time = 1767225601000000 }, options("stop = '2026-01-01T00:00:01Z'").stop)
+    local function wrong(text)
+      local at, err = scripts.err("weir.read('x.csv', { schema = 'at timestamp', " .. text
+        .. " }):print()")
+      return at, err.message
+    end
+    for _, text in ipairs({ "start = -1", "stop = 0", "start = 1.5", "start = 'x'",
+      "stop = {}" }) do
+      assert.truthy(wrong(text):find("W203"), text)
+    end
+    local at, message = wrong("start = '2026-01-01'")
+    assert.equal("2:55 W203", at)
+    assert.equal("option `start` of `read` is a time, and no `event_time` says that of a row",
+      message)
+  end)
   it("a file is followed, a glob or directory is watched, an input is neither", function()
     local function kind(text)
       local script = text:gsub("OPTIONS", "schema = 'a int64', format = 'csv', follow = true")

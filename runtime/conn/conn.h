@@ -22,6 +22,16 @@ struct wr_source_type;
 struct wr_sink_type;
 struct wr_store;
 
+/* Which records of a source are read: `start` and `stop`. */
+struct wr_range {
+    uint64_t first; /* so many are passed over */
+    uint64_t end;   /* the first that is not read; 0: none is given */
+    /* Or from the first row on that has this event time or a later one, and up to the first that
+     * has. */
+    int64_t from_us, to_us;
+    uint8_t has_from, has_to;
+};
+
 /* Plan time, for reading and writing. */
 struct wr_endpoint_bind {
     struct wr_arena *arena;
@@ -35,6 +45,10 @@ struct wr_endpoint_bind {
     const struct wr_schema *schema;
     uint32_t partition_count; /* 1 for most; a file source with partitions = "each": its files */
     uint8_t bounded;
+    uint8_t reads_once;     /* what was read is gone, or comes in another order (a pipe, a directory
+                         * that fills): it cannot be opened again at a place but that of the last
+                         * checkpoint */
+    struct wr_range range;  /* set for all sources alike, behind bind */
     uint64_t inferred_rows; /* > 0: the schema was inferred from so many rows */
     uint8_t has_time;       /* its batches come with event time and `behind`: from this … */
     uint32_t time_column;   /* … column, … */

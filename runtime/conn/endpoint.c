@@ -457,3 +457,42 @@ int wr_show(struct wr_sink *sink, const char *bytes, uint64_t length, int *no_mo
         return wr_env_fail(err, "write", "stdout", errno);
     return wr_error_set(err, status, "write stdout: %s", wr_status_text(status));
 }
+
+static int range_end(const struct wr_options *options, const char *name, uint64_t low,
+                     uint64_t *row, int64_t *time_us, uint8_t *has_time, struct wr_error *err) {
+    const struct wr_value *value = wr_option(options, name);
+    const struct wr_value *time = value == NULL ? NULL : wr_value_get(value, "time");
+    const struct wr_value *number = value == NULL ? NULL : wr_value_get(value, "row");
+    if (value == NULL)
+        return WR_OK;
+    if (time != NULL && time->kind == WR_VALUE_INT) {
+        *time_us = time->integer;
+        *has_time = 1;
+        return WR_OK;
+    }
+    if (number == NULL || number->kind != WR_VALUE_INT || number->integer < (int64_t)low)
+        return wrong_option(name, value, "a number of rows or a timestamp", err);
+    *row = (uint64_t)number->integer;
+    return WR_OK;
+}
+
+int wr_endpoint_range(const struct wr_endpoint_bind *bind, struct wr_range *range,
+                      struct wr_error *err) {
+    struct wr_options options;
+    int status = wr_options_read(&options, bind, err);
+    if (status == WR_OK)
+        status =
+            range_end(&options, "start", 0, &range->first, &range->from_us, &range->has_from, err);
+    if (status == WR_OK)
+        status = range_end(&options, "stop", 1, &range->end, &range->to_us, &range->has_to, err);
+    if (status != WR_OK)
+        return status;
+    int is_empty = (range->end > 0 && range->end <= range->first) ||
+                   (range->has_from && range->has_to && range->to_us <= range->from_us);
+    if (is_empty) {
+        wr_error_script(err, "W203", "option `stop` must be behind `start`");
+        wr_error_at(err, "stop", 0, 0);
+        return WR_ESCRIPT;
+    }
+    return WR_OK;
+}

@@ -71,6 +71,9 @@ int wr_encoder_check(struct wr_endpoint_bind *bind, const struct wr_encoder_type
 /* The schema that `schema =` gives, or NULL. */
 int wr_endpoint_schema(const struct wr_endpoint_bind *bind, const struct wr_schema **schema,
                        struct wr_error *err);
+/* The options `start` and `stop`: {row=} or {time=}. W203. */
+int wr_endpoint_range(const struct wr_endpoint_bind *bind, struct wr_range *range,
+                      struct wr_error *err);
 /* Text in the plan's arena. */
 const char *wr_endpoint_textf(struct wr_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -377,7 +377,7 @@ static const char *const file_options[] = {"compression", "roll",       "partiti
 
 static int read_options(struct wr_file_config *config, const struct wr_options *options,
                         struct wr_error *err) {
-    static const char *const not_yet[] = {"roll", "wait", "replay", "start", "stop", NULL};
+    static const char *const not_yet[] = {"roll", "wait", "replay", NULL};
     static const char *const partitions[] = {"one", "each", NULL};
     static const char *const on_error[] = {"reject", "fail", NULL};
     static const char *const check[] = {"needed", "all", NULL};
@@ -541,6 +541,8 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     bind->partition_count = config->each ? config->file_count : 1;
     bind->bounded = !config->follows;
     bind->resume = strcmp(config->address, "-") == 0 ? WR_RESUME_START : WR_RESUME_EXACT;
+    bind->reads_once = strcmp(config->address, "-") == 0 || strcmp(kind, "watch") == 0 ||
+                       is_pipe(bind->env, config->address);
     bind->config = config;
     bind->name = strcmp(config->address, "-") == 0 ? "standard input" : config->address;
     if (status == WR_OK && list != NULL)

@@ -223,7 +223,7 @@ int unit_new_source(struct unit *unit, struct wr_error *err) {
                                  .reject_ctx = unit,
                                  .note = source_note,
                                  .name = node->name,
-                                 .record_limit = run->options.record_limit,
+                                 .record_limit = range_record_limit(run, node),
                                  .watermark = WR_TIME_MIN,
                                  .owner = run->options.replace_ctx};
     unit->source = source;
@@ -354,6 +354,8 @@ int run_build(struct wr_run *run, struct wr_error *err) {
     }
     if (status == WR_OK)
         status = reloads_init(run, err);
+    if (status == WR_OK)
+        status = ranges_init(run, err);
     for (uint32_t i = 0; status == WR_OK && i < run->unit_count; i++)
         gather_init(run->units[i]);
     if (status == WR_OK && cuts_init(run) != WR_OK)
@@ -372,6 +374,7 @@ void run_close_units(struct wr_run *run) {
         gate_free(unit->gate);
         sharded_free(unit->sharded);
         ahead_free(unit->ahead);
+        range_free(unit);
         unit_op_free(unit->op);
         if (unit->source != NULL && unit->opened)
             unit->source->type->close(unit->source);

@@ -19,8 +19,13 @@ int run_open_state(struct wr_store **store, const struct wr_env *env, const char
     struct wr_file_info info;
     int length = snprintf(file, sizeof file, "%s/state.db", path);
     *store = NULL;
-    if (length < (int)sizeof file && env->stat(env, file, &info) == WR_OK)
-        return wr_store_open(store, env, path, NULL, err);
+    if (length < (int)sizeof file && env->stat(env, file, &info) == WR_OK) {
+        int status = wr_store_open(store, env, path, NULL, err);
+        if (status == WR_EREFUSED && err != NULL && strstr(err->text, "is held by") != NULL)
+            wr_error_help(err, "`weir state save DIR TO` makes a copy of the state of a run; look "
+                               "into that, or stop the run");
+        return status;
+    }
     wr_error_set(err, WR_ENOENT, "there is no state in %s", path);
     wr_error_help(err, "`weir run SCRIPT --state %.200s` makes one", path);
     return WR_ENOENT;

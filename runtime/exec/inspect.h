@@ -35,6 +35,10 @@ int wr_state_read(struct wr_state *state, struct wr_arena *arena, const struct w
                   const char *path, int checks, struct wr_error *err);
 /* Makes a state of the last checkpoint in `to`, which must have none. */
 int wr_state_copy(const struct wr_env *env, const char *path, const char *to, struct wr_error *err);
+/* The same, also of a state that a run holds: then of its next checkpoint, for which is waited, but
+ * no longer than `limit_us` (W618). */
+int wr_state_save(const struct wr_env *env, const char *path, const char *to, int64_t limit_us,
+                  struct wr_error *err);
 /* Forgets what a stage has kept, or the whole state (`number` UINT32_MAX). Sources and sinks alone
  * cannot be: their rows would come twice, or be missing. */
 int wr_state_reset(const struct wr_env *env, const char *path, uint32_t number,

@@ -126,8 +126,11 @@ static int row_json(struct reject_maker *maker, struct keeper *keeper,
 static void place_of_record(struct keeper *keeper, const struct unit *unit,
                             const struct wr_reject *reject, struct reject_entry *entry) {
     char text[96];
-    snprintf(text, sizeof text, "line %llu byte %llu", (unsigned long long)reject->line,
-             (unsigned long long)reject->byte);
+    if (reject->line == 0) /* of a database: it has rows, and no lines */
+        snprintf(text, sizeof text, "row %llu", (unsigned long long)reject->record + 1);
+    else
+        snprintf(text, sizeof text, "line %llu byte %llu", (unsigned long long)reject->line,
+                 (unsigned long long)reject->byte);
     WR_ASSERT(unit->source != NULL);
     entry->source = unit->source->source;
     entry->partition = unit->source->partition;

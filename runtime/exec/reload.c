@@ -274,6 +274,9 @@ static int read_some(struct reload *reload, struct wr_error *err) {
         wr_batch_unref(batch);
         return give_up(reload, status, &why, err);
     }
+    uint64_t first = lane->source->node->endpoint.range.first;
+    if (batch != NULL && first > 0 && range_skip(source, first, &batch) != WR_OK)
+        return give_up(reload, WR_ENOMEM, &why, err);
     if (batch != NULL && batch->sel_count == 0) {
         wr_batch_unref(batch);
         batch = NULL;

@@ -99,6 +99,16 @@ int run_new_to_look(struct wr_run **made, struct wr_plan *plan,
     return status == WR_OK ? run_build(run, err) : status;
 }
 
+/* What was drawn by the seed of before lies in the state. */
+static void tell_seed(const struct wr_run *run, uint64_t given) {
+    const struct wr_run_options *options = &run->options;
+    if (given == 0 || options->hash_seed == given || options->note == NULL)
+        return;
+    options->note(options->note_ctx, options->state_directory,
+                  "it goes on with the seed that it began with; that of `weir.settings` has no "
+                  "effect on it, and would on another --state");
+}
+
 int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err) {
     struct wr_run *run = NULL;
@@ -112,12 +122,16 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status == WR_OK)
         status = run_restore_seed(run, err);
     if (status == WR_OK)
+        tell_seed(run, options->hash_seed);
+    if (status == WR_OK)
         status = run_evolve(run, 1, err);
     run->was_restored = run->store != NULL && wr_store_number(run->store) > 0;
     if (status == WR_OK)
         status = run_build(run, err);
     if (status == WR_OK)
         status = run_restore(run, err);
+    if (status == WR_OK)
+        status = ranges_start(run, err);
     if (status == WR_OK)
         status = threads_init(run, err);
     if (status == WR_OK && writer_init(run) != WR_OK)
@@ -174,6 +188,7 @@ static int is_wanted(const struct unit *unit, int *gated) {
 static struct unit *next_lane(struct wr_run *run) {
     struct unit *fallback = NULL, *quiet = NULL;
     uint32_t behind_quiet = 0;
+    int is_awaited = 0; /* one that stands */
     for (uint32_t k = 0; k < run->unit_count; k++) {
         struct unit *unit = run->units[(run->next_lane + k) % run->unit_count];
         if (unit->source == NULL || unit->ended)
@@ -181,6 +196,10 @@ static struct unit *next_lane(struct wr_run *run) {
         int gated = 0;
         uint32_t behind = (run->next_lane + k + 1) % run->unit_count;
         int wanted = is_wanted(unit, &gated) || !gated;
+        if (unit->stands) {
+            is_awaited |= wanted;
+            continue;
+        }
         if (wanted && !idle_may_skip(unit)) {
             run->next_lane = behind;
             return unit;
@@ -192,17 +211,24 @@ static struct unit *next_lane(struct wr_run *run) {
         if (fallback == NULL)
             fallback = unit;
     }
-    if (quiet == NULL)
-        return fallback;
+    if (quiet == NULL) /* how far the others are read behind it is not said by a number of rows */
+        return is_awaited && run->options.until_rows > 0 ? NULL : fallback;
     run->next_lane = behind_quiet;
     return quiet;
+}
+
+void lane_count(struct unit *lane, uint64_t records) {
+    lane->run->summary.rows_in += records;
+    lane->counts.rows_in += records;
+    lane->records_in += records;
 }
 
 static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err) {
     struct wr_batch *batch = NULL;
     struct unit_watch watch = unit_watch_begin(run);
-    int status = lane->ahead != NULL ? ahead_poll(lane->ahead, &batch, err)
-                                     : lane->source->type->poll(lane->source, &batch, err);
+    int status = lane->ahead != NULL   ? ahead_poll(lane->ahead, &batch, err)
+                 : lane->range != NULL ? range_poll(lane, &batch, err)
+                                       : lane->source->type->poll(lane->source, &batch, err);
     unit_watch_end(lane, watch);
     idle_note(lane, status == WR_EAGAIN && batch == NULL);
     if (status == WR_EEND) {
@@ -216,9 +242,8 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
     if (batch != NULL) {
         int64_t watermark = lane_watermark(lane);
         batch->frontier = WR_MAX(lane->frontier_out, watermark);
-        run->summary.rows_in += batch->row_count;
-        lane->counts.rows_in += batch->row_count;
-        lane->records_in += batch->row_count;
+        if (lane->range == NULL)
+            lane_count(lane, batch->row_count);
         if (batch->sel_count == 0)
             wr_batch_unref(batch);
         else
@@ -403,9 +428,21 @@ static int checkpoint_if_due(struct wr_run *run, struct wr_error *err) {
     int status = settle_step(run);
     if (status == WR_OK)
         status = run->store == NULL ? commit_unkept(run, err) : run_checkpoint_begin(run, err);
+    if (status == WR_OK && run->store != NULL)
+        status = run_answer_save(run, err);
     /* From its end: one that takes longer than the time between two must leave time for work. */
     run->checkpoint_due_us = env->monotonic_us(env) + run->options.checkpoint_us;
     return status;
+}
+
+/* All stand, or what was settled is not enough for one that does not. */
+static int has_reached(struct wr_run *run, const struct unit *lane) {
+    uint32_t next = run->next_lane;
+    if (run->options.until_rows == 0 && !run->options.has_until_time)
+        return 0;
+    run->summary.has_reached = ranges_have_reached(run) || (lane == NULL && next_lane(run) == NULL);
+    run->next_lane = next;
+    return run->summary.has_reached;
 }
 
 int wr_run_step(struct wr_run *run, struct wr_error *err) {
@@ -425,6 +462,8 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     struct unit *lane = status == WR_OK ? next_lane(run) : NULL;
     if (lane != NULL)
         status = poll_lane(run, lane, err);
+    else if (status == WR_OK && !all_ended(run))
+        status = settle_step(run);
     int busy = 0, idle = status == WR_EAGAIN;
     if (idle)
         status = WR_OK;
@@ -442,6 +481,8 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = sinks_commit(run, 1, err);
     if (status == WR_OK && all_ended(run))
         status = finish(run, err);
+    else if (status == WR_OK && has_reached(run, lane))
+        return WR_ECANCEL;
     if (status == WR_OK)
         status = checkpoint_if_due(run, err);
     if (status == WR_OK || status == WR_EEND)

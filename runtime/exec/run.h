@@ -51,9 +51,15 @@ struct wr_run_options {
     uint32_t batch_rows; /* 0: WR_BATCH_ROWS_DEFAULT */
     uint32_t workers;    /* threads; 0: 1 */
     uint32_t shards;     /* of keyed operators; 0: those of the state, or one less than workers */
-    uint64_t shard_order_seed;   /* in which order shards are stepped; any gives the same rows */
-    uint64_t hash_seed;          /* 0: from env's random */
-    uint64_t record_limit;       /* records a source reads at most, bad ones too; 0: all */
+    uint64_t shard_order_seed; /* in which order shards are stepped; any gives the same rows */
+    uint64_t hash_seed;        /* 0: from env's random */
+    uint64_t record_limit;     /* records a source reads at most, bad ones too; 0: all */
+    /* The run stops when of each source so many records were read, or when no row before this event
+     * time can come any more: then wr_run_step returns WR_ECANCEL, as for a signal. */
+    uint64_t until_rows; /* 0: not */
+    int64_t until_us;
+    uint8_t has_until_time;
+    uint8_t drains;              /* … the input counts as ended there, and all is finished */
     uint64_t memory_bytes;       /* of all state; 0: 1 GB */
     uint64_t spill_bytes;        /* that a sort keeps in memory, and half of what windows do; 0:
                                   * a quarter of memory_bytes */
@@ -121,6 +127,7 @@ struct wr_summary {
     uint64_t steps;
     int64_t elapsed_us;
     uint64_t state_bytes_peak;
+    int has_reached;  /* it stopped where `until_rows` or `until_us` say */
     int was_complete; /* the state is of a run whose input had ended: nothing more was read */
 };
 

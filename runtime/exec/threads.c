@@ -67,7 +67,7 @@ static int sources_init(struct wr_run *run) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         if (unit->source == NULL || !unit->source->type->reads_ahead || unit->ended ||
-            !unit->node->out.bounded)
+            unit->range != NULL || !unit->node->out.bounded)
             continue;
         if (pool_of(run, &workers) != WR_OK || ahead_new(unit, workers) != WR_OK)
             return WR_ENOMEM;

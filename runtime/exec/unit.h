@@ -25,6 +25,7 @@ struct watched;
 struct ahead;
 struct held;
 struct writer;
+struct range;
 struct wr_workers;
 
 struct edge {
@@ -48,6 +49,7 @@ struct unit {
     /* one of these */
     struct wr_source *source;
     struct ahead *ahead; /* its source is read ahead; else NULL */
+    struct range *range; /* its source is read from or to a place; NULL: as it comes */
     struct wr_op *op;
     struct sharded *sharded;
     struct wr_sink *sink;
@@ -75,6 +77,7 @@ struct unit {
     int64_t clock_frontier; /* while it is idle: how far time is by the clock */
     uint8_t opened;         /* its source or sink */
     uint8_t ended;          /* a source: nothing more will be polled */
+    uint8_t stands;         /* a source that has not ended: the run goes no further, see range.c */
     uint8_t after_rejects;  /* stands below a rejects node: ends last */
     uint64_t records_in;    /* of a source: good and bad ones */
     uint8_t asks_origins;   /* a stage behind it may reject its rows */
@@ -204,6 +207,8 @@ int unit_tick(struct unit *unit);
 /* build.c: the source of a unit, not open yet. */
 int unit_new_source(struct unit *unit, struct wr_error *err);
 
+/* run.c: counts records that were taken of a source. */
+void lane_count(struct unit *lane, uint64_t records);
 /* The source's own rejects: `lane` is its unit. */
 int lane_reject(void *lane, const struct wr_reject *reject);
 
@@ -215,6 +220,22 @@ int ahead_poll(struct ahead *ahead, struct wr_batch **batch, struct wr_error *er
 int64_t ahead_watermark(const struct ahead *ahead);
 int ahead_save_position(const struct ahead *ahead, struct wr_buf *out);
 void ahead_progress(const struct ahead *ahead, uint64_t *done, uint64_t *total);
+
+/* range.c: the records that are taken of a source. */
+/* When lanes are there, and no source is open yet. */
+int ranges_init(struct wr_run *run, struct wr_error *err);
+/* When sources are open and the stages of lanes are as they were at the last checkpoint. */
+int ranges_start(struct wr_run *run, struct wr_error *err);
+void range_free(struct unit *lane);
+/* As the source's `poll`, of a lane that has a range; it counts what is taken. The lane stands, or
+ * WR_EEND, where that is all. */
+int range_poll(struct unit *lane, struct wr_batch **batch, struct wr_error *err);
+/* *batch is what is left of it (NULL: nothing) without the records before the first one. */
+int range_skip(const struct wr_source *source, uint64_t first, struct wr_batch **batch);
+/* `record_limit` of a source, as far as it is the same for each reading of it. */
+uint64_t range_record_limit(const struct wr_run *run, const struct wr_node *node);
+/* All sources have ended or stand where --until says, and some stands. */
+int ranges_have_reached(const struct wr_run *run);
 
 /* reload.c: tables that are read again. */
 int reloads_init(struct wr_run *run, struct wr_error *err);
@@ -379,6 +400,10 @@ void stops_end_lanes(struct wr_run *run);
 uint64_t stops_rows_in(const struct wr_run *run);
 void stops_save(const struct unit *unit, struct wr_buf *out);
 void stops_load(struct unit *unit, struct wr_reader *in);
+
+/* savepoint.c: copies the state, where somebody has asked for it, when the checkpoint that is on its
+ * way stands. A copy that cannot be made is told to who asked, and is no failure of the run. */
+int run_answer_save(struct wr_run *run, struct wr_error *err);
 
 /* checkpoint.c */
 /* The seed of the keys' hashes must be known before tables are made. */

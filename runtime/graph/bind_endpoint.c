@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "conn/endpoint.h"
 #include "base/banned.h"
 
 int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
@@ -23,8 +24,11 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
                                     .partition_count = 1,
                                     .bounded = 1};
     int status = type->bind(&bind, err);
+    if (status == WR_OK)
+        status = wr_endpoint_range(&bind, &bind.range, err);
     if (status != WR_OK)
         return status;
+    bind.bounded |= bind.range.end > 0 || bind.range.has_to;
     WR_ASSERT(bind.schema != NULL && bind.name != NULL);
     node->kind = WR_NODE_SOURCE;
     node->source = type;

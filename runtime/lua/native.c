@@ -209,7 +209,7 @@ static const luaL_Reg functions[] = {
     {"explain", native_explain},
     {"connectors", l_connectors},
     {"state", native_state},
-    {"state_copy", native_state_copy},
+    {"state_save", native_state_save},
     {"state_reset", native_state_reset},
     {"state_rows", native_state_rows},
     {"functions", native_functions},

@@ -30,7 +30,7 @@ int native_run(lua_State *L);        /* native.run(plan, options) */
 int native_compare(lua_State *L);    /* native.compare(plan, options): what a state would become */
 int native_explain(lua_State *L);    /* native.explain(plan) */
 int native_state(lua_State *L);      /* native.state(directory, checks), and what is done with it */
-int native_state_copy(lua_State *L);
+int native_state_save(lua_State *L);
 int native_state_reset(lua_State *L);
 int native_state_rows(lua_State *L);
 /* The table at stack index 2 as options of a run. */

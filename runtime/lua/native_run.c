@@ -121,6 +121,10 @@ struct wr_run_options native_run_options(lua_State *L, struct native_plan *plan)
         .shard_order_seed = (uint64_t)int_option(L, "shard_seed", 0),
         .hash_seed = (uint64_t)int_option(L, "seed", 0),
         .record_limit = (uint64_t)WR_MAX(int_option(L, "limit", 0), 0),
+        .until_rows = (uint64_t)WR_MAX(int_option(L, "until_rows", 0), 0),
+        .until_us = int_option(L, "until_us", 0),
+        .has_until_time = int_option(L, "until_us", WR_TIME_MIN) != WR_TIME_MIN,
+        .drains = int_option(L, "drains", 0) != 0,
         .memory_bytes = (uint64_t)WR_MAX(int_option(L, "memory", 0), 0),
         .spill_bytes = (uint64_t)WR_MAX(int_option(L, "spill_bytes", 0), 0),
         .state_directory = text_option(L, "state"),
@@ -220,6 +224,8 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
     lua_setfield(L, -2, "seconds");
     lua_pushboolean(L, summary->was_complete);
     lua_setfield(L, -2, "was_complete");
+    lua_pushboolean(L, summary->has_reached);
+    lua_setfield(L, -2, "has_reached");
     if (stop_signal != 0)
         native_set_int(L, "interrupted", (uint64_t)stop_signal);
     push_kinds(L, plan, summary);

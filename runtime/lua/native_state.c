@@ -91,10 +91,11 @@ static int done(lua_State *L, int status, const struct wr_error *err) {
     return 1;
 }
 
-/* native.state_copy(directory, to) -> true | nil, err */
-int native_state_copy(lua_State *L) {
+/* native.state_save(directory, to, limit_us) -> true | nil, err */
+int native_state_save(lua_State *L) {
     struct wr_error err = {0};
-    int status = wr_state_copy(native_env(L), luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err);
+    int status = wr_state_save(native_env(L), luaL_checkstring(L, 1), luaL_checkstring(L, 2),
+                               luaL_checkinteger(L, 3), &err);
     return done(L, status, &err);
 }
 

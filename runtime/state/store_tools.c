@@ -67,9 +67,12 @@ static int copy_into(struct wr_store *store, const char *beside, const char *pat
             return status;
         }
     }
-    int status = sql == NULL
-                     ? wr_error_set(err, WR_ENOMEM, "copy state %s: out of memory", store->path)
-                     : wr_store_run(store, "copy", sql, err);
+    int status = WR_OK; /* where it cannot be written the state is as good as before */
+    if (sql == NULL)
+        status = wr_error_set(err, WR_ENOMEM, "copy state %s: out of memory", store->path);
+    else if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        status = wr_error_set(err, WR_EIO, "copy state %s to %s: %s", store->path, beside,
+                              sqlite3_errmsg(store->db));
     sqlite3_free(sql);
     if (status == WR_OK)
         status = sync_file(env, beside, WR_FILE_APPEND, err);

@@ -12,6 +12,11 @@ M.FLAGS = {
     doc = "an option of `weir.read` for the files behind `-e ':…'`: null=NA, schema='n int64'" },
   ["--limit"] = { value = "N", count = 1,
     doc = "read at most N records of each source; bad ones count" },
+  ["--until"] = { value = "PLACE",
+    doc = "stop there: `1000rows` of each source, or when no row before an event time can come: "
+      .. "`2026-01-31T10:00:00Z`; with --state the next run goes on" },
+  ["--drain"] = { doc = "where --until stops, the input counts as ended: windows fire, files "
+    .. "are complete; without --state it does anyway" },
   ["--dry-run"] = { doc = "read and check the script, run nothing" },
   ["--batch-rows"] = { value = "N", count = 1, max = 65536, doc = "rows of a batch at most" },
   ["--rejects"] = { value = "FILE",
@@ -44,6 +49,8 @@ M.FLAGS = {
   ["--deny-warnings"] = { doc = "a warning is an error" },
   ["--strict"] = { doc = "name also what may fail without `??` (W904) and int64 that may wrap" },
   ["--update"] = { doc = "rewrite golden files; refused where CI is set" },
+  ["--timeout"] = { value = "DURATION",
+    doc = "how long `state save` waits for a checkpoint of a run that holds the state (1m)" },
   ["--script"] = { value = "FILE",
     doc = "the script that wrote a state, where it is not where it was" },
   ["--yes"] = { doc = "throw it away" },
@@ -68,7 +75,8 @@ M.FLAGS = {
 local LOAD = { "-p", "--color", "--error-format", "--allow", "--deny-warnings", "--strict",
   "--trace" }
 local RUN = {
-  "-e", "--read", "--limit", "--dry-run", "--batch-rows", "--rejects", "--max-bad", "--format",
+  "-e", "--read", "--limit", "--until", "--drain", "--dry-run",
+  "--batch-rows", "--rejects", "--max-bad", "--format",
   "--state", "--from", "--allow-rebuild", "--progress", "--workers", "--shards", "--shard-seed",
   "--stop-after", "--spill-bytes",
 }
@@ -100,7 +108,7 @@ M.COMMANDS = {
       LOAD) },
   state = { usage = "weir state ls|show|query|export|verify|reset|save DIR […]",
     doc = "look into a state, copy it, throw it away",
-    flags = join({ "--json", "--format", "--script", "--yes" }, LOAD) },
+    flags = join({ "--json", "--format", "--script", "--yes", "--timeout" }, LOAD) },
   test = { usage = "weir test [PATH…] [FLAG…]", doc = "run `*_spec.lua` files",
     flags = { "--filter", "--list", "--update", "--seed", "--color" } },
   sim = { usage = "weir sim SCRIPT [--seeds N | --seed S] [--faults LIST] [FLAG…]",

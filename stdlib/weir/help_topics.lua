@@ -1,5 +1,5 @@
 --- Topics of `weir help`: what no single stage or function says. Lines of at most 80 columns.
-return {
+local topics = {
   script = {
     title = "A script",
     text = [[
@@ -294,117 +294,6 @@ partition keep their order; those of several are merged by event time where a
 stage is ordered by it, and always in the same way.
 ]],
   },
-  inspection = {
-    title = "Looking into a state",
-    text = [[
-  weir state ls DIR                    what it has: rows, bytes, watermarks
-  weir state show DIR NAME             rows of one stage
-  weir state query DIR "select …"      SQL (of SQLite) over the rows of stages
-  weir state export DIR NAME > f.ndjson        with --format csv, tsv, …
-  weir state verify DIR                each part is read, and its sums compared
-  weir state save DIR TO               a copy of the last checkpoint: savepoint
-  weir state reset DIR [NAME] --yes    begins anew, or one stage does
-  weir run SCRIPT --state NEW --from TO     goes on where the savepoint stands
-
-A stage is called by its `name = "…"`, its number or its kind; a sink or source
-by its address. In SQL the tables are `name`, or as `agg_3`, with the number.
-
-Rows of a stage are those that it would give if its input ended now: groups with
-their results, rows that wait to be sorted. A stage that gives nothing then (one
-that only remembers keys, as distinct, or sends each change at once) has none to
-show; `ls` counts what it keeps. They are read by the script that wrote the
-state, found where it was, or named: --script FILE, with the same -p.
-
-All of this takes the state's lock: while a run has it, the answer is that run's
-process number. Nothing but reset changes a state.
-
-A savepoint holds positions, groups and what sinks need, no files that were
-written: a run from it cuts a file that it goes on with to the length that it
-had, and a file that is gone, or was finished since, is refused.
-]],
-  },
-  evolution = {
-    title = "A changed script and its state",
-    text = [[
-  weir plan clicks.lua --state clicks.state      what becomes of it
-  weir run clicks.lua --state clicks.state       goes on, or says why not
-  weir run clicks.lua --state … --allow-rebuild  goes on without what is lost
-
-Each source, stage and sink is found again by what it means: its expressions and
-options, and those of all stages above it up to the sources. Where it stands in
-the script, what stands beside it, comments and layout are no part of that; nor
-is `name = "…"`, which tells stages apart that mean the same.
-
-  kept      goes on as if nothing had changed
-  migrated  the same; it has another name, or columns of it are read no more
-            (they are kept as before)
-  new       was not there. A sink gets the rows to come, none of those before
-  rebuilt   what the state has of it is not what this script would have made
-  dropped   the script has it no more. What was written to a sink stays
-  refused   cannot go on, whatever is allowed
-
-A run goes on by itself with what is kept, migrated or new, and with a sink
-less: then every file and table has what a run of the new script from the
-beginning would have written, but for sinks that begin late. All else needs
---allow-rebuild, which says what is lost:
-
-  a stage whose meaning, or that of a stage above it, has changed begins empty,
-    with the rows to come: so does a new aggregate of rows that were read before
-  a sink below such a stage, or below a changed filter, keeps what was written;
-    rows of the new script follow. With other columns it is refused: write to
-    another place
-  a source that is another one (address, schema, options) is read from its
-    beginning, and what comes of it alone is made anew
-  the state of a stage, or the position of a source, that is in the script no
-    more is thrown away
-
---limit and --shards must be as they were. A state of another format of weir is
-refused, and says so.
-]],
-  },
-  state = {
-    title = "State: stop and go on",
-    text = [[
-  weir run clicks.lua --state clicks.state
-
-Saves what the run knows (places in the sources, groups, windows, waiting rows)
-in that directory, every second (`weir.settings { checkpoint = "5s" }`). A run
-that was stopped or killed goes on from there when it is started again with the
-same words. Files and SQLite tables then hold each row once; the terminal may
-show rows twice. `weir.settings { state = "clicks.state" }` says it in the
-script; the flag wins.
-
-A changed script goes on with what means what it meant (`weir help evolution`);
-else it is refused (W601), unless --allow-rebuild gives up what is lost. One
-run at a time has a state; a second is refused and told the first one's process
-number. A file that was read in part may have grown, but what was read of it
-must be the same (W616). Files that have come since are read where their names
-sort behind the place reached; others, and all of them once a run was complete,
-are not read by this state. To begin anew, name another directory or remove
-that one; a state.db that was emptied is refused (W613). Without --state a run
-keeps nothing and starts at the beginning.
-
-Nor are rows that are appended to a file once the run was complete: with this
-state it reads nothing more, which a note says. For data that grows every day
-write a file for each day, and read it without a state (`weir run day.lua -p
-day=2024-03-31`) into a table with a key, or by `mode = "append"`; or read all
-of it anew each time, by `mode = "replace"`.
-
-The standard input cannot be asked for what was read before: a run that goes on
-needs all of it from the start once more, and refuses other bytes (W616). Rows
-of a live pipe behind the last checkpoint are gone with a run that is killed.
-Let such a program write a file, and read that by `follow` (`weir help follow`).
-
-State is bounded by `weir.settings { memory = "1GB" }`. What does not fit goes
-to a scratch file without a name, in `TMPDIR` or /var/tmp (W610 where that is
-full): the rows of a `sort` that take more than a quarter of that, and those
-windows of an `agg` that no row has come to for the longest, where all take
-more than a half. A row for such a window brings it back whole, so rows that
-jump between many windows take long. What a single window or a stage without
-one needs must fit, else the run ends (W602). `weir explain --analyze` shows
-what each stage kept, and how much of it in the file.
-]],
-  },
   promises = require("weir.promises").TOPIC,
   endpoints = {
     title = "Files and other endpoints",
@@ -591,3 +480,7 @@ golden file (.csv, .ndjson) beside the script; `weir test --update` writes it.
   },
   simulation = require("weir.help_simulation"),
 }
+for name, topic in pairs(require("weir.help_topics_state")) do
+  topics[name] = topic
+end
+return topics

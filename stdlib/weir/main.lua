@@ -247,6 +247,22 @@ local function rejects_format(path)
   return name
 end
 
+--- What `--until` says: rows or an event time.
+---@return integer? rows, integer? us
+local function until_of(text, zone)
+  if text == nil then
+    return nil
+  end
+  local digits = text:match("^(%d+)rows?$") or text:match("^(%d+)$")
+  local rows = digits and math.tointeger(tonumber(digits))
+  local at = not digits and require("weir.value").parse_timestamp(text, zone)
+  if not (rows and rows > 0) and not at then
+    cli.fail(("--until takes a number of rows or a timestamp, got `%s`"):format(text),
+      "`--until 1000rows`, `--until 2026-01-31T10:00:00Z`")
+  end
+  return rows or nil, at and at.v or nil
+end
+
 --- Options of a run: flags first, then the script's settings.
 local function run_options(run, made)
   local options, settings = run.options, made.settings
@@ -256,11 +272,15 @@ local function run_options(run, made)
     end
     return settings[name]
   end
+  local until_rows, until_us = until_of(options["until"], settings.timezone)
+  local state = pick("state")
   return {
     batch_rows = options.batch_rows, limit = options.limit,
+    until_rows = until_rows, until_us = until_us,
+    drains = (options.drain or not state) and 1 or 0,
     rejects = options.rejects, rejects_format = rejects_format(options.rejects),
     max_bad = pick("max_bad"), color = run.out_color,
-    state = pick("state"), progress = options.progress or "auto",
+    state = state, progress = options.progress or "auto",
     memory = settings.memory, on_error = settings.on_error or "reject",
     columns = run.terminal.columns, workers = pick("workers"),
     shards = options.shards,
@@ -277,6 +297,10 @@ local function end_of_run(run, made, summary, options)
     run.err(("note: state %s is of a run that was complete: nothing more was read\n"
       .. "help: to begin anew, use another --state or remove that directory\n")
       :format(options.state))
+  end
+  if summary.has_reached then
+    run.err(("note: stopped at --until %s; without it the run goes on from state %s\n"):format(
+      run.options["until"], options.state))
   end
   summary.has_state = options.state ~= nil
   local kept = run.options.rejects ~= nil or made:reads_rejects()
@@ -308,7 +332,9 @@ function COMMANDS.run(run)
     return EXIT.DONE
   end
   local options = run_options(run, made)
-  if options.from and not options.state then
+  if run.options.drain and not run.options["until"] then
+    cli.fail("--drain goes with --until", "weir run SCRIPT --until 1000rows --drain")
+  elseif options.from and not options.state then
     cli.fail("--from goes with --state", "weir run SCRIPT --state DIR --from SAVEPOINT")
   end
   options.tell = function(told) -- where there was a state
@@ -366,19 +392,21 @@ function COMMANDS.state(run)
     query = function(path, sql, tables)
       run.options.text = ("weir.read(%q, { query = %q }):print()"):format("sqlite:" .. path, sql)
       run.options.params = {}
-      local made, code = read_script(run, nil, true)
-      if not made then
+      local function failed(err, code)
+        show(run, require("weir.state").of_statement(require("weir.load").as_diagnostic(err, ""),
+          sql, path, run.options.words[2]))
         run.err("note: the tables are: " .. table.concat(tables, ", ") .. "\n")
         return code
       end
+      local made, err = require("weir.load").script(load_fields(run, nil))
+      if not made then
+        return failed(err, script_code(err))
+      end
       local options = run_options(run, made)
       options.state, options.progress = nil, "off"
-      local summary, err = run.native.run(made:plan(), options)
-      if not summary then
-        show(run, require("weir.load").as_diagnostic(err, made.name))
-        return EXIT.FAILED
-      end
-      return EXIT.DONE
+      local summary
+      summary, err = run.native.run(made:plan(), options)
+      return summary and EXIT.DONE or failed(err, EXIT.FAILED)
     end,
   })
 end

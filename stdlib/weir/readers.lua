@@ -37,6 +37,7 @@ local EXPECTED = {
   boolean = "true or false",
   duration = "a duration, as \"1h30m\"",
   ["duration or expression"] = "a duration, as \"30m\", or an expression",
+  place = "a number of rows, or a timestamp, as \"2026-01-31T10:00:00Z\"",
   size = "a size, as \"64MB\"",
   secret = "a secret, as `weir.secret \"env:NAME\"`",
   table = "a table",
@@ -124,6 +125,22 @@ READERS["duration or expression"] = function(call, spec, x, arg)
   local parsed = call:parse({ kind = "expr" }, x, arg)
   parsed.ast = { { name = "gap", expr = parsed.ast, from = 1, to = #x } }
   return parsed
+end
+
+--- A place among the rows of a source: {row=} or {time=}.
+function READERS.place(call, spec, x, arg)
+  if type(x) == "number" then
+    return { row = READERS.count(call, spec, x, arg) }
+  end
+  local at = x
+  if type(x) == "string" then
+    call.texts[arg] = x
+    at = value.parse_timestamp(x, call.script.settings.timezone)
+  end
+  if not value.is(at) or (at.type ~= "timestamp" and at.type ~= "date") then
+    call:wrong(arg, EXPECTED.place, x)
+  end
+  return { time = at.type == "date" and at.v * 86400000000 or at.v }
 end
 
 function READERS.size(call, _, x, arg)

@@ -147,6 +147,17 @@ function Script:remember_source(name, open)
   self.coming = { name = name, open = open }
 end
 
+--- The option of a `read` that says by a time which rows it takes; nil.
+local function timed_option(spec)
+  for _, name in ipairs(spec.op == "read" and { "start", "stop" } or {}) do
+    local given = (spec.options or {})[name]
+    if given and given.time then
+      return name
+    end
+  end
+  return nil
+end
+
 function Script:remember_node(id, spec, call, info)
   local place = spec.endpoint
   self.nodes[id] = {
@@ -154,7 +165,7 @@ function Script:remember_node(id, spec, call, info)
     address = place and place.address, kind = place and place.kind, schema = info.schema,
     inputs = spec.inputs, inferred = info.inferred_rows ~= nil, why = info.why_strings,
     window = spec.window, emit = spec.emit, call = call,
-    timezone = spec.options and spec.options.timezone,
+    timezone = spec.options and spec.options.timezone, timed_by = timed_option(spec),
     written = call.place_name, table = place and place.options and place.options.table,
   }
   if self.coming then
@@ -211,6 +222,36 @@ local function check_functions(script)
   return nil
 end
 
+--- W203 where a `read` goes by a time that its rows never get.
+local function check_times(script)
+  local has_time = {}
+  local function mark(id)
+    local node = script.nodes[id]
+    if node and not has_time[id] then
+      has_time[id] = true
+      for _, input in ipairs(node.inputs or {}) do
+        mark(input)
+      end
+    end
+  end
+  for id, node in pairs(script.nodes) do
+    if node.op == "event_time" then
+      mark(id)
+    end
+  end
+  for id, node in pairs(script.nodes) do
+    if node.timed_by and not has_time[id] then
+      return diag.new({ mark = node.mark, stage = node.stage }, {
+        code = "W203", arg = node.timed_by,
+        message = ("option `%s` of `read` is a time, and no `event_time` says that of a row")
+          :format(node.timed_by),
+        help = "`:event_time \"…\"` behind it; or a number of rows, counted from 0",
+      })
+    end
+  end
+  return nil
+end
+
 --- The streams that nobody reads, and the modifiers that nobody took.
 local function check_ends(script)
   local stream = require("weir.stream")
@@ -228,7 +269,7 @@ local function check_ends(script)
       lonely[#lonely + 1] = data
     end
   end
-  local unknown = check_functions(script)
+  local unknown = check_functions(script) or check_times(script)
   if unknown then
     return unknown
   end

@@ -172,7 +172,11 @@ M.SOURCES = {
       timezone = { kind = "text", doc = "of timestamps without offset", default = "the script's" },
       follow = { kind = "boolean", default = "false",
         doc = "a file: goes on reading as it grows; a glob or `directory/`: files that come, too" },
-      start = later(), stop = later(), wait = later(), replay = later(),
+      start = { kind = "place", doc = "so many rows are passed over; or from the first row on that "
+        .. "has this event time, or a later one" },
+      stop = { kind = "place", min = 1, doc = "the row that is not read any more, counted from 0 "
+        .. "as for `start`; or the first that has this event time: the input ends before it" },
+      wait = later(), replay = later(),
     },
     prepare = function(c)
       places.prepare(c, "reads")

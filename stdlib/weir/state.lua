@@ -4,6 +4,7 @@ local cli = require("weir.cli")
 local report = require("weir.report")
 local M = {}
 
+M.SAVE_TIMEOUT = "1m" -- that a checkpoint of a run is waited for
 M.ACTIONS = { "ls", "show", "query", "export", "verify", "reset", "save" }
 
 --- How a stage is called: its name, its address, or what it is.
@@ -204,6 +205,37 @@ function ACTIONS.export(host)
   return print_stage(host, host.run.options.format or "ndjson")
 end
 
+--- The statement, and the word of it that the error names: "near `frm`", "no such table: nope".
+local function place_in(sql, message)
+  local word = message:match('near "([^"]+)"') or message:match(": ([%w_.]+)$")
+    or message:match("name `([^`]+)`")
+  local from = word and (word:find("^[%w_]+$") and sql:find("%f[%w_]" .. word .. "%f[^%w_]")
+    or sql:find(word, 1, true))
+  local before = sql:sub(1, (from or 1) - 1)
+  local _, breaks = before:gsub("\n", "")
+  local start = #(before:match("^.*\n") or "")
+  return {
+    file = "SQL", line = breaks + 1, col = (from or 1) - start,
+    caret_len = from and #word or #sql:match("^[^\n]*"),
+    source_line = sql:sub(start + 1):match("^[^\n]*"),
+  }
+end
+
+--- The error of a query as one of the statement, which stands in no script; `path` is where the
+--- rows are meanwhile, which nobody knows.
+---@param err table a diagnostic
+---@return table err
+function M.of_statement(err, sql, path, directory)
+  local message = err.message:gsub("^option `query`: ", ""):gsub("^option `query`", "it")
+  local at = message:find(path, 1, true)
+  if at then
+    message = message:sub(1, at - 1) .. directory .. message:sub(at + #path)
+  end
+  err.message, err.mark, err.help, err.also = message, nil, nil, nil
+  err.located, err.notes = place_in(sql, message), nil
+  return err
+end
+
 --- Each stage's rows become a table of a file that is gone afterwards, which the SQL then reads.
 function ACTIONS.query(host)
   if #host.words ~= 1 then
@@ -263,12 +295,17 @@ function ACTIONS.save(host)
   if #host.words ~= 1 then
     cli.fail("where to?", "weir state save DIR TO")
   end
-  local ok, err = host.run.native.state_copy(host.directory, host.words[1])
-  if not ok then
+  local to, limit = host.words[1], host.run.options.timeout or M.SAVE_TIMEOUT
+  local us = require("weir.duration").parse(limit, {})
+  if not us then
+    cli.fail(("--timeout takes a duration, got `%s`"):format(limit), "as 30s or 5m")
+  end
+  local ok, err = host.run.native.state_save(host.directory, to, us)
+  local made = ok and host.run.native.state(to, false)
+  if not made then
     return host.fail(err)
   end
-  host.run.err(("checkpoint %d of %s is saved in %s\n"):format(host.state.checkpoint,
-    host.directory, host.words[1]))
+  host.run.err(("checkpoint %d of %s is saved in %s\n"):format(made.checkpoint, host.directory, to))
   return 0
 end
 
@@ -287,7 +324,7 @@ function M.run(host)
   end
   host.words, host.directory = table.move(host.words, 3, #host.words, 1, {}), directory
   local err
-  if action ~= "verify" then
+  if action ~= "verify" and action ~= "save" then
     host.state, err = host.run.native.state(directory, false)
     if not host.state then
       return host.fail(err)

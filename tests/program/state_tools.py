@@ -152,7 +152,28 @@ def what_is_not_there(place):
     assert "knows no `lss`" in place.weir("state", "lss", "st", exit_code=2)
     assert "is a source" in place.weir("state", "export", "st", "in.csv", exit_code=2)
     said = place.weir("state", "query", "st", "select * from other", exit_code=3)
-    assert "no such table" in said and "sums" in said, said
+    assert said.startswith("SQL:1:15: error[W203]: SQLite says: no such table: other\n"), said
+    assert "sqlite:" not in said and "-e" not in said, said
+    said = place.weir("state", "query", "st", "select 1 as a,\n2 as a", exit_code=3)
+    assert said.startswith("SQL:1:13: error[W105]: duplicate name `a`"), said
+    said = place.weir("state", "query", "st", "drop table sums", exit_code=3)
+    assert said.startswith("SQL:1:1: error[W203]: it must be one `select`"), said
+    assert "the tables are: " in said and "sums" in said, said
+
+
+@case
+def another_seed(place):
+    """What was drawn by the seed of before is in the state; that another one is said is told."""
+    place.put("script.lua", "weir.settings { seed = 7 }\n" + SCRIPT)
+    place.stop()
+    place.put("script.lua", "weir.settings { seed = 8 }\n" + SCRIPT)
+    done = subprocess.run([place.program, "run", "script.lua", "--state", "st"], cwd=place.folder,
+                          check=True, capture_output=True, text=True)
+    assert "note: st: it goes on with the seed that it began with" in done.stderr, done.stderr
+    place.weir("state", "reset", "st", "--yes")
+    done = subprocess.run([place.program, "run", "script.lua", "--state", "st"], cwd=place.folder,
+                          check=True, capture_output=True, text=True)
+    assert "seed" not in done.stderr, done.stderr
 
 
 @case
@@ -163,7 +184,7 @@ def a_state_in_use(place):
     deadline = time.monotonic() + RUN_SECONDS_MAX
     while not os.path.exists(place.path("st/MADE")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    for words in (("ls", "st"), ("verify", "st"), ("save", "st", "to"), ("reset", "st", "--yes")):
+    for words in (("ls", "st"), ("verify", "st"), ("reset", "st", "--yes")):
         said = place.weir("state", *words, exit_code=1)
         assert f"held by process {run.pid}" in said, said
     run.send_signal(signal.SIGTERM)

@@ -325,6 +325,16 @@ orders:lookup(one, { on = "item" })]],
     wrong = [[cp -r job.state copy.state && weir run --state copy.state job.lua]],
     right = [[weir run --state job.state job.lua]],
   },
+  W618 = {
+    message = "the run that holds state … has made no checkpoint in …",
+    help = "`--timeout` says how long is waited; `weir.settings { checkpoint = … }` how often a "
+      .. "run makes one",
+    page = "`weir state save` of a state that a run holds asks that run for a copy, which it makes "
+      .. "behind its next checkpoint. It did not come to one in time, or could not make the copy: "
+      .. "the message says which. Nothing stands at the other place, and the run goes on.",
+    wrong = [[weir state save job.state before.state --timeout 1s]],
+    right = [[weir state save job.state before.state --timeout 5m]],
+  },
   W701 = {
     message = "ran longer than …",
     page = "The script's Lua code did not come back in time: a loop that does not end, or far "

@@ -1,0 +1,158 @@
+--- The topics of `weir help` about a state: by name {title=, text=}.
+return {
+  inspection = {
+    title = "Looking into a state",
+    text = [[
+  weir state ls DIR                    what it has: rows, bytes, watermarks
+  weir state show DIR NAME             rows of one stage
+  weir state query DIR "select …"      SQL (of SQLite) over the rows of stages
+  weir state export DIR NAME > f.ndjson        with --format csv, tsv, …
+  weir state verify DIR                each part is read, and its sums compared
+  weir state save DIR TO               a copy of the last checkpoint: savepoint
+  weir state reset DIR [NAME] --yes    begins anew, or one stage does
+  weir run SCRIPT --state NEW --from TO     goes on where the savepoint stands
+
+A stage is called by its `name = "…"`, its number or its kind; a sink or source
+by its address. In SQL the tables are `name`, or as `agg_3`, with the number.
+
+Rows of a stage are those that it would give if its input ended now: groups with
+their results, rows that wait to be sorted. A stage that gives nothing then (one
+that only remembers keys, as distinct, or sends each change at once) has none to
+show; `ls` counts what it keeps. They are read by the script that wrote the
+state, found where it was, or named: --script FILE, with the same -p.
+
+All of this takes the state's lock: while a run has it, the answer is that run's
+process number. Nothing but reset changes a state. `save` alone does not mind a
+run: it asks it for a copy, which that makes behind its next checkpoint, and
+waits for that, a minute or --timeout (W618). The run stands still while it
+copies. To look into the state of a run, look into the copy.
+
+A savepoint holds positions, groups and what sinks need, no files that were
+written: a run from it cuts a file that it goes on with to the length that it
+had, and a file that is gone, or was finished since, is refused.
+]],
+  },
+  ranges = {
+    title = "From here to there: start, stop, --until, --drain",
+    text = [[
+  weir.read("a.csv", { start = 1000, stop = 2000 })          1,000 records
+  weir.read("a.csv", { start = "2026-01-31", stop = "2026-02-01" })
+  weir run job.lua --until 5000rows
+  weir run job.lua --until 2026-01-31T10:00:00Z --state job.state
+
+`start` and `stop` say which records of a source are read: of files, SQLite,
+PostgreSQL. A number counts records from 0, bad ones too, those of all files of
+a glob together; `stop` is the first that is not read. A time is an event time:
+of the first row that has it or a later one, so `event_time` must stand behind
+the read. The source is cut there and not filtered: a row that is out of order
+is in the range in which it stands. What ends at a place and what begins there
+have together each record once; the input ends at `stop`, so windows fire.
+
+`--until` stops a run there, of whatever sources:
+  5000rows    when so many records of each were read (from its `start` on).
+              Where others wait for one of them, they are read no further.
+  a time      when no row before it can come any more: the frontier of each
+              source has passed it, so all windows that end there have fired.
+              Sources without event time are read to their end.
+The tables of a `lookup` are read whole. The same rows are read for any
+--batch-rows and --workers.
+
+With --state the run stops with a checkpoint: what waits goes on waiting, files
+that are written keep their other name, and the same command without --until
+goes on with the next record. With --drain, and always without --state, the
+input counts as ended there: all windows fire, files are complete, and with a
+state the run is done for good.
+
+A time is found by reading, so the standard input and a directory that fills
+take numbers of records there (W203). Rows are looked at before they are taken:
+Lua functions before `event_time` are called twice, and used once.
+
+To run a part again, through a script that was mended: give it another --state
+or none, and `start`, `stop`. What it writes is written again: a table with a
+key takes the rows over the old ones; a file is made anew; `mode = "append"`
+has them twice.
+]],
+  },
+  evolution = {
+    title = "A changed script and its state",
+    text = [[
+  weir plan clicks.lua --state clicks.state      what becomes of it
+  weir run clicks.lua --state clicks.state       goes on, or says why not
+  weir run clicks.lua --state … --allow-rebuild  goes on without what is lost
+
+Each source, stage and sink is found again by what it means: its expressions and
+options, and those of all stages above it up to the sources. Where it stands in
+the script, what stands beside it, comments and layout are no part of that; nor
+is `name = "…"`, which tells stages apart that mean the same.
+
+  kept      goes on as if nothing had changed
+  migrated  the same; it has another name, or columns of it are read no more
+            (they are kept as before)
+  new       was not there. A sink gets the rows to come, none of those before
+  rebuilt   what the state has of it is not what this script would have made
+  dropped   the script has it no more. What was written to a sink stays
+  refused   cannot go on, whatever is allowed
+
+A run goes on by itself with what is kept, migrated or new, and with a sink
+less: then every file and table has what a run of the new script from the
+beginning would have written, but for sinks that begin late. All else needs
+--allow-rebuild, which says what is lost:
+
+  a stage whose meaning, or that of a stage above it, has changed begins empty,
+    with the rows to come: so does a new aggregate of rows that were read before
+  a sink below such a stage, or below a changed filter, keeps what was written;
+    rows of the new script follow. With other columns it is refused: write to
+    another place
+  a source that is another one (address, schema, options) is read from its
+    beginning, and what comes of it alone is made anew
+  the state of a stage, or the position of a source, that is in the script no
+    more is thrown away
+
+--limit and --shards must be as they were. A state of another format of weir is
+refused, and says so.
+]],
+  },
+  state = {
+    title = "State: stop and go on",
+    text = [[
+  weir run clicks.lua --state clicks.state
+
+Saves what the run knows (places in the sources, groups, windows, waiting rows)
+in that directory, every second (`weir.settings { checkpoint = "5s" }`). A run
+that was stopped or killed goes on from there when it is started again with the
+same words. Files and SQLite tables then hold each row once; the terminal may
+show rows twice. `weir.settings { state = "clicks.state" }` says it in the
+script; the flag wins.
+
+A changed script goes on with what means what it meant (`weir help evolution`);
+else it is refused (W601), unless --allow-rebuild gives up what is lost. One
+run at a time has a state; a second is refused and told the first one's process
+number. A file that was read in part may have grown, but what was read of it
+must be the same (W616). Files that have come since are read where their names
+sort behind the place reached; others, and all of them once a run was complete,
+are not read by this state. To begin anew, name another directory or remove
+that one; a state.db that was emptied is refused (W613). Without --state a run
+keeps nothing and starts at the beginning.
+
+Nor are rows that are appended to a file once the run was complete: with this
+state it reads nothing more, which a note says. For data that grows every day
+write a file for each day, and read it without a state (`weir run day.lua -p
+day=2024-03-31`) into a table with a key, or by `mode = "append"`; or read all
+of it anew each time, by `mode = "replace"`.
+
+The standard input cannot be asked for what was read before: a run that goes on
+needs all of it from the start once more, and refuses other bytes (W616). Rows
+of a live pipe behind the last checkpoint are gone with a run that is killed.
+Let such a program write a file, and read that by `follow` (`weir help follow`).
+
+State is bounded by `weir.settings { memory = "1GB" }`. What does not fit goes
+to a scratch file without a name, in `TMPDIR` or /var/tmp (W610 where that is
+full): the rows of a `sort` that take more than a quarter of that, and those
+windows of an `agg` that no row has come to for the longest, where all take
+more than a half. A row for such a window brings it back whole, so rows that
+jump between many windows take long. What a single window or a stage without
+one needs must fit, else the run ends (W602). `weir explain --analyze` shows
+what each stage kept, and how much of it in the file.
+]],
+  },
+}
