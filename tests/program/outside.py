@@ -341,7 +341,8 @@ def state_in_use(stage):
                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
                                 timeout=RUN_SECONDS_MAX)
         said = second.returncode, second.stderr.decode()
-        expect(said, 1, f"st/LOCK is held by process {first.pid}", "another --state")
+        expect(said, 1, f"st/LOCK is held by process {first.pid}",
+               "another --state" if word == "run" else "`weir state save DIR TO`")
     first.send_signal(signal.SIGKILL)
     first.wait()
     third = subprocess.run(command, cwd=stage.folder, input=b'{"a": 1}\n', stderr=subprocess.PIPE,
