@@ -42,10 +42,10 @@ describe("weir.read", function()
     assert.equal("2:31 W203", (scripts.err("weir.read('x.csv', { schema = 'x.avsc' })")))
   end)
   it("options of later versions say so, false is no use of one", function()
-    local at, err = scripts.err("weir.read('x.csv', { replay = true })")
-    assert.equal("option `replay` of `read` is not in this version", err.message)
-    assert.equal("2:31 W202", at)
-    assert.is_truthy(scripts.read("weir.read('x.csv', { replay = false }):print()"))
+    local at, err = scripts.err("weir.read('x.csv', { wait = '1h' })")
+    assert.equal("option `wait` of `read` is not in this version", err.message)
+    assert.equal("2:29 W202", at)
+    assert.is_truthy(scripts.read("weir.read('x.csv', { wait = false }):print()"))
   end)
   it("a range is of rows, or of times that the rows get", function()
     local function options(text)
@@ -69,6 +69,32 @@ describe("weir.read", function()
     assert.equal("2:55 W203", at)
     assert.equal("option `start` of `read` is a time, and no `event_time` says that of a row",
       message)
+  end)
+  it("rejects are read again by the format that they had, into another file", function()
+    local function format(text)
+      return scripts.spec("weir.read('r.ndjson', { schema = 'a int64', replay = " .. text .. " })")
+        .format
+    end
+    local all = format("true")
+    assert.equal("replay", all.name)
+    assert.equal("ndjson", all.options.rows)
+    assert.same({ header = false }, all.options.records.csv)
+    assert.same({ ndjson = {} }, format("'json'").options.records)
+    assert.same({ csv = { header = false, delimiter = ";" } },
+      format("weir.csv { delimiter = ';' }").options.records)
+    assert.equal("ndjson", format("false").name)
+    local function wrong(text)
+      return select(2, scripts.err(text)).message
+    end
+    assert.equal("`replay` needs the columns of the records: `schema = \"…\"`",
+      wrong("weir.read('r.ndjson', { replay = true })"))
+    assert.truthy(wrong("weir.read('r.ndjson', { replay = 'xml', schema = 'a int64' })")
+      :find("true, or the format that the records had", 1, true))
+    assert.equal("`replay` reads files of rejects, and this is sqlite",
+      wrong("weir.read('sqlite:a.db', { table = 't', replay = true, schema = 'a int64' })"))
+    assert.equal("`replay` reads r.ndjson, which this script writes",
+      wrong("local s = weir.read('r.ndjson', { replay = true, schema = 'a int64' })\n"
+        .. "s:print() s:rejects():write 'r.ndjson'"))
   end)
   it("a file is followed, a glob or directory is watched, an input is neither", function()
     local function kind(text)

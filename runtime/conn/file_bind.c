@@ -377,7 +377,7 @@ static const char *const file_options[] = {"compression", "roll",       "partiti
 
 static int read_options(struct wr_file_config *config, const struct wr_options *options,
                         struct wr_error *err) {
-    static const char *const not_yet[] = {"roll", "wait", "replay", NULL};
+    static const char *const not_yet[] = {"roll", "wait", NULL};
     static const char *const partitions[] = {"one", "each", NULL};
     static const char *const on_error[] = {"reject", "fail", NULL};
     static const char *const check[] = {"needed", "all", NULL};

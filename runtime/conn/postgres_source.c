@@ -122,7 +122,7 @@ static int read_what(struct wr_endpoint_bind *bind, const struct wr_options *opt
 
 static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *options,
                         struct postgres_read *config, struct wr_error *err) {
-    static const char *const not_yet[] = {"follow", "wait", "replay", NULL};
+    static const char *const not_yet[] = {"follow", "wait", NULL};
     static const char *const on_error[] = {"reject", "fail", NULL};
     int fail = 0;
     config->timezone = bind->timezone;

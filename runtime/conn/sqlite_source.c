@@ -183,7 +183,7 @@ static int look(struct wr_endpoint_bind *bind, const struct sqlite_read *config,
 
 static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *options,
                         struct sqlite_read *config, const char **table, struct wr_error *err) {
-    static const char *const not_yet[] = {"follow", "wait", "replay", NULL};
+    static const char *const not_yet[] = {"follow", "wait", NULL};
     static const char *const on_error[] = {"reject", "fail", NULL};
     const char *query = NULL, *timezone = bind->timezone;
     uint64_t timeout_us = WR_SQLITE_TIMEOUT_MS * UINT64_C(1000);

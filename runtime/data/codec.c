@@ -10,13 +10,15 @@
 #include "data/csv.h"
 #include "data/json.h"
 #include "data/lines.h"
+#include "data/replay.h"
 #include "data/show.h"
 #include "data/text.h"
 #include "data/time.h"
 #include "base/banned.h"
 
-static const struct wr_decoder_type *const decoders[] = {
-    &wr_ndjson_decoder, &wr_csv_decoder, &wr_tsv_decoder, &wr_json_decoder, &wr_lines_decoder};
+static const struct wr_decoder_type *const decoders[] = {&wr_ndjson_decoder, &wr_csv_decoder,
+                                                         &wr_tsv_decoder,    &wr_json_decoder,
+                                                         &wr_lines_decoder,  &wr_replay_decoder};
 static const struct wr_encoder_type *const encoders[] = {&wr_csv_encoder,    &wr_tsv_encoder,
                                                          &wr_ndjson_encoder, &wr_json_encoder,
                                                          &wr_table_encoder,  &wr_markdown_encoder};

@@ -73,6 +73,36 @@ key takes the rows over the old ones; a file is made anew; `mode = "append"`
 has them twice.
 ]],
   },
+  replay = {
+    title = "Rejected rows, once more",
+    text = [[
+  local rows = weir.read("in/*.csv", { schema = "id int64, day date" })
+  local good = rows:expect "id > 0"
+  rows:rejects():write "rejects.ndjson"
+
+  local again = weir.read("rejects.ndjson",
+    { replay = true, schema = "id int64, day date" })
+  again:rejects():write "still_bad.ndjson"
+
+With `replay` a file of rejects (`rejects()`, `weir.rejects()`, --rejects FILE;
+NDJSON, JSON, CSV or TSV) is read as the records that were rejected: the text in
+`raw` is decoded again, by the format that the name in `source` says, or by the
+one that is named: `replay = "csv"`, `replay = weir.csv { delimiter = ";" }`.
+They then go whatever way the script says, as those of a source do, and what is
+mended in it is mended for them.
+
+`schema` is that of the source. A text of CSV has no header, so its columns must
+stand there in the order that they have in the file. A record that is bad still
+is rejected again, at its place in the file of rejects: into another file than
+the one that is read, else the run would never end (W203). So is a row without
+`raw`, which was made of many, or came of a database. Late rows that `late()`
+has written are rows of the stream, and read as any file, without `replay`.
+
+Rows that a stage behind the read had rejected went no further than that stage,
+but other branches have taken them: read them into a table with a key, which
+takes them over, or into a branch of their own.
+]],
+  },
   evolution = {
     title = "A changed script and its state",
     text = [[

@@ -332,6 +332,10 @@ function COMMANDS.run(run)
     return EXIT.DONE
   end
   local options = run_options(run, made)
+  if options.rejects and made:replayed()[options.rejects] then
+    cli.fail(("--rejects %s: the script reads it again"):format(options.rejects),
+      "what is rejected once more goes to another file")
+  end
   if run.options.drain and not run.options["until"] then
     cli.fail("--drain goes with --until", "weir run SCRIPT --until 1000rows --drain")
   elseif options.from and not options.state then

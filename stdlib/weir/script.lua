@@ -166,6 +166,7 @@ function Script:remember_node(id, spec, call, info)
     inputs = spec.inputs, inferred = info.inferred_rows ~= nil, why = info.why_strings,
     window = spec.window, emit = spec.emit, call = call,
     timezone = spec.options and spec.options.timezone, timed_by = timed_option(spec),
+    replays = spec.op == "read" and spec.format and spec.format.name == "replay",
     written = call.place_name, table = place and place.options and place.options.table,
   }
   if self.coming then
@@ -252,6 +253,33 @@ local function check_times(script)
   return nil
 end
 
+--- Files of rejects that are read again, by their address.
+function Script:replayed()
+  local found = {}
+  for _, node in pairs(self.nodes) do
+    if node.replays then
+      found[node.address] = node
+    end
+  end
+  return found
+end
+
+--- W203 where rows that are rejected again would be read again, for ever.
+local function check_replays(script)
+  local replayed = script:replayed()
+  for _, node in pairs(script.nodes) do
+    local read = node.op == "write" and node.kind == "file" and replayed[node.address]
+    if read then
+      return diag.new({ mark = read.mark, stage = read.stage }, {
+        code = "W203", arg = "replay",
+        message = ("`replay` reads %s, which this script writes"):format(node.address),
+        help = "what is rejected once more goes to another file",
+      })
+    end
+  end
+  return nil
+end
+
 --- The streams that nobody reads, and the modifiers that nobody took.
 local function check_ends(script)
   local stream = require("weir.stream")
@@ -269,7 +297,7 @@ local function check_ends(script)
       lonely[#lonely + 1] = data
     end
   end
-  local unknown = check_functions(script) or check_times(script)
+  local unknown = check_functions(script) or check_times(script) or check_replays(script)
   if unknown then
     return unknown
   end

@@ -51,6 +51,38 @@ local function follow(c, place, rest)
   end
 end
 
+--- Formats of records that were rejected. Their text has no header.
+local RECORDS = { ndjson = {}, csv = { header = false }, tsv = { header = false }, lines = {} }
+
+--- The format of a file of rejects that is read again as the records in it.
+local function replay(c, place, format, given, schema)
+  local formats = require("weir.formats")
+  local name = formats.is(given) and given.name or given
+  name = name == "json" and "ndjson" or name
+  if given ~= true and not RECORDS[name] then
+    c:wrong("replay", "true, or the format that the records had, as \"csv\"", given)
+  elseif place.kind ~= "file" and place.kind ~= "follow" and place.kind ~= "watch" then
+    c:fail("W203", ("`replay` reads files of rejects, and this is %s"):format(place.kind), nil,
+      "replay")
+  elseif not schema then
+    c:fail("W203", "`replay` needs the columns of the records: `schema = \"…\"`",
+      "those of the source that rejected them; of CSV in the order of its header", "replay")
+  end
+  local records = {}
+  for each, options in pairs(RECORDS) do
+    if given == true and each ~= "lines" or each == name then
+      records[each] = { null = each ~= "lines" and each ~= "ndjson" and c.opts.null or nil }
+      for key, x in pairs(formats.is(given) and given.options or {}) do
+        records[each][key] = x
+      end
+      for key, x in pairs(options) do
+        records[each][key] = x
+      end
+    end
+  end
+  return { name = "replay", options = { rows = format.name, records = records } }
+end
+
 local function make_read(c)
   local place, format, rest = places.share(c)
   local has_tables = place.kind == "sqlite" or place.kind == "postgres"
@@ -68,7 +100,10 @@ local function make_read(c)
   if not schema then
     schema, from_lock = c.script:locked_schema(name)
   end
-  rest.schema, rest.name, rest.format = nil, nil, nil
+  if rest.replay then
+    format = replay(c, place, format, rest.replay, schema)
+  end
+  rest.schema, rest.name, rest.format, rest.replay = nil, nil, nil, nil
   rest.on_error = rest.on_error or c.script.settings.on_error
   local spec = {
     op = "read", endpoint = place, schema = schema, locked = from_lock or nil, format = format,
@@ -176,7 +211,10 @@ M.SOURCES = {
         .. "has this event time, or a later one" },
       stop = { kind = "place", min = 1, doc = "the row that is not read any more, counted from 0 "
         .. "as for `start`; or the first that has this event time: the input ends before it" },
-      wait = later(), replay = later(),
+      replay = { kind = "any", default = "false", doc = "the file is one of rejects: its `raw` is "
+        .. "read again, as the format that `source` says; `\"csv\"` says it for all "
+        .. "(`weir help replay`)" },
+      wait = later(),
     },
     prepare = function(c)
       places.prepare(c, "reads")

@@ -146,6 +146,33 @@ def a_query_goes_on_behind_its_rows(weir, postgres):
     same("rows", [row["n"] for row in rows_of(place)], list(range(3000, 0, -1)))
 
 
+def parts_are_together_the_whole(weir, postgres):
+    """From place to place by `start` and `stop`, rows or times, and by `--until` with a state; a
+    table goes on behind a key, a query behind a number of rows."""
+    postgres.sql("create table timed (id int primary key, at timestamptz); "
+                 "insert into timed select i, timestamptz '2026-01-01T00:00:00Z' + "
+                 "make_interval(secs => i * 10 - i * 7 % 13) from generate_series(0, 999) i")
+    tail = (':event_time("at", { max_delay = "20s" }):select "id"'
+            ':write("out.ndjson", { mode = "append" })')
+    for what in ('table = "timed"', 'query = "select * from timed order by id"'):
+        for places in (("0", "1", "400", "997", "2000"),
+                       ('"2026-01-01"', '"2026-01-01T00:40:07Z"', '"2026-01-01T01:00:00Z"',
+                        '"2027-01-01"')):
+            place = Place(weir, "")
+            for start, stop in zip(places, places[1:]):
+                part = read(postgres, what)[:-1] + f", {{ start = {start}, stop = {stop} }})"
+                place.write("job.lua", part + tail)
+                place.run("--batch-rows", random.choice(["1", "50", "1024"]))
+            same(f"{what}, {places}", [row["id"] for row in rows_of(place)], list(range(1000)))
+        place = Place(weir, read(postgres, what) + tail.replace(', { mode = "append" }', ""))
+        for until in ("150rows", "2026-01-01T01:00:00Z", "2026-01-01T01:00:00Z", "900rows"):
+            said = place.run("--state", "s", "--until", until, "--batch-rows",
+                             random.choice(["1", "50", "1024"]))
+            same(said, "stopped at --until" in said, True)
+        place.run("--state", "s")
+        same(what, [row["id"] for row in rows_of(place)], list(range(1000)))
+
+
 def from_table_to_table_nothing_is_lost(weir, postgres):
     """A program that is killed at bytes of its link, from one table into another."""
     proxy = Proxy(postgres)
@@ -263,7 +290,8 @@ if __name__ == "__main__":
     print(f"seed: WEIR_SEED={SEED}")
     sys.exit(main([every_type_is_read, another_type_is_read_as_text, what_is_written_is_read_back,
                    a_restart_goes_on_behind_the_last_key, a_query_goes_on_behind_its_rows,
-                   from_table_to_table_nothing_is_lost, a_lookup_asks_for_keys,
+                   parts_are_together_the_whole, from_table_to_table_nothing_is_lost,
+                   a_lookup_asks_for_keys,
                    tls_is_what_the_script_says,
                    a_table_may_be_replaced_by_what_is_read_of_it, what_cannot_be_read_says_why],
                   "source.py"))

@@ -197,6 +197,55 @@ def where_bad_rows_are(runs):
     assert found == ["row 18", "row 59", "row 100"], found
 
 
+def what_cannot_stop_at_a_time(runs):
+    """It is said, by name, before anything is read; a number of rows does."""
+    read = f'weir.read({{}}, {{{{ schema = "{SCHEMA}" {{}} }}}})'
+    timed, plain = ':event_time "at":write "all.ndjson"', ':write "all.ndjson"'
+    for script, words, said in (
+            (read.format('"in.csv"', "") + plain, ["--until", stamp(9)], "no input of the script"),
+            (read.format('"-"', ', format = "csv"') + timed, ["--until", stamp(9)],
+             "standard input cannot be opened again"),
+            (read.format('"part*"', ', format = "csv", follow = true') + timed,
+             ["--until", stamp(9)], "cannot be opened again"),
+            (read.format('"in.csv"', ", follow = true") + plain + "\n"
+             + read.format('"in.csv"', "") + ':event_time "at":write "rejects.ndjson"',
+             ["--until", stamp(9)], "in.csv has no event time"),
+            (read.format('"in.csv"', ', start = "2026-01-01"') + timed, ["--until", "9rows"],
+             "its rows have no number")):
+        with open(os.path.join(runs.folder, "refused.lua"), "w", encoding="utf-8") as file:
+            file.write(script)
+        done = subprocess.run([runs.program, "run", "refused.lua", *words], cwd=runs.folder,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=RUN_SECONDS_MAX, check=False)
+        assert done.returncode == 1 and said in done.stderr, f"{script}: {done.stderr}"
+        assert "error[W203]: " in done.stderr and "\nhelp: " in done.stderr, done.stderr
+
+
+def rejects_are_read_again(runs):
+    """What one run rejects another one takes, whose script is mended: each once, in its order, also
+    where it is stopped on the way; what is wrong still is a reject once more."""
+    runs.alone()
+    with open(os.path.join(runs.folder, "again.lua"), "w", encoding="utf-8") as file:
+        file.write('local s = weir.read("rejects.ndjson", { replay = "csv", '
+                   'schema = "at string, k string, n int64" })\n'
+                   's:filter "n ~= 58":write "again.ndjson"\n'
+                   's:expect "big = n > 100":rejects():select "raw":write "still.ndjson"')
+    for words in ([], ["--until", "5rows"], ["--until", "9rows"], []):
+        state = ["--state", "again.st"] if words or os.path.exists(
+            os.path.join(runs.folder, "again.st")) else []
+        subprocess.run([runs.program, "run", "again.lua", *state, *words, "--batch-rows", "2"],
+                       cwd=runs.folder, check=True, capture_output=True, timeout=RUN_SECONDS_MAX)
+        if words:
+            continue
+        with open(os.path.join(runs.folder, "again.ndjson"), encoding="utf-8") as file:
+            assert file.read() == "".join(
+                f'{{"at":"no time","k":"a","n":{n}}}\n'
+                for n in range(17, ROWS, 41) if n != 58)
+        with open(os.path.join(runs.folder, "still.ndjson"), encoding="utf-8") as file:
+            assert len(file.read().splitlines()) == len(range(17, 101, 41))
+    subprocess.run(["rm", "-rf", "again.st"], cwd=runs.folder, check=True)
+
+
 def rejects_held_by_threads(runs, whole):
     """A run with threads holds its rejects to the end; one without goes on from its state, and must
     not give the later ones first."""
@@ -215,6 +264,8 @@ def main():
         what_was_read(all_runs[0])
         where_bad_rows_are(all_runs[list(SCRIPTS).index("sqlite")])
         wholes = [runs.alone() for runs in all_runs]
+        what_cannot_stop_at_a_time(all_runs[0])
+        rejects_are_read_again(all_runs[0])
         rejects_held_by_threads(all_runs[0], wholes[0])
         while count < len(all_runs) or time.monotonic() < until:
             draw = random.Random(seed + count)
