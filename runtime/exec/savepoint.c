@@ -53,9 +53,9 @@ static int remove_if_there(const struct wr_env *env, const char *directory, cons
 /* A small file that is whole or not there. */
 static int write_note(const struct wr_env *env, const char *directory, const char *name,
                       const char *text, struct wr_error *err) {
-    char path[PATH_BYTES_MAX], beside[PATH_BYTES_MAX];
+    char path[PATH_BYTES_MAX], beside[PATH_BYTES_MAX + 8];
     path_of(path, directory, name);
-    path_of(beside, directory, "save.note");
+    snprintf(beside, sizeof beside, "%s.new", path);
     struct wr_file *file;
     int status = env->open(env, beside, WR_FILE_CREATE, &file, err);
     if (status != WR_OK)
@@ -152,9 +152,11 @@ static int is_held(const struct wr_env *env, const char *directory) {
 }
 
 static int tidy_up(const struct wr_env *env, const char *directory, struct wr_error *err) {
-    int status = remove_if_there(env, directory, "save.asked", err);
-    if (status == WR_OK)
-        status = remove_if_there(env, directory, "save.answer", err);
+    static const char *const names[] = {"save.asked", "save.asked.new", "save.answer",
+                                        "save.answer.new"};
+    int status = WR_OK;
+    for (size_t i = 0; i < WR_COUNT(names) && status == WR_OK; i++)
+        status = remove_if_there(env, directory, names[i], err);
     return status == WR_OK ? remove_copy(env, directory, err) : status;
 }
 

@@ -401,8 +401,8 @@ uint64_t stops_rows_in(const struct wr_run *run);
 void stops_save(const struct unit *unit, struct wr_buf *out);
 void stops_load(struct unit *unit, struct wr_reader *in);
 
-/* savepoint.c: copies the state, where somebody has asked for it, when the checkpoint that is on its
- * way stands. A copy that cannot be made is told to who asked, and is no failure of the run. */
+/* savepoint.c: copies the state, where somebody has asked for it, when the checkpoint that is on
+ * its way stands. A copy that cannot be made is told to who asked, and is no failure of the run. */
 int run_answer_save(struct wr_run *run, struct wr_error *err);
 
 /* checkpoint.c */
