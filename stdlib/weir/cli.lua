@@ -289,4 +289,20 @@ function M.read(argv)
   return options
 end
 
+--- What `--until` says: rows or an event time.
+---@return integer? rows, integer? us
+function M.until_of(text, zone)
+  if text == nil then
+    return nil
+  end
+  local digits = text:match("^(%d+)rows?$") or text:match("^(%d+)$")
+  local rows = digits and math.tointeger(tonumber(digits))
+  local at = not digits and require("weir.value").parse_timestamp(text, zone)
+  if not (rows and rows > 0) and not at then
+    M.fail(("--until takes a number of rows or a timestamp, got `%s`"):format(text),
+      "`--until 1000rows`, `--until 2026-01-31T10:00:00Z`")
+  end
+  return rows or nil, at and at.v or nil
+end
+
 return M

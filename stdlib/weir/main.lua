@@ -247,22 +247,6 @@ local function rejects_format(path)
   return name
 end
 
---- What `--until` says: rows or an event time.
----@return integer? rows, integer? us
-local function until_of(text, zone)
-  if text == nil then
-    return nil
-  end
-  local digits = text:match("^(%d+)rows?$") or text:match("^(%d+)$")
-  local rows = digits and math.tointeger(tonumber(digits))
-  local at = not digits and require("weir.value").parse_timestamp(text, zone)
-  if not (rows and rows > 0) and not at then
-    cli.fail(("--until takes a number of rows or a timestamp, got `%s`"):format(text),
-      "`--until 1000rows`, `--until 2026-01-31T10:00:00Z`")
-  end
-  return rows or nil, at and at.v or nil
-end
-
 --- Options of a run: flags first, then the script's settings.
 local function run_options(run, made)
   local options, settings = run.options, made.settings
@@ -272,7 +256,7 @@ local function run_options(run, made)
     end
     return settings[name]
   end
-  local until_rows, until_us = until_of(options["until"], settings.timezone)
+  local until_rows, until_us = cli.until_of(options["until"], settings.timezone)
   local state = pick("state")
   return {
     batch_rows = options.batch_rows, limit = options.limit,
