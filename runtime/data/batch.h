@@ -169,6 +169,8 @@ int wr_batch_pick(struct wr_batch *out, struct wr_batch *const *from, uint32_t f
 int wr_batch_pick_facts(struct wr_batch *out, struct wr_batch *const *from, uint32_t from_count,
                         const uint8_t *which, const uint32_t *rows);
 int wr_batch_facts_alike(const struct wr_batch *a, const struct wr_batch *b);
+/* Whether two batches of one schema have the same columns. */
+int wr_batch_columns_alike(const struct wr_batch *a, const struct wr_batch *b);
 /* What goes with rows beside their columns: row i of `batch` gets the origin, times and weight of
  * row rows[i] of `in`, and the batch its source and partition. WR_OK or WR_ENOMEM. */
 int wr_batch_carry(struct wr_batch *batch, struct wr_batch *in, const uint32_t *rows);

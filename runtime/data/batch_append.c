@@ -256,6 +256,13 @@ int wr_batch_facts_alike(const struct wr_batch *a, const struct wr_batch *b) {
            (a->changed == NULL) == (b->changed == NULL);
 }
 
+int wr_batch_columns_alike(const struct wr_batch *a, const struct wr_batch *b) {
+    for (uint32_t c = 0; c < a->schema->field_count; c++)
+        if ((a->columns[c].data == NULL) != (b->columns[c].data == NULL))
+            return 0;
+    return 1;
+}
+
 /* The same fact of each batch, or none. */
 static int pick_words(struct wr_batch *out, const int64_t **made, const int64_t *const *from,
                       const uint8_t *which, const uint32_t *rows) {

@@ -24,14 +24,12 @@ static int has_long_texts(const struct wr_schema *schema, const struct wr_batch 
 
 /* Whether rows of `in` may stand behind those of `out`. */
 static int fits(const struct unit *unit, const struct wr_batch *out, const struct wr_batch *in) {
-    int alike = wr_batch_facts_alike(out, in);
-    for (uint32_t c = 0; c < in->schema->field_count && alike; c++)
-        alike = (out->columns[c].data == NULL) == (in->columns[c].data == NULL);
-    return alike && out->row_count + in->row_count <= unit->run->options.batch_rows &&
+    return wr_batch_facts_alike(out, in) && wr_batch_columns_alike(out, in) &&
+           out->row_count + in->row_count <= unit->run->options.batch_rows &&
            out->parent_count < WR_BATCH_REFS_MAX;
 }
 
-static struct wr_batch *begin(struct unit *unit, const struct wr_batch *in) {
+static struct wr_batch *begin(const struct unit *unit, const struct wr_batch *in) {
     struct wr_batch *out = wr_batch_new(unit_pool(unit), in->schema);
     uint32_t room = unit->run->options.batch_rows;
     int complete = out != NULL;
@@ -45,15 +43,34 @@ static struct wr_batch *begin(struct unit *unit, const struct wr_batch *in) {
     return NULL;
 }
 
-int gather_flush(struct unit *unit) {
-    struct wr_batch *out = unit->gathered;
-    unit->gathered = NULL;
-    return out == NULL ? WR_FLOW_MORE : unit_emit_whole(unit, WR_PORT_MAIN, out);
-}
-
 static int is_small(const struct unit *unit, const struct wr_batch *batch) {
     return batch->sel == NULL && batch->origin.source == NULL && batch->origins == NULL &&
            batch->row_count <= unit->run->options.batch_rows / SMALL;
+}
+
+static int put(const struct unit *unit, struct wr_batch **gathered, struct wr_batch *batch) {
+    if (*gathered == NULL)
+        *gathered = begin(unit, batch);
+    int status = *gathered == NULL ? WR_ENOMEM : wr_batch_join(*gathered, batch);
+    if (status == WR_OK && has_long_texts(batch->schema, batch))
+        wr_batch_hold(*gathered, batch);
+    wr_batch_unref(batch);
+    return status == WR_OK ? WR_FLOW_MORE : status;
+}
+
+int gather_put(const struct unit *unit, struct wr_batch **gathered, struct wr_batch *batch,
+               gather_emit_fn emit, void *ctx) {
+    int small = is_small(unit, batch);
+    if (*gathered != NULL && (!small || !fits(unit, *gathered, batch))) {
+        struct wr_batch *out = *gathered;
+        *gathered = NULL;
+        int flow = emit(ctx, out);
+        if (flow < 0) {
+            wr_batch_unref(batch);
+            return flow;
+        }
+    }
+    return small ? put(unit, gathered, batch) : emit(ctx, batch);
 }
 
 static int nobody_wants(const struct unit *unit) {
@@ -63,22 +80,22 @@ static int nobody_wants(const struct unit *unit) {
     return 1;
 }
 
+static int emit_whole(void *ctx, struct wr_batch *batch) {
+    return unit_emit_whole(ctx, WR_PORT_MAIN, batch);
+}
+
+int gather_flush(struct unit *unit) {
+    struct wr_batch *out = unit->gathered;
+    unit->gathered = NULL;
+    return out == NULL ? WR_FLOW_MORE : emit_whole(unit, out);
+}
+
 int gather_emit(struct unit *unit, struct wr_batch *batch) {
-    int small = is_small(unit, batch);
-    if (unit->gathered != NULL && (!small || !fits(unit, unit->gathered, batch))) {
-        int flow = gather_flush(unit);
-        if (flow < 0) {
-            wr_batch_unref(batch);
-            return flow;
-        }
-    }
-    if (!small || nobody_wants(unit))
-        return unit_emit_whole(unit, WR_PORT_MAIN, batch);
-    if (unit->gathered == NULL)
-        unit->gathered = begin(unit, batch);
-    int status = unit->gathered == NULL ? WR_ENOMEM : wr_batch_join(unit->gathered, batch);
-    if (status == WR_OK && has_long_texts(batch->schema, batch))
-        wr_batch_hold(unit->gathered, batch);
+    if (!nobody_wants(unit))
+        return gather_put(unit, &unit->gathered, batch, emit_whole, unit);
+    int flow = gather_flush(unit);
+    if (flow >= 0)
+        return emit_whole(unit, batch);
     wr_batch_unref(batch);
-    return status == WR_OK ? WR_FLOW_MORE : status;
+    return flow;
 }

@@ -250,6 +250,11 @@ void gather_init(struct unit *unit);
 int gather_emit(struct unit *unit, struct wr_batch *batch);
 /* … this is called. wr_flow or a status. */
 int gather_flush(struct unit *unit);
+/* The same for one that is no unit's yet: takes a batch, small ones into *gathered, and gives on
+ * what is whole. It may be called in any thread. */
+typedef int (*gather_emit_fn)(void *ctx, struct wr_batch *batch);
+int gather_put(const struct unit *unit, struct wr_batch **gathered, struct wr_batch *batch,
+               gather_emit_fn emit, void *ctx);
 
 /* idle.c: inputs that are live and have nothing to read. */
 /* A source was polled: it gave something, or had nothing (`is_empty`). */
