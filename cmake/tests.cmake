@@ -174,7 +174,8 @@ foreach(pair pipelines:run streams:streams)
   set_tests_properties("random/${name}_20000" PROPERTIES LABELS long TIMEOUT 14400
     PROCESSORS ${cores})
 endforeach()
-foreach(model asof changelogs ends fill frames ranks row_patterns) # beside models of their own
+# Beside models of their own, and beside one thread.
+foreach(model asof changelogs ends fill frames pieces ranks row_patterns)
   add_test(NAME "random/${model}" COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
   set_tests_properties("random/${model}" PROPERTIES LABELS random)

@@ -13,7 +13,8 @@ struct wr_workers {
     pthread_mutex_t lock;
     pthread_cond_t work, progress;
     struct wr_task *first, *last;
-    uint32_t idle_count, thread_count;
+    uint32_t task_count; /* that wait */
+    uint32_t idle_count, thread_count, thread_max;
     uint8_t ends, sleeps, was_woken;
     pthread_t threads[];
 };
@@ -26,6 +27,7 @@ static struct wr_task *take(struct wr_workers *workers) {
     if (workers->first == NULL)
         workers->last = NULL;
     task->next = NULL;
+    workers->task_count--;
     return task;
 }
 
@@ -55,24 +57,25 @@ int wr_workers_new(struct wr_workers **made, struct wr_budget *budget, uint32_t 
     if (workers == NULL)
         return WR_ENOMEM;
     workers->budget = budget;
+    workers->thread_max = more;
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->work, NULL);
     pthread_cond_init(&workers->progress, NULL);
+    *made = workers;
+    return WR_OK;
+}
+
+/* One thread more, with the lock. Where the system has no more, those that are there do it all. */
+static void begin_thread(struct wr_workers *workers) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = 0;
-    while (workers->thread_count < more && !failed) {
-        failed = pthread_create(&workers->threads[workers->thread_count], NULL, work, workers);
-        workers->thread_count += !failed;
-    }
+    int failed = pthread_create(&workers->threads[workers->thread_count], NULL, work, workers);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
-        wr_workers_free(workers);
-        return WR_ENOMEM;
-    }
-    *made = workers;
-    return WR_OK;
+    if (failed)
+        workers->thread_max = workers->thread_count;
+    else
+        workers->thread_count++;
 }
 
 void wr_workers_free(struct wr_workers *workers) {
@@ -90,6 +93,10 @@ void wr_workers_free(struct wr_workers *workers) {
     wr_free(workers->budget, workers);
 }
 
+uint32_t wr_workers_count(const struct wr_workers *workers) {
+    return workers->thread_max + 1;
+}
+
 void wr_workers_lock(struct wr_workers *workers) {
     pthread_mutex_lock(&workers->lock);
 }
@@ -105,8 +112,12 @@ void wr_workers_add(struct wr_workers *workers, struct wr_task *task) {
     else
         workers->last->next = task;
     workers->last = task;
+    workers->task_count++;
     if (workers->idle_count > 0)
         pthread_cond_signal(&workers->work);
+    int more = workers->task_count > workers->idle_count && !workers->ends;
+    if (more && workers->thread_count < workers->thread_max)
+        begin_thread(workers);
 }
 
 int wr_workers_help(struct wr_workers *workers) {

@@ -15,11 +15,15 @@ struct wr_task {
 
 #define WR_WORKERS_MAX 256
 
-/* A pool of `count` threads, the caller's own among them. WR_OK or WR_ENOMEM: no memory, or no more
- * threads. */
+/* A pool of at most `count` threads, the caller's own among them. One begins when a task waits for
+ * which none is idle; where the system gives no more, those that are there do it all. WR_OK or
+ * WR_ENOMEM. */
 int wr_workers_new(struct wr_workers **workers, struct wr_budget *budget, uint32_t count);
 /* Lets the tasks that run end; those that wait are forgotten. NULL is allowed. */
 void wr_workers_free(struct wr_workers *workers);
+
+/* How many threads at most, the caller's own among them. */
+uint32_t wr_workers_count(const struct wr_workers *workers);
 
 void wr_workers_lock(struct wr_workers *workers);
 void wr_workers_unlock(struct wr_workers *workers);

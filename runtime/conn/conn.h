@@ -8,6 +8,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "base/arena.h"
 #include "data/batch.h"
 #include "data/reject.h"
@@ -21,6 +22,7 @@ struct wr_reader;
 struct wr_source_type;
 struct wr_sink_type;
 struct wr_store;
+struct wr_workers;
 
 /* Which records of a source are read: `start` and `stop`. */
 struct wr_range {
@@ -103,11 +105,21 @@ struct wr_source {
     void (*note)(void *ctx, const char *file, const char *text);
 };
 
+/* Nothing is read ahead, or waits to be worked on, while more than a quarter of the budget of what
+ * is read is used: then there is room for what the next stages ask for. */
+static inline int wr_input_has_room(const struct wr_budget *input) {
+    return input->bytes_used < input->bytes_max / 4;
+}
+
 struct wr_source_type {
     const char *name; /* the endpoint's kind: "file", "sqlite", "rows", "generate" */
     uint32_t size_bytes;
     uint8_t is_outside; /* it goes past env, through a library of its own: it cannot be simulated */
     uint8_t reads_ahead; /* it may be polled, and asked for its position, in another thread */
+    /* Stands open: its polls give from now on what several threads have read ahead, in the same
+     * order. The pool is freed before the source is closed. WR_EREFUSED: this one is read by one
+     * thread, as before. WR_OK or WR_ENOMEM. NULL: none is read by several. */
+    int (*use_workers)(struct wr_source *source, struct wr_workers *workers);
     int (*bind)(struct wr_endpoint_bind *bind, struct wr_error *err);
     /* Stands at `from` (what save_position wrote), or at the start when NULL. */
     int (*open)(struct wr_source *source, struct wr_reader *from, struct wr_error *err);

@@ -20,8 +20,7 @@ static void set_reject_code(struct wr_error *err, int code) {
     wr_error_code(err, text);
 }
 
-static int source_reject(void *ctx, const struct wr_reject *reject) {
-    struct file_reader *self = ctx;
+int file_reader_reject(struct file_reader *self, const struct wr_reject *reject) {
     struct wr_reject one = *reject;
     self->reject_count++;
     one.source = self->base.source;
@@ -38,6 +37,10 @@ static int source_reject(void *ctx, const struct wr_reject *reject) {
         return WR_EBADROW;
     }
     return self->base.reject == NULL ? WR_OK : self->base.reject(self->base.reject_ctx, &one);
+}
+
+static int source_reject(void *ctx, const struct wr_reject *reject) {
+    return file_reader_reject(ctx, reject);
 }
 
 static void source_note(void *ctx, const char *file, const char *text) {
@@ -91,7 +94,7 @@ int file_reader_begin(struct file_reader *self, const char *path, struct wr_erro
     self->input_ended = 0;
     self->at = self->length = self->past_at = 0;
     self->offset = 0;
-    self->head_length = self->past_length = 0;
+    self->known.head_length = self->known.past_length = 0;
     self->wants_more = 1;
     self->decoder->line = 1;
     self->decoder->byte = 0;
@@ -108,23 +111,21 @@ void file_reader_end(struct file_reader *self) {
 
 /* ---- knowing a file again ------------------------------------------------------------------ */
 
-/* Keeps the last bytes of what the decoder has taken of the buffer. */
-static void add_past(struct file_reader *self) {
-    uint64_t count = WR_MIN(self->at - self->past_at, (uint64_t)FILE_KNOWN_BYTES);
-    uint64_t keep = WR_MIN((uint64_t)self->past_length, FILE_KNOWN_BYTES - count);
-    self->past_at = self->at;
+void file_known_add_past(struct file_known *known, const char *bytes, uint64_t length) {
+    uint64_t count = WR_MIN(length, (uint64_t)FILE_KNOWN_BYTES);
+    uint64_t keep = WR_MIN((uint64_t)known->past_length, FILE_KNOWN_BYTES - count);
     if (count == 0)
         return;
-    memmove(self->past, self->past + self->past_length - keep, keep);
-    memcpy(self->past + keep, self->buffer->bytes + self->at - count, count);
-    self->past_length = (uint32_t)(keep + count);
+    memmove(known->past, known->past + known->past_length - keep, keep);
+    memcpy(known->past + keep, bytes + length - count, count);
+    known->past_length = (uint32_t)(keep + count);
 }
 
-static void add_head(struct file_reader *self, const char *bytes, uint64_t length) {
-    uint64_t count = WR_MIN(length, (uint64_t)(FILE_KNOWN_BYTES - self->head_length));
+void file_known_add_head(struct file_known *known, const char *bytes, uint64_t length) {
+    uint64_t count = WR_MIN(length, (uint64_t)(FILE_KNOWN_BYTES - known->head_length));
     if (count > 0)
-        memcpy(self->head + self->head_length, bytes, count);
-    self->head_length += (uint32_t)count;
+        memcpy(known->head + known->head_length, bytes, count);
+    known->head_length += (uint32_t)count;
 }
 
 /* Bytes before `offset` that count, behind the head. */
@@ -135,13 +136,25 @@ static uint64_t tail_length(uint64_t offset) {
 }
 
 /* Of the head, and of the bytes before the position, which are the last in `past`. */
+uint64_t file_known_sum(const struct file_known *known, uint64_t offset) {
+    uint64_t head = WR_MIN(offset, (uint64_t)FILE_KNOWN_BYTES);
+    uint64_t tail = tail_length(offset);
+    WR_ASSERT(head <= known->head_length && tail <= known->past_length);
+    uint64_t sum = wr_hash_bytes(known->head, head, 0);
+    return wr_hash_bytes(known->past + known->past_length - tail, tail, sum);
+}
+
+/* Keeps the last bytes of what the decoder has taken of the buffer. */
+static void add_past(struct file_reader *self) {
+    if (self->at > self->past_at)
+        file_known_add_past(&self->known, self->buffer->bytes + self->past_at,
+                            self->at - self->past_at);
+    self->past_at = self->at;
+}
+
 uint64_t file_reader_sum(struct file_reader *self) {
-    uint64_t head = WR_MIN(self->offset, (uint64_t)FILE_KNOWN_BYTES);
-    uint64_t tail = tail_length(self->offset);
     add_past(self);
-    WR_ASSERT(head <= self->head_length && tail <= self->past_length);
-    uint64_t sum = wr_hash_bytes(self->head, head, 0);
-    return wr_hash_bytes(self->past + self->past_length - tail, tail, sum);
+    return file_known_sum(&self->known, self->offset);
 }
 
 /* Reads `length` bytes, or what there is. */
@@ -160,17 +173,17 @@ static int read_whole(struct file_reader *self, char *bytes, uint64_t length,
 int file_reader_go_to(struct file_reader *self, uint64_t offset, uint64_t sum, int *is_same,
                       struct wr_error *err) {
     uint64_t head = WR_MIN(offset, (uint64_t)FILE_KNOWN_BYTES), tail = tail_length(offset);
-    int status = read_whole(self, self->head, head, err);
+    int status = read_whole(self, self->known.head, head, err);
     if (status == WR_OK && tail > 0)
         status = wr_input_skip(&self->input, offset - tail, err);
     if (status == WR_OK && tail > 0)
-        status = read_whole(self, self->past, tail, err);
+        status = read_whole(self, self->known.past, tail, err);
     if (status == WR_OK) /* there already, or the file is too short */
         status = wr_input_skip(&self->input, offset, err);
     if (status != WR_OK)
         return status;
-    self->head_length = (uint32_t)head;
-    self->past_length = (uint32_t)tail;
+    self->known.head_length = (uint32_t)head;
+    self->known.past_length = (uint32_t)tail;
     self->offset = self->decoder->byte = offset;
     *is_same = file_reader_sum(self) == sum;
     return WR_OK;
@@ -204,12 +217,11 @@ static int no_memory(const struct file_reader *self, struct wr_error *err) {
     return WR_ENOMEM;
 }
 
-/* Puts what is left at the head of a fresh buffer and reads more behind it. */
-static int refill(struct file_reader *self, struct wr_error *err) {
+int file_reader_refill(struct file_reader *self, struct wr_error *err) {
     uint64_t tail = self->length - self->at, got = 0;
     uint64_t room = FILE_PIECE_BYTES + FILE_TAIL_BYTES;
-    uint64_t piece = FILE_PIECE_BYTES;
-    if (self->grows && self->piece_bytes < FILE_PIECE_BYTES)
+    uint64_t piece = self->piece_bytes_max;
+    if (self->grows && self->piece_bytes < piece)
         piece = self->piece_bytes;
     if (tail > FILE_TAIL_BYTES || piece < FILE_PIECE_BYTES)
         room = tail + piece;
@@ -224,7 +236,7 @@ static int refill(struct file_reader *self, struct wr_error *err) {
     self->at = self->past_at = 0;
     self->length = tail;
     int status = wr_input_read(&self->input, buffer->bytes + tail, piece, &got, err);
-    add_head(self, buffer->bytes + tail, got);
+    file_known_add_head(&self->known, buffer->bytes + tail, got);
     self->length += got;
     if (status == WR_OK && got == 0)
         self->input_ended = !self->grows;
@@ -235,14 +247,14 @@ static int refill(struct file_reader *self, struct wr_error *err) {
 
 /* ---- decoding ------------------------------------------------------------------------------ */
 
-int file_reader_init(struct file_reader *self, struct wr_error *err) {
+int file_reader_decoder(struct file_reader *self, struct wr_decoder **made, struct wr_error *err) {
     const struct wr_decoder_type *format = self->config->format;
     const struct wr_source *base = &self->base;
-    self->decoder = wr_alloc_zero(&wr_budget_control, format->size_bytes);
-    if (self->decoder == NULL)
+    struct wr_decoder *decoder = wr_alloc_zero(&wr_budget_control, format->size_bytes);
+    if (decoder == NULL)
         return wr_error_set(err, WR_ENOMEM, "%s: out of memory", base->name);
-    self->decoder->type = format;
-    self->decoder->setup = (struct wr_decoder_setup){
+    decoder->type = format;
+    decoder->setup = (struct wr_decoder_setup){
         .schema = base->schema,
         .options = self->config->options,
         .needed = base->needed,
@@ -259,12 +271,31 @@ int file_reader_init(struct file_reader *self, struct wr_error *err) {
         .header = source_header,
         .reject_ctx = self,
     };
-    int status = format->open(self->decoder, err);
-    if (status != WR_OK) {
-        wr_free(&wr_budget_control, self->decoder);
-        self->decoder = NULL;
-    }
+    int status = format->open(decoder, err);
+    if (status != WR_OK)
+        wr_free(&wr_budget_control, decoder);
+    else
+        *made = decoder;
     return status;
+}
+
+void file_reader_decoder_free(struct file_reader *self, struct wr_decoder *decoder) {
+    if (decoder == NULL)
+        return;
+    self->config->format->close(decoder);
+    wr_free(&wr_budget_control, decoder);
+}
+
+int file_reader_init(struct file_reader *self, struct wr_error *err) {
+    self->piece_bytes_max = FILE_PIECE_BYTES;
+    return file_reader_decoder(self, &self->decoder, err);
+}
+
+void file_reader_sign(struct file_reader *self, struct wr_batch *batch) {
+    self->row_came = 1;
+    batch->source = self->base.source;
+    batch->partition = self->base.partition;
+    batch->origin.source = self->base.name;
 }
 
 /* Decodes what the buffer holds. WR_OK with a batch, or with NULL: more is wanted. */
@@ -279,12 +310,8 @@ static int decode(struct file_reader *self, struct wr_batch **batch, struct wr_e
     self->offset += used;
     if (status != WR_OK)
         return status;
-    if (*batch != NULL) {
-        self->row_came = 1;
-        (*batch)->source = self->base.source;
-        (*batch)->partition = self->base.partition;
-        (*batch)->origin.source = self->base.name;
-    }
+    if (*batch != NULL)
+        file_reader_sign(self, *batch);
     return WR_OK;
 }
 
@@ -301,7 +328,7 @@ static int hold_nothing(struct file_reader *self, struct wr_error *err) {
 int file_reader_step(struct file_reader *self, struct wr_batch **batch, struct wr_error *err) {
     int status = WR_OK;
     if (self->wants_more && !self->input_ended)
-        status = refill(self, err);
+        status = file_reader_refill(self, err);
     else if (self->buffer == NULL)
         status = hold_nothing(self, err);
     if (status == WR_OK)
@@ -364,11 +391,8 @@ void file_reader_note_mixed(const struct file_reader *self) {
 
 void file_reader_release(struct file_reader *self) {
     file_reader_end(self);
-    if (self->decoder != NULL) {
-        self->config->format->close(self->decoder);
-        wr_free(&wr_budget_control, self->decoder);
-        self->decoder = NULL;
-    }
+    file_reader_decoder_free(self, self->decoder);
+    self->decoder = NULL;
     wr_buffer_unref(self->buffer);
     self->buffer = NULL;
     for (int i = 0; i < FILE_BUFFERS_KEPT; i++) {

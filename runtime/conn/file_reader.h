@@ -11,11 +11,23 @@
 
 #define FILE_PIECE_BYTES (512u << 10)
 #define FILE_TAIL_BYTES (32u << 10) /* room for the piece of a record that comes before it */
-#define FILE_BUFFERS_KEPT 4
+#define FILE_BUFFERS_KEPT 16
 #define FILE_KNOWN_BYTES \
     4096u /* of the head of a file, and before a position: what tells it again */
 #define FILE_REJECTS_MAX 1024 /* of a poll that has found no good row */
 #define FILE_PIECES_MAX 16u   /* of a poll */
+
+/* What tells a file again that was read up to a byte. */
+struct file_known {
+    char head[FILE_KNOWN_BYTES]; /* the first bytes of the file */
+    char past[FILE_KNOWN_BYTES]; /* the last ones before that byte */
+    uint32_t head_length, past_length;
+};
+/* Bytes that follow those before. */
+void file_known_add_head(struct file_known *known, const char *bytes, uint64_t length);
+void file_known_add_past(struct file_known *known, const char *bytes, uint64_t length);
+/* A file with another sum was not read up to byte `offset`. */
+uint64_t file_known_sum(const struct file_known *known, uint64_t offset);
 
 struct file_reader {
     struct wr_source base;
@@ -31,9 +43,8 @@ struct file_reader {
     uint64_t offset;      /* decompressed byte of the file at `at` */
     int grows;            /* its end is not the end of the file: what it has there waits for more */
     uint64_t piece_bytes; /* of a file that grows: what is there, and often little */
-    char head[FILE_KNOWN_BYTES]; /* the first bytes of the file */
-    char past[FILE_KNOWN_BYTES]; /* those before byte `past_at` of the buffer */
-    uint32_t head_length, past_length;
+    uint64_t piece_bytes_max;
+    struct file_known known; /* up to byte `past_at` of the buffer */
     uint64_t past_at;
     int wants_more;        /* the decoder has done all it can with the buffer */
     uint64_t reject_count; /* of the poll that runs */
@@ -41,7 +52,8 @@ struct file_reader {
     uint64_t note_hash;    /* of the last note */
     uint8_t tells_missing; /* of columns that never came, when a row has come */
     uint8_t row_came;
-    struct wr_error *err; /* of the poll that runs; for rejects that fail it */
+    struct wr_error *err;       /* of the poll that runs; for rejects that fail it */
+    struct file_pieces *pieces; /* several threads read it; else NULL */
 };
 
 /* Makes the decoder. After a failure `file_reader_release` is not needed. */
@@ -57,8 +69,17 @@ int file_reader_step(struct file_reader *self, struct wr_batch **batch, struct w
 void file_reader_poll(struct file_reader *self, struct wr_batch **batch, struct wr_error *err);
 /* All that --limit asks for was read; then it says which columns never came. */
 int file_reader_has_all(struct file_reader *self);
-/* Of the head, and of the bytes before the position: a file with another one was not read so far.
- */
+/* Puts what is not yet decoded at the head of a fresh buffer and reads a piece behind it, all of it
+ * or to the end of the file: part of what `file_reader_step` does. */
+int file_reader_refill(struct file_reader *self, struct wr_error *err);
+/* Makes one more decoder as that of the reader. */
+int file_reader_decoder(struct file_reader *self, struct wr_decoder **made, struct wr_error *err);
+void file_reader_decoder_free(struct file_reader *self, struct wr_decoder *decoder);
+/* Tells a reject of the decoder, in the poll that runs. WR_OK, or WR_EBADROW where it fails it. */
+int file_reader_reject(struct file_reader *self, const struct wr_reject *reject);
+/* A batch of the decoder says which source and partition it is of. */
+void file_reader_sign(struct file_reader *self, struct wr_batch *batch);
+/* Of the head, and of the bytes before the position: see file_known_sum. */
 uint64_t file_reader_sum(struct file_reader *self);
 /* Goes to the position in a file that was just opened. *is_same: its sum is `sum`. Fails where the
  * file is too short. */

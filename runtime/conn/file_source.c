@@ -1,5 +1,6 @@
 /* file_source.c: the files of a path, a glob or a directory, each read to its end: see
- * file_reader.h. What goes on growing is read by follow_source.c.
+ * file_reader.h, or by several threads: see file_pieces.h. What goes on growing is read by
+ * follow_source.c.
  *
  * Position: (file, decompressed byte, record, line) of the next record. A plain file is entered at
  * that byte, a compressed one read again from its start. With it goes a sum of the first bytes of
@@ -7,7 +8,7 @@
  * that was read.
  *
  *     next file -> refill -> decode* -> refill -> … -> the end of the file -> next file */
-#include "conn/file_reader.h"
+#include "conn/file_pieces.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct file_source {
     const char *const *files;
     uint32_t file_count, file_index;
     uint64_t bytes_total; /* of all; 0: unknown */
+    uint8_t has_pipes;    /* some are no regular files */
 };
 
 static const char *file_name(const struct file_source *self) {
@@ -42,8 +44,10 @@ static void count_bytes(struct file_source *self) {
         struct wr_file_info info;
         if (strcmp(self->files[i], "-") == 0 || env->stat(env, self->files[i], &info) != WR_OK) {
             self->bytes_total = 0;
+            self->has_pipes = 1;
             return;
         }
+        self->has_pipes |= !info.is_regular;
         self->bytes_total += info.size_bytes;
         if (i < self->file_index)
             self->in.bytes_before += info.size_bytes;
@@ -78,6 +82,8 @@ static int find_file(struct file_source *self, const char *name, uint64_t length
 
 static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
     struct file_source *self = (struct file_source *)source;
+    if (self->in.pieces != NULL)
+        return file_pieces_poll(self->in.pieces, batch, err);
     file_reader_poll(&self->in, batch, err);
     for (uint32_t pieces = 0; pieces < FILE_PIECES_MAX; pieces++) {
         if (file_reader_has_all(&self->in))
@@ -103,22 +109,43 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
 
 /* ---- positions ----------------------------------------------------------------------------- */
 
-static int source_save(struct wr_source *source, struct wr_buf *out) {
-    struct file_source *self = (struct file_source *)source;
-    const char *name = self->file_index < self->file_count ? file_name(self) : "";
+static void add_position(struct file_source *self, const struct file_position *position,
+                         struct wr_buf *out) {
+    uint32_t index = position->file_index;
+    const char *name = index < self->file_count ? self->files[index] : "";
     wr_buf_add_varint(out, POSITION_VERSION);
     wr_buf_add_varint(out, strlen(name));
     wr_buf_add_text(out, name);
-    wr_buf_add_varint(out, self->file_index);
-    wr_buf_add_varint(out, self->in.decoder->record);
-    wr_buf_add_varint(out, (uint64_t)self->in.is_open);
-    if (self->in.is_open) {
-        wr_buf_add_varint(out, self->in.offset);
-        wr_buf_add_varint(out, self->in.decoder->line);
-        wr_buf_add_u64(out, file_reader_sum(&self->in));
-        if (self->in.config->format->save != NULL)
-            return self->in.config->format->save(self->in.decoder, out);
+    wr_buf_add_varint(out, index);
+    wr_buf_add_varint(out, position->record);
+    wr_buf_add_varint(out, (uint64_t)position->is_open);
+    if (!position->is_open)
+        return;
+    wr_buf_add_varint(out, position->offset);
+    wr_buf_add_varint(out, position->line);
+    wr_buf_add_u64(out, position->sum);
+    if (position->state != NULL)
+        wr_buf_add(out, position->state->bytes, position->state->length);
+}
+
+static int source_save(struct wr_source *source, struct wr_buf *out) {
+    struct file_source *self = (struct file_source *)source;
+    struct file_reader *in = &self->in;
+    const struct file_position *taken =
+        in->pieces == NULL ? NULL : file_pieces_position(in->pieces);
+    if (taken != NULL) {
+        add_position(self, taken, out);
+        return out->status;
     }
+    struct file_position position = {.file_index = self->file_index,
+                                     .is_open = in->is_open,
+                                     .record = in->decoder->record,
+                                     .line = in->decoder->line,
+                                     .offset = in->offset,
+                                     .sum = in->is_open ? file_reader_sum(in) : 0};
+    add_position(self, &position, out);
+    if (in->is_open && in->config->format->save != NULL)
+        return in->config->format->save(in->decoder, out);
     return out->status;
 }
 
@@ -185,13 +212,25 @@ static int resume(struct file_source *self, struct wr_reader *from, struct wr_er
 
 static void source_close(struct wr_source *source) {
     struct file_source *self = (struct file_source *)source;
+    file_pieces_free(self->in.pieces);
     file_reader_release(&self->in);
     wr_arena_release(&self->arena);
 }
 
+static int source_use_workers(struct wr_source *source, struct wr_workers *workers) {
+    struct file_source *self = (struct file_source *)source;
+    if (self->has_pipes || self->in.config->each) /* then there are lanes to read meanwhile */
+        return WR_EREFUSED;
+    return file_pieces_new(&self->in.pieces, &self->in, self->files, self->file_count,
+                           self->file_index, workers);
+}
+
 static void source_progress(const struct wr_source *source, uint64_t *done, uint64_t *total) {
     const struct file_source *self = (const struct file_source *)source;
-    *done = self->in.bytes_before + (self->in.is_open ? self->in.input.bytes_in : 0);
+    if (self->in.pieces != NULL)
+        *done = file_pieces_done(self->in.pieces);
+    else
+        *done = self->in.bytes_before + (self->in.is_open ? self->in.input.bytes_in : 0);
     *total = self->bytes_total;
 }
 
@@ -230,6 +269,7 @@ const struct wr_source_type wr_source_file = {
     .name = "file",
     .size_bytes = sizeof(struct file_source),
     .reads_ahead = 1,
+    .use_workers = source_use_workers,
     .bind = wr_file_source_bind,
     .open = source_open,
     .poll = source_poll,

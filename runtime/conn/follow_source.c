@@ -142,16 +142,16 @@ static int64_t read_whole(const struct follow_source *self, char *bytes, uint64_
 /* Are the first bytes, and those before the place, still what was read? 1, 0 or a status. */
 static int is_same(struct follow_source *self, struct wr_error *err) {
     struct file_reader *in = &self->in;
-    uint64_t count = in->head_length;
-    const char *last = in->past;
-    uint64_t last_length = in->past_length;
+    uint64_t count = in->known.head_length;
+    const char *last = in->known.past;
+    uint64_t last_length = in->known.past_length;
     if (in->length > 0) { /* of the buffer, which ends where reading goes on */
         last_length = WR_MIN(in->length, (uint64_t)FILE_KNOWN_BYTES);
         last = in->buffer->bytes + in->length - last_length;
     }
     char bytes[FILE_KNOWN_BYTES];
     int64_t got = read_whole(self, bytes, count, 0);
-    int same = got == (int64_t)count && memcmp(bytes, in->head, count) == 0;
+    int same = got == (int64_t)count && memcmp(bytes, in->known.head, count) == 0;
     if (got >= 0 && same && last_length <= in->input.bytes_out) {
         got = read_whole(self, bytes, last_length, in->input.bytes_out - last_length);
         same = got == (int64_t)last_length && memcmp(bytes, last, last_length) == 0;

@@ -32,8 +32,8 @@ static int end_task(struct watch_source *self, struct wr_error *err) {
     struct watched *file = task->file;
     int status = watch_keep(self, file);
     file->looked_to = task->upto;
-    file->ends_open =
-        task->is_end && self->in.past_length > 0 && self->in.past[self->in.past_length - 1] != '\n';
+    file->ends_open = task->is_end && self->in.known.past_length > 0 &&
+                      self->in.known.past[self->in.known.past_length - 1] != '\n';
     if (self->in.input.compression != WR_COMPRESSION_NONE)
         file->is_whole = 1;
     file_reader_end(&self->in);

@@ -79,6 +79,13 @@ struct wr_decoder_type {
     int (*save)(const struct wr_decoder *decoder, struct wr_buf *out);
     int (*load)(struct wr_decoder *decoder, struct wr_reader *from, struct wr_error *err);
     void (*close)(struct wr_decoder *decoder);
+    /* Of formats in which it is seen where records end without reading them, so that pieces of a
+     * file can be read by several decoders: the last end of a record in `bytes`, which begin with
+     * one; 0: none ends there. A decoder that stands *between* records, and another one that took
+     * its state by `save` and `load`, read the same behind it. NULL, both: not in this format. */
+    uint64_t (*records_end)(const struct wr_decoder *decoder, const char *bytes, uint64_t length);
+    /* The head of the file has been read, if there is one, and no record is being passed over. */
+    int (*is_between)(const struct wr_decoder *decoder);
     /* Infers a schema from the head of a file (`complete`: all of it). NULL: the format has a
      * fixed schema (lines: `line string`). */
     int (*infer)(struct wr_arena *arena, const struct wr_value *options, const char *bytes,

@@ -44,6 +44,8 @@ int wr_csv_has_lone_cr(const struct wr_csv_record *record);
 /* Takes the record at `at` apart. 0: it does not end before `end` (and more may come). */
 int wr_csv_record_read(const struct wr_csv_options *csv, struct wr_csv_record *record,
                        const char *at, const char *end, int last);
+/* As `records_end`: goes over quotes and newlines alone. */
+uint64_t wr_csv_records_end(const struct wr_csv_options *csv, const char *bytes, uint64_t length);
 /* Takes `""` apart; returns the length, never longer. */
 size_t wr_csv_unquote(const struct wr_csv_field *field, int quote, char *out);
 int wr_csv_is_null(const struct wr_null_texts *nulls, const char *text, uint32_t length);

@@ -458,6 +458,16 @@ static int csv_load(struct wr_decoder *decoder, struct wr_reader *from, struct w
     return WR_OK;
 }
 
+static uint64_t csv_records_end(const struct wr_decoder *decoder, const char *bytes,
+                                uint64_t length) {
+    return wr_csv_records_end(&((const struct csv *)decoder)->options, bytes, length);
+}
+
+static int csv_is_between(const struct wr_decoder *decoder) {
+    const struct csv *csv = (const struct csv *)decoder;
+    return !csv->at_start && csv->field_count > 0 && !csv->skip.active;
+}
+
 static int csv_infer(struct wr_arena *arena, const struct wr_value *options, const char *bytes,
                      uint64_t length, int complete, struct wr_inferred *inferred,
                      struct wr_error *err) {
@@ -481,6 +491,8 @@ const struct wr_decoder_type wr_csv_decoder = {
     .save = csv_save,
     .load = csv_load,
     .close = csv_close,
+    .records_end = csv_records_end,
+    .is_between = csv_is_between,
     .infer = csv_infer,
 };
 
@@ -493,5 +505,7 @@ const struct wr_decoder_type wr_tsv_decoder = {
     .save = csv_save,
     .load = csv_load,
     .close = csv_close,
+    .records_end = csv_records_end,
+    .is_between = csv_is_between,
     .infer = tsv_infer,
 };

@@ -128,6 +128,34 @@ size_t wr_csv_unquote(const struct wr_csv_field *field, int quote, char *out) {
     return (size_t)(to - out);
 }
 
+/* Behind the quote that closes what begins at `at`; NULL: it does not end before `end`. */
+static const char *closed(const char *at, const char *end, int quote) {
+    for (;;) {
+        at = memchr(at, quote, (size_t)(end - at));
+        if (at == NULL)
+            return NULL;
+        if (at + 1 == end || at[1] != (char)quote)
+            return at + 1;
+        at += 2;
+    }
+}
+
+uint64_t wr_csv_records_end(const struct wr_csv_options *csv, const char *bytes, uint64_t length) {
+    const char *at = bytes, *end = bytes + length, *found = bytes;
+    while (at != NULL) { /* from `at` on there are no quotes open */
+        const char *quote = csv->quote < 0 ? NULL : memchr(at, csv->quote, (size_t)(end - at));
+        const char *stop = quote == NULL ? end : quote;
+        const char *newline = memrchr(at, '\n', (size_t)(stop - at));
+        if (newline != NULL)
+            found = newline + 1;
+        if (quote == NULL)
+            break;
+        int opens = quote == bytes || quote[-1] == '\n' || quote[-1] == (char)csv->delimiter;
+        at = opens ? closed(quote + 1, end, csv->quote) : quote + 1;
+    }
+    return (uint64_t)(found - bytes);
+}
+
 int wr_csv_has_lone_cr(const struct wr_csv_record *record) {
     for (uint32_t i = 0; i < record->field_count; i++)
         if (!record->fields[i].quoted &&

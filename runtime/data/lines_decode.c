@@ -128,6 +128,17 @@ static int lines_load(struct wr_decoder *decoder, struct wr_reader *from, struct
     return WR_OK;
 }
 
+uint64_t wr_lines_end(const struct wr_decoder *decoder, const char *bytes, uint64_t length) {
+    (void)decoder;
+    const char *newline = memrchr(bytes, '\n', length);
+    return newline == NULL ? 0 : (uint64_t)(newline + 1 - bytes);
+}
+
+static int lines_is_between(const struct wr_decoder *decoder) {
+    const struct lines *lines = (const struct lines *)decoder;
+    return !lines->at_start && !lines->skipping;
+}
+
 const struct wr_decoder_type wr_lines_decoder = {
     .name = "lines",
     .size_bytes = sizeof(struct lines),
@@ -137,4 +148,6 @@ const struct wr_decoder_type wr_lines_decoder = {
     .save = lines_save,
     .load = lines_load,
     .close = lines_close,
+    .records_end = wr_lines_end,
+    .is_between = lines_is_between,
 };

@@ -8,6 +8,7 @@
 #include "data/json.h"
 #include "data/json_row.h"
 #include "data/json_text.h"
+#include "data/lines.h"
 #include "data/ndjson_fast.h"
 #include "data/record_limit.h"
 #include "base/banned.h"
@@ -146,6 +147,11 @@ static int ndjson_load(struct wr_decoder *decoder, struct wr_reader *from, struc
     return WR_OK;
 }
 
+static int ndjson_is_between(const struct wr_decoder *decoder) {
+    const struct ndjson *ndjson = (const struct ndjson *)decoder;
+    return !ndjson->at_start && !ndjson->skipping;
+}
+
 const struct wr_decoder_type wr_ndjson_decoder = {
     .name = "ndjson",
     .size_bytes = sizeof(struct ndjson),
@@ -155,5 +161,7 @@ const struct wr_decoder_type wr_ndjson_decoder = {
     .save = ndjson_save,
     .load = ndjson_load,
     .close = ndjson_close,
+    .records_end = wr_lines_end,
+    .is_between = ndjson_is_between,
     .infer = wr_ndjson_infer,
 };

@@ -226,9 +226,7 @@ void lane_count(struct unit *lane, uint64_t records) {
 static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err) {
     struct wr_batch *batch = NULL;
     struct unit_watch watch = unit_watch_begin(run);
-    int status = lane->ahead != NULL   ? ahead_poll(lane->ahead, &batch, err)
-                 : lane->range != NULL ? range_poll(lane, &batch, err)
-                                       : lane->source->type->poll(lane->source, &batch, err);
+    int status = lane_poll(lane, &batch, err);
     unit_watch_end(lane, watch);
     idle_note(lane, status == WR_EAGAIN && batch == NULL);
     if (status == WR_EEND) {
@@ -544,14 +542,10 @@ void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_count
 void wr_run_progress(const struct wr_run *run, uint64_t *done, uint64_t *total) {
     *done = *total = 0;
     for (uint32_t i = 0; i < run->unit_count; i++) {
-        const struct wr_source *source = run->units[i]->source;
-        if (source == NULL || source->type->progress == NULL)
+        if (run->units[i]->source == NULL)
             continue;
         uint64_t one_done = 0, one_total = 0;
-        if (run->units[i]->ahead != NULL)
-            ahead_progress(run->units[i]->ahead, &one_done, &one_total);
-        else
-            source->type->progress(source, &one_done, &one_total);
+        lane_progress(run->units[i], &one_done, &one_total);
         *done += one_done;
         *total += one_total;
     }

@@ -59,9 +59,8 @@ static uint32_t number_of(struct merging *self, struct wr_batch *batch) {
     } else if (self->is_of_one) {
         joins &= is_over_the_same(first, batch);
     } else {
-        joins &= has_made_rows(batch) && wr_batch_facts_alike(first, batch);
-        for (uint32_t c = 0; c < batch->schema->field_count && joins; c++)
-            joins = (first->columns[c].data == NULL) == (batch->columns[c].data == NULL);
+        joins &= has_made_rows(batch) && wr_batch_facts_alike(first, batch) &&
+                 wr_batch_columns_alike(first, batch);
     }
     if (!joins)
         return WR_BATCH_REFS_MAX;
@@ -215,7 +214,7 @@ static int merge_port(struct sharded *sharded, struct shard_result *results, enu
 static int give_rejects(struct sharded *sharded, struct message *message) {
     int status = WR_OK;
     for (uint32_t s = 0; s < sharded->shard_count && status >= 0; s++) {
-        const struct held_rejects *rejects = &message->results[s].rejects;
+        const struct wr_held_rejects *rejects = &message->results[s].rejects;
         for (uint32_t i = 0; i < rejects->count && status >= 0; i++)
             status = unit_reject(sharded->unit, &rejects->list[i]);
     }
@@ -260,6 +259,6 @@ void shards_forget(struct sharded *sharded, struct message *message) {
                 wr_batch_unref(result->emitted[port][i]);
             result->count[port] = 0;
         }
-        held_rejects_forget(&result->rejects);
+        wr_held_rejects_forget(&result->rejects);
     }
 }

@@ -15,19 +15,15 @@
 #define ROWS_ON_THE_SPOT 256u
 /* A shard's task begins when so many rows or messages wait for it; else when the run has nothing
  * else to do. */
-#define ROWS_OF_A_TASK 4096u
+#define ROWS_OF_A_TASK 8192u
 #define MESSAGES_OF_A_TASK 24u
 /* The run waits for its shards when so much has not been delivered, until a half is left, … */
 #define ROWS_AHEAD_MAX 32768u
 #define MESSAGES_AHEAD_MAX 128u
-/* … or when their batches hold so much of the budget of what is read. */
-#define INPUT_SHARE_AHEAD 4
+/* … or when there is no room for more of what is read. */
 
-static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
-    struct shard *shard = (struct shard *)out;
+static int keep(struct shard *shard, enum wr_port port, struct wr_batch *batch) {
     struct shard_result *result = shard->result;
-    if (shard->is_direct)
-        return unit_emit(shard->sharded->unit, port, batch);
     if (wr_grow(&wr_budget_control, (void **)&result->emitted[port], result->count[port],
                 &result->room[port], sizeof *result->emitted[port]) != WR_OK) {
         wr_batch_unref(batch);
@@ -37,10 +33,32 @@ static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *ba
     return WR_FLOW_MORE;
 }
 
+static int keep_main(void *ctx, struct wr_batch *batch) {
+    return keep(ctx, WR_PORT_MAIN, batch);
+}
+
+/* Of several shards rows are merged by what caused them, message by message. */
+static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
+    struct shard *shard = (struct shard *)out;
+    struct unit *unit = shard->sharded->unit;
+    if (shard->is_direct)
+        return unit_emit(unit, port, batch);
+    if (unit->gathers && port == WR_PORT_MAIN && shard->sharded->shard_count == 1)
+        return gather_put(unit, &shard->gathered, batch, keep_main, shard);
+    return keep(shard, port, batch);
+}
+
+/* What was gathered goes with the message that the shard works on. */
+static int keep_gathered(struct shard *shard) {
+    struct wr_batch *batch = shard->gathered;
+    shard->gathered = NULL;
+    return batch == NULL ? WR_OK : keep(shard, WR_PORT_MAIN, batch);
+}
+
 static int shard_reject(struct wr_out *out, const struct wr_reject *reject) {
     const struct shard *shard = (const struct shard *)out;
     return shard->is_direct ? unit_reject(shard->sharded->unit, reject)
-                            : held_rejects_add(&shard->result->rejects, reject);
+                            : wr_held_rejects_add(&shard->result->rejects, reject);
 }
 
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
@@ -92,11 +110,16 @@ static int work(struct shard *shard, const struct message *message) {
     return status;
 }
 
-static void work_on(struct shard *shard, struct message *message) {
+/* Rows may go on later, with those of the next message of rows, if there is one: `more` follow. */
+static void work_on(struct shard *shard, struct message *message, int more) {
+    int is_rows = message->kind == MESSAGE_ROWS;
     shard->result = &message->results[shard->number];
-    if (shard->failed == WR_OK)
-        shard->failed = work(shard, message);
-    shard->failed = WR_MIN(shard->failed, WR_OK);
+    int status = is_rows || shard->failed != WR_OK ? shard->failed : keep_gathered(shard);
+    if (status >= 0)
+        status = work(shard, message);
+    if (status >= 0 && (!more || !is_rows))
+        status = keep_gathered(shard);
+    shard->failed = WR_MIN(status, WR_OK);
     shard->result->status = shard->failed;
     wr_arena_reset(&shard->scratch);
 }
@@ -115,8 +138,9 @@ static void shard_run(struct wr_task *task) {
     uint32_t most = sharded->shuffles ? 1 + dice(sharded, 3) : UINT32_MAX;
     struct message *message = shard->next;
     for (; message != NULL && most > 0; message = shard->next, most--) {
+        int more = message->next != NULL && most > 1;
         wr_workers_unlock(sharded->workers);
-        work_on(shard, message);
+        work_on(shard, message, more);
         wr_workers_lock(sharded->workers);
         shard->next = message->next;
         if (--message->left > 0)
@@ -166,7 +190,7 @@ static void message_free(struct sharded *sharded, struct message *message) {
     for (uint32_t s = 0; s < sharded->shard_count; s++) {
         for (int port = 0; port < WR_PORTS_MAX; port++)
             wr_free(&wr_budget_control, message->results[s].emitted[port]);
-        held_rejects_free(&message->results[s].rejects);
+        wr_held_rejects_free(&message->results[s].rejects);
     }
     wr_free(&wr_budget_control, message);
 }
@@ -199,7 +223,7 @@ static int work_on_the_spot(struct sharded *sharded, struct message *message) {
     sharded->shards[0].is_direct = sharded->shard_count == 1;
     uint32_t first = dice(sharded, sharded->shard_count);
     for (uint32_t k = 0; k < sharded->shard_count; k++)
-        work_on(&sharded->shards[(first + k) % sharded->shard_count], message);
+        work_on(&sharded->shards[(first + k) % sharded->shard_count], message, 0);
     sharded->shards[0].is_direct = 0;
     return deliver(sharded, message);
 }
@@ -230,7 +254,7 @@ static void enqueue(struct sharded *sharded, struct message *message) {
     for (uint32_t s = 0; s < sharded->shard_count; s++) {
         struct shard *shard = &sharded->shards[s];
         const struct wr_batch *part = message->results[s].part;
-        shard->waiting_rows += message->kind == MESSAGE_ROWS && part != NULL ? part->sel_count : 0;
+        shard->waiting_rows += part != NULL ? part->sel_count : 0;
         shard->waiting_count++;
         if (shard->next == NULL)
             shard->next = message;
@@ -448,10 +472,9 @@ void sharded_wait(struct sharded *sharded) {
 }
 
 int sharded_keep_up(struct sharded *sharded) {
-    const struct wr_budget *input = &sharded->unit->run->input_budget;
     if (sharded->first == NULL)
         return 0;
-    if (input->bytes_used > input->bytes_max / INPUT_SHARE_AHEAD)
+    if (!wr_input_has_room(&sharded->unit->run->input_budget))
         wait_for(sharded, 0, 0);
     else if (sharded->row_count > ROWS_AHEAD_MAX || sharded->message_count > MESSAGES_AHEAD_MAX)
         wait_for(sharded, ROWS_AHEAD_MAX / 2, MESSAGES_AHEAD_MAX / 2);
@@ -531,6 +554,7 @@ void sharded_free(struct sharded *sharded) {
     }
     for (uint32_t s = 0; s < sharded->shard_count; s++) {
         unit_op_free(sharded->shards[s].op);
+        wr_batch_unref(sharded->shards[s].gathered);
         wr_arena_release(&sharded->shards[s].scratch);
     }
     unit_op_free(sharded->guide);

@@ -12,7 +12,7 @@
 #pragma once
 #include "base/status.h"
 #include "base/workers.h"
-#include "exec/held_rejects.h"
+#include "data/held_rejects.h"
 #include "exec/unit.h"
 
 enum message_kind { MESSAGE_ROWS, MESSAGE_FRONTIER, MESSAGE_TICK };
@@ -22,7 +22,7 @@ struct shard_result {
     struct wr_batch *part; /* its rows; NULL: none */
     uint32_t count[WR_PORTS_MAX], room[WR_PORTS_MAX];
     struct wr_batch **emitted[WR_PORTS_MAX];
-    struct held_rejects rejects;
+    struct wr_held_rejects rejects;
     uint32_t head, at; /* while merging */
     int status;        /* of the operator, if it failed */
     int64_t held;      /* of a frontier: what the operator makes of it */
@@ -49,6 +49,7 @@ struct shard {
     struct wr_error error, *err; /* what its operator says, in another thread */
     struct shard_result *result; /* of the message that it works on */
     struct message *next;        /* the first that it has not worked on */
+    struct wr_batch *gathered;   /* small batches that it gave, until they go on (gather.c) */
     uint32_t waiting_rows, waiting_count;
     int failed; /* a status: what its operator keeps may be half-done, and is not used again */
     uint8_t is_queued; /* its task waits or runs */

@@ -28,11 +28,14 @@ static int pool_of(struct wr_run *run, struct wr_workers **workers) {
     return status;
 }
 
+static int shuffles(const struct wr_run *run) {
+    return run->options.shard_order_seed != 0;
+}
+
 /* Where a stage may stop its input, it is asked after each batch; what is measured is measured
  * alone. */
 static int has_threads(const struct wr_run *run) {
-    int shuffles = run->options.shard_order_seed != 0;
-    return (run->options.workers > 1 || shuffles) && !run->options.measures && !run->may_stop;
+    return (run->options.workers > 1 || shuffles(run)) && !run->options.measures && !run->may_stop;
 }
 
 int threads_may_help(const struct wr_run *run) {
@@ -41,7 +44,6 @@ int threads_may_help(const struct wr_run *run) {
 }
 
 static int shards_init(struct wr_run *run) {
-    int shuffles = run->options.shard_order_seed != 0;
     struct wr_workers *workers;
     int any = 0;
     if (!threads_may_help(run))
@@ -53,7 +55,7 @@ static int shards_init(struct wr_run *run) {
             continue;
         if (pool_of(run, &workers) != WR_OK)
             return WR_ENOMEM;
-        sharded_use_workers(unit->sharded, workers, shuffles);
+        sharded_use_workers(unit->sharded, workers, shuffles(run));
         any = 1;
     }
     if (any)
@@ -61,7 +63,7 @@ static int shards_init(struct wr_run *run) {
     return WR_OK;
 }
 
-/* Sources that end and never wait for anything. */
+/* Sources that end and never wait for anything: several threads read one, or one reads it ahead. */
 static int sources_init(struct wr_run *run) {
     struct wr_workers *workers;
     for (uint32_t i = 0; i < run->unit_count; i++) {
@@ -69,8 +71,15 @@ static int sources_init(struct wr_run *run) {
         if (unit->source == NULL || !unit->source->type->reads_ahead || unit->ended ||
             unit->range != NULL || !unit->node->out.bounded)
             continue;
-        if (pool_of(run, &workers) != WR_OK || ahead_new(unit, workers) != WR_OK)
+        if (pool_of(run, &workers) != WR_OK)
             return WR_ENOMEM;
+        const struct wr_source_type *type = unit->source->type;
+        int status =
+            type->use_workers == NULL ? WR_EREFUSED : type->use_workers(unit->source, workers);
+        if (status == WR_EREFUSED)
+            status = ahead_new(unit, workers);
+        if (status != WR_OK)
+            return status;
     }
     return WR_OK;
 }
@@ -79,7 +88,7 @@ int threads_init(struct wr_run *run, struct wr_error *err) {
     if (!has_threads(run))
         return WR_OK;
     if (shards_init(run) != WR_OK || sources_init(run) != WR_OK)
-        return wr_error_set(err, WR_ENOMEM, "cannot start %u threads", run->options.workers);
+        return wr_error_set(err, WR_ENOMEM, "no memory for %u threads", run->options.workers);
     if (run->workers != NULL)
         run->pool.idle_max = run->central_pool.idle_max = BATCHES_KEPT;
     return WR_OK;

@@ -215,11 +215,13 @@ int lane_reject(void *lane, const struct wr_reject *reject);
 /* ahead.c: a source that other threads read ahead; it is open. */
 int ahead_new(struct unit *lane, struct wr_workers *workers);
 void ahead_free(struct ahead *ahead); /* when the workers have ended */
-/* As the source's `poll`, its watermark, `save_position` and `progress`: all as of this poll. */
-int ahead_poll(struct ahead *ahead, struct wr_batch **batch, struct wr_error *err);
-int64_t ahead_watermark(const struct ahead *ahead);
+/* As of the last poll. */
 int ahead_save_position(const struct ahead *ahead, struct wr_buf *out);
-void ahead_progress(const struct ahead *ahead, uint64_t *done, uint64_t *total);
+/* As the source's `poll`, its watermark and `progress`, also where it is read ahead: all as of this
+ * poll. */
+int lane_poll(struct unit *lane, struct wr_batch **batch, struct wr_error *err);
+int64_t lane_watermark(const struct unit *lane);
+void lane_progress(const struct unit *lane, uint64_t *done, uint64_t *total);
 
 /* range.c: the records that are taken of a source. */
 /* When lanes are there, and no source is open yet. */
@@ -272,11 +274,6 @@ int idle_raise(struct unit *unit, struct wr_batch *batch, struct wr_batch **made
 /* The pool for what leaves a unit. */
 static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
     return unit->lane == LANE_CENTRAL ? &unit->run->central_pool : &unit->run->pool;
-}
-
-/* What a source says of the rows to come. */
-static inline int64_t lane_watermark(const struct unit *lane) {
-    return lane->ahead != NULL ? ahead_watermark(lane->ahead) : lane->source->watermark;
 }
 
 /* run.c: operators see a clock that never goes back. */

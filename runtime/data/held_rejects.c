@@ -1,4 +1,4 @@
-#include "exec/held_rejects.h"
+#include "data/held_rejects.h"
 
 #include <string.h>
 
@@ -23,7 +23,7 @@ static void give_back(const char *text) {
     wr_free(&wr_budget_control, (char *)(uintptr_t)text);
 }
 
-int held_rejects_add(struct held_rejects *held, const struct wr_reject *reject) {
+int wr_held_rejects_add(struct wr_held_rejects *held, const struct wr_reject *reject) {
     if (wr_grow(&wr_budget_control, (void **)&held->list, held->count, &held->room,
                 sizeof *held->list) != WR_OK)
         return WR_ENOMEM;
@@ -40,7 +40,7 @@ int held_rejects_add(struct held_rejects *held, const struct wr_reject *reject) 
     return status;
 }
 
-void held_rejects_forget(struct held_rejects *held) {
+void wr_held_rejects_forget(struct wr_held_rejects *held) {
     for (uint32_t i = 0; i < held->count; i++) {
         const struct wr_reject *reject = &held->list[i];
         wr_batch_unref(reject->batch);
@@ -51,8 +51,8 @@ void held_rejects_forget(struct held_rejects *held) {
     held->count = 0;
 }
 
-void held_rejects_free(struct held_rejects *held) {
-    held_rejects_forget(held);
+void wr_held_rejects_free(struct wr_held_rejects *held) {
+    wr_held_rejects_forget(held);
     wr_free(&wr_budget_control, held->list);
-    *held = (struct held_rejects){0};
+    *held = (struct wr_held_rejects){0};
 }

@@ -2,12 +2,12 @@
 #pragma once
 #include "data/reject.h"
 
-struct held_rejects {
+struct wr_held_rejects {
     uint32_t count, room;
     struct wr_reject *list; /* their texts are copies, their batches references */
 };
 
 /* WR_OK or WR_ENOMEM. */
-int held_rejects_add(struct held_rejects *held, const struct wr_reject *reject);
-void held_rejects_forget(struct held_rejects *held); /* keeps the room */
-void held_rejects_free(struct held_rejects *held);
+int wr_held_rejects_add(struct wr_held_rejects *held, const struct wr_reject *reject);
+void wr_held_rejects_forget(struct wr_held_rejects *held); /* keeps the room */
+void wr_held_rejects_free(struct wr_held_rejects *held);
