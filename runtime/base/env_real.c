@@ -1,6 +1,7 @@
 /* env_real.c: the real world behind `env.h`: system clock, getrandom, files of the kernel.
  * Files are read at positions of their own, so the offset of a shared descriptor never moves. */
 #include "base/env.h"
+#include "base/env_real.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -589,6 +590,7 @@ const struct wr_env *wr_env_real(void) {
         .glob = real_glob,
         .variable = real_variable,
         .command = real_command,
+        .cores = env_cores,
     };
     return &real;
 }

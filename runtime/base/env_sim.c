@@ -423,6 +423,12 @@ static int sim_command(const struct wr_env *env, const char *command, struct wr_
     return wr_error_set(err, WR_EUNSUPPORTED, "no commands run in a simulated world");
 }
 
+/* What happens here happens in one thread. */
+static uint32_t sim_cores(const struct wr_env *env) {
+    (void)env;
+    return 1;
+}
+
 /* ---- the owner ---- */
 
 struct wr_sim *wr_sim_new(uint64_t seed) {
@@ -452,6 +458,7 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .glob = sim_glob,
         .variable = sim_variable,
         .command = sim_command,
+        .cores = sim_cores,
     };
     sim->random = seed;
     sim->now_us = START_US;

@@ -13,13 +13,16 @@
 /* Fewer rows than this are worked on at once where nothing waits: it takes less than to hand them
  * over. */
 #define ROWS_ON_THE_SPOT 256u
-/* A shard's task begins when so many rows or messages wait for it; else when the run has nothing
- * else to do. */
-#define ROWS_OF_A_TASK 8192u
-#define MESSAGES_OF_A_TASK 24u
-/* The run waits for its shards when so much has not been delivered, until a half is left, … */
+/* The run waits for its shards when so much has not been delivered, until a half is left: rows of
+ * about so many bytes, so that they are in a cache when their turn comes; … */
+#define BYTES_AHEAD_MAX (1u << 20)
 #define ROWS_AHEAD_MAX 32768u
+#define ROWS_AHEAD_LEAST 4096u
 #define MESSAGES_AHEAD_MAX 128u
+/* A shard's task begins when so large a part of that, or so many messages, wait for it; else when
+ * the run has nothing else to do. */
+#define PART_OF_A_TASK 4
+#define MESSAGES_OF_A_TASK 24u
 /* … or when there is no room for more of what is read. */
 
 static int keep(struct shard *shard, enum wr_port port, struct wr_batch *batch) {
@@ -259,7 +262,7 @@ static void enqueue(struct sharded *sharded, struct message *message) {
         if (shard->next == NULL)
             shard->next = message;
     }
-    start(sharded, ROWS_OF_A_TASK, MESSAGES_OF_A_TASK);
+    start(sharded, sharded->rows_ahead_max / PART_OF_A_TASK, MESSAGES_OF_A_TASK);
     wr_workers_unlock(sharded->workers);
 }
 
@@ -476,8 +479,9 @@ int sharded_keep_up(struct sharded *sharded) {
         return 0;
     if (!wr_input_has_room(&sharded->unit->run->input_budget))
         wait_for(sharded, 0, 0);
-    else if (sharded->row_count > ROWS_AHEAD_MAX || sharded->message_count > MESSAGES_AHEAD_MAX)
-        wait_for(sharded, ROWS_AHEAD_MAX / 2, MESSAGES_AHEAD_MAX / 2);
+    else if (sharded->row_count > sharded->rows_ahead_max ||
+             sharded->message_count > MESSAGES_AHEAD_MAX)
+        wait_for(sharded, sharded->rows_ahead_max / 2, MESSAGES_AHEAD_MAX / 2);
     else
         return 0;
     return 1;
@@ -505,6 +509,25 @@ static int guide_new(struct sharded *self, struct wr_error *err) {
     return unit_op_new(self->unit, &self->guide_env, &self->guide, err);
 }
 
+/* Of the columns that are there, and a time; what long texts have elsewhere is not counted. */
+static uint64_t row_bytes(const struct wr_node *from) {
+    uint64_t bytes = sizeof(int64_t);
+    for (uint32_t c = 0; c < from->out.schema->field_count; c++)
+        if (wr_bit_get(from->needed, c))
+            bytes += wr_type_bytes(from->out.schema->fields[c].type.kind);
+    return bytes;
+}
+
+static uint32_t rows_ahead_max(const struct unit *unit) {
+    uint64_t bytes = 1;
+    for (uint32_t i = 0; i < unit->node->input_count; i++) {
+        uint64_t of_input = row_bytes(unit->run->plan->nodes[unit->node->inputs[i]]);
+        bytes = WR_MAX(bytes, of_input);
+    }
+    uint64_t rows = WR_MAX(BYTES_AHEAD_MAX / bytes, (uint64_t)ROWS_AHEAD_LEAST);
+    return (uint32_t)WR_MIN(rows, (uint64_t)ROWS_AHEAD_MAX);
+}
+
 int sharded_new(struct sharded **made, struct unit *unit, struct wr_error *err) {
     struct wr_run *run = unit->run;
     struct sharded *self = wr_alloc_zero(&wr_budget_control, sizeof *self);
@@ -512,6 +535,7 @@ int sharded_new(struct sharded **made, struct unit *unit, struct wr_error *err) 
         return wr_error_set(err, WR_ENOMEM, "no memory for shards");
     self->unit = unit;
     self->shard_count = run->options.shards;
+    self->rows_ahead_max = rows_ahead_max(unit);
     self->order_state = run->options.shard_order_seed;
     self->awaited_rows = self->awaited_count = -1;
     self->is_behind = 1;

@@ -67,6 +67,7 @@ struct sharded {
     uint64_t order_state;
     struct message *first, *last; /* not delivered yet */
     struct message *idle;
+    uint32_t rows_ahead_max;
     uint32_t row_count, message_count;   /* of them … */
     uint32_t undone_rows, undone_count;  /* … and of those that some shard has not worked on */
     int64_t awaited_rows, awaited_count; /* the run sleeps until no more are left; -1: it is up */

@@ -114,9 +114,13 @@ static void tell_changes(void *ctx, const struct wr_changes *changes) {
 struct wr_run_options native_run_options(lua_State *L, struct native_plan *plan) {
     lua_Integer batch_rows = int_option(L, "batch_rows", 0);
     const char *on_error = text_option(L, "on_error");
+    const struct wr_env *env = plan->plan->env;
+    lua_Integer workers = int_option(L, "workers", 0);
+    if (workers <= 0)
+        workers = env->cores(env);
     return (struct wr_run_options){
         .batch_rows = (uint32_t)WR_MIN(WR_MAX(batch_rows, 0), WR_BATCH_ROWS_MAX),
-        .workers = (uint32_t)WR_MIN(WR_MAX(int_option(L, "workers", 1), 1), WR_WORKERS_MAX),
+        .workers = (uint32_t)WR_MIN(workers, WR_WORKERS_MAX),
         .shards = (uint32_t)WR_MIN(WR_MAX(int_option(L, "shards", 0), 0), WR_SHARDS_MAX),
         .shard_order_seed = (uint64_t)int_option(L, "shard_seed", 0),
         .hash_seed = (uint64_t)int_option(L, "seed", 0),

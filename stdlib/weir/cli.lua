@@ -27,7 +27,8 @@ M.FLAGS = {
   ["--color"] = { value = "WHEN", of = { "auto", "always", "never" }, doc = "use of colour" },
   ["--state"] = { value = "DIR", doc = "keep state there, and go on from it" },
   ["--workers"] = { value = "N", count = 1, max = 256,
-    doc = "threads that read ahead and work on keyed stages; any number gives the same rows" },
+    doc = "threads that read and work on keyed stages (as many as there are processors); any "
+      .. "number gives the same rows" },
   ["--from"] = { value = "DIR",
     doc = "begin a fresh --state where a copy (`weir state save`) of one stands" },
   ["--allow-rebuild"] = {

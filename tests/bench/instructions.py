@@ -26,7 +26,8 @@ NOT_A_WORK = {"bids.lua"}
 def count(weir, folder, script):
     """Instructions of one run, its start included."""
     done = subprocess.run(
-        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", weir, "run", script],
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", weir, "run", script,
+         "--workers", "1"],
         cwd=folder, capture_output=True, text=True, check=False,
         env={"PATH": os.environ["PATH"], "HOME": folder, "TZ": "UTC"})
     found = re.search(r"Collected : (\d+)", done.stderr)

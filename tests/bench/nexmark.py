@@ -163,7 +163,7 @@ def run_query(query, options):
     modes = make_scripts(query)
     if query in BY_HAND_COLUMNS:
         compare(query, options.rate, modes is not None)
-    arguments = ["-p", f"events={options.events}", "-p", f"rate={options.rate}"]
+    arguments = ["-p", f"events={options.events}", "-p", f"rate={options.rate}", "--workers", "1"]
     commands = {"weir": [WEIR, "run", f"{query}.lua", *arguments]}
     for mode in ["sources", *(modes or [])]:
         commands[mode] = [WEIR, "run", f"{query}_{mode}.lua", *arguments]

@@ -92,7 +92,8 @@ def contenders(work):
     return {
         "C": ([os.path.join(BUILD, "tests/bench/hand"), work, source, "hand.ndjson"],
               "hand.ndjson"),
-        "weir": ([os.path.join(BUILD, "weir"), "run", f"{work}.lua"], "out.ndjson"),
+        "weir": ([os.path.join(BUILD, "weir"), "run", f"{work}.lua",
+                  "--workers", "1"], "out.ndjson"),
         "DuckDB": ([sys.executable, "-c", DUCKDB_PROGRAM, query], "duckdb.ndjson"),
     }
 

@@ -141,7 +141,7 @@ def strace_kills(killer, dice, count):
             ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e",
              f"inject={call}:signal=SIGKILL:when={number}", killer.world.weir, "run",
              killer.case + ".lua", "--state", "STATE", "--batch-rows", worlds.BATCH_ROWS,
-             "--progress", "off"],
+             "--workers", "1", "--progress", "off"],
             cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         wrong = killer.oracle.judge(folder, killer.world.run(folder, killer.case, 2))
         killer.seen[("kill by strace", call.replace("64", ""), "any")] += 1

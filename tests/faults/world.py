@@ -94,6 +94,8 @@ class World:
 
     def command(self, case, life=1, further=()):
         flags = [flag.replace("{life}", str(life)) for flag in self.flags[case]]
+        if "--workers" not in flags: # else the order of calls would be that of the threads
+            flags += ["--workers", "1"]
         return [self.weir, "run", case + ".lua", "--state", "STATE", "--batch-rows", BATCH_ROWS,
                 "--progress", "off", *flags, *further]
 

@@ -1,11 +1,13 @@
 /* test_env_real.c: the real env: files, errors as text, globs in byte order, clocks. */
 #include "test.h"
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/env.h"
+#include "base/env_real.h"
 #include "base/status.h"
 
 /* A fresh directory for the test; its name ends without a slash. */
@@ -195,6 +197,19 @@ TEST(env_reads_standard_input_and_never_blocks_on_a_pipe) {
     CHECK(dup2(saved, 0) == 0); /* so the descriptor 0 was still open */
     close(saved);
     close(ends[0]);
+}
+
+TEST(env_counts_the_processors_that_a_quota_leaves) {
+    CHECK_INT(env_quota_cores("max 100000\n"), ==, UINT32_MAX);
+    CHECK_INT(env_quota_cores("50000 100000\n"), ==, 1);
+    CHECK_INT(env_quota_cores("200000 100000\n"), ==, 2);
+    CHECK_INT(env_quota_cores("250000 100000\n"), ==, 3);
+    CHECK_INT(env_quota_cores(""), ==, UINT32_MAX); /* no such file */
+    CHECK_INT(env_quota_cores("100000 0\n"), ==, UINT32_MAX);
+    CHECK_INT(env_quota_cores("99999999999999999999 1\n"), ==, UINT32_MAX);
+    uint32_t cores = wr_env_real()->cores(wr_env_real());
+    CHECK_INT(cores, >=, 1);
+    CHECK_INT(cores, <=, CPU_SETSIZE);
 }
 
 TEST(env_clocks_run_and_random_numbers_differ) {

@@ -293,13 +293,21 @@ struct wr_source *open_source(struct world *world, const struct wr_source_type *
                                  .reject_ctx = world,
                                  .note = take_note,
                                  .name = bind->name};
-    if (type->open(source, from, &world->err) == WR_OK)
-        return source;
-    wr_free(&wr_budget_control, source);
-    return NULL;
+    if (type->open(source, from, &world->err) != WR_OK) {
+        wr_free(&wr_budget_control, source);
+        return NULL;
+    }
+    struct wr_workers *workers = NULL;
+    if (world->threads > 0) {
+        CHECK_INT(wr_workers_new(&workers, &wr_budget_control, world->threads), ==, WR_OK);
+        CHECK_INT(type->use_workers(source, workers), ==, WR_OK);
+    }
+    source->owner = workers;
+    return source;
 }
 
 void close_source(struct wr_source *source) {
+    wr_workers_free(source->owner);
     source->type->close(source);
     wr_free(&wr_budget_control, source);
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "base/workers.h"
 #include "conn/conn.h"
 #include "conn/connectors.h"
 #include "data/codec.h"
@@ -23,7 +24,8 @@ struct world {
     struct wr_buf rejects; /* "W502 line 3: detail [raw]\n" for each */
     struct wr_buf shown;   /* what sinks showed on stdout */
     struct wr_buf notes;
-    uint64_t record_limit;  /* of the sources that it opens; 0: none */
+    uint64_t record_limit;  /* of the sources that it opens; 0: none … */
+    uint32_t threads;       /* … and how many read them; 0: without a pool */
     uint64_t control_bytes; /* in use at its begin */
 };
 

@@ -14,7 +14,8 @@ static struct wr_value *file_spec(struct world *w, const char *path, const char 
 static void check_restarts(struct world *w, struct wr_value *spec, uint32_t batch_rows,
                            const char *expected) {
     struct wr_endpoint_bind bind;
-    CHECK_INT(bind_source(w, &wr_source_file, spec, &bind), ==, WR_OK);
+    if (bind_source(w, &wr_source_file, spec, &bind) != WR_OK)
+        test_fail(__FILE__, __LINE__, "%s", error_text(w));
     for (uint32_t stop = 1;; stop++) {
         struct wr_buf out, position;
         wr_buf_init(&out, &w->budget, 0);
@@ -50,6 +51,43 @@ TEST(file_source_goes_on_from_every_position) {
     for (uint32_t rows = 1; rows < 4; rows++)
         check_restarts(&w, file_spec(&w, in_folder(&w, "*"), ""), rows,
                        "1,anna\n2,b\nb\n3,c\n4,d\n5,e\n6,f\n7,g\n");
+    world_end(&w);
+}
+
+/* Pieces have 512 bytes for a row of a batch: so these files are of several. */
+TEST(file_source_goes_on_from_every_position_of_a_piece) {
+    struct world w;
+    world_begin(&w);
+    static char text[6000], rows[6000];
+    size_t length = (size_t)snprintf(text, sizeof text, "\xef\xbb\xbfid,name\r\n"), used = 0;
+    for (int i = 0; i < 20; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length, "%d,\"%0*d\n\"\"x\"\n", i,
+                                   i * 10, i);
+        used += (size_t)snprintf(rows + used, sizeof rows - used, "%d,%0*d\n\"x\n", i, i * 10, i);
+        if (i % 7 == 3)
+            length += (size_t)snprintf(text + length, sizeof text - length,
+                                       "no,number\n%d,%0700d\n", i, 0);
+    }
+    size_t size;
+    const char *bytes = gzip_of(&w, text, length, &size);
+    put_text(in_folder(&w, "a.csv"), text);
+    put_file(in_folder(&w, "b.csv.gz"), bytes, size);
+    memcpy(rows + used, rows, used);
+    struct wr_value *spec = value_of_json(
+        &w,
+        "{'endpoint':{'address':'%s'},'format':{'name':'csv'},'options':{'max_record':'500B'},"
+        "'schema':[{'name':'id','type':{'kind':'int64'}},{'name':'name','type':{'kind':'string'}}]"
+        "}",
+        in_folder(&w, "*"));
+    for (w.threads = 0; w.threads <= 3; w.threads++) {
+        check_restarts(&w, spec, 1, rows);
+        check_restarts(&w, spec, 3, rows);
+        w.rejects.length = 0;
+        CHECK_STR(all_rows(&w, &wr_source_file, spec, 2), rows);
+        CHECK_CONTAINS(w.rejects.bytes, "W502 line 10 record 4: ");
+        CHECK_CONTAINS(w.rejects.bytes, "W510 line 11 record 5: row longer than 500 bytes");
+        CHECK_CONTAINS(w.rejects.bytes, "W510 line 11 record 31: row longer than 500 bytes");
+    }
     world_end(&w);
 }
 
@@ -257,9 +295,9 @@ TEST(file_source_unpacks_standard_input) {
     world_end(&w);
 }
 
-TEST_EACH_ALLOCATION_FAILS(file_source_gives_everything_back) {
+static void read_without_memory(struct wr_workers *workers) {
     struct wr_env env = *wr_env_real();
-    struct wr_budget budget = WR_BUDGET_INIT("input", 0);
+    struct wr_budget budget = WR_BUDGET_INIT("input", 16 << 20);
     struct wr_arena arena;
     struct wr_batch_pool pool;
     struct wr_error err = {0};
@@ -288,11 +326,15 @@ TEST_EACH_ALLOCATION_FAILS(file_source_gives_everything_back) {
                                          .batch_rows = 10,
                                          .name = "a"};
             status = wr_source_file.open(source, NULL, &err);
-            if (status == WR_OK) {
+            int is_open = status == WR_OK;
+            if (is_open && workers != NULL)
+                status = wr_source_file.use_workers(source, workers);
+            if (is_open) {
                 struct wr_batch *batch = NULL;
                 uint32_t rows = 0;
-                while ((status = wr_source_file.poll(source, &batch, &err)) == WR_OK) {
-                    rows += batch->row_count;
+                while (status == WR_OK) {
+                    status = wr_source_file.poll(source, &batch, &err);
+                    rows += batch == NULL ? 0 : batch->row_count;
                     wr_batch_unref(batch);
                 }
                 CHECK(status == WR_ENOMEM || (status == WR_EEND && rows == 16));
@@ -305,4 +347,15 @@ TEST_EACH_ALLOCATION_FAILS(file_source_gives_everything_back) {
     }
     wr_batch_pool_release(&pool);
     wr_arena_release(&arena);
+}
+
+TEST_EACH_ALLOCATION_FAILS(file_source_gives_everything_back) {
+    read_without_memory(NULL);
+}
+
+TEST_EACH_ALLOCATION_FAILS(file_source_in_pieces_gives_everything_back) {
+    struct wr_workers *workers = NULL;
+    if (wr_workers_new(&workers, &wr_budget_control, 1) == WR_OK)
+        read_without_memory(workers);
+    wr_workers_free(workers);
 }
