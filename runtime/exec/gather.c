@@ -29,8 +29,9 @@ static int fits(const struct unit *unit, const struct wr_batch *out, const struc
            out->parent_count < WR_BATCH_REFS_MAX;
 }
 
-static struct wr_batch *begin(const struct unit *unit, const struct wr_batch *in) {
-    struct wr_batch *out = wr_batch_new(unit_pool(unit), in->schema);
+static struct wr_batch *begin(const struct unit *unit, struct wr_batch_pool *pool,
+                              const struct wr_batch *in) {
+    struct wr_batch *out = wr_batch_new(pool, in->schema);
     uint32_t room = unit->run->options.batch_rows;
     int complete = out != NULL;
     for (uint32_t c = 0; complete && c < in->schema->field_count; c++)
@@ -48,9 +49,10 @@ static int is_small(const struct unit *unit, const struct wr_batch *batch) {
            batch->row_count <= unit->run->options.batch_rows / SMALL;
 }
 
-static int put(const struct unit *unit, struct wr_batch **gathered, struct wr_batch *batch) {
+static int put(const struct unit *unit, struct wr_batch_pool *pool, struct wr_batch **gathered,
+               struct wr_batch *batch) {
     if (*gathered == NULL)
-        *gathered = begin(unit, batch);
+        *gathered = begin(unit, pool, batch);
     int status = *gathered == NULL ? WR_ENOMEM : wr_batch_join(*gathered, batch);
     if (status == WR_OK && has_long_texts(batch->schema, batch))
         wr_batch_hold(*gathered, batch);
@@ -58,8 +60,8 @@ static int put(const struct unit *unit, struct wr_batch **gathered, struct wr_ba
     return status == WR_OK ? WR_FLOW_MORE : status;
 }
 
-int gather_put(const struct unit *unit, struct wr_batch **gathered, struct wr_batch *batch,
-               gather_emit_fn emit, void *ctx) {
+int gather_put(const struct unit *unit, struct wr_batch_pool *pool, struct wr_batch **gathered,
+               struct wr_batch *batch, gather_emit_fn emit, void *ctx) {
     int small = is_small(unit, batch);
     if (*gathered != NULL && (!small || !fits(unit, *gathered, batch))) {
         struct wr_batch *out = *gathered;
@@ -70,7 +72,7 @@ int gather_put(const struct unit *unit, struct wr_batch **gathered, struct wr_ba
             return flow;
         }
     }
-    return small ? put(unit, gathered, batch) : emit(ctx, batch);
+    return small ? put(unit, pool, gathered, batch) : emit(ctx, batch);
 }
 
 static int nobody_wants(const struct unit *unit) {
@@ -92,7 +94,7 @@ int gather_flush(struct unit *unit) {
 
 int gather_emit(struct unit *unit, struct wr_batch *batch) {
     if (!nobody_wants(unit))
-        return gather_put(unit, &unit->gathered, batch, emit_whole, unit);
+        return gather_put(unit, unit_pool(unit), &unit->gathered, batch, emit_whole, unit);
     int flow = gather_flush(unit);
     if (flow >= 0)
         return emit_whole(unit, batch);

@@ -157,6 +157,7 @@ void wr_run_free(struct wr_run *run) {
     reject_log_free(run->rejects);
     wr_store_close(run->store);
     wr_batch_pool_release(&run->pool);
+    shard_pools_free(run);
     wr_batch_pool_release(&run->central_pool);
     wr_arena_release(&run->scratch);
     wr_arena_release(&run->arena);

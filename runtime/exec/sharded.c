@@ -47,7 +47,7 @@ static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *ba
     if (shard->is_direct)
         return unit_emit(unit, port, batch);
     if (unit->gathers && port == WR_PORT_MAIN && shard->sharded->shard_count == 1)
-        return gather_put(unit, &shard->gathered, batch, keep_main, shard);
+        return gather_put(unit, shard->env.pool, &shard->gathered, batch, keep_main, shard);
     return keep(shard, port, batch);
 }
 
@@ -552,6 +552,9 @@ int sharded_new(struct sharded **made, struct unit *unit, struct wr_error *err) 
         shard->env.shard = s;
         shard->env.scratch = &shard->scratch;
         shard->env.err = &shard->err;
+        shard->env.pool = shard_pool_new(run);
+        if (shard->env.pool == NULL)
+            return wr_error_set(err, WR_ENOMEM, "no memory for shards");
         wr_arena_init(&shard->scratch, &run->state_budget, 1 << 18);
         status = unit_op_new(unit, &shard->env, &shard->op, err);
     }

@@ -8,6 +8,26 @@
 /* Batches that a pool keeps: so many may be on their way. */
 #define BATCHES_KEPT 512u
 
+struct wr_batch_pool *shard_pool_new(struct wr_run *run) {
+    struct shard_pool *made = wr_alloc_zero(&wr_budget_control, sizeof *made);
+    if (made == NULL)
+        return NULL;
+    wr_batch_pool_init(&made->pool, &run->state_budget);
+    made->pool.home = &run->central_pool;
+    made->next = run->shard_pools;
+    run->shard_pools = made;
+    return &made->pool;
+}
+
+void shard_pools_free(struct wr_run *run) {
+    while (run->shard_pools != NULL) {
+        struct shard_pool *first = run->shard_pools;
+        run->shard_pools = first->next;
+        wr_batch_pool_release(&first->pool);
+        wr_free(&wr_budget_control, first);
+    }
+}
+
 /* Where a stage from a unit on puts rows of several ways into an order that knows only what has
  * come, what stands before it may not come later. Units stand behind those that feed them. */
 static void find_orders_by_arrival(struct wr_run *run) {

@@ -282,6 +282,15 @@ static int deliver(struct unit *unit) {
     return status;
 }
 
+/* Behind a changed script a stage may have begun anew above one that goes on: until what its shards
+ * do in other threads has come, it has said no frontier. */
+static int waits_for_shards(const struct unit *unit) {
+    int waits = unit->sharded != NULL && sharded_is_ahead(unit->sharded);
+    for (uint32_t i = 0; i < unit->feeder_count && !waits; i++)
+        waits = waits_for_shards(unit->feeders[i].from);
+    return waits;
+}
+
 int unit_advance(struct unit *unit) {
     if (unit->run->cutting == unit) {
         unit->frontier_out = unit->cut_frontier;
@@ -300,6 +309,8 @@ int unit_advance(struct unit *unit) {
     if (status < 0)
         return status;
     int64_t frontier = unit_frontier_of_inputs(unit);
+    if (frontier < unit->frontier_in && unit->run->was_restored && waits_for_shards(unit))
+        frontier = unit->frontier_in;
     if (WR_UNLIKELY(frontier <
                     unit->frontier_in)) /* no row could be trusted: nothing is committed */
         return wr_error_set(unit->run->err, WR_ECORRUPT,

@@ -97,6 +97,12 @@ struct unit {
     struct wr_node_counts counts;
 };
 
+/* What one shard makes, so that no batch of another thread comes back to it: batches outlive it. */
+struct shard_pool {
+    struct wr_batch_pool pool;
+    struct shard_pool *next;
+};
+
 struct wr_run {
     struct wr_plan *plan;
     struct wr_run_options options;
@@ -105,6 +111,7 @@ struct wr_run {
     struct wr_budget input_budget, state_budget, epoch_budget, checkpoint_budget;
     struct wr_batch_pool pool;         /* of lanes: rows that sources gave */
     struct wr_batch_pool central_pool; /* of central units: a firing may wait whole in a gate */
+    struct shard_pool *shard_pools;
     struct wr_op_env lane_env, op_env; /* of operators in lanes, and of central ones */
     uint32_t unit_count, unit_room;
     struct unit **units;   /* in the order of the plan */
@@ -255,8 +262,8 @@ int gather_flush(struct unit *unit);
 /* The same for one that is no unit's yet: takes a batch, small ones into *gathered, and gives on
  * what is whole. It may be called in any thread. */
 typedef int (*gather_emit_fn)(void *ctx, struct wr_batch *batch);
-int gather_put(const struct unit *unit, struct wr_batch **gathered, struct wr_batch *batch,
-               gather_emit_fn emit, void *ctx);
+int gather_put(const struct unit *unit, struct wr_batch_pool *pool, struct wr_batch **gathered,
+               struct wr_batch *batch, gather_emit_fn emit, void *ctx);
 
 /* idle.c: inputs that are live and have nothing to read. */
 /* A source was polled: it gave something, or had nothing (`is_empty`). */
@@ -280,7 +287,11 @@ static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
 void run_set_clock(struct wr_run *run, int64_t now_us);
 /* Advances all units in their order, until no gate has more. */
 int run_advance(struct wr_run *run, int after_rejects);
-/* threads.c: whether operators may be worked on in other threads at all. */
+/* threads.c: a pool for what a shard makes; all of them are freed when no batch is left. NULL: no
+ * memory. */
+struct wr_batch_pool *shard_pool_new(struct wr_run *run);
+void shard_pools_free(struct wr_run *run);
+/* Whether operators may be worked on in other threads at all. */
 int threads_may_help(const struct wr_run *run);
 /* Lets shards be worked on in other threads where the plan allows it. */
 int threads_init(struct wr_run *run, struct wr_error *err);
