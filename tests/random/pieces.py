@@ -23,6 +23,7 @@ import changelogs
 RESULTS = ("rows.ndjson", "rejects.ndjson")
 WORDS = ["", "a", "two words", "it's", "5\" disk", "größe", "x" * 70, "0", "a;b", "a,b"]
 MARK = "\ufeff".encode()
+STOPS = 12  # of a run, about
 
 
 def ndjson_line(dice):
@@ -68,7 +69,7 @@ class Case:
         self.header = self.format == "csv" and dice.random() < 0.7
         self.max_record = dice.choice([None, None, "300B"])
         self.fails = dice.random() < 0.1
-        self.files = {}
+        self.files, self.line_count = {}, 0
         for number in range(dice.choice([1, 1, 1, 2, 3, 6])):
             packed = dice.random() < 0.25
             name = f"in{number}.{self.format}{'.gz' if packed else ''}"
@@ -83,6 +84,7 @@ class Case:
         if self.header:
             lines.insert(0, dice.choice(["id,text", "id,text", '"id","text"', "text,id",
                                          "id,text,other"]))
+        self.line_count += len(lines)
         end = dice.choice(["\n", "\n", "\r\n"])
         text = end.join(lines) + dice.choice([end, end, ""])
         return dice.choice([b"", b"", MARK]) + text.encode()
@@ -146,8 +148,10 @@ def check(weir, seed):
                 raise AssertionError(f"other results with {' '.join(way)}")
         if expected[0] == 0:
             for workers in "13":
-                way = ["--workers", workers, "--batch-rows", case.dice.choice(["2", "9", "40"]),
-                       "--state", "STATE", "--stop-after", case.dice.choice(["3", "10", "40"])]
+                rows = case.dice.choice([2, 9, 40])
+                steps = case.dice.choice([1, 2, 3]) + case.line_count // rows // STOPS
+                way = ["--workers", workers, "--batch-rows", str(rows),
+                       "--state", "STATE", "--stop-after", str(steps)]
                 found = run(weir, folder, *way)
                 if (found[0], found[2]) != (expected[0], expected[2]):
                     raise AssertionError(f"other results with {' '.join(way)}")
