@@ -66,6 +66,9 @@ def main():
         folder.end(folder.start("stall.lua", ["--state", "STATE"], rows=f"{keys} {dirty}", spin=1))
         # The first two hold the rows that filled the state; the last stands at the end of input.
         notes = [note for note in folder.notes("stall") if note["rows_in"] > keys][2:-1]
+        if not notes:
+            sys.exit("stall: a step of 1,024 rows is more than the checkpoints of so few keys are "
+                     "apart: take more --mb")
         columns = [f"{what} | {keys:,} | {notes[-1]['state_bytes'] / 1e6:,.0f} | {dirty:,}"]
         for kind in ("cpu_ns", "ns", "spin_cpu_ns", "spin_ns"):
             values = [note[kind] for note in notes]

@@ -9,6 +9,7 @@
 #include "data/batch.h"
 #include "conn/conn.h"
 #include "exec/unit.h"
+#include "exec/writer.h"
 #include "probe.h"
 
 #define SINKS_MAX 8
@@ -23,6 +24,12 @@ int __real_wr_run_step(struct wr_run *run, struct wr_error *err);
 int __wrap_wr_run_step(struct wr_run *run, struct wr_error *err);
 int __real_run_checkpoint(struct wr_run *run, struct wr_error *err);
 int __wrap_run_checkpoint(struct wr_run *run, struct wr_error *err);
+int __real_run_checkpoint_begin(struct wr_run *run, struct wr_error *err);
+int __wrap_run_checkpoint_begin(struct wr_run *run, struct wr_error *err);
+int __real_held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier);
+int __wrap_held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier);
+int __real_held_flush(struct wr_run *run, struct wr_error *err);
+int __wrap_held_flush(struct wr_run *run, struct wr_error *err);
 void __real_wr_run_free(struct wr_run *run);
 void __wrap_wr_run_free(struct wr_run *run);
 
@@ -31,7 +38,7 @@ static struct {
     int64_t began_ns, stall_ns,
         stall_clock_ns;             /* the process; a checkpoint, 0: none in this step */
     uint64_t rows_next, rows_every; /* 0: checkpoints come by the clock */
-    int spins, has_written, has_shown;
+    int spins, has_written, has_shown, flushes; /* flushes: rows that waited come to their sinks */
     int64_t warm_us, due_from_us;
     struct histogram steps; /* nanoseconds of the processor, without checkpoints */
 } probe;
@@ -72,7 +79,14 @@ static const int64_t *due_column(const struct wr_batch *batch) {
     return NULL;
 }
 
-static void note_rows(struct taken *self, const struct wr_batch *batch) {
+/* Rows are given once, when they come to the sink or to what waits for it; the epoch that they are
+ * in is known when they are written. */
+static void note_rows(struct taken *self, const struct wr_batch *batch, int given, int written) {
+    if (given && !probe.has_written && batch->sel_count > 0) {
+        probe.has_written = 1;
+        probe_note("{\"what\": \"written\", \"ns\": %lld}",
+                   (long long)(probe_clock_ns() - probe.began_ns));
+    }
     const int64_t *due = due_column(batch);
     if (due == NULL || batch->sel_count == 0)
         return;
@@ -86,10 +100,13 @@ static void note_rows(struct taken *self, const struct wr_batch *batch) {
         int is_back = batch->weight != NULL && batch->weight[row] < 0; /* what was given before */
         if (at < probe.due_from_us || is_back)
             continue;
+        if (given)
+            histogram_add(&self->given, now_us - at);
+        if (!written)
+            continue;
         WR_ASSERT(self->count - self->first < WAITING_MAX);
         self->waiting[self->count++ % WAITING_MAX] =
             (struct waiting){.due_us = at, .epoch = self->run->epoch};
-        histogram_add(&self->given, now_us - at);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -97,12 +114,7 @@ static void note_rows(struct taken *self, const struct wr_batch *batch) {
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
     struct taken *self = taken_of(sink);
     int status = self->type->write(sink, batch, err);
-    if (!probe.has_written && batch->sel_count > 0) {
-        probe.has_written = 1;
-        probe_note("{\"what\": \"written\", \"ns\": %lld}",
-                   (long long)(probe_clock_ns() - probe.began_ns));
-    }
-    note_rows(self, batch);
+    note_rows(self, batch, !probe.flushes, 1);
     return status;
 }
 
@@ -152,6 +164,20 @@ static void give_sinks_back(void) {
         free(taken[i].waiting);
     }
     taken_count = 0;
+}
+
+int __wrap_held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier) {
+    int status = __real_held_add(unit, batch, frontier);
+    if (batch != NULL && probe_is_on())
+        note_rows(taken_of(unit->sink), batch, 1, 0);
+    return status;
+}
+
+int __wrap_held_flush(struct wr_run *run, struct wr_error *err) {
+    probe.flushes = 1;
+    int status = __real_held_flush(run, err);
+    probe.flushes = 0;
+    return status;
 }
 
 /* ---- a run ---- */
@@ -214,20 +240,34 @@ static void note_stall(const struct wr_run *run, int64_t thread_ns, int64_t cloc
     memset(&probe.steps, 0, sizeof probe.steps);
 }
 
+static void begin_stall(void) {
+    if (!probe_is_on())
+        return;
+    probe.stall_ns = probe_thread_ns();
+    probe.stall_clock_ns = probe_clock_ns();
+}
+
 int __wrap_run_checkpoint(struct wr_run *run, struct wr_error *err) {
-    if (probe_is_on()) {
-        probe.stall_ns = probe_thread_ns();
-        probe.stall_clock_ns = probe_clock_ns();
-    }
+    begin_stall();
     return __real_run_checkpoint(run, err);
+}
+
+int __wrap_run_checkpoint_begin(struct wr_run *run, struct wr_error *err) {
+    begin_stall();
+    return __real_run_checkpoint_begin(run, err);
 }
 
 int __wrap_wr_run_step(struct wr_run *run, struct wr_error *err) {
     if (!probe_is_on())
         return __real_wr_run_step(run, err);
     probe.stall_ns = 0;
+    int is_due = probe.rows_every > 0 && run->summary.rows_in >= probe.rows_next;
     if (probe.rows_every > 0)
-        run->checkpoint_due_us = run->summary.rows_in >= probe.rows_next ? 0 : INT64_MAX;
+        run->checkpoint_due_us = is_due ? 0 : INT64_MAX;
+    /* One that is still on its way would put it off, and more rows would be dirty. */
+    int settled = is_due ? writer_settle(run, err) : WR_OK;
+    if (settled != WR_OK)
+        return settled;
     int64_t from_ns = probe_thread_ns();
     int status = __real_wr_run_step(run, err);
     int64_t now_ns = probe_thread_ns();
