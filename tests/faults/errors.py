@@ -81,8 +81,9 @@ class Failer:
         try:
             outcome = self.world.run(folder, self.case, at=number, do=how, sticky=sticky, log=log,
                                      **{"class": "io"})
-            # Where threads read ahead, the calls of two lives may differ in their order.
-            call = (self.oracle.calls[:number - 1] + worlds.read_log(log)[number - 1:])[number - 1]
+            # Where threads write and read ahead, two lives may differ in their calls.
+            calls = worlds.read_log(log)
+            call = (calls if len(calls) >= number else self.oracle.calls)[number - 1]
             self.seen[(how + (" for ever" if sticky else ""), call[0],
                        coverage.target(call[1]))] += 1
             if outcome.code == 0 and call[0] == "fsync" and \
