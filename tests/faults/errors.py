@@ -86,7 +86,7 @@ class Failer:
             call = (calls if len(calls) >= number else self.oracle.calls)[number - 1]
             self.seen[(how + (" for ever" if sticky else ""), call[0],
                        coverage.target(call[1]))] += 1
-            if outcome.code == 0 and call[0] == "fsync" and \
+            if outcome.code == 0 and call[0] == "fsync" and call[2] == "failed" and \
                     coverage.target(call[1]) in ("file", "part", "partition"):
                 wrong = "a file could not be synced, and the run says that all is well"
             else:
