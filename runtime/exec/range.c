@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "data/time.h"
-#include "exec/held_rejects.h"
+#include "data/held_rejects.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 
@@ -50,8 +50,8 @@ struct range {
     uint8_t is_until;          /* `limit` is where --until says, and not the end of the input */
     uint32_t look_count;
     struct look looks[LOOKS_MAX];
-    struct held_rejects rejects; /* of the poll that runs */
-    struct wr_buf before;        /* the position before it */
+    struct wr_held_rejects rejects; /* of the poll that runs */
+    struct wr_buf before;           /* the position before it */
 };
 
 /* ---- looking ------------------------------------------------------------------------------- */
@@ -193,7 +193,7 @@ static uint64_t count_before(const struct wr_source *source, uint64_t record) {
 }
 
 static int hold_reject(void *ctx, const struct wr_reject *reject) {
-    return held_rejects_add(&((struct unit *)ctx)->range->rejects, reject);
+    return wr_held_rejects_add(&((struct unit *)ctx)->range->rejects, reject);
 }
 
 int range_skip(const struct wr_source *source, uint64_t first, struct wr_batch **batch) {
@@ -235,7 +235,7 @@ static int give_rejects(struct range *range) {
         if (count_before(range->lane->source, record_of(reject)) >= range->first)
             status = lane_reject(range->lane, reject);
     }
-    held_rejects_forget(&range->rejects);
+    wr_held_rejects_forget(&range->rejects);
     return status;
 }
 
@@ -304,7 +304,7 @@ static int look_and_take(struct range *range, struct wr_batch **batch, struct wr
         range->is_found = 1;
         range->is_until = (uint8_t)is_until;
         range->has_to = range->has_until = 0;
-        held_rejects_forget(&range->rejects);
+        wr_held_rejects_forget(&range->rejects);
         wr_batch_unref(*batch);
         *batch = NULL;
         status = open_again(range, err);
@@ -534,7 +534,7 @@ void range_free(struct unit *lane) {
         return;
     for (uint32_t i = 0; i < range->look_count; i++)
         look_close(&range->looks[i]);
-    held_rejects_free(&range->rejects);
+    wr_held_rejects_free(&range->rejects);
     wr_buf_release(&range->before);
 }
 
