@@ -22,6 +22,11 @@ int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct 
         int (*call)(struct wr_sink *, uint64_t, struct wr_error *) =
             sink == NULL ? NULL : call_of(sink, turn);
         int status = call == NULL ? WR_OK : call(sink, epoch, err);
+        if (status == WR_EAGAIN) { /* what a signal cut off has failed: nobody tries it again */
+            status = WR_EIO;
+            if (err != NULL)
+                err->status = status;
+        }
         if (status != WR_OK)
             return unit_failed(run->units[i], status, err);
     }

@@ -283,16 +283,13 @@ int writer_end(struct wr_run *run, int status, struct wr_error *err) {
     return status;
 }
 
-/* A call that a signal cut off has failed: nobody tries it again. */
 static int take(struct writer *writer, struct wr_error *err) {
     struct wr_run *run = writer->run;
-    int status = writer->status == WR_EAGAIN ? WR_EIO : writer->status;
+    int status = writer->status;
     writer->is_busy = 0;
     if (status != WR_OK) {
-        if (err != NULL) {
+        if (err != NULL)
             *err = writer->error;
-            err->status = status;
-        }
         return status;
     }
     return take_over(run, err);
