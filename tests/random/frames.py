@@ -115,6 +115,8 @@ class Call:
         if self.kind == "rows":
             return self.how(rows[max(0, at + 1 - self.n):at + 1])
         if self.kind == "running":
+            if self.how is RUNNING[0][1] and not whole:  # each is added when it comes
+                arrived = sorted(arrived, key=lambda r: r["arrival"])
             return self.how(rows if whole else arrived)
         if self.kind == "lag":
             return rows[at - self.n][self.column] if at >= self.n else None
