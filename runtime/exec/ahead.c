@@ -135,8 +135,11 @@ int64_t lane_watermark(const struct unit *lane) {
     return lane->ahead != NULL ? lane->ahead->last->watermark : lane->source->watermark;
 }
 
-int ahead_save_position(const struct ahead *ahead, struct wr_buf *out) {
-    return wr_buf_add(out, ahead->last->position.bytes, ahead->last->position.length);
+int lane_save_position(const struct unit *lane, struct wr_buf *out) {
+    if (lane->ahead == NULL)
+        return lane->source->type->save_position(lane->source, out);
+    const struct wr_buf *position = &lane->ahead->last->position;
+    return wr_buf_add(out, position->bytes, position->length);
 }
 
 void lane_progress(const struct unit *lane, uint64_t *done, uint64_t *total) {

@@ -21,14 +21,6 @@ static void part_name(char text[64], const char *kind, const struct unit *unit, 
     snprintf(text, 64, "%s %u %u %u", kind, run_number(unit->run, unit->node->id), lane, shard);
 }
 
-static struct wr_op *op_of(const struct unit *unit, uint32_t shard) {
-    return unit->sharded != NULL ? sharded_op(unit->sharded, shard) : unit->op;
-}
-
-static uint32_t ops_of(const struct unit *unit) {
-    return unit->sharded != NULL ? sharded_count(unit->sharded) : unit->op != NULL;
-}
-
 static uint64_t rows_of(const struct wr_op *op) {
     struct wr_op_state state = {0};
     if (op->type->measure != NULL)
@@ -42,10 +34,10 @@ static void note_bases_due(struct wr_run *run) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         unit->bases_due = 0;
-        for (uint32_t s = 0; s < ops_of(unit); s++) {
+        for (uint32_t s = 0; s < unit_op_count(unit); s++) {
             char part[64];
             part_name(part, "op", unit, s);
-            const struct wr_op *op = op_of(unit, s);
+            const struct wr_op *op = unit_op_at(unit, s);
             double row_bytes = unit->row_bytes == NULL ? 0 : unit->row_bytes[s];
             uint64_t live_bytes = row_bytes == 0 ? 0 : (uint64_t)(row_bytes * (double)rows_of(op));
             if (wr_store_base_due(run->store, part, live_bytes))
@@ -58,16 +50,16 @@ static void note_bases_due(struct wr_run *run) {
 
 /* All rows of a stage took `bytes`. */
 static void note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes) {
-    uint64_t rows = rows_of(op_of(unit, shard));
+    uint64_t rows = rows_of(unit_op_at(unit, shard));
     if (unit->row_bytes == NULL)
-        unit->row_bytes = WR_ARENA_ZEROS(&unit->run->arena, double, ops_of(unit));
+        unit->row_bytes = WR_ARENA_ZEROS(&unit->run->arena, double, unit_op_count(unit));
     if (unit->row_bytes != NULL && rows > 0)
         unit->row_bytes[shard] = (double)bytes / (double)rows;
 }
 
 static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
                   struct wr_buf *bytes, struct wr_error *err) {
-    if (op == NULL || op->type->save == NULL)
+    if (op->type->save == NULL)
         return WR_OK;
     char part[64];
     part_name(part, "op", unit, shard);
@@ -101,8 +93,7 @@ static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     part_name(part, "source", unit, 0);
     wr_buf_clear(bytes);
     wr_buf_add_char(bytes, (char)unit->ended);
-    int status = unit->ahead != NULL ? ahead_save_position(unit->ahead, bytes)
-                                     : unit->source->type->save_position(unit->source, bytes);
+    int status = lane_save_position(unit, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the position of %s", unit->node->name);
     return writer_put(run, part, bytes, WR_STORE_BASE, err);
@@ -158,8 +149,8 @@ static void put_edges(const struct unit *unit, struct wr_buf *bytes) {
 
 static uint64_t unit_state_rows(const struct unit *unit) {
     uint64_t rows = 0;
-    for (uint32_t s = 0; s < ops_of(unit); s++)
-        rows += rows_of(op_of(unit, s));
+    for (uint32_t s = 0; s < unit_op_count(unit); s++)
+        rows += rows_of(unit_op_at(unit, s));
     return rows;
 }
 
@@ -242,8 +233,8 @@ static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
             status = put_lane(run, unit, bytes, err);
         else if (unit->sink != NULL)
             status = put_sink(run, unit, bytes, err);
-        for (uint32_t s = 0; s < ops_of(unit) && status == WR_OK; s++)
-            status = put_op(run, unit, op_of(unit, s), s, bytes, err);
+        for (uint32_t s = 0; s < unit_op_count(unit) && status == WR_OK; s++)
+            status = put_op(run, unit, unit_op_at(unit, s), s, bytes, err);
         if (status == WR_OK && unit->gate != NULL)
             status = put_gate(run, unit, bytes, err);
     }
@@ -415,10 +406,8 @@ static int restore_unit(struct wr_run *run, struct unit *unit, struct wr_error *
         return open_end(run, unit, err);
     if (status != WR_OK || run->store == NULL)
         return status;
-    if (unit->sharded == NULL)
-        return run_restore_op(run, unit, unit->op, 0, err);
-    for (uint32_t s = 0; s < sharded_count(unit->sharded) && status == WR_OK; s++)
-        status = run_restore_op(run, unit, sharded_op(unit->sharded, s), s, err);
+    for (uint32_t s = 0; s < unit_op_count(unit) && status == WR_OK; s++)
+        status = run_restore_op(run, unit, unit_op_at(unit, s), s, err);
     return status;
 }
 

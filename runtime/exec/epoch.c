@@ -33,32 +33,59 @@ int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct 
     return WR_OK;
 }
 
+static int begin(struct unit *unit, struct wr_error *err) {
+    struct wr_sink *sink = unit->sink;
+    int status = sink->type->begin == NULL ? WR_OK : sink->type->begin(sink, unit->run->epoch, err);
+    return status == WR_OK ? WR_OK : unit_failed(unit, status, err);
+}
+
 int run_begin_epoch(struct wr_run *run, struct wr_error *err) {
+    int status = WR_OK;
     run->epoch++;
-    for (uint32_t i = 0; i < run->unit_count && !run->options.dry_run; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || sink->type->begin == NULL)
-            continue;
-        int status = sink->type->begin(sink, run->epoch, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
-    }
-    return WR_OK;
+    for (uint32_t i = 0; i < run->unit_count && !run->options.dry_run && status == WR_OK; i++)
+        if (run->units[i]->sink != NULL)
+            status = begin(run->units[i], err);
+    return status;
+}
+
+/* ---- where no state is kept ---- */
+
+static int prepare_and_commit(struct unit *unit, struct wr_error *err) {
+    struct wr_sink *sink = unit->sink;
+    uint64_t epoch = unit->run->epoch;
+    int status = sink->type->prepare == NULL ? WR_OK : sink->type->prepare(sink, epoch, err);
+    if (status == WR_OK && sink->type->commit != NULL)
+        status = sink->type->commit(sink, epoch, err);
+    return status == WR_OK ? WR_OK : unit_failed(unit, status, err);
 }
 
 int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err) {
-    for (uint32_t i = 0; i < run->unit_count; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || run->options.dry_run || (at_once && sink->shown != WR_SHOWN_AT_ONCE))
-            continue;
-        int status =
-            sink->type->prepare == NULL ? WR_OK : sink->type->prepare(sink, run->epoch, err);
-        if (status == WR_OK && sink->type->commit != NULL)
-            status = sink->type->commit(sink, run->epoch, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
+    int status = WR_OK;
+    for (uint32_t i = 0; i < run->unit_count && !run->options.dry_run && status == WR_OK; i++) {
+        const struct wr_sink *sink = run->units[i]->sink;
+        if (sink != NULL && (!at_once || sink->shown == WR_SHOWN_AT_ONCE))
+            status = prepare_and_commit(run->units[i], err);
     }
-    return WR_OK;
+    return status;
+}
+
+int sinks_keep_held(struct wr_run *run, struct wr_error *err) {
+    int status = WR_OK, held = 0;
+    for (uint32_t i = 0; i < run->unit_count && !run->options.dry_run && status == WR_OK; i++) {
+        const struct wr_sink *sink = run->units[i]->sink;
+        if (sink == NULL || !sink->held || sink->kept == NULL)
+            continue;
+        if (run->store != NULL)
+            return run_checkpoint(run, err);
+        held = 1;
+        status = prepare_and_commit(run->units[i], err);
+    }
+    for (uint32_t i = 0; i < run->unit_count && held && status == WR_OK; i++) {
+        const struct wr_sink *sink = run->units[i]->sink;
+        if (sink != NULL && sink->held && sink->kept != NULL)
+            status = begin(run->units[i], err);
+    }
+    return status;
 }
 
 int sinks_finish(struct wr_run *run, int at_once, struct wr_error *err) {

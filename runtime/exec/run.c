@@ -314,36 +314,6 @@ static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     return wr_error_set(err, status, "%s", wr_status_text(status));
 }
 
-/* Rows that are audited are kept beside their place before they are judged, so that they are there
- * for looking at, and the state is of a run that has read all and published nothing. */
-static int keep_held(struct wr_run *run, struct wr_error *err) {
-    int status = WR_OK, held = 0;
-    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || !sink->held || sink->kept == NULL || run->options.dry_run)
-            continue;
-        held = 1;
-        if (run->store != NULL)
-            break;
-        status = sink->type->prepare(sink, run->epoch, err);
-        if (status == WR_OK)
-            status = sink->type->commit(sink, run->epoch, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
-    }
-    if (held && run->store != NULL)
-        return run_checkpoint(run, err);
-    for (uint32_t i = 0; i < run->unit_count && held; i++) {
-        struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL || !sink->held || sink->kept == NULL)
-            continue;
-        status = sink->type->begin(sink, run->epoch, err);
-        if (status != WR_OK)
-            return unit_failed(run->units[i], status, err);
-    }
-    return status;
-}
-
 /* Where the rows are that an audit did not let through. */
 static void tell_kept(const struct wr_run *run, struct wr_error *err) {
     char text[WR_ERROR_HELP_MAX] = "";
@@ -379,7 +349,7 @@ static int finish(struct wr_run *run, struct wr_error *err) {
         status = reject_log_flush_step(run->rejects);
     settle_counts(run);
     if (status == WR_OK)
-        status = keep_held(run, err);
+        status = sinks_keep_held(run, err);
     if (status == WR_OK)
         status = sinks_finish(run, 1, err);
     if (status == WR_EREFUSED && err != NULL && strcmp(err->code, "W608") == 0)

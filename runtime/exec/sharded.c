@@ -14,7 +14,8 @@
  * over. */
 #define ROWS_ON_THE_SPOT 256u
 /* The run waits for its shards when so much has not been delivered, until a half is left: rows of
- * about so many bytes, so that they are in a cache when their turn comes; … */
+ * about so many bytes, so that they are in a cache when their turn comes, or messages; or when
+ * there is no room for more of what is read. */
 #define BYTES_AHEAD_MAX (1u << 20)
 #define ROWS_AHEAD_MAX 32768u
 #define ROWS_AHEAD_LEAST 4096u
@@ -23,7 +24,6 @@
  * the run has nothing else to do. */
 #define PART_OF_A_TASK 4
 #define MESSAGES_OF_A_TASK 24u
-/* … or when there is no room for more of what is read. */
 
 static int keep(struct shard *shard, enum wr_port port, struct wr_batch *batch) {
     struct shard_result *result = shard->result;

@@ -174,10 +174,8 @@ int wr_state_rows(struct wr_plan *plan, const struct wr_run_options *options, ui
         status = open_sink(&self, to, err);
     if (status == WR_OK) {
         struct unit *unit = run->units[run->first_unit[self.node->id]];
-        uint32_t shards = unit->sharded == NULL ? 1 : sharded_count(unit->sharded);
-        for (uint32_t s = 0; s < shards && status == WR_OK; s++)
-            status = show_op(&self, unit->sharded == NULL ? unit->op : sharded_op(unit->sharded, s),
-                             s, err);
+        for (uint32_t s = 0; s < unit_op_count(unit) && status == WR_OK; s++)
+            status = show_op(&self, unit_op_at(unit, s), s, err);
     }
     status = close_sink(&self, status, err);
     *rows = self.rows;

@@ -145,9 +145,8 @@ void unit_watch_end(struct unit *unit, struct unit_watch watch) {
 
 void unit_measure(struct unit *unit) {
     struct wr_op_state state = {0};
-    uint32_t count = unit->sharded != NULL ? sharded_count(unit->sharded) : unit->op != NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct wr_op *op = unit->sharded != NULL ? sharded_op(unit->sharded, i) : unit->op;
+    for (uint32_t i = 0; i < unit_op_count(unit); i++) {
+        const struct wr_op *op = unit_op_at(unit, i);
         if (op->type->measure != NULL)
             op->type->measure(op, &state);
     }

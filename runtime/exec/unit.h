@@ -222,11 +222,10 @@ int lane_reject(void *lane, const struct wr_reject *reject);
 /* ahead.c: a source that other threads read ahead; it is open. */
 int ahead_new(struct unit *lane, struct wr_workers *workers);
 void ahead_free(struct ahead *ahead); /* when the workers have ended */
-/* As of the last poll. */
-int ahead_save_position(const struct ahead *ahead, struct wr_buf *out);
-/* As the source's `poll`, its watermark and `progress`, also where it is read ahead: all as of this
- * poll. */
+/* As the source's `poll`, `save_position`, watermark and `progress`, also where it is read ahead:
+ * all as of this poll. */
 int lane_poll(struct unit *lane, struct wr_batch **batch, struct wr_error *err);
+int lane_save_position(const struct unit *lane, struct wr_buf *out);
 int64_t lane_watermark(const struct unit *lane);
 void lane_progress(const struct unit *lane, uint64_t *done, uint64_t *total);
 
@@ -366,6 +365,13 @@ int sharded_keep_up(struct sharded *sharded);
 void sharded_wait(struct sharded *sharded);
 uint32_t sharded_count(const struct sharded *sharded);
 struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard);
+/* The instances of a unit's operator: one, one a shard, or none. */
+static inline uint32_t unit_op_count(const struct unit *unit) {
+    return unit->sharded != NULL ? sharded_count(unit->sharded) : unit->op != NULL;
+}
+static inline struct wr_op *unit_op_at(const struct unit *unit, uint32_t at) {
+    return unit->sharded != NULL ? sharded_op(unit->sharded, at) : unit->op;
+}
 /* One that has no state, for what is the same in all. */
 const struct wr_op *sharded_guide(const struct sharded *sharded);
 /* An operator instance, opened; freed by unit_op_free. */
@@ -428,6 +434,9 @@ int run_checkpoint(struct wr_run *run, struct wr_error *err);
 int run_checkpoint_begin(struct wr_run *run, struct wr_error *err);
 /* epoch.c: all sinks begin the next one. */
 int run_begin_epoch(struct wr_run *run, struct wr_error *err);
+/* Rows that are audited are kept beside their place before they are judged, so that they are there
+ * for looking at, and the state is of a run that has read all and published nothing. */
+int sinks_keep_held(struct wr_run *run, struct wr_error *err);
 /* Ends what all sinks have written, or those that show at once, where no state is kept. */
 int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err);
 /* Those that show at once come before the state, which then knows that their end is there. */

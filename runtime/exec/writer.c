@@ -125,11 +125,15 @@ static void writer_run(struct wr_task *task) {
 
 /* ---- the run's side ------------------------------------------------------------------------- */
 
+/* Whether it is drawn from the seed of the order when the writer works. */
+static int is_drawn(const struct wr_run *run) {
+    return run->options.shard_order_seed != 0;
+}
+
 int writer_init(struct wr_run *run) {
-    int is_drawn = run->options.shard_order_seed != 0;
     int has_threads = run->plan->env == wr_env_real() && run->options.checkpoint_us > 0;
     if (run->store == NULL || run->may_stop || run->options.measures || run->options.dry_run ||
-        (!is_drawn && !has_threads))
+        (!is_drawn(run) && !has_threads))
         return WR_OK;
     struct writer *writer = wr_alloc_zero(&wr_budget_control, sizeof *writer);
     if (writer == NULL)
@@ -137,7 +141,7 @@ int writer_init(struct wr_run *run) {
     writer->run = run;
     writer->task.run = writer_run;
     run->writer = writer;
-    return wr_workers_new(&writer->workers, &wr_budget_control, is_drawn ? 1 : 2);
+    return wr_workers_new(&writer->workers, &wr_budget_control, is_drawn(run) ? 1 : 2);
 }
 
 int writer_may_go_on(const struct wr_run *run) {
@@ -173,7 +177,6 @@ static int is_over(const struct writer *writer) {
 
 static void push(struct writer *writer, struct item *item) {
     uint64_t length = item->bytes.length;
-    int is_drawn = writer->run->options.shard_order_seed != 0;
     wr_workers_lock(writer->workers);
     if (writer->last == NULL)
         writer->first = item;
@@ -181,7 +184,7 @@ static void push(struct writer *writer, struct item *item) {
         writer->last->next = item;
     writer->last = item;
     writer->queued_bytes += length;
-    if (!writer->is_queued && !is_drawn) {
+    if (!writer->is_queued && !is_drawn(writer->run)) {
         writer->is_queued = 1;
         wr_workers_add(writer->workers, &writer->task);
     }
@@ -202,13 +205,11 @@ static struct item *item_new(struct writer *writer, enum item_what what, struct 
 
 int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err) {
     struct writer *writer = run->writer;
-    if (writer == NULL || !goes_on) {
-        if (writer != NULL)
-            writer->goes_on = 0;
+    if (writer != NULL)
+        writer->goes_on = (uint8_t)goes_on;
+    if (writer == NULL || !goes_on)
         return wr_store_begin(run->store, err);
-    }
     WR_ASSERT(!writer->is_busy && writer->first == NULL);
-    writer->goes_on = 1;
     writer->epoch = run->epoch;
     writer->has_begun = writer->is_over = 0;
     writer->status = WR_OK;
@@ -278,8 +279,7 @@ int writer_end(struct wr_run *run, int status, struct wr_error *err) {
     push(writer, &writer->end);
     if (status == WR_OK)
         return WR_OK;
-    struct wr_error ignored;
-    writer_settle(run, &ignored);
+    writer_settle(run, NULL);
     return status;
 }
 
@@ -301,20 +301,25 @@ int writer_poll(struct wr_run *run, struct wr_error *err) {
         return WR_OK;
     uint64_t seed = run->options.shard_order_seed;
     wr_workers_lock(writer->workers);
-    if (seed != 0 && wr_hash_u64(seed, ++writer->drawn) % DRAWN_STEPS == 0)
+    if (is_drawn(run) && wr_hash_u64(seed, ++writer->drawn) % DRAWN_STEPS == 0)
         await(writer, is_over);
     int has_ended = writer->is_over;
     wr_workers_unlock(writer->workers);
     return has_ended ? take(writer, err) : WR_EAGAIN;
 }
 
+/* Waits for what is on its way. */
+static void wait_until_over(struct writer *writer) {
+    wr_workers_lock(writer->workers);
+    await(writer, is_over);
+    wr_workers_unlock(writer->workers);
+}
+
 int writer_settle(struct wr_run *run, struct wr_error *err) {
     struct writer *writer = run->writer;
     if (!writer_is_busy(run))
         return WR_OK;
-    wr_workers_lock(writer->workers);
-    await(writer, is_over);
-    wr_workers_unlock(writer->workers);
+    wait_until_over(writer);
     return take(writer, err);
 }
 
@@ -322,11 +327,8 @@ void writer_free(struct wr_run *run) {
     struct writer *writer = run->writer;
     if (writer == NULL)
         return;
-    if (writer->is_busy) {
-        wr_workers_lock(writer->workers);
-        await(writer, is_over);
-        wr_workers_unlock(writer->workers);
-    }
+    if (writer->is_busy)
+        wait_until_over(writer);
     wr_workers_free(writer->workers);
     while (writer->spare_count > 0)
         wr_buf_release(&writer->spares[--writer->spare_count]);

@@ -38,6 +38,13 @@ void native_set_int(lua_State *L, const char *name, uint64_t value) {
     lua_setfield(L, -2, name);
 }
 
+void native_set_text(lua_State *L, const char *name, const char *text) {
+    if (text == NULL || text[0] == 0)
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
 /* native.terminal() -> {stdout=bool, stderr=bool, columns=n} */
 static int l_terminal(lua_State *L) {
     struct winsize size = {0};

@@ -16,6 +16,8 @@ const struct wr_env *native_env(lua_State *L);
 void native_set_env(lua_State *L, const struct wr_env *env);
 /* Sets a field of the table at the top. */
 void native_set_int(lua_State *L, const char *name, uint64_t value);
+/* The same, where there is a text; NULL and "": none. */
+void native_set_text(lua_State *L, const char *name, const char *text);
 
 /* A plan as Lua holds it. */
 struct native_plan {

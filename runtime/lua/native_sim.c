@@ -134,18 +134,11 @@ static int l_simulation_begin(lua_State *L) {
     return 1;
 }
 
-static void push_text(lua_State *L, const char *name, const char *text) {
-    if (text[0] == 0)
-        return;
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
-}
-
 static void push_verdict(lua_State *L, const struct wr_sim_verdict *verdict) {
     lua_createtable(L, 0, 8);
-    push_text(L, "violation", verdict->violation);
-    push_text(L, "expected", verdict->expected);
-    push_text(L, "found", verdict->found);
+    native_set_text(L, "violation", verdict->violation);
+    native_set_text(L, "expected", verdict->expected);
+    native_set_text(L, "found", verdict->found);
     native_set_int(L, "lives", verdict->lives);
     native_set_int(L, "steps", verdict->steps);
     native_set_int(L, "print", verdict->print);
@@ -181,8 +174,8 @@ int native_sim_faults(lua_State *L) {
     lua_newtable(L);
     for (unsigned kind = 0; kind < WR_SIM_FAULT_COUNT; kind++) {
         lua_createtable(L, 0, 2);
-        push_text(L, "word", wr_sim_fault_word(kind));
-        push_text(L, "doc", docs[kind]);
+        native_set_text(L, "word", wr_sim_fault_word(kind));
+        native_set_text(L, "doc", docs[kind]);
         lua_rawseti(L, -2, (lua_Integer)kind + 1);
     }
     return 1;

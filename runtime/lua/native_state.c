@@ -12,18 +12,6 @@
 #include "lua/native.h"
 #include "base/banned.h"
 
-static void set_number(lua_State *L, const char *name, uint64_t value) {
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_string(lua_State *L, const char *name, const char *text) {
-    if (text == NULL || text[0] == 0)
-        return;
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, name);
-}
-
 static void set_time(lua_State *L, const char *name, int64_t time_us) {
     char text[WR_TIME_TEXT_MAX];
     if (time_us == WR_TIME_MIN || time_us == WR_TIME_MAX)
@@ -34,17 +22,17 @@ static void set_time(lua_State *L, const char *name, int64_t time_us) {
 
 static void push_stage(lua_State *L, const struct wr_state_stage *stage) {
     lua_createtable(L, 0, 14);
-    set_number(L, "number", stage->number);
-    set_string(L, "kind", stage->kind);
-    set_string(L, "stage", stage->stage);
-    set_string(L, "name", stage->name);
-    set_string(L, "address", stage->address);
-    set_string(L, "place", stage->place);
-    set_number(L, "bytes", stage->bytes);
-    set_number(L, "parts", stage->part_count);
-    set_number(L, "rows_in", stage->rows_in);
-    set_number(L, "rows_out", stage->rows_out);
-    set_number(L, "rows", stage->rows);
+    native_set_int(L, "number", stage->number);
+    native_set_text(L, "kind", stage->kind);
+    native_set_text(L, "stage", stage->stage);
+    native_set_text(L, "name", stage->name);
+    native_set_text(L, "address", stage->address);
+    native_set_text(L, "place", stage->place);
+    native_set_int(L, "bytes", stage->bytes);
+    native_set_int(L, "parts", stage->part_count);
+    native_set_int(L, "rows_in", stage->rows_in);
+    native_set_int(L, "rows_out", stage->rows_out);
+    native_set_int(L, "rows", stage->rows);
     set_time(L, "frontier", stage->frontier);
     if (strcmp(stage->kind, "source") == 0) {
         lua_pushboolean(L, stage->ended && stage->part_count > 0);
@@ -65,17 +53,17 @@ int native_state(lua_State *L) {
         return wr_error_push(L, &err);
     }
     lua_createtable(L, (int)state.count, 10);
-    set_string(L, "state", path);
-    set_string(L, "script", state.script);
-    set_number(L, "checkpoint", state.number);
+    native_set_text(L, "state", path);
+    native_set_text(L, "script", state.script);
+    native_set_int(L, "checkpoint", state.number);
     if (state.number > 0)
         set_time(L, "saved", state.saved_us);
-    set_number(L, "rows_in", state.rows_in);
-    set_number(L, "rejected", state.rejected);
-    set_number(L, "late", state.late);
-    set_number(L, "bytes", state.bytes);
-    set_number(L, "parts", state.part_count);
-    set_number(L, "shards", state.shards);
+    native_set_int(L, "rows_in", state.rows_in);
+    native_set_int(L, "rejected", state.rejected);
+    native_set_int(L, "late", state.late);
+    native_set_int(L, "bytes", state.bytes);
+    native_set_int(L, "parts", state.part_count);
+    native_set_int(L, "shards", state.shards);
     for (uint32_t i = 0; i < state.count; i++) {
         push_stage(L, &state.stages[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);

@@ -342,15 +342,21 @@ local function plan_of(run, made)
   return plan
 end
 
+--- A script that was read, and its plan; or nil, nil and the exit code.
+local function read_plan(run, name, writes_needed)
+  local made, code = read_script(run, name, writes_needed)
+  local plan = made and plan_of(run, made)
+  if not plan then
+    return nil, nil, code or EXIT.FAILED
+  end
+  return made, plan
+end
+
 --- Reads one script, and says what is promised of its sinks: as text, or into `list`.
 local function check_one(run, name, list)
-  local made, code = read_script(run, name, true)
-  if not made then
-    return code
-  end
-  local plan = plan_of(run, made)
+  local made, plan, code = read_plan(run, name, true)
   if not plan then
-    return EXIT.FAILED
+    return code
   end
   local promises = require("weir.promises")
   local rows = promises.of_plan(plan)
@@ -418,13 +424,9 @@ end
 
 function COMMANDS.explain(run)
   check_explain_flags(run.options)
-  local made, code = read_script(run, one_script(run), run.options.analyze)
-  if not made then
-    return code
-  end
-  local plan = plan_of(run, made)
+  local made, plan, code = read_plan(run, one_script(run), run.options.analyze)
   if not plan then
-    return EXIT.FAILED
+    return code
   end
   local explain = require("weir.explain")
   code = run.options.analyze and analyze(run, made, plan)
