@@ -99,6 +99,24 @@ s:write("b.csv", { audit = "n = count() > 0" })
     assert.equal(promises.AGAIN, rows[1].promise)
     assert.truthy(rows[1].why:find("asks a database again", 1, true))
   end)
+  it("takes changes as rows that vary, and results at the end as the same", function()
+    local counts = READ .. ':group_by "id":emit "update":agg "n = count()"'
+    local rows = check(counts .. ':write("sqlite:o.db", { table = "a" })')
+    assert.equal(promises.BY_KEY, rows[1].promise)
+    assert.truthy(rows[1].why:find("`agg` (1:", 1, true), rows[1].why)
+    assert.truthy(rows[1].why:find("one change for all of a key that come in one batch", 1, true))
+    rows = check(counts .. ':changes():write("sqlite:o.db", { table = "a", mode = "append" })')
+    assert.equal(promises.AGAIN, rows[1].promise)
+    rows = check(counts .. ':group_by "n":emit "final":agg "ids = count()"'
+      .. ':write("sqlite:o.db", { table = "a", mode = "append" })')
+    assert.equal(promises.ONCE, rows[1].promise)
+    rows = check(counts .. ':changes():write "o.csv"\n'
+      .. 'weir.rejects():write("sqlite:o.db", { table = "r", mode = "append" })')
+    assert.equal(promises.ONCE, rows[2].promise)
+    rows = check(counts .. ':changes():derive "x = 1 // (n - 1)":write "o.csv"\n'
+      .. 'weir.rejects():write("sqlite:o.db", { table = "r", mode = "append" })')
+    assert.equal(promises.AGAIN, rows[2].promise)
+  end)
   it("says what holds without a state, unless the script has one", function()
     local rows = check(READ .. ':write("o.csv", { mode = "append" })')
     assert.same({ promise = promises.AGAIN, why = "a run that begins anew adds all rows again" },

@@ -9,6 +9,11 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
 int wr_bind_late(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
 int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
 
+/* When rows come again, in batches cut elsewhere: whether `in` is to an operator as it was … */
+uint8_t wr_node_takes_same(const struct wr_node *node, const struct wr_stream *in);
+/* … and whether what fails in `node` is. What it gives may be other rows all the same. */
+uint8_t wr_node_rejects_same(const struct wr_plan *plan, const struct wr_node *node);
+
 /* W410: a sink that writes what the script reads, or what another sink writes. `node` is bound and
  * is not yet in the plan. */
 int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, struct wr_error *err);

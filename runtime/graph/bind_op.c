@@ -45,6 +45,10 @@ static int bind_asked(struct wr_plan *plan, const struct wr_node *node, struct w
     return WR_OK;
 }
 
+uint8_t wr_node_takes_same(const struct wr_node *node, const struct wr_stream *in) {
+    return in->same_rows || (node->settles && in->updates && in->repeatable);
+}
+
 int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
     const struct wr_op_type *type = wr_op_find(node->stage);
     if (type == NULL)
@@ -81,17 +85,21 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
         return status;
     if (bind.type != NULL)
         type = bind.type;
+    node->settles = bind.settles;
     int merges = !(type->flags & WR_OP_ROW_BY_ROW);
     if (merges)
         bind.out.row_by_row = 0;
     bind.out.merged_by =
         merges && bind.inputs[0]->row_by_row ? node->stage : bind.inputs[0]->merged_by;
+    bind.out.same_rows = 1;
     for (uint32_t i = 0; i < node->input_count; i++) {
         bind.out.repeatable &= bind.inputs[i]->repeatable;
-        bind.out.same_rows &= bind.inputs[i]->same_rows;
+        bind.out.same_rows &= wr_node_takes_same(node, bind.inputs[i]);
     }
     bind.out.repeatable &= !is_volatile;
     bind.out.same_rows &= bind.out.repeatable || bind.keeps_rows;
+    if (merges && bind.out.updates) /* those of one key in one batch are one */
+        bind.out.same_rows = 0;
     node->kind = WR_NODE_OP;
     node->op = type;
     node->config = bind.config;
@@ -147,6 +155,17 @@ const struct wr_schema *wr_rejects_schema(struct wr_arena *arena) {
     return schema;
 }
 
+uint8_t wr_node_rejects_same(const struct wr_plan *plan, const struct wr_node *node) {
+    if (node->kind == WR_NODE_SINK && !(node->sink->flags & WR_SINK_REFUSES))
+        return 1;
+    if (node->out.same_rows || node->kind != WR_NODE_OP || !node->out.repeatable)
+        return node->out.same_rows;
+    uint8_t same = 1;
+    for (uint32_t i = 0; i < node->input_count && !node->never_rejects; i++)
+        same &= plan->nodes[node->inputs[i]]->out.same_rows;
+    return same;
+}
+
 /* Marks the stage and all those before it on the chain. */
 static void mark_above(const struct wr_plan *plan, uint32_t at, uint8_t *marks) {
     if (marks[at])
@@ -179,7 +198,7 @@ int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error 
     for (uint32_t i = 0; i < count; i++) {
         node->out.bounded &= plan->nodes[inputs[i]]->out.bounded;
         node->out.repeatable &= plan->nodes[inputs[i]]->out.repeatable;
-        node->out.same_rows &= plan->nodes[inputs[i]]->out.same_rows;
+        node->out.same_rows &= wr_node_rejects_same(plan, plan->nodes[inputs[i]]);
     }
     return WR_OK;
 }

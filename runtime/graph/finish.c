@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "graph/plan.h"
+#include "graph/bind.h"
 #include "base/banned.h"
 
 int wr_node_is_of_script(const struct wr_node *node) {
@@ -34,7 +34,7 @@ static int complete_rejects(struct wr_plan *plan) {
             if (plan->nodes[k]->kind != WR_NODE_REJECTS) {
                 inputs[node->input_count++] = k;
                 node->out.repeatable &= plan->nodes[k]->out.repeatable;
-                node->out.same_rows &= plan->nodes[k]->out.same_rows;
+                node->out.same_rows &= wr_node_rejects_same(plan, plan->nodes[k]);
             }
         node->inputs = inputs;
     }
@@ -42,7 +42,8 @@ static int complete_rejects(struct wr_plan *plan) {
         for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++) {
             const struct wr_stream *in = &plan->nodes[plan->nodes[i]->inputs[k]]->out;
             plan->nodes[i]->out.repeatable &= in->repeatable;
-            plan->nodes[i]->out.same_rows &= in->same_rows;
+            if (plan->nodes[i]->kind != WR_NODE_REJECTS)
+                plan->nodes[i]->out.same_rows &= wr_node_takes_same(plan->nodes[i], in);
         }
     return WR_OK;
 }

@@ -46,6 +46,7 @@ static int map_results(struct agg_config *config, struct wr_bind *bind, struct w
     bind->out.max_delay_us = changes ? WR_DELAY_UNKNOWN : 0;
     bind->out.order = WR_ORDER_FIRING;
     bind->out.updates = (uint8_t)changes;
+    bind->settles = !changes;
     if (config->windowed) /* what a count window ends with is no frontier */
         bind->out.corrects_us =
             config->window.kind == WINDOW_COUNT ? WR_TIME_MAX : config->lateness_us;

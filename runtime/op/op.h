@@ -64,6 +64,7 @@ struct wr_bind {
     const void *asked_config;
     const char *asked_name;
     uint8_t never_rejects; /* as the flag, where the spec decides it */
+    uint8_t settles;       /* what it gives is the same however changes come to it in batches */
     uint8_t keeps_rows;    /* each row of the input leaves as one row, whatever its values are */
 };
 

@@ -167,6 +167,10 @@ static int configure(struct wr_store *store, struct wr_error *err) {
                               "pragma journal_size_limit = 67108864;",
                               err);
     char mode[16];
+    /* The change of the mode goes through a rollback journal. `extra` syncs the directory when that
+     * is removed: it must not be there again behind a power cut, beside a log of commits. */
+    if (status == WR_OK)
+        status = wr_store_run(store, "open", "pragma synchronous = extra", err);
     if (status == WR_OK)
         status = query_text(store, "pragma journal_mode = wal", mode, sizeof mode, err);
     if (status == WR_OK && strcmp(mode, "wal") != 0)

@@ -40,7 +40,8 @@ M.SOURCES = {
 --- Not a source: a stage above the sink gives other rows when it runs again.
 M.VARYING = { name = "any, and rows that vary", varies = true,
   how = "there, and a stage may give other rows than before: `lookup` into a database that drops "
-    .. "or multiplies rows, `reload`, `processing_time` before a window, a `filter` by `now()`" }
+    .. "or multiplies rows, `reload`, `processing_time` before a window, a `filter` by `now()`, "
+    .. '`emit "update"`, which gives one change for all that come in one batch' }
 
 --- How a sink survives a restart. `delivery` and `by_key`: as `native.explain` says them; `modes`:
 --- of a file's; `why`: for its promise; `tests`: beside the one that runs every pair.
@@ -101,8 +102,9 @@ they are others (W616); the standard input must be given once more from its
 start; of a database `weir check` says what must not change meanwhile. Where a
 stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
-in a `filter`), a database takes them all: by key where there is one, else some
-are there twice. Files hold each row once also then. Columns with `now()`, or
+in a `filter`; `emit "update"`, which gives one change for all that come in one
+batch), a database takes them all: by key where there is one, else some are
+there twice. Files hold each row once also then. Columns with `now()`, or
 with what a `lookup` found, have the value of one of the attempts.
 
 Without a state a run begins anew: a file appears when a run is complete, and
@@ -119,6 +121,7 @@ local WHY = {
   event_time = "gives rows the time of the clock",
   agg = "leaves by the clock",
 }
+local CHANGES = "gives one change for all of a key that come in one batch"
 local VARIES = "may give other rows when it runs again: it calls `now()` or `random()`"
 
 local function has(list, x)
@@ -226,13 +229,14 @@ end
 local function of_sink(nodes, node)
   local sink = M.sink_of(node)
   local chain = above(nodes, node, {}, {})
-  local stage = varying(chain)
+  local stage = node.same_rows == false and varying(chain) or nil
   local row = { id = node.id, name = node.name, script = node.script, given = {}, stronger = {} }
   row.promise = M.promise({ varies = stage ~= nil }, sink)
   row.why = sink.why
   if stage and sink.delivery == "decides" then
+    local why = stage.repeatable and CHANGES or WHY[stage.op] or VARIES
     row.why = ("`%s`%s %s"):format(stage.op,
-      place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", WHY[stage.op] or VARIES)
+      place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", why)
       .. (sink.by_key and "; a row takes the place of the one with its key" or "")
     row.stronger[1] = "a file follows the state: exactly once, whatever varies"
   end

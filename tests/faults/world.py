@@ -145,7 +145,8 @@ def case_names():
 
 
 def dump(path):
-    """A database as text; the number by which it knows the state is drawn anew each time."""
+    """A database as text; the number by which it knows the state is drawn anew each time, and how
+    many changes a table took depends on their batches."""
     database = sqlite3.connect(path)
     try:
         text = "\n".join(database.iterdump())
@@ -153,7 +154,7 @@ def dump(path):
         text = f"(no database: {error})"
     finally:
         database.close()
-    lines = re.sub(r'("weir_commit" VALUES\()-?\d+', r"\1N", text).split("\n")
+    lines = re.sub(r'("weir_commit" VALUES\()-?\d+(,.*),\d+\)', r"\1N\2,N)", text).split("\n")
     commits = sorted(line for line in lines if '"weir_commit" VALUES' in line) # by their number
     return "\n".join(commits.pop(0) if '"weir_commit" VALUES' in line else line
                      for line in lines).encode()
