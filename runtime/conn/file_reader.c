@@ -301,6 +301,7 @@ void file_reader_sign(struct file_reader *self, struct wr_batch *batch) {
 /* Decodes what the buffer holds. WR_OK with a batch, or with NULL: more is wanted. */
 static int decode(struct file_reader *self, struct wr_batch **batch, struct wr_error *err) {
     struct wr_decoder *decoder = self->decoder;
+    decoder->setup.batch_rows = self->base.batch_rows;
     uint64_t used = 0;
     int status =
         self->config->format->decode(decoder, self->buffer, self->buffer->bytes + self->at,

@@ -51,6 +51,7 @@ static int poll(void *ctx, uint32_t slot) {
     polled->batch = NULL;
     polled->error.status = WR_OK;
     int status = source->type->poll(source, &polled->batch, &polled->error);
+    lane_take_more(ahead->lane);
     if (status == WR_OK || status == WR_EEND || status == WR_EAGAIN) {
         int saved = save_position(ahead, polled);
         if (saved != WR_OK) { /* nobody could go on behind these rows */
@@ -126,9 +127,12 @@ static int take(struct unit *lane, struct wr_batch **batch, struct wr_error *err
 /* ---- a lane, whoever reads it ---- */
 
 int lane_poll(struct unit *lane, struct wr_batch **batch, struct wr_error *err) {
-    return lane->ahead != NULL   ? take(lane, batch, err)
-           : lane->range != NULL ? range_poll(lane, batch, err)
-                                 : lane->source->type->poll(lane->source, batch, err);
+    if (lane->ahead != NULL)
+        return take(lane, batch, err);
+    int status = lane->range != NULL ? range_poll(lane, batch, err)
+                                     : lane->source->type->poll(lane->source, batch, err);
+    lane_take_more(lane);
+    return status;
 }
 
 int64_t lane_watermark(const struct unit *lane) {

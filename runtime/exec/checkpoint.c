@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "exec/reject.h"
 #include "exec/writer.h"
+#include "state/apart.h"
 #include "state/store.h"
 #include "base/banned.h"
 
@@ -40,6 +41,8 @@ static void note_bases_due(struct wr_run *run) {
             const struct wr_op *op = unit_op_at(unit, s);
             double row_bytes = unit->row_bytes == NULL ? 0 : unit->row_bytes[s];
             uint64_t live_bytes = row_bytes == 0 ? 0 : (uint64_t)(row_bytes * (double)rows_of(op));
+            if (op->apart != NULL && op->apart->owing != NULL)
+                continue; /* most of it is not in memory */
             if (wr_store_base_due(run->store, part, live_bytes))
                 unit->bases_due |= UINT64_C(1) << s;
             if (row_bytes == 0 && wr_store_part_bytes(run->store, part) < BASE_AT_ONCE_BYTES)
@@ -66,8 +69,11 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
     int base = (int)(unit->bases_due >> shard & 1), saved = WR_EAGAIN;
     uint64_t total = 0;
     enum wr_store_piece piece = base ? WR_STORE_BASE : WR_STORE_DELTA;
+    struct wr_buf *rows = op->apart == NULL ? NULL : &op->apart->rows;
     while (saved == WR_EAGAIN) {
         wr_buf_clear(bytes);
+        if (rows != NULL)
+            wr_buf_clear(rows);
         saved = op->type->save(op, bytes, base);
         if (saved != WR_OK && saved != WR_EAGAIN && err != NULL && err->status == saved)
             return wr_error_add(err, saved, "save the state of %s", unit->node->name);
@@ -76,8 +82,8 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
                                 wr_status_text(saved));
         if (bytes->length == 0 && piece != WR_STORE_BASE)
             break;
-        total += bytes->length;
-        int status = writer_put(run, part, bytes, piece, err);
+        total += bytes->length + (rows == NULL ? 0 : rows->length);
+        int status = writer_put(run, part, bytes, rows, piece, err);
         if (status != WR_OK)
             return status;
         piece = base ? WR_STORE_BASE_MORE : WR_STORE_DELTA;
@@ -96,7 +102,7 @@ static int put_lane(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = lane_save_position(unit, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the position of %s", unit->node->name);
-    return writer_put(run, part, bytes, WR_STORE_BASE, err);
+    return writer_put(run, part, bytes, NULL, WR_STORE_BASE, err);
 }
 
 static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -109,7 +115,7 @@ static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = unit->sink->type->save(unit->sink, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the state of sink %s", unit->node->name);
-    return writer_put(run, part, bytes, WR_STORE_BASE, err);
+    return writer_put(run, part, bytes, NULL, WR_STORE_BASE, err);
 }
 
 static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -120,7 +126,7 @@ static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = gate_save(unit->gate, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the rows that wait for %s", unit->node->name);
-    return writer_put(run, part, bytes, WR_STORE_BASE, err);
+    return writer_put(run, part, bytes, NULL, WR_STORE_BASE, err);
 }
 
 static int put_seed(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
@@ -128,7 +134,7 @@ static int put_seed(struct wr_run *run, struct wr_buf *bytes, struct wr_error *e
     wr_buf_clear(bytes);
     if (wr_buf_add(bytes, facts, sizeof facts) != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's seed");
-    return writer_put(run, "seed", bytes, WR_STORE_BASE, err);
+    return writer_put(run, "seed", bytes, NULL, WR_STORE_BASE, err);
 }
 
 /* Which edges want no more rows: a source that was to stop must not be read on. */
@@ -187,7 +193,7 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     }
     if (bytes->status != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's facts");
-    return writer_put(run, "run", bytes, WR_STORE_BASE, err);
+    return writer_put(run, "run", bytes, NULL, WR_STORE_BASE, err);
 }
 
 /* Apart from the run's facts, which change with each checkpoint. */
@@ -195,7 +201,7 @@ static int put_rejects(struct wr_run *run, struct wr_buf *bytes, struct wr_error
     wr_buf_clear(bytes);
     if (reject_counts_save(run, bytes) != WR_OK)
         return wr_error_set(err, bytes->status, "save the counts of rejects");
-    return writer_put(run, "rejects", bytes, WR_STORE_BASE, err);
+    return writer_put(run, "rejects", bytes, NULL, WR_STORE_BASE, err);
 }
 
 static int put_plan(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
@@ -203,7 +209,7 @@ static int put_plan(struct wr_run *run, struct wr_buf *bytes, struct wr_error *e
     int status = past_save(&run->now, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save what is known of the script");
-    return writer_put(run, "plan", bytes, WR_STORE_BASE, err);
+    return writer_put(run, "plan", bytes, NULL, WR_STORE_BASE, err);
 }
 
 /* Whose stage is gone, or begins anew, is in nobody's way. */
@@ -269,9 +275,22 @@ int run_checkpoint_begin(struct wr_run *run, struct wr_error *err) {
 
 /* ---- back ---- */
 
+static int read_apart(void *ctx, int64_t piece, wr_apart_fn fn, void *fn_ctx,
+                      struct wr_error *err) {
+    return wr_store_read_rows(ctx, piece, fn, fn_ctx, err);
+}
+
+struct loading {
+    struct wr_op *op;
+    struct wr_store *store;
+};
+
 static int load_op(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
-    struct wr_op *op = ctx;
+    const struct loading *loading = ctx;
+    struct wr_op *op = loading->op;
+    if (op->apart != NULL)
+        op->apart->piece = wr_store_piece(loading->store);
     return op->type->load(op, bytes);
 }
 
@@ -281,7 +300,13 @@ int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint
         return WR_OK;
     char part[64];
     part_name(part, "op", unit, shard);
-    return wr_store_read(run->store, part, load_op, op, err);
+    struct loading loading = {.op = op, .store = run->store};
+    if (op->apart != NULL) {
+        op->apart->read = read_apart;
+        op->apart->ctx = run->store;
+        op->apart->err = op->env->err;
+    }
+    return wr_store_read(run->store, part, load_op, &loading, err);
 }
 
 struct opening {
@@ -319,6 +344,8 @@ static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err)
         status = wr_store_read(run->store, part,
                                unit->source != NULL ? open_source_at : open_sink_at, &opening, err);
     }
+    if (status == WR_OK && opening.found && unit->source != NULL)
+        unit->source->batch_rows = WR_MIN(unit->source->batch_rows, FIRST_BATCH_ROWS);
     if (status == WR_OK && !opening.found) {
         if (unit->source != NULL)
             status = unit->source->type->open(unit->source, NULL, err);

@@ -16,7 +16,7 @@
 #define INPUT_BYTES_MIN (UINT64_C(64) << 20) /* or an eighth of `memory` */
 #define EPOCH_BYTES_MAX (UINT64_C(64) << 20)
 #define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
-#define PIECE_BYTES_DEFAULT (UINT64_C(1) << 20)
+#define PIECE_BYTES_DEFAULT (UINT64_C(32) << 10)
 #define SCRATCH_BLOCK_BYTES (1 << 18)
 
 static void set_defaults(struct wr_run *run) {

@@ -8,7 +8,10 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/hash.h"
+#include "state/apart.h"
 #include "base/banned.h"
+
+#define CATCH_UP_BYTES 65536u /* of what tables owe, behind each message */
 
 /* Fewer rows than this are worked on at once where nothing waits: it takes less than to hand them
  * over. */
@@ -79,6 +82,12 @@ int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
     op->observed = node->observed;
     op->keeps_origins = unit->asks_origins;
     *made = op;
+    if (unit->run->store != NULL && node->op->save != NULL) {
+        op->apart = wr_alloc_zero(&wr_budget_control, sizeof *op->apart);
+        if (op->apart == NULL)
+            return wr_error_set(err, WR_ENOMEM, "no memory for `%s`", node->name);
+        wr_buf_init(&op->apart->rows, &unit->run->checkpoint_budget, 0);
+    }
     int status = node->op->open == NULL ? WR_OK : node->op->open(op, err);
     return status == WR_OK ? WR_OK : wr_error_add(err, status, "stage %s", node->name);
 }
@@ -88,7 +97,19 @@ void unit_op_free(struct wr_op *op) {
         return;
     if (op->type->close != NULL)
         op->type->close(op);
+    if (op->apart != NULL)
+        wr_buf_release(&op->apart->rows);
+    wr_free(&wr_budget_control, op->apart);
     wr_free(&wr_budget_control, op);
+}
+
+int unit_op_outcome(struct wr_op *op, int flow) {
+    struct wr_apart *apart = op->apart;
+    if (apart == NULL)
+        return flow;
+    if (flow >= 0 && apart->failure == WR_OK && apart->owing != NULL)
+        wr_apart_catch_up(apart, CATCH_UP_BYTES);
+    return apart->failure != WR_OK ? apart->failure : flow;
 }
 
 /* ---- what a shard does ---- */
@@ -101,8 +122,9 @@ static int work(struct shard *shard, const struct message *message) {
     case MESSAGE_ROWS:
         return result->part == NULL
                    ? WR_OK
-                   : type->push(shard->op, message->input, result->part, &shard->out);
-    case MESSAGE_TICK: return type->tick(shard->op, &shard->out);
+                   : unit_op_outcome(shard->op, type->push(shard->op, message->input, result->part,
+                                                           &shard->out));
+    case MESSAGE_TICK: return unit_op_outcome(shard->op, type->tick(shard->op, &shard->out));
     case MESSAGE_FRONTIER: break;
     }
     int status = type->advance == NULL || !message->has_moved
@@ -110,7 +132,7 @@ static int work(struct shard *shard, const struct message *message) {
                      : type->advance(shard->op, message->frontier, &shard->out);
     result->held = type->holds_back == NULL ? message->frontier
                                             : type->holds_back(shard->op, message->frontier);
-    return status;
+    return unit_op_outcome(shard->op, status);
 }
 
 /* Rows may go on later, with those of the next message of rows, if there is one: `more` follow. */

@@ -127,9 +127,9 @@ static int show_op(struct showing *self, struct wr_op *op, uint32_t shard, struc
     if (status != WR_OK || op->type->advance == NULL)
         return status;
     if (op->type->tick != NULL)
-        status = op->type->tick(op, &self->out);
+        status = unit_op_outcome(op, op->type->tick(op, &self->out));
     if (status >= 0)
-        status = op->type->advance(op, WR_TIME_MAX, &self->out);
+        status = unit_op_outcome(op, op->type->advance(op, WR_TIME_MAX, &self->out));
     if (status < 0 && (err == NULL || err->status != status))
         wr_error_set(err, status, "show the rows of %s: %s", self->node->name,
                      wr_status_text(status));

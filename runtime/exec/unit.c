@@ -193,7 +193,7 @@ static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     if (unit->sharded != NULL) {
         flow = sharded_push(unit->sharded, input, batch);
     } else if (unit->op != NULL) {
-        flow = unit->op->type->push(unit->op, input, batch, &unit->out);
+        flow = unit_op_outcome(unit->op, unit->op->type->push(unit->op, input, batch, &unit->out));
     } else {
         _Static_assert(WR_SINK_DONE == (int)WR_FLOW_DONE, "sinks and operators say it alike");
         WR_ASSERT(unit->sink != NULL);
@@ -226,8 +226,9 @@ int unit_tick(struct unit *unit) {
         return WR_OK;
     struct unit_watch watch = unit_watch_begin(unit->run);
     struct wr_arena_mark mark = wr_arena_mark(&unit->run->scratch);
-    int status =
-        unit->sharded != NULL ? sharded_tick(unit->sharded) : type->tick(unit->op, &unit->out);
+    int status = unit->sharded != NULL
+                     ? sharded_tick(unit->sharded)
+                     : unit_op_outcome(unit->op, type->tick(unit->op, &unit->out));
     wr_arena_rewind(&unit->run->scratch, mark);
     unit_watch_end(unit, watch);
     if (status < 0 && unit->run->failed == NULL)
@@ -253,7 +254,7 @@ static int tell_frontier(struct unit *unit, int64_t frontier, int has_moved) {
     if (unit->sharded != NULL)
         status = sharded_advance(unit->sharded, frontier, has_moved);
     else if (unit->op != NULL && unit->op->type->advance != NULL)
-        status = unit->op->type->advance(unit->op, frontier, &unit->out);
+        status = unit_op_outcome(unit->op, unit->op->type->advance(unit->op, frontier, &unit->out));
     else if (unit->sink != NULL && unit->sink->type->advance != NULL && unit->opened)
         status = give_sink(unit, NULL, frontier);
     wr_arena_rewind(&unit->run->scratch, mark);

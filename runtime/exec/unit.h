@@ -10,6 +10,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "exec/past.h"
 #include "exec/run.h"
 
@@ -282,6 +283,13 @@ static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
     return unit->lane == LANE_CENTRAL ? &unit->run->central_pool : &unit->run->pool;
 }
 
+/* After a restart the first batches are small, so that the first results do not wait for the state
+ * of many keys; each is twice the one before. Who polls says so. */
+#define FIRST_BATCH_ROWS 64u
+static inline void lane_take_more(struct unit *lane) {
+    lane->source->batch_rows = WR_MIN(lane->source->batch_rows * 2, lane->run->options.batch_rows);
+}
+
 /* run.c: operators see a clock that never goes back. */
 void run_set_clock(struct wr_run *run, int64_t now_us);
 /* Advances all units in their order, until no gate has more. */
@@ -377,6 +385,9 @@ const struct wr_op *sharded_guide(const struct sharded *sharded);
 /* An operator instance, opened; freed by unit_op_free. */
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **op, struct wr_error *err);
 void unit_op_free(struct wr_op *op);
+/* What a call of an operator gave; or why its tables could not read what they owe (apart.h). Reads
+ * some more of that. */
+int unit_op_outcome(struct wr_op *op, int flow);
 
 /* reject_log.c: rejects in order (see reject.h), counted and handed to `rejects()`. */
 int reject_log_new(struct reject_log **log, struct wr_run *run);

@@ -27,7 +27,7 @@ struct item {
     uint32_t stage; /* DROP */
     int status;     /* END: of the gathering */
     char part[64];
-    struct wr_buf bytes;
+    struct wr_buf bytes, rows;
     struct item *next;
 };
 
@@ -81,23 +81,30 @@ static int work_on(struct writer *writer, struct item *item, struct wr_error *er
         return status;
     switch (item->what) {
     case ITEM_PUT:
-        return wr_store_put(store, item->part, item->bytes.bytes, item->bytes.length, item->piece,
-                            err);
+        return wr_store_put_apart(
+            store, item->part, item->bytes.bytes, item->bytes.length,
+            (struct wr_store_rows){.bytes = item->rows.bytes, .length = item->rows.length},
+            item->piece, err);
     case ITEM_DROP: return wr_store_drop_stage(store, item->stage, err);
     case ITEM_END: break;
     }
     return WR_OK;
 }
 
-/* With the lock. The bytes' memory is kept for what comes. */
-static void give_back(struct writer *writer, struct item *item) {
-    writer->queued_bytes -= item->bytes.length;
-    if (item->bytes.room > 0 && writer->spare_count < SPARES_MAX) {
-        wr_buf_clear(&item->bytes);
-        writer->spares[writer->spare_count++] = item->bytes;
+/* With the lock. The memory of bytes is kept for what comes. */
+static void keep(struct writer *writer, struct wr_buf *bytes) {
+    writer->queued_bytes -= bytes->length;
+    if (bytes->room > 0 && writer->spare_count < SPARES_MAX) {
+        wr_buf_clear(bytes);
+        writer->spares[writer->spare_count++] = *bytes;
     } else {
-        wr_buf_release(&item->bytes);
+        wr_buf_release(bytes);
     }
+}
+
+static void give_back(struct writer *writer, struct item *item) {
+    keep(writer, &item->bytes);
+    keep(writer, &item->rows);
     if (item->what != ITEM_END)
         wr_free(&wr_budget_control, item);
 }
@@ -176,7 +183,7 @@ static int is_over(const struct writer *writer) {
 }
 
 static void push(struct writer *writer, struct item *item) {
-    uint64_t length = item->bytes.length;
+    uint64_t length = item->bytes.length + item->rows.length;
     wr_workers_lock(writer->workers);
     if (writer->last == NULL)
         writer->first = item;
@@ -200,6 +207,7 @@ static struct item *item_new(struct writer *writer, enum item_what what, struct 
     }
     item->what = what;
     wr_buf_init(&item->bytes, &writer->run->checkpoint_budget, 0);
+    wr_buf_init(&item->rows, &writer->run->checkpoint_budget, 0);
     return item;
 }
 
@@ -218,10 +226,10 @@ int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err) {
 }
 
 /* The bytes with their memory, for which a spare one is left; of few a copy. */
-static int take_bytes(struct writer *writer, struct item *item, struct wr_buf *bytes) {
+static int take_bytes(struct writer *writer, struct wr_buf *taken, struct wr_buf *bytes) {
     if (bytes->length <= OWN_BYTES_MAX)
-        return wr_buf_add(&item->bytes, bytes->bytes, bytes->length);
-    item->bytes = *bytes;
+        return wr_buf_add(taken, bytes->bytes, bytes->length);
+    *taken = *bytes;
     wr_buf_init(bytes, &writer->run->checkpoint_budget, 0);
     wr_workers_lock(writer->workers);
     if (writer->spare_count > 0)
@@ -230,17 +238,24 @@ static int take_bytes(struct writer *writer, struct item *item, struct wr_buf *b
     return WR_OK;
 }
 
-int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes,
+int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes, struct wr_buf *rows,
                enum wr_store_piece piece, struct wr_error *err) {
     struct writer *writer = run->writer;
+    struct wr_store_rows apart = {0};
+    if (rows != NULL)
+        apart = (struct wr_store_rows){.bytes = rows->bytes, .length = rows->length};
     if (writer == NULL || !writer->goes_on)
-        return wr_store_put(run->store, part, bytes->bytes, bytes->length, piece, err);
+        return wr_store_put_apart(run->store, part, bytes->bytes, bytes->length, apart, piece, err);
     struct item *item = item_new(writer, ITEM_PUT, err);
     if (item == NULL)
         return WR_ENOMEM;
     item->piece = piece;
     memcpy(item->part, part, strlen(part) + 1);
-    if (take_bytes(writer, item, bytes) != WR_OK) {
+    int status = take_bytes(writer, &item->bytes, bytes);
+    if (status == WR_OK && rows != NULL)
+        status = take_bytes(writer, &item->rows, rows);
+    if (status != WR_OK) {
+        wr_buf_release(&item->bytes);
         wr_free(&wr_budget_control, item);
         return wr_error_set(err, WR_ENOMEM, "no memory for a checkpoint");
     }

@@ -26,8 +26,9 @@ int writer_may_go_on(const struct wr_run *run);
 
 /* A checkpoint, once the one before has been settled. `goes_on`: it is on its way behind `end`. */
 int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err);
-/* Puts a part (wr_store_put); may take the bytes' memory and leave other memory in its place. */
-int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes,
+/* Puts a part, with rows apart (NULL: none); may take the memory of both and leave other memory in
+ * its place. */
+int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes, struct wr_buf *rows,
                enum wr_store_piece piece, struct wr_error *err);
 int writer_drop_stage(struct wr_run *run, uint32_t number, struct wr_error *err);
 /* `status`: of the gathering; where it failed nothing is committed. Returns that, or what became of

@@ -75,10 +75,16 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
     wr_slices_init(&self->before, budget,
                    config->told.count > 0 ? &config->told_shape : &config->aggregates->shape,
                    op->env->seed);
-    if (config->windowed && !config->by_window && config->shapes == NULL)
+    int rests = config->windowed && !config->by_window && config->shapes == NULL;
+    if (rests)
         wr_slices_may_rest(&self->slices, op->env->env,
                            2 * op->env->spill_bytes / WR_MAX(op->env->shard_count, 1u),
                            op->env->err);
+    if (config->shapes == NULL && !rests) {
+        wr_slices_keep_apart(&self->slices, op->apart);
+        wr_slices_keep_apart(&self->partial, op->apart);
+        wr_slices_keep_apart(&self->before, op->apart);
+    }
     self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
     wr_eval_init(&self->own_eval, budget);

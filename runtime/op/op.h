@@ -13,6 +13,7 @@
 #include "data/value.h"
 #include "expr/expr.h"
 
+struct wr_apart;
 struct wr_buf;
 struct wr_env;
 struct wr_error;
@@ -113,6 +114,7 @@ struct wr_op {
     const void *config;             /* what bind made */
     const struct wr_schema *schema; /* of the output */
     struct wr_op_env *env;
+    struct wr_apart *apart; /* where rows of its tables may be saved; NULL: nowhere */
     const uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
     uint32_t node;          /* its number in the plan */
     const char *routed;     /* KEYED: the keys that the last `route` made, in env->scratch, … */

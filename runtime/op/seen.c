@@ -217,6 +217,7 @@ static int seen_open(struct wr_op *op, struct wr_error *err) {
     (void)err;
     wr_slices_init(&((struct seen *)op)->slices, op->env->state_budget, &config_of(op)->shape,
                    op->env->seed);
+    wr_slices_keep_apart(&((struct seen *)op)->slices, op->apart);
     return WR_OK;
 }
 

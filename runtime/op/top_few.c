@@ -5,6 +5,7 @@
  * A table row: the key · place among the groups of this push, from 1; else 0 (8) · how many rows
  * there are (8) · the slots in the order of their rows (a byte each) · of each slot, its event time
  * (8) and its payload. */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -70,6 +71,18 @@ int top_is_few(const struct top_config *config) {
                                  before + config->rows * (bytes + 8) <= ROW_BYTES_MAX);
 }
 
+/* A state that is damaged says slots that are not there. */
+static int is_sound(const struct wr_shape *shape, const uint8_t *row) {
+    const struct top *self =
+        (const struct top *)((const char *)shape - offsetof(struct top, rows_shape));
+    uint32_t slots = top_config_of(self)->rows, head_at = shape->key_bytes;
+    const uint64_t *head = (const uint64_t *)(const void *)(row + head_at);
+    int is_good = head[0] == 0 && head[1] > 0 && head[1] <= slots;
+    for (uint64_t i = 0; is_good && i < head[1]; i++)
+        is_good = row[head_at + 16 + i] < slots;
+    return is_good;
+}
+
 static int few_open(struct wr_op *op, struct wr_error *err) {
     struct top *self = (struct top *)op;
     const struct top_config *config = op->config;
@@ -96,11 +109,13 @@ static int few_open(struct wr_op *op, struct wr_error *err) {
     self->rows_shape = (struct wr_shape){.key_bytes = groups->key_bytes,
                                          .row_bytes = before + slots * slot_bytes,
                                          .cell_count = count,
-                                         .cells = self->cells};
+                                         .cells = self->cells,
+                                         .is_sound = is_sound};
     struct wr_budget *budget = op->env->state_budget;
     wr_slices_init(&self->groups, budget, &self->rows_shape, op->env->seed);
     wr_slices_init(&self->rows, budget, &self->rows_shape, op->env->seed);
     wr_slices_init(&self->finder, budget, &self->rows_shape, op->env->seed);
+    wr_slices_keep_apart(&self->groups, op->apart);
     return WR_OK;
 }
 

@@ -187,8 +187,11 @@ uint8_t **wr_keys_rows(const struct wr_key_layout *layout, const struct wr_table
     if (rows == NULL)
         return NULL;
     wr_table_walk_begin(&walk, table);
-    for (uint64_t i = 0; i < total; i++)
+    for (uint64_t i = 0; i < total; i++) {
         rows[i] = wr_table_walk_next(&walk);
+        if (rows[i] == NULL) /* what the table owes could not be read */
+            return NULL;
+    }
     if (layout->column_count > 0)
         wr_keys_sort(layout, rows, (uint32_t)total);
     return rows;
@@ -215,8 +218,12 @@ uint8_t **wr_keys_rows_of(const struct wr_key_layout *layout, const struct wr_ta
     for (uint32_t t = 0; t < table_count; t++) {
         struct wr_table_walk walk;
         wr_table_walk_begin(&walk, tables[t]);
-        for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;)
+        for (uint8_t *row; n < total && (row = wr_table_walk_next(&walk)) != NULL;)
             items[n++] = (struct item){.prefix = key_prefix(layout, row), .row = row};
+    }
+    if (n < total) { /* what a table owes could not be read */
+        wr_free(&wr_budget_control, items);
+        return NULL;
     }
     const struct item *sorted = radix_sort(items, items + total, n);
     for (uint32_t i = 0; i < n; i++)

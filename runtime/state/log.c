@@ -7,16 +7,25 @@
  *   row:     its key, then the other words and cells
  *   word:    8 bytes            cell:  varint length · bytes (string or blob)
  *
+ * Where rows lie apart (apart.h) the log says only where:
+ *
+ *   apart:   u32 magic "wta1" · shape · varint deleted_count · row_count · u64 first and last hash ·
+ *            varint rows of the whole table · place and length in the rows of the piece
+ *   there:   deleted keys · rows
+ *
  * All integers are little-endian. Deletions come first: a key that was deleted and made again is in
  * both lists. Pages, slots and capacities appear nowhere. A save in pieces is several logs: the
  * first has the deletions; row_count takes five bytes, since it is known when the rows are
  * written. */
 #include "base/alloc.h"
 #include "base/status.h"
+#include "state/apart.h"
+#include "state/owed.h"
 #include "state/page.h"
 #include "base/banned.h"
 
-#define LOG_MAGIC 0x316c7477u /* "wtl1" */
+#define LOG_MAGIC 0x316c7477u   /* "wtl1" */
+#define APART_MAGIC 0x31617477u /* "wta1" */
 #define LOG_HEAD_BYTES 20u
 #define ROW_COUNT_BYTES 5u    /* a varint that is not the shortest */
 #define LOAD_ROWS 64u         /* rows that are upserted at once */
@@ -82,6 +91,15 @@ static uint64_t rows_wanted(const struct wr_table *table, const struct wr_page *
     return rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
 }
 
+/* Where the hashes of a page's rows lie. */
+static void note_range(const struct wr_table *table, struct wr_log_saving *at) {
+    const struct wr_page *page = at->page;
+    uint64_t hash = wr_shape_hash(table->shape, wr_page_row(table, page, 0), table->seed);
+    uint64_t rest = page->depth == 0 ? UINT64_MAX : UINT64_MAX >> page->depth;
+    at->hash_from = WR_MIN(at->hash_from, hash & ~rest);
+    at->hash_to = WR_MAX(at->hash_to, hash | rest);
+}
+
 /* The next row that this save has to write, or NULL; the same one until it is stepped over. */
 static uint8_t *row_next(const struct wr_table *table, struct wr_log_saving *at) {
     while (at->rows == 0) {
@@ -100,19 +118,21 @@ static uint8_t *row_next(const struct wr_table *table, struct wr_log_saving *at)
 
 /* Rows from where the save stands, until `length_max` bytes stand in `out`; at least one, where
  * there is one. WR_EAGAIN: there are more. */
-static int rows_encode(struct wr_table *table, struct wr_buf *out, size_t length_max) {
+static int rows_encode(struct wr_table *table, struct wr_buf *out, size_t length_max,
+                       uint64_t *row_count) {
     struct wr_log_saving *at = &table->saving;
+    const struct wr_page *noted = NULL;
     uint64_t count = 0;
     uint8_t *row;
-    size_t count_at = out->length;
-    wr_buf_add(out, (char[ROW_COUNT_BYTES]){0}, ROW_COUNT_BYTES);
     while ((row = row_next(table, at)) != NULL && (count == 0 || out->length < length_max)) {
+        if (at->page != noted)
+            note_range(table, at);
+        noted = at->page;
         wr_log_add(table->shape, out, row, 0, table->row_bytes);
         at->rows &= at->rows - 1;
         count++;
     }
-    for (uint32_t i = 0; out->status == WR_OK && i < ROW_COUNT_BYTES; i++, count >>= 7)
-        out->bytes[count_at + i] = (char)((count & 127) | (i + 1 < ROW_COUNT_BYTES ? 128 : 0));
+    *row_count = count;
     return row != NULL ? WR_EAGAIN : WR_OK;
 }
 
@@ -140,33 +160,30 @@ void wr_log_add_shape(const struct wr_shape *shape, struct wr_buf *out) {
         wr_buf_add_varint(out, (uint64_t)shape->cells[i].offset * 2 + shape->cells[i].kind);
 }
 
-int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t piece_bytes) {
-    size_t start = out->length;
+/* Begins a piece; how many deletions stand in it. */
+static uint64_t piece_begin(struct wr_table *table, int all) {
     struct wr_log_saving *at = &table->saving;
     int is_first = !at->active;
     if (is_first)
         *at = (struct wr_log_saving){
             .active = 1, .all = (uint8_t)(all != 0), .walk = {.all = all || table->all_listed}};
+    if (is_first && !at->all && !table->all_listed)
+        wr_pages_order_dirty(table);
     uint64_t deleted_count = is_first && !at->all ? table->deleted_count : 0;
-    wr_buf_add(out, (char[LOG_HEAD_BYTES]){0}, LOG_HEAD_BYTES);
-    wr_log_add_shape(table->shape, out);
-    wr_buf_add_varint(out, deleted_count);
-    if (deleted_count > 0)
-        wr_buf_add(out, table->deleted.bytes, table->deleted.length);
-    size_t length_max = piece_bytes > SIZE_MAX - start ? SIZE_MAX : start + piece_bytes;
-    int more = rows_encode(table, out, length_max);
-    int status = at->all || table->deleted.status == WR_OK ? out->status : table->deleted.status;
+    at->hash_from = deleted_count > 0 ? 0 : UINT64_MAX;
+    at->hash_to = deleted_count > 0 ? UINT64_MAX : 0;
+    return deleted_count;
+}
+
+/* `more`: of the encoding; `status`: of the buffers. */
+static int piece_end(struct wr_table *table, int more, int status) {
+    struct wr_log_saving *at = &table->saving;
+    if (status == WR_OK && !at->all)
+        status = table->deleted.status;
     if (status != WR_OK) {
-        out->length = start;
         at->active = 0;
         return status;
     }
-    char *head = out->bytes + start;
-    uint64_t length = out->length - start - LOG_HEAD_BYTES;
-    uint64_t sum = wr_hash_bytes(head + LOG_HEAD_BYTES, length, 0);
-    memcpy(head, &(uint32_t){LOG_MAGIC}, 4);
-    memcpy(head + 4, &length, 8);
-    memcpy(head + 12, &sum, 8);
     if (more != WR_OK)
         return more;
     rows_settle(table);
@@ -174,6 +191,68 @@ int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t pi
     table->was_saved = 1;
     wr_table_settle(table);
     return WR_OK;
+}
+
+int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t piece_bytes) {
+    size_t start = out->length;
+    int owed = all ? wr_owed_complete(table) : WR_OK;
+    if (owed != WR_OK)
+        return owed;
+    uint64_t deleted_count = piece_begin(table, all), row_count;
+    wr_buf_add(out, (char[LOG_HEAD_BYTES]){0}, LOG_HEAD_BYTES);
+    wr_log_add_shape(table->shape, out);
+    wr_buf_add_varint(out, deleted_count);
+    if (deleted_count > 0)
+        wr_buf_add(out, table->deleted.bytes, table->deleted.length);
+    size_t length_max = piece_bytes > SIZE_MAX - start ? SIZE_MAX : start + piece_bytes;
+    size_t count_at = out->length;
+    wr_buf_add(out, (char[ROW_COUNT_BYTES]){0}, ROW_COUNT_BYTES);
+    int more = rows_encode(table, out, length_max, &row_count);
+    for (uint32_t i = 0; out->status == WR_OK && i < ROW_COUNT_BYTES; i++, row_count >>= 7)
+        out->bytes[count_at + i] = (char)((row_count & 127) | (i + 1 < ROW_COUNT_BYTES ? 128 : 0));
+    if (out->status == WR_OK) {
+        char *head = out->bytes + start;
+        uint64_t length = out->length - start - LOG_HEAD_BYTES;
+        uint64_t sum = wr_hash_bytes(head + LOG_HEAD_BYTES, length, 0);
+        memcpy(head, &(uint32_t){LOG_MAGIC}, 4);
+        memcpy(head + 4, &length, 8);
+        memcpy(head + 12, &sum, 8);
+    }
+    int status = piece_end(table, more, out->status);
+    if (status != WR_OK && status != WR_EAGAIN)
+        out->length = start;
+    return status;
+}
+
+int wr_table_save_apart(struct wr_table *table, struct wr_buf *out, struct wr_apart *apart, int all,
+                        size_t piece_bytes) {
+    if (apart == NULL)
+        return wr_table_save(table, out, all, piece_bytes);
+    int owed = all ? wr_owed_complete(table) : WR_OK;
+    if (owed != WR_OK)
+        return owed;
+    struct wr_buf *rows = &apart->rows;
+    size_t start = out->length, rows_start = rows->length;
+    uint64_t deleted_count = piece_begin(table, all), row_count;
+    if (deleted_count > 0)
+        wr_buf_add(rows, table->deleted.bytes, table->deleted.length);
+    size_t length_max = piece_bytes > SIZE_MAX - rows_start ? SIZE_MAX : rows_start + piece_bytes;
+    int more = rows_encode(table, rows, length_max, &row_count);
+    wr_buf_add_u32(out, APART_MAGIC);
+    wr_log_add_shape(table->shape, out);
+    wr_buf_add_varint(out, deleted_count);
+    wr_buf_add_varint(out, row_count);
+    wr_buf_add_u64(out, table->saving.hash_from);
+    wr_buf_add_u64(out, table->saving.hash_to);
+    wr_buf_add_varint(out, wr_table_count(table));
+    wr_buf_add_varint(out, rows_start);
+    wr_buf_add_varint(out, rows->length - rows_start);
+    int status = piece_end(table, more, rows->status != WR_OK ? rows->status : out->status);
+    if (status != WR_OK && status != WR_EAGAIN) {
+        out->length = start;
+        rows->length = rows_start;
+    }
+    return status;
 }
 
 /* ---- loading ---- */
@@ -250,6 +329,7 @@ static int place_rest(struct wr_table *table, uint8_t *row, struct wr_reader *in
 /* What saves know of rows that are loaded. */
 struct known {
     int saved, dirty;
+    uint64_t hash_from, hash_to; /* those of other hashes are passed over */
 };
 
 static void mark(struct wr_table *table, const uint8_t *key, uint64_t hash, struct known known) {
@@ -273,33 +353,42 @@ struct load_batch {
 
 static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct known known,
                           struct load_batch *batch, uint32_t count) {
+    uint32_t wanted = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint8_t *key = batch->keys + (size_t)i * table->key_bytes;
+        uint8_t *key = batch->keys + (size_t)wanted * table->key_bytes;
         wr_log_read(table->shape, in, key, table->key_bytes);
         if (in->failed)
             return WR_ECORRUPT;
-        batch->hashes[i] = wr_shape_hash(table->shape, key, table->seed);
-        batch->rest_at[i] = in->at;
+        uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
+        batch->hashes[wanted] = hash;
+        batch->rest_at[wanted] = in->at;
+        wanted += hash >= known.hash_from && hash <= known.hash_to;
         skip_rest(table, in);
     }
     if (in->failed)
         return WR_ECORRUPT;
+    if (wanted == 0)
+        return WR_OK;
+    count = wanted;
     int status =
         wr_table_upsert(table, batch->keys, batch->hashes, count, batch->rows, batch->made);
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         struct wr_reader rest = *in;
         rest.at = batch->rest_at[i];
         status = place_rest(table, batch->rows[i], &rest);
+        if (status == WR_OK && table->shape->is_sound != NULL &&
+            !table->shape->is_sound(table->shape, batch->rows[i]))
+            status = WR_ECORRUPT;
         mark(table, batch->keys + (size_t)i * table->key_bytes, batch->hashes[i], known);
     }
     return status;
 }
 
-static int load_rows(struct wr_table *table, struct wr_reader *in, struct known known) {
+static int load_some(struct wr_table *table, struct wr_reader *in, struct known known,
+                     uint64_t row_count) {
     struct load_batch *batch = wr_table_alloc(table, sizeof *batch);
     if (batch == NULL)
         return WR_ENOMEM;
-    uint64_t row_count = wr_reader_varint(in);
     uint32_t batch_rows = LOAD_ROWS;
     if (table->key_bytes > 0)
         batch_rows = WR_MIN(batch_rows, LOAD_KEY_BYTES / table->key_bytes);
@@ -313,8 +402,14 @@ static int load_rows(struct wr_table *table, struct wr_reader *in, struct known 
     return status;
 }
 
+static int load_rows(struct wr_table *table, struct wr_reader *in, struct known known) {
+    uint64_t row_count = wr_reader_varint(in);
+    return load_some(table, in, known, row_count);
+}
+
 int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty) {
-    return load_rows(table, in, (struct known){.saved = saved, .dirty = dirty});
+    return load_rows(table, in,
+                     (struct known){.saved = saved, .dirty = dirty, .hash_to = UINT64_MAX});
 }
 
 void wr_log_unlist(struct wr_table *table) {
@@ -326,8 +421,8 @@ void wr_log_unlist(struct wr_table *table) {
 }
 
 /* Deleting a key that is not there is right: a base may be younger than the deletion. */
-static int load_deletions(struct wr_table *table, struct wr_reader *in) {
-    uint64_t count = wr_reader_varint(in);
+static int load_deletions(struct wr_table *table, struct wr_reader *in, uint64_t count,
+                          uint64_t hash_from, uint64_t hash_to) {
     for (uint64_t i = 0; i < count && !in->failed; i++) {
         _Alignas(16) uint8_t key[WR_ROW_BYTES_MAX];
         wr_log_read(table->shape, in, key, table->key_bytes);
@@ -337,7 +432,9 @@ static int load_deletions(struct wr_table *table, struct wr_reader *in) {
             return WR_ECORRUPT; /* there is but one empty key */
         uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
         uint32_t slot;
-        struct wr_page *page = wr_pages_find(table, key, hash, &slot);
+        struct wr_page *page = NULL;
+        if (hash >= hash_from && hash <= hash_to)
+            page = wr_pages_find(table, key, hash, &slot);
         if (page == NULL)
             continue;
         wr_row_release(table, wr_page_row(table, page, slot));
@@ -366,10 +463,36 @@ int wr_table_load(struct wr_table *table, struct wr_reader *in) {
     if (!wr_log_shape_matches(table->shape, &body))
         return WR_ECORRUPT;
     table->was_saved = 1;
-    int status = load_deletions(table, &body);
+    uint64_t deleted_count = wr_reader_varint(&body);
+    int status = load_deletions(table, &body, deleted_count, 0, UINT64_MAX);
     if (status == WR_OK)
-        status = load_rows(table, &body, (struct known){.saved = 1});
+        status = load_rows(table, &body, (struct known){.saved = 1, .hash_to = UINT64_MAX});
     if (status == WR_OK && body.at != body.length)
         status = WR_ECORRUPT;
     return status;
+}
+
+int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body) {
+    struct known known = {.saved = 1, .hash_from = body->hash_from, .hash_to = body->hash_to};
+    int status = load_deletions(table, in, body->deleted_count, body->hash_from, body->hash_to);
+    if (status == WR_OK)
+        status = load_some(table, in, known, body->row_count);
+    return status == WR_OK && (in->failed || in->at != in->length) ? WR_ECORRUPT : status;
+}
+
+int wr_table_load_apart(struct wr_table *table, struct wr_reader *in, struct wr_apart *apart) {
+    struct wr_owed owed = {.piece = apart->piece};
+    if (wr_reader_u32(in) != APART_MAGIC || !wr_log_shape_matches(table->shape, in))
+        return WR_ECORRUPT;
+    owed.deleted_count = wr_reader_varint(in);
+    owed.row_count = wr_reader_varint(in);
+    owed.hash_from = wr_reader_u64(in);
+    owed.hash_to = wr_reader_u64(in);
+    uint64_t table_rows = wr_reader_varint(in);
+    owed.at = wr_reader_varint(in);
+    owed.length = wr_reader_varint(in);
+    if (in->failed)
+        return WR_ECORRUPT;
+    table->was_saved = 1;
+    return wr_owed_add(table, apart, &owed, table_rows);
 }

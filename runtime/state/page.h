@@ -80,11 +80,14 @@ struct wr_log_walk {
 /* How far a save in pieces has come. */
 struct wr_log_saving {
     uint8_t active, all;
+    uint64_t hash_from, hash_to; /* that rows of this piece may have */
     struct wr_log_walk walk;
     struct wr_page *page;
     uint32_t word;
     uint64_t rows; /* of this word of the page: those that are still to be written */
 };
+
+struct wr_owing;
 
 struct wr_table {
     struct wr_page **directory; /* 2^depth entries; of a small table: &first */
@@ -124,6 +127,7 @@ struct wr_table {
     struct wr_budget *budget;
     uint64_t bytes;          /* all memory */
     uint32_t unlike_batches; /* see alike.c */
+    struct wr_owing *owing;  /* rows that are still in the store; NULL: none */
 };
 
 static inline uint8_t *wr_page_row(const struct wr_table *table, const struct wr_page *page,
@@ -266,6 +270,9 @@ int wr_pages_full(const struct wr_table *table, uint64_t hash);
 uint8_t *wr_pages_add(struct wr_table *table, uint64_t hash, struct wr_page **page, uint32_t *slot);
 /* Takes the row out; the last of the chain takes its place. What its cells own was released. */
 void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash);
+/* Puts the dirty pages into the order of their hashes, where that is worth it: so that the pieces of
+ * a save have hashes near to each other. */
+void wr_pages_order_dirty(struct wr_table *table);
 /* The page and slot of a key; NULL: there is none. */
 struct wr_page *wr_pages_find(const struct wr_table *table, const void *key, uint64_t hash,
                               uint32_t *slot);
@@ -287,6 +294,16 @@ void wr_log_add(const struct wr_shape *shape, struct wr_buf *out, const uint8_t 
 /* Reads the bytes [0, to) of a row that was encoded, of which no cell is a blob. Strings are views
  * into the reader's bytes. in->failed: damaged. */
 void wr_log_read(const struct wr_shape *shape, struct wr_reader *in, uint8_t *row, uint32_t to);
+/* table_owed.c: reads the rows that have one of these hashes, or all. WR_OK or a negative status. */
+int wr_owed_need(struct wr_table *table, const uint64_t *hashes, uint32_t count);
+int wr_owed_complete(struct wr_table *table);
+void wr_owed_forget(struct wr_table *table);
+uint64_t wr_owed_rows(const struct wr_table *table);
+/* log.c: the deletions and rows of a body, of those hashes only. */
+struct wr_log_body {
+    uint64_t deleted_count, row_count, hash_from, hash_to;
+};
+int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body);
 /* Rows behind their number, as a log has them, of which saves know that. */
 int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty);
 /* No row is dirty: no page is listed either. */

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "state/apart.h"
 #include "base/banned.h"
 
 #define LOG_MAGIC 0x316c7377u /* "wsl1" */
@@ -203,6 +204,12 @@ void wr_slices_save_none(struct wr_buf *out) {
     wr_buf_add_u32(out, 0);
 }
 
+/* How much more may stand in this piece. */
+static size_t room_of(const struct wr_slices *slices, const struct wr_buf *out, size_t length_max) {
+    size_t length = out->length + (slices->apart == NULL ? 0 : slices->apart->rows.length);
+    return length < length_max ? length_max - length : 0;
+}
+
 /* Slices from where the save stands; the last one may be in this piece in part. */
 static int save_some(struct wr_slices *slices, struct wr_buf *out, int all, size_t length_max) {
     size_t count_at = out->length;
@@ -212,7 +219,7 @@ static int save_some(struct wr_slices *slices, struct wr_buf *out, int all, size
         struct wr_slice *slice = &slices->items[at];
         if (!has_changed(slices, at, all))
             continue;
-        if (count > 0 && out->length >= length_max) {
+        if (count > 0 && room_of(slices, out, length_max) == 0) {
             status = WR_EAGAIN;
             break;
         }
@@ -220,8 +227,8 @@ static int save_some(struct wr_slices *slices, struct wr_buf *out, int all, size
         if (status != WR_OK)
             break;
         wr_buf_add_u64(out, (uint64_t)slice->start_us);
-        size_t left = out->length < length_max ? length_max - out->length : 0;
-        status = wr_table_save(slice->table, out, all, left);
+        status = wr_table_save_apart(slice->table, out, slices->apart, all,
+                                     room_of(slices, out, length_max));
         count++;
         if (status == WR_EAGAIN)
             break;
@@ -275,7 +282,9 @@ int wr_slices_load(struct wr_slices *slices, struct wr_reader *in) {
         if (in->failed)
             return WR_ECORRUPT;
         struct wr_table *table = wr_slices_at(slices, start_us);
-        status = table == NULL ? wr_slices_failure(slices) : wr_table_load(table, in);
+        status = table == NULL           ? wr_slices_failure(slices)
+                 : slices->apart != NULL ? wr_table_load_apart(table, in, slices->apart)
+                                         : wr_table_load(table, in);
         if (status == WR_OK)
             status = wr_slices_relieve(slices);
     }
@@ -309,4 +318,8 @@ int wr_slices_load_sets(struct wr_slices *const *sets, uint32_t count, struct wr
     for (uint32_t s = 0; s < count && status == WR_OK; s++)
         status = wr_slices_load(sets[s], in);
     return status;
+}
+
+void wr_slices_keep_apart(struct wr_slices *slices, struct wr_apart *apart) {
+    slices->apart = apart;
 }

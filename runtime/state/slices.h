@@ -13,6 +13,7 @@ struct wr_slice {
     uint64_t used; /* when it was asked for last, in turns of `clock` */
 };
 
+struct wr_apart;
 struct wr_buf;
 struct wr_env;
 struct wr_error;
@@ -36,7 +37,8 @@ struct wr_slices {
     struct wr_error *const *err;
     uint64_t seen_bytes; /* of the budget, when slices were looked at last */
     uint64_t clock;
-    int failure; /* of the last table that could not be woken */
+    struct wr_apart *apart; /* rows are saved there; NULL: with the rest */
+    int failure;            /* of the last table that could not be woken */
 };
 
 void wr_slices_init(struct wr_slices *slices, struct wr_budget *budget,
@@ -77,6 +79,10 @@ uint64_t wr_slices_rows(const struct wr_slices *slices);  /* of all tables */
  * failed save may have marked some slices as saved: the run ends with it. */
 int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all, size_t piece_bytes);
 int wr_slices_load(struct wr_slices *slices, struct wr_reader *in);
+/* From now on rows of these tables are saved apart (apart.h), and read back when they are asked for.
+ * Only where no slice rests, and no pointer to a row is held while others of its table are looked
+ * for. */
+void wr_slices_keep_apart(struct wr_slices *slices, struct wr_apart *apart);
 /* The same for several that belong together: has_changed also where a save is under way; while
  * there is more of one, those behind it say nothing. */
 int wr_slices_sets_have_changed(struct wr_slices *const *sets, uint32_t count);

@@ -1,5 +1,6 @@
 /* store.c: checkpoints of the state file; see store.h. */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,9 +26,19 @@ static int is_usable(const struct wr_store *store, struct wr_error *err) {
     return 0;
 }
 
+/* While a checkpoint is written, rows may be read in another thread. */
+static void lock(struct wr_store *store) {
+    pthread_mutex_lock(&store->lock_of_database);
+}
+
+static int unlock(struct wr_store *store, int status) {
+    pthread_mutex_unlock(&store->lock_of_database);
+    return status;
+}
+
 /* ---- checkpoints ---- */
 
-int wr_store_begin(struct wr_store *store, struct wr_error *err) {
+static int begin(struct wr_store *store, struct wr_error *err) {
     if (!is_usable(store, err))
         return store->failed;
     WR_ASSERT(!store->in_checkpoint);
@@ -38,6 +49,11 @@ int wr_store_begin(struct wr_store *store, struct wr_error *err) {
     store->in_checkpoint = 1;
     store->part_count_before = store->part_count;
     return WR_OK;
+}
+
+int wr_store_begin(struct wr_store *store, struct wr_error *err) {
+    lock(store);
+    return unlock(store, begin(store, err));
 }
 
 /* The transaction must still be the one that was begun: a user of the connection may have ended
@@ -103,27 +119,50 @@ static uint64_t base_sum(const void *bytes, uint64_t length) {
     return sum != 0 ? sum : 1;
 }
 
-int wr_store_put(struct wr_store *store, const char *part_name, const void *bytes, uint64_t length,
-                 enum wr_store_piece piece, struct wr_error *err) {
+/* Behind the piece that they belong to. */
+static int rows_add(struct wr_store *store, struct wr_store_rows rows, struct wr_error *err) {
+    sqlite3_stmt *statement = store->statements[WR_STORE_ROWS_ADD];
+    int64_t piece = sqlite3_last_insert_rowid(store->db);
+    sqlite3_bind_int64(statement, 1, piece);
+    sqlite3_bind_int64(statement, 2,
+                       (int64_t)wr_hash_bytes(rows.bytes, rows.length, (uint64_t)piece));
+    sqlite3_bind_blob64(statement, 3, rows.bytes, rows.length, SQLITE_STATIC);
+    return wr_store_run_bound(store, WR_STORE_ROWS_ADD, "write", err);
+}
+
+static int pieces_delete(struct wr_store *store, const struct wr_store_part *part,
+                         struct wr_error *err) {
+    int status = WR_OK;
+    for (int which = WR_STORE_ROWS_DELETE; which <= WR_STORE_PIECE_DELETE && status == WR_OK;
+         which++) {
+        sqlite3_bind_int64(store->statements[which], 1, part->id);
+        status = wr_store_run_bound(store, (enum wr_store_statement)which, "write", err);
+    }
+    return status;
+}
+
+static int put(struct wr_store *store, const char *part_name, const void *bytes, uint64_t length,
+               struct wr_store_rows rows, enum wr_store_piece piece, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))
         return store->failed;
     WR_FP("store.put");
     struct wr_store_part *part = part_named(store, part_name);
     int status = part != NULL ? WR_OK : part_add(store, part_name, &part, err);
     if (status == WR_OK) {
-        uint64_t sum = piece == WR_STORE_BASE ? base_sum(bytes, length) : 0;
+        uint64_t sum = piece == WR_STORE_BASE && rows.length == 0 ? base_sum(bytes, length) : 0;
         if (sum != 0 && part->only_sum == sum && part->base_bytes_next == length)
             return WR_OK;
         part->only_sum = sum;
     }
-    if (status == WR_OK && piece == WR_STORE_BASE) {
-        sqlite3_bind_int64(store->statements[WR_STORE_PIECE_DELETE], 1, part->id);
-        status = wr_store_run_bound(store, WR_STORE_PIECE_DELETE, "write", err);
-    }
+    if (status == WR_OK && piece == WR_STORE_BASE)
+        status = pieces_delete(store, part, err);
     if (status == WR_OK)
         status = pieces_add(store, part, bytes, length, piece != WR_STORE_DELTA, err);
+    if (status == WR_OK && rows.length > 0)
+        status = rows_add(store, rows, err);
     if (status != WR_OK)
         return status;
+    length += rows.length;
     if (piece == WR_STORE_BASE)
         part->base_bytes_next = part->delta_bytes_next = 0;
     *(piece == WR_STORE_DELTA ? &part->delta_bytes_next : &part->base_bytes_next) += length;
@@ -134,8 +173,19 @@ int wr_store_put(struct wr_store *store, const char *part_name, const void *byte
     return wr_store_run_bound(store, WR_STORE_PART_SIZES, "write", err);
 }
 
+int wr_store_put_apart(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
+                       struct wr_store_rows rows, enum wr_store_piece piece, struct wr_error *err) {
+    lock(store);
+    return unlock(store, put(store, part, bytes, length, rows, piece, err));
+}
+
+int wr_store_put(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
+                 enum wr_store_piece piece, struct wr_error *err) {
+    return wr_store_put_apart(store, part, bytes, length, (struct wr_store_rows){0}, piece, err);
+}
+
 /* The parts stay known, with nothing in them, until the store is opened again. */
-int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err) {
+static int drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))
         return store->failed;
     for (uint32_t i = 0; i < store->part_count; i++) {
@@ -144,7 +194,7 @@ int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error
         unsigned of;
         if (sscanf(part->name, "%15s %u ", kind, &of) != 2 || of != number)
             continue;
-        for (int what = WR_STORE_PIECE_DELETE; what <= WR_STORE_PART_DELETE; what++) {
+        for (int what = WR_STORE_ROWS_DELETE; what <= WR_STORE_PART_DELETE; what++) {
             sqlite3_bind_int64(store->statements[what], 1, part->id);
             int status = wr_store_run_bound(store, (enum wr_store_statement)what, "write", err);
             if (status != WR_OK)
@@ -155,8 +205,13 @@ int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error
     return WR_OK;
 }
 
+int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err) {
+    lock(store);
+    return unlock(store, drop_stage(store, number, err));
+}
+
 /* When COMMIT itself fails, nobody knows whether it holds: opening again tells, by the number. */
-int wr_store_commit(struct wr_store *store, struct wr_error *err) {
+static int commit(struct wr_store *store, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))
         return store->failed;
     int status = wr_store_set_meta(store, "number", (int64_t)store->number + 1, NULL, err);
@@ -176,9 +231,12 @@ int wr_store_commit(struct wr_store *store, struct wr_error *err) {
     return WR_OK;
 }
 
-void wr_store_rollback(struct wr_store *store) {
-    if (!store->in_checkpoint)
-        return;
+int wr_store_commit(struct wr_store *store, struct wr_error *err) {
+    lock(store);
+    return unlock(store, commit(store, err));
+}
+
+static void rollback(struct wr_store *store) {
     store->in_checkpoint = 0;
     if (sqlite3_exec(store->db, "rollback", NULL, NULL, NULL) != SQLITE_OK)
         wr_store_fail(store, WR_EIO);
@@ -189,6 +247,14 @@ void wr_store_rollback(struct wr_store *store) {
         store->parts[i].delta_bytes_next = store->parts[i].delta_bytes;
         store->parts[i].only_sum = 0;
     }
+}
+
+void wr_store_rollback(struct wr_store *store) {
+    if (!store->in_checkpoint)
+        return;
+    lock(store);
+    rollback(store);
+    unlock(store, WR_OK);
 }
 
 int wr_store_base_due(const struct wr_store *store, const char *part_name, uint64_t live_bytes) {
@@ -224,6 +290,7 @@ static int read_chunk(struct wr_store *store, const struct wr_store_part *part,
             wr_error_set(err, WR_ECORRUPT, "state %s is damaged: part %s: %s", store->path,
                          part->name,
                          chunk != *next_chunk ? "a chunk is missing" : "a checksum is wrong"));
+    store->piece_read = sqlite3_column_int64(row, 5);
     struct wr_reader reader = {.bytes = bytes, .length = length};
     if (chunk_count > 1) {
         if (wr_buf_add(whole, bytes, length) != WR_OK)
@@ -265,4 +332,41 @@ int wr_store_read(struct wr_store *store, const char *part_name, wr_store_fn fn,
     sqlite3_clear_bindings(statement);
     wr_buf_release(&whole);
     return status;
+}
+
+int64_t wr_store_piece(const struct wr_store *store) {
+    return store->piece_read;
+}
+
+static int read_rows(struct wr_store *store, int64_t piece, wr_store_rows_fn fn, void *ctx,
+                     struct wr_error *err) {
+    if (!is_usable(store, err))
+        return store->failed;
+    sqlite3_stmt *statement = store->statements[WR_STORE_ROWS_READ];
+    sqlite3_bind_int64(statement, 1, piece);
+    int code = sqlite3_step(statement), status = WR_OK;
+    if (code == SQLITE_ROW) {
+        struct wr_reader rows = {.bytes = sqlite3_column_blob(statement, 1),
+                                 .length = (size_t)sqlite3_column_bytes(statement, 1)};
+        uint64_t sum = (uint64_t)sqlite3_column_int64(statement, 0);
+        int is_whole =
+            rows.bytes != NULL && wr_hash_bytes(rows.bytes, rows.length, (uint64_t)piece) == sum;
+        status = is_whole ? fn(ctx, &rows) : WR_ECORRUPT;
+    } else {
+        status = code == SQLITE_DONE ? WR_ECORRUPT : wr_store_fail_sqlite(store, "read", err);
+    }
+    if (status == WR_ECORRUPT)
+        wr_store_fail(store, wr_error_set(err, WR_ECORRUPT,
+                                          "state %s is damaged: rows of piece %" PRId64
+                                          " are missing, or their checksum is wrong",
+                                          store->path, piece));
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return status;
+}
+
+int wr_store_read_rows(struct wr_store *store, int64_t piece, wr_store_rows_fn fn, void *ctx,
+                       struct wr_error *err) {
+    lock(store);
+    return unlock(store, read_rows(store, piece, fn, ctx, err));
 }

@@ -2,8 +2,8 @@
  * exclusive connection) that holds checkpoints. A checkpoint N is one transaction: named parts ("op
  * 5", "source 0", …), each a delta blob or a new base, and the small facts of the run. Reading back
  * gives base and deltas in order. Parts whose deltas exceed half of their base are due for a new
- * base (`wr_store_base_due`). Threads: one. After any error the store refuses further work until it
- * is opened again (rule S2). */
+ * base (`wr_store_base_due`). Threads: one, but for what says otherwise. After any error the
+ * store refuses further work until it is opened again (rule S2). */
 #pragma once
 #include <stdint.h>
 
@@ -14,7 +14,7 @@ struct wr_reader;
 struct wr_store;
 struct sqlite3;
 
-#define WR_STORE_VERSION 9
+#define WR_STORE_VERSION 10
 
 /* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a
  * another format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in
@@ -38,6 +38,13 @@ enum wr_store_piece {
 };
 int wr_store_put(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
                  enum wr_store_piece piece, struct wr_error *err);
+/* The same with rows of tables, which are kept apart from the rest. */
+struct wr_store_rows {
+    const void *bytes;
+    uint64_t length;
+};
+int wr_store_put_apart(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
+                       struct wr_store_rows rows, enum wr_store_piece piece, struct wr_error *err);
 /* Removes all parts "KIND NUMBER …" of a stage. */
 int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err);
 int wr_store_commit(struct wr_store *store, struct wr_error *err);
@@ -48,8 +55,14 @@ int wr_store_base_due(const struct wr_store *store, const char *part, uint64_t l
 uint64_t wr_store_part_bytes(const struct wr_store *store, const char *part);
 /* Calls `fn` with each piece of the base and then each later delta of a part, in order. */
 typedef int (*wr_store_fn)(void *ctx, struct wr_reader *bytes, int base);
+typedef int (*wr_store_rows_fn)(void *ctx, struct wr_reader *bytes);
 int wr_store_read(struct wr_store *store, const char *part, wr_store_fn fn, void *ctx,
                   struct wr_error *err);
+/* Which piece it is, while wr_store_read calls `fn`; and its rows apart, later. The latter may be
+ * called from any thread, also while another one writes a checkpoint. */
+int64_t wr_store_piece(const struct wr_store *store);
+int wr_store_read_rows(struct wr_store *store, int64_t piece, wr_store_rows_fn fn, void *ctx,
+                       struct wr_error *err);
 /* Gives each part, in the order of their first put: its name, the bytes of its base and of what
  * came since. */
 typedef int (*wr_store_part_fn)(void *ctx, const char *part, uint64_t base_bytes,

@@ -4,11 +4,13 @@
  *                        "identity": drawn when the state was made
  *   part(id, name, base_bytes, delta_bytes)
  *   piece(id, part, number, base, chunk, chunk_count, sum, bytes)
+ *   rows(piece, sum, bytes)    of tables, apart from the rest of a piece: read when asked for
  *
  * A put is one piece, in chunks, since a blob of SQLite ends at a billion bytes; `sum` is
  * their XXH3, since SQLite has no checksum of its own. Pieces of a part in the order of their ids
  * are its base and then its deltas: the first piece of a base deletes what it supersedes. */
 #pragma once
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,8 +21,11 @@ enum wr_store_statement {
     WR_STORE_PART_ADD,
     WR_STORE_PART_SIZES,
     WR_STORE_PIECE_ADD,
+    WR_STORE_ROWS_DELETE,
     WR_STORE_PIECE_DELETE,
     WR_STORE_PART_DELETE,
+    WR_STORE_ROWS_ADD,
+    WR_STORE_ROWS_READ,
     WR_STORE_PIECE_READ,
     WR_STORE_META_SET,
     WR_STORE_STATEMENTS
@@ -40,7 +45,9 @@ struct wr_store {
     struct wr_file *lock;
     sqlite3 *db;
     sqlite3_stmt *statements[WR_STORE_STATEMENTS];
+    pthread_mutex_t lock_of_database; /* around each use of `db` and its statements */
     uint64_t number, identity;
+    int64_t piece_read; /* by wr_store_read: the one that is handed out */
     int in_checkpoint;
     int failed; /* the status of the first error: nothing goes on until the store is opened again */
     uint32_t part_count, part_room;

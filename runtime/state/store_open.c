@@ -19,10 +19,14 @@ static const char *const statement_texts[] = {
     [WR_STORE_PART_SIZES] = "update part set base_bytes = ?2, delta_bytes = ?3 where id = ?1",
     [WR_STORE_PIECE_ADD] = "insert into piece(part, number, base, chunk, chunk_count, sum, bytes) "
                            "values(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [WR_STORE_ROWS_DELETE] = "delete from rows where piece in "
+                             "(select id from piece where part = ?1)",
     [WR_STORE_PIECE_DELETE] = "delete from piece where part = ?1",
     [WR_STORE_PART_DELETE] = "delete from part where id = ?1",
+    [WR_STORE_ROWS_ADD] = "insert into rows(piece, sum, bytes) values(?1, ?2, ?3)",
+    [WR_STORE_ROWS_READ] = "select sum, bytes from rows where piece = ?1",
     [WR_STORE_PIECE_READ] =
-        "select base, chunk, chunk_count, sum, bytes from piece where part = ?1 "
+        "select base, chunk, chunk_count, sum, bytes, id from piece where part = ?1 "
         "order by id",
     [WR_STORE_META_SET] = "insert into meta(name, value) values(?1, ?2) "
                           "on conflict(name) do update set value = excluded.value",
@@ -36,7 +40,8 @@ static const char schema_text[] =
     "create table piece(id integer primary key, part integer not null, number integer not null,"
     "  base integer not null, chunk integer not null, chunk_count integer not null,"
     "  sum integer not null, bytes blob not null);"
-    "create index piece_part on piece(part, id);";
+    "create index piece_part on piece(part, id);"
+    "create table rows(piece integer primary key, sum integer not null, bytes blob not null);";
 
 /* ---- errors ---- */
 
@@ -161,7 +166,7 @@ static int configure(struct wr_store *store, struct wr_error *err) {
         sqlite3_db_config(store->db, options[i].option, options[i].value, NULL);
     int status = wr_store_run(store, "open",
                               "pragma page_size = 16384; pragma locking_mode = exclusive;"
-                              "pragma mmap_size = 0; pragma wal_autocheckpoint = 4000;"
+                              "pragma mmap_size = 0; pragma wal_autocheckpoint = 1000;"
                               "pragma temp_store = memory; pragma cell_size_check = on;"
                               "pragma secure_delete = off; pragma cache_size = -8192;"
                               "pragma journal_size_limit = 67108864;",
@@ -183,9 +188,15 @@ static int configure(struct wr_store *store, struct wr_error *err) {
     return status;
 }
 
+/* Not of the rows, which may be many: each has its sum, which is looked at when it is read. */
 static int check_after_unclean_stop(struct wr_store *store, struct wr_error *err) {
-    char verdict[256];
-    int status = query_text(store, "pragma quick_check(1)", verdict, sizeof verdict, err);
+    static const char *const tables[] = {"meta", "part", "piece"};
+    char verdict[256] = "ok", text[64];
+    int status = WR_OK;
+    for (size_t i = 0; i < WR_COUNT(tables) && status == WR_OK && strcmp(verdict, "ok") == 0; i++) {
+        snprintf(text, sizeof text, "pragma quick_check(%s)", tables[i]);
+        status = query_text(store, text, verdict, sizeof verdict, err);
+    }
     if (status != WR_OK || strcmp(verdict, "ok") == 0)
         return status;
     return wr_store_fail(
@@ -370,14 +381,14 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
     status = code == SQLITE_OK ? WR_OK : wr_store_fail_sqlite(store, "open", err);
     if (status == WR_OK)
         status = configure(store, err);
-    if (status == WR_OK && unclean)
-        status = check_after_unclean_stop(store, err);
     /* Who wrote the log may have died before it was synced: what it says is there to be read, and
      * must not be gone behind a power cut when others have been told. */
     if (status == WR_OK && unclean)
         status = wr_store_run(store, "open", "pragma wal_checkpoint(truncate)", err);
     if (status == WR_OK)
         status = check_format(store, err);
+    if (status == WR_OK && unclean)
+        status = check_after_unclean_stop(store, err);
     if (status == WR_OK && !is_made)
         status = set_made(store, err);
     if (status == WR_OK)
@@ -401,6 +412,7 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
         return wr_error_set(err, WR_ENOMEM, "open state %s: out of memory", path);
     memcpy(made->path, path, length + 1);
     made->env = env;
+    pthread_mutex_init(&made->lock_of_database, NULL);
     snprintf(lock_path, sizeof lock_path, "%s/LOCK", path);
     int status = env->make_directory(env, path, err);
     if (status == WR_EEXIST) {
@@ -441,6 +453,7 @@ void wr_store_close(struct wr_store *store) {
     for (uint32_t i = 0; i < store->part_count; i++)
         wr_free(&wr_budget_control, store->parts[i].name);
     wr_free(&wr_budget_control, store->parts);
+    pthread_mutex_destroy(&store->lock_of_database);
     wr_free(&wr_budget_control, store);
 }
 

@@ -35,12 +35,34 @@ static int expect(struct wr_store *store, const char *query, const char *expecte
     return status;
 }
 
+static int look_away(void *ctx, struct wr_reader *rows) {
+    (void)ctx, (void)rows;
+    return WR_OK;
+}
+
+/* Reads all rows: their sums are right. */
+static int check_rows(struct wr_store *store, struct wr_error *err) {
+    sqlite3_stmt *pieces = NULL;
+    int code = sqlite3_prepare_v2(store->db, "select piece from rows", -1, &pieces, NULL);
+    int status = code == SQLITE_OK ? WR_OK : wr_store_fail_sqlite(store, "read", err);
+    while (status == WR_OK && (code = sqlite3_step(pieces)) == SQLITE_ROW)
+        status = wr_store_read_rows(store, sqlite3_column_int64(pieces, 0), look_away, NULL, err);
+    if (status == WR_OK && code != SQLITE_DONE)
+        status = wr_store_fail_sqlite(store, "read", err);
+    sqlite3_finalize(pieces);
+    return status;
+}
+
 int wr_store_check(struct wr_store *store, struct wr_error *err) {
     int status = expect(store, "pragma quick_check(1)", "ok", "", err);
     if (status == WR_OK)
         status = expect(store, "select count(*) from piece where part not in (select id from part)",
                         "0", "pieces of parts that are not there: ", err);
-    return status;
+    if (status == WR_OK)
+        status =
+            expect(store, "select count(*) from rows where piece not in (select id from piece)",
+                   "0", "rows of pieces that are not there: ", err);
+    return status == WR_OK ? check_rows(store, err) : status;
 }
 
 static int sync_file(const struct wr_env *env, const char *path, enum wr_file_mode mode,

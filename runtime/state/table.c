@@ -116,6 +116,7 @@ void wr_table_free(struct wr_table *table) {
     if (table == NULL)
         return;
     struct wr_budget *budget = table->budget;
+    wr_owed_forget(table);
     blobs_release(table);
     wr_pages_release(table);
     wr_text_release(table);
@@ -331,6 +332,9 @@ static __attribute__((noinline)) int upsert_unmarked(struct upsert *batch, uint3
 
 int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *hashes,
                     uint32_t count, uint8_t **rows, uint8_t *made) {
+    int owed = table->owing == NULL ? WR_OK : wr_owed_need(table, hashes, count);
+    if (WR_UNLIKELY(owed != WR_OK))
+        return owed;
     struct upsert batch = {
         .table = table, .keys = keys, .hashes = hashes, .rows = rows, .made = made};
     return made != NULL ? upsert_batch(&batch, count) : upsert_unmarked(&batch, count);
@@ -366,8 +370,16 @@ static inline __attribute__((always_inline)) void find_keys(const struct wr_tabl
     }
 }
 
+/* What is in the store is as good as in memory: reading it changes nothing that a caller sees, and a
+ * failure waits in `apart`. */
+static struct wr_table *reads_owed(const struct wr_table *table) {
+    return (struct wr_table *)(uintptr_t)table;
+}
+
 void wr_table_find(const struct wr_table *table, const void *keys, const uint64_t *hashes,
                    uint32_t count, uint8_t **rows) {
+    if (WR_UNLIKELY(table->owing != NULL))
+        wr_owed_need(reads_owed(table), hashes, count);
     switch (table->key_kind) {
     case WR_KEY_WORD: find_keys(table, keys, hashes, count, rows, WR_KEY_WORD); break;
     case WR_KEY_FIXED: find_keys(table, keys, hashes, count, rows, WR_KEY_FIXED); break;
@@ -377,11 +389,15 @@ void wr_table_find(const struct wr_table *table, const void *keys, const uint64_
 
 uint8_t *wr_table_find_word(const struct wr_table *table, uint64_t key) {
     uint64_t hash = wr_shape_hash(table->shape, &key, table->seed);
+    if (WR_UNLIKELY(table->owing != NULL))
+        wr_owed_need(reads_owed(table), &hash, 1);
     return find_key(table, (const uint8_t *)&key, hash, WR_KEY_WORD);
 }
 
 int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash) {
     uint32_t slot;
+    if (WR_UNLIKELY(table->owing != NULL))
+        wr_owed_need(table, &hash, 1);
     struct wr_page *page = wr_pages_find(table, key, hash, &slot);
     if (page == NULL)
         return 0;
@@ -405,7 +421,7 @@ void wr_table_touch(struct wr_table *table, uint8_t *row) {
 }
 
 uint64_t wr_table_count(const struct wr_table *table) {
-    return table->count;
+    return table->count + wr_owed_rows(table);
 }
 
 uint64_t wr_table_bytes(const struct wr_table *table) {
@@ -430,6 +446,8 @@ int wr_table_was_saved(const struct wr_table *table) {
 }
 
 void wr_table_walk_begin(struct wr_table_walk *walk, const struct wr_table *table) {
+    if (WR_UNLIKELY(table->owing != NULL))
+        wr_owed_complete(reads_owed(table));
     *walk = (struct wr_table_walk){.table = table};
 }
 

@@ -13,9 +13,11 @@
 
 #include "data/type.h"
 
+struct wr_apart;
 struct wr_buf;
 struct wr_reader;
 struct wr_budget;
+struct wr_shape;
 struct wr_table;
 
 enum wr_cell_kind {
@@ -41,6 +43,8 @@ struct wr_shape {
     const struct wr_cell *cells; /* ascending offsets; those below key_bytes are parts of the key */
     uint8_t by_number;           /* keys are numbers (one word) that were given out in order: rows
                                     of neighbouring numbers lie in the same page */
+    /* Whether a row that was read back says nothing that would be acted upon wrongly. NULL: any. */
+    int (*is_sound)(const struct wr_shape *shape, const uint8_t *row);
 };
 #define WR_ROW_BYTES_MAX 8192
 
@@ -109,7 +113,14 @@ uint8_t *wr_table_walk_next(struct wr_table_walk *walk); /* NULL at the end */
  * one after the other is loading the save. After a failure (WR_ENOMEM, WR_ELIMIT) everything
  * counts as unsaved still, and `out` is as long as before. */
 int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t piece_bytes);
+/* The same with the rows apart, in apart->rows (NULL: with the rest). */
+int wr_table_save_apart(struct wr_table *table, struct wr_buf *out, struct wr_apart *apart, int all,
+                        size_t piece_bytes);
 /* Applies such a log; its rows count as saved. WR_OK, WR_ENOMEM, or WR_ECORRUPT: damaged, or of a
  * table of another shape (nothing is read out of bounds, and nothing of a log whose checksum is
  * wrong is applied). After a failure the table is only good for wr_table_free. */
 int wr_table_load(struct wr_table *table, struct wr_reader *in);
+/* The same for a log whose rows are apart, in the piece `apart` stands at: they are owed. The table
+ * reads those of a key when it is asked for it, and all before it is walked or saved as a whole; if
+ * that fails, apart->failure says so, and rows are missing. `apart` must outlive it. */
+int wr_table_load_apart(struct wr_table *table, struct wr_reader *in, struct wr_apart *apart);

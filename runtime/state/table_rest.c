@@ -97,6 +97,9 @@ static int write_kind(struct writer *writer, const struct wr_table *table, enum 
 int wr_table_rest(struct wr_table *table, struct wr_budget *budget, struct wr_scratch *scratch,
                   struct wr_rest *rest, struct wr_error *err) {
     WR_ASSERT(!table->saving.active);
+    int owed = wr_owed_complete(table);
+    if (owed != WR_OK)
+        return owed;
     struct writer writer = {.budget = budget, .scratch = scratch, .rest = rest, .err = err};
     *rest = (struct wr_rest){.row_count = table->count,
                              .was_saved = table->was_saved,

@@ -104,14 +104,13 @@ void wr_row_release(struct wr_table *table, uint8_t *row) {
 static int compact(struct wr_table *table) {
     uint64_t live = table->text_bytes - table->text_dead;
     struct wr_segment *old = table->segment;
-    struct wr_table_walk walk;
+    struct wr_table_walk walk = {.table = table}; /* of rows that are here, not of those it owes */
     table->segment = NULL;
     if (live > UINT32_MAX / 2 || (live > 0 && segment_new(table, &table->segment, live) == NULL)) {
         table->segment = old;
         return WR_ENOMEM;
     }
     table->text_bytes = table->text_dead = 0;
-    wr_table_walk_begin(&walk, table);
     for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;) {
         for (uint32_t i = 0; i < table->shape->cell_count; i++) {
             const struct wr_cell *cell = &table->shape->cells[i];
