@@ -382,7 +382,7 @@ static inline struct wr_op *unit_op_at(const struct unit *unit, uint32_t at) {
 }
 /* One that has no state, for what is the same in all. */
 const struct wr_op *sharded_guide(const struct sharded *sharded);
-/* An operator instance, opened; freed by unit_op_free. */
+/* unit_op.c: an operator instance, opened; freed by unit_op_free. */
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **op, struct wr_error *err);
 void unit_op_free(struct wr_op *op);
 /* What a call of an operator gave; or why its tables could not read what they owe (apart.h). Reads

@@ -9,8 +9,9 @@
  *
  * Where rows lie apart (apart.h) the log says only where:
  *
- *   apart:   u32 magic "wta1" · shape · varint deleted_count · row_count · u64 first and last hash ·
- *            varint rows of the whole table · place and length in the rows of the piece
+ *   apart:   u32 magic "wta1" · shape · varint deleted_count · row_count · u64 first hash ·
+ *            u64 last hash · varint rows of the whole table · place · length, both in the rows
+ *            of the piece
  *   there:   deleted keys · rows
  *
  * All integers are little-endian. Deletions come first: a key that was deleted and made again is in

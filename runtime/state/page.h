@@ -270,8 +270,7 @@ int wr_pages_full(const struct wr_table *table, uint64_t hash);
 uint8_t *wr_pages_add(struct wr_table *table, uint64_t hash, struct wr_page **page, uint32_t *slot);
 /* Takes the row out; the last of the chain takes its place. What its cells own was released. */
 void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash);
-/* Puts the dirty pages into the order of their hashes, where that is worth it: so that the pieces of
- * a save have hashes near to each other. */
+/* page_order.c: puts the dirty pages into the order of their hashes, where that is worth it. */
 void wr_pages_order_dirty(struct wr_table *table);
 /* The page and slot of a key; NULL: there is none. */
 struct wr_page *wr_pages_find(const struct wr_table *table, const void *key, uint64_t hash,
@@ -294,7 +293,7 @@ void wr_log_add(const struct wr_shape *shape, struct wr_buf *out, const uint8_t 
 /* Reads the bytes [0, to) of a row that was encoded, of which no cell is a blob. Strings are views
  * into the reader's bytes. in->failed: damaged. */
 void wr_log_read(const struct wr_shape *shape, struct wr_reader *in, uint8_t *row, uint32_t to);
-/* table_owed.c: reads the rows that have one of these hashes, or all. WR_OK or a negative status. */
+/* table_owed.c: reads rows that have one of these hashes, or all. WR_OK or a negative status. */
 int wr_owed_need(struct wr_table *table, const uint64_t *hashes, uint32_t count);
 int wr_owed_complete(struct wr_table *table);
 void wr_owed_forget(struct wr_table *table);

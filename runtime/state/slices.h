@@ -79,7 +79,7 @@ uint64_t wr_slices_rows(const struct wr_slices *slices);  /* of all tables */
  * failed save may have marked some slices as saved: the run ends with it. */
 int wr_slices_save(struct wr_slices *slices, struct wr_buf *out, int all, size_t piece_bytes);
 int wr_slices_load(struct wr_slices *slices, struct wr_reader *in);
-/* From now on rows of these tables are saved apart (apart.h), and read back when they are asked for.
+/* From now on rows of these tables are saved apart (apart.h), and read when they are asked for.
  * Only where no slice rests, and no pointer to a row is held while others of its table are looked
  * for. */
 void wr_slices_keep_apart(struct wr_slices *slices, struct wr_apart *apart);

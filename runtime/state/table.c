@@ -370,8 +370,8 @@ static inline __attribute__((always_inline)) void find_keys(const struct wr_tabl
     }
 }
 
-/* What is in the store is as good as in memory: reading it changes nothing that a caller sees, and a
- * failure waits in `apart`. */
+/* What is in the store is as good as in memory: reading it changes nothing that a caller sees, and
+ * a failure waits in `apart`. */
 static struct wr_table *reads_owed(const struct wr_table *table) {
     return (struct wr_table *)(uintptr_t)table;
 }
