@@ -90,6 +90,7 @@ class Call:
         if mode != "none":
             kinds.append("rate")
         kind = self.kind = dice.choice(kinds)
+        self.mode = mode
         self.n = dice.choice([1, 1, 2, 3, 5])
         self.span = dice.choice([0, 1, 5, 20, 60, 1000])
         if kind == "time" and mode == "none":
@@ -115,7 +116,7 @@ class Call:
         if self.kind == "rows":
             return self.how(rows[max(0, at + 1 - self.n):at + 1])
         if self.kind == "running":
-            if self.how is RUNNING[0][1] and not whole:  # each is added when it comes
+            if self.mode == "arrival" and self.how is RUNNING[0][1]:  # added as they come
                 arrived = sorted(arrived, key=lambda r: r["arrival"])
             return self.how(rows if whole else arrived)
         if self.kind == "lag":
