@@ -333,6 +333,8 @@ static int take_piece(struct file_pieces *self) {
     file_known_add_head(&self->known, piece->buffer->bytes + piece->begin,
                         piece->end - piece->begin);
     wr_buf_clear(&self->state);
+    if (piece->state.status != WR_OK) /* it was cut where there was no memory to say where */
+        return self->state.status = piece->state.status;
     return wr_buf_add(&self->state, piece->state.bytes, piece->state.length);
 }
 

@@ -124,8 +124,11 @@ static void add_position(struct file_source *self, const struct file_position *p
     wr_buf_add_varint(out, position->offset);
     wr_buf_add_varint(out, position->line);
     wr_buf_add_u64(out, position->sum);
-    if (position->state != NULL)
-        wr_buf_add(out, position->state->bytes, position->state->length);
+    if (position->state == NULL)
+        return;
+    wr_buf_add(out, position->state->bytes, position->state->length);
+    if (position->state->status != WR_OK)
+        out->status = position->state->status;
 }
 
 static int source_save(struct wr_source *source, struct wr_buf *out) {
