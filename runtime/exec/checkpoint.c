@@ -13,7 +13,8 @@
 #include "state/store.h"
 #include "base/banned.h"
 
-#define BASE_AT_ONCE_BYTES 65536u /* where no more is stored, all is written */
+#define OWED_BYTES_SMALL (UINT64_C(4) << 20) /* as much is read back in one step without harm */
+#define BASE_AT_ONCE_BYTES 65536u            /* where no more is stored, all is written */
 
 /* The parts of a checkpoint are named by kind, stage and instance. A stage has its number for as
  * long as the state lives (past.h), wherever it stands in the script. */
@@ -52,7 +53,7 @@ static void note_bases_due(struct wr_run *run) {
 }
 
 /* All rows of a stage took `bytes`. */
-static void note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes) {
+void unit_note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes) {
     uint64_t rows = rows_of(unit_op_at(unit, shard));
     if (unit->row_bytes == NULL)
         unit->row_bytes = WR_ARENA_ZEROS(&unit->run->arena, double, unit_op_count(unit));
@@ -70,6 +71,8 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
     uint64_t total = 0;
     enum wr_store_piece piece = base ? WR_STORE_BASE : WR_STORE_DELTA;
     struct wr_buf *rows = op->apart == NULL ? NULL : &op->apart->rows;
+    if (op->apart != NULL)
+        copying_begin(unit_apart_of(op), part, piece);
     while (saved == WR_EAGAIN) {
         wr_buf_clear(bytes);
         if (rows != NULL)
@@ -88,8 +91,10 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
             return status;
         piece = base ? WR_STORE_BASE_MORE : WR_STORE_DELTA;
     }
-    if (base)
-        note_row_bytes(unit, shard, total);
+    if (op->apart != NULL && op->apart->frozen_count > 0)
+        unit_apart_of(op)->bytes += total;
+    else if (base)
+        unit_note_row_bytes(unit, shard, total);
     return WR_OK;
 }
 
@@ -289,8 +294,12 @@ static int load_op(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     const struct loading *loading = ctx;
     struct wr_op *op = loading->op;
-    if (op->apart != NULL)
+    if (op->apart != NULL) {
         op->apart->piece = wr_store_piece(loading->store);
+        int status = wr_apart_load(op->apart, bytes);
+        if (status != WR_EAGAIN)
+            return status;
+    }
     return op->type->load(op, bytes);
 }
 
@@ -344,8 +353,6 @@ static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err)
         status = wr_store_read(run->store, part,
                                unit->source != NULL ? open_source_at : open_sink_at, &opening, err);
     }
-    if (status == WR_OK && opening.found && unit->source != NULL)
-        unit->source->batch_rows = WR_MIN(unit->source->batch_rows, FIRST_BATCH_ROWS);
     if (status == WR_OK && !opening.found) {
         if (unit->source != NULL)
             status = unit->source->type->open(unit->source, NULL, err);
@@ -494,6 +501,19 @@ int run_restore_seed(struct wr_run *run, struct wr_error *err) {
     return WR_EREFUSED;
 }
 
+/* Where much is to be read back for the first rows, they come in small batches. */
+static void begin_small(struct wr_run *run) {
+    uint64_t owed_bytes = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        for (uint32_t s = 0; s < unit_op_count(run->units[i]); s++) {
+            const struct wr_op *op = unit_op_at(run->units[i], s);
+            owed_bytes += op == NULL || op->apart == NULL ? 0 : wr_apart_owes(op->apart);
+        }
+    for (uint32_t i = 0; i < run->unit_count && owed_bytes > OWED_BYTES_SMALL; i++)
+        if (run->units[i]->source != NULL)
+            lane_take_few(run->units[i]);
+}
+
 int run_restore(struct wr_run *run, struct wr_error *err) {
     int status = WR_OK;
     if (run->store != NULL) {
@@ -504,6 +524,7 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
     }
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
         status = restore_unit(run, run->units[i], err);
+    begin_small(run);
     run->summary.was_complete = run->epoch > 0;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         run->units[i]->is_ahead = run->steps_aside && run->units[i]->lane == LANE_CENTRAL;

@@ -448,6 +448,15 @@ void sharded_wait(struct sharded *sharded) {
     wait_for(sharded, 0, 0);
 }
 
+int sharded_is_idle(struct sharded *sharded) {
+    if (sharded->workers == NULL || sharded->first == NULL)
+        return 1;
+    wr_workers_lock(sharded->workers);
+    int is_idle = sharded->undone_count == 0;
+    wr_workers_unlock(sharded->workers);
+    return is_idle;
+}
+
 int sharded_keep_up(struct sharded *sharded) {
     if (sharded->first == NULL)
         return 0;

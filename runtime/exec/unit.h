@@ -8,11 +8,14 @@
  *   lane 0: source -> filter -> event_time \
  *   lane 1: source -> filter -> event_time -> [gate] -> agg (shards) -> derive -> sink */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/assert.h"
 #include "exec/past.h"
 #include "exec/run.h"
+#include "state/apart.h"
+#include "state/store.h"
 
 #define LANE_CENTRAL UINT32_MAX
 #define NO_NODE UINT32_MAX
@@ -283,9 +286,12 @@ static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
     return unit->lane == LANE_CENTRAL ? &unit->run->central_pool : &unit->run->pool;
 }
 
-/* After a restart the first batches are small, so that the first results do not wait for the state
- * of many keys; each is twice the one before. Who polls says so. */
+/* After a restart from a large state the first batches are small, so that the first results do not
+ * wait for the state of many keys; each is twice the one before. Who polls says so. */
 #define FIRST_BATCH_ROWS 64u
+static inline void lane_take_few(struct unit *lane) {
+    lane->source->batch_rows = WR_MIN(lane->source->batch_rows, FIRST_BATCH_ROWS);
+}
 static inline void lane_take_more(struct unit *lane) {
     lane->source->batch_rows = WR_MIN(lane->source->batch_rows * 2, lane->run->options.batch_rows);
 }
@@ -371,6 +377,8 @@ int sharded_is_ahead(const struct sharded *sharded);
 int sharded_keep_up(struct sharded *sharded);
 /* Waits until nothing is left to be worked on. */
 void sharded_wait(struct sharded *sharded);
+/* Whether no shard has anything to do until it is given more. */
+int sharded_is_idle(struct sharded *sharded);
 uint32_t sharded_count(const struct sharded *sharded);
 struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard);
 /* The instances of a unit's operator: one, one a shard, or none. */
@@ -382,6 +390,29 @@ static inline struct wr_op *unit_op_at(const struct unit *unit, uint32_t at) {
 }
 /* One that has no state, for what is the same in all. */
 const struct wr_op *sharded_guide(const struct sharded *sharded);
+/* copying.c: what is saved of an operator apart (state/apart.h), and where its pieces go. */
+struct unit_apart {
+    struct wr_apart apart;
+    struct wr_run *run;
+    char part[64]; /* of the checkpoint at hand, and … */
+    enum wr_store_piece piece;
+    uint64_t bytes; /* … what it has of it so far */
+};
+static inline struct unit_apart *unit_apart_of(const struct wr_op *op) {
+    return (struct unit_apart *)((char *)op->apart - offsetof(struct unit_apart, apart));
+}
+void copying_init(struct unit_apart *apart, struct wr_run *run);
+/* Its save begins. */
+void copying_begin(struct unit_apart *apart, const char part[64], enum wr_store_piece piece);
+/* Behind a call of the operator. A failure waits in `apart`. */
+void copying_some(struct unit_apart *apart);
+int copying_goes_on(const struct wr_run *run);
+/* Of stages that nobody works on, some, or all that is left of the checkpoint. WR_OK: it is all
+ * copied; WR_EAGAIN: not yet; or why it cannot be. */
+int copying_step(struct wr_run *run);
+int copying_finish(struct wr_run *run);
+/* checkpoint.c: all rows of a stage took `bytes`. */
+void unit_note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes);
 /* unit_op.c: an operator instance, opened; freed by unit_op_free. */
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **op, struct wr_error *err);
 void unit_op_free(struct wr_op *op);

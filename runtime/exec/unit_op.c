@@ -6,7 +6,7 @@
 #include "state/apart.h"
 #include "base/banned.h"
 
-#define CATCH_UP_BYTES 65536u /* of what tables owe, behind each call */
+#define CATCH_UP_BYTES 524288u /* of what tables owe, behind each call */
 
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
                 struct wr_error *err) {
@@ -24,10 +24,11 @@ int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
     op->keeps_origins = unit->asks_origins;
     *made = op;
     if (unit->run->store != NULL && node->op->save != NULL) {
-        op->apart = wr_alloc_zero(&wr_budget_control, sizeof *op->apart);
-        if (op->apart == NULL)
+        struct unit_apart *apart = wr_alloc_zero(&wr_budget_control, sizeof *apart);
+        if (apart == NULL)
             return wr_error_set(err, WR_ENOMEM, "no memory for `%s`", node->name);
-        wr_buf_init(&op->apart->rows, &unit->run->checkpoint_budget, 0);
+        copying_init(apart, unit->run);
+        op->apart = &apart->apart;
     }
     int status = node->op->open == NULL ? WR_OK : node->op->open(op, err);
     return status == WR_OK ? WR_OK : wr_error_add(err, status, "stage %s", node->name);
@@ -36,11 +37,14 @@ int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
 void unit_op_free(struct wr_op *op) {
     if (op == NULL)
         return;
+    struct unit_apart *apart = op->apart == NULL ? NULL : unit_apart_of(op);
+    if (apart != NULL)
+        wr_apart_drop_frozen(&apart->apart);
     if (op->type->close != NULL)
         op->type->close(op);
-    if (op->apart != NULL)
-        wr_buf_release(&op->apart->rows);
-    wr_free(&wr_budget_control, op->apart);
+    if (apart != NULL)
+        wr_buf_release(&apart->apart.rows);
+    wr_free(&wr_budget_control, apart);
     wr_free(&wr_budget_control, op);
 }
 
@@ -50,5 +54,7 @@ int unit_op_outcome(struct wr_op *op, int flow) {
         return flow;
     if (flow >= 0 && apart->failure == WR_OK && apart->owing != NULL)
         wr_apart_catch_up(apart, CATCH_UP_BYTES);
+    if (flow >= 0 && apart->failure == WR_OK)
+        copying_some(unit_apart_of(op));
     return apart->failure != WR_OK ? apart->failure : flow;
 }

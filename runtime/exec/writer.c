@@ -38,6 +38,7 @@ struct writer {
     uint64_t epoch;
     uint8_t goes_on;   /* the checkpoint at hand is written beside the steps */
     uint8_t is_busy;   /* it is on its way; of the run */
+    uint8_t is_copied; /* all is handed over, and the end; of the run */
     uint8_t has_begun; /* in the store; of the writer */
     /* by the lock of the workers: */
     struct item *first, *last;
@@ -159,6 +160,10 @@ int writer_is_busy(const struct wr_run *run) {
     return run->writer != NULL && run->writer->is_busy;
 }
 
+int writer_is_copying(const struct wr_run *run) {
+    return writer_is_busy(run) && !run->writer->is_copied && writer_has_room(run);
+}
+
 /* With the lock: until `is_enough`, the run lets the writer work, or works for it. */
 static void await(struct writer *writer, int (*is_enough)(const struct writer *)) {
     while (!is_enough(writer)) {
@@ -195,8 +200,25 @@ static void push(struct writer *writer, struct item *item) {
         writer->is_queued = 1;
         wr_workers_add(writer->workers, &writer->task);
     }
-    await(writer, has_room);
     wr_workers_unlock(writer->workers);
+}
+
+int writer_goes_on(const struct wr_run *run) {
+    return run->writer != NULL && run->writer->goes_on;
+}
+
+int writer_has_room(const struct wr_run *run) {
+    struct writer *writer = run->writer;
+    wr_workers_lock(writer->workers);
+    int has = has_room(writer);
+    wr_workers_unlock(writer->workers);
+    return has;
+}
+
+void writer_await_room(const struct wr_run *run) {
+    wr_workers_lock(run->writer->workers);
+    await(run->writer, has_room);
+    wr_workers_unlock(run->writer->workers);
 }
 
 static struct item *item_new(struct writer *writer, enum item_what what, struct wr_error *err) {
@@ -238,15 +260,10 @@ static int take_bytes(struct writer *writer, struct wr_buf *taken, struct wr_buf
     return WR_OK;
 }
 
-int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes, struct wr_buf *rows,
-               enum wr_store_piece piece, struct wr_error *err) {
+int writer_put_behind(struct wr_run *run, const char *part, struct wr_buf *bytes,
+                      struct wr_buf *rows, enum wr_store_piece piece) {
     struct writer *writer = run->writer;
-    struct wr_store_rows apart = {0};
-    if (rows != NULL)
-        apart = (struct wr_store_rows){.bytes = rows->bytes, .length = rows->length};
-    if (writer == NULL || !writer->goes_on)
-        return wr_store_put_apart(run->store, part, bytes->bytes, bytes->length, apart, piece, err);
-    struct item *item = item_new(writer, ITEM_PUT, err);
+    struct item *item = item_new(writer, ITEM_PUT, NULL);
     if (item == NULL)
         return WR_ENOMEM;
     item->piece = piece;
@@ -257,9 +274,22 @@ int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes, struc
     if (status != WR_OK) {
         wr_buf_release(&item->bytes);
         wr_free(&wr_budget_control, item);
-        return wr_error_set(err, WR_ENOMEM, "no memory for a checkpoint");
+        return WR_ENOMEM;
     }
     push(writer, item);
+    return WR_OK;
+}
+
+int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes, struct wr_buf *rows,
+               enum wr_store_piece piece, struct wr_error *err) {
+    struct wr_store_rows apart = {0};
+    if (rows != NULL)
+        apart = (struct wr_store_rows){.bytes = rows->bytes, .length = rows->length};
+    if (!writer_goes_on(run))
+        return wr_store_put_apart(run->store, part, bytes->bytes, bytes->length, apart, piece, err);
+    if (writer_put_behind(run, part, bytes, rows, piece) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for a checkpoint");
+    writer_await_room(run);
     return WR_OK;
 }
 
@@ -283,15 +313,23 @@ static int take_over(struct wr_run *run, struct wr_error *err) {
     return status == WR_OK ? held_flush(run, err) : status;
 }
 
+static void push_end(struct writer *writer, int status) {
+    writer->end = (struct item){.what = ITEM_END, .status = status};
+    writer->is_copied = 1;
+    push(writer, &writer->end);
+}
+
 int writer_end(struct wr_run *run, int status, struct wr_error *err) {
     struct writer *writer = run->writer;
     if (writer == NULL || !writer->goes_on) {
         status = complete(run, run->epoch, status, err);
         return status == WR_OK ? take_over(run, err) : status;
     }
-    writer->end = (struct item){.what = ITEM_END, .status = status};
     writer->is_busy = 1;
-    push(writer, &writer->end);
+    writer->is_copied = 0;
+    if (status == WR_OK && copying_goes_on(run))
+        return WR_OK;
+    push_end(writer, status);
     if (status == WR_OK)
         return WR_OK;
     writer_settle(run, NULL);
@@ -315,6 +353,12 @@ int writer_poll(struct wr_run *run, struct wr_error *err) {
     if (!writer_is_busy(run))
         return WR_OK;
     uint64_t seed = run->options.shard_order_seed;
+    if (!writer->is_copied) {
+        int copied = copying_step(run);
+        if (copied == WR_EAGAIN)
+            return WR_EAGAIN;
+        push_end(writer, copied);
+    }
     wr_workers_lock(writer->workers);
     if (is_drawn(run) && wr_hash_u64(seed, ++writer->drawn) % DRAWN_STEPS == 0)
         await(writer, is_over);
@@ -325,6 +369,8 @@ int writer_poll(struct wr_run *run, struct wr_error *err) {
 
 /* Waits for what is on its way. */
 static void wait_until_over(struct writer *writer) {
+    if (!writer->is_copied)
+        push_end(writer, copying_finish(writer->run));
     wr_workers_lock(writer->workers);
     await(writer, is_over);
     wr_workers_unlock(writer->workers);
@@ -342,6 +388,8 @@ void writer_free(struct wr_run *run) {
     struct writer *writer = run->writer;
     if (writer == NULL)
         return;
+    if (writer->is_busy && !writer->is_copied)
+        push_end(writer, WR_ECANCEL);
     if (writer->is_busy)
         wait_until_over(writer);
     wr_workers_free(writer->workers);

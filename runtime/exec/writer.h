@@ -4,7 +4,8 @@
  * writer until the run has taken the outcome, and rows for sinks wait (held.c). One is on its way
  * at a time, and where its bytes come faster than they are written, the run waits.
  *
- *   begin -> put* -> end: all is handed over -> … -> settle: it is over
+ *   begin -> put* -> end: all is handed over, but for rows of large tables, which are copied behind
+ *   it (copying.c) -> … -> settle: it is over
  *
  * A checkpoint that the run waits for is written by itself, without a queue. */
 #pragma once
@@ -30,6 +31,13 @@ int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err);
  * its place. */
 int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes, struct wr_buf *rows,
                enum wr_store_piece piece, struct wr_error *err);
+/* The same for what is copied behind the others, before the end; any thread. Never waits. */
+int writer_put_behind(struct wr_run *run, const char *part, struct wr_buf *bytes,
+                      struct wr_buf *rows, enum wr_store_piece piece);
+/* Whether the checkpoint at hand is written beside the steps, and whether more may be given. */
+int writer_goes_on(const struct wr_run *run);
+int writer_has_room(const struct wr_run *run);
+void writer_await_room(const struct wr_run *run);
 int writer_drop_stage(struct wr_run *run, uint32_t number, struct wr_error *err);
 /* `status`: of the gathering; where it failed nothing is committed. Returns that, or what became of
  * it where nothing goes on. */
@@ -37,6 +45,8 @@ int writer_end(struct wr_run *run, int status, struct wr_error *err);
 
 /* Whether one is on its way: the sinks must not be touched. */
 int writer_is_busy(const struct wr_run *run);
+/* Whether rows of it are being copied, and there is room for more of them. */
+int writer_is_copying(const struct wr_run *run);
 /* Takes the outcome, if it is there (WR_EAGAIN: not yet) or waits for it. Then the sinks have begun
  * the next epoch and have the rows that waited. */
 int writer_poll(struct wr_run *run, struct wr_error *err);

@@ -1,7 +1,8 @@
 /* apart.h: rows of tables that lie in the store apart from what else is saved of a stage. A save
  * puts them into a buffer of their own, and says in its log only where they are and which hashes
  * they have. So a restart reads the logs, which are few bytes, and a table the rows when somebody
- * asks for their keys: see table_owed.c. One for each instance of a stage.
+ * asks for their keys: see table_owed.c. Rows of a large table may be copied behind its save, while
+ * it is changed: see table_frozen.c. One for each instance of a stage.
  * Threads: one at a time; `read` may be called from any. */
 #pragma once
 #include <stdint.h>
@@ -9,14 +10,31 @@
 #include "base/buf.h"
 
 struct wr_error;
+struct wr_frozen;
 struct wr_owing;
 struct wr_reader;
+struct wr_slices;
+
+#define WR_APART_SETS_MAX 4u
 
 typedef int (*wr_apart_fn)(void *ctx, struct wr_reader *rows);
 
 struct wr_apart {
+    struct wr_slices *sets[WR_APART_SETS_MAX]; /* those that are saved so (slices.h) */
+    uint32_t set_count;
     struct wr_buf rows; /* saving: of the piece at hand */
-    int64_t piece;      /* loading: the piece at hand */
+    /* Saving: tables with so many dirty pages or more are copied later; 0: none is. */
+    uint32_t freeze_pages_min;
+    uint32_t set; /* saving: the table at hand is the slice `start_us` of this set */
+    int64_t start_us;
+    /* Gives the place of a table, behind it what its log says, and the rows of a piece that was
+     * copied later; may take the memory of both. WR_OK or a negative status. */
+    int (*give)(void *ctx, struct wr_buf *bytes, struct wr_buf *rows);
+    void *give_ctx;
+    uint64_t piece_bytes;          /* rows of such a piece, about */
+    struct wr_frozen *frozen;      /* tables that are being copied; a list */
+    _Atomic uint32_t frozen_count; /* of it: may be read by others */
+    int64_t piece;                 /* loading: the piece at hand */
     /* Gives `fn` the rows of a piece. WR_OK or a negative status. */
     int (*read)(void *ctx, int64_t piece, wr_apart_fn fn, void *fn_ctx, struct wr_error *err);
     void *ctx;
@@ -25,6 +43,19 @@ struct wr_apart {
     int failure; /* the first one. What tables said since then is not to be trusted: the run ends */
 };
 
+/* Copies some of what is frozen, about `bytes` of rows. WR_OK: that was all; WR_EAGAIN: there is
+ * more; or the failure. */
+int wr_apart_copy(struct wr_apart *apart, uint64_t bytes);
+/* Nothing more of it is wanted. */
+void wr_apart_drop_frozen(struct wr_apart *apart);
+/* Where the table of a piece that was copied later is to be found. */
+void wr_apart_add_place(struct wr_buf *out, uint32_t set, int64_t start_us);
+/* Whether these are the bytes of such a piece; they are loaded then. WR_OK, WR_EAGAIN: they are
+ * others, or a negative status. */
+int wr_apart_load(struct wr_apart *apart, struct wr_reader *in);
+
+/* What tables owe, in bytes of what was saved. */
+uint64_t wr_apart_owes(const struct wr_apart *apart);
 /* Reads some of what tables owe, about `bytes` of it, while memory is at hand. WR_OK or a negative
  * status. */
 int wr_apart_catch_up(struct wr_apart *apart, uint64_t bytes);

@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "state/apart.h"
+#include "state/frozen.h"
 #include "state/owed.h"
 #include "state/page.h"
 #include "base/banned.h"
@@ -92,13 +93,12 @@ static uint64_t rows_wanted(const struct wr_table *table, const struct wr_page *
     return rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
 }
 
-/* Where the hashes of a page's rows lie. */
-static void note_range(const struct wr_table *table, struct wr_log_saving *at) {
-    const struct wr_page *page = at->page;
+void wr_log_widen(const struct wr_table *table, const struct wr_page *page, uint64_t *hash_from,
+                  uint64_t *hash_to) {
     uint64_t hash = wr_shape_hash(table->shape, wr_page_row(table, page, 0), table->seed);
     uint64_t rest = page->depth == 0 ? UINT64_MAX : UINT64_MAX >> page->depth;
-    at->hash_from = WR_MIN(at->hash_from, hash & ~rest);
-    at->hash_to = WR_MAX(at->hash_to, hash | rest);
+    *hash_from = WR_MIN(*hash_from, hash & ~rest);
+    *hash_to = WR_MAX(*hash_to, hash | rest);
 }
 
 /* The next row that this save has to write, or NULL; the same one until it is stepped over. */
@@ -127,7 +127,7 @@ static int rows_encode(struct wr_table *table, struct wr_buf *out, size_t length
     uint8_t *row;
     while ((row = row_next(table, at)) != NULL && (count == 0 || out->length < length_max)) {
         if (at->page != noted)
-            note_range(table, at);
+            wr_log_widen(table, at->page, &at->hash_from, &at->hash_to);
         noted = at->page;
         wr_log_add(table->shape, out, row, 0, table->row_bytes);
         at->rows &= at->rows - 1;
@@ -225,13 +225,66 @@ int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t pi
     return status;
 }
 
+void wr_log_add_apart(const struct wr_table *table, struct wr_buf *out,
+                      const struct wr_log_body *body, uint64_t table_rows, size_t at,
+                      size_t length) {
+    wr_buf_add_u32(out, APART_MAGIC);
+    wr_log_add_shape(table->shape, out);
+    wr_buf_add_varint(out, body->deleted_count);
+    wr_buf_add_varint(out, body->row_count);
+    wr_buf_add_u64(out, body->hash_from);
+    wr_buf_add_u64(out, body->hash_to);
+    wr_buf_add_varint(out, table_rows);
+    wr_buf_add_varint(out, at);
+    wr_buf_add_varint(out, length);
+}
+
+static int is_large(const struct wr_table *table, const struct wr_apart *apart, int all) {
+    uint64_t pages = all || table->all_listed ? table->page_count : table->dirty_count;
+    return apart->freeze_pages_min > 0 && pages >= apart->freeze_pages_min && !table->saving.active;
+}
+
+/* Its deletions are saved, its rows follow behind. */
+static int save_frozen(struct wr_table *table, struct wr_buf *out, struct wr_apart *apart,
+                       int all) {
+    struct wr_log_body body = {.deleted_count = all ? 0 : table->deleted_count,
+                               .hash_from = UINT64_MAX};
+    if (body.deleted_count > 0) {
+        body.hash_from = 0;
+        body.hash_to = UINT64_MAX;
+    }
+    struct wr_buf *rows = &apart->rows;
+    size_t start = out->length, rows_start = rows->length;
+    if (body.deleted_count > 0)
+        wr_buf_add(rows, table->deleted.bytes, table->deleted.length);
+    wr_log_add_apart(table, out, &body, wr_table_count(table), rows_start,
+                     rows->length - rows_start);
+    int status = !all && table->deleted.status != WR_OK ? table->deleted.status
+                 : rows->status != WR_OK                ? rows->status
+                                                        : out->status;
+    if (status == WR_OK)
+        status = wr_frozen_begin(table, apart, all);
+    if (status != WR_OK) {
+        out->length = start;
+        rows->length = rows_start;
+        return status;
+    }
+    wr_buf_clear(&table->deleted);
+    table->deleted_count = 0;
+    table->was_saved = 1;
+    return WR_OK;
+}
+
 int wr_table_save_apart(struct wr_table *table, struct wr_buf *out, struct wr_apart *apart, int all,
                         size_t piece_bytes) {
     if (apart == NULL)
         return wr_table_save(table, out, all, piece_bytes);
+    WR_ASSERT(table->frozen == NULL);
     int owed = all ? wr_owed_complete(table) : WR_OK;
     if (owed != WR_OK)
         return owed;
+    if (is_large(table, apart, all))
+        return save_frozen(table, out, apart, all);
     struct wr_buf *rows = &apart->rows;
     size_t start = out->length, rows_start = rows->length;
     uint64_t deleted_count = piece_begin(table, all), row_count;
@@ -239,15 +292,12 @@ int wr_table_save_apart(struct wr_table *table, struct wr_buf *out, struct wr_ap
         wr_buf_add(rows, table->deleted.bytes, table->deleted.length);
     size_t length_max = piece_bytes > SIZE_MAX - rows_start ? SIZE_MAX : rows_start + piece_bytes;
     int more = rows_encode(table, rows, length_max, &row_count);
-    wr_buf_add_u32(out, APART_MAGIC);
-    wr_log_add_shape(table->shape, out);
-    wr_buf_add_varint(out, deleted_count);
-    wr_buf_add_varint(out, row_count);
-    wr_buf_add_u64(out, table->saving.hash_from);
-    wr_buf_add_u64(out, table->saving.hash_to);
-    wr_buf_add_varint(out, wr_table_count(table));
-    wr_buf_add_varint(out, rows_start);
-    wr_buf_add_varint(out, rows->length - rows_start);
+    struct wr_log_body body = {.deleted_count = deleted_count,
+                               .row_count = row_count,
+                               .hash_from = table->saving.hash_from,
+                               .hash_to = table->saving.hash_to};
+    wr_log_add_apart(table, out, &body, wr_table_count(table), rows_start,
+                     rows->length - rows_start);
     int status = piece_end(table, more, rows->status != WR_OK ? rows->status : out->status);
     if (status != WR_OK && status != WR_EAGAIN) {
         out->length = start;
@@ -330,8 +380,12 @@ static int place_rest(struct wr_table *table, uint8_t *row, struct wr_reader *in
 /* What saves know of rows that are loaded. */
 struct known {
     int saved, dirty;
-    uint64_t hash_from, hash_to; /* those of other hashes are passed over */
+    const struct wr_log_filter *filter; /* NULL: all are loaded */
 };
+
+static int is_wanted(const struct wr_log_filter *filter, uint64_t hash) {
+    return filter == NULL || wr_bit_get(filter->wanted, hash >> 1 >> (63 - filter->depth));
+}
 
 static void mark(struct wr_table *table, const uint8_t *key, uint64_t hash, struct known known) {
     uint32_t slot;
@@ -363,7 +417,7 @@ static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct k
         uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
         batch->hashes[wanted] = hash;
         batch->rest_at[wanted] = in->at;
-        wanted += hash >= known.hash_from && hash <= known.hash_to;
+        wanted += (uint32_t)is_wanted(known.filter, hash);
         skip_rest(table, in);
     }
     if (in->failed)
@@ -409,8 +463,7 @@ static int load_rows(struct wr_table *table, struct wr_reader *in, struct known 
 }
 
 int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty) {
-    return load_rows(table, in,
-                     (struct known){.saved = saved, .dirty = dirty, .hash_to = UINT64_MAX});
+    return load_rows(table, in, (struct known){.saved = saved, .dirty = dirty});
 }
 
 void wr_log_unlist(struct wr_table *table) {
@@ -423,7 +476,7 @@ void wr_log_unlist(struct wr_table *table) {
 
 /* Deleting a key that is not there is right: a base may be younger than the deletion. */
 static int load_deletions(struct wr_table *table, struct wr_reader *in, uint64_t count,
-                          uint64_t hash_from, uint64_t hash_to) {
+                          const struct wr_log_filter *filter) {
     for (uint64_t i = 0; i < count && !in->failed; i++) {
         _Alignas(16) uint8_t key[WR_ROW_BYTES_MAX];
         wr_log_read(table->shape, in, key, table->key_bytes);
@@ -434,11 +487,10 @@ static int load_deletions(struct wr_table *table, struct wr_reader *in, uint64_t
         uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
         uint32_t slot;
         struct wr_page *page = NULL;
-        if (hash >= hash_from && hash <= hash_to)
+        if (is_wanted(filter, hash))
             page = wr_pages_find(table, key, hash, &slot);
         if (page == NULL)
             continue;
-        wr_row_release(table, wr_page_row(table, page, slot));
         wr_pages_remove(table, page, slot, hash);
     }
     return in->failed ? WR_ECORRUPT : WR_OK;
@@ -465,17 +517,18 @@ int wr_table_load(struct wr_table *table, struct wr_reader *in) {
         return WR_ECORRUPT;
     table->was_saved = 1;
     uint64_t deleted_count = wr_reader_varint(&body);
-    int status = load_deletions(table, &body, deleted_count, 0, UINT64_MAX);
+    int status = load_deletions(table, &body, deleted_count, NULL);
     if (status == WR_OK)
-        status = load_rows(table, &body, (struct known){.saved = 1, .hash_to = UINT64_MAX});
+        status = load_rows(table, &body, (struct known){.saved = 1});
     if (status == WR_OK && body.at != body.length)
         status = WR_ECORRUPT;
     return status;
 }
 
-int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body) {
-    struct known known = {.saved = 1, .hash_from = body->hash_from, .hash_to = body->hash_to};
-    int status = load_deletions(table, in, body->deleted_count, body->hash_from, body->hash_to);
+int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body,
+                     const struct wr_log_filter *filter) {
+    struct known known = {.saved = 1, .filter = filter};
+    int status = load_deletions(table, in, body->deleted_count, filter);
     if (status == WR_OK)
         status = load_some(table, in, known, body->row_count);
     return status == WR_OK && (in->failed || in->at != in->length) ? WR_ECORRUPT : status;

@@ -104,11 +104,13 @@ int wr_pages_init(struct wr_table *table) {
     table->block_count = (table->rows_max + table->block_mask) >> table->block_shift;
     table->bit_words = (uint32_t)WR_BITS_WORDS(table->rows_max);
     table->dirty_at = (uint32_t)(sizeof(struct wr_page) + table->block_count * sizeof(uint8_t *));
-    table->saved_at = table->dirty_at + table->bit_words * 8;
+    table->held_at = table->dirty_at + table->bit_words * 8;
+    table->saved_at = table->held_at + table->bit_words * 8;
     table->index_at = (table->saved_at + table->bit_words * 8 + 15) / 16 * 16;
     table->index_mask = WR_PAGE_INDEX_MIN - 1;
     table->tag_mask = (uint16_t) ~(table->index_max - 1);
     table->depth = 0;
+    table->turn = table->turn == 0 ? 1 : table->turn;
     table->page_count = 1;
     table->first = first_page_new(table, WR_PAGE_INDEX_MIN);
     table->directory = &table->first;
@@ -153,15 +155,8 @@ static void chain_free(struct wr_table *table, struct wr_page *page) {
     }
 }
 
-static void list_clear(struct wr_table *table) {
-    wr_table_give(table, table->dirty_pages);
-    table->dirty_pages = NULL;
-    table->dirty_count = table->dirty_room = 0;
-    table->all_listed = 0;
-}
-
 void wr_pages_release(struct wr_table *table) {
-    list_clear(table);
+    wr_page_list_clear(table);
     if (table->first != NULL)
         wr_table_give(table, table->first->blocks[0]);
     wr_table_give(table, table->first);
@@ -177,27 +172,6 @@ void wr_pages_release(struct wr_table *table) {
     table->spare_blocks = table->spare_pages = NULL;
     table->slab_used = table->slab_room = 0;
     table->count = 0;
-}
-
-void wr_page_list(struct wr_table *table, struct wr_page *page) {
-    page->listed = 1;
-    if (table->all_listed)
-        return;
-    if (table->dirty_count == table->dirty_room) {
-        uint32_t room = WR_MAX(table->dirty_room * 2, 8u);
-        struct wr_page **pages = wr_table_alloc(table, room * sizeof *pages);
-        if (pages == NULL) {
-            list_clear(table);
-            table->all_listed = 1;
-            return;
-        }
-        if (table->dirty_count > 0)
-            memcpy(pages, table->dirty_pages, table->dirty_count * sizeof *pages);
-        wr_table_give(table, table->dirty_pages);
-        table->dirty_pages = pages;
-        table->dirty_room = room;
-    }
-    table->dirty_pages[table->dirty_count++] = page;
 }
 
 /* ---- the index ---- */
@@ -408,25 +382,27 @@ static uint64_t hash_bit(uint64_t hash, uint32_t depth) {
 static void chain_trim(struct wr_table *table, struct dealer *chain) {
     struct wr_page *last = chain->page;
     blocks_trim(table, last, (last->count + table->block_mask) >> table->block_shift);
-    for (struct wr_page *page = last->overflow; page != NULL; page = page->overflow)
-        if (page->listed)
+    for (struct wr_page *page = last->overflow; page != NULL; page = page->overflow) {
+        wr_frozen_forget_page(table, page);
+        if (wr_page_is_listed(table, page))
             for (uint32_t i = 0; i < table->dirty_count; i++)
                 if (table->dirty_pages[i] == page)
                     table->dirty_pages[i--] = table->dirty_pages[--table->dirty_count];
+    }
     chain_free(table, last->overflow);
     last->overflow = NULL;
 }
 
-static int is_listed(const struct wr_page *page) {
+static int is_listed(const struct wr_table *table, const struct wr_page *page) {
     for (; page != NULL; page = page->overflow)
-        if (page->listed)
+        if (wr_page_is_listed(table, page))
             return 1;
     return 0;
 }
 
 static void chain_list(struct wr_table *table, struct wr_page *page) {
     for (; page != NULL; page = page->overflow)
-        if (!page->listed)
+        if (!wr_page_is_listed(table, page))
             wr_page_list(table, page);
 }
 
@@ -462,6 +438,7 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
     WR_UNINITIALIZED uint64_t hashes[WR_PAGE_INDEX_MAX]; /* computed once, but for overflow pages */
     uint64_t high_rows = 0;
     table->moves++;
+    wr_frozen_copy_chain(table, low);
     page_hashes(table, low, hashes);
     for (uint32_t slot = 0; slot < low->count; slot++)
         high_rows += hash_bit(hashes[slot], low->depth);
@@ -473,7 +450,7 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
     struct wr_page *high = chain_new(table, high_rows, low->depth + 1u);
     if (high == NULL)
         return WR_ENOMEM;
-    int listed = is_listed(low); /* before a page of it, which alone may be listed, goes */
+    int listed = is_listed(table, low); /* before a page of it, which alone may be listed, goes */
     chain_deal(table, low, high, hashes);
     if (listed) {
         chain_list(table, low);
@@ -544,6 +521,7 @@ static void pages_reset(struct wr_table *table) {
     if (wr_pages_init(&fresh) != WR_OK)
         return; /* then it stays as large as it is */
     table->bytes = fresh.bytes;
+    wr_frozen_forget_pages(table);
     wr_pages_release(table);
     table->first = fresh.first;
     table->directory = &table->first;
@@ -554,6 +532,8 @@ static void pages_reset(struct wr_table *table) {
 
 void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash) {
     struct wr_page *before = NULL, *last = table->directory[wr_directory_at(table, hash)];
+    wr_frozen_copy_chain(table, last);
+    wr_row_release(table, wr_page_row(table, page, slot));
     index_remove(table, page, index_position(table, page, slot, hash));
     for (; last->overflow != NULL;
          last = last->overflow) /* from the head: `page` may be the last */

@@ -1,6 +1,7 @@
 /* page.h: the pages of a table, for the files of this room that make up `table.h`.
  *
- * A page is one allocation: header, block pointers, a dirty and a saved bit a row, and the index.
+ * A page is one allocation: header, block pointers, three bits a row (dirty; held: it is to be
+ * copied for a save that is under way; saved), and the index.
  * Its rows lie densely in blocks of 2^block_shift rows, in the order in which they came: so a page
  * grows without moving its rows, and one that has just been split holds no more memory than its
  * rows need. The index is open addressing with linear probing: 16 bits an entry, a tag of hash bits
@@ -46,7 +47,7 @@ struct wr_page {
     uint32_t count;      /* rows */
     uint32_t first_rows; /* rows for which block 0 has room; block_mask + 1 beyond small tables */
     uint8_t depth;       /* hash bits that all its rows share, from the top */
-    uint8_t listed;      /* stands in the table's list of dirty pages */
+    uint32_t listed;     /* the turn in whose list of dirty pages it stands; 0: in none */
     struct wr_page *overflow;
     uint8_t *blocks[];
 };
@@ -87,6 +88,7 @@ struct wr_log_saving {
     uint64_t rows; /* of this word of the page: those that are still to be written */
 };
 
+struct wr_frozen;
 struct wr_owing;
 
 struct wr_table {
@@ -105,10 +107,11 @@ struct wr_table {
     uint32_t block_shift, block_mask, block_count; /* rows a block: block_mask + 1; blocks a page */
     uint32_t index_mask, index_max;                /* entries now - 1, and in a full-grown page */
     uint32_t rows_max;                             /* rows of a full-grown page */
-    uint32_t dirty_at, saved_at, index_at;         /* byte offsets in a page */
+    uint32_t dirty_at, held_at, saved_at, index_at; /* byte offsets in a page */
     uint32_t bit_words;
-    /* Dirty pages in the order in which they became so. NULL and all_listed: there was no memory
-     * for the list, look at every page. */
+    /* Dirty pages of this turn in the order in which they became so. NULL and all_listed: there was
+     * no memory for the list, look at every page. A turn ends when the table is frozen. */
+    uint32_t turn;
     struct wr_page **dirty_pages;
     uint32_t dirty_count, dirty_room;
     uint8_t all_listed;
@@ -125,9 +128,10 @@ struct wr_table {
     uint64_t deleted_count;
     struct wr_log_saving saving;
     struct wr_budget *budget;
-    uint64_t bytes;          /* all memory */
-    uint32_t unlike_batches; /* see alike.c */
-    struct wr_owing *owing;  /* rows that are still in the store; NULL: none */
+    uint64_t bytes;           /* all memory */
+    uint32_t unlike_batches;  /* see alike.c */
+    struct wr_owing *owing;   /* rows that are still in the store; NULL: none */
+    struct wr_frozen *frozen; /* a save of an earlier turn that has not come to its end */
 };
 
 static inline uint8_t *wr_page_row(const struct wr_table *table, const struct wr_page *page,
@@ -137,6 +141,9 @@ static inline uint8_t *wr_page_row(const struct wr_table *table, const struct wr
 }
 static inline uint64_t *wr_page_dirty(const struct wr_table *table, const struct wr_page *page) {
     return (uint64_t *)((uintptr_t)page + table->dirty_at);
+}
+static inline uint64_t *wr_page_held(const struct wr_table *table, const struct wr_page *page) {
+    return (uint64_t *)((uintptr_t)page + table->held_at);
 }
 static inline uint64_t *wr_page_saved(const struct wr_table *table, const struct wr_page *page) {
     return (uint64_t *)((uintptr_t)page + table->saved_at);
@@ -239,16 +246,33 @@ static inline __attribute__((always_inline)) uint32_t wr_page_find(const struct 
     }
 }
 
+static inline int wr_page_is_listed(const struct wr_table *table, const struct wr_page *page) {
+    return page->listed == table->turn;
+}
+
+/* table_frozen.c: copies a row that is held … */
+void wr_frozen_copy_row(struct wr_table *table, struct wr_page *page, uint32_t slot);
+static inline void wr_frozen_row(struct wr_table *table, struct wr_page *page, uint32_t slot) {
+    if (WR_UNLIKELY(table->frozen != NULL) && wr_bit_get(wr_page_held(table, page), slot))
+        wr_frozen_copy_row(table, page, slot);
+}
+/* … those of a chain, before rows move in it … */
+void wr_frozen_copy_chain(struct wr_table *table, struct wr_page *head);
+/* … and all, before they go. */
+void wr_frozen_finish(struct wr_table *table);
+/* A page goes of which no row is held, or all of them. */
+void wr_frozen_forget_pages(struct wr_table *table);
+void wr_frozen_forget_page(struct wr_table *table, const struct wr_page *page);
+
 /* Puts a page's dirty mark where the next save finds it. */
 void wr_page_list(struct wr_table *table, struct wr_page *page);
+void wr_page_list_clear(struct wr_table *table);
 
 static inline void wr_page_mark(struct wr_table *table, struct wr_page *page, uint32_t slot) {
-    uint64_t *dirty = wr_page_dirty(table, page);
-    if (!wr_bit_get(dirty, slot)) {
-        wr_bit_set(dirty, slot);
-        if (!page->listed)
-            wr_page_list(table, page);
-    }
+    wr_frozen_row(table, page, slot);
+    if (!wr_page_is_listed(table, page))
+        wr_page_list(table, page);
+    wr_bit_set(wr_page_dirty(table, page), slot);
 }
 
 /* Memory that `bytes` counts. */
@@ -268,9 +292,9 @@ int wr_pages_reserve(struct wr_table *table, uint64_t hash);
 int wr_pages_full(const struct wr_table *table, uint64_t hash);
 /* Adds a row of zeros for which room was reserved. Sets `*page` and `*slot`. */
 uint8_t *wr_pages_add(struct wr_table *table, uint64_t hash, struct wr_page **page, uint32_t *slot);
-/* Takes the row out; the last of the chain takes its place. What its cells own was released. */
+/* Takes the row out, with what its cells own; the last of the chain takes its place. */
 void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot, uint64_t hash);
-/* page_order.c: puts the dirty pages into the order of their hashes, where that is worth it. */
+/* page_list.c: puts the dirty pages into the order of their hashes, where that is worth it. */
 void wr_pages_order_dirty(struct wr_table *table);
 /* The page and slot of a key; NULL: there is none. */
 struct wr_page *wr_pages_find(const struct wr_table *table, const void *key, uint64_t hash,
@@ -298,11 +322,24 @@ int wr_owed_need(struct wr_table *table, const uint64_t *hashes, uint32_t count)
 int wr_owed_complete(struct wr_table *table);
 void wr_owed_forget(struct wr_table *table);
 uint64_t wr_owed_rows(const struct wr_table *table);
-/* log.c: the deletions and rows of a body, of those hashes only. */
+/* log.c: the deletions and rows of a body. */
 struct wr_log_body {
     uint64_t deleted_count, row_count, hash_from, hash_to;
 };
-int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body);
+/* Says of such a body where it lies among the rows of a piece; `table_rows`: of the whole table. */
+void wr_log_add_apart(const struct wr_table *table, struct wr_buf *out,
+                      const struct wr_log_body *body, uint64_t table_rows, size_t at,
+                      size_t length);
+/* The range of the hashes of a page's rows; it has some. */
+void wr_log_widen(const struct wr_table *table, const struct wr_page *page, uint64_t *hash_from,
+                  uint64_t *hash_to);
+/* Those with hashes whose first `depth` bits are a number that is wanted. */
+struct wr_log_filter {
+    const uint64_t *wanted; /* bits */
+    uint32_t depth;
+};
+int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body,
+                     const struct wr_log_filter *filter);
 /* Rows behind their number, as a log has them, of which saves know that. */
 int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty);
 /* No row is dirty: no page is listed either. */

@@ -3,7 +3,10 @@
  *   log:  u32 magic "wsl1" · varint dropped_count · u64 start each · u32 slice_count ·
  *         { u64 start · the table's log } each
  * A delta holds only the slices that have changed. A save in pieces is several logs: the first has
- * the starts that were dropped, and a large slice stands in more than one. */
+ * the starts that were dropped, and a large slice stands in more than one.
+ *
+ *   place:  u32 magic "wsp1" · varint set · u64 start
+ * Before the log of a table whose rows were copied behind its save (apart.h). */
 #include "state/slices.h"
 
 #include <string.h>
@@ -15,7 +18,8 @@
 #include "state/apart.h"
 #include "base/banned.h"
 
-#define LOG_MAGIC 0x316c7377u /* "wsl1" */
+#define LOG_MAGIC 0x316c7377u   /* "wsl1" */
+#define PLACE_MAGIC 0x31707377u /* "wsp1" */
 #define ROOM_MIN 8u
 
 void wr_slices_init(struct wr_slices *slices, struct wr_budget *budget,
@@ -227,6 +231,10 @@ static int save_some(struct wr_slices *slices, struct wr_buf *out, int all, size
         if (status != WR_OK)
             break;
         wr_buf_add_u64(out, (uint64_t)slice->start_us);
+        if (slices->apart != NULL) {
+            slices->apart->set = slices->apart_set;
+            slices->apart->start_us = slice->start_us;
+        }
         status = wr_table_save_apart(slice->table, out, slices->apart, all,
                                      room_of(slices, out, length_max));
         count++;
@@ -322,4 +330,30 @@ int wr_slices_load_sets(struct wr_slices *const *sets, uint32_t count, struct wr
 
 void wr_slices_keep_apart(struct wr_slices *slices, struct wr_apart *apart) {
     slices->apart = apart;
+    if (apart == NULL)
+        return;
+    WR_ASSERT(apart->set_count < WR_APART_SETS_MAX);
+    slices->apart_set = apart->set_count;
+    apart->sets[apart->set_count++] = slices;
+}
+
+void wr_apart_add_place(struct wr_buf *out, uint32_t set, int64_t start_us) {
+    wr_buf_add_u32(out, PLACE_MAGIC);
+    wr_buf_add_varint(out, set);
+    wr_buf_add_u64(out, (uint64_t)start_us);
+}
+
+int wr_apart_load(struct wr_apart *apart, struct wr_reader *in) {
+    uint32_t magic;
+    if (in->length - in->at < sizeof magic)
+        return WR_EAGAIN;
+    memcpy(&magic, in->bytes + in->at, sizeof magic);
+    if (magic != PLACE_MAGIC)
+        return WR_EAGAIN;
+    (void)wr_reader_u32(in);
+    uint64_t set = wr_reader_varint(in);
+    int64_t start_us = (int64_t)wr_reader_u64(in);
+    struct wr_table *table =
+        in->failed || set >= apart->set_count ? NULL : wr_slices_find(apart->sets[set], start_us);
+    return table == NULL ? WR_ECORRUPT : wr_table_load_apart(table, in, apart);
 }

@@ -38,6 +38,7 @@ struct wr_slices {
     uint64_t seen_bytes; /* of the budget, when slices were looked at last */
     uint64_t clock;
     struct wr_apart *apart; /* rows are saved there; NULL: with the rest */
+    uint32_t apart_set;     /* its number there */
     int failure;            /* of the last table that could not be woken */
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "state/frozen.h"
 #include "state/page.h"
 #include "base/banned.h"
 
@@ -116,6 +117,8 @@ void wr_table_free(struct wr_table *table) {
     if (table == NULL)
         return;
     struct wr_budget *budget = table->budget;
+    wr_frozen_finish(table);
+    wr_frozen_drop(table);
     wr_owed_forget(table);
     blobs_release(table);
     wr_pages_release(table);
@@ -258,7 +261,6 @@ static void unmake(const struct upsert *batch, uint32_t end) {
         const uint8_t *key = batch->keys + (size_t)i * table->key_bytes;
         struct wr_page *page = wr_pages_find(table, key, batch->hashes[i], &slot);
         WR_ASSERT(page != NULL);
-        wr_row_release(table, wr_page_row(table, page, slot));
         wr_pages_remove(table, page, slot, batch->hashes[i]);
     }
 }
@@ -401,13 +403,13 @@ int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash) {
     struct wr_page *page = wr_pages_find(table, key, hash, &slot);
     if (page == NULL)
         return 0;
+    wr_frozen_row(table, page, slot); /* then a save has seen it */
     uint8_t *row = wr_page_row(table, page, slot);
     /* One that no save has seen leaves no trace. Failing waits in the buffer for the next save. */
     if (wr_bit_get(wr_page_saved(table, page), slot)) {
         wr_log_add_key(table, &table->deleted, row);
         table->deleted_count++;
     }
-    wr_row_release(table, row);
     wr_pages_remove(table, page, slot, hash);
     return 1;
 }

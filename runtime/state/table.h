@@ -113,7 +113,9 @@ uint8_t *wr_table_walk_next(struct wr_table_walk *walk); /* NULL at the end */
  * one after the other is loading the save. After a failure (WR_ENOMEM, WR_ELIMIT) everything
  * counts as unsaved still, and `out` is as long as before. */
 int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t piece_bytes);
-/* The same with the rows apart, in apart->rows (NULL: with the rest). */
+/* The same with the rows apart, in apart->rows (NULL: with the rest); or, of a large table, through
+ * apart->give until wr_apart_copy says that it is complete, as they are now. Before that is so the
+ * table must not be saved again. */
 int wr_table_save_apart(struct wr_table *table, struct wr_buf *out, struct wr_apart *apart, int all,
                         size_t piece_bytes);
 /* Applies such a log; its rows count as saved. WR_OK, WR_ENOMEM, or WR_ECORRUPT: damaged, or of a

@@ -26,7 +26,9 @@ struct wr_owing {
     uint64_t range_bytes;      /* of one, about */
     uint64_t ranges_left;
     uint64_t next;         /* the range that is read next, where nobody asks */
-    uint64_t *ranges_read; /* NULL: nothing has been read */
+    uint64_t *ranges_read; /* a bit each; NULL: nothing has been read */
+    uint64_t *wanted;      /* those that are read next, behind it in memory */
+    uint64_t wanted_count, wanted_from, wanted_to;
 };
 
 void wr_owed_forget(struct wr_table *table) {
@@ -95,18 +97,20 @@ static int cut_ranges(struct wr_table *table) {
         owing->depth++;
     owing->ranges_left = UINT64_C(1) << owing->depth;
     owing->range_bytes = owing->bytes >> owing->depth;
-    size_t size_bytes = WR_BITS_WORDS(owing->ranges_left) * sizeof(uint64_t);
-    owing->ranges_read = wr_table_alloc(table, size_bytes);
+    size_t words = WR_BITS_WORDS(owing->ranges_left);
+    owing->ranges_read = wr_table_alloc(table, 2 * words * sizeof(uint64_t));
     if (owing->ranges_read == NULL)
         return WR_ENOMEM;
-    memset(owing->ranges_read, 0, size_bytes);
+    memset(owing->ranges_read, 0, 2 * words * sizeof(uint64_t));
+    owing->wanted = owing->ranges_read + words;
+    owing->wanted_from = UINT64_MAX;
     return WR_OK;
 }
 
 struct reading {
     struct wr_table *table;
     const struct wr_owed *owed;
-    uint64_t hash_from, hash_to;
+    struct wr_log_filter filter;
 };
 
 static int read_body(void *ctx, struct wr_reader *rows) {
@@ -115,34 +119,72 @@ static int read_body(void *ctx, struct wr_reader *rows) {
     if (owed->at > rows->length || owed->length > rows->length - owed->at)
         return WR_ECORRUPT;
     struct wr_reader in = {.bytes = rows->bytes + owed->at, .length = owed->length};
-    struct wr_log_body body = {.deleted_count = owed->deleted_count,
-                               .row_count = owed->row_count,
-                               .hash_from = reading->hash_from,
-                               .hash_to = reading->hash_to};
-    return wr_log_load_body(reading->table, &in, &body);
+    struct wr_log_body body = {.deleted_count = owed->deleted_count, .row_count = owed->row_count};
+    return wr_log_load_body(reading->table, &in, &body, &reading->filter);
 }
 
-/* While a range is read the table must not ask for what it owes. */
-static int read_range(struct wr_table *table, struct wr_owing *owing, uint64_t range) {
-    uint64_t rest = owing->depth == 0 ? UINT64_MAX : UINT64_MAX >> owing->depth;
+static uint64_t range_of(const struct wr_owing *owing, uint64_t hash) {
+    return hash >> 1 >> (63 - owing->depth);
+}
+
+/* Whether a log may have rows of a range that is wanted. */
+static int is_wanted(const struct wr_owing *owing, const struct wr_owed *owed) {
+    if (owed->hash_from > owed->hash_to)
+        return 0;
+    uint64_t from = range_of(owing, owed->hash_from), to = range_of(owing, owed->hash_to);
+    for (uint64_t word = from / 64; word <= to / 64; word++) {
+        uint64_t bits = owing->wanted[word];
+        if (word == from / 64)
+            bits &= UINT64_MAX << (from % 64);
+        if (word == to / 64)
+            bits &= UINT64_MAX >> (63 - to % 64);
+        if (bits != 0)
+            return 1;
+    }
+    return 0;
+}
+
+static void want(struct wr_owing *owing, uint64_t range) {
+    if (wr_bit_get(owing->ranges_read, range) || wr_bit_get(owing->wanted, range))
+        return;
+    wr_bit_set(owing->wanted, range);
+    owing->wanted_count++;
+    owing->wanted_from = WR_MIN(owing->wanted_from, range);
+    owing->wanted_to = WR_MAX(owing->wanted_to, range);
+}
+
+/* The wanted ranges have been read. */
+static void note_read(struct wr_owing *owing) {
+    for (uint64_t word = owing->wanted_from / 64; word <= owing->wanted_to / 64; word++) {
+        owing->ranges_read[word] |= owing->wanted[word];
+        owing->wanted[word] = 0;
+    }
+    owing->ranges_left -= owing->wanted_count;
+    owing->wanted_count = 0;
+    owing->wanted_from = UINT64_MAX;
+    owing->wanted_to = 0;
+}
+
+/* Each log once, for all ranges that are wanted. Meanwhile the table must not ask for what it
+ * owes. */
+static int read_wanted(struct wr_table *table, struct wr_owing *owing) {
     struct reading reading = {.table = table,
-                              .hash_from = owing->depth == 0 ? 0 : range << (64 - owing->depth)};
-    reading.hash_to = reading.hash_from | rest;
+                              .filter = {.wanted = owing->wanted, .depth = owing->depth}};
     struct wr_error *err = owing->apart->err == NULL ? NULL : *owing->apart->err;
     int status = WR_OK;
     uint64_t before = table->count;
+    if (owing->wanted_count == 0)
+        return WR_OK;
     table->owing = NULL;
     for (uint32_t i = 0; i < owing->count && status == WR_OK; i++) {
         reading.owed = &owing->list[i];
-        if (reading.owed->hash_from > reading.hash_to || reading.owed->hash_to < reading.hash_from)
-            continue;
-        status =
-            owing->apart->read(owing->apart->ctx, reading.owed->piece, read_body, &reading, err);
+        if (is_wanted(owing, reading.owed))
+            status = owing->apart->read(owing->apart->ctx, reading.owed->piece, read_body, &reading,
+                                        err);
     }
     table->owing = owing;
     owing->rows_read += table->count - before;
-    wr_bit_set(owing->ranges_read, range);
-    owing->ranges_left--;
+    note_read(owing);
     if (status == WR_OK && owing->ranges_left == 0 && owing->rows_read != owing->table_rows)
         status = WR_ECORRUPT;
     return status;
@@ -164,27 +206,29 @@ int wr_owed_need(struct wr_table *table, const uint64_t *hashes, uint32_t count)
     int status = owing->apart->failure;
     if (status == WR_OK && owing->ranges_read == NULL)
         status = cut_ranges(table);
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        uint64_t range = hashes[i] >> 1 >> (63 - owing->depth);
-        if (!wr_bit_get(owing->ranges_read, range))
-            status = read_range(table, owing, range);
-    }
+    for (uint32_t i = 0; i < count && status == WR_OK; i++)
+        want(owing, range_of(owing, hashes[i]));
+    if (status == WR_OK)
+        status = read_wanted(table, owing);
     return settle(table, status);
 }
 
-/* Ranges in their order, until about so many bytes have been read. */
+/* Ranges in their order, about so many bytes of them. */
 static int read_next(struct wr_table *table, uint64_t bytes) {
     struct wr_owing *owing = table->owing;
     int status = owing->apart->failure;
     if (status == WR_OK && owing->ranges_read == NULL)
         status = cut_ranges(table);
-    for (uint64_t got = 0; got <= bytes && owing->ranges_left > 0 && status == WR_OK;) {
-        while (wr_bit_get(owing->ranges_read, owing->next))
-            owing->next++;
-        status = read_range(table, owing, owing->next);
+    if (status != WR_OK)
+        return settle(table, status);
+    uint64_t left = owing->ranges_left;
+    for (uint64_t got = 0; got <= bytes && owing->wanted_count < left; owing->next++) {
+        if (wr_bit_get(owing->ranges_read, owing->next))
+            continue;
+        want(owing, owing->next);
         got += WR_MAX(owing->range_bytes, UINT64_C(1));
     }
-    return settle(table, status);
+    return settle(table, read_wanted(table, owing));
 }
 
 /* Where nothing has been read, each log is read once. */
@@ -194,6 +238,13 @@ int wr_owed_complete(struct wr_table *table) {
     if (table->owing->ranges_read == NULL)
         table->owing->depth_max = 0;
     return read_next(table, UINT64_MAX);
+}
+
+uint64_t wr_apart_owes(const struct wr_apart *apart) {
+    uint64_t bytes = 0;
+    for (const struct wr_owing *owing = apart->owing; owing != NULL; owing = owing->next_owing)
+        bytes += owing->bytes;
+    return bytes;
 }
 
 int wr_apart_catch_up(struct wr_apart *apart, uint64_t bytes) {

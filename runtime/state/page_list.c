@@ -1,5 +1,6 @@
-/* page_order.c: dirty pages in the order of their hashes, so that the pieces of a save have hashes
- * that are near to each other, and a piece is read for few ranges (table_owed.c). */
+/* page_list.c: the list of dirty pages, and their order: that of their hashes, so that the pieces
+ * of a save have hashes that are near to each other, and a piece is read for few ranges
+ * (table_owed.c). */
 #include <stdlib.h>
 
 #include "state/page.h"
@@ -8,6 +9,34 @@
 #define ORDER_PAGES_MIN 64u /* fewer make few pieces */
 #define ORDER_BY_DIRECTORY \
     8u /* where one page in so many is dirty, the directory is gone through */
+
+void wr_page_list_clear(struct wr_table *table) {
+    wr_table_give(table, table->dirty_pages);
+    table->dirty_pages = NULL;
+    table->dirty_count = table->dirty_room = 0;
+    table->all_listed = 0;
+}
+
+void wr_page_list(struct wr_table *table, struct wr_page *page) {
+    page->listed = table->turn;
+    if (table->all_listed)
+        return;
+    if (table->dirty_count == table->dirty_room) {
+        uint32_t room = WR_MAX(table->dirty_room * 2, 8u);
+        struct wr_page **pages = wr_table_alloc(table, room * sizeof *pages);
+        if (pages == NULL) {
+            wr_page_list_clear(table);
+            table->all_listed = 1;
+            return;
+        }
+        if (table->dirty_count > 0)
+            memcpy(pages, table->dirty_pages, table->dirty_count * sizeof *pages);
+        wr_table_give(table, table->dirty_pages);
+        table->dirty_pages = pages;
+        table->dirty_room = room;
+    }
+    table->dirty_pages[table->dirty_count++] = page;
+}
 
 struct placed {
     uint64_t hash;
@@ -25,7 +54,7 @@ static void order_by_directory(struct wr_table *table) {
         struct wr_page *page = table->directory[at];
         at += UINT64_C(1) << (table->depth - page->depth);
         for (; page != NULL; page = page->overflow)
-            if (page->listed)
+            if (wr_page_is_listed(table, page))
                 table->dirty_pages[count++] = page;
     }
     WR_ASSERT(count == table->dirty_count);

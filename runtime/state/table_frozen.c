@@ -1,0 +1,265 @@
+/* table_frozen.c: tables whose save goes on while they are changed. What is dirty when it begins is
+ * held. wr_apart_copy copies held rows page by page, some at a time; a row that is to be changed
+ * before its turn is copied first, and so are those of a chain in which rows are to move. What was
+ * copied leaves in pieces through apart->give, each with few hashes, so that a restart reads few
+ * of them for a key (table_owed.c): rows out of their turn are gathered by the first bits. */
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "state/apart.h"
+#include "state/frozen.h"
+#include "state/page.h"
+#include "base/banned.h"
+
+#define EARLY_BITS_MAX 6u /* of the hash: rows out of their turn make so many pieces */
+#define EARLY_PAGES 64u   /* of a piece, about */
+#define FEW_PAGES 8u      /* fewer than one in so many are listed */
+#define PREFETCH_PAGES 8u
+/* What work costs, in bytes of rows: */
+#define CHAIN_COST_BYTES 64u
+#define LISTED_COST_BYTES 512u
+
+struct piece {
+    struct wr_buf rows;
+    struct wr_log_body body;
+};
+
+struct wr_frozen {
+    struct wr_apart *apart;
+    struct wr_table *table;
+    struct wr_frozen *next; /* of apart->frozen */
+    uint32_t set;           /* of the table; see apart.h */
+    int64_t start_us;
+    uint64_t row_count; /* of the table, as it was */
+    /* Pages with held rows, where they are few (NULL in it: gone); else NULL, and the chains are
+     * gone through in the order of their hashes. */
+    struct wr_page **pages;
+    uint32_t page_count;
+    uint64_t at; /* pages of the list, or chains of smaller hashes, have been copied */
+    uint32_t early_bits;
+    struct piece in_turn;
+    struct piece early[1u << EARLY_BITS_MAX];
+};
+
+static void piece_clear(struct piece *piece) {
+    wr_buf_clear(&piece->rows);
+    piece->body = (struct wr_log_body){.hash_from = UINT64_MAX};
+}
+
+static void give_rows(struct wr_frozen *self, struct piece *piece) {
+    struct wr_apart *apart = self->apart;
+    if (piece->body.row_count == 0 || apart->failure != WR_OK)
+        return;
+    struct wr_buf bytes;
+    wr_buf_init(&bytes, piece->rows.budget, 0);
+    wr_apart_add_place(&bytes, self->set, self->start_us);
+    wr_log_add_apart(self->table, &bytes, &piece->body, self->row_count, 0, piece->rows.length);
+    int status = piece->rows.status != WR_OK ? piece->rows.status : bytes.status;
+    if (status == WR_OK)
+        status = apart->give(apart->give_ctx, &bytes, &piece->rows);
+    apart->failure = status;
+    wr_buf_release(&bytes);
+    piece_clear(piece);
+}
+
+static void give_if_full(struct wr_frozen *self, struct piece *piece) {
+    if (piece->rows.length >= self->apart->piece_bytes || piece->rows.status != WR_OK)
+        give_rows(self, piece);
+}
+
+/* Those of a page that are held. */
+static void copy_page(struct wr_frozen *self, struct wr_page *page, struct piece *piece) {
+    const struct wr_table *table = self->table;
+    uint64_t *held = wr_page_held(table, page), *saved = wr_page_saved(table, page), count = 0;
+    for (uint32_t word = 0; word < table->bit_words; word++) {
+        for (uint64_t rows = held[word]; rows != 0; rows &= rows - 1, count++)
+            wr_log_add(table->shape, &piece->rows,
+                       wr_page_row(table, page, word * 64 + (uint32_t)__builtin_ctzll(rows)), 0,
+                       table->row_bytes);
+        saved[word] |= held[word];
+        held[word] = 0;
+    }
+    if (count == 0)
+        return;
+    piece->body.row_count += count;
+    wr_log_widen(table, page, &piece->body.hash_from, &piece->body.hash_to);
+    give_if_full(self, piece);
+}
+
+static struct piece *early_of(struct wr_frozen *self, const struct wr_page *page, uint32_t slot) {
+    const struct wr_table *table = self->table;
+    if (self->early_bits == 0 || page->count == 0)
+        return &self->early[0];
+    uint64_t hash = wr_shape_hash(table->shape, wr_page_row(table, page, slot), table->seed);
+    return &self->early[hash >> (64 - self->early_bits)];
+}
+
+void wr_frozen_copy_row(struct wr_table *table, struct wr_page *page, uint32_t slot) {
+    struct wr_frozen *self = table->frozen;
+    struct piece *piece = early_of(self, page, slot);
+    wr_log_add(table->shape, &piece->rows, wr_page_row(table, page, slot), 0, table->row_bytes);
+    wr_bit_set(wr_page_saved(table, page), slot);
+    wr_bit_clear(wr_page_held(table, page), slot);
+    piece->body.row_count++;
+    wr_log_widen(table, page, &piece->body.hash_from, &piece->body.hash_to);
+    give_if_full(self, piece);
+}
+
+void wr_frozen_drop(struct wr_table *table) {
+    struct wr_frozen *self = table->frozen;
+    if (self == NULL)
+        return;
+    table->frozen = NULL;
+    struct wr_frozen **link = &self->apart->frozen;
+    while (*link != self)
+        link = &(*link)->next;
+    *link = self->next;
+    wr_buf_release(&self->in_turn.rows);
+    for (uint32_t i = 0; i < 1u << self->early_bits; i++)
+        wr_buf_release(&self->early[i].rows);
+    self->apart->frozen_count--;
+    wr_table_give(table, self->pages);
+    wr_table_give(table, self);
+}
+
+/* Every row. */
+static void mark_all(struct wr_table *table) {
+    for (uint64_t at = 0; at < UINT64_C(1) << table->depth;) {
+        struct wr_page *page = table->directory[at];
+        at += UINT64_C(1) << (table->depth - page->depth);
+        for (; page != NULL; page = page->overflow) {
+            uint64_t *dirty = wr_page_dirty(table, page);
+            for (uint32_t word = 0; word < table->bit_words; word++) {
+                uint32_t rest = page->count > word * 64 ? page->count - word * 64 : 0;
+                dirty[word] = rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
+            }
+        }
+    }
+}
+
+int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
+    WR_ASSERT(table->frozen == NULL);
+    struct wr_frozen *self = wr_table_alloc(table, sizeof *self);
+    if (self == NULL)
+        return WR_ENOMEM;
+    memset(self, 0, sizeof *self);
+    self->apart = apart;
+    self->table = table;
+    self->set = apart->set;
+    self->start_us = apart->start_us;
+    self->row_count = wr_table_count(table);
+    uint64_t pages = all || table->all_listed ? table->page_count : table->dirty_count;
+    while (self->early_bits < EARLY_BITS_MAX && pages >> self->early_bits > EARLY_PAGES)
+        self->early_bits++;
+    wr_buf_init(&self->in_turn.rows, apart->rows.budget, 0);
+    piece_clear(&self->in_turn);
+    for (uint32_t i = 0; i < 1u << self->early_bits; i++) {
+        wr_buf_init(&self->early[i].rows, apart->rows.budget, 0);
+        piece_clear(&self->early[i]);
+    }
+    if (all)
+        mark_all(table);
+    if (!all && !table->all_listed && pages < table->page_count / FEW_PAGES) {
+        self->pages = table->dirty_pages;
+        self->page_count = table->dirty_count;
+        table->dirty_pages = NULL;
+    }
+    wr_page_list_clear(table);
+    uint32_t held_at = table->held_at; /* of which no bit is set */
+    table->held_at = table->dirty_at;
+    table->dirty_at = held_at;
+    table->turn++;
+    table->frozen = self;
+    self->next = apart->frozen;
+    apart->frozen = self;
+    apart->frozen_count++;
+    return WR_OK;
+}
+
+static void end(struct wr_frozen *self) {
+    give_rows(self, &self->in_turn);
+    for (uint32_t i = 0; i < 1u << self->early_bits; i++)
+        give_rows(self, &self->early[i]);
+    struct wr_table *table = self->table;
+    wr_frozen_drop(table);
+    wr_table_settle(table);
+}
+
+/* Listed pages from where it stands, until about so much has been done. 1: that was all. */
+static int copy_listed(struct wr_frozen *self, uint64_t bytes) {
+    for (uint64_t done = 0; self->at < self->page_count && done < bytes; self->at++) {
+        struct wr_page *page = self->pages[self->at];
+        if (self->at + PREFETCH_PAGES < self->page_count)
+            __builtin_prefetch(self->pages[self->at + PREFETCH_PAGES]);
+        if (page != NULL)
+            copy_page(self, page, early_of(self, page, 0));
+        done += LISTED_COST_BYTES;
+    }
+    return self->at == self->page_count;
+}
+
+/* The same with chains, in the order of their hashes. */
+static int copy_chains(struct wr_frozen *self, uint64_t bytes) {
+    const struct wr_table *table = self->table;
+    int is_end = 0;
+    for (uint64_t done = 0; !is_end && done < bytes;) {
+        uint64_t index = wr_directory_at(table, self->at);
+        struct wr_page *page = table->directory[index];
+        if (index + PREFETCH_PAGES < UINT64_C(1) << table->depth) {
+            const char *next = (const char *)table->directory[index + PREFETCH_PAGES];
+            __builtin_prefetch(next);
+            __builtin_prefetch(next + table->held_at);
+        }
+        uint64_t span = page->depth == 0 ? 0 : UINT64_C(1) << (64 - page->depth);
+        for (; page != NULL; page = page->overflow) {
+            uint64_t before = self->in_turn.rows.length;
+            copy_page(self, page, &self->in_turn);
+            uint64_t now = self->in_turn.rows.length;
+            done += CHAIN_COST_BYTES + (now > before ? now - before : now);
+        }
+        self->at = span == 0 ? 0 : (self->at & ~(span - 1)) + span;
+        is_end = self->at == 0;
+    }
+    return is_end;
+}
+
+static int copy_some(struct wr_frozen *self, uint64_t bytes) {
+    return self->pages != NULL ? copy_listed(self, bytes) : copy_chains(self, bytes);
+}
+
+void wr_frozen_finish(struct wr_table *table) {
+    struct wr_frozen *self = table->frozen;
+    if (self != NULL && copy_some(self, UINT64_MAX))
+        end(self);
+}
+
+void wr_frozen_copy_chain(struct wr_table *table, struct wr_page *head) {
+    struct wr_frozen *self = table->frozen;
+    for (struct wr_page *page = head; self != NULL && page != NULL; page = page->overflow)
+        copy_page(self, page, early_of(self, page, 0));
+}
+
+void wr_frozen_forget_pages(struct wr_table *table) {
+    struct wr_frozen *self = table->frozen;
+    if (self != NULL && self->pages != NULL)
+        self->page_count = (uint32_t)self->at;
+}
+
+void wr_frozen_forget_page(struct wr_table *table, const struct wr_page *page) {
+    const struct wr_frozen *self = table->frozen;
+    for (uint32_t i = 0; self != NULL && self->pages != NULL && i < self->page_count; i++)
+        if (self->pages[i] == page)
+            self->pages[i] = NULL;
+}
+
+int wr_apart_copy(struct wr_apart *apart, uint64_t bytes) {
+    struct wr_frozen *self = apart->frozen;
+    if (self != NULL && apart->failure == WR_OK && copy_some(self, bytes))
+        end(self);
+    return apart->failure != WR_OK ? apart->failure : apart->frozen == NULL ? WR_OK : WR_EAGAIN;
+}
+
+void wr_apart_drop_frozen(struct wr_apart *apart) {
+    while (apart->frozen != NULL)
+        wr_frozen_drop(apart->frozen->table);
+}
