@@ -137,7 +137,7 @@ weir_pipeline_tests(example "${examples}" --examples)
 
 set(restarts "${CMAKE_SOURCE_DIR}/tests/pipelines/restarts.py" --weir "${program}")
 add_test(NAME pipeline/restarts COMMAND Python3::Interpreter ${restarts})
-set_tests_properties(pipeline/restarts PROPERTIES LABELS pipeline)
+set_tests_properties(pipeline/restarts PROPERTIES LABELS pipeline COST 60) # it begins first
 add_test(NAME pipeline/every_restart COMMAND Python3::Interpreter ${restarts} --all)
 set_tests_properties(pipeline/every_restart PROPERTIES LABELS long TIMEOUT 3600)
 

@@ -253,6 +253,21 @@ describe("weir", function()
     _, _, err = weir(path, "--until", "5", "--state", "s")
     has(err, "stopped at --until 5; without it the run goes on from state s")
   end)
+  it("a --stop-after that came too late is told", function()
+    local path = script("a.lua", "weir.read 'x.csv':print()")
+    local note = "note: the run ended in step 7: --stop-after 9 did not come to stop it\n"
+    native.summary.steps = 7
+    local _, _, err = weir(path, "--stop-after", "9")
+    has(err, note)
+    _, _, err = weir(path)
+    assert.falsy(err:find("step", 1, true))
+    native.summary.interrupted = 2
+    _, _, err = weir(path, "--stop-after", "9")
+    assert.falsy(err:find("note", 1, true))
+    native.summary.interrupted, native.summary.was_complete = nil, true
+    _, _, err = weir(path, "--stop-after", "9", "--state", "s")
+    assert.falsy(err:find("--stop-after", 1, true))
+  end)
   it("more bad rows than --max-bad exit with 4", function()
     local path = script("a.lua", "weir.read 'x.csv':print()")
     native.summary.rejected = { { code = "W501", n = 3, reason = "cannot parse" } }

@@ -101,9 +101,9 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
 int partition_flush(struct partition_sink *self, struct partition_slot *slot, struct wr_error *err);
 /* The file that is written is complete. */
 int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err);
-/* `_SUCCESS` beside the files that have got their names, where the script asks for it. */
-int partition_mark_success(const struct partition_sink *self, const struct partition *one,
-                           struct wr_error *err);
+/* The end of a partition whose file had its name already: what a power cut may have left over. */
+int partition_was_named(struct partition_sink *self, const struct partition *one,
+                        struct wr_error *err);
 /* Files that are complete get their names. */
 int partition_name_done(struct partition_sink *self, struct wr_error *err);
 /* After a restart: cuts the files to what the state knows, or says that they are gone. */

@@ -196,11 +196,21 @@ static int free_slot(struct partition_sink *self, struct partition_slot **slot,
 }
 
 struct found {
-    const struct partition_sink *self;
+    struct partition_sink *self;
+    const struct partition *one;
     struct wr_error *err;
-    uint32_t next;
-    int removes, status;
+    uint32_t next; /* behind the highest number */
+    int removes;   /* all but those of this run: `ours` numbers from 0 on */
+    uint32_t ours;
+    int status;
 };
+
+static int is_ours(const struct found *found, const char *path, uint32_t number) {
+    char name[PARTITION_PATH_MAX];
+    return number < found->ours &&
+           path_of(found->self, found->one, number, 1, "", name, NULL) == WR_OK &&
+           strcmp(path, name) == 0;
+}
 
 static int visit_file(void *ctx, const char *path) {
     struct found *found = ctx;
@@ -208,23 +218,32 @@ static int visit_file(void *ctx, const char *path) {
     const char *number = strrchr(path, '/') + 1 + strlen("part-");
     char *end;
     unsigned long value = strtoul(number, &end, 10);
-    if (end != number && value < UINT32_MAX - 1)
+    int is_numbered = end != number && value < UINT32_MAX - 1;
+    if (is_numbered)
         found->next = WR_MAX(found->next, (uint32_t)value + 1);
-    if (found->removes)
+    if (found->removes && !(is_numbered && is_ours(found, path, (uint32_t)value)))
         found->status = env->remove(env, path, found->err);
     return found->status != WR_OK;
 }
 
-/* What earlier runs left in a partition: counted, or gone just before a first new file is there. */
-static int visit_files(struct partition_sink *self, const struct partition *one, int removes,
-                       uint32_t *next, struct wr_error *err) {
+static int visit_files(struct partition_sink *self, const struct partition *one,
+                       struct found *found, struct wr_error *err) {
     char pattern[PARTITION_PATH_MAX];
-    struct found found = {.self = self, .err = err, .removes = removes};
+    found->self = self;
+    found->one = one;
+    found->err = err;
     int status = path_of(self, one, UINT32_MAX, 0, "part-*", pattern, err);
     if (status == WR_OK)
-        status = self->base.env->glob(self->base.env, pattern, visit_file, &found, err);
-    *next = found.next;
-    return found.status != WR_OK ? found.status : status;
+        status = self->base.env->glob(self->base.env, pattern, visit_file, found, err);
+    return found->status != WR_OK ? found->status : status;
+}
+
+/* What earlier runs left in a partition goes just before a first new file is there; a power cut may
+ * bring it back and keep the new file. `ours`: so many files are those of this run. */
+static int clear_partition(struct partition_sink *self, const struct partition *one, uint32_t ours,
+                           struct wr_error *err) {
+    struct found found = {.removes = 1, .ours = ours};
+    return self->config->mode == PARTITION_REPLACE ? visit_files(self, one, &found, err) : WR_OK;
 }
 
 /* The first file of a partition in this run. */
@@ -235,7 +254,9 @@ static int begin_partition(struct partition_sink *self, struct partition *one,
     if (status == WR_OK)
         status = self->base.env->make_directory(self->base.env, path, err);
     if (status == WR_OK && self->config->mode == PARTITION_APPEND && !one->is_claimed) {
-        status = visit_files(self, one, 0, &one->number, err);
+        struct found found = {0};
+        status = visit_files(self, one, &found, err);
+        one->number = found.next;
         one->is_claimed = 1;
     }
     return status;
@@ -277,8 +298,9 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
 
 /* ---- files that are complete --------------------------------------------------------------- */
 
-int partition_mark_success(const struct partition_sink *self, const struct partition *one,
-                           struct wr_error *err) {
+/* `_SUCCESS` beside the files that have got their names, where the script asks for it. */
+static int mark_success(const struct partition_sink *self, const struct partition *one,
+                        struct wr_error *err) {
     if (!self->config->success)
         return WR_OK;
     const struct wr_env *env = self->base.env;
@@ -301,7 +323,6 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
     const struct wr_env *env = self->base.env;
     char from[PARTITION_PATH_MAX], to[PARTITION_PATH_MAX];
     struct wr_file_info info;
-    uint32_t next;
     int status = path_of(self, one, number, 0, "", from, err);
     if (status == WR_OK)
         status = path_of(self, one, number, 1, "", to, err);
@@ -310,11 +331,17 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
     int is_there = env->stat(env, from, &info) == WR_OK;
     if (!is_there && env->stat(env, to, &info) != WR_OK)
         return wr_error_set(err, WR_ECORRUPT, "%s: `%s` is not there", self->base.name, from);
-    if (is_there && self->config->mode == PARTITION_REPLACE && number == 0)
-        status = visit_files(self, one, 1, &next, err);
+    if (number == 0 || !is_there)
+        status = clear_partition(self, one, is_there ? 0 : one->number, err);
     if (is_there && status == WR_OK)
         status = env->rename(env, from, to, err);
-    return status == WR_OK ? partition_mark_success(self, one, err) : status;
+    return status == WR_OK ? mark_success(self, one, err) : status;
+}
+
+int partition_was_named(struct partition_sink *self, const struct partition *one,
+                        struct wr_error *err) {
+    int status = clear_partition(self, one, one->number + 1, err);
+    return status == WR_OK ? mark_success(self, one, err) : status;
 }
 
 int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err) {

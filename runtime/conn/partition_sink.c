@@ -449,7 +449,7 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     int status = WR_OK;
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++) {
         if (self->partitions[p].is_renamed)
-            status = partition_mark_success(self, &self->partitions[p], err);
+            status = partition_was_named(self, &self->partitions[p], err);
         else if (self->partitions[p].is_active)
             status = partition_complete(self, p, err);
     }

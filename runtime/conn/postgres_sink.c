@@ -1,7 +1,9 @@
 /* postgres_sink.c: rows into a table of a PostgreSQL database, one transaction an epoch.
  *
  *   append   copy
- *   upsert   insert, or update the row of the same key; in a changelog a row taken back deletes it
+ *   upsert   insert, or update the row of the same key; in a changelog a row taken back deletes it,
+ *            also one from before the run, where the change comes here: those that come to nothing
+ *            within one batch do not
  *   replace  into a table beside, `weir_new_NAME`, which takes the place of the old one at finish
  *
  * Where an audit holds them, rows of all modes go into the table beside, and from there to their

@@ -200,8 +200,11 @@ Does not (W305): sort, limit, sample, match, as_table, count windows.
 `:changes()` before them makes a row of each change, with `op`, and an ordinary
 stream of it.
 
-Sinks: SQLite replaces rows by the stream's key (the columns of group_by), or by
-`key = "…"`; a file or stdout takes `:changes()` only (W306).
+Sinks: SQLite and PostgreSQL replace rows by the stream's key (the columns of
+group_by), or by `key = "…"`; a file or stdout takes `:changes()` only (W306).
+A row that is taken back deletes the row of its key, one from before the run
+too. But changes that come to nothing within one batch do not get there, and
+leave such a row: keep the table to one pipeline, or say `mode = "replace"`.
 ]],
   },
   flink = {

@@ -220,6 +220,10 @@ local function end_of_run(run, made, summary, options)
     run.err(("note: stopped at --until %s; without it the run goes on from state %s\n"):format(
       run.options["until"], options.state))
   end
+  if options.stop_after and not summary.interrupted and not summary.was_complete then
+    run.err(("note: the run ended in step %d: --stop-after %d did not come to stop it\n"):format(
+      summary.steps, options.stop_after))
+  end
   summary.has_state = options.state ~= nil
   local kept = run.options.rejects ~= nil or made:reads_rejects()
   for _, line in ipairs(report.rejects(summary, kept)) do

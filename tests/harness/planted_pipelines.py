@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""planted_pipelines.py: sees tests/pipelines/run.py and tests/specs.sh find what is planted.
+"""planted_pipelines.py: sees tests/pipelines/run.py, restarts.py and tests/specs.sh find what is
+planted.
 
 A small program of our own stands in for weir: it does what the "script" says, in Python, so that
 each difference can be planted alone. Specs are run by the program that WEIR_PROGRAM names.
@@ -13,6 +14,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RUN = os.path.join(ROOT, "tests/pipelines/run.py")
+RESTARTS = os.path.join(ROOT, "tests/pipelines/restarts.py")
 SPECS = os.path.join(ROOT, "tests/specs.sh")
 
 PROGRAM = f"""#!{sys.executable}
@@ -24,7 +26,46 @@ exec(source)
 """
 
 
-class PipelineTest(unittest.TestCase):
+# Another stand-in, for scripts that are run often: the "script" is one of the shell.
+SHELL = """#!/bin/sh
+script=$2 all="$*" state= stop=99 shards=1
+while [ $# -gt 0 ]; do
+    case $1 in
+        --state) state=$2 ;;
+        --stop-after) stop=$2 ;;
+        --shards) shards=$2 ;;
+    esac
+    shift
+done
+has() { case " $all " in *" $1 "*) return 0 ;; esac; return 1; }
+. "./$script"
+"""
+# A pipeline of five rows, one in each step, that goes on from its state directory.
+STEPS = """# :sort
+first=0 lost=0
+[ -n "$state" ] && [ -e "$state/at" ] && read first <"$state/at"
+at=$first
+step=0
+while [ $at -lt 5 ] && [ $step -lt $stop ]; do
+    row=$((at + lost)) at=$((at + 1)) step=$((step + 1))
+    echo $row
+    echo $row >>o.csv
+done
+[ -n "$state" ] && mkdir -p "$state" && echo $at >"$state/at"
+[ $stop -lt $((6 - first)) ] && exit 130
+if [ $first -eq 5 ]; then
+    echo complete >&2
+elif has --stop-after; then
+    echo "note: the run ended in step $((6 - first)): too late" >&2
+fi
+echo "5 in, 0 rejected, 0 late, 0.1 s" >&2
+"""
+
+
+class TreeTest(unittest.TestCase):
+    """A tree of its own, and one pipeline `a` in it."""
+    runner = None
+
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.root = self.folder.name
@@ -48,8 +89,9 @@ class PipelineTest(unittest.TestCase):
     def run_it(self, *args, **env):
         env = dict({name: value for name, value in os.environ.items() if name != "CI"}, **env)
         done = subprocess.run(
-            [sys.executable, RUN, "--root", self.root, "--weir", os.path.join(self.root, "weir"),
-             *args], capture_output=True, text=True, check=False, env=env)
+            [sys.executable, self.runner, "--root", self.root, "--weir",
+             os.path.join(self.root, "weir"), *args],
+            capture_output=True, text=True, check=False, env=env)
         return done.returncode, done.stdout + done.stderr
 
     def pipeline(self, script, expected):
@@ -59,6 +101,10 @@ class PipelineTest(unittest.TestCase):
         os.remove(os.path.join(self.root, "tests/pipelines/expected/a/.keep"))
         for name, text in expected.items():
             self.write(f"tests/pipelines/expected/a/{name}", text)
+
+
+class PipelineTest(TreeTest):
+    runner = RUN
 
     def passes(self, script, expected):
         self.pipeline(script, expected)
@@ -181,6 +227,73 @@ class PipelineTest(unittest.TestCase):
     def test_no_pipeline_at_all_fails(self):
         self.assertEqual((1, "0 passed, 0 failed\n"), self.run_it())
         self.assertIn("no such pipeline: b", self.run_it("b")[1])
+
+
+class RestartsTest(TreeTest):
+    runner = RESTARTS
+
+    def setUp(self):
+        super().setUp()
+        self.write("weir", SHELL)
+
+    def ends(self, script, passes, *args, **env):
+        self.pipeline(script, {})
+        code, output = self.run_it(*args, **env)
+        self.assertEqual((0, "1 passed, 0 failed") if passes else (1, "0 passed, 1 failed"),
+                         (code, output.rstrip("\n").split("\n")[-1]), output)
+        return output
+
+    def finds(self, old, new, text, *args):
+        self.assertIn(old, STEPS)
+        output = self.ends(STEPS.replace(old, new), False, *args)
+        self.assertIn(text, output)
+        self.assertRegex(output, rf"again: WEIR_SEED=\d+ .*{' '.join(args)} a\n")
+
+    def test_a_pipeline_that_goes_on_passes(self):
+        self.assertIn("stops 1 2 3 4 5 of 6", self.ends(STEPS, True))
+        self.assertIn("stops 1 2 3 4 5 of 6; every step;", self.ends(STEPS, True, "--all"))
+        self.assertIn("; every step;", self.ends(STEPS, True, CI="true"))
+
+    def test_the_same_is_drawn_by_the_same_seed(self):
+        drawn = [self.ends(STEPS, True, WEIR_SEED=seed) for seed in ("1", "1", "2")]
+        self.assertEqual(drawn[0], drawn[1])
+        self.assertNotEqual(drawn[0], drawn[2])
+
+    def test_a_row_lost_behind_a_restart_is_found(self):
+        self.finds("at=$first", "at=$first; [ $at -gt 0 ] && lost=1", "stopped after step 2 of 6")
+
+    def test_a_row_lost_behind_one_stop_of_many_is_found_by_all(self):
+        self.finds("at=$first", "at=$first; [ $at = 3 ] && at=4", "stopped after step 3 of 6",
+                   "--all")
+
+    def test_a_row_written_twice_is_found(self):
+        self.finds("at=$first", "at=$first; [ $at = 0 ] || echo 0 >>o.csv", "o.csv: differs")
+
+    def test_a_complete_state_that_goes_on_is_found(self):
+        self.finds("echo complete", "echo 9; echo complete", "stdout: differs")
+
+    def test_other_counts_are_found(self):
+        self.finds('"5 in', '"$((5 - first)) in', "counts: differs")
+
+    def test_another_exit_code_is_found(self):
+        self.finds("echo complete >&2", "exit 3", "exit code: differs")
+
+    def test_rows_that_hang_on_shards_are_found(self):
+        self.finds("lost=0", "lost=$((shards == 3))", "--shards 3 --shard-seed")
+
+    def test_rows_that_hang_on_threads_are_found(self):
+        self.finds("lost=0", "lost=0; has --workers && lost=1", "--workers")
+
+    def test_rows_that_hang_on_memory_are_found(self):
+        self.finds("lost=0", "lost=0; has --spill-bytes && ! has --state && lost=1",
+                   "--spill-bytes")
+
+    def test_rows_that_hang_on_memory_behind_a_restart_are_found(self):
+        self.finds("at=$first", "at=$first; has --spill-bytes && [ $at -gt 0 ] && echo 9",
+                   "--stop-after")
+
+    def test_a_program_that_does_not_tell_its_steps_fails(self):
+        self.finds("note: the run ended", "note: it ended", "the number of its steps")
 
 
 class SpecsTest(unittest.TestCase):

@@ -11,7 +11,9 @@ Every pipeline and example (run.py) that runs to its end is run once undisturbed
 - it runs in 1, 2 and 3 shards, worked on in orders by several seeds, and in threads;
 - where it sorts or has windows, it runs with next to no memory for that, undisturbed and stopped at
   some step.
-Without --all the stopping points are a sample of each pipeline, with a fresh seed (WEIR_SEED).
+Without --all a share of each is drawn, a larger one where CI is set. What is drawn hangs on the
+seed (WEIR_SEED, a fresh one without it) and the pipeline's name alone: a line for each pipeline
+says it, and a failure prints the line that runs the pipeline so again.
 """
 
 import argparse
@@ -22,11 +24,28 @@ import sys
 
 import run
 
-STOPS_SAMPLED = 6
 STOPS_MAX = 2000       # stopping points of one pipeline; more is a pipeline for another test
 PROCESSES_MAX = 40     # of a pipeline that is stopped after every step
-ROWS = "1"
+ROWS, ROWS_MANY = "1", "1024"
 BAD_ROWS = 4           # the exit code of a run that went to its end, and had too many bad rows
+WORKERS = (["--workers", "2"], ["--workers", "4", "--shards", "2"])
+
+
+class Share:
+    """How much of everything is run."""
+
+    def __init__(self, stops, thirds, every_step, shard_seeds, workers, spilled_stops):
+        self.stops = stops              # stopping points of a pipeline
+        self.thirds = thirds            # of these, behind which a third process follows
+        self.every_step = every_step    # how likely it is stopped after every step
+        self.shard_seeds = shard_seeds  # orders of each number of shards
+        self.workers = workers          # of WORKERS
+        self.spilled_stops = spilled_stops
+
+
+QUICK = Share(5, 1, 0.5, 1, 1, 1)
+WHERE_CI_IS_SET = Share(8, 4, 1, 2, 2, 3)
+ALL = Share(STOPS_MAX, STOPS_MAX, 1, 2, 2, 3)
 
 
 def compared(outputs):
@@ -42,109 +61,117 @@ def compared(outputs):
     return kept
 
 
-def check(case, what, expected, outputs):
-    lines = run.differences(expected, compared(outputs))
-    if lines:
-        print(f"{case.name}, {what}:")
-        print("\n".join(lines + [f"    {line}" for line in run.show(outputs["stderr"])[:5]]))
-    return not lines
-
-
 def stopped_at(step):
     return ["--state", "STATE", "--stop-after", str(step)]
 
 
-def stop_once(weir, case, rows, step):
-    ends = ["--state", "STATE"]
-    return run.run_once(weir, case, rows, [stopped_at(step), ends], again=ends)
+class Tried:
+    """One pipeline: its undisturbed runs, and what differed from them."""
 
+    def __init__(self, weir, case, seed, share):
+        self.weir, self.case, self.share, self.passed = weir, case, share, True
+        self.dice = random.Random(f"{seed} {case.name}")
+        self.drawn = []
+        self.expected = compared(self.run(ROWS))
+        self.steps, kept = self.count_steps(ROWS)
+        # With a state directory a SQLite file has one table more: how far its rows are safe.
+        self.kept = compared(self.run(ROWS, [["--state", "STATE"]]) if kept is None else kept)
 
-def step_count(weir, case, rows):
-    """The number of the first step at which a stop comes too late, found by halving."""
-    low, high = 0, 1
-    while run.run_once(weir, case, rows, [stopped_at(high)])["exit code"] == b"130\n":
-        low, high = high, high * 2
-        if high > STOPS_MAX:
-            return STOPS_MAX
-    while high - low > 1:
-        middle = (low + high) // 2
-        stopped = run.run_once(weir, case, rows, [stopped_at(middle)])["exit code"] == b"130\n"
-        low, high = (middle, high) if stopped else (low, middle)
-    return high
+    def run(self, rows, processes=((),), again=None):
+        return run.run_once(self.weir, self.case, rows, processes, again)
 
+    def count_steps(self, rows):
+        """(How many steps a run has, STOPS_MAX where it is stopped there; what it left, None then):
+        the first stop that comes too late."""
+        outputs = self.run(rows, [stopped_at(STOPS_MAX)])
+        found = re.search(rb"^note: the run ended in step (\d+):", outputs["stderr"], re.MULTILINE)
+        if found is None and outputs["exit code"] != b"130\n":
+            self.fail("the number of its steps", ["  is not told"], outputs)
+            return 1, outputs
+        return (STOPS_MAX, None) if found is None else (int(found.group(1)), outputs)
 
-def restarts(weir, case, expected, everything, dice):
-    rows = ROWS
-    steps = step_count(weir, case, rows)
-    if steps >= STOPS_MAX:
-        rows = "1024"
-        steps = step_count(weir, case, rows)
-    points = list(range(1, steps))
-    if not everything:
-        points = sorted(dice.sample(points, min(STOPS_SAMPLED, len(points))))
-    passed = True
-    for step in points:
-        passed &= check(case, f"stopped after step {step} of {steps} with --batch-rows {rows}",
-                        expected, stop_once(weir, case, rows, step))
-    if steps <= PROCESSES_MAX or everything:
-        outputs = run.run_once(weir, case, rows, [stopped_at(1)] * (2 * steps + 10))
-        passed &= check(case, "stopped after every step", expected, outputs)
-    return passed, len(points)
+    def fail(self, what, lines, outputs):
+        self.passed = False
+        print(f"{self.case.name}, {what}:")
+        print("\n".join(lines + [f"    {line}" for line in run.show(outputs["stderr"])[:5]]))
 
+    def check(self, what, expected, outputs):
+        lines = run.differences(expected, compared(outputs))
+        if lines:
+            self.fail(what, lines, outputs)
 
-def shards(weir, case, expected, dice):
-    passed = True
-    for count in ("1", "2", "3"):
-        for _ in range(2):
-            seed = str(dice.randrange(1 << 30))
-            further = ["--shards", count, "--shard-seed", seed]
-            passed &= check(case, " ".join(further), expected,
-                            run.run_once(weir, case, ROWS, [further]))
-    for further in (["--workers", "2"], ["--workers", "4", "--shards", "2"]):
-        rows = dice.choice(case.batch_rows or [ROWS])
-        passed &= check(case, " ".join(further) + f" --batch-rows {rows}", expected,
-                        run.run_once(weir, case, rows, [further]))
-    return passed
+    def restarts(self):
+        rows, steps = ROWS, self.steps
+        if steps >= STOPS_MAX:
+            rows, (steps, _) = ROWS_MANY, self.count_steps(ROWS_MANY)
+        points = list(range(1, steps))
+        points = sorted(self.dice.sample(points, min(self.share.stops, len(points))))
+        thirds = set(self.dice.sample(points, min(self.share.thirds, len(points))))
+        for step in points:
+            ends = ["--state", "STATE"]
+            outputs = self.run(rows, [stopped_at(step), ends], ends if step in thirds else None)
+            self.check(f"stopped after step {step} of {steps} with --batch-rows {rows}", self.kept,
+                       outputs)
+        self.drawn.append(f"stops {' '.join(map(str, points[:20]))} of {steps}")
+        wants_every = self.dice.random() < self.share.every_step
+        if wants_every and (steps <= PROCESSES_MAX or self.share is ALL):
+            outputs = self.run(rows, [stopped_at(1)] * (2 * steps + 10))
+            self.check("stopped after every step", self.kept, outputs)
+            self.drawn.append("every step")
+        return len(points)
 
+    def shards(self):
+        for count in ("1", "2", "3"):
+            for _ in range(self.share.shard_seeds):
+                further = ["--shards", count, "--shard-seed", str(self.dice.randrange(1 << 30))]
+                self.check(" ".join(further), self.expected, self.run(ROWS, [further]))
+                self.drawn.append(" ".join(further))
+        for further in self.dice.sample(WORKERS, self.share.workers):
+            rows = self.dice.choice(self.case.batch_rows or [ROWS])
+            what = " ".join(further) + f" --batch-rows {rows}"
+            self.check(what, self.expected, self.run(rows, [further]))
+            self.drawn.append(what)
 
-def spills(weir, case, expected, kept, dice):
-    with open(case.script, encoding="utf-8") as file:
-        if not re.search(":sort|:window", file.read()):
-            return True
-    spill = ["--spill-bytes", dice.choice(["1", "3000"])]
-    passed = check(case, " ".join(spill), expected, run.run_once(weir, case, ROWS, [spill]))
-    steps = step_count(weir, case, ROWS)
-    for _ in range(3):
-        stop = stopped_at(dice.randrange(1, max(steps, 2)))
-        outputs = run.run_once(weir, case, ROWS, [stop + spill, ["--state", "STATE", *spill]])
-        passed &= check(case, " ".join(stop + spill), kept, outputs)
-    return passed
+    def spills(self):
+        with open(self.case.script, encoding="utf-8") as file:
+            if not re.search(":sort|:window", file.read()):
+                return
+        spill = ["--spill-bytes", self.dice.choice(["1", "3000"])]
+        self.check(" ".join(spill), self.expected, self.run(ROWS, [spill]))
+        for _ in range(self.share.spilled_stops):
+            stop = stopped_at(self.dice.randrange(1, max(self.steps, 2)))
+            outputs = self.run(ROWS, [stop + spill, ["--state", "STATE", *spill]])
+            self.check(" ".join(stop + spill), self.kept, outputs)
+            self.drawn.append(" ".join(spill + stop[2:]))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--weir", required=True)
+    parser.add_argument("--root", default=run.ROOT, help="the tree; for the test of this file")
     parser.add_argument("--all", action="store_true", help="every stopping point")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     weir = os.path.abspath(options.weir)
     seed = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 30))
+    share = ALL if options.all else WHERE_CI_IS_SET if os.environ.get("CI") else QUICK
     print(f"seed: WEIR_SEED={seed}")
-    dice = random.Random(seed)
     passed = failed = points = 0
-    for case in list(run.pipeline_cases(run.ROOT)) + list(run.example_cases(run.ROOT)):
+    for case in list(run.pipeline_cases(options.root)) + list(run.example_cases(options.root)):
         if (options.names and case.name not in options.names) or case.command != "run" \
                 or case.stdin is not None or case.exit not in (0, BAD_ROWS) \
                 or "--state" in case.args:
             continue
-        expected = compared(run.run_once(weir, case, ROWS))
-        # With a state directory a SQLite file has one table more: how far its rows are safe.
-        kept = compared(run.run_once(weir, case, ROWS, [["--state", "STATE"]]))
-        good, count = restarts(weir, case, kept, options.all, dice)
-        good &= shards(weir, case, expected, dice)
-        good &= spills(weir, case, expected, kept, dice)
-        points += count
-        passed, failed = passed + good, failed + (not good)
+        tried = Tried(weir, case, seed, share)
+        points += tried.restarts()
+        tried.shards()
+        tried.spills()
+        print(f"{case.name}: {'; '.join(tried.drawn)}")
+        if not tried.passed:
+            words = [f"WEIR_SEED={seed}", *(["CI=1"] if share is WHERE_CI_IS_SET else []),
+                     *sys.argv[:1], "--weir", weir, *(["--all"] if options.all else []), case.name]
+            print("again: " + " ".join(words), flush=True)
+        passed, failed = passed + tried.passed, failed + (not tried.passed)
     print(f"{points} stopping points")
     print(f"{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1

@@ -9,6 +9,7 @@ signals of the machine: programs that write, and kill -9.
 
 import gzip
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -22,6 +23,7 @@ import tempfile
 import time
 
 SECONDS_MAX = 20
+AT_ONCE = 4 # tests: they wait most of the time
 FOLLOW = 'weir.read("app.ndjson", { follow = true, schema = "n int64" })'
 WATCH = 'weir.read("in/*", { follow = true, schema = "n int64", format = "ndjson" })'
 
@@ -454,34 +456,40 @@ def rolls_through_kills(place):
 rolls_through_kills.script = SHORT + FOLLOW + TO_BOTH \
     + ':write("out/", { format = "ndjson", roll = { rows = 20 } })'
 
-TESTS = [grows_line_by_line, is_rotated, rotated_twice_while_it_was_down,
+TESTS = [follows_through_kills, watches_through_kills, rolls_through_kills, # the longest first
+         grows_line_by_line, is_rotated, rotated_twice_while_it_was_down,
          compressed_while_it_was_down, lost_while_it_was_down, cut_is_told, filled_again_is_told,
          signal_ends_it_with_a_checkpoint, limit_ends_it, last_window_closes_by_the_clock,
          directory_fills, files_of_a_directory_are_rotated_and_written_anew,
-         many_files_with_few_descriptors, quiet_run_sleeps, follows_through_kills,
-         watches_through_kills, rolls_through_kills, standard_input_cannot_go_on]
+         many_files_with_few_descriptors, quiet_run_sleeps, standard_input_cannot_go_on]
+
+
+def play(name):
+    """(what went wrong, the seconds that it took)"""
+    test = globals()[name]
+    place, begin, wrong = Place(os.path.abspath(sys.argv[1]), test.script), time.monotonic(), ""
+    try:
+        test(place)
+    except (AssertionError, subprocess.TimeoutExpired, sqlite3.Error) as error:
+        wrong = f"FAILED {name}: {error}"
+    finally:
+        place.close()
+    return wrong, time.monotonic() - begin
 
 
 def main():
-    weir, only = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    failed = count = 0
-    for test in TESTS:
-        if only and test.__name__ not in only:
-            continue
-        count += 1
-        place = Place(weir, test.script)
-        begin = time.monotonic()
-        try:
-            test(place)
-        except (AssertionError, subprocess.TimeoutExpired, sqlite3.Error) as error:
-            failed += 1
-            print(f"FAILED {test.__name__}: {error}")
-        finally:
-            place.close()
-        if only:
-            print(f"{test.__name__}: {time.monotonic() - begin:.2f} s")
-    print(f"{count - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    only = sys.argv[2:]
+    names = [test.__name__ for test in TESTS if not only or test.__name__ in only]
+    failed = 0
+    with multiprocessing.Pool(AT_ONCE) as pool:
+        for name, (wrong, seconds) in zip(names, pool.imap(play, names)):
+            failed += wrong != ""
+            if wrong:
+                print(wrong)
+            if only:
+                print(f"{name}: {seconds:.2f} s")
+    print(f"{len(names) - failed} passed, {failed} failed")
+    return 1 if failed or not names else 0
 
 
 if __name__ == "__main__":

@@ -84,24 +84,26 @@ def full_output(stage):
 @case
 def silent_pipe(stage):
     """A signal ends a run that waits for its input, before the first byte and behind it."""
+    script, runs = 'weir.read("-", { schema = "a int64" }):print()', []
     for head in (b"", b'{"a":1}\n'):
         for number in (signal.SIGTERM, signal.SIGINT):
-            script = 'weir.read("-", { schema = "a int64" }):print()'
-            with subprocess.Popen([stage.program, "run", "-e", script], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-                run.stdin.write(head)
-                run.stdin.flush()
-                try:
-                    run.wait(timeout=1)  # it does not end by itself
-                    raise AssertionError("the run has ended without a signal")
-                except subprocess.TimeoutExpired:
-                    run.send_signal(number)
-                try:
-                    code = run.wait(timeout=20)
-                finally:
-                    run.kill()
-                assert code == 128 + number, f"exit code {code}"
-                assert run.stdout.read() == head
+            run = subprocess.Popen([stage.program, "run", "-e", script], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            runs.append((run, head, number))
+            run.stdin.write(head)
+            run.stdin.flush()
+    try:
+        time.sleep(1)
+        for run, head, number in runs:
+            assert run.poll() is None, "the run has ended without a signal"
+            run.send_signal(number)
+            code = run.wait(timeout=20)
+            assert code == 128 + number, f"exit code {code}"
+            assert run.stdout.read() == head
+    finally:
+        for run, _, _ in runs:
+            run.kill()
+            run.communicate()
 
 
 @case

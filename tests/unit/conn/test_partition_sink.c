@@ -131,6 +131,35 @@ TEST(partition_sink_knows_that_it_was_complete) {
     end(&w, &saved);
 }
 
+/* Old files are removed and the new one gets its name: a power cut may keep the second alone. */
+TEST(partition_sink_removes_again_what_comes_back_behind_its_name) {
+    for (int rolls = 0; rolls < 2; rolls++) {
+        const char *more = rolls ? "'roll':{'quiet':10000000}" : "";
+        struct world w;
+        struct wr_buf saved;
+        struct wr_sink *sink = begin(&w, &saved, more);
+        CHECK_INT(put_rows(&w, sink, rolls ? "a,1\nb,2\nb,30" : "a,1\nb,2"), ==, WR_OK);
+        if (rolls)
+            CHECK_INT(wr_sink_partitions.advance(sink, 30000000, &w.err), ==, WR_OK);
+        save(&w, sink, &saved);
+        CHECK_INT((rolls ? wr_sink_partitions.commit(sink, 1, &w.err)
+                         : wr_sink_partitions.finish(sink, &w.err)),
+                  ==, WR_OK);
+        put_file(in_folder(&w, "k=b/part-00002.csv"), "old", 3);
+        put_file(in_folder(&w, "k=b/part-00000-a.csv"), "old", 3);
+        put_file(in_folder(&w, "k=b/part-x.csv"), "old", 3);
+        sink = again(&w, more, &saved, sink);
+        finish(&w, sink);
+        CHECK_STR(text_of(&w, "k=b/part-00002.csv"), "none");
+        CHECK_STR(text_of(&w, "k=b/part-00000-a.csv"), "none");
+        CHECK_STR(text_of(&w, "k=b/part-x.csv"), "none");
+        CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "id\n1\n");
+        CHECK_STR(text_of(&w, "k=b/part-00000.csv"), "id\n2\n");
+        CHECK_STR(text_of(&w, "k=b/part-00001.csv"), rolls ? "id\n30\n" : "none");
+        end(&w, &saved);
+    }
+}
+
 TEST(partition_sink_misses_files_that_are_gone) {
     struct world w;
     struct wr_buf saved;
