@@ -270,6 +270,9 @@ set_tests_properties(program/live PROPERTIES LABELS program)
 add_test(NAME program/follow
   COMMAND Python3::Interpreter "${folder}/follow.py" "${program}")
 set_tests_properties(program/follow PROPERTIES LABELS program)
+add_test(NAME program/breaker
+  COMMAND Python3::Interpreter "${folder}/breaker.py" "${program}")
+set_tests_properties(program/breaker PROPERTIES LABELS program)
 if(NOT WEIR_SANITIZE AND WEIR_STATIC_LIBS)
   add_test(NAME program/hardened
     COMMAND Python3::Interpreter "${folder}/hardening.py" "${program}")
@@ -278,7 +281,7 @@ endif()
 
 # Beside a PostgreSQL server that each test starts for itself.
 set(folder "${CMAKE_SOURCE_DIR}/tests/postgres")
-foreach(name faults sink source)
+foreach(name breaker faults sink source)
   add_test(NAME "postgres/${name}"
     COMMAND Python3::Interpreter "${folder}/${name}.py" "${program}")
   set_tests_properties("postgres/${name}" PROPERTIES LABELS program SKIP_RETURN_CODE 77)

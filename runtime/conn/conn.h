@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "conn/retry.h"
 #include "data/batch.h"
 #include "data/reject.h"
 #include "data/value.h"
@@ -66,6 +67,8 @@ struct wr_endpoint_bind {
     uint8_t resume; /* enum wr_resume; result of reading */
     uint8_t by_key; /* a row takes the place of one with its key; result of writing */
     uint8_t shows;  /* what is written is shown at once and cannot be taken back; the same */
+    const struct wr_retry *retry; /* what is done when it fails for a while; the same. NULL: the run
+                                   * ends */
     /* both: result */
     void *config;
     const char *name; /* how messages call it: "flights-*.csv.gz", "sqlite:out.db/delays" */
@@ -182,10 +185,18 @@ struct wr_sink {
     void *show_ctx;
     int terminal; /* stdout is a terminal */
     int terminal_columns;
+    /* While it waits for what it writes to (see retry.h): not 0 when the run is to stop; who is
+     * told; what happened. The first two may be NULL. */
+    const volatile sig_atomic_t *stop;
+    void (*warn)(void *ctx, const char *code, const char *text);
+    void *warn_ctx;
+    struct wr_trouble trouble;
 };
 
 /* open, then epochs begin(N) write* prepare(N) save sync(N) commit(N), never row by row; then
  * finish (the input has ended: final names appear), close. Without a state there is no sync.
+ * Any of them may wait for what it writes to; WR_ECANCEL: it waited, and the run is to stop. Then,
+ * as behind any failure, only close may follow.
  * Stopped before the end: close without finish leaves nothing half-written under a final name. */
 struct wr_sink_type {
     const char *name;

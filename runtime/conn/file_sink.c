@@ -38,6 +38,7 @@ struct config {
     enum wr_compression compression;
     enum mode mode;
     int to_stdout; /* "-" */
+    struct wr_retry retry;
 };
 
 struct file_sink {
@@ -58,7 +59,8 @@ struct file_sink {
 
 /* ---- bind ---------------------------------------------------------------------------------- */
 
-static const char *const own_options[] = {"compression", "partitions", "roll", "max_ratio", NULL};
+static const char *const own_options[] = {"compression", "partitions",     "roll",
+                                          "max_ratio",   WR_RETRY_OPTIONS, NULL};
 
 static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     static const char *const modes[] = {"replace", "append", "new", NULL};
@@ -110,6 +112,10 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         wr_error_at(err, "mode", 0, 0);
         return WR_ESCRIPT;
     }
+    config->retry = WR_RETRY_OF_FILES;
+    if (status == WR_OK)
+        status = wr_retry_bind(&config->retry, bind, &options, 0, err);
+    bind->retry = &config->retry;
     bind->config = config;
     return status;
 }

@@ -36,6 +36,7 @@ struct partition_config {
     int rolls, by_time;  /* by any of these, by one of the first two */
     int digits;          /* of the number in a file's name: names sort by it */
     int success;         /* a file `_SUCCESS` in each that is complete */
+    struct wr_retry retry;
 };
 
 struct partition_slot;

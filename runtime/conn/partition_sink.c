@@ -21,8 +21,8 @@
 
 /* ---- bind ---------------------------------------------------------------------------------- */
 
-static const char *const own_options[] = {"compression", "roll",      "success",
-                                          "partitions",  "max_ratio", NULL};
+static const char *const own_options[] = {"compression", "roll",           "success", "partitions",
+                                          "max_ratio",   WR_RETRY_OPTIONS, NULL};
 
 /* The columns of directories, and those that are left for the files. */
 static int bind_columns(struct partition_config *config, struct wr_endpoint_bind *bind,
@@ -133,6 +133,9 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         bind_roll(config, wr_option(&options, "roll"));
     if (status == WR_OK)
         status = wr_option_bool(&options, "success", &config->success, err);
+    config->retry = WR_RETRY_OF_FILES;
+    if (status == WR_OK)
+        status = wr_retry_bind(&config->retry, bind, &options, 0, err);
     if (status == WR_OK)
         status = wr_format_choose(bind, address, NULL, &format, err);
     if (status == WR_OK)
@@ -151,6 +154,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     config->ending =
         wr_endpoint_textf(bind->arena, ".%s%s", config->format->name, endings[config->compression]);
     bind->config = config;
+    bind->retry = &config->retry;
     return config->directory == NULL || config->ending == NULL
                ? wr_error_set(err, WR_ENOMEM, "no memory for the plan")
                : WR_OK;

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
 #include "conn/sql.h"
@@ -17,6 +18,9 @@
 
 #define CERTIFICATES "/etc/ssl/certs/ca-certificates.crt"
 #define PARAMETERS_MAX 20
+#define POLL_MS 50 /* a signal that another thread takes ends no poll here */
+#define PAUSE_US_MIN (INT64_C(200) * 1000)
+#define PAUSE_US_MAX (INT64_C(5) * 1000000)
 
 /* ---- the address ---------------------------------------------------------------------------- */
 
@@ -72,7 +76,11 @@ int wr_postgres_bind(struct wr_postgres *postgres, const struct wr_endpoint_bind
     const char *address = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
     int tls_index = WR_POSTGRES_TLS_AUTO;
     uint64_t timeout_us = WR_POSTGRES_TIMEOUT_US;
-    postgres->retries = WR_POSTGRES_RETRIES;
+    postgres->retry = (struct wr_retry){.retries = WR_POSTGRES_RETRIES,
+                                        .timeout_us = WR_POSTGRES_TIMEOUT_US,
+                                        .pause_us_min = PAUSE_US_MIN,
+                                        .pause_us_max = PAUSE_US_MAX,
+                                        .failures = WR_RETRY_FAILURES};
     int status = read_address(postgres, bind->arena, address, err);
     if (status == WR_OK)
         status = wr_option_text(options, "user", &postgres->user, err);
@@ -85,7 +93,7 @@ int wr_postgres_bind(struct wr_postgres *postgres, const struct wr_endpoint_bind
     if (status == WR_OK)
         status = wr_option_duration(options, "timeout", &timeout_us, err);
     if (status == WR_OK)
-        status = wr_option_count(options, "retries", 0, &postgres->retries, err);
+        status = wr_retry_bind(&postgres->retry, bind, options, 1, err);
     postgres->tls = (enum wr_postgres_tls)tls_index;
     postgres->timeout_us = (int64_t)WR_MIN(timeout_us, (uint64_t)INT32_MAX * 1000);
     return status;
@@ -135,8 +143,33 @@ static int settle(const struct wr_postgres *postgres, PGconn *connection, struct
     return wr_postgres_run(postgres, connection, sql, "settings", err);
 }
 
+/* Until the connection stands or is bad; else nothing was heard in time, or it is to stop. */
+static void wait_for_answer(PGconn *connection, const struct wr_env *env, int64_t timeout_us,
+                            const volatile sig_atomic_t *stop) {
+    const struct wr_pq *pq = wr_pq();
+    int64_t end_us = env->monotonic_us(env) + timeout_us;
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    while ((next == PGRES_POLLING_WRITING || next == PGRES_POLLING_READING) &&
+           pq->PQstatus(connection) != CONNECTION_BAD && env->monotonic_us(env) < end_us &&
+           (stop == NULL || !*stop)) {
+        struct pollfd socket = {.fd = pq->PQsocket(connection),
+                                .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        if (poll(&socket, 1, POLL_MS) > 0)
+            next = pq->PQconnectPoll(connection);
+    }
+}
+
+static int no_answer(const struct wr_postgres *postgres, const volatile sig_atomic_t *stop,
+                     struct wr_error *err) {
+    if (stop != NULL && *stop)
+        return wr_error_set(err, WR_ECANCEL, "%s: connect: stopped while it was waited for",
+                            postgres->place);
+    return wr_error_set(err, WR_EAGAIN, "%s: connect: no answer in %lld s", postgres->place,
+                        (long long)(postgres->timeout_us / 1000000));
+}
+
 int wr_postgres_connect(PGconn **made, const struct wr_postgres *postgres, const struct wr_env *env,
-                        const char *mark, struct wr_error *err) {
+                        const char *mark, const volatile sig_atomic_t *stop, struct wr_error *err) {
     const struct wr_pq *pq;
     struct wr_buf password;
     char seconds[24], milliseconds[24];
@@ -165,18 +198,21 @@ int wr_postgres_connect(PGconn **made, const struct wr_postgres *postgres, const
         give(&all, "sslrootcert", postgres->ca);
     else if (strcmp(sslmode(postgres), "verify-full") == 0)
         give(&all, "sslrootcert", CERTIFICATES);
-    give(&all, "connect_timeout", seconds);
     give(&all, "keepalives_idle", seconds);
     give(&all, "keepalives_interval", "5");
     give(&all, "keepalives_count", "3");
     give(&all, "tcp_user_timeout", milliseconds);
     give(&all, "client_encoding", "UTF8");
     give(&all, "application_name", mark != NULL ? mark : "weir");
-    PGconn *connection = pq->PQconnectdbParams(all.names, all.values, 0);
+    PGconn *connection = pq->PQconnectStartParams(all.names, all.values, 0);
     wr_secret_wipe(&password);
     if (connection == NULL)
         return wr_error_set(err, WR_ENOMEM, "%s: out of memory", postgres->place);
-    if (pq->PQstatus(connection) == CONNECTION_OK) {
+    wait_for_answer(connection, env, postgres->timeout_us, stop);
+    ConnStatusType state = pq->PQstatus(connection);
+    if (state != CONNECTION_OK && state != CONNECTION_BAD) {
+        status = no_answer(postgres, stop, err);
+    } else if (state == CONNECTION_OK) {
         pq->PQsetNoticeProcessor(connection, say_nothing, NULL);
         status = settle(postgres, connection, err);
     } else {
@@ -192,10 +228,6 @@ void wr_postgres_close(PGconn **connection) {
     if (*connection != NULL)
         wr_pq()->PQfinish(*connection);
     *connection = NULL;
-}
-
-void wr_postgres_wait(int64_t us) {
-    poll(NULL, 0, (int)WR_MIN(us / 1000 + 1, (int64_t)INT32_MAX));
 }
 
 /* ---- errors --------------------------------------------------------------------------------- */

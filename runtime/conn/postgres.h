@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "conn/postgres_library.h"
+#include "conn/retry.h"
 #include "conn/secret.h"
 
 struct wr_buf;
@@ -36,7 +37,7 @@ struct wr_postgres {
     struct wr_secret password;
     enum wr_postgres_tls tls;
     int64_t timeout_us;
-    uint64_t retries; /* attempts to connect again, within the timeout */
+    struct wr_retry retry; /* of sinks: how they connect again, within the timeout */
 };
 
 /* The options that both ways have, closed by NULL, and those of them that this reads. */
@@ -44,9 +45,11 @@ struct wr_postgres {
 int wr_postgres_bind(struct wr_postgres *postgres, const struct wr_endpoint_bind *bind,
                      const struct wr_options *options, struct wr_error *err);
 
-/* Connects once. `mark` (NULL: none) is the connection's name among those of the server. */
+/* Connects once. `mark` (NULL: none) is the connection's name among those of the server; `stop`
+ * (NULL: nothing does) ends the wait for its answer: WR_ECANCEL. */
 int wr_postgres_connect(PGconn **connection, const struct wr_postgres *postgres,
-                        const struct wr_env *env, const char *mark, struct wr_error *err);
+                        const struct wr_env *env, const char *mark,
+                        const volatile sig_atomic_t *stop, struct wr_error *err);
 void wr_postgres_close(PGconn **connection);
 
 /* The five characters of the error of `result`, or "" where the connection says what went wrong. */
@@ -80,5 +83,3 @@ struct wr_postgres_name {
 int wr_postgres_name(struct wr_postgres_name *name, const struct wr_endpoint_bind *bind,
                      const char *text, struct wr_error *err);
 int wr_postgres_add_table(struct wr_buf *sql, const struct wr_postgres_name *name);
-/* Waits without holding the processor; at most `us`. */
-void wr_postgres_wait(int64_t us);

@@ -124,9 +124,9 @@ static int asked_open(struct wr_asked *asked, struct wr_error *err) {
     struct postgres_asked *self = (struct postgres_asked *)asked;
     const struct config *config = asked->config;
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
-    int status = wr_postgres_final(
-        wr_postgres_connect(&self->connection, &config->read->postgres, asked->env, NULL, err),
-        err);
+    int status = wr_postgres_final(wr_postgres_connect(&self->connection, &config->read->postgres,
+                                                       asked->env, NULL, NULL, err),
+                                   err);
     if (status == WR_OK)
         status = wr_postgres_final(wr_postgres_run(&config->read->postgres, self->connection,
                                                    "set default_transaction_read_only = on",

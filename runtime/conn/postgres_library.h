@@ -13,15 +13,16 @@ struct wr_error;
 /* The functions of libpq that are used, each under its own name. */
 /* clang-format off */
 #define WR_PQ_FUNCTIONS(X) \
-    X(PQbackendPID) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectdbParams) \
-    X(PQconsumeInput) X(PQenterPipelineMode) X(PQerrorMessage) X(PQescapeLiteral) X(PQexec) \
-    X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) X(PQfinish) X(PQflush) X(PQfmod) \
-    X(PQfname) X(PQfreemem) X(PQftype) X(PQgetCopyData) X(PQgetisnull) X(PQgetlength) \
-    X(PQgetResult) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQnparams) X(PQntuples) \
-    X(PQpipelineSync) X(PQputCopyData) X(PQputCopyEnd) X(PQresultErrorField) X(PQresultStatus) \
-    X(PQsendQuery) X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQprepare) \
-    X(PQdescribePrepared) X(PQserverVersion) X(PQsetNoticeProcessor) X(PQsetnonblocking) \
-    X(PQsocket) X(PQstatus) X(PQtransactionStatus) X(PQsetErrorVerbosity)
+    X(PQbackendPID) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) \
+    X(PQconnectStartParams) X(PQconsumeInput) X(PQenterPipelineMode) X(PQerrorMessage) \
+    X(PQescapeLiteral) X(PQexec) X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) \
+    X(PQfinish) X(PQflush) X(PQfmod) X(PQfname) X(PQfreemem) X(PQftype) X(PQgetCopyData) \
+    X(PQgetisnull) X(PQgetlength) X(PQgetResult) X(PQgetvalue) X(PQisBusy) X(PQnfields) \
+    X(PQnparams) X(PQntuples) X(PQpipelineSync) X(PQputCopyData) X(PQputCopyEnd) \
+    X(PQresultErrorField) X(PQresultStatus) X(PQsendQuery) X(PQsendQueryParams) \
+    X(PQsendQueryPrepared) X(PQprepare) X(PQdescribePrepared) X(PQserverVersion) \
+    X(PQsetNoticeProcessor) X(PQsetnonblocking) X(PQsocket) X(PQstatus) X(PQtransactionStatus) \
+    X(PQsetErrorVerbosity)
 /* clang-format on */
 
 struct wr_pq {

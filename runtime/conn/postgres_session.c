@@ -11,12 +11,11 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "conn/conn.h"
 #include "conn/postgres_commit.h"
 #include "base/banned.h"
 
 #define MARK_MAX 32
-#define PAUSE_US_MIN (INT64_C(100) * 1000)
-#define PAUSE_US_MAX (INT64_C(5) * 1000000)
 
 struct wr_postgres_session {
     struct wr_postgres_session *next;
@@ -32,8 +31,9 @@ struct wr_postgres_session {
     int broken;
     struct wr_postgres_piece *kept, **kept_end; /* of this transaction, in order */
     uint64_t kept_bytes;
-    int forgotten;              /* more was written than is kept */
-    char transaction[MARK_MAX]; /* its number, asked for where no user has a state */
+    int forgotten;               /* more was written than is kept */
+    char transaction[MARK_MAX];  /* its number, asked for where no user has a state */
+    struct wr_patience patience; /* since something went well the last time */
 };
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -57,35 +57,12 @@ static struct wr_postgres_session *find(const struct wr_env *env, const struct w
     return NULL;
 }
 
-struct downtime {
-    int64_t since_us, pause_us;
-    uint64_t attempts;
-};
-
-/* Waits before the next attempt; 0 where there is to be none. */
-static int may_try(const struct wr_postgres *postgres, const struct wr_env *env,
-                   struct downtime *down) {
-    int64_t left_us = down->since_us + postgres->timeout_us - env->monotonic_us(env);
-    if (down->attempts >= postgres->retries || left_us <= 0)
-        return 0;
-    if (down->attempts++ > 0 || down->pause_us > 0)
-        wr_postgres_wait(WR_MIN(down->pause_us, left_us));
-    down->pause_us = WR_MIN(PAUSE_US_MAX, down->pause_us == 0 ? PAUSE_US_MIN : down->pause_us * 2);
-    return 1;
-}
-
-/* `text`: what was said at the last attempt. */
-static int is_down(const struct wr_postgres_session *session, const struct downtime *down,
-                   struct wr_error *err) {
-    int64_t us = session->env->monotonic_us(session->env) - down->since_us;
-    wr_error_add(err, WR_EIO, "sink is down for %lld.%llds", (long long)(us / 1000000),
-                 (long long)(us / 100000 % 10));
-    if (err != NULL)
-        err->status = WR_EIO;
-    wr_error_code(err, "W603");
-    wr_error_help(err, "`timeout` and `retries` say how long it is waited for; with `--state` the "
-                       "next run goes on from the last checkpoint");
-    return WR_EIO;
+/* Another attempt, behind a pause, or why there is none. `err`: what the last one failed with. */
+static int may_try(struct wr_postgres_session *session, struct wr_error *err) {
+    int next = wr_patience_again(&session->patience, err->text);
+    return next == WR_EEND      ? wr_patience_gone(&session->patience, "W603", err)
+           : next == WR_ECANCEL ? wr_patience_stopped(&session->patience, err)
+                                : WR_OK;
 }
 
 static int is_starting(const struct wr_error *err) {
@@ -94,23 +71,39 @@ static int is_starting(const struct wr_error *err) {
 
 static int connect_first(struct wr_postgres_session *session, int patient, struct wr_error *err) {
     struct wr_error own, *error = err != NULL ? err : &own;
-    struct downtime down = {.since_us = session->env->monotonic_us(session->env)};
     for (;;) {
         int status = wr_postgres_connect(&session->connection, session->postgres, session->env,
-                                         session->mark, error);
+                                         session->mark, session->patience.stop, error);
+        if (status == WR_OK)
+            wr_patience_well(&session->patience);
         if (status != WR_EAGAIN)
             return status;
-        down.pause_us = down.pause_us == 0 ? PAUSE_US_MIN : down.pause_us;
         if (!patient && !is_starting(error))
             return wr_postgres_final(status, error);
-        if (!may_try(session->postgres, session->env, &down))
-            return is_down(session, &down, error);
+        status = may_try(session, error);
+        if (status != WR_OK)
+            return status;
     }
 }
 
-int wr_postgres_session_open(struct wr_postgres_session **made, const struct wr_env *env,
+/* Its sink is told of what is waited for now. */
+static void serve(struct wr_postgres_session *session, const struct wr_sink *sink,
+                  struct wr_trouble *trouble) {
+    session->patience.stop = sink->stop;
+    session->patience.warn = sink->warn;
+    session->patience.warn_ctx = sink->warn_ctx;
+    session->patience.trouble = trouble;
+}
+
+static void serve_user(struct wr_postgres_session *session, const struct wr_postgres_user *user) {
+    struct wr_sink *sink = user->sink;
+    serve(session, sink, &sink->trouble);
+}
+
+int wr_postgres_session_open(struct wr_postgres_session **made, struct wr_sink *sink,
                              const struct wr_postgres *postgres, int patient,
                              struct wr_error *err) {
+    const struct wr_env *env = sink->env;
     int status = WR_OK;
     pthread_mutex_lock(&list_lock);
     struct wr_postgres_session *session = find(env, postgres);
@@ -120,6 +113,7 @@ int wr_postgres_session_open(struct wr_postgres_session **made, const struct wr_
             session->env = env;
             session->postgres = postgres;
             session->kept_end = &session->kept;
+            wr_patience_init(&session->patience, &postgres->retry, postgres->place, sink);
             snprintf(session->mark, sizeof session->mark, "weir-%016" PRIx64, env->random_u64(env));
             status = connect_first(session, patient, err);
         } else {
@@ -305,7 +299,7 @@ static int connect_again(struct wr_postgres_session *session, int committing, in
     wr_postgres_close(&session->connection);
     session->generation++;
     int status = wr_postgres_connect(&session->connection, session->postgres, session->env,
-                                     session->mark, err);
+                                     session->mark, session->patience.stop, err);
     if (status == WR_OK)
         status = end_old(session, err);
     if (status == WR_OK)
@@ -321,12 +315,13 @@ static int connect_again(struct wr_postgres_session *session, int committing, in
 static int recover(struct wr_postgres_session *session, int committing, int *happened,
                    struct wr_error *err) {
     struct wr_error own = {0}, *error = err != NULL ? err : &own;
-    struct downtime down = {.since_us = session->env->monotonic_us(session->env)};
     int status = WR_EAGAIN, none = 0;
     happened = happened != NULL ? happened : &none;
     session->in_transaction = 0;
-    while (status == WR_EAGAIN && may_try(session->postgres, session->env, &down)) {
-        status = connect_again(session, committing, happened, error);
+    while (status == WR_EAGAIN) {
+        status = may_try(session, error);
+        if (status == WR_OK)
+            status = connect_again(session, committing, happened, error);
         if (status != WR_OK || *happened)
             continue;
         committing = 0; /* it has not happened, and cannot any more */
@@ -344,8 +339,6 @@ static int recover(struct wr_postgres_session *session, int committing, int *hap
             status = write_again(session, error);
         }
     }
-    if (status == WR_EAGAIN)
-        status = is_down(session, &down, error);
     if (status != WR_OK)
         wr_postgres_session_break(session);
     return status;
@@ -374,17 +367,19 @@ int wr_postgres_session_begin(struct wr_postgres_session *session, struct wr_pos
                               struct wr_error *err) {
     if (session->broken)
         return stopped(session, err);
+    serve_user(session, user);
     know(session, user);
     int status = WR_OK;
     if (session->begun_count == 0)
         status = begin_transaction(session, err);
-    if (status == WR_EAGAIN) { /* the connection was lost while nothing was written */
+    while (status == WR_EAGAIN) { /* the connection was lost while nothing was written */
         status = recover(session, 0, NULL, err);
         if (status == WR_OK)
-            status = wr_postgres_final(begin_transaction(session, err), err);
+            status = begin_transaction(session, err);
     }
     if (status != WR_OK)
         return status;
+    wr_patience_well(&session->patience);
     session->begun_count++;
     user->is_begun = 1;
     return WR_OK;
@@ -394,6 +389,8 @@ int wr_postgres_session_begin(struct wr_postgres_session *session, struct wr_pos
  * of the table. */
 static int give_up(struct wr_postgres_session *session, int status, struct wr_error *err) {
     wr_postgres_session_break(session);
+    if (status == WR_ECANCEL)
+        return status;
     struct wr_postgres_found found;
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next)
         if (user->has_state && user->fence > 0 &&
@@ -409,13 +406,17 @@ int wr_postgres_session_do(struct wr_postgres_session *session, struct wr_postgr
                            struct wr_error *err) {
     if (session->broken)
         return stopped(session, err);
+    serve_user(session, user);
     int status = call(user, err);
     while (status == WR_EAGAIN) {
         status = recover(session, 0, NULL, err);
         if (status == WR_OK)
             status = call(user, err);
     }
-    return status == WR_OK ? WR_OK : give_up(session, status, err);
+    if (status != WR_OK)
+        return give_up(session, status, err);
+    wr_patience_well(&session->patience);
+    return WR_OK;
 }
 
 static int go_back(struct wr_postgres_session *session, struct wr_error *err) {
@@ -427,10 +428,13 @@ static int go_back(struct wr_postgres_session *session, struct wr_error *err) {
 static int refused(struct wr_postgres_session *session, struct wr_error *err) {
     struct wr_error other;
     int status = go_back(session, &other);
-    if (status == WR_EAGAIN)
+    if (status == WR_EAGAIN) {
         status = recover(session, 0, NULL, &other);
-    else
+        if (status == WR_OK)
+            wr_patience_well(&session->patience);
+    } else {
         session->has_mark = 1;
+    }
     if (status == WR_OK)
         return WR_EBADROW;
     if (err != NULL)
@@ -457,12 +461,15 @@ int wr_postgres_session_write(struct wr_postgres_session *session, struct wr_pos
     if (session->broken)
         return stopped(session, err);
     WR_ASSERT(session->in_transaction);
+    serve_user(session, piece->user);
     int status = piece->user->send(piece->user, piece, err);
     while (status == WR_EAGAIN) {
         status = recover(session, 0, NULL, err);
         if (status == WR_OK)
             status = piece->user->send(piece->user, piece, err);
     }
+    if (status == WR_OK || status == WR_EBADROW)
+        wr_patience_well(&session->patience);
     if (status == WR_EBADROW)
         return refused(session, err);
     if (status != WR_OK)
@@ -528,6 +535,7 @@ int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_po
         return stopped(session, err);
     if (--session->begun_count > 0)
         return WR_OK;
+    serve_user(session, user);
     session->begun_count = 1; /* while it is tried, this user's rows are still to be written */
     int happened = 0, asked = 0;
     int status = try_commit(session, &asked, err);
@@ -538,9 +546,11 @@ int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_po
             status = try_commit(session, &asked, err);
     }
     session->begun_count = 0;
-    if (status == WR_OK)
+    if (status == WR_OK) {
+        wr_patience_well(&session->patience);
         committed(session);
-    else
+    } else {
         wr_postgres_session_break(session);
+    }
     return status;
 }

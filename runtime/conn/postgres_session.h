@@ -21,6 +21,7 @@
 
 struct wr_postgres_session;
 struct wr_postgres_user;
+struct wr_sink;
 
 #define WR_POSTGRES_KEPT_MAX (UINT64_C(64) << 20)
 
@@ -34,7 +35,7 @@ struct wr_postgres_piece {
 /* A sink, as the session knows it; lies in the sink. */
 struct wr_postgres_user {
     struct wr_postgres_user *next;
-    void *sink;
+    void *sink; /* a struct wr_sink, with what its type has behind */
     /* Sends a piece and reads all answers. WR_OK; WR_EBADROW: the values of a row are at fault,
      * with the message in `err`; WR_EAGAIN: the connection or transaction is lost. */
     int (*send)(struct wr_postgres_user *user, struct wr_postgres_piece *piece,
@@ -53,9 +54,9 @@ struct wr_postgres_user {
     int finished;
 };
 
-/* The session of this database in this process. `patient`: a server that is not there is waited
- * for. */
-int wr_postgres_session_open(struct wr_postgres_session **session, const struct wr_env *env,
+/* The session of this database in this process; of the first sink of several it has the policy of
+ * retries. `patient`: a server that is not there is waited for. */
+int wr_postgres_session_open(struct wr_postgres_session **session, struct wr_sink *sink,
                              const struct wr_postgres *postgres, int patient, struct wr_error *err);
 /* A sink that is still between begin and commit takes the whole transaction back. */
 void wr_postgres_session_close(struct wr_postgres_session *session, struct wr_postgres_user *user);

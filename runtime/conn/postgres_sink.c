@@ -75,7 +75,7 @@ struct postgres_sink {
 
 /* ---- bind ---------------------------------------------------------------------------------- */
 
-static const char *const own_options[] = {WR_POSTGRES_OPTIONS, "mode", NULL};
+static const char *const own_options[] = {WR_POSTGRES_OPTIONS, WR_RETRY_OPTIONS, "mode", NULL};
 
 static int check_names(const struct wr_schema *schema, struct wr_error *err) {
     for (uint32_t i = 0; i < schema->field_count; i++) {
@@ -154,6 +154,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status != WR_OK)
         return status;
     bind->config = config;
+    bind->retry = &config->postgres.retry;
     bind->name =
         wr_endpoint_textf(bind->arena, "%s/%s", config->postgres.place, config->table.table);
     return bind->name == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
@@ -247,8 +248,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     user->beside = &config->table;
     user->name = config->table.table;
     if (status == WR_OK)
-        status = wr_postgres_session_open(&self->session, sink->env, &config->postgres, self->saved,
-                                          err);
+        status =
+            wr_postgres_session_open(&self->session, sink, &config->postgres, self->saved, err);
     if (status != WR_OK)
         return status;
     self->writer.session = self->session;

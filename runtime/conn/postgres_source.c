@@ -72,7 +72,7 @@ static int look(struct wr_endpoint_bind *bind, const struct postgres_read *confi
     struct postgres_column *columns = NULL;
     uint32_t count = 0;
     int status = wr_postgres_final(
-        wr_postgres_connect(&connection, &config->postgres, bind->env, NULL, err), err);
+        wr_postgres_connect(&connection, &config->postgres, bind->env, NULL, NULL, err), err);
     if (status == WR_OK)
         status = postgres_describe(config, connection, bind->arena, &columns, &count, err);
     if (status == WR_OK)
@@ -329,7 +329,8 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
     wr_buf_init(&self->last, &wr_budget_control, 0);
     int status = wr_postgres_final(
-        wr_postgres_connect(&self->connection, &config->postgres, source->env, NULL, err), err);
+        wr_postgres_connect(&self->connection, &config->postgres, source->env, NULL, NULL, err),
+        err);
     if (status == WR_OK)
         status = wr_postgres_final(
             wr_postgres_run(&config->postgres, self->connection,

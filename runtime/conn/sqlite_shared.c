@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "conn/conn.h"
 #include "conn/sqlite.h"
 
 #include "base/banned.h"
@@ -27,7 +28,40 @@ static struct wr_sqlite_shared *find(const struct wr_env *env, sqlite3 *db) {
     return NULL;
 }
 
-static int add(struct wr_sqlite_shared **result, const struct wr_env *env, sqlite3 *db,
+/* SQLite asks whether it shall try again to get a lock. */
+static int on_busy(void *ctx, int count) {
+    struct wr_sqlite_shared *shared = ctx;
+    (void)count;
+    shared->ended = wr_patience_again(&shared->patience, "database is locked");
+    return shared->ended == WR_OK;
+}
+
+void wr_sqlite_shared_serve(struct wr_sqlite_shared *shared, struct wr_sink *sink) {
+    shared->patience.stop = sink->stop;
+    shared->patience.warn = sink->warn;
+    shared->patience.warn_ctx = sink->warn_ctx;
+    shared->patience.trouble = &sink->trouble;
+    shared->ended = WR_OK;
+}
+
+static int outcome_of(const struct wr_patience *patience, int ended, int status,
+                      struct wr_error *err) {
+    if (status == WR_OK || ended == WR_OK)
+        return status;
+    if (ended == WR_ECANCEL)
+        return wr_patience_stopped(patience, err);
+    status = wr_patience_gone(patience, "W612", err);
+    wr_error_help(err, "another program writes to this file: `timeout = \"30s\"` waits longer, "
+                       "`breaker = true` until it is through");
+    return status;
+}
+
+int wr_sqlite_shared_outcome(const struct wr_sqlite_shared *shared, int status,
+                             struct wr_error *err) {
+    return outcome_of(&shared->patience, shared->ended, status, err);
+}
+
+static int add(struct wr_sqlite_shared **result, const struct wr_patience *patience, sqlite3 *db,
                const char *path, struct wr_error *err) {
     struct wr_sqlite_shared *shared = wr_alloc_zero(&wr_budget_control, sizeof *shared);
     char *copy = wr_strndup(&wr_budget_control, path, strlen(path));
@@ -41,27 +75,49 @@ static int add(struct wr_sqlite_shared **result, const struct wr_env *env, sqlit
     sqlite3_exec(db, "pragma synchronous = extra", NULL, NULL, NULL);
     /* A table that takes another's place may stand in views: they are not looked into. */
     sqlite3_db_config(db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, NULL);
-    *shared = (struct wr_sqlite_shared){.next = list, .env = env, .db = db, .path = copy};
+    *shared = (struct wr_sqlite_shared){
+        .next = list, .env = patience->env, .db = db, .path = copy, .patience = *patience};
+    shared->patience.place = copy;
+    sqlite3_busy_handler(db, on_busy, shared);
     list = shared;
     *result = shared;
     return WR_OK;
 }
 
-int wr_sqlite_shared_open(struct wr_sqlite_shared **result, const struct wr_env *env,
-                          const char *path, int timeout_ms, struct wr_error *err) {
+/* The first look into the file may meet a lock too. */
+static int open_patiently(sqlite3 **db, struct wr_patience *patience, const char *path,
+                          struct wr_error *err) {
+    struct wr_error own, *error = err != NULL ? err : &own;
+    int status, ended = WR_OK;
+    do {
+        status = wr_sqlite_open(db, patience->env, path, 0, 0, error);
+        if (status == WR_EREFUSED)
+            ended = wr_patience_again(patience, "database is locked");
+    } while (status == WR_EREFUSED && ended == WR_OK);
+    if (status == WR_OK)
+        wr_patience_well(patience);
+    return outcome_of(patience, ended, status, error);
+}
+
+int wr_sqlite_shared_open(struct wr_sqlite_shared **result, struct wr_sink *sink, const char *path,
+                          const struct wr_retry *retry, struct wr_error *err) {
     sqlite3 *db = NULL;
-    int status = wr_sqlite_open(&db, env, path, 0, timeout_ms, err);
+    const struct wr_env *env = sink->env;
+    struct wr_patience patience;
+    wr_patience_init(&patience, retry, path, sink);
+    int status = open_patiently(&db, &patience, path, err);
     if (status != WR_OK)
         return status;
     pthread_mutex_lock(&list_lock);
     struct wr_sqlite_shared *shared = find(env, db);
     int is_new = shared == NULL;
     if (is_new)
-        status = add(&shared, env, db, path, err);
+        status = add(&shared, &patience, db, path, err);
     else if (shared->broken)
         status = wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing", path);
     if (status == WR_OK) {
         shared->user_count++;
+        wr_sqlite_shared_serve(shared, sink);
         *result = shared;
     }
     pthread_mutex_unlock(&list_lock);
@@ -103,6 +159,7 @@ int wr_sqlite_shared_begin(struct wr_sqlite_shared *shared, struct wr_error *err
         int status = wr_sqlite_exec(shared->db, shared->path, "begin immediate", err);
         if (status != WR_OK)
             return status;
+        wr_patience_well(&shared->patience);
     }
     shared->begun_count++;
     return WR_OK;
@@ -117,7 +174,9 @@ int wr_sqlite_shared_commit(struct wr_sqlite_shared *shared, struct wr_error *er
     if (shared->begun_count > 0)
         return WR_OK;
     int status = wr_sqlite_exec(shared->db, shared->path, "commit", err);
-    if (status != WR_OK)
+    if (status == WR_OK)
+        wr_patience_well(&shared->patience);
+    else
         wr_sqlite_shared_break(shared);
     return status;
 }

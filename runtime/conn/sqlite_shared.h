@@ -3,13 +3,21 @@
  * for ever.
  * The sinks of a file share one transaction: the first `begin` of an epoch starts it, the last
  * `commit` ends it.
- * Threads: one for each file; the list of files is locked. */
+ * Threads: one for each file; the list of files is locked.
+ *
+ * A lock of another program is waited for inside of the statement that needs it (SQLite's busy
+ * handler), as the policy of the sink says: so nothing is done twice, and after any other error the
+ * transaction is rolled back and nothing more is written (rule S2: SQLite may have rolled back by
+ * itself, and what follows would be written alone). */
 #pragma once
 #include <stdint.h>
+
+#include "conn/retry.h"
 
 struct sqlite3;
 struct wr_env;
 struct wr_error;
+struct wr_sink;
 
 struct wr_sqlite_shared {
     struct wr_sqlite_shared *next;
@@ -19,10 +27,19 @@ struct wr_sqlite_shared {
     uint32_t begun_count; /* sinks between begin and commit */
     int broken;           /* an error rolled the transaction back: nothing more is written */
     char *path;
+    struct wr_patience patience; /* for a lock of another program */
+    int ended;                   /* why it waits no more: WR_EEND, WR_ECANCEL; WR_OK: it would */
 };
 
-int wr_sqlite_shared_open(struct wr_sqlite_shared **shared, const struct wr_env *env,
-                          const char *path, int timeout_ms, struct wr_error *err);
+/* Of the first sink of several it has the policy. */
+int wr_sqlite_shared_open(struct wr_sqlite_shared **shared, struct wr_sink *sink, const char *path,
+                          const struct wr_retry *retry, struct wr_error *err);
+/* What is waited for from now on is for this sink. */
+void wr_sqlite_shared_serve(struct wr_sqlite_shared *shared, struct wr_sink *sink);
+/* The status of a call that wrote: where it failed because a lock was waited for to the end, `err`
+ * says how long; WR_ECANCEL where a signal ended it. */
+int wr_sqlite_shared_outcome(const struct wr_sqlite_shared *shared, int status,
+                             struct wr_error *err);
 /* A sink that is still between begin and commit takes the whole transaction back. */
 void wr_sqlite_shared_close(struct wr_sqlite_shared *shared, int is_begun);
 int wr_sqlite_shared_begin(struct wr_sqlite_shared *shared, struct wr_error *err);

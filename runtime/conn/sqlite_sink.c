@@ -53,7 +53,7 @@ struct config {
     enum wr_table_mode mode;
     uint32_t key_count;
     const uint16_t *key;
-    int timeout_ms;
+    struct wr_retry retry; /* while another program has the file locked */
 };
 
 struct sqlite_sink {
@@ -77,7 +77,13 @@ struct sqlite_sink {
 
 /* ---- bind ---------------------------------------------------------------------------------- */
 
-static const char *const own_options[] = {"table", "mode", "timeout", NULL};
+/* A lock is mostly short: it is looked for soon, and many times. */
+#define PAUSE_US_MIN (INT64_C(5) * 1000)
+#define PAUSE_US_MAX (INT64_C(500) * 1000)
+#define FAILURES 20
+
+static const char *const own_options[] = {"table",   "mode",           "timeout",
+                                          "retries", WR_RETRY_OPTIONS, NULL};
 
 static int check_names(const struct wr_schema *schema, struct wr_error *err) {
     for (uint32_t i = 0; i < schema->field_count; i++) {
@@ -115,12 +121,16 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (status != WR_OK)
         return status;
     config->path = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
-    uint64_t timeout_us = WR_SQLITE_TIMEOUT_MS * UINT64_C(1000);
+    config->retry = (struct wr_retry){.retries = UINT64_MAX,
+                                      .timeout_us = WR_SQLITE_TIMEOUT_MS * INT64_C(1000),
+                                      .pause_us_min = PAUSE_US_MIN,
+                                      .pause_us_max = PAUSE_US_MAX,
+                                      .failures = FAILURES};
     status = wr_options_check(&options, "sqlite", own_options, wr_options_of_write, err);
     if (status == WR_OK)
         status = wr_option_text(&options, "table", &config->table, err);
     if (status == WR_OK)
-        status = wr_option_duration(&options, "timeout", &timeout_us, err);
+        status = wr_retry_bind(&config->retry, bind, &options, 1, err);
     if (status == WR_OK && config->path[0] == 0)
         status = wr_error_script(err, "W401", "no such file: the path is empty");
     if (status == WR_OK && (config->table == NULL || config->table[0] == 0))
@@ -143,7 +153,7 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
         status = bind_gone(config, bind, err);
     if (status != WR_OK)
         return status;
-    config->timeout_ms = (int)WR_MIN(timeout_us / 1000, (uint64_t)INT32_MAX);
+    bind->retry = &config->retry;
     config->beside = wr_endpoint_textf(bind->arena, "weir_new_%s", config->table);
     bind->config = config;
     bind->name = wr_endpoint_textf(bind->arena, "sqlite:%s/%s", config->path, config->table);
@@ -198,8 +208,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     } else if (sink->store != NULL) { /* SQLite's integers have a sign */
         self->id = wr_sink_token(sink) >> 1;
     }
-    int status =
-        wr_sqlite_shared_open(&self->shared, sink->env, config->path, config->timeout_ms, err);
+    int status = wr_sqlite_shared_open(&self->shared, sink, config->path, &config->retry, err);
     if (status != WR_OK)
         return status;
     self->table = (struct wr_sqlite_table){
@@ -228,6 +237,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         self->rows_seen += self->rows_skip;
         self->rows_skip = 0;
     }
+    status = wr_sqlite_shared_outcome(self->shared, status, err);
     if (status != WR_OK)
         sink_close(sink);
     return status;
@@ -396,6 +406,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
                             sink->name);
     if (self->shared->broken)
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
+    wr_sqlite_shared_serve(self->shared, sink);
     const int64_t *weight = self->remove == NULL ? NULL : batch->weight;
     int status = WR_OK;
     for (uint32_t i = 0; i < batch->sel_count && status == WR_OK; i++) {
@@ -419,7 +430,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         sqlite3_clear_bindings(self->remove);
     if (self->remember != NULL)
         sqlite3_clear_bindings(self->remember);
-    return status;
+    return wr_sqlite_shared_outcome(self->shared, status, err);
 }
 
 /* ---- epochs -------------------------------------------------------------------------------- */
@@ -428,9 +439,10 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     (void)epoch;
     WR_ASSERT(!self->is_begun);
+    wr_sqlite_shared_serve(self->shared, sink);
     int status = wr_sqlite_shared_begin(self->shared, err);
     if (status != WR_OK)
-        return status;
+        return wr_sqlite_shared_outcome(self->shared, status, err);
     self->is_begun = 1;
     self->rows_safe = self->rows_seen;
     if (!self->is_ready && !self->finished) {
@@ -438,7 +450,7 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
         if (status != WR_OK)
             wr_sqlite_shared_break(self->shared);
     }
-    return status;
+    return wr_sqlite_shared_outcome(self->shared, status, err);
 }
 
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -454,6 +466,7 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
     const struct config *config = self->config;
     (void)epoch;
     WR_ASSERT(self->is_begun);
+    wr_sqlite_shared_serve(self->shared, sink);
     if (sink->store != NULL && !self->shared->broken) {
         /* Rows that come once more are in the file until the last of them has come. */
         uint64_t rows = self->rows_seen + self->rows_skip;
@@ -465,11 +478,11 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
                                               self->rows_safe, err);
         if (status != WR_OK) {
             wr_sqlite_shared_break(self->shared);
-            return status;
+            return wr_sqlite_shared_outcome(self->shared, status, err);
         }
     }
     self->is_begun = 0;
-    return wr_sqlite_shared_commit(self->shared, err);
+    return wr_sqlite_shared_outcome(self->shared, wr_sqlite_shared_commit(self->shared, err), err);
 }
 
 static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
@@ -504,8 +517,7 @@ static int publish(struct sqlite_sink *self, struct wr_error *err) {
 }
 
 /* An epoch that has begun, for rows that did not come, ends here too. */
-static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
-    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+static int finish(struct sqlite_sink *self, struct wr_error *err) {
     int publishes = self->is_beside && !self->finished;
     int is_ready = self->is_ready, status = WR_OK;
     if (publishes)
@@ -534,6 +546,12 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     self->is_begun = 0;
     self->finished = status == WR_OK;
     return status;
+}
+
+static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)sink;
+    wr_sqlite_shared_serve(self->shared, sink);
+    return wr_sqlite_shared_outcome(self->shared, finish(self, err), err);
 }
 
 static void sink_close(struct wr_sink *sink) {

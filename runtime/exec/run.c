@@ -456,12 +456,13 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = checkpoint_if_due(run, err);
     if (status == WR_OK || status == WR_EEND)
         return status == WR_OK && idle && !busy ? WR_EAGAIN : status;
+    run->summary.was_cut_off = status == WR_ECANCEL;
     return step_failed(run, status, err);
 }
 
-int wr_run_stop(struct wr_run *run, struct wr_error *err) {
+static int stop(struct wr_run *run, struct wr_error *err) {
     run->err = err;
-    if (run->finished)
+    if (run->finished || run->summary.was_cut_off)
         return WR_OK;
     const struct wr_env *env = run->plan->env;
     run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
@@ -486,6 +487,13 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
     return status;
 }
 
+/* A sink that is waited for when the signal comes is waited for no longer. */
+int wr_run_stop(struct wr_run *run, struct wr_error *err) {
+    int status = stop(run, err);
+    run->summary.was_cut_off |= status == WR_ECANCEL;
+    return status == WR_ECANCEL ? WR_OK : status;
+}
+
 const struct wr_summary *wr_run_summary(const struct wr_run *run) {
     return &run->summary;
 }
@@ -497,6 +505,8 @@ void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_count
         const struct unit *unit = run->units[run->first_unit[node] + u];
         const struct wr_node_counts *one = &unit->counts;
         counts->nonfinite_count += unit->sink == NULL ? 0 : unit->sink->nonfinite_count;
+        if (unit->sink != NULL)
+            counts->trouble = unit->sink->trouble;
         if (unit->sink != NULL && unit->sink->shown == WR_SHOWN_AT_FINISH)
             counts->is_held = !run->finished;
         counts->rows_in += one->rows_in;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "conn/retry.h"
 #include "graph/plan.h"
 #include "op/op.h"
 
@@ -83,6 +84,10 @@ struct wr_run_options {
     /* What a source has to tell, about `file`: columns that are not in its schema. May be NULL. */
     void (*note)(void *ctx, const char *file, const char *text);
     void *note_ctx;
+    /* What is to be known at once, with the code of its page: a sink that is down, and is there
+     * again. It may be called in another thread. May be NULL. */
+    void (*warn)(void *ctx, const char *code, const char *text);
+    void *warn_ctx;
     int terminal, terminal_columns;
     const volatile sig_atomic_t *stop; /* set by a signal: stop after the step */
     /* Tests put sources and sinks of their own in the place of a node's, or return NULL. */
@@ -116,6 +121,7 @@ struct wr_node_counts {
     struct wr_op_state state;
     int64_t frontier; /* WR_TIME_MIN: none */
     int is_held;      /* of a sink: nobody sees the rows before the run has ended, and it has not */
+    struct wr_trouble trouble; /* of a sink: what it had to wait for */
 };
 
 struct wr_summary {
@@ -129,6 +135,8 @@ struct wr_summary {
     uint64_t state_bytes_peak;
     int has_reached;  /* it stopped where `until_rows` or `until_us` say */
     int was_complete; /* the state is of a run whose input had ended: nothing more was read */
+    int was_cut_off;  /* a signal stopped it while a sink was waited for: what came behind the last
+                       * checkpoint is not kept */
 };
 
 /* Opens everything. The plan must be finished and outlive the run. With a state directory that
@@ -145,6 +153,23 @@ int wr_run_step(struct wr_run *run, struct wr_error *err);
 /* Keeps what was complete when the run is stopped early: sinks commit, nothing half-written
  * remains. */
 int wr_run_stop(struct wr_run *run, struct wr_error *err);
+/* again.c: a run that failed because a disk was full (W610), of a sink or of its state, goes back
+ * to its last checkpoint in the same process, as a restart would: all of it is closed, so nothing
+ * that came behind the checkpoint is kept, and when the pauses of the sink's breaker have passed it
+ * is opened again. The first checkpoint that it makes then ends the episode. Not without a state,
+ * nor where a source gives nothing twice (a pipe). */
+struct wr_again {
+    struct wr_patience patience;
+    struct wr_trouble trouble; /* of all runs before the last one */
+    uint64_t epoch;            /* of the run that was opened again, at its start */
+};
+/* `status`: what wr_run_new, wr_run_step or wr_run_stop gave. WR_OK: *run is another run, to be
+ * stepped on. Else the same status, or why it goes on no more (WR_ECANCEL: a signal came while it
+ * waited, and *run is NULL). */
+int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *plan,
+                 const struct wr_run_options *options, int status, struct wr_error *err);
+/* A step went well. */
+void wr_run_goes_on(struct wr_again *again, const struct wr_run *run);
 const struct wr_summary *wr_run_summary(const struct wr_run *run);
 /* Counts of a node; rows of its sink's are rows_in. */
 void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_counts *counts);

@@ -125,6 +125,48 @@ static int is_fact(const struct wr_value *spec, uint32_t item) {
            !is_position(name, &spec->items[item]);
 }
 
+/* Options of an endpoint that say how long it is waited for decide no result. */
+static int is_of_patience(const char *name) {
+    static const char *const names[] = {"timeout", "retries", "retry_min", "retry_max", "breaker"};
+    for (size_t i = 0; i < WR_COUNT(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return 1;
+    return 0;
+}
+
+/* A copy of the members of a map but for one, which is another value, and those of patience. */
+static struct wr_value *copy_without(struct wr_arena *arena, const struct wr_value *map,
+                                     const char *other, const struct wr_value *value) {
+    struct wr_value *copy = wr_value_new_map(arena, map->count);
+    if (copy == NULL)
+        return NULL;
+    copy->count = 0;
+    for (uint32_t i = 0; i < map->count; i++) {
+        if (other == NULL && is_of_patience(map->names[i]))
+            continue;
+        int is_other = other != NULL && strcmp(map->names[i], other) == 0;
+        copy->names[copy->count] = map->names[i];
+        copy->items[copy->count++] = is_other ? *value : map->items[i];
+    }
+    return copy;
+}
+
+/* 0: no memory. */
+static uint64_t hash_endpoint(struct wr_plan *plan, const struct wr_value *endpoint) {
+    const struct wr_value *options = wr_value_get(endpoint, "options");
+    if (options != NULL && options->kind == WR_VALUE_MAP) {
+        struct wr_value *less = copy_without(&plan->arena, options, NULL, NULL);
+        endpoint = less == NULL ? NULL : copy_without(&plan->arena, endpoint, "options", less);
+    }
+    return endpoint == NULL ? 0 : hash_value(plan, endpoint, SEED_LOW, 0);
+}
+
+static uint64_t hash_fact(struct wr_plan *plan, const char *name, const struct wr_value *value) {
+    return strcmp(name, "endpoint") == 0 && value->kind == WR_VALUE_MAP
+               ? hash_endpoint(plan, value)
+               : hash_value(plan, value, SEED_LOW, is_written_out(name));
+}
+
 static int find_facts(struct wr_plan *plan, const struct wr_node *node, struct wr_identity *made) {
     struct wr_fact *facts =
         WR_ARENA_ARRAY(&plan->arena, struct wr_fact, wr_value_count(node->spec) + 2);
@@ -133,8 +175,8 @@ static int find_facts(struct wr_plan *plan, const struct wr_node *node, struct w
     for (uint32_t i = 0; i < node->spec->count; i++) {
         const char *name = node->spec->names[i];
         if (is_fact(node->spec, i))
-            facts[made->fact_count++] = (struct wr_fact){
-                name, hash_value(plan, &node->spec->items[i], SEED_LOW, is_written_out(name))};
+            facts[made->fact_count++] =
+                (struct wr_fact){name, hash_fact(plan, name, &node->spec->items[i])};
     }
     /* An inferred schema stands in no spec, and state is laid out by it. */
     if (node->kind == WR_NODE_SOURCE)

@@ -44,6 +44,11 @@ static void note_stderr(void *ctx, const char *file, const char *text) {
     fprintf(stderr, "note: %s: %s\n", file, text);
 }
 
+static void warn_stderr(void *ctx, const char *code, const char *text) {
+    (void)ctx;
+    fprintf(stderr, "weir: warning[%s]: %s\n", code, text);
+}
+
 static lua_Integer int_option(lua_State *L, const char *name, lua_Integer otherwise) {
     lua_getfield(L, 2, name);
     lua_Integer value = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : otherwise;
@@ -145,6 +150,7 @@ struct wr_run_options native_run_options(lua_State *L, struct native_plan *plan)
         .user_ctx = plan->functions,
         .show = show_stdout,
         .note = note_stderr,
+        .warn = warn_stderr,
         .terminal = isatty(STDOUT_FILENO),
         .terminal_columns = (int)int_option(L, "columns", 80),
         .stop = &stop_signal,
@@ -216,9 +222,23 @@ static void push_kinds(lua_State *L, const struct wr_plan *plan, const struct wr
     }
 }
 
-static void push_summary(lua_State *L, const struct wr_plan *plan, const struct wr_run *run) {
+/* What was waited for, where something was. */
+static void set_trouble(lua_State *L, const struct wr_trouble *trouble) {
+    if (trouble->failures == 0)
+        return;
+    native_set_int(L, "failures", trouble->failures);
+    native_set_int(L, "openings", trouble->openings);
+    lua_pushnumber(L, (double)trouble->waited_us / 1e6);
+    lua_setfield(L, -2, "waited");
+}
+
+static void push_summary(lua_State *L, const struct wr_plan *plan, const struct wr_run *run,
+                         const struct wr_trouble *trouble) {
     const struct wr_summary *summary = wr_run_summary(run);
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 15);
+    set_trouble(L, trouble);
+    lua_pushboolean(L, summary->was_cut_off);
+    lua_setfield(L, -2, "was_cut_off");
     native_set_int(L, "rows_in", summary->rows_in);
     native_set_int(L, "late", summary->late);
     native_set_int(L, "rejected_total", summary->rejected);
@@ -241,8 +261,9 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
             continue;
         struct wr_node_counts counts;
         wr_run_counts(run, n, &counts);
-        lua_createtable(L, 0, 4);
+        lua_createtable(L, 0, 7);
         set_text(L, "name", plan->nodes[n]->name);
+        set_trouble(L, &counts.trouble);
         native_set_int(L, "rows", counts.rows_in);
         native_set_int(L, "nonfinite", counts.nonfinite_count);
         lua_pushboolean(L, counts.is_held);
@@ -298,13 +319,14 @@ static int64_t rest(const struct wr_env *env, int status, int64_t step_us, int64
 }
 
 /* `stop_after`: steps after which the run is stopped as by a signal; 0: none. */
-static int step_all(const struct wr_env *env, struct wr_run *run, struct progress *progress,
-                    lua_Integer stop_after, struct wr_error *err) {
+static int step_all(const struct wr_env *env, struct wr_run *run, struct wr_again *again,
+                    struct progress *progress, lua_Integer stop_after, struct wr_error *err) {
     int status;
     int64_t slept_us = 0;
     do {
         int64_t begin_us = env->monotonic_us(env);
         status = wr_run_step(run, err);
+        wr_run_goes_on(again, run);
         slept_us = rest(env, status, env->monotonic_us(env) - begin_us, slept_us);
         int goes_on = status == WR_OK || status == WR_EAGAIN;
         if (goes_on && stop_after > 0 && --stop_after == 0 && stop_signal == 0)
@@ -343,11 +365,11 @@ int native_compare(lua_State *L) {
     return 1;
 }
 
-/* (plan, run, whether it measured) -> summary */
+/* (plan, run, whether it measured, the trouble of runs before this one) -> summary */
 static int l_summary(lua_State *L) {
     const struct wr_plan *plan = lua_touserdata(L, 1);
     const struct wr_run *run = lua_touserdata(L, 2);
-    push_summary(L, plan, run);
+    push_summary(L, plan, run, lua_touserdata(L, 4));
     if (lua_toboolean(L, 3)) {
         push_measured(L, plan, run);
         lua_setfield(L, -2, "nodes");
@@ -375,16 +397,24 @@ int native_run(lua_State *L) {
     struct progress progress;
     progress_begin(&progress, native_env(L), text_option(L, "progress"));
     lua_Integer stop_after = int_option(L, "stop_after", 0);
+    struct wr_again again = {0};
     status = wr_run_new(&run, self->plan, &options, &err);
-    if (status == WR_OK)
-        status = step_all(native_env(L), run, &progress, stop_after, &err);
+    for (int is_over = 0; !is_over;) {
+        if (status == WR_OK)
+            status = step_all(native_env(L), run, &again, &progress, stop_after, &err);
+        is_over = status == WR_OK;
+        if (!is_over)
+            status = wr_run_again(&again, &run, self->plan, &options, status, &err);
+        is_over |= status != WR_OK;
+    }
     int code = LUA_OK;
     if (status == WR_OK) { /* an error of Lua, for want of memory, must not jump over the run */
         lua_pushcfunction(L, l_summary);
         lua_pushlightuserdata(L, self->plan);
         lua_pushlightuserdata(L, run);
         lua_pushboolean(L, options.measures);
-        code = lua_pcall(L, 3, 1, 0);
+        lua_pushlightuserdata(L, &again.trouble);
+        code = lua_pcall(L, 4, 1, 0);
     }
     wr_run_free(run);
     sigaction(SIGINT, &old_int, NULL);
@@ -392,7 +422,10 @@ int native_run(lua_State *L) {
     sigaction(SIGHUP, &old_hup, NULL);
     if (code != LUA_OK)
         return lua_error(L);
-    if (status != WR_OK)
-        return status == WR_ELUA ? native_push_stopped(L) : wr_error_push(L, &err);
-    return 1;
+    if (status == WR_OK)
+        return 1;
+    int count = status == WR_ELUA ? native_push_stopped(L) : wr_error_push(L, &err);
+    if (status == WR_ECANCEL) /* while it waited to go on */
+        native_set_int(L, "interrupted", (uint64_t)stop_signal);
+    return count;
 }

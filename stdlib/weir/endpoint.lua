@@ -7,6 +7,18 @@ local Endpoint = {}
 Endpoint.__index = Endpoint
 Endpoint.__name = "weir.endpoint"
 
+--- What is done when the other side fails for a while. `least`, `most`: the pauses by default.
+local function retry_options(options, least, most)
+  options.retry_min = { only = "writes", kind = "duration", min = 1, default = least,
+    doc = "the longest that the first pause between two attempts may be; it doubles with each" }
+  options.retry_max = { only = "writes", kind = "duration", min = 1, default = most,
+    doc = "the longest that any pause may be; each is drawn between 0 and its longest" }
+  options.breaker = { only = "writes", kind = "any", doc = "waits until what it writes to is there "
+    .. "again, and reads nothing meanwhile (`weir help retries`): `{ failures = 5, cooldown = "
+    .. "\"10s\", limit = \"1h\" }`, or true, false; on where the input never ends" }
+  return options
+end
+
 --- Each: what its address is, options (`only`: "reads" or "writes", where one of them), doc.
 --- `file` stands first in the language and has no scheme.
 M.ENDPOINTS = {
@@ -15,7 +27,7 @@ M.ENDPOINTS = {
     usage = 'weir.file("in/*.csv.gz", { partitions = "each" })',
     doc = "A file, or all files of a glob or `directory/` in the order of their names. `-` is "
       .. "stdin or stdout. `.gz` and `.zst` are read by what they hold and written by their name.",
-    options = {
+    options = retry_options({
       compression = { kind = "choice", of = { "auto", "none", "gzip", "zstd" },
         doc = "auto: by content when read, by name when written" },
       partitions = { only = "reads", kind = "choice", of = { "one", "each" },
@@ -34,7 +46,7 @@ M.ENDPOINTS = {
         .. "\"10m\" }`, whichever comes first; a duration alone is `quiet` (`weir help roll`)" },
       success = { only = "writes", kind = "boolean", default = "false",
         doc = "with `partition_by`: an empty file `_SUCCESS` in each partition that is complete" },
-    },
+    }, "500ms", "5s"),
   },
   stdout = {
     address = "nothing", writes = true, bare = true, usage = "weir.stdout()",
@@ -53,14 +65,16 @@ M.ENDPOINTS = {
     address = "the path of a database", reads = true, writes = true,
     usage = 'weir.sqlite("out.db", { table = "revenue" })',
     doc = "A SQLite database: reads a table or a query, writes a table.",
-    options = {
+    options = retry_options({
       table = { kind = "text", doc = "the table" },
       query = { only = "reads", kind = "text", doc = "a query to read, in place of a table" },
       mode = { only = "writes", kind = "choice", of = { "upsert", "append", "replace" },
         doc = "how it is written" },
       timeout = { kind = "duration", default = "5s",
         doc = "how long a lock of another program is waited for" },
-    },
+      retries = { only = "writes", kind = "count",
+        doc = "how often it is looked for within the timeout; any number" },
+    }, "5ms", "500ms"),
   },
   postgres = {
     address = "`host[:port]/database`, or the folder of a socket for the host",
@@ -69,7 +83,7 @@ M.ENDPOINTS = {
     doc = "A PostgreSQL database (13 or later): reads a table, in the order of its primary key, or "
       .. "a query; writes a table. Without `schema =` its columns are looked at when the script is "
       .. "read.",
-    options = {
+    options = retry_options({
       table = { kind = "text", doc = "the table, as `orders` or `sales.orders`" },
       query = { only = "reads", kind = "text", doc = "a query to read, in place of a table" },
       cdc = { later = true, kind = "any" },
@@ -86,7 +100,7 @@ M.ENDPOINTS = {
         .. "that does not answer is waited for (W603), and a lock of another program" },
       retries = { kind = "count", default = "10",
         doc = "how often it is connected again within the timeout, with growing pauses" },
-    },
+    }, "200ms", "5s"),
   },
 }
 --- Schemes of the language that this version does not have.

@@ -32,6 +32,45 @@ written: a run from it cuts a file that it goes on with to the length that it
 had, and a file that is gone, or was finished since, is refused.
 ]],
   },
+  retries = {
+    title = "When a sink fails for a while: retries, breaker",
+    text = [[
+  :write("postgres:db/shop", { table = "t", timeout = "5m", retries = 100 })
+  :write("sqlite:out.db", { table = "t", breaker = { cooldown = "30s" } })
+  :write("out/", { format = "csv", roll = "10m", breaker = true })
+
+What may be tried again is tried again, behind pauses that are drawn between 0
+and a bound, which doubles from `retry_min` to `retry_max`:
+
+  PostgreSQL  a lost connection, a server that starts or stops, a deadlock: the
+              rows of the epoch are written once more on a new connection. A
+              commit whose answer was lost is asked for in `weir_commit`, and
+              never repeated blindly.
+  SQLite      a lock of another program is waited for by the statement that
+              needs it. After any other error nothing is tried in place.
+  a full disk (W610) of files, a database or the state: an unknown part of what
+              was written stands there. With --state and a `breaker` the run
+              goes back to its last checkpoint, as a restart would, without
+              ending. Not where a source is a pipe, which gives nothing twice.
+
+Errors that time does not mend (a table that is not as it should be, no
+permission, a failed read or sync of a disk) end the run at once.
+
+Without a breaker it ends with W603 when `retries` or `timeout` is used up. So
+it is where the input ends: what started the run hears of it. Where the input
+never ends the breaker is on, and neither of the two ends the run:
+
+  failures  so many in a row open it (a warning, W619): no attempt is made,
+  cooldown  … for so long, then one. It fails: once more. It goes well: the
+            breaker closes (W620) and the run goes on.
+  limit     after so long the run ends after all. None by default.
+
+While it waits the run reads nothing, so what feeds it is held up and nothing
+piles up here. The checkpoint before stands: SIGTERM ends the wait at once, and
+the next run goes on from there, as it does after a kill. The last line of a run
+says how long sinks were waited for. `breaker = false` turns it off.
+]],
+  },
   ranges = {
     title = "From here to there: start, stop, --until, --drain",
     text = [[

@@ -225,6 +225,11 @@ local function end_of_run(run, made, summary, options)
       summary.steps, options.stop_after))
   end
   summary.has_state = options.state ~= nil
+  if summary.was_cut_off then
+    run.err(("note: it was stopped while a sink was waited for: %s\n"):format(options.state
+      and "what came behind the last checkpoint is read again by the next run"
+      or "what had not been committed there is not written"))
+  end
   local kept = run.options.rejects ~= nil or made:reads_rejects()
   for _, line in ipairs(report.rejects(summary, kept)) do
     run.err(line .. "\n")
@@ -267,7 +272,10 @@ function COMMANDS.run(run)
     run.err(require("weir.changes").note(told, options.allow_rebuild == 1))
   end
   local summary, err = run.native.run(made:plan(), options)
-  if not summary then
+  if not summary and err.interrupted then
+    run.err(("interrupted: %s\n"):format(err.message))
+    return 128 + err.interrupted
+  elseif not summary then
     show(run, require("weir.load").as_diagnostic(err, made.name))
     return err.no_input and EXIT.NO_INPUT or err.code == "W604" and EXIT.BAD_ROWS or EXIT.FAILED
   end

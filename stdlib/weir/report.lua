@@ -69,6 +69,11 @@ function M.line(summary)
   parts[#parts + 1] = count == 0 and "0 rejected"
     or ("%s rejected (%s)"):format(M.number(count), by_code(rejected))
   parts[#parts + 1] = M.number(summary.late or 0) .. " late"
+  local waited = summary.waited or 0
+  for _, sink in ipairs(summary.sinks or {}) do
+    waited = waited + (sink.waited or 0)
+  end
+  parts[#parts + 1] = waited >= 0.1 and ("%s of waiting for sinks"):format(duration(waited)) or nil
   parts[#parts + 1] = duration(summary.seconds or 0)
   return (summary.interrupted and "interrupted: " or "") .. table.concat(parts, ", ")
 end

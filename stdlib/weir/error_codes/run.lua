@@ -201,9 +201,12 @@ return {
     right = [[weir.settings { memory = "1GB" }]],
   },
   W603 = {
-    message = "sink … is down for …",
-    page = "The sink has not answered for longer than its `timeout`, through all retries. What "
-      .. "was complete is kept; the next run goes on from there.",
+    message = "sink …: it is down for …, … attempts failed, the last with …",
+    page = "The sink has not answered for longer than its `timeout`, or through all `retries`: the "
+      .. "message says how many attempts failed, and with what the last one did. What was complete "
+      .. "is kept; the next run goes on from there. With a `breaker` the run waits for it; without "
+      .. "`limit` as long as that takes. It is on by itself where the input never ends "
+      .. "(`weir help retries`).",
     wrong = [[:write("postgres:host/shop", { table = "t", timeout = "1s" })]],
     right = [[:write("postgres:host/shop", { table = "t", timeout = "5m", retries = 50 })]],
   },
@@ -252,7 +255,8 @@ orders:lookup(one, { on = "item" })]],
     help = "free some room, or write to another disk; with `--state` the next run goes on from "
       .. "the last checkpoint",
     page = "The disk, or the quota of its user, is full, or the file is as large as its file "
-      .. "system allows. The run has ended. A file that was to be replaced is still the old one; "
+      .. "system allows. The run has ended; with `--state` and a `breaker` it waits until there is "
+      .. "room (`weir help retries`). A file that was to be replaced is still the old one; "
       .. "what a database has committed stays. Rows that are sorted or looked up also go to "
       .. "the folder of the state, or to `TMPDIR`.",
     wrong = "weir: error[W610]: write out.csv.part: No space left on device",
@@ -334,6 +338,24 @@ orders:lookup(one, { on = "item" })]],
       .. "the message says which. Nothing stands at the other place, and the run goes on.",
     wrong = [[weir state save job.state before.state --timeout 1s]],
     right = [[weir state save job.state before.state --timeout 5m]],
+  },
+  W619 = {
+    message = "…: … attempts failed in … (…): nothing more is read, and one attempt is made …",
+    help = "mend it, and the run goes on by itself; `breaker = false` ends the run instead",
+    page = "What a sink writes to has failed so often that it is left alone for a while: the "
+      .. "breaker is open. It is a warning, and the run lives: it reads nothing meanwhile, its "
+      .. "last checkpoint stands, and a signal ends it. One attempt is made each `cooldown`; the "
+      .. "first that goes well closes the breaker (W620). See `weir help retries`.",
+    wrong = "weir: warning[W619]: postgres:db/shop: 5 attempts failed in 3.1s (…)",
+    right = "systemctl start postgresql",
+  },
+  W620 = {
+    message = "…: it is there again after … and … failed attempts",
+    page = "The breaker of a sink was open (W619), and an attempt went well: the run goes on, and "
+      .. "nothing was lost or written twice. The last line of the run says how long sinks were "
+      .. "waited for.",
+    wrong = "weir: warning[W619]: sqlite:out.db: 20 attempts failed in 4.2s (…)",
+    right = "weir: warning[W620]: sqlite:out.db: it is there again after 31.0s and …",
   },
   W701 = {
     message = "ran longer than …",

@@ -162,6 +162,47 @@ local function read_roll(c, input, roll)
   return read
 end
 
+local BREAKER = { "cooldown", "failures", "limit" }
+
+local BREAKER_WANTS = {
+  failures = "a whole number of at least 1", cooldown = "a duration like \"10s\"",
+  limit = "a duration like \"1h\"",
+}
+
+--- One of the words of `breaker`, as a number or microseconds.
+local function breaker_value(c, name, x)
+  local value, err
+  if not BREAKER_WANTS[name] then
+    local near = type(name) == "string" and suggest.nearest(name, BREAKER)
+    c:fail("W202", ("unknown option `%s` of `breaker`"):format(tostring(name)),
+      near and ("did you mean `%s`?"):format(near) or "`failures`, `cooldown`, `limit`", "breaker")
+  elseif name == "failures" then
+    value = math.type(x) == "integer" and x or nil
+  elseif type(x) == "string" then
+    value, err = duration.parse(x)
+  end
+  if not value or value < 1 then
+    c:fail("W203", ("`%s` of `breaker` must be %s, got %s"):format(name, BREAKER_WANTS[name],
+      call.describe(x)), err and err.help, "breaker")
+  end
+  return value
+end
+
+--- `breaker`: how many failures open it, how long it stays open, and after how long the run ends.
+---@return table|boolean|nil {failures=, cooldown=, limit=}
+local function read_breaker(c, breaker)
+  if type(breaker) == "boolean" or breaker == nil then
+    return breaker
+  elseif type(breaker) ~= "table" or getmetatable(breaker) ~= nil then
+    c:wrong("breaker", "true, false or a table, as `{ failures = 5, cooldown = \"10s\" }`", breaker)
+  end
+  local read = {}
+  for name, x in pairs(breaker) do
+    read[name] = breaker_value(c, name, x)
+  end
+  return next(read) == nil or read
+end
+
 --- Files that roll, all in one directory.
 local function in_parts(c, spec)
   local address = spec.endpoint.address
@@ -199,6 +240,7 @@ local function make_write(c, input)
   local mode = rest.mode or place.options.mode
   place.options.mode = mode
   place.options.roll = read_roll(c, input, place.options.roll)
+  place.options.breaker = read_breaker(c, place.options.breaker)
   local spec = {
     op = "write", endpoint = place, format = format, key = names(rest.key), mode = mode,
   }
