@@ -204,6 +204,10 @@ if(NOT WEIR_FUZZ AND NOT WEIR_SANITIZE MATCHES "thread")
   set_target_properties(iofault PROPERTIES PREFIX "" C_VISIBILITY_PRESET default
     LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/faults")
   target_compile_options(iofault PRIVATE -O2 -Wall -Wextra)
+  add_library(wal MODULE "${folder}/wal.c") # power.py calls it
+  set_target_properties(wal PROPERTIES PREFIX "" C_VISIBILITY_PRESET default
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/faults")
+  target_compile_options(wal PRIVATE -O2 -Wall -Wextra)
 endif()
 if(WEIR_SANITIZE MATCHES "address" AND NOT WEIR_FUZZ)
   add_test(NAME faults/memory COMMAND Python3::Interpreter "${folder}/memory.py"
@@ -211,7 +215,7 @@ if(WEIR_SANITIZE MATCHES "address" AND NOT WEIR_FUZZ)
   set_tests_properties(faults/memory PROPERTIES LABELS faults)
 elseif(NOT WEIR_SANITIZE AND NOT WEIR_FUZZ)
   foreach(pair kills:--all:--random:10000:--strace errors:--all memory:--every:11
-      power:--states:1000000)
+      power:--states:1000000:--jobs:${cores})
     string(REPLACE ":" ";" words "${pair}")
     list(POP_FRONT words name)
     set(command Python3::Interpreter "${folder}/${name}.py" --weir "${program}"
@@ -222,6 +226,9 @@ elseif(NOT WEIR_SANITIZE AND NOT WEIR_FUZZ)
       --coverage "${CMAKE_BINARY_DIR}/tests/faults/${name}.coverage")
     set_tests_properties("faults/all_${name}" PROPERTIES LABELS long TIMEOUT 28800)
   endforeach()
+  add_test(NAME faults/coverage_is_as_written COMMAND Python3::Interpreter "${folder}/coverage.py"
+    --check --weir "${program}" --library $<TARGET_FILE:iofault>)
+  set_tests_properties(faults/coverage_is_as_written PROPERTIES LABELS faults)
   set(command Python3::Interpreter "${folder}/planted.py" --weir "${program}"
     --library $<TARGET_FILE:iofault>)
   add_test(NAME faults/find_what_is_planted COMMAND ${command})

@@ -7,6 +7,8 @@ directory may or may not be there, a rename as a whole, and none without what th
 through before."""
 
 import collections
+import functools
+import hashlib
 import os
 
 SECTOR = 512
@@ -28,6 +30,7 @@ def read_record(path):
             calls.append(Call(name, where, other, int(offset), file.read(int(length))))
 
 
+@functools.lru_cache(maxsize=4096)
 def parent(path):
     return os.path.dirname(path) or "."
 
@@ -37,11 +40,20 @@ class Inode:
 
     def __init__(self, safe=b"", is_directory=False):
         self.safe, self.changes, self.is_directory = safe, [], is_directory
+        self.summed, self.sum = None, b"" # of which content
 
     def copy(self):
         made = Inode(self.safe, self.is_directory)
         made.changes = list(self.changes)
         return made
+
+    def digest(self, heeded=None):
+        """A hash of `safe`, or of what heeded(safe) gives of it; always the same function for one
+        file."""
+        if self.summed is not self.safe:
+            content = self.safe if heeded is None else heeded(self.safe)
+            self.summed, self.sum = self.safe, hashlib.sha256(content).digest()
+        return self.sum
 
 
 def changed(content, change):

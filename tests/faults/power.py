@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """power.py: the power goes at every moment of a pipeline, and the disk keeps what it likes.
 
-    power.py --weir PROGRAM --library iofault.so [--states N] [NAME...]
+    power.py --weir PROGRAM --library iofault.so [--states N] [--jobs N] [NAME...]
 
 A run is written down by iofault.so: each write, truncation, sync, creation, rename and removal. At
 each moment of it the disk has what was synced; of what was not, any part. `model` makes disks that
@@ -15,16 +15,22 @@ The same behind a kill: the power goes in the life that goes on, while the disk 
 what the first one did not sync.
 
 Lives on disks that are equal as far as weir can see (the same files, the same rows in the
-databases) are one: the first is run, the others are counted. --states N: so many states; without it
-as many as come within WEIR_RANDOM_SECONDS."""
+databases) are one: the first is run, the others are counted. So are looks at databases whose logs
+are equal as far as SQLite heeds them (wal.c): some are looked at all the same, and must say the
+same. --states N: so many states; without it as many as come within WEIR_RANDOM_SECONDS. --jobs N:
+so many processes share the pipelines."""
 
 import argparse
 import collections
+import ctypes
 import hashlib
+import multiprocessing
 import os
+import random
 import shutil
 import sqlite3
 import sys
+import time
 
 import coverage
 import disk
@@ -33,7 +39,21 @@ import world as worlds
 SECONDS_DEFAULT = 10
 STRIDE = 16
 LOOKS_MAX = 20000
+LOOKED_AT_AGAIN = 0.02 # of the looks that a log was cut for
 RANDOM_STATES = 4 # of each moment, one after the other moments had theirs
+
+
+class Logs:
+    """What SQLite heeds of a write-ahead log, by wal.c, which lies beside iofault.so."""
+
+    def __init__(self, library):
+        self.heeded = ctypes.CDLL(os.path.join(os.path.dirname(os.path.abspath(library)),
+                                               "wal.so")).wal_heeded
+        self.heeded.restype = ctypes.c_size_t
+        self.heeded.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+
+    def __call__(self, content):
+        return content[:self.heeded(content, len(content))]
 
 
 class Moments:
@@ -41,6 +61,7 @@ class Moments:
 
     def __init__(self, world, case, oracle, kill_at=0):
         self.world, self.case, self.oracle, self.kill_at = world, case, oracle, kill_at
+        self.logs, self.sums, self.chance = Logs(world.library), {}, random.Random(kill_at)
         folder = world.fresh()
         record = folder + ".record"
         self.first = 0 # the moments before it are those of a life that was killed
@@ -117,11 +138,20 @@ class Moments:
                 return "after its end: " + wrong
         seen = hashlib.sha256(state.encode())
         for name in sorted(visible):
-            seen.update(name.encode() + b"\0" + hashlib.sha256(visible[name]).digest())
+            seen.update(name.encode() + b"\0" + self.sum_of(visible[name]))
         key = seen.digest()
         if key not in self.lives:
             self.lives[key] = self.life(left)
         return self.lives[key]
+
+    def sum_of(self, data):
+        """Its hash; the same object is hashed once."""
+        known = self.sums.get(id(data))
+        if known is None or known[0] is not data:
+            if len(self.sums) > LOOKS_MAX:
+                self.sums.clear()
+            known = self.sums[id(data)] = (data, hashlib.sha256(data).digest())
+        return known[1]
 
     def life(self, left):
         """A life of the program on that disk."""
@@ -138,22 +168,35 @@ class Moments:
         """look(folder) of a folder with just these files; once for equal ones."""
         raw = hashlib.sha256()
         for path in paths:
-            content = left.names[path].safe
-            raw.update(f"{path} {len(content)}\n".encode() + content)
+            heeded = self.logs if path.endswith("-wal") else None
+            raw.update(path.encode() + b"\0" + left.names[path].digest(heeded))
         key = raw.digest()
-        if key not in self.looks:
+        is_known = key in self.looks
+        if not is_known or (any(path.endswith("-wal") for path in paths) and
+                            self.chance.random() < LOOKED_AT_AGAIN):
             if len(self.looks) > LOOKS_MAX:
                 self.looks.clear()
             folder = self.world.folder_named("look")
             left.lay(folder, only=paths)
-            self.looks[key] = look(folder)
+            found = look(folder)
             shutil.rmtree(folder)
+            if is_known and key in self.looks and found != self.looks[key]:
+                sys.exit(f"{self.case}: two logs that wal.c takes for one are not: {paths}: "
+                         f"{self.looks[key]!r}, {found!r}")
+            self.looks.setdefault(key, found)
         return self.looks[key]
 
     def state_of(self, left):
         paths = [path for path in sorted(left.names)
                  if path.startswith("STATE/") and not left.names[path].is_directory]
         return self.looked_at(left, paths, lambda folder: state_number(folder + "/STATE"))
+
+    def unpacked(self, name, inode):
+        """Equal contents are one object."""
+        key = (name.endswith(".gz"), inode.digest())
+        if key not in self.looks:
+            self.looks[key] = worlds.unpacked(name, inode.safe)
+        return self.looks[key]
 
     def visible(self, left):
         """As `worlds.left`, without the state."""
@@ -164,7 +207,7 @@ class Moments:
                     name.endswith((".lua", "-shm", "-wal")) or name in worlds.READ_ONLY:
                 continue
             if not name.endswith(".db"):
-                found[path] = worlds.unpacked(name, inode.safe)
+                found[path] = self.unpacked(name, inode)
                 continue
             group = [other for other in (path, path + "-journal", path + "-wal")
                      if other in left.names]
@@ -236,27 +279,64 @@ def state_number(folder):
         database.close()
 
 
-def main():
-    parser = argparse.ArgumentParser()
+def add_arguments(parser):
     worlds.add_arguments(parser)
     parser.add_argument("--states", type=int)
-    options = parser.parse_args()
-    dice = worlds.dice_of_test()
-    report = worlds.Report("power", options)
+    parser.add_argument("--jobs", type=int, default=1)
+
+
+def play(options, names, states, seed):
+    """(report, a line about it) of some pipelines."""
+    dice, report = random.Random(seed), worlds.Report("power", options)
     with worlds.opened(options) as world:
-        cases = [Case(world, case) for case in options.names or worlds.case_names()]
+        cases = [Case(world, case) for case in names]
         samples = [sample for case in cases
                    for sample in (case.checks(dice), case.checks_of_recoveries(dice))]
-        if options.states:
-            while report.points < options.states and not report.is_enough():
+        if states:
+            while report.points < states and not report.is_enough():
                 for sample in samples:
                     report.take(next(sample))
         else:
             report.take_in_turns(samples, worlds.seconds_of_test(SECONDS_DEFAULT))
         for case in cases:
             report.cover(case.seen)
-        print(f"{sum(case.calls for case in cases):,} calls written down, "
-              f"{sum(case.lives for case in cases):,} lives on disks that differ")
+        return report, (sum(case.calls for case in cases), sum(case.lives for case in cases))
+
+
+def play_in_a_pool(*share):
+    try:
+        return play(*share)
+    except SystemExit as error: # a pool would wait for ever
+        raise RuntimeError(error.code) from error
+
+
+def play_shares(options, names, dice):
+    """The same by several processes; those with fewer pipelines have more of each."""
+    jobs = min(options.jobs, len(names))
+    shares = [(options, names[at::jobs], options.states and -(-options.states // jobs),
+               dice.randrange(1 << 30)) for at in range(jobs)]
+    if jobs == 1:
+        return [play(*shares[0])]
+    with multiprocessing.Pool(jobs) as pool:
+        return pool.starmap(play_in_a_pool, shares, chunksize=1)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    options = parser.parse_args()
+    dice = worlds.dice_of_test()
+    began = time.monotonic()
+    played = play_shares(options, options.names or worlds.case_names(), dice)
+    seconds = time.monotonic() - began
+    report = worlds.Report("power", options)
+    for each, _ in played:
+        report.points += each.points
+        report.wrong += each.wrong
+        report.cover(each.seen)
+    calls, lives = (sum(counts[at] for _, counts in played) for at in range(2))
+    print(f"{calls:,} calls written down, {lives:,} lives on disks that differ, "
+          f"{report.points / max(seconds, 0.001):,.0f} states a second")
     return report.end()
 
 
