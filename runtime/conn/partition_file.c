@@ -332,7 +332,7 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
     if (!is_there && env->stat(env, to, &info) != WR_OK)
         return wr_error_set(err, WR_ECORRUPT, "%s: `%s` is not there", self->base.name, from);
     if (number == 0 || !is_there)
-        status = clear_partition(self, one, is_there ? 0 : one->number, err);
+        status = clear_partition(self, one, is_there ? 0 : one->number + one->is_renamed, err);
     if (is_there && status == WR_OK)
         status = env->rename(env, from, to, err);
     return status == WR_OK ? mark_success(self, one, err) : status;
@@ -340,7 +340,7 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
 
 int partition_was_named(struct partition_sink *self, const struct partition *one,
                         struct wr_error *err) {
-    int status = clear_partition(self, one, one->number + 1, err);
+    int status = clear_partition(self, one, one->number + one->is_renamed, err);
     return status == WR_OK ? mark_success(self, one, err) : status;
 }
 
@@ -418,11 +418,11 @@ static int cut_one(struct partition_sink *self, struct partition *one, struct wr
 }
 
 int partition_cut(struct partition_sink *self, struct wr_error *err) {
-    int status = partition_name_done(self, err);
+    int status = WR_OK;
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
         if (self->partitions[p].is_active)
             status = cut_one(self, &self->partitions[p], err);
-    return status;
+    return status == WR_OK ? partition_name_done(self, err) : status;
 }
 
 static int is_any(void *ctx, const char *path) {
