@@ -29,30 +29,52 @@
 #define LOG_MAGIC 0x316c7477u   /* "wtl1" */
 #define APART_MAGIC 0x31617477u /* "wta1" */
 #define LOG_HEAD_BYTES 20u
+#define LENGTH_BYTES_MAX 5u   /* a varint of 32 bits */
 #define ROW_COUNT_BYTES 5u    /* a varint that is not the shortest */
 #define LOAD_ROWS 64u         /* rows that are upserted at once */
 #define LOAD_KEY_BYTES 16384u /* bytes of their keys */
 
+static const char *cell_bytes(const uint8_t *row, const struct wr_cell *cell, uint32_t *length) {
+    if (cell->kind == WR_CELL_STRING) {
+        const struct wr_str *str = (const struct wr_str *)(row + cell->offset);
+        *length = str->length;
+        return wr_str_bytes(str);
+    }
+    const struct wr_blob *blob = (const struct wr_blob *)(row + cell->offset);
+    *length = blob->length;
+    return blob->bytes;
+}
+
 void wr_log_add(const struct wr_shape *shape, struct wr_buf *out, const uint8_t *row, uint32_t from,
                 uint32_t to) {
-    uint32_t at = from;
-    for (uint32_t i = 0; i < shape->cell_count; i++) {
-        const struct wr_cell *cell = &shape->cells[i];
-        if (cell->offset < from || cell->offset >= to)
-            continue;
-        wr_buf_add(out, row + at, cell->offset - at);
-        if (cell->kind == WR_CELL_STRING) {
-            const struct wr_str *str = (const struct wr_str *)(row + cell->offset);
-            wr_buf_add_varint(out, str->length);
-            wr_buf_add(out, wr_str_bytes(str), str->length);
-        } else {
-            const struct wr_blob *blob = (const struct wr_blob *)(row + cell->offset);
-            wr_buf_add_varint(out, blob->length);
-            wr_buf_add(out, blob->bytes, blob->length);
-        }
-        at = cell->offset + 16;
+    uint32_t first = 0, end, length;
+    while (first < shape->cell_count && shape->cells[first].offset < from)
+        first++;
+    size_t bytes_max = to - from;
+    for (end = first; end < shape->cell_count && shape->cells[end].offset < to; end++) {
+        cell_bytes(row, &shape->cells[end], &length);
+        bytes_max += (size_t)length + LENGTH_BYTES_MAX;
     }
-    wr_buf_add(out, row + at, to - at);
+    if (wr_buf_reserve(out, bytes_max) != WR_OK)
+        return;
+    char *at = out->bytes + out->length;
+    for (uint32_t i = first; i < end; i++) {
+        const struct wr_cell *cell = &shape->cells[i];
+        const char *bytes = cell_bytes(row, cell, &length);
+        memcpy(at, row + from, cell->offset - from);
+        at += cell->offset - from;
+        for (from = length; from >= 128; from >>= 7)
+            *at++ = (char)(from | 128);
+        *at++ = (char)from;
+        if (length > 0)
+            memcpy(at, bytes, length);
+        at += length;
+        from = cell->offset + 16;
+    }
+    memcpy(at, row + from, to - from);
+    at += to - from;
+    *at = 0;
+    out->length = (size_t)(at - out->bytes);
 }
 
 void wr_log_add_key(const struct wr_table *table, struct wr_buf *out, const uint8_t *key) {

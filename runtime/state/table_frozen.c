@@ -15,6 +15,7 @@
 #define EARLY_PAGES 64u   /* of a piece, about */
 #define FEW_PAGES 8u      /* fewer than one in so many are listed */
 #define PREFETCH_PAGES 8u
+#define AHEAD 4u /* rows */
 /* What work costs, in bytes of rows: */
 #define CHAIN_COST_BYTES 64u
 #define LISTED_COST_BYTES 512u
@@ -67,20 +68,46 @@ static void give_if_full(struct wr_frozen *self, struct piece *piece) {
         give_rows(self, piece);
 }
 
-/* Those of a page that are held. */
-static void copy_page(struct wr_frozen *self, struct wr_page *page, struct piece *piece) {
-    const struct wr_table *table = self->table;
-    uint64_t *held = wr_page_held(table, page), *saved = wr_page_saved(table, page), count = 0;
+/* The slots of rows that are held, in `slots`, which are held no more. */
+static uint32_t take_held(const struct wr_table *table, struct wr_page *page, uint16_t *slots) {
+    uint64_t *held = wr_page_held(table, page), *saved = wr_page_saved(table, page);
+    uint32_t count = 0;
     for (uint32_t word = 0; word < table->bit_words; word++) {
-        for (uint64_t rows = held[word]; rows != 0; rows &= rows - 1, count++)
-            wr_log_add(table->shape, &piece->rows,
-                       wr_page_row(table, page, word * 64 + (uint32_t)__builtin_ctzll(rows)), 0,
-                       table->row_bytes);
+        for (uint64_t rows = held[word]; rows != 0; rows &= rows - 1)
+            slots[count++] = (uint16_t)(word * 64 + (uint32_t)__builtin_ctzll(rows));
         saved[word] |= held[word];
         held[word] = 0;
     }
+    return count;
+}
+
+/* What a row has elsewhere is on its way when its turn comes. */
+static void fetch_cells(const struct wr_shape *shape, const uint8_t *row) {
+    for (uint32_t i = 0; i < shape->cell_count; i++) {
+        const struct wr_cell *cell = &shape->cells[i];
+        const struct wr_str *str = (const struct wr_str *)(row + cell->offset);
+        const char *bytes = cell->kind == WR_CELL_STRING
+                                ? wr_str_bytes(str)
+                                : ((const struct wr_blob *)(const void *)str)->bytes;
+        __builtin_prefetch(bytes);
+    }
+}
+
+/* Those of a page that are held. */
+static void copy_page(struct wr_frozen *self, struct wr_page *page, struct piece *piece) {
+    const struct wr_table *table = self->table;
+    WR_UNINITIALIZED uint16_t slots[WR_PAGE_INDEX_MAX];
+    uint32_t count = take_held(table, page, slots);
     if (count == 0)
         return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + 2 * AHEAD < count)
+            __builtin_prefetch(wr_page_row(table, page, slots[i + 2 * AHEAD]));
+        if (i + AHEAD < count)
+            fetch_cells(table->shape, wr_page_row(table, page, slots[i + AHEAD]));
+        wr_log_add(table->shape, &piece->rows, wr_page_row(table, page, slots[i]), 0,
+                   table->row_bytes);
+    }
     piece->body.row_count += count;
     wr_log_widen(table, page, &piece->body.hash_from, &piece->body.hash_to);
     give_if_full(self, piece);
