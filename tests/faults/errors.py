@@ -7,13 +7,15 @@ For each pipeline, each call on its files and each way in which that call may fa
 EMFILE, EINTR, EAGAIN, a short read or write): either the run goes on and leaves what an undisturbed
 run leaves, or it ends with a code that is not 0 and says what failed; no signal, no hang. Then a
 life without faults leaves what an undisturbed run leaves. A sync that failed is never tried again:
-what the file then holds nobody knows. And with so few descriptors (RLIMIT_NOFILE) that some cannot
-be opened.
+what the file then holds nobody knows. The same of the calls of a life that goes on behind a kill.
+And with so few descriptors (RLIMIT_NOFILE) that some cannot be opened.
 
---all: every call; without it a sample by seed, as long as WEIR_RANDOM_SECONDS."""
+--all: every call, and those of one recovery in STRIDE; without it a sample by seed, as long as
+WEIR_RANDOM_SECONDS."""
 
 import argparse
 import collections
+import contextlib
 import os
 import resource
 import shutil
@@ -24,6 +26,8 @@ import world as worlds
 
 SECONDS_DEFAULT = 10
 DESCRIPTORS = range(3, 24)
+STRIDE = 40      # calls between the kills whose recoveries are gone through
+RECOVERIES = 0.3 # of a sample
 # How a call may fail: once, and whether for ever too. What is interrupted or short for ever ends
 # never or late, which is the kernel's fault.
 WAYS = {
@@ -51,12 +55,28 @@ class Failer:
         self.seen = collections.Counter()
         self.ends = collections.Counter()
 
-    def points(self):
-        for number, call in enumerate(self.oracle.calls, 1):
+    def points(self, calls=None):
+        for number, call in enumerate(calls or self.oracle.calls, 1):
             for how, also_sticky in WAYS[call[0]]:
                 yield number, how, 0
                 if also_sticky:
                     yield number, how, 1
+
+    @contextlib.contextmanager
+    def killed(self, number):
+        """A folder that a kill leaves, and the calls of the life that goes on in it."""
+        folder = self.world.fresh()
+        log = folder + ".log"
+        self.world.run(folder, self.case, 1, at=number, do="kill", **{"class": "io"})
+        going_on = self.world.fresh(folder)
+        self.world.run(going_on, self.case, 2, log=log, **{"class": "io"})
+        shutil.rmtree(going_on)
+        try:
+            yield folder, worlds.read_log(log)
+        finally:
+            shutil.rmtree(folder)
+            if os.path.exists(log):
+                os.remove(log)
 
     def judge(self, folder, outcome, log):
         """What is wrong with a life in which something failed, and with the one behind it."""
@@ -71,19 +91,20 @@ class Failer:
         self.ends["ended"] += 1
         if not outcome.says():
             return f"exit code {outcome.code} and no word: {outcome.stderr!r}"
-        wrong = self.oracle.judge(folder, self.world.run(folder, self.case, 2))
+        wrong = self.oracle.judge(folder, self.world.run(folder, self.case, 3))
         first = outcome.stderr.decode(errors="replace").strip().splitlines()
         return wrong and f"{wrong} (the first life said: {' / '.join(first)[:300]})"
 
-    def one(self, number, how, sticky):
-        folder = self.world.fresh()
+    def one(self, number, how, sticky, before=None, expected=None):
+        """`before`: the folder in which a life goes on, and `expected` its calls."""
+        folder = self.world.fresh(before)
         log = folder + ".log"
         try:
-            outcome = self.world.run(folder, self.case, at=number, do=how, sticky=sticky, log=log,
-                                     **{"class": "io"})
+            outcome = self.world.run(folder, self.case, 2 if before else 1, at=number, do=how,
+                                     sticky=sticky, log=log, **{"class": "io"})
             # Where threads write and read ahead, two lives may differ in their calls.
             calls = worlds.read_log(log)
-            call = (calls if len(calls) >= number else self.oracle.calls)[number - 1]
+            call = (calls if len(calls) >= number else expected or self.oracle.calls)[number - 1]
             self.seen[(how + (" for ever" if sticky else ""), call[0],
                        coverage.target(call[1]))] += 1
             if outcome.code == 0 and call[0] == "fsync" and call[2] == "failed" and \
@@ -96,7 +117,7 @@ class Failer:
             if os.path.exists(log):
                 os.remove(log)
         return wrong and f"{self.case}: {how}{' for ever' if sticky else ''} at call {number} " \
-                         f"({' '.join(call[:2])}): {wrong}"
+                         f"({' '.join(call[:2])}){' behind a kill' if before else ''}: {wrong}"
 
     def few_descriptors(self, count):
         folder = self.world.fresh()
@@ -128,22 +149,46 @@ def synced_again(calls):
 def everything(failer):
     for number, how, sticky in failer.points():
         yield failer.one(number, how, sticky)
+    for kill in range(STRIDE, len(failer.oracle.calls), STRIDE):
+        with failer.killed(kill) as (folder, calls):
+            for number, how, sticky in failer.points(calls):
+                yield failer.one(number, how, sticky, folder, calls)
     for count in DESCRIPTORS:
         yield failer.few_descriptors(count)
 
 
+def by_cell(failer, calls):
+    """The points, by cells of the table."""
+    cells = collections.defaultdict(list)
+    for number, how, sticky in failer.points(calls):
+        call = calls[number - 1]
+        cells[call[0], coverage.target(call[1]), how, sticky].append((number, how, sticky))
+    return cells
+
+
+def rare(failer, calls, dice):
+    """Some points of a recovery: those of cells that were met least, of equal ones by chance."""
+    def met(cell):
+        call, what, how, sticky = cell
+        return failer.seen[how + (" for ever" if sticky else ""), call, what], dice.random()
+
+    recovery = by_cell(failer, calls)
+    for cell in sorted(recovery, key=met)[:3]:
+        yield dice.choice(recovery[cell])
+
+
 def sample(failer, dice):
     """Points drawn by cells of the table, so that what is rare is met too."""
-    cells = collections.defaultdict(list)
-    for number, how, sticky in failer.points():
-        call = failer.oracle.calls[number - 1]
-        cells[call[0], coverage.target(call[1]), how, sticky].append((number, how, sticky))
-    cells = list(cells.values())
+    cells = by_cell(failer, failer.oracle.calls)
     while True:
         if dice.random() < 0.03:
             yield failer.few_descriptors(dice.choice(DESCRIPTORS))
+        elif dice.random() < RECOVERIES / 3:
+            with failer.killed(dice.randrange(1, len(failer.oracle.calls) + 1)) as (folder, calls):
+                for number, how, sticky in rare(failer, calls, dice):
+                    yield failer.one(number, how, sticky, folder, calls)
         else:
-            yield failer.one(*dice.choice(dice.choice(cells)))
+            yield failer.one(*dice.choice(cells[dice.choice(list(cells))]))
 
 
 def main():

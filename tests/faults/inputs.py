@@ -110,3 +110,13 @@ def lay(folder):
                        "items/item=hat/part-00001.csv": "older\n"}.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
+
+
+def lay_for_sim(folder):
+    """The same, but for rows whose fate hangs on batches (`weir help changelog`), which differ from
+    life to life in `weir sim`: rows of keys that a changelog takes back."""
+    lay(folder)
+    database = sqlite3.connect(os.path.join(folder, "kept.db"))
+    database.execute("delete from users where user <> 'eve'")
+    database.commit()
+    database.close()

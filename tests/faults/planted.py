@@ -4,10 +4,12 @@
     planted.py --weir PROGRAM --library iofault.so [--build FOLDER] [NAME...]
 
 planted/NAME.patch is a bug in weir; its head says what it is, by which test it is found and in
-which pipelines ("Found by: kills append"). Without --build it is checked that each patch applies,
-and three bugs of the world are planted, for which nothing has to be built: syncs of files, syncs
-of directories and truncations that do nothing. With --build the tree is copied to FOLDER, and for
-each patch the program is built there and tested, for WEIR_RANDOM_SECONDS at most."""
+which pipelines ("Found by: kills append"; `sim`: by seeds of `weir sim`). Without --build it is
+checked that each patch applies, and three bugs of the world are planted, for which nothing has to
+be built: syncs of files, syncs of directories and truncations that do nothing. With --build the
+tree is copied to FOLDER, and for each patch the program is built there and tested, for
+WEIR_RANDOM_SECONDS at most; behind all of them comes a table of what found each, after how many
+cases and seconds."""
 
 import argparse
 import os
@@ -15,12 +17,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 
 import world as worlds
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SECONDS_DEFAULT = 30
+SEEDS = 2000 # of `weir sim`, for a bug that it must find
 # (what iofault.so does not do, the test that finds it, pipelines)
 OF_THE_WORLD = [("fsync", "power", "windows sorted"), ("dirsync", "power", "windows sorted"),
                 ("ftruncate", "kills", "appends windows")]
@@ -42,18 +47,52 @@ class Bug:
                               capture_output=True, text=True, check=False)
 
 
-def is_found(test, weir, library, cases, *further):
-    """Whether a test fails, by a violation and not by a mistake of its own; what it says."""
+class Found:
+    """What a test said of a bug."""
+
+    def __init__(self, found, said, cases=0, seconds=0.0):
+        self.found, self.said, self.cases, self.seconds = found, said, cases, seconds
+
+
+def look_for(test, weir, library, cases, *further):
+    """Whether a test fails, by a violation and not by a mistake of its own."""
+    began = time.monotonic()
     done = subprocess.run([sys.executable, os.path.join(HERE, test + ".py"), "--weir", weir,
                            "--library", library, "--first", *further, *cases],
                           capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line and line[0] != "|"]
-    found = done.returncode == 1 and re.search(r"^\w+: \d+ points, [1-9]", done.stdout,
-                                               re.MULTILINE)
+    points = re.search(r"^\w+: (\d+) points, (\d+)", done.stdout, re.MULTILINE)
+    found = done.returncode == 1 and points and points.group(2) != "0"
     # An undisturbed run of a broken program may fail by itself: that is found too.
     broken = done.returncode == 1 and done.stderr.split(":")[0] in cases
     shown = next((line for line in lines if line.split(":")[0] in cases), "")
-    return bool(found or broken), (shown or done.stderr.strip() or "nothing")[-1500:]
+    return Found(bool(found or broken), (shown or done.stderr.strip() or "nothing")[-1500:],
+                 int(points.group(1)) if points else 0, time.monotonic() - began)
+
+
+def lay_for_sim(folder):
+    """The pipelines and their inputs."""
+    worlds.inputs.lay_for_sim(folder)
+    for name in worlds.case_names():
+        shutil.copy(os.path.join(HERE, "pipelines", name + ".lua"), folder)
+
+
+def look_for_in_sim(weir, cases):
+    """The same by seeds, from the first one on."""
+    began, count = time.monotonic(), 0
+    with tempfile.TemporaryDirectory(prefix="weir-sim-planted-") as folder:
+        lay_for_sim(folder)
+        for case in cases:
+            done = subprocess.run([os.path.abspath(weir), "sim", case + ".lua", "--seeds",
+                                   str(SEEDS)], cwd=folder, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, errors="replace", check=False)
+            said = done.stdout + done.stderr
+            seeds = re.search(r": ([\d,]+) seeds?, ", said)
+            count += int(seeds.group(1).replace(",", "")) if seeds else 1
+            if done.returncode != 0:
+                return Found(True, f"{case}: {said.strip().splitlines()[0]}", count,
+                             time.monotonic() - began)
+    return Found(False, "nothing", count, time.monotonic() - began)
 
 
 def build(folder):
@@ -96,18 +135,20 @@ def copy_file(source, target):
 
 
 def find_built(bug, options):
-    """Plants, builds, tests and takes back. (found, what was said)"""
+    """Plants, builds, tests and takes back."""
     applied = bug.apply(options.build)
     if applied.returncode != 0:
-        return False, "does not apply: " + applied.stdout.strip()
+        return Found(False, "does not apply: " + applied.stdout.strip())
     try:
         wrong = build(options.build)
         if wrong:
-            return False, "does not build: " + wrong
+            return Found(False, "does not build: " + wrong)
         weir = os.path.join(options.build, "build/weir")
+        if bug.test == "sim":
+            return look_for_in_sim(weir, bug.cases)
         # Kills go over all points, since some bugs show at one alone.
         every = ["--all"] if bug.test == "kills" else []
-        return is_found(bug.test, weir, options.library, bug.cases, *every)
+        return look_for(bug.test, weir, options.library, bug.cases, *every)
     finally:
         bug.apply(options.build, "-R")
 
@@ -122,26 +163,32 @@ def main():
                                                 SECONDS_DEFAULT))
     bugs = [Bug(name[:-6]) for name in sorted(os.listdir(os.path.join(HERE, "planted")))
             if not options.names or name[:-6] in options.names]
-    passed = failed = 0
+    rows = []
 
-    def tell(name, what, found, said):
-        nonlocal passed, failed
-        passed, failed = passed + bool(found), failed + (not found)
-        print(f"{'found' if found else 'NOT FOUND'}: {name} ({what}): {said}", flush=True)
+    def tell(name, what, by, result):
+        rows.append((name, what, by, result))
+        print(f"{'found' if result.found else 'NOT FOUND'}: {name} ({what}), by {by} after "
+              f"{result.cases} cases, {result.seconds:.1f} s: {result.said}", flush=True)
 
     if options.build:
         copy_tree(options.build)
         for bug in bugs:
-            tell(bug.name, bug.what, *find_built(bug, options))
+            tell(bug.name, bug.what, " ".join([bug.test, *bug.cases]), find_built(bug, options))
+        print("| bug | found by | cases | seconds |\n|---|---|---:|---:|")
+        for name, what, by, result in rows:
+            cases = f"{result.cases:,}" if result.found else "**not found**"
+            print(f"| {name}: {what} | {by} | {cases} | {result.seconds:.1f} |")
+        applied = 0
     else:
-        for bug in bugs:
-            applied = bug.apply(ROOT, "--dry-run")
-            if applied.returncode != 0:
-                tell(bug.name, bug.what, False, "does not apply: " + applied.stdout.strip())
-        passed += len(bugs) - failed
+        unfit = [bug for bug in bugs if bug.apply(ROOT, "--dry-run").returncode != 0]
+        for bug in unfit:
+            tell(bug.name, bug.what, bug.test, Found(False, "does not apply"))
+        applied = len(bugs) - len(unfit)
         for call, test, cases in OF_THE_WORLD:
-            tell(call, f"{call} does nothing", *is_found(
+            tell(call, f"{call} does nothing", test, look_for(
                 test, options.weir, options.library, cases.split(), "--skip", call))
+    failed = sum(not result.found for *_, result in rows)
+    passed = applied + len(rows) - failed
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

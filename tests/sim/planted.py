@@ -58,12 +58,7 @@ def main():
         os.path.join(FAULTS, "planted")) if name.endswith(".patch"))
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="weir-sim-planted-") as folder:
-        planted.worlds.inputs.lay(folder)
-        for name in planted.worlds.case_names():
-            with open(os.path.join(FAULTS, "pipelines", name + ".lua"), encoding="utf-8") as file:
-                text = file.read()
-            with open(os.path.join(folder, name + ".lua"), "w", encoding="utf-8") as file:
-                file.write(text)
+        planted.lay_for_sim(folder)
         for bug in map(planted.Bug, names):
             applied = bug.apply(options.build)
             wrong = applied.stdout if applied.returncode != 0 else planted.build(options.build)

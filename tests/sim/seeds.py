@@ -24,7 +24,6 @@ import json
 import os
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -106,11 +105,7 @@ class Player:
         below = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = tempfile.mkdtemp(prefix="weir-sim-", dir=below)
         self.tally = Tally()
-        module_at(os.path.join(TESTS, "faults", "inputs.py")).lay(self.folder)
-        database = sqlite3.connect(os.path.join(self.folder, "kept.db"))
-        database.execute("delete from users where user <> 'eve'")
-        database.commit()
-        database.close()
+        module_at(os.path.join(TESTS, "faults", "inputs.py")).lay_for_sim(self.folder)
         for name, path in scripts().items():
             shutil.copy(path, os.path.join(self.folder, name + ".lua"))
 
