@@ -67,7 +67,7 @@ struct postgres_sink {
     enum ready ready;
     int is_beside; /* rows go into the table beside, until finish */
     int saved, finished;
-    int publishes;      /* in the transaction that is under way */
+    int publishes;      /* it has, in its last transaction */
     uint64_t epoch;     /* the one that has begun */
     uint64_t rows_seen; /* rows that came, written or refused */
     uint64_t rows_skip; /* of the coming ones: their epoch is in the table, and not in the state */
@@ -456,9 +456,10 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     if (status == WR_OK && publishes)
         status = wr_postgres_session_do(self->session, user, publish, err);
     if (status == WR_OK && user->is_begun) {
-        self->publishes = user->finished = publishes;
+        /* Until the last sink commits the transaction may begin anew, and do it all again. */
+        self->publishes = publishes;
+        user->finished |= publishes;
         status = wr_postgres_session_commit(self->session, user, err);
-        self->publishes = 0;
     }
     self->finished = status == WR_OK;
     return status;

@@ -165,6 +165,44 @@ def a_server_that_stays_away_ends_the_run(weir, postgres):
     proxy.close()
 
 
+TWO = '''
+local s = weir.generate { rows = 300, columns = "n = i" }
+local function to(name)
+  return weir.postgres("%s", { table = name, user = "weir", mode = "replace" })
+end
+s:write(to "first")
+s:filter "n %% 3 == 0":write(to "second")
+'''
+
+
+def two_tables(postgres):
+    return postgres.sql("select count(*), sum(n) from first union all "
+                        "select count(*), sum(n) from second")
+
+
+def a_link_that_is_cut_while_tables_are_replaced(weir, postgres):
+    """Two tables take their places in one transaction: it begins anew with both."""
+    proxy = Proxy(postgres)
+    wanted = "300|45150\n100|15150\n"
+    for state in (["--state", "s"], []):
+        for word in (b'drop table if exists "second"', b'alter table "weir_new_second"'):
+            postgres.sql("drop table if exists first, second, weir_commit")
+            proxy.watch("up", 0, word)
+            Place(weir, TWO % proxy.address).run(*state)
+            same(f"the link was cut at {word}, {state}", proxy.hit, True)
+            same(f"{word}, {state}", two_tables(postgres), wanted)
+    proxy.close()
+
+
+def a_complete_run_stays_complete(weir, postgres):
+    """Begun again and again, it reads nothing more and leaves its tables alone."""
+    postgres.sql("drop table if exists first, second, weir_commit")
+    place = Place(weir, TWO % postgres.address)
+    for turn in range(4):
+        place.run("--state", "s")
+        same(f"turn {turn}", two_tables(postgres), "300|45150\n100|15150\n")
+
+
 def wait_until_taken_over(postgres, fences):
     """Until the other instance has a fence, or waits for the row of one."""
     until = time.monotonic() + 30
@@ -230,5 +268,7 @@ if __name__ == "__main__":
     print(f"seed: WEIR_SEED={SEED}")
     sys.exit(main([a_killed_program_goes_on, a_cut_link_is_connected_again,
                    a_commit_whose_answer_is_lost_is_read, a_server_that_dies_is_waited_for,
-                   a_server_that_stays_away_ends_the_run, of_two_instances_one_writes,
+                   a_server_that_stays_away_ends_the_run,
+                   a_link_that_is_cut_while_tables_are_replaced, a_complete_run_stays_complete,
+                   of_two_instances_one_writes,
                    an_old_state_is_refused], "faults.py"))
