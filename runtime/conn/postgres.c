@@ -354,6 +354,18 @@ int wr_postgres_ask(const struct wr_postgres *postgres, PGconn *connection, cons
     return status;
 }
 
+int wr_postgres_is_there(const struct wr_postgres *postgres, PGconn *connection, const char *name,
+                         int *there, struct wr_error *err) {
+    PGresult *rows = NULL;
+    int status = wr_postgres_ask(postgres, connection, "select to_regclass($1) is not null", &name,
+                                 1, &rows, err);
+    if (status != WR_OK)
+        return status;
+    *there = wr_pq()->PQgetvalue(rows, 0, 0)[0] == 't';
+    wr_pq()->PQclear(rows);
+    return WR_OK;
+}
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 int wr_postgres_add_table(struct wr_buf *sql, const struct wr_postgres_name *name) {
