@@ -154,7 +154,7 @@ static void wait_for_answer(PGconn *connection, const struct wr_env *env, int64_
            (stop == NULL || !*stop)) {
         struct pollfd socket = {.fd = pq->PQsocket(connection),
                                 .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-        if (poll(&socket, 1, POLL_MS) > 0)
+        if (socket.fd < 0 || poll(&socket, 1, POLL_MS) > 0)
             next = pq->PQconnectPoll(connection);
     }
 }
