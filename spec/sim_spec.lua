@@ -108,11 +108,58 @@ describe("weir sim", function()
     assert.truthy(text:find('"again"', 1, true), text)
   end)
 
-  it("refuses what it cannot simulate, before anything is done with it", function()
-    local code, text = shell("$W sim -e 'weir.read(\"orders.csv\"):write(\"postgres:"
-      .. "localhost/none\", { table = \"t\", mode = \"append\" })'")
-    assert.equal(1, code, text)
-    assert.truthy(text:find("cannot be simulated: it is a server of its own", 1, true), text)
+  describe("of PostgreSQL", function()
+    before_each(function()
+      at.put("shop.sql", [[
+create table users (id int primary key, name varchar(5) not null, since date);
+insert into users values (1, 'ann', '2024-01-05'), (2, 'bob', null); -- two of them
+]])
+      at.put("shop.lua", [[
+local shop = "postgres:db.shop/shop"
+local users = weir.read(shop, { table = "users" })
+users:derive "name = name .. name":write(shop, { table = "copies", key = "id" })
+users:write(shop, { table = "users", mode = "append" })
+weir.rejects():select("code, detail"):write "rejects.ndjson"
+]])
+    end)
+
+    it("plays a server with the tables of a file", function()
+      local code, text = shell("$W sim shop.lua --sql shop.sql --seeds 60 --left left.txt")
+      assert.equal(0, code, text)
+      assert.truthy(text:find("server %d"), text)
+      local left = select(2, shell("cat left.txt"))
+      assert.truthy(left:find("== postgres:db.shop:5432/shop\n", 1, true), left)
+      assert.truthy(left:find("copies: 1, 'annann', '2024-01-05'\n", 1, true), left)
+      assert.truthy(left:find("users: 2, 'bob', null\n", 1, true), left)
+      assert.truthy(left:find([["code":"W509","detail":"duplicate key value violates unique ]]
+        .. [[constraint \"users_pkey\": Key (id)=(1) already exists"]], 1, true), left)
+    end)
+
+    it("says where a file of tables is wrong", function()
+      at.put("wrong.sql", "create table a (id int);\n\ncreate table b (id money);\n")
+      local code, text = shell("$W sim shop.lua --sql wrong.sql")
+      assert.equal(1, code, text)
+      assert.truthy(text:find("wrong.sql, line 3: `weir sim` has no type `money`", 1, true), text)
+      at.put("wrong.sql", "create table a (id int2);\ninsert into a values (70000);\n")
+      code, text = shell("$W sim shop.lua --sql wrong.sql")
+      assert.equal(1, code, text)
+      assert.truthy(text:find("wrong.sql, line 2: smallint out of range", 1, true), text)
+      code, text = shell("$W sim shop.lua --sql none.sql")
+      assert.equal(1, code, text)
+      assert.truthy(text:find("open none.sql: No such file", 1, true), text)
+    end)
+
+    it("says which query it cannot play, and which table is not there", function()
+      local code, text = shell("$W sim -e 'weir.read(\"postgres:h/d\", { query = \"select 1 where "
+        .. "true is distinct from\" }):print()'")
+      assert.equal(3, code, text)
+      assert.truthy(text:find("`weir sim` cannot play this: SQLite says", 1, true), text)
+      code, text = shell("$W sim -e 'weir.read(\"postgres:h/d\", { table = \"user\" }):print()' "
+        .. "--sql shop.sql")
+      assert.equal(3, code, text)
+      assert.truthy(text:find("no table `user`", 1, true), text)
+      assert.truthy(text:find("did you mean `users`?", 1, true), text)
+    end)
   end)
 
   it("says what is wrong with a script, an input, a flag", function()
@@ -120,7 +167,7 @@ describe("weir sim", function()
     assert.equal(6, (shell("$W sim -e 'weir.read(\"none.csv\"):write \"x.csv\"'")))
     local code, text = shell("$W sim good.lua --faults fire")
     assert.equal(2, code)
-    assert.truthy(text:find("there are: kill, power, io, memory, stop, second, clock", 1, true),
-      text)
+    assert.truthy(text:find("there are: kill, power, io, memory, stop, second, clock, server", 1,
+      true), text)
   end)
 end)

@@ -65,6 +65,14 @@ static int happens(struct wr_sim *sim, int number, int half) {
     return number == 0 || (half && wr_sim_next_random(sim) % 2 == 0);
 }
 
+int wr_sim_call(struct wr_sim *sim, const char *verb, const char *what, uint64_t print,
+                int *arrives) {
+    int half, number = begin_call(sim, CALL_OTHER, verb, what, &half);
+    sim->print = wr_hash_u64(print, sim->print);
+    *arrives = happens(sim, number, half);
+    return number;
+}
+
 /* ---- the env ---- */
 
 static int64_t sim_now_us(const struct wr_env *env) {

@@ -40,6 +40,10 @@ void wr_sim_set_now(struct wr_sim *sim, int64_t now_us);
 void wr_sim_fail_at(struct wr_sim *sim, enum wr_sim_fault fault, uint64_t nth, int sticky);
 /* Calls since the last wr_sim_fail_at. */
 uint64_t wr_sim_calls(const struct wr_sim *sim);
+/* For who plays another machine: a call that goes to it, counted and told like one to the disk.
+ * `print`: of what it carries. 0, or the errno with which it fails; *arrives: whether it does. */
+int wr_sim_call(struct wr_sim *sim, const char *verb, const char *what, uint64_t print,
+                int *arrives);
 /* The first of these calls that met the fault, as "write out.csv"; "": none has. Lent. */
 const char *wr_sim_met(const struct wr_sim *sim);
 /* Tells each call before it is made; NULL: not any more. */

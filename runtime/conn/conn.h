@@ -117,7 +117,6 @@ static inline int wr_input_has_room(const struct wr_budget *input) {
 struct wr_source_type {
     const char *name; /* the endpoint's kind: "file", "sqlite", "rows", "generate" */
     uint32_t size_bytes;
-    uint8_t is_outside; /* it goes past env, through a library of its own: it cannot be simulated */
     uint8_t reads_ahead; /* it may be polled, and asked for its position, in another thread */
     /* Stands open: its polls give from now on what several threads have read ahead, in the same
      * order. The pool is freed before the source is closed. WR_EREFUSED: this one is read by one
@@ -225,9 +224,8 @@ struct wr_sink_type {
 enum wr_sink_flags {
     WR_SINK_KEYS = 1, /* upserts by key: takes changelogs */
     WR_SINK_TERMINAL = 2,
-    WR_SINK_REFUSES = 4,  /* may reject rows */
-    WR_SINK_OUTSIDE = 16, /* as is_outside of sources */
-    WR_SINK_AUDITS = 8,   /* nothing is published before its finish has said so */
+    WR_SINK_REFUSES = 4, /* may reject rows */
+    WR_SINK_AUDITS = 8,  /* nothing is published before its finish has said so */
 };
 
 const struct wr_source_type *wr_source_find(const char *kind);

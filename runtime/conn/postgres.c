@@ -154,7 +154,7 @@ static void wait_for_answer(PGconn *connection, const struct wr_env *env, int64_
            (stop == NULL || !*stop)) {
         struct pollfd socket = {.fd = pq->PQsocket(connection),
                                 .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-        if (poll(&socket, 1, POLL_MS) > 0)
+        if (socket.fd < 0 || poll(&socket, 1, POLL_MS) > 0)
             next = pq->PQconnectPoll(connection);
     }
 }
@@ -352,6 +352,18 @@ int wr_postgres_ask(const struct wr_postgres *postgres, PGconn *connection, cons
     pq->PQclear(*rows);
     *rows = NULL;
     return status;
+}
+
+int wr_postgres_is_there(const struct wr_postgres *postgres, PGconn *connection, const char *name,
+                         int *there, struct wr_error *err) {
+    PGresult *rows = NULL;
+    int status = wr_postgres_ask(postgres, connection, "select to_regclass($1) is not null", &name,
+                                 1, &rows, err);
+    if (status != WR_OK)
+        return status;
+    *there = wr_pq()->PQgetvalue(rows, 0, 0)[0] == 't';
+    wr_pq()->PQclear(rows);
+    return WR_OK;
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */

@@ -75,6 +75,10 @@ int wr_postgres_ask(const struct wr_postgres *postgres, PGconn *connection, cons
                     const char *const *texts, int text_count, PGresult **rows,
                     struct wr_error *err);
 
+/* Whether there is a table of a name, as wr_postgres_add_table writes it. */
+int wr_postgres_is_there(const struct wr_postgres *postgres, PGconn *connection, const char *name,
+                         int *there, struct wr_error *err);
+
 /* A table as a script names it: `orders`, `sales.orders`, or parts within quotes. W203. */
 struct wr_postgres_name {
     const char *schema; /* NULL: the first of the search path */

@@ -40,16 +40,9 @@ static int is_there(const struct wr_postgres *postgres, PGconn *connection,
     add_table(&name, user);
     if (name.status != WR_OK)
         return no_memory(postgres, &name, err);
-    const char *text = name.bytes;
-    PGresult *rows = NULL;
-    int status = wr_postgres_ask(postgres, connection, "select to_regclass($1) is not null", &text,
-                                 1, &rows, err);
+    int status = wr_postgres_is_there(postgres, connection, name.bytes, there, err);
     wr_buf_release(&name);
-    if (status != WR_OK)
-        return status;
-    *there = wr_pq()->PQgetvalue(rows, 0, 0)[0] == 't';
-    wr_pq()->PQclear(rows);
-    return WR_OK;
+    return status;
 }
 
 int wr_postgres_commit_take(const struct wr_postgres *postgres, PGconn *connection,

@@ -14,7 +14,8 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct wr_pq functions;
 static int is_loaded;
-static char why[256]; /* it is not */
+static const struct wr_pq *in_place; /* of libpq's */
+static char why[256];                /* it is not */
 
 /* The library stays for good: it registers what must not be unloaded (TLS). */
 static void load(void) {
@@ -37,6 +38,8 @@ static void load(void) {
 }
 
 int wr_pq_load(struct wr_error *err) {
+    if (in_place != NULL)
+        return WR_OK;
     pthread_once(&once, load);
     if (is_loaded)
         return WR_OK;
@@ -49,6 +52,12 @@ int wr_pq_load(struct wr_error *err) {
 }
 
 const struct wr_pq *wr_pq(void) {
+    if (in_place != NULL)
+        return in_place;
     WR_ASSERT(is_loaded);
     return &functions;
+}
+
+void wr_pq_use(const struct wr_pq *others) {
+    in_place = others;
 }

@@ -13,16 +13,14 @@ struct wr_error;
 /* The functions of libpq that are used, each under its own name. */
 /* clang-format off */
 #define WR_PQ_FUNCTIONS(X) \
-    X(PQbackendPID) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) \
-    X(PQconnectStartParams) X(PQconsumeInput) X(PQenterPipelineMode) X(PQerrorMessage) \
-    X(PQescapeLiteral) X(PQexec) X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) \
-    X(PQfinish) X(PQflush) X(PQfmod) X(PQfname) X(PQfreemem) X(PQftype) X(PQgetCopyData) \
-    X(PQgetisnull) X(PQgetlength) X(PQgetResult) X(PQgetvalue) X(PQisBusy) X(PQnfields) \
-    X(PQnparams) X(PQntuples) X(PQpipelineSync) X(PQputCopyData) X(PQputCopyEnd) \
-    X(PQresultErrorField) X(PQresultStatus) X(PQsendQuery) X(PQsendQueryParams) \
-    X(PQsendQueryPrepared) X(PQprepare) X(PQdescribePrepared) X(PQserverVersion) \
-    X(PQsetNoticeProcessor) X(PQsetnonblocking) X(PQsocket) X(PQstatus) X(PQtransactionStatus) \
-    X(PQsetErrorVerbosity)
+    X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) X(PQconnectStartParams) \
+    X(PQdescribePrepared) X(PQenterPipelineMode) X(PQerrorMessage) X(PQescapeLiteral) X(PQexec) \
+    X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) X(PQfinish) X(PQfmod) X(PQfname) \
+    X(PQfreemem) X(PQftype) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull) X(PQgetlength) \
+    X(PQgetvalue) X(PQnfields) X(PQnparams) X(PQntuples) X(PQpipelineSync) X(PQprepare) \
+    X(PQputCopyData) X(PQputCopyEnd) X(PQresultErrorField) X(PQresultStatus) \
+    X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeProcessor) \
+    X(PQsocket) X(PQstatus)
 /* clang-format on */
 
 struct wr_pq {
@@ -33,5 +31,8 @@ struct wr_pq {
 
 /* Loads it where that has not been done: WR_OK, or WR_EUNSUPPORTED where it is not installed. */
 int wr_pq_load(struct wr_error *err);
-/* What was loaded; only after a wr_pq_load that was WR_OK. */
+/* What was loaded, or is used in its place; only after a wr_pq_load that was WR_OK. */
 const struct wr_pq *wr_pq(void);
+/* Uses these in the place of libpq's, lent, which then is not loaded; NULL: libpq's again. With no
+ * connection open, and one thread. */
+void wr_pq_use(const struct wr_pq *functions);

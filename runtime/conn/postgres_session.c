@@ -230,12 +230,20 @@ static int end_old(struct wr_postgres_session *session, struct wr_error *err) {
     return status;
 }
 
+/* Whether a row is what the commit that was tried would have made it. */
+static int says(const struct wr_postgres_found *found, const struct wr_postgres_user *user) {
+    return found->exists && found->rows == user->rows && found->epoch == user->epoch &&
+           found->finished == user->finished;
+}
+
 /* Takes the fences that are this instance's. *happened: the rows say that the commit that was
- * tried is done. */
+ * tried is done: all of them, since it may have left one as it was. */
 static int take_own(struct wr_postgres_session *session, int committing, int *happened,
                     struct wr_error *err) {
+    int tried = 0, done = 0;
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next) {
         struct wr_postgres_found found;
+        tried += user->has_state && user->is_begun;
         if (!user->has_state || (user->fence == 0 && !committing))
             continue;
         int status = wr_postgres_commit_take(session->postgres, session->connection, user,
@@ -244,10 +252,9 @@ static int take_own(struct wr_postgres_session *session, int committing, int *ha
             status = wr_postgres_commit_fenced(session->postgres, user, err);
         if (status != WR_OK)
             return status;
-        if (committing && found.exists)
-            *happened |= user->is_begun && found.rows == user->rows && found.epoch == user->epoch &&
-                         found.finished == user->finished;
+        done += user->is_begun && says(&found, user);
     }
+    *happened |= committing && tried > 0 && done == tried;
     return WR_OK;
 }
 
@@ -501,9 +508,13 @@ static int try_commit(struct wr_postgres_session *session, int *asked, struct wr
     int status = number_transaction(session, err);
     for (struct wr_postgres_user *user = session->users; user != NULL && status == WR_OK;
          user = user->next)
-        if (user->is_begun && user->has_state)
+        if (user->is_begun && user->has_state) {
             status = wr_postgres_commit_say(session->postgres, session->connection, user,
                                             session->mark, err);
+            if (status == WR_OK)
+                status =
+                    wr_postgres_refused_write(session->postgres, session->connection, user, err);
+        }
     if (status != WR_OK)
         return status;
     *asked = 1;
@@ -524,6 +535,8 @@ static void committed(struct wr_postgres_session *session) {
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next) {
         if (user->is_begun && user->has_state && user->fence == 0)
             user->fence = 1;
+        user->has_refused |= user->refused.count > 0;
+        wr_postgres_refused_release(&user->refused);
         user->is_begun = 0;
     }
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "conn/postgres.h"
+#include "conn/postgres_refused.h"
 
 struct wr_postgres_session;
 struct wr_postgres_user;
@@ -52,6 +53,9 @@ struct wr_postgres_user {
     uint64_t id, fence;                    /* fence 0: there is no row yet */
     uint64_t rows, epoch;                  /* what the next commit says */
     int finished;
+    struct wr_postgres_refused refused; /* of this transaction */
+    int has_refused;                    /* the server keeps some */
+    uint64_t rows_safe;                 /* up to here the state knows of them */
 };
 
 /* The session of this database in this process; of the first sink of several it has the policy of

@@ -67,10 +67,13 @@ struct postgres_sink {
     enum ready ready;
     int is_beside; /* rows go into the table beside, until finish */
     int saved, finished;
-    int publishes;      /* in the transaction that is under way */
+    int publishes;      /* it has, in its last transaction */
     uint64_t epoch;     /* the one that has begun */
     uint64_t rows_seen; /* rows that came, written or refused */
     uint64_t rows_skip; /* of the coming ones: their epoch is in the table, and not in the state */
+    struct wr_postgres_refused
+        again;                 /* among those, in order: refused, and to be refused again … */
+    struct wr_reader again_at; /* … from here on */
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -215,11 +218,17 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
     if (self->base.varies)
         self->rows_seen = found.rows;
     self->rows_skip = found.rows - self->rows_seen;
+    user->rows_safe = self->rows_seen;
+    status =
+        wr_postgres_final(wr_postgres_refused_read(&self->config->postgres,
+                                                   wr_postgres_session_connection(self->session),
+                                                   user, &self->again, err),
+                          err);
     self->finished = found.finished;
     user->rows = found.rows;
     user->epoch = found.epoch;
     user->finished = found.finished;
-    return WR_OK;
+    return status;
 }
 
 /* Looks at the table of the script's name: errors come before any row does. */
@@ -238,6 +247,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->config = config;
     self->is_beside = config->mode == WR_TABLE_REPLACE || sink->held;
     sink->shown = self->is_beside ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
+    wr_postgres_refused_init(&self->again);
     sink->kept = sink->held ? config->beside.table : NULL;
     wr_postgres_writer_init(&self->writer, sink, &self->table);
     int status = from != NULL ? read_saved(self, from, err) : WR_OK;
@@ -342,6 +352,16 @@ static const char *lacks(const struct postgres_sink *self, const struct wr_batch
     return NULL;
 }
 
+/* A row that comes once more, and is in the table; or was refused, and is again. */
+static int pass_over(struct postgres_sink *self, struct wr_batch *batch, uint32_t row) {
+    self->rows_skip--;
+    const char *detail = wr_postgres_refused_find(&self->again, self->rows_seen, &self->again_at);
+    if (detail != NULL)
+        return wr_table_refuse(&self->base, batch, row, detail);
+    self->base.rows_written++;
+    return WR_OK;
+}
+
 /* Gathers the rows to be written; those that the server cannot hold are refused here. */
 static int gather(struct postgres_sink *self, struct wr_batch *batch, uint32_t *count) {
     const int64_t *weight = self->table.key_count == 0 ? NULL : batch->weight;
@@ -353,8 +373,7 @@ static int gather(struct postgres_sink *self, struct wr_batch *batch, uint32_t *
         int removes = weight != NULL && weight[row] < 0;
         self->rows_seen++;
         if (self->rows_skip > 0) {
-            self->rows_skip--;
-            self->base.rows_written++;
+            status = pass_over(self, batch, row);
             continue;
         }
         /* An update comes as the old row and the new one: the new one overwrites it. */
@@ -363,9 +382,10 @@ static int gather(struct postgres_sink *self, struct wr_batch *batch, uint32_t *
             wr_table_same_key(batch, self->table.key, self->table.key_count, row, next))
             continue;
         if (lacks(self, batch, row, removes, detail) != NULL)
-            status = wr_table_refuse(&self->base, batch, row, detail);
+            status = wr_postgres_writer_refuse(&self->writer, batch, row, self->rows_seen, detail);
         else
-            rows[(*count)++] = (struct wr_postgres_row){.row = row, .removes = (uint8_t)removes};
+            rows[(*count)++] = (struct wr_postgres_row){
+                .number = self->rows_seen, .row = row, .removes = (uint8_t)removes};
     }
     return status;
 }
@@ -390,6 +410,8 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     if (self->ready == READY_NOW)
         self->ready = READY; /* the transaction in which it was made is done */
     self->epoch = epoch;
+    if (!self->writer.user.is_begun)
+        self->writer.user.rows_safe = self->rows_seen;
     int status = wr_postgres_session_begin(self->session, &self->writer.user, err);
     if (status == WR_OK && self->ready == READY_NOT && !self->finished)
         status = wr_postgres_session_do(self->session, &self->writer.user, make_ready, err);
@@ -456,9 +478,12 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     if (status == WR_OK && publishes)
         status = wr_postgres_session_do(self->session, user, publish, err);
     if (status == WR_OK && user->is_begun) {
-        self->publishes = user->finished = publishes;
+        /* Until the last sink commits the transaction may begin anew, and do it all again. */
+        self->publishes = publishes;
+        user->finished |= publishes;
+        user->rows_safe = self->rows_seen;
+        user->epoch = self->epoch; /* another one than that of the last rows */
         status = wr_postgres_session_commit(self->session, user, err);
-        self->publishes = 0;
     }
     self->finished = status == WR_OK;
     return status;
@@ -469,6 +494,7 @@ static void sink_close(struct wr_sink *sink) {
     if (self->session != NULL)
         wr_postgres_session_close(self->session, &self->writer.user);
     self->session = NULL;
+    wr_postgres_refused_release(&self->again);
     wr_postgres_writer_release(&self->writer);
     wr_postgres_table_release(&self->table);
 }
@@ -477,7 +503,7 @@ const struct wr_sink_type wr_sink_postgres = {
     .name = "postgres",
     .size_bytes = sizeof(struct postgres_sink),
     .delivery = WR_DELIVERY_IDEMPOTENT,
-    .flags = WR_SINK_KEYS | WR_SINK_REFUSES | WR_SINK_OUTSIDE,
+    .flags = WR_SINK_KEYS | WR_SINK_REFUSES,
     .bind = sink_bind,
     .open = sink_open,
     .begin = sink_begin,

@@ -557,7 +557,6 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 
 const struct wr_source_type wr_source_postgres = {
     .name = "postgres",
-    .is_outside = 1,
     .size_bytes = sizeof(struct postgres_source),
     .bind = source_bind,
     .open = source_open,

@@ -362,6 +362,14 @@ static int make_piece(struct wr_postgres_writer *writer, struct wr_batch *batch,
     return status;
 }
 
+int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch *batch,
+                              uint32_t row, uint64_t number, const char *detail) {
+    int status = writer->user.has_state
+                     ? wr_postgres_refused_add(&writer->user.refused, number, detail)
+                     : WR_OK;
+    return status == WR_OK ? wr_table_refuse(writer->sink, batch, row, detail) : status;
+}
+
 static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch, uint32_t from,
                       uint32_t to, struct wr_error *err) {
     struct wr_error own, *error = err != NULL ? err : &own;
@@ -384,10 +392,10 @@ static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch,
         status = write_some(writer, batch, from, middle, err);
         return status == WR_OK ? write_some(writer, batch, middle, to, err) : status;
     }
-    if (status == WR_EBADROW)
-        return wr_table_refuse(writer->sink, batch, writer->rows[from].row, error->text);
-    if (status == WR_ELIMIT)
-        return wr_table_refuse(writer->sink, batch, writer->rows[from].row, "the row is too long");
+    if (status == WR_EBADROW || status == WR_ELIMIT)
+        return wr_postgres_writer_refuse(writer, batch, writer->rows[from].row,
+                                         writer->rows[from].number,
+                                         status == WR_ELIMIT ? "the row is too long" : error->text);
     return status;
 }
 
@@ -454,6 +462,7 @@ void wr_postgres_writer_init(struct wr_postgres_writer *writer, struct wr_sink *
     writer->user.sink = sink;
     writer->user.send = send_piece;
     writer->user.free_piece = free_piece;
+    wr_postgres_refused_init(&writer->user.refused);
     for (size_t i = 0; i < WR_COUNT(statements); i++)
         wr_buf_init(statements[i], &wr_budget_control, 0);
 }
@@ -464,6 +473,7 @@ void wr_postgres_writer_release(struct wr_postgres_writer *writer) {
     wr_buf_release(&writer->remove);
     wr_buf_release(&writer->remove_nil);
     wr_buf_release(&writer->remember);
+    wr_postgres_refused_release(&writer->user.refused);
     if (writer->gathered != NULL)
         free_piece(writer->gathered);
     writer->gathered = NULL;

@@ -15,6 +15,7 @@ struct wr_sink;
 
 /* A row of a batch: written, or its key deleted. */
 struct wr_postgres_row {
+    uint64_t number; /* among all rows that came */
     uint32_t row;
     uint8_t removes;
 };
@@ -47,5 +48,8 @@ int wr_postgres_writer_room(struct wr_postgres_writer *writer, uint32_t count,
 /* Writes the first `count` of `rows`; those that the server refuses leave as rejects. */
 int wr_postgres_writer_write(struct wr_postgres_writer *writer, struct wr_batch *batch,
                              uint32_t count, struct wr_error *err);
+/* A row leaves as a reject, of which the server knows until the state does. */
+int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch *batch,
+                              uint32_t row, uint64_t number, const char *detail);
 /* Sends what is gathered; before each commit. */
 int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error *err);

@@ -57,6 +57,16 @@ static uint64_t option(lua_State *L, const char *name) {
     return (uint64_t)(value > 0 ? value : 0);
 }
 
+/* sim:sql(path) -> true | nil, err: what servers have at the start */
+static int l_simulation_sql(lua_State *L) {
+    struct simulation *self = check_simulation(L);
+    struct wr_error err = {0};
+    if (wr_simulation_sql(self->simulation, luaL_checkstring(L, 2), &err) != WR_OK)
+        return wr_error_push(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* sim:set({state=, checkpoint=µs, steps=, limit=, memory=, seed=, fail_on_error=bool})
  * -> true | nil, err */
 static int l_simulation_set(lua_State *L) {
@@ -118,6 +128,24 @@ static int l_simulation_reference(lua_State *L) {
     native_set_int(L, "late", counts->late);
     native_set_int(L, "steps", counts->steps);
     native_set_int(L, "bytes", wr_simulation_bytes_in(self->simulation));
+    return 1;
+}
+
+static int add_left(void *ctx, const char *name, const char *bytes, uint64_t size) {
+    lua_State *L = ctx;
+    lua_createtable(L, 0, 2);
+    native_set_text(L, "name", name);
+    lua_pushlstring(L, bytes, (size_t)size);
+    lua_setfield(L, -2, "bytes");
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    return WR_OK;
+}
+
+/* sim:left() -> {{name=, bytes=} …}: what the undisturbed run left */
+static int l_simulation_left(lua_State *L) {
+    struct simulation *self = check_simulation(L);
+    lua_newtable(L);
+    wr_simulation_left(self->simulation, add_left, L);
     return 1;
 }
 
@@ -183,9 +211,11 @@ int native_sim_faults(lua_State *L) {
 
 static const luaL_Reg methods[] = {
     {"inside", l_simulation_inside},
+    {"sql", l_simulation_sql},
     {"set", l_simulation_set},
     {"prepare", l_simulation_prepare},
     {"reference", l_simulation_reference},
+    {"left", l_simulation_left},
     {"begin", l_simulation_begin},
     {"live", l_simulation_live},
     {"close", l_simulation_close},

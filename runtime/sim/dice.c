@@ -84,6 +84,8 @@ void fault_draw(struct fault *fault, struct dice *dice, unsigned faults, uint64_
     fault->nth = dice_scale(dice, bits);
     fault->io = io[dice_below(dice, WR_COUNT(io))];
     fault->sticky = dice_one_in(dice, 3);
+    if (fault->kind == WR_SIM_FAULT_SERVER)
+        fault->sticky = !dice_one_in(dice, 3);
     if (fault->kind == WR_SIM_FAULT_SECOND || fault->kind == WR_SIM_FAULT_STOP)
         fault->when = WHEN_ROWS;
 }
@@ -120,6 +122,10 @@ void fault_describe(const struct fault *fault, char *text, size_t size) {
         break;
     case WR_SIM_FAULT_STOP: snprintf(text, size, "stopped %s", where); break;
     case WR_SIM_FAULT_SECOND: snprintf(text, size, "a second process comes %s", where); break;
+    case WR_SIM_FAULT_SERVER:
+        snprintf(text, size, "question %llu to a server %s goes wrong%s", nth, where,
+                 fault->sticky ? ", and others behind it" : "");
+        break;
     case WR_SIM_FAULT_CLOCK:
     case WR_SIM_FAULT_COUNT: snprintf(text, size, "undisturbed"); break;
     }

@@ -132,6 +132,26 @@ static int read_item(struct left *left, struct left_item *item, const struct wr_
     return status;
 }
 
+struct of_server {
+    struct gather *gather;
+    struct wr_error *err;
+};
+
+/* A database of a server, as if it were a file. */
+static int see_database(void *ctx, const char *name, void *db) {
+    struct of_server *of = ctx;
+    struct left *left = of->gather->left;
+    struct wr_buf text;
+    wr_buf_init(&text, &wr_budget_control, 0);
+    int status = left_dump_server(&text, db, name, of->err);
+    if (status == WR_OK)
+        status = see(of->gather, name, "", 0, 0);
+    if (status == WR_OK)
+        status = keep(left, &left->items[left->count - 1], &text);
+    wr_buf_release(&text);
+    return status;
+}
+
 /* What is not complete yet has a number in its name that is drawn: "x.csv.0a1b2c3d.part". */
 static void rename_part(char *name) {
     size_t length = strlen(name), end = length - strlen(".part");
@@ -157,6 +177,9 @@ int left_gather(struct left *left, const struct scene *scene, const char *state,
     int status = wr_sim_each(scene->sim, see, &gather);
     for (uint32_t i = 0; i < left->count && status == WR_OK; i++)
         status = read_item(left, &left->items[i], env, err);
+    struct of_server of = {&gather, err};
+    if (status == WR_OK)
+        status = twin_each(scene->twin, see_database, &of);
     if (status == WR_ENOMEM)
         return wr_error_set(err, status, "no memory to compare what a simulated run leaves");
     for (uint32_t i = 0; i < left->count; i++)

@@ -63,6 +63,7 @@ static void arm(struct life *life) {
         break;
     case WR_SIM_FAULT_MEMORY: wr_alloc_fail_at(fault->nth, is_sticky(fault)); break;
     case WR_SIM_FAULT_STOP: life->stop = SIGTERM; break;
+    case WR_SIM_FAULT_SERVER: twin_arm(life->scene->twin, fault->nth, fault->sticky); break;
     case WR_SIM_FAULT_SECOND:
     case WR_SIM_FAULT_CLOCK:
     case WR_SIM_FAULT_COUNT: break;
@@ -86,6 +87,7 @@ static int is_hit(const struct life *life) {
     case WR_SIM_FAULT_MEMORY: return wr_alloc_count() >= life->fault.nth;
     case WR_SIM_FAULT_STOP: return 1;
     case WR_SIM_FAULT_SECOND: return life->tried_second;
+    case WR_SIM_FAULT_SERVER: return twin_met(life->scene->twin)[0] != 0;
     case WR_SIM_FAULT_CLOCK:
     case WR_SIM_FAULT_COUNT: return 0;
     }
@@ -98,7 +100,8 @@ static void note_hit(struct life *life) {
         return;
     life->was_hit = 1;
     life->scene->hit[life->fault.kind]++;
-    const char *met = wr_sim_met(life->scene->sim);
+    const char *met = life->fault.kind == WR_SIM_FAULT_SERVER ? twin_met(life->scene->twin)
+                                                              : wr_sim_met(life->scene->sim);
     sim_tell(life->simulation, "  it comes about%s%s", met[0] != 0 ? ": " : "", met);
 }
 
@@ -276,6 +279,8 @@ static void leave(struct life *life) {
     wr_run_free(life->run);
     wr_stdin_reset();
     wr_alloc_fail_at(0, 0);
+    twin_leave(scene->twin);
+    twin_use(life->simulation->reading.twin);
     int is_cut = wr_sim_is_cut(scene->sim);
     wr_sim_fail_at(scene->sim, WR_SIM_NONE, 0, 0);
     if (is_cut && life->fault.kind == WR_SIM_FAULT_POWER)
@@ -331,6 +336,7 @@ int scene_live(struct wr_simulation *simulation, struct scene *scene,
     begin_life(&life);
     const struct wr_env *env = script->plan->env;
     script->plan->env = wr_sim_env(scene->sim);
+    twin_use(scene->twin);
     wr_stdin_reset();
     int status = wr_run_new(&life.run, script->plan, &life.options, &own);
     if (status == WR_OK && !wr_sim_is_cut(scene->sim))

@@ -2,7 +2,7 @@
  * in which order its shards work, when its checkpoints are, and what goes wrong; what it leaves is
  * compared with what an undisturbed run leaves. It is the production scheduler that runs; the world
  * is one of `base/env_sim.h`, whose disk begins with the files of the machine (nothing of the
- * machine is written).
+ * machine is written), and a server of PostgreSQL's manner (twin.h).
  *
  *   simulation -> reference -> seed: life* -> judge
  *
@@ -28,7 +28,9 @@ struct wr_simulation;
     X(MEMORY, "memory", "an allocation fails, alone or with all behind it") \
     X(STOP, "stop", "a signal stops the run, which goes on later") \
     X(SECOND, "second", "a second process tries to use the state at the same time") \
-    X(CLOCK, "clock", "the wall clock is set, forward and back")
+    X(CLOCK, "clock", "the wall clock is set, forward and back") \
+    X(SERVER, "server", \
+      "a database server or its link: lost, away, slow, its answer to a commit lost, an error")
 
 enum wr_sim_fault_kind {
 #define WR_SIM_FAULT_ENUM(name, word, doc) WR_SIM_FAULT_##name,
@@ -81,12 +83,19 @@ int wr_simulation_new(struct wr_simulation **simulation, const struct wr_env *re
 void wr_simulation_free(struct wr_simulation *simulation);
 /* The world in which the script is read: the files of the machine, which it may not change. */
 const struct wr_env *wr_simulation_env(struct wr_simulation *simulation);
+/* What the tables of PostgreSQL servers are at the start, by the statements of a file of the
+ * machine; before the script is read. */
+int wr_simulation_sql(struct wr_simulation *simulation, const char *path, struct wr_error *err);
 /* What the script's settings say, before the reference. WR_OK or WR_EARG: too long a path. */
 int wr_simulation_set(struct wr_simulation *simulation, const struct wr_simulation_options *options,
                       struct wr_error *err);
 /* The undisturbed run, once, before any seed. */
 int wr_simulation_reference(struct wr_simulation *simulation, const struct wr_sim_script *script,
                             struct wr_error *err);
+/* What it left, as it is compared with what seeds leave: files and databases, in the order of their
+ * names. Not WR_OK ends the walk. */
+typedef int (*wr_sim_left_fn)(void *ctx, const char *name, const char *bytes, uint64_t size);
+int wr_simulation_left(const struct wr_simulation *simulation, wr_sim_left_fn fn, void *ctx);
 /* Facts of it. */
 const struct wr_sim_counts *wr_simulation_counts(const struct wr_simulation *simulation);
 uint64_t wr_simulation_bytes_in(const struct wr_simulation *simulation);

@@ -15,7 +15,10 @@
 
 #define IMAGE_BYTES_MAX (UINT64_C(256) << 20)
 #define SCENE_SEED UINT64_C(0x5eed)
+#define TWIN_SEED UINT64_C(0x7317)
 #define ENDLESS_RECORDS 1000u
+#define SQL_BYTES_MAX (64u << 20)
+#define SQL_PIECE_BYTES 65536u
 
 void sim_tell(const struct wr_simulation *simulation, const char *format, ...) {
     if (simulation->options.tell == NULL)
@@ -32,6 +35,10 @@ static void tell_call(void *ctx, const char *verb, const char *path) {
     sim_tell(ctx, "    %s %s", verb, path);
 }
 
+static void tell_twin(void *ctx, const char *text) {
+    sim_tell(ctx, "%s", text);
+}
+
 int scene_open(struct scene *scene, struct wr_simulation *simulation, uint64_t seed,
                struct wr_error *err) {
     *scene = (struct scene){0};
@@ -39,17 +46,22 @@ int scene_open(struct scene *scene, struct wr_simulation *simulation, uint64_t s
     scene->dice.state = wr_hash_u64(seed, SCENE_SEED);
     scene->sim = wr_sim_new(dice_u64(&scene->dice));
     scene->vfs = scene->sim == NULL ? NULL : wr_vfs_new(scene->sim);
-    if (scene->vfs == NULL || wr_sim_use_image(scene->sim, simulation->image) != WR_OK)
+    if (scene->vfs != NULL)
+        scene->twin = twin_new(scene->sim, &simulation->start, wr_hash_u64(seed, TWIN_SEED));
+    if (scene->twin == NULL || wr_sim_use_image(scene->sim, simulation->image) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for a simulated world");
     wr_vfs_seed(dice_u64(&scene->dice));
-    if (simulation->options.tell != NULL)
+    if (simulation->options.tell != NULL) {
         wr_sim_watch(scene->sim, tell_call, simulation);
+        twin_watch(scene->twin, tell_twin, simulation);
+    }
     return WR_OK;
 }
 
 void scene_close(struct scene *scene) {
     wr_buf_release(&scene->shown.text);
     feeds_release(&scene->feeds);
+    twin_free(scene->twin);
     wr_vfs_free(scene->vfs);
     wr_sim_free(scene->sim);
     *scene = (struct scene){0};
@@ -60,6 +72,7 @@ int wr_simulation_new(struct wr_simulation **made, const struct wr_env *real,
     struct wr_simulation *self = wr_alloc_zero(&wr_budget_control, sizeof *self);
     if (self == NULL)
         return wr_error_set(err, WR_ENOMEM, "no memory for a simulation");
+    self->real = real;
     self->image = wr_sim_image_new(real, IMAGE_BYTES_MAX);
     int status = self->image != NULL ? WR_OK : wr_error_set(err, WR_ENOMEM, "no memory");
     if (status == WR_OK)
@@ -68,8 +81,35 @@ int wr_simulation_new(struct wr_simulation **made, const struct wr_env *real,
         wr_simulation_free(self);
         return status;
     }
+    twin_use(self->reading.twin);
     *made = self;
     return WR_OK;
+}
+
+int wr_simulation_sql(struct wr_simulation *self, const char *path, struct wr_error *err) {
+    struct wr_buf text;
+    struct wr_file *file = NULL;
+    int64_t got = 1;
+    wr_buf_init(&text, &wr_budget_control, SQL_BYTES_MAX);
+    int status = self->real->open(self->real, path, WR_FILE_READ, &file, err);
+    while (status == WR_OK && got > 0) {
+        status = wr_buf_reserve(&text, SQL_PIECE_BYTES);
+        got = status == WR_OK
+                  ? self->real->read(file, text.bytes + text.length, SQL_PIECE_BYTES, -1)
+                  : 0;
+        if (status != WR_OK)
+            wr_error_set(err, status, "%s: it has more than %u MB", path, SQL_BYTES_MAX >> 20);
+        else if (got < 0)
+            status = wr_error_set(err, WR_EIO, "%s: it cannot be read", path);
+        text.length += (size_t)WR_MAX(got, INT64_C(0));
+    }
+    if (file != NULL)
+        self->real->close(file);
+    if (status == WR_OK)
+        status = twin_start_read(&self->start, path, text.bytes == NULL ? "" : text.bytes,
+                                 text.length, err);
+    wr_buf_release(&text);
+    return status;
 }
 
 int wr_simulation_set(struct wr_simulation *self, const struct wr_simulation_options *options,
@@ -85,7 +125,9 @@ int wr_simulation_set(struct wr_simulation *self, const struct wr_simulation_opt
 void wr_simulation_free(struct wr_simulation *self) {
     if (self == NULL)
         return;
+    twin_use(NULL);
     left_release(&self->left);
+    twin_start_release(&self->start);
     scene_close(&self->seed);
     scene_close(&self->reference);
     scene_close(&self->reading);
@@ -119,30 +161,11 @@ static int is_made_endlessly(const struct wr_plan *plan) {
     return 0;
 }
 
-/* What no simulated world reaches would be read and written as it is. */
-static int refuse_outside(const struct wr_plan *plan, struct wr_error *err) {
-    for (uint32_t n = 0; n < plan->node_count; n++) {
-        const struct wr_node *node = plan->nodes[n];
-        int is_outside = (node->source != NULL && node->source->is_outside) ||
-                         (node->sink != NULL && (node->sink->flags & WR_SINK_OUTSIDE));
-        if (!is_outside)
-            continue;
-        wr_error_set(err, WR_EUNSUPPORTED, "%s cannot be simulated: it is a server of its own",
-                     node->endpoint.name != NULL ? node->endpoint.name : node->name);
-        wr_error_help(err, "simulate the script with a file or `sqlite:` in its place, by a "
-                           "parameter");
-        return WR_EUNSUPPORTED;
-    }
-    return WR_OK;
-}
-
 int wr_simulation_reference(struct wr_simulation *self, const struct wr_sim_script *script,
                             struct wr_error *err) {
     struct scene *scene = &self->reference;
     WR_ASSERT(!self->is_sealed);
-    int status = refuse_outside(script->plan, err);
-    if (status == WR_OK)
-        status = scene_open(scene, self, SCENE_SEED, err);
+    int status = scene_open(scene, self, SCENE_SEED, err);
     if (status != WR_OK)
         return status;
     scene->is_reference = 1;
@@ -161,6 +184,15 @@ int wr_simulation_reference(struct wr_simulation *self, const struct wr_sim_scri
     return status;
 }
 
+int wr_simulation_left(const struct wr_simulation *self, wr_sim_left_fn fn, void *ctx) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < self->left.count && status == WR_OK; i++) {
+        const struct left_item *item = &self->left.items[i];
+        status = item->is_input ? WR_OK : fn(ctx, item->name, item->bytes, item->size);
+    }
+    return status;
+}
+
 /* ---- a seed ---- */
 
 int wr_simulation_begin(struct wr_simulation *self, uint64_t seed, unsigned faults,
@@ -171,6 +203,8 @@ int wr_simulation_begin(struct wr_simulation *self, uint64_t seed, unsigned faul
     int status = scene_open(scene, self, seed, err);
     if (status != WR_OK)
         return status;
+    if (!twin_was_used(self->reference.twin))
+        faults &= ~(1u << WR_SIM_FAULT_SERVER);
     scene->faults = faults;
     manner_draw(&scene->manner, &scene->dice, faults, self->reference.counts.rows_in,
                 self->options.checkpoint_us);
@@ -235,6 +269,7 @@ static int judge(struct wr_simulation *self, const struct wr_plan *plan,
                  struct wr_sim_verdict *verdict, struct wr_error *err) {
     struct scene *scene = &self->seed;
     struct left left;
+    twin_settle(scene->twin);
     int status = left_gather(&left, scene, self->state, err);
     if (status == WR_OK && left_same(&self->left, &left, comes_in_any_order(plan), verdict) &&
         shown_same(&self->reference.shown, &scene->shown, stdout_sinks(plan), verdict))

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "sim/sim.h"
+#include "sim/twin.h"
 
 struct wr_sim;
 struct wr_sim_image;
@@ -45,7 +46,7 @@ struct fault {
     uint64_t nth;   /* … the n-th call (allocation) from there, or at once */
     int io, sticky; /* enum wr_sim_fault of an io fault */
 };
-/* `rows`, `rows_max`: read so far, and in all. */
+/* `rows`, `rows_max`: read so far, and in all. `faults`: those that can come. */
 void fault_draw(struct fault *fault, struct dice *dice, unsigned faults, uint64_t rows,
                 uint64_t rows_max);
 void fault_describe(const struct fault *fault, char *text, size_t size);
@@ -98,6 +99,8 @@ int left_same_text(const char *name, const struct left_item *expected,
 
 /* left_sqlite.c: a database as text, a line a row. */
 int left_dump(struct wr_buf *out, const char *path, const char *vfs, struct wr_error *err);
+/* One that is open (an sqlite3): that of a server, whose indexes have names that are drawn. */
+int left_dump_server(struct wr_buf *out, void *db, const char *name, struct wr_error *err);
 
 /* ---- shown.c: what came out of the standard output ------------------------------------------- */
 
@@ -117,6 +120,7 @@ int shown_same(const struct shown *expected, const struct shown *found, uint32_t
 struct scene {
     struct wr_sim *sim;
     struct wr_vfs *vfs;
+    struct twin *twin;
     struct dice dice;
     struct manner manner;
     unsigned faults;
@@ -134,6 +138,8 @@ struct scene {
 struct wr_simulation {
     struct wr_simulation_options options;
     struct wr_sim_image *image;
+    const struct wr_env *real;
+    struct twin_start start;               /* of the tables of servers */
     struct scene reading, reference, seed; /* where scripts are read; … */
     struct left left;                      /* of the reference */
     int is_sealed;

@@ -17,6 +17,8 @@ grow (`follow = true`, the standard input), and what goes wrong: `--faults` of
   stop    a signal, and the run goes on later
   second  a second process with the same state
   clock   the wall clock is set, forward and back
+  server  of a PostgreSQL server: its link is lost before or behind a
+          statement, also a commit's; it restarts, is away or slow, says no
 or `none`. The run goes on from its state each time. What it leaves in the end
 is compared with what an undisturbed run leaves: files to the byte, databases
 row by row, counts; rows on the standard output may come twice, and none is
@@ -28,6 +30,16 @@ chance, or on what a Lua function keeps. Without `state =` one is made on the
 simulated disk. An input without an end is read until nothing more is there; a
 generator makes 1,000 rows, or `--limit N`. Inputs lie in memory, which is
 256 MB at most.
-PostgreSQL is not simulated: such a script is refused.
+
+  weir sim shop.lua --sql shop.sql        with tables of PostgreSQL
+
+`postgres:…` is played by a twin of a server, for each address one with the
+tables that `--sql FILE` makes: `create table` (types, keys, `not null`,
+`unique`, `check`, `default`, `references`), `create index`, `insert`, `update`,
+`delete`, as PostgreSQL has them; values are fitted into their columns, casts by
+`::` are left out. Tables of sinks are made by them. A `query =` is SQLite's to
+understand; what it computes is an int64, a float64 or a string. Arrays, enums,
+views and triggers are not played. `--left FILE` writes what the undisturbed run
+leaves, as it is compared: each table, row by row.
 ]],
 }

@@ -56,6 +56,9 @@ local function again(host, seed, faults, known, all)
   for _, name in ipairs(cli.names_of(options.params)) do
     words[#words + 1] = ("-p %s=%s"):format(name, options.params[name])
   end
+  if options.sql then
+    words[#words + 1] = "--sql " .. options.sql
+  end
   if options.limit then
     words[#words + 1] = ("--limit %d"):format(options.limit)
   end
@@ -107,12 +110,18 @@ end
 --- The undisturbed run.
 ---@return table? counts, integer? code
 function Simulation:reference()
-  local ok, code = self:read()
+  local ok, code, counts, err
+  if self.host.run.options.sql then
+    ok, err = self.sim:sql(self.host.run.options.sql)
+    if not ok then
+      return nil, self.host.fail(err, self.host.run.options.sql)
+    end
+  end
+  ok, code = self:read()
   if not ok then
     return nil, code
   end
   local options = self.options
-  local counts, err
   ok, err = self.sim:set({
     state = options.state or STATE_DEFAULT, checkpoint = options.checkpoint or 1000000,
     limit = options.limit, memory = options.memory, seed = options.seed,
@@ -125,6 +134,19 @@ function Simulation:reference()
     return nil, self.host.fail(err, self.name)
   end
   return counts
+end
+
+--- Writes what the undisturbed run left: each behind a line `== NAME`.
+---@return boolean? ok, integer? code
+function Simulation:write_left(path)
+  local file, message = io.open(path, "w")
+  if not file then
+    return nil, self.host.fail({ message = message, code = "W610" }, path)
+  end
+  for _, item in ipairs(self.sim:left()) do
+    file:write("== ", item.name, "\n", item.bytes, "\n")
+  end
+  return file:close()
 end
 
 --- One seed. Raises what makes the simulation impossible.
@@ -280,6 +302,13 @@ function M.run(host)
   local counts, code = self:reference()
   if not counts then
     return code
+  end
+  if options.left then
+    local written
+    written, code = self:write_left(options.left)
+    if not written then
+      return code
+    end
   end
   if self.has_functions then -- Lua's own allocations are not the same each time
     faults = faults & ~M.faults("memory", known)

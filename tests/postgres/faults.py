@@ -165,6 +165,88 @@ def a_server_that_stays_away_ends_the_run(weir, postgres):
     proxy.close()
 
 
+TWO = '''
+local s = weir.generate { rows = 300, columns = "n = i" }
+local function to(name, mode)
+  return weir.postgres("%s", { table = name, user = "weir", mode = mode or "replace" })
+end
+s:write(to "first")
+s:filter "n %% 3 == 0":write(to "second")
+s:filter "n %% 3 == 1":write(to("third", "append"))
+'''
+TWO_WANTED = "300|45150\n100|15150\n100|14950\n"
+
+
+def two_tables(postgres):
+    return "".join(postgres.sql(f"select count(*), sum(n) from {name}")
+                   for name in ("first", "second", "third"))
+
+
+def a_link_that_is_cut_while_tables_are_replaced(weir, postgres):
+    """Two tables take their places in one transaction, beside one that has had its rows: it begins
+    anew with both. What its commit did is not told by the table that it did not change."""
+    proxy = Proxy(postgres)
+    for state in (["--state", "s"], []):
+        for word in (b'drop table if exists "second"', b'alter table "weir_new_second"'):
+            postgres.sql("drop table if exists first, second, third, weir_commit")
+            proxy.watch("up", 0, word)
+            Place(weir, TWO % proxy.address).run(*state)
+            same(f"the link was cut at {word}, {state}", proxy.hit, True)
+            same(f"{word}, {state}", two_tables(postgres), TWO_WANTED)
+        for way in ("up", "down"):
+            skip = 0
+            while True: # each commit
+                postgres.sql("drop table if exists first, second, third, weir_commit")
+                proxy.watch(way, 0, COMMIT, skip)
+                Place(weir, TWO % proxy.address).run(*state)
+                same(f"commit {skip} {way}, {state}", two_tables(postgres), TWO_WANTED)
+                if not proxy.hit:
+                    break
+                skip += 1
+            same(f"{skip} commits", skip >= 2, True)
+    proxy.close()
+
+
+def a_complete_run_stays_complete(weir, postgres):
+    """Begun again and again, it reads nothing more and leaves its tables alone."""
+    postgres.sql("drop table if exists first, second, third, weir_commit")
+    place = Place(weir, TWO % postgres.address)
+    for turn in range(4):
+        place.run("--state", "s")
+        same(f"turn {turn}", two_tables(postgres), TWO_WANTED)
+
+
+STRICT = '''
+weir.settings { checkpoint = "1ms" }
+weir.generate { rows = 1000, columns = "n = i" }
+  :write(weir.postgres("%s", { table = "strict", user = "weir", mode = "append" }))
+weir.rejects():select("code, detail, position"):write "refused.ndjson"
+'''
+
+
+def what_was_refused_is_refused_again(weir, postgres):
+    """The program dies behind a commit of the server, before its state knows of it."""
+    proxy = Proxy(postgres)
+    rejects = []
+    for skip in (None, 1, 2, 3, 5):
+        postgres.sql("drop table if exists strict, weir_commit, weir_refused; "
+                     "create table strict (n int8, check (n % 7 <> 3))")
+        place = Place(weir, STRICT % proxy.address)
+        proxy.watch()
+        if skip is not None:
+            proxy.watch("down", 0, COMMIT, skip)
+            result = place.end(proxy.start(lambda place=place: started(place, "s"), kill))
+            same(f"it was killed: {result}", result[0] < 0, True)
+            proxy.watch()
+        place.run("--state", "s", "--batch-rows", "64", "--max-bad", "1000")
+        with open(f"{place.folder}/refused.ndjson", encoding="utf-8") as file:
+            rejects.append(file.read())
+        same(f"rows, {skip}", postgres.sql("select count(*) from strict"), "857\n")
+        same(f"rejects, {skip}", rejects[-1] == rejects[0] and rejects[0].count("\n") == 143, True)
+        same("what is kept of them", postgres.sql("select count(*) from weir_refused"), "0\n")
+    proxy.close()
+
+
 def wait_until_taken_over(postgres, fences):
     """Until the other instance has a fence, or waits for the row of one."""
     until = time.monotonic() + 30
@@ -230,5 +312,7 @@ if __name__ == "__main__":
     print(f"seed: WEIR_SEED={SEED}")
     sys.exit(main([a_killed_program_goes_on, a_cut_link_is_connected_again,
                    a_commit_whose_answer_is_lost_is_read, a_server_that_dies_is_waited_for,
-                   a_server_that_stays_away_ends_the_run, of_two_instances_one_writes,
+                   a_server_that_stays_away_ends_the_run,
+                   a_link_that_is_cut_while_tables_are_replaced, a_complete_run_stays_complete,
+                   what_was_refused_is_refused_again, of_two_instances_one_writes,
                    an_old_state_is_refused], "faults.py"))

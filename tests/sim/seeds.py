@@ -3,13 +3,13 @@
 
     seeds.py --weir PROGRAM [--seeds N] [--random N] [--first] [NAME...]
 
-The pipelines are those of tests/faults/pipelines and of pipelines/ beside this (inputs that grow, a
-pipe, a state of the script's own), and random ones (tests/random) over random inputs, each in a few
-seeds. Every seed must leave what an undisturbed run leaves. Some seeds are played twice, and do the
-same calls both times. --seeds: in all, shared by the pipelines; --random: random pipelines; without
-them as many as fit into WEIR_RANDOM_SECONDS. WEIR_SEED is where seeds begin; a failing one is
-printed with the line that plays it again. Seeds that failed once stand in regressions.txt and are
-played each time.
+The pipelines are those of tests/faults/pipelines and of pipelines/ beside this (inputs that grow,
+a pipe, a state of the script's own, PostgreSQL with the tables of NAME.sql), and random ones
+(tests/random) over random inputs, each in a few seeds. Every seed must leave what an undisturbed
+run leaves. Some seeds are played twice, and do the same calls both times. --seeds: in all, shared
+by the pipelines; --random: random pipelines; without them as many as fit into
+WEIR_RANDOM_SECONDS. WEIR_SEED is where seeds begin; a failing one is printed with the line that
+plays it again. Seeds that failed once stand in regressions.txt and are played each time.
 
 What is compared is what the results promise for any batches, shards and restarts. A changelog into
 a table that has rows of its keys from before is no such promise (`weir help changelog`): they go
@@ -108,6 +108,9 @@ class Player:
         module_at(os.path.join(TESTS, "faults", "inputs.py")).lay_for_sim(self.folder)
         for name, path in scripts().items():
             shutil.copy(path, os.path.join(self.folder, name + ".lua"))
+            tables = path[:-4] + ".sql"
+            if os.path.exists(tables):
+                shutil.copy(tables, self.folder)
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -116,6 +119,8 @@ class Player:
         """One process; its report, or None where it gave none."""
         command = [self.weir, "sim", name + ".lua", "--seed", str(first), "--seeds", str(count),
                    "--json", "--keep-going", *further]
+        if os.path.exists(os.path.join(folder, name + ".sql")):
+            command += ["--sql", name + ".sql"]
         env = {"PATH": os.environ.get("PATH", ""), "HOME": folder, "TZ": "UTC",
                "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
         path = os.path.join(folder, STDIN[name]) if name in STDIN else os.devnull
