@@ -324,24 +324,33 @@ struct opening {
     int found;
 };
 
+/* What was opened is closed with the run, also when what comes behind it is damaged. */
+static int opened(struct opening *opening, int status) {
+    struct unit *unit = opening->unit;
+    unit->opened = status == WR_OK && !(unit->sink != NULL && unit->run->options.dry_run);
+    return status;
+}
+
 static int open_source_at(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct opening *opening = ctx;
     const char *ended = wr_reader_bytes(bytes, 1);
-    if (ended == NULL)
+    if (ended == NULL || opening->found) /* an end has one piece, and is opened once */
         return WR_ECORRUPT;
     opening->unit->ended = (uint8_t)*ended;
     opening->found = 1;
     struct wr_source *source = opening->unit->source;
-    return source->type->open(source, bytes, opening->err);
+    return opened(opening, source->type->open(source, bytes, opening->err));
 }
 
 static int open_sink_at(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct opening *opening = ctx;
+    if (opening->found)
+        return WR_ECORRUPT;
     opening->found = 1;
     struct wr_sink *sink = opening->unit->sink;
-    return sink->type->open(sink, bytes, opening->err);
+    return opened(opening, sink->type->open(sink, bytes, opening->err));
 }
 
 static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err) {
@@ -355,11 +364,10 @@ static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err)
     }
     if (status == WR_OK && !opening.found) {
         if (unit->source != NULL)
-            status = unit->source->type->open(unit->source, NULL, err);
+            status = opened(&opening, unit->source->type->open(unit->source, NULL, err));
         else if (!run->options.dry_run)
-            status = unit->sink->type->open(unit->sink, NULL, err);
+            status = opened(&opening, unit->sink->type->open(unit->sink, NULL, err));
     }
-    unit->opened = status == WR_OK && !(unit->sink != NULL && run->options.dry_run);
     return status == WR_OK ? WR_OK : unit_failed(unit, status, err);
 }
 

@@ -76,6 +76,8 @@ static int copy_stages(struct wr_run *run, uint64_t bytes, int waits) {
                     break;
                 writer_await_room(run);
             }
+            if (status == WR_OK && !is_left) /* what was left out of memory is not told otherwise */
+                status = apart->apart.failure;
             left += is_left;
             if (!is_left)
                 note_base(unit, s, apart);

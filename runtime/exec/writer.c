@@ -343,6 +343,8 @@ static int take(struct writer *writer, struct wr_error *err) {
     if (status != WR_OK) {
         if (err != NULL)
             *err = writer->error;
+        if (err != NULL && err->status != status) /* the copy of its rows has failed */
+            wr_error_set(err, status, "copy rows for a checkpoint: %s", wr_status_text(status));
         return status;
     }
     return take_over(run, err);

@@ -40,7 +40,9 @@ struct wr_apart {
     void *ctx;
     struct wr_error *const *err; /* of the step; *err may be NULL */
     struct wr_owing *owing;      /* of tables whose rows have not all been read; a list */
-    int failure; /* the first one. What tables said since then is not to be trusted: the run ends */
+    /* The first one. What tables said since then is not to be trusted, and what was copied is not
+     * all: the run ends. Others may read it behind frozen_count. */
+    _Atomic int failure;
 };
 
 /* Copies some of what is frozen, about `bytes` of rows. WR_OK: that was all; WR_EAGAIN: there is

@@ -207,9 +207,8 @@ static void end(struct wr_frozen *self) {
     give_rows(self, &self->in_turn);
     for (uint32_t i = 0; i < 1u << self->early_bits; i++)
         give_rows(self, &self->early[i]);
-    struct wr_table *table = self->table;
-    wr_frozen_drop(table);
-    wr_table_settle(table);
+    wr_frozen_drop(
+        self->table); /* strings of its table may be in use: it settles when it is asked */
 }
 
 /* Listed pages from where it stands, until about so much has been done. 1: that was all. */
@@ -281,7 +280,8 @@ void wr_frozen_forget_page(struct wr_table *table, const struct wr_page *page) {
 
 int wr_apart_copy(struct wr_apart *apart, uint64_t bytes) {
     struct wr_frozen *self = apart->frozen;
-    if (self != NULL && apart->failure == WR_OK && copy_some(self, bytes))
+    if (self != NULL && apart->failure == WR_OK && copy_some(self, bytes) &&
+        apart->failure == WR_OK)
         end(self);
     return apart->failure != WR_OK ? apart->failure : apart->frozen == NULL ? WR_OK : WR_EAGAIN;
 }

@@ -245,6 +245,34 @@ TEST(apart_rows_of_a_table_that_goes_are_copied) {
     kept_free(kept, &apart);
 }
 
+static int give_nothing(void *ctx, struct wr_buf *bytes, struct wr_buf *rows) {
+    (void)bytes;
+    (void)rows;
+    return ++*(int *)ctx == 2 ? WR_ENOMEM : WR_OK;
+}
+
+/* Also where the rest of the rows, or the table, goes its way: who looks behind the count sees it */
+TEST(apart_rows_that_were_not_given_are_a_failure_whatever_comes_behind_them) {
+    for (int way = 0; way < 2; way++) {
+        struct wr_apart apart;
+        struct kept *kept = kept_of(WORLD_WORD, 2000, 11, &apart);
+        int given = 0;
+        apart.give = give_nothing;
+        apart.give_ctx = &given;
+        apart.freeze_pages_min = 1;
+        save(kept, &apart, 1, SIZE_MAX);
+        if (way == 0) {
+            CHECK_INT(wr_apart_copy(&apart, UINT64_MAX), ==, WR_ENOMEM);
+            CHECK_INT(apart.frozen_count, ==, 1);
+        }
+        wr_table_free(kept->world->table);
+        kept->world->table = wr_table_new(&kept->world->budget, &world_shapes[WORLD_WORD], 11);
+        CHECK_INT(apart.frozen_count, ==, 0);
+        CHECK_INT(apart.failure, ==, WR_ENOMEM);
+        kept_free(kept, &apart);
+    }
+}
+
 TEST(apart_rows_that_nobody_wants_more_are_dropped) {
     struct wr_apart apart;
     struct kept *kept = kept_of(WORLD_TEXT, 500, 10, &apart);
