@@ -7,17 +7,16 @@ those have been rejected."""
 import base64
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+from trials import DICE, Failure, run_all, same
+
 SECONDS_MAX = 60
 ROWS = 10000
-SEED = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 30))
-DICE = random.Random(SEED)
 READ = 'weir.read("in.ndjson", { schema = "id int64, k string, ts timestamp" })'
 CRASH = ':derive "root = cbrt(float64(id))"'
 LOOP = ''':derive("root float64", function(e)
@@ -30,18 +29,6 @@ SWALLOW = ''':derive("root float64", function(e)
   return e.id / 2
 end)'''
 SETTINGS = 'weir.settings { checkpoint = "%s" }\n'
-
-
-class Failure(AssertionError):
-    pass
-
-
-def same(what, has, wanted):
-    if isinstance(has, list) and has != wanted:
-        has, wanted = ([row for row, other in zip(a + [None], b + [None]) if row != other][:20]
-                       + [f"{len(a)} rows"] for a, b in ((has, wanted), (wanted, has)))
-    if has != wanted:
-        raise Failure(f"{what}:\n  has    {str(has)[:2000]}\n  wanted {str(wanted)[:2000]}")
 
 
 class Place:
@@ -287,21 +274,7 @@ TESTS = [a_function_that_does_not_end, a_function_that_takes_all_memory, a_row_t
 
 def main():
     programs, names = [os.path.abspath(path) for path in sys.argv[1:3]], sys.argv[3:]
-    print(f"seed: WEIR_SEED={SEED}")
-    passed = failed = 0
-    for test in TESTS:
-        if names and test.__name__ not in names:
-            continue
-        began = time.monotonic()
-        try:
-            test(programs)
-            passed += 1
-        except Failure as failure:
-            failed += 1
-            print(f"{test.__name__}: {failure}")
-        print(f"{test.__name__}: {time.monotonic() - began:.1f} s")
-    print(f"{passed} passed, {failed} failed")
-    return 0 if passed and not failed else 1
+    return run_all(TESTS, names, programs)
 
 
 if __name__ == "__main__":
