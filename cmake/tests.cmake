@@ -252,6 +252,13 @@ if(TARGET iofault)
   add_test(NAME program/audits
     COMMAND Python3::Interpreter "${folder}/audits.py" "${program}" $<TARGET_FILE:iofault>)
   set_tests_properties(program/audits PROPERTIES LABELS program)
+  add_library(crash MODULE "${folder}/crash.c")
+  set_target_properties(crash PROPERTIES PREFIX "" C_VISIBILITY_PRESET default
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/program")
+  target_compile_options(crash PRIVATE -O2 -Wall -Wextra)
+  add_test(NAME program/poison
+    COMMAND Python3::Interpreter "${folder}/poison.py" "${program}" $<TARGET_FILE:crash>)
+  set_tests_properties(program/poison PROPERTIES LABELS program)
   add_test(NAME program/every_promise COMMAND Python3::Interpreter "${folder}/promises.py"
     "${program}" $<TARGET_FILE:iofault> --all)
   set_tests_properties(program/every_promise PROPERTIES LABELS long TIMEOUT 7200)

@@ -120,9 +120,9 @@ local CODES = [[
   W201 W202 W203 W204 W205 W206 W207 W208 W209 W210 W211 W212
   W301 W302 W303 W304 W305 W306 W307 W308 W309
   W401 W402 W403 W404 W405 W406 W407 W408 W410 W411
-  W501 W502 W503 W504 W505 W506 W507 W508 W509 W510 W511 W512 W513
+  W501 W502 W503 W504 W505 W506 W507 W508 W509 W510 W511 W512 W513 W514
   W601 W602 W603 W604 W607 W608 W609 W610 W611 W612 W613 W614 W615 W616 W617 W618
-  W619 W620
+  W619 W620 W621 W622
   W701 W702 W703 W704 W705
   W901 W902 W903 W904 W905 W906 W907 W908 W910
 ]]
@@ -185,7 +185,8 @@ describe("error examples", function()
   it("are Lua, where they are no rows, commands or options", function()
     local other = { W406 = true, W407 = true, W501 = true, W502 = true, W510 = true, W512 = true,
       W601 = true, W604 = true, W610 = true, W613 = true, W614 = true, W616 = true,
-      W617 = true, W618 = true, W619 = true, W620 = true }
+      W617 = true, W618 = true, W619 = true, W620 = true,
+      W621 = true, W622 = true }
     for code in CODES:gmatch("W%d+") do
       local row = errors.lookup(code)
       for _, example in ipairs({ row.wrong, row.right }) do

@@ -19,7 +19,8 @@ struct wr_batch;
     X(LENGTH, 510, "row too long") \
     X(LUA, 511, "Lua error") \
     X(MISSING, 512, "missing required column") \
-    X(MATCH, 513, "match rejected")
+    X(MATCH, 513, "match rejected") \
+    X(QUARANTINED, 514, "the run died at it")
 
 enum wr_reject_code {
     WR_REJECT_NONE = 0,

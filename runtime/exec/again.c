@@ -24,7 +24,7 @@ static const struct wr_node *waits_for(const struct wr_plan *plan, const struct 
     return first;
 }
 
-static int all_can_be_read_again(const struct wr_plan *plan) {
+int run_can_be_read_again(const struct wr_plan *plan) {
     for (uint32_t n = 0; n < plan->node_count; n++) {
         const struct wr_node *node = plan->nodes[n];
         if (node->live && node->kind == WR_NODE_SOURCE && node->endpoint.resume == WR_RESUME_START)
@@ -48,8 +48,15 @@ static void keep_trouble(struct wr_again *again, const struct wr_run *run) {
 int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *plan,
                  const struct wr_run_options *options, int status, struct wr_error *err) {
     struct wr_patience *patience = &again->patience;
+    if (*run != NULL && (*run)->wants_again) {
+        keep_trouble(again, *run);
+        wr_run_free(*run);
+        *run = NULL;
+        *err = (struct wr_error){0};
+        status = wr_run_new(run, plan, options, err);
+    }
     while (status < 0 && options->state_directory != NULL && strcmp(err->code, "W610") == 0 &&
-           (options->stop == NULL || !*options->stop) && all_can_be_read_again(plan)) {
+           (options->stop == NULL || !*options->stop) && run_can_be_read_again(plan)) {
         const struct wr_node *node = waits_for(plan, err);
         if (node == NULL)
             return status;
@@ -72,6 +79,10 @@ int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *pl
         again->epoch = status == WR_OK ? (*run)->epoch : 0;
     }
     return status;
+}
+
+int wr_run_wants_again(const struct wr_run *run) {
+    return run->wants_again;
 }
 
 void wr_run_goes_on(struct wr_again *again, const struct wr_run *run) {

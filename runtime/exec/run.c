@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "base/workers.h"
 #include "exec/inspect.h"
+#include "exec/poison.h"
 #include "exec/reject.h"
 #include "exec/writer.h"
 #include "state/store.h"
@@ -117,8 +118,12 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         return status;
     if (options->savepoint != NULL)
         status = wr_state_copy(plan->env, options->savepoint, options->state_directory, err);
-    if (status == WR_OK && options->state_directory != NULL)
+    if (status == WR_OK && options->state_directory != NULL) {
+        poison_look(run);
         status = wr_store_open(&run->store, plan->env, options->state_directory, NULL, err);
+    }
+    if (status == WR_OK)
+        status = poison_begin(run, err);
     if (status == WR_OK)
         status = run_restore_seed(run, err);
     if (status == WR_OK)
@@ -151,6 +156,7 @@ void wr_run_free(struct wr_run *run) {
     if (run == NULL)
         return;
     writer_free(run);
+    poison_close(run);
     wr_workers_free(run->workers);
     reloads_free(run);
     run_close_units(run);
@@ -454,6 +460,10 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         return WR_ECANCEL;
     if (status == WR_OK)
         status = checkpoint_if_due(run, err);
+    if (status == WR_OK)
+        poison_step(run);
+    else if (status == WR_ELUA)
+        poison_died(run);
     if (status == WR_OK || status == WR_EEND)
         return status == WR_OK && idle && !busy ? WR_EAGAIN : status;
     run->summary.was_cut_off = status == WR_ECANCEL;

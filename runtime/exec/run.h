@@ -74,9 +74,10 @@ struct wr_run_options {
     void (*tell_changes)(void *ctx, const struct wr_changes *changes);
     void *tell_ctx;
     int64_t checkpoint_us; /* from a checkpoint to the next, by the monotonic clock; 0: each step */
-    int fail_on_error;     /* the first row whose expression fails ends the run */
-    int is_live;           /* rows come while it runs: nothing may wait for their end */
-    int keep_text;         /* rejects show the raw text (costs 8 bytes a row) */
+    int quarantine;    /* a row at which the process dies again and again is left out: poison.h */
+    int fail_on_error; /* the first row whose expression fails ends the run */
+    int is_live;       /* rows come while it runs: nothing may wait for their end */
+    int keep_text;     /* rejects show the raw text (costs 8 bytes a row) */
     wr_user_call_fn user_call;
     void *user_ctx;
     int (*show)(void *ctx, const char *bytes, uint64_t length); /* the program's stdout */
@@ -157,7 +158,8 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err);
  * to its last checkpoint in the same process, as a restart would: all of it is closed, so nothing
  * that came behind the checkpoint is kept, and when the pauses of the sink's breaker have passed it
  * is opened again. The first checkpoint that it makes then ends the episode. Not without a state,
- * nor where a source gives nothing twice (a pipe). */
+ * nor where a source gives nothing twice (a pipe). And one that wants to (wr_run_wants_again): it
+ * looks for a row at which it dies, or has found it. */
 struct wr_again {
     struct wr_patience patience;
     struct wr_trouble trouble; /* of all runs before the last one */
@@ -168,6 +170,7 @@ struct wr_again {
  * waited, and *run is NULL). */
 int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *plan,
                  const struct wr_run_options *options, int status, struct wr_error *err);
+int wr_run_wants_again(const struct wr_run *run);
 /* A step went well. */
 void wr_run_goes_on(struct wr_again *again, const struct wr_run *run);
 const struct wr_summary *wr_run_summary(const struct wr_run *run);

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "exec/poison.h"
 #include "exec/writer.h"
 #include "base/banned.h"
 
@@ -209,6 +210,12 @@ static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
 }
 
 int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
+    if (WR_UNLIKELY(unit->run->poison != NULL) && poison_watches(unit->run))
+        return poison_process(unit, input, batch);
+    return unit_process_now(unit, input, batch);
+}
+
+int unit_process_now(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     if (!unit->is_ahead || unit->node->op == NULL)
         return process(unit, input, batch);
     struct wr_batch *raised;

@@ -29,6 +29,7 @@ struct watched;
 struct ahead;
 struct held;
 struct writer;
+struct poison;
 struct range;
 struct wr_workers;
 
@@ -137,6 +138,9 @@ struct wr_run {
     struct wr_store *store;
     struct writer *writer;   /* NULL: checkpoints are written in their step */
     uint64_t held_rows;      /* that wait for sinks: see held.c */
+    struct poison *poison;   /* NULL: the life before ended well (poison.h) */
+    uint8_t was_left;        /* the state is as a life leaves it that does not end well */
+    uint8_t wants_again;     /* it goes on from its last checkpoint in another life, at once */
     struct past before, now; /* the plan that wrote the state, and as the next checkpoint has it */
     uint32_t *stage_of;      /* by node: which of now.stages; PAST_NONE: it does not live */
     uint32_t *node_numbered; /* by a stage's number: its node, or PAST_NONE */
@@ -191,6 +195,8 @@ void unit_out_init(struct unit *unit);
 int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch *batch);
 /* Through it, now. */
 int unit_process(struct unit *unit, uint32_t input, struct wr_batch *batch);
+/* The same, where rows are not looked at one by one (poison.h). */
+int unit_process_now(struct unit *unit, uint32_t input, struct wr_batch *batch);
 /* Hands a batch to the edges of a port. Takes it. */
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
 /* A row that an operator refuses; one that is late counts as those of the late port. */
@@ -214,6 +220,9 @@ void unit_measure(struct unit *unit);
 int unit_advance(struct unit *unit);
 /* Lets its operator do what the clock asks for. */
 int unit_tick(struct unit *unit);
+
+/* again.c: whether all sources can be read again from the last checkpoint, in one process. */
+int run_can_be_read_again(const struct wr_plan *plan);
 
 /* build.c: the source of a unit, not open yet. */
 int unit_new_source(struct unit *unit, struct wr_error *err);

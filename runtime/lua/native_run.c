@@ -142,6 +142,7 @@ struct wr_run_options native_run_options(lua_State *L, struct native_plan *plan)
         .tell_changes = tell_changes,
         .tell_ctx = L,
         .checkpoint_us = int_option(L, "checkpoint", 1000000),
+        .quarantine = int_option(L, "quarantine", 1) != 0,
         .fail_on_error = on_error != NULL && strcmp(on_error, "fail") == 0,
         .keep_text = 1,
         .measures = int_option(L, "measures", 0) != 0,
@@ -332,8 +333,10 @@ static int step_all(const struct wr_env *env, struct wr_run *run, struct wr_agai
         if (goes_on && stop_after > 0 && --stop_after == 0 && stop_signal == 0)
             stop_signal = SIGINT;
         progress_tick(progress, run);
-    } while (status == WR_OK || status == WR_EAGAIN);
+    } while ((status == WR_OK || status == WR_EAGAIN) && !wr_run_wants_again(run));
     progress_end(progress);
+    if (status == WR_OK)
+        return WR_EAGAIN;
     if (status == WR_ECANCEL)
         return wr_run_stop(run, err);
     return status == WR_EEND ? WR_OK : status;

@@ -246,7 +246,7 @@ others.
     title = "Rejected rows",
     text = [[
 A row that cannot be read, whose expression fails, or that breaks `expect` is
-rejected with a code (W501 to W513); the run goes on. `:rejects()` is a stream
+rejected with a code (W501 to W514); the run goes on. `:rejects()` is a stream
 of those of a chain, `weir.rejects()` of the script, with the columns
 
   at        the event time of the row, where it had one

@@ -32,6 +32,42 @@ written: a run from it cuts a file that it goes on with to the length that it
 had, and a file that is gone, or was finished since, is refused.
 ]],
   },
+  quarantine = {
+    title = "A row at which the run dies",
+    text = [[
+A row that cannot be read or computed is a reject, and the run goes on (`weir
+help rejects`). A row at which the process itself ends is none: a function that
+does not come back (W701) or takes all memory (W702), a crash, a kill by the
+system. With --state the next run begins at the last checkpoint, comes to the
+same row, and dies again, for ever.
+
+So the third of such lives in a row looks for it. Each step is kept: of 1,024
+rows; when it dies there, of 32; then each row, and before a stage takes a row
+it is written down which. A row at which two lives have died is rejected in that
+stage (W514), with its source, position and text, and the run goes on as
+always. A stopped function is looked for within one process; a crash takes
+some seven lives, so something must start the run again: a supervisor, systemd.
+
+  weir: warning[W621]: state s: … rows are read in steps of 32, …
+  stage   code  reason              position            row
+  derive  W514  the run died at it  line 7777 byte 92205  {"id":7777}
+
+Nothing is lost: when the cause is mended, the row is read once more from the
+rejects (`replay`). Which row it was is decided once, in a step that is kept,
+and so is the same for every later run.
+
+It is a search by deaths, so it can be led astray: who kills a run while one row
+is taken by itself, twice at the same row, has it rejected. Where lives are only
+ended from outside, the search ends after some rows, or 10 seconds, without
+anything. A death outside of any row (a window that fires, a source that is
+read) is told (W622) and rejects nothing. Rows of a pipe are looked for too,
+where all of it is given from its start again.
+
+What is known of dead lives lies in DIR/deaths until a run has gone on. A run
+behind one that ended well writes none of it. `weir.settings { quarantine =
+false }` turns it off.
+]],
+  },
   retries = {
     title = "When a sink fails for a while: retries, breaker",
     text = [[

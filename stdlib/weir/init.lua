@@ -29,6 +29,8 @@ local SETTINGS = {
   memory = { kind = "size", doc = "for all state", default = "1GB" },
   on_error = { kind = "choice", of = { "reject", "fail" },
     doc = "what a row does whose expression fails", default = "reject" },
+  quarantine = { kind = "boolean", default = "true", doc = "with a state: a row at which the "
+    .. "process dies again and again is rejected (`weir help quarantine`)" },
   max_bad = { kind = "count", doc = "a run with more rejected rows ends with exit code 4" },
   seed = { kind = "count", doc = "of `sample` and `weir.generate` that say none of their own" },
   locale = { kind = "text", default = "C", doc = "order of text: bytes" },

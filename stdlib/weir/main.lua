@@ -204,6 +204,7 @@ local function run_options(run, made)
     shards = options.shards,
     shard_seed = options.shard_seed, stop_after = options.stop_after,
     spill_bytes = options.spill_bytes,
+    quarantine = settings.quarantine == false and 0 or 1,
     seed = settings.seed or 0, checkpoint = settings.checkpoint,
     allow_rebuild = options.allow_rebuild and 1 or 0, from = options.from,
   }

@@ -7,7 +7,8 @@ For each pipeline and each call that changes something (write, fsync, rename, un
 file or directory that is made): SIGKILL just before it, and in the middle of it where it writes.
 The next life must leave what an undisturbed run leaves: files to the byte, databases by their dump,
 positions and counts of the state, nothing left over. Of some first kills, the second life is killed
-at its calls too, and the third goes on; and of some, three lives in a row at random calls.
+at its calls too, and the third goes on; and of some, three lives in a row at random calls, or so
+many that die soon that the last takes its rows one by one.
 
 --random N: N kills at random times, after which a life goes on or is killed again. --all: every
 call, and of the recovery after one kill in eight every call, where it makes other calls than the
@@ -30,6 +31,8 @@ SECONDS_DEFAULT = 10
 FURTHER_LIVES_MAX = 6
 RECOVERY_STRIDE = 8
 WRITES = ("write", "pwrite")
+LOOKING_LIVES = 5 # behind the first: then rows are taken one by one
+SOON = (8, 24) # calls behind which they die
 STRACE_KILLS = 10 # of each pipeline
 STRACE_CALLS = "write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir"
 
@@ -104,6 +107,25 @@ class Killer:
         wrong = self.lives(kills)
         return wrong and f"{self.case}: three lives killed, {kills}: {wrong}"
 
+    def until_rows_are_taken_one_by_one(self, dice):
+        """Lives that die at the same checkpoint, soon: the last one looks for a row at which they
+        do (exec/poison.h), and nothing comes of it. Returns also whether it did look."""
+        folder = self.world.fresh()
+        number, how = dice.choice(list(self.points()))
+        kills = [(number, how)] + [(dice.randrange(*SOON), "kill") for _ in range(LOOKING_LIVES)]
+        try:
+            for life, (at, what) in enumerate(kills, 1):
+                outcome = self.world.run(folder, self.case, life, at=at, do=what)
+                if outcome.code == 0:
+                    break
+            outcome = self.world.run(folder, self.case, len(kills) + 1)
+            looked = b"[W621]" in outcome.stderr
+            wrong = self.oracle.judge(folder, outcome, other_steps=looked)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.note(self.oracle.calls[number - 1], "then soon")
+        return looked, wrong and f"{self.case}: lives killed, {kills}: {wrong}"
+
     def at_random_times(self, dice):
         """Kills by the clock of the machine, until a life gets through."""
         folder = self.world.fresh()
@@ -164,6 +186,7 @@ def everything(killer, dice):
         shutil.rmtree(folder)
     for _ in range(100):
         yield killer.in_a_row(dice)
+        yield killer.until_rows_are_taken_one_by_one(dice)[1]
 
 
 def sample(killer, dice):
@@ -174,6 +197,8 @@ def sample(killer, dice):
         number, how = dice.choice(dice.choice(cells))
         if kind < 0.05:
             yield killer.at_random_times(dice)[1]
+        elif kind < 0.1:
+            yield killer.until_rows_are_taken_one_by_one(dice)[1]
         elif kind < 0.6:
             yield killer.one(number, how)
         elif kind < 0.9:

@@ -189,11 +189,12 @@ def a_server_that_does_not_answer_is_no_reason_to_stay(weir, postgres):
         silent.accept()[0].close()
         place = Place(weir, script % (folder, "10m"))
         process = place.start()
-        silent.accept()
+        taken, _ = silent.accept()
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         code, _, said = place.end(process)
         same(f"its end: {said}", (code, time.monotonic() - began < AT_ONCE), (143, True))
+        taken.close()
 
 
 if __name__ == "__main__":

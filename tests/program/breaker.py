@@ -7,7 +7,6 @@ what was written has each row once."""
 import atexit
 import json
 import os
-import random
 import signal
 import sqlite3
 import subprocess
@@ -16,11 +15,11 @@ import tempfile
 import threading
 import time
 
+from trials import DICE, Failure, run_all, same
+
 SECONDS_MAX = 60
 AT_ONCE = 5  # seconds in which a machine that is busy stops a program that does not wait
 DISK_BYTES = 2 << 20
-SEED = int(os.environ.get("WEIR_SEED") or random.randrange(1 << 30))
-DICE = random.Random(SEED)
 
 LIVE = '''
 weir.settings { checkpoint = "20ms" }
@@ -36,18 +35,6 @@ QUICK = 'breaker = { failures = 3, cooldown = "100ms" }, retry_min = "5ms", retr
 TO_TABLE = '"sqlite:disk/out.db", { table = "t", mode = "append", %s }'
 TO_FILES = '"disk/out/", { format = "ndjson", roll = { rows = 1000 }, %s }'
 TO_FILE = '"disk/out.ndjson", { %s }'
-
-
-class Failure(AssertionError):
-    pass
-
-
-def same(what, has, wanted):
-    if isinstance(has, list) and has != wanted:
-        has, wanted = ([row for row, other in zip(a + [None], b + [None]) if row != other][:20]
-                       + [f"{len(a)} rows"] for a, b in ((has, wanted), (wanted, has)))
-    if has != wanted:
-        raise Failure(f"{what}:\n  has    {str(has)[:2000]}\n  wanted {str(wanted)[:2000]}")
 
 
 class Life:
@@ -441,7 +428,6 @@ def may_mount():
 
 def main():
     weir, names = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    print(f"seed: WEIR_SEED={SEED}")
     tests = LOCKS + DISKS
     if not may_mount():
         if "WEIR_UNSHARED" not in os.environ:
@@ -451,20 +437,7 @@ def main():
                 os.execvp(command[0], command)
         print(f"pending: {len(DISKS)} tests of full disks need to mount a small one")
         tests = LOCKS
-    passed = failed = 0
-    for test in tests:
-        if names and test.__name__ not in names:
-            continue
-        began = time.monotonic()
-        try:
-            test(weir)
-            passed += 1
-        except Failure as failure:
-            failed += 1
-            print(f"{test.__name__}: {failure}")
-        print(f"{test.__name__}: {time.monotonic() - began:.1f} s")
-    print(f"{passed} passed, {failed} failed")
-    return 0 if passed and not failed else 1
+    return run_all(tests, names, weir)
 
 
 if __name__ == "__main__":

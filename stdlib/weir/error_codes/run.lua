@@ -179,6 +179,16 @@ return {
     wrong = [[local m = { pattern = "a b*", after = "first a" }]],
     right = [[local m = { pattern = "a b*", after = "next" }]],
   },
+  W514 = {
+    message = "the run died at it",
+    page = "Runs with a state died again and again when they came to this row in this stage: the "
+      .. "process was killed or crashed, or a function ran out of time or memory (W701, W702). So "
+      .. "the row was looked for, in smaller and smaller steps, and is left out. What the row is, "
+      .. "where it stands and its text are in `:rejects()`, as of every rejected row: when the "
+      .. "cause is mended it is read once more (`replay`). See `weir help quarantine`.",
+    wrong = [[:derive("n int64", function(e) while e.size > 0 do end return 0 end)]],
+    right = [[:filter "size == 0":derive "n = 0"]],
+  },
   W601 = {
     message = "state … is of another script",
     page = "The script is not the one that wrote the state, and something in the state is not what "
@@ -357,11 +367,33 @@ orders:lookup(one, { on = "item" })]],
     wrong = "weir: warning[W619]: sqlite:out.db: 20 attempts failed in 4.2s (…)",
     right = "weir: warning[W620]: sqlite:out.db: it is there again after 31.0s and …",
   },
+  W621 = {
+    message = "state …: runs that begin behind checkpoint … die: rows are read in steps of …",
+    help = "leave it to it: the row is rejected when it is found (W514)",
+    page = "Three runs in a row have died shortly behind one another's checkpoints. There may be a "
+      .. "row that no run survives, so it is looked for: each step is kept, of 1,024 rows, then "
+      .. "of 32, then each row. That is slow, and ends by itself after some rows or 10 s. Where "
+      .. "the runs were ended from outside, nothing comes of it. `weir.settings { quarantine = "
+      .. "false }` turns it off. See `weir help quarantine`.",
+    wrong = "weir: warning[W621]: state s: runs that begin behind checkpoint 8 die: …",
+    right = "weir run --state job.state job.lua   # again, as a supervisor does",
+  },
+  W622 = {
+    message = "state …: runs that begin behind checkpoint … die, and at no row that could be …",
+    help = "the message of the last run, or of the system (`dmesg`), says what ended it",
+    page = "Runs with this state die again and again, also when each row is taken by itself, and "
+      .. "it is not while a stage works on a row: it is when a window fires, when a source is "
+      .. "read, or memory ends for want of room for the state. Nothing was rejected for it. The "
+      .. "run goes on as always, and is likely to die again.",
+    wrong = "weir: warning[W622]: state s: runs that begin behind checkpoint 8 die, …",
+    right = "weir state ls job.state   # how many rows are kept, and where it stands",
+  },
   W701 = {
     message = "ran longer than …",
     page = "The script's Lua code did not come back in time: a loop that does not end, or far "
       .. "too much work for one row. A script has 5 s while it is read, and 250 ms for every 256 "
-      .. "calls of a row function.",
+      .. "calls of a row function. With a state the third run that ends so looks for the row and "
+      .. "leaves it out (`weir help quarantine`).",
     wrong = [[while true do end]],
     right = [[for i = 1, 10 do end]],
   },

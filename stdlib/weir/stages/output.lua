@@ -115,30 +115,49 @@ local function add_audit(c, input, spec, audit)
   spec.audited = true
 end
 
-local ROLL = { "every", "quiet", "rows", "size" }
+--- What a word of `roll` or `breaker` must be, and how it is read: a number of rows or failures,
+--- bytes, microseconds.
+local COUNT = { what = "a whole number of at least 1" }
+local SIZE = { what = "a size like \"64MB\"", parse = size.parse, or_bytes = true }
 
-local ROLL_WANTS = {
-  rows = "a whole number of at least 1", size = "a size like \"64MB\"",
-  every = "a duration like \"1h\"", quiet = "a duration like \"10m\"",
-}
+local function duration_like(text)
+  return { what = ("a duration like %q"):format(text), parse = duration.parse }
+end
 
---- One of the words of `roll`, as a number of rows, bytes or microseconds.
-local function roll_value(c, name, x)
-  local value, err
-  if not ROLL_WANTS[name] then
-    local near = type(name) == "string" and suggest.nearest(name, ROLL)
-    c:fail("W202", ("unknown option `%s` of `roll`"):format(tostring(name)),
-      near and ("did you mean `%s`?"):format(near) or "`rows`, `size`, `every`, `quiet`", "roll")
-  elseif name == "rows" or (name == "size" and math.type(x) == "integer") then
+local ROLL = { rows = COUNT, size = SIZE, every = duration_like "1h", quiet = duration_like "10m" }
+local BREAKER = { failures = COUNT, cooldown = duration_like "10s", limit = duration_like "1h" }
+
+--- One word of an option that is a table of them, as a number.
+local function word_value(c, option, words, name, x)
+  local word, value, err = words[name], nil, nil
+  if not word then
+    local known = {}
+    for one in pairs(words) do
+      known[#known + 1] = one
+    end
+    table.sort(known)
+    local near = type(name) == "string" and suggest.nearest(name, known)
+    c:fail("W202", ("unknown option `%s` of `%s`"):format(tostring(name), option),
+      near and ("did you mean `%s`?"):format(near) or "`" .. table.concat(known, "`, `") .. "`",
+      option)
+  elseif not word.parse or (word.or_bytes and math.type(x) == "integer") then
     value = math.type(x) == "integer" and x or nil
   elseif type(x) == "string" then
-    value, err = (name == "size" and size or duration).parse(x)
+    value, err = word.parse(x)
   end
   if not value or value < 1 then
-    c:fail("W203", ("`%s` of `roll` must be %s, got %s"):format(name, ROLL_WANTS[name],
-      call.describe(x)), err and err.help, "roll")
+    c:fail("W203", ("`%s` of `%s` must be %s, got %s"):format(name, option, word.what,
+      call.describe(x)), err and err.help, option)
   end
   return value
+end
+
+local function word_values(c, option, words, given)
+  local read = {}
+  for name, x in pairs(given) do
+    read[name] = word_value(c, option, words, name, x)
+  end
+  return read
 end
 
 --- `roll`: when a file is complete and the next one begins. Rows, bytes, microseconds.
@@ -151,41 +170,12 @@ local function read_roll(c, input, roll)
   elseif type(roll) ~= "table" or getmetatable(roll) ~= nil or next(roll) == nil then
     c:wrong("roll", "a table, as `{ rows = 100000, size = \"64MB\", every = \"1h\" }`", roll)
   end
-  local read = {}
-  for name, x in pairs(roll) do
-    read[name] = roll_value(c, name, x)
-  end
+  local read = word_values(c, "roll", ROLL, roll)
   if read.every and not stream.data(input).info.has_time then
     c:fail("W301", "`every` of `roll` is of event time, and there is none",
       "`:event_time \"ts\"` before; `:processing_time \"at\"` is that of the clock", "roll")
   end
   return read
-end
-
-local BREAKER = { "cooldown", "failures", "limit" }
-
-local BREAKER_WANTS = {
-  failures = "a whole number of at least 1", cooldown = "a duration like \"10s\"",
-  limit = "a duration like \"1h\"",
-}
-
---- One of the words of `breaker`, as a number or microseconds.
-local function breaker_value(c, name, x)
-  local value, err
-  if not BREAKER_WANTS[name] then
-    local near = type(name) == "string" and suggest.nearest(name, BREAKER)
-    c:fail("W202", ("unknown option `%s` of `breaker`"):format(tostring(name)),
-      near and ("did you mean `%s`?"):format(near) or "`failures`, `cooldown`, `limit`", "breaker")
-  elseif name == "failures" then
-    value = math.type(x) == "integer" and x or nil
-  elseif type(x) == "string" then
-    value, err = duration.parse(x)
-  end
-  if not value or value < 1 then
-    c:fail("W203", ("`%s` of `breaker` must be %s, got %s"):format(name, BREAKER_WANTS[name],
-      call.describe(x)), err and err.help, "breaker")
-  end
-  return value
 end
 
 --- `breaker`: how many failures open it, how long it stays open, and after how long the run ends.
@@ -196,11 +186,7 @@ local function read_breaker(c, breaker)
   elseif type(breaker) ~= "table" or getmetatable(breaker) ~= nil then
     c:wrong("breaker", "true, false or a table, as `{ failures = 5, cooldown = \"10s\" }`", breaker)
   end
-  local read = {}
-  for name, x in pairs(breaker) do
-    read[name] = breaker_value(c, name, x)
-  end
-  return next(read) == nil or read
+  return next(breaker) == nil or word_values(c, "breaker", BREAKER, breaker)
 end
 
 --- Files that roll, all in one directory.
