@@ -251,7 +251,7 @@ static int give_nothing(void *ctx, struct wr_buf *bytes, struct wr_buf *rows) {
     return ++*(int *)ctx == 2 ? WR_ENOMEM : WR_OK;
 }
 
-/* Also where the rest of the rows, or the table, goes its way: who looks behind the count sees it */
+/* Also where the rest of the rows, or the table, goes its way. */
 TEST(apart_rows_that_were_not_given_are_a_failure_whatever_comes_behind_them) {
     for (int way = 0; way < 2; way++) {
         struct wr_apart apart;
