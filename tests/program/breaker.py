@@ -6,6 +6,7 @@ what was written has each row once."""
 
 import atexit
 import json
+import contextlib
 import os
 import signal
 import sqlite3
@@ -400,7 +401,8 @@ weir.read("-", { schema = "id int64, t string" }):write(%s)'''
     place = Place(weir, script % (TO_FILE % ("breaker = true, retry_max = '5ms'")), is_small=True)
     place.fill()
     life = place.start("--state", "st")
-    with open(place.path("in.ndjson"), "rb") as file:
+    with open(place.path("in.ndjson"), "rb") as file, \
+            contextlib.suppress(BrokenPipeError): # it may have ended before it had all
         life.process.stdin.write(file.read() * 10)
         life.process.stdin.close()
     said = life.end(1)
