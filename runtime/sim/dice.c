@@ -53,6 +53,7 @@ void manner_draw(struct manner *manner, struct dice *dice, unsigned faults, uint
 
 /* ---- what goes wrong ---- */
 
+#define SERVER_ONE_IN 3u    /* of the lives that have one, besides */
 #define CALL_BITS 8u        /* a call up to the 255th from where a fault waits, … */
 #define CALL_BITS_FEW 5u    /* … half of the time up to the 31st, … */
 #define ALLOCATION_BITS 11u /* … or an allocation up to the 2,047th */
@@ -63,6 +64,8 @@ static enum wr_sim_fault_kind draw_kind(struct dice *dice, unsigned faults) {
         count += (deadly >> kind) & 1;
     if (count == 0)
         return WR_SIM_FAULT_COUNT;
+    if ((deadly >> WR_SIM_FAULT_SERVER) & 1 && dice_one_in(dice, SERVER_ONE_IN))
+        return WR_SIM_FAULT_SERVER;
     uint64_t at = dice_below(dice, count);
     unsigned kind = 0;
     for (;; kind++)

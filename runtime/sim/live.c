@@ -257,6 +257,8 @@ static int stop(struct life *life, struct wr_error *err) {
 static void end_life(struct life *life, int status, const struct wr_error *err) {
     struct scene *scene = life->scene;
     note_hit(life);
+    if (scene->violation[0] == 0 && twin_violation(scene->twin)[0] != 0)
+        violate(life, twin_violation(scene->twin));
     if (scene->violation[0] != 0)
         return;
     if (status == WR_EEND && !wr_sim_is_cut(scene->sim)) {
@@ -351,7 +353,8 @@ int scene_live(struct wr_simulation *simulation, struct scene *scene,
         keep_counts(scene, wr_run_summary(life.run));
     if (scene->is_done && scene->reopens && scene->violation[0] == 0) {
         sim_tell(simulation, "  and it is begun once more");
-        scene->reopens = scene->is_done = 0;
+        scene->reopens--;
+        scene->is_done = 0;
     }
     leave(&life);
     script->plan->env = env;

@@ -17,6 +17,7 @@
 #define SCENE_SEED UINT64_C(0x5eed)
 #define TWIN_SEED UINT64_C(0x7317)
 #define ENDLESS_RECORDS 1000u
+#define REOPENS 2 /* a complete run, that finds what the one before made of it */
 #define SQL_BYTES_MAX (64u << 20)
 #define SQL_PIECE_BYTES 65536u
 
@@ -208,7 +209,7 @@ int wr_simulation_begin(struct wr_simulation *self, uint64_t seed, unsigned faul
     scene->faults = faults;
     manner_draw(&scene->manner, &scene->dice, faults, self->reference.counts.rows_in,
                 self->options.checkpoint_us);
-    scene->reopens = dice_one_in(&scene->dice, 6);
+    scene->reopens = dice_one_in(&scene->dice, 6) ? REOPENS : 0;
     const struct manner *manner = &scene->manner;
     sim_tell(self,
              "seed %llu: batches of %u rows, %u shards in order %llu, a checkpoint each %lld us, a "

@@ -11,6 +11,8 @@
  *   link       what the program holds. When it is lost the backend's transaction is gone, but for a
  *              commit that is on its way: it is decided when somebody must wait for it, or later.
  *
+ * Another instance may take the fences of weir_commit: who commits anything after that is wrong.
+ *
  * A server is another machine: it lives on when the program dies or loses its power. What befalls
  * it and its links is drawn (`twin_arm`). Threads: one. */
 #pragma once
@@ -46,6 +48,8 @@ int twin_was_used(const struct twin *twin);
 void twin_arm(struct twin *twin, uint64_t nth, int sticky);
 /* What has happened since it was armed; "": nothing. Lent. */
 const char *twin_met(const struct twin *twin);
+/* What no client may do, and one did; "": nothing. Lent. */
+const char *twin_violation(const struct twin *twin);
 /* The process of the links is gone: what it left is decided now or later; nothing happens any
  * more until it is armed. */
 void twin_leave(struct twin *twin);

@@ -200,12 +200,24 @@ static void publish(struct backend *backend) {
     backend->version = ++database->version;
 }
 
+/* Whoever has lost its fence must not change anything any more, but may take it again. */
+static void check_fence(struct backend *backend) {
+    struct twin *twin = backend->database->twin;
+    int changes = backend->in_transaction && backend->changed;
+    for (uint32_t i = 0; i < twin->fenced_count && changes; i++)
+        if (strcmp(twin->fenced[i], backend->mark) == 0)
+            snprintf(twin->violation, sizeof twin->violation,
+                     "%.80s: an instance could commit after another one had taken its fence",
+                     backend->database->name);
+}
+
 /* 0, or -1: it is rolled back, with the reason. */
 static int commit(struct backend *backend, struct twin_error *error) {
     int status = backend->changed ? catch_up(backend, error) : 0;
     if (status == 0 && sqlite3_exec(backend->db, "commit", NULL, NULL, NULL) != SQLITE_OK)
         status = sqlite_failed(backend, error);
     if (status == 0) {
+        check_fence(backend);
         publish(backend);
         remember_number(backend->database, backend->number);
         end_transaction(backend);
@@ -243,6 +255,44 @@ void database_settle(struct database *database) {
                                            : "    (the server: a commit on its way is not done)");
         backend_free(backend);
     }
+}
+
+static void fence(struct backend *backend, const char *table) {
+    struct twin *twin = backend->database->twin;
+    sqlite3_stmt *row = NULL;
+    char *read = sqlite3_mprintf("select distinct owner from \"%w\"", table);
+    char *write = sqlite3_mprintf("update \"%w\" set fence = fence + 1, owner = 'another'", table);
+    int code = sqlite3_prepare_v2(backend->db, read, -1, &row, NULL);
+    WR_ASSERT(code == SQLITE_OK);
+    while (sqlite3_step(row) == SQLITE_ROW && twin->fenced_count < TWIN_FENCED_MAX)
+        snprintf(twin->fenced[twin->fenced_count++], TWIN_MARK_MAX, "%s",
+                 (const char *)sqlite3_column_text(row, 0));
+    sqlite3_finalize(row);
+    must_do(backend, write);
+    sqlite3_free(read);
+    sqlite3_free(write);
+}
+
+void database_take(struct database *database) {
+    database_settle(database); /* it would wait for them */
+    struct backend *backend = backend_new(database, "another");
+    sqlite3_stmt *row = NULL;
+    char names[TWIN_FENCED_MAX][TWIN_MARK_MAX];
+    uint32_t count = 0;
+    int code = sqlite3_prepare_v2(backend->db,
+                                  "select name from sqlite_master where type = 'table' and "
+                                  "(name = 'weir_commit' or name like '%.weir\\_commit' escape "
+                                  "'\\') order by name",
+                                  -1, &row, NULL);
+    WR_ASSERT(code == SQLITE_OK);
+    while (sqlite3_step(row) == SQLITE_ROW && count < TWIN_FENCED_MAX)
+        snprintf(names[count++], TWIN_MARK_MAX, "%s", (const char *)sqlite3_column_text(row, 0));
+    sqlite3_finalize(row);
+    for (uint32_t i = 0; i < count; i++)
+        fence(backend, names[i]);
+    backend->changed = count > 0;
+    publish(backend);
+    backend_free(backend);
 }
 
 const char *database_status_of(struct database *database, uint64_t number) {

@@ -14,6 +14,7 @@
 #define DOWN_US_MAX INT64_C(60000000)  /* a server is away for so long at most … */
 #define DOWN_US_SHORT INT64_C(3000000) /* … and half of the time for this */
 #define SLOW_US_MAX INT64_C(20000000)
+#define COMMIT_ONE_IN 4u /* commits, at the first of which it happens before its time */
 #define WHAT_BYTES 100
 #define SILENT_ONE_IN 4u /* attempts to connect to a server that is away, and nothing is heard */
 
@@ -68,6 +69,7 @@ enum event {
     REFUSED,
     REFUSED_TOO,
     RESTARTED,
+    TAKEN,
     AWAY,
     SLOW,
     EVENTS
@@ -75,9 +77,11 @@ enum event {
 
 static enum fate befall(struct pg_conn *link, struct twin_error *error, const char **word) {
     static const char *const words[EVENTS] = {
-        "the link is lost before", "the link is lost before", "the link is lost behind",
-        "the link is lost behind", "the server refuses",      "the server refuses",
-        "the server restarts in",  "the server goes away in", "the server is slow with"};
+        "the link is lost before", "the link is lost before",
+        "the link is lost behind", "the link is lost behind",
+        "the server refuses",      "the server refuses",
+        "the server restarts in",  "another instance takes over before",
+        "the server goes away in", "the server is slow with"};
     struct twin *twin = link->twin;
     enum event event = (enum event)dice_below(&twin->dice, EVENTS);
     *word = words[event];
@@ -91,6 +95,10 @@ static enum fate befall(struct pg_conn *link, struct twin_error *error, const ch
         go_down(twin);
         restart(twin);
         return FATE_LOST;
+    case TAKEN:
+        for (struct database *one = twin->databases; one != NULL; one = one->next)
+            database_take(one);
+        return FATE_GOES;
     case SLOW:
         wr_sim_advance(twin->sim, (int64_t)dice_below(&twin->dice, (uint64_t)SLOW_US_MAX));
         return FATE_GOES;
@@ -105,10 +113,14 @@ static enum fate befall(struct pg_conn *link, struct twin_error *error, const ch
     return FATE_FAILS;
 }
 
-/* Whether it is time that something happens. */
-static int is_due(struct twin *twin) {
+/* Whether it is time that something happens: most is decided in a commit. */
+static int is_due(struct twin *twin, const char *what) {
     if (!twin->is_armed)
         return 0;
+    if (strcmp(what, "commit") == 0 && dice_one_in(&twin->dice, COMMIT_ONE_IN)) {
+        twin->nth = 0;
+        return 1;
+    }
     if (twin->nth > 0)
         return --twin->nth == 0;
     return twin->sticky && dice_one_in(&twin->dice, AGAIN_ONE_IN);
@@ -125,7 +137,7 @@ enum fate link_ask(struct pg_conn *link, const char *what, uint64_t print,
     snprintf(text, sizeof text, "%s: %.*s", link->name, WHAT_BYTES, what);
     if (wr_sim_call(twin->sim, "ask", text, print, &happens) != 0)
         return happens ? FATE_BEHIND : FATE_LOST;
-    if (!is_due(twin))
+    if (!is_due(twin, what))
         return FATE_GOES;
     enum fate fate = befall(link, error, &word);
     if (twin->met[0] == 0)
@@ -216,6 +228,10 @@ void twin_arm(struct twin *twin, uint64_t nth, int sticky) {
     twin->met[0] = 0;
 }
 
+const char *twin_violation(const struct twin *twin) {
+    return twin->violation;
+}
+
 const char *twin_met(const struct twin *twin) {
     return twin->met;
 }
@@ -223,6 +239,7 @@ const char *twin_met(const struct twin *twin) {
 void twin_leave(struct twin *twin) {
     twin->is_armed = twin->sticky = 0;
     twin->met[0] = 0;
+    twin->fenced_count = 0;
     twin->down_until_us = 0;
 }
 

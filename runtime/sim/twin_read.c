@@ -219,9 +219,10 @@ static int read_from(struct twin_text *text, struct wr_buf *sql, struct twin_val
         wr_sql_add_name(sql, name);
         ++*count;
     } while (text_take(text, ","));
-    if (!text_take(text, ") > ("))
+    int includes = text_take(text, ") >= (");
+    if (!includes && !text_take(text, ") > ("))
         return is_wrong(text, error);
-    wr_buf_add_text(sql, ") > (");
+    wr_buf_add_text(sql, includes ? ") >= (" : ") > (");
     for (int i = 0; i < *count; i++) {
         size_t length = 0;
         struct twin_type type;

@@ -10,6 +10,7 @@
 #include "sim/twin_value.h"
 
 #define TWIN_MARK_MAX 64
+#define TWIN_FENCED_MAX 8
 #define TWIN_COLUMNS_MAX 1600 /* of a table, as the server has it */
 
 /* ---- twin_result.c: what a statement gives --------------------------------------------------- */
@@ -97,6 +98,10 @@ struct twin {
     uint64_t nth;          /* exchanges until something happens */
     int64_t down_until_us; /* by the clock that never goes back; 0: it is up */
     char met[160];
+    char fenced[TWIN_FENCED_MAX]
+               [TWIN_MARK_MAX]; /* marks of instances that another one has fenced */
+    uint32_t fenced_count;
+    char violation[160];
     void (*tell)(void *ctx, const char *text);
     void *tell_ctx;
 };
@@ -113,6 +118,8 @@ int backend_describe(struct backend *backend, const char *sql, struct pg_result 
 void backend_leave_pending(struct backend *backend);
 /* Somebody waits for what they hold: commits on their way are decided. */
 void database_settle(struct database *database);
+/* Another instance takes all fences, and writes nothing. */
+void database_take(struct database *database);
 /* What a transaction of a number has become: "committed", "aborted", "in progress". */
 const char *database_status_of(struct database *database, uint64_t number);
 /* Ends the sessions of a mark but one; how many. */

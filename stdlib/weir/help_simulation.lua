@@ -18,7 +18,8 @@ grow (`follow = true`, the standard input), and what goes wrong: `--faults` of
   second  a second process with the same state
   clock   the wall clock is set, forward and back
   server  of a PostgreSQL server: its link is lost before or behind a
-          statement, also a commit's; it restarts, is away or slow, says no
+          statement, also a commit's; it restarts, is away or slow, says no;
+          another instance takes over
 or `none`. The run goes on from its state each time. What it leaves in the end
 is compared with what an undisturbed run leaves: files to the byte, databases
 row by row, counts; rows on the standard output may come twice, and none is

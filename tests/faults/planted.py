@@ -73,8 +73,19 @@ def look_for(test, weir, library, cases, *further):
 def lay_for_sim(folder):
     """The pipelines and their inputs."""
     worlds.inputs.lay_for_sim(folder)
-    for name in worlds.case_names():
-        shutil.copy(os.path.join(HERE, "pipelines", name + ".lua"), folder)
+    for pipelines in (os.path.join(HERE, "pipelines"),
+                      os.path.join(os.path.dirname(HERE), "sim", "pipelines")):
+        for name in os.listdir(pipelines):
+            if name.endswith((".lua", ".sql")):
+                shutil.copy(os.path.join(pipelines, name), folder)
+
+
+def sim_command(weir, folder, case, *further):
+    """With the tables of a pipeline, where it has some."""
+    tables = case + ".sql"
+    has_some = os.path.exists(os.path.join(folder, tables))
+    return [os.path.abspath(weir), "sim", case + ".lua", *further,
+            *(["--sql", tables] if has_some else [])]
 
 
 def look_for_in_sim(weir, cases):
@@ -83,9 +94,9 @@ def look_for_in_sim(weir, cases):
     with tempfile.TemporaryDirectory(prefix="weir-sim-planted-") as folder:
         lay_for_sim(folder)
         for case in cases:
-            done = subprocess.run([os.path.abspath(weir), "sim", case + ".lua", "--seeds",
-                                   str(SEEDS)], cwd=folder, stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True, errors="replace", check=False)
+            done = subprocess.run(sim_command(weir, folder, case, "--seeds", str(SEEDS)),
+                                  cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, errors="replace", check=False)
             said = done.stdout + done.stderr
             seeds = re.search(r": ([\d,]+) seeds?, ", said)
             count += int(seeds.group(1).replace(",", "")) if seeds else 1

@@ -59,7 +59,8 @@ class Live:
     def start(self):
         self.said = ""
         self.process = self.place.start("--state", "s")
-        threading.Thread(target=self.listen, args=(self.process,), daemon=True).start()
+        self.listening = threading.Thread(target=self.listen, args=(self.process,), daemon=True)
+        self.listening.start()
 
     def listen(self, process):
         for line in process.stderr:
@@ -79,6 +80,7 @@ class Live:
     def end(self, number, code):
         self.process.send_signal(number)
         same(f"its end: {self.said}", self.process.wait(AT_ONCE), code)
+        self.listening.join(AT_ONCE) # what it said last
 
     def check(self, what):
         """Goes on to the last row, with nothing in its way."""

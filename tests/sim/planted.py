@@ -32,9 +32,11 @@ def found_in(weir, bug, seeds, folder):
     """In how many seeds a bug is seen, of how many, and what the first says."""
     count, played, said = 0, 0, ""
     for case in bug.cases:
-        done = subprocess.run([weir, "sim", case + ".lua", "--seeds", str(seeds), "--json",
-                               "--keep-going"], cwd=folder, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            planted.sim_command(weir, folder, case, "--seeds", str(seeds), "--json",
+                                "--keep-going"),
+            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace", check=False)
         played += seeds
         total = re.search(r'"violation_count": ?(\d+)', done.stdout)
         if total is None: # it died, or its undisturbed run fails
