@@ -177,9 +177,9 @@ int wr_patience_gone(const struct wr_patience *patience, const char *code, struc
     wr_error_add(err, status, "it is down for %s, %llu attempts failed, the last with", lasted,
                  (unsigned long long)patience->failures);
     wr_error_code(err, code);
-    wr_error_help(err, "`timeout` and `retries` say how long it is waited for, `breaker = true` "
-                       "waits until it is there again; with `--state` the next run goes on from "
-                       "the last checkpoint");
+    wr_error_help(err, "the options `retries`, `timeout` and `breaker` of the sink, where it has "
+                       "them, say how long it is waited for; with `--state` the next run goes on "
+                       "from the last checkpoint");
     return status;
 }
 

@@ -1,27 +1,45 @@
 /* again.c: see run.h. Going on after a write that failed would be wrong: an unknown part of it
  * stands there, and SQLite may have rolled back by itself (rule S2). A restart from the last
  * checkpoint is right for every sink, and is what kills are tested with. */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/status.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 
+#define PATH_BYTES_MAX 4096
+
 /* The policy of the sink that failed; where it is not known (the state itself), of the first sink
  * that waits at all. */
 static const struct wr_node *waits_for(const struct wr_plan *plan, const struct wr_error *err) {
-    const struct wr_node *first = NULL;
+    const struct wr_node *first = NULL, *named = NULL;
     for (uint32_t n = 0; n < plan->node_count; n++) {
         const struct wr_node *node = plan->nodes[n];
         const struct wr_retry *retry = node->endpoint.retry;
         if (!node->live || node->kind != WR_NODE_SINK || retry == NULL)
             continue;
-        if (strstr(err->text, node->name) != NULL)
-            return retry->failures > 0 ? node : NULL;
+        if (strstr(err->text, node->name) != NULL && /* one name may stand in another */
+            (named == NULL || strlen(node->name) > strlen(named->name)))
+            named = node;
         if (first == NULL && retry->failures > 0)
             first = node;
     }
-    return first;
+    return named == NULL ? first : named->endpoint.retry->failures > 0 ? named : NULL;
+}
+
+/* The state that a savepoint was copied into is gone on with, if that is what it came to. */
+static int begin_again(struct wr_run **run, struct wr_plan *plan,
+                       const struct wr_run_options *options, struct wr_error *err) {
+    struct wr_run_options next = *options;
+    char path[PATH_BYTES_MAX];
+    struct wr_file_info info;
+    int length = snprintf(path, sizeof path, "%s/state.db", options->state_directory);
+    if (length < (int)sizeof path && plan->env->stat(plan->env, path, &info) == WR_OK)
+        next.savepoint = NULL;
+    *err = (struct wr_error){0};
+    return wr_run_new(run, plan, &next, err);
 }
 
 int run_can_be_read_again(const struct wr_plan *plan) {
@@ -52,8 +70,7 @@ int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *pl
         keep_trouble(again, *run);
         wr_run_free(*run);
         *run = NULL;
-        *err = (struct wr_error){0};
-        status = wr_run_new(run, plan, options, err);
+        status = begin_again(run, plan, options, err);
     }
     while (status < 0 && options->state_directory != NULL && strcmp(err->code, "W610") == 0 &&
            (options->stop == NULL || !*options->stop) && run_can_be_read_again(plan)) {
@@ -74,8 +91,7 @@ int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *pl
         if (next != WR_OK)
             return next == WR_ECANCEL ? wr_patience_stopped(patience, err)
                                       : wr_patience_gone(patience, "W610", err);
-        *err = (struct wr_error){0};
-        status = wr_run_new(run, plan, options, err);
+        status = begin_again(run, plan, options, err);
         again->epoch = status == WR_OK ? (*run)->epoch : 0;
     }
     return status;

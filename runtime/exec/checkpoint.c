@@ -53,8 +53,7 @@ static void note_bases_due(struct wr_run *run) {
 }
 
 /* All rows of a stage took `bytes`. */
-void unit_note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes) {
-    uint64_t rows = rows_of(unit_op_at(unit, shard));
+void unit_note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes, uint64_t rows) {
     if (unit->row_bytes == NULL)
         unit->row_bytes = WR_ARENA_ZEROS(&unit->run->arena, double, unit_op_count(unit));
     if (unit->row_bytes != NULL && rows > 0)
@@ -91,10 +90,12 @@ static int put_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint3
             return status;
         piece = base ? WR_STORE_BASE_MORE : WR_STORE_DELTA;
     }
-    if (op->apart != NULL && op->apart->frozen_count > 0)
+    if (op->apart != NULL && op->apart->frozen_count > 0) {
         unit_apart_of(op)->bytes += total;
-    else if (base)
-        unit_note_row_bytes(unit, shard, total);
+        unit_apart_of(op)->rows = rows_of(op);
+    } else if (base) {
+        unit_note_row_bytes(unit, shard, total, rows_of(op));
+    }
     return WR_OK;
 }
 

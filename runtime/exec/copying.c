@@ -50,7 +50,7 @@ void copying_some(struct unit_apart *apart) {
 /* All rows of a stage have been written. */
 static void note_base(struct unit *unit, uint32_t shard, struct unit_apart *apart) {
     if (apart->bytes > 0 && (unit->bases_due >> shard & 1))
-        unit_note_row_bytes(unit, shard, apart->bytes);
+        unit_note_row_bytes(unit, shard, apart->bytes, apart->rows);
     apart->bytes = 0;
 }
 

@@ -388,6 +388,9 @@ void poison_died(struct wr_run *run) {
     struct hand none = {0};
     if (!run->options.quarantine || run->store == NULL)
         return;
+    for (uint32_t i = 0; i < run->unit_count; i++) /* those that work still give it rows */
+        if (run->units[i]->sharded != NULL)
+            sharded_wait(run->units[i]->sharded);
     writer_free(run); /* then it is known which checkpoint was the last */
     uint64_t number = wr_store_number(run->store);
     if (number == 0)

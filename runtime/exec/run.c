@@ -155,9 +155,9 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
 void wr_run_free(struct wr_run *run) {
     if (run == NULL)
         return;
+    wr_workers_free(run->workers); /* shards give the writer rows */
     writer_free(run);
     poison_close(run);
-    wr_workers_free(run->workers);
     reloads_free(run);
     run_close_units(run);
     reject_log_free(run->rejects);

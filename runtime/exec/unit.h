@@ -406,6 +406,7 @@ struct unit_apart {
     char part[64]; /* of the checkpoint at hand, and … */
     enum wr_store_piece piece;
     uint64_t bytes; /* … what it has of it so far */
+    uint64_t rows;  /* of the stage, when it began */
 };
 static inline struct unit_apart *unit_apart_of(const struct wr_op *op) {
     return (struct unit_apart *)((char *)op->apart - offsetof(struct unit_apart, apart));
@@ -421,7 +422,7 @@ int copying_goes_on(const struct wr_run *run);
 int copying_step(struct wr_run *run);
 int copying_finish(struct wr_run *run);
 /* checkpoint.c: all rows of a stage took `bytes`. */
-void unit_note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes);
+void unit_note_row_bytes(struct unit *unit, uint32_t shard, uint64_t bytes, uint64_t rows);
 /* unit_op.c: an operator instance, opened; freed by unit_op_free. */
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **op, struct wr_error *err);
 void unit_op_free(struct wr_op *op);

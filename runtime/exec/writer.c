@@ -350,13 +350,22 @@ static int take(struct writer *writer, struct wr_error *err) {
     return take_over(run, err);
 }
 
+/* What is to be put behind it is not wanted any more. */
+static int has_failed(struct writer *writer) {
+    wr_workers_lock(writer->workers);
+    int failed = writer->status != WR_OK;
+    wr_workers_unlock(writer->workers);
+    return failed;
+}
+
 int writer_poll(struct wr_run *run, struct wr_error *err) {
     struct writer *writer = run->writer;
     if (!writer_is_busy(run))
         return WR_OK;
     uint64_t seed = run->options.shard_order_seed;
     if (!writer->is_copied) {
-        int copied = copying_step(run);
+        writer_await_room(run); /* rows that are changed are copied whether there is room or not */
+        int copied = has_failed(writer) ? WR_OK : copying_step(run);
         if (copied == WR_EAGAIN)
             return WR_EAGAIN;
         push_end(writer, copied);

@@ -2,7 +2,7 @@
  * as bytes; the writer, a thread of its own, puts them into the store, lets the sinks make durable
  * what they have written, and commits. Steps go on meanwhile: the store and all sinks belong to the
  * writer until the run has taken the outcome, and rows for sinks wait (held.c). One is on its way
- * at a time, and where its bytes come faster than they are written, the run waits.
+ * at a time, and where its bytes come faster than they are written, the run waits at its next step.
  *
  *   begin -> put* -> end: all is handed over, but for rows of large tables, which are copied behind
  *   it (copying.c) -> … -> settle: it is over

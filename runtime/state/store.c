@@ -126,7 +126,8 @@ static int rows_add(struct wr_store *store, struct wr_store_rows rows, struct wr
     sqlite3_bind_int64(statement, 1, piece);
     sqlite3_bind_int64(statement, 2,
                        (int64_t)wr_hash_bytes(rows.bytes, rows.length, (uint64_t)piece));
-    sqlite3_bind_blob64(statement, 3, rows.bytes, rows.length, SQLITE_STATIC);
+    if (sqlite3_bind_blob64(statement, 3, rows.bytes, rows.length, SQLITE_STATIC) != SQLITE_OK)
+        return wr_store_fail_sqlite(store, "write", err);
     return wr_store_run_bound(store, WR_STORE_ROWS_ADD, "write", err);
 }
 

@@ -1,7 +1,7 @@
 /* table.h: keyed state. An extendible hash: directory (high hash bits) -> pages of about 16 KB,
  * each a small open-addressing table with its rows; a full page splits in two and nothing else
  * moves. Tables below one page skip the directory; a first page begins at 1 KB and doubles. A dirty
- * bit a row; a checkpoint takes the dirty rows as a log by key (`delta.h`).
+ * bit a row; a checkpoint takes the dirty rows as a log by key (log.c).
  *
  * A row is `row_bytes`: the normalised key (`key_bytes`, state/key.h) first, then the owner's
  * bytes. Cells that hold strings or blobs are listed in the shape, so that the table can save,
@@ -64,7 +64,8 @@ void wr_table_free(struct wr_table *table); /* drops all rows; O(pages) */
 /* Finds or makes the rows of `count` keys (dense, key_bytes each; hashes from wr_keys_build with
  * the table's seed). rows[i] is valid until the next upsert or delete; equal keys give equal rows.
  * A made row has its key (long strings copied) and zeros; made[i] is set to 1 then, else to 0
- * (made may be NULL). All rows found are marked dirty. On WR_ENOMEM no row of this call was made.
+ * (made may be NULL). All rows found are marked dirty. On a failure no row of this call was made;
+ * but for WR_ENOMEM it is one of reading what the table owes (wr_table_load_apart).
  * Batches probe with prefetch. */
 int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *hashes,
                     uint32_t count, uint8_t **rows, uint8_t *made);

@@ -342,6 +342,27 @@ def a_full_disk_is_waited_for(weir):
         place.close()
 
 
+def what_began_from_a_copy_goes_on_too(weir):
+    place = Place(weir, LIVE % (TO_FILES % QUICK), is_small=True)
+    life = place.start("--state", "first")
+    life.wait_for("a state", lambda: os.path.exists(place.path("first/MADE")))
+    life.end(143, signal.SIGTERM)
+    subprocess.run([weir, "state", "save", "first", "copy"], cwd=place.folder, check=True,
+                   capture_output=True)
+    place.feed(10)
+    life = place.start("--state", "st", "--from", "copy")
+    life.wait_for("a state", lambda: os.path.exists(place.path("st/MADE")))
+    place.fill()
+    place.feed(200, 2000)
+    place.fill_until(life, lambda: "warning[W619]" in life.said)
+    place.empty()
+    life.wait_until_said("warning[W620]")
+    life.end(143, signal.SIGTERM)
+    place.complete()
+    same("files", place.files(), all_rows(place))
+    place.close()
+
+
 def a_full_disk_that_is_full_again(weir):
     place, life = filled(weir, TO_FILES, "disk/st")
     for i in range(2):
@@ -414,7 +435,8 @@ LOCKS = [a_lock_is_waited_for, a_lock_that_stays_ends_a_run_whose_input_ends,
          retries_end_it_before_the_timeout, a_live_run_waits_until_the_lock_is_gone,
          a_signal_ends_the_wait_at_once, a_kill_while_it_waits_loses_nothing, a_limit_ends_it,
          without_a_breaker_a_live_run_ends_too, other_options_go_on_with_a_state]
-DISKS = [a_full_disk_is_waited_for, a_full_disk_that_is_full_again, signals_while_a_disk_is_full,
+DISKS = [a_full_disk_is_waited_for, what_began_from_a_copy_goes_on_too,
+         a_full_disk_that_is_full_again, signals_while_a_disk_is_full,
          a_full_disk_ends_a_run_whose_input_ends, a_breaker_waits_where_the_input_ends_too,
          a_pipe_gives_nothing_twice]
 
