@@ -133,12 +133,15 @@ class Failer:
 
 
 def synced_again(calls):
-    """The path of a sync that came behind a failed one of the same file, with nothing written
-    between them: it would say that what was lost is safe."""
-    failed = set()
+    """The path of a sync that came behind a failed one of the same file, with nothing written to it
+    between them, and behind which something was done: it would say that what was lost is safe.
+    (SQLite syncs a journal once more when it closes a database that it could not open.)"""
+    failed, again = set(), ""
     for name, path, result in calls:
+        if again and name in ("create", "pwrite", "write", "ftruncate", "rename", "unlink"):
+            return again
         if name == "fsync" and path in failed and result == "ok":
-            return path
+            again = again or path
         if name == "fsync" and result == "failed":
             failed.add(path)
         if name in ("create", "pwrite", "write", "ftruncate"): # what is written anew may be synced
