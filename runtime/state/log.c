@@ -21,7 +21,6 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "state/apart.h"
-#include "state/frozen.h"
 #include "state/owed.h"
 #include "state/page.h"
 #include "base/banned.h"
@@ -115,9 +114,8 @@ static uint64_t rows_wanted(const struct wr_table *table, const struct wr_page *
     return rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
 }
 
-void wr_log_widen(const struct wr_table *table, const struct wr_page *page, uint64_t *hash_from,
+void wr_log_widen(const struct wr_page *page, uint64_t hash, uint64_t *hash_from,
                   uint64_t *hash_to) {
-    uint64_t hash = wr_shape_hash(table->shape, wr_page_row(table, page, 0), table->seed);
     uint64_t rest = page->depth == 0 ? UINT64_MAX : UINT64_MAX >> page->depth;
     *hash_from = WR_MIN(*hash_from, hash & ~rest);
     *hash_to = WR_MAX(*hash_to, hash | rest);
@@ -149,7 +147,8 @@ static int rows_encode(struct wr_table *table, struct wr_buf *out, size_t length
     uint8_t *row;
     while ((row = row_next(table, at)) != NULL && (count == 0 || out->length < length_max)) {
         if (at->page != noted)
-            wr_log_widen(table, at->page, &at->hash_from, &at->hash_to);
+            wr_log_widen(at->page, wr_shape_hash(table->shape, row, table->seed), &at->hash_from,
+                         &at->hash_to);
         noted = at->page;
         wr_log_add(table->shape, out, row, 0, table->row_bytes);
         at->rows &= at->rows - 1;
@@ -190,8 +189,6 @@ static uint64_t piece_begin(struct wr_table *table, int all) {
     if (is_first)
         *at = (struct wr_log_saving){
             .active = 1, .all = (uint8_t)(all != 0), .walk = {.all = all || table->all_listed}};
-    if (is_first && !at->all && !table->all_listed)
-        wr_pages_order_dirty(table);
     uint64_t deleted_count = is_first && !at->all ? table->deleted_count : 0;
     at->hash_from = deleted_count > 0 ? 0 : UINT64_MAX;
     at->hash_to = deleted_count > 0 ? UINT64_MAX : 0;
@@ -262,8 +259,16 @@ void wr_log_add_apart(const struct wr_table *table, struct wr_buf *out,
 }
 
 static int is_large(const struct wr_table *table, const struct wr_apart *apart, int all) {
-    uint64_t pages = all || table->all_listed ? table->page_count : table->dirty_count;
-    return apart->freeze_pages_min > 0 && pages >= apart->freeze_pages_min && !table->saving.active;
+    return apart->freeze_pages_min > 0 && wr_pages_to_save(table, all) >= apart->freeze_pages_min &&
+           !table->saving.active;
+}
+
+/* Of a table that has just been frozen: every row, not those alone that were dirty. */
+static void hold_all(struct wr_table *table) {
+    struct wr_log_walk walk = {.all = 1};
+    for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;)
+        for (uint32_t word = 0; word < table->bit_words; word++)
+            wr_page_held(table, page)[word] = rows_wanted(table, page, word, 1);
 }
 
 /* Its deletions are saved, its rows follow behind. */
@@ -291,6 +296,8 @@ static int save_frozen(struct wr_table *table, struct wr_buf *out, struct wr_apa
         rows->length = rows_start;
         return status;
     }
+    if (all)
+        hold_all(table);
     wr_buf_clear(&table->deleted);
     table->deleted_count = 0;
     table->was_saved = 1;
@@ -307,6 +314,8 @@ int wr_table_save_apart(struct wr_table *table, struct wr_buf *out, struct wr_ap
         return owed;
     if (is_large(table, apart, all))
         return save_frozen(table, out, apart, all);
+    if (!table->saving.active && !all && !table->all_listed)
+        wr_pages_order_dirty(table);
     struct wr_buf *rows = &apart->rows;
     size_t start = out->length, rows_start = rows->length;
     uint64_t deleted_count = piece_begin(table, all), row_count;

@@ -250,7 +250,16 @@ static inline int wr_page_is_listed(const struct wr_table *table, const struct w
     return page->listed == table->turn;
 }
 
-/* table_frozen.c: copies a row that is held … */
+/* How many pages a save looks at. */
+static inline uint64_t wr_pages_to_save(const struct wr_table *table, int all) {
+    return all || table->all_listed ? table->page_count : table->dirty_count;
+}
+
+/* table_frozen.c: dirty rows are held from now on, for a save that copies them in wr_apart_copy, or
+ * before their page is changed. `all`: others will be held, too. WR_OK, or WR_ENOMEM with nothing
+ * done. */
+int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all);
+/* Copies a row that is held … */
 void wr_frozen_copy_row(struct wr_table *table, struct wr_page *page, uint32_t slot);
 static inline void wr_frozen_row(struct wr_table *table, struct wr_page *page, uint32_t slot) {
     if (WR_UNLIKELY(table->frozen != NULL) && wr_bit_get(wr_page_held(table, page), slot))
@@ -330,8 +339,8 @@ struct wr_log_body {
 void wr_log_add_apart(const struct wr_table *table, struct wr_buf *out,
                       const struct wr_log_body *body, uint64_t table_rows, size_t at,
                       size_t length);
-/* The range of the hashes of a page's rows; it has some. */
-void wr_log_widen(const struct wr_table *table, const struct wr_page *page, uint64_t *hash_from,
+/* Widens a range to that of a page's rows, of which `hash` is one's. */
+void wr_log_widen(const struct wr_page *page, uint64_t hash, uint64_t *hash_from,
                   uint64_t *hash_to);
 /* Those with hashes whose first `depth` bits are a number that is wanted. */
 struct wr_log_filter {

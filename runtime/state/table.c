@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "state/frozen.h"
 #include "state/page.h"
 #include "base/banned.h"
 
@@ -118,7 +117,6 @@ void wr_table_free(struct wr_table *table) {
         return;
     struct wr_budget *budget = table->budget;
     wr_frozen_finish(table);
-    wr_frozen_drop(table);
     wr_owed_forget(table);
     blobs_release(table);
     wr_pages_release(table);

@@ -7,7 +7,6 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "state/apart.h"
-#include "state/frozen.h"
 #include "state/page.h"
 #include "base/banned.h"
 
@@ -63,11 +62,6 @@ static void give_rows(struct wr_frozen *self, struct piece *piece) {
     piece_clear(piece);
 }
 
-static void give_if_full(struct wr_frozen *self, struct piece *piece) {
-    if (piece->rows.length >= self->apart->piece_bytes || piece->rows.status != WR_OK)
-        give_rows(self, piece);
-}
-
 /* The slots of rows that are held, in `slots`, which are held no more. */
 static uint32_t take_held(const struct wr_table *table, struct wr_page *page, uint16_t *slots) {
     uint64_t *held = wr_page_held(table, page), *saved = wr_page_saved(table, page);
@@ -93,13 +87,32 @@ static void fetch_cells(const struct wr_shape *shape, const uint8_t *row) {
     }
 }
 
-/* Those of a page that are held. */
-static void copy_page(struct wr_frozen *self, struct wr_page *page, struct piece *piece) {
+static uint64_t hash_of(const struct wr_table *table, const struct wr_page *page, uint32_t slot) {
+    return wr_shape_hash(table->shape, wr_page_row(table, page, slot), table->seed);
+}
+
+/* `count` rows of a page have been copied to a piece; `hash`: of any of its rows. */
+static void note_copied(struct wr_frozen *self, struct piece *piece, const struct wr_page *page,
+                        uint64_t hash, uint32_t count) {
+    piece->body.row_count += count;
+    wr_log_widen(page, hash, &piece->body.hash_from, &piece->body.hash_to);
+    if (piece->rows.length >= self->apart->piece_bytes || piece->rows.status != WR_OK)
+        give_rows(self, piece);
+}
+
+static struct piece *early_of(struct wr_frozen *self, uint64_t hash) {
+    return &self->early[self->early_bits == 0 ? 0 : hash >> (64 - self->early_bits)];
+}
+
+/* The held rows of a page; out of their turn, or in it. */
+static void copy_page(struct wr_frozen *self, struct wr_page *page, int is_early) {
     const struct wr_table *table = self->table;
     WR_UNINITIALIZED uint16_t slots[WR_PAGE_INDEX_MAX];
     uint32_t count = take_held(table, page, slots);
     if (count == 0)
         return;
+    uint64_t hash = hash_of(table, page, slots[0]);
+    struct piece *piece = is_early ? early_of(self, hash) : &self->in_turn;
     for (uint32_t i = 0; i < count; i++) {
         if (i + 2 * AHEAD < count)
             __builtin_prefetch(wr_page_row(table, page, slots[i + 2 * AHEAD]));
@@ -108,34 +121,21 @@ static void copy_page(struct wr_frozen *self, struct wr_page *page, struct piece
         wr_log_add(table->shape, &piece->rows, wr_page_row(table, page, slots[i]), 0,
                    table->row_bytes);
     }
-    piece->body.row_count += count;
-    wr_log_widen(table, page, &piece->body.hash_from, &piece->body.hash_to);
-    give_if_full(self, piece);
-}
-
-static struct piece *early_of(struct wr_frozen *self, const struct wr_page *page, uint32_t slot) {
-    const struct wr_table *table = self->table;
-    if (self->early_bits == 0 || page->count == 0)
-        return &self->early[0];
-    uint64_t hash = wr_shape_hash(table->shape, wr_page_row(table, page, slot), table->seed);
-    return &self->early[hash >> (64 - self->early_bits)];
+    note_copied(self, piece, page, hash, count);
 }
 
 void wr_frozen_copy_row(struct wr_table *table, struct wr_page *page, uint32_t slot) {
     struct wr_frozen *self = table->frozen;
-    struct piece *piece = early_of(self, page, slot);
+    uint64_t hash = hash_of(table, page, slot);
+    struct piece *piece = early_of(self, hash);
     wr_log_add(table->shape, &piece->rows, wr_page_row(table, page, slot), 0, table->row_bytes);
     wr_bit_set(wr_page_saved(table, page), slot);
     wr_bit_clear(wr_page_held(table, page), slot);
-    piece->body.row_count++;
-    wr_log_widen(table, page, &piece->body.hash_from, &piece->body.hash_to);
-    give_if_full(self, piece);
+    note_copied(self, piece, page, hash, 1);
 }
 
-void wr_frozen_drop(struct wr_table *table) {
-    struct wr_frozen *self = table->frozen;
-    if (self == NULL)
-        return;
+static void drop(struct wr_frozen *self) {
+    struct wr_table *table = self->table;
     table->frozen = NULL;
     struct wr_frozen **link = &self->apart->frozen;
     while (*link != self)
@@ -149,21 +149,6 @@ void wr_frozen_drop(struct wr_table *table) {
     wr_table_give(table, self);
 }
 
-/* Every row. */
-static void mark_all(struct wr_table *table) {
-    for (uint64_t at = 0; at < UINT64_C(1) << table->depth;) {
-        struct wr_page *page = table->directory[at];
-        at += UINT64_C(1) << (table->depth - page->depth);
-        for (; page != NULL; page = page->overflow) {
-            uint64_t *dirty = wr_page_dirty(table, page);
-            for (uint32_t word = 0; word < table->bit_words; word++) {
-                uint32_t rest = page->count > word * 64 ? page->count - word * 64 : 0;
-                dirty[word] = rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
-            }
-        }
-    }
-}
-
 int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
     WR_ASSERT(table->frozen == NULL);
     struct wr_frozen *self = wr_table_alloc(table, sizeof *self);
@@ -175,7 +160,7 @@ int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
     self->set = apart->set;
     self->start_us = apart->start_us;
     self->row_count = wr_table_count(table);
-    uint64_t pages = all || table->all_listed ? table->page_count : table->dirty_count;
+    uint64_t pages = wr_pages_to_save(table, all);
     while (self->early_bits < EARLY_BITS_MAX && pages >> self->early_bits > EARLY_PAGES)
         self->early_bits++;
     wr_buf_init(&self->in_turn.rows, apart->rows.budget, 0);
@@ -184,8 +169,6 @@ int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
         wr_buf_init(&self->early[i].rows, apart->rows.budget, 0);
         piece_clear(&self->early[i]);
     }
-    if (all)
-        mark_all(table);
     if (!all && !table->all_listed && pages < table->page_count / FEW_PAGES) {
         self->pages = table->dirty_pages;
         self->page_count = table->dirty_count;
@@ -203,12 +186,12 @@ int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
     return WR_OK;
 }
 
+/* Strings of its table may be in use, so that is not settled here. */
 static void end(struct wr_frozen *self) {
     give_rows(self, &self->in_turn);
     for (uint32_t i = 0; i < 1u << self->early_bits; i++)
         give_rows(self, &self->early[i]);
-    wr_frozen_drop(
-        self->table); /* strings of its table may be in use: it settles when it is asked */
+    drop(self);
 }
 
 /* Listed pages from where it stands, until about so much has been done. 1: that was all. */
@@ -218,7 +201,7 @@ static int copy_listed(struct wr_frozen *self, uint64_t bytes) {
         if (self->at + PREFETCH_PAGES < self->page_count)
             __builtin_prefetch(self->pages[self->at + PREFETCH_PAGES]);
         if (page != NULL)
-            copy_page(self, page, early_of(self, page, 0));
+            copy_page(self, page, 1);
         done += LISTED_COST_BYTES;
     }
     return self->at == self->page_count;
@@ -239,7 +222,7 @@ static int copy_chains(struct wr_frozen *self, uint64_t bytes) {
         uint64_t span = page->depth == 0 ? 0 : UINT64_C(1) << (64 - page->depth);
         for (; page != NULL; page = page->overflow) {
             uint64_t before = self->in_turn.rows.length;
-            copy_page(self, page, &self->in_turn);
+            copy_page(self, page, 0);
             uint64_t now = self->in_turn.rows.length;
             done += CHAIN_COST_BYTES + (now > before ? now - before : now);
         }
@@ -262,7 +245,7 @@ void wr_frozen_finish(struct wr_table *table) {
 void wr_frozen_copy_chain(struct wr_table *table, struct wr_page *head) {
     struct wr_frozen *self = table->frozen;
     for (struct wr_page *page = head; self != NULL && page != NULL; page = page->overflow)
-        copy_page(self, page, early_of(self, page, 0));
+        copy_page(self, page, 1);
 }
 
 void wr_frozen_forget_pages(struct wr_table *table) {
@@ -288,5 +271,5 @@ int wr_apart_copy(struct wr_apart *apart, uint64_t bytes) {
 
 void wr_apart_drop_frozen(struct wr_apart *apart) {
     while (apart->frozen != NULL)
-        wr_frozen_drop(apart->frozen->table);
+        drop(apart->frozen);
 }

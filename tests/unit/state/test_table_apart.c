@@ -83,6 +83,13 @@ static void save(struct kept *kept, struct wr_apart *apart, int all, size_t piec
     wr_buf_release(&log);
 }
 
+/* Its rows are held, and follow behind. */
+static void freeze(struct kept *kept, struct wr_apart *apart) {
+    apart->freeze_pages_min = 1;
+    save(kept, apart, 1, SIZE_MAX);
+    CHECK_INT(apart->frozen_count, ==, 1);
+}
+
 /* A table that has read nothing yet. */
 static struct wr_table *load(struct kept *kept, struct wr_apart *apart) {
     struct world *world = kept->world;
@@ -199,8 +206,7 @@ static void kept_free(struct kept *kept, struct wr_apart *apart) {
 TEST(apart_rows_of_one_key_are_read_without_the_others) {
     struct wr_apart apart, loading;
     struct kept *kept = kept_of(WORLD_WIDE, 200, 7, &apart);
-    apart.freeze_pages_min = 1;
-    save(kept, &apart, 1, 2000);
+    freeze(kept, &apart);
     CHECK_INT(wr_apart_copy(&apart, UINT64_MAX), ==, WR_OK);
     uint32_t pieces = kept->count;
     CHECK_INT(pieces, >, 6);
@@ -233,9 +239,7 @@ TEST(apart_rows_that_cannot_be_read_are_an_error) {
 TEST(apart_rows_of_a_table_that_goes_are_copied) {
     struct wr_apart apart;
     struct kept *kept = kept_of(WORLD_WORD, 2000, 9, &apart);
-    apart.freeze_pages_min = 1;
-    save(kept, &apart, 1, SIZE_MAX);
-    CHECK_INT(apart.frozen_count, ==, 1);
+    freeze(kept, &apart);
     uint32_t pieces = kept->count;
     wr_table_free(kept->world->table);
     CHECK_INT(apart.frozen_count, ==, 0);
@@ -259,8 +263,7 @@ TEST(apart_rows_that_were_not_given_are_a_failure_whatever_comes_behind_them) {
         int given = 0;
         apart.give = give_nothing;
         apart.give_ctx = &given;
-        apart.freeze_pages_min = 1;
-        save(kept, &apart, 1, SIZE_MAX);
+        freeze(kept, &apart);
         if (way == 0) {
             CHECK_INT(wr_apart_copy(&apart, UINT64_MAX), ==, WR_ENOMEM);
             CHECK_INT(apart.frozen_count, ==, 1);
@@ -276,9 +279,7 @@ TEST(apart_rows_that_were_not_given_are_a_failure_whatever_comes_behind_them) {
 TEST(apart_rows_that_nobody_wants_more_are_dropped) {
     struct wr_apart apart;
     struct kept *kept = kept_of(WORLD_TEXT, 500, 10, &apart);
-    apart.freeze_pages_min = 1;
-    save(kept, &apart, 1, SIZE_MAX);
-    CHECK_INT(apart.frozen_count, ==, 1);
+    freeze(kept, &apart);
     uint32_t pieces = kept->count;
     wr_apart_drop_frozen(&apart);
     CHECK_INT(kept->count, ==, pieces);
