@@ -1,15 +1,12 @@
 /* again.c: see run.h. Going on after a write that failed would be wrong: an unknown part of it
  * stands there, and SQLite may have rolled back by itself (rule S2). A restart from the last
  * checkpoint is right for every sink, and is what kills are tested with. */
-#include <stdio.h>
 #include <string.h>
 
-#include "base/env.h"
 #include "base/status.h"
+#include "exec/state_file.h"
 #include "exec/unit.h"
 #include "base/banned.h"
-
-#define PATH_BYTES_MAX 4096
 
 /* The policy of the sink that failed; where it is not known (the state itself), of the first sink
  * that waits at all. */
@@ -33,10 +30,7 @@ static const struct wr_node *waits_for(const struct wr_plan *plan, const struct 
 static int begin_again(struct wr_run **run, struct wr_plan *plan,
                        const struct wr_run_options *options, struct wr_error *err) {
     struct wr_run_options next = *options;
-    char path[PATH_BYTES_MAX];
-    struct wr_file_info info;
-    int length = snprintf(path, sizeof path, "%s/state.db", options->state_directory);
-    if (length < (int)sizeof path && plan->env->stat(plan->env, path, &info) == WR_OK)
+    if (state_file_is_there(plan->env, options->state_directory, "state.db"))
         next.savepoint = NULL;
     *err = (struct wr_error){0};
     return wr_run_new(run, plan, &next, err);

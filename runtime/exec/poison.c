@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "data/origin.h"
+#include "exec/state_file.h"
 #include "exec/unit.h"
 #include "exec/writer.h"
 #include "state/store.h"
@@ -23,7 +24,6 @@
 #define ROW_DEATHS_MAX 2u   /* lives at one row, before it is rejected */
 #define LEVEL_US (INT64_C(10) * 1000000) /* a level lasts no longer … */
 #define LEVEL_BATCHES 4u                 /* … nor for more rows than these of the level before */
-#define PATH_BYTES_MAX 4096
 
 enum { LEVEL_NONE, LEVEL_STEPS, LEVEL_SMALL, LEVEL_ROWS, LEVEL_GIVEN_UP };
 
@@ -66,11 +66,6 @@ struct poison {
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static const char *path_of(const struct wr_run *run, const char *name, char path[PATH_BYTES_MAX]) {
-    int length = snprintf(path, PATH_BYTES_MAX, "%s/%s", run->options.state_directory, name);
-    return length < PATH_BYTES_MAX ? path : NULL;
-}
-
 static uint64_t hash_lives(const struct lives *lives) {
     return wr_hash_bytes(lives, offsetof(struct lives, hash), VERSION);
 }
@@ -83,11 +78,12 @@ static uint64_t hash_hand(const struct hand *hand) {
  * decides nothing that is promised. */
 static int read_last(const struct wr_run *run, const char *name, void *bytes, uint64_t size) {
     const struct wr_env *env = run->plan->env;
-    char path[PATH_BYTES_MAX];
+    char path[STATE_FILE_BYTES_MAX];
     struct wr_file_info info;
     struct wr_file *file = NULL;
-    if (path_of(run, name, path) == NULL || env->stat(env, path, &info) != WR_OK ||
-        info.size_bytes < size || env->open(env, path, WR_FILE_READ, &file, NULL) != WR_OK)
+    state_file_path(path, run->options.state_directory, name);
+    if (env->stat(env, path, &info) != WR_OK || info.size_bytes < size ||
+        env->open(env, path, WR_FILE_READ, &file, NULL) != WR_OK)
         return 0;
     int64_t at = (int64_t)(info.size_bytes / size * size - size);
     int64_t count = env->read(file, bytes, size, at);
@@ -106,30 +102,17 @@ static int read_lives(const struct wr_run *run, struct lives *lives) {
 
 /* Where it cannot be written (the disk is full) the death is not counted: no reason not to run. */
 static int write_lives(const struct wr_run *run, struct lives *lives) {
-    const struct wr_env *env = run->plan->env;
-    char path[PATH_BYTES_MAX], fresh[PATH_BYTES_MAX];
-    struct wr_file *file = NULL;
     lives->version = VERSION;
     lives->state = wr_store_identity(run->store);
     lives->hash = hash_lives(lives);
-    if (path_of(run, "deaths", path) == NULL || path_of(run, "deaths.new", fresh) == NULL)
-        return WR_ELIMIT;
-    int status = env->open(env, fresh, WR_FILE_CREATE, &file, NULL);
-    if (status != WR_OK)
-        return status;
-    status = env->write(file, lives, sizeof *lives, NULL);
-    env->close(file);
-    return status == WR_OK ? env->rename(env, fresh, path, NULL) : status;
+    return state_file_write(run->plan->env, run->options.state_directory, "deaths", lives,
+                            sizeof *lives, 0, NULL);
 }
 
 static void remove_files(const struct wr_run *run) {
     static const char *const names[] = {"deaths.row", "deaths.new", "deaths"};
-    const struct wr_env *env = run->plan->env;
-    struct wr_file_info info;
-    char path[PATH_BYTES_MAX];
     for (size_t i = 0; i < WR_COUNT(names); i++)
-        if (path_of(run, names[i], path) != NULL && env->stat(env, path, &info) == WR_OK)
-            env->remove(env, path, NULL);
+        state_file_remove(run->plan->env, run->options.state_directory, names[i], NULL);
 }
 
 /* ---- what a death means ---------------------------------------------------------------------- */
@@ -189,12 +172,9 @@ static int rejects_row(const struct lives *lives) {
 /* ---- a life begins --------------------------------------------------------------------------- */
 
 void poison_look(struct wr_run *run) {
-    const struct wr_env *env = run->plan->env;
-    struct wr_file_info info;
-    char path[PATH_BYTES_MAX];
-    if (run->options.quarantine && run->options.state_directory != NULL &&
-        path_of(run, "state.db-wal", path) != NULL)
-        run->was_left = env->stat(env, path, &info) == WR_OK;
+    const char *directory = run->options.state_directory;
+    run->was_left = run->options.quarantine && directory != NULL &&
+                    state_file_is_there(run->plan->env, directory, "state.db-wal");
 }
 
 static void tell(const struct wr_run *run, const struct lives *lives) {
@@ -228,9 +208,9 @@ static void step_small(struct wr_run *run, uint32_t rows) {
 
 static void open_hands(const struct wr_run *run, struct poison *poison) {
     const struct wr_env *env = run->plan->env;
-    char path[PATH_BYTES_MAX];
-    if (path_of(run, "deaths.row", path) != NULL &&
-        env->open(env, path, WR_FILE_CREATE, &poison->file, NULL) != WR_OK)
+    char path[STATE_FILE_BYTES_MAX];
+    state_file_path(path, run->options.state_directory, "deaths.row");
+    if (env->open(env, path, WR_FILE_CREATE, &poison->file, NULL) != WR_OK)
         poison->file = NULL;
 }
 

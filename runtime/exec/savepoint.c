@@ -22,57 +22,26 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "exec/inspect.h"
+#include "exec/state_file.h"
 #include "exec/unit.h"
 #include "exec/writer.h"
 #include "state/store.h"
 #include "base/banned.h"
 
-#define DIRECTORY_BYTES_MAX 4128
-#define PATH_BYTES_MAX (DIRECTORY_BYTES_MAX + 64)
 #define NOTE_BYTES_MAX 600
 #define LOOK_US 20000 /* from a look at the answer to the next */
 
-static void path_of(char path[PATH_BYTES_MAX], const char *directory, const char *name) {
-    snprintf(path, PATH_BYTES_MAX, "%.*s/%.32s", (int)DIRECTORY_BYTES_MAX, directory, name);
-}
-
-static int is_there(const struct wr_env *env, const char *directory, const char *name) {
-    char path[PATH_BYTES_MAX];
-    struct wr_file_info info;
-    path_of(path, directory, name);
-    return env->stat(env, path, &info) == WR_OK;
-}
-
-static int remove_if_there(const struct wr_env *env, const char *directory, const char *name,
-                           struct wr_error *err) {
-    char path[PATH_BYTES_MAX];
-    path_of(path, directory, name);
-    return is_there(env, directory, name) ? env->remove(env, path, err) : WR_OK;
-}
-
-/* A small file that is whole or not there. */
 static int write_note(const struct wr_env *env, const char *directory, const char *name,
                       const char *text, struct wr_error *err) {
-    char path[PATH_BYTES_MAX], beside[PATH_BYTES_MAX + 8];
-    path_of(path, directory, name);
-    snprintf(beside, sizeof beside, "%s.new", path);
-    struct wr_file *file;
-    int status = env->open(env, beside, WR_FILE_CREATE, &file, err);
-    if (status != WR_OK)
-        return status;
-    status = env->write(file, text, strlen(text), err);
-    if (status == WR_OK)
-        status = env->sync(file, err);
-    env->close(file);
-    return status == WR_OK ? env->rename(env, beside, path, err) : status;
+    return state_file_write(env, directory, name, text, strlen(text), 1, err);
 }
 
 /* Its text, cut at its room; "" where it cannot be read. */
 static void read_note(const struct wr_env *env, const char *directory, const char *name,
                       char text[NOTE_BYTES_MAX]) {
-    char path[PATH_BYTES_MAX];
+    char path[STATE_FILE_BYTES_MAX];
     struct wr_file *file;
-    path_of(path, directory, name);
+    state_file_path(path, directory, name);
     text[0] = 0;
     if (env->open(env, path, WR_FILE_READ, &file, NULL) != WR_OK)
         return;
@@ -87,17 +56,17 @@ static int remove_copy(const struct wr_env *env, const char *directory, struct w
                                         "state.db-wal", "state.db-journal",
                                         "state.db-shm", "state.db",
                                         "MADE",         "LOCK"};
-    char copy[PATH_BYTES_MAX], path[PATH_BYTES_MAX];
+    char copy[STATE_FILE_BYTES_MAX], path[STATE_FILE_BYTES_MAX];
     struct wr_file *lock;
-    path_of(copy, directory, "save");
-    if (!is_there(env, directory, "save"))
+    state_file_path(copy, directory, "save");
+    if (!state_file_is_there(env, directory, "save"))
         return WR_OK;
-    path_of(path, copy, "LOCK");
+    state_file_path(path, copy, "LOCK");
     int status = env->lock(env, path, &lock, err);
     if (status != WR_OK)
         return status;
     for (size_t i = 0; i < WR_COUNT(names) && status == WR_OK; i++)
-        status = remove_if_there(env, copy, names[i], err);
+        status = state_file_remove(env, copy, names[i], err);
     env->close(lock);
     return status == WR_OK ? env->remove(env, copy, err) : status;
 }
@@ -108,13 +77,13 @@ static int remove_copy(const struct wr_env *env, const char *directory, struct w
 static void answer(struct wr_run *run, const char *asked) {
     const struct wr_env *env = run->plan->env;
     const char *directory = run->options.state_directory;
-    char text[NOTE_BYTES_MAX], copy[PATH_BYTES_MAX];
+    char text[NOTE_BYTES_MAX], copy[STATE_FILE_BYTES_MAX];
     uint64_t token = 0;
     int64_t deadline_us = 0;
     struct wr_error err = {0};
     int is_due = sscanf(asked, "%" SCNx64 " %" SCNd64, &token, &deadline_us) == 2 &&
                  env->now_us(env) <= deadline_us;
-    path_of(copy, directory, "save");
+    state_file_path(copy, directory, "save");
     int status = is_due ? remove_copy(env, directory, &err) : WR_OK;
     if (is_due && status == WR_OK)
         status = wr_store_copy(run->store, copy, &err);
@@ -124,13 +93,13 @@ static void answer(struct wr_run *run, const char *asked) {
         snprintf(text, sizeof text, "%016" PRIx64 " %.500s\n", token, err.text);
     status = is_due ? write_note(env, directory, "save.answer", text, &err) : WR_OK;
     if (status == WR_OK) /* else who asked waits no longer than it said */
-        (void)remove_if_there(env, directory, "save.asked", &err);
+        (void)state_file_remove(env, directory, "save.asked", &err);
 }
 
 int run_answer_save(struct wr_run *run, struct wr_error *err) {
     const struct wr_env *env = run->plan->env;
     char asked[NOTE_BYTES_MAX];
-    if (!is_there(env, run->options.state_directory, "save.asked"))
+    if (!state_file_is_there(env, run->options.state_directory, "save.asked"))
         return WR_OK;
     read_note(env, run->options.state_directory, "save.asked", asked);
     int status = writer_settle(run, err);
@@ -142,9 +111,9 @@ int run_answer_save(struct wr_run *run, struct wr_error *err) {
 /* ---- who asks -------------------------------------------------------------------------------- */
 
 static int is_held(const struct wr_env *env, const char *directory) {
-    char path[PATH_BYTES_MAX];
+    char path[STATE_FILE_BYTES_MAX];
     struct wr_file *lock;
-    path_of(path, directory, "LOCK");
+    state_file_path(path, directory, "LOCK");
     int status = env->lock(env, path, &lock, NULL);
     if (status == WR_OK)
         env->close(lock);
@@ -156,7 +125,7 @@ static int tidy_up(const struct wr_env *env, const char *directory, struct wr_er
                                         "save.answer.new"};
     int status = WR_OK;
     for (size_t i = 0; i < WR_COUNT(names) && status == WR_OK; i++)
-        status = remove_if_there(env, directory, names[i], err);
+        status = state_file_remove(env, directory, names[i], err);
     return status == WR_OK ? remove_copy(env, directory, err) : status;
 }
 
@@ -175,7 +144,7 @@ static int make_room(const struct wr_env *env, const char *directory, int64_t li
 static int no_answer(const struct wr_env *env, const char *directory, int64_t limit_us,
                      struct wr_error *err) {
     struct wr_error other = {0}; /* it is past its deadline in any case */
-    (void)remove_if_there(env, directory, "save.asked", &other);
+    (void)state_file_remove(env, directory, "save.asked", &other);
     wr_error_script(err, "W618", "the run that holds state %s has made no checkpoint in %lld s",
                     directory, (long long)(limit_us / 1000000));
     wr_error_help(err, "--timeout says how long is waited; `weir.settings { checkpoint = … }` how "
@@ -186,7 +155,7 @@ static int no_answer(const struct wr_env *env, const char *directory, int64_t li
 /* What came of it, when there is an answer. */
 static int take_answer(const struct wr_env *env, const char *directory, const char *to,
                        const char *text, struct wr_error *err) {
-    char copy[PATH_BYTES_MAX];
+    char copy[STATE_FILE_BYTES_MAX];
     const char *what = strchr(text, ' ');
     if (what != NULL && strcmp(what, " ok\n") != 0) {
         wr_error_script(err, "W618", "the run that holds state %s cannot copy it:%.400s", directory,
@@ -194,7 +163,7 @@ static int take_answer(const struct wr_env *env, const char *directory, const ch
         wr_error_help(err, "it goes on; what it says is about the directory of its state");
         return WR_EREFUSED;
     }
-    path_of(copy, directory, "save");
+    state_file_path(copy, directory, "save");
     return wr_state_copy(env, copy, to, err);
 }
 
@@ -208,7 +177,8 @@ static int ask(const struct wr_env *env, const char *directory, const char *to, 
     snprintf(begin, sizeof begin, "%016" PRIx64, token);
     int status = write_note(env, directory, "save.asked", asked, err);
     while (status == WR_OK) {
-        int is_asked = is_there(env, directory, "save.asked"); /* it goes behind the answer */
+        int is_asked =
+            state_file_is_there(env, directory, "save.asked"); /* it goes behind the answer */
         read_note(env, directory, "save.answer", answer);
         if (strncmp(answer, begin, strlen(begin)) == 0)
             return take_answer(env, directory, to, answer, err);
@@ -225,19 +195,19 @@ static int ask(const struct wr_env *env, const char *directory, const char *to, 
 
 int wr_state_save(const struct wr_env *env, const char *path, const char *to, int64_t limit_us,
                   struct wr_error *err) {
-    if (strlen(path) > DIRECTORY_BYTES_MAX - 32)
+    if (strlen(path) > STATE_DIRECTORY_BYTES_MAX - 32)
         return wr_error_set(err, WR_EARG, "state %.80s…: the path is too long", path);
-    char text[PATH_BYTES_MAX];
+    char text[STATE_FILE_BYTES_MAX];
     struct wr_file *lock;
     int status = wr_state_copy(env, path, to, err);
     if (status != WR_EREFUSED || !is_held(env, path))
         return status;
-    if (is_there(env, to, "state.db")) {
+    if (state_file_is_there(env, to, "state.db")) {
         status = wr_error_set(err, WR_EEXIST, "there is a state in %s already", to);
         wr_error_help(err, "give another directory, or remove that one");
         return status;
     }
-    path_of(text, path, "save.lock");
+    state_file_path(text, path, "save.lock");
     status = env->lock(env, text, &lock, err);
     if (status == WR_EREFUSED)
         wr_error_help(err, "another `weir state save` waits for this run");
