@@ -34,14 +34,14 @@ void copying_begin(struct unit_apart *apart, const char part[64], enum wr_store_
     memcpy(apart->part, part, sizeof apart->part);
     apart->piece = piece == WR_STORE_BASE ? WR_STORE_BASE_MORE : WR_STORE_DELTA;
     apart->bytes = 0;
-    apart->apart.freeze_pages_min = !writer_goes_on(run)                 ? 0
-                                    : run->options.shard_order_seed != 0 ? 1
-                                                                         : FREEZE_PAGES_MIN;
+    apart->apart.freeze_pages_min = !writer_goes_on(run) ? 0
+                                    : run_is_drawn(run)  ? 1
+                                                         : FREEZE_PAGES_MIN;
 }
 
 void copying_some(struct unit_apart *apart) {
     struct wr_run *run = apart->run;
-    if (apart->apart.frozen_count == 0 || run->options.shard_order_seed != 0)
+    if (apart->apart.frozen_count == 0 || run_is_drawn(run))
         return;
     if (writer_has_room(run)) /* else it is behind: more would wait in memory only */
         wr_apart_copy(&apart->apart, COPY_BYTES);
@@ -97,10 +97,9 @@ int copying_goes_on(const struct wr_run *run) {
 }
 
 int copying_step(struct wr_run *run) {
-    uint64_t seed = run->options.shard_order_seed;
-    if (seed == 0)
+    if (!run_is_drawn(run))
         return copy_stages(run, COPY_BYTES, 0);
-    if (wr_hash_u64(seed, run->summary.steps) % DRAWN_COPIES != 0)
+    if (wr_hash_u64(run->options.shard_order_seed, run->summary.steps) % DRAWN_COPIES != 0)
         return WR_EAGAIN;
     return copy_stages(run, 1, 0);
 }

@@ -48,14 +48,11 @@ static int pool_of(struct wr_run *run, struct wr_workers **workers) {
     return status;
 }
 
-static int shuffles(const struct wr_run *run) {
-    return run->options.shard_order_seed != 0;
-}
-
 /* Where a stage may stop its input, it is asked after each batch; what is measured is measured
  * alone. */
 static int has_threads(const struct wr_run *run) {
-    return (run->options.workers > 1 || shuffles(run)) && !run->options.measures && !run->may_stop;
+    return (run->options.workers > 1 || run_is_drawn(run)) && !run->options.measures &&
+           !run->may_stop;
 }
 
 int threads_may_help(const struct wr_run *run) {
@@ -75,7 +72,7 @@ static int shards_init(struct wr_run *run) {
             continue;
         if (pool_of(run, &workers) != WR_OK)
             return WR_ENOMEM;
-        sharded_use_workers(unit->sharded, workers, shuffles(run));
+        sharded_use_workers(unit->sharded, workers, run_is_drawn(run));
         any = 1;
     }
     if (any)

@@ -399,6 +399,11 @@ static inline struct wr_op *unit_op_at(const struct unit *unit, uint32_t at) {
 }
 /* One that has no state, for what is the same in all. */
 const struct wr_op *sharded_guide(const struct sharded *sharded);
+/* Whether threads and the writer work in an order that is drawn from a seed, in one thread. */
+static inline int run_is_drawn(const struct wr_run *run) {
+    return run->options.shard_order_seed != 0;
+}
+
 /* copying.c: what is saved of an operator apart (state/apart.h), and where its pieces go. */
 struct unit_apart {
     struct wr_apart apart;

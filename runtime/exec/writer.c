@@ -133,15 +133,10 @@ static void writer_run(struct wr_task *task) {
 
 /* ---- the run's side ------------------------------------------------------------------------- */
 
-/* Whether it is drawn from the seed of the order when the writer works. */
-static int is_drawn(const struct wr_run *run) {
-    return run->options.shard_order_seed != 0;
-}
-
 int writer_init(struct wr_run *run) {
     int has_threads = run->plan->env == wr_env_real() && run->options.checkpoint_us > 0;
     if (run->store == NULL || run->may_stop || run->options.measures || run->options.dry_run ||
-        (!is_drawn(run) && !has_threads))
+        (!run_is_drawn(run) && !has_threads))
         return WR_OK;
     struct writer *writer = wr_alloc_zero(&wr_budget_control, sizeof *writer);
     if (writer == NULL)
@@ -149,7 +144,7 @@ int writer_init(struct wr_run *run) {
     writer->run = run;
     writer->task.run = writer_run;
     run->writer = writer;
-    return wr_workers_new(&writer->workers, &wr_budget_control, is_drawn(run) ? 1 : 2);
+    return wr_workers_new(&writer->workers, &wr_budget_control, run_is_drawn(run) ? 1 : 2);
 }
 
 int writer_may_go_on(const struct wr_run *run) {
@@ -196,7 +191,7 @@ static void push(struct writer *writer, struct item *item) {
         writer->last->next = item;
     writer->last = item;
     writer->queued_bytes += length;
-    if (!writer->is_queued && !is_drawn(writer->run)) {
+    if (!writer->is_queued && !run_is_drawn(writer->run)) {
         writer->is_queued = 1;
         wr_workers_add(writer->workers, &writer->task);
     }
@@ -371,7 +366,7 @@ int writer_poll(struct wr_run *run, struct wr_error *err) {
         push_end(writer, copied);
     }
     wr_workers_lock(writer->workers);
-    if (is_drawn(run) && wr_hash_u64(seed, ++writer->drawn) % DRAWN_STEPS == 0)
+    if (run_is_drawn(run) && wr_hash_u64(seed, ++writer->drawn) % DRAWN_STEPS == 0)
         await(writer, is_over);
     int has_ended = writer->is_over;
     wr_workers_unlock(writer->workers);
