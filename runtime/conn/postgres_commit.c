@@ -9,14 +9,16 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "conn/postgres_own.h"
 #include "base/banned.h"
 
+#define TABLE "weir_commit"
 #define NUMBER_MAX 24
 
-static void add_table(struct wr_buf *sql, const struct wr_postgres_user *user) {
-    struct wr_postgres_name name = {.schema = user->beside->schema, .table = "weir_commit"};
-    wr_postgres_add_table(sql, &name);
-}
+static const char columns[] =
+    "sink bigint primary key, name text not null, epoch bigint not null, "
+    "rows bigint not null, finished boolean not null, fence bigint not null, "
+    "owner text not null, at timestamptz not null default now()";
 
 struct numbers {
     char texts[7][NUMBER_MAX];
@@ -28,43 +30,26 @@ static void give(struct numbers *numbers, int at, uint64_t value) {
     numbers->values[at] = numbers->texts[at];
 }
 
-static int no_memory(const struct wr_postgres *postgres, struct wr_buf *sql, struct wr_error *err) {
-    wr_buf_release(sql);
-    return wr_error_set(err, WR_ENOMEM, "%s: out of memory", postgres->place);
-}
-
-static int is_there(const struct wr_postgres *postgres, PGconn *connection,
-                    const struct wr_postgres_user *user, int *there, struct wr_error *err) {
-    struct wr_buf name;
-    wr_buf_init(&name, &wr_budget_control, 0);
-    add_table(&name, user);
-    if (name.status != WR_OK)
-        return no_memory(postgres, &name, err);
-    int status = wr_postgres_is_there(postgres, connection, name.bytes, there, err);
-    wr_buf_release(&name);
-    return status;
-}
-
 int wr_postgres_commit_take(const struct wr_postgres *postgres, PGconn *connection,
                             struct wr_postgres_user *user, const char *owner, int mine,
                             struct wr_postgres_found *found, struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
     int there = 0;
     *found = (struct wr_postgres_found){0};
-    int status = is_there(postgres, connection, user, &there, err);
+    int status = wr_postgres_own_is_there(postgres, connection, user, TABLE, &there, err);
     if (status != WR_OK || !there)
         return status;
     struct wr_buf sql;
     struct numbers numbers = {0};
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_add_text(&sql, "update ");
-    add_table(&sql, user);
+    wr_postgres_own_add(&sql, user, TABLE);
     wr_buf_addf(&sql,
                 " set fence = fence + 1, owner = $2 where sink = $1%s returning fence, rows, "
                 "epoch, finished",
                 mine ? " and owner = $2" : "");
     if (sql.status != WR_OK)
-        return no_memory(postgres, &sql, err);
+        return wr_postgres_own_memory(postgres, &sql, err);
     give(&numbers, 0, user->id);
     numbers.values[1] = owner;
     PGresult *rows = NULL;
@@ -83,29 +68,6 @@ int wr_postgres_commit_take(const struct wr_postgres *postgres, PGconn *connecti
     return WR_OK;
 }
 
-/* Two that make it at once would get in each other's way, so one waits. */
-static int make_table(const struct wr_postgres *postgres, PGconn *connection,
-                      const struct wr_postgres_user *user, struct wr_error *err) {
-    int there = 0;
-    int status = is_there(postgres, connection, user, &there, err);
-    if (status != WR_OK || there)
-        return status;
-    struct wr_buf sql;
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql, "select pg_advisory_xact_lock(hashtext('weir_commit')); "
-                          "create table if not exists ");
-    add_table(&sql, user);
-    wr_buf_add_text(&sql, " (sink bigint primary key, name text not null, epoch bigint not null, "
-                          "rows bigint not null, finished boolean not null, fence bigint not null, "
-                          "owner text not null, "
-                          "at timestamptz not null default now())");
-    if (sql.status != WR_OK)
-        return no_memory(postgres, &sql, err);
-    status = wr_postgres_run(postgres, connection, sql.bytes, "create table weir_commit", err);
-    wr_buf_release(&sql);
-    return status;
-}
-
 int wr_postgres_commit_fenced(const struct wr_postgres *postgres,
                               const struct wr_postgres_user *user, struct wr_error *err) {
     wr_error_set(err, WR_EREFUSED,
@@ -121,19 +83,21 @@ int wr_postgres_commit_say(const struct wr_postgres *postgres, PGconn *connectio
                            struct wr_error *err) {
     struct wr_buf sql;
     struct numbers numbers = {0};
-    int status = user->fence == 0 ? make_table(postgres, connection, user, err) : WR_OK;
+    int status = user->fence == 0
+                     ? wr_postgres_own_make(postgres, connection, user, TABLE, columns, err)
+                     : WR_OK;
     if (status != WR_OK)
         return status;
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_add_text(&sql, user->fence == 0 ? "insert into " : "update ");
-    add_table(&sql, user);
+    wr_postgres_own_add(&sql, user, TABLE);
     wr_buf_add_text(&sql, user->fence == 0
                               ? " (sink, epoch, rows, finished, fence, name, owner) values "
                                 "($1, $2, $3, $4, 1, $5, $6) on conflict do nothing"
                               : " set epoch = $2, rows = $3, finished = $4, name = $5, "
                                 "at = now() where sink = $1 and owner = $6 and fence = $7");
     if (sql.status != WR_OK)
-        return no_memory(postgres, &sql, err);
+        return wr_postgres_own_memory(postgres, &sql, err);
     give(&numbers, 0, user->id);
     give(&numbers, 1, user->epoch);
     give(&numbers, 2, user->rows);

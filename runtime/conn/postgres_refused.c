@@ -8,10 +8,11 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "conn/postgres_session.h"
+#include "conn/postgres_own.h"
 #include "conn/postgres_type.h"
 #include "base/banned.h"
 
+#define TABLE "weir_refused"
 #define NUMBER_MAX 24
 #define COLUMNS 3 /* sink, row, detail */
 
@@ -62,44 +63,6 @@ const char *wr_postgres_refused_find(const struct wr_postgres_refused *refused, 
     return NULL;
 }
 
-static int no_memory(const struct wr_postgres *postgres, struct wr_buf *sql, struct wr_error *err) {
-    wr_buf_release(sql);
-    return wr_error_set(err, WR_ENOMEM, "%s: out of memory", postgres->place);
-}
-
-static int add_table(struct wr_buf *sql, const struct wr_postgres_user *user) {
-    struct wr_postgres_name name = {.schema = user->beside->schema, .table = "weir_refused"};
-    return wr_postgres_add_table(sql, &name);
-}
-
-static int is_there(const struct wr_postgres *postgres, PGconn *connection,
-                    const struct wr_postgres_user *user, int *there, struct wr_error *err) {
-    struct wr_buf name;
-    wr_buf_init(&name, &wr_budget_control, 0);
-    if (add_table(&name, user) != WR_OK)
-        return no_memory(postgres, &name, err);
-    int status = wr_postgres_is_there(postgres, connection, name.bytes, there, err);
-    wr_buf_release(&name);
-    return status;
-}
-
-/* Behind the lock under which `weir_commit` is made. */
-static int make_table(const struct wr_postgres *postgres, PGconn *connection,
-                      const struct wr_postgres_user *user, struct wr_error *err) {
-    struct wr_buf sql;
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql, "select pg_advisory_xact_lock(hashtext('weir_commit')); "
-                          "create table if not exists ");
-    add_table(&sql, user);
-    wr_buf_add_text(&sql, " (sink bigint not null, row bigint not null, detail text not null, "
-                          "primary key (sink, row))");
-    if (sql.status != WR_OK)
-        return no_memory(postgres, &sql, err);
-    int status = wr_postgres_run(postgres, connection, sql.bytes, "create table weir_refused", err);
-    wr_buf_release(&sql);
-    return status;
-}
-
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* One array a column, one behind the other; ends[c]: where that of a column ends. */
@@ -131,12 +94,12 @@ static int insert(const struct wr_postgres *postgres, PGconn *connection,
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_init(&arrays, &wr_budget_control, INT32_MAX);
     wr_buf_add_text(&sql, "insert into ");
-    add_table(&sql, user);
+    wr_postgres_own_add(&sql, user, TABLE);
     wr_buf_add_text(&sql, " select * from unnest($1::int8[], $2::int8[], $3::text[])");
     int status = fill(user, &arrays, ends);
     if (status != WR_OK || sql.status != WR_OK) {
         wr_buf_release(&arrays);
-        return no_memory(postgres, &sql, err);
+        return wr_postgres_own_memory(postgres, &sql, err);
     }
     for (int c = 0; c < COLUMNS; c++) {
         int from = c == 0 ? 0 : ends[c - 1];
@@ -165,10 +128,10 @@ static int ask(const struct wr_postgres *postgres, PGconn *connection, const cha
     snprintf(texts[1], NUMBER_MAX, "%" PRIu64, number);
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_add_text(&sql, before);
-    add_table(&sql, user);
+    wr_postgres_own_add(&sql, user, TABLE);
     wr_buf_add_text(&sql, behind);
     if (sql.status != WR_OK)
-        return no_memory(postgres, &sql, err);
+        return wr_postgres_own_memory(postgres, &sql, err);
     int status = wr_postgres_ask(postgres, connection, sql.bytes, values, 2, rows, err);
     wr_buf_release(&sql);
     return status;
@@ -185,10 +148,10 @@ int wr_postgres_refused_write(const struct wr_postgres *postgres, PGconn *connec
     }
     if (status != WR_OK || user->refused.count == 0)
         return status;
-    int there = 0;
-    status = is_there(postgres, connection, user, &there, err);
-    if (status == WR_OK && !there)
-        status = make_table(postgres, connection, user, err);
+    status = wr_postgres_own_make(postgres, connection, user, TABLE,
+                                  "sink bigint not null, row bigint not null, "
+                                  "detail text not null, primary key (sink, row)",
+                                  err);
     return status == WR_OK ? insert(postgres, connection, user, err) : status;
 }
 
@@ -200,7 +163,7 @@ int wr_postgres_refused_read(const struct wr_postgres *postgres, PGconn *connect
     const struct wr_pq *pq = wr_pq();
     PGresult *rows = NULL;
     int there = 0;
-    int status = is_there(postgres, connection, user, &there, err);
+    int status = wr_postgres_own_is_there(postgres, connection, user, TABLE, &there, err);
     user->has_refused = there;
     if (status == WR_OK && there)
         status = ask(postgres, connection, "select row, detail from ", user,
