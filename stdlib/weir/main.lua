@@ -4,7 +4,6 @@
 --- matched, or no tests · 130, 143 interrupted.
 local cli = require("weir.cli")
 local diag = require("weir.diag")
-local one_liner = require("weir.one_liner")
 local M = {}
 
 M.EXIT = { DONE = 0, FAILED = 1, USAGE = 2, SCRIPT = 3, BAD_ROWS = 4, NO_INPUT = 6 }
@@ -70,6 +69,7 @@ local function load_fields(run, name)
   elseif options.text then
     fields.name, fields.text, fields.directory = "-e", options.text, "."
     if options.text:find("^%s*:") then
+      local one_liner = require("weir.one_liner")
       local before = "return input"
       fields.text, fields.bytes_before = before .. options.text, #before
       fields.globals = function(made)
