@@ -39,7 +39,8 @@ struct follow_source {
     uint32_t done_count;        /* … of so many in all */
     int64_t quiet_since_us;     /* its name had gone, and nothing came; -1: not so */
     int64_t missing_since_us;   /* no file has the name; -1: one has */
-    int64_t missing_at_us;      /* by the wall clock: when there was none the last time; 0: never */
+    int64_t old_looked_us;      /* when files beside it were looked for the last time */
+    int64_t missing_at_us;      /* by the wall clock: what came since may have gone; 0: nothing */
     uint8_t missing_told;
 };
 
@@ -67,6 +68,44 @@ static int opened(struct follow_source *self, struct wr_error *err) {
     return WR_OK;
 }
 
+/* Whether it is time to look at the files beside it: a directory may hold many. */
+static int looks_at_old(struct follow_source *self) {
+    int64_t now_us = self->in.base.env->monotonic_us(self->in.base.env);
+    if (now_us - self->old_looked_us < QUIET_US)
+        return 0;
+    self->old_looked_us = now_us;
+    return 1;
+}
+
+/* A file may have come and been rotated since the name was looked at. */
+static int find_rotated(struct follow_source *self, int64_t now_us, struct wr_error *err) {
+    int64_t since_us = self->missing_at_us;
+    self->missing_at_us = now_us;
+    if (since_us == 0)
+        return WR_OK;
+    return follow_next_old(self->in.base.env, self->in.config->address, since_us - CLOCK_US,
+                           self->done, WR_MIN(self->done_count, DONE_MAX), self->path, err);
+}
+
+/* Nothing has the name. WR_OK: a file that had it is next. */
+static int wait_for_name(struct follow_source *self, struct wr_error *err) {
+    const struct wr_env *env = self->in.base.env;
+    int64_t now_us = env->monotonic_us(env);
+    self->path[0] = 0; /* an old one that was removed just now, too */
+    int status = WR_OK;
+    if (self->missing_at_us == 0 || looks_at_old(self))
+        status = find_rotated(self, env->now_us(env), err);
+    if (status != WR_OK || self->path[0] != 0)
+        return status;
+    if (self->missing_since_us < 0)
+        self->missing_since_us = now_us;
+    if (!self->missing_told && now_us - self->missing_since_us >= MISSING_US) {
+        self->missing_told = 1;
+        tell(self, "there is no file of this name: it is waited for");
+    }
+    return WR_EAGAIN;
+}
+
 /* WR_EAGAIN: no file has the name yet. */
 static int open_next(struct follow_source *self, struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
@@ -75,16 +114,9 @@ static int open_next(struct follow_source *self, struct wr_error *err) {
     if (self->path[0] == 0)
         memcpy(self->path, address, strlen(address) + 1);
     if (env->stat(env, self->path, &info) != WR_OK) {
-        self->path[0] = 0; /* an old one that was removed just now, too */
-        self->missing_at_us = env->now_us(env);
-        int64_t now_us = env->monotonic_us(env);
-        if (self->missing_since_us < 0)
-            self->missing_since_us = now_us;
-        if (!self->missing_told && now_us - self->missing_since_us >= MISSING_US) {
-            self->missing_told = 1;
-            tell(self, "there is no file of this name: it is waited for");
-        }
-        return WR_EAGAIN;
+        int status = wait_for_name(self, err);
+        if (status != WR_OK)
+            return status;
     }
     self->missing_since_us = -1;
     self->missing_told = 0;
@@ -104,6 +136,7 @@ static int choose_next(struct follow_source *self, struct wr_error *err) {
     if (env->info(self->in.input.file, &info) != WR_OK)
         return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
     self->done[self->done_count++ % DONE_MAX] = info.inode;
+    self->missing_at_us = env->now_us(env);
     int status = follow_next_old(env, self->in.config->address, info.modified_us, self->done,
                                  WR_MIN(self->done_count, DONE_MAX), next, err);
     file_reader_end(&self->in);
@@ -120,6 +153,7 @@ static void begin_again(struct follow_source *self, const char *what, uint64_t s
              what, (unsigned long long)self->in.input.bytes_out, (unsigned long long)size);
     tell(self, text);
     file_reader_end(&self->in);
+    self->missing_at_us = self->in.base.env->now_us(self->in.base.env);
 }
 
 /* Reads so many bytes, unless the file has fewer: how many there are, or a status. */
@@ -163,8 +197,34 @@ static int is_same(struct follow_source *self, struct wr_error *err) {
 
 /* ---- has it grown? ------------------------------------------------------------------------- */
 
+/* Nothing has the name: was it another file's, that was rotated too? WR_EAGAIN: no. */
+static int look_for_later(struct follow_source *self, const struct wr_file_info *info,
+                          struct wr_error *err) {
+    const struct wr_env *env = self->in.base.env;
+    int64_t quiet_us = env->monotonic_us(env) - self->quiet_since_us;
+    char later[FOLLOW_PATH_MAX] = "";
+    uint64_t done[DONE_MAX + 1];
+    uint32_t done_count = WR_MIN(self->done_count, DONE_MAX);
+    if (quiet_us >= QUIET_US && looks_at_old(self)) {
+        memcpy(done, self->done, done_count * sizeof *done);
+        done[done_count++] = self->inode;
+        int status = follow_next_old(env, self->in.config->address, info->modified_us, done,
+                                     done_count, later, err);
+        if (status != WR_OK)
+            return status;
+    }
+    if (later[0] != 0)
+        return WR_OK;
+    if (!self->missing_told && quiet_us >= MISSING_US) {
+        self->missing_told = 1;
+        tell(self, "it was removed or renamed: a new file of this name is waited for");
+    }
+    return WR_EAGAIN;
+}
+
 /* Nothing more in the file: whose is its name? WR_EAGAIN: wait. */
-static int look_at_name(struct follow_source *self) {
+static int look_at_name(struct follow_source *self, const struct wr_file_info *info,
+                        struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     struct wr_file_info named;
     int is_there = env->stat(env, self->in.config->address, &named) == WR_OK;
@@ -175,17 +235,12 @@ static int look_at_name(struct follow_source *self) {
     }
     if (self->quiet_since_us < 0)
         self->quiet_since_us = now_us;
-    if (!is_there) {
-        if (!self->missing_told && now_us - self->quiet_since_us >= MISSING_US) {
-            self->missing_told = 1;
-            tell(self, "it was removed or renamed: a new file of this name is waited for");
-        }
-        return WR_EAGAIN;
-    }
-    if (now_us - self->quiet_since_us < QUIET_US)
-        return WR_EAGAIN;
-    self->in.grows = 0; /* the next read finds its end */
-    return WR_OK;
+    int status = now_us - self->quiet_since_us < QUIET_US ? WR_EAGAIN : WR_OK;
+    if (!is_there)
+        status = look_for_later(self, info, err);
+    if (status == WR_OK)
+        self->in.grows = 0; /* the next read finds its end */
+    return status;
 }
 
 /* WR_OK: there is something to read, or it was begun again. WR_EAGAIN: there is not. */
@@ -196,7 +251,7 @@ static int look(struct follow_source *self, struct wr_error *err) {
     if (in->base.env->info(in->input.file, &info) != WR_OK)
         return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
     if (info.size_bytes == at)
-        return look_at_name(self);
+        return look_at_name(self, &info, err);
     int same = info.size_bytes > at;
     if (same && self->end_at == at && at > 0) /* it may have been emptied and filled again */
         same = is_same(self, err);
@@ -287,11 +342,8 @@ static int resume(struct follow_source *self, struct wr_reader *from, struct wr_
         if (from->failed || length >= sizeof self->path)
             return damaged(self, err);
         memcpy(self->path, path, length);
-        if (length > 0 || missing_at_us == 0)
-            return WR_OK;
-        /* It may have come and been rotated since. */
-        return follow_next_old(in->base.env, in->config->address, missing_at_us - CLOCK_US,
-                               self->done, WR_MIN(self->done_count, DONE_MAX), self->path, err);
+        self->missing_at_us = missing_at_us;
+        return length > 0 ? WR_OK : find_rotated(self, in->base.env->now_us(in->base.env), err);
     }
     at.inode = wr_reader_varint(from);
     at.offset = wr_reader_varint(from);
@@ -326,6 +378,7 @@ static int follow_open(struct wr_source *source, struct wr_reader *from, struct 
     self->in.config = config;
     self->in.is_one = 1;
     self->quiet_since_us = self->missing_since_us = -1;
+    self->old_looked_us = -QUIET_US;
     int status = file_reader_init(&self->in, err);
     if (status == WR_OK && from != NULL)
         status = resume(self, from, err);

@@ -183,6 +183,43 @@ TEST(follow_goes_on_after_a_restart_at_any_place_and_through_rotations) {
     end(&s);
 }
 
+TEST(follow_reads_what_was_rotated_where_no_file_has_the_name) {
+    struct sim_world s;
+    begin(&s, &wr_source_follow, "a.csv");
+    put(&s, "a.csv", "x\n1\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, 0), "1");
+    append(&s, "a.csv", "2\n");
+    move(&s, "a.csv", "a.csv.2");
+    wr_sim_advance(s.sim, SECOND);
+    put(&s, "a.csv", "x\n3\n");
+    move(&s, "a.csv", "a.csv.1");
+    restart(&s);
+    CHECK_STR(come(&s, SECOND * 9 / 10), "2");
+    CHECK_STR(come(&s, SECOND * 3 / 10), "3");
+    CHECK_STR(come(&s, 6 * SECOND), "");
+    CHECK_CONTAINS(s.w.notes.bytes, "it was removed or renamed");
+    append(&s, "a.csv.1", "4\n");
+    put(&s, "a.csv", "x\n5\n");
+    CHECK_STR(come(&s, 2 * SECOND), "4 5");
+    end(&s);
+}
+
+TEST(follow_reads_what_came_and_was_rotated_between_two_looks) {
+    struct sim_world s;
+    begin(&s, &wr_source_follow, "a.csv");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, 0), "");
+    wr_sim_advance(s.sim, SECOND);
+    put(&s, "a.csv", "x\n1\n");
+    wr_sim_advance(s.sim, SECOND);
+    move(&s, "a.csv", "a.csv.1");
+    CHECK_STR(come(&s, SECOND), "1");
+    put(&s, "a.csv", "x\n2\n");
+    CHECK_STR(come(&s, 2 * SECOND), "2");
+    end(&s);
+}
+
 TEST(follow_refuses_to_go_on_where_its_file_is_lost) {
     struct sim_world s;
     begin(&s, &wr_source_follow, "a.csv");
