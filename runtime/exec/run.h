@@ -62,7 +62,7 @@ struct wr_run_options {
     uint8_t has_until_time;
     uint8_t drains;              /* … the input counts as ended there, and all is finished */
     uint64_t memory_bytes;       /* of all state; 0: 1 GB */
-    uint64_t spill_bytes;        /* that a sort keeps in memory, and half of what windows do; 0:
+    uint64_t spill_bytes;        /* that a sort keeps in memory, and half of what tables do; 0:
                                   * a quarter of memory_bytes */
     uint64_t piece_bytes;        /* of state on its way to the store; 0: 32 KB */
     int dry_run;                 /* sinks are bound but nothing is written */

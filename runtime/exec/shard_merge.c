@@ -144,6 +144,36 @@ static uint32_t run_of(const struct merging *self, const struct shard_result *be
     return count;
 }
 
+/* What a shard has left to give, in the place of what it gave. WR_OK or a negative status. */
+static int go_on(struct shard *shard, struct shard_result *result) {
+    for (int port = 0; port < WR_PORTS_MAX; port++) {
+        for (uint32_t i = 0; i < result->count[port]; i++)
+            wr_batch_unref(result->emitted[port][i]);
+        result->count[port] = 0;
+    }
+    result->head = result->at = 0;
+    shard->result = result;
+    int status = WR_OK;
+    while (status >= 0 && shard->op->has_more && result->count[WR_PORT_MAIN] == 0) {
+        status = unit_op_go_on(shard->op, &shard->out);
+        wr_arena_reset(&shard->scratch);
+    }
+    struct wr_error *err = shard->sharded->unit->run->err;
+    if (status < 0 && err != NULL && shard->error.status == status)
+        *err = shard->error;
+    shard->failed = WR_MIN(status, WR_OK);
+    return shard->failed;
+}
+
+/* Whether a shard has a next row; it may have more to give. */
+static int has_next(const struct merging *self, struct shard_result *result, int *status) {
+    struct shard *shard = &self->sharded->shards[result->shard];
+    int asks = self->port == WR_PORT_MAIN && !self->by_row;
+    if (result->head == result->count[self->port] && asks && shard->op->has_more)
+        *status = go_on(shard, result);
+    return *status == WR_OK && result->head < result->count[self->port];
+}
+
 /* Puts a shard among the others, which stand in the order of their next rows; those before `least`
  * are known to go first. */
 static void put_in_order(const struct merging *self, struct shard_result **order, uint32_t count,
@@ -159,12 +189,14 @@ static void put_in_order(const struct merging *self, struct shard_result **order
 static int merge_rows(struct merging *self, struct shard_result *results) {
     struct shard_result *order[WR_SHARDS_MAX];
     uint32_t count = 0;
-    for (uint32_t s = 0; s < self->sharded->shard_count; s++) {
+    int status = WR_OK;
+    for (uint32_t s = 0; s < self->sharded->shard_count && status == WR_OK; s++) {
         results[s].head = results[s].at = 0;
-        if (results[s].count[self->port] > 0)
+        results[s].shard = s;
+        if (has_next(self, &results[s], &status))
             put_in_order(self, order, count++, &results[s], 0);
     }
-    while (count > 0) {
+    while (count > 0 && status == WR_OK) {
         struct shard_result *best = order[0];
         int is_next;
         uint32_t rows = run_of(self, best, count > 1 ? order[1] : NULL, &is_next);
@@ -172,10 +204,11 @@ static int merge_rows(struct merging *self, struct shard_result *results) {
         if (flow != WR_FLOW_MORE) /* a failure, or nobody wants more */
             return flow;
         memmove(order, order + 1, --count * sizeof *order);
-        if (best->head < best->count[self->port])
+        is_next &= best->head < best->count[self->port];
+        if (has_next(self, best, &status))
             put_in_order(self, order, count++, best, is_next ? 1 : 0);
     }
-    return flush(self);
+    return status != WR_OK ? status : flush(self);
 }
 
 /* Of one shard there is nothing to merge. */
@@ -196,7 +229,7 @@ static int merge_port(struct sharded *sharded, struct shard_result *results, enu
         .sharded = sharded, .port = port, .by_row = by_row, .room = run->options.batch_rows + 1};
     int any = 0;
     for (uint32_t s = 0; s < sharded->shard_count; s++)
-        any |= results[s].count[port] > 0;
+        any |= results[s].count[port] > 0 || sharded->shards[s].op->has_more;
     if (!any)
         return WR_OK;
     if (sharded->shard_count == 1)

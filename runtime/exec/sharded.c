@@ -74,17 +74,19 @@ static int work(struct shard *shard, const struct message *message) {
     case MESSAGE_ROWS:
         return result->part == NULL
                    ? WR_OK
-                   : unit_op_outcome(shard->op, type->push(shard->op, message->input, result->part,
-                                                           &shard->out));
+                   : unit_op_push(shard->op, message->input, result->part, &shard->out);
     case MESSAGE_TICK: return unit_op_outcome(shard->op, type->tick(shard->op, &shard->out));
     case MESSAGE_FRONTIER: break;
     }
-    int status = type->advance == NULL || !message->has_moved
-                     ? WR_OK
-                     : type->advance(shard->op, message->frontier, &shard->out);
+    int status = WR_OK;
+    if (type->advance != NULL && message->has_moved)
+        status = shard->is_pulled
+                     ? unit_op_outcome(shard->op,
+                                       type->advance(shard->op, message->frontier, &shard->out))
+                     : unit_op_advance(shard->op, message->frontier, &shard->out);
     result->held = type->holds_back == NULL ? message->frontier
                                             : type->holds_back(shard->op, message->frontier);
-    return unit_op_outcome(shard->op, status);
+    return status;
 }
 
 /* Rows may go on later, with those of the next message of rows, if there is one: `more` follow. */
@@ -118,7 +120,9 @@ static void shard_run(struct wr_task *task) {
         int more = message->next != NULL && most > 1;
         wr_workers_unlock(sharded->workers);
         work_on(shard, message, more);
+        int spills = shard->op->apart != NULL && wr_apart_rests(shard->op->apart) > 0;
         wr_workers_lock(sharded->workers);
+        sharded->spills |= (uint8_t)spills;
         shard->next = message->next;
         if (--message->left > 0)
             continue;
@@ -195,12 +199,16 @@ static int deliver(struct sharded *sharded, struct message *message) {
     return status < 0 ? status : flow;
 }
 
-/* What a single shard gives here goes on as it comes. */
+/* What a single shard gives here goes on as it comes; of several the merge asks for more. */
 static int work_on_the_spot(struct sharded *sharded, struct message *message) {
     sharded->shards[0].is_direct = sharded->shard_count == 1;
     uint32_t first = dice(sharded, sharded->shard_count);
-    for (uint32_t k = 0; k < sharded->shard_count; k++)
-        work_on(&sharded->shards[(first + k) % sharded->shard_count], message, 0);
+    for (uint32_t k = 0; k < sharded->shard_count; k++) {
+        struct shard *shard = &sharded->shards[(first + k) % sharded->shard_count];
+        shard->is_pulled = sharded->shard_count > 1;
+        work_on(shard, message, 0);
+        shard->is_pulled = 0;
+    }
     sharded->shards[0].is_direct = 0;
     return deliver(sharded, message);
 }
@@ -360,13 +368,21 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
     return give(sharded, message);
 }
 
+/* Whether some shard has more than fits into its memory. */
+static int spills(struct sharded *sharded) {
+    wr_workers_lock(sharded->workers);
+    int spills = sharded->spills;
+    wr_workers_unlock(sharded->workers);
+    return spills;
+}
+
 /* All that an operator has may leave at the end: that is not put together in memory first. */
 int sharded_advance(struct sharded *sharded, int64_t frontier, int has_moved) {
     has_moved |= sharded->has_end;
     if (!has_moved && !sharded->is_behind)
         return WR_OK;
-    sharded->has_end =
-        has_moved && frontier == WR_TIME_MAX && sharded->shard_count == 1 && sharded->first != NULL;
+    sharded->has_end = has_moved && frontier == WR_TIME_MAX && sharded->first != NULL &&
+                       (sharded->shard_count == 1 || spills(sharded));
     if (sharded->has_end)
         return WR_OK;
     struct message *message = message_new(sharded, MESSAGE_FRONTIER);

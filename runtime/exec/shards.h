@@ -23,7 +23,8 @@ struct shard_result {
     uint32_t count[WR_PORTS_MAX], room[WR_PORTS_MAX];
     struct wr_batch **emitted[WR_PORTS_MAX];
     struct wr_held_rejects rejects;
-    uint32_t head, at; /* while merging */
+    uint32_t head, at; /* while merging … */
+    uint32_t shard;    /* … of which it is */
     int status;        /* of the operator, if it failed */
     int64_t held;      /* of a frontier: what the operator makes of it */
 };
@@ -54,6 +55,7 @@ struct shard {
     int failed; /* a status: what its operator keeps may be half-done, and is not used again */
     uint8_t is_queued; /* its task waits or runs */
     uint8_t is_direct; /* what it gives goes on as it comes */
+    uint8_t is_pulled; /* who merges asks for more of it (shard_merge.c) */
 };
 
 struct sharded {
@@ -74,6 +76,7 @@ struct sharded {
     uint8_t shuffles;                    /* for tests: who works when is drawn from the seed */
     uint8_t has_end;   /* of its input, which it is told when all else is delivered */
     uint8_t is_done;   /* nobody wants more of it */
+    uint8_t spills;    /* a shard has more than fits into its memory; with the lock */
     uint8_t is_behind; /* the operator may make something else of the last frontier */
     struct shard shards[WR_SHARDS_MAX];
 };

@@ -150,6 +150,7 @@ void unit_measure(struct unit *unit) {
         const struct wr_op *op = unit_op_at(unit, i);
         if (op->type->measure != NULL)
             op->type->measure(op, &state);
+        state.spilled_bytes += op->apart == NULL ? 0 : wr_apart_rests(op->apart);
     }
     struct wr_op_state *most = &unit->counts.state;
     uint64_t spilled_bytes = WR_MAX(state.spilled_bytes, most->spilled_bytes);
@@ -194,7 +195,7 @@ static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     if (unit->sharded != NULL) {
         flow = sharded_push(unit->sharded, input, batch);
     } else if (unit->op != NULL) {
-        flow = unit_op_outcome(unit->op, unit->op->type->push(unit->op, input, batch, &unit->out));
+        flow = unit_op_push(unit->op, input, batch, &unit->out);
     } else {
         _Static_assert(WR_SINK_DONE == (int)WR_FLOW_DONE, "sinks and operators say it alike");
         WR_ASSERT(unit->sink != NULL);
@@ -261,7 +262,7 @@ static int tell_frontier(struct unit *unit, int64_t frontier, int has_moved) {
     if (unit->sharded != NULL)
         status = sharded_advance(unit->sharded, frontier, has_moved);
     else if (unit->op != NULL && unit->op->type->advance != NULL)
-        status = unit_op_outcome(unit->op, unit->op->type->advance(unit->op, frontier, &unit->out));
+        status = unit_op_advance(unit->op, frontier, &unit->out);
     else if (unit->sink != NULL && unit->sink->type->advance != NULL && unit->opened)
         status = give_sink(unit, NULL, frontier);
     wr_arena_rewind(&unit->run->scratch, mark);

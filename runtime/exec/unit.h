@@ -434,6 +434,11 @@ void unit_op_free(struct wr_op *op);
 /* What a call of an operator gave; or why its tables could not read what they owe (apart.h). Reads
  * some more of that. */
 int unit_op_outcome(struct wr_op *op, int flow);
+/* All that a frontier gives; and what is left where `advance` itself was called. */
+int unit_op_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
+int unit_op_go_on(struct wr_op *op, struct wr_out *out);
+/* A batch to an operator, in parts where its tables need that: what it gave. */
+int unit_op_push(struct wr_op *op, uint32_t input, struct wr_batch *batch, struct wr_out *out);
 
 /* reject_log.c: rejects in order (see reject.h), counted and handed to `rejects()`. */
 int reject_log_new(struct reject_log **log, struct wr_run *run);

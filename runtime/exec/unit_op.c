@@ -4,9 +4,27 @@
 #include "base/status.h"
 #include "exec/unit.h"
 #include "state/apart.h"
+#include "state/scratch.h"
+#include "state/table.h"
 #include "base/banned.h"
 
 #define CATCH_UP_BYTES 524288u /* of what tables owe, behind each call */
+/* Where pages of tables rest, a batch goes in parts of so many rows that their pages take one part
+ * in so many of the memory of the tables; of so many rows at least. */
+#define PART_OF_MEMORY 8u
+#define PAGES_IN_MEMORY 4096u /* at least, where they are not too small then */
+#define PAGE_BYTES_MIN 512u
+#define PART_ROWS_MIN UINT64_C(16)
+
+/* Of the tables of one instance: stages share what may be in memory before it goes to a file. */
+static uint64_t memory_of(const struct unit *unit, const struct wr_op_env *env) {
+    const struct wr_plan *plan = unit->run->plan;
+    uint64_t stages = 0;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        stages += plan->nodes[i]->op != NULL && plan->nodes[i]->op->save != NULL;
+    uint64_t shares = WR_MAX(stages, UINT64_C(1)) * WR_MAX(env->shard_count, 1u);
+    return WR_MAX(2 * env->spill_bytes / shares, UINT64_C(1));
+}
 
 int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
                 struct wr_error *err) {
@@ -23,12 +41,18 @@ int unit_op_new(struct unit *unit, struct wr_op_env *env, struct wr_op **made,
     op->observed = node->observed;
     op->keeps_origins = unit->asks_origins;
     *made = op;
-    if (unit->run->store != NULL && node->op->save != NULL) {
+    if (node->op->save != NULL) {
         struct unit_apart *apart = wr_alloc_zero(&wr_budget_control, sizeof *apart);
         if (apart == NULL)
             return wr_error_set(err, WR_ENOMEM, "no memory for `%s`", node->name);
         copying_init(apart, unit->run);
         op->apart = &apart->apart;
+        op->apart->is_kept = unit->run->store != NULL;
+        op->apart->env = env->env;
+        op->apart->err = env->err;
+        op->apart->memory_bytes = memory_of(unit, env);
+        op->apart->page_bytes = (uint32_t)WR_MIN(
+            WR_MAX(op->apart->memory_bytes / PAGES_IN_MEMORY, PAGE_BYTES_MIN), WR_TABLE_PAGE_BYTES);
     }
     int status = node->op->open == NULL ? WR_OK : node->op->open(op, err);
     return status == WR_OK ? WR_OK : wr_error_add(err, status, "stage %s", node->name);
@@ -42,8 +66,10 @@ void unit_op_free(struct wr_op *op) {
         wr_apart_drop_frozen(&apart->apart);
     if (op->type->close != NULL)
         op->type->close(op);
-    if (apart != NULL)
+    if (apart != NULL) {
         wr_buf_release(&apart->apart.rows);
+        wr_scratch_free(apart->apart.scratch);
+    }
     wr_free(&wr_budget_control, apart);
     wr_free(&wr_budget_control, op);
 }
@@ -56,5 +82,47 @@ int unit_op_outcome(struct wr_op *op, int flow) {
         wr_apart_catch_up(apart, CATCH_UP_BYTES);
     if (flow >= 0 && apart->failure == WR_OK)
         copying_some(unit_apart_of(op));
-    return apart->failure != WR_OK ? apart->failure : flow;
+    int status = flow < 0 || apart->failure != WR_OK ? WR_OK : wr_apart_relieve(apart);
+    return apart->failure != WR_OK ? apart->failure : status != WR_OK ? status : flow;
+}
+
+int unit_op_go_on(struct wr_op *op, struct wr_out *out) {
+    return unit_op_outcome(op, op->type->go_on(op, out));
+}
+
+int unit_op_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
+    int flow = unit_op_outcome(op, op->type->advance(op, frontier, out));
+    while (flow == WR_FLOW_MORE && op->has_more)
+        flow = unit_op_go_on(op, out);
+    return flow;
+}
+
+/* The end of a part of a batch that begins with row `first` of its selection: a change and what
+ * takes its place stay together. */
+static uint32_t part_end(const struct wr_batch *batch, uint32_t first, uint32_t rows_max) {
+    uint32_t end = first + WR_MIN(rows_max, batch->sel_count - first);
+    return end + (uint32_t)(end < batch->sel_count && wr_batch_is_replaced(batch, end - 1));
+}
+
+/* Each page that a batch asks for must be in memory with the others. */
+static int push_parts(struct wr_op *op, uint32_t input, struct wr_batch *batch,
+                      struct wr_out *out) {
+    uint64_t pages = op->apart->memory_bytes / PART_OF_MEMORY / op->apart->page_bytes;
+    uint32_t rows_max = (uint32_t)WR_MIN(WR_MAX(pages, PART_ROWS_MIN), (uint64_t)UINT32_MAX);
+    int flow = WR_FLOW_MORE;
+    for (uint32_t at = 0, end; at < batch->sel_count && flow == WR_FLOW_MORE; at = end) {
+        end = part_end(batch, at, rows_max);
+        struct wr_batch *part = wr_batch_part(op->env->pool, batch, at, end - at);
+        if (part == NULL)
+            return WR_ENOMEM;
+        flow = unit_op_outcome(op, op->type->push(op, input, part, out));
+        wr_batch_unref(part);
+    }
+    return flow;
+}
+
+int unit_op_push(struct wr_op *op, uint32_t input, struct wr_batch *batch, struct wr_out *out) {
+    if (op->apart != NULL && !op->apart->pages_stay && wr_apart_rests(op->apart) > 0)
+        return push_parts(op, input, batch, out);
+    return unit_op_outcome(op, op->type->push(op, input, batch, out));
 }

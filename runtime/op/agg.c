@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "state/alike.h"
+#include "state/table_sorted.h"
 #include "base/banned.h"
 
 static void agg_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
@@ -85,6 +86,7 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
         wr_slices_keep_apart(&self->partial, op->apart);
         wr_slices_keep_apart(&self->before, op->apart);
     }
+    agg_spill_open(self);
     self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
     wr_eval_init(&self->own_eval, budget);
@@ -333,7 +335,9 @@ static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) 
         return add_scattered(self, in, sel, count, keys, hashes, out);
     if (config->windowed)
         return add_windowed(self, in, sel, count, keys, hashes, out);
-    return add_rows(self, wr_slices_at(&self->slices, 0), in, sel, keys, hashes, 0, count);
+    struct wr_table *table = wr_slices_at(&self->slices, 0);
+    status = add_rows(self, table, in, sel, keys, hashes, 0, count);
+    return status == WR_OK ? agg_spill_relieve(self, table) : status;
 }
 
 static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
@@ -458,6 +462,7 @@ static void agg_close(struct wr_op *op) {
     wr_eval_release(&self->items_eval);
     wr_eval_release(&self->own_eval);
     agg_parts_close(&self->parts);
+    wr_sorted_free(self->runs);
 }
 
 const struct wr_op_type wr_op_agg = {
@@ -469,6 +474,7 @@ const struct wr_op_type wr_op_agg = {
     .open = agg_open,
     .push = agg_push,
     .advance = agg_advance,
+    .go_on = agg_spill_go_on,
     .tick = agg_tick,
     .holds_back = agg_holds_back,
     .shift = agg_shift,

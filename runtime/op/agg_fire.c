@@ -263,8 +263,11 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     int64_t mark;
     int status = WR_OK;
     if (!config->windowed) {
-        const struct wr_table *table = wr_slices_find(&self->slices, 0);
-        status = table == NULL ? WR_OK : agg_fire_table(self, table, 0, out);
+        struct wr_table *table = wr_slices_find(&self->slices, 0);
+        if (agg_spill_is_due(self, table))
+            status = agg_spill_fire(self, table);
+        else if (table != NULL)
+            status = agg_fire_table(self, table, 0, out);
         wr_slices_drop_before(&self->slices, WR_TIME_MAX);
         self->fired_any = 1;
         self->fired_us = WR_TIME_MAX;

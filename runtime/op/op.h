@@ -119,6 +119,7 @@ struct wr_op {
     uint32_t node;          /* its number in the plan */
     const char *routed;     /* KEYED: the keys that the last `route` made, in env->scratch, … */
     uint32_t routed_bytes;  /* … of so many bytes each; NULL: they are not handed on */
+    uint8_t has_more;       /* `go_on` gives more of what is due */
     uint8_t observed;       /* somebody sees each change that it makes, not only their sum */
     uint8_t keeps_origins;  /* HOLDS_ROWS: a stage behind it may want to say where a row is from */
 };
@@ -166,6 +167,8 @@ struct wr_op_type {
      * streams without event time are told). Fires timers <= frontier in (time, key) order. NULL:
      * nothing. */
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
+    /* Where it has set has_more, not all that is due has been given: gives some more. */
+    int (*go_on)(struct wr_op *op, struct wr_out *out);
     /* BUILD_FIRST: how long what those inputs gave is used before they are read again; 0, or NULL:
      * for ever. Then `reload` tells that rows of those inputs are a new table, that it is complete
      * and counts from now on, or that it is given up. */

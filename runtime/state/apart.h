@@ -9,10 +9,13 @@
 
 #include "base/buf.h"
 
+struct wr_budget;
+struct wr_env;
 struct wr_error;
 struct wr_frozen;
 struct wr_owing;
 struct wr_reader;
+struct wr_scratch;
 struct wr_slices;
 
 #define WR_APART_SETS_MAX 4u
@@ -39,7 +42,14 @@ struct wr_apart {
     int (*read)(void *ctx, int64_t piece, wr_apart_fn fn, void *fn_ctx, struct wr_error *err);
     void *ctx;
     struct wr_error *const *err; /* of the step; *err may be NULL */
-    struct wr_owing *owing;      /* of tables whose rows have not all been read; a list */
+    /* Where pages of the tables may rest. */
+    const struct wr_env *env;
+    uint64_t memory_bytes;      /* that the tables may take; 0: all that there is */
+    uint8_t is_kept;            /* there is a store: saves happen */
+    uint8_t pages_stay;         /* who owns the tables sees to it that they take no more */
+    uint32_t page_bytes;        /* of pages of the tables; 0: as always */
+    struct wr_scratch *scratch; /* made with the first page that rests */
+    struct wr_owing *owing;     /* of tables whose rows have not all been read; a list */
     /* The first one. What tables said since then is not to be trusted, and what was copied is not
      * all: the run ends. Others may read it behind frozen_count. */
     _Atomic int failure;
@@ -55,6 +65,15 @@ void wr_apart_add_place(struct wr_buf *out, uint32_t set, int64_t start_us);
 /* Whether these are the bytes of such a piece; they are loaded then. WR_OK, WR_EAGAIN: they are
  * others, or a negative status. */
 int wr_apart_load(struct wr_apart *apart, struct wr_reader *in);
+
+/* Lets pages rest in a scratch file (page_rest.c) where the tables take more than memory_bytes. No
+ * pointer to a row may be held. WR_OK or a negative status. */
+int wr_apart_relieve(struct wr_apart *apart);
+int wr_apart_make_scratch(struct wr_apart *apart, struct wr_budget *budget);
+/* Memory of the tables that is in use. */
+uint64_t wr_apart_live_bytes(const struct wr_apart *apart);
+/* The most bytes that ever rested; 0: none. */
+uint64_t wr_apart_rests(const struct wr_apart *apart);
 
 /* What tables owe, in bytes of what was saved. */
 uint64_t wr_apart_owes(const struct wr_apart *apart);

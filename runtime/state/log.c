@@ -1,4 +1,4 @@
-/* log.c: a table as a log by key: what a checkpoint stores of it.
+/* log.c: a table as a log by key: what a checkpoint stores of it. It is read in log_load.c.
  *
  *   log:     u32 magic "wtl1" · u64 length of the body · u64 XXH3 of the body · body
  *   body:    shape · varint deleted_count · deleted keys · varint row_count · rows
@@ -25,13 +25,9 @@
 #include "state/page.h"
 #include "base/banned.h"
 
-#define LOG_MAGIC 0x316c7477u   /* "wtl1" */
-#define APART_MAGIC 0x31617477u /* "wta1" */
 #define LOG_HEAD_BYTES 20u
-#define LENGTH_BYTES_MAX 5u   /* a varint of 32 bits */
-#define ROW_COUNT_BYTES 5u    /* a varint that is not the shortest */
-#define LOAD_ROWS 64u         /* rows that are upserted at once */
-#define LOAD_KEY_BYTES 16384u /* bytes of their keys */
+#define LENGTH_BYTES_MAX 5u /* a varint of 32 bits */
+#define ROW_COUNT_BYTES 5u  /* a varint that is not the shortest */
 
 static const char *cell_bytes(const uint8_t *row, const struct wr_cell *cell, uint32_t *length) {
     if (cell->kind == WR_CELL_STRING) {
@@ -121,41 +117,57 @@ void wr_log_widen(const struct wr_page *page, uint64_t hash, uint64_t *hash_from
     *hash_to = WR_MAX(*hash_to, hash | rest);
 }
 
-/* The next row that this save has to write, or NULL; the same one until it is stepped over. */
-static uint8_t *row_next(const struct wr_table *table, struct wr_log_saving *at) {
-    while (at->rows == 0) {
-        if (at->page != NULL && at->word + 1 < table->bit_words) {
+/* Moves on to the next rows that this save has to write: of a word of a page, or of one that rests.
+ * 0: there are none. */
+static int rows_next(const struct wr_table *table, struct wr_log_saving *at) {
+    while (at->rows == 0 && !at->rests) {
+        if (at->page != NULL && !at->page->rests && at->word + 1 < table->bit_words) {
             at->word++;
         } else {
             at->page = page_next(table, &at->walk);
             at->word = 0;
             if (at->page == NULL)
-                return NULL;
+                return 0;
+            at->rests = at->page->rests && wr_rest_is_wanted(table, at->page, at->all);
         }
         at->rows = rows_wanted(table, at->page, at->word, at->all);
     }
-    return wr_page_row(table, at->page, at->word * 64 + (uint32_t)__builtin_ctzll(at->rows));
+    return 1;
+}
+
+static int rested_encode(struct wr_table *table, struct wr_buf *out, uint64_t *row_count) {
+    struct wr_log_saving *at = &table->saving;
+    at->rests = 0;
+    wr_log_widen(at->page, wr_rest_hash(table, at->page), &at->hash_from, &at->hash_to);
+    return wr_rest_add_rows(table, at->page, at->all, out, row_count);
 }
 
 /* Rows from where the save stands, until `length_max` bytes stand in `out`; at least one, where
- * there is one. WR_EAGAIN: there are more. */
+ * there is one. WR_EAGAIN: there are more; or what a page that rests could not be read for. */
 static int rows_encode(struct wr_table *table, struct wr_buf *out, size_t length_max,
                        uint64_t *row_count) {
     struct wr_log_saving *at = &table->saving;
     const struct wr_page *noted = NULL;
-    uint64_t count = 0;
-    uint8_t *row;
-    while ((row = row_next(table, at)) != NULL && (count == 0 || out->length < length_max)) {
+    int status = WR_OK;
+    *row_count = 0;
+    while (status == WR_OK && rows_next(table, at)) {
+        if (*row_count > 0 && out->length >= length_max)
+            return WR_EAGAIN;
+        if (at->rests) {
+            status = rested_encode(table, out, row_count);
+            continue;
+        }
+        const uint8_t *row =
+            wr_page_row(table, at->page, at->word * 64 + (uint32_t)__builtin_ctzll(at->rows));
         if (at->page != noted)
             wr_log_widen(at->page, wr_shape_hash(table->shape, row, table->seed), &at->hash_from,
                          &at->hash_to);
         noted = at->page;
         wr_log_add(table->shape, out, row, 0, table->row_bytes);
         at->rows &= at->rows - 1;
-        count++;
+        ++*row_count;
     }
-    *row_count = count;
-    return row != NULL ? WR_EAGAIN : WR_OK;
+    return status;
 }
 
 static void rows_settle(struct wr_table *table) {
@@ -166,10 +178,13 @@ static void rows_settle(struct wr_table *table) {
             saved[word] |= rows_wanted(table, page, word, table->saving.all);
             dirty[word] = 0;
         }
+        if (page->rests && wr_rest_is_wanted(table, page, table->saving.all))
+            wr_rest_note_saved(table, page);
         page->listed = 0;
     }
     table->dirty_count = 0;
     table->all_listed = 0;
+    wr_rest_note_turn(table);
     wr_buf_clear(&table->deleted);
     table->deleted_count = 0;
 }
@@ -200,6 +215,8 @@ static int piece_end(struct wr_table *table, int more, int status) {
     struct wr_log_saving *at = &table->saving;
     if (status == WR_OK && !at->all)
         status = table->deleted.status;
+    if (status == WR_OK && more != WR_EAGAIN)
+        status = more;
     if (status != WR_OK) {
         at->active = 0;
         return status;
@@ -234,7 +251,7 @@ int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t pi
         char *head = out->bytes + start;
         uint64_t length = out->length - start - LOG_HEAD_BYTES;
         uint64_t sum = wr_hash_bytes(head + LOG_HEAD_BYTES, length, 0);
-        memcpy(head, &(uint32_t){LOG_MAGIC}, 4);
+        memcpy(head, &(uint32_t){WR_LOG_MAGIC}, 4);
         memcpy(head + 4, &length, 8);
         memcpy(head + 12, &sum, 8);
     }
@@ -247,7 +264,7 @@ int wr_table_save(struct wr_table *table, struct wr_buf *out, int all, size_t pi
 void wr_log_add_apart(const struct wr_table *table, struct wr_buf *out,
                       const struct wr_log_body *body, uint64_t table_rows, size_t at,
                       size_t length) {
-    wr_buf_add_u32(out, APART_MAGIC);
+    wr_buf_add_u32(out, WR_LOG_APART_MAGIC);
     wr_log_add_shape(table->shape, out);
     wr_buf_add_varint(out, body->deleted_count);
     wr_buf_add_varint(out, body->row_count);
@@ -266,9 +283,12 @@ static int is_large(const struct wr_table *table, const struct wr_apart *apart, 
 /* Of a table that has just been frozen: every row, not those alone that were dirty. */
 static void hold_all(struct wr_table *table) {
     struct wr_log_walk walk = {.all = 1};
-    for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;)
+    for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;) {
+        if (page->rests)
+            wr_rest_hold(table, page);
         for (uint32_t word = 0; word < table->bit_words; word++)
             wr_page_held(table, page)[word] = rows_wanted(table, page, word, 1);
+    }
 }
 
 /* Its deletions are saved, its rows follow behind. */
@@ -337,247 +357,10 @@ int wr_table_save_apart(struct wr_table *table, struct wr_buf *out, struct wr_ap
     return status;
 }
 
-/* ---- loading ---- */
-
-void wr_log_read(const struct wr_shape *shape, struct wr_reader *in, uint8_t *row, uint32_t to) {
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < shape->cell_count && shape->cells[i].offset < to; i++) {
-        uint32_t offset = shape->cells[i].offset;
-        const char *words = wr_reader_bytes(in, offset - at);
-        uint64_t length = wr_reader_varint(in);
-        const char *bytes = length > UINT32_MAX ? NULL : wr_reader_bytes(in, length);
-        if (words == NULL || bytes == NULL) {
-            in->failed = 1;
-            return;
-        }
-        memcpy(row + at, words, offset - at);
-        *(struct wr_str *)(row + offset) = wr_str_of(bytes, (uint32_t)length);
-        at = offset + 16;
-    }
-    const char *words = wr_reader_bytes(in, to - at);
-    if (words != NULL)
-        memcpy(row + at, words, to - at);
-}
-
-/* Steps over the part of a row behind its key. */
-static void skip_rest(const struct wr_table *table, struct wr_reader *in) {
-    uint32_t at = table->key_bytes;
-    for (uint32_t i = table->key_cell_count; i < table->shape->cell_count; i++) {
-        wr_reader_bytes(in, table->shape->cells[i].offset - at);
-        wr_reader_bytes(in, wr_reader_varint(in));
-        at = table->shape->cells[i].offset + 16;
-    }
-    wr_reader_bytes(in, table->row_bytes - at);
-}
-
-static int place_cell(struct wr_table *table, uint8_t *row, const struct wr_cell *cell,
-                      struct wr_reader *in) {
-    uint64_t length = wr_reader_varint(in);
-    const char *bytes = wr_reader_bytes(in, length);
-    if (bytes == NULL || length > UINT32_MAX)
-        return WR_ECORRUPT;
-    if (cell->kind == WR_CELL_STRING)
-        return wr_table_set_string(table, (struct wr_str *)(row + cell->offset), bytes,
-                                   (uint32_t)length);
-    struct wr_blob *blob = (struct wr_blob *)(row + cell->offset);
-    if (wr_blob_reserve(table, blob, (uint32_t)length) != WR_OK)
-        return WR_ENOMEM;
-    if (length > 0)
-        memcpy(blob->bytes, bytes, length);
-    blob->length = (uint32_t)length;
-    return WR_OK;
-}
-
-/* Reads the part of a row behind its key into a row of the table, over what it held. */
-static int place_rest(struct wr_table *table, uint8_t *row, struct wr_reader *in) {
-    uint32_t at = table->key_bytes;
-    for (uint32_t i = table->key_cell_count; i <= table->shape->cell_count; i++) {
-        int is_end = i == table->shape->cell_count;
-        uint32_t to = is_end ? table->row_bytes : table->shape->cells[i].offset;
-        const char *words = wr_reader_bytes(in, to - at);
-        if (words == NULL)
-            return WR_ECORRUPT;
-        memcpy(row + at, words, to - at);
-        if (is_end)
-            break;
-        int status = place_cell(table, row, &table->shape->cells[i], in);
-        if (status != WR_OK)
-            return status;
-        at = to + 16;
-    }
-    return WR_OK;
-}
-
-/* What saves know of rows that are loaded. */
-struct known {
-    int saved, dirty;
-    const struct wr_log_filter *filter; /* NULL: all are loaded */
-};
-
-static int is_wanted(const struct wr_log_filter *filter, uint64_t hash) {
-    return filter == NULL || wr_bit_get(filter->wanted, hash >> 1 >> (63 - filter->depth));
-}
-
-static void mark(struct wr_table *table, const uint8_t *key, uint64_t hash, struct known known) {
-    uint32_t slot;
-    struct wr_page *page = wr_pages_find(table, key, hash, &slot);
-    WR_ASSERT(page != NULL);
-    if (known.saved)
-        wr_bit_set(wr_page_saved(table, page), slot);
-    if (!known.dirty)
-        wr_bit_clear(wr_page_dirty(table, page), slot);
-}
-
-/* Rows that are applied together. */
-struct load_batch {
-    uint64_t hashes[LOAD_ROWS];
-    uint8_t *rows[LOAD_ROWS];
-    size_t rest_at[LOAD_ROWS]; /* where the part behind the key stands in the log */
-    uint8_t made[LOAD_ROWS];
-    _Alignas(16) uint8_t keys[LOAD_KEY_BYTES];
-};
-
-static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct known known,
-                          struct load_batch *batch, uint32_t count) {
-    uint32_t wanted = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint8_t *key = batch->keys + (size_t)wanted * table->key_bytes;
-        wr_log_read(table->shape, in, key, table->key_bytes);
-        if (in->failed)
-            return WR_ECORRUPT;
-        uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
-        batch->hashes[wanted] = hash;
-        batch->rest_at[wanted] = in->at;
-        wanted += (uint32_t)is_wanted(known.filter, hash);
-        skip_rest(table, in);
-    }
-    if (in->failed)
-        return WR_ECORRUPT;
-    if (wanted == 0)
-        return WR_OK;
-    count = wanted;
-    int status =
-        wr_table_upsert(table, batch->keys, batch->hashes, count, batch->rows, batch->made);
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        struct wr_reader rest = *in;
-        rest.at = batch->rest_at[i];
-        status = place_rest(table, batch->rows[i], &rest);
-        if (status == WR_OK && table->shape->is_sound != NULL &&
-            !table->shape->is_sound(table->shape, batch->rows[i]))
-            status = WR_ECORRUPT;
-        mark(table, batch->keys + (size_t)i * table->key_bytes, batch->hashes[i], known);
-    }
-    return status;
-}
-
-static int load_some(struct wr_table *table, struct wr_reader *in, struct known known,
-                     uint64_t row_count) {
-    struct load_batch *batch = wr_table_alloc(table, sizeof *batch);
-    if (batch == NULL)
-        return WR_ENOMEM;
-    uint32_t batch_rows = LOAD_ROWS;
-    if (table->key_bytes > 0)
-        batch_rows = WR_MIN(batch_rows, LOAD_KEY_BYTES / table->key_bytes);
-    int status = in->failed ? WR_ECORRUPT : WR_OK;
-    while (row_count > 0 && status == WR_OK) {
-        uint32_t count = (uint32_t)WR_MIN(row_count, batch_rows);
-        status = load_some_rows(table, in, known, batch, count);
-        row_count -= count;
-    }
-    wr_table_give(table, batch);
-    return status;
-}
-
-static int load_rows(struct wr_table *table, struct wr_reader *in, struct known known) {
-    uint64_t row_count = wr_reader_varint(in);
-    return load_some(table, in, known, row_count);
-}
-
-int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty) {
-    return load_rows(table, in, (struct known){.saved = saved, .dirty = dirty});
-}
-
 void wr_log_unlist(struct wr_table *table) {
     struct wr_log_walk walk = {.all = 1};
     for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;)
         page->listed = 0;
     table->dirty_count = 0;
     table->all_listed = 0;
-}
-
-/* Deleting a key that is not there is right: a base may be younger than the deletion. */
-static int load_deletions(struct wr_table *table, struct wr_reader *in, uint64_t count,
-                          const struct wr_log_filter *filter) {
-    for (uint64_t i = 0; i < count && !in->failed; i++) {
-        _Alignas(16) uint8_t key[WR_ROW_BYTES_MAX];
-        wr_log_read(table->shape, in, key, table->key_bytes);
-        if (in->failed)
-            break;
-        if (table->key_bytes == 0 && i > 0)
-            return WR_ECORRUPT; /* there is but one empty key */
-        uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
-        uint32_t slot;
-        struct wr_page *page = NULL;
-        if (is_wanted(filter, hash))
-            page = wr_pages_find(table, key, hash, &slot);
-        if (page == NULL)
-            continue;
-        wr_pages_remove(table, page, slot, hash);
-    }
-    return in->failed ? WR_ECORRUPT : WR_OK;
-}
-
-int wr_log_shape_matches(const struct wr_shape *shape, struct wr_reader *in) {
-    if (wr_reader_varint(in) != shape->key_bytes || wr_reader_varint(in) != shape->row_bytes ||
-        wr_reader_varint(in) != shape->cell_count)
-        return 0;
-    for (uint32_t i = 0; i < shape->cell_count; i++)
-        if (wr_reader_varint(in) != (uint64_t)shape->cells[i].offset * 2 + shape->cells[i].kind)
-            return 0;
-    return !in->failed;
-}
-
-int wr_table_load(struct wr_table *table, struct wr_reader *in) {
-    uint32_t magic = wr_reader_u32(in);
-    uint64_t length = wr_reader_u64(in), sum = wr_reader_u64(in);
-    const char *bytes = wr_reader_bytes(in, length);
-    if (in->failed || magic != LOG_MAGIC || wr_hash_bytes(bytes, length, 0) != sum)
-        return WR_ECORRUPT;
-    struct wr_reader body = {.bytes = bytes, .length = length};
-    if (!wr_log_shape_matches(table->shape, &body))
-        return WR_ECORRUPT;
-    table->was_saved = 1;
-    uint64_t deleted_count = wr_reader_varint(&body);
-    int status = load_deletions(table, &body, deleted_count, NULL);
-    if (status == WR_OK)
-        status = load_rows(table, &body, (struct known){.saved = 1});
-    if (status == WR_OK && body.at != body.length)
-        status = WR_ECORRUPT;
-    return status;
-}
-
-int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body,
-                     const struct wr_log_filter *filter) {
-    struct known known = {.saved = 1, .filter = filter};
-    int status = load_deletions(table, in, body->deleted_count, filter);
-    if (status == WR_OK)
-        status = load_some(table, in, known, body->row_count);
-    return status == WR_OK && (in->failed || in->at != in->length) ? WR_ECORRUPT : status;
-}
-
-int wr_table_load_apart(struct wr_table *table, struct wr_reader *in, struct wr_apart *apart) {
-    struct wr_owed owed = {.piece = apart->piece};
-    if (wr_reader_u32(in) != APART_MAGIC || !wr_log_shape_matches(table->shape, in))
-        return WR_ECORRUPT;
-    owed.deleted_count = wr_reader_varint(in);
-    owed.row_count = wr_reader_varint(in);
-    owed.hash_from = wr_reader_u64(in);
-    owed.hash_to = wr_reader_u64(in);
-    uint64_t table_rows = wr_reader_varint(in);
-    owed.at = wr_reader_varint(in);
-    owed.length = wr_reader_varint(in);
-    if (in->failed)
-        return WR_ECORRUPT;
-    table->was_saved = 1;
-    return wr_owed_add(table, apart, &owed, table_rows);
 }

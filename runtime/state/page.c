@@ -48,6 +48,7 @@ static void *slab_take(struct wr_table *table, uint8_t **spare, size_t size_byte
     uint8_t *piece = *spare;
     if (piece != NULL) {
         memcpy(spare, piece, sizeof *spare);
+        table->spare_bytes -= size_bytes;
         return piece;
     }
     uint32_t need = (uint32_t)((size_bytes + 15) / 16 * 16);
@@ -58,9 +59,10 @@ static void *slab_take(struct wr_table *table, uint8_t **spare, size_t size_byte
     return piece;
 }
 
-static void slab_give(uint8_t **spare, void *piece) {
+static void slab_give(struct wr_table *table, uint8_t **spare, void *piece, size_t size_bytes) {
     memcpy(piece, spare, sizeof *spare);
     *spare = piece;
+    table->spare_bytes += size_bytes;
 }
 
 static size_t page_bytes(const struct wr_table *table, uint32_t entries) {
@@ -94,7 +96,7 @@ static struct wr_page *page_new(struct wr_table *table, uint32_t depth) {
 
 int wr_pages_init(struct wr_table *table) {
     uint32_t row_bytes = table->row_bytes;
-    uint32_t entries = wr_power_floor(WR_PAGE_BYTES / 3 * 4 / row_bytes + 1);
+    uint32_t entries = wr_power_floor(table->page_bytes / 3 * 4 / row_bytes + 1);
     table->index_max = WR_MIN(WR_MAX(entries, WR_PAGE_INDEX_MIN), WR_PAGE_INDEX_MAX);
     table->rows_max = index_rows(table->index_max);
     table->block_shift = wr_log2_floor(wr_power_floor(WR_PAGE_BLOCK_BYTES / row_bytes + 1));
@@ -139,7 +141,7 @@ static void blocks_trim(struct wr_table *table, struct wr_page *page, uint32_t f
         if (block == 0 && page == table->first)
             wr_table_give(table, page->blocks[0]);
         else
-            slab_give(&table->spare_blocks, page->blocks[block]);
+            slab_give(table, &table->spare_blocks, page->blocks[block], block_bytes(table));
         page->blocks[block] = NULL;
     }
 }
@@ -149,7 +151,7 @@ static void chain_free(struct wr_table *table, struct wr_page *page) {
     while (page != NULL) {
         struct wr_page *overflow = page->overflow;
         blocks_trim(table, page, 0);
-        slab_give(&table->spare_pages, page);
+        slab_give(table, &table->spare_pages, page, page_bytes(table, table->index_max));
         table->page_count--;
         page = overflow;
     }
@@ -170,6 +172,7 @@ void wr_pages_release(struct wr_table *table) {
     table->first = NULL;
     table->directory = NULL;
     table->spare_blocks = table->spare_pages = NULL;
+    table->spare_bytes = 0;
     table->slab_used = table->slab_room = 0;
     table->count = 0;
 }
@@ -432,6 +435,21 @@ static void chain_deal(struct wr_table *table, struct wr_page *low, struct wr_pa
     chain_trim(table, &to[0]);
 }
 
+struct wr_page *wr_pages_new(struct wr_table *table, uint32_t depth) {
+    return page_new(table, depth);
+}
+
+void wr_pages_put(struct wr_table *table, uint64_t hash, struct wr_page *page) {
+    uint64_t span = UINT64_C(1) << (table->depth - page->depth);
+    uint64_t from = wr_directory_at(table, hash) & ~(span - 1);
+    for (uint64_t i = from; i < from + span; i++)
+        table->directory[i] = page;
+}
+
+void wr_pages_give(struct wr_table *table, struct wr_page *page) {
+    chain_free(table, page);
+}
+
 /* Splits the chain of `hash` by one more bit. */
 static int chain_split(struct wr_table *table, uint64_t hash) {
     struct wr_page *low = table->directory[wr_directory_at(table, hash)];
@@ -456,10 +474,7 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
         chain_list(table, low);
         chain_list(table, high);
     }
-    uint64_t span = UINT64_C(1) << (table->depth - low->depth);
-    uint64_t from = wr_directory_at(table, hash) / (span * 2) * (span * 2);
-    for (uint64_t i = from + span; i < from + span * 2; i++)
-        table->directory[i] = high;
+    wr_pages_put(table, hash | UINT64_C(1) << (64 - low->depth), high);
     return WR_OK;
 }
 
@@ -522,6 +537,7 @@ static void pages_reset(struct wr_table *table) {
         return; /* then it stays as large as it is */
     table->bytes = fresh.bytes;
     wr_frozen_forget_pages(table);
+    wr_rest_forget(table);
     wr_pages_release(table);
     table->first = fresh.first;
     table->directory = &table->first;
@@ -556,7 +572,7 @@ void wr_pages_remove(struct wr_table *table, struct wr_page *page, uint32_t slot
     wr_bit_clear(saved, last_slot);
     last->count--;
     table->count--;
-    if (table->count == 0) {
+    if (wr_rows_read(table) == 0) {
         pages_reset(table);
     } else if (last->count == 0 && before != NULL) {
         struct dealer chain = {.page = before, .head = before};

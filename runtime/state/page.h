@@ -25,17 +25,18 @@
 #include "base/hash.h"
 #include "state/table.h"
 
-#define WR_PAGE_BYTES 20480        /* the rows of a full page take at most about this */
-#define WR_PAGE_BLOCK_BYTES 2560   /* a block of rows at most, if it has more than one */
-#define WR_PAGE_FIRST_BYTES 640    /* the first block of a table begins with this */
-#define WR_PAGE_INDEX_MIN 64u      /* entries; doubles up to what the row size asks for */
-#define WR_PAGE_INDEX_MAX 2048u    /* entries: slots take 11 of 16 bits */
-#define WR_PAGE_WINDOW 8u          /* entries that are compared at once */
-#define WR_PAGE_EMPTY UINT16_MAX   /* no entry: its slot is beyond every row */
-#define WR_PAGE_NONE UINT32_MAX    /* no slot */
-#define WR_DIRECTORY_SLACK 4u      /* the directory is at most log2(pages) + this deep */
-#define WR_SLAB_BYTES_MAX 1048576u /* pages and blocks are cut from slabs of at most this */
-#define WR_POOL_SIZES 28u          /* of small blobs, see text.c */
+#define WR_PAGE_BLOCK_BYTES 2560       /* a block of rows at most, if it has more than one */
+#define WR_PAGE_FIRST_BYTES 640        /* the first block of a table begins with this */
+#define WR_PAGE_INDEX_MIN 64u          /* entries; doubles up to what the row size asks for */
+#define WR_PAGE_INDEX_MAX 2048u        /* entries: slots take 11 of 16 bits */
+#define WR_PAGE_WINDOW 8u              /* entries that are compared at once */
+#define WR_PAGE_EMPTY UINT16_MAX       /* no entry: its slot is beyond every row */
+#define WR_PAGE_NONE UINT32_MAX        /* no slot */
+#define WR_DIRECTORY_SLACK 4u          /* the directory is at most log2(pages) + this deep */
+#define WR_SLAB_BYTES_MAX 1048576u     /* pages and blocks are cut from slabs of at most this */
+#define WR_POOL_SIZES 28u              /* of small blobs, see text.c */
+#define WR_LOG_MAGIC 0x316c7477u       /* "wtl1" */
+#define WR_LOG_APART_MAGIC 0x31617477u /* "wta1" */
 
 enum wr_key_kind {
     WR_KEY_WORD,  /* 8 bytes, no string */
@@ -47,6 +48,8 @@ struct wr_page {
     uint32_t count;      /* rows */
     uint32_t first_rows; /* rows for which block 0 has room; block_mask + 1 beyond small tables */
     uint8_t depth;       /* hash bits that all its rows share, from the top */
+    uint8_t rests;       /* its rows are in a scratch file, and so is its index: page_rest.c */
+    uint8_t used;        /* since page_rest.c looked at it last, where pages may rest */
     uint32_t listed;     /* the turn in whose list of dirty pages it stands; 0: in none */
     struct wr_page *overflow;
     uint8_t *blocks[];
@@ -69,6 +72,7 @@ struct wr_segment {
 struct wr_pool {
     struct wr_segment *segment;    /* from which they are cut; the newest */
     uint8_t *spare[WR_POOL_SIZES]; /* given back, by size, chained by their first 8 bytes */
+    uint64_t spare_bytes;
 };
 
 /* Pages that a save looks at: the listed ones, or all. */
@@ -81,6 +85,7 @@ struct wr_log_walk {
 /* How far a save in pieces has come. */
 struct wr_log_saving {
     uint8_t active, all;
+    uint8_t rests;               /* rows of `page`, which rests, are still to be written */
     uint64_t hash_from, hash_to; /* that rows of this piece may have */
     struct wr_log_walk walk;
     struct wr_page *page;
@@ -90,6 +95,10 @@ struct wr_log_saving {
 
 struct wr_frozen;
 struct wr_owing;
+struct wr_resting;
+struct wr_table;
+
+uint64_t wr_rest_rows(const struct wr_table *table); /* that rest in a scratch file */
 
 struct wr_table {
     struct wr_page **directory; /* 2^depth entries; of a small table: &first */
@@ -103,6 +112,7 @@ struct wr_table {
     enum wr_key_kind key_kind;
     uint16_t tag_mask;
     uint32_t row_bytes, key_bytes;
+    uint32_t page_bytes; /* the rows of a full page take at most about this */
     uint32_t key_cell_count;
     uint32_t block_shift, block_mask, block_count; /* rows a block: block_mask + 1; blocks a page */
     uint32_t index_mask, index_max;                /* entries now - 1, and in a full-grown page */
@@ -128,16 +138,22 @@ struct wr_table {
     uint64_t deleted_count;
     struct wr_log_saving saving;
     struct wr_budget *budget;
-    uint64_t bytes;           /* all memory */
-    uint32_t unlike_batches;  /* see alike.c */
-    struct wr_owing *owing;   /* rows that are still in the store; NULL: none */
-    struct wr_frozen *frozen; /* a save of an earlier turn that has not come to its end */
+    uint64_t bytes;             /* all memory */
+    uint64_t spare_bytes;       /* of it: given back by pages and rows, and not used yet */
+    uint32_t unlike_batches;    /* see alike.c */
+    struct wr_owing *owing;     /* rows that are still in the store; NULL: none */
+    struct wr_resting *resting; /* rows in a scratch file; NULL: there has been none */
+    struct wr_frozen *frozen;   /* a save of an earlier turn that has not come to its end */
 };
 
 static inline uint8_t *wr_page_row(const struct wr_table *table, const struct wr_page *page,
                                    uint32_t slot) {
     return page->blocks[slot >> table->block_shift] +
            (size_t)(slot & table->block_mask) * table->row_bytes;
+}
+/* Rows that are not in the store alone. */
+static inline uint64_t wr_rows_read(const struct wr_table *table) {
+    return table->count + (table->resting == NULL ? 0 : wr_rest_rows(table));
 }
 static inline uint64_t *wr_page_dirty(const struct wr_table *table, const struct wr_page *page) {
     return (uint64_t *)((uintptr_t)page + table->dirty_at);
@@ -269,6 +285,8 @@ static inline void wr_frozen_row(struct wr_table *table, struct wr_page *page, u
 void wr_frozen_copy_chain(struct wr_table *table, struct wr_page *head);
 /* … and all, before they go. */
 void wr_frozen_finish(struct wr_table *table);
+/* Whether the pages that are copied stand in a list. */
+int wr_frozen_is_listed(const struct wr_table *table);
 /* A page goes of which no row is held, or all of them. */
 void wr_frozen_forget_pages(struct wr_table *table);
 void wr_frozen_forget_page(struct wr_table *table, const struct wr_page *page);
@@ -326,11 +344,50 @@ void wr_log_add(const struct wr_shape *shape, struct wr_buf *out, const uint8_t 
 /* Reads the bytes [0, to) of a row that was encoded, of which no cell is a blob. Strings are views
  * into the reader's bytes. in->failed: damaged. */
 void wr_log_read(const struct wr_shape *shape, struct wr_reader *in, uint8_t *row, uint32_t to);
+/* A page without rows, which stands in no directory yet; NULL: out of memory. */
+struct wr_page *wr_pages_new(struct wr_table *table, uint32_t depth);
+/* Where keys of `hash` are looked for, in the place of the chain that has been there. */
+void wr_pages_put(struct wr_table *table, uint64_t hash, struct wr_page *page);
+/* Gives a chain back that is in no directory and has no row that owns anything. */
+void wr_pages_give(struct wr_table *table, struct wr_page *page);
+
+/* page_rest.c: chains of pages that rest in a scratch file. Awake are from now on those of these
+ * hashes, or all. WR_OK or a negative status. */
+int wr_rest_need(struct wr_table *table, const uint64_t *hashes, uint32_t count);
+int wr_rest_complete(struct wr_table *table);
+int wr_rest_wake(struct wr_table *table, uint64_t at); /* the chain of a directory entry */
+/* Of a page that rests: the hash of one of its rows; whether rows of it are dirty in this turn
+ * (`all`: any), or are to be copied for a save of an earlier one. */
+uint64_t wr_rest_hash(const struct wr_table *table, const struct wr_page *page);
+int wr_rest_is_wanted(const struct wr_table *table, const struct wr_page *page, int all);
+int wr_rest_is_held(const struct wr_table *table, const struct wr_page *page);
+void wr_rest_hold(struct wr_table *table, struct wr_page *page); /* all of it */
+/* Appends the rows that wr_rest_is_wanted or wr_rest_is_held means, as a log has them; they count
+ * as saved when that is noted. WR_OK or a negative status. */
+int wr_rest_add_rows(struct wr_table *table, const struct wr_page *page, int all,
+                     struct wr_buf *out, uint64_t *row_count);
+void wr_rest_note_saved(const struct wr_table *table, struct wr_page *page);
+/* Where pages rest there is no list of dirty ones; whether there is any then. */
+int wr_rest_has_changed(const struct wr_table *table);
+void wr_rest_note_listed(struct wr_table *table);
+void wr_rest_note_turn(struct wr_table *table);
+/* Lets pages rest until the table takes no more than `bytes_max`, or no page is left that could.
+ * WR_OK or a negative status. */
+int wr_table_relieve(struct wr_table *table, struct wr_apart *apart, uint64_t bytes_max);
+/* Memory but for what was given back. */
+uint64_t wr_table_live_bytes(const struct wr_table *table);
+/* What rests is not wanted any more. */
+void wr_rest_forget(struct wr_table *table);
+
+/* Steps over what of a row follows its key. */
+void wr_log_skip_rest(const struct wr_shape *shape, struct wr_reader *in);
 /* table_owed.c: reads rows that have one of these hashes, or all. WR_OK or a negative status. */
 int wr_owed_need(struct wr_table *table, const uint64_t *hashes, uint32_t count);
 int wr_owed_complete(struct wr_table *table);
+int wr_owed_read(struct wr_table *table, uint64_t bytes); /* some of them, about so much */
 void wr_owed_forget(struct wr_table *table);
 uint64_t wr_owed_rows(const struct wr_table *table);
+uint64_t wr_owed_bytes(const struct wr_table *table); /* as they were saved, of all ranges */
 /* log.c: the deletions and rows of a body. */
 struct wr_log_body {
     uint64_t deleted_count, row_count, hash_from, hash_to;
@@ -349,6 +406,9 @@ struct wr_log_filter {
 };
 int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body,
                      const struct wr_log_filter *filter);
+/* So many rows of keys that are not there. WR_OK or a negative status. */
+int wr_log_load_new(struct wr_table *table, struct wr_reader *in, uint64_t row_count, int saved,
+                    int dirty);
 /* Rows behind their number, as a log has them, of which saves know that. */
 int wr_log_load_rows(struct wr_table *table, struct wr_reader *in, int saved, int dirty);
 /* No row is dirty: no page is listed either. */

@@ -19,6 +19,8 @@ void wr_page_list_clear(struct wr_table *table) {
 
 void wr_page_list(struct wr_table *table, struct wr_page *page) {
     page->listed = table->turn;
+    if (table->resting != NULL)
+        wr_rest_note_listed(table);
     if (table->all_listed)
         return;
     if (table->dirty_count == table->dirty_room) {

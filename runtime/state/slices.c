@@ -110,7 +110,11 @@ struct wr_table *wr_slices_at(struct wr_slices *slices, int64_t start_us) {
     slices->failure = WR_ENOMEM;
     if (items_reserve(slices) != WR_OK || dropped_reserve(slices) != WR_OK)
         return NULL;
-    struct wr_table *table = wr_table_new(slices->budget, slices->shape, slices->seed);
+    uint32_t page_bytes = slices->apart == NULL || slices->apart->page_bytes == 0
+                              ? WR_TABLE_PAGE_BYTES
+                              : slices->apart->page_bytes;
+    struct wr_table *table =
+        wr_table_new_paged(slices->budget, slices->shape, slices->seed, page_bytes);
     /* Slices are much alike: it will hold about as many as the one before. */
     if (table == NULL ||
         (at > 0 && wr_table_expect(table, slice_rows(&slices->items[at - 1])) != WR_OK)) {
@@ -208,9 +212,15 @@ void wr_slices_save_none(struct wr_buf *out) {
     wr_buf_add_u32(out, 0);
 }
 
+/* Where rows are saved; NULL: with the rest. */
+static struct wr_apart *apart_of(const struct wr_slices *slices) {
+    return slices->apart != NULL && slices->apart->is_kept ? slices->apart : NULL;
+}
+
 /* How much more may stand in this piece. */
 static size_t room_of(const struct wr_slices *slices, const struct wr_buf *out, size_t length_max) {
-    size_t length = out->length + (slices->apart == NULL ? 0 : slices->apart->rows.length);
+    const struct wr_apart *apart = apart_of(slices);
+    size_t length = out->length + (apart == NULL ? 0 : apart->rows.length);
     return length < length_max ? length_max - length : 0;
 }
 
@@ -231,12 +241,13 @@ static int save_some(struct wr_slices *slices, struct wr_buf *out, int all, size
         if (status != WR_OK)
             break;
         wr_buf_add_u64(out, (uint64_t)slice->start_us);
-        if (slices->apart != NULL) {
-            slices->apart->set = slices->apart_set;
-            slices->apart->start_us = slice->start_us;
+        struct wr_apart *apart = apart_of(slices);
+        if (apart != NULL) {
+            apart->set = slices->apart_set;
+            apart->start_us = slice->start_us;
         }
-        status = wr_table_save_apart(slice->table, out, slices->apart, all,
-                                     room_of(slices, out, length_max));
+        status =
+            wr_table_save_apart(slice->table, out, apart, all, room_of(slices, out, length_max));
         count++;
         if (status == WR_EAGAIN)
             break;
@@ -290,9 +301,9 @@ int wr_slices_load(struct wr_slices *slices, struct wr_reader *in) {
         if (in->failed)
             return WR_ECORRUPT;
         struct wr_table *table = wr_slices_at(slices, start_us);
-        status = table == NULL           ? wr_slices_failure(slices)
-                 : slices->apart != NULL ? wr_table_load_apart(table, in, slices->apart)
-                                         : wr_table_load(table, in);
+        status = table == NULL              ? wr_slices_failure(slices)
+                 : apart_of(slices) != NULL ? wr_table_load_apart(table, in, slices->apart)
+                                            : wr_table_load(table, in);
         if (status == WR_OK)
             status = wr_slices_relieve(slices);
     }

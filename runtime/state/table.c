@@ -77,8 +77,8 @@ static void shape_check(const struct wr_shape *shape) {
     }
 }
 
-struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *shape,
-                              uint64_t seed) {
+struct wr_table *wr_table_new_paged(struct wr_budget *budget, const struct wr_shape *shape,
+                                    uint64_t seed, uint32_t page_bytes) {
     shape_check(shape);
     struct wr_table *table = wr_alloc_zero(budget, sizeof *table);
     if (table == NULL)
@@ -87,6 +87,7 @@ struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *s
     table->bytes = sizeof *table;
     table->shape = shape;
     table->seed = seed;
+    table->page_bytes = page_bytes;
     table->row_bytes = shape->row_bytes;
     table->key_bytes = shape->key_bytes;
     for (uint32_t i = 0; i < shape->cell_count; i++)
@@ -102,12 +103,16 @@ struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *s
     return table;
 }
 
+struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *shape,
+                              uint64_t seed) {
+    return wr_table_new_paged(budget, shape, seed, WR_TABLE_PAGE_BYTES);
+}
+
 /* Small ones go with the pool. */
 static void blobs_release(struct wr_table *table) {
     if (table->large_blobs == 0)
         return;
-    struct wr_table_walk walk;
-    wr_table_walk_begin(&walk, table);
+    struct wr_table_walk walk = {.table = table}; /* of rows that are here */
     for (uint8_t *row; (row = wr_table_walk_next(&walk)) != NULL;)
         wr_row_release(table, row);
 }
@@ -118,6 +123,7 @@ void wr_table_free(struct wr_table *table) {
     struct wr_budget *budget = table->budget;
     wr_frozen_finish(table);
     wr_owed_forget(table);
+    wr_rest_forget(table);
     blobs_release(table);
     wr_pages_release(table);
     wr_text_release(table);
@@ -330,11 +336,19 @@ static __attribute__((noinline)) int upsert_unmarked(struct upsert *batch, uint3
     return status;
 }
 
+/* Rows of these keys are in memory, or there is none. */
+static int need(struct wr_table *table, const uint64_t *hashes, uint32_t count) {
+    int status = table->owing == NULL ? WR_OK : wr_owed_need(table, hashes, count);
+    if (status == WR_OK && table->resting != NULL)
+        status = wr_rest_need(table, hashes, count);
+    return status;
+}
+
 int wr_table_upsert(struct wr_table *table, const void *keys, const uint64_t *hashes,
                     uint32_t count, uint8_t **rows, uint8_t *made) {
-    int owed = table->owing == NULL ? WR_OK : wr_owed_need(table, hashes, count);
-    if (WR_UNLIKELY(owed != WR_OK))
-        return owed;
+    int needed = need(table, hashes, count);
+    if (WR_UNLIKELY(needed != WR_OK))
+        return needed;
     struct upsert batch = {
         .table = table, .keys = keys, .hashes = hashes, .rows = rows, .made = made};
     return made != NULL ? upsert_batch(&batch, count) : upsert_unmarked(&batch, count);
@@ -370,16 +384,15 @@ static inline __attribute__((always_inline)) void find_keys(const struct wr_tabl
     }
 }
 
-/* What is in the store is as good as in memory: reading it changes nothing that a caller sees, and
- * a failure waits in `apart`. */
-static struct wr_table *reads_owed(const struct wr_table *table) {
+/* What is in a file is as good as in memory: reading it changes nothing that a caller sees, and a
+ * failure waits in `apart`. */
+static struct wr_table *reads(const struct wr_table *table) {
     return (struct wr_table *)(uintptr_t)table;
 }
 
 void wr_table_find(const struct wr_table *table, const void *keys, const uint64_t *hashes,
                    uint32_t count, uint8_t **rows) {
-    if (WR_UNLIKELY(table->owing != NULL))
-        wr_owed_need(reads_owed(table), hashes, count);
+    need(reads(table), hashes, count);
     switch (table->key_kind) {
     case WR_KEY_WORD: find_keys(table, keys, hashes, count, rows, WR_KEY_WORD); break;
     case WR_KEY_FIXED: find_keys(table, keys, hashes, count, rows, WR_KEY_FIXED); break;
@@ -389,15 +402,13 @@ void wr_table_find(const struct wr_table *table, const void *keys, const uint64_
 
 uint8_t *wr_table_find_word(const struct wr_table *table, uint64_t key) {
     uint64_t hash = wr_shape_hash(table->shape, &key, table->seed);
-    if (WR_UNLIKELY(table->owing != NULL))
-        wr_owed_need(reads_owed(table), &hash, 1);
+    need(reads(table), &hash, 1);
     return find_key(table, (const uint8_t *)&key, hash, WR_KEY_WORD);
 }
 
 int wr_table_delete(struct wr_table *table, const void *key, uint64_t hash) {
     uint32_t slot;
-    if (WR_UNLIKELY(table->owing != NULL))
-        wr_owed_need(table, &hash, 1);
+    need(table, &hash, 1);
     struct wr_page *page = wr_pages_find(table, key, hash, &slot);
     if (page == NULL)
         return 0;
@@ -421,7 +432,7 @@ void wr_table_touch(struct wr_table *table, uint8_t *row) {
 }
 
 uint64_t wr_table_count(const struct wr_table *table) {
-    return table->count + wr_owed_rows(table);
+    return wr_rows_read(table) + wr_owed_rows(table);
 }
 
 uint64_t wr_table_bytes(const struct wr_table *table) {
@@ -438,7 +449,10 @@ uint64_t wr_table_seed(const struct wr_table *table) {
 
 /* A page may be listed whose dirty rows have been deleted since; then the delta is empty. */
 int wr_table_has_changed(const struct wr_table *table) {
-    return table->dirty_count > 0 || table->all_listed || table->deleted_count > 0;
+    int is_listed = table->dirty_count > 0 || table->all_listed;
+    if (table->resting != NULL)
+        is_listed = wr_rest_has_changed(table);
+    return is_listed || table->deleted_count > 0;
 }
 
 int wr_table_was_saved(const struct wr_table *table) {
@@ -447,7 +461,9 @@ int wr_table_was_saved(const struct wr_table *table) {
 
 void wr_table_walk_begin(struct wr_table_walk *walk, const struct wr_table *table) {
     if (WR_UNLIKELY(table->owing != NULL))
-        wr_owed_complete(reads_owed(table));
+        wr_owed_complete(reads(table));
+    if (WR_UNLIKELY(table->resting != NULL))
+        wr_rest_complete(reads(table));
     *walk = (struct wr_table_walk){.table = table};
 }
 

@@ -59,6 +59,10 @@ void wr_shape_hash_rows(const struct wr_shape *shape, const uint8_t *rows, uint3
  * wr_table_free. NULL: out of memory. */
 struct wr_table *wr_table_new(struct wr_budget *budget, const struct wr_shape *shape,
                               uint64_t seed);
+/* The same with pages of about so many bytes: small ones where few are to be in memory. */
+#define WR_TABLE_PAGE_BYTES 20480u
+struct wr_table *wr_table_new_paged(struct wr_budget *budget, const struct wr_shape *shape,
+                                    uint64_t seed, uint32_t page_bytes);
 void wr_table_free(struct wr_table *table); /* drops all rows; O(pages) */
 
 /* Finds or makes the rows of `count` keys (dense, key_bytes each; hashes from wr_keys_build with

@@ -104,9 +104,27 @@ static struct piece *early_of(struct wr_frozen *self, uint64_t hash) {
     return &self->early[self->early_bits == 0 ? 0 : hash >> (64 - self->early_bits)];
 }
 
+/* The same of a page that rests. */
+static void copy_rested(struct wr_frozen *self, struct wr_page *page, int is_early) {
+    struct wr_table *table = self->table;
+    uint64_t hash = wr_rest_hash(table, page), count = 0;
+    struct piece *piece = is_early ? early_of(self, hash) : &self->in_turn;
+    if (!wr_rest_is_held(table, page))
+        return;
+    int status = wr_rest_add_rows(table, page, 0, &piece->rows, &count);
+    if (status != WR_OK && self->apart->failure == WR_OK)
+        self->apart->failure = status;
+    wr_rest_note_saved(table, page);
+    note_copied(self, piece, page, hash, (uint32_t)count);
+}
+
 /* The held rows of a page; out of their turn, or in it. */
 static void copy_page(struct wr_frozen *self, struct wr_page *page, int is_early) {
     const struct wr_table *table = self->table;
+    if (WR_UNLIKELY(page->rests)) {
+        copy_rested(self, page, is_early);
+        return;
+    }
     WR_UNINITIALIZED uint16_t slots[WR_PAGE_INDEX_MAX];
     uint32_t count = take_held(table, page, slots);
     if (count == 0)
@@ -179,6 +197,7 @@ int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
     table->held_at = table->dirty_at;
     table->dirty_at = held_at;
     table->turn++;
+    wr_rest_note_turn(table);
     table->frozen = self;
     self->next = apart->frozen;
     apart->frozen = self;
@@ -246,6 +265,10 @@ void wr_frozen_copy_chain(struct wr_table *table, struct wr_page *head) {
     struct wr_frozen *self = table->frozen;
     for (struct wr_page *page = head; self != NULL && page != NULL; page = page->overflow)
         copy_page(self, page, 1);
+}
+
+int wr_frozen_is_listed(const struct wr_table *table) {
+    return table->frozen != NULL && table->frozen->pages != NULL;
 }
 
 void wr_frozen_forget_pages(struct wr_table *table) {

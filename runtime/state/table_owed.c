@@ -84,6 +84,10 @@ uint64_t wr_owed_rows(const struct wr_table *table) {
                : owing->table_rows - owing->rows_read;
 }
 
+uint64_t wr_owed_bytes(const struct wr_table *table) {
+    return table->owing == NULL ? 0 : table->owing->bytes;
+}
+
 /* Not more ranges than that what is read for one of them in vain, since a log has rows of others
  * too, is as much as what is wanted. */
 static int cut_ranges(struct wr_table *table) {
@@ -172,7 +176,7 @@ static int read_wanted(struct wr_table *table, struct wr_owing *owing) {
                               .filter = {.wanted = owing->wanted, .depth = owing->depth}};
     struct wr_error *err = owing->apart->err == NULL ? NULL : *owing->apart->err;
     int status = WR_OK;
-    uint64_t before = table->count;
+    uint64_t before = wr_rows_read(table);
     if (owing->wanted_count == 0)
         return WR_OK;
     table->owing = NULL;
@@ -183,7 +187,7 @@ static int read_wanted(struct wr_table *table, struct wr_owing *owing) {
                                         err);
     }
     table->owing = owing;
-    owing->rows_read += table->count - before;
+    owing->rows_read += wr_rows_read(table) - before;
     note_read(owing);
     if (status == WR_OK && owing->ranges_left == 0 && owing->rows_read != owing->table_rows)
         status = WR_ECORRUPT;
@@ -229,6 +233,10 @@ static int read_next(struct wr_table *table, uint64_t bytes) {
         got += WR_MAX(owing->range_bytes, UINT64_C(1));
     }
     return settle(table, read_wanted(table, owing));
+}
+
+int wr_owed_read(struct wr_table *table, uint64_t bytes) {
+    return table->owing == NULL ? WR_OK : read_next(table, bytes);
 }
 
 /* Where nothing has been read, each log is read once. */

@@ -96,7 +96,7 @@ static int write_kind(struct writer *writer, const struct wr_table *table, enum 
 
 int wr_table_rest(struct wr_table *table, struct wr_budget *budget, struct wr_scratch *scratch,
                   struct wr_rest *rest, struct wr_error *err) {
-    WR_ASSERT(!table->saving.active && table->frozen == NULL);
+    WR_ASSERT(!table->saving.active && table->frozen == NULL && table->resting == NULL);
     int owed = wr_owed_complete(table);
     if (owed != WR_OK)
         return owed;

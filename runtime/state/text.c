@@ -148,6 +148,7 @@ static char *pool_take(struct wr_table *table, uint32_t size) {
     uint8_t *piece = pool->spare[size];
     if (piece != NULL) {
         memcpy(&pool->spare[size], piece, sizeof piece);
+        pool->spare_bytes -= pool_bytes(size);
         return (char *)piece;
     }
     uint32_t bytes = pool_bytes(size);
@@ -168,6 +169,7 @@ static void pool_give(struct wr_table *table, struct wr_blob *blob) {
     WR_ASSERT_DEBUG(pool_bytes(size) == blob->room);
     memcpy(blob->bytes, &table->pool->spare[size], sizeof(uint8_t *));
     table->pool->spare[size] = (uint8_t *)blob->bytes;
+    table->pool->spare_bytes += blob->room;
 }
 
 static int pool_begin(struct wr_table *table) {

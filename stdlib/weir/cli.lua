@@ -40,7 +40,7 @@ M.FLAGS = {
   ["--stop-after"] = { value = "N", count = 1,
     doc = "stop after N steps, as a signal would; with --state the next run goes on" },
   ["--spill-bytes"] = { value = "N", count = 1,
-    doc = "what a sort keeps in memory, and half of what windows do; any gives the same rows" },
+    doc = "what a sort keeps in memory, and half of what tables do; any gives the same rows" },
   ["--json"] = { doc = "as JSON" },
   ["--analyze"] = { doc = "run it, and say what each stage took and kept; nothing is written" },
   ["--error-format"] = { value = "NAME", of = { "text", "json", "github" },

@@ -112,10 +112,23 @@ def lay(folder):
             file.write(text)
 
 
+def many_keys(dice, count):
+    """Rows of which few have the same keys; some keys are long."""
+    lines = []
+    for i in range(count):
+        key = dice.randrange(count // 2)
+        name = f"name {key % 97}" + " of many words" * (key % 3)
+        lines.append(json.dumps({"k": key, "name": name, "price": dice.randrange(9999) / 100,
+                                 "n": dice.randrange(count)}))
+    return "\n".join(lines) + "\n"
+
+
 def lay_for_sim(folder):
     """The same, but for rows whose fate hangs on batches (`weir help changelog`), which differ from
     life to life in `weir sim`: rows of keys that a changelog takes back."""
     lay(folder)
+    with open(os.path.join(folder, "rows.ndjson"), "w", encoding="utf-8") as file:
+        file.write(many_keys(random.Random(7), 900))
     database = sqlite3.connect(os.path.join(folder, "kept.db"))
     database.execute("delete from users where user <> 'eve'")
     database.commit()

@@ -1,0 +1,419 @@
+/* page_rest.c: chains of pages that rest in a scratch file, where a table takes more memory than it
+ * should. In the place of such a chain stands a page without rows and without an index; its rows
+ * lie in the file as a log has them, those first that a save has to write:
+ *
+ *   blob:  { u8 kind (what saves know of the rows) · u32 rows · u32 bytes · rows } each
+ *
+ * A chain comes back, as it was but for the places of its rows, when a key of it is asked for.
+ * Those rest first that have not been asked for since the hand came by last (clock, second chance).
+ * Where pages rest there is no list of dirty pages: a save looks at all. */
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "state/apart.h"
+#include "state/page.h"
+#include "state/scratch.h"
+#include "state/slices.h"
+#include "base/banned.h"
+
+#define SCRATCH_UNIT_BYTES 4096u
+#define SECTION_BYTES 9u
+#define TABLES_MAX 64u /* that are relieved at once */
+
+enum kind { KIND_SAVED = 1, KIND_DIRTY = 2, KINDS = 4 };
+
+/* Of a chain that rests; in the place of the page's index. */
+struct rested {
+    struct wr_scratch_blob blob;
+    uint64_t hash; /* of one of its rows */
+    uint32_t rows;
+    uint32_t turn;       /* in which its dirty rows became so; 0: none is */
+    uint8_t is_saved;    /* all rows are, whatever the blob says */
+    uint8_t is_held_all; /* for a save of all rows that is under way */
+};
+
+struct wr_resting {
+    struct wr_apart *apart;
+    uint64_t rows;
+    uint64_t hand; /* the hash of the chain that is looked at next */
+    uint8_t has_changed;
+    struct wr_buf bytes; /* of the blob at hand */
+};
+
+static struct rested *rested_of(const struct wr_table *table, const struct wr_page *page) {
+    return (struct rested *)(void *)wr_page_index(table, page);
+}
+
+uint64_t wr_rest_rows(const struct wr_table *table) {
+    return table->resting->rows;
+}
+
+uint64_t wr_rest_hash(const struct wr_table *table, const struct wr_page *page) {
+    return rested_of(table, page)->hash;
+}
+
+static struct wr_error *error_of(const struct wr_table *table) {
+    struct wr_error *const *err = table->resting->apart->err;
+    return err == NULL ? NULL : *err;
+}
+
+/* The first one stays. */
+static int settle(const struct wr_table *table, int status) {
+    struct wr_apart *apart = table->resting->apart;
+    if (status != WR_OK && apart->failure == WR_OK)
+        apart->failure = status;
+    return status;
+}
+
+/* ---- what saves know ---- */
+
+int wr_rest_is_wanted(const struct wr_table *table, const struct wr_page *page, int all) {
+    return all || rested_of(table, page)->turn != 0;
+}
+
+int wr_rest_is_held(const struct wr_table *table, const struct wr_page *page) {
+    const struct rested *rested = rested_of(table, page);
+    return rested->is_held_all || (rested->turn != 0 && rested->turn < table->turn);
+}
+
+void wr_rest_hold(struct wr_table *table, struct wr_page *page) {
+    rested_of(table, page)->is_held_all = 1;
+}
+
+void wr_rest_note_saved(const struct wr_table *table, struct wr_page *page) {
+    struct rested *rested = rested_of(table, page);
+    rested->turn = 0;
+    rested->is_saved = 1;
+    rested->is_held_all = 0;
+}
+
+int wr_rest_has_changed(const struct wr_table *table) {
+    return table->resting->has_changed;
+}
+
+void wr_rest_note_listed(struct wr_table *table) {
+    table->resting->has_changed = 1;
+}
+
+void wr_rest_note_turn(struct wr_table *table) {
+    if (table->resting == NULL)
+        return;
+    table->resting->has_changed = 0;
+    table->all_listed = 1;
+}
+
+/* ---- blobs ---- */
+
+static int read_blob(struct wr_table *table, const struct rested *rested, struct wr_reader *in) {
+    struct wr_resting *resting = table->resting;
+    wr_buf_clear(&resting->bytes);
+    int status = wr_buf_reserve(&resting->bytes, rested->blob.length);
+    if (status == WR_OK)
+        status = wr_scratch_get(resting->apart->scratch, &rested->blob, resting->bytes.bytes,
+                                error_of(table));
+    *in = (struct wr_reader){.bytes = resting->bytes.bytes, .length = rested->blob.length};
+    return status;
+}
+
+struct section {
+    enum kind kind;
+    uint32_t rows;
+    struct wr_reader bytes;
+};
+
+/* 0: there is no more. Their hash was right: they are what was written. */
+static int section_next(struct wr_reader *in, struct section *section) {
+    if (in->at == in->length)
+        return 0;
+    section->kind = (enum kind) * wr_reader_bytes(in, 1);
+    section->rows = wr_reader_u32(in);
+    uint32_t length = wr_reader_u32(in);
+    section->bytes = (struct wr_reader){.bytes = wr_reader_bytes(in, length), .length = length};
+    WR_ASSERT(!in->failed);
+    return 1;
+}
+
+int wr_rest_add_rows(struct wr_table *table, const struct wr_page *page, int all,
+                     struct wr_buf *out, uint64_t *row_count) {
+    const struct rested *rested = rested_of(table, page);
+    struct section section;
+    struct wr_reader in;
+    int status = read_blob(table, rested, &in);
+    while (status == WR_OK && section_next(&in, &section)) {
+        int is_dirty = (section.kind & KIND_DIRTY) && !rested->is_saved;
+        if (!all && !rested->is_held_all && !is_dirty)
+            continue;
+        status = wr_buf_add(out, section.bytes.bytes, section.bytes.length);
+        *row_count += section.rows;
+    }
+    return status;
+}
+
+/* The rows of a kind in word `word` of a page, as bits. */
+static uint64_t rows_of(const struct wr_table *table, const struct wr_page *page, uint32_t word,
+                        enum kind kind) {
+    if (page->count <= word * 64)
+        return 0;
+    uint32_t left = page->count - word * 64;
+    uint64_t rows = left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1;
+    uint64_t saved = wr_page_saved(table, page)[word], dirty = wr_page_dirty(table, page)[word];
+    rows &= kind & KIND_SAVED ? saved : ~saved;
+    return rows & (kind & KIND_DIRTY ? dirty : ~dirty);
+}
+
+/* How many there are. */
+static uint32_t add_section(const struct wr_table *table, const struct wr_page *head,
+                            enum kind kind) {
+    struct wr_buf *out = &table->resting->bytes;
+    size_t start = out->length;
+    uint32_t count = 0;
+    wr_buf_add_char(out, (char)kind);
+    wr_buf_add_u32(out, 0);
+    wr_buf_add_u32(out, 0);
+    for (const struct wr_page *page = head; page != NULL; page = page->overflow)
+        for (uint32_t word = 0; word < table->bit_words; word++)
+            for (uint64_t rows = rows_of(table, page, word, kind); rows != 0; rows &= rows - 1) {
+                uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(rows);
+                wr_log_add(table->shape, out, wr_page_row(table, page, slot), 0, table->row_bytes);
+                count++;
+            }
+    if (out->status != WR_OK)
+        return count;
+    uint32_t length = (uint32_t)(out->length - start - SECTION_BYTES);
+    memcpy(out->bytes + start + 1, &count, sizeof count);
+    memcpy(out->bytes + start + 5, &length, sizeof length);
+    if (count == 0)
+        out->length = start;
+    return count;
+}
+
+/* ---- to rest ---- */
+
+static void release_rows(struct wr_table *table, const struct wr_page *head) {
+    if (table->shape->cell_count == 0)
+        return;
+    for (const struct wr_page *page = head; page != NULL; page = page->overflow)
+        for (uint32_t slot = 0; slot < page->count; slot++)
+            wr_row_release(table, wr_page_row(table, page, slot));
+}
+
+/* The page that stands in the place of a chain; NULL: out of memory. */
+static struct wr_page *stand_in_new(struct wr_table *table, const struct wr_page *head) {
+    size_t bytes = table->index_at + sizeof(struct rested);
+    struct wr_page *page = wr_table_alloc(table, bytes);
+    if (page == NULL)
+        return NULL;
+    memset(page, 0, bytes);
+    page->depth = head->depth;
+    page->rests = 1;
+    return page;
+}
+
+static int chain_rest(struct wr_table *table, struct wr_page *head) {
+    struct wr_resting *resting = table->resting;
+    wr_frozen_copy_chain(table, head);
+    struct wr_page *page = stand_in_new(table, head);
+    if (page == NULL)
+        return WR_ENOMEM;
+    struct rested *rested = rested_of(table, page);
+    rested->hash = wr_shape_hash(table->shape, wr_page_row(table, head, 0), table->seed);
+    wr_buf_clear(&resting->bytes);
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        uint32_t count = add_section(table, head, (enum kind)kind);
+        rested->rows += count;
+        if ((kind & KIND_DIRTY) && count > 0)
+            rested->turn = page->listed = table->turn;
+    }
+    int status = resting->bytes.status;
+    if (status == WR_OK)
+        status = wr_scratch_put(resting->apart->scratch, resting->bytes.bytes,
+                                resting->bytes.length, &rested->blob, error_of(table));
+    if (status != WR_OK) {
+        wr_table_give(table, page);
+        return status;
+    }
+    release_rows(table, head);
+    table->count -= rested->rows;
+    resting->rows += rested->rows;
+    wr_pages_put(table, rested->hash, page);
+    wr_pages_give(table, head);
+    table->page_count++;
+    table->moves++;
+    return WR_OK;
+}
+
+/* ---- awake ---- */
+
+static int chain_wake(struct wr_table *table, struct wr_page *page) {
+    struct wr_resting *resting = table->resting;
+    const struct rested *rested = rested_of(table, page);
+    struct section section;
+    struct wr_reader in;
+    wr_frozen_copy_chain(table, page);
+    int status = read_blob(table, rested, &in);
+    struct wr_page *fresh = status == WR_OK ? wr_pages_new(table, page->depth) : NULL;
+    if (fresh == NULL)
+        return status == WR_OK ? WR_ENOMEM : status;
+    fresh->used = 1;
+    wr_pages_put(table, rested->hash, fresh);
+    while (status == WR_OK && section_next(&in, &section)) {
+        int saved = rested->is_saved || (section.kind & KIND_SAVED);
+        int dirty = !rested->is_saved && (section.kind & KIND_DIRTY);
+        status = wr_log_load_new(table, &section.bytes, section.rows, saved, dirty);
+    }
+    resting->rows -= rested->rows;
+    wr_scratch_drop(resting->apart->scratch, &rested_of(table, page)->blob);
+    wr_table_give(table, page);
+    table->page_count--;
+    table->moves++;
+    return status;
+}
+
+int wr_rest_wake(struct wr_table *table, uint64_t at) {
+    struct wr_page *page = table->directory[at];
+    return page->rests ? settle(table, chain_wake(table, page)) : WR_OK;
+}
+
+int wr_rest_need(struct wr_table *table, const uint64_t *hashes, uint32_t count) {
+    int status = WR_OK;
+    if (table->resting->rows == 0)
+        return WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        struct wr_page *page = table->directory[wr_directory_at(table, hashes[i])];
+        if (page->rests)
+            status = chain_wake(table, page);
+        else
+            page->used = 1;
+    }
+    return settle(table, status);
+}
+
+int wr_rest_complete(struct wr_table *table) {
+    int status = WR_OK;
+    for (uint64_t at = 0; at < UINT64_C(1) << table->depth && status == WR_OK;) {
+        struct wr_page *page = table->directory[at];
+        if (page->rests)
+            status = chain_wake(table, page);
+        else
+            at += UINT64_C(1) << (table->depth - page->depth);
+    }
+    return settle(table, status);
+}
+
+void wr_rest_forget(struct wr_table *table) {
+    struct wr_resting *resting = table->resting;
+    if (resting == NULL)
+        return;
+    table->resting = NULL;
+    for (uint64_t at = 0; at < UINT64_C(1) << table->depth && resting->rows > 0;) {
+        struct wr_page *page = table->directory[at];
+        at += UINT64_C(1) << (table->depth - page->depth);
+        if (!page->rests)
+            continue;
+        resting->rows -= rested_of(table, page)->rows;
+        wr_scratch_drop(resting->apart->scratch, &rested_of(table, page)->blob);
+        wr_table_give(table, page);
+    }
+    wr_buf_release(&resting->bytes);
+    wr_table_give(table, resting);
+}
+
+/* ---- which ---- */
+
+uint64_t wr_table_live_bytes(const struct wr_table *table) {
+    uint64_t spare = table->spare_bytes + table->text_dead;
+    if (table->pool != NULL)
+        spare += table->pool->spare_bytes;
+    return table->bytes > spare ? table->bytes - spare : 0;
+}
+
+int wr_apart_make_scratch(struct wr_apart *apart, struct wr_budget *budget) {
+    return apart->scratch != NULL
+               ? WR_OK
+               : wr_scratch_new(&apart->scratch, apart->env, budget, SCRATCH_UNIT_BYTES);
+}
+
+static int begin(struct wr_table *table, struct wr_apart *apart) {
+    if (wr_apart_make_scratch(apart, table->budget) != WR_OK)
+        return WR_ENOMEM;
+    struct wr_resting *resting = wr_table_alloc(table, sizeof *resting);
+    if (resting == NULL)
+        return WR_ENOMEM;
+    *resting = (struct wr_resting){.apart = apart};
+    wr_buf_init(&resting->bytes, table->budget, 0);
+    resting->has_changed = (uint8_t)(table->dirty_count > 0 || table->all_listed);
+    wr_page_list_clear(table);
+    table->all_listed = 1;
+    table->resting = resting;
+    return WR_OK;
+}
+
+int wr_table_relieve(struct wr_table *table, struct wr_apart *apart, uint64_t bytes_max) {
+    int status = WR_OK;
+    if (table->depth == 0 || table->saving.active || wr_frozen_is_listed(table))
+        return WR_OK;
+    if (table->resting == NULL)
+        status = begin(table, apart);
+    uint64_t chains = 2 * (UINT64_C(1) << table->depth); /* each twice at most */
+    for (; chains > 0 && status == WR_OK && wr_table_live_bytes(table) > bytes_max; chains--) {
+        struct wr_resting *resting = table->resting;
+        struct wr_page *page = table->directory[wr_directory_at(table, resting->hand)];
+        uint64_t span = page->depth == 0 ? 0 : UINT64_C(1) << (64 - page->depth);
+        resting->hand = span == 0 ? 0 : (resting->hand & ~(span - 1)) + span;
+        if (page->rests || page->count == 0 || page == table->first)
+            continue;
+        if (page->used)
+            page->used = 0;
+        else
+            status = chain_rest(table, page);
+    }
+    return status;
+}
+
+/* ---- of a stage ---- */
+
+uint64_t wr_apart_live_bytes(const struct wr_apart *apart) {
+    uint64_t bytes = 0;
+    for (uint32_t s = 0; s < apart->set_count; s++)
+        for (uint32_t i = 0; i < apart->sets[s]->count; i++)
+            bytes += wr_table_live_bytes(apart->sets[s]->items[i].table);
+    return bytes;
+}
+
+/* The largest table of a stage. */
+static struct wr_table *largest(const struct wr_apart *apart) {
+    struct wr_table *found = NULL;
+    for (uint32_t s = 0; s < apart->set_count; s++)
+        for (uint32_t i = 0; i < apart->sets[s]->count; i++) {
+            struct wr_table *table = apart->sets[s]->items[i].table;
+            if (found == NULL || wr_table_live_bytes(table) > wr_table_live_bytes(found))
+                found = table;
+        }
+    return found;
+}
+
+/* An eighth is free then, so that the next row does not bring the next page to rest. */
+int wr_apart_relieve(struct wr_apart *apart) {
+    uint64_t max = apart->memory_bytes;
+    if (max == 0 || apart->pages_stay || apart->set_count == 0 ||
+        apart->sets[0]->budget->bytes_used < max)
+        return WR_OK;
+    uint64_t bytes = wr_apart_live_bytes(apart);
+    int status = WR_OK;
+    if (bytes <= max)
+        return WR_OK;
+    for (uint32_t tries = 0; status == WR_OK && bytes > max - max / 8 && tries < TABLES_MAX;
+         tries++) {
+        struct wr_table *table = largest(apart);
+        uint64_t own = wr_table_live_bytes(table), excess = bytes - (max - max / 8);
+        status = wr_table_relieve(table, apart, own > excess ? own - excess : 0);
+        if (wr_table_live_bytes(table) == own)
+            break; /* it gives no more */
+        bytes = wr_apart_live_bytes(apart);
+    }
+    return status;
+}
+
+uint64_t wr_apart_rests(const struct wr_apart *apart) {
+    return wr_scratch_bytes_peak(apart->scratch);
+}
