@@ -105,6 +105,23 @@ int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
     return wr_sqlite_failed(db, path, "prepare", err);
 }
 
+int wr_sqlite_has_table(struct sqlite3 *db, const char *path, const char *name, int *there,
+                        struct wr_error *err) {
+    sqlite3_stmt *row = NULL;
+    int status = wr_sqlite_prepare(
+        db, path, "select 1 from sqlite_schema where type = 'table' and name = ?1 collate nocase",
+        &row, err);
+    if (status != WR_OK)
+        return status;
+    sqlite3_bind_text(row, 1, name, -1, SQLITE_STATIC);
+    int code = sqlite3_step(row);
+    *there = code == SQLITE_ROW;
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        status = wr_sqlite_failed(db, path, "look for a table", err);
+    sqlite3_finalize(row);
+    return status;
+}
+
 /* A text that is longer than SQLite takes would be nil. */
 static int bound(int code) {
     return code == SQLITE_OK ? WR_OK : code == SQLITE_TOOBIG ? WR_ELIMIT : WR_ENOMEM;

@@ -45,6 +45,10 @@ int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
 int wr_sqlite_bind_text(struct sqlite3_stmt *statement, int parameter, const char *text,
                         size_t length);
 
+/* Whether the file has a table of this name. */
+int wr_sqlite_has_table(struct sqlite3 *db, const char *path, const char *name, int *there,
+                        struct wr_error *err);
+
 /* Appends `ifnull("name", x'')`, over which the index of a key lies that weir has made (see
  * sqlite_table.h); with a parameter's number, the same over that. */
 int wr_sqlite_add_key(struct wr_buf *sql, const struct wr_field *field, unsigned parameter);

@@ -40,17 +40,30 @@ int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uin
     return WR_ECORRUPT;
 }
 
+int wr_sqlite_fenced(const char *path, const char *table, struct wr_error *err) {
+    wr_error_set(err, WR_EREFUSED,
+                 "sqlite:%s/%s: another instance of this pipeline has written to it: nothing "
+                 "more is written",
+                 path, table);
+    wr_error_code(err, "W617");
+    wr_error_help(err, "two runs go on from copies of one state directory; leave one of them");
+    return WR_EREFUSED;
+}
+
+int wr_sqlite_is_older(const char *name, uint64_t rows_seen, uint64_t back, struct wr_error *err) {
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: this state directory is older than the file: by the state %" PRIu64
+                 " rows went into it, and the file can be taken back to %" PRIu64,
+                 name, rows_seen, back);
+    wr_error_help(err, "it is an old copy: put a copy of the file of the same time beside it, or "
+                       "begin with a new state and another table");
+    return WR_ECORRUPT;
+}
+
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
                            uint64_t rows_before, uint64_t rows_seen, struct wr_error *err) {
-    if (rows_of(db, id) != rows_before) {
-        wr_error_set(err, WR_EREFUSED,
-                     "sqlite:%s/%s: another instance of this pipeline has written to it: nothing "
-                     "more is written",
-                     path, table);
-        wr_error_code(err, "W617");
-        wr_error_help(err, "two runs go on from copies of one state directory; leave one of them");
-        return WR_EREFUSED;
-    }
+    if (rows_of(db, id) != rows_before)
+        return wr_sqlite_fenced(path, table, err);
     char *sql = sqlite3_mprintf(
         "create table if not exists weir_commit(sink integer primary key, name text, rows integer);"
         "insert or replace into weir_commit values (%lld, %Q, %lld)",
@@ -109,6 +122,14 @@ int wr_sqlite_refused_forget(struct sqlite3 *db, const char *path, uint64_t id, 
     return run(db, path,
                sqlite3_mprintf("delete from weir_refused where sink = %lld and row <= %lld",
                                (long long)id, (long long)upto),
+               err);
+}
+
+int wr_sqlite_refused_drop(struct sqlite3 *db, const char *path, uint64_t id, uint64_t after,
+                           struct wr_error *err) {
+    return run(db, path,
+               sqlite3_mprintf("delete from weir_refused where sink = %lld and row > %lld",
+                               (long long)id, (long long)after),
                err);
 }
 

@@ -13,6 +13,10 @@ struct wr_error;
  * WR_ECORRUPT when it is behind: another file, or an older copy. `name`: for messages. */
 int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
                           uint64_t *skip, struct wr_error *err);
+/* Another instance has written to the table: sets the error, W617, and returns WR_EREFUSED. */
+int wr_sqlite_fenced(const char *path, const char *table, struct wr_error *err);
+/* The state is an older copy than what was there before the last epoch; the same. */
+int wr_sqlite_is_older(const char *name, uint64_t rows_seen, uint64_t back, struct wr_error *err);
 /* In the transaction of the rows. `rows_before`: what the row said when this instance read or wrote
  * it last; where it says otherwise now another instance goes on from a copy of the state: W617. */
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
@@ -29,5 +33,8 @@ int wr_sqlite_refused_find(struct sqlite3 *db, const char *path, uint64_t id, ui
 /* The state knows of those up to row `upto`. */
 int wr_sqlite_refused_forget(struct sqlite3 *db, const char *path, uint64_t id, uint64_t upto,
                              struct wr_error *err);
+/* Those behind row `after` will come once more under other numbers, or not at all. */
+int wr_sqlite_refused_drop(struct sqlite3 *db, const char *path, uint64_t id, uint64_t after,
+                           struct wr_error *err);
 /* Whether the file has the table at all. */
 int wr_sqlite_refused_are_there(struct sqlite3 *db);

@@ -14,7 +14,8 @@
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen.
  * The file commits before the state does; after a crash between the two the rows come again, since
  * a pipeline that is repeatable gives the same rows, and as many as the file has already are passed
- * over. Where it may give others (wr_sink.varies) all are written: some twice, or over their key.
+ * over. Where it may give others (wr_sink.varies) all are written: some twice; or by key, when what
+ * the state does not know of has been taken back (sqlite_undo.h).
  *
  * Values are written as the language says (nil null, bool 0 and 1, times and decimals as text). A
  * row that SQLite refuses, or a NaN (SQLite would make it null), leaves as a reject (W509) and the
@@ -24,7 +25,6 @@
 
 #include <sqlite3.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -33,32 +33,23 @@
 #include "base/status.h"
 #include "conn/endpoint.h"
 #include "conn/sqlite.h"
+#include "conn/sqlite_bind.h"
 #include "conn/sqlite_commit.h"
 #include "conn/sqlite_publish.h"
 #include "conn/sqlite_shared.h"
 #include "conn/sqlite_table.h"
+#include "conn/sqlite_undo.h"
 #include "conn/table_sink.h"
+#include "conn/touched.h"
 #include "data/text.h"
 
 #include "base/banned.h"
 
 #define SAVE_VERSION 2
 
-struct config {
-    const char *path, *table;
-    const char *beside; /* replace, or held: the table that is filled */
-    const char *gone;   /* held: the table of keys that were taken back */
-    const struct wr_schema
-        *gone_schema; /* of upserts of a changelog; NULL: nothing is taken back */
-    enum wr_table_mode mode;
-    uint32_t key_count;
-    const uint16_t *key;
-    struct wr_retry retry; /* while another program has the file locked */
-};
-
 struct sqlite_sink {
     struct wr_sink base;
-    const struct config *config;
+    const struct wr_sqlite_config *config;
     struct wr_sqlite_shared *shared;
     struct wr_sqlite_table table; /* the one that is filled */
     struct wr_sqlite_table gone;  /* no schema: there is none */
@@ -73,94 +64,10 @@ struct sqlite_sink {
     uint64_t rows_skip; /* of the coming ones: their epoch is in the file, and not in the state */
     uint64_t rows_safe; /* of `rows_seen`: the state knows of them and of their rejects */
     int has_refused;    /* the file keeps refused rows of this sink */
+    int keeps; /* what keys had, since rows behind the last checkpoint may come as others */
+    struct wr_sqlite_undo undo;
+    struct wr_touched touched;
 };
-
-/* ---- bind ---------------------------------------------------------------------------------- */
-
-/* A lock is mostly short: it is looked for soon, and many times. */
-#define PAUSE_US_MIN (INT64_C(5) * 1000)
-#define PAUSE_US_MAX (INT64_C(500) * 1000)
-#define FAILURES 20
-
-static const char *const own_options[] = {"table",   "mode",           "timeout",
-                                          "retries", WR_RETRY_OPTIONS, NULL};
-
-static int check_names(const struct wr_schema *schema, struct wr_error *err) {
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        const struct wr_field *field = &schema->fields[i];
-        if (strlen(field->name) != field->name_length)
-            return wr_error_script(err, "W403", "SQLite takes no column name with a 0 byte");
-        for (uint32_t k = 0; k < i; k++)
-            if (strcasecmp(schema->fields[k].name, field->name) == 0) {
-                wr_error_script(err, "W403", "to SQLite `%s` and `%s` are one column",
-                                schema->fields[k].name, field->name);
-                wr_error_help(err, "`rename` one of them");
-                return WR_ESCRIPT;
-            }
-    }
-    return WR_OK;
-}
-
-/* The key's columns alone. */
-static int bind_gone(struct config *config, const struct wr_endpoint_bind *bind,
-                     struct wr_error *err) {
-    config->gone = wr_endpoint_textf(bind->arena, "weir_del_%s", config->table);
-    if (bind->updates && config->mode == WR_TABLE_UPSERT)
-        config->gone_schema = wr_table_key_schema(bind);
-    int lacks = config->gone == NULL ||
-                (bind->updates && config->mode == WR_TABLE_UPSERT && config->gone_schema == NULL);
-    return lacks ? wr_error_set(err, WR_ENOMEM, "sqlite: out of memory") : WR_OK;
-}
-
-static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
-    struct wr_options options;
-    int status = wr_options_read(&options, bind, err);
-    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
-    if (status == WR_OK && config == NULL)
-        status = wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
-    if (status != WR_OK)
-        return status;
-    config->path = wr_value_string(wr_value_get(bind->spec, "endpoint"), "address", "");
-    config->retry = (struct wr_retry){.retries = UINT64_MAX,
-                                      .timeout_us = WR_SQLITE_TIMEOUT_MS * INT64_C(1000),
-                                      .pause_us_min = PAUSE_US_MIN,
-                                      .pause_us_max = PAUSE_US_MAX,
-                                      .failures = FAILURES};
-    status = wr_options_check(&options, "sqlite", own_options, wr_options_of_write, err);
-    if (status == WR_OK)
-        status = wr_option_text(&options, "table", &config->table, err);
-    if (status == WR_OK)
-        status = wr_retry_bind(&config->retry, bind, &options, 1, err);
-    if (status == WR_OK && config->path[0] == 0)
-        status = wr_error_script(err, "W401", "no such file: the path is empty");
-    if (status == WR_OK && (config->table == NULL || config->table[0] == 0))
-        status = wr_option_wrong("table", "`sqlite` needs the option `table`: which table?", err);
-    if (status == WR_OK && strncasecmp(config->table, "sqlite_", 7) == 0)
-        status = wr_option_wrong("table",
-                                 "option `table`: names that begin with `sqlite_` are SQLite's "
-                                 "own",
-                                 err);
-    static const char *const not_yet[] = {"partition_by", NULL};
-    if (status == WR_OK)
-        status = wr_options_refuse(&options, not_yet, err);
-    if (status == WR_OK)
-        status = wr_table_choose_mode(bind, &options, "sqlite", &config->mode, &config->key_count,
-                                      &config->key, err);
-    bind->by_key = config->key_count > 0;
-    if (status == WR_OK)
-        status = check_names(bind->input, err);
-    if (status == WR_OK)
-        status = bind_gone(config, bind, err);
-    if (status != WR_OK)
-        return status;
-    bind->retry = &config->retry;
-    config->beside = wr_endpoint_textf(bind->arena, "weir_new_%s", config->table);
-    bind->config = config;
-    bind->name = wr_endpoint_textf(bind->arena, "sqlite:%s/%s", config->path, config->table);
-    if (bind->name == NULL || config->beside == NULL)
-        return wr_error_set(err, WR_ENOMEM, "sqlite: out of memory");
-    return WR_OK;
-}
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -168,7 +75,7 @@ static void sink_close(struct wr_sink *sink);
 
 /* Looks at the table of the script's name: errors come before any row does. */
 static int look(struct sqlite_sink *self, struct wr_error *err) {
-    const struct config *config = self->config;
+    const struct wr_sqlite_config *config = self->config;
     if (self->saved && self->is_beside) {
         int status = wr_sqlite_table_look(&self->table, 0, err);
         if (status != WR_OK)
@@ -188,9 +95,36 @@ static int look(struct sqlite_sink *self, struct wr_error *err) {
     return status;
 }
 
+/* What the file has that the state does not know of. */
+static int look_back(struct sqlite_sink *self, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    struct sqlite3 *db = self->shared->db;
+    int status = wr_sqlite_undo_find(&self->undo, db, self->config->path, err);
+    if (!self->saved) /* its first commit may be there, without rows */
+        return status;
+    if (status == WR_OK)
+        status = wr_sqlite_commit_read(
+            db, sink->name, self->id, self->rows_seen,
+            sink->differs && !self->undo.exists ? NULL : &self->rows_skip, err);
+    if (status != WR_OK)
+        return status;
+    self->has_refused = wr_sqlite_refused_are_there(db);
+    self->rows_told = self->rows_seen + self->rows_skip;
+    if (self->undo.exists && self->rows_skip > 0) {
+        if (self->undo.back != self->rows_seen)
+            return wr_sqlite_is_older(sink->name, self->rows_seen, self->undo.back, err);
+        self->undo.is_due = 1;
+        self->rows_skip = 0;
+    } else if (sink->varies) { /* of a version that kept nothing */
+        self->rows_seen += self->rows_skip;
+        self->rows_skip = 0;
+    }
+    return WR_OK;
+}
+
 static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
-    const struct config *config = sink->config;
+    const struct wr_sqlite_config *config = sink->config;
     self->config = config;
     self->is_beside = config->mode == WR_TABLE_REPLACE || sink->held;
     sink->shown = self->is_beside ? WR_SHOWN_AT_FINISH : WR_SHOWN_AT_COMMIT;
@@ -227,16 +161,15 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->texts = wr_alloc(&wr_budget_control, sink->schema->field_count * sizeof *self->texts);
     status = self->texts == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name)
                                  : look(self, err);
-    if (status == WR_OK && self->saved && sink->store != NULL)
-        status = wr_sqlite_commit_read(self->shared->db, sink->name, self->id, self->rows_seen,
-                                       sink->differs ? NULL : &self->rows_skip, err);
-    if (status == WR_OK && self->saved && sink->store != NULL)
-        self->has_refused = wr_sqlite_refused_are_there(self->shared->db);
-    self->rows_told = self->rows_seen + self->rows_skip;
-    if (sink->varies) {
-        self->rows_seen += self->rows_skip;
-        self->rows_skip = 0;
-    }
+    self->rows_told = self->rows_seen;
+    self->keeps = sink->store != NULL && sink->varies && config->key_count > 0;
+    if (self->keeps)
+        wr_touched_init(&self->touched, sink->budget, sink->schema, config->key, config->key_count,
+                        self->id);
+    self->undo.id = self->id;
+    self->undo.gone_table = self->gone.schema == NULL ? NULL : config->gone;
+    if (status == WR_OK && sink->store != NULL)
+        status = look_back(self, err);
     status = wr_sqlite_shared_outcome(self->shared, status, err);
     if (status != WR_OK)
         sink_close(sink);
@@ -261,7 +194,7 @@ static int make_statement(struct sqlite_sink *self, sqlite3_stmt **statement,
 
 /* The tables beside, of a run before. */
 static int drop_beside(struct sqlite_sink *self, struct wr_error *err) {
-    const struct config *config = self->config;
+    const struct wr_sqlite_config *config = self->config;
     int status = wr_sqlite_drop(self->shared->db, config->path, config->beside, err);
     return status == WR_OK && self->base.held
                ? wr_sqlite_drop(self->shared->db, config->path, config->gone, err)
@@ -275,15 +208,28 @@ static int make_gone(struct sqlite_sink *self, struct wr_error *err) {
     return status == WR_OK ? make_statement(self, &self->remember, &self->gone, NULL, err) : status;
 }
 
+/* Takes back what the state does not know of, and keeps from now on what keys had. */
+static int take(struct sqlite_sink *self, int is_new, struct wr_error *err) {
+    int is_due = self->undo.is_due;
+    int status = wr_sqlite_undo_take(&self->undo, &self->table, is_new, self->keeps, err);
+    if (status == WR_OK && is_due && self->has_refused)
+        status = wr_sqlite_refused_drop(self->shared->db, self->config->path, self->id,
+                                        self->rows_seen, err);
+    return status;
+}
+
 /* Within the first epoch's transaction, so that a run that fails leaves no empty table. */
 static int make_ready(struct sqlite_sink *self, struct wr_error *err) {
     int status = self->is_beside && !self->saved ? drop_beside(self, err) : WR_OK;
     if (status == WR_OK)
         status = wr_sqlite_table_look(&self->table, 1, err);
-    if (status == WR_OK && !self->table.exists)
+    int is_new = !self->table.exists;
+    if (status == WR_OK && is_new)
         status = wr_sqlite_table_make(&self->table, err);
     if (status == WR_OK)
         status = wr_sqlite_table_key(&self->table, err);
+    if (status == WR_OK)
+        status = take(self, is_new, err);
     if (status == WR_OK)
         status = make_statement(self, &self->insert, &self->table, NULL, err);
     if (status == WR_OK && self->table.key_count > 0)
@@ -305,7 +251,7 @@ static int bind_value(struct sqlite_sink *self, sqlite3_stmt *statement, int par
 /* The file keeps it too, until the state knows of the reject: see `pass_over`. */
 static int refuse(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
                   const char *detail, struct wr_error *err) {
-    if (self->base.store != NULL) {
+    if (self->base.store != NULL && !self->keeps) {
         int status = wr_sqlite_refused_add(self->shared->db, self->config->path, self->id,
                                            self->rows_seen, detail, err);
         if (status != WR_OK) {
@@ -357,8 +303,33 @@ static int step(struct sqlite_sink *self, sqlite3_stmt *statement, struct wr_bat
     return status;
 }
 
-static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+static int bind_key(struct sqlite_sink *self, sqlite3_stmt *statement, const struct wr_batch *batch,
+                    uint32_t row, struct wr_error *err) {
+    for (uint32_t i = 0; i < self->table.key_count; i++) {
+        int refused = bind_value(self, statement, (int)i + 1, batch, self->table.key[i], row);
+        if (refused < 0)
+            return wr_error_set(err, refused, "%s: out of memory", self->base.name);
+    }
+    return WR_OK;
+}
+
+/* What the key of the `i`-th row has before it is written, where it is the first one. */
+static int keep(struct sqlite_sink *self, const struct wr_batch *batch, uint32_t i, int removes,
+                struct wr_error *err) {
+    uint32_t row = wr_batch_row(batch, i);
+    if (!self->keeps || !wr_touched_first(&self->touched, i, removes))
+        return WR_OK;
+    int status = bind_key(self, self->undo.note, batch, row, err);
+    if (status == WR_OK)
+        status = wr_sqlite_undo_keep(&self->undo, &self->table, removes, err);
+    if (status != WR_OK)
+        wr_sqlite_shared_break(self->shared);
+    return status;
+}
+
+static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t i,
                      struct wr_error *err) {
+    uint32_t row = wr_batch_row(batch, i);
     for (uint32_t c = 0; c < batch->schema->field_count; c++) {
         int refused = bind_value(self, self->insert, (int)c + 1, batch, c, row);
         if (refused < 0 && refused != WR_ELIMIT)
@@ -371,22 +342,16 @@ static int write_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t 
             return refuse(self, batch, row, detail, err);
         }
     }
-    return step(self, self->insert, batch, row, err);
+    int status = keep(self, batch, i, 0, err);
+    return status == WR_OK ? step(self, self->insert, batch, row, err) : status;
 }
 
-static int bind_key(struct sqlite_sink *self, sqlite3_stmt *statement, const struct wr_batch *batch,
-                    uint32_t row, struct wr_error *err) {
-    for (uint32_t i = 0; i < self->table.key_count; i++) {
-        int refused = bind_value(self, statement, (int)i + 1, batch, self->table.key[i], row);
-        if (refused < 0)
-            return wr_error_set(err, refused, "%s: out of memory", self->base.name);
-    }
-    return WR_OK;
-}
-
-static int remove_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t row,
+static int remove_row(struct sqlite_sink *self, struct wr_batch *batch, uint32_t i,
                       struct wr_error *err) {
+    uint32_t row = wr_batch_row(batch, i);
     int status = bind_key(self, self->remove, batch, row, err);
+    if (status == WR_OK)
+        status = keep(self, batch, i, 1, err);
     if (status == WR_OK)
         status = step(self, self->remove, batch, row, err);
     if (status != WR_OK || self->remember == NULL)
@@ -408,28 +373,31 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
     wr_sqlite_shared_serve(self->shared, sink);
     const int64_t *weight = self->remove == NULL ? NULL : batch->weight;
-    int status = WR_OK;
+    int status = self->keeps ? wr_touched_look(&self->touched, batch) : WR_OK;
+    if (status != WR_OK)
+        return wr_error_set(err, status, "%s: out of memory", sink->name);
     for (uint32_t i = 0; i < batch->sel_count && status == WR_OK; i++) {
         uint32_t row = wr_batch_row(batch, i);
         int is_there = self->rows_skip > 0;
         self->rows_seen++;
         self->rows_skip -= (uint64_t)is_there;
         if (weight == NULL || weight[row] > 0) {
-            status = is_there ? pass_over(self, batch, row, err) : write_row(self, batch, row, err);
+            status = is_there ? pass_over(self, batch, row, err) : write_row(self, batch, i, err);
             continue;
         }
         /* An update comes as the old row and the new one: the new one overwrites it. */
         uint32_t next = i + 1 < batch->sel_count ? wr_batch_row(batch, i + 1) : row;
         if (next == row || weight[next] < 0 ||
             !wr_table_same_key(batch, self->table.key, self->table.key_count, row, next))
-            status =
-                is_there ? pass_over(self, batch, row, err) : remove_row(self, batch, row, err);
+            status = is_there ? pass_over(self, batch, row, err) : remove_row(self, batch, i, err);
     }
     sqlite3_clear_bindings(self->insert); /* they point into the batch */
     if (self->remove != NULL)
         sqlite3_clear_bindings(self->remove);
     if (self->remember != NULL)
         sqlite3_clear_bindings(self->remember);
+    if (self->undo.note != NULL)
+        sqlite3_clear_bindings(self->undo.note);
     return wr_sqlite_shared_outcome(self->shared, status, err);
 }
 
@@ -445,6 +413,9 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
         return wr_sqlite_shared_outcome(self->shared, status, err);
     self->is_begun = 1;
     self->rows_safe = self->rows_seen;
+    wr_sqlite_undo_begin(&self->undo);
+    if (self->keeps)
+        wr_touched_forget(&self->touched);
     if (!self->is_ready && !self->finished) {
         status = make_ready(self, err);
         if (status != WR_OK)
@@ -463,7 +434,7 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
 
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
-    const struct config *config = self->config;
+    const struct wr_sqlite_config *config = self->config;
     (void)epoch;
     WR_ASSERT(self->is_begun);
     wr_sqlite_shared_serve(self->shared, sink);
@@ -473,6 +444,8 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
         int status = wr_sqlite_commit_write(self->shared->db, config->path, config->table, self->id,
                                             self->rows_told, rows, err);
         self->rows_told = rows;
+        if (status == WR_OK && self->undo.note != NULL)
+            status = wr_sqlite_undo_say(&self->undo, &self->table, self->rows_safe, err);
         if (status == WR_OK && self->has_refused)
             status = wr_sqlite_refused_forget(self->shared->db, config->path, self->id,
                                               self->rows_safe, err);
@@ -501,12 +474,13 @@ static void drop_statements(struct sqlite_sink *self) {
     sqlite3_finalize(self->insert);
     sqlite3_finalize(self->remove);
     sqlite3_finalize(self->remember);
+    wr_sqlite_undo_release(&self->undo);
     self->insert = self->remove = self->remember = NULL;
     self->is_ready = 0;
 }
 
 static int publish(struct sqlite_sink *self, struct wr_error *err) {
-    const struct config *config = self->config;
+    const struct wr_sqlite_config *config = self->config;
     struct wr_sqlite_publish what = {
         .beside = &self->table,
         .gone = self->gone.schema == NULL ? NULL : config->gone,
@@ -532,6 +506,8 @@ static int finish(struct sqlite_sink *self, struct wr_error *err) {
         status = make_ready(self, err);
         drop_statements(self);
     }
+    if (status == WR_OK && self->is_begun && !self->finished)
+        status = wr_sqlite_undo_end(&self->undo, &self->table, err);
     if (publishes && status == WR_OK)
         status = publish(self, err);
     if (status == WR_OK && self->has_refused && self->is_begun)
@@ -566,6 +542,7 @@ static void sink_close(struct wr_sink *sink) {
     }
     self->shared = NULL;
     self->is_begun = 0;
+    wr_touched_release(&self->touched);
     wr_free(&wr_budget_control, self->texts);
     self->texts = NULL;
 }
@@ -575,7 +552,7 @@ const struct wr_sink_type wr_sink_sqlite = {
     .size_bytes = sizeof(struct sqlite_sink),
     .delivery = WR_DELIVERY_IDEMPOTENT,
     .flags = WR_SINK_KEYS | WR_SINK_REFUSES,
-    .bind = sink_bind,
+    .bind = wr_sqlite_sink_bind,
     .open = sink_open,
     .begin = sink_begin,
     .write = sink_write,

@@ -387,7 +387,7 @@ static void add_insert(const struct wr_sqlite_table *table, struct wr_buf *sql) 
     wr_buf_add_char(sql, ')');
 }
 
-static int add_upsert(const struct wr_sqlite_table *table, struct wr_buf *sql) {
+int wr_sqlite_table_add_upsert(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     if (table->unique) {
         wr_buf_add_text(sql, " on conflict");
         for (uint32_t i = 0; i < table->key_count; i++) {
@@ -410,7 +410,7 @@ int wr_sqlite_table_insert(const struct wr_sqlite_table *table, int upsert, stru
     for (uint32_t i = 0; i < table->schema->field_count; i++)
         wr_buf_addf(sql, "%s?%u", i == 0 ? " values (" : ",", i + 1);
     wr_buf_add_char(sql, ')');
-    return upsert ? add_upsert(table, sql) : sql->status;
+    return upsert ? wr_sqlite_table_add_upsert(table, sql) : sql->status;
 }
 
 int wr_sqlite_table_insert_from(const struct wr_sqlite_table *table, const char *from, int upsert,
@@ -421,7 +421,7 @@ int wr_sqlite_table_insert_from(const struct wr_sqlite_table *table, const char 
     wr_buf_add_text(sql, " from ");
     wr_sql_add_name(sql, from);
     wr_buf_add_text(sql, " where true order by rowid"); /* else `on` would belong to a join */
-    return upsert ? add_upsert(table, sql) : sql->status;
+    return upsert ? wr_sqlite_table_add_upsert(table, sql) : sql->status;
 }
 
 int wr_sqlite_table_delete_by(const struct wr_sqlite_table *table, const char *keys,
@@ -444,14 +444,13 @@ int wr_sqlite_table_delete_by(const struct wr_sqlite_table *table, const char *k
     return sql->status;
 }
 
-int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *sql) {
-    wr_buf_add_text(sql, "delete from ");
-    wr_sql_add_name(sql, table->name);
+/* Where a column is compared itself, it is so by its own collation. */
+int wr_sqlite_table_add_match(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     for (uint32_t i = 0; i < table->key_count; i++) {
         wr_buf_add_text(sql, i == 0 ? " where " : " and ");
-        if (table->never_null) {
+        if (table->unique) {
             wr_sql_add_name(sql, table->schema->fields[table->key[i]].name);
-            wr_buf_addf(sql, " = ?%u", i + 1);
+            wr_buf_addf(sql, " %s ?%u", table->never_null ? "=" : "is", i + 1);
             continue;
         }
         add_key_part(table, i, 0, sql);
@@ -459,6 +458,12 @@ int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *s
         add_key_part(table, i, i + 1, sql);
     }
     return sql->status;
+}
+
+int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *sql) {
+    wr_buf_add_text(sql, "delete from ");
+    wr_sql_add_name(sql, table->name);
+    return wr_sqlite_table_add_match(table, sql);
 }
 
 /* ---- cells --------------------------------------------------------------------------------- */

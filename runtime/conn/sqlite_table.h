@@ -44,7 +44,11 @@ int wr_sqlite_table_insert_from(const struct wr_sqlite_table *table, const char 
 /* Deletes the rows whose keys stand in another table, which has the key's columns. */
 int wr_sqlite_table_delete_by(const struct wr_sqlite_table *table, const char *keys,
                               struct wr_buf *sql);
-/* Parameters ?1 … are the key columns in the key's order. */
+/* Appends ` on conflict(…) do update set …`: the columns of the stream. */
+int wr_sqlite_table_add_upsert(const struct wr_sqlite_table *table, struct wr_buf *sql);
+/* Appends ` where …`: the row of a key, whose columns are ?1 … in its order. */
+int wr_sqlite_table_add_match(const struct wr_sqlite_table *table, struct wr_buf *sql);
+/* Deletes the row of a key, as above. */
 int wr_sqlite_table_delete(const struct wr_sqlite_table *table, struct wr_buf *sql);
 /* Binds a cell as the language writes it. `text`: where times and decimals stand until the
  * statement has run. 0; 1 for NaN, which SQLite does not have; WR_ENOMEM; WR_ELIMIT where it is too

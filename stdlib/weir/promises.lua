@@ -44,7 +44,8 @@ M.VARYING = { name = "any, and rows that vary", varies = true,
     .. '`emit "update"`, which gives one change for all that come in one batch' }
 
 --- How a sink survives a restart. `delivery` and `by_key`: as `native.explain` says them; `modes`:
---- of a file's; `why`: for its promise; `tests`: beside the one that runs every pair.
+--- of a file's; `undoes`: rows that the state does not know of are taken back; `why`: for its
+--- promise; `tests`: beside the one that runs every pair.
 M.SINKS = {
   { name = "file", kinds = { "file" }, delivery = "follows", modes = { replace = true, new = true },
     why = "the state keeps how long the file is, and a restart cuts it there",
@@ -59,8 +60,10 @@ M.SINKS = {
     why = "rows and their number are one transaction of the file",
     tests = { "tests/faults/pipelines/appends.lua", "tests/unit/conn/test_sqlite_restart.c" } },
   { name = "SQLite, by key", kinds = { "sqlite" }, delivery = "decides", by_key = true,
+    undoes = true,
     why = "rows and their number are one transaction of the file",
-    tests = { "tests/faults/pipelines/upsert.lua", "tests/unit/conn/test_sqlite_restart.c" } },
+    tests = { "tests/faults/pipelines/upsert.lua", "tests/faults/pipelines/undone.lua",
+      "tests/unit/conn/test_sqlite_undo.c" } },
   { name = "PostgreSQL", kinds = { "postgres" }, delivery = "decides", by_key = false,
     why = "rows and their number are one transaction of the database",
     tests = { "tests/postgres/faults.py" } },
@@ -89,7 +92,9 @@ exactly once
   each row is there once when the run has gone on to its end. Files follow the
   state, which keeps how long they are; SQLite and PostgreSQL keep the number
   of their rows in the transaction of those rows, and rows that come again are
-  passed over.
+  passed over. Where others may come, a SQLite table by key gets back first
+  what its keys had before (`weir_undo`): a row that somebody changed meanwhile
+  too, but for columns that the stream does not have.
 effectively once, by key
   rows behind the last checkpoint may be written again with other values, over
   the rows with their key; a row that does not come again stays.
@@ -103,9 +108,10 @@ start; of a database `weir check` says what must not change meanwhile. Where a
 stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
 in a `filter`; `emit "update"`, which gives one change for all that come in one
-batch), a database takes them all: by key where there is one, else some are
-there twice. Files hold each row once also then. Columns with `now()`, or
-with what a `lookup` found, have the value of one of the attempts.
+batch), a database takes them all: PostgreSQL by key where there is one; where
+there is none some are there twice. Files, and SQLite by key, hold each row once
+also then. Columns with `now()`, or with what a `lookup` found, have the value
+of one of the attempts.
 
 Without a state a run begins anew: a file appears when a run is complete, and
 all rows of a run are one transaction of a database, so a complete run is there
@@ -164,7 +170,7 @@ end
 function M.promise(source, sink)
   if sink.delivery == "plain" then
     return M.AGAIN
-  elseif sink.delivery == "follows" or not source.varies then
+  elseif sink.delivery == "follows" or sink.undoes or not source.varies then
     return M.ONCE
   end
   return sink.by_key and M.BY_KEY or M.AGAIN
@@ -237,8 +243,10 @@ local function of_sink(nodes, node)
     local why = stage.repeatable and CHANGES or WHY[stage.op] or VARIES
     row.why = ("`%s`%s %s"):format(stage.op,
       place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", why)
-      .. (sink.by_key and "; a row takes the place of the one with its key" or "")
-    row.stronger[1] = "a file follows the state: exactly once, whatever varies"
+      .. (sink.undoes and "; what its keys had before is in the same transaction, and is put back "
+        .. "first" or sink.by_key and "; a row takes the place of the one with its key" or "")
+    row.stronger[1] = row.promise ~= M.ONCE
+      and "a file follows the state: exactly once, whatever varies" or nil
   end
   row.stronger[#row.stronger + 1] = sink.stronger
   local seen = {}

@@ -84,6 +84,17 @@ def with_rows(path):
     database.close()
 
 
+def noted(path):
+    """A table with a column and a row of somebody else's; its owner has set a log."""
+    database = sqlite3.connect(path)
+    database.execute("pragma journal_mode = wal")
+    database.execute("create table items(note text default 'none', item text, user text, "
+                     "n integer, last text, primary key(item, user)) without rowid")
+    database.execute("insert into items values ('old', 'coat', 'eve', 1, null)")
+    database.commit()
+    database.close()
+
+
 def gzipped(text):
     return gzip.compress(text.encode(), mtime=0)
 
@@ -104,6 +115,7 @@ def lay(folder):
     unique(os.path.join(folder, "unique.db"))
     with_log(os.path.join(folder, "two.db"))
     with_rows(os.path.join(folder, "kept.db"))
+    noted(os.path.join(folder, "noted.db"))
     # What stands there from runs before, and goes when the new result comes.
     os.makedirs(os.path.join(folder, "items/item=hat"))
     for name, text in {"sums.csv": "old\n", "items/item=hat/part-00000.csv": "old\n",

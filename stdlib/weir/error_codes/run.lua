@@ -388,6 +388,17 @@ orders:lookup(one, { on = "item" })]],
     wrong = "weir: warning[W622]: state s: runs that begin behind checkpoint 8 die, …",
     right = "weir state ls job.state   # how many rows are kept, and where it stands",
   },
+  W623 = {
+    message = "sqlite:…/…: rows that the state does not know of cannot be taken back: …",
+    help = "a row or a rule that somebody added since is in the way: take it away, and run again",
+    page = "A run was killed when a table had rows of its last epoch and the state did not know of "
+      .. "them yet. What the table had before is kept beside it, and the next run puts it back "
+      .. "first. It could not: somebody has added a row with the same value of a unique column "
+      .. "meanwhile, a rule that rows of before do not keep, or has taken a column away. The "
+      .. "message says which. Nothing was changed, and the next run tries it again.",
+    wrong = "sqlite:out.db/t: … cannot be taken back: UNIQUE constraint failed: t.name",
+    right = "sqlite3 out.db \"delete from t where name = 'x'\"   # what is in the way",
+  },
   W701 = {
     message = "ran longer than …",
     page = "The script's Lua code did not come back in time: a loop that does not end, or far "

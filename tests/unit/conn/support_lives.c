@@ -1,0 +1,77 @@
+/* support_lives.c: see support_lives.h. */
+#include "support_lives.h"
+
+void lives_begin_with(struct lives *lives, const char *schema, const char *key, const char *more) {
+    struct world *w = &lives->w;
+    *lives = (struct lives){.more = more, .epoch = 1, .identity = 77};
+    world_begin(w);
+    lives->path = in_folder(w, "o.db");
+    lives->schema = schema_of(w, schema);
+    wr_buf_init(&lives->saved, &w->budget, 0);
+    CHECK_INT(bind_sink(w, &wr_sink_sqlite, sqlite_spec(w, lives->path, more), lives->schema, key,
+                        &lives->bind),
+              ==, WR_OK);
+}
+
+void lives_begin(struct lives *lives) {
+    lives_begin_with(lives, TABLE_SCHEMA, "k", "");
+}
+
+void lives_end(struct lives *lives) {
+    wr_buf_release(&lives->saved);
+    world_end(&lives->w);
+}
+
+/* The state is only asked for being there. */
+struct wr_sink *open_varying(struct lives *lives, int varies) {
+    static char state;
+    struct world *w = &lives->w;
+    struct wr_sink *sink = wr_alloc_zero(&wr_budget_control, wr_sink_sqlite.size_bytes);
+    CHECK(sink != NULL);
+    *sink = (struct wr_sink){.type = &wr_sink_sqlite,
+                             .config = lives->bind.config,
+                             .schema = lives->bind.input,
+                             .env = w->env,
+                             .budget = &w->budget,
+                             .store = (struct wr_store *)(void *)&state,
+                             .identity = lives->identity,
+                             .varies = (uint8_t)varies,
+                             .held = lives->held,
+                             .reject = take_reject,
+                             .reject_ctx = w,
+                             .name = lives->bind.name};
+    struct wr_reader from = {.bytes = lives->saved.bytes, .length = lives->saved.length};
+    if (wr_sink_sqlite.open(sink, lives->saved.length == 0 ? NULL : &from, &w->err) == WR_OK)
+        return sink;
+    wr_free(&wr_budget_control, sink);
+    return NULL;
+}
+
+struct wr_sink *live(struct lives *lives) {
+    struct wr_sink *sink = open_varying(lives, 1);
+    if (sink == NULL)
+        test_fail(__FILE__, __LINE__, "it does not open: %s", error_text(&lives->w));
+    return sink;
+}
+
+/* An epoch; `kept`: the state hears of it. */
+int write_rows(struct lives *lives, struct wr_sink *sink, const char *csv, int kept) {
+    struct wr_batch *batch = csv == NULL ? NULL : batch_of(&lives->w, lives->schema, csv);
+    int status = write_epoch(&lives->w, sink, lives->epoch, batch);
+    if (status == WR_OK && kept) {
+        wr_buf_clear(&lives->saved);
+        CHECK_INT(wr_sink_sqlite.save(sink, &lives->saved), ==, WR_OK);
+        lives->epoch++;
+    }
+    return status;
+}
+
+void all_of(struct lives *lives, const char *csv, int kept) {
+    struct wr_sink *sink = live(lives);
+    CHECK_INT(write_rows(lives, sink, csv, kept), ==, WR_OK);
+    close_sink(sink);
+}
+
+const char *rows_of(struct lives *lives) {
+    return query(&lives->w, lives->path, "select * from t order by 1, 2");
+}

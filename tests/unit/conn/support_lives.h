@@ -1,0 +1,29 @@
+/* support_lives.h: a SQLite sink by key whose rows may come as others, in several lives of which
+ * the state hears, or not. */
+#pragma once
+#include "support_conn.h"
+
+struct lives {
+    struct world w;
+    const char *path, *more;
+    const struct wr_schema *schema;
+    struct wr_endpoint_bind bind;
+    struct wr_buf saved; /* what the state keeps of it */
+    uint8_t held;
+    uint64_t identity, epoch;
+};
+
+/* Into the table `t`; `more`: of its spec, in JSON. */
+void lives_begin_with(struct lives *lives, const char *schema, const char *key, const char *more);
+void lives_begin(struct lives *lives);
+void lives_end(struct lives *lives);
+/* Opens it behind what is saved; NULL: it does not open. */
+struct wr_sink *open_varying(struct lives *lives, int varies);
+/* Opens it, and it varies. */
+struct wr_sink *live(struct lives *lives);
+/* An epoch of rows, or of none (NULL); `kept`: the state hears of it. */
+int write_rows(struct lives *lives, struct wr_sink *sink, const char *csv, int kept);
+/* A life of one epoch. */
+void all_of(struct lives *lives, const char *csv, int kept);
+/* All rows of the table. */
+const char *rows_of(struct lives *lives);
