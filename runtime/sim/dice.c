@@ -31,11 +31,24 @@ int dice_one_in(struct dice *dice, uint64_t count) {
 #define BATCHES_BITS 6u       /* of all rows, up to 63 … */
 #define BATCH_ROWS_MOST 4096u /* … or more, where one would have more rows */
 
+static uint32_t draw_batch_rows(struct dice *dice, uint64_t rows) {
+    uint64_t batch_rows = 1 + rows / dice_scale(dice, BATCHES_BITS);
+    return (uint32_t)WR_MIN(batch_rows, (uint64_t)BATCH_ROWS_MOST);
+}
+
+/* From dice of its own, so that a seed draws all else as it would without. */
+int manner_draw_batches(struct manner *manner, uint32_t life, uint64_t rows) {
+    struct dice dice = {.state = wr_hash_u64(life, manner->hash_seed)};
+    int varies = (manner->hash_seed >> 1 & 1) != 0 && life > 1;
+    if (varies)
+        manner->batch_rows = draw_batch_rows(&dice, rows);
+    return varies;
+}
+
 void manner_draw(struct manner *manner, struct dice *dice, unsigned faults, uint64_t rows,
                  int64_t checkpoint_us) {
     static const uint32_t steps_a_checkpoint[] = {1, 1, 2, 4, 8, 16, 64, 1024};
-    uint64_t batch_rows = 1 + rows / dice_scale(dice, BATCHES_BITS);
-    manner->batch_rows = (uint32_t)WR_MIN(batch_rows, (uint64_t)BATCH_ROWS_MOST);
+    manner->batch_rows = draw_batch_rows(dice, rows);
     manner->shards = 1 + (uint32_t)dice_below(dice, 4);
     manner->shard_seed = dice_one_in(dice, 4) ? 0 : 1 + dice_below(dice, 1u << 30);
     manner->hash_seed = dice_u64(dice) | 1;

@@ -35,6 +35,9 @@ struct manner {
 /* `rows`: that the reference read. */
 void manner_draw(struct manner *manner, struct dice *dice, unsigned faults, uint64_t rows,
                  int64_t checkpoint_us);
+/* In half of the seeds each life behind the first one, `life` 1, has batches of another size: 1, or
+ * 0 where it has not. */
+int manner_draw_batches(struct manner *manner, uint32_t life, uint64_t rows);
 
 enum when { WHEN_BEGINS, WHEN_ROWS, WHEN_STOPS };
 
