@@ -445,7 +445,7 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
                                             self->rows_told, rows, err);
         self->rows_told = rows;
         if (status == WR_OK && self->undo.note != NULL)
-            status = wr_sqlite_undo_say(&self->undo, &self->table, self->rows_safe, err);
+            status = wr_sqlite_undo_say(&self->undo, &self->table, self->rows_safe, rows, err);
         if (status == WR_OK && self->has_refused)
             status = wr_sqlite_refused_forget(self->shared->db, config->path, self->id,
                                               self->rows_safe, err);

@@ -441,14 +441,17 @@ int wr_sqlite_undo_keep(struct wr_sqlite_undo *undo, const struct wr_sqlite_tabl
     return status;
 }
 
-int wr_sqlite_undo_say(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
-                       uint64_t back_to, struct wr_error *err) {
+int wr_sqlite_undo_say(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                       uint64_t back_to, uint64_t rows, struct wr_error *err) {
     char sql[192];
+    int status = undo->is_stale && rows > back_to ? empty(undo, table, err) : WR_OK;
+    if (status != WR_OK)
+        return status;
     snprintf(sql, sizeof sql,
              "update weir_undo set back = %llu, gone = %lld where sink = %llu and fence = %llu",
              (unsigned long long)back_to, (long long)undo->gone, (unsigned long long)undo->id,
              (unsigned long long)undo->fence);
-    int status = wr_sqlite_exec(table->db, table->path, sql, err);
+    status = wr_sqlite_exec(table->db, table->path, sql, err);
     if (status == WR_OK && sqlite3_changes(table->db) != 1)
         status = wr_sqlite_fenced(table->path, table->name, err);
     return status;

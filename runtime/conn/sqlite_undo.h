@@ -51,9 +51,10 @@ void wr_sqlite_undo_begin(struct wr_sqlite_undo *undo);
  * `removes`: it is to be deleted. */
 int wr_sqlite_undo_keep(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                         int removes, struct wr_error *err);
-/* Before a commit: the table leads back to so many rows of the sink. W617. */
-int wr_sqlite_undo_say(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
-                       uint64_t back, struct wr_error *err);
+/* Before a commit of `rows` of the sink: the table leads back to so many. All that came may have
+ * been refused, so that nothing was kept. W617. */
+int wr_sqlite_undo_say(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                       uint64_t back, uint64_t rows, struct wr_error *err);
 /* Nothing is to be taken back any more: the state knows of all rows. */
 int wr_sqlite_undo_end(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                        struct wr_error *err);

@@ -63,6 +63,19 @@ TEST(undo_that_is_cut_off_has_done_nothing_and_is_done_again) {
     lives_end(&l);
 }
 
+TEST(undo_of_an_epoch_whose_rows_were_all_refused_takes_nothing_back) {
+    struct lives l;
+    lives_begin_with(&l, "k string,f float64", "k", "");
+    struct wr_sink *sink = live(&l);
+    CHECK_INT(write_rows(&l, sink, "a,1\nb,1", 1), ==, WR_OK);
+    CHECK_INT(write_rows(&l, sink, "a,2", 1), ==, WR_OK);
+    CHECK_INT(write_rows(&l, sink, "a,NaN", 0), ==, WR_OK);
+    close_sink(sink);
+    all_of(&l, NULL, 1);
+    CHECK_STR(rows_of(&l), "a|2.0\nb|1.0\n");
+    lives_end(&l);
+}
+
 TEST(undo_takes_rejects_back_too) {
     struct lives l;
     lives_begin(&l);
