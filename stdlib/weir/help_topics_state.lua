@@ -252,19 +252,18 @@ Let such a program write a file, and read that by `follow` (`weir help follow`).
 
 State is bounded by `weir.settings { memory = "1GB" }`. What does not fit goes
 to a scratch file without a name, in `TMPDIR` or /var/tmp (W610 where that is
-full):
+full): the rows of a `sort` that take more than a quarter of that, and those
+windows of an `agg` that no row has come to for the longest, where all take
+more than a half. A row for such a window brings it back whole, so rows that
+jump between many windows take long.
 
-- the rows of a `sort` that take more than a quarter of that;
-- the windows of an `agg` that no row has come to for the longest, where all
-  take more than a half. A row for such a window brings it back whole, so rows
-  that jump between many windows take long;
-- groups of an `agg` without a window, keys of `dedup` and `distinct`, groups of
-  a `top` of few rows, where they take more than a half, which the stages of a
-  script share. Without a state, and where every aggregate can be put together
-  from parts exactly (not `sum` and `avg` of floats), groups leave as sorted
-  runs that are merged at the end, which costs little. Else pages of the tables
-  leave that were not asked for, and each key of such a page brings it back:
-  keys in no order then cost a read and a write of some kilobytes a row.
+Groups of an `agg` without a window, keys of `dedup` and `distinct` and groups
+of a `top` of few rows go there where they take more than a half, which the
+stages of a script share. Without a state, and where every aggregate can be put
+together from parts exactly (not `sum` and `avg` of floats), groups leave as
+sorted runs that are merged at the end, which costs little. Else pages of the
+tables leave that were not asked for, and a key of such a page brings it back:
+keys in no order then cost a read and a write of some kilobytes a row.
 
 What a single window, a join or a lookup needs must fit, else the run ends
 (W602). `weir explain --analyze` shows what each stage kept, and how much of it
