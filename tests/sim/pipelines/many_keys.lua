@@ -8,3 +8,7 @@ rows:group_by "k":emit "update"
 rows:distinct "n, name":write("seen.csv", { mode = "append" })
 rows:group_by "name, n":top(1, "price desc")
   :write("sqlite:top.db", { table = "top", key = "name, n" })
+-- Groups that come and go.
+rows:group_by "k":emit "update":agg "most = max(n)"
+  :group_by "most":emit "update":agg "keys = count()"
+  :write("sqlite:most.db", { table = "most" })
