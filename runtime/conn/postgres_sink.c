@@ -14,7 +14,8 @@
  * (postgres_session.h). The database commits before the state does; after a crash between the two
  * the rows come again, since a pipeline that is repeatable gives the same rows, and as many as the
  * database has already are passed over; where it may give others (wr_sink.varies) all are written:
- * some twice, or over their key. A state that is further behind, or ahead, is not the one
+ * some twice; or by key, when what the state does not know of has been taken back
+ * (postgres_undo.h). A state that is further behind, or ahead, is not the one
  * that wrote this table, and refused.
  *
  * Without a state all rows of a run are one transaction: all or none of them are there.
@@ -74,6 +75,8 @@ struct postgres_sink {
     struct wr_postgres_refused
         again;                 /* among those, in order: refused, and to be refused again … */
     struct wr_reader again_at; /* … from here on */
+    struct wr_postgres_undo undo;
+    int ends_keeping; /* in its last transaction what was kept is removed */
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -211,13 +214,21 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
     int status = wr_postgres_session_take(self->session, user, &found, err);
     if (status == WR_OK)
         status = check_found(self, &found, err);
-    if (status == WR_OK && self->base.differs && found.rows > self->rows_seen)
+    if (status == WR_OK)
+        status = wr_postgres_final(
+            wr_postgres_undo_find(&self->undo, &self->config->postgres,
+                                  wr_postgres_session_connection(self->session), user, err),
+            err);
+    if (status == WR_OK && self->base.differs && !self->undo.exists && found.rows > self->rows_seen)
         status = wr_table_is_ahead(self->base.name, found.rows - self->rows_seen, err);
     if (status != WR_OK)
         return status;
-    if (self->base.varies)
+    self->undo.is_due = self->undo.exists && found.rows > self->rows_seen;
+    if (self->undo.is_due)
+        self->rows_seen = found.rows + 1; /* no commit of before says the same */
+    else if (self->base.varies)
         self->rows_seen = found.rows;
-    self->rows_skip = found.rows - self->rows_seen;
+    self->rows_skip = self->undo.is_due ? 0 : found.rows - self->rows_seen;
     user->rows_safe = self->rows_seen;
     status =
         wr_postgres_final(wr_postgres_refused_read(&self->config->postgres,
@@ -263,6 +274,11 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (status != WR_OK)
         return status;
     self->writer.session = self->session;
+    if (sink->store != NULL && sink->varies && config->key_count > 0) {
+        wr_touched_init(&self->undo.touched, sink->budget, sink->schema, config->key,
+                        config->key_count, user->id);
+        self->writer.undo = &self->undo;
+    }
     self->writer.gone = sink->held && config->gone_schema != NULL ? &config->gone : NULL;
     self->table = (struct wr_postgres_table){
         .postgres = &config->postgres,
@@ -277,6 +293,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
     if (status == WR_OK && self->saved && sink->store != NULL)
         status = take_over(self, err);
+    else if (status == WR_OK && sink->store != NULL)
+        wr_postgres_undo_name(&self->undo, user);
     if (status == WR_OK)
         status = look(self, err);
     if (status != WR_OK)
@@ -331,6 +349,8 @@ static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
         status = wr_postgres_table_look(table, 1, err);
     if (status == WR_OK && self->writer.gone != NULL)
         status = make_gone(self, err);
+    if (status == WR_OK && (self->undo.exists || self->writer.undo != NULL))
+        status = wr_postgres_undo_take(&self->undo, table, is_new, self->writer.undo != NULL, err);
     if (status == WR_OK)
         status = wr_postgres_writer_ready(&self->writer, err);
     if (status == WR_OK)
@@ -385,7 +405,7 @@ static int gather(struct postgres_sink *self, struct wr_batch *batch, uint32_t *
             status = wr_postgres_writer_refuse(&self->writer, batch, row, self->rows_seen, detail);
         else
             rows[(*count)++] = (struct wr_postgres_row){
-                .number = self->rows_seen, .row = row, .removes = (uint8_t)removes};
+                .number = self->rows_seen, .row = row, .at = i, .removes = (uint8_t)removes};
     }
     return status;
 }
@@ -398,6 +418,9 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
                             sink->name);
     int status = wr_postgres_writer_room(&self->writer, batch->sel_count, err);
+    if (status == WR_OK && self->writer.undo != NULL &&
+        wr_touched_look(&self->undo.touched, batch) != WR_OK)
+        status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
     if (status == WR_OK)
         status = gather(self, batch, &count);
     return status == WR_OK ? wr_postgres_writer_write(&self->writer, batch, count, err) : status;
@@ -407,11 +430,17 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
 
 static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct postgres_sink *self = (struct postgres_sink *)sink;
-    if (self->ready == READY_NOW)
+    if (self->ready == READY_NOW) {
         self->ready = READY; /* the transaction in which it was made is done */
+        self->undo.is_due = 0;
+        self->undo.exists = self->writer.undo != NULL;
+    }
     self->epoch = epoch;
-    if (!self->writer.user.is_begun)
+    if (!self->writer.user.is_begun) {
         self->writer.user.rows_safe = self->rows_seen;
+        if (self->writer.undo != NULL)
+            wr_postgres_undo_begin(&self->undo);
+    }
     int status = wr_postgres_session_begin(self->session, &self->writer.user, err);
     if (status == WR_OK && self->ready == READY_NOT && !self->finished)
         status = wr_postgres_session_do(self->session, &self->writer.user, make_ready, err);
@@ -423,7 +452,9 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
     (void)epoch;
     if (wr_postgres_session_is_broken(self->session))
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
-    return wr_postgres_writer_flush(&self->writer, err);
+    int came = self->rows_seen > self->writer.user.rows_safe;
+    int status = came ? wr_postgres_writer_forget(&self->writer, err) : WR_OK;
+    return status == WR_OK ? wr_postgres_writer_flush(&self->writer, err) : status;
 }
 
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -459,9 +490,17 @@ static int publish(struct wr_postgres_user *user, struct wr_error *err) {
     return wr_postgres_publish(&what, self->table.connection, err);
 }
 
+static int end_keeping(struct wr_postgres_user *user, struct wr_error *err) {
+    struct postgres_sink *self = user->sink;
+    self->table.connection = wr_postgres_session_connection(self->session);
+    return wr_postgres_undo_drop(&self->undo, &self->table, err);
+}
+
 static int make_again(struct wr_postgres_user *user, struct wr_error *err) {
     struct postgres_sink *self = user->sink;
     int status = self->ready == READY_NOW ? make_ready(user, err) : WR_OK;
+    if (status == WR_OK && self->ends_keeping)
+        status = end_keeping(user, err);
     if (status == WR_OK && self->publishes)
         status = publish(user, err);
     return status;
@@ -475,6 +514,11 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     int status = WR_OK;
     if (publishes && !user->is_begun)
         status = sink_begin(sink, self->epoch, err);
+    int ends =
+        self->writer.undo != NULL && user->is_begun && !self->finished && self->ready != READY_NOT;
+    if (status == WR_OK && ends)
+        status = wr_postgres_session_do(self->session, user, end_keeping, err);
+    self->ends_keeping = ends;
     if (status == WR_OK && publishes)
         status = wr_postgres_session_do(self->session, user, publish, err);
     if (status == WR_OK && user->is_begun) {
@@ -495,6 +539,7 @@ static void sink_close(struct wr_sink *sink) {
         wr_postgres_session_close(self->session, &self->writer.user);
     self->session = NULL;
     wr_postgres_refused_release(&self->again);
+    wr_touched_release(&self->undo.touched);
     wr_postgres_writer_release(&self->writer);
     wr_postgres_table_release(&self->table);
 }

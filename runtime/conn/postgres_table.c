@@ -1,6 +1,7 @@
 /* postgres_table.c: see postgres_table.h. */
 #include "conn/postgres_table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,6 @@
 #include "conn/postgres_type.h"
 #include "conn/sql.h"
 #include "base/banned.h"
-
-#define NULLS_NOT_DISTINCT 150000 /* the version of the server that has them */
 
 static const char sql_find[] =
     "select c.oid, c.relkind, c.relkind = 'r' and c.relchecks = 0 and not c.relhasrules "
@@ -271,6 +270,33 @@ void wr_postgres_table_release(struct wr_postgres_table *table) {
     table->casts = NULL;
 }
 
+int wr_postgres_table_columns(const struct wr_postgres_table *table, PGresult **rows,
+                              struct wr_error *err) {
+    static_assert((int)C_NAME == WR_POSTGRES_COLUMN_NAME, "the same place");
+    static_assert((int)C_GENERATED == WR_POSTGRES_COLUMN_GENERATED, "the same place");
+    static_assert((int)C_TYPE == WR_POSTGRES_COLUMN_TYPE, "the same place");
+    struct wr_buf name;
+    PGresult *found = NULL;
+    wr_buf_init(&name, &wr_budget_control, 0);
+    wr_postgres_add_table(&name, &table->name);
+    const char *text = name.bytes;
+    int status = name.status != WR_OK ? no_memory(table, err)
+                                      : wr_postgres_ask(table->postgres, table->connection,
+                                                        sql_find, &text, 1, &found, err);
+    wr_buf_release(&name);
+    if (status != WR_OK)
+        return status;
+    if (wr_pq()->PQntuples(found) == 0)
+        status = wr_error_set(err, WR_EREFUSED, "%s: there is no table `%s` any more",
+                              table->postgres->place, table->name.table);
+    const char *oid = status == WR_OK ? cell(found, 0, 0) : "";
+    if (status == WR_OK)
+        status =
+            wr_postgres_ask(table->postgres, table->connection, sql_columns, &oid, 1, rows, err);
+    wr_pq()->PQclear(found);
+    return status;
+}
+
 int wr_postgres_table_look(struct wr_postgres_table *table, int check, struct wr_error *err) {
     struct wr_buf name;
     PGresult *rows = NULL;
@@ -344,7 +370,7 @@ int wr_postgres_table_make(const struct wr_postgres_table *table, struct wr_erro
 int wr_postgres_table_key(const struct wr_postgres_table *table, struct wr_error *err) {
     if (table->key_count == 0 || table->never_null)
         return WR_OK;
-    if (wr_pq()->PQserverVersion(table->connection) < NULLS_NOT_DISTINCT) {
+    if (wr_pq()->PQserverVersion(table->connection) < WR_POSTGRES_NULLS_NOT_DISTINCT) {
         wr_error_set(err, WR_EUNSUPPORTED,
                      "%s: before PostgreSQL 15 no index takes a nil in a key for a value",
                      table->postgres->place);
@@ -372,7 +398,7 @@ int wr_postgres_table_copy(const struct wr_postgres_table *table, struct wr_buf 
     return wr_buf_add_text(sql, ") from stdin (format binary)");
 }
 
-static void add_update(const struct wr_postgres_table *table, struct wr_buf *sql) {
+void wr_postgres_table_add_upsert(const struct wr_postgres_table *table, struct wr_buf *sql) {
     uint32_t count = 0;
     wr_buf_add_text(sql, " on conflict ");
     add_key(table, sql);
@@ -410,16 +436,22 @@ static void add_alias(const char *name, uint32_t column_count, struct wr_buf *sq
     wr_buf_add_char(sql, ')');
 }
 
-/* where t."key" = c0::type and … */
-static void add_where(const struct wr_postgres_table *table, int nils, struct wr_buf *sql) {
+/* t."key" = c0::type and … */
+void wr_postgres_table_add_match(const struct wr_postgres_table *table, int nils,
+                                 struct wr_buf *sql) {
     for (uint32_t i = 0; i < table->key_count; i++) {
         const char *cast = table->casts[table->key[i]];
-        wr_buf_add_text(sql, i == 0 ? " where t." : " and t.");
+        wr_buf_add_text(sql, i == 0 ? " t." : " and t.");
         wr_sql_add_name(sql, table->schema->fields[table->key[i]].name);
         wr_buf_addf(sql, " %s c%u", nils ? "is not distinct from" : "=", i);
         if (cast != NULL)
             wr_buf_addf(sql, "::%s", cast);
     }
+}
+
+static void add_where(const struct wr_postgres_table *table, int nils, struct wr_buf *sql) {
+    wr_buf_add_text(sql, " where");
+    wr_postgres_table_add_match(table, nils, sql);
 }
 
 /* unnest($1::type[], …), one array a key column */
@@ -439,7 +471,7 @@ int wr_postgres_table_insert(const struct wr_postgres_table *table, struct wr_bu
     wr_buf_add_char(sql, ')');
     add_alias("weir_rows", schema->field_count, sql);
     if (table->key_count > 0)
-        add_update(table, sql);
+        wr_postgres_table_add_upsert(table, sql);
     return sql->status;
 }
 
@@ -450,7 +482,7 @@ int wr_postgres_table_insert_from(const struct wr_postgres_table *table,
     wr_postgres_add_table(sql, from);
     add_alias("weir_rows", table->schema->field_count, sql);
     if (table->key_count > 0)
-        add_update(table, sql);
+        wr_postgres_table_add_upsert(table, sql);
     return sql->status;
 }
 
@@ -466,7 +498,7 @@ int wr_postgres_table_insert_keys(const struct wr_postgres_table *of,
 /* Keys with a nil are few, and looked for one by one. */
 int wr_postgres_table_delete_by(const struct wr_postgres_table *table,
                                 const struct wr_postgres_name *keys, struct wr_buf *sql) {
-    for (int nils = 0; nils <= !table->never_null; nils++) {
+    for (int nils = 0; nils < 2; nils++) {
         wr_buf_add_text(sql, nils ? "; delete from " : "delete from ");
         wr_postgres_add_table(sql, &table->name);
         wr_buf_add_text(sql, " as t using (select distinct * from ");

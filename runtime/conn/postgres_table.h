@@ -9,6 +9,8 @@
 #include "conn/postgres.h"
 #include "data/schema.h"
 
+#define WR_POSTGRES_NULLS_NOT_DISTINCT 150000 /* the version of the server that has them */
+
 struct wr_postgres_table {
     const struct wr_postgres *postgres;
     PGconn *connection;
@@ -31,6 +33,11 @@ struct wr_postgres_table {
 /* Fills the lower half; with `check`, W403 where a column of the stream does not go in, W307 where
  * the table has another key. */
 int wr_postgres_table_look(struct wr_postgres_table *table, int check, struct wr_error *err);
+/* Columns of a table that is there, in its order; at these places of a row: its name, "t" where the
+ * server computes it, its type. The caller's to clear. */
+enum { WR_POSTGRES_COLUMN_NAME = 0, WR_POSTGRES_COLUMN_GENERATED = 5, WR_POSTGRES_COLUMN_TYPE = 6 };
+int wr_postgres_table_columns(const struct wr_postgres_table *table, PGresult **rows,
+                              struct wr_error *err);
 void wr_postgres_table_release(struct wr_postgres_table *table);
 int wr_postgres_table_make(const struct wr_postgres_table *table, struct wr_error *err);
 /* Makes the index of the key where none finds every key. */
@@ -39,6 +46,11 @@ int wr_postgres_table_key(const struct wr_postgres_table *table, struct wr_error
 int wr_postgres_table_copy(const struct wr_postgres_table *table, struct wr_buf *sql);
 /* Inserts, or upserts, rows of arrays: parameter $1 … is the array of a column. */
 int wr_postgres_table_insert(const struct wr_postgres_table *table, struct wr_buf *sql);
+/* Appends ` on conflict (…) do update set …`: the columns of the stream. */
+void wr_postgres_table_add_upsert(const struct wr_postgres_table *table, struct wr_buf *sql);
+/* Appends ` t."key" = c0 and …`. With `nils`, keys may hold nil. */
+void wr_postgres_table_add_match(const struct wr_postgres_table *table, int nils,
+                                 struct wr_buf *sql);
 /* The same rows from another table, whose columns are the schema's. */
 int wr_postgres_table_insert_from(const struct wr_postgres_table *table,
                                   const struct wr_postgres_name *from, struct wr_buf *sql);

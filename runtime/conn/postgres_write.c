@@ -1,7 +1,6 @@
 /* postgres_write.c: see postgres_write.h. */
 #include "conn/postgres_write.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,204 +8,22 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "conn/postgres_send.h"
 #include "conn/postgres_type.h"
 #include "conn/table_sink.h"
 #include "base/banned.h"
 
-#define STATEMENT_NAME_MAX 32
 #define COPY_SIGNATURE "PGCOPY\n\377\r\n\0"
 #define EMPTY UINT32_MAX
 #define GATHERED_BYTES ((size_t)512 << 10)
-
-/* Arrays, one a column, one behind the other. */
-struct arrays {
-    struct wr_buf bytes;
-    uint32_t count; /* of the elements of each */
-    size_t *ends;   /* by column: where its array ends */
-};
-
-struct piece {
-    struct wr_postgres_piece base;
-    int is_copy;
-    struct arrays insert, remove, remove_nil; /* a copy has all its rows in insert.bytes */
-};
-
-static struct wr_postgres_writer *writer_of(struct wr_postgres_user *user) {
-    return (struct wr_postgres_writer *)user;
-}
 
 static int no_memory(const struct wr_postgres_writer *writer, struct wr_error *err) {
     return wr_error_set(err, WR_ENOMEM, "%s: out of memory", writer->sink->name);
 }
 
-static void release_arrays(struct arrays *arrays) {
-    wr_buf_release(&arrays->bytes);
-    wr_free(&wr_budget_control, arrays->ends);
-}
-
-static void free_piece(struct wr_postgres_piece *base) {
-    struct piece *piece = (struct piece *)base;
-    release_arrays(&piece->insert);
-    release_arrays(&piece->remove);
-    release_arrays(&piece->remove_nil);
-    wr_free(&wr_budget_control, piece);
-}
-
-/* ---- sending -------------------------------------------------------------------------------- */
-
-static int prepare_one(struct wr_postgres_writer *writer, const char *kind,
-                       const struct wr_buf *sql, struct wr_error *err) {
-    const struct wr_pq *pq = wr_pq();
-    char name[STATEMENT_NAME_MAX];
-    if (sql->length == 0)
-        return WR_OK;
-    snprintf(name, sizeof name, "weir_%s_%u", kind, writer->sink->node);
-    PGresult *result =
-        pq->PQprepare(wr_postgres_session_connection(writer->session), name, sql->bytes, 0, NULL);
-    int status = pq->PQresultStatus(result) == PGRES_COMMAND_OK
-                     ? WR_OK
-                     : wr_postgres_session_failed(writer->session, result, "prepare", err);
-    pq->PQclear(result);
-    return status == WR_EBADROW ? wr_error_set(err, WR_EIO, "%s: prepare", writer->sink->name)
-                                : status;
-}
-
-static int prepare(struct wr_postgres_writer *writer, struct wr_error *err) {
-    uint64_t generation = wr_postgres_session_generation(writer->session) + 1;
-    if (writer->prepared == generation)
-        return WR_OK;
-    int status = prepare_one(writer, "insert", &writer->insert, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "remove", &writer->remove, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "remove_nil", &writer->remove_nil, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "remember", &writer->remember, err);
-    if (status == WR_OK)
-        writer->prepared = generation;
-    return status;
-}
-
-/* Reads all answers up to the end; the first that is wrong counts. `expected` of a good one. */
-static int read_answers(struct wr_postgres_writer *writer, int pipelined, struct wr_error *err) {
-    const struct wr_pq *pq = wr_pq();
-    PGconn *connection = wr_postgres_session_connection(writer->session);
-    int status = WR_OK, nulls = 0;
-    while (nulls < 2) { /* within a pipeline one NULL ends the answers of a statement */
-        PGresult *result = pq->PQgetResult(connection);
-        if (result == NULL) {
-            nulls = pipelined && pq->PQstatus(connection) == CONNECTION_OK ? nulls + 1 : 2;
-            continue;
-        }
-        nulls = 0;
-        ExecStatusType code = pq->PQresultStatus(result);
-        if (code != PGRES_COMMAND_OK && code != PGRES_TUPLES_OK && code != PGRES_PIPELINE_SYNC &&
-            code != PGRES_PIPELINE_ABORTED && status == WR_OK)
-            status = wr_postgres_session_failed(writer->session, result, "write", err);
-        pq->PQclear(result);
-        if (code == PGRES_PIPELINE_SYNC)
-            break;
-    }
-    if (status == WR_OK && pq->PQstatus(connection) != CONNECTION_OK)
-        status = wr_postgres_session_failed(writer->session, NULL, "write", err);
-    return status;
-}
-
-static int send_copy(struct wr_postgres_writer *writer, const struct piece *piece,
-                     struct wr_error *err) {
-    const struct wr_pq *pq = wr_pq();
-    PGconn *connection = wr_postgres_session_connection(writer->session);
-    struct wr_buf sql;
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_addf(&sql, "%s; ", wr_postgres_session_mark(writer->session));
-    wr_buf_add(&sql, writer->copy.bytes, writer->copy.length);
-    if (sql.status != WR_OK) {
-        wr_buf_release(&sql);
-        return no_memory(writer, err);
-    }
-    PGresult *result = pq->PQexec(connection, sql.bytes);
-    wr_buf_release(&sql);
-    int status = WR_OK;
-    if (pq->PQresultStatus(result) != PGRES_COPY_IN)
-        status = wr_postgres_session_failed(writer->session, result, "copy", err);
-    pq->PQclear(result);
-    if (status != WR_OK)
-        return status;
-    WR_ASSERT(piece->insert.bytes.length <= INT32_MAX);
-    if (pq->PQputCopyData(connection, piece->insert.bytes.bytes, (int)piece->insert.bytes.length) !=
-            1 ||
-        pq->PQputCopyEnd(connection, NULL) != 1)
-        return wr_postgres_session_failed(writer->session, NULL, "copy", err);
-    return read_answers(writer, 0, err);
-}
-
-static int send_arrays(struct wr_postgres_writer *writer, const char *kind,
-                       const struct arrays *arrays, uint32_t column_count) {
-    if (arrays->count == 0)
-        return 1;
-    const struct wr_pq *pq = wr_pq();
-    PGconn *connection = wr_postgres_session_connection(writer->session);
-    char name[STATEMENT_NAME_MAX];
-    snprintf(name, sizeof name, "weir_%s_%u", kind, writer->sink->node);
-    size_t room = column_count * (sizeof(char *) + 2 * sizeof(int));
-    const char **values = wr_alloc(&wr_budget_control, room);
-    if (values == NULL)
-        return 0;
-    int *lengths = (int *)(values + column_count), *formats = lengths + column_count;
-    for (uint32_t c = 0; c < column_count; c++) {
-        size_t from = c == 0 ? 0 : arrays->ends[c - 1];
-        values[c] = arrays->bytes.bytes + from;
-        lengths[c] = (int)(arrays->ends[c] - from);
-        formats[c] = 1;
-    }
-    int sent =
-        pq->PQsendQueryPrepared(connection, name, (int)column_count, values, lengths, formats, 1);
-    wr_free(&wr_budget_control, values);
-    return sent;
-}
-
-/* The mark, deletes and inserts at once; the answers behind them. */
-static int send_all(struct wr_postgres_writer *writer, const struct piece *piece,
-                    struct wr_error *err) {
-    const struct wr_pq *pq = wr_pq();
-    PGconn *connection = wr_postgres_session_connection(writer->session);
-    const struct wr_postgres_table *table = writer->table;
-    const char *mark = wr_postgres_session_mark(writer->session);
-    const char *second = strchr(mark, ';');
-    char first[64];
-    snprintf(first, sizeof first, "%.*s",
-             (int)(second == NULL ? strlen(mark) : (size_t)(second - mark)), mark);
-    int sent = pq->PQenterPipelineMode(connection) == 1 &&
-               pq->PQsendQueryParams(connection, first, 0, NULL, NULL, NULL, NULL, 1) == 1;
-    if (sent && second != NULL)
-        sent = pq->PQsendQueryParams(connection, second + 1, 0, NULL, NULL, NULL, NULL, 1) == 1;
-    sent = sent && send_arrays(writer, "remove", &piece->remove, table->key_count) == 1 &&
-           send_arrays(writer, "remove_nil", &piece->remove_nil, table->key_count) == 1 &&
-           (writer->gone == NULL ||
-            (send_arrays(writer, "remember", &piece->remove, table->key_count) == 1 &&
-             send_arrays(writer, "remember", &piece->remove_nil, table->key_count) == 1)) &&
-           send_arrays(writer, "insert", &piece->insert, table->schema->field_count) == 1 &&
-           pq->PQpipelineSync(connection) == 1;
-    int status = sent ? read_answers(writer, 1, err)
-                      : wr_postgres_session_failed(writer->session, NULL, "write", err);
-    if (pq->PQexitPipelineMode(connection) != 1 && status == WR_OK)
-        status = wr_postgres_session_failed(writer->session, NULL, "write", err);
-    return status;
-}
-
-static int send_piece(struct wr_postgres_user *user, struct wr_postgres_piece *base,
-                      struct wr_error *err) {
-    struct wr_postgres_writer *writer = writer_of(user);
-    const struct piece *piece = (const struct piece *)base;
-    if (piece->is_copy)
-        return send_copy(writer, piece, err);
-    int status = prepare(writer, err);
-    return status == WR_OK ? send_all(writer, piece, err) : status;
-}
-
 /* ---- making pieces -------------------------------------------------------------------------- */
 
-static int begin_arrays(struct arrays *arrays, uint32_t column_count) {
+static int begin_arrays(struct wr_postgres_arrays *arrays, uint32_t column_count) {
     wr_buf_init(&arrays->bytes, &wr_budget_control, INT32_MAX);
     arrays->ends = wr_alloc_zero(&wr_budget_control, (column_count + 1) * sizeof *arrays->ends);
     return arrays->ends == NULL ? WR_ENOMEM : WR_OK;
@@ -231,7 +48,7 @@ static char part_of(const struct wr_postgres_writer *writer, const struct wr_bat
 /* One array of a column over the rows of a part. */
 static void put_array(const struct wr_postgres_writer *writer, const struct wr_batch *batch,
                       uint32_t column, char part, uint32_t from, uint32_t to,
-                      struct arrays *arrays) {
+                      struct wr_postgres_arrays *arrays) {
     const struct wr_type *type = &batch->schema->fields[column].type;
     struct wr_buf *out = &arrays->bytes;
     wr_postgres_put_array(out, type, arrays->count);
@@ -241,7 +58,7 @@ static void put_array(const struct wr_postgres_writer *writer, const struct wr_b
 }
 
 static int fill_arrays(const struct wr_postgres_writer *writer, const struct wr_batch *batch,
-                       char part, uint32_t from, uint32_t to, struct arrays *arrays) {
+                       char part, uint32_t from, uint32_t to, struct wr_postgres_arrays *arrays) {
     const struct wr_postgres_table *table = writer->table;
     uint32_t column_count = part == 'i' ? table->schema->field_count : table->key_count;
     for (uint32_t i = from; i < to; i++)
@@ -257,7 +74,62 @@ static int fill_arrays(const struct wr_postgres_writer *writer, const struct wr_
     return arrays->bytes.status;
 }
 
-static int begin_copy(struct arrays *arrays) {
+/* Whether what a row's key has is to be kept, in which of the two: 'k', or 'n' with a nil; 0. */
+static char keep_of(const struct wr_postgres_writer *writer, const struct wr_batch *batch,
+                    uint32_t i) {
+    const struct wr_postgres_table *table = writer->table;
+    const struct wr_postgres_row *row = &writer->rows[i];
+    if (!is_last(writer, i) || wr_touched_was(&writer->undo->touched, row->at, row->removes))
+        return 0;
+    for (uint32_t k = 0; k < table->key_count; k++)
+        if (wr_column_is_nil(&batch->columns[table->key[k]], row->row))
+            return 'n';
+    return 'k';
+}
+
+static int fill_keep(const struct wr_postgres_writer *writer, const struct wr_batch *batch,
+                     char part, uint32_t from, uint32_t to, struct wr_postgres_arrays *arrays) {
+    static const struct wr_type boolean = WR_TYPE(WR_BOOL);
+    const struct wr_postgres_table *table = writer->table;
+    struct wr_buf *out = &arrays->bytes;
+    for (uint32_t i = from; i < to; i++)
+        arrays->count += keep_of(writer, batch, i) == part;
+    if (arrays->count == 0)
+        return WR_OK;
+    if (begin_arrays(arrays, table->key_count + 1) != WR_OK)
+        return WR_ENOMEM;
+    for (uint32_t k = 0; k < table->key_count; k++) {
+        const struct wr_type *type = &batch->schema->fields[table->key[k]].type;
+        wr_postgres_put_array(out, type, arrays->count);
+        for (uint32_t i = from; i < to; i++)
+            if (keep_of(writer, batch, i) == part)
+                wr_postgres_put(out, type, &batch->columns[table->key[k]], writer->rows[i].row);
+        arrays->ends[k] = out->length;
+    }
+    wr_postgres_put_array(out, &boolean, arrays->count);
+    for (uint32_t i = from; i < to; i++)
+        if (keep_of(writer, batch, i) == part) {
+            wr_postgres_put32(out, 1);
+            wr_buf_add_char(out, (char)writer->rows[i].removes);
+        }
+    arrays->ends[table->key_count] = out->length;
+    return out->status;
+}
+
+/* A piece is written: what its keys had is kept. */
+static void mark_kept(const struct wr_postgres_writer *writer, uint32_t from, uint32_t to) {
+    struct wr_postgres_undo *undo = writer->undo;
+    if (undo == NULL)
+        return;
+    for (uint32_t i = from; i < to; i++)
+        if (is_last(writer, i)) {
+            wr_touched_mark(&undo->touched, writer->rows[i].at, writer->rows[i].removes);
+            undo->has_kept = 1;
+        }
+    undo->is_stale = 0;
+}
+
+static int begin_copy(struct wr_postgres_arrays *arrays) {
     struct wr_buf *out = &arrays->bytes;
     if (begin_arrays(arrays, 0) != WR_OK)
         return WR_ENOMEM;
@@ -268,7 +140,7 @@ static int begin_copy(struct arrays *arrays) {
 }
 
 static int copy_rows(const struct wr_postgres_writer *writer, const struct wr_batch *batch,
-                     uint32_t from, uint32_t to, struct arrays *arrays) {
+                     uint32_t from, uint32_t to, struct wr_postgres_arrays *arrays) {
     const struct wr_schema *schema = batch->schema;
     struct wr_buf *out = &arrays->bytes;
     for (uint32_t i = from; i < to; i++) {
@@ -280,7 +152,7 @@ static int copy_rows(const struct wr_postgres_writer *writer, const struct wr_ba
     return out->status;
 }
 
-static int end_copy(struct arrays *arrays) {
+static int end_copy(struct wr_postgres_arrays *arrays) {
     wr_postgres_put16(&arrays->bytes, UINT16_MAX);
     return arrays->bytes.status;
 }
@@ -327,8 +199,8 @@ static void mark_lasts(struct wr_postgres_writer *writer, const struct wr_batch 
     }
 }
 
-static struct piece *new_piece(struct wr_postgres_writer *writer) {
-    struct piece *piece = wr_alloc_zero(&wr_budget_control, sizeof *piece);
+static struct wr_postgres_rows *new_piece(struct wr_postgres_writer *writer) {
+    struct wr_postgres_rows *piece = wr_alloc_zero(&wr_budget_control, sizeof *piece);
     if (piece == NULL)
         return NULL;
     piece->base.user = &writer->user;
@@ -337,8 +209,8 @@ static struct piece *new_piece(struct wr_postgres_writer *writer) {
 }
 
 static int make_piece(struct wr_postgres_writer *writer, struct wr_batch *batch, uint32_t from,
-                      uint32_t to, struct piece **made) {
-    struct piece *piece = *made = new_piece(writer);
+                      uint32_t to, struct wr_postgres_rows **made) {
+    struct wr_postgres_rows *piece = *made = new_piece(writer);
     if (piece == NULL)
         return WR_ENOMEM;
     int status;
@@ -356,15 +228,21 @@ static int make_piece(struct wr_postgres_writer *writer, struct wr_batch *batch,
             status = fill_arrays(writer, batch, 'r', from, to, &piece->remove);
         if (status == WR_OK)
             status = fill_arrays(writer, batch, 'n', from, to, &piece->remove_nil);
+        if (status == WR_OK && writer->undo != NULL)
+            status = fill_keep(writer, batch, 'k', from, to, &piece->keep);
+        if (status == WR_OK && writer->undo != NULL)
+            status = fill_keep(writer, batch, 'n', from, to, &piece->keep_nil);
+        piece->empties = writer->undo != NULL && writer->undo->is_stale;
     }
     piece->base.bytes = sizeof *piece + piece->insert.bytes.room + piece->remove.bytes.room +
-                        piece->remove_nil.bytes.room;
+                        piece->remove_nil.bytes.room + piece->keep.bytes.room +
+                        piece->keep_nil.bytes.room;
     return status;
 }
 
 int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch *batch,
                               uint32_t row, uint64_t number, const char *detail) {
-    int status = writer->user.has_state
+    int status = writer->user.has_state && writer->undo == NULL
                      ? wr_postgres_refused_add(&writer->user.refused, number, detail)
                      : WR_OK;
     return status == WR_OK ? wr_table_refuse(writer->sink, batch, row, detail) : status;
@@ -373,19 +251,20 @@ int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch
 static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch, uint32_t from,
                       uint32_t to, struct wr_error *err) {
     struct wr_error own, *error = err != NULL ? err : &own;
-    struct piece *piece = NULL;
+    struct wr_postgres_rows *piece = NULL;
     int status = make_piece(writer, batch, from, to, &piece);
     if (status == WR_OK) {
         status = wr_postgres_session_write(writer->session, &piece->base, error);
         if (status == WR_OK) {
             writer->sink->rows_written += to - from;
+            mark_kept(writer, from, to);
             return WR_OK;
         }
     } else if (status == WR_ENOMEM) {
         no_memory(writer, error);
     }
     if (piece != NULL)
-        free_piece(&piece->base);
+        wr_postgres_rows_free(&piece->base);
     int halves = status == WR_EBADROW || status == WR_ELIMIT; /* ELIMIT: more than 2 GB */
     if (halves && to - from > 1) {
         uint32_t middle = from + (to - from) / 2;
@@ -399,8 +278,24 @@ static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch,
     return status;
 }
 
+int wr_postgres_writer_forget(struct wr_postgres_writer *writer, struct wr_error *err) {
+    if (writer->undo == NULL || !writer->undo->is_stale)
+        return WR_OK;
+    struct wr_postgres_rows *piece = new_piece(writer);
+    if (piece == NULL)
+        return no_memory(writer, err);
+    piece->empties = 1;
+    piece->base.bytes = sizeof *piece;
+    int status = wr_postgres_session_write(writer->session, &piece->base, err);
+    if (status == WR_OK)
+        writer->undo->is_stale = 0;
+    else
+        wr_postgres_rows_free(&piece->base);
+    return status;
+}
+
 int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error *err) {
-    struct piece *piece = (struct piece *)writer->gathered;
+    struct wr_postgres_rows *piece = (struct wr_postgres_rows *)writer->gathered;
     if (piece == NULL)
         return WR_OK;
     writer->gathered = NULL;
@@ -412,7 +307,7 @@ int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error 
         status = wr_postgres_session_write(writer->session, &piece->base, err);
     if (status == WR_OK)
         return WR_OK;
-    free_piece(&piece->base);
+    wr_postgres_rows_free(&piece->base);
     if (status != WR_EBADROW)
         return status;
     /* Somebody has changed the table since it was looked at. */
@@ -425,13 +320,13 @@ static int gather(struct wr_postgres_writer *writer, struct wr_batch *batch, uin
                   struct wr_error *err) {
     int status = WR_OK;
     if (writer->gathered == NULL) {
-        struct piece *piece = new_piece(writer);
+        struct wr_postgres_rows *piece = new_piece(writer);
         if (piece == NULL)
             return no_memory(writer, err);
         writer->gathered = &piece->base;
         status = begin_copy(&piece->insert);
     }
-    struct piece *piece = (struct piece *)writer->gathered;
+    struct wr_postgres_rows *piece = (struct wr_postgres_rows *)writer->gathered;
     if (status == WR_OK)
         status = copy_rows(writer, batch, 0, count, &piece->insert);
     if (status != WR_OK)
@@ -455,13 +350,14 @@ int wr_postgres_writer_write(struct wr_postgres_writer *writer, struct wr_batch 
 
 void wr_postgres_writer_init(struct wr_postgres_writer *writer, struct wr_sink *sink,
                              struct wr_postgres_table *table) {
-    struct wr_buf *const statements[] = {&writer->copy, &writer->insert, &writer->remove,
-                                         &writer->remove_nil, &writer->remember};
+    struct wr_buf *const statements[] = {&writer->copy,       &writer->insert,   &writer->remove,
+                                         &writer->remove_nil, &writer->remember, &writer->keep,
+                                         &writer->keep_nil};
     writer->sink = sink;
     writer->table = table;
     writer->user.sink = sink;
-    writer->user.send = send_piece;
-    writer->user.free_piece = free_piece;
+    writer->user.send = wr_postgres_rows_send;
+    writer->user.free_piece = wr_postgres_rows_free;
     wr_postgres_refused_init(&writer->user.refused);
     for (size_t i = 0; i < WR_COUNT(statements); i++)
         wr_buf_init(statements[i], &wr_budget_control, 0);
@@ -473,9 +369,11 @@ void wr_postgres_writer_release(struct wr_postgres_writer *writer) {
     wr_buf_release(&writer->remove);
     wr_buf_release(&writer->remove_nil);
     wr_buf_release(&writer->remember);
+    wr_buf_release(&writer->keep);
+    wr_buf_release(&writer->keep_nil);
     wr_postgres_refused_release(&writer->user.refused);
     if (writer->gathered != NULL)
-        free_piece(writer->gathered);
+        wr_postgres_rows_free(writer->gathered);
     writer->gathered = NULL;
     wr_free(&wr_budget_control, writer->rows);
     wr_free(&wr_budget_control, writer->places);
@@ -501,6 +399,8 @@ int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error 
     wr_buf_clear(&writer->remove);
     wr_buf_clear(&writer->remove_nil);
     wr_buf_clear(&writer->remember);
+    wr_buf_clear(&writer->keep);
+    wr_buf_clear(&writer->keep_nil);
     int status;
     writer->gathers = table->key_count == 0 && table->is_plain && has_no_json(table->schema);
     if (table->key_count == 0 && !table->has_casts) {
@@ -514,7 +414,13 @@ int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error 
         if (status == WR_OK && writer->gone != NULL)
             status = wr_postgres_table_insert_keys(table, writer->gone, &writer->remember);
     }
-    return status == WR_OK ? WR_OK : no_memory(writer, err);
+    if (status != WR_OK)
+        return no_memory(writer, err);
+    if (writer->undo != NULL)
+        status = wr_postgres_undo_keep(writer->undo, table, 0, &writer->keep, err);
+    if (status == WR_OK && writer->undo != NULL)
+        status = wr_postgres_undo_keep(writer->undo, table, 1, &writer->keep_nil, err);
+    return status;
 }
 
 int wr_postgres_writer_room(struct wr_postgres_writer *writer, uint32_t count,

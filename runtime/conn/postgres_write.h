@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "conn/postgres_session.h"
 #include "conn/postgres_table.h"
+#include "conn/postgres_undo.h"
 #include "data/batch.h"
 
 struct wr_sink;
@@ -17,6 +18,7 @@ struct wr_sink;
 struct wr_postgres_row {
     uint64_t number; /* among all rows that came */
     uint32_t row;
+    uint32_t at; /* among those of the batch that are selected */
     uint8_t removes;
 };
 
@@ -26,7 +28,8 @@ struct wr_postgres_writer {
     struct wr_sink *sink;
     struct wr_postgres_table *table;
     const struct wr_postgres_name *gone; /* a table of the keys that are removed; NULL: none */
-    struct wr_buf copy, insert, remove, remove_nil, remember; /* the statements */
+    struct wr_postgres_undo *undo;       /* keeps what keys had; NULL: nothing does */
+    struct wr_buf copy, insert, remove, remove_nil, remember, keep, keep_nil; /* the statements */
     uint64_t
         prepared; /* 1 + the generation of the connection on which they are prepared; 0: none */
     struct wr_postgres_row *rows; /* of the batch that is written */
@@ -51,5 +54,8 @@ int wr_postgres_writer_write(struct wr_postgres_writer *writer, struct wr_batch 
 /* A row leaves as a reject, of which the server knows until the state does. */
 int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch *batch,
                               uint32_t row, uint64_t number, const char *detail);
+/* What was kept in the epoch before is removed, if that was not done with a row; before the commit
+ * of an epoch in which rows came. */
+int wr_postgres_writer_forget(struct wr_postgres_writer *writer, struct wr_error *err);
 /* Sends what is gathered; before each commit. */
 int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error *err);

@@ -317,8 +317,9 @@ static int bind_key(struct sqlite_sink *self, sqlite3_stmt *statement, const str
 static int keep(struct sqlite_sink *self, const struct wr_batch *batch, uint32_t i, int removes,
                 struct wr_error *err) {
     uint32_t row = wr_batch_row(batch, i);
-    if (!self->keeps || !wr_touched_first(&self->touched, i, removes))
+    if (!self->keeps || wr_touched_was(&self->touched, i, removes))
         return WR_OK;
+    wr_touched_mark(&self->touched, i, removes);
     int status = bind_key(self, self->undo.note, batch, row, err);
     if (status == WR_OK)
         status = wr_sqlite_undo_keep(&self->undo, &self->table, removes, err);

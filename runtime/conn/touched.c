@@ -81,14 +81,18 @@ int wr_touched_look(struct wr_touched *touched, const struct wr_batch *batch) {
                            touched->rows, NULL);
 }
 
-int wr_touched_first(struct wr_touched *touched, uint32_t i, int removes) {
+int wr_touched_was(const struct wr_touched *touched, uint32_t i, int removes) {
     if (touched->is_off)
-        return 1;
-    uint8_t *was = touched->rows[i] + touched->shape.key_bytes;
-    uint8_t looked_for = removes ? WR_TOUCH_REMOVED : WR_TOUCH_KEPT;
-    int is_first = (*was & looked_for) == 0;
-    *was |= removes ? WR_TOUCH_REMOVED | WR_TOUCH_KEPT : WR_TOUCH_KEPT;
-    return is_first;
+        return 0;
+    const uint8_t *was = touched->rows[i] + touched->shape.key_bytes;
+    return (*was & (removes ? WR_TOUCH_REMOVED : WR_TOUCH_KEPT)) != 0;
+}
+
+void wr_touched_mark(struct wr_touched *touched, uint32_t i, int removes) {
+    if (touched->is_off)
+        return;
+    touched->rows[i][touched->shape.key_bytes] |=
+        removes ? WR_TOUCH_REMOVED | WR_TOUCH_KEPT : WR_TOUCH_KEPT;
 }
 
 void wr_touched_forget(struct wr_touched *touched) {

@@ -34,8 +34,10 @@ void wr_touched_init(struct wr_touched *touched, struct wr_budget *budget,
 void wr_touched_release(struct wr_touched *touched);
 /* Looks for the keys of the selected rows of a batch. WR_OK or WR_ENOMEM. */
 int wr_touched_look(struct wr_touched *touched, const struct wr_batch *batch);
-/* Whether the key of the `i`-th of these rows is touched for the first time in the epoch; with
- * `removes`, whether it is removed so. It has been from now on. */
-int wr_touched_first(struct wr_touched *touched, uint32_t i, int removes);
+/* Whether the key of the `i`-th of these rows was touched before in the epoch; with `removes`,
+ * whether it was removed. */
+int wr_touched_was(const struct wr_touched *touched, uint32_t i, int removes);
+/* What it had is kept: it was. */
+void wr_touched_mark(struct wr_touched *touched, uint32_t i, int removes);
 /* An epoch begins: nothing was touched. */
 void wr_touched_forget(struct wr_touched *touched);

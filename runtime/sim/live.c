@@ -304,7 +304,7 @@ static void begin_life(struct life *life) {
                    simulation->reference.counts.rows_in);
     fault_describe(&life->fault, text, sizeof text);
     sim_tell(simulation, "life %u: %s", scene->lives, text);
-    if (!scene->is_reference && !twin_was_used(simulation->reference.twin) &&
+    if (!scene->is_reference &&
         manner_draw_batches(&scene->manner, scene->lives, simulation->reference.counts.rows_in))
         sim_tell(simulation, "  batches of %u rows", scene->manner.batch_rows);
     life->options = options_of(life);

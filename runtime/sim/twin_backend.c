@@ -380,6 +380,8 @@ static int play(struct backend *backend, const struct twin_call *call, struct pg
     if (status > 0)
         status = play_own(backend, call, result);
     if (status > 0)
+        status = play_undo(backend, call, result);
+    if (status > 0)
         status = play_write(backend, call, result);
     if (status > 0)
         status = play_read(backend, call, result);

@@ -153,7 +153,7 @@ int text_names(struct twin_text *text, char **names, int most);
 /* The next statement of several, without its `;`; 0: there is none. */
 int text_statement(struct twin_text *text, struct twin_text *one);
 
-/* ---- twin_catalog.c, twin_make.c, twin_own.c, twin_write.c, twin_read.c ---------------------- */
+/* ---- twin_catalog.c, twin_make.c, twin_own.c, twin_undo.c, twin_write.c, twin_read.c --------- */
 
 struct twin_column {
     const char *name;
@@ -187,6 +187,7 @@ void sqlite_value(sqlite3_stmt *statement, int at, struct twin_value *value);
 int play_catalog(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_make(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_own(struct backend *backend, const struct twin_call *call, struct pg_result *result);
+int play_undo(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_write(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_read(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 /* Fits rows that SQLite put there as a file of statements says, into the types of their columns. */

@@ -366,12 +366,15 @@ static int insert(struct backend *backend, const struct twin_call *call, struct 
     struct rows *rows = WR_ARENA_ZEROS(&result->arena, struct rows, 1);
     WR_ASSERT(target != NULL && rows != NULL);
     int status = open_target(target, backend, text, &result->error);
+    text_take(text, "overriding system value"); /* no column here is always the server's */
     if (status == 0 && !text_take(text, "select"))
         status = is_wrong(text, &result->error);
     while (status == 0 && text->at < text->end && !text_take(text, "from"))
         text_skip(text);
     if (status == 0)
         status = rows_open(rows, backend, call, text, &result->error);
+    if (rows->from != NULL) /* those that are selected: the first ones */
+        rows->count = WR_MIN(rows->count, target->count);
     if (status == 0)
         status = read_conflict(target, text, &result->error);
     if (status == 0)

@@ -68,8 +68,9 @@ M.SINKS = {
     why = "rows and their number are one transaction of the database",
     tests = { "tests/postgres/faults.py" } },
   { name = "PostgreSQL, by key", kinds = { "postgres" }, delivery = "decides", by_key = true,
+    undoes = true,
     why = "rows and their number are one transaction of the database",
-    tests = { "tests/postgres/faults.py" } },
+    tests = { "tests/postgres/faults.py", "tests/postgres/undo.py" } },
   { name = "terminal", kinds = { "print", "stdout", "file", "tap" }, delivery = "plain",
     why = "what was shown cannot be taken back: rows behind the last checkpoint are shown again",
     stronger = "write to a file or a database",
@@ -92,12 +93,12 @@ exactly once
   each row is there once when the run has gone on to its end. Files follow the
   state, which keeps how long they are; SQLite and PostgreSQL keep the number
   of their rows in the transaction of those rows, and rows that come again are
-  passed over. Where others may come, a SQLite table by key gets back first
-  what its keys had before (`weir_undo`): a row that somebody changed meanwhile
-  too, but for columns that the stream does not have.
+  passed over. Where others may come, a table by key gets back first what its
+  keys had before (`weir_undo`): rows that somebody changed meanwhile too, but
+  for columns that the stream does not have.
 effectively once, by key
-  rows behind the last checkpoint may be written again with other values, over
-  the rows with their key; a row that does not come again stays.
+  rows may be written again with other values, over the rows with their key; a
+  row that does not come again stays: a run that begins anew, without a state.
 at least once
   none is lost, and those behind the last checkpoint may be there twice: what
   was shown on a terminal cannot be taken back.
@@ -108,10 +109,9 @@ start; of a database `weir check` says what must not change meanwhile. Where a
 stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
 in a `filter`; `emit "update"`, which gives one change for all that come in one
-batch), a database takes them all: PostgreSQL by key where there is one; where
-there is none some are there twice. Files, and SQLite by key, hold each row once
-also then. Columns with `now()`, or with what a `lookup` found, have the value
-of one of the attempts.
+batch), a table without a key may have some rows twice. Files, and tables by
+key, hold each row once also then. Columns with `now()`, or with what a
+`lookup` found, have the value of one of the attempts.
 
 Without a state a run begins anew: a file appears when a run is complete, and
 all rows of a run are one transaction of a database, so a complete run is there
@@ -173,7 +173,7 @@ function M.promise(source, sink)
   elseif sink.delivery == "follows" or sink.undoes or not source.varies then
     return M.ONCE
   end
-  return sink.by_key and M.BY_KEY or M.AGAIN
+  return M.AGAIN
 end
 
 --- What holds of a sink without a state: a run begins anew.
@@ -244,7 +244,7 @@ local function of_sink(nodes, node)
     row.why = ("`%s`%s %s"):format(stage.op,
       place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", why)
       .. (sink.undoes and "; what its keys had before is in the same transaction, and is put back "
-        .. "first" or sink.by_key and "; a row takes the place of the one with its key" or "")
+        .. "first" or "")
     row.stronger[1] = row.promise ~= M.ONCE
       and "a file follows the state: exactly once, whatever varies" or nil
   end

@@ -29,7 +29,7 @@ local function to(name)
   return weir.postgres("%s", { table = name, user = "weir", timeout = "%s" })
 end
 s:write(to "added", { mode = "append" })
-s:group_by "k":agg "n = count(), last = max(id)":write(to "kept")
+s:group_by "k":emit "update":agg "n = count(), last = max(id)":write(to "kept")
 s:filter "id %% 10 == 0":write(to "news", { mode = "replace" })
 '''
 

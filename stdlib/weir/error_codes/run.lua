@@ -389,7 +389,7 @@ orders:lookup(one, { on = "item" })]],
     right = "weir state ls job.state   # how many rows are kept, and where it stands",
   },
   W623 = {
-    message = "sqlite:…/…: rows that the state does not know of cannot be taken back: …",
+    message = "…/…: rows that the state does not know of cannot be taken back: …",
     help = "a row or a rule that somebody added since is in the way: take it away, and run again",
     page = "A run was killed when a table had rows of its last epoch and the state did not know of "
       .. "them yet. What the table had before is kept beside it, and the next run puts it back "
