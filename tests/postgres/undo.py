@@ -150,6 +150,17 @@ def what_somebody_did_meanwhile(weir, postgres):
     same("a table that was dropped", postgres.sql("select k from t order by 1"), "d\ne\n")
 
 
+def a_key_that_is_nil_goes_from_a_table_of_weirs_own(weir, postgres):
+    """It is taken back by an audited write; the table has an index that holds nils equal."""
+    lives = Lives(weir, postgres, "create table t(k text, n bigint, v bigint); create unique index "
+                  "on t (k) nulls not distinct", ', { audit = "some = count() >= 0" }')
+    postgres.sql("insert into t values (null, 9, 9), ('a', 9, 9), ('b', 9, 9)")
+    lives.place.write("in.ndjson", "".join(json.dumps({"k": k, "v": 1}) + "\n" for k in (
+        None, "a", "c") * 3))
+    lives.place.run("--state", "s", "--batch-rows", "1")
+    same("a, c and nil have come and are gone", lives.rows(), "b|9|9\n")
+
+
 def rows_that_were_refused_take_nothing_back(weir, postgres):
     lives = Lives(weir, postgres, "create table t(k text primary key, n bigint, v bigint check "
                                   "(v > 0))")
@@ -167,5 +178,6 @@ def rows_that_were_refused_take_nothing_back(weir, postgres):
 
 if __name__ == "__main__":
     sys.exit(main([tables_of_all_kinds_are_given_back, the_table_beside_is_given_back,
-                   what_somebody_did_meanwhile, rows_that_were_refused_take_nothing_back],
+                   what_somebody_did_meanwhile, a_key_that_is_nil_goes_from_a_table_of_weirs_own,
+                   rows_that_were_refused_take_nothing_back],
                   "undo.py"))
