@@ -270,20 +270,26 @@ void wr_postgres_table_release(struct wr_postgres_table *table) {
     table->casts = NULL;
 }
 
-int wr_postgres_table_columns(const struct wr_postgres_table *table, PGresult **rows,
-                              struct wr_error *err) {
-    static_assert((int)C_NAME == WR_POSTGRES_COLUMN_NAME, "the same place");
-    static_assert((int)C_GENERATED == WR_POSTGRES_COLUMN_GENERATED, "the same place");
-    static_assert((int)C_TYPE == WR_POSTGRES_COLUMN_TYPE, "the same place");
+/* What the catalogue says of the table: no row where it is not there. */
+static int find(const struct wr_postgres_table *table, PGresult **found, struct wr_error *err) {
     struct wr_buf name;
-    PGresult *found = NULL;
     wr_buf_init(&name, &wr_budget_control, 0);
     wr_postgres_add_table(&name, &table->name);
     const char *text = name.bytes;
     int status = name.status != WR_OK ? no_memory(table, err)
                                       : wr_postgres_ask(table->postgres, table->connection,
-                                                        sql_find, &text, 1, &found, err);
+                                                        sql_find, &text, 1, found, err);
     wr_buf_release(&name);
+    return status;
+}
+
+int wr_postgres_table_columns(const struct wr_postgres_table *table, PGresult **rows,
+                              struct wr_error *err) {
+    static_assert((int)C_NAME == WR_POSTGRES_COLUMN_NAME, "the same place");
+    static_assert((int)C_GENERATED == WR_POSTGRES_COLUMN_GENERATED, "the same place");
+    static_assert((int)C_TYPE == WR_POSTGRES_COLUMN_TYPE, "the same place");
+    PGresult *found = NULL;
+    int status = find(table, &found, err);
     if (status != WR_OK)
         return status;
     if (wr_pq()->PQntuples(found) == 0)
@@ -298,16 +304,9 @@ int wr_postgres_table_columns(const struct wr_postgres_table *table, PGresult **
 }
 
 int wr_postgres_table_look(struct wr_postgres_table *table, int check, struct wr_error *err) {
-    struct wr_buf name;
     PGresult *rows = NULL;
     forget(table);
-    wr_buf_init(&name, &wr_budget_control, 0);
-    wr_postgres_add_table(&name, &table->name);
-    const char *text = name.bytes;
-    int status = name.status != WR_OK ? no_memory(table, err)
-                                      : wr_postgres_ask(table->postgres, table->connection,
-                                                        sql_find, &text, 1, &rows, err);
-    wr_buf_release(&name);
+    int status = find(table, &rows, err);
     if (status != WR_OK)
         return status;
     table->exists = wr_pq()->PQntuples(rows) > 0;
@@ -327,8 +326,8 @@ int wr_postgres_table_look(struct wr_postgres_table *table, int check, struct wr
 
 /* ---- statements ---------------------------------------------------------------------------- */
 
-static int run(const struct wr_postgres_table *table, struct wr_buf *sql, const char *what,
-               struct wr_error *err) {
+int wr_postgres_table_run(const struct wr_postgres_table *table, struct wr_buf *sql,
+                          const char *what, struct wr_error *err) {
     int status = sql->status != WR_OK
                      ? no_memory(table, err)
                      : wr_postgres_run(table->postgres, table->connection, sql->bytes, what, err);
@@ -364,7 +363,7 @@ int wr_postgres_table_make(const struct wr_postgres_table *table, struct wr_erro
         wr_postgres_add_type(&sql, &table->schema->fields[i].type);
     }
     wr_buf_add_char(&sql, ')');
-    return run(table, &sql, "create table", err);
+    return wr_postgres_table_run(table, &sql, "create table", err);
 }
 
 int wr_postgres_table_key(const struct wr_postgres_table *table, struct wr_error *err) {
@@ -387,7 +386,7 @@ int wr_postgres_table_key(const struct wr_postgres_table *table, struct wr_error
     wr_buf_add_char(&sql, ' ');
     add_key(table, &sql);
     wr_buf_add_text(&sql, " nulls not distinct");
-    return run(table, &sql, "create index", err);
+    return wr_postgres_table_run(table, &sql, "create index", err);
 }
 
 int wr_postgres_table_copy(const struct wr_postgres_table *table, struct wr_buf *sql) {

@@ -42,6 +42,9 @@ void wr_postgres_table_release(struct wr_postgres_table *table);
 int wr_postgres_table_make(const struct wr_postgres_table *table, struct wr_error *err);
 /* Makes the index of the key where none finds every key. */
 int wr_postgres_table_key(const struct wr_postgres_table *table, struct wr_error *err);
+/* Runs a text about the table, and gives it back. */
+int wr_postgres_table_run(const struct wr_postgres_table *table, struct wr_buf *sql,
+                          const char *what, struct wr_error *err);
 /* `copy … from stdin`, in the binary form; only where there are no casts. */
 int wr_postgres_table_copy(const struct wr_postgres_table *table, struct wr_buf *sql);
 /* Inserts, or upserts, rows of arrays: parameter $1 … is the array of a column. */

@@ -23,16 +23,6 @@ static int no_memory(const struct wr_postgres_table *table, struct wr_error *err
     return wr_error_set(err, WR_ENOMEM, "%s: out of memory", table->postgres->place);
 }
 
-/* Runs a text, and gives it back. */
-static int run(const struct wr_postgres_table *table, struct wr_buf *sql, const char *what,
-               struct wr_error *err) {
-    int status = sql->status != WR_OK
-                     ? no_memory(table, err)
-                     : wr_postgres_run(table->postgres, table->connection, sql->bytes, what, err);
-    wr_buf_release(sql);
-    return status;
-}
-
 void wr_postgres_undo_name(struct wr_postgres_undo *undo, const struct wr_postgres_user *user) {
     snprintf(undo->name, sizeof undo->name, "weir_undo_%" PRIu64, user->id);
     undo->table = (struct wr_postgres_name){.schema = user->beside->schema, .table = undo->name};
@@ -240,7 +230,7 @@ static int make(const struct wr_postgres_undo *undo, const struct wr_postgres_ta
     add_key_columns(table, &sql);
     int has_nulls = wr_pq()->PQserverVersion(table->connection) >= WR_POSTGRES_NULLS_NOT_DISTINCT;
     wr_buf_add_text(&sql, has_nulls ? " nulls not distinct" : ""); /* else no key has a nil */
-    return run(table, &sql, "create table weir_undo", err);
+    return wr_postgres_table_run(table, &sql, "create table weir_undo", err);
 }
 
 int wr_postgres_undo_drop(const struct wr_postgres_undo *undo,
