@@ -12,6 +12,10 @@
 
 #include "base/banned.h"
 
+/* Records may be shorter than those before them: by so much more a batch has room. */
+#define ROWS_MORE 8
+#define ROWS_MORE_PART 4
+
 /* ---- what is told ------------------------------------------------------------------------- */
 
 static void set_reject_code(struct wr_error *err, int code) {
@@ -298,10 +302,20 @@ void file_reader_sign(struct file_reader *self, struct wr_batch *batch) {
     batch->origin.source = self->base.name;
 }
 
+/* How many rows a batch should have room for. Of a file that grows the buffer may hold few: batches
+ * of them, which may wait in large numbers, take no more memory than they need. */
+static uint32_t rows_wanted(const struct file_reader *self) {
+    uint64_t most = self->base.batch_rows;
+    if (!self->grows || self->record_bytes == 0)
+        return (uint32_t)most;
+    uint64_t rows = (self->length - self->at) / self->record_bytes;
+    return (uint32_t)WR_MIN(most, rows + rows / ROWS_MORE_PART + ROWS_MORE);
+}
+
 /* Decodes what the buffer holds. WR_OK with a batch, or with NULL: more is wanted. */
 static int decode(struct file_reader *self, struct wr_batch **batch, struct wr_error *err) {
     struct wr_decoder *decoder = self->decoder;
-    decoder->setup.batch_rows = self->base.batch_rows;
+    decoder->setup.batch_rows = rows_wanted(self);
     uint64_t used = 0;
     int status =
         self->config->format->decode(decoder, self->buffer, self->buffer->bytes + self->at,
@@ -311,8 +325,10 @@ static int decode(struct file_reader *self, struct wr_batch **batch, struct wr_e
     self->offset += used;
     if (status != WR_OK)
         return status;
-    if (*batch != NULL)
+    if (*batch != NULL) {
         file_reader_sign(self, *batch);
+        self->record_bytes = used / WR_MAX((*batch)->row_count, 1);
+    }
     return WR_OK;
 }
 

@@ -73,6 +73,9 @@ static int add(struct wr_sqlite_shared **result, const struct wr_patience *patie
     /* A commit ends with the removal of a journal: with less than this, a power cut may bring that
      * back, and the rows of an epoch that the state already counts would be gone. */
     sqlite3_exec(db, "pragma synchronous = extra", NULL, NULL, NULL);
+    /* Pages that do not fit into it are written in the midst of an epoch, behind a sync of the
+     * journal that the step would wait for. Memory is taken as pages are. */
+    sqlite3_exec(db, "pragma cache_size = -16384", NULL, NULL, NULL);
     /* A table that takes another's place may stand in views: they are not looked into. */
     sqlite3_db_config(db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, NULL);
     *shared = (struct wr_sqlite_shared){

@@ -1,5 +1,7 @@
 /* held.c: what waits for sinks while a checkpoint is on its way. Rows of the next epoch must not
- * reach a sink before the last one is committed; they wait, in the order in which they came. */
+ * reach a sink before the last one is committed; they wait, in the order in which they came. Then
+ * they go to it some a step, so that no step takes as long as all of them would; what comes
+ * meanwhile waits behind them. */
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
@@ -9,6 +11,8 @@
 
 #define HELD_ROWS_MAX (UINT64_C(1) << 20) /* of all sinks */
 #define INPUT_SHARE_HELD 2
+#define ROWS_OF_A_STEP UINT64_C(256)     /* and twice as many as came since, so that all go on */
+#define ROWS_OF_A_DRAWN_STEP UINT64_C(2) /* where the order is drawn, over small inputs */
 
 struct held_item {
     struct wr_batch *batch; /* NULL: the frontier alone */
@@ -16,7 +20,7 @@ struct held_item {
 };
 
 struct held {
-    uint32_t count, room;
+    uint32_t first, count, room; /* those from `first` on wait */
     struct held_item *items;
 };
 
@@ -26,7 +30,7 @@ int held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier) {
     struct held *held = unit->held;
     if (held == NULL)
         return WR_ENOMEM;
-    if (batch == NULL && held->count > 0 && held->items[held->count - 1].batch == NULL) {
+    if (batch == NULL && held->count > held->first && held->items[held->count - 1].batch == NULL) {
         held->items[held->count - 1].frontier = frontier;
         return WR_OK;
     }
@@ -37,6 +41,7 @@ int held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier) {
     if (batch != NULL) {
         wr_batch_ref(batch);
         unit->run->held_rows += batch->sel_count;
+        unit->run->held_new_rows += batch->sel_count;
     }
     return WR_OK;
 }
@@ -49,28 +54,43 @@ int held_is_full(const struct wr_run *run) {
     return run->held_rows >= HELD_ROWS_MAX;
 }
 
-static int flush(struct unit *unit, struct wr_error *err) {
+int held_waits(const struct unit *unit) {
+    return unit->held != NULL && unit->held->count > unit->held->first;
+}
+
+static int hand_on(struct wr_sink *sink, const struct held_item *item, struct wr_error *err) {
+    return item->batch == NULL ? sink->type->advance(sink, item->frontier, err)
+                               : sink->type->write(sink, item->batch, err);
+}
+
+/* Until *rows have gone on, and what comes behind them without a row; or one fails. */
+static int flush(struct unit *unit, uint64_t *rows, struct wr_error *err) {
     struct held *held = unit->held;
-    struct wr_sink *sink = unit->sink;
     int status = WR_OK;
-    for (uint32_t i = 0; i < held->count; i++) {
-        struct held_item *item = &held->items[i];
-        if (status >= 0 && item->batch == NULL)
-            status = sink->type->advance(sink, item->frontier, err);
-        else if (status >= 0)
-            status = sink->type->write(sink, item->batch, err);
+    while (held->first < held->count && status >= 0) {
+        const struct held_item *item = &held->items[held->first];
+        uint64_t count = item->batch == NULL ? 0 : item->batch->sel_count;
+        if (count > 0 && *rows == 0)
+            return WR_OK;
+        status = hand_on(unit->sink, item, err);
         wr_batch_unref(item->batch);
+        held->first++;
+        unit->run->held_rows -= count;
+        *rows -= WR_MIN(*rows, count);
     }
-    held->count = 0;
+    if (held->first == held->count)
+        held->first = held->count = 0;
     return status;
 }
 
-int held_flush(struct wr_run *run, struct wr_error *err) {
+int held_flush(struct wr_run *run, int all, struct wr_error *err) {
+    uint64_t rows = run_is_drawn(run) ? ROWS_OF_A_DRAWN_STEP : ROWS_OF_A_STEP;
+    rows = all ? UINT64_MAX : rows + 2 * run->held_new_rows;
     int status = WR_OK;
-    run->held_rows = 0;
+    run->held_new_rows = 0;
     for (uint32_t i = 0; i < run->unit_count && status >= 0; i++)
         if (run->units[i]->held != NULL) {
-            status = flush(run->units[i], err);
+            status = flush(run->units[i], &rows, err);
             if (status < 0)
                 run->failed = run->units[i];
         }
@@ -80,7 +100,7 @@ int held_flush(struct wr_run *run, struct wr_error *err) {
 void held_free(struct unit *unit) {
     if (unit->held == NULL)
         return;
-    for (uint32_t i = 0; i < unit->held->count; i++)
+    for (uint32_t i = unit->held->first; i < unit->held->count; i++)
         wr_batch_unref(unit->held->items[i].batch);
     wr_free(&wr_budget_control, unit->held->items);
     wr_free(&wr_budget_control, unit->held);

@@ -439,7 +439,8 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = poll_lane(run, lane, err);
     else if (status == WR_OK && !all_ended(run))
         status = settle_step(run);
-    int busy = writer_is_copying(run), idle = status == WR_EAGAIN;
+    int busy = writer_is_copying(run) || (run->held_rows > 0 && !writer_is_busy(run));
+    int idle = status == WR_EAGAIN;
     if (idle)
         status = WR_OK;
     if (status == WR_OK && run->reloads != NULL)

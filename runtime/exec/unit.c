@@ -166,20 +166,21 @@ static int must_have_sink(const struct unit *unit) {
     return (unit->sink->type->flags & WR_SINK_REFUSES) && reject_log_is_read(unit->run->rejects);
 }
 
-/* Gives rows, or a frontier alone, to a sink, or puts them aside while a checkpoint has it. */
+/* Gives rows, or a frontier alone, to a sink, or puts them aside while a checkpoint has it, or
+ * others wait. */
 static int give_sink(struct unit *unit, struct wr_batch *batch, int64_t frontier) {
     struct wr_run *run = unit->run;
     struct wr_sink *sink = unit->sink;
     if (run->options.dry_run)
         return WR_OK;
-    int is_ours = !writer_is_busy(run), status = WR_OK;
-    if (!is_ours && ((batch != NULL && must_have_sink(unit)) || held_is_full(run))) {
+    int waits = writer_is_busy(run) || held_waits(unit), status = WR_OK;
+    if (waits && ((batch != NULL && must_have_sink(unit)) || held_is_full(run))) {
         status = writer_settle(run, run->err);
-        is_ours = 1;
+        waits = 0;
     }
     if (status != WR_OK)
         return status;
-    if (!is_ours)
+    if (waits)
         return held_add(unit, batch, frontier);
     return batch != NULL ? sink->type->write(sink, batch, run->err)
                          : sink->type->advance(sink, frontier, run->err);

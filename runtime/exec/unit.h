@@ -137,7 +137,8 @@ struct wr_run {
     struct reload *reloads;     /* tables that are read again; NULL: none */
     struct wr_store *store;
     struct writer *writer;   /* NULL: checkpoints are written in their step */
-    uint64_t held_rows;      /* that wait for sinks: see held.c */
+    uint64_t held_rows;      /* that wait for sinks: see held.c … */
+    uint64_t held_new_rows;  /* … and came since some of them were handed on */
     struct poison *poison;   /* NULL: the life before ended well (poison.h) */
     uint8_t was_left;        /* the state is as a life leaves it that does not end well */
     uint8_t wants_again;     /* it goes on from its last checkpoint in another life, at once */

@@ -303,9 +303,10 @@ int writer_drop_stage(struct wr_run *run, uint32_t number, struct wr_error *err)
 /* ---- the end -------------------------------------------------------------------------------- */
 
 /* The checkpoint stands: the sinks are the run's again. */
-static int take_over(struct wr_run *run, struct wr_error *err) {
+static int take_over(struct wr_run *run, int all, struct wr_error *err) {
+    run->held_new_rows = 0; /* they have waited for this */
     int status = run_begin_epoch(run, err);
-    return status == WR_OK ? held_flush(run, err) : status;
+    return status == WR_OK ? held_flush(run, all, err) : status;
 }
 
 static void push_end(struct writer *writer, int status) {
@@ -318,7 +319,7 @@ int writer_end(struct wr_run *run, int status, struct wr_error *err) {
     struct writer *writer = run->writer;
     if (writer == NULL || !writer->goes_on) {
         status = complete(run, run->epoch, status, err);
-        return status == WR_OK ? take_over(run, err) : status;
+        return status == WR_OK ? take_over(run, 1, err) : status;
     }
     writer->is_busy = 1;
     writer->is_copied = 0;
@@ -331,7 +332,7 @@ int writer_end(struct wr_run *run, int status, struct wr_error *err) {
     return status;
 }
 
-static int take(struct writer *writer, struct wr_error *err) {
+static int take(struct writer *writer, int all, struct wr_error *err) {
     struct wr_run *run = writer->run;
     int status = writer->status;
     writer->is_busy = 0;
@@ -342,7 +343,7 @@ static int take(struct writer *writer, struct wr_error *err) {
             wr_error_set(err, status, "copy rows for a checkpoint: %s", wr_status_text(status));
         return status;
     }
-    return take_over(run, err);
+    return take_over(run, all, err);
 }
 
 /* What is to be put behind it is not wanted any more. */
@@ -356,7 +357,7 @@ static int has_failed(struct writer *writer) {
 int writer_poll(struct wr_run *run, struct wr_error *err) {
     struct writer *writer = run->writer;
     if (!writer_is_busy(run))
-        return WR_OK;
+        return run->held_rows > 0 ? held_flush(run, 0, err) : WR_OK;
     uint64_t seed = run->options.shard_order_seed;
     if (!writer->is_copied) {
         writer_await_room(run); /* rows that are changed are copied whether there is room or not */
@@ -370,7 +371,7 @@ int writer_poll(struct wr_run *run, struct wr_error *err) {
         await(writer, is_over);
     int has_ended = writer->is_over;
     wr_workers_unlock(writer->workers);
-    return has_ended ? take(writer, err) : WR_EAGAIN;
+    return has_ended ? take(writer, 0, err) : WR_EAGAIN;
 }
 
 /* Waits for what is on its way. */
@@ -385,9 +386,9 @@ static void wait_until_over(struct writer *writer) {
 int writer_settle(struct wr_run *run, struct wr_error *err) {
     struct writer *writer = run->writer;
     if (!writer_is_busy(run))
-        return WR_OK;
+        return run->held_rows > 0 ? held_flush(run, 1, err) : WR_OK;
     wait_until_over(writer);
-    return take(writer, err);
+    return take(writer, 1, err);
 }
 
 void writer_free(struct wr_run *run) {

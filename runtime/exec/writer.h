@@ -48,19 +48,22 @@ int writer_is_busy(const struct wr_run *run);
 /* Whether rows of it are being copied, and there is room for more of them. */
 int writer_is_copying(const struct wr_run *run);
 /* Takes the outcome, if it is there (WR_EAGAIN: not yet) or waits for it. Then the sinks have begun
- * the next epoch and have the rows that waited. */
+ * the next epoch; a poll hands on some of the rows that waited, settling all. */
 int writer_poll(struct wr_run *run, struct wr_error *err);
 int writer_settle(struct wr_run *run, struct wr_error *err);
 
-/* held.c: rows for a sink, and frontiers between them, while the writer has it. */
+/* held.c: rows for a sink, and frontiers between them, while the writer has it, and behind those
+ * that wait. */
 struct held;
 struct unit;
 struct wr_batch;
 int held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier); /* or NULL: a frontier */
 /* Whether more should not wait. */
 int held_is_full(const struct wr_run *run);
-/* Hands on what waits for all sinks. */
-int held_flush(struct wr_run *run, struct wr_error *err);
+/* Whether something waits for the sink of a unit; of all of them run->held_rows do. */
+int held_waits(const struct unit *unit);
+/* Hands on what waits for all sinks: all of it, or so much as a step should. */
+int held_flush(struct wr_run *run, int all, struct wr_error *err);
 void held_free(struct unit *unit);
 
 /* epoch.c: the turns of a checkpoint that sinks take. Without rows written nothing is done. */

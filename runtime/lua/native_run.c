@@ -303,32 +303,34 @@ static void push_measured(lua_State *L, const struct wr_plan *plan, const struct
     }
 }
 
-/* A run with nothing to do sleeps: shortly at first, since rows often come close together. A step
- * that has waited for a pipe itself goes on at once. */
+/* A run with nothing to do sleeps, for a part of the time for which it has had nothing to do: so a
+ * row is late by no more than that part of what it let wait for it, and one that comes seldom costs
+ * little. A step that has waited for a pipe itself goes on at once. */
 #define SLEEP_US_MIN 200
 #define SLEEP_US_MAX 10000
+#define SLEEP_PART 8
 
-static int64_t rest(const struct wr_env *env, int status, int64_t step_us, int64_t last_us) {
+static void rest(const struct wr_env *env, int status, int64_t step_us, int64_t *quiet_us) {
     if (status != WR_EAGAIN)
-        return 0;
-    if (step_us >= SLEEP_US_MAX / 2)
-        return last_us;
-    int64_t sleep_us = WR_MIN(WR_MAX(last_us * 2, SLEEP_US_MIN), SLEEP_US_MAX);
+        *quiet_us = 0;
+    if (status != WR_EAGAIN || step_us >= SLEEP_US_MAX / 2)
+        return;
+    int64_t sleep_us = WR_MIN(WR_MAX(*quiet_us / SLEEP_PART, SLEEP_US_MIN), SLEEP_US_MAX);
+    *quiet_us += sleep_us;
     if (stop_signal == 0)
         env->sleep(env, sleep_us);
-    return sleep_us;
 }
 
 /* `stop_after`: steps after which the run is stopped as by a signal; 0: none. */
 static int step_all(const struct wr_env *env, struct wr_run *run, struct wr_again *again,
                     struct progress *progress, lua_Integer stop_after, struct wr_error *err) {
     int status;
-    int64_t slept_us = 0;
+    int64_t quiet_us = 0;
     do {
         int64_t begin_us = env->monotonic_us(env);
         status = wr_run_step(run, err);
         wr_run_goes_on(again, run);
-        slept_us = rest(env, status, env->monotonic_us(env) - begin_us, slept_us);
+        rest(env, status, env->monotonic_us(env) - begin_us, &quiet_us);
         int goes_on = status == WR_OK || status == WR_EAGAIN;
         if (goes_on && stop_after > 0 && --stop_after == 0 && stop_signal == 0)
             stop_signal = SIGINT;

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """latency.py: how long a row takes through a pipeline, under a load that waits for nobody.
 
-    ./dev bench latency [--rate N] [--seconds N] [--only NAME] [--workers N]
+    ./dev bench latency [--rate N] [--seconds N] [--only NAME] [--workers N] [--floor] [--why]
 
 `load` (tests/bench/load.c) appends NDJSON to a file on a fixed schedule, weir follows it, with a
 state and checkpoints. Microseconds from when a row was due until its result was given to the sink,
 in the epoch that is open, and until that was committed and others can see it. Beside it how late
 `load`, which only spins, saw that rows were due; and with --floor the same pipeline without
-checkpoints.
+checkpoints. --why: where the time of late rows went.
 """
 
 import argparse
@@ -25,7 +25,7 @@ LOAD = os.path.join(measured.BUILD, "tests/bench/load")
 HEAD = """
 weir.settings {{ checkpoint = "{checkpoint}" }}
 local rows = weir.read("in.ndjson", {{ follow = true,
-  schema = "id int64, due int64, user string, page string, amount int64" }})
+  schema = "id int64, due int64, user string, page string, amount int64, late int64" }})
 """
 # name: (what, script)
 SCRIPTS = {
@@ -38,7 +38,8 @@ rows:filter "amount >= 16":derive "cents = amount * 100, section = upper(page)"
   :write("sqlite:out.db", {{ table = "t", mode = "append" }})
 """),
     "sums": ('sum by user, `emit "update"`', """
-rows:group_by "user":emit "update":agg "n = count(), s = sum(amount), due = max(due)"
+rows:group_by "user":emit "update"
+  :agg "n = count(), s = sum(amount), due = max(due), late = last(late)"
   :write "blackhole:"
 """),
 }
@@ -46,6 +47,19 @@ rows:group_by "user":emit "update":agg "n = count(), s = sum(amount), due = max(
 
 def shown(note):
     return f"{note['p50']:,} / {note['p99']:,} / {note['p999']:,} / {note['most']:,}"
+
+
+def tell_why(folder):
+    """Of rows that took more than a millisecond, what of it the run's thread was at, in us on
+    average; then how long that lasted each time."""
+    late = folder.notes("late")[0]
+    print(f"  {late['rows']:,} rows over {late['over_us']:,} us, {late['us']:,} us on average, "
+          f"{late['load']:,} of them before `load` came to write it")
+    for where in ("step", "begin", "flush", "rest"):
+        spans = folder.notes(f"spans_{where}")[0]
+        print(f"  {where:6} had a processor {late[where + '_runs']:,}, waited for one "
+              f"{late[where + '_waits']:,}, slept {late[where + '_sleeps']:,}; "
+              f"{spans['count']:,} times, {shown(spans)}", flush=True)
 
 
 def measure(name, checkpoint, options):
@@ -70,6 +84,8 @@ def measure(name, checkpoint, options):
     stalls = [note["cpu_ns"] for note in folder.notes("stall")]
     print(f"| {what} | {checkpoint} | {given[0]['count']:,} | {shown(given[0])} | {shown(seen[0])} "
           f"| {shown(late)} | {probed.ms(max(stalls))} |", flush=True)
+    if options.why:
+        tell_why(folder)
 
 
 def main():
@@ -78,6 +94,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--only", choices=list(SCRIPTS))
+    parser.add_argument("--why", action="store_true")
     parser.add_argument("--floor", action="store_true")
     options = parser.parse_args()
     print(f"{measured.machine()}; {options.rate:,} rows a second, {options.seconds} s, "

@@ -43,13 +43,14 @@ static int write_all(int file, const char *bytes, size_t count) {
 }
 
 /* The shape of an event: numbers, and texts of several lengths. */
-static size_t put_row(char *at, uint64_t n, uint64_t due) {
+static size_t put_row(char *at, uint64_t n, uint64_t due, uint64_t late_us) {
     uint64_t x = n * UINT64_C(0x9e3779b97f4a7c15);
     x ^= x >> 29;
     return (size_t)sprintf(at,
                            "{\"id\":%" PRIu64 ",\"due\":%" PRIu64 ",\"user\":\"user-%" PRIu64
-                           "\",\"page\":\"/shop/item/%" PRIu64 "\",\"amount\":%" PRIu64 "}\n",
-                           n, due, x % 50000, x >> 20 & 4095, x >> 40 & 1023);
+                           "\",\"page\":\"/shop/item/%" PRIu64 "\",\"amount\":%" PRIu64
+                           ",\"late\":%" PRIu64 "}\n",
+                           n, due, x % 50000, x >> 20 & 4095, x >> 40 & 1023, late_us);
 }
 
 static uint64_t late_at(uint64_t count, double share) {
@@ -75,7 +76,7 @@ int main(int argc, char **argv) {
             uint64_t late_us = now - due > LATE_US_MAX ? LATE_US_MAX : now - due;
             late[late_us]++;
             most = late_us > most ? late_us : most;
-            length += put_row(rows + length, n, due);
+            length += put_row(rows + length, n, due, late_us);
         }
         if (length > 0 && !write_all(file, rows, length)) {
             fprintf(stderr, "load: %s: %s\n", argv[3], strerror(errno));

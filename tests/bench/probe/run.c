@@ -11,6 +11,7 @@
 #include "exec/unit.h"
 #include "exec/writer.h"
 #include "probe.h"
+#include "where.h"
 
 #define SINKS_MAX 8
 #define SPIN_NS 2000000
@@ -28,8 +29,8 @@ int __real_run_checkpoint_begin(struct wr_run *run, struct wr_error *err);
 int __wrap_run_checkpoint_begin(struct wr_run *run, struct wr_error *err);
 int __real_held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier);
 int __wrap_held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier);
-int __real_held_flush(struct wr_run *run, struct wr_error *err);
-int __wrap_held_flush(struct wr_run *run, struct wr_error *err);
+int __real_held_flush(struct wr_run *run, int all, struct wr_error *err);
+int __wrap_held_flush(struct wr_run *run, int all, struct wr_error *err);
 void __real_wr_run_free(struct wr_run *run);
 void __wrap_wr_run_free(struct wr_run *run);
 
@@ -71,10 +72,10 @@ static struct taken *taken_of(const struct wr_sink *sink) {
     return &taken[i];
 }
 
-static const int64_t *due_column(const struct wr_batch *batch) {
+static const int64_t *column_named(const struct wr_batch *batch, const char *name) {
     const struct wr_schema *schema = batch->schema;
     for (uint32_t i = 0; i < schema->field_count; i++)
-        if (strcmp(schema->fields[i].name, "due") == 0)
+        if (strcmp(schema->fields[i].name, name) == 0)
             return batch->columns[i].data;
     return NULL;
 }
@@ -87,7 +88,7 @@ static void note_rows(struct taken *self, const struct wr_batch *batch, int give
         probe_note("{\"what\": \"written\", \"ns\": %lld}",
                    (long long)(probe_clock_ns() - probe.began_ns));
     }
-    const int64_t *due = due_column(batch);
+    const int64_t *due = column_named(batch, "due"), *late = column_named(batch, "late");
     if (due == NULL || batch->sel_count == 0)
         return;
     int64_t now_us = probe_clock_ns() / 1000;
@@ -100,8 +101,10 @@ static void note_rows(struct taken *self, const struct wr_batch *batch, int give
         int is_back = batch->weight != NULL && batch->weight[row] < 0; /* what was given before */
         if (at < probe.due_from_us || is_back)
             continue;
-        if (given)
+        if (given) {
             histogram_add(&self->given, now_us - at);
+            where_late(at, late == NULL ? 0 : late[row], now_us);
+        }
         if (!written)
             continue;
         WR_ASSERT(self->count - self->first < WAITING_MAX);
@@ -160,6 +163,7 @@ static void give_sinks_back(void) {
         if (taken[i].given.count > 0) {
             histogram_note(&taken[i].given, "given");
             histogram_note(&taken[i].shown, "shown_rows");
+            where_note();
         }
         free(taken[i].waiting);
     }
@@ -173,9 +177,11 @@ int __wrap_held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier)
     return status;
 }
 
-int __wrap_held_flush(struct wr_run *run, struct wr_error *err) {
+int __wrap_held_flush(struct wr_run *run, int all, struct wr_error *err) {
     probe.flushes = 1;
-    int status = __real_held_flush(run, err);
+    enum where was = where_go(WHERE_FLUSH);
+    int status = __real_held_flush(run, all, err);
+    where_go(was);
     probe.flushes = 0;
     return status;
 }
@@ -254,7 +260,10 @@ int __wrap_run_checkpoint(struct wr_run *run, struct wr_error *err) {
 
 int __wrap_run_checkpoint_begin(struct wr_run *run, struct wr_error *err) {
     begin_stall();
-    return __real_run_checkpoint_begin(run, err);
+    enum where was = where_go(WHERE_BEGIN);
+    int status = __real_run_checkpoint_begin(run, err);
+    where_go(was);
+    return status;
 }
 
 int __wrap_wr_run_step(struct wr_run *run, struct wr_error *err) {
@@ -268,10 +277,15 @@ int __wrap_wr_run_step(struct wr_run *run, struct wr_error *err) {
     int settled = is_due ? writer_settle(run, err) : WR_OK;
     if (settled != WR_OK)
         return settled;
-    int64_t from_ns = probe_thread_ns();
+    where_go(WHERE_STEP);
+    int64_t from_ns = probe.rows_every > 0 ? probe_thread_ns() : 0;
     int status = __real_wr_run_step(run, err);
+    where_go(WHERE_REST);
+    if (probe.rows_every == 0 && probe.stall_ns == 0)
+        return status;
     int64_t now_ns = probe_thread_ns();
-    histogram_add(&probe.steps, (probe.stall_ns == 0 ? now_ns : probe.stall_ns) - from_ns);
+    if (probe.rows_every > 0)
+        histogram_add(&probe.steps, (probe.stall_ns == 0 ? now_ns : probe.stall_ns) - from_ns);
     if (probe.stall_ns == 0)
         return status;
     note_stall(run, now_ns - probe.stall_ns, probe_clock_ns() - probe.stall_clock_ns);
