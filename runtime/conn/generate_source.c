@@ -12,6 +12,8 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
+#include "conn/made_pieces.h"
+#include "data/held_rejects.h"
 #include "expr/expr.h"
 
 #include "base/banned.h"
@@ -33,7 +35,8 @@ struct generate_source {
     struct wr_eval eval;
     uint64_t made; /* rows computed, good and bad ones */
     uint64_t made_at_start;
-    int64_t start_us; /* of the clock, when the first was asked for; -1: not yet */
+    int64_t start_us;           /* of the clock, when the first was asked for; -1: not yet */
+    struct made_pieces *pieces; /* several threads make the rows; NULL: polls do */
 };
 
 static const char *const own_options[] = {"rows", "rate", "seed", "columns", NULL};
@@ -148,19 +151,24 @@ static uint32_t rows_due(struct generate_source *self) {
     return (uint32_t)due;
 }
 
-static int reject_fails(struct generate_source *self, struct wr_batch *numbers) {
-    for (uint32_t i = 0; i < self->eval.fail_count; i++) {
-        const struct wr_fail *fail = &self->eval.fails[i];
+/* To `held`, or to who reads the source. */
+static int reject_fails(const struct wr_source *source, const struct wr_eval *eval,
+                        struct wr_batch *numbers, struct wr_held_rejects *held) {
+    for (uint32_t i = 0; i < eval->fail_count; i++) {
+        const struct wr_fail *fail = &eval->fails[i];
         struct wr_reject reject = {.code = fail->code,
                                    .detail = fail->detail,
-                                   .stage = self->base.node,
+                                   .stage = source->node,
                                    .row = fail->row,
                                    .batch = numbers,
                                    .record = numbers->origin.first_record + fail->row,
-                                   .source = self->base.source,
-                                   .partition = self->base.partition};
-        int status =
-            self->base.reject == NULL ? WR_OK : self->base.reject(self->base.reject_ctx, &reject);
+                                   .source = source->source,
+                                   .partition = source->partition};
+        int status = WR_OK;
+        if (held != NULL)
+            status = wr_held_rejects_add(held, &reject);
+        else if (source->reject != NULL)
+            status = source->reject(source->reject_ctx, &reject);
         if (status != WR_OK)
             return status;
     }
@@ -168,13 +176,13 @@ static int reject_fails(struct generate_source *self, struct wr_batch *numbers) 
 }
 
 /* All rows but those that failed, in the batch's own memory. */
-static int select_good(struct generate_source *self, struct wr_batch *batch) {
+static int select_good(const struct wr_eval *eval, struct wr_batch *batch) {
     uint32_t *sel = WR_ARENA_ARRAY(&batch->arena, uint32_t, batch->row_count);
     if (sel == NULL)
         return WR_ENOMEM;
     uint32_t count = 0, next_fail = 0;
     for (uint32_t row = 0; row < batch->row_count; row++) {
-        if (next_fail < self->eval.fail_count && self->eval.fails[next_fail].row == row)
+        if (next_fail < eval->fail_count && eval->fails[next_fail].row == row)
             next_fail++;
         else
             sel[count++] = row;
@@ -184,24 +192,24 @@ static int select_good(struct generate_source *self, struct wr_batch *batch) {
     return WR_OK;
 }
 
-static int compute(struct generate_source *self, struct wr_batch *numbers,
-                   struct wr_batch **result) {
-    const struct config *config = self->config;
-    struct wr_batch *batch = wr_batch_over(self->base.pool, self->base.schema, numbers);
+static int compute(const struct wr_source *source, struct wr_eval *eval, struct wr_batch *numbers,
+                   struct wr_batch **result, struct wr_held_rejects *held) {
+    const struct config *config = source->config;
+    struct wr_batch *batch = wr_batch_over(source->pool, source->schema, numbers);
     if (batch == NULL)
         return WR_ENOMEM;
-    self->eval.now_us = self->base.env->now_us(self->base.env);
-    self->eval.random_seed = config->seed;
-    int status = wr_list_run(config->list, &self->eval, numbers, &batch->arena);
+    eval->now_us = source->env->now_us(source->env);
+    eval->random_seed = config->seed;
+    int status = wr_list_run(config->list, eval, numbers, &batch->arena);
     for (uint32_t c = 0; c < config->list->item_count && status == WR_OK; c++) {
         const struct wr_item *item = &config->list->items[c];
         batch->columns[c] =
-            item->column >= 0 ? numbers->columns[item->column] : self->eval.outputs[item->output];
+            item->column >= 0 ? numbers->columns[item->column] : eval->outputs[item->output];
     }
-    if (status == WR_OK && self->eval.fail_count > 0) {
-        status = select_good(self, batch);
+    if (status == WR_OK && eval->fail_count > 0) {
+        status = select_good(eval, batch);
         if (status == WR_OK)
-            status = reject_fails(self, numbers);
+            status = reject_fails(source, eval, numbers, held);
     }
     if (status != WR_OK) {
         wr_batch_unref(batch);
@@ -211,36 +219,85 @@ static int compute(struct generate_source *self, struct wr_batch *numbers,
     return WR_OK;
 }
 
-static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
-    struct generate_source *self = (struct generate_source *)source;
-    *batch = NULL;
+/* Row `from` and those behind it, counted from 0. */
+static struct wr_batch *numbers_new(const struct wr_source *source, uint64_t from, uint32_t count) {
+    const struct config *config = source->config;
+    struct wr_batch *numbers = wr_batch_new(source->pool, config->input);
+    int64_t *i = numbers == NULL ? NULL : wr_batch_column(numbers, 0, count);
+    if (i == NULL) {
+        wr_batch_unref(numbers);
+        return NULL;
+    }
+    for (uint32_t row = 0; row < count; row++)
+        i[row] = (int64_t)(from + row + 1);
+    numbers->row_count = numbers->sel_count = count;
+    numbers->source = source->source;
+    numbers->partition = source->partition;
+    numbers->origin.source = source->name;
+    numbers->origin.first_record = from;
+    return numbers;
+}
+
+/* As made_type says; `hand` is what the expressions are computed with. */
+static int make_batch(const struct wr_source *source, void *hand,
+                      const struct made_numbers *numbers, struct wr_batch **batch, uint64_t *next,
+                      struct wr_held_rejects *rejects, struct wr_error *err) {
+    uint64_t count = WR_MIN(numbers->end - numbers->from, (uint64_t)numbers->batch_rows);
+    struct wr_batch *input = numbers_new(source, numbers->from, (uint32_t)count);
+    int status = input == NULL ? WR_ENOMEM : compute(source, hand, input, batch, rejects);
+    wr_batch_unref(input);
+    *next = numbers->from + count;
+    if (status == WR_ENOMEM)
+        return wr_error_set(err, status, "generate: memory budget `%s` is used up",
+                            source->pool->budget->name);
+    return status;
+}
+
+static int make_here(struct generate_source *self, struct wr_batch **batch, uint64_t *next,
+                     struct wr_error *err) {
+    const struct wr_source *source = &self->base;
     if ((!self->config->endless && self->made >= self->config->rows) ||
         (source->record_limit > 0 && self->made >= source->record_limit))
         return WR_EEND;
     uint32_t count = rows_due(self);
     if (count == 0)
         return WR_EAGAIN;
-    struct wr_batch *numbers = wr_batch_new(source->pool, self->config->input);
-    int64_t *i = numbers == NULL ? NULL : wr_batch_column(numbers, 0, count);
-    int status = WR_ENOMEM;
-    if (i != NULL) {
-        for (uint32_t row = 0; row < count; row++)
-            i[row] = (int64_t)(self->made + row + 1);
-        numbers->row_count = numbers->sel_count = count;
-        numbers->source = source->source;
-        numbers->partition = source->partition;
-        numbers->origin.source = source->name;
-        numbers->origin.first_record = self->made;
-        status = compute(self, numbers, batch);
-    }
-    wr_batch_unref(numbers);
-    if (status == WR_ENOMEM)
-        return wr_error_set(err, status, "generate: memory budget `%s` is used up",
-                            source->pool->budget->name);
-    if (status != WR_OK)
-        return status;
-    self->made += count;
+    struct made_numbers numbers = {
+        .from = self->made, .end = self->made + count, .batch_rows = count};
+    return make_batch(source, &self->eval, &numbers, batch, next, NULL, err);
+}
+
+static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
+    struct generate_source *self = (struct generate_source *)source;
+    uint64_t next;
+    *batch = NULL;
+    int status = self->pieces != NULL ? made_pieces_poll(self->pieces, batch, &next, err)
+                                      : make_here(self, batch, &next, err);
+    if (status == WR_OK)
+        self->made = next;
+    return status;
+}
+
+static int eval_init(const struct wr_source *source, void *hand) {
+    wr_eval_init(hand, source->pool->budget);
     return WR_OK;
+}
+
+static void eval_release(const struct wr_source *source, void *hand) {
+    (void)source;
+    wr_eval_release(hand);
+}
+
+static int source_use_workers(struct wr_source *source, struct wr_workers *workers) {
+    static const struct made_type type = {.hand_bytes = sizeof(struct wr_eval),
+                                          .hand_init = eval_init,
+                                          .hand_release = eval_release,
+                                          .make = make_batch};
+    struct generate_source *self = (struct generate_source *)source;
+    const struct config *config = self->config;
+    if (config->endless || config->rate > 0 || source->record_limit > 0)
+        return WR_EREFUSED;
+    return made_pieces_new(&self->pieces, &type, source, workers, self->made, config->rows, 1);
 }
 
 static int source_save(struct wr_source *source, struct wr_buf *out) {
@@ -251,6 +308,7 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 
 static void source_close(struct wr_source *source) {
     struct generate_source *self = (struct generate_source *)source;
+    made_pieces_free(self->pieces);
     wr_eval_release(&self->eval);
 }
 
@@ -258,6 +316,7 @@ const struct wr_source_type wr_source_generate = {
     .name = "generate",
     .size_bytes = sizeof(struct generate_source),
     .reads_ahead = 1,
+    .use_workers = source_use_workers,
     .bind = source_bind,
     .open = source_open,
     .poll = source_poll,

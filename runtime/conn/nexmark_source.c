@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
+#include "conn/made_pieces.h"
 #include "conn/nexmark.h"
 
 #include "base/banned.h"
@@ -73,8 +74,10 @@ struct nexmark_source {
     const struct config *config;
     uint64_t next;      /* the number of the next event */
     uint64_t row_count; /* given */
+    uint32_t rows_max;  /* of a batch */
     struct wr_nexmark_rows rows;
     struct wr_nexmark_texts texts;
+    struct made_pieces *pieces; /* several threads make the rows; NULL: polls do */
 };
 
 /* ---- plan time ---- */
@@ -205,27 +208,32 @@ static int make_texts(struct nexmark_source *self) {
     return status;
 }
 
-static int make_rows(struct nexmark_source *self) {
-    struct wr_budget *budget = self->base.pool->budget;
-    uint32_t count = self->base.batch_rows;
-    int in_order = self->config->nexmark.disorder == 1;
-    self->rows.numbers = wr_alloc(budget, count * sizeof *self->rows.numbers);
-    self->rows.ids =
-        in_order ? self->rows.numbers : wr_alloc(budget, count * sizeof *self->rows.ids);
-    self->rows.runs = wr_alloc(budget, count * sizeof *self->rows.runs);
-    return self->rows.numbers == NULL || self->rows.ids == NULL || self->rows.runs == NULL
-               ? WR_ENOMEM
-               : WR_OK;
+static int rows_init(const struct wr_source *source, void *made) {
+    struct wr_nexmark_rows *rows = made;
+    const struct config *config = source->config;
+    struct wr_budget *budget = source->pool->budget;
+    uint32_t count = ((const struct nexmark_source *)source)->rows_max;
+    int in_order = config->nexmark.disorder == 1;
+    rows->numbers = wr_alloc(budget, count * sizeof *rows->numbers);
+    rows->ids = in_order ? rows->numbers : wr_alloc(budget, count * sizeof *rows->ids);
+    rows->runs = wr_alloc(budget, count * sizeof *rows->runs);
+    return rows->numbers == NULL || rows->ids == NULL || rows->runs == NULL ? WR_ENOMEM : WR_OK;
+}
+
+static void rows_release(const struct wr_source *source, void *made) {
+    struct wr_nexmark_rows *rows = made;
+    struct wr_budget *budget = source->pool->budget;
+    if (rows->ids != rows->numbers)
+        wr_free(budget, rows->ids);
+    wr_free(budget, rows->numbers);
+    wr_free(budget, rows->runs);
 }
 
 static void source_close(struct wr_source *source) {
     struct nexmark_source *self = (struct nexmark_source *)source;
-    struct wr_budget *budget = source->pool->budget;
-    wr_nexmark_texts_release(&self->texts, budget);
-    if (self->rows.ids != self->rows.numbers)
-        wr_free(budget, self->rows.ids);
-    wr_free(budget, self->rows.numbers);
-    wr_free(budget, self->rows.runs);
+    made_pieces_free(self->pieces);
+    wr_nexmark_texts_release(&self->texts, source->pool->budget);
+    rows_release(source, &self->rows);
 }
 
 /* What the events before number `next` prove of those behind them. */
@@ -237,6 +245,7 @@ static int64_t frontier_at(const struct config *config, uint64_t next) {
 static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
     struct nexmark_source *self = (struct nexmark_source *)source;
     self->config = source->config;
+    self->rows_max = source->batch_rows;
     if (from != NULL) {
         uint64_t version = wr_reader_varint(from);
         self->next = wr_reader_varint(from);
@@ -245,17 +254,18 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
             return wr_error_set(err, WR_ECORRUPT, "nexmark: the stored position is damaged");
     }
     source->watermark = frontier_at(self->config, self->next);
-    if (make_rows(self) == WR_OK && make_texts(self) == WR_OK)
+    if (rows_init(source, &self->rows) == WR_OK && make_texts(self) == WR_OK)
         return WR_OK;
     source_close(source);
     return wr_error_set(err, WR_ENOMEM, "nexmark: memory budget `%s` is used up",
                         source->pool->budget->name);
 }
 
-static int fill_column(struct nexmark_source *self, struct wr_batch *batch, uint32_t c) {
+static int fill_column(const struct nexmark_source *self, const struct wr_nexmark_rows *rows,
+                       struct wr_batch *batch, uint32_t c) {
     const struct column *column = &kinds[self->config->kind].columns[c];
     const struct wr_nexmark *nexmark = &self->config->nexmark;
-    uint32_t count = self->rows.count;
+    uint32_t count = rows->count;
     if (column->number == NULL && column->text == NULL) {
         batch->columns[c].data = (void *)(uintptr_t)batch->event_time;
         return WR_OK;
@@ -267,15 +277,15 @@ static int fill_column(struct nexmark_source *self, struct wr_batch *batch, uint
     if (data == NULL || (column->text != NULL && column->text->makes_text && room == NULL))
         return WR_ENOMEM;
     if (column->number != NULL)
-        column->number(nexmark, &self->rows, data);
+        column->number(nexmark, rows, data);
     else
-        column->text->fill(nexmark, &self->texts, &self->rows, room, data);
+        column->text->fill(nexmark, &self->texts, rows, room, data);
     return WR_OK;
 }
 
 /* Event times, the frontier before each row, and the number of each. */
-static int fill_times(struct nexmark_source *self, struct wr_batch *batch) {
-    const struct wr_nexmark_rows *rows = &self->rows;
+static int fill_times(const struct nexmark_source *self, const struct wr_nexmark_rows *rows,
+                      struct wr_batch *batch) {
     int64_t *times = WR_ARENA_ARRAY(&batch->arena, int64_t, rows->count);
     int64_t *behind = WR_ARENA_ARRAY(&batch->arena, int64_t, rows->count);
     uint32_t *record = WR_ARENA_ARRAY(&batch->arena, uint32_t, rows->count);
@@ -292,48 +302,96 @@ static int fill_times(struct nexmark_source *self, struct wr_batch *batch) {
     return WR_OK;
 }
 
-static int fill(struct nexmark_source *self, struct wr_batch *batch) {
-    int status = fill_times(self, batch);
+static int fill(const struct nexmark_source *self, const struct wr_nexmark_rows *rows,
+                struct wr_batch *batch) {
+    int status = fill_times(self, rows, batch);
     for (uint32_t c = 0; c < batch->schema->field_count && status == WR_OK; c++)
         if (is_needed(&self->base, c))
-            status = fill_column(self, batch, c);
+            status = fill_column(self, rows, batch, c);
     if (status != WR_OK)
         return status;
     if (self->texts.extra != NULL)
         wr_batch_hold_buffer(batch, self->texts.extra);
     if (self->texts.urls != NULL)
         wr_batch_hold_buffer(batch, self->texts.urls);
-    batch->row_count = batch->sel_count = self->rows.count;
+    batch->row_count = batch->sel_count = rows->count;
     batch->source = self->base.source;
     batch->partition = self->base.partition;
     batch->origin.source = self->base.name;
     return WR_OK;
 }
 
-static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
-    struct nexmark_source *self = (struct nexmark_source *)source;
+/* As made_type says; the rows are found in `hand`. */
+static int make_batch(const struct wr_source *source, void *hand,
+                      const struct made_numbers *numbers, struct wr_batch **batch, uint64_t *next,
+                      struct wr_held_rejects *rejects, struct wr_error *err) {
+    (void)rejects;
+    const struct nexmark_source *self = (const struct nexmark_source *)source;
     const struct config *config = self->config;
+    struct wr_nexmark_rows *rows = hand;
     *batch = NULL;
-    uint32_t count = source->batch_rows;
-    if (source->record_limit > 0)
-        count = (uint32_t)WR_MIN((uint64_t)count, source->record_limit - self->row_count);
-    if (count == 0)
-        return WR_EEND;
-    uint64_t next = wr_nexmark_find(&config->nexmark, config->kind, self->next, config->event_count,
-                                    count, &self->rows);
-    if (self->rows.count == 0)
-        return WR_EEND;
+    *next = wr_nexmark_find(&config->nexmark, config->kind, numbers->from, numbers->end,
+                            numbers->batch_rows, rows);
+    if (rows->count == 0)
+        return WR_OK;
     struct wr_batch *made = wr_batch_new(source->pool, source->schema);
-    if (made == NULL || fill(self, made) != WR_OK) {
+    if (made == NULL || fill(self, rows, made) != WR_OK) {
         wr_batch_unref(made);
         return wr_error_set(err, WR_ENOMEM, "nexmark: memory budget `%s` is used up",
                             source->pool->budget->name);
     }
-    self->next = next;
-    self->row_count += self->rows.count;
-    source->watermark = frontier_at(config, self->rows.numbers[self->rows.count - 1] + 1);
     *batch = made;
     return WR_OK;
+}
+
+static int make_here(struct nexmark_source *self, struct wr_batch **batch, uint64_t *next,
+                     struct wr_error *err) {
+    const struct wr_source *source = &self->base;
+    struct made_numbers numbers = {
+        .from = self->next, .end = self->config->event_count, .batch_rows = source->batch_rows};
+    if (source->record_limit > 0)
+        numbers.batch_rows =
+            (uint32_t)WR_MIN((uint64_t)numbers.batch_rows, source->record_limit - self->row_count);
+    if (numbers.batch_rows == 0)
+        return WR_EEND;
+    int status = make_batch(source, &self->rows, &numbers, batch, next, NULL, err);
+    return status == WR_OK && *batch == NULL ? WR_EEND : status;
+}
+
+static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
+    struct nexmark_source *self = (struct nexmark_source *)source;
+    uint64_t next;
+    *batch = NULL;
+    int status = self->pieces != NULL ? made_pieces_poll(self->pieces, batch, &next, err)
+                                      : make_here(self, batch, &next, err);
+    if (status != WR_OK)
+        return status;
+    const struct wr_origin *origin = &(*batch)->origin;
+    uint64_t last = wr_origin_record(origin, (*batch)->row_count - 1);
+    self->next = next;
+    self->row_count += (*batch)->row_count;
+    source->watermark = frontier_at(self->config, last + 1);
+    return WR_OK;
+}
+
+/* About so many numbers have one event of a kind. */
+static const uint32_t numbers_of_a_row[] = {
+    [WR_NEXMARK_BID] = 1,
+    [WR_NEXMARK_AUCTION] = WR_NEXMARK_EPOCH / 3,
+    [WR_NEXMARK_PERSON] = WR_NEXMARK_EPOCH,
+};
+
+static int source_use_workers(struct wr_source *source, struct wr_workers *workers) {
+    static const struct made_type type = {.hand_bytes = sizeof(struct wr_nexmark_rows),
+                                          .hand_init = rows_init,
+                                          .hand_release = rows_release,
+                                          .make = make_batch};
+    struct nexmark_source *self = (struct nexmark_source *)source;
+    const struct config *config = self->config;
+    if (source->record_limit > 0)
+        return WR_EREFUSED;
+    return made_pieces_new(&self->pieces, &type, source, workers, self->next, config->event_count,
+                           numbers_of_a_row[config->kind]);
 }
 
 static int source_save(struct wr_source *source, struct wr_buf *out) {
@@ -352,6 +410,7 @@ const struct wr_source_type wr_source_nexmark = {
     .name = "nexmark",
     .size_bytes = sizeof(struct nexmark_source),
     .reads_ahead = 1,
+    .use_workers = source_use_workers,
     .bind = source_bind,
     .open = source_open,
     .poll = source_poll,
