@@ -13,14 +13,17 @@
 
 #include "base/banned.h"
 
+/* More than one thread alone reads at a time: to hand a piece over, and to wake who takes it, costs
+ * the same for any length. */
+#define PIECE_BYTES (2 * FILE_PIECE_BYTES)
 /* Pieces that are cut and not given back: so many more than there are threads, as far as their
  * buffers take no more than this share of the input's budget. */
-#define PIECES_MORE 2u
+#define PIECES_MORE 1u
 #define INPUT_SHARE_BUFFERS 4u
 /* Who makes a piece leaves the rest to who takes it, while more than this share of it is used. */
 #define INPUT_SHARE_MADE 2u
 /* Where batches are smaller than usual, as in tests, pieces are too. */
-#define BYTES_OF_A_ROW (FILE_PIECE_BYTES / WR_BATCH_ROWS_DEFAULT)
+#define BYTES_OF_A_ROW (PIECE_BYTES / WR_BATCH_ROWS_DEFAULT)
 
 /* What one call of the decoder gave. The numbers are those behind it. */
 struct part {
@@ -416,8 +419,8 @@ static int hold_of_reader(void *ctx, const struct wr_reject *reject) {
 }
 
 static uint32_t slots_for(const struct file_reader *in, const struct wr_workers *workers) {
-    uint64_t most = in->base.input_budget->bytes_max / INPUT_SHARE_BUFFERS /
-                    (FILE_PIECE_BYTES + FILE_TAIL_BYTES);
+    uint64_t most =
+        in->base.input_budget->bytes_max / INPUT_SHARE_BUFFERS / (PIECE_BYTES + FILE_TAIL_BYTES);
     uint64_t wanted = (uint64_t)wr_workers_count(workers) + PIECES_MORE;
     most = WR_MIN(most, wanted);
     return (uint32_t)WR_MIN(WR_MAX(most, UINT64_C(2)), (uint64_t)WR_SEQUENCE_PIECES_MAX);
@@ -454,8 +457,9 @@ int file_pieces_new(struct file_pieces **made, struct file_reader *in, const cha
     wr_sequence_init(&self->sequence, &type, self, workers, slot_count);
     in->pieces = self;
     in->decoder->setup.reject = hold_of_reader;
+    in->ordinary_bytes = PIECE_BYTES;
     in->piece_bytes_max =
-        WR_MIN((uint64_t)FILE_PIECE_BYTES, (uint64_t)in->base.batch_rows * BYTES_OF_A_ROW);
+        WR_MIN((uint64_t)PIECE_BYTES, (uint64_t)in->base.batch_rows * BYTES_OF_A_ROW);
     *made = self;
     return WR_OK;
 }

@@ -195,19 +195,27 @@ int file_reader_go_to(struct file_reader *self, uint64_t offset, uint64_t sum, i
 
 /* ---- buffers ------------------------------------------------------------------------------- */
 
+static uint64_t ordinary_size(const struct file_reader *self) {
+    return self->ordinary_bytes + FILE_TAIL_BYTES;
+}
+
 /* A buffer of `size` bytes that only the caller holds. Ordinary ones are used again. */
 static struct wr_buffer *take_buffer(struct file_reader *self, uint64_t size) {
-    uint64_t ordinary = FILE_PIECE_BYTES + FILE_TAIL_BYTES;
-    if (size != ordinary)
+    if (size != ordinary_size(self))
         return wr_buffer_new(self->base.input_budget, size);
     int empty = -1;
     for (int i = 0; i < FILE_BUFFERS_KEPT; i++) {
-        if (self->kept[i] == NULL)
+        struct wr_buffer *kept = self->kept[i];
+        if (kept != NULL && kept->size_bytes != size) { /* from before there were threads */
+            wr_buffer_unref(kept);
+            kept = self->kept[i] = NULL;
+        }
+        if (kept == NULL)
             empty = i;
-        else if (atomic_load(&self->kept[i]->ref_count) == 1)
-            return wr_buffer_ref(self->kept[i]);
+        else if (atomic_load(&kept->ref_count) == 1)
+            return wr_buffer_ref(kept);
     }
-    struct wr_buffer *buffer = wr_buffer_new(self->base.input_budget, ordinary);
+    struct wr_buffer *buffer = wr_buffer_new(self->base.input_budget, size);
     if (buffer != NULL && empty >= 0)
         self->kept[empty] = wr_buffer_ref(buffer);
     return buffer;
@@ -223,11 +231,11 @@ static int no_memory(const struct file_reader *self, struct wr_error *err) {
 
 int file_reader_refill(struct file_reader *self, struct wr_error *err) {
     uint64_t tail = self->length - self->at, got = 0;
-    uint64_t room = FILE_PIECE_BYTES + FILE_TAIL_BYTES;
+    uint64_t room = ordinary_size(self);
     uint64_t piece = self->piece_bytes_max;
     if (self->grows && self->piece_bytes < piece)
         piece = self->piece_bytes;
-    if (tail > FILE_TAIL_BYTES || piece < FILE_PIECE_BYTES)
+    if (tail > FILE_TAIL_BYTES || piece < self->ordinary_bytes)
         room = tail + piece;
     struct wr_buffer *buffer = take_buffer(self, room);
     if (buffer == NULL)
@@ -291,7 +299,7 @@ void file_reader_decoder_free(struct file_reader *self, struct wr_decoder *decod
 }
 
 int file_reader_init(struct file_reader *self, struct wr_error *err) {
-    self->piece_bytes_max = FILE_PIECE_BYTES;
+    self->piece_bytes_max = self->ordinary_bytes = FILE_PIECE_BYTES;
     return file_reader_decoder(self, &self->decoder, err);
 }
 
@@ -334,7 +342,7 @@ static int decode(struct file_reader *self, struct wr_batch **batch, struct wr_e
 
 /* A restart may stand at the end of a file, of which nothing is read any more. */
 static int hold_nothing(struct file_reader *self, struct wr_error *err) {
-    self->buffer = take_buffer(self, FILE_PIECE_BYTES + FILE_TAIL_BYTES);
+    self->buffer = take_buffer(self, ordinary_size(self));
     if (self->buffer == NULL)
         return no_memory(self, err);
     memset(self->buffer->bytes, 0, 64);

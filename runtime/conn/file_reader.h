@@ -44,6 +44,7 @@ struct file_reader {
     int grows;            /* its end is not the end of the file: what it has there waits for more */
     uint64_t piece_bytes; /* of a file that grows: what is there, and often little */
     uint64_t piece_bytes_max;
+    uint64_t ordinary_bytes; /* of a piece that is as long as there are; FILE_PIECE_BYTES or more */
     uint64_t record_bytes;   /* of those of the last batch, on average; 0: not known */
     struct file_known known; /* up to byte `past_at` of the buffer */
     uint64_t past_at;
