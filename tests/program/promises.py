@@ -239,7 +239,11 @@ class Bench:
         with open(os.path.join(folder, "job.lua"), "w", encoding="utf-8") as file:
             file.write(pair.text)
         if pair.sink.startswith("PostgreSQL"):
-            self.postgres.sql("drop table if exists o, weir_commit")
+            # A sink of every run has the same number here, as it is drawn.
+            self.postgres.sql("""do $$ declare name text; begin
+                for name in select tablename from pg_tables
+                    where tablename = 'o' or tablename like 'weir\\_%' loop
+                    execute format('drop table %I', name); end loop; end $$""")
         return folder
 
     def life(self, pair, folder, life, **settings):
