@@ -36,15 +36,24 @@ void wr_postgres_rows_free(struct wr_postgres_piece *base) {
     wr_free(&wr_budget_control, piece);
 }
 
-static int prepare_one(struct wr_postgres_writer *writer, const char *kind,
-                       const struct wr_buf *sql, struct wr_error *err) {
+static void name_of(const struct wr_postgres_writer *writer, enum wr_postgres_statement which,
+                    char name[STATEMENT_NAME_MAX]) {
+    static const char *const words[WR_POSTGRES_STATEMENTS] = {
+        [WR_POSTGRES_COPY] = "copy",         [WR_POSTGRES_INSERT] = "insert",
+        [WR_POSTGRES_REMOVE] = "remove",     [WR_POSTGRES_REMOVE_NIL] = "remove_nil",
+        [WR_POSTGRES_REMEMBER] = "remember", [WR_POSTGRES_KEEP] = "keep",
+        [WR_POSTGRES_KEEP_NIL] = "keep_nil",
+    };
+    snprintf(name, STATEMENT_NAME_MAX, "weir_%s_%u", words[which], writer->sink->node);
+}
+
+static int prepare_one(struct wr_postgres_writer *writer, enum wr_postgres_statement which,
+                       struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
     char name[STATEMENT_NAME_MAX];
-    if (sql->length == 0)
-        return WR_OK;
-    snprintf(name, sizeof name, "weir_%s_%u", kind, writer->sink->node);
-    PGresult *result =
-        pq->PQprepare(wr_postgres_session_connection(writer->session), name, sql->bytes, 0, NULL);
+    name_of(writer, which, name);
+    PGresult *result = pq->PQprepare(wr_postgres_session_connection(writer->session), name,
+                                     writer->sql[which].bytes, 0, NULL);
     int status = pq->PQresultStatus(result) == PGRES_COMMAND_OK
                      ? WR_OK
                      : wr_postgres_session_failed(writer->session, result, "prepare", err);
@@ -55,19 +64,12 @@ static int prepare_one(struct wr_postgres_writer *writer, const char *kind,
 
 static int prepare(struct wr_postgres_writer *writer, struct wr_error *err) {
     uint64_t generation = wr_postgres_session_generation(writer->session) + 1;
+    int status = WR_OK;
     if (writer->prepared == generation)
         return WR_OK;
-    int status = prepare_one(writer, "insert", &writer->insert, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "remove", &writer->remove, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "remove_nil", &writer->remove_nil, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "remember", &writer->remember, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "keep", &writer->keep, err);
-    if (status == WR_OK)
-        status = prepare_one(writer, "keep_nil", &writer->keep_nil, err);
+    for (int s = WR_POSTGRES_COPY + 1; s < WR_POSTGRES_STATEMENTS && status == WR_OK; s++)
+        if (writer->sql[s].length > 0)
+            status = prepare_one(writer, (enum wr_postgres_statement)s, err);
     if (status == WR_OK)
         writer->prepared = generation;
     return status;
@@ -105,7 +107,8 @@ static int send_copy(struct wr_postgres_writer *writer, const struct wr_postgres
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_addf(&sql, "%s; ", wr_postgres_session_mark(writer->session));
-    wr_buf_add(&sql, writer->copy.bytes, writer->copy.length);
+    const struct wr_buf *copy = &writer->sql[WR_POSTGRES_COPY];
+    wr_buf_add(&sql, copy->bytes, copy->length);
     if (sql.status != WR_OK) {
         wr_buf_release(&sql);
         return no_memory(writer, err);
@@ -126,14 +129,14 @@ static int send_copy(struct wr_postgres_writer *writer, const struct wr_postgres
     return read_answers(writer, 0, err);
 }
 
-static int send_arrays(struct wr_postgres_writer *writer, const char *kind,
+static int send_arrays(struct wr_postgres_writer *writer, enum wr_postgres_statement which,
                        const struct wr_postgres_arrays *arrays, uint32_t column_count) {
     if (arrays->count == 0)
         return 1;
     const struct wr_pq *pq = wr_pq();
     PGconn *connection = wr_postgres_session_connection(writer->session);
     char name[STATEMENT_NAME_MAX];
-    snprintf(name, sizeof name, "weir_%s_%u", kind, writer->sink->node);
+    name_of(writer, which, name);
     size_t room = column_count * (sizeof(char *) + 2 * sizeof(int));
     const char **values = wr_alloc(&wr_budget_control, room);
     if (values == NULL)
@@ -178,16 +181,17 @@ static int send_all(struct wr_postgres_writer *writer, const struct wr_postgres_
                pq->PQsendQueryParams(connection, first, 0, NULL, NULL, NULL, NULL, 1) == 1;
     if (sent && second != NULL)
         sent = pq->PQsendQueryParams(connection, second + 1, 0, NULL, NULL, NULL, NULL, 1) == 1;
-    sent = sent && (!piece->empties || send_empty(writer) == 1) &&
-           send_arrays(writer, "keep", &piece->keep, table->key_count + 1) == 1 &&
-           send_arrays(writer, "keep_nil", &piece->keep_nil, table->key_count + 1) == 1 &&
-           send_arrays(writer, "remove", &piece->remove, table->key_count) == 1 &&
-           send_arrays(writer, "remove_nil", &piece->remove_nil, table->key_count) == 1 &&
-           (writer->gone == NULL ||
-            (send_arrays(writer, "remember", &piece->remove, table->key_count) == 1 &&
-             send_arrays(writer, "remember", &piece->remove_nil, table->key_count) == 1)) &&
-           send_arrays(writer, "insert", &piece->insert, table->schema->field_count) == 1 &&
-           pq->PQpipelineSync(connection) == 1;
+    sent =
+        sent && (!piece->empties || send_empty(writer) == 1) &&
+        send_arrays(writer, WR_POSTGRES_KEEP, &piece->keep, table->key_count + 1) == 1 &&
+        send_arrays(writer, WR_POSTGRES_KEEP_NIL, &piece->keep_nil, table->key_count + 1) == 1 &&
+        send_arrays(writer, WR_POSTGRES_REMOVE, &piece->remove, table->key_count) == 1 &&
+        send_arrays(writer, WR_POSTGRES_REMOVE_NIL, &piece->remove_nil, table->key_count) == 1 &&
+        (writer->gone == NULL ||
+         (send_arrays(writer, WR_POSTGRES_REMEMBER, &piece->remove, table->key_count) == 1 &&
+          send_arrays(writer, WR_POSTGRES_REMEMBER, &piece->remove_nil, table->key_count) == 1)) &&
+        send_arrays(writer, WR_POSTGRES_INSERT, &piece->insert, table->schema->field_count) == 1 &&
+        pq->PQpipelineSync(connection) == 1;
     int status = sent ? read_answers(writer, 1, err)
                       : wr_postgres_session_failed(writer->session, NULL, "write", err);
     if (pq->PQexitPipelineMode(connection) != 1 && status == WR_OK)

@@ -11,6 +11,7 @@
 #include "conn/postgres_publish.h"
 #include "conn/postgres_type.h"
 #include "conn/sql.h"
+#include "conn/table_sink.h"
 #include "base/banned.h"
 
 /* Columns of weir's own stand behind those of the table; no table of a user's has such names. */
@@ -139,16 +140,6 @@ static void add_insert(const struct wr_postgres_undo *undo, const struct wr_post
     wr_postgres_table_add_upsert(table, sql);
 }
 
-static int cannot(const struct wr_postgres_table *table, const char *why, struct wr_error *err) {
-    wr_error_set(err, WR_EREFUSED,
-                 "%s/%s: rows that the state does not know of cannot be taken back: %.300s",
-                 table->postgres->place, table->name.table, why);
-    wr_error_code(err, "W623");
-    wr_error_help(err, "a row or a rule that somebody added since is in the way: take it away, and "
-                       "run again");
-    return WR_EREFUSED;
-}
-
 /* WR_EBADROW: a row was refused, or has a column that is not there any more; `err` says why. */
 static int try(const struct wr_postgres_table *table, const char *sql, struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
@@ -191,7 +182,7 @@ static int take_back(const struct wr_postgres_undo *undo, const struct wr_postgr
     if (status == WR_EBADROW) {
         char why[WR_ERROR_TEXT_MAX];
         memcpy(why, error->text, sizeof why);
-        return cannot(table, why, error);
+        return wr_table_not_back(table->postgres->place, table->name.table, why, error);
     }
     return status;
 }

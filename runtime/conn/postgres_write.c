@@ -204,7 +204,7 @@ static struct wr_postgres_rows *new_piece(struct wr_postgres_writer *writer) {
     if (piece == NULL)
         return NULL;
     piece->base.user = &writer->user;
-    piece->is_copy = writer->copy.length > 0;
+    piece->is_copy = writer->sql[WR_POSTGRES_COPY].length > 0;
     return piece;
 }
 
@@ -350,27 +350,19 @@ int wr_postgres_writer_write(struct wr_postgres_writer *writer, struct wr_batch 
 
 void wr_postgres_writer_init(struct wr_postgres_writer *writer, struct wr_sink *sink,
                              struct wr_postgres_table *table) {
-    struct wr_buf *const statements[] = {&writer->copy,       &writer->insert,   &writer->remove,
-                                         &writer->remove_nil, &writer->remember, &writer->keep,
-                                         &writer->keep_nil};
     writer->sink = sink;
     writer->table = table;
     writer->user.sink = sink;
     writer->user.send = wr_postgres_rows_send;
     writer->user.free_piece = wr_postgres_rows_free;
     wr_postgres_refused_init(&writer->user.refused);
-    for (size_t i = 0; i < WR_COUNT(statements); i++)
-        wr_buf_init(statements[i], &wr_budget_control, 0);
+    for (int s = 0; s < WR_POSTGRES_STATEMENTS; s++)
+        wr_buf_init(&writer->sql[s], &wr_budget_control, 0);
 }
 
 void wr_postgres_writer_release(struct wr_postgres_writer *writer) {
-    wr_buf_release(&writer->copy);
-    wr_buf_release(&writer->insert);
-    wr_buf_release(&writer->remove);
-    wr_buf_release(&writer->remove_nil);
-    wr_buf_release(&writer->remember);
-    wr_buf_release(&writer->keep);
-    wr_buf_release(&writer->keep_nil);
+    for (int s = 0; s < WR_POSTGRES_STATEMENTS; s++)
+        wr_buf_release(&writer->sql[s]);
     wr_postgres_refused_release(&writer->user.refused);
     if (writer->gathered != NULL)
         wr_postgres_rows_free(writer->gathered);
@@ -394,32 +386,28 @@ static int has_no_json(const struct wr_schema *schema) {
 
 int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error *err) {
     const struct wr_postgres_table *table = writer->table;
-    wr_buf_clear(&writer->copy);
-    wr_buf_clear(&writer->insert);
-    wr_buf_clear(&writer->remove);
-    wr_buf_clear(&writer->remove_nil);
-    wr_buf_clear(&writer->remember);
-    wr_buf_clear(&writer->keep);
-    wr_buf_clear(&writer->keep_nil);
+    struct wr_buf *sql = writer->sql;
+    for (int s = 0; s < WR_POSTGRES_STATEMENTS; s++)
+        wr_buf_clear(&sql[s]);
     int status;
     writer->gathers = table->key_count == 0 && table->is_plain && has_no_json(table->schema);
     if (table->key_count == 0 && !table->has_casts) {
-        status = wr_postgres_table_copy(table, &writer->copy);
+        status = wr_postgres_table_copy(table, &sql[WR_POSTGRES_COPY]);
     } else {
-        status = wr_postgres_table_insert(table, &writer->insert);
+        status = wr_postgres_table_insert(table, &sql[WR_POSTGRES_INSERT]);
         if (status == WR_OK && table->key_count > 0)
-            status = wr_postgres_table_delete(table, 0, &writer->remove);
+            status = wr_postgres_table_delete(table, 0, &sql[WR_POSTGRES_REMOVE]);
         if (status == WR_OK && table->key_count > 0)
-            status = wr_postgres_table_delete(table, 1, &writer->remove_nil);
+            status = wr_postgres_table_delete(table, 1, &sql[WR_POSTGRES_REMOVE_NIL]);
         if (status == WR_OK && writer->gone != NULL)
-            status = wr_postgres_table_insert_keys(table, writer->gone, &writer->remember);
+            status = wr_postgres_table_insert_keys(table, writer->gone, &sql[WR_POSTGRES_REMEMBER]);
     }
     if (status != WR_OK)
         return no_memory(writer, err);
     if (writer->undo != NULL)
-        status = wr_postgres_undo_keep(writer->undo, table, 0, &writer->keep, err);
+        status = wr_postgres_undo_keep(writer->undo, table, 0, &sql[WR_POSTGRES_KEEP], err);
     if (status == WR_OK && writer->undo != NULL)
-        status = wr_postgres_undo_keep(writer->undo, table, 1, &writer->keep_nil, err);
+        status = wr_postgres_undo_keep(writer->undo, table, 1, &sql[WR_POSTGRES_KEEP_NIL], err);
     return status;
 }
 

@@ -22,6 +22,17 @@ struct wr_postgres_row {
     uint8_t removes;
 };
 
+enum wr_postgres_statement {
+    WR_POSTGRES_COPY,
+    WR_POSTGRES_INSERT,
+    WR_POSTGRES_REMOVE,     /* by keys without a nil … */
+    WR_POSTGRES_REMOVE_NIL, /* … and with one */
+    WR_POSTGRES_REMEMBER,   /* keys that are removed */
+    WR_POSTGRES_KEEP,       /* what keys had, as above */
+    WR_POSTGRES_KEEP_NIL,
+    WR_POSTGRES_STATEMENTS,
+};
+
 struct wr_postgres_writer {
     struct wr_postgres_user user; /* first */
     struct wr_postgres_session *session;
@@ -29,7 +40,7 @@ struct wr_postgres_writer {
     struct wr_postgres_table *table;
     const struct wr_postgres_name *gone; /* a table of the keys that are removed; NULL: none */
     struct wr_postgres_undo *undo;       /* keeps what keys had; NULL: nothing does */
-    struct wr_buf copy, insert, remove, remove_nil, remember, keep, keep_nil; /* the statements */
+    struct wr_buf sql[WR_POSTGRES_STATEMENTS]; /* empty: the table needs none */
     uint64_t
         prepared; /* 1 + the generation of the connection on which they are prepared; 0: none */
     struct wr_postgres_row *rows; /* of the batch that is written */

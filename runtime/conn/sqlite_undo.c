@@ -12,6 +12,7 @@
 #include "conn/sqlite.h"
 #include "conn/sqlite_commit.h"
 #include "conn/sqlite_table.h"
+#include "conn/table_sink.h"
 
 #include "base/banned.h"
 
@@ -190,13 +191,9 @@ static int prepare_remove(struct back *back, struct wr_error *err) {
 }
 
 static int cannot(const struct wr_sqlite_table *table, const char *why, struct wr_error *err) {
-    wr_error_set(err, WR_EREFUSED,
-                 "sqlite:%s/%s: rows that the state does not know of cannot be taken back: %.300s",
-                 table->path, table->name, why);
-    wr_error_code(err, "W623");
-    wr_error_help(err, "a row or a rule that somebody added since is in the way: take it away, and "
-                       "run again");
-    return WR_EREFUSED;
+    char place[WR_ERROR_TEXT_MAX];
+    snprintf(place, sizeof place, "sqlite:%s", table->path);
+    return wr_table_not_back(place, table->name, why, err);
 }
 
 /* Rows may stand in each other's way, where they have exchanged what another index of the table
@@ -273,7 +270,7 @@ static int drop(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table 
     return wr_sqlite_exec(table->db, table->path, sql, err);
 }
 
-/* Those of the table that it does not compute itself: "a", "b", …; behind `before` each. */
+/* Those of the table that it does not compute itself: "a", "b", … */
 static int add_columns(const struct wr_sqlite_table *table, struct wr_buf *out, uint32_t *count,
                        struct wr_error *err) {
     sqlite3_stmt *row = NULL;

@@ -98,3 +98,13 @@ int wr_table_is_ahead(const char *name, uint64_t rows, struct wr_error *err) {
     wr_error_help(err, "run the script as it was once more, and stop it; then change it");
     return WR_EREFUSED;
 }
+
+int wr_table_not_back(const char *place, const char *table, const char *why, struct wr_error *err) {
+    wr_error_set(err, WR_EREFUSED,
+                 "%s/%s: rows that the state does not know of cannot be taken back: %.300s", place,
+                 table, why);
+    wr_error_code(err, "W623");
+    wr_error_help(err, "a row or a rule that somebody added since is in the way: take it away, and "
+                       "run again");
+    return WR_EREFUSED;
+}

@@ -20,5 +20,8 @@ int wr_table_same_key(const struct wr_batch *batch, const uint16_t *key, uint32_
 /* The table has rows that the state does not know of, and the rows that come are those of another
  * script (wr_sink.differs): sets the error, W601, and returns WR_EREFUSED. */
 int wr_table_is_ahead(const char *name, uint64_t rows, struct wr_error *err);
+/* Rows that the state does not know of cannot be taken back (sqlite_undo.h, postgres_undo.h), and
+ * `why`: sets the error, W623, and returns WR_EREFUSED. */
+int wr_table_not_back(const char *place, const char *table, const char *why, struct wr_error *err);
 /* A row leaves as a reject (W509). */
 int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row, const char *detail);
