@@ -314,7 +314,6 @@ int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint
     if (op->apart != NULL) {
         op->apart->read = read_apart;
         op->apart->ctx = run->store;
-        op->apart->err = op->env->err;
     }
     return wr_store_read(run->store, part, load_op, &loading, err);
 }

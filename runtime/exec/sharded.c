@@ -120,7 +120,7 @@ static void shard_run(struct wr_task *task) {
         int more = message->next != NULL && most > 1;
         wr_workers_unlock(sharded->workers);
         work_on(shard, message, more);
-        int spills = shard->op->apart != NULL && wr_apart_rests(shard->op->apart) > 0;
+        int spills = shard->op->apart != NULL && wr_apart_spilled_bytes(shard->op->apart) > 0;
         wr_workers_lock(sharded->workers);
         sharded->spills |= (uint8_t)spills;
         shard->next = message->next;

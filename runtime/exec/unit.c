@@ -150,7 +150,7 @@ void unit_measure(struct unit *unit) {
         const struct wr_op *op = unit_op_at(unit, i);
         if (op->type->measure != NULL)
             op->type->measure(op, &state);
-        state.spilled_bytes += op->apart == NULL ? 0 : wr_apart_rests(op->apart);
+        state.spilled_bytes += op->apart == NULL ? 0 : wr_apart_spilled_bytes(op->apart);
     }
     struct wr_op_state *most = &unit->counts.state;
     uint64_t spilled_bytes = WR_MAX(state.spilled_bytes, most->spilled_bytes);

@@ -112,7 +112,9 @@ static int push_parts(struct wr_op *op, uint32_t input, struct wr_batch *batch,
     int flow = WR_FLOW_MORE;
     for (uint32_t at = 0, end; at < batch->sel_count && flow == WR_FLOW_MORE; at = end) {
         end = part_end(batch, at, rows_max);
-        struct wr_batch *part = wr_batch_part(op->env->pool, batch, at, end - at);
+        int is_whole = end - at == batch->sel_count; /* then it has its keys, too */
+        struct wr_batch *part =
+            is_whole ? wr_batch_ref(batch) : wr_batch_part(op->env->pool, batch, at, end - at);
         if (part == NULL)
             return WR_ENOMEM;
         flow = unit_op_outcome(op, op->type->push(op, input, part, out));
@@ -122,7 +124,7 @@ static int push_parts(struct wr_op *op, uint32_t input, struct wr_batch *batch,
 }
 
 int unit_op_push(struct wr_op *op, uint32_t input, struct wr_batch *batch, struct wr_out *out) {
-    if (op->apart != NULL && !op->apart->pages_stay && wr_apart_rests(op->apart) > 0)
+    if (op->apart != NULL && !op->apart->pages_stay && wr_apart_resting_bytes(op->apart) > 0)
         return push_parts(op, input, batch, out);
     return unit_op_outcome(op, op->type->push(op, input, batch, out));
 }

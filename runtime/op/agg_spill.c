@@ -25,29 +25,31 @@ static int merges_exactly(const struct wr_aggregates *aggregates) {
 void agg_spill_open(struct agg *self) {
     const struct agg_config *config = self->base.config;
     struct wr_apart *apart = self->base.apart;
-    if (apart == NULL || apart->is_kept || config->windowed || config->by_window ||
-        config->shapes != NULL || !merges_exactly(config->aggregates))
+    if (apart->is_kept || config->windowed || config->by_window || config->shapes != NULL ||
+        !merges_exactly(config->aggregates))
         return;
     self->run_bytes = apart->memory_bytes;
     apart->pages_stay = 1;
 }
 
-int agg_spill_relieve(struct agg *self, struct wr_table *table) {
-    if (self->run_bytes == 0 || wr_table_bytes(table) <= self->run_bytes)
-        return WR_OK;
+/* Its rows are in runs then, and it is only good to be dropped. */
+static int leave(struct agg *self, struct wr_table *table) {
     int status = WR_OK;
     if (self->runs == NULL)
         status = wr_sorted_new(&self->runs, &aggregates_of(self)->layout, table, self->base.apart);
-    if (status == WR_OK)
-        status = wr_sorted_take(self->runs, table);
+    return status == WR_OK ? wr_sorted_take(self->runs, table) : status;
+}
+
+int agg_spill_relieve(struct agg *self, struct wr_table *table) {
+    if (self->run_bytes == 0 || wr_table_bytes(table) <= self->run_bytes)
+        return WR_OK;
+    int status = leave(self, table);
     wr_slices_drop_before(&self->slices, WR_TIME_MAX);
     return status;
 }
 
 int agg_spill_is_due(const struct agg *self, const struct wr_table *table) {
-    const struct wr_apart *apart = self->base.apart;
-    return self->runs != NULL ||
-           (table != NULL && apart != NULL && wr_table_is_large(table, apart));
+    return self->runs != NULL || (table != NULL && wr_table_is_large(table, self->base.apart));
 }
 
 static int merge(void *ctx, struct wr_table *table, uint8_t *into, const uint8_t *from) {
@@ -55,11 +57,7 @@ static int merge(void *ctx, struct wr_table *table, uint8_t *into, const uint8_t
 }
 
 int agg_spill_fire(struct agg *self, struct wr_table *table) {
-    int status = WR_OK;
-    if (self->runs == NULL)
-        status = wr_sorted_new(&self->runs, &aggregates_of(self)->layout, table, self->base.apart);
-    if (status == WR_OK && table != NULL)
-        status = wr_sorted_take(self->runs, table);
+    int status = table == NULL ? WR_OK : leave(self, table);
     self->base.has_more = status == WR_OK;
     return status;
 }

@@ -114,7 +114,8 @@ struct wr_op {
     const void *config;             /* what bind made */
     const struct wr_schema *schema; /* of the output */
     struct wr_op_env *env;
-    struct wr_apart *apart; /* where rows of its tables may be saved; NULL: nowhere */
+    struct wr_apart
+        *apart; /* of its tables: where their rows may be but in memory; NULL: no save */
     const uint64_t *needed; /* bits of output columns (then hidden ones) that somebody reads */
     uint32_t node;          /* its number in the plan */
     const char *routed;     /* KEYED: the keys that the last `route` made, in env->scratch, … */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/status.h"
 
 struct wr_budget;
 struct wr_env;
@@ -55,6 +56,17 @@ struct wr_apart {
     _Atomic int failure;
 };
 
+/* Where what fails is told; may be NULL. */
+static inline struct wr_error *wr_apart_error(const struct wr_apart *apart) {
+    return apart->err == NULL ? NULL : *apart->err;
+}
+/* Notes a failure; the first one stays. Returns `status`. */
+static inline int wr_apart_note(struct wr_apart *apart, int status) {
+    if (status != WR_OK && apart->failure == WR_OK)
+        apart->failure = status;
+    return status;
+}
+
 /* Copies some of what is frozen, about `bytes` of rows. WR_OK: that was all; WR_EAGAIN: there is
  * more; or the failure. */
 int wr_apart_copy(struct wr_apart *apart, uint64_t bytes);
@@ -72,8 +84,9 @@ int wr_apart_relieve(struct wr_apart *apart);
 int wr_apart_make_scratch(struct wr_apart *apart, struct wr_budget *budget);
 /* Memory of the tables that is in use. */
 uint64_t wr_apart_live_bytes(const struct wr_apart *apart);
-/* The most bytes that ever rested; 0: none. */
-uint64_t wr_apart_rests(const struct wr_apart *apart);
+/* Bytes in the scratch file, and the most that there ever were. */
+uint64_t wr_apart_resting_bytes(const struct wr_apart *apart);
+uint64_t wr_apart_spilled_bytes(const struct wr_apart *apart);
 
 /* What tables owe, in bytes of what was saved. */
 uint64_t wr_apart_owes(const struct wr_apart *apart);

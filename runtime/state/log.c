@@ -104,10 +104,7 @@ static uint64_t rows_wanted(const struct wr_table *table, const struct wr_page *
                             int all) {
     if (!all)
         return wr_page_dirty(table, page)[word];
-    if (page->count <= word * 64)
-        return 0;
-    uint32_t rest = page->count - word * 64;
-    return rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
+    return wr_page_rows(page, word);
 }
 
 void wr_log_widen(const struct wr_page *page, uint64_t hash, uint64_t *hash_from,

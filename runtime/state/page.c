@@ -446,8 +446,8 @@ void wr_pages_put(struct wr_table *table, uint64_t hash, struct wr_page *page) {
         table->directory[i] = page;
 }
 
-void wr_pages_give(struct wr_table *table, struct wr_page *page) {
-    chain_free(table, page);
+void wr_pages_give(struct wr_table *table, struct wr_page *head) {
+    chain_free(table, head);
 }
 
 /* Splits the chain of `hash` by one more bit. */

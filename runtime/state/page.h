@@ -167,6 +167,20 @@ static inline uint64_t *wr_page_saved(const struct wr_table *table, const struct
 static inline uint16_t *wr_page_index(const struct wr_table *table, const struct wr_page *page) {
     return (uint16_t *)((uintptr_t)page + table->index_at);
 }
+/* The rows of word `word` of a page, as bits: all; and those of which saves know that. */
+enum wr_row_kind { WR_ROW_SAVED = 1, WR_ROW_DIRTY = 2, WR_ROW_KINDS = 4 };
+static inline uint64_t wr_page_rows(const struct wr_page *page, uint32_t word) {
+    if (page->count <= word * 64)
+        return 0;
+    uint32_t rest = page->count - word * 64;
+    return rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
+}
+static inline uint64_t wr_page_rows_of(const struct wr_table *table, const struct wr_page *page,
+                                       uint32_t word, unsigned kind) {
+    uint64_t saved = wr_page_saved(table, page)[word], dirty = wr_page_dirty(table, page)[word];
+    uint64_t rows = wr_page_rows(page, word) & (kind & WR_ROW_SAVED ? saved : ~saved);
+    return rows & (kind & WR_ROW_DIRTY ? dirty : ~dirty);
+}
 static inline uint64_t wr_directory_at(const struct wr_table *table, uint64_t hash) {
     return hash >> 1 >> (63 - table->depth);
 }
@@ -349,13 +363,16 @@ struct wr_page *wr_pages_new(struct wr_table *table, uint32_t depth);
 /* Where keys of `hash` are looked for, in the place of the chain that has been there. */
 void wr_pages_put(struct wr_table *table, uint64_t hash, struct wr_page *page);
 /* Gives a chain back that is in no directory and has no row that owns anything. */
-void wr_pages_give(struct wr_table *table, struct wr_page *page);
+void wr_pages_give(struct wr_table *table, struct wr_page *head);
 
 /* page_rest.c: chains of pages that rest in a scratch file. Awake are from now on those of these
  * hashes, or all. WR_OK or a negative status. */
 int wr_rest_need(struct wr_table *table, const uint64_t *hashes, uint32_t count);
 int wr_rest_complete(struct wr_table *table);
-int wr_rest_wake(struct wr_table *table, uint64_t at); /* the chain of a directory entry */
+/* The chain of a directory entry; *at: its entry then, since the directory may have grown. */
+int wr_rest_wake(struct wr_table *table, uint64_t *at);
+/* Gives up what the rows of a chain own, which are no more then. */
+void wr_pages_empty(struct wr_table *table, struct wr_page *head);
 /* Of a page that rests: the hash of one of its rows; whether rows of it are dirty in this turn
  * (`all`: any), or are to be copied for a save of an earlier one. */
 uint64_t wr_rest_hash(const struct wr_table *table, const struct wr_page *page);

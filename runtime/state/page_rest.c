@@ -1,8 +1,8 @@
 /* page_rest.c: chains of pages that rest in a scratch file, where a table takes more memory than it
  * should. In the place of such a chain stands a page without rows and without an index; its rows
- * lie in the file as a log has them, those first that a save has to write:
+ * lie in the file as a log has them:
  *
- *   blob:  { u8 kind (what saves know of the rows) · u32 rows · u32 bytes · rows } each
+ *   blob:  { u8 kind (enum wr_row_kind) · u32 rows · u32 bytes · rows } each
  *
  * A chain comes back, as it was but for the places of its rows, when a key of it is asked for.
  * Those rest first that have not been asked for since the hand came by last (clock, second chance).
@@ -19,8 +19,6 @@
 #define SCRATCH_UNIT_BYTES 4096u
 #define SECTION_BYTES 9u
 #define TABLES_MAX 64u /* that are relieved at once */
-
-enum kind { KIND_SAVED = 1, KIND_DIRTY = 2, KINDS = 4 };
 
 /* Of a chain that rests; in the place of the page's index. */
 struct rested {
@@ -50,19 +48,6 @@ uint64_t wr_rest_rows(const struct wr_table *table) {
 
 uint64_t wr_rest_hash(const struct wr_table *table, const struct wr_page *page) {
     return rested_of(table, page)->hash;
-}
-
-static struct wr_error *error_of(const struct wr_table *table) {
-    struct wr_error *const *err = table->resting->apart->err;
-    return err == NULL ? NULL : *err;
-}
-
-/* The first one stays. */
-static int settle(const struct wr_table *table, int status) {
-    struct wr_apart *apart = table->resting->apart;
-    if (status != WR_OK && apart->failure == WR_OK)
-        apart->failure = status;
-    return status;
 }
 
 /* ---- what saves know ---- */
@@ -110,13 +95,13 @@ static int read_blob(struct wr_table *table, const struct rested *rested, struct
     int status = wr_buf_reserve(&resting->bytes, rested->blob.length);
     if (status == WR_OK)
         status = wr_scratch_get(resting->apart->scratch, &rested->blob, resting->bytes.bytes,
-                                error_of(table));
+                                wr_apart_error(resting->apart));
     *in = (struct wr_reader){.bytes = resting->bytes.bytes, .length = rested->blob.length};
     return status;
 }
 
 struct section {
-    enum kind kind;
+    unsigned kind;
     uint32_t rows;
     struct wr_reader bytes;
 };
@@ -125,7 +110,7 @@ struct section {
 static int section_next(struct wr_reader *in, struct section *section) {
     if (in->at == in->length)
         return 0;
-    section->kind = (enum kind) * wr_reader_bytes(in, 1);
+    section->kind = (unsigned char)*wr_reader_bytes(in, 1);
     section->rows = wr_reader_u32(in);
     uint32_t length = wr_reader_u32(in);
     section->bytes = (struct wr_reader){.bytes = wr_reader_bytes(in, length), .length = length};
@@ -140,7 +125,7 @@ int wr_rest_add_rows(struct wr_table *table, const struct wr_page *page, int all
     struct wr_reader in;
     int status = read_blob(table, rested, &in);
     while (status == WR_OK && section_next(&in, &section)) {
-        int is_dirty = (section.kind & KIND_DIRTY) && !rested->is_saved;
+        int is_dirty = (section.kind & WR_ROW_DIRTY) && !rested->is_saved;
         if (!all && !rested->is_held_all && !is_dirty)
             continue;
         status = wr_buf_add(out, section.bytes.bytes, section.bytes.length);
@@ -149,21 +134,9 @@ int wr_rest_add_rows(struct wr_table *table, const struct wr_page *page, int all
     return status;
 }
 
-/* The rows of a kind in word `word` of a page, as bits. */
-static uint64_t rows_of(const struct wr_table *table, const struct wr_page *page, uint32_t word,
-                        enum kind kind) {
-    if (page->count <= word * 64)
-        return 0;
-    uint32_t left = page->count - word * 64;
-    uint64_t rows = left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1;
-    uint64_t saved = wr_page_saved(table, page)[word], dirty = wr_page_dirty(table, page)[word];
-    rows &= kind & KIND_SAVED ? saved : ~saved;
-    return rows & (kind & KIND_DIRTY ? dirty : ~dirty);
-}
-
 /* How many there are. */
 static uint32_t add_section(const struct wr_table *table, const struct wr_page *head,
-                            enum kind kind) {
+                            unsigned kind) {
     struct wr_buf *out = &table->resting->bytes;
     size_t start = out->length;
     uint32_t count = 0;
@@ -172,7 +145,8 @@ static uint32_t add_section(const struct wr_table *table, const struct wr_page *
     wr_buf_add_u32(out, 0);
     for (const struct wr_page *page = head; page != NULL; page = page->overflow)
         for (uint32_t word = 0; word < table->bit_words; word++)
-            for (uint64_t rows = rows_of(table, page, word, kind); rows != 0; rows &= rows - 1) {
+            for (uint64_t rows = wr_page_rows_of(table, page, word, kind); rows != 0;
+                 rows &= rows - 1) {
                 uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(rows);
                 wr_log_add(table->shape, out, wr_page_row(table, page, slot), 0, table->row_bytes);
                 count++;
@@ -189,12 +163,13 @@ static uint32_t add_section(const struct wr_table *table, const struct wr_page *
 
 /* ---- to rest ---- */
 
-static void release_rows(struct wr_table *table, const struct wr_page *head) {
-    if (table->shape->cell_count == 0)
-        return;
-    for (const struct wr_page *page = head; page != NULL; page = page->overflow)
-        for (uint32_t slot = 0; slot < page->count; slot++)
+void wr_pages_empty(struct wr_table *table, struct wr_page *head) {
+    for (struct wr_page *page = head; page != NULL; page = page->overflow) {
+        for (uint32_t slot = 0; slot < page->count && table->shape->cell_count > 0; slot++)
             wr_row_release(table, wr_page_row(table, page, slot));
+        table->count -= page->count;
+        page->count = 0;
+    }
 }
 
 /* The page that stands in the place of a chain; NULL: out of memory. */
@@ -218,22 +193,22 @@ static int chain_rest(struct wr_table *table, struct wr_page *head) {
     struct rested *rested = rested_of(table, page);
     rested->hash = wr_shape_hash(table->shape, wr_page_row(table, head, 0), table->seed);
     wr_buf_clear(&resting->bytes);
-    for (unsigned kind = 0; kind < KINDS; kind++) {
-        uint32_t count = add_section(table, head, (enum kind)kind);
+    for (unsigned kind = 0; kind < WR_ROW_KINDS; kind++) {
+        uint32_t count = add_section(table, head, kind);
         rested->rows += count;
-        if ((kind & KIND_DIRTY) && count > 0)
+        if ((kind & WR_ROW_DIRTY) && count > 0)
             rested->turn = page->listed = table->turn;
     }
     int status = resting->bytes.status;
     if (status == WR_OK)
-        status = wr_scratch_put(resting->apart->scratch, resting->bytes.bytes,
-                                resting->bytes.length, &rested->blob, error_of(table));
+        status =
+            wr_scratch_put(resting->apart->scratch, resting->bytes.bytes, resting->bytes.length,
+                           &rested->blob, wr_apart_error(resting->apart));
     if (status != WR_OK) {
         wr_table_give(table, page);
         return status;
     }
-    release_rows(table, head);
-    table->count -= rested->rows;
+    wr_pages_empty(table, head);
     resting->rows += rested->rows;
     wr_pages_put(table, rested->hash, page);
     wr_pages_give(table, head);
@@ -257,8 +232,8 @@ static int chain_wake(struct wr_table *table, struct wr_page *page) {
     fresh->used = 1;
     wr_pages_put(table, rested->hash, fresh);
     while (status == WR_OK && section_next(&in, &section)) {
-        int saved = rested->is_saved || (section.kind & KIND_SAVED);
-        int dirty = !rested->is_saved && (section.kind & KIND_DIRTY);
+        int saved = rested->is_saved || (section.kind & WR_ROW_SAVED);
+        int dirty = !rested->is_saved && (section.kind & WR_ROW_DIRTY);
         status = wr_log_load_new(table, &section.bytes, section.rows, saved, dirty);
     }
     resting->rows -= rested->rows;
@@ -269,9 +244,14 @@ static int chain_wake(struct wr_table *table, struct wr_page *page) {
     return status;
 }
 
-int wr_rest_wake(struct wr_table *table, uint64_t at) {
-    struct wr_page *page = table->directory[at];
-    return page->rests ? settle(table, chain_wake(table, page)) : WR_OK;
+int wr_rest_wake(struct wr_table *table, uint64_t *at) {
+    struct wr_page *page = table->directory[*at];
+    uint32_t depth = table->depth;
+    if (!page->rests)
+        return WR_OK;
+    int status = chain_wake(table, page);
+    *at <<= table->depth - depth;
+    return wr_apart_note(table->resting->apart, status);
 }
 
 int wr_rest_need(struct wr_table *table, const uint64_t *hashes, uint32_t count) {
@@ -285,19 +265,16 @@ int wr_rest_need(struct wr_table *table, const uint64_t *hashes, uint32_t count)
         else
             page->used = 1;
     }
-    return settle(table, status);
+    return wr_apart_note(table->resting->apart, status);
 }
 
 int wr_rest_complete(struct wr_table *table) {
     int status = WR_OK;
     for (uint64_t at = 0; at < UINT64_C(1) << table->depth && status == WR_OK;) {
-        struct wr_page *page = table->directory[at];
-        if (page->rests)
-            status = chain_wake(table, page);
-        else
-            at += UINT64_C(1) << (table->depth - page->depth);
+        status = wr_rest_wake(table, &at);
+        at += UINT64_C(1) << (table->depth - table->directory[at]->depth);
     }
-    return settle(table, status);
+    return status;
 }
 
 void wr_rest_forget(struct wr_table *table) {
@@ -414,6 +391,10 @@ int wr_apart_relieve(struct wr_apart *apart) {
     return status;
 }
 
-uint64_t wr_apart_rests(const struct wr_apart *apart) {
+uint64_t wr_apart_resting_bytes(const struct wr_apart *apart) {
+    return wr_scratch_bytes(apart->scratch);
+}
+
+uint64_t wr_apart_spilled_bytes(const struct wr_apart *apart) {
     return wr_scratch_bytes_peak(apart->scratch);
 }

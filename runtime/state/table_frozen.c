@@ -111,9 +111,7 @@ static void copy_rested(struct wr_frozen *self, struct wr_page *page, int is_ear
     struct piece *piece = is_early ? early_of(self, hash) : &self->in_turn;
     if (!wr_rest_is_held(table, page))
         return;
-    int status = wr_rest_add_rows(table, page, 0, &piece->rows, &count);
-    if (status != WR_OK && self->apart->failure == WR_OK)
-        self->apart->failure = status;
+    wr_apart_note(self->apart, wr_rest_add_rows(table, page, 0, &piece->rows, &count));
     wr_rest_note_saved(table, page);
     note_copied(self, piece, page, hash, (uint32_t)count);
 }

@@ -174,7 +174,7 @@ static void note_read(struct wr_owing *owing) {
 static int read_wanted(struct wr_table *table, struct wr_owing *owing) {
     struct reading reading = {.table = table,
                               .filter = {.wanted = owing->wanted, .depth = owing->depth}};
-    struct wr_error *err = owing->apart->err == NULL ? NULL : *owing->apart->err;
+    struct wr_error *err = wr_apart_error(owing->apart);
     int status = WR_OK;
     uint64_t before = wr_rows_read(table);
     if (owing->wanted_count == 0)
@@ -195,9 +195,7 @@ static int read_wanted(struct wr_table *table, struct wr_owing *owing) {
 }
 
 static int settle(struct wr_table *table, int status) {
-    struct wr_apart *apart = table->owing->apart;
-    if (status != WR_OK && apart->failure == WR_OK)
-        apart->failure = status;
+    wr_apart_note(table->owing->apart, status);
     if (status == WR_OK && table->owing->ranges_left == 0)
         wr_owed_forget(table);
     return status;

@@ -1,7 +1,7 @@
 /* table_rest.c: see table_rest.h.
  *
  *   first blob:  the keys that were deleted since the last save, as a log has them
- *   others:      u8 kind (what saves know of the rows: enum kind) · varint row_count · rows */
+ *   others:      u8 kind (enum wr_row_kind) · varint row_count · rows */
 #include "state/table_rest.h"
 
 #include "base/alloc.h"
@@ -11,8 +11,6 @@
 
 #define CHUNK_BYTES ((size_t)64 << 10) /* of a blob, about */
 #define COUNT_BYTES 5u                 /* a varint of fixed length */
-
-enum kind { KIND_SAVED = 1, KIND_DIRTY = 2, KINDS = 4 };
 
 struct writer {
     struct wr_budget *budget;
@@ -34,7 +32,7 @@ static int put(struct writer *writer, const void *bytes, size_t length) {
     return status;
 }
 
-static void chunk_begin(struct writer *writer, enum kind kind) {
+static void chunk_begin(struct writer *writer, unsigned kind) {
     wr_buf_clear(&writer->bytes);
     wr_buf_add_char(&writer->bytes, (char)kind);
     wr_buf_add(&writer->bytes, (char[COUNT_BYTES]){0}, COUNT_BYTES);
@@ -50,22 +48,11 @@ static int chunk_end(struct writer *writer) {
     return put(writer, writer->bytes.bytes, writer->bytes.length);
 }
 
-/* The rows of a kind in word `word` of a page, as bits. */
-static uint64_t rows_of(const struct wr_table *table, const struct wr_page *page, uint32_t word,
-                        enum kind kind) {
-    if (page->count <= word * 64)
-        return 0;
-    uint32_t rest = page->count - word * 64;
-    uint64_t rows = rest >= 64 ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
-    uint64_t saved = wr_page_saved(table, page)[word], dirty = wr_page_dirty(table, page)[word];
-    rows &= kind & KIND_SAVED ? saved : ~saved;
-    return rows & (kind & KIND_DIRTY ? dirty : ~dirty);
-}
-
 static int write_page(struct writer *writer, const struct wr_table *table,
-                      const struct wr_page *page, enum kind kind) {
+                      const struct wr_page *page, unsigned kind) {
     for (uint32_t word = 0; word < table->bit_words; word++)
-        for (uint64_t rows = rows_of(table, page, word, kind); rows != 0; rows &= rows - 1) {
+        for (uint64_t rows = wr_page_rows_of(table, page, word, kind); rows != 0;
+             rows &= rows - 1) {
             uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(rows);
             wr_log_add(table->shape, &writer->bytes, wr_page_row(table, page, slot), 0,
                        table->row_bytes);
@@ -80,7 +67,7 @@ static int write_page(struct writer *writer, const struct wr_table *table,
     return WR_OK;
 }
 
-static int write_kind(struct writer *writer, const struct wr_table *table, enum kind kind) {
+static int write_kind(struct writer *writer, const struct wr_table *table, unsigned kind) {
     chunk_begin(writer, kind);
     for (uint64_t at = 0; at < UINT64_C(1) << table->depth;) {
         const struct wr_page *head = table->directory[at];
@@ -109,8 +96,8 @@ int wr_table_rest(struct wr_table *table, struct wr_budget *budget, struct wr_sc
     int status = table->deleted.status;
     if (status == WR_OK && table->deleted_count > 0)
         status = put(&writer, table->deleted.bytes, table->deleted.length);
-    for (unsigned kind = 0; kind < KINDS && status == WR_OK; kind++)
-        status = write_kind(&writer, table, (enum kind)kind);
+    for (unsigned kind = 0; kind < WR_ROW_KINDS && status == WR_OK; kind++)
+        status = write_kind(&writer, table, kind);
     wr_buf_release(&writer.bytes);
     if (status != WR_OK)
         wr_rest_drop(rest, budget, scratch);
@@ -125,7 +112,7 @@ static int read_blob(struct wr_table *table, uint32_t b, const struct wr_rest *r
         return wr_buf_add(&table->deleted, in->bytes, in->length);
     const char *kind = wr_reader_bytes(in, 1);
     WR_ASSERT(kind != NULL); /* its hash was right */
-    return wr_log_load_rows(table, in, *kind & KIND_SAVED, *kind & KIND_DIRTY);
+    return wr_log_load_rows(table, in, *kind & WR_ROW_SAVED, *kind & WR_ROW_DIRTY);
 }
 
 int wr_table_wake(struct wr_table *table, struct wr_scratch *scratch, const struct wr_rest *rest,

@@ -41,13 +41,9 @@ struct wr_sorted {
     struct wr_buf more;  /* … and those of keys that they have, in order */
     uint8_t *row;        /* one that is merged, where no cell is a blob */
     /* Rows of the run at hand. */
-    uint64_t row_count, row_room;
+    uint32_t row_count, row_room;
     uint8_t **rows;
 };
-
-static struct wr_error *error_of(const struct wr_sorted *self) {
-    return self->apart->err == NULL ? NULL : *self->apart->err;
-}
 
 int wr_table_is_large(const struct wr_table *table, const struct wr_apart *apart) {
     return (table->resting != NULL && wr_rest_rows(table) > 0) ||
@@ -65,7 +61,7 @@ static int put_blob(struct wr_sorted *self, struct run *run) {
                          sizeof *run->blobs);
     if (status == WR_OK)
         status = wr_scratch_put(self->apart->scratch, self->bytes.bytes, self->bytes.length,
-                                &run->blobs[run->blob_count], error_of(self));
+                                &run->blobs[run->blob_count], wr_apart_error(self->apart));
     run->blob_count += status == WR_OK;
     wr_buf_clear(&self->bytes);
     return status;
@@ -80,8 +76,8 @@ static int run_write(struct wr_sorted *self) {
     *run = (struct run){0};
     wr_buf_init(&run->bytes, self->budget, 0);
     if (self->layout->column_count > 0)
-        wr_keys_sort(self->layout, self->rows, (uint32_t)self->row_count);
-    for (uint64_t i = 0; i < self->row_count && status == WR_OK; i++) {
+        wr_keys_sort(self->layout, self->rows, self->row_count);
+    for (uint32_t i = 0; i < self->row_count && status == WR_OK; i++) {
         wr_log_add(self->shape, &self->bytes, self->rows[i], 0, self->shape->row_bytes);
         if (self->bytes.length >= self->blob_bytes || self->bytes.status != WR_OK)
             status = put_blob(self, run);
@@ -94,14 +90,10 @@ static int take_rows(struct wr_sorted *self, const struct wr_table *table,
                      const struct wr_page *head) {
     for (const struct wr_page *page = head; page != NULL; page = page->overflow)
         for (uint32_t slot = 0; slot < page->count; slot++) {
-            if (self->row_count == self->row_room) {
-                uint64_t room = WR_MAX(self->row_room * 2, UINT64_C(1024));
-                uint8_t **rows = wr_realloc(self->budget, self->rows, room * sizeof *rows);
-                if (rows == NULL)
-                    return WR_ENOMEM;
-                self->rows = rows;
-                self->row_room = room;
-            }
+            int status = wr_grow(self->budget, (void **)&self->rows, self->row_count,
+                                 &self->row_room, sizeof *self->rows);
+            if (status != WR_OK)
+                return status;
             self->rows[self->row_count++] = wr_page_row(table, page, slot);
         }
     return WR_OK;
@@ -112,12 +104,7 @@ static void drop_chains(struct wr_table *table, uint64_t from, uint64_t to, stru
     while (from < to) {
         struct wr_page *head = table->directory[from];
         uint64_t end = from + (UINT64_C(1) << (table->depth - head->depth));
-        for (struct wr_page *page = head; page != NULL; page = page->overflow) {
-            for (uint32_t slot = 0; slot < page->count; slot++)
-                wr_row_release(table, wr_page_row(table, page, slot));
-            table->count -= page->count;
-            page->count = 0;
-        }
+        wr_pages_empty(table, head);
         for (; from < end; from++)
             if (table->directory != &table->first) /* a small table has no other page */
                 table->directory[from] = empty;
@@ -130,8 +117,8 @@ static void drop_chains(struct wr_table *table, uint64_t from, uint64_t to, stru
 static int is_enough(const struct wr_sorted *self, const struct wr_table *table, uint64_t before) {
     uint64_t max = self->apart->memory_bytes / RUN_PART, now = wr_table_live_bytes(table);
     uint64_t fresh = now > before ? now - before : 0;
-    return self->row_count * (self->shape->row_bytes + ROW_COST_BYTES) > max ||
-           fresh + self->row_count * ROW_COST_BYTES > max;
+    uint64_t own = (uint64_t)self->row_count * self->shape->row_bytes;
+    return WR_MAX(fresh, own) + (uint64_t)self->row_count * ROW_COST_BYTES > max;
 }
 
 /* In the place of chains that have gone stands one empty page, of the depth of the directory. */
@@ -141,9 +128,8 @@ static int write_runs(struct wr_sorted *self, struct wr_table *table) {
     int status = empty == NULL ? WR_ENOMEM : WR_OK;
     for (uint64_t at = 0; at < UINT64_C(1) << table->depth && status == WR_OK;) {
         uint32_t depth = table->depth;
-        status = wr_rest_wake(table, at);
-        at <<= table->depth - depth; /* where the directory has grown */
-        first <<= table->depth - depth;
+        status = wr_rest_wake(table, &at);
+        first <<= table->depth - depth; /* where the directory has grown */
         empty->depth = (uint8_t)table->depth;
         const struct wr_page *head = table->directory[at];
         if (status == WR_OK)
@@ -186,7 +172,8 @@ static int step(struct wr_sorted *self, struct run *run, int *status) {
         wr_buf_clear(&run->bytes);
         *status = wr_buf_reserve(&run->bytes, blob->length);
         if (*status == WR_OK)
-            *status = wr_scratch_get(self->apart->scratch, blob, run->bytes.bytes, error_of(self));
+            *status = wr_scratch_get(self->apart->scratch, blob, run->bytes.bytes,
+                                     wr_apart_error(self->apart));
         run->reader = (struct wr_reader){.bytes = run->bytes.bytes, .length = blob->length};
         wr_scratch_drop(self->apart->scratch, blob);
         if (*status != WR_OK)

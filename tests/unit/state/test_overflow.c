@@ -4,9 +4,13 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "state/apart.h"
 #include "state/key.h"
+#include "state/page.h"
+#include "state/scratch.h"
 #include "state/table.h"
 
 #define ROWS 8000u
@@ -120,5 +124,44 @@ TEST(rows_that_move_to_a_page_which_was_saved_are_saved) {
         load(&s);
         check(&s, 1, ROWS * 3);
         end(&s);
+    }
+}
+
+static uint64_t walk(const struct rows *s) {
+    struct wr_table_walk walk;
+    uint64_t count = 0;
+    wr_table_walk_begin(&walk, s->table);
+    while (wr_table_walk_next(&walk) != NULL)
+        count++;
+    return count;
+}
+
+/* Keys whose hashes begin alike are in a chain of pages that may not split while there are few. It
+ * rests; when it comes back there are so many others that it splits, and the directory grows. */
+TEST(overflow_pages_that_rested_are_all_there) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct rows s = {.budget = WR_BUDGET_INIT("test", 0), .seed = seed};
+        struct wr_apart apart = {.env = wr_env_real()};
+        uint64_t alike = 0;
+        s.table = wr_table_new(&s.budget, &shape, seed);
+        CHECK_INT(wr_apart_make_scratch(&apart, &wr_budget_control), ==, WR_OK);
+        for (uint64_t id = ROWS; alike < 600; id++)
+            if (wr_shape_hash(&shape, &id, seed) >> 52 == 0xabc) {
+                add(&s, id, id + 1);
+                alike++;
+            }
+        CHECK_INT(wr_table_relieve(s.table, &apart, 0), ==, WR_OK);
+        for (uint64_t id = 1; id < ROWS; id++)
+            if (wr_shape_hash(&shape, &id, seed) >> 60 != 0xa) {
+                add(&s, id, id + 1);
+                alike++;
+            }
+        uint32_t depth = s.table->depth;
+        CHECK_INT(wr_table_count(s.table), ==, alike);
+        CHECK_INT(wr_table_relieve(s.table, &apart, 0), ==, WR_OK);
+        CHECK_INT(walk(&s), ==, alike);
+        CHECK_INT(s.table->depth, >, depth);
+        end(&s);
+        wr_scratch_free(apart.scratch);
     }
 }
