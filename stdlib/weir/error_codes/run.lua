@@ -204,9 +204,9 @@ return {
   W602 = {
     message = "memory budget `…` is used up",
     page = "Groups, joins and buffers live within a budget, and this run needs more than it "
-      .. "has: raise it, or keep less: fewer keys, shorter windows, `within`. Rows of a `sort` and "
-      .. "windows of an `agg` that wait for their end go to a scratch file where they do not fit; "
-      .. "other stages do not.",
+      .. "has: raise it, or keep less: fewer keys, shorter windows, `within`. Rows of a `sort`, "
+      .. "groups, keys of `dedup` and `distinct` and groups of a `top` of few rows go to a scratch "
+      .. "file where they do not fit; a single window, joins, lookups and other stages do not.",
     wrong = [[weir.settings { memory = "64MB" }]],
     right = [[weir.settings { memory = "1GB" }]],
   },
