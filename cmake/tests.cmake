@@ -272,6 +272,9 @@ set_tests_properties(program/evolve PROPERTIES LABELS program)
 add_test(NAME program/state_tools
   COMMAND Python3::Interpreter "${folder}/state_tools.py" "${program}")
 set_tests_properties(program/state_tools PROPERTIES LABELS program)
+add_test(NAME program/instate
+  COMMAND Python3::Interpreter "${folder}/instate.py" "${program}")
+set_tests_properties(program/instate PROPERTIES LABELS program)
 add_test(NAME program/until
   COMMAND Python3::Interpreter "${folder}/until.py" "${program}")
 set_tests_properties(program/until PROPERTIES LABELS program)

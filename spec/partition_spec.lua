@@ -18,7 +18,8 @@ describe("audit", function()
     refused(READ .. ':write("o.csv", { mode = "append", ' .. audit .. " })", "W203", "2:26",
       "`audit` holds a file back until its end, and `mode` does not wait for it")
     refused(READ .. ':write("stdout:", { ' .. audit .. " })", "W203", "2:29",
-      "`audit` of `write` is of files, sqlite and postgres: what is shown cannot be held back")
+      "`audit` of `write` is of files, sqlite, state and postgres: what is shown cannot "
+        .. "be held back")
     refused(READ .. ':write("o.csv", { audit = "n = count()" })', "W107", "2:27",
       "audit `n` must be bool, this is int64")
     refused(READ .. ':write("o.csv", { audit = "n = nothing > 0" })', "W103", "2:32",

@@ -147,9 +147,16 @@ enum wr_delivery { WR_DELIVERY_PLAIN, WR_DELIVERY_IDEMPOTENT, WR_DELIVERY_ATOMIC
 
 /* When others see what a sink has written: when it is committed; at once, so that it finishes
  * before the last checkpoint, which tells that it has; when it finishes (a file that has another
- * name until then); or in parts, each when it is complete: the last of them also when the run is
- * stopped and has no state to go on by. */
-enum wr_shown { WR_SHOWN_AT_COMMIT, WR_SHOWN_AT_ONCE, WR_SHOWN_AT_FINISH, WR_SHOWN_IN_PARTS };
+ * name until then); in parts, each when it is complete: the last of them also when the run is
+ * stopped and has no state to go on by; or with a checkpoint, in which it stands, so that it
+ * finishes before the last one too, behind those that are seen at once. */
+enum wr_shown {
+    WR_SHOWN_AT_COMMIT,
+    WR_SHOWN_AT_ONCE,
+    WR_SHOWN_AT_FINISH,
+    WR_SHOWN_IN_PARTS,
+    WR_SHOWN_BY_STATE,
+};
 
 /* Takes what the sink refused (W509). */
 struct wr_sink {
@@ -176,6 +183,7 @@ struct wr_sink {
      * beside, and says in `kept` where they are to be looked at when they are not published. */
     uint8_t held;
     const char *kept;
+    uint8_t unseen; /* BY_STATE: its rows get to their place when it finishes; set by open */
     uint8_t varies; /* rows behind the last checkpoint may come again as others: in another order,
                      * more or fewer of them. So none that come are passed over */
     void *owner;    /* of a test that took the sink's place */

@@ -14,7 +14,8 @@ static const struct wr_source_type *const sources[] = {
     &wr_source_follow, &wr_source_watch,   NULL};
 static const struct wr_sink_type *const sinks[] = {
     &wr_sink_file, &wr_sink_partitions, &wr_sink_sqlite,   &wr_sink_print, &wr_sink_stdout,
-    &wr_sink_tap,  &wr_sink_blackhole,  &wr_sink_postgres, &wr_sink_audit, NULL};
+    &wr_sink_tap,  &wr_sink_blackhole,  &wr_sink_postgres, &wr_sink_audit, &wr_sink_state,
+    NULL};
 
 const struct wr_source_type *wr_source_find(const char *kind) {
     for (unsigned i = 0; sources[i] != NULL; i++)

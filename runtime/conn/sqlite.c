@@ -86,6 +86,18 @@ int wr_sqlite_open(struct sqlite3 **db, const struct wr_env *env, const char *pa
     return status;
 }
 
+int wr_sqlite_is_state(const struct wr_env *env, const char *path) {
+    char made[FOLDER_BYTES_MAX];
+    struct wr_file_info info;
+    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    size_t length = (size_t)(name - path);
+    if (strcmp(name, "state.db") != 0 || length + sizeof "MADE" > sizeof made)
+        return 0;
+    memcpy(made, path, length);
+    memcpy(made + length, "MADE", sizeof "MADE");
+    return env->stat(env, made, &info) == WR_OK;
+}
+
 int wr_sqlite_exec(struct sqlite3 *db, const char *path, const char *sql, struct wr_error *err) {
     if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
         return WR_OK;

@@ -37,6 +37,8 @@ int wr_sqlite_open(struct sqlite3 **db, const struct wr_env *env, const char *pa
                    int timeout_ms, struct wr_error *err);
 /* "PATH: WHAT: <message of SQLite>". Gives WR_ENOMEM, WR_EIO, … as the code asks for. */
 int wr_sqlite_failed(struct sqlite3 *db, const char *path, const char *what, struct wr_error *err);
+/* Whether it is the state file of a run: `DIR/state.db` beside what a run made there. */
+int wr_sqlite_is_state(const struct wr_env *env, const char *path);
 int wr_sqlite_exec(struct sqlite3 *db, const char *path, const char *sql, struct wr_error *err);
 int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
                       struct sqlite3_stmt **statement, struct wr_error *err);

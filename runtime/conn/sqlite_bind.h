@@ -4,19 +4,11 @@
 #include <stdint.h>
 
 #include "conn/retry.h"
-#include "conn/table_sink.h"
-
-struct wr_schema;
+#include "conn/sqlite_write.h"
 
 struct wr_sqlite_config {
-    const char *path, *table;
-    const char *beside; /* replace, or held: the table that is filled */
-    const char *gone;   /* held: the table of keys that were taken back */
-    const struct wr_schema
-        *gone_schema; /* of upserts of a changelog; NULL: nothing is taken back */
-    enum wr_table_mode mode;
-    uint32_t key_count;
-    const uint16_t *key;
+    struct wr_sqlite_target target;
+    const char *path;
     struct wr_retry retry; /* while another program has the file locked */
 };
 

@@ -29,7 +29,12 @@ int sqlite_read_open(sqlite3 **db, const struct wr_env *env, const struct sqlite
         if (status != WR_OK)
             return status;
     }
-    return wr_sqlite_open(db, env, config->path, 1, config->timeout_ms, err);
+    int status = wr_sqlite_open(db, env, config->path, 1, config->timeout_ms, err);
+    if (status == WR_EREFUSED && wr_sqlite_is_state(env, config->path))
+        wr_error_help(err,
+                      "a run holds this state, and nobody else reads it meanwhile: `weir state "
+                      "save DIR TO` makes a copy of it while it runs, to read `TO/state.db`");
+    return status;
 }
 
 int sqlite_read_length(const struct sqlite_read *config) {

@@ -88,15 +88,29 @@ int sinks_keep_held(struct wr_run *run, struct wr_error *err) {
     return status;
 }
 
-int sinks_finish(struct wr_run *run, int at_once, struct wr_error *err) {
+/* Audits are among the first. */
+static enum finish_turn { FINISH_FIRST, FINISH_IN_STATE, FINISH_LAST } turn_of(uint8_t shown) {
+    return shown == WR_SHOWN_AT_ONCE    ? FINISH_FIRST
+           : shown == WR_SHOWN_BY_STATE ? FINISH_IN_STATE
+                                        : FINISH_LAST;
+}
+
+static int finish_turn(struct wr_run *run, enum finish_turn turn, struct wr_error *err) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct wr_sink *sink = run->units[i]->sink;
         if (sink == NULL || run->options.dry_run || sink->type->finish == NULL ||
-            (sink->shown == WR_SHOWN_AT_ONCE) != at_once)
+            turn_of(sink->shown) != turn)
             continue;
         int status = sink->type->finish(sink, err);
         if (status != WR_OK)
             return unit_failed(run->units[i], status, err);
     }
     return WR_OK;
+}
+
+int sinks_finish(struct wr_run *run, int before_state, struct wr_error *err) {
+    if (!before_state)
+        return finish_turn(run, FINISH_LAST, err);
+    int status = finish_turn(run, FINISH_FIRST, err);
+    return status == WR_OK ? finish_turn(run, FINISH_IN_STATE, err) : status;
 }

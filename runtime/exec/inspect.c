@@ -149,6 +149,26 @@ static int list_stages(struct inspection *self) {
     return WR_OK;
 }
 
+static int note_table(void *ctx, const char *name, uint64_t rows) {
+    struct inspection *self = ctx;
+    struct wr_state *state = self->state;
+    uint32_t room = state->table_count;
+    if ((room & (room - 1)) == 0) { /* it doubles */
+        room = WR_MAX(room * 2, 4u);
+        struct wr_state_table *tables = WR_ARENA_ARRAY(self->arena, struct wr_state_table, room);
+        if (tables == NULL)
+            return wr_error_set(self->err, WR_ENOMEM, "read a state: out of memory");
+        if (state->table_count > 0)
+            memcpy(tables, state->tables, state->table_count * sizeof *tables);
+        state->tables = tables;
+    }
+    const char *copy = wr_arena_strndup(self->arena, name, strlen(name));
+    if (copy == NULL)
+        return wr_error_set(self->err, WR_ENOMEM, "read a state: out of memory");
+    state->tables[state->table_count++] = (struct wr_state_table){copy, rows};
+    return WR_OK;
+}
+
 int wr_state_read(struct wr_state *state, struct wr_arena *arena, const struct wr_env *env,
                   const char *path, int checks, struct wr_error *err) {
     *state = (struct wr_state){.script = ""};
@@ -169,6 +189,8 @@ int wr_state_read(struct wr_state *state, struct wr_arena *arena, const struct w
         status = wr_store_read(self.store, "run", load_facts, &self, err);
     if (status == WR_OK)
         status = wr_store_parts(self.store, note_part, &self);
+    if (status == WR_OK)
+        status = wr_store_tables(self.store, note_table, &self, err);
     if (status == WR_OK && checks && state->number > 0 && self.past.stage_count == 0)
         status = wr_error_set(err, WR_ECORRUPT, "state %s is damaged: it does not know its script",
                               path);

@@ -20,6 +20,12 @@ struct wr_state_stage {
     uint8_t ended; /* a source: nothing more is read */
 };
 
+/* A table of a sink that stands in the state file. */
+struct wr_state_table {
+    const char *name;
+    uint64_t rows;
+};
+
 struct wr_state {
     uint64_t number;  /* of the last checkpoint; 0: none yet */
     int64_t saved_us; /* when, by the wall clock */
@@ -27,6 +33,8 @@ struct wr_state {
     const char *script; /* "" where it was not a file */
     uint32_t count, part_count;
     struct wr_state_stage *stages; /* in the order of the plan */
+    uint32_t table_count;
+    struct wr_state_table *tables; /* in the order of their names */
 };
 
 /* Reads it all into `arena`; WR_ENOENT where there is none. `checks`: each part is read, and its

@@ -502,8 +502,9 @@ int run_begin_epoch(struct wr_run *run, struct wr_error *err);
 int sinks_keep_held(struct wr_run *run, struct wr_error *err);
 /* Ends what all sinks have written, or those that show at once, where no state is kept. */
 int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err);
-/* Those that show at once come before the state, which then knows that their end is there. */
-int sinks_finish(struct wr_run *run, int at_once, struct wr_error *err);
+/* Those that show at once come before the state, which then knows that their end is there, and
+ * behind them those that stand in it. */
+int sinks_finish(struct wr_run *run, int before_state, struct wr_error *err);
 /* Loads one instance of a stage from the store. */
 int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
                    struct wr_error *err);

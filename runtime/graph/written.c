@@ -140,6 +140,22 @@ static int sqlite_together(const struct wr_node *a, const struct wr_node *b) {
             strcmp(option_of(b, "mode"), "replace") != 0);
 }
 
+/* Tables of the state file have no path: they are told apart by their names. */
+static int is_table_twice(const struct wr_node *a, const struct wr_node *b) {
+    const struct wr_node *both[] = {a, b};
+    const char *names[2];
+    for (int i = 0; i < 2; i++) {
+        const struct wr_value *endpoint = wr_value_get(both[i]->spec, "endpoint");
+        if (both[i]->kind != WR_NODE_SINK ||
+            strcmp(wr_value_string(endpoint, "kind", ""), "state") != 0)
+            return 0;
+        names[i] = wr_value_string(endpoint, "address", "");
+    }
+    return a != b && strcasecmp(names[0], names[1]) == 0 &&
+           (strcmp(option_of(a, "mode"), "replace") == 0 ||
+            strcmp(option_of(b, "mode"), "replace") == 0);
+}
+
 static int refuse(const struct wr_node *written, const char *why, const char *help,
                   struct wr_error *err) {
     wr_error_script(err, "W410", "`%s` is %s", written->endpoint.name, why);
@@ -153,6 +169,10 @@ int wr_check_written(const struct wr_plan *plan, const struct wr_node *node, str
     if (mine.path != NULL && plan->script != NULL && node->kind == WR_NODE_SINK &&
         same_place(plan->env, plan->script, mine.path))
         return refuse(node, "the script itself", "write to another file", err);
+    for (uint32_t i = 0; mine.path == NULL && i < plan->node_count; i++)
+        if (is_table_twice(node, plan->nodes[i]))
+            return refuse(node, "written twice by this script",
+                          "`:union` the streams, or write to two tables", err);
     for (uint32_t i = 0; mine.path != NULL && i < plan->node_count; i++) {
         struct place theirs = place_of(plan->nodes[i]);
         int mine_reads = node->kind == WR_NODE_SOURCE;

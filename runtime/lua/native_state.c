@@ -40,6 +40,17 @@ static void push_stage(lua_State *L, const struct wr_state_stage *stage) {
     }
 }
 
+static void push_tables(lua_State *L, const struct wr_state *state) {
+    lua_createtable(L, (int)state->table_count, 0);
+    for (uint32_t i = 0; i < state->table_count; i++) {
+        lua_createtable(L, 0, 2);
+        native_set_text(L, "name", state->tables[i].name);
+        native_set_int(L, "rows", state->tables[i].rows);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "tables");
+}
+
 /* native.state(directory, checks) -> {number=, saved=, …, stage… } | nil, err */
 int native_state(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
@@ -64,6 +75,7 @@ int native_state(lua_State *L) {
     native_set_int(L, "bytes", state.bytes);
     native_set_int(L, "parts", state.part_count);
     native_set_int(L, "shards", state.shards);
+    push_tables(L, &state);
     for (uint32_t i = 0; i < state.count; i++) {
         push_stage(L, &state.stages[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);

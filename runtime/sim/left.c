@@ -132,6 +132,26 @@ static int read_item(struct left *left, struct left_item *item, const struct wr_
     return status;
 }
 
+/* Tables in the state are part of what a run leaves; the rest of it is not. */
+static int see_state(struct gather *gather, const struct wr_env *env, struct wr_error *err) {
+    char path[SIM_PATH_MAX + 16], name[SIM_PATH_MAX + 32];
+    size_t length = 0;
+    struct wr_buf text;
+    snprintf(path, sizeof path, "%s/state.db", gather->state);
+    if (wr_sim_get(gather->sim, path, &length) == NULL)
+        return WR_OK;
+    snprintf(name, sizeof name, "tables of %s", path);
+    wr_buf_init(&text, &wr_budget_control, 0);
+    int status = left_dump_tables(&text, path, env->sqlite_vfs, err);
+    int has_any = status == WR_OK && text.length > 0;
+    if (has_any)
+        status = see(gather, name, "", 0, 0);
+    if (has_any && status == WR_OK)
+        status = keep(gather->left, &gather->left->items[gather->left->count - 1], &text);
+    wr_buf_release(&text);
+    return status;
+}
+
 struct of_server {
     struct gather *gather;
     struct wr_error *err;
@@ -177,6 +197,8 @@ int left_gather(struct left *left, const struct scene *scene, const char *state,
     int status = wr_sim_each(scene->sim, see, &gather);
     for (uint32_t i = 0; i < left->count && status == WR_OK; i++)
         status = read_item(left, &left->items[i], env, err);
+    if (status == WR_OK)
+        status = see_state(&gather, env, err);
     struct of_server of = {&gather, err};
     if (status == WR_OK)
         status = twin_each(scene->twin, see_database, &of);

@@ -119,15 +119,18 @@ static int add_table(struct wr_buf *out, sqlite3 *db, const char *table) {
     return code;
 }
 
-/* Its schema, by a statement, and its rows. */
-static int add_all(struct wr_buf *out, sqlite3 *db, const char *schema, const char *name,
-                   struct wr_error *err) {
+#define TABLES "select name from sqlite_master where type = 'table'"
+/* Those of a state itself. */
+#define NOT_OURS \
+    " tbl_name not in ('meta', 'part', 'piece', 'rows', 'spool') and tbl_name not like 'sqlite_%'"
+
+/* Its schema, by a statement, and the rows of tables, by another. */
+static int add_all(struct wr_buf *out, sqlite3 *db, const char *schema, const char *tables,
+                   const char *name, struct wr_error *err) {
     sqlite3_stmt *table = NULL;
     int code = add_rows(out, db, "schema", schema);
     if (code == SQLITE_OK)
-        code = sqlite3_prepare_v2(
-            db, "select name from sqlite_master where type = 'table' order by name", -1, &table,
-            NULL);
+        code = sqlite3_prepare_v2(db, tables, -1, &table, NULL);
     while (code == SQLITE_OK && (code = sqlite3_step(table)) == SQLITE_ROW)
         code = add_table(out, db, (const char *)sqlite3_column_text(table, 0));
     if (code != SQLITE_DONE) /* as a difference, which says what is wrong with it */
@@ -144,7 +147,17 @@ int left_dump(struct wr_buf *out, const char *path, const char *vfs, struct wr_e
     int status = add_all(out, db,
                          "select type, name, sql from sqlite_master where name not like "
                          "'weir\\_%' escape '\\' order by name",
-                         path, err);
+                         TABLES " order by name", path, err);
+    sqlite3_close(db);
+    return status;
+}
+
+int left_dump_tables(struct wr_buf *out, const char *path, const char *vfs, struct wr_error *err) {
+    sqlite3 *db = NULL;
+    sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, vfs);
+    int status = add_all(
+        out, db, "select type, name, sql from sqlite_master where" NOT_OURS " order by name",
+        TABLES " and" NOT_OURS " order by name", path, err);
     sqlite3_close(db);
     return status;
 }
@@ -154,5 +167,5 @@ int left_dump_server(struct wr_buf *out, void *db, const char *name, struct wr_e
                    "select type, name, sql from sqlite_master where type = 'table' and name not "
                    "like 'weir\\_%' escape '\\' and name not like '%.weir\\_%' escape '\\' "
                    "order by name",
-                   name, err);
+                   TABLES " order by name", name, err);
 }

@@ -102,6 +102,8 @@ int left_same_text(const char *name, const struct left_item *expected,
 
 /* left_sqlite.c: a database as text, a line a row. */
 int left_dump(struct wr_buf *out, const char *path, const char *vfs, struct wr_error *err);
+/* The tables that sinks have in the file of a state; nothing where there are none. */
+int left_dump_tables(struct wr_buf *out, const char *path, const char *vfs, struct wr_error *err);
 /* One that is open (an sqlite3): that of a server, whose indexes have names that are drawn. */
 int left_dump_server(struct wr_buf *out, void *db, const char *name, struct wr_error *err);
 

@@ -43,9 +43,10 @@ static int begin(struct wr_store *store, struct wr_error *err) {
         return store->failed;
     WR_ASSERT(!store->in_checkpoint);
     WR_FP("store.begin");
-    int status = wr_store_run(store, "write", "begin immediate", err);
+    int status = store->has_rows ? WR_OK : wr_store_run(store, "write", "begin immediate", err);
     if (status != WR_OK)
         return status;
+    store->has_rows = 0;
     store->in_checkpoint = 1;
     store->part_count_before = store->part_count;
     return WR_OK;
@@ -238,7 +239,7 @@ int wr_store_commit(struct wr_store *store, struct wr_error *err) {
 }
 
 static void rollback(struct wr_store *store) {
-    store->in_checkpoint = 0;
+    store->in_checkpoint = store->has_rows = 0;
     if (sqlite3_exec(store->db, "rollback", NULL, NULL, NULL) != SQLITE_OK)
         wr_store_fail(store, WR_EIO);
     while (store->part_count > store->part_count_before)
@@ -251,7 +252,7 @@ static void rollback(struct wr_store *store) {
 }
 
 void wr_store_rollback(struct wr_store *store) {
-    if (!store->in_checkpoint)
+    if (!store->in_checkpoint && !store->has_rows)
         return;
     lock(store);
     rollback(store);

@@ -71,9 +71,24 @@ int wr_store_parts(const struct wr_store *store, wr_store_part_fn fn, void *ctx)
 /* Whether the file is whole, as SQLite sees it, and no piece is of a part that is not there.
  * WR_OK or WR_ECORRUPT with what is wrong. */
 int wr_store_check(struct wr_store *store, struct wr_error *err);
-/* Makes a state of the last checkpoint in the directory `to`, which must have none. */
+/* Makes a state of the last checkpoint in the directory `to`, which must have none. Behind that
+ * checkpoint, before a sink writes again (SQLite refuses it else). */
 int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err);
 /* Removes the state from its directory, which is then as fresh; only closing may follow. */
 int wr_store_erase(struct wr_store *store, struct wr_error *err);
-/* The connection, for a sink whose table lives in the state file itself. Lent. */
+/* The connection, for rows that wait for the end (spool.c). Lent. */
 struct sqlite3 *wr_store_connection(struct wr_store *store);
+
+/* store_tables.c: tables of sinks that live in the file itself. Between the two calls the
+ * connection is the caller's, and no other thread uses it. With `writes` the transaction of the
+ * next checkpoint has begun, which wr_store_begin then goes on with: what is written stands with
+ * that checkpoint, or not at all. */
+int wr_store_lend(struct wr_store *store, int writes, struct sqlite3 **db, struct wr_error *err);
+/* `status`: of what was done with it. A failure rolls all of the transaction back, and nothing goes
+ * on (rule S2). */
+void wr_store_take_back(struct wr_store *store, int status);
+/* Whether a sink may not have a table of this name: it is one of ours, or may be one day. */
+int wr_store_owns_table(const char *name);
+/* Gives each table of sinks, in the order of their names. */
+typedef int (*wr_store_table_fn)(void *ctx, const char *name, uint64_t rows);
+int wr_store_tables(struct wr_store *store, wr_store_table_fn fn, void *ctx, struct wr_error *err);

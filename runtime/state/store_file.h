@@ -5,6 +5,10 @@
  *   part(id, name, base_bytes, delta_bytes)
  *   piece(id, part, number, base, chunk, chunk_count, sum, bytes)
  *   rows(piece, sum, bytes)    of tables, apart from the rest of a piece: read when asked for
+ *   spool(key, value)    rows that wait for the end (spool.c)
+ *
+ * All other tables are of sinks (store_tables.c, which knows the names above). A new one of ours
+ * begins with `weir_`: these names no sink takes.
  *
  * A put is one piece, in chunks, since a blob of SQLite ends at a billion bytes; `sum` is
  * their XXH3, since SQLite has no checksum of its own. Pieces of a part in the order of their ids
@@ -49,6 +53,7 @@ struct wr_store {
     uint64_t number, identity;
     int64_t piece_read; /* by wr_store_read: the one that is handed out */
     int in_checkpoint;
+    int has_rows; /* a sink has begun the transaction of the next checkpoint */
     int failed; /* the status of the first error: nothing goes on until the store is opened again */
     uint32_t part_count, part_room;
     uint32_t part_count_before;  /* parts that were there when the checkpoint began */

@@ -68,7 +68,7 @@ int wr_store_fail(struct wr_store *store, int status) {
         sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (store->db != NULL && !sqlite3_get_autocommit(store->db))
         sqlite3_exec(store->db, "rollback", NULL, NULL, NULL);
-    store->in_checkpoint = 0;
+    store->in_checkpoint = store->has_rows = 0;
     return status;
 }
 

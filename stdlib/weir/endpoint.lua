@@ -76,6 +76,19 @@ M.ENDPOINTS = {
         doc = "how often it is looked for within the timeout; any number" },
     }, "5ms", "500ms"),
   },
+  state = {
+    address = "a name for the table", writes = true, usage = 'weir.state("revenue")',
+    doc = "A table in the state file of the run, `DIR/state.db`: its rows stand in the transaction "
+      .. "of the checkpoint, so each is there once, whatever happens (`weir help tables`). Needs "
+      .. "`--state`. `weir state query` and `export` read it, and other scripts as "
+      .. "`sqlite:DIR/state.db`, while no run holds the state.",
+    no_reads = "`weir.read(\"sqlite:DIR/state.db\", { table = \"%s\" })` reads it, in another "
+      .. "script and while no run holds the state",
+    options = {
+      mode = { only = "writes", kind = "choice", of = { "upsert", "append", "replace" },
+        doc = "how it is written" },
+    },
+  },
   postgres = {
     address = "`host[:port]/database`, or the folder of a socket for the host",
     reads = true, writes = true,

@@ -308,6 +308,7 @@ stage is ordered by it, and always in the same way.
   :write "out.ndjson"             replaced as a whole when the run is complete
   :write("out.csv", { mode = "append" })          or "new"
   :write("sqlite:a.db", { table = "t" })          upsert by the stream's key
+  :write("state:t")               a table in the state file: weir help tables
   weir.postgres("db:5432/shop", { table = "t", user = "app", password = … })
   :write "stdout:"  :write "blackhole:"  :print()
 

@@ -32,6 +32,35 @@ written: a run from it cuts a file that it goes on with to the length that it
 had, and a file that is gone, or was finished since, is refused.
 ]],
   },
+  tables = {
+    title = "A table in the state: state:TABLE",
+    text = [[
+  orders:write("state:orders", { mode = "append" })
+  totals:write("state:totals")                    upserts by the stream's key
+  weir run job.lua --state job.state
+
+The table stands in the run's state file, job.state/state.db, and its rows are
+written in the transaction of the checkpoint itself. So each is there once,
+whatever happens and whatever the pipeline gives when it runs again, with no
+second file and no second sync. Modes, types and keys are those of `sqlite:`
+(`replace` takes its place when the input has ended, `audit` works as there).
+
+  weir state ls job.state                         tables, and their rows
+  weir state query job.state "select …"           SQL over them and over stages
+  weir state export job.state totals > f.ndjson
+  weir.read("sqlite:job.state/state.db", { table = "totals" })    in a script
+
+While a run holds the state nobody else reads it (another reader is told that
+the database is locked): `weir state save DIR TO` makes a copy of a running one.
+A savepoint holds the tables as they were at its checkpoint, and `--from` goes
+on from that. `weir state reset` throws them away with the state. When a script
+writes a table no more it stays as it is, and `weir plan` says so; one with new
+columns is another table, or `weir plan` refuses.
+
+Names that weir has there itself are refused: meta, part, piece, rows, spool,
+and those that begin with `weir_`. Without --state the run is refused (W624).
+]],
+  },
   quarantine = {
     title = "A row at which the run dies",
     text = [[
@@ -225,9 +254,9 @@ refused, and says so.
 Saves what the run knows (places in the sources, groups, windows, waiting rows)
 in that directory, every second (`weir.settings { checkpoint = "5s" }`). A run
 that was stopped or killed goes on from there when it is started again with the
-same words. Files and SQLite tables then hold each row once; the terminal may
-show rows twice. `weir.settings { state = "clicks.state" }` says it in the
-script; the flag wins.
+same words. Files and SQLite tables then hold each row once, also tables in the
+state itself (`weir help tables`); the terminal may show rows twice.
+`weir.settings { state = "clicks.state" }` says it in the script; the flag wins.
 
 A changed script goes on with what means what it meant (`weir help evolution`);
 else it is refused (W601), unless --allow-rebuild gives up what is lost. One

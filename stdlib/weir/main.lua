@@ -324,24 +324,33 @@ function COMMANDS.state(run)
       show(run, require("weir.load").as_diagnostic(err, ""))
       return EXIT.FAILED
     end,
-    query = function(path, sql, tables)
-      run.options.text = ("weir.read(%q, { query = %q }):print()"):format("sqlite:" .. path, sql)
-      run.options.params = {}
+    -- Runs a text as `-e` would. `tell(err)` gives what is shown where that failed, and a note.
+    query = function(text, tell)
+      local asked = run.options
+      run.options = setmetatable({ text = text, params = {} }, { __index = asked })
       local function failed(err, code)
-        show(run, require("weir.state").of_statement(require("weir.load").as_diagnostic(err, ""),
-          sql, path, run.options.words[2]))
-        run.err("note: the tables are: " .. table.concat(tables, ", ") .. "\n")
+        local told, note = require("weir.load").as_diagnostic(err, ""), ""
+        if tell then
+          told, note = tell(told)
+        end
+        show(run, told)
+        run.err(note)
         return code
       end
-      local made, err = require("weir.load").script(load_fields(run, nil))
-      if not made then
-        return failed(err, script_code(err))
+      local function all()
+        local made, err = require("weir.load").script(load_fields(run, nil))
+        if not made then
+          return failed(err, script_code(err))
+        end
+        local options = run_options(run, made)
+        options.state, options.progress = nil, "off"
+        local summary
+        summary, err = run.native.run(made:plan(), options)
+        return summary and EXIT.DONE or failed(err, EXIT.FAILED)
       end
-      local options = run_options(run, made)
-      options.state, options.progress = nil, "off"
-      local summary
-      summary, err = run.native.run(made:plan(), options)
-      return summary and EXIT.DONE or failed(err, EXIT.FAILED)
+      local code = all()
+      run.options = asked
+      return code
     end,
   })
 end

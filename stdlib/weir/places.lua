@@ -122,7 +122,7 @@ function M.prepare(c, way)
   local kind = endpoint.ENDPOINTS[x.kind]
   if not kind[way] then
     c:fail("W402", ("`%s` can only be %s"):format(x.kind, way == "reads" and "written" or "read"),
-      nil, "1")
+      way == "reads" and kind.no_reads and kind.no_reads:format(x.address) or nil, "1")
   end
   c.place = x
   c.format = M.format(c, x, way)

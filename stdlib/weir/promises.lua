@@ -7,6 +7,7 @@ local M = {}
 M.ONCE = "exactly once"
 M.BY_KEY = "effectively once, by key"
 M.AGAIN = "at least once"
+M.NOTHING = "nothing"
 
 --- How a source is found again. `kind` and `resume`: as `native.explain` says them; `given`: what
 --- must hold for a restart to read what an undisturbed run would have; `how`: where it goes on.
@@ -64,6 +65,9 @@ M.SINKS = {
     why = "rows and their number are one transaction of the file",
     tests = { "tests/faults/pipelines/upsert.lua", "tests/faults/pipelines/undone.lua",
       "tests/unit/conn/test_sqlite_undo.c" } },
+  { name = "table in the state", kinds = { "state" }, delivery = "follows",
+    why = "its rows are part of the checkpoint, in one transaction",
+    tests = { "tests/faults/pipelines/instate.lua", "tests/program/instate.py" } },
   { name = "PostgreSQL", kinds = { "postgres" }, delivery = "decides", by_key = false,
     why = "rows and their number are one transaction of the database",
     tests = { "tests/postgres/faults.py" } },
@@ -91,11 +95,11 @@ With --state a run may be stopped, killed, or lose its power, anywhere:
 
 exactly once
   each row is there once when the run has gone on to its end. Files follow the
-  state, which keeps how long they are; SQLite and PostgreSQL keep the number
-  of their rows in the transaction of those rows, and rows that come again are
-  passed over. Where others may come, a table by key gets back first what its
-  keys had before (`weir_undo`): rows that somebody changed meanwhile too, but
-  for columns that the stream does not have.
+  state, which keeps how long they are; `state:TABLE` stands in it; SQLite and
+  PostgreSQL keep the number of their rows in the transaction of those rows, and
+  rows that come again are passed over. Where others may come, a table by key
+  gets back first what its keys had before (`weir_undo`): rows that somebody
+  changed meanwhile too, but for columns that the stream does not have.
 effectively once, by key
   rows may be written again with other values, over the rows with their key; a
   row that does not come again stays: a run that begins anew, without a state.
@@ -109,9 +113,9 @@ start; of a database `weir check` says what must not change meanwhile. Where a
 stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
 in a `filter`; `emit "update"`, which gives one change for all that come in one
-batch), a table without a key may have some rows twice. Files, and tables by
-key, hold each row once also then. Columns with `now()`, or with what a
-`lookup` found, have the value of one of the attempts.
+batch), a table of a database without a key may have some rows twice. Files,
+tables in the state, and tables by key hold each row once also then. Columns with
+`now()`, or with what a `lookup` found, have the value of one of the attempts.
 
 Without a state a run begins anew: a file appears when a run is complete, and
 all rows of a run are one transaction of a database, so a complete run is there
@@ -183,6 +187,8 @@ local function without(node, sink)
     return M.AGAIN, "a run that begins anew shows all rows again"
   elseif node.endpoint == "blackhole" then
     return M.ONCE, "it keeps nothing"
+  elseif node.endpoint == "state" then
+    return M.NOTHING, "there is no state file for it to stand in, and the run is refused (W624)"
   elseif node.endpoint == "file" and sink.modes.append then
     return M.AGAIN, "a run that begins anew adds all rows again"
   elseif node.rolls then

@@ -78,6 +78,9 @@ function M.text(state)
       rows[#rows + 1] = stage_row(stage)
     end
   end
+  for _, each in ipairs(state.tables) do
+    rows[#rows + 1] = { "", "table", each.name, report.number(each.rows) .. " in it" }
+  end
   return #rows == 1 and head or head .. columns(rows)
 end
 
@@ -89,6 +92,9 @@ function M.json(state)
     if type(key) == "string" then
       out[key] = x
     end
+  end
+  if #state.tables == 0 then
+    out.tables = setmetatable({}, require("weir.json").LIST)
   end
   for _, stage in ipairs(state) do
     if keeps(stage) then
@@ -133,13 +139,31 @@ local function find_one(state, name)
   return found[1]
 end
 
+--- The table of a sink that stands in the state, by its name or by what the sink is called.
+local function find_table(state, name)
+  local wanted = {}
+  for _, stage in ipairs(state) do
+    local of = stage.kind == "sink" and (stage.address or ""):match("^state (.*)$")
+    if of and (name == stage.name or name == tostring(stage.number)) then
+      wanted[of] = true
+    end
+  end
+  for _, each in ipairs(state.tables) do
+    if each.name == name or wanted[each.name] then
+      return each
+    end
+  end
+  return nil
+end
+
 local function is_op(stage)
   return stage.kind == "stage" and keeps(stage) and stage.bytes > 0
 end
 
 -- ── actions ─────────────────────────────────────────────────────────────────────────────────────
 --- Each is given what main hands over: run, state (as read), words behind DIR, and the functions
---- `script(name)`, which reads one, `options(made)` of a run of it, and `show(err)`.
+--- `script(name)`, which reads one, `options(made)` of a run of it, `query(text, tell)`, which runs
+--- a text, and `fail(err)`.
 local ACTIONS = {}
 
 local function show_rows(host, made, stage, spec)
@@ -185,9 +209,24 @@ local function print_stage(host, format)
   return 0
 end
 
+--- Rows of a table: what `rest` does with them.
+local function read_table(host, name, rest)
+  return host.query(("weir.read(%q, { table = %q })%s"):format(
+    "sqlite:" .. host.directory .. "/state.db", name, rest))
+end
+
+local function print_table(host, each, format)
+  return read_table(host, each.name, (":print { format = %s }"):format(
+    format and ("%q"):format(format) or "nil"))
+end
+
 function ACTIONS.show(host)
   if #host.words == 0 then
     return ACTIONS.ls(host)
+  end
+  local of_sink = find_table(host.state, host.words[1])
+  if of_sink then
+    return print_table(host, of_sink, host.run.options.format)
   end
   local stage = find_one(host.state, host.words[1])
   if not is_op(stage) then
@@ -202,7 +241,8 @@ function ACTIONS.export(host)
   if #host.words ~= 1 then
     cli.fail("which stage?", "weir state export DIR NAME [--format csv] > FILE")
   end
-  return print_stage(host, host.run.options.format or "ndjson")
+  local of_sink, format = find_table(host.state, host.words[1]), host.run.options.format or "ndjson"
+  return of_sink and print_table(host, of_sink, format) or print_stage(host, format)
 end
 
 --- The statement, and the word of it that the error names: "near `frm`", "no such table: nope".
@@ -236,30 +276,48 @@ function M.of_statement(err, sql, path, directory)
   return err
 end
 
---- Each stage's rows become a table of a file that is gone afterwards, which the SQL then reads.
+--- The name of a stage's table beside those that sinks have in the state.
+local function free_name(stage, taken)
+  local name = table_name(stage)
+  return taken[name:lower()] and ("%s_%d"):format(stage.stage, stage.number) or name
+end
+
+--- Each stage's rows, and each table of a sink, become a table of a file that is gone afterwards,
+--- which the SQL then reads.
 function ACTIONS.query(host)
   if #host.words ~= 1 then
     cli.fail("which SQL?", "weir state query DIR \"select … from agg_3\"")
   end
-  local tables, path = {}, host.temporary()
+  local tables, path, taken = {}, host.temporary(), {}
   local code = 0
+  for _, each in ipairs(host.state.tables) do
+    local rest = ":write(%q, { table = %q, mode = \"append\" })"
+    code = code == 0 and read_table(host, each.name, rest:format("sqlite:" .. path, each.name))
+      or code
+    tables[#tables + 1], taken[each.name:lower()] = each.name, true
+  end
   for _, stage in ipairs(host.state) do
     if code == 0 and is_op(stage) then
       local made, failed = script_of(host)
-      local ok, err = nil, nil
+      local ok, err, name = nil, nil, free_name(stage, taken)
       if made then
         ok, err = show_rows(host, made, stage, { op = "write", options = { mode = "append" },
-          endpoint = { kind = "sqlite", address = path, options = { table = table_name(stage) } } })
+          endpoint = { kind = "sqlite", address = path, options = { table = name } } })
       end
       if ok then
-        tables[#tables + 1] = table_name(stage)
+        tables[#tables + 1] = name
       elseif failed or err.code == "W601" then
         code = failed or host.fail(err)
       end
     end
   end
   if code == 0 then
-    code = host.query(path, host.words[1], tables)
+    local sql = host.words[1]
+    code = host.query(("weir.read(%q, { query = %q }):print()"):format("sqlite:" .. path, sql),
+      function(err)
+        return M.of_statement(err, sql, path, host.directory),
+          "note: the tables are: " .. table.concat(tables, ", ") .. "\n"
+      end)
   end
   os.remove(path)
   return code
@@ -278,8 +336,13 @@ end
 function ACTIONS.reset(host)
   local stage = host.words[1] and find_one(host.state, host.words[1])
   if not host.run.options.yes then
-    cli.fail(("this throws away %s"):format(stage
-      and ("what `%s` has kept"):format(title(stage)) or "the whole state"),
+    local also = {}
+    for i, each in ipairs(stage and {} or host.state.tables) do
+      also[i] = ("%s `%s` (%s)"):format(i == 1 and ", with the tables in it:" or ",", each.name,
+        report.number(each.rows))
+    end
+    cli.fail(("this throws away %s%s"):format(stage
+      and ("what `%s` has kept"):format(title(stage)) or "the whole state", table.concat(also)),
       "with --yes it is done; `weir state save DIR TO` makes a copy before")
   end
   local ok, err = host.run.native.state_reset(host.directory, stage and stage.number)

@@ -193,6 +193,27 @@ def state_parts(path):
     return found
 
 
+OWN_TABLES = ("meta", "part", "piece", "rows", "spool")
+
+
+def state_tables(path):
+    """The tables that sinks have in the state, each as text, with its schema."""
+    database = sqlite3.connect(path)
+    found = {}
+    try:
+        for name, sql in database.execute("select tbl_name, group_concat(sql, char(10)) from "
+                                          "(select * from sqlite_master order by name) "
+                                          "group by tbl_name").fetchall():
+            if name not in OWN_TABLES and not name.startswith("sqlite_"):
+                rows = database.execute(f'select * from "{name}" order by rowid').fetchall()
+                found["state:" + name] = "\n".join([sql, *map(repr, rows)]).encode()
+    except sqlite3.Error as error:
+        found["state tables"] = f"(no state: {error})".encode()
+    finally:
+        database.close()
+    return found
+
+
 def unpacked(name, data):
     if not name.endswith(".gz"):
         return data
@@ -221,6 +242,7 @@ def left(folder, with_state=True):
             found[shown] = unpacked(name, data)
     if with_state:
         found.update(state_parts(os.path.join(folder, "STATE/state.db")))
+        found.update(state_tables(os.path.join(folder, "STATE/state.db")))
     return found
 
 

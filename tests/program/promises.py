@@ -62,6 +62,7 @@ SINKS = {
     "file, append": ':write("out.csv", { mode = "append" })',
     "directory": ':write("out/", { format = "csv", partition_by = "part = v % 2" })',
     "SQLite": ':write("sqlite:out.db", { table = "t", mode = "append" })',
+    "table in the state": ':write("state:t", { mode = "append" })',
     "SQLite, by key": ':write("sqlite:out.db", { table = "t", key = "id" })',
     "PostgreSQL": ':write(weir.postgres("%s", { table = "o", user = "weir" }), '
                   '{ mode = "append" })',
@@ -127,8 +128,8 @@ def files_of(folder, name):
                     yield file.read()
 
 
-def sqlite_rows(folder):
-    database = sqlite3.connect(os.path.join(folder, "out.db"))
+def sqlite_rows(path):
+    database = sqlite3.connect(path)
     try:
         return [f"{i},{v}" for i, v in database.execute("select id, v from t")]
     finally:
@@ -162,7 +163,9 @@ class Pair:
         if self.sink == "blackhole":
             return re.findall(r'"rows":\d+,"hash":"[0-9a-f]+"', "".join(shown))[-1:]
         if self.sink.startswith("SQLite"):
-            return sqlite_rows(folder)
+            return sqlite_rows(os.path.join(folder, "out.db"))
+        if self.sink == "table in the state":
+            return sqlite_rows(os.path.join(folder, "STATE", "state.db"))
         if self.sink.startswith("PostgreSQL"):
             return [line.replace("|", ",") for line in
                     self.bench.postgres.sql("select id, v from o").split("\n") if line]

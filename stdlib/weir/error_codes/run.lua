@@ -399,6 +399,15 @@ orders:lookup(one, { on = "item" })]],
     wrong = "sqlite:out.db/t: … cannot be taken back: UNIQUE constraint failed: t.name",
     right = "sqlite3 out.db \"delete from t where name = 'x'\"   # what is in the way",
   },
+  W624 = {
+    message = "state:… is a table of the run's state file, and this run keeps none",
+    help = "`weir run --state DIR`, or `weir.settings { state = \"DIR\" }`",
+    page = "A table in the state file is written in the transaction of each checkpoint, and "
+      .. "without a state there is neither. Nothing was read. Rows that are wanted without a state "
+      .. "go into a file of their own.",
+    wrong = [[:write("state:totals")             -- weir run job.lua]],
+    right = [[:write("state:totals")             -- weir run --state job.state job.lua]],
+  },
   W701 = {
     message = "ran longer than …",
     page = "The script's Lua code did not come back in time: a loop that does not end, or far "

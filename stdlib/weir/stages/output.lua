@@ -66,7 +66,9 @@ local function aggregates_in(expr, text, known, found)
   return found
 end
 
-local AUDITED = { file = "file", partitions = "file", sqlite = "table", postgres = "table" }
+local AUDITED = {
+  file = "file", partitions = "file", sqlite = "table", postgres = "table", state = "table",
+}
 
 --- Conditions over all rows of a write: an `agg` of them beside it, and what looks at its row.
 local function add_audit(c, input, spec, audit)
@@ -78,8 +80,8 @@ local function add_audit(c, input, spec, audit)
     c:fail("W203", "`audit` is over all rows of a write, and this input never ends",
       "`expect` checks each row; a window and an `agg` before it check what is complete", "audit")
   elseif not AUDITED[kind] or spec.endpoint.address == "-" then
-    c:fail("W203", "`audit` of `write` is of files, sqlite and postgres: what is shown cannot be "
-      .. "held back", nil, "audit")
+    c:fail("W203", "`audit` of `write` is of files, sqlite, state and postgres: what is shown "
+      .. "cannot be held back", nil, "audit")
   elseif AUDITED[kind] == "file" and (spec.mode == "append" or spec.endpoint.options.roll) then
     local name = spec.mode == "append" and "mode" or "roll"
     c:fail("W203", ("`audit` holds a file back until its end, and `%s` does not wait for it")
@@ -213,7 +215,7 @@ local function make_write(c, input)
         place.kind == "sqlite" and "sqlite:out.db" or "postgres:host/shop"), "1")
   elseif has_tables and place.options.query then
     c:fail("W202", "unknown option `query` of `write`", "a query can only be read", "query")
-  elseif has_tables and rest.mode == "new" then
+  elseif (has_tables or place.kind == "state") and rest.mode == "new" then
     c:fail("W203", ("option `mode` of `write` to %s must be \"upsert\", \"append\" or "
       .. "\"replace\", got the text \"new\""):format(place.kind), nil, "mode")
   elseif not rest.partition_by and place.options.success then
@@ -261,14 +263,15 @@ return {
     options = {
       key = { kind = "columns", doc = "the key of the sink; the key of the stream" },
       mode = { kind = "choice", of = { "upsert", "append", "replace", "new" },
-        doc = "sqlite, postgres: `upsert`, `append`, `replace`; file: `replace`, `append`, `new`" },
+        doc = "sqlite, state, postgres: `upsert`, `append`, `replace`; file: `replace`, "
+        .. "`append`, `new`" },
       format = { kind = "any", doc = "a format's name or value; what the file's name says" },
       partition_by = { kind = "list", doc = "files in directories by these columns, which the "
         .. "files then do not have: `dt=2024-01-01/hm=10%3A05/part-00000.csv`; nil is "
         .. "`__HIVE_DEFAULT_PARTITION__`" },
       audit = { kind = "list", doc = "conditions over all rows, `enough = count() >= 1000`: one "
-        .. "that is not true fails the run (W608) before anything is published; of files, sqlite "
-        .. "and postgres" },
+        .. "that is not true fails the run (W608) before anything is published; of files, sqlite, "
+        .. "state and postgres" },
     },
     prepare = function(c)
       places.prepare(c, "writes")
