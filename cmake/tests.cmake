@@ -251,7 +251,9 @@ if(TARGET iofault)
   set_tests_properties(program/promises PROPERTIES LABELS program)
   add_test(NAME program/audits
     COMMAND Python3::Interpreter "${folder}/audits.py" "${program}" $<TARGET_FILE:iofault>)
-  set_tests_properties(program/audits PROPERTIES LABELS program)
+  add_test(NAME program/audited_files COMMAND Python3::Interpreter
+    "${folder}/audited_files.py" "${program}" $<TARGET_FILE:iofault>)
+  set_tests_properties(program/audits program/audited_files PROPERTIES LABELS program)
   add_library(crash MODULE "${folder}/crash.c")
   set_target_properties(crash PROPERTIES PREFIX "" C_VISIBILITY_PRESET default
     LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/program")

@@ -15,8 +15,6 @@ describe("audit", function()
     local audit = 'audit = "some = count() > 0"'
     refused('weir.generate { columns = "i = i" }:write("o.csv", { ' .. audit .. " })", "W203",
       "1:62", "`audit` is over all rows of a write, and this input never ends")
-    refused(READ .. ':write("o.csv", { mode = "append", ' .. audit .. " })", "W203", "2:26",
-      "`audit` holds a file back until its end, and `mode` does not wait for it")
     refused(READ .. ':write("stdout:", { ' .. audit .. " })", "W203", "2:29",
       "`audit` of `write` is of files, sqlite, state and postgres: what is shown cannot "
         .. "be held back")

@@ -74,6 +74,8 @@ struct wr_env {
     int (*rename)(const struct wr_env *env, const char *from, const char *to, struct wr_error *err);
     /* A file or an empty directory. */
     int (*remove)(const struct wr_env *env, const char *path, struct wr_error *err);
+    /* The same, and no power cut brings it back. */
+    int (*remove_for_good)(const struct wr_env *env, const char *path, struct wr_error *err);
     /* With those above it; one that exists already is good. */
     int (*make_directory)(const struct wr_env *env, const char *path, struct wr_error *err);
     /* Walks the paths that match a shell pattern (`*`, `?`, `[…]`, `**` not; a leading dot is only

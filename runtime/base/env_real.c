@@ -238,8 +238,7 @@ static int directory_sync(const char *path) {
     size_t length = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
     if (length >= sizeof directory)
         return ENAMETOOLONG;
-    memcpy(directory, path, length);
-    directory[length] = 0;
+    snprintf(directory, sizeof directory, "%.*s", (int)length, path);
     int fd = open(length == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return errno;
@@ -448,8 +447,7 @@ static int real_rename(const struct wr_env *env, const char *from, const char *t
         return rename_failed(err, from, to, number);
     WR_FP("env.renamed");
     number = directory_sync(to);
-    if (number == 0)
-        number = directory_sync(from); /* the same one, usually: then nothing is left to do */
+    number = number == 0 ? directory_sync(from) : number; /* the same one, usually: nothing to do */
     return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", to, number);
 }
 
@@ -459,6 +457,11 @@ static int real_remove(const struct wr_env *env, const char *path, struct wr_err
     if (number == 0 && remove(path) != 0)
         number = errno;
     return number == 0 ? WR_OK : wr_env_fail(err, "remove", path, number);
+}
+
+static int real_remove_for_good(const struct wr_env *env, const char *path, struct wr_error *err) {
+    int status = real_remove(env, path, err), number = status == WR_OK ? directory_sync(path) : 0;
+    return number == 0 ? status : wr_env_fail(err, "sync the directory of", path, number);
 }
 
 /* One that was there already may have been made by a process that died before its entry was
@@ -586,6 +589,7 @@ const struct wr_env *wr_env_real(void) {
         .info = real_info,
         .rename = real_rename,
         .remove = real_remove,
+        .remove_for_good = real_remove_for_good,
         .make_directory = real_make_directory,
         .glob = real_glob,
         .variable = real_variable,

@@ -365,6 +365,11 @@ static int sim_remove(const struct wr_env *env, const char *path, struct wr_erro
     return number == 0 ? WR_OK : wr_env_fail(err, "remove", path, number);
 }
 
+static int sim_remove_for_good(const struct wr_env *env, const char *path, struct wr_error *err) {
+    int number = remove_at(sim_of(env), path, 1);
+    return number == 0 ? WR_OK : wr_env_fail(err, "remove", path, number);
+}
+
 int wr_sim_make_directories(struct wr_sim *sim, char *name) {
     size_t length = strlen(name);
     for (size_t i = 1; i <= length; i++) {
@@ -462,6 +467,7 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .info = sim_info,
         .rename = sim_rename,
         .remove = sim_remove,
+        .remove_for_good = sim_remove_for_good,
         .make_directory = sim_make_directory,
         .glob = sim_glob,
         .variable = sim_variable,

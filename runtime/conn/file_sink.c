@@ -4,6 +4,8 @@
  *   replace  a new file beside, `.part`     renamed over the old one, which stays until then
  *   new      the same                       the same; an existing file is refused
  *   append   the end of the file itself     nothing; stopped before: cut to the last commit
+ *   append,  a new file beside, `.part`     copied behind the rows of the file (file_append.h)
+ *   audited
  *
  * A commit makes all rows of its epoch part of the file (behind the end of a compressed member).
  * With a state, `save` keeps the name and length of the file; a restart cuts it to that length and
@@ -19,6 +21,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "conn/file_append.h"
 #include "conn/input.h"
 #include "conn/output.h"
 #include "data/codec.h"
@@ -28,6 +31,7 @@
 #define FLUSH_BYTES (64u << 10)
 #define PATH_BYTES_MAX 4096
 #define SAVE_VERSION 1
+#define SAVE_VERSION_BESIDE 2 /* of rows that are appended at the end: with `behind` */
 
 enum mode { MODE_REPLACE, MODE_APPEND, MODE_NEW };
 
@@ -53,6 +57,9 @@ struct file_sink {
     int is_open, begun;        /* `output`; the header is written */
     int saved;                 /* a state points to `path` */
     int finished;
+    int is_beside;   /* `path` is a `.part` until finish */
+    uint64_t behind; /* append, audited: how long the file was that the rows go behind */
+    int is_again;    /* an earlier life may have finished it, or begun to */
     int renamed; /* finished, as it seems: `path` is gone and there is a file of the final name */
     int no_more; /* nobody reads the standard output */
 };
@@ -214,11 +221,26 @@ static int not_regular(const char *path, int is_directory, struct wr_error *err)
     return WR_ESCRIPT;
 }
 
+static int open_beside(struct file_sink *self, struct wr_error *err) {
+    const char *address = self->config->address;
+    int length = snprintf(self->path, sizeof self->path, "%s.%08" PRIx32 ".part", address,
+                          (uint32_t)wr_sink_token(&self->base));
+    return length >= (int)sizeof self->path
+               ? wr_error_set(err, WR_EARG, "write %.80s…: the path is too long", address)
+               : open_file(self, WR_FILE_CREATE, 0, err);
+}
+
+static int appends_later(const struct file_sink *self) {
+    return self->is_beside && self->config->mode == MODE_APPEND;
+}
+
 static int open_fresh(struct file_sink *self, struct wr_error *err) {
     const struct config *config = self->config;
     const struct wr_env *env = self->base.env;
     struct wr_file_info info;
-    int exists = env->stat(env, config->address, &info) == WR_OK;
+    int exists, status = wr_file_look(env, config->address, &info, &exists, err);
+    if (status != WR_OK)
+        return status;
     if (is_stream_name(config->address) || (exists && !info.is_regular))
         return not_regular(config->address, exists && info.is_directory, err);
     if (config->mode == MODE_NEW && exists) {
@@ -227,26 +249,23 @@ static int open_fresh(struct file_sink *self, struct wr_error *err) {
                       "`mode = \"new\"` writes no file that is there: \"replace\", \"append\"");
         return WR_EEXIST;
     }
-    if (config->mode != MODE_APPEND) {
-        int length = snprintf(self->path, sizeof self->path, "%s.%08" PRIx32 ".part",
-                              config->address, (uint32_t)wr_sink_token(&self->base));
-        if (length >= (int)sizeof self->path)
-            return wr_error_set(err, WR_EARG, "write %.80s…: the path is too long",
-                                config->address);
-        return open_file(self, WR_FILE_CREATE, 0, err);
-    }
+    if (config->mode != MODE_APPEND)
+        return open_beside(self, err);
     if (strlen(config->address) >= sizeof self->path)
         return wr_error_set(err, WR_EARG, "write %.80s…: the path is too long", config->address);
     memcpy(self->path, config->address, strlen(config->address) + 1);
     if (exists && info.size_bytes > 0) {
         self->begun = 1;
-        int status = check_header(self, err);
+        status = check_header(self, err);
         if (status == WR_OK && config->compression == WR_COMPRESSION_NONE)
             status = end_last_line(self, info.size_bytes, err);
         if (status != WR_OK)
             return status;
     }
-    return open_file(self, WR_FILE_APPEND, exists ? info.size_bytes : 0, err);
+    if (!self->is_beside)
+        return open_file(self, WR_FILE_APPEND, exists ? info.size_bytes : 0, err);
+    self->behind = exists ? info.size_bytes : 0;
+    return open_beside(self, err);
 }
 
 static int read_saved(struct file_sink *self, struct wr_reader *from, struct wr_error *err) {
@@ -256,12 +275,15 @@ static int read_saved(struct file_sink *self, struct wr_reader *from, struct wr_
     self->base.rows_written = wr_reader_varint(from);
     self->begun = (int)wr_reader_varint(from);
     self->finished = (int)wr_reader_varint(from);
-    if (from->failed || version != SAVE_VERSION || name_length >= sizeof self->path)
+    if (appends_later(self))
+        self->behind = wr_reader_varint(from);
+    uint64_t expected = appends_later(self) ? SAVE_VERSION_BESIDE : SAVE_VERSION;
+    if (from->failed || version != expected || name_length >= sizeof self->path)
         return wr_error_set(err, WR_ECORRUPT, "%s: what the state says of it is damaged",
                             self->base.name);
     memcpy(self->path, name, name_length);
     self->path[name_length] = 0;
-    self->saved = 1;
+    self->saved = self->is_again = 1;
     return WR_OK;
 }
 
@@ -279,19 +301,25 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     uint64_t length = self->committed;
     struct wr_file_info info;
-    int exists = env->stat(env, self->path, &info) == WR_OK;
-    if (!exists && strcmp(self->path, self->config->address) != 0 &&
-        env->stat(env, self->config->address, &info) == WR_OK)
+    int exists, stands = 0, status = wr_file_look(env, self->path, &info, &exists, err);
+    if (status == WR_OK && !exists && self->is_beside)
+        status = wr_file_look(env, self->config->address, &info, &stands, err);
+    if (status != WR_OK)
+        return status;
+    if (self->finished && exists && appends_later(self)) /* a power cut has brought it back */
+        return env->remove(env, self->path, err);
+    uint64_t least = appends_later(self) ? self->behind + length : 0;
+    if (stands && info.size_bytes >= least)
         self->finished = self->renamed = 1; /* and the state had no time to hear of it */
     if (self->finished)
         return WR_OK;
     if (!exists || info.size_bytes < length)
         return lost(self, exists ? "it has fewer" : "it is not there", err);
-    int status = open_file(self, WR_FILE_APPEND, info.size_bytes, err);
+    status = open_file(self, WR_FILE_APPEND, info.size_bytes, err);
     if (status == WR_OK)
         status = wr_output_truncate(&self->output, length, err);
     self->committed = length;
-    int goes_behind_others = self->config->mode == MODE_APPEND && self->base.rows_written == 0;
+    int goes_behind_others = !self->is_beside && self->base.rows_written == 0;
     if (status == WR_OK && goes_behind_others && length > 0 &&
         self->config->compression == WR_COMPRESSION_NONE)
         status = end_last_line(self, length, err);
@@ -304,9 +332,10 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     struct file_sink *self = (struct file_sink *)sink;
     const struct config *config = sink->config;
     self->config = config;
-    sink->shown = config->to_stdout             ? WR_SHOWN_AT_ONCE
-                  : config->mode != MODE_APPEND ? WR_SHOWN_AT_FINISH
-                                                : WR_SHOWN_AT_COMMIT;
+    self->is_beside = !config->to_stdout && (config->mode != MODE_APPEND || sink->held);
+    sink->shown = config->to_stdout ? WR_SHOWN_AT_ONCE
+                  : self->is_beside ? WR_SHOWN_AT_FINISH
+                                    : WR_SHOWN_AT_COMMIT;
     wr_buf_init(&self->text, sink->budget, 0);
     int status = from == NULL ? WR_OK : read_saved(self, from, err);
     if (status != WR_OK)
@@ -327,7 +356,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     }
     if (!config->to_stdout)
         status = from != NULL ? open_again(self, err) : open_fresh(self, err);
-    if (self->committed > 0 || sink->rows_written > 0)
+    if (self->committed > 0 || self->behind > 0 || sink->rows_written > 0)
         self->encoder->at_start = 0;
     if (status == WR_OK && !self->begun && !self->finished) {
         if (config->format->begin != NULL)
@@ -382,7 +411,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
 /* A file that others see gets its header when the state knows how long it was before: of a part of
  * a header nobody could tell what it is. */
 static int must_wait(const struct file_sink *self) {
-    return self->base.store != NULL && !self->saved && self->config->mode == MODE_APPEND &&
+    return self->base.store != NULL && !self->saved && !self->is_beside &&
            self->base.rows_written == 0;
 }
 
@@ -412,7 +441,7 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
 
 static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     struct file_sink *self = (struct file_sink *)sink;
-    wr_buf_add_varint(out, SAVE_VERSION);
+    wr_buf_add_varint(out, appends_later(self) ? SAVE_VERSION_BESIDE : SAVE_VERSION);
     wr_buf_add_varint(out, strlen(self->path));
     wr_buf_add_text(out, self->path);
     wr_buf_add_varint(out, self->output.length);
@@ -420,6 +449,8 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     int begun = self->begun && (self->output.length > 0 || self->text.length == 0);
     wr_buf_add_varint(out, (uint64_t)begun);
     wr_buf_add_varint(out, (uint64_t)self->finished);
+    if (appends_later(self))
+        wr_buf_add_varint(out, self->behind);
     if (out->status == WR_OK) {
         self->saved = 1;
         self->saved_length = self->output.length;
@@ -427,10 +458,39 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     return out->status;
 }
 
+static int take_place(struct file_sink *self, struct wr_error *err) {
+    const struct config *config = self->config;
+    const struct wr_env *env = self->base.env;
+    struct wr_file_info info;
+    int exists = 0, status = WR_OK;
+    if (config->mode == MODE_NEW)
+        status = wr_file_look(env, config->address, &info, &exists, err);
+    if (status != WR_OK)
+        return status;
+    if (exists)
+        return wr_error_set(err, WR_EEXIST,
+                            "write %s: it exists already; it was made while this ran",
+                            config->address);
+    return env->rename(env, self->path, config->address, err);
+}
+
+static int append_beside(struct file_sink *self, struct wr_error *err) {
+    struct wr_file_append append = {
+        .env = self->base.env,
+        .budget = self->base.budget,
+        .from = self->path,
+        .to = self->config->address,
+        .at = self->behind,
+        .length = self->output.length,
+        .is_again = self->is_again,
+        .is_known = self->base.store != NULL,
+    };
+    return wr_file_append(&append, err);
+}
+
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct file_sink *self = (struct file_sink *)sink;
     const struct config *config = self->config;
-    const struct wr_env *env = sink->env;
     if (self->finished)
         return WR_OK;
     int status = WR_OK;
@@ -447,15 +507,8 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     if (status != WR_OK)
         return status;
     self->committed = self->output.length;
-    if (config->mode != MODE_APPEND) {
-        struct wr_file_info info;
-        if (config->mode == MODE_NEW && env->stat(env, config->address, &info) == WR_OK)
-            return wr_error_set(err, WR_EEXIST,
-                                "write %s: it exists already; it was made while "
-                                "this ran",
-                                config->address);
-        status = env->rename(env, self->path, config->address, err);
-    }
+    if (self->is_beside)
+        status = config->mode == MODE_APPEND ? append_beside(self, err) : take_place(self, err);
     self->finished = status == WR_OK;
     return status;
 }
@@ -464,7 +517,7 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
 static void sink_close(struct wr_sink *sink) {
     struct file_sink *self = (struct file_sink *)sink;
     if (self->is_open) {
-        int appends = self->config->mode == MODE_APPEND;
+        int appends = !self->is_beside;
         /* A checkpoint whose commit failed may be there all the same. */
         uint64_t length = WR_MAX(self->committed, self->saved_length);
         if (!self->finished && appends && self->output.length > length)

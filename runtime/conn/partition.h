@@ -67,7 +67,8 @@ struct partition_slot {
     char path[PARTITION_PATH_MAX];
 };
 
-/* A file that is complete; it gets its name when the state knows that it is. */
+/* A file that is complete; it gets its name when the state knows that it is, or at finish where the
+ * rows are held. */
 struct partition_done {
     uint32_t partition, number;
 };

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "conn/file_append.h"
 #include "conn/partition.h"
 #include "base/banned.h"
 
@@ -316,6 +317,25 @@ static int mark_success(const struct partition_sink *self, const struct partitio
     return status;
 }
 
+/* Numbers are taken when files begin, behind those that are there; a run that was stopped meanwhile
+ * may find that another one has used them. */
+static int is_taken(const struct partition_sink *self, const char *from, const char *to,
+                    struct wr_error *err) {
+    struct wr_file_info info;
+    const struct wr_env *env = self->base.env;
+    if (self->config->mode != PARTITION_APPEND)
+        return WR_OK;
+    int exists, status = wr_file_look(env, to, &info, &exists, err);
+    if (status != WR_OK || !exists)
+        return status;
+    wr_error_set(err, WR_EEXIST, "write %s: another run has written it meanwhile", to);
+    wr_error_help(err,
+                  "the rows are in `%s`: give it another number, or begin anew with another "
+                  "--state",
+                  from);
+    return WR_EEXIST;
+}
+
 /* Those that stand there from runs before go when the first new one comes. */
 static int name_file(struct partition_sink *self, uint32_t partition, uint32_t number,
                      struct wr_error *err) {
@@ -328,10 +348,17 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
         status = path_of(self, one, number, 1, "", to, err);
     if (status != WR_OK)
         return status;
-    int is_there = env->stat(env, from, &info) == WR_OK;
-    if (!is_there && env->stat(env, to, &info) != WR_OK)
+    int is_there, is_named = 0;
+    status = wr_file_look(env, from, &info, &is_there, err);
+    if (status == WR_OK && !is_there)
+        status = wr_file_look(env, to, &info, &is_named, err);
+    if (status != WR_OK)
+        return status;
+    if (!is_there && !is_named)
         return wr_error_set(err, WR_ECORRUPT, "%s: `%s` is not there", self->base.name, from);
-    if (number == 0 || !is_there)
+    if (is_there)
+        status = is_taken(self, from, to, err);
+    if (status == WR_OK && (number == 0 || !is_there))
         status = clear_partition(self, one, is_there ? 0 : one->number + one->is_renamed, err);
     if (is_there && status == WR_OK)
         status = env->rename(env, from, to, err);
@@ -350,7 +377,7 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
     uint32_t number = one->number;
     if (status != WR_OK)
         return status;
-    if (self->base.store == NULL) {
+    if (self->base.store == NULL && !self->base.held) {
         status = name_file(self, partition, number, err);
         if (status != WR_OK)
             return status;
@@ -401,9 +428,15 @@ static int cut_one(struct partition_sink *self, struct partition *one, struct wr
         status = path_of(self, one, one->number, 1, "", final, err);
     if (status != WR_OK)
         return status;
-    if (env->stat(env, path, &info) != WR_OK) {
-        one->is_renamed = env->stat(env, final, &info) == WR_OK;
-        return one->is_renamed ? WR_OK : lost(self, path, one, err);
+    int is_there, is_named = 0;
+    status = wr_file_look(env, path, &info, &is_there, err);
+    if (status == WR_OK && !is_there)
+        status = wr_file_look(env, final, &info, &is_named, err);
+    if (status != WR_OK)
+        return status;
+    if (!is_there) {
+        one->is_renamed = (uint8_t)is_named;
+        return is_named ? WR_OK : lost(self, path, one, err);
     }
     if (info.size_bytes < one->length)
         return lost(self, path, one, err);
@@ -422,7 +455,7 @@ int partition_cut(struct partition_sink *self, struct wr_error *err) {
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
         if (self->partitions[p].is_active)
             status = cut_one(self, &self->partitions[p], err);
-    return status == WR_OK ? partition_name_done(self, err) : status;
+    return status == WR_OK && !self->base.held ? partition_name_done(self, err) : status;
 }
 
 static int is_any(void *ctx, const char *path) {
@@ -464,6 +497,10 @@ void partition_close_all(struct partition_sink *self) {
             wr_output_close(&self->slots[i].output);
         wr_buf_release(&self->slots[i].text);
     }
+    for (uint32_t i = 0; i < self->done_count && !self->saved; i++)
+        if (path_of(self, &self->partitions[self->done[i].partition], self->done[i].number, 0, "",
+                    path, NULL) == WR_OK)
+            env->remove(env, path, NULL);
     for (uint32_t p = 0; p < self->count; p++) {
         struct partition *one = &self->partitions[p];
         if (one->is_active && !self->saved &&

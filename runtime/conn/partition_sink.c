@@ -5,7 +5,7 @@
  * A file is complete when the input ends, or with `roll` when it has so many rows or bytes, or by
  * the frontier. Which file a row is in is decided by the rows before it and by the row's own
  * frontier, so that it depends on no batch and no restart. With a state a file gets its name once
- * the state knows that it is complete. */
+ * the state knows that it is complete; where an audit holds them back, all get theirs at finish. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -183,7 +183,7 @@ static int open_encoder(struct partition_sink *self, struct wr_error *err) {
 static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
     self->config = sink->config;
-    sink->shown = self->config->rolls ? WR_SHOWN_IN_PARTS : WR_SHOWN_AT_FINISH;
+    sink->shown = self->config->rolls && !sink->held ? WR_SHOWN_IN_PARTS : WR_SHOWN_AT_FINISH;
     self->token = (uint32_t)wr_sink_token(sink);
     wr_arena_init(&self->scratch, sink->budget, SCRATCH_BLOCK_BYTES);
     wr_buf_init(&self->name, sink->budget, 0);
@@ -435,9 +435,10 @@ static int sink_sync(struct wr_sink *sink, uint64_t epoch, struct wr_error *err)
     return status;
 }
 
+/* Those that are held back wait for all of them. */
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     (void)epoch;
-    return partition_name_done((struct partition_sink *)sink, err);
+    return sink->held ? WR_OK : partition_name_done((struct partition_sink *)sink, err);
 }
 
 static int sink_save(struct wr_sink *sink, struct wr_buf *out) {

@@ -356,6 +356,35 @@ With --state a look is kept before its rows are read: up to one `checkpoint`
 more.
 ]],
   },
+  audit = {
+    title = "Checks of all rows before any is published: audit",
+    text = [[
+  orders:write("orders.csv", { mode = "append",
+    audit = "enough = count() >= 1000, money = sum(amount) > 0" })
+
+Conditions over all rows of a write, each with a name: aggregates as in `agg`.
+The unit is the run: they are looked at when the input has ended, and one that
+is not true fails the run (W608, exit code 1) with nothing published by it. The
+input must end; `expect` checks each row, also where it does not.
+
+Until then the rows stand beside their place, and then get there:
+
+  a file            a file `.part`, which takes its name
+  mode = "append"   a file `.part`, whose bytes are copied behind those of the
+                    file. Another program must not write to it meanwhile.
+  partition_by      files that begin with a dot, which get their names
+  roll              the same: all files of the run, behind the audit
+  sqlite, state,    a table `weir_new_NAME`; one transaction puts its rows into
+  postgres          their place. An audit that fails leaves it for looking at.
+
+With --state a run that was killed anywhere goes on, and what is published is
+there once. Its rows beside stay when an audit fails; without a state those of
+files go. All audits of a script are looked at before any of it is published;
+without a state they hold back all that the script writes. Each write is
+published by itself, so a kill between two of them leaves the first one
+published, until the run has gone on.
+]],
+  },
   roll = {
     title = "Files that roll",
     text = [[

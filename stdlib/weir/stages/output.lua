@@ -66,9 +66,7 @@ local function aggregates_in(expr, text, known, found)
   return found
 end
 
-local AUDITED = {
-  file = "file", partitions = "file", sqlite = "table", postgres = "table", state = "table",
-}
+local AUDITED = { file = true, partitions = true, sqlite = true, postgres = true, state = true }
 
 --- Conditions over all rows of a write: an `agg` of them beside it, and what looks at its row.
 local function add_audit(c, input, spec, audit)
@@ -82,10 +80,6 @@ local function add_audit(c, input, spec, audit)
   elseif not AUDITED[kind] or spec.endpoint.address == "-" then
     c:fail("W203", "`audit` of `write` is of files, sqlite, state and postgres: what is shown "
       .. "cannot be held back", nil, "audit")
-  elseif AUDITED[kind] == "file" and (spec.mode == "append" or spec.endpoint.options.roll) then
-    local name = spec.mode == "append" and "mode" or "roll"
-    c:fail("W203", ("`audit` holds a file back until its end, and `%s` does not wait for it")
-      :format(name), nil, name)
   end
   local known, items, conditions, text = {}, {}, {}, c.texts.audit
   for _, each in ipairs(c.script.native.aggregates()) do

@@ -1,0 +1,153 @@
+/* file_append.c: see file_append.h. */
+#include "conn/file_append.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+#define PIECE_BYTES (64u << 10)
+
+int wr_file_look(const struct wr_env *env, const char *path, struct wr_file_info *info, int *exists,
+                 struct wr_error *err) {
+    errno = 0;
+    int status = env->stat(env, path, info), number = errno;
+    *exists = status == WR_OK;
+    if (status == WR_OK || status == WR_ENOENT)
+        return WR_OK;
+    if (number != 0)
+        return wr_env_fail(err, "look at", path, number);
+    return wr_error_set(err, status, "look at %s: %s", path, wr_status_text(status));
+}
+
+/* Reads all that is asked for, but for the end of the file. The number of bytes, or a status. */
+static int64_t read_all(struct wr_file *file, const char *path, char *bytes, size_t size,
+                        uint64_t at, struct wr_error *err) {
+    size_t done = 0;
+    while (done < size) {
+        int64_t got = file->env->read(file, bytes + done, size - done, (int64_t)(at + done));
+        if (got == WR_EAGAIN)
+            continue;
+        if (got < 0)
+            return wr_error_set(err, (int)got, "read %s: %s", path, wr_status_text((int)got));
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (int64_t)done;
+}
+
+static int too_short(const char *path, struct wr_error *err) {
+    return wr_error_set(err, WR_ECORRUPT, "append rows: `%s` has become shorter meanwhile", path);
+}
+
+/* Whether all of `from` stands behind `at` already. */
+static int is_there(const struct wr_file_append *append, struct wr_file *from, char *bytes,
+                    int *there, struct wr_error *err) {
+    const struct wr_env *env = append->env;
+    struct wr_file *to;
+    *there = 1;
+    int status = env->open(env, append->to, WR_FILE_READ, &to, err);
+    if (status != WR_OK)
+        return status;
+    char *other = bytes + PIECE_BYTES;
+    for (uint64_t at = 0; at < append->length && status == WR_OK && *there; at += PIECE_BYTES) {
+        size_t size = (size_t)WR_MIN(append->length - at, (uint64_t)PIECE_BYTES);
+        int64_t got = read_all(from, append->from, bytes, size, at, err);
+        int64_t got_other =
+            got < 0 ? got : read_all(to, append->to, other, size, append->at + at, err);
+        if (got_other < 0)
+            status = (int)got_other;
+        else
+            *there = got == (int64_t)size && got_other == got && memcmp(bytes, other, size) == 0;
+    }
+    env->close(to);
+    return status;
+}
+
+static int copy(const struct wr_file_append *append, struct wr_file *from, char *bytes,
+                struct wr_file *to, struct wr_error *err) {
+    int status = WR_OK;
+    for (uint64_t at = 0; at < append->length && status == WR_OK; at += PIECE_BYTES) {
+        size_t size = (size_t)WR_MIN(append->length - at, (uint64_t)PIECE_BYTES);
+        int64_t got = read_all(from, append->from, bytes, size, at, err);
+        if (got < 0)
+            status = (int)got;
+        else if (got < (int64_t)size)
+            status = too_short(append->from, err);
+        else
+            status = append->env->write(to, bytes, size, err);
+    }
+    return status;
+}
+
+/* Cuts what an earlier life has begun with, and copies all. */
+static int copy_behind(const struct wr_file_append *append, uint64_t at, int cuts,
+                       struct wr_file *from, char *bytes, struct wr_error *err) {
+    const struct wr_env *env = append->env;
+    struct wr_file *to;
+    int status = env->open(env, append->to, WR_FILE_APPEND, &to, err);
+    if (status != WR_OK)
+        return status;
+    if (cuts)
+        status = env->truncate(to, at, err);
+    if (status == WR_OK)
+        status = copy(append, from, bytes, to, err);
+    if (status == WR_OK)
+        status = env->sync(to, err);
+    if (status != WR_OK)
+        env->truncate(to, at, NULL);
+    env->close(to);
+    return status;
+}
+
+static int others_wrote(const struct wr_file_append *append, struct wr_error *err) {
+    wr_error_set(err, WR_EREFUSED, "append to %s: another program has written to it meanwhile",
+                 append->to);
+    wr_error_help(err, "the rows of this run are in `%s`; let one run at a time append to it",
+                  append->from);
+    return WR_EREFUSED;
+}
+
+static int append_from(const struct wr_file_append *append, struct wr_file *from, char *bytes,
+                       struct wr_error *err) {
+    const struct wr_env *env = append->env;
+    struct wr_file_info info;
+    int exists, status = wr_file_look(env, append->to, &info, &exists, err);
+    if (status != WR_OK)
+        return status;
+    uint64_t size = exists ? info.size_bytes : 0;
+    if (size < append->at)
+        return too_short(append->to, err);
+    int has_more = size > append->at, there = 0;
+    if (has_more && !append->is_again)
+        return append->is_known || append->at == 0 ? others_wrote(append, err)
+                                                   : copy_behind(append, size, 0, from, bytes, err);
+    if (has_more && size - append->at >= append->length) {
+        status = is_there(append, from, bytes, &there, err);
+        if (status != WR_OK || there)
+            return status;
+        if (size - append->at > append->length)
+            return others_wrote(append, err);
+    }
+    return copy_behind(append, append->at, has_more, from, bytes, err);
+}
+
+int wr_file_append(const struct wr_file_append *append, struct wr_error *err) {
+    const struct wr_env *env = append->env;
+    struct wr_file *from;
+    char *bytes = wr_alloc(append->budget, (size_t)2 * PIECE_BYTES);
+    if (bytes == NULL)
+        return wr_error_set(err, WR_ENOMEM, "append to %s: out of memory", append->to);
+    int status = env->open(env, append->from, WR_FILE_READ, &from, err);
+    if (status == WR_OK) {
+        status = append_from(append, from, bytes, err);
+        env->close(from);
+    }
+    wr_free(append->budget, bytes);
+    return status == WR_OK ? env->remove_for_good(env, append->from, err) : status;
+}
