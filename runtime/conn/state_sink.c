@@ -26,6 +26,7 @@ struct state_sink {
     struct wr_sink base;
     struct wr_sqlite_write write;
     int is_begun; /* in an epoch */
+    int is_lent;  /* the connection is ours */
 };
 
 static const char *const own_options[] = {"mode", NULL};
@@ -62,16 +63,29 @@ static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-/* Who takes rejects may want the store. */
+static int lend(struct state_sink *self, int writes, struct sqlite3 **db, struct wr_error *err) {
+    int status = wr_store_lend(self->base.store, writes, db, err);
+    self->is_lent = status == WR_OK;
+    return status;
+}
+
+/* A mistake of the script harms nothing: the run ends, and the transaction with it. */
+static int give_back(struct state_sink *self, int status) {
+    if (self->is_lent)
+        wr_store_take_back(self->base.store, status == WR_ESCRIPT ? WR_OK : status);
+    self->is_lent = 0;
+    return status;
+}
+
+/* Who takes rejects may want the store; meanwhile another thread's read of it may fail. */
 static int refuse(struct wr_sqlite_write *write, struct wr_batch *batch, uint32_t row,
                   const char *detail, struct wr_error *err) {
-    struct wr_store *store = write->sink->store;
+    struct state_sink *self = (struct state_sink *)write->sink;
     struct sqlite3 *db;
-    wr_store_take_back(store, WR_OK);
+    give_back(self, WR_OK);
     int status = wr_table_refuse(write->sink, batch, row, detail);
-    int lent = wr_store_lend(store, 1, &db, err);
-    WR_ASSERT(lent == WR_OK); /* nothing of the store has failed meanwhile */
-    return status;
+    int lent = lend(self, 1, &db, err);
+    return lent != WR_OK ? lent : status;
 }
 
 /* The store hears of it when it takes the connection back. */
@@ -81,21 +95,15 @@ static void fail(struct wr_sqlite_write *write) {
 
 static const struct wr_sqlite_write_type write_type = {.refuse = refuse, .fail = fail};
 
-/* A mistake of the script harms nothing: the run ends, and the transaction with it. */
-static int give_back(struct wr_sink *sink, int status) {
-    wr_store_take_back(sink->store, status == WR_ESCRIPT ? WR_OK : status);
-    return status;
-}
-
 /* Lends the connection within the transaction, and sees that the table is there. */
 static int borrow(struct state_sink *self, struct wr_error *err) {
     struct sqlite3 *db;
-    int status = wr_store_lend(self->base.store, 1, &db, err);
+    int status = lend(self, 1, &db, err);
     if (status != WR_OK)
         return status;
     if (!self->write.is_ready && !self->write.finished)
         status = wr_sqlite_write_ready(&self->write, err);
-    return status == WR_OK ? WR_OK : give_back(&self->base, status);
+    return status == WR_OK ? WR_OK : give_back(self, status);
 }
 
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
@@ -105,7 +113,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
                             sink->name);
     int status = borrow(self, err);
-    return status == WR_OK ? give_back(sink, wr_sqlite_write_batch(&self->write, batch, err))
+    return status == WR_OK ? give_back(self, wr_sqlite_write_batch(&self->write, batch, err))
                            : status;
 }
 
@@ -142,13 +150,13 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         self->write.saved = 1;
     }
     struct sqlite3 *db;
-    int status = wr_store_lend(sink->store, 0, &db, err);
+    int status = lend(self, 0, &db, err);
     if (status != WR_OK)
         return status;
     /* A table that takes another's place may stand in views: they are not looked into. */
     sqlite3_db_config(db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, NULL);
     status = give_back(
-        sink, wr_sqlite_write_open(&self->write, db, sqlite3_db_filename(db, "main"), err));
+        self, wr_sqlite_write_open(&self->write, db, sqlite3_db_filename(db, "main"), err));
     if (status != WR_OK)
         sink_close(sink);
     return status;
@@ -171,7 +179,7 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
     if (self->write.is_ready || self->write.finished)
         return WR_OK;
     int status = borrow(self, err);
-    return status == WR_OK ? give_back(sink, WR_OK) : status;
+    return status == WR_OK ? give_back(self, WR_OK) : status;
 }
 
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -202,7 +210,7 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     wr_sqlite_write_drop_statements(write);
     status = wr_sqlite_write_publish(write, err);
     write->finished = status == WR_OK;
-    return give_back(sink, status);
+    return give_back(self, status);
 }
 
 const struct wr_sink_type wr_sink_state = {

@@ -51,6 +51,7 @@ static int kept_origin(const struct wr_batch *batch, uint32_t row, struct wr_row
     made->file = place->file;
     made->number = place->number;
     made->partition = place->partition;
+    made->tried = place->tried;
     if (origins->length == NULL || (origins->line[row] == 0 && origins->raw[row] == NULL))
         return 1;
     made->has_byte = 1;
@@ -69,7 +70,8 @@ int wr_batch_origin_next(const struct wr_batch *batch, uint32_t row, struct wr_r
     *made = (struct wr_row_origin){.source = origin->source,
                                    .file = origin->file,
                                    .number = batch->source,
-                                   .partition = batch->partition};
+                                   .partition = batch->partition,
+                                   .tried = origin->tried};
     if (origin->source == NULL)
         return 0;
     made->record = wr_origin_record(origin, row);

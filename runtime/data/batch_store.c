@@ -3,8 +3,10 @@
  *   varint rows, source, partition; u64 frontier; u8 what follows (enum part);
  *   per column: u8 (0 not there, 1 no nils, 2 with a bitmap), [bitmap], elements
  *   [times] [behind] [weights] [times of changes] [a byte a row: it is replaced by the next]
- *   [origin: maker, source, file, then per row record, number, line, byte, raw]
- *   [per row: u8 (enum kept), [source, file, number, partition], record, line, byte, raw] */
+ *   [origin: maker, source, file, [tried], then per row record, number, line, byte, raw]
+ *   [per row: u8 (enum kept), [source, file, number, partition, [tried]], record, line, byte, raw]
+ * `tried` only where it is not 0: then the byte before the text of the file, or the one of the
+ * place, has a bit. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -24,7 +26,14 @@ enum part {
     PART_REPLACED = 64,
     PART_CHANGED = 128,
 };
-enum kept { KEPT_NONE, KEPT_SAME_PLACE, KEPT_PLACE, KEPT_TEXT = 4 }; /* the last: or-ed */
+enum kept {
+    KEPT_NONE,
+    KEPT_SAME_PLACE,
+    KEPT_PLACE,
+    KEPT_TEXT = 4,  /* or-ed, … */
+    KEPT_TRIED = 8, /* … the place was read before */
+};
+enum file { FILE_THERE = 1, FILE_TRIED = 2 };
 enum { COLUMN_ABSENT, COLUMN_FULL, COLUMN_NILS };
 
 /* ---- out ---- */
@@ -79,7 +88,12 @@ static void save_origin(struct wr_buf *out, const struct wr_batch *batch, int wi
     struct wr_row_origin one = {0};
     wr_buf_add_varint(out, origin->maker);
     add_cstr(out, origin->source);
-    add_cstr(out, origin->file);
+    wr_buf_add_char(out, (char)((origin->file != NULL ? FILE_THERE : 0) |
+                                (origin->tried > 0 ? FILE_TRIED : 0)));
+    if (origin->file != NULL)
+        add_text(out, origin->file, strlen(origin->file));
+    if (origin->tried > 0)
+        wr_buf_add_varint(out, origin->tried);
     for (uint32_t i = 0; i < batch->sel_count; i++) {
         uint32_t row = wr_batch_row(batch, i);
         wr_buf_add_varint(out, wr_origin_record(origin, row));
@@ -101,13 +115,17 @@ static void save_kept(struct wr_buf *out, const struct wr_batch *batch) {
             wr_buf_add_char(out, KEPT_NONE);
             continue;
         }
-        wr_buf_add_char(out, (char)((place == last ? KEPT_SAME_PLACE : KEPT_PLACE) |
-                                    (one.has_byte ? KEPT_TEXT : 0)));
-        if (place != last) {
+        int is_new = place != last;
+        wr_buf_add_char(out, (char)((is_new ? KEPT_PLACE : KEPT_SAME_PLACE) |
+                                    (one.has_byte ? KEPT_TEXT : 0) |
+                                    (is_new && one.tried > 0 ? KEPT_TRIED : 0)));
+        if (is_new) {
             add_cstr(out, one.source);
             add_cstr(out, one.file);
             wr_buf_add_varint(out, one.number);
             wr_buf_add_varint(out, one.partition);
+            if (one.tried > 0)
+                wr_buf_add_varint(out, one.tried);
         }
         last = place;
         wr_buf_add_varint(out, one.record);
@@ -166,13 +184,15 @@ static char *take_text(struct wr_batch *batch, struct wr_reader *in, uint32_t *l
     return text == NULL ? NULL : wr_arena_strndup(&batch->arena, text, bytes);
 }
 
-static int take_cstr(struct wr_batch *batch, struct wr_reader *in, const char **text) {
+static int take_cstr_if(struct wr_batch *batch, struct wr_reader *in, int there,
+                        const char **text) {
     uint32_t length;
-    *text = NULL;
-    if (take_byte(in) == 0)
-        return WR_OK;
-    *text = take_text(batch, in, &length);
-    return *text == NULL && !in->failed ? WR_ENOMEM : WR_OK;
+    *text = there ? take_text(batch, in, &length) : NULL;
+    return there && *text == NULL && !in->failed ? WR_ENOMEM : WR_OK;
+}
+
+static int take_cstr(struct wr_batch *batch, struct wr_reader *in, const char **text) {
+    return take_cstr_if(batch, in, take_byte(in) != 0, text);
 }
 
 static int load_cell(struct wr_batch *batch, struct wr_reader *in, enum wr_type_kind kind,
@@ -245,9 +265,13 @@ static int load_origin(struct wr_batch *batch, struct wr_reader *in, int with_te
     uint32_t rows = batch->row_count;
     struct wr_arena *arena = &batch->arena;
     origin->maker = (uint32_t)wr_reader_varint(in);
-    if (take_cstr(batch, in, &origin->source) != WR_OK ||
-        take_cstr(batch, in, &origin->file) != WR_OK)
+    int status = take_cstr(batch, in, &origin->source);
+    uint8_t file = take_byte(in);
+    if (status == WR_OK)
+        status = take_cstr_if(batch, in, file & FILE_THERE, &origin->file);
+    if (status != WR_OK)
         return WR_ENOMEM;
+    origin->tried = file & FILE_TRIED ? (uint32_t)wr_reader_varint(in) : 0;
     uint32_t *record = WR_ARENA_ARRAY(arena, uint32_t, rows);
     uint32_t *made = WR_ARENA_ARRAY(arena, uint32_t, rows);
     uint32_t *start = WR_ARENA_ARRAY(arena, uint32_t, rows);
@@ -281,7 +305,7 @@ static int load_origin(struct wr_batch *batch, struct wr_reader *in, int with_te
     }
     origin->record = record;
     origin->made = made;
-    int status = in->failed ? WR_ECORRUPT : text.status;
+    status = in->failed ? WR_ECORRUPT : text.status;
     if (with_text && status == WR_OK) {
         origin->start = start;
         origin->length = length;
@@ -310,6 +334,7 @@ static int load_kept(struct wr_batch *batch, struct wr_reader *in) {
         if (kept & KEPT_PLACE) {
             one.number = (uint32_t)wr_reader_varint(in);
             one.partition = (uint32_t)wr_reader_varint(in);
+            one.tried = kept & KEPT_TRIED ? (uint32_t)wr_reader_varint(in) : 0;
         }
         one.record = wr_reader_varint(in);
         one.has_byte = (kept & KEPT_TEXT) != 0;

@@ -31,13 +31,14 @@ struct wr_origin {
     uint32_t maker;
     uint64_t made_first;
     const uint32_t *made;
+    uint32_t tried; /* how often its records were rejected before: they are read again (`replay`) */
     uint8_t is_event; /* records are numbers of events, of which other sources have some too */
 };
 
 /* A file, or a partition that has none. One for each in a run, as long as the run. */
 struct wr_place {
     const char *source, *file; /* as above */
-    uint32_t number, partition;
+    uint32_t number, partition, tried;
     uint64_t hash;
     struct wr_place *next;
 };
@@ -56,6 +57,7 @@ struct wr_origins {
 struct wr_row_origin {
     const char *source, *file;
     uint32_t number, partition; /* the source's in the plan */
+    uint32_t tried;
     uint64_t record;
     uint64_t line, byte; /* line 0: not known */
     const char *raw;     /* NULL: not kept */

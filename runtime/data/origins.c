@@ -52,7 +52,7 @@ static const struct wr_place *find_place(struct wr_batch_pool *pool,
                                   file_bytes == 0 ? 0 : file_bytes - 1, origin->partition);
     struct wr_place **bucket = &places->buckets[hash % BUCKETS];
     for (struct wr_place *at = *bucket; at != NULL; at = at->next)
-        if (at->hash == hash && at->number == origin->number &&
+        if (at->hash == hash && at->number == origin->number && at->tried == origin->tried &&
             at->partition == origin->partition && is_same(at->file, origin->file) &&
             is_same(at->source, origin->source))
             return at;
@@ -60,8 +60,11 @@ static const struct wr_place *find_place(struct wr_batch_pool *pool,
     if (made == NULL)
         return NULL;
     char *texts = (char *)(made + 1);
-    *made = (struct wr_place){
-        .number = origin->number, .partition = origin->partition, .hash = hash, .next = *bucket};
+    *made = (struct wr_place){.number = origin->number,
+                              .partition = origin->partition,
+                              .tried = origin->tried,
+                              .hash = hash,
+                              .next = *bucket};
     if (source_bytes > 0)
         made->source = memcpy(texts, origin->source, source_bytes);
     if (file_bytes > 0)

@@ -48,6 +48,7 @@ struct wr_reject {
     uint64_t record;  /* number in the partition, from 0 */
     uint64_t line;    /* from 1 */
     uint64_t byte;    /* from 0 */
+    uint32_t tried;   /* how often it was rejected before: of a record that is read again */
     uint32_t column;  /* 1-based byte within the record at which it went wrong; 0: unknown */
     uint32_t source, partition;
 };

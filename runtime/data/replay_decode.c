@@ -1,6 +1,6 @@
 /* replay_decode.c: rows that were rejected, read again: each row of a file of rejects holds the
  * text of a record (`raw`), which is decoded once more as what its file was. The row has the place
- * of the file of rejects, and so have the rejects of it.
+ * of the file of rejects, and so have the rejects of it, whose `attempt` is one more.
  *
  * Rows are decoded one at a time, each text by itself: what is broken in one, as a quote that is
  * not closed, must not take the next one with it. */
@@ -13,8 +13,9 @@
 #include "data/text.h"
 #include "base/banned.h"
 
-enum { COLUMN_RAW, COLUMN_SOURCE, COLUMN_COUNT };
+enum { COLUMN_RAW, COLUMN_SOURCE, COLUMN_ATTEMPT, COLUMN_COUNT };
 #define RAW_SLACK_BYTES 64 /* readable behind what a decoder reads */
+#define ATTEMPTS_MAX 1000000000
 
 /* The formats that a record may have, by the ending of its file's name. */
 static const struct {
@@ -30,6 +31,7 @@ struct replay {
     struct wr_decoder *records[WR_COUNT(formats)]; /* of what they hold; NULL: not asked for */
     int is_one;                                    /* there is one, whatever the name says */
     uint8_t *came;                                 /* all: no header says what a text lacks */
+    uint32_t tried;                                /* how often the record at hand was rejected */
 };
 
 /* Of the columns of `rejects`, those that are read. */
@@ -37,7 +39,12 @@ static const struct wr_schema row_schema = {
     .field_count = COLUMN_COUNT,
     .fields = {
         [COLUMN_RAW] = {.name = "raw", .name_length = 3, .type = {.kind = WR_BYTES}},
-        [COLUMN_SOURCE] = {.name = "source", .name_length = 6, .type = {.kind = WR_STRING}}}};
+        [COLUMN_SOURCE] = {.name = "source", .name_length = 6, .type = {.kind = WR_STRING}},
+        [COLUMN_ATTEMPT] = {.name = "attempt", .name_length = 7, .type = {.kind = WR_INT64}}}};
+
+/* A number that is none takes no record with it. */
+static const uint64_t rows_needed[] = {(1u << COLUMN_COUNT) - 1};
+static const uint64_t rows_shown[] = {1u << COLUMN_ATTEMPT};
 
 static void decoder_free(struct wr_decoder *decoder) {
     if (decoder == NULL)
@@ -64,6 +71,14 @@ static int decoder_new(struct wr_decoder **made, const char *format,
     return status;
 }
 
+/* What the decoders of records reject. */
+static int reject_again(void *ctx, const struct wr_reject *reject) {
+    struct replay *self = ctx;
+    struct wr_reject again = *reject;
+    again.tried = self->tried;
+    return self->base.setup.reject(self->base.setup.reject_ctx, &again);
+}
+
 static void replay_close(struct wr_decoder *decoder) {
     struct replay *self = (struct replay *)decoder;
     wr_free(&wr_budget_control, self->came);
@@ -80,6 +95,8 @@ static int replay_open(struct wr_decoder *decoder, struct wr_error *err) {
     setup.batch_rows = 1;
     setup.note = NULL;
     setup.header = NULL;
+    setup.reject = decoder->setup.reject == NULL ? NULL : reject_again;
+    setup.reject_ctx = self;
     int count = 0, status = WR_OK;
     self->came = wr_alloc(&wr_budget_control, setup.schema->field_count + (size_t)1);
     if (self->came == NULL)
@@ -96,7 +113,10 @@ static int replay_open(struct wr_decoder *decoder, struct wr_error *err) {
     self->is_one = count == 1;
     setup.schema = &row_schema;
     setup.options = NULL;
-    setup.needed = setup.shown = NULL;
+    setup.needed = rows_needed;
+    setup.shown = rows_shown;
+    setup.reject = decoder->setup.reject;
+    setup.reject_ctx = decoder->setup.reject_ctx;
     setup.record_end = decoder->setup.record_end;
     if (status == WR_OK)
         status = decoder_new(&self->rows, wr_value_string(options, "rows", "ndjson"), &setup, err);
@@ -149,8 +169,16 @@ static int reject(struct replay *self, const struct wr_batch *rows, uint32_t row
                                .file = self->base.file,
                                .record = wr_origin_record(&rows->origin, row),
                                .line = wr_origin_line(&rows->origin, row),
-                               .byte = wr_origin_byte(&rows->origin, row)};
+                               .byte = wr_origin_byte(&rows->origin, row),
+                               .tried = self->tried};
     return setup->reject == NULL ? WR_OK : setup->reject(setup->reject_ctx, &reject);
+}
+
+/* A file that does not say it, or was written by hand, has records that were rejected once. */
+static uint32_t tried_of(const struct wr_column *attempts, uint32_t row) {
+    int is_nil = attempts->data == NULL || wr_column_is_nil(attempts, row);
+    int64_t attempt = is_nil ? 1 : WR_I64(attempts)[row];
+    return (uint32_t)WR_MIN(WR_MAX(attempt, 1), ATTEMPTS_MAX);
 }
 
 /* Decodes the record that a row holds. *batch stays NULL where it is none. */
@@ -158,6 +186,7 @@ static int take(struct replay *self, const struct wr_batch *rows, struct wr_batc
                 struct wr_error *err) {
     uint32_t row = wr_batch_row(rows, 0);
     const struct wr_column *raws = &rows->columns[COLUMN_RAW];
+    self->tried = tried_of(&rows->columns[COLUMN_ATTEMPT], row);
     if (raws->data == NULL || wr_column_is_nil(raws, row))
         return reject(self, rows, row, "it has no `raw`: no record of a source can be read again",
                       NULL, 0);
@@ -186,6 +215,8 @@ static int take(struct replay *self, const struct wr_batch *rows, struct wr_batc
         *batch = NULL;
         status = reject(self, rows, row, "its `raw` is more than one record", raw, length);
     }
+    if (*batch != NULL)
+        (*batch)->origin.tried = self->tried;
     wr_buffer_unref(buffer);
     return status;
 }

@@ -29,6 +29,7 @@ struct reject_entry {
     int64_t at; /* event time; WR_TIME_MIN: none */
     const char *reason, *detail, *source_name, *position, *raw, *row_json;
     uint32_t raw_length, row_length;
+    uint32_t tried; /* how often the record was rejected before */
 };
 
 /* entry.c: what a reject is, and as bytes and back. */

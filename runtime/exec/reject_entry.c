@@ -11,6 +11,7 @@
 #include "base/banned.h"
 
 #define LINE_OF_MAKER (UINT32_C(1) << 31)
+#define TRIED_BIT 2 /* beside `only_warns` */
 
 /* How rows of a schema are shown: the columns that a person knows (those that weir makes for itself
  * stand behind them, under names that no script can write), with an encoder for them. */
@@ -138,6 +139,7 @@ static void place_of_record(struct keeper *keeper, const struct unit *unit,
     entry->line = unit->number;
     entry->is_read = 1;
     entry->source_name = keep_text(keeper, reject->file);
+    entry->tried = reject->tried;
     entry->position = keep_text(keeper, text);
     if (reject->raw != NULL) {
         entry->raw = keep(keeper, reject->raw, reject->raw_length);
@@ -160,6 +162,7 @@ static void place_of_row(struct keeper *keeper, const struct wr_run *run,
     entry->source = origin.number;
     entry->partition = origin.partition;
     entry->record = origin.record;
+    entry->tried = origin.tried;
     if (!origin.has_byte) {
         snprintf(text, sizeof text, "row %llu", (unsigned long long)origin.record + 1);
     } else {
@@ -308,7 +311,9 @@ int reject_entry_save(const struct reject_entry *entry, struct wr_buf *out) {
     wr_buf_add_u64(out, entry->number);
     wr_buf_add_char(out, (char)entry->is_read);
     wr_buf_add_u32(out, (uint32_t)entry->code);
-    wr_buf_add_char(out, (char)entry->only_warns);
+    wr_buf_add_char(out, (char)(entry->only_warns | (entry->tried > 0 ? TRIED_BIT : 0)));
+    if (entry->tried > 0)
+        wr_buf_add_varint(out, entry->tried);
     wr_buf_add_u64(out, (uint64_t)entry->at);
     save_cstr(out, entry->reason);
     save_cstr(out, entry->detail);
@@ -335,8 +340,10 @@ int reject_entry_load(const struct wr_run *run, struct wr_reader *in, struct rej
     const char *is_read = wr_reader_bytes(in, 1);
     entry->is_read = is_read != NULL && *is_read != 0;
     entry->code = (int)wr_reader_u32(in);
-    const char *only_warns = wr_reader_bytes(in, 1);
-    entry->only_warns = only_warns != NULL && *only_warns != 0;
+    const char *flags = wr_reader_bytes(in, 1);
+    entry->only_warns = flags != NULL && (*flags & ~TRIED_BIT) != 0;
+    if (flags != NULL && (*flags & TRIED_BIT))
+        entry->tried = (uint32_t)wr_reader_varint(in);
     entry->at = (int64_t)wr_reader_u64(in);
     entry->reason = load_text(in, NULL);
     entry->detail = load_text(in, NULL);

@@ -60,7 +60,7 @@ static void put_row(struct wr_batch *batch, uint64_t **valid, const struct rejec
     put_cstr(batch, 5, valid, wr_value_string(node->spec, "script", NULL));
     put_cstr(batch, 6, valid, entry->source_name);
     put_cstr(batch, 7, valid, entry->position);
-    ((int64_t *)batch->columns[8].data)[row] = 1;
+    ((int64_t *)batch->columns[8].data)[row] = (int64_t)entry->tried + 1;
     put_text(batch, 9, valid, entry->raw, entry->raw_length);
     put_text(batch, 10, valid, entry->row_json, entry->row_length);
     batch->row_count++;

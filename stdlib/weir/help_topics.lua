@@ -259,7 +259,7 @@ of those of a chain, `weir.rejects()` of the script, with the columns
   script    where the stage stands: "clean.lua:8:4"
   source    the file
   position  where in it: "line 188 byte 13619"
-  attempt   1
+  attempt   1; of a record that is read again (`replay`) one more than before
   raw       the record as it was read: bytes, which JSON and CSV have as base64;
             `:rejects():derive "raw = string(raw)"` makes text of them
   row       the row as JSON

@@ -7,7 +7,7 @@ local M = {}
 M.ONCE = "exactly once"
 M.BY_KEY = "effectively once, by key"
 M.AGAIN = "at least once"
-M.NOTHING = "nothing"
+M.REFUSED = "refused"
 
 --- How a source is found again. `kind` and `resume`: as `native.explain` says them; `given`: what
 --- must hold for a restart to read what an undisturbed run would have; `how`: where it goes on.
@@ -188,7 +188,7 @@ local function without(node, sink)
   elseif node.endpoint == "blackhole" then
     return M.ONCE, "it keeps nothing"
   elseif node.endpoint == "state" then
-    return M.NOTHING, "there is no state file for it to stand in, and the run is refused (W624)"
+    return M.REFUSED, "there is no state file for it to stand in (W624)"
   elseif node.endpoint == "file" and sink.modes.append then
     return M.AGAIN, "a run that begins anew adds all rows again"
   elseif node.rolls then
