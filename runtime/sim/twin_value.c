@@ -163,9 +163,9 @@ static int time_text(struct twin_value *value, int64_t us, int with_zone, struct
         return twin_fail(error, "22008", "`weir sim` plays no timestamp of the year %lld",
                          (long long)civil.year);
     if (civil.microsecond != 0) {
-        snprintf(fraction, sizeof fraction, ".%06d", civil.microsecond);
-        for (size_t end = strlen(fraction); fraction[end - 1] == '0'; end--)
-            fraction[end - 1] = 0;
+        int length = snprintf(fraction, sizeof fraction, ".%06d", civil.microsecond);
+        while (length > 1 && fraction[length - 1] == '0')
+            fraction[--length] = 0;
     }
     snprintf(text, sizeof text, "%04lld-%02d-%02d %02d:%02d:%02d%s%s", (long long)civil.year,
              civil.month, civil.day, civil.hour, civil.minute, civil.second, fraction,

@@ -114,8 +114,8 @@ stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
 in a `filter`; `emit "update"`, which gives one change for all that come in one
 batch), a table of a database without a key may have some rows twice. Files,
-tables in the state, and tables by key hold each row once also then. Columns with
-`now()`, or with what a `lookup` found, have the value of one of the attempts.
+tables in the state, and tables by key hold each row once also then. Columns
+with `now()`, or with what a `lookup` found, have the value of one attempt.
 
 Without a state a run begins anew: a file appears when a run is complete, and
 all rows of a run are one transaction of a database, so a complete run is there
