@@ -1,28 +1,16 @@
 /* file_append.c: see file_append.h. */
 #include "conn/file_append.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "conn/file_look.h"
 #include "base/banned.h"
 
 #define PIECE_BYTES (64u << 10)
-
-int wr_file_look(const struct wr_env *env, const char *path, struct wr_file_info *info, int *exists,
-                 struct wr_error *err) {
-    errno = 0;
-    int status = env->stat(env, path, info), number = errno;
-    *exists = status == WR_OK;
-    if (status == WR_OK || status == WR_ENOENT)
-        return WR_OK;
-    if (number != 0)
-        return wr_env_fail(err, "look at", path, number);
-    return wr_error_set(err, status, "look at %s: %s", path, wr_status_text(status));
-}
 
 /* Reads all that is asked for, but for the end of the file. The number of bytes, or a status. */
 static int64_t read_all(struct wr_file *file, const char *path, char *bytes, size_t size,

@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "conn/file_append.h"
+#include "conn/file_look.h"
 #include "conn/input.h"
 #include "conn/output.h"
 #include "data/codec.h"

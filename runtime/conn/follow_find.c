@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "conn/file_look.h"
 
 #include "base/banned.h"
 
@@ -37,13 +38,14 @@ struct old_file {
 struct old_files {
     const struct wr_env *env;
     struct wr_arena *arena;
+    struct wr_error *err;
     struct old_file *files;
     uint32_t count;
     int status;
 };
 
-/* A compressed file beside the one that it is made of may not be whole yet. */
-static int is_in_making(const struct wr_env *env, const char *path) {
+/* A compressed file beside the one that it is made of may not be whole yet. 1, 0 or a status. */
+static int is_in_making(const struct wr_env *env, const char *path, struct wr_error *err) {
     static const char *const endings[] = {".gz", ".zst", ".bz2", ".xz"};
     char original[FOLLOW_PATH_MAX];
     struct wr_file_info info;
@@ -54,22 +56,37 @@ static int is_in_making(const struct wr_env *env, const char *path) {
         length -= strlen(endings[i]);
         memcpy(original, path, length);
         original[length] = 0;
-        return env->stat(env, original, &info) == WR_OK;
+        int exists, status = wr_file_look(env, original, &info, &exists, err);
+        return status == WR_OK ? exists : status;
     }
     return 0;
+}
+
+/* Whether a path is that of a file that was rotated. 1, 0 or a status: nobody can tell, and rows of
+ * one that is passed over would be missing. */
+static int is_old(const struct old_files *old, const char *path, struct wr_file_info *info) {
+    int exists;
+    if (follow_is_half_written(path) || strlen(path) >= FOLLOW_PATH_MAX)
+        return 0;
+    int is_made = is_in_making(old->env, path, old->err);
+    if (is_made != 0)
+        return is_made > 0 ? 0 : is_made;
+    int status = wr_file_look(old->env, path, info, &exists, old->err);
+    return status != WR_OK ? status : exists && info->is_regular;
 }
 
 /* Newest first. */
 static int add_old(void *ctx, const char *path) {
     struct old_files *old = ctx;
     struct wr_file_info info;
-    if (follow_is_half_written(path) || is_in_making(old->env, path) ||
-        strlen(path) >= FOLLOW_PATH_MAX || old->env->stat(old->env, path, &info) != WR_OK ||
-        !info.is_regular)
-        return 0;
+    int is_one = is_old(old, path, &info);
+    if (is_one <= 0) {
+        old->status = is_one;
+        return is_one < 0;
+    }
     const char *copy = wr_arena_strndup(old->arena, path, strlen(path));
     if (copy == NULL) {
-        old->status = WR_ENOMEM;
+        old->status = wr_error_set(old->err, WR_ENOMEM, "follow %s: out of memory", path);
         return 1;
     }
     if (old->count == OLD_FILES_MAX && old->files[old->count - 1].modified_us >= info.modified_us)
@@ -86,15 +103,13 @@ static int add_old(void *ctx, const char *path) {
 static int list_old(const struct wr_env *env, const char *path, struct wr_arena *arena,
                     struct old_files *old, struct wr_error *err) {
     char pattern[FOLLOW_PATH_MAX + 8];
-    *old = (struct old_files){.env = env, .arena = arena};
+    *old = (struct old_files){.env = env, .arena = arena, .err = err};
     old->files = WR_ARENA_ARRAY(arena, struct old_file, OLD_FILES_MAX);
     if (old->files == NULL)
         return wr_error_set(err, WR_ENOMEM, "follow %s: out of memory", path);
     snprintf(pattern, sizeof pattern, "%s[.-]*", path);
     int status = env->glob(env, pattern, add_old, old, err);
-    if (old->status != WR_OK)
-        return wr_error_set(err, old->status, "follow %s: out of memory", path);
-    return status;
+    return old->status != WR_OK ? old->status : status;
 }
 
 static int is_among(const uint64_t *done, uint32_t count, uint64_t inode) {
@@ -122,15 +137,20 @@ int follow_next_old(const struct wr_env *env, const char *path, int64_t after_us
     return status;
 }
 
-/* Does the position stand in this file? Then `in` is open there. */
+/* Does the position stand in this file? Then `in` is open there. A file that is damaged, or of
+ * another kind, is another one; of one that cannot be read nobody knows. 1, 0 or a status. */
 static int try_file(struct file_reader *in, const char *path, const struct follow_position *from,
                     struct wr_error *err) {
-    struct wr_error ignored = {0};
-    int is_same = 0, status = file_reader_begin(in, path, &ignored);
+    struct wr_error why = {0};
+    int is_same = 0, status = file_reader_begin(in, path, &why);
     if (status == WR_OK)
-        status = file_reader_go_to(in, from->offset, from->sum, &is_same, &ignored);
-    if (status == WR_ENOMEM)
-        return wr_error_set(err, WR_ENOMEM, "follow %s: out of memory", path);
+        status = file_reader_go_to(in, from->offset, from->sum, &is_same, &why);
+    if (status == WR_ENOMEM || status == WR_EIO) {
+        file_reader_end(in);
+        if (err != NULL)
+            *err = why;
+        return status;
+    }
     if (status == WR_OK && is_same)
         return 1;
     file_reader_end(in);
@@ -160,8 +180,9 @@ int follow_find(struct file_reader *in, const struct follow_position *from,
     struct old_files old;
     struct wr_file_info info;
     wr_arena_init(&arena, &wr_budget_control, 4096);
-    int status = list_old(env, address, &arena, &old, err), is_found = 0;
-    int is_there = env->stat(env, address, &info) == WR_OK;
+    int status = list_old(env, address, &arena, &old, err), is_found = 0, is_there = 0;
+    if (status == WR_OK)
+        status = wr_file_look(env, address, &info, &is_there, err);
     /* The same file, by its number; and its content says so too. */
     if (status == WR_OK && is_there && info.inode == from->inode) {
         memcpy(found, address, strlen(address) + 1);

@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "conn/connectors.h"
+#include "conn/file_look.h"
 
 #include "base/banned.h"
 
@@ -113,19 +114,24 @@ static int open_next(struct follow_source *self, struct wr_error *err) {
     struct wr_file_info info;
     if (self->path[0] == 0)
         memcpy(self->path, address, strlen(address) + 1);
-    if (env->stat(env, self->path, &info) != WR_OK) {
-        int status = wait_for_name(self, err);
-        if (status != WR_OK)
-            return status;
-    }
+    int is_there, status = wr_file_look(env, self->path, &info, &is_there, err);
+    if (status == WR_OK && !is_there)
+        status = wait_for_name(self, err);
+    if (status != WR_OK)
+        return status;
     self->missing_since_us = -1;
     self->missing_told = 0;
-    int status = file_reader_begin(&self->in, self->path, err);
+    status = file_reader_begin(&self->in, self->path, err);
     if (status == WR_ENOENT) {
         self->path[0] = 0;
         return WR_EAGAIN;
     }
-    return status == WR_OK ? opened(self, err) : status;
+    if (status != WR_OK)
+        return status;
+    status = opened(self, err);
+    if (status != WR_OK) /* the position stays before it */
+        file_reader_end(&self->in);
+    return status;
 }
 
 /* The file that is read has no more, and never will: what comes behind it. */
@@ -139,9 +145,11 @@ static int choose_next(struct follow_source *self, struct wr_error *err) {
     self->missing_at_us = env->now_us(env);
     int status = follow_next_old(env, self->in.config->address, info.modified_us, self->done,
                                  WR_MIN(self->done_count, DONE_MAX), next, err);
+    if (status != WR_OK) /* the position stays where it is */
+        return status;
     file_reader_end(&self->in);
     memcpy(self->path, next, strlen(next) + 1);
-    return status;
+    return WR_OK;
 }
 
 /* It is not what was read: told, and read from its start. */
@@ -227,15 +235,17 @@ static int look_at_name(struct follow_source *self, const struct wr_file_info *i
                         struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     struct wr_file_info named;
-    int is_there = env->stat(env, self->in.config->address, &named) == WR_OK;
+    int is_there, status = wr_file_look(env, self->in.config->address, &named, &is_there, err);
     int64_t now_us = env->monotonic_us(env);
+    if (status != WR_OK)
+        return status;
     if (is_there && named.inode == self->inode) {
         self->quiet_since_us = self->missing_since_us = -1;
         return WR_EAGAIN;
     }
     if (self->quiet_since_us < 0)
         self->quiet_since_us = now_us;
-    int status = now_us - self->quiet_since_us < QUIET_US ? WR_EAGAIN : WR_OK;
+    status = now_us - self->quiet_since_us < QUIET_US ? WR_EAGAIN : WR_OK;
     if (!is_there)
         status = look_for_later(self, info, err);
     if (status == WR_OK)

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "conn/file_append.h"
+#include "conn/file_look.h"
 #include "conn/partition.h"
 #include "base/banned.h"
 

@@ -349,6 +349,80 @@ TEST(watch_does_not_take_a_call_that_fails_for_a_file_that_went) {
     }
 }
 
+/* Adds what comes until a call fails, or for five seconds. */
+static void add_until_it_fails(struct sim_world *s, struct wr_buf *rows) {
+    int64_t until_us = s->w.env->monotonic_us(s->w.env) + 5 * SECOND;
+    int status = WR_OK;
+    while (status == WR_OK ||
+           (status == WR_EAGAIN && s->w.env->monotonic_us(s->w.env) < until_us)) {
+        struct wr_batch *batch = NULL;
+        status = s->source->type->poll(s->source, &batch, &s->w.err);
+        for (uint32_t i = 0; batch != NULL && i < batch->sel_count; i++) {
+            const int64_t *x = batch->columns[0].data;
+            wr_buf_addf(rows, "%lld ", (long long)x[wr_batch_row(batch, i)]);
+        }
+        wr_batch_unref(batch);
+        if (status == WR_EAGAIN)
+            s->w.env->sleep(s->w.env, 100000);
+    }
+    CHECK(status == WR_EAGAIN || status == WR_EIO);
+}
+
+/* Stops, and goes on from the position, at the second time where the first one fails. */
+static void restart_twice(struct sim_world *s, uint64_t nth) {
+    struct wr_buf saved;
+    wr_buf_init(&saved, &s->w.budget, 0);
+    CHECK_INT(s->source->type->save_position(s->source, &saved), ==, WR_OK);
+    close_source(s->source);
+    struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+    if (nth > 0)
+        wr_sim_fail_at(s->sim, WR_SIM_EIO, nth, 0);
+    s->source = open_source(&s->w, s->type, &s->bind, 100, &from);
+    from.at = 0;
+    if (s->source == NULL)
+        open_at(s, &from);
+    wr_buf_release(&saved);
+}
+
+/* Rows are in files that were rotated and in the newest one; `names`: whether one has the name. */
+static void fill_rotated(struct sim_world *s, int names, const char *first) {
+    append(s, "a.csv", first);
+    move(s, "a.csv", "a.csv.2");
+    wr_sim_advance(s->sim, SECOND);
+    put(s, "a.csv", "x\n3\n");
+    wr_sim_advance(s->sim, SECOND);
+    move(s, "a.csv", "a.csv.1");
+    wr_sim_advance(s->sim, SECOND);
+    if (names)
+        put(s, "a.csv", "x\n4\n");
+}
+
+TEST(follow_does_not_take_a_call_that_fails_for_a_file_that_is_not_there) {
+    for (uint64_t n = 0; n < 800; n++) {
+        struct sim_world s;
+        uint64_t nth = 1 + n / 8;
+        int names = n % 2 == 0, in_open = n / 2 % 2 == 0, is_begun = n / 4 % 2 == 0;
+        begin(&s, &wr_source_follow, "a.csv");
+        put(&s, "a.csv", is_begun ? "x\n1\n" : "");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, 0), is_begun ? "1" : "");
+        fill_rotated(&s, names, is_begun ? "2\n" : "x\n2\n");
+        struct wr_buf rows;
+        wr_buf_init(&rows, &s.w.budget, 0);
+        restart_twice(&s, in_open ? nth : 0);
+        if (!in_open)
+            wr_sim_fail_at(s.sim, WR_SIM_EIO, nth, 0);
+        add_until_it_fails(&s, &rows);
+        wr_sim_fail_at(s.sim, WR_SIM_NONE, 1, 0);
+        restart(&s);
+        add_until_it_fails(&s, &rows);
+        wr_buf_add_char(&rows, 0);
+        CHECK_STR(rows.bytes, names ? "2 3 4 " : "2 3 ");
+        wr_buf_release(&rows);
+        end(&s);
+    }
+}
+
 TEST(watch_ends_a_task_of_which_all_was_read_before_a_restart) {
     struct sim_world s;
     begin(&s, &wr_source_watch, "in/");
