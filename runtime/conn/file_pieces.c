@@ -1,6 +1,7 @@
 /* file_pieces.c: see file_pieces.h. */
 #include "conn/file_pieces.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -71,6 +72,7 @@ struct file_pieces {
     struct file_known known;
     struct file_position position;
     struct wr_buf state;
+    _Atomic uint32_t batch_rows; /* as the source's when it was polled last */
     uint32_t slot_count;
     struct piece slots[];
 };
@@ -100,6 +102,8 @@ static int decode(struct piece *piece, struct wr_decoder *decoder, uint64_t end,
     decoder->record = piece->record;
     decoder->line = piece->line;
     decoder->byte = piece->offset + (piece->at - piece->begin);
+    decoder->setup.batch_rows =
+        atomic_load_explicit(&piece->pieces->batch_rows, memory_order_relaxed);
     int status = decoder->type->decode(decoder, piece->buffer, piece->buffer->bytes + piece->at,
                                        end - piece->at, last, used, &batch, &piece->error);
     if (status != WR_OK)
@@ -374,6 +378,7 @@ static int end(struct file_pieces *self) {
 
 int file_pieces_poll(struct file_pieces *self, struct wr_batch **batch, struct wr_error *err) {
     file_reader_poll(self->in, batch, err);
+    atomic_store_explicit(&self->batch_rows, self->in->base.batch_rows, memory_order_relaxed);
     for (uint32_t pieces = 0; pieces < FILE_PIECES_MAX;) {
         int status = WR_OK;
         if (self->is_between && self->position.file_index == self->file_count)
@@ -449,6 +454,7 @@ int file_pieces_new(struct file_pieces **made, struct file_reader *in, const cha
                                             .offset = in->offset,
                                             .state = &self->state};
     self->slot_count = slot_count;
+    atomic_init(&self->batch_rows, in->base.batch_rows);
     wr_buf_init(&self->state, &wr_budget_control, 0);
     for (uint32_t s = 0; s < slot_count; s++) {
         self->slots[s].pieces = self;

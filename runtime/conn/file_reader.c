@@ -273,7 +273,6 @@ int file_reader_decoder(struct file_reader *self, struct wr_decoder **made, stru
         .shown = base->shown,
         .check_all = self->config->check_all,
         .keep_text = base->keep_text,
-        .batch_rows = base->batch_rows,
         .record_end = base->record_limit,
         .record_bytes_max = self->config->record_bytes_max,
         .pool = base->pool,

@@ -54,6 +54,39 @@ TEST(file_source_goes_on_from_every_position) {
     world_end(&w);
 }
 
+/* Behind a restart the first batches are small, and then they grow. */
+TEST(file_source_gives_larger_batches_of_pieces_where_they_are_asked_for) {
+    struct world w;
+    world_begin(&w);
+    struct wr_buf text;
+    wr_buf_init(&text, &w.budget, 0);
+    wr_buf_add_text(&text, "id\n");
+    for (int id = 10000; id < 50000; id++)
+        wr_buf_addf(&text, "%d\n", id);
+    wr_buf_add_char(&text, 0);
+    put_text(in_folder(&w, "a.csv"), text.bytes);
+    struct wr_endpoint_bind bind;
+    CHECK_INT(bind_source(&w, &wr_source_file, file_spec(&w, in_folder(&w, "a.csv"), ""), &bind),
+              ==, WR_OK);
+    for (w.threads = 0; w.threads < 4; w.threads++) {
+        struct wr_source *source = open_source(&w, &wr_source_file, &bind, 64, NULL);
+        uint32_t rows = 0, batches = 0;
+        for (int status = WR_OK; status == WR_OK; batches++) {
+            struct wr_batch *batch = NULL;
+            status = source->type->poll(source, &batch, &w.err);
+            CHECK(status == WR_OK || status == WR_EEND);
+            rows += batch == NULL ? 0 : batch->sel_count;
+            wr_batch_unref(batch);
+            source->batch_rows = 1000;
+        }
+        CHECK_INT(rows, ==, 40000);
+        CHECK_INT(batches, <, 300); /* of 64 rows each it were 625 */
+        close_source(source);
+    }
+    wr_buf_release(&text);
+    world_end(&w);
+}
+
 /* Pieces have 512 bytes for a row of a batch: so these files are of several. */
 TEST(file_source_goes_on_from_every_position_of_a_piece) {
     struct world w;
