@@ -54,11 +54,16 @@ struct wr_retry {
 int wr_retry_bind(struct wr_retry *retry, const struct wr_endpoint_bind *bind,
                   const struct wr_options *options, int has_budget, struct wr_error *err);
 
-/* What a sink had to wait for, in this run. */
+/* What a sink had to wait for, in this run. One thread counts, others may look. */
 struct wr_trouble {
-    uint64_t failures, openings; /* attempts that failed; how often the breaker opened */
-    int64_t waited_us;
+    _Atomic uint64_t failures, openings; /* attempts that failed; how often the breaker opened */
+    _Atomic int64_t waited_us;
 };
+static inline void wr_trouble_add(struct wr_trouble *to, const struct wr_trouble *more) {
+    to->failures += more->failures;
+    to->openings += more->openings;
+    to->waited_us += more->waited_us;
+}
 
 /* An episode of failures, and how far it is. Zero but for what `wr_patience_init` sets. */
 struct wr_patience {

@@ -49,11 +49,8 @@ int run_can_be_read_again(const struct wr_plan *plan) {
 static void keep_trouble(struct wr_again *again, const struct wr_run *run) {
     for (uint32_t i = 0; run != NULL && i < run->unit_count; i++) {
         const struct wr_sink *sink = run->units[i]->sink;
-        if (sink == NULL)
-            continue;
-        again->trouble.failures += sink->trouble.failures;
-        again->trouble.openings += sink->trouble.openings;
-        again->trouble.waited_us += sink->trouble.waited_us;
+        if (sink != NULL)
+            wr_trouble_add(&again->trouble, &sink->trouble);
     }
 }
 

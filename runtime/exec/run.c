@@ -517,7 +517,7 @@ void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_count
         const struct wr_node_counts *one = &unit->counts;
         counts->nonfinite_count += unit->sink == NULL ? 0 : unit->sink->nonfinite_count;
         if (unit->sink != NULL)
-            counts->trouble = unit->sink->trouble;
+            wr_trouble_add(&counts->trouble, &unit->sink->trouble);
         if (unit->sink != NULL && (unit->sink->shown == WR_SHOWN_AT_FINISH || unit->sink->unseen))
             counts->is_held = !run->finished;
         counts->rows_in += one->rows_in;
