@@ -14,13 +14,13 @@ struct wr_error;
 /* clang-format off */
 #define WR_PQ_FUNCTIONS(X) \
     X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) X(PQconnectStartParams) \
-    X(PQdescribePrepared) X(PQenterPipelineMode) X(PQerrorMessage) X(PQescapeLiteral) X(PQexec) \
-    X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) X(PQfinish) X(PQfmod) X(PQfname) \
-    X(PQfreemem) X(PQftype) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull) X(PQgetlength) \
-    X(PQgetvalue) X(PQnfields) X(PQnparams) X(PQntuples) X(PQpipelineSync) X(PQprepare) \
-    X(PQputCopyData) X(PQputCopyEnd) X(PQresultErrorField) X(PQresultStatus) \
-    X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeProcessor) \
-    X(PQsocket) X(PQstatus)
+    X(PQconsumeInput) X(PQdescribePrepared) X(PQenterPipelineMode) X(PQerrorMessage) \
+    X(PQescapeLiteral) X(PQexec) X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) \
+    X(PQfinish) X(PQfmod) X(PQfname) X(PQfreemem) X(PQftype) X(PQgetCopyData) X(PQgetisnull) \
+    X(PQgetlength) X(PQgetResult) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQnparams) \
+    X(PQntuples) X(PQpipelineSync) X(PQprepare) X(PQputCopyData) X(PQputCopyEnd) \
+    X(PQresultErrorField) X(PQresultStatus) X(PQsendQuery) X(PQsendQueryParams) \
+    X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeProcessor) X(PQsocket) X(PQstatus)
 /* clang-format on */
 
 struct wr_pq {

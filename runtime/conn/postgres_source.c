@@ -10,6 +10,7 @@
  * a query must be fixed (`order by`). A restart sees the database as it is then. */
 #include "conn/connectors.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@
 #define POSITION_VERSION 1
 #define KEY_COLUMNS_MAX 32 /* of an index of the server */
 #define COPY_HEADER_BYTES 19
+#define WAIT_MS 20 /* for what the server says, in one poll */
 
 struct postgres_source {
     struct wr_source base;
@@ -44,7 +46,9 @@ struct postgres_source {
     struct wr_buf last;   /* the key of the last row: texts, each with a 0 behind it */
     uint64_t record;      /* rows read, good and bad */
     uint64_t record_from; /* where a restart goes on; reached at the first poll */
-    int started, ended, has_header;
+    int asked;            /* the server was asked for the rows … */
+    int started;          /* … and has begun to give them */
+    int ended, has_header;
 };
 
 /* ---- bind ---------------------------------------------------------------------------------- */
@@ -266,20 +270,41 @@ static int build_sql(struct postgres_source *self, struct wr_buf *sql) {
 }
 
 /* By the first poll all sinks are open. */
-static int start(struct postgres_source *self, struct wr_error *err) {
-    const struct wr_pq *pq = wr_pq();
+static int ask(struct postgres_source *self, struct wr_error *err) {
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
     int status = build_sql(self, &sql);
-    if (status != WR_OK) {
+    if (status != WR_OK)
         wr_error_set(err, status, "%s: out of memory", self->base.name);
-    } else {
-        PGresult *result = pq->PQexec(self->connection, sql.bytes);
-        if (pq->PQresultStatus(result) != PGRES_COPY_OUT)
-            status = lost(self, result, err);
-        pq->PQclear(result);
-    }
+    else if (wr_pq()->PQsendQuery(self->connection, sql.bytes) != 1)
+        status = lost(self, NULL, err);
     wr_buf_release(&sql);
+    self->asked = status == WR_OK;
+    return status;
+}
+
+/* Takes what the server has said; where that is nothing, waits for it a little first. A signal ends
+ * the wait, so that a query that takes long can be stopped. */
+static int hear(struct postgres_source *self, int waits, struct wr_error *err) {
+    const struct wr_pq *pq = wr_pq();
+    struct pollfd socket = {.fd = pq->PQsocket(self->connection), .events = POLLIN};
+    if (waits && socket.fd >= 0)
+        (void)poll(&socket, 1, WAIT_MS);
+    return pq->PQconsumeInput(self->connection) == 1 ? WR_OK : lost(self, NULL, err);
+}
+
+/* WR_EAGAIN: the first row is not there yet. */
+static int start(struct postgres_source *self, struct wr_error *err) {
+    const struct wr_pq *pq = wr_pq();
+    int status = self->asked ? WR_OK : ask(self, err);
+    for (int waits = 0; waits < 2 && status == WR_OK && pq->PQisBusy(self->connection); waits++)
+        status = hear(self, waits, err);
+    if (status != WR_OK || pq->PQisBusy(self->connection))
+        return status != WR_OK ? status : WR_EAGAIN;
+    PGresult *result = pq->PQgetResult(self->connection);
+    if (pq->PQresultStatus(result) != PGRES_COPY_OUT)
+        status = lost(self, result, err);
+    pq->PQclear(result);
     self->started = status == WR_OK;
     return status;
 }
@@ -467,10 +492,18 @@ static int end_reading(struct postgres_source *self, struct wr_error *err) {
     return status;
 }
 
-/* The next row, or self->ended; `memory` is given back by the caller. */
+/* The next row, or self->ended, or WR_EAGAIN; `memory` is given back by the caller. */
 static int next_row(struct postgres_source *self, struct row *row, char **memory,
                     struct wr_error *err) {
-    int length = wr_pq()->PQgetCopyData(self->connection, memory, 0);
+    const struct wr_pq *pq = wr_pq();
+    int length = pq->PQgetCopyData(self->connection, memory, 1), status = WR_OK;
+    for (int waits = 0; waits < 2 && length == 0 && status == WR_OK; waits++) {
+        status = hear(self, waits, err);
+        if (status == WR_OK)
+            length = pq->PQgetCopyData(self->connection, memory, 1);
+    }
+    if (status != WR_OK || length == 0)
+        return status != WR_OK ? status : WR_EAGAIN;
     if (length == -1)
         return end_reading(self, err);
     if (length < 0)
@@ -515,8 +548,8 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     int status = self->started ? WR_OK : start(self, err);
     while (status == WR_OK && self->record < self->record_from && !self->ended)
         status = read_row(self, NULL, 0, err);
-    if (status != WR_OK)
-        return status;
+    if (status != WR_OK) /* it has waited, and is not idle: that there will be more is sure */
+        return status == WR_EAGAIN ? WR_OK : status;
     uint64_t end = source->record_limit > 0 ? source->record_limit : UINT64_MAX;
     if (self->ended || self->record >= end)
         return WR_EEND;
@@ -531,12 +564,12 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
     while (status == WR_OK && builder.row < row_max && self->record < end && !self->ended)
         status = read_row(self, &builder, first, err);
     struct wr_batch *made = wr_builder_finish(&builder);
-    if (status != WR_OK) {
+    if (status != WR_OK && status != WR_EAGAIN) {
         wr_batch_unref(made);
         return status;
     }
     if (made == NULL)
-        return WR_EEND;
+        return status == WR_EAGAIN ? WR_OK : WR_EEND;
     made->source = source->source;
     made->partition = source->partition;
     made->origin.source = source->name;
@@ -549,7 +582,7 @@ static int source_poll(struct wr_source *source, struct wr_batch **batch, struct
 static int source_save(struct wr_source *source, struct wr_buf *out) {
     const struct postgres_source *self = (const struct postgres_source *)source;
     wr_buf_add_varint(out, POSITION_VERSION);
-    wr_buf_add_varint(out, self->started ? self->record : self->record_from);
+    wr_buf_add_varint(out, WR_MAX(self->record, self->record_from));
     wr_buf_add_varint(out, self->key_count);
     wr_buf_add_varint(out, self->last.length);
     return wr_buf_add(out, self->last.bytes, self->last.length);

@@ -12,10 +12,6 @@
 #include "sim/twin_link.h"
 #include "base/banned.h"
 
-#define SERVER_VERSION 160000
-#define ARENA_BYTES 4096u
-#define SILENT_US 1000000
-
 static struct twin *in_use;
 
 struct twin *twin_in_use(void) {
@@ -31,101 +27,6 @@ static char *copy(const char *text, size_t length) {
     char *made = wr_strndup(&wr_budget_control, text, length);
     WR_ASSERT(made != NULL);
     return made;
-}
-
-/* ---- connections ---------------------------------------------------------------------------- */
-
-static const char *parameter(const char *const *names, const char *const *values,
-                             const char *name) {
-    for (size_t i = 0; names[i] != NULL; i++)
-        if (strcmp(names[i], name) == 0)
-            return values[i];
-    return "";
-}
-
-static PGconn *connect_to(const char *const *names, const char *const *values, int expand) {
-    (void)expand;
-    wr_alloc_fail_pause();
-    struct pg_conn *link = wr_alloc_zero(&wr_budget_control, sizeof *link);
-    WR_ASSERT(link != NULL && in_use != NULL);
-    link->twin = in_use;
-    link->next = in_use->links;
-    in_use->links = link;
-    link->waiting_end = &link->waiting;
-    link->answers_end = &link->answers;
-    wr_arena_init(&link->arena, &wr_budget_control, ARENA_BYTES);
-    wr_buf_init(&link->copied, &wr_budget_control, 0);
-    snprintf(link->name, sizeof link->name, "postgres:%s:%s/%s", parameter(names, values, "host"),
-             parameter(names, values, "port"), parameter(names, values, "dbname"));
-    link_open(link, parameter(names, values, "application_name"));
-    wr_alloc_fail_resume();
-    return link;
-}
-
-/* A server that is silent stays so until who waits has waited long enough. */
-static PostgresPollingStatusType poll_connection(PGconn *link) {
-    if (link == NULL || link->status == CONNECTION_BAD)
-        return PGRES_POLLING_FAILED;
-    if (link->status == CONNECTION_OK)
-        return PGRES_POLLING_OK;
-    wr_sim_advance(link->twin->sim, SILENT_US);
-    return PGRES_POLLING_READING;
-}
-
-static int no_socket(const PGconn *link) {
-    (void)link;
-    return -1;
-}
-
-static void forget_answers(struct pg_conn *link) {
-    while (link->answers != NULL) {
-        struct answer *answer = link->answers;
-        link->answers = answer->next;
-        result_free(answer->result);
-        wr_free(&wr_budget_control, answer);
-    }
-    link->answers_end = &link->answers;
-}
-
-static void finish(PGconn *link) {
-    wr_alloc_fail_pause();
-    struct pg_conn **at = &link->twin->links;
-    while (*at != link)
-        at = &(*at)->next;
-    *at = link->next;
-    backend_free(link->backend);
-    forget_answers(link);
-    while (link->prepared != NULL) {
-        struct prepared *prepared = link->prepared;
-        link->prepared = prepared->next;
-        wr_free(&wr_budget_control, prepared->name);
-        wr_free(&wr_budget_control, prepared->sql);
-        wr_free(&wr_budget_control, prepared);
-    }
-    wr_free(&wr_budget_control, link->copying);
-    result_free(link->leaving);
-    wr_buf_release(&link->copied);
-    wr_arena_release(&link->arena);
-    wr_free(&wr_budget_control, link);
-    wr_alloc_fail_resume();
-}
-
-static ConnStatusType status_of(const PGconn *link) {
-    return link == NULL ? CONNECTION_BAD : link->status;
-}
-
-static char *error_message(const PGconn *link) {
-    return link == NULL ? (char *)"connection pointer is NULL" : (char *)link->message;
-}
-
-static int server_version(const PGconn *link) {
-    (void)link;
-    return SERVER_VERSION;
-}
-
-static PQnoticeProcessor set_notices(PGconn *link, PQnoticeProcessor to, void *ctx) {
-    (void)link, (void)ctx;
-    return to;
 }
 
 /* ---- statements ----------------------------------------------------------------------------- */
@@ -410,7 +311,7 @@ static int exit_pipeline(PGconn *link) {
         return 0;
     wr_alloc_fail_pause();
     link->in_pipeline = 0;
-    forget_answers(link);
+    link_forget_answers(link);
     link->waiting = NULL;
     link->waiting_end = &link->waiting;
     wr_arena_reset(&link->arena);
@@ -441,7 +342,7 @@ static int sync_pipeline(PGconn *link) {
             break;
     }
     if (fate == FATE_LOST || fate == FATE_BEHIND) {
-        forget_answers(link);
+        link_forget_answers(link);
         give(link, lost(link, 0));
         give(link, NULL);
     } else if (link->status != CONNECTION_BAD) {
@@ -449,6 +350,17 @@ static int sync_pipeline(PGconn *link) {
     }
     link->waiting = NULL;
     link->waiting_end = &link->waiting;
+    wr_alloc_fail_resume();
+    return 1;
+}
+
+/* The answer is there at once. */
+static int send_query(PGconn *link, const char *sql) {
+    if (link == NULL)
+        return 0;
+    PGresult *result = exec(link, sql);
+    wr_alloc_fail_pause();
+    give(link, result);
     wr_alloc_fail_resume();
     return 1;
 }
@@ -553,31 +465,25 @@ static void free_memory(void *memory) {
 
 const struct wr_pq *twin_functions(void) {
     static struct wr_pq functions = {
-        .PQconnectPoll = poll_connection,
-        .PQconnectStartParams = connect_to,
         .PQdescribePrepared = describe,
         .PQenterPipelineMode = enter_pipeline,
-        .PQerrorMessage = error_message,
         .PQescapeLiteral = escape_literal,
         .PQexec = exec,
         .PQexecParams = exec_params,
         .PQexecPrepared = exec_prepared,
         .PQexitPipelineMode = exit_pipeline,
-        .PQfinish = finish,
         .PQfreemem = free_memory,
         .PQgetCopyData = get_copy,
         .PQgetResult = get_result,
+        .PQsendQuery = send_query,
         .PQpipelineSync = sync_pipeline,
         .PQprepare = prepare,
         .PQputCopyData = put_copy,
         .PQputCopyEnd = put_copy_end,
         .PQsendQueryParams = send_params,
         .PQsendQueryPrepared = send_prepared,
-        .PQserverVersion = server_version,
-        .PQsetNoticeProcessor = set_notices,
-        .PQsocket = no_socket,
-        .PQstatus = status_of,
     };
+    connection_functions(&functions);
     result_functions(&functions);
     return &functions;
 }

@@ -54,5 +54,9 @@ int link_open(struct pg_conn *link, const char *mark);
 /* The functions that libpq has under these names; twin_library.c. */
 struct wr_pq;
 const struct wr_pq *twin_functions(void);
+/* Those of them that are about a connection: twin_connect.c. */
+void connection_functions(struct wr_pq *functions);
+/* Answers that nobody has asked for yet. */
+void link_forget_answers(struct pg_conn *link);
 /* The server that connections go to. */
 struct twin *twin_in_use(void);

@@ -5,7 +5,9 @@ types, rejects, restarts, and what is refused."""
 import json
 import os
 import random
+import signal
 import sys
+import time
 
 from runs import Place, main, same
 from server import Proxy, Server, kill
@@ -144,6 +146,34 @@ def a_query_goes_on_behind_its_rows(weir, postgres):
         place.run("--state", "s", "--batch-rows", "100", "--stop-after", "5", code=130)
     place.run("--state", "s", "--batch-rows", "100")
     same("rows", [row["n"] for row in rows_of(place)], list(range(3000, 0, -1)))
+
+
+def a_query_that_takes_long_can_be_stopped(weir, postgres):
+    """Before its first row, and in the middle: what came is kept, and it goes on behind that."""
+    postgres.sql("create table gates (least int, is_open bool); "
+                 "insert into gates values (0, false)")
+    query = ("select i as id, case when i > (select least from gates) and not "
+             "(select is_open from gates) then pg_sleep(600)::text end as z "
+             "from generate_series(1, 5000) i order by i")
+    place = Place(weir, read(postgres, f'query = "{query}"')
+                  + ':select "id":write("out.ndjson", { mode = "append" })')
+    for least in (0, 4000):
+        postgres.sql(f"update gates set least = {least}")
+        process = place.start("--state", "state")
+        while not postgres.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep'"):
+            time.sleep(0.05)
+        time.sleep(1)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        same("the exit code", place.end(process)[0], 143)
+        same("it stops at once", time.monotonic() - begin < 30, True)
+        postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity "
+                     "where wait_event = 'PgSleep'")
+    came = len(rows_of(place))
+    same(f"rows of before the signal: {came}", 1000 < came <= 4000, True)
+    postgres.sql("update gates set is_open = true")
+    place.run("--state", "state")
+    same("rows", [row["id"] for row in rows_of(place)], list(range(1, 5001)))
 
 
 def parts_are_together_the_whole(weir, postgres):
@@ -290,6 +320,7 @@ if __name__ == "__main__":
     print(f"seed: WEIR_SEED={SEED}")
     sys.exit(main([every_type_is_read, another_type_is_read_as_text, what_is_written_is_read_back,
                    a_restart_goes_on_behind_the_last_key, a_query_goes_on_behind_its_rows,
+                   a_query_that_takes_long_can_be_stopped,
                    parts_are_together_the_whole, from_table_to_table_nothing_is_lost,
                    a_lookup_asks_for_keys,
                    tls_is_what_the_script_says,
