@@ -130,8 +130,10 @@ static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
     /* Results hold their own strings, so none of the state's is in use here. */
     wr_rowset_settle(&self->sets[0]);
     wr_rowset_settle(&self->sets[1]);
-    int status =
-        equi_run_list(op, config->equi.keys[input], &self->keys_eval[input], in, &sel, &count, out);
+    int status = join_relieve(self);
+    if (status == WR_OK)
+        status = equi_run_list(op, config->equi.keys[input], &self->keys_eval[input], in, &sel,
+                               &count, out);
     if (status == WR_OK && input == 0 && config->bounds != NULL)
         status = equi_run_list(op, config->bounds, &self->bounds_eval, in, &sel, &count, out);
     if (status == WR_OK && input == 0 && config->bounds != NULL) {
@@ -165,6 +167,7 @@ const struct wr_op_type wr_op_join = {
     .open = join_open,
     .push = join_push,
     .advance = join_advance,
+    .go_on = join_go_on,
     .next_boundary = join_next_boundary,
     .holds_back = join_holds_back,
     .shift = join_shift,

@@ -62,6 +62,12 @@ struct join {
     struct wr_rowset sets[2];
     uint8_t saving_right; /* between two pieces */
     int32_t *kept[2];     /* by column of a side: its number in the payload, or -1 */
+    /* Rows that met none, of which some rest: those of a slice leave some at a time. */
+    struct {
+        int64_t frontier;
+        uint32_t side, at[2];           /* the slice of each side that is next */
+        struct wr_rowset_sorting *rows; /* of the slice at hand; NULL: there is none */
+    } firing;
 };
 
 /* What is pushed: its rows that take part, once for each window that takes them. */
@@ -121,6 +127,7 @@ int join_emit(struct join *self, struct wr_batch *in, uint32_t side,
 
 /* join_fire.c */
 int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
+int join_go_on(struct wr_op *op, struct wr_out *out);
 int64_t join_next_boundary(const struct wr_op *op, int64_t after);
 int join_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                  const struct wr_batch *b, uint32_t row_b);
@@ -128,6 +135,13 @@ int join_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_
 /* join_state.c */
 int join_open(struct wr_op *op, struct wr_error *err);
 void join_close(struct wr_op *op);
+/* When no stored row is in use: lets rows rest where they take more memory than they may. */
+int join_relieve(struct join *self);
+/* Whether rows that were read back take more than their part of it; the same for them. */
+int join_is_crowded(const struct join *self);
+int join_tend(struct join *self);
+/* A failure, with the name of the stage where what failed has said something. */
+int join_failed(const struct join *self, int status);
 void join_measure(const struct wr_op *op, struct wr_op_state *state);
 int join_save(struct wr_op *op, struct wr_buf *out, int all);
 int join_load(struct wr_op *op, struct wr_reader *in);

@@ -7,7 +7,10 @@
 #include "base/status.h"
 #include "data/order.h"
 #include "op/join.h"
+#include "state/apart.h"
 #include "base/banned.h"
+
+#define PART_OF_MEMORY 8u /* that rows which leave in order take at once */
 
 struct lone {
     int64_t time_us, mark;
@@ -119,29 +122,119 @@ static int fires(const struct join_config *config) {
     return !config->update && (join_wants_alone(config, 0) || join_wants_alone(config, 1));
 }
 
+/* ---- slices of which rows rest ---- */
+
+static int is_lone(void *ctx, const struct wr_rowset_row *row) {
+    (void)ctx;
+    return row->matches == 0;
+}
+
+/* As compare_lone. */
+static int compare_rows(void *ctx, const struct wr_rowset_row *a, const struct wr_rowset_row *b) {
+    const struct join_config *config = ctx;
+    int64_t x = result_time(config, a), y = result_time(config, b);
+    if (x != y)
+        return x < y ? -1 : 1;
+    int order = wr_keys_compare(&config->layout, a->key, b->key);
+    return order != 0 ? order : a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int begin_rested(struct join *self, struct wr_rowset_slice *slice) {
+    struct wr_rowset_order order = {
+        .wants = is_lone, .compare = compare_rows, .ctx = (void *)(uintptr_t)config_of(self)};
+    int status =
+        wr_rowset_sort(&self->sets[self->firing.side], slice, &order,
+                       self->base.apart->memory_bytes / PART_OF_MEMORY, &self->firing.rows);
+    return join_failed(self, status);
+}
+
+/* As many as a batch holds. *count 0: that was all. */
+static int fire_rested(struct join *self, uint32_t *count, struct wr_out *out) {
+    uint32_t side = self->firing.side, room = self->base.env->batch_rows;
+    int64_t slice = self->sets[side].slices[self->firing.at[side] - 1]->start_us;
+    struct wr_arena_mark mark = wr_arena_mark(self->base.env->scratch);
+    struct wr_rowset_row **rows =
+        WR_ARENA_ARRAY(self->base.env->scratch, struct wr_rowset_row *, room);
+    struct lone *lone = WR_ARENA_ARRAY(self->base.env->scratch, struct lone, room);
+    int flow = rows == NULL || lone == NULL
+                   ? WR_ENOMEM
+                   : join_failed(self, wr_rowset_sort_next(self->firing.rows, rows, room, count));
+    for (uint32_t i = 0; flow == WR_OK && i < *count; i++)
+        lone[i] = (struct lone){.time_us = result_time(config_of(self), rows[i]),
+                                .mark = rows[i]->from_us,
+                                .id = rows[i]->id,
+                                .row = rows[i]};
+    if (flow == WR_OK && *count > 0)
+        flow = emit_lone(self, side, slice, lone, *count, out);
+    wr_arena_rewind(self->base.env->scratch, mark);
+    return flow;
+}
+
+/* ---- all that are due ---- */
+
+/* The next slice of those that end first, left ones before right ones; NULL: none is due. */
+static struct wr_rowset_slice *next_slice(struct join *self) {
+    const struct join_config *config = config_of(self);
+    uint32_t *at = self->firing.at, best = 2;
+    for (uint32_t side = 0; side < 2; side++) {
+        const struct wr_rowset *set = &self->sets[side];
+        if (join_wants_alone(config, side) && at[side] < set->count &&
+            (best == 2 || set->slices[at[side]]->start_us < self->sets[0].slices[at[0]]->start_us))
+            best = side;
+    }
+    if (best == 2)
+        return NULL;
+    struct wr_rowset_slice *slice = self->sets[best].slices[at[best]];
+    if (wr_rowset_slice_end(&self->sets[best], slice->start_us) > self->firing.frontier)
+        return NULL;
+    self->firing.side = best;
+    at[best]++;
+    return slice;
+}
+
+/* Slices leave, up to one of which rows rest: those leave some at a time, by join_go_on. */
+static int fire_slices(struct join *self, struct wr_out *out) {
+    int flow = WR_FLOW_MORE;
+    while (flow == WR_FLOW_MORE && fires(config_of(self))) {
+        struct wr_rowset_slice *slice = next_slice(self);
+        if (slice == NULL)
+            break;
+        if (slice->run_count > 0) {
+            flow = begin_rested(self, slice);
+            self->base.has_more = flow == WR_OK;
+            break;
+        }
+        flow = fire_slice(self, self->firing.side, slice, out);
+    }
+    if (self->base.has_more)
+        return WR_FLOW_MORE;
+    wr_rowset_sort_end(self->firing.rows);
+    self->firing.rows = NULL;
+    wr_rowset_drop(&self->sets[0], self->firing.frontier);
+    wr_rowset_drop(&self->sets[1], self->firing.frontier);
+    return WR_MIN(flow, WR_OK);
+}
+
 int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct join *self = (struct join *)op;
-    const struct join_config *config = op->config;
-    int flow = WR_FLOW_MORE;
-    uint32_t at[2] = {0, 0};
-    while (fires(config) && flow == WR_FLOW_MORE) {
-        uint32_t best = 2;
-        for (uint32_t side = 0; side < 2; side++) {
-            const struct wr_rowset *set = &self->sets[side];
-            if (join_wants_alone(config, side) && at[side] < set->count &&
-                (best == 2 ||
-                 set->slices[at[side]]->start_us < self->sets[0].slices[at[0]]->start_us))
-                best = side;
-        }
-        if (best == 2)
-            break;
-        const struct wr_rowset_slice *slice = self->sets[best].slices[at[best]++];
-        if (wr_rowset_slice_end(&self->sets[best], slice->start_us) > frontier)
-            break;
-        flow = fire_slice(self, best, slice, out);
-    }
-    wr_rowset_drop(&self->sets[0], frontier);
-    wr_rowset_drop(&self->sets[1], frontier);
+    self->firing.frontier = frontier;
+    self->firing.at[0] = self->firing.at[1] = 0;
+    return fire_slices(self, out);
+}
+
+int join_go_on(struct wr_op *op, struct wr_out *out) {
+    struct join *self = (struct join *)op;
+    uint32_t count = 0;
+    int flow = fire_rested(self, &count, out);
+    if (flow == WR_FLOW_MORE && count > 0)
+        return flow;
+    op->has_more = 0;
+    wr_rowset_sort_end(self->firing.rows);
+    self->firing.rows = NULL;
+    if (flow == WR_FLOW_MORE)
+        return fire_slices(self, out);
+    wr_rowset_drop(&self->sets[0], self->firing.frontier);
+    wr_rowset_drop(&self->sets[1], self->firing.frontier);
     return WR_MIN(flow, WR_OK);
 }
 

@@ -156,7 +156,7 @@ static int find_matches(struct desk *desk, uint32_t i) {
     const struct join_config *config = config_of(desk->self);
     const struct join_work *work = desk->work;
     struct wr_rowset *other = &desk->self->sets[1 - work->side];
-    if (desk->heads[i] == NULL && other->unindexed == 0)
+    if (desk->heads[i] == NULL && other->unindexed == 0 && other->rested == 0)
         return WR_OK;
     int sorted = 1;
     struct wr_rowset_probe probe;
@@ -171,6 +171,8 @@ static int find_matches(struct desk *desk, uint32_t i) {
         *match = (struct match){.time_us = row->time_us, .id = row->id, .row = row};
         sorted &= desk->match_count == 1 || match_before(match - 1, match);
     }
+    if (probe.status != WR_OK)
+        return join_failed(desk->self, probe.status);
     if (!sorted)
         qsort(desk->matches, desk->match_count, sizeof *desk->matches, compare_matches);
     return WR_OK;
@@ -218,6 +220,14 @@ static void put(struct desk *desk, uint32_t i, int is_row, struct wr_rowset_row 
                                                         .cause = row};
 }
 
+/* Between two rows: what was read back for those before leaves, so that it may go to rest. */
+static int let_go(struct desk *desk) {
+    if (!join_is_crowded(desk->self))
+        return WR_OK;
+    int status = flush(desk);
+    return status == WR_OK ? join_tend(desk->self) : status;
+}
+
 /* Room for two rows that stay together. */
 static int reserve(struct desk *desk) {
     return desk->count + 2 > desk->room ? flush(desk) : WR_OK;
@@ -236,8 +246,11 @@ static int put_match(struct desk *desk, uint32_t i, const struct match *match, i
     if (status != WR_OK)
         return status;
     if (alone || met) {
-        before = wr_rowset_match(&self->sets[other], match->row, weight);
+        before = match->row->matches;
         after = before + weight;
+        /* Where nothing is taken back, one that was met stays so: no row changes for that. */
+        if (before == 0 || config->updates[0] || config->updates[1])
+            wr_rowset_match(&self->sets[other], match->row, weight);
     }
     if (alone && config->update && before == 0)
         put(desk, i, 0, match->row, other_time, -1);
@@ -294,8 +307,9 @@ static int store(struct desk *desk, uint32_t i, int64_t weight, int *is_there) {
     *is_there = 1;
     entry->matches = desk->match_count;
     if (weight < 0)
-        return wr_rowset_remove(&self->sets[work->side], key, work->hashes[i], entry->from_us,
-                                work->in, work->rows[i], is_there);
+        return join_failed(self,
+                           wr_rowset_remove(&self->sets[work->side], key, work->hashes[i],
+                                            entry->from_us, work->in, work->rows[i], is_there));
     if (work->in->weight == NULL)
         return WR_OK; /* all at once, by store_all */
     return wr_rowset_add(&self->sets[work->side], key, &work->hashes[i], entry, work->in,
@@ -439,7 +453,8 @@ static int put_update(struct desk *desk, uint32_t i) {
 /* Rows of which only their pairs leave, none is taken back, and no condition is asked. */
 static int put_pairs(struct desk *desk) {
     const struct join_work *work = desk->work;
-    int knows_all = desk->self->sets[1 - work->side].unindexed == 0, status = WR_OK;
+    const struct wr_rowset *other = &desk->self->sets[1 - work->side];
+    int knows_all = other->unindexed == 0 && other->rested == 0, status = WR_OK;
     for (uint32_t i = 0; i < work->count && status == WR_OK; i++) {
         desk->entries[i].matches = 0;
         if ((desk->heads[i] == NULL && knows_all) || !desk->own_meets[i])
@@ -453,6 +468,8 @@ static int put_pairs(struct desk *desk) {
             if (status == WR_OK)
                 put(desk, i, 1, row, result_time(desk, i, 1, row), 1);
         }
+        if (status == WR_OK)
+            status = let_go(desk);
     }
     return status;
 }
@@ -466,6 +483,8 @@ static int put_rows(struct desk *desk) {
         } else {
             status = put_row(desk, i);
         }
+        if (status == WR_OK)
+            status = let_go(desk);
     }
     return status;
 }

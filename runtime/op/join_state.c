@@ -6,7 +6,10 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "op/join.h"
+#include "state/apart.h"
 #include "base/banned.h"
+
+#define AWAKE_PART 4u /* of the memory of the stage, for rows that were read back */
 
 /* The columns of a side that rows which leave later, or `where`, still want. */
 static void kept_columns(const struct join *self, uint32_t side, uint64_t *kept) {
@@ -37,6 +40,7 @@ static int open_side(struct join *self, uint32_t side) {
     kept_columns(self, side, kept);
     int status = wr_rowset_init(&self->sets[side], &self->arena, env->state_budget, &config->layout,
                                 config->sides[side], kept, config->widths_us[side], env->seed);
+    wr_rowset_may_rest(&self->sets[side], self->base.apart);
     for (uint32_t c = 0; c < count; c++)
         self->kept[side][c] = -1;
     for (uint32_t k = 0; status == WR_OK && k < self->sets[side].payload.count; k++)
@@ -52,6 +56,7 @@ int join_open(struct wr_op *op, struct wr_error *err) {
     wr_eval_init(&self->bounds_eval, budget);
     wr_eval_init(&self->where_eval, budget);
     wr_arena_init(&self->arena, budget, 4096);
+    op->apart->pages_stay = 1; /* there are none; see join_relieve */
     int status = open_side(self, 0);
     if (status == WR_OK)
         status = open_side(self, 1);
@@ -63,6 +68,7 @@ int join_open(struct wr_op *op, struct wr_error *err) {
 
 void join_close(struct wr_op *op) {
     struct join *self = (struct join *)op;
+    wr_rowset_sort_end(self->firing.rows);
     for (uint32_t side = 0; side < 2; side++) {
         wr_rowset_release(&self->sets[side]);
         wr_eval_release(&self->keys_eval[side]);
@@ -70,6 +76,47 @@ void join_close(struct wr_op *op) {
     wr_eval_release(&self->bounds_eval);
     wr_eval_release(&self->where_eval);
     wr_arena_release(&self->arena);
+}
+
+/* ---- memory ---- */
+
+int join_failed(const struct join *self, int status) {
+    struct wr_error *err = wr_apart_error(self->base.apart);
+    if (status >= 0 || status == WR_ENOMEM || err == NULL || err->status != status)
+        return status;
+    return wr_error_add(err, status, "stage join");
+}
+
+/* The larger side first, then the other one. An eighth is free then. */
+int join_relieve(struct join *self) {
+    uint64_t max = self->base.apart->memory_bytes;
+    if (max == 0 || self->base.env->state_budget->bytes_used < max)
+        return WR_OK;
+    const uint64_t bytes[2] = {wr_rowset_bytes(&self->sets[0]), wr_rowset_bytes(&self->sets[1])};
+    if (bytes[0] + bytes[1] <= max)
+        return WR_OK;
+    uint32_t first = bytes[0] >= bytes[1] ? 0 : 1;
+    uint64_t most = max - max / 8, other = bytes[1 - first];
+    int status = wr_rowset_relieve(&self->sets[first], most - WR_MIN(most, other));
+    uint64_t rest = wr_rowset_bytes(&self->sets[first]);
+    if (status == WR_OK && rest + other > most)
+        status = wr_rowset_relieve(&self->sets[1 - first], most - WR_MIN(most, rest));
+    return join_failed(self, status);
+}
+
+static uint64_t awake_most(const struct join *self) {
+    return self->base.apart->memory_bytes / AWAKE_PART;
+}
+
+int join_is_crowded(const struct join *self) {
+    return self->sets[0].awake_bytes + self->sets[1].awake_bytes > awake_most(self);
+}
+
+int join_tend(struct join *self) {
+    int status = WR_OK;
+    for (uint32_t side = 0; side < 2 && status == WR_OK; side++)
+        status = wr_rowset_tend(&self->sets[side], awake_most(self) / 4);
+    return join_failed(self, status);
 }
 
 void join_measure(const struct wr_op *op, struct wr_op_state *state) {
@@ -103,7 +150,9 @@ int join_save(struct wr_op *op, struct wr_buf *out, int all) {
 int join_load(struct wr_op *op, struct wr_reader *in) {
     struct join *self = (struct join *)op;
     int status = wr_rowset_load(&self->sets[0], in);
-    return status == WR_OK ? wr_rowset_load(&self->sets[1], in) : status;
+    if (status == WR_OK)
+        status = wr_rowset_load(&self->sets[1], in);
+    return status == WR_OK ? join_relieve(self) : status;
 }
 
 int64_t join_shift(const struct wr_op *op) {

@@ -16,7 +16,7 @@
 #define ADD_ROWS 256u     /* of a batch that are added at once */
 #define GONE_ROWS_MIN 64u /* fewer are not worth moving the others */
 
-static const struct wr_rowset_zone no_zone = {
+const struct wr_rowset_zone wr_rowset_no_zone = {
     .time_min = INT64_MAX, .time_max = INT64_MIN, .until_max = INT64_MIN, .word_min = UINT64_MAX};
 
 int wr_rowset_init(struct wr_rowset *set, struct wr_arena *arena, struct wr_budget *budget,
@@ -49,6 +49,7 @@ int wr_rowset_init(struct wr_rowset *set, struct wr_arena *arena, struct wr_budg
 static void slice_free(struct wr_rowset *set, struct wr_rowset_slice *slice) {
     if (slice == NULL)
         return;
+    wr_rowset_slice_forget(set, slice);
     wr_arena_release(&slice->arena);
     wr_free(set->budget, slice->blocks);
     wr_free(set->budget, slice->deleted);
@@ -67,8 +68,10 @@ void wr_rowset_release(struct wr_rowset *set) {
     wr_rowset_index_release(set);
     wr_free(set->budget, set->slices);
     wr_free(set->budget, set->dropped);
+    wr_free(set->budget, set->awake);
     set->slices = NULL;
     set->dropped = NULL;
+    set->awake = NULL;
     set->count = set->room = set->last = set->dropped_count = set->dropped_room = 0;
 }
 
@@ -131,7 +134,7 @@ struct wr_rowset_slice *wr_rowset_slice_at(struct wr_rowset *set, int64_t start_
     if (slice == NULL)
         return NULL;
     slice->start_us = start_us;
-    slice->zone = no_zone;
+    slice->zone = wr_rowset_no_zone;
     memmove(&set->slices[at + 1], &set->slices[at],
             (set->count - at) * sizeof(struct wr_rowset_slice *));
     set->slices[at] = slice;
@@ -146,17 +149,44 @@ static uint64_t unindexed_of(const struct wr_rowset_slice *slice) {
     return count - slice->indexed_rows;
 }
 
-void wr_rowset_slice_drop(struct wr_rowset *set, uint32_t at) {
-    struct wr_rowset_slice *slice = set->slices[at];
+/* Rows in rings, and what looking at the others has cost, go with them. */
+static void out_of_index(struct wr_rowset *set, struct wr_rowset_slice *slice) {
     struct wr_rowset_walk walk = {.set = set, .slice = slice};
     for (struct wr_rowset_row *row;
          set->directory != NULL && (row = wr_rowset_walk_next(&walk)) != NULL && row->next != NULL;)
         wr_rowset_unlink(set, row);
     uint64_t unindexed = unindexed_of(slice);
-    if (unindexed > 0) /* what they have cost goes with them */
+    if (unindexed > 0)
         set->scanned -=
             (uint64_t)((double)set->scanned * (double)unindexed / (double)set->unindexed);
     set->unindexed -= unindexed;
+    slice->indexed_blocks = slice->indexed_rows = 0;
+}
+
+static int is_in_index(const struct wr_rowset_slice *slice) {
+    return slice->indexed_blocks > 0 || slice->indexed_rows > 0;
+}
+
+void wr_rowset_slice_empty(struct wr_rowset *set, struct wr_rowset_slice *slice) {
+    uint32_t others = 0;
+    for (uint32_t s = 0; s < set->count; s++)
+        others += set->slices[s] != slice && is_in_index(set->slices[s]);
+    if (others == 0)
+        wr_rowset_index_release(set);
+    out_of_index(set, slice);
+    spare_free(set);
+    wr_arena_release(&slice->arena);
+    wr_arena_init_growing(&slice->arena, set->budget, ARENA_FIRST_BYTES, ARENA_BLOCK_BYTES);
+    wr_free(set->budget, slice->blocks);
+    slice->blocks = NULL;
+    slice->block_count = slice->block_room = slice->dirty_from = 0;
+    slice->gone = slice->bytes = 0;
+    slice->zone = wr_rowset_no_zone;
+}
+
+void wr_rowset_slice_drop(struct wr_rowset *set, uint32_t at) {
+    struct wr_rowset_slice *slice = set->slices[at];
+    out_of_index(set, slice);
     if (slice->was_saved) {
         WR_ASSERT(set->dropped_count < set->dropped_room);
         set->dropped[set->dropped_count++] = slice->start_us;
@@ -165,6 +195,7 @@ void wr_rowset_slice_drop(struct wr_rowset *set, uint32_t at) {
             (set->count - at - 1) * sizeof(struct wr_rowset_slice *));
     set->count--;
     spare_free(set);
+    wr_rowset_slice_forget(set, slice);
     wr_arena_reset(&slice->arena);
     *slice = (struct wr_rowset_slice){.arena = slice->arena,
                                       .blocks = slice->blocks,
@@ -241,17 +272,9 @@ static struct wr_rowset_block *block_add(struct wr_rowset *set, struct wr_rowset
                                       .number = slice->block_count,
                                       .room = room,
                                       .until_upto = upto,
-                                      .zone = no_zone};
+                                      .zone = wr_rowset_no_zone};
     slice->blocks[slice->block_count++] = block;
     return block;
-}
-
-static inline void zone_widen(struct wr_rowset_zone *zone, const struct wr_rowset_zone *by) {
-    zone->time_min = WR_MIN(zone->time_min, by->time_min);
-    zone->time_max = WR_MAX(zone->time_max, by->time_max);
-    zone->until_max = WR_MAX(zone->until_max, by->until_max);
-    zone->word_min = WR_MIN(zone->word_min, by->word_min);
-    zone->word_max = WR_MAX(zone->word_max, by->word_max);
 }
 
 /* Long strings of cells that point elsewhere are copied. */
@@ -275,7 +298,7 @@ static int own_texts(struct wr_rowset *set, struct wr_rowset_slice *slice, uint8
 static struct wr_rowset_zone fill_rows(const struct wr_rowset *set, struct wr_rowset_block *block,
                                        uint64_t id, const char *keys, const uint64_t *hashes,
                                        const struct wr_rowset_entry *entries, uint32_t count) {
-    struct wr_rowset_zone zone = no_zone;
+    struct wr_rowset_zone zone = wr_rowset_no_zone;
     uint32_t key_bytes = set->keys->key_bytes;
     for (uint32_t i = 0; i < count; i++) {
         const struct wr_rowset_entry *entry = &entries[i];
@@ -294,7 +317,7 @@ static struct wr_rowset_zone fill_rows(const struct wr_rowset *set, struct wr_ro
         uint64_t word = wr_rowset_word(set, key);
         const struct wr_rowset_zone one = {entry->time_us, entry->time_us, entry->until_us, word,
                                            word};
-        zone_widen(&zone, &one);
+        wr_rowset_zone_widen(&zone, &one);
     }
     return zone;
 }
@@ -315,8 +338,8 @@ static uint32_t append_some(struct wr_rowset *set, struct wr_rowset_slice *slice
         if (own_texts(set, slice, wr_rowset_at(set, block, block->count + i)->key, set->keys->cells,
                       set->keys->cell_count) != WR_OK)
             return 0;
-    zone_widen(&block->zone, &zone);
-    zone_widen(&slice->zone, &zone);
+    wr_rowset_zone_widen(&block->zone, &zone);
+    wr_rowset_zone_widen(&slice->zone, &zone);
     block->until_upto = WR_MAX(block->until_upto, zone.until_max);
     wr_rowset_mark(block);
     block->count += count;
@@ -390,31 +413,43 @@ int wr_rowset_add(struct wr_rowset *set, const char *keys, const uint64_t *hashe
 }
 
 int wr_rowset_take(struct wr_rowset *set, struct wr_rowset_row *row) {
-    struct wr_rowset_slice *slice = wr_rowset_block_of(set, row)->slice;
+    struct wr_rowset_block *block = wr_rowset_block_of(set, row);
+    struct wr_rowset_slice *slice = block->slice;
     if (row->flags & WR_ROWSET_SAVED) {
         if (wr_grow(set->budget, (void **)&slice->deleted, slice->deleted_count,
                     &slice->deleted_room, sizeof *slice->deleted) != WR_OK)
             return WR_ENOMEM;
-        slice->deleted[slice->deleted_count++] = row->id;
+        slice->deleted[slice->deleted_count++] =
+            (struct wr_rowset_deleted){.id = row->id, .hash = row->hash};
         slice->is_dirty = 1;
     }
     wr_rowset_unlink(set, row);
     row->flags = WR_ROWSET_GONE;
     slice->live--;
-    slice->gone++;
     set->has_gone = 1;
+    if (block->cold == NULL) {
+        slice->gone++;
+        return WR_OK;
+    }
+    block->has_changed = 1;
+    block->run->gone++;
+    slice->rested--;
+    set->rested--;
     return WR_OK;
 }
 
 int wr_rowset_remove(struct wr_rowset *set, const char *key, uint64_t hash, int64_t from_us,
                      const struct wr_batch *in, uint32_t row, int *found) {
+    static const struct wr_rowset_bounds any = {WR_TIME_MIN, WR_TIME_MAX, WR_TIME_MIN};
     *found = 0;
     if (wr_rowset_index_all(set) != WR_OK)
         return WR_ENOMEM;
-    struct wr_rowset_row *head = wr_rowset_ring(set, hash), *best = NULL, *at = head;
+    struct wr_rowset_row *best = NULL;
+    struct wr_rowset_probe probe;
     int64_t best_start = 0;
-    for (; at != NULL; at = at->next == head ? NULL : at->next) {
-        if (at->from_us != from_us || !wr_rowset_key_equal(set, at->key, key) ||
+    wr_rowset_probe_begin(&probe, set, key, hash, &any, wr_rowset_ring(set, hash));
+    for (struct wr_rowset_row *at; (at = wr_rowset_probe_next(&probe)) != NULL;) {
+        if (at->from_us != from_us ||
             !wr_payload_holds(&set->payload, wr_rowset_payload(set, at), in, row))
             continue;
         int64_t start = wr_rowset_block_of(set, at)->slice->start_us;
@@ -423,6 +458,8 @@ int wr_rowset_remove(struct wr_rowset *set, const char *key, uint64_t hash, int6
             best_start = start;
         }
     }
+    if (probe.status != WR_OK)
+        return probe.status;
     *found = best != NULL;
     return best == NULL ? WR_OK : wr_rowset_take(set, best);
 }
@@ -468,7 +505,7 @@ static void slice_pack(struct wr_rowset *set, uint32_t at) {
     }
     uint64_t unindexed = set->unindexed;
     to->start_us = from->start_us;
-    to->zone = no_zone;
+    to->zone = wr_rowset_no_zone;
     if (move_rows(set, from, to) != WR_OK) {
         set->unindexed = unindexed;
         slice_free(set, to);
@@ -484,24 +521,27 @@ static void slice_pack(struct wr_rowset *set, uint32_t at) {
     to->is_dirty = from->is_dirty;
     to->was_saved = from->was_saved;
     to->dirty_from = 0;
-    uint64_t *deleted = to->deleted;
+    struct wr_rowset_deleted *deleted = to->deleted;
     to->deleted = from->deleted;
     to->deleted_count = from->deleted_count;
     to->deleted_room = from->deleted_room;
     from->deleted = deleted;
+    wr_rowset_hand_over(set, from, to);
     set->slices[at] = to;
     slice_free(set, from);
 }
 
 void wr_rowset_settle(struct wr_rowset *set) {
+    set->stays = 0;
     for (uint32_t s = 0; set->has_gone && s < set->count; s++)
-        if (set->slices[s]->gone > GONE_ROWS_MIN && set->slices[s]->gone > set->slices[s]->live)
+        if (set->slices[s]->gone > GONE_ROWS_MIN &&
+            set->slices[s]->gone > set->slices[s]->live - set->slices[s]->rested)
             slice_pack(set, s);
     set->has_gone = 0;
 }
 
 uint64_t wr_rowset_bytes(const struct wr_rowset *set) {
-    uint64_t bytes = wr_rowset_index_bytes(set);
+    uint64_t bytes = wr_rowset_index_bytes(set) + set->run_bytes + set->awake_bytes;
     for (uint32_t s = 0; s < set->count; s++)
         bytes += set->slices[s]->bytes + sizeof *set->slices[s];
     return bytes;

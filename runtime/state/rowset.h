@@ -9,17 +9,29 @@
  * no index, and one probe in ten thousand rows is a look at their hashes.
  *
  * A stored row is a struct wr_rowset_row, its key and its payload; it stays where it is until
- * wr_rowset_settle.
- * Source: zone maps: Moerkotte, "Small materialized aggregates", 1998. */
+ * wr_rowset_settle, and where rows may rest, wr_rowset_tend and wr_rowset_relieve.
+ *
+ * Rows that do not fit into memory rest in a scratch file, in runs that are in the order of their
+ * hashes (rowset_runs.c, rowset_rest.c): of a slice all that are in memory go at once, those of the
+ * slice first that ends first, since it has the fewest probes before it. A run that rests costs 40
+ * bytes for 4 KB of rows and a filter of 11 bits a row; a probe reads a block of those runs only
+ * that may have its hash. Blocks that were read stay for a while (clock, second chance), and are
+ * written again where rows of them were changed. Runs of a slice become fewer by merges of eight.
+ * Source: zone maps: Moerkotte, "Small materialized aggregates", 1998; runs: O'Neil et al., "The
+ * log-structured merge-tree", 1996; filters: Putze et al., "Cache-, hash- and space-efficient Bloom
+ * filters", 2007. */
 #pragma once
 #include <stdint.h>
 
 #include "state/key.h"
 #include "state/payload.h"
 
+struct wr_apart;
 struct wr_buf;
 struct wr_reader;
+struct wr_rowset_cold;
 struct wr_rowset_page;
+struct wr_rowset_run;
 
 struct wr_rowset_entry {
     int64_t time_us;           /* event time of the row */
@@ -55,7 +67,18 @@ struct wr_rowset_block {
     uint8_t is_dirty;     /* some of them */
     int64_t until_upto;   /* the greatest of this block and those before it in its slice */
     struct wr_rowset_zone zone;
+    /* A block that was read back: where it rests, whether it has changed since, whether it was
+     * asked for since the hand came by last. */
+    struct wr_rowset_run *run; /* NULL: it has never rested */
+    struct wr_rowset_cold *cold;
+    uint8_t has_changed, was_used;
+    struct wr_rowset_block *behind; /* in a list of blocks that are used up */
     _Alignas(16) uint8_t rows[];
+};
+
+/* A row that was taken back. */
+struct wr_rowset_deleted {
+    uint64_t id, hash;
 };
 
 struct wr_rowset_slice {
@@ -66,11 +89,16 @@ struct wr_rowset_slice {
     uint32_t indexed_blocks, indexed_rows; /* whole ones in the index, then rows of the next */
     uint32_t dirty_from;                   /* no block before it is dirty */
     uint8_t is_dirty, was_saved;
-    uint64_t live, gone; /* rows */
-    uint64_t bytes;
-    struct wr_rowset_zone zone;
-    uint64_t *deleted; /* numbers of rows that a save has seen, since the last one */
+    uint64_t live;                     /* rows, at rest or not */
+    uint64_t gone;                     /* in memory: rows that were taken back */
+    uint64_t bytes;                    /* in memory */
+    struct wr_rowset_zone zone;        /* of rows in memory */
+    struct wr_rowset_deleted *deleted; /* that a save has seen, since the last one */
     uint32_t deleted_count, deleted_room;
+    /* Rows at rest, the largest run first. */
+    uint64_t rested; /* rows that were not taken back */
+    uint32_t run_count, run_room;
+    struct wr_rowset_run **runs;
 };
 
 struct wr_rowset {
@@ -93,7 +121,16 @@ struct wr_rowset {
     struct {
         uint8_t active, all;
         uint32_t slice, block, row;
-    } saving; /* how far a save in pieces has come */
+        uint32_t run, cold; /* a block at rest of that slice */
+    } saving;               /* how far a save in pieces has come */
+    struct wr_apart *apart; /* where rows may rest; NULL: nowhere */
+    uint8_t stays;          /* none does now: a log as it was written before is being read */
+    uint64_t rested;        /* rows at rest */
+    uint64_t run_bytes;     /* of memory, for runs */
+    /* Blocks that were read back. */
+    uint32_t awake_count, awake_room, hand;
+    uint64_t awake_bytes;
+    struct wr_rowset_block **awake;
 };
 
 /* What rows of a probe may be: all three are necessary, none is enough. */
@@ -125,11 +162,15 @@ int64_t wr_rowset_match(struct wr_rowset *set, struct wr_rowset_row *row, int64_
 /* A walk over the rows of one key within bounds. */
 struct wr_rowset_probe {
     struct wr_rowset *set;
-    const char *key;
+    const char *key; /* NULL: any of that hash, at rest */
     uint64_t hash, word;
     struct wr_rowset_bounds bounds;
     struct wr_rowset_row *head, *at; /* of the ring */
     uint32_t slice, block, row;      /* of rows in no ring */
+    struct {
+        uint32_t slice, run, block, row;
+    } cold;     /* of rows at rest */
+    int status; /* WR_OK, or why rows at rest could not be read */
 };
 
 /* Before `count` probes of a batch: decides what is in the index. heads[i]: the ring of a hash, or
@@ -140,8 +181,8 @@ int wr_rowset_heads(struct wr_rowset *set, const char *keys, const uint64_t *has
 void wr_rowset_probe_begin(struct wr_rowset_probe *probe, struct wr_rowset *set, const char *key,
                            uint64_t hash, const struct wr_rowset_bounds *bounds,
                            struct wr_rowset_row *head);
-/* The next row of that key; NULL: no more. Rows come in no promised order, and some of them may be
- * out of bounds. Nothing is added or taken back meanwhile. */
+/* The next row of that key; NULL: no more, or probe->status is not WR_OK. Rows come in no promised
+ * order, and some of them may be out of bounds. Nothing is added or taken back meanwhile. */
 struct wr_rowset_row *wr_rowset_probe_next(struct wr_rowset_probe *probe);
 
 /* ---- slices ---- */
@@ -150,7 +191,7 @@ static inline const uint8_t *wr_rowset_payload(const struct wr_rowset *set,
                                                const struct wr_rowset_row *row) {
     return (const uint8_t *)row + set->payload_at;
 }
-/* All rows of a slice, in the order in which they came. */
+/* All rows of a slice that are in memory, in the order in which they came. */
 struct wr_rowset_walk {
     const struct wr_rowset *set;
     const struct wr_rowset_slice *slice;
@@ -166,8 +207,36 @@ void wr_rowset_drop(struct wr_rowset *set, int64_t frontier);
 /* When no row and no string of one is in use: moves the rows of a slice together of which most were
  * taken back. */
 void wr_rowset_settle(struct wr_rowset *set);
-uint64_t wr_rowset_rows(const struct wr_rowset *set);
-uint64_t wr_rowset_bytes(const struct wr_rowset *set);
+uint64_t wr_rowset_rows(const struct wr_rowset *set);  /* at rest or not */
+uint64_t wr_rowset_bytes(const struct wr_rowset *set); /* in memory */
+
+/* ---- at rest ---- */
+
+/* Rows may rest where apart->env opens a scratch file. Before any row comes. */
+void wr_rowset_may_rest(struct wr_rowset *set, struct wr_apart *apart);
+/* When no row is in use: lets rows rest until so many bytes at most are in memory, or what runs
+ * cost, which is more. WR_OK or a negative status, with which the run ends. */
+int wr_rowset_relieve(struct wr_rowset *set, uint64_t bytes_max);
+/* When no row is in use: sends blocks that were read back to rest until so many bytes of them are
+ * left. The same. */
+int wr_rowset_tend(struct wr_rowset *set, uint64_t awake_bytes_max);
+
+/* Some rows of a slice that rests in part, in an order of their own. */
+struct wr_rowset_order {
+    int (*wants)(void *ctx, const struct wr_rowset_row *row);
+    int (*compare)(void *ctx, const struct wr_rowset_row *a, const struct wr_rowset_row *b);
+    void *ctx;
+};
+struct wr_rowset_sorting;
+/* Puts them in order, in parts of about so many bytes. `order` is copied. The slice must not change
+ * until the end, and nothing else is asked of the set. WR_OK or a negative status. */
+int wr_rowset_sort(struct wr_rowset *set, struct wr_rowset_slice *slice,
+                   const struct wr_rowset_order *order, uint64_t bytes_max,
+                   struct wr_rowset_sorting **made);
+/* The next ones, up to `room`; *count 0: there are no more. They are there until the next call. */
+int wr_rowset_sort_next(struct wr_rowset_sorting *sorting, struct wr_rowset_row **rows,
+                        uint32_t room, uint32_t *count);
+void wr_rowset_sort_end(struct wr_rowset_sorting *sorting); /* NULL is allowed */
 
 /* ---- saving ---- */
 

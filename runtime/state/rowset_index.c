@@ -240,15 +240,6 @@ int wr_rowset_index_all(struct wr_rowset *set) {
 
 /* ---- probing ---- */
 
-/* What rows of a zone cannot be. */
-static inline int rules_out(const struct wr_rowset_zone *zone,
-                            const struct wr_rowset_bounds *bounds, uint64_t word_min,
-                            uint64_t word_max) {
-    return zone->until_max < bounds->until_min || zone->time_max < bounds->time_min ||
-           zone->time_min > bounds->time_max || zone->word_max < word_min ||
-           zone->word_min > word_max;
-}
-
 /* The first block with rows in no ring of which one may be met at `until_min` or later. */
 static uint32_t first_block(const struct wr_rowset_slice *slice, int64_t until_min) {
     uint32_t from = slice->indexed_blocks, count = slice->block_count - from;
@@ -269,11 +260,13 @@ static uint64_t look_cost(const struct wr_rowset *set, const struct wr_rowset_bo
         const struct wr_rowset_slice *slice = set->slices[s];
         cost++;
         if (slice->indexed_blocks == slice->block_count ||
-            rules_out(&slice->zone, bounds, word_min, word_max))
+            wr_rowset_rules_out(&slice->zone, bounds, word_min, word_max))
             continue;
         for (uint32_t b = first_block(slice, bounds->until_min); b < slice->block_count; b++) {
             const struct wr_rowset_block *block = slice->blocks[b];
-            cost += rules_out(&block->zone, bounds, word_min, word_max) ? 1 : 1 + block->count;
+            cost += wr_rowset_rules_out(&block->zone, bounds, word_min, word_max)
+                        ? 1
+                        : 1 + block->count;
         }
     }
     return cost;
@@ -359,12 +352,14 @@ void wr_rowset_probe_begin(struct wr_rowset_probe *probe, struct wr_rowset *set,
                                       .at = head,
                                       .block = UINT32_MAX,
                                       .slice = set->unindexed == 0 ? set->count : 0};
+    probe->cold.slice = set->rested == 0 ? set->count : 0;
+    probe->cold.block = UINT32_MAX;
 }
 
 /* The next row of the hash in a block, from probe->row on. */
 static struct wr_rowset_row *scan_block(struct wr_rowset_probe *probe,
                                         struct wr_rowset_block *block) {
-    if (rules_out(&block->zone, &probe->bounds, probe->word, probe->word))
+    if (wr_rowset_rules_out(&block->zone, &probe->bounds, probe->word, probe->word))
         return NULL;
     while (probe->row < block->count) {
         struct wr_rowset_row *row = wr_rowset_at(probe->set, block, probe->row++);
@@ -378,7 +373,7 @@ static struct wr_rowset_row *scan_next(struct wr_rowset_probe *probe) {
     for (; probe->slice < probe->set->count; probe->slice++, probe->block = UINT32_MAX) {
         const struct wr_rowset_slice *slice = probe->set->slices[probe->slice];
         if (probe->block == UINT32_MAX) {
-            if (rules_out(&slice->zone, &probe->bounds, probe->word, probe->word))
+            if (wr_rowset_rules_out(&slice->zone, &probe->bounds, probe->word, probe->word))
                 continue;
             probe->block = first_block(slice, probe->bounds.until_min);
             probe->row = probe->block == slice->indexed_blocks ? slice->indexed_rows : 0;
@@ -399,5 +394,6 @@ struct wr_rowset_row *wr_rowset_probe_next(struct wr_rowset_probe *probe) {
         if (wr_rowset_key_equal(probe->set, row->key, probe->key))
             return row;
     }
-    return scan_next(probe);
+    struct wr_rowset_row *row = scan_next(probe);
+    return row != NULL ? row : wr_rowset_probe_rested(probe);
 }

@@ -1,19 +1,27 @@
 /* rowset_log.c: a set of rows as a log of what changed: what a checkpoint stores of it.
  *
- *   log:    u64 the next number · u32 magic "wrl1" · shape · varint dropped_count ·
+ *   log:    u64 the next number · u32 magic "wrl2" · shape · varint dropped_count ·
  *           u64 start each · u32 slice_count · slices
- *   slice:  u64 start · varint deleted_count · u64 number each · u32 row_count · rows
+ *   slice:  u64 start · varint deleted_count · u64 number, u64 hash each · u32 row_count · rows
  *   row:    number · time · from · until · matches, 8 bytes each · its key and payload (log.c)
  *
- * A row that stands in two logs has only changed its matches. A save in pieces is several logs: the
- * first has the starts that were dropped, and a large slice stands in more than one. */
+ * A row whose number has its highest bit set stands in an earlier log too, and has only changed
+ * its matches. A save in pieces is several logs: the first has the starts that were dropped, and a
+ * large slice stands in more than one. Rows in memory come in the order of their numbers, those at
+ * rest by their hashes.
+ *
+ * In "wrl1", which was written before rows could rest, deleted rows have no hash, all rows come in
+ * the order of their numbers, and one whose number is not behind the others has only changed. */
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
 #include "state/page.h"
 #include "state/rowset_parts.h"
 #include "base/banned.h"
 
-#define LOG_MAGIC 0x316c7277u /* "wrl1" */
+#define LOG_MAGIC 0x326c7277u        /* "wrl2" */
+#define LOG_MAGIC_BEFORE 0x316c7277u /* "wrl1" */
+#define CHANGED_BIT (UINT64_C(1) << 63)
 
 int wr_rowset_has_changed(const struct wr_rowset *set) {
     if (set->next_id != set->saved_id || set->saving.active || set->dropped_count > 0)
@@ -39,8 +47,9 @@ void wr_rowset_save_none(const struct wr_rowset *set, struct wr_buf *out) {
 }
 
 static void add_row(const struct wr_rowset *set, struct wr_buf *out, struct wr_rowset_row *row) {
-    const int64_t facts[5] = {(int64_t)row->id, row->time_us, row->from_us, row->until_us,
-                              row->matches};
+    int has_been = !set->saving.all && (row->flags & WR_ROWSET_SAVED);
+    const int64_t facts[5] = {(int64_t)(row->id | (has_been ? CHANGED_BIT : 0)), row->time_us,
+                              row->from_us, row->until_us, row->matches};
     wr_buf_add(out, facts, sizeof facts);
     wr_log_add(&set->shape, out, row->key, 0, set->shape.row_bytes);
     row->flags = (row->flags & ~(uint32_t)WR_ROWSET_DIRTY) | WR_ROWSET_SAVED;
@@ -65,13 +74,58 @@ static struct wr_rowset_row *row_next(struct wr_rowset *set, const struct wr_row
     return NULL;
 }
 
+/* What this save has to write of a block at rest. Blocks that nobody has asked for stay so. */
+static int save_cold(struct wr_rowset *set, struct wr_rowset_slice *slice,
+                     struct wr_rowset_run *run, struct wr_rowset_cold *cold, struct wr_buf *out,
+                     uint32_t *count) {
+    struct wr_rowset_block *block = cold->awake;
+    uint32_t wanted = set->saving.all ? 0 : WR_ROWSET_DIRTY;
+    int status = block != NULL ? WR_OK : wr_rowset_block_read(set, slice, run, cold, &block);
+    if (status != WR_OK)
+        return status;
+    for (uint32_t i = 0; i < block->count; i++) {
+        struct wr_rowset_row *row = wr_rowset_at(set, block, i);
+        if ((row->flags & (WR_ROWSET_GONE | wanted)) != wanted)
+            continue;
+        add_row(set, out, row);
+        ++*count;
+    }
+    block->is_dirty = cold->is_dirty = 0;
+    cold->is_saved = 1;
+    if (block != cold->awake)
+        wr_free(set->budget, block);
+    return WR_OK;
+}
+
+/* The same of all that rests of a slice, from where the save stands. WR_EAGAIN: there is more. */
+static int save_runs(struct wr_rowset *set, struct wr_rowset_slice *slice, struct wr_buf *out,
+                     size_t length_max, uint32_t *count) {
+    for (; set->saving.run < slice->run_count; set->saving.run++, set->saving.cold = 0) {
+        struct wr_rowset_run *run = slice->runs[set->saving.run];
+        for (; set->saving.cold < run->block_count; set->saving.cold++) {
+            struct wr_rowset_cold *cold = &run->blocks[set->saving.cold];
+            if (!set->saving.all && !cold->is_dirty)
+                continue;
+            if (*count > 0 && out->length >= length_max)
+                return WR_EAGAIN;
+            int status = save_cold(set, slice, run, cold, out, count);
+            if (status != WR_OK)
+                return status;
+        }
+    }
+    return WR_OK;
+}
+
 /* A slice, or as much of it as fits. WR_EAGAIN: there is more. */
 static int save_slice(struct wr_rowset *set, struct wr_rowset_slice *slice, struct wr_buf *out,
                       size_t length_max) {
     uint32_t deleted = set->saving.all ? 0 : slice->deleted_count, count = 0;
     wr_buf_add_u64(out, (uint64_t)slice->start_us);
     wr_buf_add_varint(out, deleted);
-    wr_buf_add(out, slice->deleted, deleted * sizeof *slice->deleted);
+    for (uint32_t i = 0; i < deleted; i++) {
+        wr_buf_add_u64(out, slice->deleted[i].id);
+        wr_buf_add_u64(out, slice->deleted[i].hash);
+    }
     size_t count_at = out->length;
     wr_buf_add_u32(out, 0);
     slice->deleted_count = 0;
@@ -81,12 +135,13 @@ static int save_slice(struct wr_rowset *set, struct wr_rowset_slice *slice, stru
         set->saving.row++;
         count++;
     }
-    if (out->status != WR_OK)
-        return out->status;
+    int status = row != NULL ? WR_EAGAIN : save_runs(set, slice, out, length_max, &count);
+    if (out->status != WR_OK || (status != WR_OK && status != WR_EAGAIN))
+        return out->status != WR_OK ? out->status : status;
     memcpy(out->bytes + count_at, &count, sizeof count);
     slice->was_saved = 1;
-    if (row != NULL)
-        return WR_EAGAIN;
+    if (status == WR_EAGAIN)
+        return status;
     slice->is_dirty = 0;
     slice->dirty_from = slice->block_count;
     return WR_OK;
@@ -109,7 +164,7 @@ static int save_slices(struct wr_rowset *set, struct wr_buf *out, size_t length_
         count++;
         if (status != WR_OK)
             break;
-        set->saving.block = set->saving.row = 0;
+        set->saving.block = set->saving.row = set->saving.run = set->saving.cold = 0;
     }
     if (out->status == WR_OK)
         memcpy(out->bytes + count_at, &count, sizeof count);
@@ -191,21 +246,35 @@ static uint64_t last_number(const struct wr_rowset *set, const struct wr_rowset_
     return block == NULL ? 0 : wr_rowset_at(set, block, block->count - 1)->id;
 }
 
-static int load_deleted(struct wr_rowset *set, struct wr_rowset_slice *slice,
-                        struct wr_reader *in) {
+/* The row of a hash and a number, wherever it is; NULL: there is none, or *status. */
+static struct wr_rowset_row *find_row(struct wr_rowset *set, uint64_t hash, uint64_t id,
+                                      int *status) {
+    *status = wr_rowset_index_all(set);
+    struct wr_rowset_row *head = *status == WR_OK ? wr_rowset_ring(set, hash) : NULL, *at = head;
+    for (; at != NULL; at = at->next == head ? NULL : at->next)
+        if (at->id == id)
+            return at;
+    return *status == WR_OK ? wr_rowset_find_rested(set, hash, id, status) : NULL;
+}
+
+static int load_deleted(struct wr_rowset *set, struct wr_rowset_slice *slice, struct wr_reader *in,
+                        int before) {
     uint64_t count = wr_reader_varint(in);
     int status = count == 0 ? WR_OK : wr_rowset_index_all(set);
     for (uint64_t i = 0; i < count && !in->failed && status == WR_OK; i++) {
-        struct wr_rowset_row *row = find_number(set, slice, wr_reader_u64(in));
+        uint64_t id = wr_reader_u64(in), hash = before ? 0 : wr_reader_u64(in);
+        struct wr_rowset_row *row =
+            before ? find_number(set, slice, id) : find_row(set, hash, id, &status);
         if (row == NULL)
-            return WR_ECORRUPT;
+            return status != WR_OK ? status : WR_ECORRUPT;
         row->flags = 0; /* the log knows */
         status = wr_rowset_take(set, row);
     }
     return in->failed ? WR_ECORRUPT : status;
 }
 
-static int load_row(struct wr_rowset *set, struct wr_rowset_slice *slice, struct wr_reader *in) {
+static int load_row(struct wr_rowset *set, struct wr_rowset_slice *slice, struct wr_reader *in,
+                    int before) {
     _Alignas(16) uint8_t bytes[WR_ROW_BYTES_MAX];
     uint64_t facts[5], hash;
     for (uint32_t i = 0; i < 5; i++)
@@ -214,36 +283,41 @@ static int load_row(struct wr_rowset *set, struct wr_rowset_slice *slice, struct
                                     .from_us = (int64_t)facts[2],
                                     .until_us = (int64_t)facts[3],
                                     .matches = (int64_t)facts[4]};
+    int has_changed = before ? slice->block_count > 0 && facts[0] <= last_number(set, slice)
+                             : (facts[0] & CHANGED_BIT) != 0;
+    uint64_t id = facts[0] & ~CHANGED_BIT;
     wr_log_read(&set->shape, in, bytes, set->shape.row_bytes);
-    if (in->failed || facts[0] >= set->next_id)
+    if (in->failed || id >= set->next_id)
         return WR_ECORRUPT;
-    if (slice->block_count > 0 && facts[0] <= last_number(set, slice)) {
-        struct wr_rowset_row *there = find_number(set, slice, facts[0]);
+    wr_keys_hash(set->keys, bytes, 1, set->seed, &hash);
+    if (has_changed) {
+        int status = WR_OK;
+        struct wr_rowset_row *there =
+            before ? find_number(set, slice, id) : find_row(set, hash, id, &status);
         if (there == NULL)
-            return WR_ECORRUPT;
+            return status != WR_OK ? status : WR_ECORRUPT;
         there->matches = entry.matches;
+        wr_rowset_block_of(set, there)->has_changed = 1;
         return WR_OK;
     }
-    wr_keys_hash(set->keys, bytes, 1, set->seed, &hash);
-    struct wr_rowset_row *row =
-        wr_rowset_append(set, slice, facts[0], (const char *)bytes, hash, &entry);
+    struct wr_rowset_row *row = wr_rowset_append(set, slice, id, (const char *)bytes, hash, &entry);
     if (row == NULL)
         return WR_ENOMEM;
     row->flags = WR_ROWSET_SAVED;
     return wr_rowset_set_payload(set, row, bytes + set->keys->key_bytes);
 }
 
-static int load_slice(struct wr_rowset *set, struct wr_reader *in) {
+static int load_slice(struct wr_rowset *set, struct wr_reader *in, int before) {
     int64_t start_us = (int64_t)wr_reader_u64(in);
     if (in->failed || wr_rowset_slice(set, start_us) != start_us)
         return WR_ECORRUPT; /* slices do not stand there */
     struct wr_rowset_slice *slice = wr_rowset_slice_at(set, start_us);
     if (slice == NULL)
         return WR_ENOMEM;
-    int status = load_deleted(set, slice, in);
+    int status = load_deleted(set, slice, in, before);
     uint32_t count = status == WR_OK ? wr_reader_u32(in) : 0;
     for (uint32_t i = 0; i < count && status == WR_OK && !in->failed; i++)
-        status = load_row(set, slice, in);
+        status = load_row(set, slice, in, before);
     for (uint32_t b = 0; b < slice->block_count; b++)
         slice->blocks[b]->is_dirty = 0;
     slice->is_dirty = 0;
@@ -254,11 +328,13 @@ static int load_slice(struct wr_rowset *set, struct wr_reader *in) {
 
 int wr_rowset_load(struct wr_rowset *set, struct wr_reader *in) {
     set->next_id = set->saved_id = wr_reader_u64(in);
-    if (wr_reader_u32(in) != LOG_MAGIC || in->failed || !wr_log_shape_matches(&set->shape, in))
+    uint32_t magic = wr_reader_u32(in);
+    int before = set->stays = magic == LOG_MAGIC_BEFORE;
+    if ((magic != LOG_MAGIC && !before) || in->failed || !wr_log_shape_matches(&set->shape, in))
         return WR_ECORRUPT;
     int status = load_dropped(set, in);
     uint32_t count = status == WR_OK ? wr_reader_u32(in) : 0;
     for (uint32_t s = 0; s < count && status == WR_OK && !in->failed; s++)
-        status = load_slice(set, in);
+        status = load_slice(set, in, before);
     return in->failed ? WR_ECORRUPT : status;
 }

@@ -294,9 +294,11 @@ sorted runs that are merged at the end, which costs little. Else pages of the
 tables leave that were not asked for, and a key of such a page brings it back:
 keys in no order then cost a read and a write of some kilobytes a row.
 
-What a single window, a join or a lookup needs must fit, else the run ends
-(W602). `weir explain --analyze` shows what each stage kept, and how much of it
-in the file.
+Rows of a `join` go there where both sides take more than that share, those
+first that can be met for the shortest time. A row that looks for its like reads
+4 KB for each that it finds there. What one row meets must fit, and what a
+single window or a lookup needs, else the run ends (W602). `weir explain
+--analyze` shows what each stage kept, and how much of it in the file.
 ]],
   },
 }

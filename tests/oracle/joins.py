@@ -3,7 +3,8 @@
 
 Rows come out of order and some too late; keys are nil, few or many. Pairs and rows without one are
 compared in any order; of changes, what is left of them. Each case runs in several batch sizes and
-shards, which must write the same bytes. Reads WEIR_PROGRAM, WEIR_SEED and WEIR_RANDOM_SECONDS.
+shards, and with rows that rest in a scratch file, all of which must write the same bytes. Reads
+WEIR_PROGRAM, WEIR_SEED and WEIR_RANDOM_SECONDS.
 """
 
 import collections
@@ -20,7 +21,9 @@ import time
 import duckdb
 
 HOWS = ["inner", "left", "right", "full", "semi", "anti"]
-RUNS = [[], ["--batch-rows", "1"], ["--batch-rows", "7", "--shards", "3"]]
+RUNS = [[], ["--batch-rows", "1"], ["--batch-rows", "7", "--shards", "3"],
+        ["--batch-rows", "20", "--spill-bytes", "1"],
+        ["--batch-rows", "5", "--shards", "2", "--spill-bytes", "20000"]]
 DELAYS = {"l": 10, "r": 7}
 SCRIPT = """
 local schema = "k int64, f float64, v string, ts timestamp, e timestamp"

@@ -134,7 +134,7 @@ class Tried:
 
     def spills(self):
         with open(self.case.script, encoding="utf-8") as file:
-            if not re.search(":sort|:window", file.read()):
+            if not re.search(":sort|:window|:join|:lookup", file.read()):
                 return
         spill = ["--spill-bytes", self.dice.choice(["1", "3000"])]
         self.check(" ".join(spill), self.expected, self.run(ROWS, [spill]))

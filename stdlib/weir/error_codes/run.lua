@@ -205,8 +205,9 @@ return {
     message = "memory budget `…` is used up",
     page = "Groups, joins and buffers live within a budget, and this run needs more than it "
       .. "has: raise it, or keep less: fewer keys, shorter windows, `within`. Rows of a `sort`, "
-      .. "groups, keys of `dedup` and `distinct` and groups of a `top` of few rows go to a scratch "
-      .. "file where they do not fit; a single window, joins, lookups and other stages do not.",
+      .. "groups, keys of `dedup` and `distinct`, groups of a `top` of few rows and both sides of "
+      .. "a `join` go to a scratch file where they do not fit; a single window, lookups, what one "
+      .. "row of a join meets, and other stages do not.",
     wrong = [[weir.settings { memory = "64MB" }]],
     right = [[weir.settings { memory = "1GB" }]],
   },

@@ -242,13 +242,21 @@ TEST(run_does_not_blame_a_budget_that_has_room) {
 }
 
 /* Without a state directory the calls to the world are those of the scratch file. */
-static void fail_at_each_call(enum wr_sim_fault fault, const char *code) {
+static void fail_at_each_call(enum wr_sim_fault fault, const char *code, const char *name,
+                              const char *stage) {
     struct stand stand;
+    char inputs[16], where[32], wanted[2048];
     stand_begin(&stand);
     uint32_t read = stand_source(&stand, "k string, v int64", 1);
-    const char *sorted = "'op':'sort','order':o`v desc`";
-    uint32_t sink = stand_sink(&stand, test_add(stand.plan, "{'inputs':[%u],%s}", read, sorted));
+    uint32_t table = stand_source(&stand, "k string, v int64", 1);
+    snprintf(inputs, sizeof inputs, strcmp(name, "sort") == 0 ? "%u" : "%u,%u", read, table);
+    snprintf(where, sizeof where, "stage %s: ", name);
+    uint32_t sink = stand_sink(
+        &stand, test_add(stand.plan, "{'inputs':[%s],'op':'%s',%s}", inputs, name, stage));
     stand_feed(&stand, read, 0, "a 3|b 1/a 9/c 7|d 3/e 4/f 5/g 6/h 8/i 2/j 1/k 1/l 7/m 0/n 3/o 2");
+    stand_feed(&stand, table, 0, "a 1|d 2/a 4/z 4|o 8/k 5/l 3|l 9/m 1");
+    CHECK_INT(stand_run(&stand), ==, WR_OK); /* in memory */
+    snprintf(wanted, sizeof wanted, "%s", stand_rows(&stand, sink));
     stand.options.spill_bytes = 1;
     stand.options.batch_rows = stand.split = 1;
     int failures = 0, status = WR_EIO;
@@ -261,19 +269,24 @@ static void fail_at_each_call(enum wr_sim_fault fault, const char *code) {
         failures++;
         CHECK_INT(status, ==, WR_EIO);
         CHECK_STR(stand.err.code, code);
-        CHECK_CONTAINS(stand.err.text, "stage sort: ");
+        CHECK_CONTAINS(stand.err.text, where);
         CHECK_CONTAINS(stand.err.text, "a scratch file");
         CHECK_INT(stand.captures[sink].committed, ==, 0);
     }
     CHECK_INT(failures, >, 20);
-    CHECK_STR(stand_rows(&stand, sink),
-              "a 9|h 8|c 7|l 7|g 6|f 5|e 4|a 3|d 3|n 3|i 2|o 2|b 1|j 1|k 1|m 0");
+    CHECK_STR(stand_rows(&stand, sink), wanted);
     stand_end(&stand);
 }
 
 TEST(run_says_that_the_scratch_file_failed) {
-    fail_at_each_call(WR_SIM_EIO, "W614");
-    fail_at_each_call(WR_SIM_ENOSPC, "W610");
+    static const char *const stages[][2] = {
+        {"sort", "'order':o`v desc`"},
+        {"join", "'on':l`k`,'prefix':'r_','how':'full'"},
+    };
+    for (size_t i = 0; i < WR_COUNT(stages); i++) {
+        fail_at_each_call(WR_SIM_EIO, "W614", stages[i][0], stages[i][1]);
+        fail_at_each_call(WR_SIM_ENOSPC, "W610", stages[i][0], stages[i][1]);
+    }
 }
 
 /* ---- checkpoints ---- */

@@ -1,0 +1,16 @@
+-- Joins of more rows than fit where little may be in memory: rows of both sides rest in a scratch
+-- file, are met there, and are taken back.
+local schema = "k int64, name string, price float64, n int64"
+local rows, others = weir.read("rows.ndjson", { schema = schema }),
+  weir.read("rows.ndjson", { schema = schema })
+rows:join(others, { on = "k == n", prefix = "o_", how = "full" }):select "k, name, o_name, o_k"
+  :write("full.csv", { mode = "append" })
+rows:join(others, { on = "name", prefix = "o_", how = "anti",
+    where = "o_n > n and o_price < price" })
+  :select "n, name":write("anti.csv", { mode = "append" })
+-- Groups that come and go on both sides.
+local most = rows:group_by "k":emit "update"
+  :agg "most = max(n), names = list(name order by n limit 2)"
+local least = others:group_by "n":emit "update":agg "least = min(k)"
+most:join(least, { on = "k == n", prefix = "l_", how = "left" })
+  :write("sqlite:pairs.db", { table = "pairs", key = "k" })
