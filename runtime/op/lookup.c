@@ -41,6 +41,7 @@ void lookup_table_release(struct lookup *self, struct lookup_table *table) {
     wr_free(budget, table->batches);
     wr_free(budget, table->rows);
     wr_table_free(table->index);
+    lookup_rest_free(self, table);
     *table = (struct lookup_table){0};
 }
 
@@ -89,9 +90,11 @@ static void show_cell(struct wr_buf *text, const char *name, const struct wr_typ
 }
 
 /* "k = 1", and of the row that had this key first "k = 1, v = a", as far as columns are there. */
-static void show_rows(struct lookup *self, const struct wr_batch *in, uint32_t row, uint64_t first,
-                      struct wr_buf *key, struct wr_buf *before) {
-    const struct wr_list *list = ((const struct lookup_config *)self->base.config)->right_keys;
+static void show_rows(struct lookup *self, const struct wr_batch *in, uint32_t row,
+                      const struct wr_column *columns, uint32_t first, struct wr_buf *key,
+                      struct wr_buf *before) {
+    const struct lookup_config *config = self->base.config;
+    const struct wr_list *list = config->right_keys;
     for (uint32_t k = 0; k < list->item_count; k++) {
         const struct wr_item *item = &list->items[k];
         const struct wr_column *column = item->column >= 0
@@ -100,21 +103,19 @@ static void show_rows(struct lookup *self, const struct wr_batch *in, uint32_t r
         show_cell(key, item->column >= 0 ? in->schema->fields[item->column].name : "", &item->type,
                   column, row);
     }
-    uint64_t place = self->filling->rows[first].place;
-    const struct wr_batch *batch = self->filling->batches[place >> 32];
-    for (uint32_t c = 0; c < batch->schema->field_count; c++)
-        if (batch->columns[c].data != NULL)
-            show_cell(before, batch->schema->fields[c].name, &batch->schema->fields[c].type,
-                      &batch->columns[c], (uint32_t)place);
+    for (uint32_t c = 0; c < config->right->field_count; c++)
+        if (columns[c].data != NULL)
+            show_cell(before, config->right->fields[c].name, &config->right->fields[c].type,
+                      &columns[c], first);
 }
 
-static int second_row(struct lookup *self, struct wr_batch *in, uint32_t row, uint64_t first,
-                      struct wr_out *out) {
+int lookup_second_row(struct lookup *self, struct wr_batch *in, uint32_t row,
+                      const struct wr_column *columns, uint32_t first, struct wr_out *out) {
     char reason[WR_SHOWN_MAX] = "second row for a lookup key", detail[WR_SHOWN_MAX] = "";
     struct wr_buf key, before;
     wr_buf_init(&key, &wr_budget_control, 0);
     wr_buf_init(&before, &wr_budget_control, 0);
-    show_rows(self, in, row, first, &key, &before);
+    show_rows(self, in, row, columns, first, &key, &before);
     if (key.status == WR_OK && before.status == WR_OK) {
         snprintf(reason, sizeof reason, "second row for lookup key %.*s",
                  (int)WR_MIN(key.length, (size_t)WR_SHOWN_MAX), key.bytes);
@@ -140,8 +141,11 @@ int lookup_add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, st
                    uint64_t place, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
     struct lookup_table *table = self->filling;
-    if (key->first != NO_ROW && !config->many)
-        return second_row(self, in, in_row, key->first, out);
+    if (key->first != NO_ROW && !config->many) {
+        uint64_t at = table->rows[key->first].place;
+        return lookup_second_row(self, in, in_row, table->batches[at >> 32]->columns, (uint32_t)at,
+                                 out);
+    }
     if (wr_grow(self->base.env->state_budget, (void **)&table->rows, table->row_count,
                 &table->row_room, sizeof *table->rows) != WR_OK)
         return WR_ENOMEM;
@@ -162,6 +166,7 @@ int lookup_keep(struct lookup *self, const struct wr_batch *in) {
     if (copy == NULL)
         return WR_ENOMEM;
     table->batches[table->batch_count++] = copy;
+    table->bytes += wr_arena_bytes(&copy->arena);
     return WR_OK;
 }
 
@@ -177,15 +182,17 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
         status < 0 ? NULL : wr_op_rows_left(op, &self->right_eval, in, &count, &status);
     if (status < 0 || count == 0)
         return status;
-    struct wr_batch view = *in;
-    view.sel = sel;
-    view.sel_count = count;
-    if (lookup_keep(self, &view) != WR_OK)
-        return WR_ENOMEM;
     char *keys;
     uint64_t *hashes;
     status =
         lookup_keys(self, config->right_keys, &self->right_eval, in, sel, count, &keys, &hashes);
+    if (status == WR_OK && self->filling->rest != NULL)
+        return lookup_rest_add(self, in, sel, count, keys, hashes, out);
+    struct wr_batch view = *in;
+    view.sel = sel;
+    view.sel_count = count;
+    if (status == WR_OK)
+        status = lookup_keep(self, &view);
     for (uint32_t i = 0; i < count && status >= 0; i++) {
         const char *key = keys + (size_t)i * config->layout.key_bytes;
         uint8_t *row, made = 0;
@@ -205,6 +212,9 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
 
 static int lookup_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     struct lookup *self = (struct lookup *)op;
+    int status = lookup_relieve(self, input == 0 ? &self->table : self->filling);
+    if (status != WR_OK)
+        return status;
     return input == 0 ? lookup_push_rows(self, in, out) : push_table(self, in, out);
 }
 
@@ -236,6 +246,8 @@ static int64_t lookup_reload_after(const struct wr_op *op) {
 static int lookup_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct lookup *self = (struct lookup *)op;
     struct lookup_table *table = &self->table;
+    if (table->rest != NULL)
+        return lookup_rest_save(self, out, all);
     int anew = !self->saving && (all || self->is_new);
     if (!self->saving)
         self->save_next = anew ? 0 : self->saved_batches;
@@ -293,6 +305,7 @@ static int lookup_load(struct wr_op *op, struct wr_reader *in) {
         status = lookup_table_open(self, &self->table);
     }
     struct wr_out nowhere = {.reject = reject_nothing};
+    self->loading = 1;
     for (uint32_t i = 0; i < count && status >= 0; i++) {
         struct wr_batch *batch = NULL;
         status = wr_batch_load(op->env->pool, config->right, in, &batch);
@@ -300,10 +313,13 @@ static int lookup_load(struct wr_op *op, struct wr_reader *in) {
         if (status == WR_OK)
             status = check_keys(self, batch);
         if (status == WR_OK)
+            status = lookup_relieve(self, &self->table);
+        if (status == WR_OK)
             status = push_table(self, batch, &nowhere);
         wr_arena_rewind(op->env->scratch, mark);
         wr_batch_unref(batch);
     }
+    self->loading = 0;
     self->saved_batches = self->table.batch_count;
     return WR_MIN(status, WR_OK);
 }

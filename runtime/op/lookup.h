@@ -1,6 +1,7 @@
-/* lookup.h: `lookup` in four files: lookup.c (run time), lookup_bind.c (plan time),
- * lookup_match.c (rows and their matches), lookup_asked.c (a table that is asked row by row, whose
- * answers are the rows here). Private to the room. */
+/* lookup.h: `lookup` in five files: lookup.c (run time), lookup_bind.c (plan time),
+ * lookup_match.c (rows and their matches), lookup_rest.c (a table that does not fit into memory),
+ * lookup_asked.c (a table that is asked row by row, whose answers are the rows here). Private to
+ * the room. */
 #pragma once
 #include "op/equi.h"
 #include "op/op.h"
@@ -42,12 +43,16 @@ struct table_row {
     uint64_t place; /* batch << 32 | physical row */
 };
 
+struct lookup_rest;
+
 struct lookup_table {
     struct wr_table *index;
     uint32_t batch_count, batch_room;
     struct wr_batch **batches; /* dense copies of rows, WR_BATCH_ROWS_DEFAULT each at most */
     uint32_t row_count, row_room;
     struct table_row *rows;
+    uint64_t bytes;           /* of the batches */
+    struct lookup_rest *rest; /* all rows, where they do not fit; the others are empty then */
 };
 
 struct lookup {
@@ -60,6 +65,7 @@ struct lookup {
     uint32_t saved_batches; /* at the last checkpoint */
     uint32_t save_next;     /* the batch that the next piece of a save begins with */
     uint8_t saving;         /* between two pieces */
+    uint8_t loading;        /* rows that come are those of the store */
     uint8_t is_new;         /* the table is another one than at the last checkpoint */
     struct wr_asked *asked;
     uint64_t *asked_needed;
@@ -90,6 +96,40 @@ int lookup_add_row(struct lookup *self, struct wr_batch *in, uint32_t in_row, st
 int lookup_keep(struct lookup *self, const struct wr_batch *in);
 int lookup_table_open(struct lookup *self, struct lookup_table *table);
 void lookup_table_release(struct lookup *self, struct lookup_table *table);
+
+/* A second row for a key, whose first one is row `before` of columns of the table. A flow. */
+int lookup_second_row(struct lookup *self, struct wr_batch *in, uint32_t row,
+                      const struct wr_column *columns, uint32_t before, struct wr_out *out);
+
+/* lookup_rest.c. When no row of the table is in use: where it takes more memory than it may, its
+ * rows go to a scratch file. WR_OK or a negative status. */
+int lookup_relieve(struct lookup *self, struct lookup_table *table);
+void lookup_rest_free(struct lookup *self, struct lookup_table *table);
+/* As what lookup.c and lookup_match.c do in memory. `keys` and `hashes` are changed. */
+int lookup_rest_add(struct lookup *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+                    char *keys, uint64_t *hashes, struct wr_out *out);
+int lookup_rest_push(struct lookup *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
+                     const char *keys, const uint64_t *hashes, struct wr_out *out);
+int lookup_rest_save(struct lookup *self, struct wr_buf *out, int all);
+/* Column `column` of stored rows (NO_ROW: nil) as column `to` of a batch. WR_OK or WR_ENOMEM. */
+int lookup_rest_column(const struct lookup *self, uint32_t column, const uint64_t *stored,
+                       uint32_t count, struct wr_batch *batch, uint32_t to);
+
+/* lookup_match.c: rows that leave, each a row of `in` and a row of the table: its number, or where
+ * it is stored, or NO_ROW. */
+struct lookup_pairs {
+    struct wr_batch *in;
+    uint32_t count, room;
+    uint32_t *left;
+    uint64_t *right;
+};
+int lookup_pairs_begin(struct lookup *self, struct wr_batch *in, struct lookup_pairs *pairs);
+int lookup_pairs_add(struct lookup *self, struct lookup_pairs *pairs, uint32_t left, uint64_t right,
+                     struct wr_out *out);
+int lookup_pairs_flush(struct lookup *self, struct lookup_pairs *pairs, struct wr_out *out);
+/* Rows of `in` with the first match of each, or by whether it has one. */
+int lookup_emit_firsts(struct lookup *self, struct wr_batch *in, const uint32_t *sel,
+                       uint32_t count, const uint64_t *first, struct wr_out *out);
 
 /* lookup_asked.c */
 int lookup_asked_bind(struct wr_bind *bind, struct lookup_config *config, struct wr_error *err);

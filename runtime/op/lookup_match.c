@@ -8,20 +8,15 @@
 #include "op/expand.h"
 #include "base/banned.h"
 
-/* The first of the matches of row i; NO_ROW: none. */
-static uint64_t first_match(const struct lookup *self, uint8_t *const *found, uint32_t i) {
-    return found[i] == NULL ? NO_ROW : lookup_key_of(self, found[i])->first;
-}
-
 static int emit_asked(struct lookup *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
-                      uint8_t *const *found, struct wr_out *out) {
+                      const uint64_t *first, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
     uint32_t *kept = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, count + 1), kept_count = 0;
     if (kept == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
         kept[kept_count] = sel == NULL ? i : sel[i];
-        kept_count += (first_match(self, found, i) != NO_ROW) == (config->how == HOW_SEMI);
+        kept_count += (first[i] != NO_ROW) == (config->how == HOW_SEMI);
     }
     if (kept_count == 0)
         return WR_FLOW_MORE;
@@ -29,17 +24,16 @@ static int emit_asked(struct lookup *self, struct wr_batch *in, const uint32_t *
     return batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, batch);
 }
 
-/* One output row: a row of the left batch and a row of the table (or none). */
-struct pair {
-    uint32_t left;
-    uint64_t right;
-};
-
-static int put_right(struct lookup *self, struct wr_batch *batch, const struct pair *pairs,
+/* Right column `r` of the result, of rows right[i] of the table (or none). */
+static int put_right(struct lookup *self, struct wr_batch *batch, const uint64_t *right,
                      uint32_t count, uint32_t r) {
     const struct lookup_config *config = self->base.config;
     uint32_t to = config->result->field_count - config->right_count + r;
     uint32_t from = (uint32_t)config->right_of[r];
+    if (self->table.rest != NULL)
+        return wr_bit_get(self->base.needed, to)
+                   ? lookup_rest_column(self, from, right, count, batch, to)
+                   : WR_OK;
     enum wr_type_kind kind = config->result->fields[to].type.kind;
     uint32_t bytes = wr_type_bytes(kind);
     char *data = wr_batch_column(batch, to, count);
@@ -49,9 +43,9 @@ static int put_right(struct lookup *self, struct wr_batch *batch, const struct p
     batch->columns[to].valid = valid;
     memset(data, 0, (size_t)count * bytes);
     for (uint32_t i = 0; i < count; i++) {
-        if (pairs[i].right == NO_ROW)
+        if (right[i] == NO_ROW)
             continue;
-        uint64_t place = self->table.rows[pairs[i].right].place;
+        uint64_t place = self->table.rows[right[i]].place;
         const struct wr_column *column = &self->table.batches[place >> 32]->columns[from];
         uint32_t row = (uint32_t)place;
         if (column->data == NULL || wr_column_is_nil(column, row))
@@ -63,7 +57,7 @@ static int put_right(struct lookup *self, struct wr_batch *batch, const struct p
 }
 
 /* Left columns as they are when each row has at most one partner: physical rows stay. */
-static int emit_in_place(struct lookup *self, struct wr_batch *in, const struct pair *pairs,
+static int emit_in_place(struct lookup *self, struct wr_batch *in, const uint64_t *right,
                          const uint32_t *kept, uint32_t kept_count, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
     struct wr_batch *batch = wr_batch_over(self->base.env->pool, config->result, in);
@@ -79,7 +73,7 @@ static int emit_in_place(struct lookup *self, struct wr_batch *in, const struct 
     batch->sel_count = kept_count;
     int status = WR_OK;
     for (uint32_t r = 0; r < config->right_count && status == WR_OK; r++)
-        status = put_right(self, batch, pairs, in->row_count, r);
+        status = put_right(self, batch, right, in->row_count, r);
     if (status != WR_OK) {
         wr_batch_unref(batch);
         return status;
@@ -88,37 +82,55 @@ static int emit_in_place(struct lookup *self, struct wr_batch *in, const struct 
 }
 
 static int emit_single(struct lookup *self, struct wr_batch *in, const uint32_t *sel,
-                       uint32_t count, uint8_t *const *found, struct wr_out *out) {
+                       uint32_t count, const uint64_t *first, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
     struct wr_arena *scratch = self->base.env->scratch;
-    struct pair *pairs = WR_ARENA_ARRAY(scratch, struct pair, in->row_count);
+    uint64_t *right = WR_ARENA_ARRAY(scratch, uint64_t, in->row_count);
     uint32_t *kept = WR_ARENA_ARRAY(scratch, uint32_t, count), kept_count = 0;
-    if (pairs == NULL || kept == NULL)
+    if (right == NULL || kept == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < in->row_count; i++)
-        pairs[i] = (struct pair){.left = i, .right = NO_ROW};
+        right[i] = NO_ROW;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = sel == NULL ? i : sel[i];
-        pairs[row].right = first_match(self, found, i);
+        right[row] = first[i];
         kept[kept_count] = row;
-        kept_count += config->how == HOW_LEFT || pairs[row].right != NO_ROW;
+        kept_count += config->how == HOW_LEFT || first[i] != NO_ROW;
     }
-    return kept_count == 0 ? WR_FLOW_MORE : emit_in_place(self, in, pairs, kept, kept_count, out);
+    return kept_count == 0 ? WR_FLOW_MORE : emit_in_place(self, in, right, kept, kept_count, out);
 }
 
-/* Up to batch_rows pairs as a dense batch of their own. */
-static int emit_pairs(struct lookup *self, struct wr_batch *in, const struct pair *pairs,
-                      uint32_t count, struct wr_out *out) {
+int lookup_emit_firsts(struct lookup *self, struct wr_batch *in, const uint32_t *sel,
+                       uint32_t count, const uint64_t *first, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
-    uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, count);
-    if (rows == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        rows[i] = pairs[i].left;
-    struct wr_batch *batch = expand_rows(&self->base, config->result, in, in, rows, count);
+    return config->how >= HOW_SEMI ? emit_asked(self, in, sel, count, first, out)
+                                   : emit_single(self, in, sel, count, first, out);
+}
+
+/* ---- rows with more than one match ---- */
+
+int lookup_pairs_begin(struct lookup *self, struct wr_batch *in, struct lookup_pairs *pairs) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t room = self->base.env->batch_rows;
+    *pairs = (struct lookup_pairs){.in = in,
+                                   .room = room,
+                                   .left = WR_ARENA_ARRAY(scratch, uint32_t, room),
+                                   .right = WR_ARENA_ARRAY(scratch, uint64_t, room)};
+    return pairs->left == NULL || pairs->right == NULL ? WR_ENOMEM : WR_FLOW_MORE;
+}
+
+/* As a dense batch of their own. */
+int lookup_pairs_flush(struct lookup *self, struct lookup_pairs *pairs, struct wr_out *out) {
+    const struct lookup_config *config = self->base.config;
+    uint32_t count = pairs->count;
+    if (count == 0)
+        return WR_FLOW_MORE;
+    pairs->count = 0;
+    struct wr_batch *batch =
+        expand_rows(&self->base, config->result, pairs->in, pairs->in, pairs->left, count);
     int status = batch == NULL ? WR_ENOMEM : WR_OK;
     for (uint32_t r = 0; r < config->right_count && status == WR_OK; r++)
-        status = put_right(self, batch, pairs, count, r);
+        status = put_right(self, batch, pairs->right, count, r);
     if (status != WR_OK) {
         wr_batch_unref(batch);
         return status;
@@ -126,26 +138,44 @@ static int emit_pairs(struct lookup *self, struct wr_batch *in, const struct pai
     return out->emit(out, WR_PORT_MAIN, batch);
 }
 
+int lookup_pairs_add(struct lookup *self, struct lookup_pairs *pairs, uint32_t left, uint64_t right,
+                     struct wr_out *out) {
+    pairs->left[pairs->count] = left;
+    pairs->right[pairs->count++] = right;
+    return pairs->count == pairs->room ? lookup_pairs_flush(self, pairs, out) : WR_FLOW_MORE;
+}
+
 static int emit_many(struct lookup *self, struct wr_batch *in, const uint32_t *sel, uint32_t count,
-                     uint8_t *const *found, struct wr_out *out) {
+                     const uint64_t *first, struct wr_out *out) {
     const struct lookup_config *config = self->base.config;
-    uint32_t room = self->base.env->batch_rows, used = 0;
-    struct pair *pairs = WR_ARENA_ARRAY(self->base.env->scratch, struct pair, room);
-    int flow = pairs == NULL ? WR_ENOMEM : WR_FLOW_MORE;
+    struct lookup_pairs pairs;
+    int flow = lookup_pairs_begin(self, in, &pairs);
     for (uint32_t i = 0; i < count && flow == WR_FLOW_MORE; i++) {
-        uint64_t match = first_match(self, found, i);
+        uint64_t match = first[i];
         if (match == NO_ROW && config->how == HOW_INNER)
             continue;
         do {
-            pairs[used++] = (struct pair){.left = sel == NULL ? i : sel[i], .right = match};
-            if (used == room) {
-                flow = emit_pairs(self, in, pairs, used, out);
-                used = 0;
-            }
+            flow = lookup_pairs_add(self, &pairs, sel == NULL ? i : sel[i], match, out);
             match = match == NO_ROW ? NO_ROW : self->table.rows[match].next;
         } while (match != NO_ROW && flow == WR_FLOW_MORE);
     }
-    return flow == WR_FLOW_MORE && used > 0 ? emit_pairs(self, in, pairs, used, out) : flow;
+    return flow == WR_FLOW_MORE ? lookup_pairs_flush(self, &pairs, out) : flow;
+}
+
+/* The first match of each row; NO_ROW: none. */
+static int find_firsts(struct lookup *self, const char *keys, const uint64_t *hashes,
+                       uint32_t count, uint64_t *first) {
+    const struct lookup_config *config = self->base.config;
+    uint8_t **found = WR_ARENA_ARRAY(self->base.env->scratch, uint8_t *, count);
+    if (found == NULL)
+        return WR_ENOMEM;
+    wr_table_find(self->table.index, keys, hashes, count, found);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *key = keys + (size_t)i * config->layout.key_bytes;
+        int has = found[i] != NULL && !equi_matches_nothing(&config->layout, key);
+        first[i] = has ? lookup_key_of(self, found[i])->first : NO_ROW;
+    }
+    return WR_OK;
 }
 
 int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *out) {
@@ -161,22 +191,19 @@ int lookup_push_rows(struct lookup *self, struct wr_batch *in, struct wr_out *ou
     if (status < 0 || count == 0)
         return status;
     char *keys;
-    uint64_t *hashes;
-    uint8_t **found = WR_ARENA_ARRAY(op->env->scratch, uint8_t *, count);
+    uint64_t *hashes, *first = WR_ARENA_ARRAY(op->env->scratch, uint64_t, count);
     status = lookup_keys(self, config->left_keys, &self->left_eval, in, sel, count, &keys, &hashes);
-    if (status != WR_OK || found == NULL)
+    if (status != WR_OK || first == NULL)
         return WR_ENOMEM;
+    if (self->table.rest != NULL)
+        return lookup_rest_push(self, in, sel, count, keys, hashes, out);
     if (config->asked != NULL)
         status = lookup_ask(self, in, sel, count, keys, hashes, out);
+    if (status == WR_OK)
+        status = find_firsts(self, keys, hashes, count, first);
     if (status != WR_OK)
         return status;
-    wr_table_find(self->table.index, keys, hashes, count, found);
-    for (uint32_t i = 0; i < count; i++)
-        if (equi_matches_nothing(&config->layout, keys + (size_t)i * config->layout.key_bytes))
-            found[i] = NULL;
-    if (config->how >= HOW_SEMI)
-        return emit_asked(self, in, sel, count, found, out);
-    if (config->many)
-        return emit_many(self, in, sel, count, found, out);
-    return emit_single(self, in, sel, count, found, out);
+    if (config->many && config->how < HOW_SEMI)
+        return emit_many(self, in, sel, count, first, out);
+    return lookup_emit_firsts(self, in, sel, count, first, out);
 }

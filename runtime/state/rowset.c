@@ -69,6 +69,8 @@ void wr_rowset_release(struct wr_rowset *set) {
     wr_free(set->budget, set->slices);
     wr_free(set->budget, set->dropped);
     wr_free(set->budget, set->awake);
+    wr_free(set->budget, set->saving.given);
+    set->saving.given = NULL;
     set->slices = NULL;
     set->dropped = NULL;
     set->awake = NULL;
@@ -311,7 +313,7 @@ static struct wr_rowset_zone fill_rows(const struct wr_rowset *set, struct wr_ro
                                       .matches = entry->matches,
                                       .hash = hashes[i],
                                       .place = block->count + i,
-                                      .flags = WR_ROWSET_DIRTY};
+                                      .flags = set->adds_saved ? WR_ROWSET_SAVED : WR_ROWSET_DIRTY};
         for (uint32_t at = 0; at < key_bytes; at += 8) /* mostly two words: no call */
             memcpy(row->key + at, key + at, 8);
         uint64_t word = wr_rowset_word(set, key);
@@ -341,7 +343,8 @@ static uint32_t append_some(struct wr_rowset *set, struct wr_rowset_slice *slice
     wr_rowset_zone_widen(&block->zone, &zone);
     wr_rowset_zone_widen(&slice->zone, &zone);
     block->until_upto = WR_MAX(block->until_upto, zone.until_max);
-    wr_rowset_mark(block);
+    if (!set->adds_saved)
+        wr_rowset_mark(block);
     block->count += count;
     slice->live += count;
     set->unindexed += count;

@@ -122,9 +122,12 @@ struct wr_rowset {
         uint8_t active, all;
         uint32_t slice, block, row;
         uint32_t run, cold; /* a block at rest of that slice */
+        struct wr_rowset_block
+            *given;         /* wr_rowset_save_rows: that block, where it was read for it */
     } saving;               /* how far a save in pieces has come */
     struct wr_apart *apart; /* where rows may rest; NULL: nowhere */
     uint8_t stays;          /* none does now: a log as it was written before is being read */
+    uint8_t adds_saved;     /* rows that are added have been saved by who adds them */
     uint64_t rested;        /* rows at rest */
     uint64_t run_bytes;     /* of memory, for runs */
     /* Blocks that were read back. */
@@ -245,3 +248,11 @@ int wr_rowset_has_changed(const struct wr_rowset *set);
 int wr_rowset_save(struct wr_rowset *set, struct wr_buf *out, int all, size_t piece_bytes);
 void wr_rowset_save_none(const struct wr_rowset *set, struct wr_buf *out);
 int wr_rowset_load(struct wr_rowset *set, struct wr_reader *in);
+#define WR_ROWSET_SAVE_ROWS_MIN 64u
+/* Where the owner has a log of its own, in the place of wr_rowset_save: the next rows that have
+ * changed since the last save (`all`: the next of all), up to `room`, which is at least
+ * WR_ROWSET_SAVE_ROWS_MIN. *count 0: there are no more.
+ * They are there until the next call, and count as saved. Rows of one key come in the order in
+ * which they came. WR_OK or a negative status. */
+int wr_rowset_save_rows(struct wr_rowset *set, int all, struct wr_rowset_row **rows, uint32_t room,
+                        uint32_t *count);

@@ -46,13 +46,18 @@ void wr_rowset_save_none(const struct wr_rowset *set, struct wr_buf *out) {
     wr_buf_add_u32(out, 0);
 }
 
+static struct wr_rowset_row *note_saved(struct wr_rowset_row *row) {
+    row->flags = (row->flags & ~(uint32_t)WR_ROWSET_DIRTY) | WR_ROWSET_SAVED;
+    return row;
+}
+
 static void add_row(const struct wr_rowset *set, struct wr_buf *out, struct wr_rowset_row *row) {
     int has_been = !set->saving.all && (row->flags & WR_ROWSET_SAVED);
     const int64_t facts[5] = {(int64_t)(row->id | (has_been ? CHANGED_BIT : 0)), row->time_us,
                               row->from_us, row->until_us, row->matches};
     wr_buf_add(out, facts, sizeof facts);
     wr_log_add(&set->shape, out, row->key, 0, set->shape.row_bytes);
-    row->flags = (row->flags & ~(uint32_t)WR_ROWSET_DIRTY) | WR_ROWSET_SAVED;
+    note_saved(row);
 }
 
 /* The next row that this save has to write, from where it stands in a slice; NULL: no more. */
@@ -194,6 +199,80 @@ int wr_rowset_save(struct wr_rowset *set, struct wr_buf *out, int all, size_t pi
         set->saved_id = set->next_id;
     }
     return out->status == WR_OK ? status : out->status;
+}
+
+/* ---- saving, by another log ---- */
+
+/* What this save has to give of a block at rest. One that nobody has asked for is read for this. */
+static int give_cold(struct wr_rowset *set, struct wr_rowset_slice *slice,
+                     struct wr_rowset_run *run, struct wr_rowset_cold *cold,
+                     struct wr_rowset_row **rows, uint32_t *count) {
+    struct wr_rowset_block *block = cold->awake;
+    if (block == NULL) {
+        int status = wr_rowset_block_read(set, slice, run, cold, &set->saving.given);
+        if (status != WR_OK)
+            return status;
+        block = set->saving.given;
+    }
+    uint32_t wanted = set->saving.all ? 0 : WR_ROWSET_DIRTY;
+    for (uint32_t i = 0; i < block->count; i++) {
+        struct wr_rowset_row *row = wr_rowset_at(set, block, i);
+        if ((row->flags & (WR_ROWSET_GONE | wanted)) == wanted)
+            rows[(*count)++] = note_saved(row);
+    }
+    block->is_dirty = cold->is_dirty = 0;
+    cold->is_saved = 1;
+    return WR_OK;
+}
+
+/* Rows of a slice, of one block or as many as there is room for. */
+static int give_rows(struct wr_rowset *set, struct wr_rowset_slice *slice,
+                     struct wr_rowset_row **rows, uint32_t room, uint32_t *count) {
+    for (; set->saving.run < slice->run_count; set->saving.run++, set->saving.cold = 0) {
+        struct wr_rowset_run *run = slice->runs[set->saving.run];
+        while (set->saving.cold < run->block_count) {
+            struct wr_rowset_cold *cold = &run->blocks[set->saving.cold++];
+            if (!set->saving.all && !cold->is_dirty)
+                continue;
+            int status = give_cold(set, slice, run, cold, rows, count);
+            if (status != WR_OK || *count > 0)
+                return status;
+        }
+    }
+    for (struct wr_rowset_row *row; *count < room && (row = row_next(set, slice)) != NULL;) {
+        rows[(*count)++] = note_saved(row);
+        set->saving.row++;
+    }
+    return WR_OK;
+}
+
+int wr_rowset_save_rows(struct wr_rowset *set, int all, struct wr_rowset_row **rows, uint32_t room,
+                        uint32_t *count) {
+    WR_ASSERT(room >= WR_ROWSET_SAVE_ROWS_MIN);
+    wr_free(set->budget, set->saving.given);
+    set->saving.given = NULL;
+    *count = 0;
+    if (!set->saving.active) {
+        memset(&set->saving, 0, sizeof set->saving);
+        set->saving.active = 1;
+        set->saving.all = (uint8_t)(all != 0);
+    }
+    while (set->saving.slice < set->count) {
+        struct wr_rowset_slice *slice = set->slices[set->saving.slice];
+        int status =
+            !slice->is_dirty && !set->saving.all ? WR_OK : give_rows(set, slice, rows, room, count);
+        if (status != WR_OK || *count > 0)
+            return status;
+        slice->is_dirty = 0;
+        slice->dirty_from = slice->block_count;
+        slice->was_saved = 1;
+        set->saving.slice++;
+        set->saving.block = set->saving.row = set->saving.run = set->saving.cold = 0;
+    }
+    set->saving.active = 0;
+    set->dropped_count = 0;
+    set->saved_id = set->next_id;
+    return WR_OK;
 }
 
 /* ---- loading ---- */

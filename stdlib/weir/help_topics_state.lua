@@ -295,10 +295,13 @@ tables leave that were not asked for, and a key of such a page brings it back:
 keys in no order then cost a read and a write of some kilobytes a row.
 
 Rows of a `join` go there where both sides take more than that share, those
-first that can be met for the shortest time. A row that looks for its like reads
-4 KB for each that it finds there. What one row meets must fit, and what a
-single window or a lookup needs, else the run ends (W602). `weir explain
---analyze` shows what each stage kept, and how much of it in the file.
+first that can be met for the shortest time, and so does the table of a
+`lookup`. A row that looks for its like reads 4 KB for each that it finds there.
+
+What one row of a join meets must fit, and what a single window or another stage
+(`match`, `fill`, `asof`, frames, a `top` of many rows) needs, else the run ends
+(W602). `weir explain --analyze` shows what each stage kept, and how much of it
+in the file.
 ]],
   },
 }

@@ -204,10 +204,12 @@ return {
   W602 = {
     message = "memory budget `…` is used up",
     page = "Groups, joins and buffers live within a budget, and this run needs more than it "
-      .. "has: raise it, or keep less: fewer keys, shorter windows, `within`. Rows of a `sort`, "
-      .. "groups, keys of `dedup` and `distinct`, groups of a `top` of few rows and both sides of "
-      .. "a `join` go to a scratch file where they do not fit; a single window, lookups, what one "
-      .. "row of a join meets, and other stages do not.",
+      .. "has: raise it, or keep less: fewer keys, shorter windows, `within`. The message names "
+      .. "the stage and what it keeps. Rows of a `sort`, groups, keys of `dedup` and `distinct`, "
+      .. "groups of a `top` of few rows, both sides of a `join` and the table of a `lookup` go to "
+      .. "a scratch file where they do not fit. A single window does not, nor what one row of a "
+      .. "join meets, nor rows of `match`, `fill`, `asof`, of frames (`derive` behind `group_by`) "
+      .. "and of a `top` of many rows.",
     wrong = [[weir.settings { memory = "64MB" }]],
     right = [[weir.settings { memory = "1GB" }]],
   },
