@@ -298,6 +298,19 @@ static int all_ended(const struct wr_run *run) {
     return 1;
 }
 
+/* ", which keeps …": what a stage says of its state; "" where it says nothing. */
+static void tell_what_it_keeps(const struct unit *unit, struct wr_arena *arena, char *text,
+                               size_t room) {
+    const struct wr_node *node = unit == NULL ? NULL : unit->node;
+    text[0] = 0;
+    if (node == NULL || node->op == NULL || node->op->save == NULL || node->op->explain == NULL)
+        return;
+    const struct wr_value *said = node->op->explain(node->config, arena);
+    const char *state = said == NULL ? NULL : wr_value_string(said, "state", NULL);
+    if (state != NULL)
+        snprintf(text, room, ", which keeps %s", state);
+}
+
 /* A failure inside a step: the text says what ran, unless the place where it happened did. */
 static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     if (err == NULL || err->status == status)
@@ -308,11 +321,17 @@ static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     for (size_t i = 0; i < WR_COUNT(budgets) && status == WR_ENOMEM; i++) {
         if (budgets[i]->refused == 0)
             continue;
-        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu MB)%s%s",
+        char keeps[WR_ERROR_TEXT_MAX / 2];
+        struct wr_arena arena;
+        wr_arena_init(&arena, &wr_budget_control, 1024);
+        tell_what_it_keeps(i == 0 ? run->failed : NULL, &arena, keeps, sizeof keeps);
+        wr_arena_release(&arena);
+        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu MB)%s%s%s",
                         budgets[i]->name, (unsigned long long)(budgets[i]->bytes_max >> 20),
-                        where[0] == 0 ? "" : " in stage ", where);
-        wr_error_help(err, "give it more with `weir.settings { memory = \"4GB\" }`, or bound the "
-                           "state with a window");
+                        where[0] == 0 ? "" : " in stage ", where, keeps);
+        wr_error_help(err, "give it more with `weir.settings { memory = \"4GB\" }`, or let the "
+                           "stage keep less: fewer keys, shorter windows, `within` or `retain`; "
+                           "`weir help W602` says what rests in a file");
         return status;
     }
     if (where[0] != 0)
