@@ -175,7 +175,7 @@ foreach(pair pipelines:run streams:streams)
     PROCESSORS ${cores})
 endforeach()
 # Beside models of their own, and beside one thread.
-foreach(model asof changelogs ends fill frames pieces ranks row_patterns)
+foreach(model asof changelogs ends fill frames pieces ranks row_patterns spilled)
   add_test(NAME "random/${model}" COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
   set_tests_properties("random/${model}" PROPERTIES LABELS random)

@@ -71,6 +71,7 @@ enum wr_aggregate_flags {
     WR_AGG_CONDITIONS = 16, /* all arguments are bool: a collector skips rows in which none is true,
                              * and takes a nil for false */
     WR_AGG_NO_RETRACT = 32, /* refuses a changelog (W305): keeping all rows would defeat it */
+    WR_AGG_PLACED = 64,     /* its kernel goes by the time of a row, or by where it is from */
 };
 
 /* An aggregate that the script defined (`weir.aggregate`): its kernel belongs to a room above. */
@@ -188,6 +189,8 @@ int wr_aggregates_add(const struct wr_aggregates *aggregates, struct wr_eval *ev
                       const uint32_t *sel, uint32_t count);
 int wr_aggregates_merge(const struct wr_aggregates *aggregates, struct wr_table *table,
                         uint8_t *into, const uint8_t *from);
+/* Whether anything is taken of a row that has event time but its inputs: where it stands. */
+int wr_aggregates_are_placed(const struct wr_aggregates *aggregates);
 /* Whether all results lie in the rows of state, so that a copy of a row has its results for as long
  * as long strings of the table stay where they are. */
 int wr_aggregates_in_row(const struct wr_aggregates *aggregates);

@@ -173,6 +173,14 @@ int wr_aggregates_in_row(const struct wr_aggregates *aggregates) {
     return 1;
 }
 
+int wr_aggregates_are_placed(const struct wr_aggregates *aggregates) {
+    for (uint32_t i = 0; i < aggregates->aggregate_count; i++)
+        if (aggregates->aggregates[i].inner != NULL ||
+            (aggregates->aggregates[i].function->flags & WR_AGG_PLACED))
+            return 1;
+    return 0;
+}
+
 int64_t wr_aggregates_live(const struct wr_aggregates *aggregates, const uint8_t *row) {
     int64_t count;
     memcpy(&count, row + aggregates->aggregates[aggregates->live].offset, sizeof count);

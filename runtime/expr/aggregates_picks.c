@@ -276,7 +276,7 @@ WIDTHS(ANY_KERNEL, any_value, 0)
 
 const struct wr_aggregate_function wr_aggregates_picks[] = {
     {.name = "first",
-     .flags = WR_AGG_MERGES | WR_AGG_ORDERED | WR_AGG_EXACT_SPLIT,
+     .flags = WR_AGG_MERGES | WR_AGG_ORDERED | WR_AGG_EXACT_SPLIT | WR_AGG_PLACED,
      .doc = "The first value that is not nil, by `order by`, else event time, else arrival.",
      .signatures = AGG_TEXTS("(x T) T"),
      .arg_min = 1,
@@ -284,7 +284,7 @@ const struct wr_aggregate_function wr_aggregates_picks[] = {
      .choose = first_choose,
      .examples = AGG_EXAMPLES({"first(s)", "'a'"}, {"first(x order by f desc)", "4"})},
     {.name = "last",
-     .flags = WR_AGG_MERGES | WR_AGG_ORDERED | WR_AGG_EXACT_SPLIT,
+     .flags = WR_AGG_MERGES | WR_AGG_ORDERED | WR_AGG_EXACT_SPLIT | WR_AGG_PLACED,
      .doc = "The last value that is not nil, by `order by`, else event time, else arrival.",
      .signatures = AGG_TEXTS("(x T) T"),
      .arg_min = 1,
@@ -303,7 +303,7 @@ const struct wr_aggregate_function wr_aggregates_picks[] = {
      .choose = any_value_choose,
      .examples = AGG_EXAMPLES({"any_value(s)", "'a'"}, {"any_value(x where x > 9)", "nil"})},
     {.name = "min_by",
-     .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
+     .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT | WR_AGG_PLACED,
      .doc = "The value of x in the row where `by` is smallest; of equal ones the first by event "
             "time. Rows with a nil in either are skipped.",
      .signatures = AGG_TEXTS("(x T, by number) T", "(x T, by timestamp) T", "(x T, by date) T",
@@ -313,7 +313,7 @@ const struct wr_aggregate_function wr_aggregates_picks[] = {
      .choose = min_by_choose,
      .examples = AGG_EXAMPLES({"min_by(s, x)", "'a'"}, {"min_by(x, f)", "1"})},
     {.name = "max_by",
-     .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT,
+     .flags = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT | WR_AGG_PLACED,
      .doc = "The value of x in the row where `by` is largest; of equal ones the first by event "
             "time. Rows with a nil in either are skipped.",
      .signatures = AGG_TEXTS("(x T, by number) T", "(x T, by timestamp) T", "(x T, by date) T",

@@ -361,7 +361,7 @@ const struct wr_aggregate_function wr_aggregates_samples[] = {
                                                    "\"count\":1}]"},
                               {"approx_top(x, 3 where x > 9)", "nil"})},
     {.name = "sample",
-     .flags = WR_AGG_NO_RETRACT,
+     .flags = WR_AGG_NO_RETRACT | WR_AGG_PLACED,
      .doc = "n of the values that are not nil, each row with the same chance, in the order of "
             "arrival; all of them where there are no more. The choice is by a hash of value, event "
             "time and number of the row: the same rows in the same order give the same sample.",

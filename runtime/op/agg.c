@@ -4,7 +4,7 @@
  * Late: a window refuses a row iff its end <= the row's own frontier; a row that every window
  * refused leaves by the late port. Source: Krishnamurthy et al., "On-the-fly sharing for streamed
  * aggregation", 2006 (slices). */
-#include "op/agg.h"
+#include "op/agg_spool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,10 +86,11 @@ static int agg_open(struct wr_op *op, struct wr_error *err) {
         wr_slices_keep_apart(&self->partial, op->apart);
         wr_slices_keep_apart(&self->before, op->apart);
     }
-    agg_spill_open(self);
     self->fired_us = self->saved_fired_us = WR_TIME_MIN;
     self->emitted_us = self->saved_emitted_us = WR_TIME_MIN;
     wr_eval_init(&self->own_eval, budget);
+    if (agg_spill_open(self) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "no memory for the state of `agg`");
     if (config->shapes != NULL && agg_parts_open(&self->parts, config->shapes, config->aggregates,
                                                  budget, op->env->seed) != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "no memory for the state of `agg`");
@@ -335,9 +336,10 @@ static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) 
         return add_scattered(self, in, sel, count, keys, hashes, out);
     if (config->windowed)
         return add_windowed(self, in, sel, count, keys, hashes, out);
+    if (self->spool != NULL)
+        return agg_spool_push(self, in, sel, count, keys, hashes);
     struct wr_table *table = wr_slices_at(&self->slices, 0);
-    status = add_rows(self, table, in, sel, keys, hashes, 0, count);
-    return status == WR_OK ? agg_spill_relieve(self, table) : status;
+    return add_rows(self, table, in, sel, keys, hashes, 0, count);
 }
 
 static int agg_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
@@ -463,6 +465,7 @@ static void agg_close(struct wr_op *op) {
     wr_eval_release(&self->own_eval);
     agg_parts_close(&self->parts);
     wr_sorted_free(self->runs);
+    agg_spool_free(self->spool);
 }
 
 const struct wr_op_type wr_op_agg = {

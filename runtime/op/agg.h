@@ -1,7 +1,7 @@
 /* agg.h: `agg` in several files: agg_bind.c, agg.c (rows in), agg_fire.c (results of windows that
  * have ended), agg_update.c, agg_flat.c, agg_every.c and agg_change.c (results that change),
  * agg_session.c and agg_count.c (windows that each group has for itself, kept by agg_parts.c),
- * agg_session_fire.c, agg_own.c, agg_spill.c, agg_state.c. Private to the room.
+ * agg_session_fire.c, agg_own.c, agg_spill.c, agg_spool.c, agg_state.c. Private to the room.
  */
 #pragma once
 #include "expr/aggregate.h"
@@ -33,6 +33,7 @@ struct agg_config {
     int32_t *from; /* result column: >= 0 a middle column, else output -1 - x of `items` */
 };
 
+struct agg_spool;
 struct wr_sorted;
 
 struct agg {
@@ -53,8 +54,8 @@ struct agg {
     struct agg_parts parts; /* where config->shapes */
     struct wr_eval own_eval;
     const struct wr_column *own_column; /* of the batch that is pushed */
-    uint64_t run_bytes;     /* groups that take more leave as sorted runs; 0: they stay */
-    struct wr_sorted *runs; /* NULL: none has left */
+    struct wr_sorted *runs;             /* of groups that have left; NULL: none has */
+    struct agg_spool *spool;            /* of rows that may have to wait; NULL: they do not */
 };
 
 /* A window of a result; start > end: there is none. */
@@ -165,10 +166,10 @@ int agg_count_fire(struct agg *self, struct wr_out *out);
 int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                 const struct wr_batch *b, uint32_t row_b);
 void agg_measure(const struct wr_op *op, struct wr_op_state *state);
-/* agg_spill.c: groups that do not fit. */
-void agg_spill_open(struct agg *self);
-/* The table may be gone behind it. WR_OK or a negative status. */
-int agg_spill_relieve(struct agg *self, struct wr_table *table);
+/* agg_spill.c: groups that do not fit. WR_OK or WR_ENOMEM. */
+int agg_spill_open(struct agg *self);
+/* All groups, which are in this table, become runs; it is gone then. WR_OK or a negative status. */
+int agg_spill_leave(struct agg *self, struct wr_table *table);
 int agg_spill_is_due(const struct agg *self, const struct wr_table *table);
 /* Begins to give all groups, which go on in agg_spill_go_on; the table is empty then. */
 int agg_spill_fire(struct agg *self, struct wr_table *table);

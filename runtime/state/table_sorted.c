@@ -268,17 +268,19 @@ static int has_blobs(const struct wr_shape *shape) {
     return 0;
 }
 
-/* Takes the first rows of the runs: up to `rows_max` keys, and all that is of them. */
+/* Takes the first rows of the runs: up to `rows_max` keys, fewer where they are long, and all that
+ * is of them. */
 static int choose(struct wr_sorted *self, uint32_t rows_max, uint32_t *count, uint32_t *more) {
     int status = WR_OK;
     *count = *more = 0;
     wr_buf_clear(&self->bytes);
     wr_buf_clear(&self->more);
     size_t last_at = 0; /* of the last key */
+    uint64_t bytes_max = WR_MAX(self->apart->memory_bytes / RUN_PART, (uint64_t)BLOB_BYTES_MAX);
     while (self->heap_count > 0 && status == WR_OK) {
         struct run *run = &self->runs[self->heap[0]];
         int is_same = *count > 0 && is_key_at(self, last_at, run->key);
-        if (!is_same && *count == rows_max)
+        if (!is_same && (*count == rows_max || self->bytes.length + self->more.length > bytes_max))
             break;
         struct wr_buf *to = is_same ? &self->more : &self->bytes;
         if (!is_same)

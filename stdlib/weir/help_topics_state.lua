@@ -288,11 +288,12 @@ jump between many windows take long.
 
 Groups of an `agg` without a window, keys of `dedup` and `distinct` and groups
 of a `top` of few rows go there where they take more than a half, which the
-stages of a script share. Without a state, and where every aggregate can be put
-together from parts exactly (not `sum` and `avg` of floats), groups leave as
-sorted runs that are merged at the end, which costs little. Else pages of the
-tables leave that were not asked for, and a key of such a page brings it back:
-keys in no order then cost a read and a write of some kilobytes a row.
+stages of a script share. Groups that leave once, at the end, and no state to
+save: those in memory stay, and rows of other keys wait in the file for the end,
+which costs little; groups are then made of one part of the keys after the
+other. Else pages of the tables leave that were not asked for, and a key of such
+a page brings it back: keys in no order then cost a read and a write of some
+kilobytes a row.
 
 Rows of a `join` go there where both sides take more than that share, those
 first that can be met for the shortest time, and so does the table of a
