@@ -144,6 +144,15 @@ static uint32_t run_of(const struct merging *self, const struct shard_result *be
     return count;
 }
 
+static int give_rejects(struct sharded *sharded, struct shard_result *result) {
+    struct wr_held_rejects *rejects = &result->rejects;
+    int status = WR_OK;
+    for (uint32_t i = 0; i < rejects->count && status >= 0; i++)
+        status = unit_reject(sharded->unit, &rejects->list[i]);
+    wr_held_rejects_forget(rejects);
+    return status;
+}
+
 /* What a shard has left to give, in the place of what it gave. WR_OK or a negative status. */
 static int go_on(struct shard *shard, struct shard_result *result) {
     for (int port = 0; port < WR_PORTS_MAX; port++) {
@@ -156,6 +165,8 @@ static int go_on(struct shard *shard, struct shard_result *result) {
     int status = WR_OK;
     while (status >= 0 && shard->op->has_more && result->count[WR_PORT_MAIN] == 0) {
         status = unit_op_go_on(shard->op, &shard->out);
+        int given = give_rejects(shard->sharded, result);
+        status = status >= 0 && given < 0 ? given : status;
         wr_arena_reset(&shard->scratch);
     }
     struct wr_error *err = shard->sharded->unit->run->err;
@@ -244,16 +255,6 @@ static int merge_port(struct sharded *sharded, struct shard_result *results, enu
     return flow;
 }
 
-static int give_rejects(struct sharded *sharded, struct message *message) {
-    int status = WR_OK;
-    for (uint32_t s = 0; s < sharded->shard_count && status >= 0; s++) {
-        const struct wr_held_rejects *rejects = &message->results[s].rejects;
-        for (uint32_t i = 0; i < rejects->count && status >= 0; i++)
-            status = unit_reject(sharded->unit, &rejects->list[i]);
-    }
-    return status;
-}
-
 /* The first that failed, with what its operator said. */
 static int failure_of(struct sharded *sharded, const struct message *message) {
     for (uint32_t s = 0; s < sharded->shard_count; s++) {
@@ -270,7 +271,9 @@ static int failure_of(struct sharded *sharded, const struct message *message) {
 
 int shards_deliver(struct sharded *sharded, struct message *message) {
     int by_row = message->kind == MESSAGE_ROWS;
-    int status = give_rejects(sharded, message);
+    int status = WR_OK;
+    for (uint32_t s = 0; s < sharded->shard_count && status >= 0; s++)
+        status = give_rejects(sharded, &message->results[s]);
     if (status >= 0)
         status = failure_of(sharded, message);
     if (status >= 0)

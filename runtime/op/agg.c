@@ -337,7 +337,7 @@ static int push_rows(struct wr_op *op, struct wr_batch *in, struct wr_out *out) 
     if (config->windowed)
         return add_windowed(self, in, sel, count, keys, hashes, out);
     if (self->spool != NULL)
-        return agg_spool_push(self, in, sel, count, keys, hashes);
+        return agg_spill_status(self, agg_spool_push(self, in, sel, count, keys, hashes));
     struct wr_table *table = wr_slices_at(&self->slices, 0);
     return add_rows(self, table, in, sel, keys, hashes, 0, count);
 }

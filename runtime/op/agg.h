@@ -168,6 +168,8 @@ int agg_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a
 void agg_measure(const struct wr_op *op, struct wr_op_state *state);
 /* agg_spill.c: groups that do not fit. WR_OK or WR_ENOMEM. */
 int agg_spill_open(struct agg *self);
+/* A status that is returned: what the file says of a failure names the stage. */
+int agg_spill_status(const struct agg *self, int status);
 /* All groups, which are in this table, become runs; it is gone then. WR_OK or a negative status. */
 int agg_spill_leave(struct agg *self, struct wr_table *table);
 int agg_spill_is_due(const struct agg *self, const struct wr_table *table);

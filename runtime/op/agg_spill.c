@@ -22,6 +22,13 @@ int agg_spill_open(struct agg *self) {
     return agg_spool_open(self);
 }
 
+int agg_spill_status(const struct agg *self, int status) {
+    struct wr_error *err = wr_apart_error(self->base.apart);
+    return status < 0 && err != NULL && err->status == status
+               ? wr_error_add(err, status, "stage agg")
+               : status;
+}
+
 int agg_spill_leave(struct agg *self, struct wr_table *table) {
     int status = WR_OK;
     if (self->runs == NULL)
@@ -46,15 +53,16 @@ int agg_spill_fire(struct agg *self, struct wr_table *table) {
                  : table != NULL          ? agg_spill_leave(self, table)
                                           : WR_OK;
     self->base.has_more = status == WR_OK;
-    return status;
+    return agg_spill_status(self, status);
 }
 
 int agg_spill_go_on(struct wr_op *op, struct wr_out *out) {
     struct agg *self = (struct agg *)op;
     struct wr_table *rows;
     if (agg_spool_has_rows(self))
-        return agg_spool_step(self);
+        return agg_spill_status(self, agg_spool_step(self));
     int status = wr_sorted_next(self->runs, op->env->batch_rows, merge, self, &rows);
+    status = agg_spill_status(self, status);
     if (status == WR_OK && rows != NULL)
         status = agg_fire_table(self, rows, 0, out);
     op->has_more = status == WR_OK && rows != NULL;

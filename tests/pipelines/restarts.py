@@ -9,7 +9,7 @@ Every pipeline and example (run.py) that runs to its end is run once undisturbed
   and the counts of the last line; a third process finds the state complete and says the same;
 - it is stopped after every step, in as many processes as it has steps;
 - it runs in 1, 2 and 3 shards, worked on in orders by several seeds, and in threads;
-- where it sorts or has windows, it runs with next to no memory for that, undisturbed and stopped at
+- where it sorts or has groups, it runs with next to no memory for that, undisturbed and stopped at
   some step.
 Without --all a share of each is drawn, a larger one where CI is set. What is drawn hangs on the
 seed (WEIR_SEED, a fresh one without it) and the pipeline's name alone: a line for each pipeline
@@ -134,10 +134,11 @@ class Tried:
 
     def spills(self):
         with open(self.case.script, encoding="utf-8") as file:
-            if not re.search(":sort|:window|:join|:lookup", file.read()):
+            if not re.search(":(sort|window|agg|dedup|distinct|top|join|lookup)", file.read()):
                 return
         spill = ["--spill-bytes", self.dice.choice(["1", "3000"])]
-        self.check(" ".join(spill), self.expected, self.run(ROWS, [spill]))
+        for further in (spill, [*spill, "--shards", "3"]):
+            self.check(" ".join(further), self.expected, self.run(ROWS, [further]))
         for _ in range(self.share.spilled_stops):
             stop = stopped_at(self.dice.randrange(1, max(self.steps, 2)))
             outputs = self.run(ROWS, [stop + spill, ["--state", "STATE", *spill]])

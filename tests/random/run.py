@@ -180,7 +180,8 @@ class Runner:
         ways.append((f"other files {packed} and another layout of the script",
                      ["--batch-rows", dice.choice(["1", "5", "4096"])], dice.randrange(1 << 20),
                      packed))
-        if any(node["op"] == "sort" or node.get("window") for node in case["nodes"]):
+        if any(node["op"] in ("sort", "agg", "dedup", "distinct", "top") or node.get("window")
+               for node in case["nodes"]):
             spill = ["--spill-bytes", dice.choice(["1", "3000"]), "--batch-rows",
                      dice.choice(["1", "7", "4096"])]
             ways += [(" ".join(args), args, None, None) for args in (spill, spill + stop[2:])]

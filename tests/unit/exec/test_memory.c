@@ -77,6 +77,10 @@ static const char *const texts[] = {
     "{'op':'write','inputs':[32],'endpoint':{'kind':'blackhole'}}",
     "{'op':'write','inputs':[34],'endpoint':{'kind':'blackhole'}}",
     "{'op':'write','inputs':[35],'endpoint':{'kind':'blackhole'}}",
+    /* 44 */
+    "{'op':'agg','inputs':[7],'items':l`n = count(), m = avg(v * 1.0), l = list(k), f = first(v)`,"
+    "'group_by':l`k, odd = v % 2`}",
+    "{'op':'write','inputs':[44],'endpoint':{'kind':'blackhole'}}",
 };
 
 __attribute__((constructor)) static void make_specs(void) {
@@ -251,7 +255,8 @@ static void fail_at_each_call(enum wr_sim_fault fault, const char *code, const c
     stand_begin(&stand);
     uint32_t read = stand_source(&stand, "k string, v int64", 1);
     uint32_t table = stand_source(&stand, "k string, v int64", 1);
-    snprintf(inputs, sizeof inputs, strcmp(name, "sort") == 0 ? "%u" : "%u,%u", read, table);
+    int is_one = strcmp(name, "sort") == 0 || strcmp(name, "agg") == 0;
+    snprintf(inputs, sizeof inputs, is_one ? "%u" : "%u,%u", read, table);
     snprintf(where, sizeof where, "stage %s: ", name);
     uint32_t sink = stand_sink(
         &stand, test_add(stand.plan, "{'inputs':[%s],'op':'%s',%s}", inputs, name, stage));
@@ -275,7 +280,7 @@ static void fail_at_each_call(enum wr_sim_fault fault, const char *code, const c
         CHECK_CONTAINS(stand.err.text, "a scratch file");
         CHECK_INT(stand.captures[sink].committed, ==, 0);
     }
-    CHECK_INT(failures, >, 15);
+    CHECK_INT(failures, >, 10);
     CHECK_STR(stand_rows(&stand, sink), wanted);
     stand_end(&stand);
 }
@@ -283,6 +288,7 @@ static void fail_at_each_call(enum wr_sim_fault fault, const char *code, const c
 TEST(run_says_that_the_scratch_file_failed) {
     static const char *const stages[][2] = {
         {"sort", "'order':o`v desc`"},
+        {"agg", "'items':l`s = sum(v * 1.0)`,'group_by':l`k`"},
         {"join", "'on':l`k`,'prefix':'r_','how':'full'"},
         {"lookup", "'on':l`k`,'prefix':'r_','many':true"},
     };
