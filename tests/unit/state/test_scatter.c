@@ -88,7 +88,7 @@ static uint32_t text_of(uint32_t event, char *text) {
 }
 
 static __int128 money_of(uint32_t event) {
-    return ((__int128)wr_hash_u64(event, 2) << 64) + event;
+    return (__int128)((unsigned __int128)wr_hash_u64(event, 2) << 64 | event);
 }
 
 /* ---- in ---- */
