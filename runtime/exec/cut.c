@@ -90,10 +90,30 @@ static int watch_below(struct unit *at) {
     return status;
 }
 
+/* Units stand behind those whose rows they get. */
+static int mark_below(struct unit *at) {
+    struct wr_run *run = at->run;
+    at->below = WR_ARENA_ZEROS(&run->arena, uint64_t, WR_BITS_WORDS(run->unit_count) + 1);
+    if (at->below == NULL)
+        return WR_ENOMEM;
+    wr_bit_set(at->below, at->place);
+    for (uint32_t i = at->place; i < run->unit_count; i++)
+        for (int port = 0; port < WR_PORTS_MAX && wr_bit_get(at->below, i); port++)
+            for (uint32_t e = 0; e < run->units[i]->edge_count[port]; e++)
+                wr_bit_set(at->below, run->units[i]->edges[port][e].to->place);
+    return WR_OK;
+}
+
+int cut_reaches(const struct unit *cutting, const struct unit *unit) {
+    return wr_bit_get(cutting->below, unit->place) != 0;
+}
+
 int cuts_init(struct wr_run *run) {
     int any = 0;
-    for (uint32_t i = 0; i < run->unit_count; i++)
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        run->units[i]->place = i;
         any |= has_boundaries(run->units[i]);
+    }
     for (uint32_t i = run->unit_count; any && i-- > 0;) { /* those behind a unit before it */
         struct unit *unit = run->units[i];
         unit->mixes_below = (uint8_t)mixes(unit);
@@ -113,6 +133,8 @@ int cuts_init(struct wr_run *run) {
         int sets = unit->node->op != NULL && (unit->node->op->flags & WR_OP_SETS_FRONTIER);
         sets |= unit->source != NULL && unit->node->out.has_time;
         if ((sets || unit->gate != NULL) && watch_below(unit) != WR_OK)
+            return WR_ENOMEM;
+        if (unit->watched_count > 0 && mark_below(unit) != WR_OK)
             return WR_ENOMEM;
     }
     return WR_OK;
@@ -137,13 +159,15 @@ int64_t cut_next(const struct unit *unit, int64_t after) {
     return least;
 }
 
-/* The stages are told a frontier in the midst of a batch. */
+/* The stages below are told a frontier in the midst of a batch, which may be a part of one that is
+ * cut itself: where times are given anew. */
 static int tell(struct unit *unit, int64_t frontier) {
     struct wr_run *run = unit->run;
+    const struct unit *before = run->cutting;
     unit->cut_frontier = frontier;
     run->cutting = unit;
     int status = run_advance(run, 0);
-    run->cutting = NULL;
+    run->cutting = before;
     return status;
 }
 

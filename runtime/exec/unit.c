@@ -301,14 +301,16 @@ static int waits_for_shards(const struct unit *unit) {
 }
 
 int unit_advance(struct unit *unit) {
-    if (unit->run->cutting == unit) {
+    const struct unit *cutting = unit->run->cutting;
+    if (cutting == unit) {
         unit->frontier_out = unit->cut_frontier;
         unit->is_idle = 0; /* it has rows */
         return WR_OK;
     }
+    /* What others say holds behind the batch that is cut, and they may be in the midst of it. */
+    if (cutting != NULL && !cut_reaches(cutting, unit))
+        return WR_OK;
     if (unit->source != NULL) {
-        if (unit->run->cutting != NULL) /* what it says holds behind the batch that is cut */
-            return WR_OK;
         /* After a restart the source has not yet said again how far it is. */
         int64_t watermark = unit->ended ? WR_TIME_MAX : lane_watermark(unit);
         unit->frontier_out = WR_MAX(unit->frontier_out, watermark);

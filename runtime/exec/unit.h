@@ -69,6 +69,8 @@ struct unit {
     uint32_t edge_count[WR_PORTS_MAX];
     uint32_t watched_count; /* stages below, of a unit that makes cuts: see cut.c */
     struct watched *watched;
+    uint64_t *below;       /* bits of the units that its rows get to, by number; NULL: no cuts */
+    uint32_t place;        /* in run->units */
     uint8_t mixes_below;   /* a stage from here on gives rows as they come and at boundaries too */
     uint8_t comes_in_time; /* what it gives may not come later: see threads.c */
     int64_t cut_frontier;
@@ -325,6 +327,8 @@ int run_settle(struct wr_run *run, int after_rejects);
 int cuts_init(struct wr_run *run);
 /* The next boundary behind `after` of the stages below a unit that makes cuts. */
 int64_t cut_next(const struct unit *unit, int64_t after);
+/* Whether a unit stands below another that makes cuts. */
+int cut_reaches(const struct unit *cutting, const struct unit *unit);
 /* unit_emit for what leaves a stage that sets the frontier. */
 int cut_emit(struct unit *unit, struct wr_batch *batch);
 

@@ -91,7 +91,7 @@ int wr_shm_lock(struct wr_shm_user *user, int offset, int count, int flags) {
         return SQLITE_OK;
     }
     for (int i = offset; i < offset + count; i++)
-        if (shm->shared_count[i] > ((user->shared >> i) & 1u))
+        if (shm->shared_count[i] > (uint32_t)((unsigned)user->shared >> i & 1u))
             return SQLITE_BUSY;
     shm->exclusive |= mask;
     user->exclusive |= mask;
