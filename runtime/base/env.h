@@ -21,6 +21,7 @@ enum wr_file_mode {
     WR_FILE_READ,   /* must exist */
     WR_FILE_CREATE, /* made anew or emptied, for writing */
     WR_FILE_APPEND, /* made if missing, written at its end */
+    WR_FILE_UPDATE, /* made if missing, read, and written anywhere by `write_at` */
 };
 
 struct wr_file_info {
@@ -59,7 +60,7 @@ struct wr_env {
      * is gone when it is closed or the process ends. It lies in TMPDIR; where that is not set, in
      * the first of /var/tmp, /tmp and the working directory that takes it. */
     int (*open_scratch)(const struct wr_env *env, struct wr_file **file, struct wr_error *err);
-    /* Writes all of it at `at`. Of scratch files only. */
+    /* Writes all of it at `at`. Of scratch files, and those opened for WR_FILE_UPDATE. */
     int (*write_at)(struct wr_file *file, const void *bytes, size_t size_bytes, uint64_t at,
                     struct wr_error *err);
     /* Makes the file if it is missing and holds it alone until `close`; the process's number stands

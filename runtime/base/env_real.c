@@ -115,22 +115,19 @@ static void real_sleep(const struct wr_env *env, int64_t us) {
     nanosleep(&time, NULL);
 }
 
-static int open_flags(enum wr_file_mode mode) {
-    switch (mode) {
-    case WR_FILE_READ: return O_RDONLY;
-    case WR_FILE_CREATE: return O_WRONLY | O_CREAT | O_TRUNC | O_APPEND;
-    case WR_FILE_APPEND: return O_WRONLY | O_CREAT | O_APPEND;
-    }
-    WR_ASSERT(!"a file mode");
-    return 0;
-}
+static const int open_flags[] = {
+    [WR_FILE_READ] = O_RDONLY,
+    [WR_FILE_CREATE] = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND,
+    [WR_FILE_APPEND] = O_WRONLY | O_CREAT | O_APPEND,
+    [WR_FILE_UPDATE] = O_RDWR | O_CREAT,
+};
 
 /* Opens the descriptor and learns what it is. 0, or an errno. */
 static int file_open_fd(struct real_file *file, enum wr_file_mode mode) {
     if (file->is_standard) {
         file->fd = mode == WR_FILE_READ ? STDIN_FILENO : STDOUT_FILENO;
     } else {
-        int flags = open_flags(mode) | O_CLOEXEC | O_NOCTTY;
+        int flags = open_flags[mode] | O_CLOEXEC | O_NOCTTY;
         file->fd = open(file->path, flags, 0666);
         if (file->fd < 0)
             return errno;
@@ -334,7 +331,7 @@ static int real_open_scratch(const struct wr_env *env, struct wr_file **file,
 static int real_write_at(struct wr_file *base, const void *bytes, size_t size_bytes, uint64_t at,
                          struct wr_error *err) {
     struct real_file *file = (struct real_file *)base;
-    int number = WR_FP_ERRNO("env.write_at");
+    int number = file->failed_errno != 0 ? file->failed_errno : WR_FP_ERRNO("env.write_at");
     const char *next = bytes;
     while (number == 0 && size_bytes > 0) {
         ssize_t length = pwrite(file->fd, next, WR_MIN(size_bytes, TRANSFER_BYTES_MAX), (off_t)at);

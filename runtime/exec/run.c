@@ -18,6 +18,8 @@
 #define EPOCH_BYTES_MAX (UINT64_C(64) << 20)
 #define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
 #define PIECE_BYTES_DEFAULT (UINT64_C(32) << 10)
+#define DRAWN_ROWS_BYTES \
+    64u /* where the order is drawn, small states have rows in their file too */
 #define SCRATCH_BLOCK_BYTES (1 << 18)
 
 static void set_defaults(struct wr_run *run) {
@@ -122,6 +124,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         poison_look(run);
         status = wr_store_open(&run->store, plan->env, options->state_directory, NULL, err);
     }
+    if (status == WR_OK && run->store != NULL && run_is_drawn(run))
+        wr_store_set_rows_bytes(run->store, DRAWN_ROWS_BYTES);
     if (status == WR_OK)
         status = poison_begin(run, err);
     if (status == WR_OK)

@@ -55,7 +55,8 @@ static int remove_copy(const struct wr_env *env, const char *directory, struct w
     static const char *const names[] = {"state.db.new", "state.db.new-journal",
                                         "state.db-wal", "state.db-journal",
                                         "state.db-shm", "state.db",
-                                        "MADE",         "LOCK"};
+                                        "state.rows",   "MADE",
+                                        "LOCK"};
     char copy[STATE_FILE_BYTES_MAX], path[STATE_FILE_BYTES_MAX];
     struct wr_file *lock;
     state_file_path(copy, directory, "save");

@@ -49,7 +49,7 @@ static int begin(struct wr_store *store, struct wr_error *err) {
     store->has_rows = 0;
     store->in_checkpoint = 1;
     store->part_count_before = store->part_count;
-    return WR_OK;
+    return wr_store_rows_know(store, err);
 }
 
 int wr_store_begin(struct wr_store *store, struct wr_error *err) {
@@ -127,6 +127,15 @@ static int rows_add(struct wr_store *store, struct wr_store_rows rows, struct wr
     sqlite3_bind_int64(statement, 1, piece);
     sqlite3_bind_int64(statement, 2,
                        (int64_t)wr_hash_bytes(rows.bytes, rows.length, (uint64_t)piece));
+    if (rows.length >= store->rows.bytes_min) {
+        uint64_t at;
+        int status = wr_store_rows_write(store, rows, &at, err);
+        if (status != WR_OK)
+            return status;
+        sqlite3_bind_int64(statement, 4, (int64_t)at);
+        sqlite3_bind_int64(statement, 5, (int64_t)rows.length);
+        rows = (struct wr_store_rows){.bytes = ""};
+    }
     if (sqlite3_bind_blob64(statement, 3, rows.bytes, rows.length, SQLITE_STATIC) != SQLITE_OK)
         return wr_store_fail_sqlite(store, "write", err);
     return wr_store_run_bound(store, WR_STORE_ROWS_ADD, "write", err);
@@ -134,13 +143,11 @@ static int rows_add(struct wr_store *store, struct wr_store_rows rows, struct wr
 
 static int pieces_delete(struct wr_store *store, const struct wr_store_part *part,
                          struct wr_error *err) {
-    int status = WR_OK;
-    for (int which = WR_STORE_ROWS_DELETE; which <= WR_STORE_PIECE_DELETE && status == WR_OK;
-         which++) {
-        sqlite3_bind_int64(store->statements[which], 1, part->id);
-        status = wr_store_run_bound(store, (enum wr_store_statement)which, "write", err);
-    }
-    return status;
+    int status = wr_store_rows_delete(store, part->id, err);
+    if (status != WR_OK)
+        return status;
+    sqlite3_bind_int64(store->statements[WR_STORE_PIECE_DELETE], 1, part->id);
+    return wr_store_run_bound(store, WR_STORE_PIECE_DELETE, "write", err);
 }
 
 static int put(struct wr_store *store, const char *part_name, const void *bytes, uint64_t length,
@@ -168,11 +175,24 @@ static int put(struct wr_store *store, const char *part_name, const void *bytes,
     if (piece == WR_STORE_BASE)
         part->base_bytes_next = part->delta_bytes_next = 0;
     *(piece == WR_STORE_DELTA ? &part->delta_bytes_next : &part->base_bytes_next) += length;
-    sqlite3_stmt *statement = store->statements[WR_STORE_PART_SIZES];
-    sqlite3_bind_int64(statement, 1, part->id);
-    sqlite3_bind_int64(statement, 2, (int64_t)part->base_bytes_next);
-    sqlite3_bind_int64(statement, 3, (int64_t)part->delta_bytes_next);
-    return wr_store_run_bound(store, WR_STORE_PART_SIZES, "write", err);
+    part->is_changed = 1;
+    return WR_OK;
+}
+
+static int put_sizes(struct wr_store *store, struct wr_error *err) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < store->part_count && status == WR_OK; i++) {
+        struct wr_store_part *part = &store->parts[i];
+        if (!part->is_changed)
+            continue;
+        sqlite3_stmt *statement = store->statements[WR_STORE_PART_SIZES];
+        sqlite3_bind_int64(statement, 1, part->id);
+        sqlite3_bind_int64(statement, 2, (int64_t)part->base_bytes_next);
+        sqlite3_bind_int64(statement, 3, (int64_t)part->delta_bytes_next);
+        status = wr_store_run_bound(store, WR_STORE_PART_SIZES, "write", err);
+        part->is_changed = 0;
+    }
+    return status;
 }
 
 int wr_store_put_apart(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
@@ -196,12 +216,13 @@ static int drop_stage(struct wr_store *store, uint32_t number, struct wr_error *
         unsigned of;
         if (sscanf(part->name, "%15s %u ", kind, &of) != 2 || of != number)
             continue;
-        for (int what = WR_STORE_ROWS_DELETE; what <= WR_STORE_PART_DELETE; what++) {
-            sqlite3_bind_int64(store->statements[what], 1, part->id);
-            int status = wr_store_run_bound(store, (enum wr_store_statement)what, "write", err);
-            if (status != WR_OK)
-                return status;
-        }
+        int status = pieces_delete(store, part, err);
+        if (status != WR_OK)
+            return status;
+        sqlite3_bind_int64(store->statements[WR_STORE_PART_DELETE], 1, part->id);
+        status = wr_store_run_bound(store, WR_STORE_PART_DELETE, "write", err);
+        if (status != WR_OK)
+            return status;
         part->base_bytes_next = part->delta_bytes_next = part->only_sum = 0;
     }
     return WR_OK;
@@ -216,7 +237,11 @@ int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error
 static int commit(struct wr_store *store, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))
         return store->failed;
-    int status = wr_store_set_meta(store, "number", (int64_t)store->number + 1, NULL, err);
+    int status = put_sizes(store, err);
+    if (status == WR_OK)
+        status = wr_store_rows_sync(store, err);
+    if (status == WR_OK)
+        status = wr_store_set_meta(store, "number", (int64_t)store->number + 1, NULL, err);
     if (status != WR_OK)
         return status;
     WR_FP("store.before_commit");
@@ -226,6 +251,7 @@ static int commit(struct wr_store *store, struct wr_error *err) {
     WR_FP("store.after_commit");
     store->in_checkpoint = 0;
     store->number++;
+    wr_store_rows_settle(store, 1);
     for (uint32_t i = 0; i < store->part_count; i++) {
         store->parts[i].base_bytes = store->parts[i].base_bytes_next;
         store->parts[i].delta_bytes = store->parts[i].delta_bytes_next;
@@ -248,7 +274,9 @@ static void rollback(struct wr_store *store) {
         store->parts[i].base_bytes_next = store->parts[i].base_bytes;
         store->parts[i].delta_bytes_next = store->parts[i].delta_bytes;
         store->parts[i].only_sum = 0;
+        store->parts[i].is_changed = 0;
     }
+    wr_store_rows_settle(store, 0);
 }
 
 void wr_store_rollback(struct wr_store *store) {
@@ -347,17 +375,22 @@ static int read_rows(struct wr_store *store, int64_t piece, wr_store_rows_fn fn,
     sqlite3_stmt *statement = store->statements[WR_STORE_ROWS_READ];
     sqlite3_bind_int64(statement, 1, piece);
     int code = sqlite3_step(statement), status = WR_OK;
+    int is_whole = 0;
     if (code == SQLITE_ROW) {
         struct wr_reader rows = {.bytes = sqlite3_column_blob(statement, 1),
                                  .length = (size_t)sqlite3_column_bytes(statement, 1)};
         uint64_t sum = (uint64_t)sqlite3_column_int64(statement, 0);
-        int is_whole =
-            rows.bytes != NULL && wr_hash_bytes(rows.bytes, rows.length, (uint64_t)piece) == sum;
-        status = is_whole ? fn(ctx, &rows) : WR_ECORRUPT;
+        if (sqlite3_column_type(statement, 2) != SQLITE_NULL)
+            status = wr_store_rows_read(store, sqlite3_column_int64(statement, 2),
+                                        sqlite3_column_int64(statement, 3), &rows, err);
+        is_whole = status == WR_OK && rows.bytes != NULL &&
+                   wr_hash_bytes(rows.bytes, rows.length, (uint64_t)piece) == sum;
+        if (status == WR_OK)
+            status = is_whole ? fn(ctx, &rows) : WR_ECORRUPT;
     } else {
         status = code == SQLITE_DONE ? WR_ECORRUPT : wr_store_fail_sqlite(store, "read", err);
     }
-    if (status == WR_ECORRUPT)
+    if (status == WR_ECORRUPT && store->failed == WR_OK)
         wr_store_fail(store, wr_error_set(err, WR_ECORRUPT,
                                           "state %s is damaged: rows of piece %" PRId64
                                           " are missing, or their checksum is wrong",

@@ -1,9 +1,10 @@
 /* store.h: the state file: one SQLite database (`DIR/state.db`, WAL, synchronous FULL, one
  * exclusive connection) that holds checkpoints. A checkpoint N is one transaction: named parts ("op
- * 5", "source 0", …), each a delta blob or a new base, and the small facts of the run. Reading back
- * gives base and deltas in order. Parts whose deltas exceed half of their base are due for a new
- * base (`wr_store_base_due`). Threads: one, but for what says otherwise. After any error the
- * store refuses further work until it is opened again (rule S2). */
+ * 5", "source 0", …), each a delta blob or a new base, and the small facts of the run. Rows of
+ * large tables lie in a file beside it (`DIR/state.rows`), synced before the commit that says
+ * where. Reading back gives base and deltas in order. Parts whose deltas exceed half of their base
+ * are due for a new base (`wr_store_base_due`). Threads: one, but for what says otherwise. After
+ * any error the store refuses further work until it is opened again (rule S2). */
 #pragma once
 #include <stdint.h>
 
@@ -14,7 +15,7 @@ struct wr_reader;
 struct wr_store;
 struct sqlite3;
 
-#define WR_STORE_VERSION 10
+#define WR_STORE_VERSION 11 /* 10 is read, and becomes 11 when it is opened */
 
 /* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a
  * another format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in
@@ -38,13 +39,17 @@ enum wr_store_piece {
 };
 int wr_store_put(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
                  enum wr_store_piece piece, struct wr_error *err);
-/* The same with rows of tables, which are kept apart from the rest. */
+/* The same with rows of tables, which are kept apart from the rest: of a piece that has
+ * WR_STORE_ROWS_BYTES of them or more in a file beside the database. */
 struct wr_store_rows {
     const void *bytes;
     uint64_t length;
 };
 int wr_store_put_apart(struct wr_store *store, const char *part, const void *bytes, uint64_t length,
                        struct wr_store_rows rows, enum wr_store_piece piece, struct wr_error *err);
+#define WR_STORE_ROWS_BYTES 16384u
+/* Another bound than that, for tests of the file; before the first checkpoint. */
+void wr_store_set_rows_bytes(struct wr_store *store, uint64_t bytes_min);
 /* Removes all parts "KIND NUMBER …" of a stage. */
 int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error *err);
 int wr_store_commit(struct wr_store *store, struct wr_error *err);

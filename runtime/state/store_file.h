@@ -1,10 +1,13 @@
 /* store_file.h: the state file as the files of this room that make up `store.h` see it.
  *
  *   meta(name, value)    "number": the last checkpoint; "plan": the hash of the script's plan;
- *                        "identity": drawn when the state was made
+ *                        "identity": drawn when the state was made; "rows": how far state.rows
+ *                        goes; not there: there is none
  *   part(id, name, base_bytes, delta_bytes)
  *   piece(id, part, number, base, chunk, chunk_count, sum, bytes)
- *   rows(piece, sum, bytes)    of tables, apart from the rest of a piece: read when asked for
+ *   rows(piece, sum, bytes, at, length)    of tables, apart from the rest of a piece: read when
+ *                        asked for. `at` null: they are `bytes`; else they lie in the file
+ *                        `state.rows`, which has nothing but such places
  *   spool(key, value)    rows that wait for the end (spool.c)
  *
  * All other tables are of sinks (store_tables.c, which knows the names above). A new one of ours
@@ -19,7 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "state/store.h"
+
+#define WR_STORE_ROWS_NAME "state.rows"
 
 enum wr_store_statement {
     WR_STORE_PART_ADD,
@@ -30,6 +36,7 @@ enum wr_store_statement {
     WR_STORE_PART_DELETE,
     WR_STORE_ROWS_ADD,
     WR_STORE_ROWS_READ,
+    WR_STORE_PLACES,
     WR_STORE_PIECE_READ,
     WR_STORE_META_SET,
     WR_STORE_STATEMENTS
@@ -41,7 +48,28 @@ struct wr_store_part {
     int64_t id;
     uint64_t base_bytes, delta_bytes;
     uint64_t base_bytes_next, delta_bytes_next;
-    uint64_t only_sum; /* of the base, when that is one piece and all there is; else 0 */
+    uint64_t only_sum;  /* of the base, when that is one piece and all there is; else 0 */
+    uint8_t is_changed; /* by the checkpoint under way, which ends with its sizes */
+};
+
+struct wr_store_gap {
+    uint64_t at, length;
+};
+
+/* `state.rows`, and where the next rows go in it. */
+struct wr_store_rows_file {
+    struct wr_file *file;      /* NULL: nothing was asked of it yet */
+    struct wr_store_gap *gaps; /* where nothing stands, in the order of their places */
+    uint32_t gap_count, gap_room;
+    uint32_t gap;          /* those before it are full, or were too small */
+    uint64_t end;          /* behind it nothing stands; a multiple of a block */
+    uint64_t reach;        /* where the last rows end */
+    uint64_t reach_stored; /* as of the last checkpoint */
+    uint64_t bytes_min;    /* of rows that go there; fewer stand in the database */
+    uint8_t is_known; /* gaps and end are as the last checkpoint left them, and what came since */
+    uint8_t frees;    /* the checkpoint at hand deletes rows */
+    uint8_t is_unsynced;
+    struct wr_buf read; /* the rows that were asked for last */
 };
 
 struct wr_store {
@@ -58,6 +86,7 @@ struct wr_store {
     uint32_t part_count, part_room;
     uint32_t part_count_before;  /* parts that were there when the checkpoint began */
     struct wr_store_part *parts; /* in the order of their first put */
+    struct wr_store_rows_file rows;
     char path[];
 };
 
@@ -77,3 +106,24 @@ void wr_store_close_database(struct wr_store *store);
 /* Adds a part to the list in memory. WR_OK, WR_ENOMEM or WR_ELIMIT. */
 int wr_store_push_part(struct wr_store *store, const char *name, int64_t id,
                        struct wr_store_part **part);
+
+/* ---- store_rows.c ---- */
+
+/* Refuses a state whose rows are gone; `reach`: how far they went. */
+int wr_store_rows_check(struct wr_store *store, uint64_t reach, struct wr_error *err);
+/* Learns where rows may be written, if that is not known; before a checkpoint changes anything. */
+int wr_store_rows_know(struct wr_store *store, struct wr_error *err);
+int wr_store_rows_write(struct wr_store *store, struct wr_store_rows bytes, uint64_t *at,
+                        struct wr_error *err);
+/* Deletes the rows of all pieces of a part. */
+int wr_store_rows_delete(struct wr_store *store, int64_t part, struct wr_error *err);
+/* Before the commit, when all is put and deleted: what was written is durable. */
+int wr_store_rows_sync(struct wr_store *store, struct wr_error *err);
+/* The checkpoint stands, or has been rolled back. */
+void wr_store_rows_settle(struct wr_store *store, int is_committed);
+/* Lends the bytes of a place until the next call. */
+int wr_store_rows_read(struct wr_store *store, int64_t at, int64_t length, struct wr_reader *bytes,
+                       struct wr_error *err);
+/* Writes all rows of the last checkpoint into `state.rows` of another directory. */
+int wr_store_rows_copy(struct wr_store *store, const char *to, struct wr_error *err);
+void wr_store_rows_close(struct wr_store *store);

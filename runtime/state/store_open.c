@@ -20,11 +20,13 @@ static const char *const statement_texts[] = {
     [WR_STORE_PIECE_ADD] = "insert into piece(part, number, base, chunk, chunk_count, sum, bytes) "
                            "values(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [WR_STORE_ROWS_DELETE] = "delete from rows where piece in "
-                             "(select id from piece where part = ?1)",
+                             "(select id from piece where part = ?1) returning at",
     [WR_STORE_PIECE_DELETE] = "delete from piece where part = ?1",
     [WR_STORE_PART_DELETE] = "delete from part where id = ?1",
-    [WR_STORE_ROWS_ADD] = "insert into rows(piece, sum, bytes) values(?1, ?2, ?3)",
-    [WR_STORE_ROWS_READ] = "select sum, bytes from rows where piece = ?1",
+    [WR_STORE_ROWS_ADD] =
+        "insert into rows(piece, sum, bytes, at, length) values(?1, ?2, ?3, ?4, ?5)",
+    [WR_STORE_ROWS_READ] = "select sum, bytes, at, length from rows where piece = ?1",
+    [WR_STORE_PLACES] = "select at, length from rows where at is not null order by at",
     [WR_STORE_PIECE_READ] =
         "select base, chunk, chunk_count, sum, bytes, id from piece where part = ?1 "
         "order by id",
@@ -41,7 +43,13 @@ static const char schema_text[] =
     "  base integer not null, chunk integer not null, chunk_count integer not null,"
     "  sum integer not null, bytes blob not null);"
     "create index piece_part on piece(part, id);"
-    "create table rows(piece integer primary key, sum integer not null, bytes blob not null);";
+    "create table rows(piece integer primary key, sum integer not null, bytes blob not null,"
+    "  at integer, length integer);";
+
+/* Format 10 had no state.rows. */
+static const char schema_10_text[] = "begin immediate; alter table rows add column at integer;"
+                                     "alter table rows add column length integer;"
+                                     "pragma user_version = 11; commit;";
 
 /* ---- errors ---- */
 
@@ -228,6 +236,8 @@ static int check_format(struct wr_store *store, struct wr_error *err) {
     if (application != APPLICATION_ID)
         return wr_store_fail(store,
                              wr_error_set(err, WR_ECORRUPT, "%s is no state of weir", store->path));
+    if (version == 10 && tables > 0)
+        return wr_store_run(store, "change the format of", schema_10_text, err);
     if (version != WR_STORE_VERSION) {
         wr_error_set(err, WR_EUNSUPPORTED,
                      "state %s has format %" PRId64 "; this weir reads format %d", store->path,
@@ -301,7 +311,7 @@ static int parts_read(struct wr_store *store, struct wr_error *err) {
 /* A state without a checkpoint belongs to whoever writes the first. */
 static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_error *err) {
     char stored[256];
-    int64_t number, identity;
+    int64_t number, identity, reach;
     int status = query_number(store, "select value from meta where name = 'number'", &number, err);
     if (status == WR_OK)
         status =
@@ -309,6 +319,11 @@ static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_e
     if (status == WR_OK)
         status = query_text(store, "select value from meta where name = 'plan'", stored,
                             sizeof stored, err);
+    if (status != WR_OK)
+        return status;
+    status = query_number(store, "select value from meta where name = 'rows'", &reach, err);
+    if (status == WR_OK)
+        status = wr_store_rows_check(store, (uint64_t)reach, err);
     if (status != WR_OK)
         return status;
     store->number = (uint64_t)number;
@@ -412,6 +427,8 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
         return wr_error_set(err, WR_ENOMEM, "open state %s: out of memory", path);
     memcpy(made->path, path, length + 1);
     made->env = env;
+    made->rows.bytes_min = WR_STORE_ROWS_BYTES;
+    wr_buf_init(&made->rows.read, &wr_budget_control, 0);
     pthread_mutex_init(&made->lock_of_database, NULL);
     snprintf(lock_path, sizeof lock_path, "%s/LOCK", path);
     int status = env->make_directory(env, path, err);
@@ -442,6 +459,7 @@ void wr_store_close_database(struct wr_store *store) {
     }
     sqlite3_close_v2(store->db);
     store->db = NULL;
+    wr_store_rows_close(store);
 }
 
 void wr_store_close(struct wr_store *store) {
@@ -455,6 +473,10 @@ void wr_store_close(struct wr_store *store) {
     wr_free(&wr_budget_control, store->parts);
     pthread_mutex_destroy(&store->lock_of_database);
     wr_free(&wr_budget_control, store);
+}
+
+void wr_store_set_rows_bytes(struct wr_store *store, uint64_t bytes_min) {
+    store->rows.bytes_min = bytes_min;
 }
 
 uint64_t wr_store_number(const struct wr_store *store) {

@@ -62,6 +62,9 @@ int wr_store_check(struct wr_store *store, struct wr_error *err) {
         status =
             expect(store, "select count(*) from rows where piece not in (select id from piece)",
                    "0", "rows of pieces that are not there: ", err);
+    store->rows.is_known = 0; /* to know them is to look whether they are right */
+    if (status == WR_OK)
+        status = wr_store_rows_know(store, err);
     return status == WR_OK ? check_rows(store, err) : status;
 }
 
@@ -128,6 +131,8 @@ int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err) 
         wr_error_help(err, "give another directory, or remove that one");
     }
     if (status == WR_OK)
+        status = wr_store_rows_copy(store, to, err);
+    if (status == WR_OK)
         status = copy_into(store, beside, path, err);
     if (status == WR_OK) {
         snprintf(path, sizeof path, "%s%s/MADE", here, to);
@@ -139,7 +144,8 @@ int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err) 
 
 /* `MADE` goes last: without state.db it says nothing. */
 int wr_store_erase(struct wr_store *store, struct wr_error *err) {
-    static const char *const names[] = {"state.db-wal", "state.db-shm", "state.db", "MADE"};
+    static const char *const names[] = {"state.db-wal", "state.db-shm", "state.db",
+                                        WR_STORE_ROWS_NAME, "MADE"};
     const struct wr_env *env = store->env;
     wr_store_close_database(store);
     for (size_t i = 0; i < WR_COUNT(names); i++) {

@@ -253,6 +253,18 @@ class Case:
                     yield self.one(moments, at, now.crash_by(dice), "by chance")
 
 
+def rows_beside(database, path):
+    """What stands where the state says that rows of tables are; what else is there, nobody sees."""
+    places = database.execute("select piece, at, length from rows where at is not null "
+                              "order by 1").fetchall()
+    data = b""
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            data = file.read()
+    return [(piece, hashlib.sha256(data[at:at + length]).hexdigest())
+            for piece, at, length in places]
+
+
 def state_number(folder):
     """(number of the last checkpoint, a sum of all that the state holds); -1: it is damaged."""
     path = os.path.join(folder, "state.db")
@@ -271,6 +283,7 @@ def state_number(folder):
         number = database.execute("select value from meta where name = 'number'").fetchone()
         rows = [database.execute("select * from " + what).fetchall() for what in
                 ("meta order by 1", "part order by 1", "piece order by 1")]
+        rows.append(rows_beside(database, path[:-len("db")] + "rows"))
         whole = hashlib.sha256(repr(rows).encode()).hexdigest()
         return (number[0] if number else 0), whole + str(os.path.exists(folder + "/MADE"))
     except sqlite3.Error as error:

@@ -13,6 +13,7 @@
 
 #define CHECKPOINTS 12u
 #define PART_BYTES 6000u
+#define TABLE_BASE_EACH 4u /* checkpoints; so places of rows are freed, and used again */
 
 /* A run of a simulated world; the memory of the program dies with each start. */
 struct run {
@@ -28,8 +29,22 @@ static char byte_of(uint64_t number, uint64_t at) {
     return (char)('a' + (number * 31 + at * 7 + at / 512) % 26);
 }
 
-/* Checkpoint N puts its bytes as a delta of "state", as a base each fifth time, and its number as
- * the position of the source. */
+static uint64_t table_bytes(uint64_t number) {
+    return 200 + number * 2741 % 9000;
+}
+
+/* Rows that lie beside the database, of other lengths each time. */
+static int write_table(struct wr_store *store, uint64_t number) {
+    static char bytes[9200];
+    for (uint64_t i = 0; i < table_bytes(number); i++)
+        bytes[i] = byte_of(number, i);
+    return wr_store_put_apart(store, "table", &number, sizeof number,
+                              (struct wr_store_rows){.bytes = bytes, .length = table_bytes(number)},
+                              number % TABLE_BASE_EACH == 0, NULL);
+}
+
+/* Checkpoint N puts its bytes as a delta of "state", as a base each fifth time, rows of "table",
+ * and its number as the position of the source. */
 static int write_checkpoint(struct wr_store *store) {
     static char bytes[PART_BYTES];
     uint64_t number = wr_store_number(store) + 1;
@@ -39,13 +54,18 @@ static int write_checkpoint(struct wr_store *store) {
     if (status == WR_OK)
         status = wr_store_put(store, "state", bytes, PART_BYTES, number % 5 == 0, NULL);
     if (status == WR_OK)
+        status = write_table(store, number);
+    if (status == WR_OK)
         status = wr_store_put(store, "source 0", &number, sizeof number, 1, NULL);
     return status == WR_OK ? wr_store_commit(store, NULL) : status;
 }
 
 struct seen {
+    struct wr_store *store;
     uint64_t expected; /* number of the next piece */
     uint64_t position;
+    uint64_t expected_table, piece_count;
+    int64_t pieces[CHECKPOINTS];
     int wrong;
 };
 
@@ -65,16 +85,47 @@ static int see_position(void *ctx, struct wr_reader *bytes, int base) {
     return WR_OK;
 }
 
+static int see_piece(void *ctx, struct wr_reader *bytes, int base) {
+    struct seen *seen = ctx;
+    uint64_t number = wr_reader_u64(bytes);
+    if (seen->piece_count == 0)
+        seen->expected_table = number;
+    seen->wrong |= number != seen->expected_table + seen->piece_count ||
+                   base != (number % TABLE_BASE_EACH == 0) || seen->piece_count == CHECKPOINTS;
+    if (!seen->wrong)
+        seen->pieces[seen->piece_count++] = wr_store_piece(seen->store);
+    return WR_OK;
+}
+
+static int see_rows(void *ctx, struct wr_reader *rows) {
+    struct seen *seen = ctx;
+    seen->wrong |= rows->length != table_bytes(seen->expected_table);
+    for (uint64_t i = 0; i < rows->length && !seen->wrong; i++)
+        seen->wrong = rows->bytes[i] != byte_of(seen->expected_table, i);
+    seen->expected_table++;
+    return WR_OK;
+}
+
+static int see_table(struct wr_store *store, struct seen *seen) {
+    int status = wr_store_read(store, "table", see_piece, seen, NULL);
+    for (uint64_t i = 0; i < seen->piece_count && status == WR_OK; i++)
+        status = wr_store_read_rows(store, seen->pieces[i], see_rows, seen, NULL);
+    return status;
+}
+
 /* Reads all of the state: WR_OK when it is that of its number. `*wrong` is set when it is not. */
 static int look(struct wr_store *store, uint64_t acknowledged, int *wrong) {
     uint64_t number = wr_store_number(store);
-    struct seen seen = {.expected = number < 5 ? 1 : number / 5 * 5};
+    struct seen seen = {.store = store, .expected = number < 5 ? 1 : number / 5 * 5};
     int status = wr_store_read(store, "state", see_state, &seen, NULL);
     if (status == WR_OK)
         status = wr_store_read(store, "source 0", see_position, &seen, NULL);
     if (status == WR_OK)
-        *wrong |= seen.wrong || seen.position != number || seen.expected != number + 1 ||
-                  number < acknowledged || number > acknowledged + 1;
+        status = see_table(store, &seen);
+    if (status == WR_OK)
+        *wrong |= seen.wrong || (number > 0 && seen.expected_table != number + 1) ||
+                  seen.position != number || seen.expected != number + 1 || number < acknowledged ||
+                  number > acknowledged + 1;
     return status;
 }
 
@@ -88,6 +139,7 @@ static int live(struct run *run, int *wrong) {
         *wrong = 1;
     if (status != WR_OK)
         return 0;
+    wr_store_set_rows_bytes(store, 1000);
     if (run->careless)
         sqlite3_exec(wr_store_connection(store), "pragma synchronous = off", NULL, NULL, NULL);
     status = look(store, run->acknowledged, wrong);

@@ -292,7 +292,7 @@ TEST(store_refuses_files_that_are_not_its_own) {
     const char *path = fresh_path();
     wr_store_close(open_store(path));
     run_sql(path, "pragma user_version = 99");
-    check_refused(path, WR_EUNSUPPORTED, "has format 99; this weir reads format 10");
+    check_refused(path, WR_EUNSUPPORTED, "has format 99; this weir reads format 11");
     run_sql(path, "pragma user_version = 4; pragma application_id = 5");
     check_refused(path, WR_ECORRUPT, "is no state of weir");
     char file[128];
