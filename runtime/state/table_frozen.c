@@ -14,7 +14,8 @@
 #define EARLY_PAGES 64u   /* of a piece, about */
 #define FEW_PAGES 8u      /* fewer than one in so many are listed */
 #define PREFETCH_PAGES 8u
-#define AHEAD 4u /* rows */
+#define AHEAD 8u          /* rows: what one has elsewhere is asked for; twice as many: itself */
+#define CELL_LINES_MAX 3u /* cache lines that are asked for of it */
 /* What work costs, in bytes of rows: */
 #define CHAIN_COST_BYTES 64u
 #define LISTED_COST_BYTES 512u
@@ -80,10 +81,33 @@ static void fetch_cells(const struct wr_shape *shape, const uint8_t *row) {
     for (uint32_t i = 0; i < shape->cell_count; i++) {
         const struct wr_cell *cell = &shape->cells[i];
         const struct wr_str *str = (const struct wr_str *)(row + cell->offset);
-        const char *bytes = cell->kind == WR_CELL_STRING
-                                ? wr_str_bytes(str)
-                                : ((const struct wr_blob *)(const void *)str)->bytes;
-        __builtin_prefetch(bytes);
+        const struct wr_blob *blob = (const struct wr_blob *)(const void *)str;
+        int is_string = cell->kind == WR_CELL_STRING;
+        const char *bytes = is_string ? wr_str_bytes(str) : blob->bytes;
+        uint32_t length = is_string ? str->length : blob->length;
+        for (uint32_t line = 0; line < CELL_LINES_MAX && line * 64 < length; line++)
+            __builtin_prefetch(bytes + (size_t)line * 64);
+    }
+}
+
+static void fetch_row(const struct wr_table *table, const uint8_t *row) {
+    __builtin_prefetch(row);
+    __builtin_prefetch(row + table->row_bytes - 1);
+}
+
+/* The rows of `slots`, with what they have elsewhere, which lies in no order. */
+static void copy_rows(const struct wr_table *table, const struct wr_page *page,
+                      const uint16_t *slots, uint32_t count, struct wr_buf *out) {
+    for (uint32_t i = 0; i < WR_MIN(count, 2 * AHEAD); i++)
+        fetch_row(table, wr_page_row(table, page, slots[i]));
+    for (uint32_t i = 0; i < WR_MIN(count, AHEAD); i++)
+        fetch_cells(table->shape, wr_page_row(table, page, slots[i]));
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + 2 * AHEAD < count)
+            fetch_row(table, wr_page_row(table, page, slots[i + 2 * AHEAD]));
+        if (i + AHEAD < count)
+            fetch_cells(table->shape, wr_page_row(table, page, slots[i + AHEAD]));
+        wr_log_add(table->shape, out, wr_page_row(table, page, slots[i]), 0, table->row_bytes);
     }
 }
 
@@ -129,14 +153,7 @@ static void copy_page(struct wr_frozen *self, struct wr_page *page, int is_early
         return;
     uint64_t hash = hash_of(table, page, slots[0]);
     struct piece *piece = is_early ? early_of(self, hash) : &self->in_turn;
-    for (uint32_t i = 0; i < count; i++) {
-        if (i + 2 * AHEAD < count)
-            __builtin_prefetch(wr_page_row(table, page, slots[i + 2 * AHEAD]));
-        if (i + AHEAD < count)
-            fetch_cells(table->shape, wr_page_row(table, page, slots[i + AHEAD]));
-        wr_log_add(table->shape, &piece->rows, wr_page_row(table, page, slots[i]), 0,
-                   table->row_bytes);
-    }
+    copy_rows(table, page, slots, count, &piece->rows);
     note_copied(self, piece, page, hash, count);
 }
 
