@@ -15,6 +15,7 @@
 #include "base/banned.h"
 
 #define QUEUE_BYTES_MAX (UINT64_C(32) << 20) /* on their way to the store */
+#define WAKE_BYTES (UINT64_C(256) << 10)     /* fewer are not worth to wake the writer for */
 #define OWN_BYTES_MAX 16384u /* fewer are copied, more are taken with their memory */
 #define SPARES_MAX 32u
 #define DRAWN_STEPS 7u /* where the order is drawn: one step in so many lets the writer work */
@@ -191,7 +192,8 @@ static void push(struct writer *writer, struct item *item) {
         writer->last->next = item;
     writer->last = item;
     writer->queued_bytes += length;
-    if (!writer->is_queued && !run_is_drawn(writer->run)) {
+    int is_worth_it = writer->queued_bytes >= WAKE_BYTES || item->what == ITEM_END;
+    if (!writer->is_queued && !run_is_drawn(writer->run) && is_worth_it) {
         writer->is_queued = 1;
         wr_workers_add(writer->workers, &writer->task);
     }
