@@ -36,11 +36,18 @@ struct wr_frozen {
      * gone through in the order of their hashes. */
     struct wr_page **pages;
     uint32_t page_count;
-    uint64_t at; /* pages of the list, or chains of smaller hashes, have been copied */
+    uint64_t at;         /* pages of the list, or chains of smaller hashes, have been copied */
+    uint64_t room_bytes; /* of a piece, which ends behind the page that fills it */
     uint32_t early_bits;
     struct piece in_turn;
     struct piece early[1u << EARLY_BITS_MAX];
 };
+
+/* Room for the whole of a piece, once: to grow from nothing would copy as much as is gathered. */
+static void make_room(struct wr_frozen *self, struct piece *piece) {
+    if (piece->rows.room == 0)
+        wr_buf_reserve(&piece->rows, self->room_bytes);
+}
 
 static void piece_clear(struct piece *piece) {
     wr_buf_clear(&piece->rows);
@@ -153,6 +160,7 @@ static void copy_page(struct wr_frozen *self, struct wr_page *page, int is_early
         return;
     uint64_t hash = hash_of(table, page, slots[0]);
     struct piece *piece = is_early ? early_of(self, hash) : &self->in_turn;
+    make_room(self, piece);
     copy_rows(table, page, slots, count, &piece->rows);
     note_copied(self, piece, page, hash, count);
 }
@@ -161,6 +169,7 @@ void wr_frozen_copy_row(struct wr_table *table, struct wr_page *page, uint32_t s
     struct wr_frozen *self = table->frozen;
     uint64_t hash = hash_of(table, page, slot);
     struct piece *piece = early_of(self, hash);
+    make_room(self, piece);
     wr_log_add(table->shape, &piece->rows, wr_page_row(table, page, slot), 0, table->row_bytes);
     wr_bit_set(wr_page_saved(table, page), slot);
     wr_bit_clear(wr_page_held(table, page), slot);
@@ -196,6 +205,9 @@ int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
     uint64_t pages = wr_pages_to_save(table, all);
     while (self->early_bits < EARLY_BITS_MAX && pages >> self->early_bits > EARLY_PAGES)
         self->early_bits++;
+    uint64_t page_bytes = table->bytes / WR_MAX(table->page_count, 1u);
+    self->room_bytes =
+        WR_MIN(WR_MIN(apart->piece_bytes, page_bytes) + apart->piece_bytes, pages * page_bytes);
     wr_buf_init(&self->in_turn.rows, apart->rows.budget, 0);
     piece_clear(&self->in_turn);
     for (uint32_t i = 0; i < 1u << self->early_bits; i++) {
