@@ -9,8 +9,8 @@ rows:join(others, { on = "name", prefix = "o_", how = "anti",
     where = "o_n > n and o_price < price" })
   :select "n, name":write("anti.csv", { mode = "append" })
 -- Tables that do not fit: one with several rows of a key, one whose rows are the only ones.
-rows:lookup(others, { on = "k == n", prefix = "o_", many = true, how = "inner" })
-  :select "n, name, o_name, o_k":write("looked_up.csv", { mode = "append" })
+rows:filter "n < 100":lookup(others, { on = "name", prefix = "o_", many = true })
+  :select "n, o_n, o_k":write("looked_up.csv", { mode = "append" })
 rows:lookup(others:group_by "n":agg "least = min(k), names = list(name order by name limit 2)", {
     on = "k == n", prefix = "g_",
   })
