@@ -87,10 +87,12 @@ int join_failed(const struct join *self, int status) {
     return wr_error_add(err, status, "stage join");
 }
 
-/* The larger side first, then the other one. An eighth is free then. */
+/* The larger side first, then the other one. An eighth is free then. Nothing has to rest while all
+ * stages together take less than half of the memory. */
 int join_relieve(struct join *self) {
+    const struct wr_op_env *env = self->base.env;
     uint64_t max = self->base.apart->memory_bytes;
-    if (max == 0 || self->base.env->state_budget->bytes_used < max)
+    if (max == 0 || env->state_budget->bytes_used < 2 * env->spill_bytes)
         return WR_OK;
     const uint64_t bytes[2] = {wr_rowset_bytes(&self->sets[0]), wr_rowset_bytes(&self->sets[1])};
     if (bytes[0] + bytes[1] <= max)

@@ -154,9 +154,10 @@ static int begin(struct lookup *self, struct lookup_table *table) {
 
 int lookup_relieve(struct lookup *self, struct lookup_table *table) {
     const struct wr_apart *apart = self->base.apart;
+    const struct wr_op_env *env = self->base.env;
     uint64_t max = apart == NULL ? 0 : memory_of(self);
-    if (max == 0)
-        return WR_OK;
+    if (max == 0 || env->state_budget->bytes_used < 2 * env->spill_bytes)
+        return WR_OK; /* all stages together take less than half of the memory */
     if (table->rest != NULL) {
         wr_rowset_settle(&table->rest->set);
         return relieve(self, table->rest);
