@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "data/order.h"
-#include "op/agg.h"
+#include "op/agg_spool.h"
 #include "base/banned.h"
 
 static const struct wr_aggregates *aggregates_of(const struct agg *self) {
@@ -263,6 +263,9 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
     int64_t mark;
     int status = WR_OK;
     if (!config->windowed) {
+        status = agg_spill_status(self, agg_spool_settle(self));
+        if (status != WR_OK)
+            return status;
         struct wr_table *table = wr_slices_find(&self->slices, 0);
         if (agg_spill_is_due(self, table))
             status = agg_spill_fire(self, table);

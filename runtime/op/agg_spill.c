@@ -1,7 +1,7 @@
-/* agg_spill.c: groups without a window that take more memory than they may, where no checkpoint has
- * to know of groups one by one: rows of keys that are not in memory wait for the end (agg_spool.c),
- * and groups leave as sorted runs, which the results merge. Elsewhere pages of the table rest
- * (state/page_rest.c), and the results sort what rests. */
+/* agg_spill.c: groups without a window, whose results leave once, that take more memory than they
+ * may: rows of keys that are not in memory wait (agg_spool.c), and groups leave as sorted runs,
+ * which the results merge. Where a checkpoint has to know of groups one by one, and elsewhere,
+ * pages of the table rest (state/page_rest.c), and the results sort what rests. */
 #include "base/status.h"
 #include "op/agg_spool.h"
 #include "state/apart.h"
@@ -15,10 +15,10 @@ static const struct wr_aggregates *aggregates_of(const struct agg *self) {
 int agg_spill_open(struct agg *self) {
     const struct agg_config *config = self->base.config;
     struct wr_apart *apart = self->base.apart;
-    if (apart->is_kept || apart->memory_bytes == 0 || config->windowed || config->by_window ||
+    if (apart->memory_bytes == 0 || config->windowed || config->by_window ||
         config->shapes != NULL || config->aggregates->key_count == 0)
         return WR_OK;
-    apart->pages_stay = 1;
+    apart->pages_stay = !apart->is_kept;
     return agg_spool_open(self);
 }
 

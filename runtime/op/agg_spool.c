@@ -8,7 +8,11 @@
  *
  * On the way back all groups leave: as a sorted run, where what comes later can be merged with them
  * exactly; else for their parts, as they are, where rows of theirs follow them. A key is taken in
- * memory only where nothing of it can wait. */
+ * memory only where nothing of it can wait.
+ *
+ * Where there is a state, pages of the table rest, and a save has to find all groups in it. As long
+ * as pages rest all rows wait, in parts that are ranges of pages, and are added part by part before
+ * a save: the pages of a part are awake together, once for all of its rows. */
 #include "op/agg_spool.h"
 
 #include <string.h>
@@ -26,6 +30,8 @@
 #define GROWTH_PART 4u     /* so much more may be taken by groups that grow */
 #define FOUND_PART 16u     /* of the rows, at least, find their group, or others take their place */
 #define SEEN_ROWS_MIN 4096 /* before that is judged */
+#define KEPT_PART 8u       /* with a state: of the memory is for the groups of a part */
+#define WAIT_TIMES 4u      /* … and so many times the memory may wait, at least */
 #define DENSE_ROWS 4u      /* of a group, on average: it takes less than they do */
 
 /* Behind the columns of the inputs, where aggregates go by them. */
@@ -70,6 +76,10 @@ static const struct wr_aggregates *aggregates_of(const struct agg *self) {
 
 /* ---- the plan of rows ---- */
 
+static int is_kept(const struct agg *self) {
+    return self->base.apart->is_kept;
+}
+
 static int merges_exactly(const struct wr_aggregates *aggregates) {
     const unsigned exact = WR_AGG_MERGES | WR_AGG_EXACT_SPLIT;
     for (uint32_t i = 0; i < aggregates->aggregate_count; i++) {
@@ -113,7 +123,8 @@ static int plan_rows(struct agg *self, struct agg_spool *spool) {
         .shape = &config->aggregates->shape,
         .seed = self->base.env->seed,
         .column_count = spool->input_count + (spool->is_placed ? (uint32_t)PLACE_COLUMNS : 0),
-        .kinds = kinds};
+        .kinds = kinds,
+        .by_range = self->base.apart->is_kept};
     return WR_OK;
 }
 
@@ -139,7 +150,7 @@ void agg_spool_free(struct agg_spool *spool) {
 }
 
 int agg_spool_has_rows(const struct agg *self) {
-    return self->spool != NULL && self->spool->levels[0].scatter != NULL;
+    return self->spool != NULL && !is_kept(self) && self->spool->levels[0].scatter != NULL;
 }
 
 /* ---- columns of rows that wait ---- */
@@ -286,14 +297,58 @@ static int judge(struct agg *self, struct level *level, struct wr_table *table) 
     return wr_table_count(table) > 1 ? empty(self, level, table) : WR_OK;
 }
 
+/* ---- with a state ---- */
+
+/* Whether rows wait so that those of the same pages are added together: where pages rest; and of a
+ * part (a level behind the first) where its pages are still too many. */
+static int must_wait(const struct agg *self, const struct level *level,
+                     const struct wr_table *table) {
+    const struct wr_apart *apart = self->base.apart;
+    const struct level *first = self->spool->levels;
+    uint64_t bytes = wr_table_count(table) * self->spool->form.shape->row_bytes;
+    if (level->scatter != NULL)
+        return 1;
+    if (level == first || level == first + WR_SCATTER_LEVELS_MAX)
+        return level == first && wr_apart_resting_bytes(apart) > 0;
+    for (const struct level *above = first; above < level; above++)
+        bytes /= wr_scatter_part_count(above->scatter);
+    return bytes > apart->memory_bytes / KEPT_PART;
+}
+
+static int wait_all(struct agg *self, struct level *level, const struct rows *rows) {
+    const uint32_t *numbers = rows->sel;
+    int status = level->scatter == NULL ? fill(level, self->spool) : WR_OK;
+    if (status == WR_OK && numbers == NULL) {
+        uint32_t *all = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, rows->count + 1);
+        for (uint32_t i = 0; all != NULL && i < rows->count; i++)
+            all[i] = i;
+        status = all == NULL ? WR_ENOMEM : WR_OK;
+        numbers = all;
+    }
+    return status == WR_OK ? let_wait(self, level, rows, numbers, rows->hashes, rows->count)
+                           : status;
+}
+
+/* Rows that wait take no more than the groups, or than the memory some times. */
+static int settle_some(struct agg *self, const struct level *level, const struct wr_table *table) {
+    uint64_t groups = wr_table_count(table) * self->spool->form.shape->row_bytes;
+    uint64_t max = WR_MAX(groups, self->base.apart->memory_bytes * WAIT_TIMES);
+    int is_first = level == self->spool->levels;
+    return is_first && wr_scatter_bytes(level->scatter) > max ? agg_spool_settle(self) : WR_OK;
+}
+
+/* ---- one way or the other ---- */
+
 static int take(struct agg *self, struct level *level, const struct rows *rows) {
     struct wr_arena *arena = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(arena);
     struct wr_table *table = wr_slices_at(&self->slices, 0);
     if (table == NULL)
         return wr_slices_failure(&self->slices);
-    int status = WR_OK;
-    if (level->scatter == NULL) {
+    int status = WR_OK, waits = is_kept(self) && must_wait(self, level, table);
+    if (waits) {
+        status = wait_all(self, level, rows);
+    } else if (level->scatter == NULL) {
         uint8_t **states = WR_ARENA_ARRAY(arena, uint8_t *, rows->count + 1);
         status = states == NULL ? WR_ENOMEM
                                 : wr_table_upsert_alike(table, rows->keys, rows->hashes,
@@ -304,7 +359,9 @@ static int take(struct agg *self, struct level *level, const struct rows *rows) 
         status = divide(self, level, table, rows);
     }
     wr_arena_rewind(arena, mark);
-    return status == WR_OK ? judge(self, level, table) : status;
+    if (status != WR_OK || !is_kept(self))
+        return status == WR_OK ? judge(self, level, table) : status;
+    return waits ? settle_some(self, level, table) : wr_apart_relieve(self->base.apart);
 }
 
 int agg_spool_push(struct agg *self, const struct wr_batch *in, const uint32_t *sel, uint32_t count,
@@ -423,6 +480,8 @@ static int take_groups(struct agg *self, struct level *level, const struct wr_sc
 
 /* Groups that are in memory are complete. */
 static int leave(struct agg *self, uint64_t bytes_max) {
+    if (is_kept(self))
+        return WR_OK;
     struct wr_table *table = wr_slices_at(&self->slices, 0);
     if (table == NULL)
         return wr_slices_failure(&self->slices);
@@ -479,5 +538,16 @@ int agg_spool_step(struct agg *self) {
         case WR_SCATTERED_END: status = end_reading(self); break;
         }
     wr_arena_rewind(arena, mark);
+    return status;
+}
+
+int agg_spool_settle(struct agg *self) {
+    int status = WR_OK;
+    if (self->spool == NULL || !is_kept(self) || self->spool->levels[0].scatter == NULL)
+        return WR_OK;
+    status = agg_spool_end(self);
+    while (status == WR_OK && self->spool->levels[0].scatter != NULL)
+        status = agg_spool_step(self);
+    self->spool->has_ended = 0;
     return status;
 }

@@ -1,5 +1,5 @@
 /* agg_spool.h: groups without a window that do not fit: rows of keys that are not in memory wait in
- * a file. Private to the room. */
+ * a file; where there is a state, all rows do, until the next checkpoint. Private to the room. */
 #pragma once
 #include "op/agg.h"
 
@@ -14,4 +14,6 @@ int agg_spool_has_rows(const struct agg *self);
 int agg_spool_end(struct agg *self);
 /* Makes groups of some of them. Groups that are complete leave (agg_spill_leave). */
 int agg_spool_step(struct agg *self);
+/* Where a state is kept: adds the rows that wait, before it is saved or groups leave. */
+int agg_spool_settle(struct agg *self);
 void agg_spool_free(struct agg_spool *spool); /* NULL is allowed */

@@ -2,7 +2,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
-#include "op/agg.h"
+#include "op/agg_spool.h"
 #include "base/banned.h"
 
 /* A piece: the facts, then a log of each set of tables. */
@@ -41,6 +41,9 @@ int agg_save(struct wr_op *op, struct wr_buf *out, int all) {
     struct agg *self = (struct agg *)op;
     if (((const struct agg_config *)op->config)->shapes != NULL)
         return save_parts(self, out, all);
+    int settled = agg_spill_status(self, agg_spool_settle(self));
+    if (settled != WR_OK)
+        return settled;
     struct wr_slices *sets[3];
     all_slices(self, sets);
     if (!all && self->fired_us == self->saved_fired_us &&

@@ -39,6 +39,8 @@ struct part {
 struct wr_scatter {
     const struct wr_scatter_form *form;
     uint64_t level_seed;
+    uint32_t shift; /* by_range: bits that all hashes share */
+    uint64_t bytes; /* that were added */
     size_t block_bytes;
     uint8_t *widths;      /* of columns; 0: text */
     uint32_t nil_bytes;   /* of a row */
@@ -52,9 +54,9 @@ struct wr_scatter {
 
 /* ---- which part ---- */
 
-/* Bits of it that no table and no other level go by. */
+/* Bits of it that no table and no other level go by; or those of its range. */
 static uint64_t mix(const struct wr_scatter *self, uint64_t hash) {
-    return wr_hash_u64(hash, self->level_seed);
+    return self->form->by_range ? hash << self->shift : wr_hash_u64(hash, self->level_seed);
 }
 
 static struct part *part_of(const struct wr_scatter *self, uint64_t mixed) {
@@ -91,14 +93,16 @@ static uint64_t power_below(uint64_t value) {
     return UINT64_C(1) << (63 - __builtin_clzll(value | 1));
 }
 
-static void measure_blocks(struct wr_scatter *self, uint64_t memory_bytes) {
+static void measure_blocks(struct wr_scatter *self, uint64_t memory_bytes, uint32_t level) {
     uint64_t bytes = memory_bytes / MEMORY_PART;
     uint64_t parts = power_below(bytes / BLOCK_BYTES_MIN);
     self->part_count = (uint32_t)WR_MIN(WR_MAX(parts, PARTS_MIN), PARTS_MAX);
-    self->part_shift = 64 - (uint32_t)__builtin_ctz(self->part_count);
+    uint32_t part_bits = (uint32_t)__builtin_ctz(self->part_count);
+    self->part_shift = 64 - part_bits;
+    self->shift = WR_MIN(part_bits * level, 63u);
     uint64_t block = bytes / self->part_count / BLOCK_BYTES_MIN * BLOCK_BYTES_MIN;
     self->block_bytes = (size_t)WR_MIN(WR_MAX(block, BLOCK_BYTES_MIN), BLOCK_BYTES_MAX);
-    uint64_t words = power_below(memory_bytes / FILTER_PART / 8);
+    uint64_t words = self->form->by_range ? 0 : power_below(memory_bytes / FILTER_PART / 8);
     self->filter_words = WR_MAX(words, FILTER_WORDS_MIN);
 }
 
@@ -124,7 +128,7 @@ int wr_scatter_new(struct wr_scatter **made, const struct wr_scatter_form *form,
         return WR_ENOMEM;
     self->form = form;
     self->level_seed = LEVEL_SEED + level;
-    measure_blocks(self, form->apart->memory_bytes);
+    measure_blocks(self, form->apart->memory_bytes, level);
     self->parts = wr_alloc_zero(form->budget, self->part_count * sizeof *self->parts);
     self->filter = wr_alloc_zero(form->budget, self->filter_words * sizeof *self->filter);
     for (uint32_t p = 0; self->parts != NULL && p < self->part_count; p++)
@@ -246,7 +250,9 @@ int wr_scatter_add(struct wr_scatter *self, const struct wr_column *columns, con
         if (status != WR_OK)
             return status;
         char *start = part->bytes.bytes + part->bytes.length;
-        part->bytes.length += (size_t)(put_row(self, start, columns, rows[i]) - start);
+        size_t length = (size_t)(put_row(self, start, columns, rows[i]) - start);
+        part->bytes.length += length;
+        self->bytes += length;
         part->count++;
     }
     return status;
@@ -266,6 +272,14 @@ int wr_scatter_add_groups(struct wr_scatter *self, const struct wr_table *table)
             status = put_block(self, part, 1);
     }
     return status == WR_OK ? put_blocks(self, 1) : status;
+}
+
+uint32_t wr_scatter_part_count(const struct wr_scatter *self) {
+    return self->part_count;
+}
+
+uint64_t wr_scatter_bytes(const struct wr_scatter *self) {
+    return self->bytes;
 }
 
 int wr_scatter_end(struct wr_scatter *self) {

@@ -34,6 +34,8 @@ struct wr_scatter_form {
     uint64_t seed;                /* … and of the hashes of their keys */
     uint32_t column_count;        /* of rows */
     const enum wr_type_kind *kinds;
+    uint8_t
+        by_range; /* parts are ranges of hashes, as pages of tables are, and go in their order */
 };
 
 enum wr_scattered_kind {
@@ -64,6 +66,8 @@ int wr_scatter_add_groups(struct wr_scatter *scatter, const struct wr_table *tab
 int wr_scatter_may_have(const struct wr_scatter *scatter, uint64_t hash);
 /* Whether so many keys were added that wr_scatter_may_have says yes too often. */
 int wr_scatter_is_crowded(const struct wr_scatter *scatter);
+uint32_t wr_scatter_part_count(const struct wr_scatter *scatter);
+uint64_t wr_scatter_bytes(const struct wr_scatter *scatter); /* of all that was added, about */
 /* Nothing more will be added; it is read from now on. WR_OK or a negative status. */
 int wr_scatter_end(struct wr_scatter *scatter);
 /* What is next, in the parts one after the other; it is gone from the file then. WR_OK or a

@@ -290,12 +290,12 @@ jump between many windows take long.
 
 Groups of an `agg` without a window, keys of `dedup` and `distinct` and groups
 of a `top` of few rows go there where they take more than a half, which the
-stages of a script share. Groups that leave once, at the end, and no state to
-save: those in memory stay, and rows of other keys wait in the file for the end,
-which costs little; groups are then made of one part of the keys after the
-other. Else pages of the tables leave that were not asked for, and a key of such
-a page brings it back: keys in no order then cost a read and a write of some
-kilobytes a row.
+stages of a script share. Groups that leave once, at the end: those in memory
+stay, and rows of other keys wait in the file for the end, which costs little;
+groups are then made of one part of the keys after the other. With a state all
+rows wait for the next checkpoint, which then takes longer. Elsewhere pages of
+the tables leave that were not asked for, and a key of such a page brings it
+back: keys in no order then cost a read and a write of some kilobytes a row.
 
 Rows of a `join` go there where both sides take more than that share, those
 first that can be met for the shortest time, and so does the table of a

@@ -5,10 +5,11 @@
 
 Rows by keys that come in no order, some more often than others (Zipf), or one time after the other;
 count, sum and maximum of an int64, or sum and average of a float64. "memory": all groups fit;
-"spilled": `memory = "64MB"`, rows of keys that are not in memory wait in the scratch file;
-"pages": the same with a state, where pages of the table rest. CPU seconds (user and system, on one
-core) are medians of runs that take turns; MB is the peak of the process. "pages" is run once, of a
-quarter of the rows and keys, and with a quarter of the memory.
+"spilled": `memory = "64MB"`, rows of keys that are not in memory wait in the scratch file; "state":
+the same with a state and a checkpoint a second, where pages of the table rest and rows wait for the
+next one; "update": results leave as they change, and each row wakes its page. CPU seconds (user and
+system, on one core) are medians of runs that take turns; MB is the peak of the process. "update" is
+run once, of a quarter of the rows and keys, and with a quarter of the memory.
 """
 
 import argparse
@@ -29,24 +30,25 @@ VALUES = {
     "int64": ("i % 1000", "n = count(), s = sum(v), most = max(v)"),
     "float64": ("(i % 1000) / 7.0", "n = count(), s = sum(v), mean = avg(v)"),
 }
-SCRIPT = """weir.settings {{ memory = "{memory}", workers = 1, checkpoint = "1h" }}
+SCRIPT = """weir.settings {{ memory = "{memory}", workers = 1, checkpoint = "1s" }}
 weir.generate {{ rows = {rows}, columns = "k = {key}, v = {value}" }}
-  :group_by "k":agg "{items}":write "blackhole:"
+  :group_by "k"{emit}:agg "{items}":write "blackhole:"
 """
 
 
-def run(key, value, rows, keys, memory, flags=()):
+def run(key, value, rows, keys, memory, flags=(), emit=""):
     """CPU seconds and MB."""
     shutil.rmtree(os.path.join(FOLDER, "STATE"), ignore_errors=True)
     column, items = VALUES[value]
     with open(os.path.join(FOLDER, "case.lua"), "w", encoding="utf-8") as file:
-        file.write(SCRIPT.format(memory=memory, rows=rows, value=column, items=items,
+        file.write(SCRIPT.format(memory=memory, rows=rows, value=column, items=items, emit=emit,
                                  key=KEYS[key].format(keys=keys, rows=rows)))
     return measured.measure([WEIR, "run", "case.lua", "--progress", "off", *flags], FOLDER)
 
 
 def line(key, value, options):
-    ways = {"memory": ("4GB", []), "spilled": ("64MB", [])}
+    ways = {"memory": ("4GB", []), "spilled": ("64MB", []),
+            "state": ("64MB", ["--state", "STATE"])}
     found = {way: [] for way in ways}
     for _ in range(options.runs):
         for way, (memory, flags) in ways.items():
@@ -54,7 +56,7 @@ def line(key, value, options):
     cells = [f"{statistics.median(seconds for seconds, _ in runs):.2f} s, "
              f"{max(peak for _, peak in runs):.0f} MB" for runs in found.values()]
     seconds, peak = run(key, value, options.rows // 4, options.keys // 4, "16MB",
-                        ["--state", "STATE"])
+                        emit=':emit "update"')
     cells.append(f"{seconds:.2f} s, {peak:.0f} MB")
     print(f"| {key} | {value} | {' | '.join(cells)} |", flush=True)
 
@@ -68,7 +70,8 @@ def main():
     options = parser.parse_args()
     os.makedirs(FOLDER, exist_ok=True)
     print(f"{measured.machine()}; {options.rows:,} rows, {options.keys:,} keys\n")
-    print("| keys | values | memory | spilled | pages, a quarter |\n|---|---|---|---|---|")
+    print("| keys | values | memory | spilled | state | update, a quarter |")
+    print("|---|---|---|---|---|---|")
     for key in KEYS:
         for value in VALUES:
             if options.only in f"{key} {value}":

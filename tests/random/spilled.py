@@ -5,7 +5,7 @@ A case is rows whose keys come in some order (in none, some more often than othe
 the other, over and over), and aggregates over them: those that can be put together from parts and
 those that cannot, with conditions and orders, of values and texts, that fail, of a script. Results
 and rejects must be the same to the byte however little memory there is, for any number of threads,
-batch size and seed of hashes.
+batch size and seed of hashes, with a state and stops too.
 
 usage: spilled.py --weir PROGRAM [--seconds N | --cases N] [--seed N]
 """
@@ -48,6 +48,7 @@ weir.aggregate("latest(n int64) int64", {
   result = function(s) return s.n + s.count end,
 })
 """
+STOPS = 5 # of a run, about
 RESULTS = ("rows.ndjson", "rejects.ndjson")
 
 
@@ -108,12 +109,17 @@ class Case:
 
 
 def run(weir, folder, *options):
-    """Exit code, messages but for how long it took, and results."""
+    """Exit code, messages but for how long it took, and results. A stopped run goes on until it is
+    done."""
     for name in RESULTS:
         if os.path.exists(os.path.join(folder, name)):
             os.remove(os.path.join(folder, name))
-    done = subprocess.run([weir, "run", "case.lua", "--progress", "off", *options], cwd=folder,
-                          capture_output=True, text=True, check=False, timeout=300)
+    shutil.rmtree(os.path.join(folder, "STATE"), ignore_errors=True)
+    stopped = True
+    while stopped:
+        done = subprocess.run([weir, "run", "case.lua", "--progress", "off", *options], cwd=folder,
+                              capture_output=True, text=True, check=False, timeout=300)
+        stopped = done.returncode == 130 and "--state" in options
     results = []
     for name in RESULTS:
         path = os.path.join(folder, name)
@@ -139,6 +145,13 @@ def check(weir, seed):
             if found != expected:
                 said = [text for text in found[1] if text not in expected[1]]
                 raise AssertionError(f"other results with {' '.join(way)}: {said}")
+        steps = case.rows // few // STOPS
+        for more in ([], ["--stop-after", str(case.dice.randint(1, 3) + steps)]):
+            way = ["--workers", str(workers), "--batch-rows", str(few), "--state", "STATE",
+                   "--spill-bytes", case.dice.choice(["1", "3000", "100000"]), *more]
+            found = run(weir, folder, *way)
+            if (found[0], found[2]) != (expected[0], expected[2]):
+                raise AssertionError(f"other results with {' '.join(way)}: {found[:2]}")
     except AssertionError as failure:
         print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
         if os.environ.get("WEIR_KEEP"):

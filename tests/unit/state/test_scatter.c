@@ -33,6 +33,7 @@ struct stand {
     struct wr_error *err;
     uint64_t random;
     uint32_t key_count, event_count;
+    uint32_t level, part_bits; /* part_bits: where parts are ranges of hashes; else 0 */
     uint32_t key_of[EVENTS_MAX];
     uint8_t is_group[EVENTS_MAX], was_seen[EVENTS_MAX];
     uint8_t has_rows[KEYS_MAX]; /* something was put of the key */
@@ -180,6 +181,10 @@ static void see(struct stand *stand, uint32_t key, uint32_t event, int is_group)
     CHECK_INT(stand->was_seen[event], ==, 0);
     CHECK_INT(event, >, stand->last[key]);
     CHECK(stand->part_of[key] == 0 || stand->part_of[key] == stand->part);
+    if (stand->part_bits > 0) {
+        uint64_t hash = hash_of(stand, key) << stand->part_bits * stand->level;
+        CHECK_INT(hash >> (64 - stand->part_bits), ==, stand->part - 1);
+    }
     stand->was_seen[event] = 1;
     stand->last[key] = event;
     stand->part_of[key] = stand->part;
@@ -248,7 +253,11 @@ TEST(scatter_gives_back_all_of_a_key_in_its_order) {
     do {
         struct wr_scatter *scatter;
         begin(&stand, wr_env_real(), seed++);
-        CHECK_INT(wr_scatter_new(&scatter, &stand.form, (uint32_t)below(&stand, 8)), ==, WR_OK);
+        stand.level = (uint32_t)below(&stand, 8);
+        stand.form.by_range = below(&stand, 2) == 0;
+        CHECK_INT(wr_scatter_new(&scatter, &stand.form, stand.level), ==, WR_OK);
+        if (stand.form.by_range)
+            stand.part_bits = (uint32_t)__builtin_ctz(wr_scatter_part_count(scatter));
         CHECK_INT(put(&stand, scatter), ==, WR_OK);
         if (below(&stand, 8) > 0) { /* else nobody wants more of it */
             CHECK_INT(take(&stand, scatter), ==, WR_OK);
