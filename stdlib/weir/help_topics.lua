@@ -116,7 +116,10 @@ of such rows, and where nobody reads it they are rejected (W507).
 Lateness is judged for each part of the input by its own newest time (a glob is
 one part, in the order of the names; `partitions = "each"` makes a part of each
 file), so it depends on nothing else: not on batches, not on what came first
-from another part. An input that ends completes everything.
+from another part. An input that ends completes everything. Inputs that never
+end are waited for as long as `idle` says ("5s"); when none has a row for that
+long, time goes on by the clock, so that the last windows close, and rows that
+come later than that are late. Where files come every hour: `idle = "2h"`.
 
   local hourly = flights:event_time("ts", { max_delay = "1d" })
     :window(weir.tumbling "1h"):group_by "carrier":agg "n = count()"
@@ -329,8 +332,10 @@ checkpoint, or --limit does. With --state it goes on where it was, after a kill
 too, and each row is in files and SQLite tables once. What is written by
 `mode = "append"`, or into a table, is there after each `checkpoint` (1 s), with
 a state or without; a file that is replaced appears when the run is complete, so
-never. An input with nothing to read is passed over after the `idle` of its
-`event_time`. Give a `schema`: then the first file may come later.
+never. When no input has had a row for the `idle` of its `event_time` (5 s),
+time goes on by the clock, so that the last windows close: where files come
+seldom `idle` must be longer than the time between them, else their rows are
+late. Give a `schema`: then the first file may come later.
 
 One file. A last line without its end waits for it. Where the file is renamed
 and a new one made in its place, it is read to its end under its new name, for a
