@@ -27,6 +27,7 @@ enum wr_file_mode {
 struct wr_file_info {
     uint64_t size_bytes;
     int64_t modified_us;    /* wall clock */
+    int64_t born_us;        /* wall clock; 0: nobody says. Numbers of files are given again */
     uint64_t inode, device; /* together they tell whether two paths are one file */
     int is_directory, is_regular;
 };

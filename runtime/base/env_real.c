@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -398,33 +399,32 @@ static int real_lock(const struct wr_env *env, const char *path, struct wr_file 
     return WR_OK;
 }
 
-static struct wr_file_info info_of(const struct stat *found) {
-    return (struct wr_file_info){
-        .size_bytes = (uint64_t)found->st_size,
-        .modified_us = (int64_t)found->st_mtim.tv_sec * 1000000 + found->st_mtim.tv_nsec / 1000,
-        .inode = found->st_ino,
-        .device = found->st_dev,
-        .is_directory = S_ISDIR(found->st_mode),
-        .is_regular = S_ISREG(found->st_mode),
-    };
+/* Of a path, or of a descriptor: then the path is "". */
+static int look(int fd, const char *path, struct wr_file_info *info) {
+    struct statx found;
+    if (statx(fd, path, fd != AT_FDCWD ? AT_EMPTY_PATH : 0, STATX_BASIC_STATS | STATX_BTIME,
+              &found) != 0)
+        return wr_env_errno_status(errno);
+    *info = (struct wr_file_info){
+        .size_bytes = found.stx_size,
+        .modified_us = found.stx_mtime.tv_sec * 1000000 + found.stx_mtime.tv_nsec / 1000,
+        .born_us = (found.stx_mask & STATX_BTIME) == 0
+                       ? 0
+                       : found.stx_btime.tv_sec * 1000000 + found.stx_btime.tv_nsec / 1000,
+        .inode = found.stx_ino,
+        .device = makedev(found.stx_dev_major, found.stx_dev_minor),
+        .is_directory = S_ISDIR(found.stx_mode),
+        .is_regular = S_ISREG(found.stx_mode)};
+    return WR_OK;
 }
 
 static int real_stat(const struct wr_env *env, const char *path, struct wr_file_info *info) {
     (void)env;
-    struct stat found;
-    int result = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &found) : stat(path, &found);
-    if (result != 0)
-        return wr_env_errno_status(errno);
-    *info = info_of(&found);
-    return WR_OK;
+    return strcmp(path, "-") == 0 ? look(STDIN_FILENO, "", info) : look(AT_FDCWD, path, info);
 }
 
 static int real_info(const struct wr_file *base, struct wr_file_info *info) {
-    struct stat found;
-    if (fstat(((const struct real_file *)base)->fd, &found) != 0)
-        return WR_EIO;
-    *info = info_of(&found);
-    return WR_OK;
+    return look(((const struct real_file *)base)->fd, "", info) == WR_OK ? WR_OK : WR_EIO;
 }
 
 static int rename_failed(struct wr_error *err, const char *from, const char *to, int number) {

@@ -265,6 +265,7 @@ static int sim_lock(const struct wr_env *env, const char *path, struct wr_file *
 static struct wr_file_info info_of(const struct wr_sim_inode *inode) {
     return (struct wr_file_info){.size_bytes = inode->now.size,
                                  .modified_us = inode->modified_us,
+                                 .born_us = inode->born_us,
                                  .inode = inode->number,
                                  .is_directory = inode->is_directory,
                                  .is_regular = !inode->is_directory && !inode->is_stream};

@@ -61,6 +61,9 @@ void wr_sim_revive(struct wr_sim *sim);
 
 /* For tests and scenarios: puts a durable file there, with its directories; WR_OK or WR_ENOMEM.
  * Lends the content of a file until it changes; NULL: there is none. */
+/* From now on a new file has the number of one that is gone, as file systems give them;
+ * `hides_birth`: and nobody says when it was made. */
+void wr_sim_reuse_numbers(struct wr_sim *sim, int hides_birth);
 int wr_sim_put(struct wr_sim *sim, const char *path, const void *bytes, size_t length);
 const char *wr_sim_get(const struct wr_sim *sim, const char *path, size_t *length);
 

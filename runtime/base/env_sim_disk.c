@@ -226,14 +226,26 @@ void wr_sim_directory_sync(struct wr_sim *sim, const char *path) {
     }
 }
 
+/* The smallest that no file has. */
+static uint64_t free_number(const struct wr_sim *sim) {
+    uint64_t number = 1;
+    for (const struct wr_sim_inode *one = sim->inodes; one != NULL;) {
+        int is_taken = one->number == number;
+        number += (uint64_t)is_taken;
+        one = is_taken ? sim->inodes : one->next;
+    }
+    return number;
+}
+
 struct wr_sim_inode *wr_sim_inode_new(struct wr_sim *sim, int is_directory) {
     struct wr_sim_inode *inode = wr_alloc_zero(&wr_budget_control, sizeof *inode);
     if (inode == NULL)
         return NULL;
-    inode->number = ++sim->inode_count;
+    inode->number = sim->reuses_numbers ? free_number(sim) : ++sim->inode_count;
     inode->is_directory = (uint8_t)is_directory;
     inode->changed_from = 1;
     inode->modified_us = sim->now_us;
+    inode->born_us = sim->hides_birth ? 0 : sim->now_us;
     inode->next = sim->inodes;
     sim->inodes = inode;
     return inode;

@@ -19,7 +19,7 @@ struct wr_sim_inode {
     uint8_t is_pipe;   /* … into which somebody still writes: its end is not known */
     struct wr_sim_content now, durable;
     uint64_t changed_from, changed_to; /* bytes that differ at most; from > to: none */
-    int64_t modified_us;
+    int64_t modified_us, born_us;
 };
 
 struct wr_sim_entry {
@@ -35,6 +35,8 @@ struct wr_sim {
     uint32_t entry_count, entry_room;
     struct wr_sim_inode *inodes;
     uint64_t inode_count;
+    uint8_t reuses_numbers; /* of files that are gone, as file systems do … */
+    uint8_t hides_birth;    /* … and do not always say when one was made */
     uint64_t calls, fault_at;
     enum wr_sim_fault fault;
     uint8_t fault_sticky, is_cut;

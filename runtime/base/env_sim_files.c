@@ -9,6 +9,11 @@
 #include "base/status.h"
 #include "base/banned.h"
 
+void wr_sim_reuse_numbers(struct wr_sim *sim, int hides_birth) {
+    sim->reuses_numbers = 1;
+    sim->hides_birth = (uint8_t)hides_birth;
+}
+
 int wr_sim_put(struct wr_sim *sim, const char *path, const void *bytes, size_t length) {
     char name[WR_SIM_PATH_BYTES_MAX], parent[WR_SIM_PATH_BYTES_MAX];
     int fits = wr_sim_path(path, name, sizeof name), found, number = 0;

@@ -88,11 +88,7 @@ static void source_header(void *ctx, const char *file, const char *unknown, uint
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-int file_reader_begin(struct file_reader *self, const char *path, struct wr_error *err) {
-    int status = wr_input_open(&self->input, self->base.env, self->base.input_budget, path,
-                               self->config->ratio_max, 0, err);
-    if (status != WR_OK)
-        return status;
+static int stand_at_start(struct file_reader *self, const char *path, struct wr_error *err) {
     self->path = path;
     self->is_open = 1;
     self->input_ended = 0;
@@ -103,6 +99,19 @@ int file_reader_begin(struct file_reader *self, const char *path, struct wr_erro
     self->decoder->line = 1;
     self->decoder->byte = 0;
     return self->config->format->begin_file(self->decoder, path, err);
+}
+
+int file_reader_begin(struct file_reader *self, const char *path, struct wr_error *err) {
+    int status = wr_input_open(&self->input, self->base.env, self->base.input_budget, path,
+                               self->config->ratio_max, 0, err);
+    return status == WR_OK ? stand_at_start(self, path, err) : status;
+}
+
+int file_reader_begin_file(struct file_reader *self, const char *path, struct wr_file *file,
+                           struct wr_error *err) {
+    int status = wr_input_open_file(&self->input, self->base.env, self->base.input_budget, path,
+                                    file, self->config->ratio_max, err);
+    return status == WR_OK ? stand_at_start(self, path, err) : status;
 }
 
 void file_reader_end(struct file_reader *self) {

@@ -63,6 +63,9 @@ int file_reader_init(struct file_reader *self, struct wr_error *err);
 void file_reader_release(struct file_reader *self);
 /* Opens `path` and stands at its start. Lends the path until the next call. */
 int file_reader_begin(struct file_reader *self, const char *path, struct wr_error *err);
+/* The same of a file that is open: lent until `file_reader_end`. */
+int file_reader_begin_file(struct file_reader *self, const char *path, struct wr_file *file,
+                           struct wr_error *err);
 void file_reader_end(struct file_reader *self);
 /* Decodes what was read, or reads a piece and decodes that: WR_OK with a batch, or with NULL and
  * `wants_more`. Nothing came: `input_ended`. */

@@ -91,11 +91,12 @@ static int recognise(struct wr_input *input, struct wr_error *err) {
         char *to = input->in + input->in_length;
         uint64_t room = WR_INPUT_BYTES - input->in_length;
         int64_t got = input->is_stdin ? wr_stdin_read(&input->stdin_at, to, room, input->sampling)
-                                      : input->env->read(input->file, to, room, -1);
+                                      : input->env->read(input->file, to, room, input->seek);
         if (got == WR_EAGAIN)
             return WR_EAGAIN;
         if (got < 0)
             return read_failed(input, (int)got, err);
+        input->seek = -1;
         input->in_length += (uint32_t)got;
         input->bytes_in += (uint64_t)got;
         input->in_ended = got == 0;
@@ -114,36 +115,65 @@ static int recognise(struct wr_input *input, struct wr_error *err) {
     return WR_OK;
 }
 
-int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_budget *budget,
-                  const char *path, uint64_t ratio_max, int sampling, struct wr_error *err) {
+static void init(struct wr_input *input, const struct wr_env *env, struct wr_budget *budget,
+                 const char *path, uint64_t ratio_max) {
     *input = (struct wr_input){.env = env,
                                .budget = budget,
                                .path = path,
                                .ratio_max = ratio_max,
-                               .sampling = sampling,
                                .zstd_budget = WR_BUDGET_INIT("zstd", WR_INPUT_ZSTD_BYTES_MAX),
                                .is_stdin = strcmp(path, "-") == 0,
                                .seek = -1};
-    struct wr_file_info info;
-    if (!input->is_stdin && env->stat(env, path, &info) == WR_OK && info.is_directory)
-        return wr_error_set(err, WR_ENOENT, "open %s: it is a directory", path);
-    input->in = wr_alloc(budget, WR_INPUT_BYTES);
-    if (input->in == NULL)
-        return wr_error_set(err, WR_ENOMEM, "open %s: memory budget `%s` is used up", path,
-                            budget->name);
-    int status = input->is_stdin ? wr_stdin_open(env, sampling, err)
-                                 : env->open(env, path, WR_FILE_READ, &input->file, err);
-    if (status != WR_OK) {
-        wr_free(budget, input->in);
-        input->in = NULL;
-        return status;
-    }
-    status = recognise(input, err);
+}
+
+static int take_buffer(struct wr_input *input, struct wr_error *err) {
+    input->in = wr_alloc(input->budget, WR_INPUT_BYTES);
+    return input->in != NULL
+               ? WR_OK
+               : wr_error_set(err, WR_ENOMEM, "open %s: memory budget `%s` is used up", input->path,
+                              input->budget->name);
+}
+
+/* The file is open. */
+static int look_at_first(struct wr_input *input, struct wr_error *err) {
+    int status = recognise(input, err);
     if (status == WR_EAGAIN) /* a pipe that has not begun: reading asks again */
         return WR_OK;
     if (status != WR_OK)
         wr_input_close(input);
     return status;
+}
+
+int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_budget *budget,
+                  const char *path, uint64_t ratio_max, int sampling, struct wr_error *err) {
+    struct wr_file_info info;
+    init(input, env, budget, path, ratio_max);
+    input->sampling = sampling;
+    if (!input->is_stdin && env->stat(env, path, &info) == WR_OK && info.is_directory)
+        return wr_error_set(err, WR_ENOENT, "open %s: it is a directory", path);
+    int status = take_buffer(input, err);
+    if (status != WR_OK)
+        return status;
+    status = input->is_stdin ? wr_stdin_open(env, sampling, err)
+                             : env->open(env, path, WR_FILE_READ, &input->file, err);
+    if (status != WR_OK) {
+        wr_free(budget, input->in);
+        input->in = NULL;
+        return status;
+    }
+    return look_at_first(input, err);
+}
+
+int wr_input_open_file(struct wr_input *input, const struct wr_env *env, struct wr_budget *budget,
+                       const char *path, struct wr_file *file, uint64_t ratio_max,
+                       struct wr_error *err) {
+    init(input, env, budget, path, ratio_max);
+    input->is_stdin = 0;
+    input->is_lent = 1;
+    input->file = file;
+    input->seek = 0; /* it may have been read before */
+    int status = take_buffer(input, err);
+    return status == WR_OK ? look_at_first(input, err) : status;
 }
 
 void wr_input_close(struct wr_input *input) {
@@ -156,7 +186,7 @@ void wr_input_close(struct wr_input *input) {
     ZSTD_freeDCtx(input->zstd);
     if (input->is_stdin)
         wr_stdin_close(input->sampling);
-    else
+    else if (!input->is_lent)
         input->env->close(input->file);
     wr_free(input->budget, input->in);
     input->in = NULL;
@@ -310,7 +340,7 @@ int wr_input_read(struct wr_input *input, char *bytes, uint64_t size, uint64_t *
 int wr_input_skip(struct wr_input *input, uint64_t offset, struct wr_error *err) {
     struct wr_file_info info;
     int regular = !input->is_stdin && input->compression == WR_COMPRESSION_NONE &&
-                  input->env->stat(input->env, input->path, &info) == WR_OK;
+                  input->env->info(input->file, &info) == WR_OK;
     if (regular && info.size_bytes >= offset) {
         input->seek = (int64_t)offset;
         input->in_at = input->in_length = 0;

@@ -27,6 +27,7 @@ struct wr_input {
     const char *path;
     struct wr_file *file; /* NULL for standard input */
     int is_stdin, sampling;
+    int is_lent;       /* who lent the file closes it */
     uint64_t stdin_at; /* how much of the kept head was read */
     int64_t seek;      /* >= 0: where the next read of the file starts */
     int recognised;    /* `compression` is known: the first bytes have come */
@@ -49,6 +50,11 @@ struct wr_input {
  * what is read of it is kept and will be read again. */
 int wr_input_open(struct wr_input *input, const struct wr_env *env, struct wr_budget *budget,
                   const char *path, uint64_t ratio_max, int sampling, struct wr_error *err);
+/* The same of a file that is open already, from its start: it is lent until the input is closed.
+ * `path` is the name that errors say. */
+int wr_input_open_file(struct wr_input *input, const struct wr_env *env, struct wr_budget *budget,
+                       const char *path, struct wr_file *file, uint64_t ratio_max,
+                       struct wr_error *err);
 /* Reads until `size` bytes are there or no more come at once; *got == 0: the end. WR_EAGAIN: none
  * yet. */
 int wr_input_read(struct wr_input *input, char *bytes, uint64_t size, uint64_t *got,

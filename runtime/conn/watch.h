@@ -1,23 +1,39 @@
-/* watch.h: files of a directory or a glob that is looked at again and again: in three files,
- * watch_source.c (reading), watch_scan.c (which files there are), watch_state.c (what a restart
- * knows). Private to the room. */
+/* watch.h: files of a directory or a glob that is looked at again and again: watch_source.c
+ * (reading), watch_scan.c (which files there are), watch_match.c (which of them were known),
+ * watch_copy.c (copies, and rotation while nobody looked), watch_beside.c (names), watch_hold.c
+ * (files that are open), watch_state.c (what a restart knows). Private to the room.
+ *
+ * A file is known by its number (inode), under any name that begins with its own; where that is no
+ * longer there, by its name and its content up to the place where reading stands (a copy of a whole
+ * job), or by a compressed copy of it that begins with the same bytes. */
 #pragma once
+#include "base/alloc.h"
 #include "base/buf.h"
+#include "base/status.h"
 #include "conn/follow.h"
 
-/* A file that is known. It is this one as long as its number (inode) is, under any name. */
+#define WATCH_HELD_MAX 16u      /* files that are kept open: those that changed last */
+#define WATCH_QUIET_US 10000000 /* a file that has not changed for so long is complete */
+#define WATCH_AWAY_US 1000000   /* one that was renamed is read to its end for so long */
+#define WATCH_AWAY_KEPT 3u      /* of one name are known still, so that copies of them are too */
+
 struct watched {
     char *path;
     uint64_t inode;
+    int64_t born_us;       /* with it; 0: not known */
     uint64_t size;         /* seen last */
     int64_t modified_us;   /* seen last */
+    int64_t before_us;     /* `modified_us` when the scan that runs began */
     int64_t changed_us;    /* when a change was seen last, by the monotonic clock */
     uint64_t offset, line; /* of the next record */
     uint64_t looked_to;    /* what was there when it was read last */
     uint64_t sum;          /* file_reader_sum there */
     char *format;          /* what the decoder needs to go on, or NULL */
+    struct wr_file *held;  /* open, so that it is read under any name and when it was removed */
     uint32_t format_length;
     uint8_t is_whole;  /* compressed, and read: it does not grow */
+    uint8_t has_rest;  /* a compressed copy of what was read up to `offset` */
+    uint8_t is_copy;   /* `is_whole`: the file that it is a copy of was read, and is still there */
     uint8_t is_away;   /* renamed to a name that is not asked for: read to its end */
     uint8_t ends_open; /* its last line was read without its end, which may come still */
     uint8_t is_seen;   /* by the scan that runs */
@@ -36,21 +52,126 @@ struct watch_source {
     uint32_t count, room;
     struct watch_task *tasks;
     uint32_t task_count, task_room, task_at;
-    uint8_t is_announced; /* a state has the tasks, or there is none */
+    uint8_t is_announced;                 /* a state has the tasks, or there is none */
+    struct watched *held[WATCH_HELD_MAX]; /* or NULL */
     int64_t scan_due_us;
 };
 
 /* ---- watch_scan.c ---- */
 
-/* Looks at the directory and makes the tasks. */
+/* Looks at the directory and makes the tasks. Where there are tasks already, from a position, they
+ * stay, and their files are found. */
 int watch_scan(struct watch_source *self, struct wr_error *err);
 /* A file with this path, at the end of `files`; NULL: out of memory. */
 struct watched *watch_add(struct watch_source *self, const char *path, size_t length);
 int watch_add_task(struct watch_source *self, struct watched *file, uint64_t upto, int is_end);
 void watch_free_all(struct watch_source *self);
+int watch_rename(struct watched *file, const char *path);
 /* Says something of a file. */
 void watch_tell(const struct watch_source *self, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* ---- watch_match.c ---- */
+
+/* The file has this number, and nothing says that it is another one that was given it again. */
+static inline int watch_has_number(const struct watched *file, const struct wr_file_info *info) {
+    return file->inode == info->inode &&
+           (file->born_us == 0 || info->born_us == 0 || file->born_us == info->born_us);
+}
+
+struct watch_seen {
+    const char *path;
+    struct wr_file_info info;
+    int is_taken; /* it is one that is known, or is not to be read */
+};
+
+struct watch_list {
+    struct watch_seen *items; /* by path, in byte order */
+    uint32_t count, room;
+};
+
+/* What was known of a file when the scan began that has found it elsewhere, or not at all. */
+struct watch_moved {
+    struct watched *file;
+    const char *path;
+    uint64_t inode, offset, size;
+    int64_t modified_us, born_us;
+    uint8_t has_rest, is_away;
+};
+
+struct watch_look {
+    struct watch_source *self;
+    struct wr_arena arena;
+    struct watched **known; /* when the scan began, by inode or by path */
+    uint32_t known_count;
+    struct watch_list seen; /* what has the address, without names that are passed over */
+    struct watch_list
+        beside; /* all of the directories of files that are missed; made when needed */
+    struct watch_moved *moved;
+    uint32_t moved_count, moved_room;
+    int64_t now_us;
+    int beside_made;
+    int status;
+    struct wr_error why;
+};
+
+/* Finds the known files among those that are seen, and beside them: they are `is_seen`, and have
+ * the names and numbers of now. Then those that were rotated while nobody looked are added. */
+void watch_match(struct watch_look *look);
+/* What is known has the same content as the file `path` up to where it was read. 0 also where
+ * nobody can tell: then `look->status` says so. -1: it has less, or cannot be read. */
+int watch_is_same(struct watch_look *look, const struct watched *file, const char *path);
+/* A call that fails says nothing of a file: the scan fails, and with it the run, which goes on
+ * where it was. */
+void watch_fails(struct watch_look *look, int status, const struct wr_error *why);
+/* By the monotonic clock: when a file that is new here was changed, or may have been. */
+int64_t watch_last_change(const struct watch_look *look, const struct wr_file_info *info);
+
+/* `known` is in the order of the names of now. */
+void watch_sort_names(struct watch_look *look);
+/* Then: the one of this name. */
+struct watched *watch_find_name(const struct watch_look *look, const char *path);
+/* It is this one, which is at its name. */
+void watch_take_seen(struct watch_look *look, struct watched *file, struct watch_seen *seen,
+                     int is_away);
+/* Its name passes on, or its number is another one: files may have been rotated since. */
+void watch_note_moved(struct watch_look *look, struct watched *file);
+
+/* ---- watch_copy.c ---- */
+
+/* Known files that are gone, by copies of them; and compressed copies of those that are there. */
+void watch_match_copies(struct watch_look *look);
+void watch_judge_copies(struct watch_look *look);
+/* Files that were rotated behind those that moved. */
+void watch_add_rotated(struct watch_look *look);
+
+/* ---- watch_beside.c ---- */
+
+#define WATCH_ENDINGS 4
+extern const char *const watch_endings[WATCH_ENDINGS]; /* of compressed files */
+int watch_list_add(struct watch_look *look, struct watch_list *list, const char *path);
+struct watch_seen *watch_find_seen(const struct watch_list *list, const char *path);
+/* Fills `beside`, once. */
+void watch_make_beside(struct watch_look *look);
+/* The first name beside that begins with so many bytes of `path`. */
+uint32_t watch_first_beside(const struct watch_look *look, const char *path, size_t length);
+/* 0: there is no such file. */
+int watch_look_at(struct watch_look *look, const char *path, struct wr_file_info *info);
+/* Does `path` go on with `.` or `-` behind so many bytes of `before`? */
+int watch_begins_so(const char *path, const char *before, size_t length);
+/* How long the path is without the ending of a compressed file; 0: it has none. */
+size_t watch_length_without_ending(const char *path);
+/* How long it is without that, and the numbers and dates that those who rotate put behind names. */
+size_t watch_stem_length(const char *path);
+
+/* ---- watch_hold.c ---- */
+
+/* Keeps a file open, if there is room for it among those that changed last. */
+void watch_hold(struct watch_source *self, struct watched *file);
+/* Opens the file for a task, under its name or one that begins so. WR_ENOENT: it is not there. */
+int watch_take(struct watch_source *self, struct watched *file, struct wr_error *err);
+/* Closes it, unless it is one of those that are kept open; `always`: those too. */
+void watch_let_go(struct watch_source *self, struct watched *file, int always);
 
 /* ---- watch_state.c ---- */
 

@@ -10,9 +10,6 @@
 #include "conn/watch.h"
 #include "base/banned.h"
 
-#define QUIET_US 10000000 /* a file that has not changed for so long is complete */
-#define AWAY_US 1000000   /* one that was renamed is read to its end for so long */
-
 void watch_tell(const struct watch_source *self, const char *path, const char *format, ...) {
     const struct wr_source *base = &self->in.base;
     if (base->note == NULL)
@@ -29,7 +26,8 @@ static int no_memory(const struct watch_source *self, struct wr_error *err) {
     return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->in.base.name);
 }
 
-static void free_file(struct watched *file) {
+static void free_file(struct watch_source *self, struct watched *file) {
+    watch_let_go(self, file, 1);
     wr_free(&wr_budget_control, file->path);
     wr_free(&wr_budget_control, file->format);
     wr_free(&wr_budget_control, file);
@@ -37,7 +35,7 @@ static void free_file(struct watched *file) {
 
 void watch_free_all(struct watch_source *self) {
     for (uint32_t i = 0; i < self->count; i++)
-        free_file(self->files[i]);
+        free_file(self, self->files[i]);
     wr_free(&wr_budget_control, self->files);
     wr_free(&wr_budget_control, self->tasks);
     self->files = NULL;
@@ -80,110 +78,20 @@ int watch_add_task(struct watch_source *self, struct watched *file, uint64_t upt
     return WR_OK;
 }
 
+/* One that is open, and that nobody knows another name of, comes before the new one of its name. */
 static int by_path(const void *a, const void *b) {
-    return strcmp((*(struct watched *const *)a)->path, (*(struct watched *const *)b)->path);
-}
-
-static int by_inode(const void *a, const void *b) {
     const struct watched *one = *(struct watched *const *)a, *other = *(struct watched *const *)b;
-    return (one->inode > other->inode) - (one->inode < other->inode);
+    int order = strcmp(one->path, other->path);
+    return order != 0 ? order : other->is_away - one->is_away;
 }
 
-struct scan {
-    struct watch_source *self;
-    struct watched **known; /* by inode */
-    uint32_t known_count;
-    int64_t now_us;
-    int status;
-    struct wr_error why;
-};
-
-static struct watched *find_known(const struct scan *scan, uint64_t inode) {
-    struct watched key = {.inode = inode}, *wanted = &key;
-    struct watched **found =
-        scan->known_count == 0
-            ? NULL
-            : bsearch(&wanted, scan->known, scan->known_count, sizeof(struct watched *), by_inode);
-    return found == NULL ? NULL : *found;
-}
-
-/* A call that fails says nothing of the file: the scan fails, and with it the run, which goes on
- * where it was. */
-static void look_fails(struct scan *scan, int status, const struct wr_error *why) {
-    if (scan->status == WR_OK)
-        scan->why = *why;
-    scan->status = scan->status == WR_OK ? status : scan->status;
-}
-
-/* Is what was read of a file what stands in this one? Numbers are given again to new files. */
-static int is_same(struct scan *scan, const struct watched *file, const char *path) {
-    struct wr_error err = {0};
-    struct file_reader *in = &scan->self->in;
-    int same = 0;
-    WR_ASSERT(!in->is_open);
-    if (file->offset == 0)
-        return 1;
-    int status = file_reader_begin(in, path, &err);
-    if (status == WR_OK)
-        status = file_reader_go_to(in, file->offset, file->sum, &same, &err);
-    file_reader_end(in);
-    if (status == WR_EIO || status == WR_ENOMEM)
-        look_fails(scan, status, &err);
-    return status == WR_OK && same;
-}
-
-/* 0: there is no such file. */
-static int look_at(struct scan *scan, const char *path, struct wr_file_info *info) {
-    const struct wr_env *env = scan->self->in.base.env;
-    struct wr_error err = {0};
-    int status = env->stat(env, path, info);
-    if (status != WR_OK && status != WR_ENOENT) {
-        wr_error_set(&err, status, "look at %s: %s", path, wr_status_text(status));
-        look_fails(scan, status, &err);
-    }
-    return status == WR_OK;
-}
-
-/* From its start, as if it had never been seen. */
-static void forget_content(struct watched *file) {
-    file->offset = 0;
-    file->line = 1;
-    file->is_whole = 0;
-    wr_free(&wr_budget_control, file->format);
-    file->format = NULL;
-    file->format_length = 0;
-}
-
-/* It is known and has changed since. */
-static void note_change(struct scan *scan, struct watched *file, const struct wr_file_info *info) {
-    struct watch_source *self = scan->self;
-    int grew = info->size_bytes > file->size;
-    int is_new = file->is_whole ? !is_same(scan, file, file->path)
-                                : info->size_bytes < file->offset ||
-                                      (!grew && !is_same(scan, file, file->path));
-    if (file->is_whole && !is_new && grew) {
-        watch_tell(self, file->path,
-                   "it has more than when it was read: that is not read, since it is compressed");
-    } else if (is_new) {
-        watch_tell(self, file->path,
-                   "it was written anew: it was read up to byte %llu and has %llu now; it is read "
-                   "again from its start",
-                   (unsigned long long)file->offset, (unsigned long long)info->size_bytes);
-        forget_content(file);
-    }
-    file->size = info->size_bytes;
-    file->modified_us = info->modified_us;
-    file->changed_us = scan->now_us;
-}
-
-/* By the monotonic clock: when a file that is new here was changed, or may have been. */
-static int64_t last_change(const struct scan *scan, const struct wr_file_info *info) {
-    const struct wr_env *env = scan->self->in.base.env;
+int64_t watch_last_change(const struct watch_look *look, const struct wr_file_info *info) {
+    const struct wr_env *env = look->self->in.base.env;
     int64_t ago_us = env->now_us(env) - info->modified_us;
-    return scan->now_us - WR_MIN(WR_MAX(ago_us, 0), QUIET_US);
+    return look->now_us - WR_MIN(WR_MAX(ago_us, 0), WATCH_QUIET_US);
 }
 
-static int rename_known(struct watched *file, const char *path) {
+int watch_rename(struct watched *file, const char *path) {
     char *copy = copy_path(path, strlen(path));
     if (copy == NULL)
         return WR_ENOMEM;
@@ -193,160 +101,189 @@ static int rename_known(struct watched *file, const char *path) {
 }
 
 static int see_file(void *ctx, const char *path) {
-    struct scan *scan = ctx;
-    struct watch_source *self = scan->self;
-    struct wr_file_info info;
-    if (follow_is_half_written(path) || strlen(path) >= FOLLOW_PATH_MAX ||
-        !look_at(scan, path, &info) || !info.is_regular)
-        return scan->status != WR_OK;
-    struct watched *file = find_known(scan, info.inode);
-    if (file != NULL && file->is_seen) /* a second name of it */
-        return 0;
-    if (file != NULL && strcmp(file->path, path) != 0) {
-        if (info.size_bytes < file->offset || !is_same(scan, file, path))
-            file = NULL; /* its number was given again */
-        else if (rename_known(file, path) != WR_OK)
-            scan->status = WR_ENOMEM;
-    }
-    if (file == NULL) {
-        if (self->count >= WR_FILES_MAX) {
-            scan->status = WR_ELIMIT;
-            return 1;
-        }
-        file = watch_add(self, path, strlen(path));
-        if (file == NULL) {
-            scan->status = WR_ENOMEM;
-            return 1;
-        }
-        file->inode = info.inode;
-        file->size = info.size_bytes;
-        file->modified_us = info.modified_us;
-        file->changed_us = last_change(scan, &info);
-    } else if (file->size != info.size_bytes || file->modified_us != info.modified_us) {
-        note_change(scan, file, &info);
-    }
-    file->is_seen = 1;
-    file->is_away = 0;
-    return scan->status != WR_OK;
-}
-
-struct away {
-    struct scan *scan;
-    uint64_t inode;
-    char path[FOLLOW_PATH_MAX];
-    struct wr_file_info info;
-};
-
-static int is_it(void *ctx, const char *path) {
-    struct away *away = ctx;
-    if (strlen(path) >= sizeof away->path || !look_at(away->scan, path, &away->info) ||
-        away->info.inode != away->inode)
-        return 0;
-    memcpy(away->path, path, strlen(path) + 1);
+    struct watch_look *look = ctx;
+    if (look->seen.count < WR_FILES_MAX)
+        return watch_list_add(look, &look->seen, path) != WR_OK;
+    watch_fails(look, WR_ELIMIT, NULL);
     return 1;
 }
 
-/* A known file that the scan has not seen: rotated, or removed. */
-static int look_for(struct scan *scan, struct watched *file) {
-    struct watch_source *self = scan->self;
-    const struct wr_env *env = self->in.base.env;
-    struct away away = {.scan = scan, .inode = file->inode};
-    char pattern[FOLLOW_PATH_MAX + 8];
-    if (file->is_away) {
-        is_it(&away, file->path);
-    } else {
-        snprintf(pattern, sizeof pattern, "%s[.-]*", file->path);
-        struct wr_error err = {0};
-        int status = env->glob(env, pattern, is_it, &away, &err);
-        if (status != WR_OK)
-            look_fails(scan, status, &err);
+/* Files are in the order of their names, as when the scan began. */
+static const struct watched *find_missed(const struct watch_look *look, const char *path) {
+    for (uint32_t low = 0, high = look->known_count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct watched *file = look->known[middle];
+        int order = strcmp(file->path, path);
+        if (order == 0)
+            return file->is_seen || file->offset == 0 ? NULL : file;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    if (away.path[0] == 0 || away.info.size_bytes < file->offset)
-        return WR_OK;
-    if (!file->is_away && (!is_same(scan, file, away.path) || file->is_whole))
-        return WR_OK;
-    int status = file->is_away ? WR_OK : rename_known(file, away.path);
-    if (!file->is_away || away.info.size_bytes != file->size)
-        file->changed_us = scan->now_us;
-    file->is_away = file->is_seen = 1;
-    file->size = away.info.size_bytes;
-    return status;
+    return NULL;
+}
+
+/* What is left is new. `known` is in the order of the names of now. */
+static void add_new(struct watch_look *look) {
+    struct watch_source *self = look->self;
+    for (uint32_t i = 0; i < look->seen.count && look->status == WR_OK; i++) {
+        struct watch_seen *seen = &look->seen.items[i];
+        if (seen->is_taken)
+            continue;
+        const struct watched *missed = find_missed(look, seen->path);
+        if (missed != NULL)
+            watch_tell(self, seen->path,
+                       "%s: it was read up to byte %llu and has %llu now; it is read again from "
+                       "its start",
+                       watch_has_number(missed, &seen->info) ? "it was written anew"
+                                                             : "another file has its name",
+                       (unsigned long long)missed->offset,
+                       (unsigned long long)seen->info.size_bytes);
+        struct watched *file = watch_add(self, seen->path, strlen(seen->path));
+        if (file == NULL) {
+            watch_fails(look, WR_ENOMEM, NULL);
+            return;
+        }
+        file->inode = seen->info.inode;
+        file->born_us = seen->info.born_us;
+        file->size = seen->info.size_bytes;
+        file->modified_us = seen->info.modified_us;
+        file->changed_us = watch_last_change(look, &seen->info);
+        file->is_seen = 1;
+    }
+}
+
+static int is_in_task(const struct watch_source *self, const struct watched *file) {
+    for (uint32_t i = self->task_at; i < self->task_count; i++)
+        if (self->tasks[i].file == file)
+            return 1;
+    return 0;
+}
+
+/* Is it one of the newest of its name that were rotated? They are known still, so that a copy of
+ * one, or one that was changed last, is not read again. `known` is by the names of now. */
+static int is_kept_away(const struct watch_look *look, const struct watched *away) {
+    size_t stem = watch_stem_length(away->path);
+    uint32_t low = 0, newer = 0;
+    for (uint32_t high = look->known_count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strncmp(look->known[middle]->path, away->path, stem) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < look->known_count && newer < WATCH_AWAY_KEPT; low++) {
+        const struct watched *file = look->known[low];
+        if (strncmp(file->path, away->path, stem) != 0)
+            break;
+        newer += file->is_away && file->is_seen && file->modified_us > away->modified_us &&
+                 watch_stem_length(file->path) == stem;
+    }
+    return newer < WATCH_AWAY_KEPT;
+}
+
+static void tell_gone(const struct watch_source *self, const struct watched *file) {
+    if (file->has_rest)
+        watch_tell(self, file->path, "it went away: it was not read behind byte %llu of its data",
+                   (unsigned long long)file->offset);
+    else
+        watch_tell(self, file->path, "it went away: %llu bytes of it were not read",
+                   (unsigned long long)(file->size - file->offset));
 }
 
 /* Those that are not there any more go. */
-static int drop_gone(struct scan *scan) {
-    struct watch_source *self = scan->self;
+static void drop_gone(struct watch_look *look) {
+    struct watch_source *self = look->self;
     uint32_t kept = 0;
-    int status = WR_OK;
     for (uint32_t i = 0; i < self->count; i++) {
         struct watched *file = self->files[i];
-        if (!file->is_seen && status == WR_OK)
-            status = look_for(scan, file);
-        int is_read = file->is_whole || file->offset >= file->size;
-        int is_over = file->is_away && is_read && scan->now_us - file->changed_us >= AWAY_US;
-        if (file->is_seen && !is_over) {
+        int is_read = file->is_whole || (!file->has_rest && file->offset >= file->size);
+        int is_over = file->is_away && is_read && look->now_us - file->changed_us >= WATCH_AWAY_US;
+        if (is_over)
+            watch_let_go(self, file, 1);
+        if ((file->is_seen && (!is_over || is_kept_away(look, file))) || is_in_task(self, file)) {
             self->files[kept++] = file;
             continue;
         }
         if (!is_read)
-            watch_tell(self, file->path, "it went away: %llu bytes of it were not read",
-                       (unsigned long long)(file->size - file->offset));
-        free_file(file);
+            tell_gone(self, file);
+        free_file(self, file);
     }
     self->count = kept;
-    return status;
 }
 
-static int make_tasks(struct scan *scan) {
-    struct watch_source *self = scan->self;
+static int make_tasks(struct watch_look *look) {
+    struct watch_source *self = look->self;
     int status = WR_OK;
     self->task_count = self->task_at = 0;
     for (uint32_t i = 0; i < self->count && status == WR_OK; i++) {
         struct watched *file = self->files[i];
-        if (file->is_whole || file->size <= file->offset)
+        if (file->is_whole || (file->size <= file->offset && !file->has_rest))
             continue;
-        int64_t quiet_us = scan->now_us - file->changed_us;
-        int is_end = quiet_us >= (file->is_away ? AWAY_US : QUIET_US);
+        int64_t quiet_us = look->now_us - file->changed_us;
+        int is_end = quiet_us >= (file->is_away ? WATCH_AWAY_US : WATCH_QUIET_US);
         /* A line without its end that was looked at waits for more, or for the end. */
-        if (file->looked_to == file->size && !is_end)
+        if (file->looked_to == file->size && !is_end && !file->has_rest)
             continue;
         status = watch_add_task(self, file, file->size, is_end);
+        watch_hold(self, file);
     }
     return status;
 }
 
-int watch_scan(struct watch_source *self, struct wr_error *err) {
+/* What the files are now. */
+static void see_all(struct watch_look *look) {
+    struct watch_source *self = look->self;
     const struct wr_env *env = self->in.base.env;
     const char *address = self->in.config->address;
-    struct scan scan = {.self = self, .now_us = env->monotonic_us(env)};
     char pattern[FOLLOW_PATH_MAX];
     size_t length = strlen(address);
     snprintf(pattern, sizeof pattern, "%s%s", address, address[length - 1] == '/' ? "*" : "");
-    scan.known = self->count == 0
+    struct wr_error err = {0};
+    int status = env->glob(env, pattern, see_file, look, &err);
+    if (status != WR_OK)
+        watch_fails(look, status, &err);
+    if (look->status == WR_OK)
+        watch_match(look);
+    if (look->known_count > 1)
+        qsort(look->known, look->known_count, sizeof(struct watched *), by_path);
+    if (look->status == WR_OK)
+        add_new(look);
+}
+
+int watch_scan(struct watch_source *self, struct wr_error *err) {
+    const struct wr_env *env = self->in.base.env;
+    struct watch_look look = {.self = self, .now_us = env->monotonic_us(env)};
+    look.known = self->count == 0
                      ? NULL
                      : wr_alloc(&wr_budget_control, self->count * sizeof(struct watched *));
-    if (self->count > 0 && scan.known == NULL)
+    if (self->count > 0 && look.known == NULL)
         return no_memory(self, err);
-    scan.known_count = self->count;
+    look.known_count = self->count;
     for (uint32_t i = 0; i < self->count; i++) {
-        scan.known[i] = self->files[i];
+        look.known[i] = self->files[i];
         self->files[i]->is_seen = 0;
+        self->files[i]->before_us = self->files[i]->modified_us;
     }
-    if (self->count > 0)
-        qsort(scan.known, scan.known_count, sizeof(struct watched *), by_inode);
-    int status = env->glob(env, pattern, see_file, &scan, err);
-    int dropped = scan.status == WR_OK && status == WR_OK ? drop_gone(&scan) : WR_OK;
-    scan.status = scan.status == WR_OK ? dropped : scan.status;
+    wr_arena_init(&look.arena, &wr_budget_control, 4096);
+    see_all(&look);
+    if (look.status == WR_OK)
+        drop_gone(&look);
     if (self->count > 1)
         qsort(self->files, self->count, sizeof(struct watched *), by_path);
-    if (scan.status == WR_OK && status == WR_OK)
-        scan.status = make_tasks(&scan);
-    wr_free(&wr_budget_control, scan.known);
-    if (scan.status == WR_ELIMIT)
-        return wr_error_set(err, WR_ELIMIT, "`%s` has more than %u files", address, WR_FILES_MAX);
-    if (scan.status == WR_ENOMEM)
+    if (look.status == WR_OK && self->task_at == self->task_count)
+        look.status = make_tasks(&look);
+    wr_arena_release(&look.arena);
+    wr_free(&wr_budget_control, look.known);
+    wr_free(&wr_budget_control, look.seen.items);
+    wr_free(&wr_budget_control, look.beside.items);
+    if (look.status == WR_ELIMIT)
+        return wr_error_set(err, WR_ELIMIT, "`%s` has more than %u files", self->in.config->address,
+                            WR_FILES_MAX);
+    if (look.status == WR_ENOMEM)
         return no_memory(self, err);
-    if (scan.status != WR_OK && err != NULL)
-        *err = scan.why;
-    return scan.status != WR_OK ? scan.status : status;
+    if (look.status != WR_OK && err != NULL)
+        *err = look.why;
+    return look.status;
 }

@@ -34,9 +34,12 @@ static int end_task(struct watch_source *self, struct wr_error *err) {
     file->looked_to = task->upto;
     file->ends_open = task->is_end && self->in.known.past_length > 0 &&
                       self->in.known.past[self->in.known.past_length - 1] != '\n';
-    if (self->in.input.compression != WR_COMPRESSION_NONE)
+    if (self->in.input.compression != WR_COMPRESSION_NONE) {
         file->is_whole = 1;
+        file->has_rest = 0;
+    }
     file_reader_end(&self->in);
+    watch_let_go(self, file, file->is_whole);
     self->task_at++;
     return status == WR_OK ? WR_OK
                            : wr_error_set(err, status, "%s: out of memory", self->in.base.name);
@@ -50,7 +53,7 @@ static int pass_line_end(struct file_reader *in, const struct watched *file, str
         in->base.env->read(in->input.file, &next, 1, (int64_t)file->offset) != 1 || next != '\n')
         return WR_OK;
     file_reader_end(in);
-    int status = file_reader_begin(in, file->path, err);
+    int status = file_reader_begin_file(in, file->path, file->held, err);
     return status == WR_OK ? file_reader_go_to(in, file->offset + 1, 0, &same, err) : status;
 }
 
@@ -70,7 +73,7 @@ static int go_on(struct watch_source *self, struct watched *file, struct wr_erro
                    (unsigned long long)file->offset);
         file_reader_end(in);
         file->offset = 0;
-        status = file_reader_begin(in, file->path, err);
+        status = file_reader_begin_file(in, file->path, file->held, err);
         in->decoder->record = record;
         return status;
     }
@@ -87,11 +90,13 @@ static int go_on(struct watch_source *self, struct watched *file, struct wr_erro
 
 static int begin_task(struct watch_source *self, struct wr_error *err) {
     struct watched *file = self->tasks[self->task_at].file;
-    int status = file_reader_begin(&self->in, file->path, err);
+    int status = file->is_seen ? watch_take(self, file, err) : WR_ENOENT;
     if (status == WR_ENOENT) { /* the next scan tells what is missing */
         self->task_at++;
         return WR_EAGAIN;
     }
+    if (status == WR_OK)
+        status = file_reader_begin_file(&self->in, file->path, file->held, err);
     if (status == WR_OK && file->offset > 0)
         status = go_on(self, file, err);
     if (status == WR_OK)
@@ -177,8 +182,10 @@ static int watch_open(struct wr_source *source, struct wr_reader *from, struct w
     const struct wr_file_config *config = source->config;
     self->in.config = config;
     int status = file_reader_init(&self->in, err);
-    if (status == WR_OK)
-        status = from != NULL ? watch_load(self, from, err) : scan_if_due(self, err);
+    if (status == WR_OK && from != NULL)
+        status = watch_load(self, from, err);
+    if (status == WR_OK && (from == NULL || self->task_count > 0)) /* where are their files? */
+        status = from == NULL ? scan_if_due(self, err) : watch_scan(self, err);
     if (status != WR_OK) {
         watch_close(source);
         return status;

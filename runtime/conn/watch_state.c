@@ -7,7 +7,7 @@
 #include "conn/watch.h"
 #include "base/banned.h"
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2 /* 1 does not say when files were made */
 
 int watch_keep(struct watch_source *self, struct watched *file) {
     struct file_reader *in = &self->in;
@@ -39,7 +39,9 @@ enum file_flags {
     FILE_AWAY = 2,
     FILE_AS_BEFORE = 4,
     FILE_HAS_FORMAT = 8,
-    FILE_ENDS_OPEN = 16
+    FILE_ENDS_OPEN = 16,
+    FILE_HAS_REST = 32,
+    FILE_COPY = 64
 };
 
 static void save_file(struct wr_buf *out, const struct watched *file, const char *before,
@@ -54,16 +56,18 @@ static void save_file(struct wr_buf *out, const struct watched *file, const char
     wr_buf_add_varint(out, strlen(file->path + shared));
     wr_buf_add_text(out, file->path + shared);
     wr_buf_add_varint(out, file->inode);
+    wr_buf_add_varint(out, (uint64_t)file->born_us);
     wr_buf_add_varint(out, file->size);
     wr_buf_add_varint(out, file->offset);
     wr_buf_add_varint(out, file->looked_to);
     wr_buf_add_varint(out, (uint64_t)file->modified_us);
     wr_buf_add_varint(out, file->line);
     wr_buf_add_u64(out, file->sum);
-    wr_buf_add_varint(out, (file->is_whole ? FILE_WHOLE : 0u) | (file->is_away ? FILE_AWAY : 0u) |
-                               (as_before ? FILE_AS_BEFORE : 0u) |
-                               (file->ends_open ? FILE_ENDS_OPEN : 0u) |
-                               (file->format != NULL ? FILE_HAS_FORMAT : 0u));
+    wr_buf_add_varint(
+        out, (file->is_whole ? FILE_WHOLE : 0u) | (file->is_away ? FILE_AWAY : 0u) |
+                 (as_before ? FILE_AS_BEFORE : 0u) | (file->ends_open ? FILE_ENDS_OPEN : 0u) |
+                 (file->has_rest ? FILE_HAS_REST : 0u) | (file->is_copy ? FILE_COPY : 0u) |
+                 (file->format != NULL ? FILE_HAS_FORMAT : 0u));
     if (file->format != NULL && !as_before) {
         wr_buf_add_varint(out, file->format_length);
         wr_buf_add(out, file->format, file->format_length);
@@ -86,8 +90,8 @@ int watch_save(struct watch_source *self, struct wr_buf *out) {
     }
     wr_buf_add_varint(out, self->task_count - self->task_at);
     for (uint32_t t = self->task_at, i = 0; t < self->task_count; t++) {
-        while (self->files[i] != self->tasks[t].file) /* they are in the order of the files */
-            i++;
+        while (self->files[i] != self->tasks[t].file) /* nearly in the order of the files */
+            i = (i + 1) % self->count;
         wr_buf_add_varint(out, i);
         wr_buf_add_varint(out, self->tasks[t].upto);
         wr_buf_add_varint(out, self->tasks[t].is_end);
@@ -124,7 +128,7 @@ static int load_format(struct watched *file, const struct watched *last, uint64_
 }
 
 static int load_file(struct watch_source *self, const struct watched *last, int64_t now_us,
-                     struct wr_reader *from) {
+                     uint64_t version, struct wr_reader *from) {
     char path[FOLLOW_PATH_MAX];
     uint64_t shared = wr_reader_varint(from), length = wr_reader_varint(from);
     const char *rest = wr_reader_bytes(from, length);
@@ -138,6 +142,7 @@ static int load_file(struct watch_source *self, const struct watched *last, int6
     if (file == NULL)
         return WR_ENOMEM;
     file->inode = wr_reader_varint(from);
+    file->born_us = version < 2 ? 0 : (int64_t)wr_reader_varint(from);
     file->size = wr_reader_varint(from);
     file->offset = wr_reader_varint(from);
     file->looked_to = wr_reader_varint(from);
@@ -148,6 +153,8 @@ static int load_file(struct watch_source *self, const struct watched *last, int6
     file->is_whole = (flags & FILE_WHOLE) != 0;
     file->is_away = (flags & FILE_AWAY) != 0;
     file->ends_open = (flags & FILE_ENDS_OPEN) != 0;
+    file->has_rest = (flags & FILE_HAS_REST) != 0;
+    file->is_copy = (flags & FILE_COPY) != 0;
     file->changed_us = now_us;
     if (from->failed)
         return WR_ECORRUPT;
@@ -160,11 +167,11 @@ int watch_load(struct watch_source *self, struct wr_reader *from, struct wr_erro
     uint64_t version = wr_reader_varint(from);
     self->in.decoder->record = wr_reader_varint(from);
     uint64_t count = wr_reader_varint(from);
-    if (from->failed || version != SAVE_VERSION || count > WR_FILES_MAX)
+    if (from->failed || version == 0 || version > SAVE_VERSION || count > WR_FILES_MAX)
         return damaged(self, err);
     int status = WR_OK;
     for (uint64_t i = 0; i < count && status == WR_OK; i++)
-        status = load_file(self, i == 0 ? NULL : self->files[i - 1], now_us, from);
+        status = load_file(self, i == 0 ? NULL : self->files[i - 1], now_us, version, from);
     uint64_t tasks = status == WR_OK ? wr_reader_varint(from) : 0;
     for (uint64_t t = 0; t < tasks && status == WR_OK; t++) {
         uint64_t file = wr_reader_varint(from), upto = wr_reader_varint(from);

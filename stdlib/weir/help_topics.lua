@@ -351,11 +351,16 @@ A directory or glob. Files that are there, then those that come: at each look in
 the order of their names, also those that sort before others that were read.
 Write a file under a name that begins with `.` or `_`, or ends in .tmp, .part or
 .partial, and rename it when it is whole: such names are passed over. A file
-that grows is read on, a rotated one as above. When nothing has changed for 10 s
-its last line needs no end. Compressed files are read once, as they come.
-Another file under a known name is a new one; one that was written anew in its
-place is told, and read from its start. All files are one partition: `max_delay`
-must cover how far the times in them overlap.
+that grows is read on. When nothing has changed for 10 s its last line needs no
+end. Compressed files are read once, as they come. A file that is renamed is
+read to its end and not again, whatever its new name: the 16 that changed last
+are kept open; of others, and after a restart, it must begin with the old name
+and `.` or `-`. What was rotated in between is read too, and a .gz or .zst of a
+file that was read, which has its name and begins as it did, is not, but for
+what that file had more. The same name and the same content up to where reading
+stood is the same file (a job that was copied, rsync); another file under a
+known name is a new one: it is told, and read from its start. All files are one
+partition: `max_delay` must cover how far the times in them overlap.
 A directory is looked at every 100 ms, or less often: 2 % of the time at most.
 With --state a look is kept before its rows are read: up to one `checkpoint`
 more.

@@ -89,6 +89,10 @@ static int odd_truncate(struct wr_file *file, uint64_t size_bytes, struct wr_err
     return wr_env_real()->truncate(((struct odd_file *)file)->real, size_bytes, err);
 }
 
+static int odd_info(const struct wr_file *file, struct wr_file_info *info) {
+    return wr_env_real()->info(((const struct odd_file *)file)->real, info);
+}
+
 static void odd_close(struct wr_file *file) {
     struct odd_file *odd = (struct odd_file *)file;
     if (odd->real != NULL)
@@ -105,6 +109,7 @@ void odd_env_init(struct odd_env *odd, struct world *world) {
     odd->env.write = odd_write;
     odd->env.sync = odd_sync;
     odd->env.truncate = odd_truncate;
+    odd->env.info = odd_info;
     odd->env.close = odd_close;
     world->env = &odd->env;
 }

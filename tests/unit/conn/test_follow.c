@@ -1,96 +1,5 @@
-/* Files that grow and directories that fill, by the clock and the disk of a simulated world. */
-#include "base/env_sim.h"
-#include "support_conn.h"
-
-struct sim_world {
-    struct world w;
-    struct wr_sim *sim;
-    struct wr_buf rows;
-    struct wr_endpoint_bind bind;
-    struct wr_source *source;
-    const struct wr_source_type *type;
-};
-
-static void begin(struct sim_world *s, const struct wr_source_type *type, const char *address) {
-    world_begin(&s->w);
-    s->sim = wr_sim_new(test_seed());
-    CHECK(s->sim != NULL);
-    s->w.env = wr_sim_env(s->sim);
-    s->type = type;
-    wr_buf_init(&s->rows, &s->w.budget, 0);
-    struct wr_value *spec = value_of_json(&s->w,
-                                          "{'endpoint':{'kind':'%s','address':'%s'},'format':'csv',"
-                                          "'schema':[{'name':'x','type':'int64'}]}",
-                                          type->name, address);
-    CHECK_INT(bind_source(&s->w, type, spec, &s->bind), ==, WR_OK);
-    CHECK(!s->bind.bounded);
-    s->source = NULL;
-}
-
-static void open_at(struct sim_world *s, struct wr_reader *from) {
-    s->source = open_source(&s->w, s->type, &s->bind, 100, from);
-    CHECK(s->source != NULL);
-}
-
-static void end(struct sim_world *s) {
-    close_source(s->source);
-    wr_buf_release(&s->rows);
-    wr_sim_free(s->sim);
-    s->w.env = wr_env_real();
-    world_end(&s->w);
-}
-
-static void put(struct sim_world *s, const char *path, const char *text) {
-    CHECK_INT(wr_sim_put(s->sim, path, text, strlen(text)), ==, WR_OK);
-}
-
-static void append(struct sim_world *s, const char *path, const char *text) {
-    struct wr_file *file;
-    CHECK_INT(s->w.env->open(s->w.env, path, WR_FILE_APPEND, &file, NULL), ==, WR_OK);
-    CHECK_INT(s->w.env->write(file, text, strlen(text), NULL), ==, WR_OK);
-    s->w.env->close(file);
-}
-
-static void move(struct sim_world *s, const char *from, const char *to) {
-    CHECK_INT(s->w.env->rename(s->w.env, from, to, NULL), ==, WR_OK);
-}
-
-/* What comes within `us`, as "1 2 3". */
-static const char *come(struct sim_world *s, int64_t us) {
-    wr_buf_clear(&s->rows);
-    int64_t until_us = s->w.env->monotonic_us(s->w.env) + us;
-    int status = WR_OK;
-    while (status == WR_OK || s->w.env->monotonic_us(s->w.env) < until_us) {
-        struct wr_batch *batch = NULL;
-        status = s->source->type->poll(s->source, &batch, &s->w.err);
-        CHECK(status == WR_OK || status == WR_EAGAIN);
-        for (uint32_t i = 0; batch != NULL && i < batch->sel_count; i++) {
-            char text[32];
-            const int64_t *x = batch->columns[0].data;
-            snprintf(text, sizeof text, "%s%lld", s->rows.length > 0 ? " " : "",
-                     (long long)x[wr_batch_row(batch, i)]);
-            wr_buf_add_text(&s->rows, text);
-        }
-        wr_batch_unref(batch);
-        if (status == WR_EAGAIN)
-            s->w.env->sleep(s->w.env, 10000);
-    }
-    wr_buf_add_char(&s->rows, 0);
-    return s->rows.bytes;
-}
-
-/* Stops, and goes on from the position. */
-static void restart(struct sim_world *s) {
-    struct wr_buf saved;
-    wr_buf_init(&saved, &s->w.budget, 0);
-    CHECK_INT(s->source->type->save_position(s->source, &saved), ==, WR_OK);
-    close_source(s->source);
-    struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
-    open_at(s, &from);
-    wr_buf_release(&saved);
-}
-
-#define SECOND INT64_C(1000000)
+/* One file that grows, by the clock and the disk of a simulated world. */
+#include "support_follow.h"
 
 TEST(follow_waits_for_a_file_and_for_the_end_of_its_line) {
     struct sim_world s;
@@ -245,67 +154,6 @@ TEST(follow_refuses_to_go_on_where_its_file_is_lost) {
     end(&s);
 }
 
-TEST(watch_takes_what_comes_and_a_last_line_without_its_end_when_it_is_quiet) {
-    struct sim_world s;
-    begin(&s, &wr_source_watch, "in/");
-    put(&s, "in/b", "x\n1\n2");
-    put(&s, "in/c.tmp", "x\n90\n");
-    put(&s, "in/_c", "x\n91\n");
-    open_at(&s, NULL);
-    CHECK_STR(come(&s, SECOND), "1");
-    put(&s, "in/a", "x\n3\n");
-    append(&s, "in/b", "2\n4");
-    CHECK_STR(come(&s, SECOND), "3 22");
-    CHECK_STR(come(&s, 8 * SECOND), "");
-    CHECK_STR(come(&s, 2 * SECOND), "4");
-    append(&s, "in/b", "\n5\n");
-    CHECK_STR(come(&s, SECOND), "5");
-    CHECK_INT(s.w.rejects.length, ==, 0);
-    end(&s);
-}
-
-TEST(watch_reads_a_rotated_file_to_its_end_and_tells_what_is_lost) {
-    struct sim_world s;
-    begin(&s, &wr_source_watch, "in/*.csv");
-    put(&s, "in/a.csv", "x\n1\n");
-    open_at(&s, NULL);
-    CHECK_STR(come(&s, SECOND), "1");
-    append(&s, "in/a.csv", "2\n");
-    move(&s, "in/a.csv", "in/a.csv.1");
-    put(&s, "in/a.csv", "x\n4\n");
-    CHECK_STR(come(&s, SECOND / 2), "4 2");
-    append(&s, "in/a.csv.1", "3\n");
-    CHECK_STR(come(&s, SECOND / 2), "3");
-    CHECK_INT(s.w.notes.length, ==, 0);
-    append(&s, "in/a.csv", "5");
-    CHECK_STR(come(&s, SECOND), "");
-    CHECK_INT(s.w.env->remove(s.w.env, "in/a.csv", NULL), ==, WR_OK);
-    CHECK_STR(come(&s, SECOND), "");
-    CHECK_CONTAINS(s.w.notes.bytes, "it went away: 1 bytes of it were not read");
-    end(&s);
-}
-
-TEST(watch_reads_the_same_rows_in_the_same_order_after_a_restart) {
-    struct sim_world s;
-    begin(&s, &wr_source_watch, "in/");
-    put(&s, "in/b", "x\n1\n2\n");
-    put(&s, "in/c", "x\n3\n");
-    open_at(&s, NULL);
-    struct wr_buf saved;
-    wr_buf_init(&saved, &s.w.budget, 0);
-    CHECK_INT(s.source->type->save_position(s.source, &saved), ==, WR_OK);
-    for (int time = 0; time < 2; time++) {
-        CHECK_STR(come(&s, 0), time == 0 ? "1 2 3" : "1 2 3 0 9");
-        put(&s, "in/a", "x\n0\n"); /* it has come since, and so has … */
-        put(&s, "in/b", "x\n1\n2\n9\n");
-        close_source(s.source);
-        struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
-        open_at(&s, &from);
-    }
-    wr_buf_release(&saved);
-    end(&s);
-}
-
 TEST(follow_is_not_misled_by_reads_that_give_less) {
     struct sim_world s;
     begin(&s, &wr_source_follow, "a.csv");
@@ -317,36 +165,6 @@ TEST(follow_is_not_misled_by_reads_that_give_less) {
     CHECK_STR(come(&s, SECOND), "3 4");
     CHECK_INT(s.w.notes.length, ==, 0);
     end(&s);
-}
-
-/* Polls over some scans, until a call fails; 0: none did. */
-static int poll_until_it_fails(struct sim_world *s) {
-    for (int i = 0; i < 30; i++) {
-        struct wr_batch *batch = NULL;
-        int status = s->source->type->poll(s->source, &batch, &s->w.err);
-        CHECK(batch == NULL);
-        if (status != WR_OK && status != WR_EAGAIN)
-            return status;
-        s->w.env->sleep(s->w.env, 20000);
-    }
-    return 0;
-}
-
-TEST(watch_does_not_take_a_call_that_fails_for_a_file_that_went) {
-    for (uint64_t nth = 1; nth <= 12; nth++) {
-        struct sim_world s;
-        begin(&s, &wr_source_watch, "in/");
-        put(&s, "in/a", "x\n1\n2\n");
-        put(&s, "in/b", "x\n3\n");
-        open_at(&s, NULL);
-        CHECK_STR(come(&s, SECOND), "1 2 3");
-        wr_sim_fail_at(s.sim, WR_SIM_EIO, nth, 0);
-        CHECK_INT(poll_until_it_fails(&s), ==, WR_EIO);
-        restart(&s);
-        CHECK_STR(come(&s, SECOND), "");
-        CHECK_INT(s.w.notes.length, ==, 0);
-        end(&s);
-    }
 }
 
 /* Adds what comes until a call fails, or for five seconds. */
@@ -421,21 +239,4 @@ TEST(follow_does_not_take_a_call_that_fails_for_a_file_that_is_not_there) {
         wr_buf_release(&rows);
         end(&s);
     }
-}
-
-TEST(watch_ends_a_task_of_which_all_was_read_before_a_restart) {
-    struct sim_world s;
-    begin(&s, &wr_source_watch, "in/");
-    put(&s, "in/a", "x\n1\n2\n");
-    s.w.env->sleep(s.w.env, 11 * SECOND); /* it is complete when it is first seen */
-    open_at(&s, NULL);
-    struct wr_batch *batch = NULL;
-    CHECK_INT(s.source->type->poll(s.source, &batch, &s.w.err), ==, WR_OK);
-    CHECK_INT(batch->sel_count, ==, 2);
-    wr_batch_unref(batch);
-    restart(&s);
-    CHECK_STR(come(&s, SECOND), "");
-    append(&s, "in/a", "3\n");
-    CHECK_STR(come(&s, SECOND), "3");
-    end(&s);
 }

@@ -1,0 +1,141 @@
+/* watch_beside.c: lists of the files that a scan sees, and what their names say: see watch.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "conn/watch.h"
+#include "base/banned.h"
+
+#define BESIDE_MAX 1000000u /* names in the directories of files that are missed */
+
+static int seen_by_path(const void *a, const void *b) {
+    return strcmp(((const struct watch_seen *)a)->path, ((const struct watch_seen *)b)->path);
+}
+
+/* The first that is not before `path`. */
+static uint32_t lower_bound(const struct watch_list *list, const char *path) {
+    uint32_t low = 0, high = list->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(list->items[middle].path, path) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct watch_seen *watch_find_seen(const struct watch_list *list, const char *path) {
+    uint32_t at = lower_bound(list, path);
+    return at < list->count && strcmp(list->items[at].path, path) == 0 ? &list->items[at] : NULL;
+}
+
+void watch_fails(struct watch_look *look, int status, const struct wr_error *why) {
+    if (look->status == WR_OK && why != NULL)
+        look->why = *why;
+    look->status = look->status == WR_OK ? status : look->status;
+}
+
+/* 0: there is no such file. */
+int watch_look_at(struct watch_look *look, const char *path, struct wr_file_info *info) {
+    const struct wr_env *env = look->self->in.base.env;
+    struct wr_error err = {0};
+    int status = env->stat(env, path, info);
+    if (status != WR_OK && status != WR_ENOENT) {
+        wr_error_set(&err, status, "look at %s: %s", path, wr_status_text(status));
+        watch_fails(look, status, &err);
+    }
+    return status == WR_OK;
+}
+
+int watch_list_add(struct watch_look *look, struct watch_list *list, const char *path) {
+    struct wr_file_info info;
+    if (follow_is_half_written(path) || strlen(path) >= FOLLOW_PATH_MAX ||
+        !watch_look_at(look, path, &info) || !info.is_regular)
+        return look->status;
+    const char *copy = wr_arena_strndup(&look->arena, path, strlen(path));
+    if (copy == NULL || wr_grow(&wr_budget_control, (void **)&list->items, list->count, &list->room,
+                                sizeof *list->items) != WR_OK) {
+        watch_fails(look, WR_ENOMEM, NULL);
+        return look->status;
+    }
+    list->items[list->count++] = (struct watch_seen){.path = copy, .info = info};
+    return WR_OK;
+}
+
+static int add_beside(void *ctx, const char *path) {
+    struct watch_look *look = ctx;
+    return look->beside.count >= BESIDE_MAX || watch_list_add(look, &look->beside, path) != WR_OK;
+}
+
+/* Where the name begins. */
+static size_t name_at(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? 0 : (size_t)(slash + 1 - path);
+}
+
+void watch_make_beside(struct watch_look *look) {
+    const struct wr_env *env = look->self->in.base.env;
+    const char *last = NULL;
+    size_t last_length = 0;
+    if (look->beside_made)
+        return;
+    look->beside_made = 1;
+    for (uint32_t i = 0; i < look->known_count && look->status == WR_OK; i++) {
+        const char *path = look->known[i]->path;
+        size_t length = name_at(path);
+        char pattern[FOLLOW_PATH_MAX + 8];
+        struct wr_error err = {0};
+        if (last != NULL && length == last_length && memcmp(path, last, length) == 0)
+            continue;
+        last = path;
+        last_length = length;
+        snprintf(pattern, sizeof pattern, "%.*s*", (int)length, path);
+        int status = env->glob(env, pattern, add_beside, look, &err);
+        if (status != WR_OK)
+            watch_fails(look, status, &err);
+    }
+    if (look->beside.count > 1)
+        qsort(look->beside.items, look->beside.count, sizeof *look->beside.items, seen_by_path);
+}
+
+const char *const watch_endings[WATCH_ENDINGS] = {".gz", ".zst", ".bz2", ".xz"};
+
+/* How long the path is without the ending of a compressed file; 0: it has none. */
+size_t watch_length_without_ending(const char *path) {
+    size_t length = strlen(path);
+    for (size_t i = 0; i < WATCH_ENDINGS; i++) {
+        size_t end = strlen(watch_endings[i]);
+        if (length > end && strcmp(path + length - end, watch_endings[i]) == 0)
+            return length - end;
+    }
+    return 0;
+}
+
+size_t watch_stem_length(const char *path) {
+    size_t end = watch_length_without_ending(path), least = name_at(path) + 1;
+    size_t length = end > 0 ? end : strlen(path);
+    for (;;) {
+        size_t at = length;
+        while (at > least && path[at - 1] >= '0' && path[at - 1] <= '9')
+            at--;
+        if (at == length || at <= least || (path[at - 1] != '.' && path[at - 1] != '-'))
+            return length;
+        length = at - 1;
+    }
+}
+
+/* Does `path` go on with `.` or `-` behind so many bytes of `before`? */
+int watch_begins_so(const char *path, const char *before, size_t length) {
+    return strncmp(path, before, length) == 0 && (path[length] == '.' || path[length] == '-');
+}
+
+/* The first name beside that begins with so many bytes of `path`. */
+uint32_t watch_first_beside(const struct watch_look *look, const char *path, size_t length) {
+    char begin[FOLLOW_PATH_MAX];
+    memcpy(begin, path, length);
+    begin[length] = 0;
+    return lower_bound(&look->beside, begin);
+}

@@ -1,0 +1,371 @@
+/* Directories that fill and globs of files that grow, by the clock and the disk of a simulated
+ * world. */
+#include "support_follow.h"
+
+TEST(watch_takes_what_comes_and_a_last_line_without_its_end_when_it_is_quiet) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/");
+    put(&s, "in/b", "x\n1\n2");
+    put(&s, "in/c.tmp", "x\n90\n");
+    put(&s, "in/_c", "x\n91\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1");
+    put(&s, "in/a", "x\n3\n");
+    append(&s, "in/b", "2\n4");
+    CHECK_STR(come(&s, SECOND), "3 22");
+    CHECK_STR(come(&s, 8 * SECOND), "");
+    CHECK_STR(come(&s, 2 * SECOND), "4");
+    append(&s, "in/b", "\n5\n");
+    CHECK_STR(come(&s, SECOND), "5");
+    CHECK_INT(s.w.rejects.length, ==, 0);
+    end(&s);
+}
+
+TEST(watch_reads_a_rotated_file_to_its_end_and_tells_what_is_lost) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/*.csv");
+    put(&s, "in/a.csv", "x\n1\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1");
+    append(&s, "in/a.csv", "2\n");
+    move(&s, "in/a.csv", "in/a.csv.1");
+    put(&s, "in/a.csv", "x\n4\n");
+    CHECK_STR(come(&s, SECOND / 2), "4 2");
+    append(&s, "in/a.csv.1", "3\n");
+    CHECK_STR(come(&s, SECOND / 2), "3");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    append(&s, "in/a.csv", "5");
+    CHECK_STR(come(&s, SECOND), "");
+    drop(&s, "in/a.csv"); /* it is open */
+    CHECK_STR(come(&s, SECOND / 2), "");
+    CHECK_STR(come(&s, SECOND), "5");
+    put(&s, "in/a.csv", "x\n6\n7");
+    CHECK_STR(come(&s, SECOND), "6");
+    struct wr_buf saved;
+    save(&s, &saved);
+    drop(&s, "in/a.csv");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    restart_from(&s, &saved);
+    wr_buf_release(&saved);
+    CHECK_STR(come(&s, SECOND), "");
+    CHECK_CONTAINS(s.w.notes.bytes, "it went away: 1 bytes of it were not read");
+    end(&s);
+}
+
+TEST(watch_reads_the_same_rows_in_the_same_order_after_a_restart) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/");
+    put(&s, "in/b", "x\n1\n2\n");
+    put(&s, "in/c", "x\n3\n");
+    open_at(&s, NULL);
+    struct wr_buf saved;
+    wr_buf_init(&saved, &s.w.budget, 0);
+    CHECK_INT(s.source->type->save_position(s.source, &saved), ==, WR_OK);
+    for (int time = 0; time < 2; time++) {
+        CHECK_STR(come(&s, 0), time == 0 ? "1 2 3" : "1 2 3 0 9");
+        put(&s, "in/a", "x\n0\n"); /* it has come since, and so has … */
+        put(&s, "in/b", "x\n1\n2\n9\n");
+        close_source(s.source);
+        struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+        open_at(&s, &from);
+    }
+    wr_buf_release(&saved);
+    end(&s);
+}
+
+/* Polls over some scans, until a call fails; 0: none did. */
+static int poll_until_it_fails(struct sim_world *s) {
+    for (int i = 0; i < 30; i++) {
+        struct wr_batch *batch = NULL;
+        int status = s->source->type->poll(s->source, &batch, &s->w.err);
+        CHECK(batch == NULL);
+        if (status != WR_OK && status != WR_EAGAIN)
+            return status;
+        s->w.env->sleep(s->w.env, 20000);
+    }
+    return 0;
+}
+
+TEST(watch_does_not_take_a_call_that_fails_for_a_file_that_went) {
+    for (uint64_t nth = 1; nth <= 12; nth++) {
+        struct sim_world s;
+        begin(&s, &wr_source_watch, "in/");
+        put(&s, "in/a", "x\n1\n2\n");
+        put(&s, "in/b", "x\n3\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "1 2 3");
+        wr_sim_fail_at(s.sim, WR_SIM_EIO, nth, 0);
+        CHECK_INT(poll_until_it_fails(&s), ==, WR_EIO);
+        restart(&s);
+        CHECK_STR(come(&s, SECOND), "");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        end(&s);
+    }
+}
+
+TEST(watch_ends_a_task_of_which_all_was_read_before_a_restart) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/");
+    put(&s, "in/a", "x\n1\n2\n");
+    s.w.env->sleep(s.w.env, 11 * SECOND); /* it is complete when it is first seen */
+    open_at(&s, NULL);
+    struct wr_batch *batch = NULL;
+    CHECK_INT(s.source->type->poll(s.source, &batch, &s.w.err), ==, WR_OK);
+    CHECK_INT(batch->sel_count, ==, 2);
+    wr_batch_unref(batch);
+    restart(&s);
+    CHECK_STR(come(&s, SECOND), "");
+    append(&s, "in/a", "3\n");
+    CHECK_STR(come(&s, SECOND), "3");
+    end(&s);
+}
+
+TEST(watch_reads_by_its_open_descriptor_what_is_renamed_before_its_rows_may_leave) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/*.csv");
+    put(&s, "in/a.csv", "x\n1\n");
+    open_at(&s, NULL);
+    s.source->has_state = 1;
+    CHECK_STR(come(&s, SECOND), "1");
+    append(&s, "in/a.csv", "2\n");
+    CHECK_STR(come(&s, SECOND), ""); /* it waits for a checkpoint */
+    move(&s, "in/a.csv", "elsewhere");
+    put(&s, "in/a.csv", "x\n4\n5\n");
+    append(&s, "elsewhere", "3\n");
+    struct wr_buf saved;
+    save(&s, &saved);
+    CHECK_STR(come(&s, SECOND / 2), "2");
+    wr_buf_release(&saved);
+    save(&s, &saved);
+    CHECK_STR(come(&s, SECOND / 2), "3 4 5");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    wr_buf_release(&saved);
+    end(&s);
+}
+
+TEST(watch_reads_a_file_that_is_renamed_within_its_address_once) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/*");
+    put(&s, "in/a", "x\n1\n");
+    open_at(&s, NULL);
+    s.source->has_state = 1;
+    CHECK_STR(come(&s, SECOND), "1");
+    append(&s, "in/a", "2\n");
+    CHECK_STR(come(&s, SECOND), "");
+    move(&s, "in/a", "in/a.1");
+    put(&s, "in/a", "x\n3\n4\n5\n");
+    struct wr_buf saved;
+    save(&s, &saved);
+    CHECK_STR(come(&s, SECOND / 2), "2");
+    restart_from(&s, &saved);
+    CHECK_STR(come(&s, SECOND / 2), "2 3 4 5");
+    restart(&s);
+    CHECK_STR(come(&s, SECOND), "");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    wr_buf_release(&saved);
+    end(&s);
+}
+
+static void put_gzip(struct sim_world *s, const char *path, const char *text, size_t part) {
+    size_t size;
+    const char *bytes = gzip_of(&s->w, text, strlen(text), &size);
+    put_bytes(s, path, bytes, part > 0 ? part : size);
+}
+
+TEST(watch_does_not_read_a_compressed_copy_of_what_it_read) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/*");
+    put(&s, "in/a.1", "x\n1\n2\n");
+    put(&s, "in/b", "x\n3\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1 2 3");
+    put_gzip(&s, "in/a.1.gz", "x\n1\n2\n", 15); /* in making */
+    put_gzip(&s, "in/b.gz", "x\n4\n", 0);       /* something else */
+    CHECK_STR(come(&s, SECOND), "4");
+    put_gzip(&s, "in/a.1.gz", "x\n1\n2\n", 0);
+    CHECK_STR(come(&s, SECOND), "");
+    drop(&s, "in/a.1");
+    CHECK_STR(come(&s, 3 * SECOND), "");
+    move(&s, "in/a.1.gz", "in/a.2.gz");
+    CHECK_STR(come(&s, SECOND), "");
+    restart(&s);
+    CHECK_STR(come(&s, SECOND), "");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    end(&s);
+}
+
+TEST(watch_reads_the_rest_of_a_file_that_was_compressed_while_it_was_down) {
+    for (int time = 0; time < 4; time++) {
+        int in_address = time % 2, is_renamed = time / 2;
+        struct sim_world s;
+        begin(&s, &wr_source_watch, in_address ? "in/*" : "in/*.csv");
+        put(&s, "in/a.csv", "x\n1\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "1");
+        struct wr_buf saved;
+        save(&s, &saved);
+        append(&s, "in/a.csv", "2\n3\n");
+        CHECK_STR(come(&s, SECOND), "2 3");
+        put_gzip(&s, is_renamed ? "in/a.csv-20270101.gz" : "in/a.csv.gz", "x\n1\n2\n3\n", 0);
+        drop(&s, "in/a.csv");
+        put(&s, "in/a.csv", "x\n4\n5\n6\n7\n");
+        restart_from(&s, &saved);
+        CHECK_STR(come(&s, 3 * SECOND), "4 5 6 7 2 3");
+        restart(&s);
+        CHECK_STR(come(&s, 3 * SECOND), "");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        wr_buf_release(&saved);
+        end(&s);
+    }
+}
+
+TEST(watch_reads_what_was_rotated_twice_while_it_was_down) {
+    for (int is_empty = 0; is_empty < 2; is_empty++) {
+        struct sim_world s;
+        begin(&s, &wr_source_watch, "in/*.csv");
+        put(&s, "in/a.csv", is_empty ? "" : "x\n1\n");
+        put(&s, "in/a.csv.9", "x\n90\n"); /* it does not have the address */
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), is_empty ? "" : "1");
+        move(&s, "in/a.csv", "in/a.csv.2");
+        append(&s, "in/a.csv.2", is_empty ? "x\n2\n" : "2\n");
+        wr_sim_advance(s.sim, SECOND);
+        put(&s, "in/a.csv", "x\n3\n");
+        move(&s, "in/a.csv", "in/a.csv.1");
+        wr_sim_advance(s.sim, SECOND);
+        put(&s, "in/a.csv", "x\n4\n");
+        restart(&s);
+        CHECK_STR(come(&s, 3 * SECOND), "4 3 2");
+        restart(&s);
+        CHECK_STR(come(&s, 3 * SECOND), "");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        end(&s);
+    }
+}
+
+/* The same names and bytes, other numbers: as after `cp -a`. */
+static void put_again(struct sim_world *s, const char *path, const char *text) {
+    drop(s, path);
+    put(s, "whole.tmp", text);
+    move(s, "whole.tmp", path);
+}
+
+TEST(watch_knows_the_files_of_a_job_that_was_copied) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/");
+    put(&s, "in/a", "x\n1\n");
+    put(&s, "in/b", "x\n2\n");
+    put(&s, "in/c", "x\n3\n");
+    put(&s, "in/d", "");
+    put_gzip(&s, "in/e.gz", "x\n4\n", 0);
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1 2 3 4");
+    struct wr_buf saved;
+    save(&s, &saved);
+    drop(&s, "in/d");
+    put_again(&s, "in/a", "x\n1\n");
+    put_again(&s, "in/b", "x\n2\n5\n"); /* it has grown since */
+    put_again(&s, "in/c", "x\n6\n");    /* something else */
+    drop(&s, "in/e.gz");
+    put_gzip(&s, "whole.tmp", "x\n4\n", 0);
+    move(&s, "whole.tmp", "in/e.gz");
+    put(&s, "in/d", "x\n7\n");
+    restart_from(&s, &saved);
+    CHECK_STR(come(&s, SECOND), "5 6 7");
+    CHECK_CONTAINS(s.w.notes.bytes,
+                   "another file has its name: it was read up to byte 4 and has 4 now");
+    CHECK(strchr(s.w.notes.bytes, '\n') == s.w.notes.bytes + s.w.notes.length - 1); /* one */
+    restart(&s);
+    CHECK_STR(come(&s, SECOND), "");
+    wr_buf_release(&saved);
+    end(&s);
+}
+
+TEST(watch_takes_a_file_that_is_written_again_with_the_same_rows_for_the_same) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/");
+    put(&s, "in/a", "x\n1\n2\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1 2");
+    put(&s, "whole.tmp", "x\n1\n2\n3\n"); /* as rsync does */
+    move(&s, "whole.tmp", "in/a");
+    CHECK_STR(come(&s, 3 * SECOND), "3");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    end(&s);
+}
+
+/* Adds what comes until a call fails, or for five seconds. */
+static void add_until_it_fails(struct sim_world *s, struct wr_buf *rows) {
+    int64_t until_us = s->w.env->monotonic_us(s->w.env) + 5 * SECOND;
+    int status = WR_OK;
+    while (status == WR_OK ||
+           (status == WR_EAGAIN && s->w.env->monotonic_us(s->w.env) < until_us)) {
+        struct wr_batch *batch = NULL;
+        status = s->source->type->poll(s->source, &batch, &s->w.err);
+        for (uint32_t i = 0; batch != NULL && i < batch->sel_count; i++) {
+            const int64_t *x = batch->columns[0].data;
+            wr_buf_addf(rows, "%lld ", (long long)x[wr_batch_row(batch, i)]);
+        }
+        wr_batch_unref(batch);
+        if (status == WR_EAGAIN)
+            s->w.env->sleep(s->w.env, 100000);
+    }
+    CHECK(status == WR_EAGAIN || status == WR_EIO);
+}
+
+/* All that can happen to files while nothing runs. */
+static void change_everything(struct sim_world *s) {
+    append(s, "in/a.csv", "2\n");
+    move(s, "in/a.csv", "in/a.csv.2");
+    wr_sim_advance(s->sim, SECOND);
+    put(s, "in/a.csv.1", "x\n3\n");
+    wr_sim_advance(s->sim, SECOND);
+    put(s, "in/a.csv", "x\n4\n");
+    put_gzip(s, "in/b.csv.1.gz", "x\n5\n6\n", 0); /* 5 was read */
+    drop(s, "in/b.csv");
+    put_again(s, "in/c.csv", "x\n7\n8\n"); /* 7 was read */
+}
+
+TEST(watch_does_not_take_a_call_that_fails_for_a_file_that_is_not_there) {
+    uint64_t failed = 0;
+    for (uint64_t n = 0; n < 400; n++) {
+        struct sim_world s;
+        struct wr_buf rows, saved;
+        int in_open = n % 2 == 0, is_announced = n / 2 % 2 == 0;
+        begin(&s, &wr_source_watch, "in/*.csv");
+        put(&s, "in/a.csv", "x\n1\n");
+        put(&s, "in/b.csv", "x\n5\n");
+        put(&s, "in/c.csv", "x\n7\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "1 5 7");
+        s.source->has_state = 1;
+        if (is_announced) { /* a task waits */
+            append(&s, "in/b.csv", "6\n");
+            CHECK_STR(come(&s, SECOND), "");
+        }
+        save(&s, &saved);
+        close_source(s.source);
+        change_everything(&s);
+        wr_buf_init(&rows, &s.w.budget, 0);
+        wr_sim_fail_at(s.sim, in_open ? WR_SIM_EIO : WR_SIM_NONE, 1 + n / 4, 0);
+        struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+        s.source = open_source(&s.w, s.type, &s.bind, 100, &from);
+        failed += s.source == NULL;
+        from.at = 0;
+        if (s.source == NULL)
+            open_at(&s, &from);
+        if (!in_open)
+            wr_sim_fail_at(s.sim, WR_SIM_EIO, 1 + n / 4, 0);
+        add_until_it_fails(&s, &rows);
+        wr_sim_fail_at(s.sim, WR_SIM_NONE, 1, 0);
+        restart(&s);
+        add_until_it_fails(&s, &rows);
+        wr_buf_add_char(&rows, 0);
+        CHECK_STR(rows.bytes, is_announced ? "6 4 3 2 8 " : "4 3 2 6 8 ");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        wr_buf_release(&rows);
+        wr_buf_release(&saved);
+        end(&s);
+    }
+    CHECK_INT(failed, >, 10);
+}
