@@ -31,8 +31,7 @@ int follow_is_half_written(const char *path) {
 
 struct old_file {
     const char *path;
-    int64_t modified_us;
-    uint64_t inode;
+    struct wr_file_info info;
 };
 
 struct old_files {
@@ -89,12 +88,13 @@ static int add_old(void *ctx, const char *path) {
         old->status = wr_error_set(old->err, WR_ENOMEM, "follow %s: out of memory", path);
         return 1;
     }
-    if (old->count == OLD_FILES_MAX && old->files[old->count - 1].modified_us >= info.modified_us)
+    if (old->count == OLD_FILES_MAX &&
+        old->files[old->count - 1].info.modified_us >= info.modified_us)
         return 0;
     uint32_t at = old->count < OLD_FILES_MAX ? old->count++ : old->count - 1;
-    for (; at > 0 && old->files[at - 1].modified_us < info.modified_us; at--)
+    for (; at > 0 && old->files[at - 1].info.modified_us < info.modified_us; at--)
         old->files[at] = old->files[at - 1];
-    old->files[at] = (struct old_file){copy, info.modified_us, info.inode};
+    old->files[at] = (struct old_file){copy, info};
     return 0;
 }
 
@@ -112,16 +112,22 @@ static int list_old(const struct wr_env *env, const char *path, struct wr_arena 
     return old->status != WR_OK ? old->status : status;
 }
 
-static int is_among(const uint64_t *done, uint32_t count, uint64_t inode) {
+int follow_is_file(const struct follow_file *file, const struct wr_file_info *info) {
+    return file->inode == info->inode &&
+           (file->born_us == 0 || info->born_us == 0 || file->born_us == info->born_us);
+}
+
+static int is_among(const struct follow_file *done, uint32_t count,
+                    const struct wr_file_info *info) {
     for (uint32_t i = 0; i < count; i++)
-        if (done[i] == inode)
+        if (follow_is_file(&done[i], info))
             return 1;
     return 0;
 }
 
 int follow_next_old(const struct wr_env *env, const char *path, int64_t after_us,
-                    const uint64_t *done, uint32_t done_count, char found[FOLLOW_PATH_MAX],
-                    struct wr_error *err) {
+                    const struct follow_file *done, uint32_t done_count,
+                    char found[FOLLOW_PATH_MAX], struct wr_error *err) {
     struct wr_arena arena;
     struct old_files old;
     wr_arena_init(&arena, &wr_budget_control, 4096);
@@ -129,12 +135,21 @@ int follow_next_old(const struct wr_env *env, const char *path, int64_t after_us
     found[0] = 0;
     for (uint32_t i = 0; i < old.count && status == WR_OK; i++) {
         const struct old_file *one = &old.files[i];
-        if (one->modified_us <= after_us || is_among(done, done_count, one->inode))
+        if (one->info.modified_us <= after_us || is_among(done, done_count, &one->info))
             continue;
         memcpy(found, one->path, strlen(one->path) + 1); /* the last is the oldest */
     }
     wr_arena_release(&arena);
     return status;
+}
+
+/* Can the position stand in it, by its number? One of which nothing was read has no content that
+ * tells it again: it was made at the same time, or nothing has changed. */
+static int has_number(const struct follow_position *from, const struct wr_file_info *info) {
+    int is_made_then = from->file.born_us != 0 && from->file.born_us == info->born_us;
+    return follow_is_file(&from->file, info) &&
+           (from->offset > 0 || from->modified_us == 0 || is_made_then ||
+            from->modified_us == info->modified_us);
 }
 
 /* Does the position stand in this file? Then `in` is open there. A file that is damaged, or of
@@ -184,12 +199,12 @@ int follow_find(struct file_reader *in, const struct follow_position *from,
     if (status == WR_OK)
         status = wr_file_look(env, address, &info, &is_there, err);
     /* The same file, by its number; and its content says so too. */
-    if (status == WR_OK && is_there && info.inode == from->inode) {
+    if (status == WR_OK && is_there && has_number(from, &info)) {
         memcpy(found, address, strlen(address) + 1);
         is_found = try_file(in, address, from, err);
     }
     for (uint32_t i = 0; i < old.count && status == WR_OK && is_found == 0; i++)
-        if (old.files[i].inode == from->inode) {
+        if (has_number(from, &old.files[i].info)) {
             memcpy(found, old.files[i].path, strlen(old.files[i].path) + 1);
             is_found = try_file(in, found, from, err);
         }

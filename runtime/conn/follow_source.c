@@ -25,7 +25,7 @@
 
 #include "base/banned.h"
 
-#define POSITION_VERSION 1
+#define POSITION_VERSION 2 /* 1 does not say when files were made and changed */
 #define QUIET_US 1000000 /* a file whose name has gone is waited for so long behind its last byte */
 #define CLOCK_US 20000   /* the clock of a file system is behind by less */
 #define DONE_MAX 16u
@@ -34,14 +34,15 @@
 struct follow_source {
     struct file_reader in;
     char path[FOLLOW_PATH_MAX]; /* of the file that is read; "": that of the address is next */
-    uint64_t inode;             /* of it */
+    struct follow_file file;    /* it */
+    int64_t modified_us;        /* when it was changed, seen last */
     uint64_t end_at;            /* how long it was when it was looked at last */
-    uint64_t done[DONE_MAX];    /* numbers of files that were read to their ends, as a ring … */
-    uint32_t done_count;        /* … of so many in all */
-    int64_t quiet_since_us;     /* its name had gone, and nothing came; -1: not so */
-    int64_t missing_since_us;   /* no file has the name; -1: one has */
-    int64_t old_looked_us;      /* when files beside it were looked for the last time */
-    int64_t missing_at_us;      /* by the wall clock: what came since may have gone; 0: nothing */
+    struct follow_file done[DONE_MAX]; /* files that were read to their ends, as a ring … */
+    uint32_t done_count;               /* … of so many in all */
+    int64_t quiet_since_us;            /* its name had gone, and nothing came; -1: not so */
+    int64_t missing_since_us;          /* no file has the name; -1: one has */
+    int64_t old_looked_us;             /* when files beside it were looked for the last time */
+    int64_t missing_at_us; /* by the wall clock: what came since may have gone; 0: nothing */
     uint8_t missing_told;
 };
 
@@ -62,7 +63,8 @@ static int opened(struct follow_source *self, struct wr_error *err) {
         return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
     if (has_name && self->in.input.compression != WR_COMPRESSION_NONE)
         return wr_file_is_compressed(self->in.config->address, err);
-    self->inode = info.inode;
+    self->file = (struct follow_file){info.inode, info.born_us};
+    self->modified_us = info.modified_us;
     self->end_at = 0;
     self->quiet_since_us = -1;
     self->in.grows = self->in.input.compression == WR_COMPRESSION_NONE;
@@ -141,7 +143,7 @@ static int choose_next(struct follow_source *self, struct wr_error *err) {
     char next[FOLLOW_PATH_MAX];
     if (env->info(self->in.input.file, &info) != WR_OK)
         return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
-    self->done[self->done_count++ % DONE_MAX] = info.inode;
+    self->done[self->done_count++ % DONE_MAX] = self->file;
     self->missing_at_us = env->now_us(env);
     int status = follow_next_old(env, self->in.config->address, info.modified_us, self->done,
                                  WR_MIN(self->done_count, DONE_MAX), next, err);
@@ -211,11 +213,11 @@ static int look_for_later(struct follow_source *self, const struct wr_file_info 
     const struct wr_env *env = self->in.base.env;
     int64_t quiet_us = env->monotonic_us(env) - self->quiet_since_us;
     char later[FOLLOW_PATH_MAX] = "";
-    uint64_t done[DONE_MAX + 1];
+    struct follow_file done[DONE_MAX + 1];
     uint32_t done_count = WR_MIN(self->done_count, DONE_MAX);
     if (quiet_us >= QUIET_US && looks_at_old(self)) {
         memcpy(done, self->done, done_count * sizeof *done);
-        done[done_count++] = self->inode;
+        done[done_count++] = self->file;
         int status = follow_next_old(env, self->in.config->address, info->modified_us, done,
                                      done_count, later, err);
         if (status != WR_OK)
@@ -239,7 +241,7 @@ static int look_at_name(struct follow_source *self, const struct wr_file_info *i
     int64_t now_us = env->monotonic_us(env);
     if (status != WR_OK)
         return status;
-    if (is_there && named.inode == self->inode) {
+    if (is_there && follow_is_file(&self->file, &named)) {
         self->quiet_since_us = self->missing_since_us = -1;
         return WR_EAGAIN;
     }
@@ -260,6 +262,7 @@ static int look(struct follow_source *self, struct wr_error *err) {
     uint64_t at = in->input.bytes_out;
     if (in->base.env->info(in->input.file, &info) != WR_OK)
         return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
+    self->modified_us = info.modified_us;
     if (info.size_bytes == at)
         return look_at_name(self, &info, err);
     int same = info.size_bytes > at;
@@ -306,6 +309,16 @@ static int follow_poll(struct wr_source *source, struct wr_batch **batch, struct
 
 /* ---- positions ----------------------------------------------------------------------------- */
 
+static void add_file(struct wr_buf *out, const struct follow_file *file) {
+    wr_buf_add_varint(out, file->inode);
+    wr_buf_add_varint(out, (uint64_t)file->born_us);
+}
+
+static struct follow_file take_file(struct wr_reader *from, uint64_t version) {
+    uint64_t inode = wr_reader_varint(from);
+    return (struct follow_file){inode, version < 2 ? 0 : (int64_t)wr_reader_varint(from)};
+}
+
 static int follow_save(struct wr_source *source, struct wr_buf *out) {
     struct follow_source *self = (struct follow_source *)source;
     struct file_reader *in = &self->in;
@@ -313,7 +326,7 @@ static int follow_save(struct wr_source *source, struct wr_buf *out) {
     wr_buf_add_varint(out, in->decoder->record);
     wr_buf_add_varint(out, self->done_count);
     for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
-        wr_buf_add_varint(out, self->done[i]);
+        add_file(out, &self->done[i]);
     wr_buf_add_varint(out, (uint64_t)in->is_open);
     if (!in->is_open) {
         wr_buf_add_varint(out, (uint64_t)self->missing_at_us);
@@ -321,7 +334,8 @@ static int follow_save(struct wr_source *source, struct wr_buf *out) {
         wr_buf_add_text(out, self->path);
         return out->status;
     }
-    wr_buf_add_varint(out, self->inode);
+    add_file(out, &self->file);
+    wr_buf_add_varint(out, (uint64_t)self->modified_us);
     wr_buf_add_varint(out, in->offset);
     wr_buf_add_varint(out, in->decoder->line);
     wr_buf_add_u64(out, file_reader_sum(in));
@@ -334,16 +348,30 @@ static int damaged(const struct follow_source *self, struct wr_error *err) {
     return wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged", self->in.base.name);
 }
 
+/* The file that the position knows is gone, or may be another one, and nothing was read of it: it
+ * is one of those that were rotated since, or was removed. */
+static int find_behind(struct follow_source *self, const struct follow_position *at,
+                       struct wr_error *err) {
+    int status =
+        at->modified_us == 0
+            ? WR_OK
+            : follow_next_old(self->in.base.env, self->in.config->address, at->modified_us,
+                              self->done, WR_MIN(self->done_count, DONE_MAX), self->path, err);
+    if (status == WR_OK && self->path[0] == 0 && (at->file.born_us != 0 || at->modified_us == 0))
+        tell(self, "the file that had this name is gone, and nothing had been read of it");
+    return status;
+}
+
 static int resume(struct follow_source *self, struct wr_reader *from, struct wr_error *err) {
     struct file_reader *in = &self->in;
     struct follow_position at = {0};
     uint64_t version = wr_reader_varint(from), record = wr_reader_varint(from);
     self->done_count = (uint32_t)wr_reader_varint(from);
     for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
-        self->done[i] = wr_reader_varint(from);
+        self->done[i] = take_file(from, version);
     uint64_t was_open = wr_reader_varint(from);
     in->decoder->record = record;
-    if (from->failed || version != POSITION_VERSION)
+    if (from->failed || version == 0 || version > POSITION_VERSION)
         return damaged(self, err);
     if (!was_open) {
         int64_t missing_at_us = (int64_t)wr_reader_varint(from);
@@ -355,14 +383,15 @@ static int resume(struct follow_source *self, struct wr_reader *from, struct wr_
         self->missing_at_us = missing_at_us;
         return length > 0 ? WR_OK : find_rotated(self, in->base.env->now_us(in->base.env), err);
     }
-    at.inode = wr_reader_varint(from);
+    at.file = take_file(from, version);
+    at.modified_us = version < 2 ? 0 : (int64_t)wr_reader_varint(from);
     at.offset = wr_reader_varint(from);
     uint64_t line = wr_reader_varint(from);
     at.sum = wr_reader_u64(from);
     int status = from->failed ? damaged(self, err) : follow_find(in, &at, self->path, err);
     if (status == WR_OK && self->path[0] == 0)
-        tell(self, "the file that had this name is gone, and nothing had been read of it");
-    if (status != WR_OK || self->path[0] == 0)
+        return find_behind(self, &at, err);
+    if (status != WR_OK)
         return status;
     status = opened(self, err);
     if (status == WR_OK && in->config->format->load != NULL)

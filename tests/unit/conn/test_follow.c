@@ -240,3 +240,63 @@ TEST(follow_does_not_take_a_call_that_fails_for_a_file_that_is_not_there) {
         end(&s);
     }
 }
+
+/* `path` is compressed beside its name, and goes. */
+static void compress(struct sim_world *s, const char *path, const char *to, const char *text) {
+    size_t size;
+    const char *bytes = gzip_of(&s->w, text, strlen(text), &size);
+    put_bytes(s, to, bytes, size);
+    CHECK_INT(s->w.env->remove_for_good(s->w.env, path, NULL), ==, WR_OK);
+}
+
+TEST(follow_does_not_take_a_file_with_the_number_of_an_empty_one_for_it) {
+    for (int hides_birth = 0; hides_birth < 2; hides_birth++) {
+        struct sim_world s;
+        struct wr_file_info first, last;
+        begin(&s, &wr_source_follow, "a.csv");
+        wr_sim_reuse_numbers(s.sim, hides_birth);
+        put(&s, "a.csv", "");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "");
+        struct wr_buf saved;
+        save(&s, &saved);
+        close_source(s.source);
+        CHECK_INT(s.w.env->stat(s.w.env, "a.csv", &first), ==, WR_OK);
+        append(&s, "a.csv", "x\n1\n");
+        move(&s, "a.csv", "a.csv.1");
+        put(&s, "a.csv", "");
+        wr_sim_advance(s.sim, SECOND);
+        compress(&s, "a.csv.1", "a.csv.2.gz", "x\n1\n");
+        wr_sim_advance(s.sim, SECOND);
+        append(&s, "a.csv", "x\n2\n");
+        move(&s, "a.csv", "a.csv.1");
+        wr_sim_advance(s.sim, SECOND);
+        put(&s, "a.csv", "x\n3\n");
+        CHECK_INT(s.w.env->stat(s.w.env, "a.csv", &last), ==, WR_OK);
+        CHECK_INT(first.inode, ==, last.inode);
+        struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+        open_at(&s, &from);
+        CHECK_STR(come(&s, 4 * SECOND), "1 2 3");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        restart(&s);
+        CHECK_STR(come(&s, 4 * SECOND), "");
+        wr_buf_release(&saved);
+        end(&s);
+    }
+}
+
+TEST(follow_goes_on_in_an_empty_file_that_has_grown_since) {
+    for (int hides_birth = 0; hides_birth < 2; hides_birth++) {
+        struct sim_world s;
+        begin(&s, &wr_source_follow, "a.csv");
+        wr_sim_reuse_numbers(s.sim, hides_birth);
+        put(&s, "a.csv", "");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "");
+        append(&s, "a.csv", "x\n1\n");
+        restart(&s);
+        CHECK_STR(come(&s, 2 * SECOND), "1");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        end(&s);
+    }
+}

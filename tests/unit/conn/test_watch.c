@@ -369,3 +369,35 @@ TEST(watch_does_not_take_a_call_that_fails_for_a_file_that_is_not_there) {
     }
     CHECK_INT(failed, >, 10);
 }
+
+TEST(watch_does_not_take_a_file_with_the_number_of_an_empty_one_for_it) {
+    for (int hides_birth = 0; hides_birth < 2; hides_birth++) {
+        struct sim_world s;
+        begin(&s, &wr_source_watch, "in/*.csv");
+        wr_sim_reuse_numbers(s.sim, hides_birth);
+        put(&s, "in/a.csv", "");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "");
+        struct wr_buf saved;
+        save(&s, &saved);
+        close_source(s.source);
+        append(&s, "in/a.csv", "x\n1\n");
+        move(&s, "in/a.csv", "in/a.csv.2");
+        wr_sim_advance(s.sim, SECOND);
+        put(&s, "in/a.csv", "x\n2\n");
+        move(&s, "in/a.csv", "in/a.csv.1");
+        wr_sim_advance(s.sim, SECOND);
+        put_gzip(&s, "in/a.csv.2.gz", "x\n1\n", 0);
+        CHECK_INT(s.w.env->remove_for_good(s.w.env, "in/a.csv.2", NULL), ==, WR_OK);
+        wr_sim_advance(s.sim, SECOND);
+        put(&s, "in/a.csv", "x\n3\n");
+        struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+        open_at(&s, &from);
+        CHECK_STR(come(&s, 3 * SECOND), "3 2 1");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        restart(&s);
+        CHECK_STR(come(&s, 3 * SECOND), "");
+        wr_buf_release(&saved);
+        end(&s);
+    }
+}
