@@ -289,6 +289,9 @@ set_tests_properties(program/live PROPERTIES LABELS program)
 add_test(NAME program/follow
   COMMAND Python3::Interpreter "${folder}/follow.py" "${program}")
 set_tests_properties(program/follow PROPERTIES LABELS program)
+add_test(NAME program/sinks
+  COMMAND Python3::Interpreter "${folder}/sinks.py" "${program}")
+set_tests_properties(program/sinks PROPERTIES LABELS program)
 add_test(NAME program/breaker
   COMMAND Python3::Interpreter "${folder}/breaker.py" "${program}")
 set_tests_properties(program/breaker PROPERTIES LABELS program)

@@ -237,9 +237,12 @@ static int sink_reject(void *ctx, const struct wr_reject *reject) {
     return reject_log_add(unit->run->rejects, unit, reject);
 }
 
+/* By the number of its stage, which no other gets as long as the state lives: a sink that is new to
+ * the script is none of those before, wherever it stands. The state's identity is odd, so that
+ * numbers of earlier versions, which went by the place in the script, are others. */
 static uint64_t sink_identity(const struct wr_run *run, uint32_t node) {
     uint64_t state = run->store == NULL ? 0 : wr_store_identity(run->store);
-    return state == 0 ? 0 : wr_hash_u64(state, node) | 1;
+    return state == 0 ? 0 : wr_hash_u64(state + 1, run_number(run, node)) | 1;
 }
 
 /* An audit holds back the rows that it is about; without a state all rows of the run, of which a

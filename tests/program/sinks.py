@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""sinks.py: what sinks with a state meet: a script that changes, other programs, late rows.
+
+    sinks.py PROGRAM [NAME...]
+
+Each case follows a folder of inputs, in several lives that are ended by a signal or killed. In the
+end each row is where it must be, once.
+"""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+WAIT_SECONDS_MAX = 60
+SETTINGS = 'weir.settings { checkpoint = "20ms" }\n'
+READ = 'weir.read("in/", { follow = true, format = "ndjson", schema = "id int64 key, v int64" })'
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+class Life:
+    """A run of a script."""
+
+    def __init__(self, place, script, *words):
+        self.place = place
+        self.process = subprocess.Popen([place.program, "run", script, *words], cwd=place.folder,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def wait(self, condition, what):
+        until = time.monotonic() + WAIT_SECONDS_MAX
+        while not condition():
+            if self.process.poll() is not None:
+                raise AssertionError(f"it ended: {self.process.stderr.read().decode()}")
+            assert time.monotonic() < until, f"waited in vain for {what}"
+            time.sleep(0.01)
+
+    def end(self, number=signal.SIGTERM):
+        """What it said."""
+        self.process.send_signal(number)
+        said = self.process.communicate(timeout=WAIT_SECONDS_MAX)[1].decode()
+        if number == signal.SIGTERM:
+            assert "error[" not in said, said
+        return said
+
+
+class Place:
+    """An empty folder, and lives in it."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        os.mkdir(self.path("in"))
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def put(self, name, text):
+        """Whole, or not at all."""
+        with open(self.path(".new"), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(self.path(".new"), self.path(name))
+
+    def rows(self, first, end, folder="in"):
+        self.put(f"{folder}/{first:06}.ndjson",
+                 "".join(json.dumps({"id": i, "v": i}) + "\n" for i in range(first, end)))
+
+    def script(self, name, *chains):
+        self.put(name, SETTINGS + "local s = " + READ + "\n" + "\n".join(chains) + "\n")
+
+    def ids(self, table, database="out.db"):
+        if not os.path.exists(self.path(database)):
+            return []
+        db = sqlite3.connect(self.path(database), timeout=10)
+        try:
+            return [row[0] for row in db.execute(f"select id from {table} order by id")]
+        except sqlite3.OperationalError as error:
+            assert "no such table" in str(error), error
+            return []
+        finally:
+            db.close()
+
+    def lines(self, name):
+        if not os.path.exists(self.path(name)):
+            return []
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def plan(self, script):
+        done = subprocess.run([self.program, "plan", script, "--state", "st", "--json"],
+                              cwd=self.folder, capture_output=True, check=False, text=True,
+                              timeout=WAIT_SECONDS_MAX)
+        plan = json.loads(done.stdout)
+        return plan["goes_on"], {change["address"]: change["what"]
+                                 for change in plan["changes"] if "address" in change}
+
+
+def sqlite(table, more=""):
+    return f's:write("sqlite:out.db", {{ table = "{table}"{more} }})'
+
+
+# ---- a script that changes ---------------------------------------------------------------------
+
+
+def in_turn(place, steps):
+    """Each script in turn, with rows of its own: it is killed at some moments, and a plan says that
+    it goes on. `steps`: (script, the tables where all rows of the step must be in the end); those
+    without go into `all.ndjson`."""
+    first = 0
+    for script, tables in steps:
+        if first > 0:
+            goes_on, said = place.plan(script)
+            assert goes_on and "refused" not in said.values(), said
+        for part in range(4):
+            place.rows(first + 10 * part, first + 10 * part + 10)
+            life = Life(place, script, "--state", "st")
+            if part < 3:
+                time.sleep(random.uniform(0.02, 0.3))
+                said = life.end(signal.SIGKILL)
+                assert "error[" not in said, said
+        wanted = list(range(first, first + 40))
+        life.wait(lambda: all(place.ids(table)[-40:] == wanted for table in tables)
+                  and (tables or len(place.lines("all.ndjson")) == first + 40),
+                  f"{wanted[0]}… in {tables} by {script}")
+        life.end()
+        first += 40
+    return first
+
+
+@case
+def another_table_in_one_file(place):
+    """A table that is renamed gets the rows to come, none of those before; and renamed back, the
+    table of before gets those behind, by key and where rows are added."""
+    for more in ("", ', mode = "append"'):
+        for table in ("one", "two"):
+            place.script(f"{table}.lua", sqlite(table, more))
+        in_turn(place, (("one.lua", ["one"]), ("two.lua", ["two"]), ("one.lua", ["one"])))
+        assert place.ids("one") == [*range(40), *range(80, 120)], place.ids("one")
+        assert place.ids("two") == [*range(40, 80)], place.ids("two")
+        subprocess.run(["rm", "-r", place.path("st"), place.path("out.db"), place.path("in")],
+                       check=True)
+        os.mkdir(place.path("in"))
+
+
+@case
+def a_sink_is_taken_out_and_put_back(place):
+    """It goes on behind what it had."""
+    file = 's:write("all.ndjson", { mode = "append" })'
+    place.script("with.lua", sqlite("one", ', mode = "append"'), file)
+    place.script("without.lua", file)
+    count = in_turn(place, (("with.lua", ["one"]), ("without.lua", []), ("with.lua", ["one"])))
+    assert place.ids("one") == [*range(40), *range(80, 120)], place.ids("one")
+    found = [json.loads(line)["id"] for line in place.lines("all.ndjson")]
+    assert found == list(range(count)), found
+
+
+@case
+def a_sink_before_another(place):
+    """It takes the place in the script that the other one had, and not its number."""
+    place.script("one.lua", sqlite("one"))
+    place.script("two.lua", sqlite("new"), sqlite("one"))
+    place.script("three.lua", sqlite("newer"), sqlite("new"), sqlite("one"))
+    count = in_turn(place, (("one.lua", ["one"]), ("two.lua", ["one", "new"]),
+                            ("three.lua", ["one", "new", "newer"])))
+    assert place.ids("one") == list(range(count))
+    assert place.ids("new") == list(range(40, count))
+    assert place.ids("newer") == list(range(80, count))
+
+
+def main():
+    program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
+    seed = int(os.environ.get("WEIR_SEED", "0")) or random.getrandbits(32)
+    random.seed(seed)
+    cases = [each for each in CASES if not wanted or each.__name__ in wanted]
+    for each in cases:
+        with tempfile.TemporaryDirectory(prefix="weir-sinks-") as folder:
+            try:
+                each(Place(program, folder))
+            except (AssertionError, sqlite3.OperationalError) as error:
+                failed += 1
+                print(f"{each.__name__} (WEIR_SEED={seed}): {each.__doc__}\n  {error}")
+    print(f"{len(cases) - failed} passed, {failed} failed")
+    return 1 if failed or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
