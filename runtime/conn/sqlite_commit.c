@@ -60,10 +60,13 @@ int wr_sqlite_is_older(const char *name, uint64_t rows_seen, uint64_t back, stru
     return WR_ECORRUPT;
 }
 
+int wr_sqlite_commit_check(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
+                           uint64_t rows_told, struct wr_error *err) {
+    return rows_of(db, id) == rows_told ? WR_OK : wr_sqlite_fenced(path, table, err);
+}
+
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
-                           uint64_t rows_before, uint64_t rows_seen, struct wr_error *err) {
-    if (rows_of(db, id) != rows_before)
-        return wr_sqlite_fenced(path, table, err);
+                           uint64_t rows_seen, struct wr_error *err) {
     char *sql = sqlite3_mprintf(
         "create table if not exists weir_commit(sink integer primary key, name text, rows integer);"
         "insert or replace into weir_commit values (%lld, %Q, %lld)",

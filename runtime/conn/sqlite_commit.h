@@ -17,10 +17,13 @@ int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uin
 int wr_sqlite_fenced(const char *path, const char *table, struct wr_error *err);
 /* The state is an older copy than what was there before the last epoch; the same. */
 int wr_sqlite_is_older(const char *name, uint64_t rows_seen, uint64_t back, struct wr_error *err);
-/* In the transaction of the rows. `rows_before`: what the row said when this instance read or wrote
+/* When the transaction has begun. `rows_told`: what the row said when this instance read or wrote
  * it last; where it says otherwise now another instance goes on from a copy of the state: W617. */
+int wr_sqlite_commit_check(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
+                           uint64_t rows_told, struct wr_error *err);
+/* In the transaction of the rows. */
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
-                           uint64_t rows_before, uint64_t rows_seen, struct wr_error *err);
+                           uint64_t rows_seen, struct wr_error *err);
 
 #define WR_SQLITE_DETAIL_MAX 512 /* bytes of why a row was refused */
 

@@ -132,6 +132,7 @@ int wr_sqlite_shared_open(struct wr_sqlite_shared **result, struct wr_sink *sink
 void wr_sqlite_shared_break(struct wr_sqlite_shared *shared) {
     if (!sqlite3_get_autocommit(shared->db))
         sqlite3_exec(shared->db, "rollback", NULL, NULL, NULL);
+    shared->in_transaction = 0;
     sqlite3_db_config(shared->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     shared->broken = 1;
 }
@@ -154,17 +155,29 @@ void wr_sqlite_shared_close(struct wr_sqlite_shared *shared, int is_begun) {
     pthread_mutex_unlock(&list_lock);
 }
 
+static int stopped(const struct wr_sqlite_shared *shared, struct wr_error *err) {
+    return wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing",
+                        shared->path);
+}
+
 int wr_sqlite_shared_begin(struct wr_sqlite_shared *shared, struct wr_error *err) {
     if (shared->broken)
-        return wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing",
-                            shared->path);
-    if (shared->begun_count == 0) {
-        int status = wr_sqlite_exec(shared->db, shared->path, "begin immediate", err);
-        if (status != WR_OK)
-            return status;
-        wr_patience_well(&shared->patience);
-    }
+        return stopped(shared, err);
     shared->begun_count++;
+    return WR_OK;
+}
+
+int wr_sqlite_shared_enter(struct wr_sqlite_shared *shared, struct wr_error *err) {
+    WR_ASSERT(shared->begun_count > 0);
+    if (shared->broken)
+        return stopped(shared, err);
+    if (shared->in_transaction)
+        return WR_OK;
+    int status = wr_sqlite_exec(shared->db, shared->path, "begin immediate", err);
+    if (status != WR_OK)
+        return status;
+    wr_patience_well(&shared->patience);
+    shared->in_transaction = 1;
     return WR_OK;
 }
 
@@ -172,11 +185,11 @@ int wr_sqlite_shared_commit(struct wr_sqlite_shared *shared, struct wr_error *er
     WR_ASSERT(shared->begun_count > 0);
     shared->begun_count--;
     if (shared->broken)
-        return wr_error_set(err, WR_EIO, "sqlite:%s: an earlier error stopped all writing",
-                            shared->path);
-    if (shared->begun_count > 0)
+        return stopped(shared, err);
+    if (shared->begun_count > 0 || !shared->in_transaction)
         return WR_OK;
     int status = wr_sqlite_exec(shared->db, shared->path, "commit", err);
+    shared->in_transaction = 0;
     if (status == WR_OK)
         wr_patience_well(&shared->patience);
     else

@@ -1,8 +1,9 @@
 /* sqlite_shared.h: the one connection through which all sinks of a process write to one SQLite
  * file. A second writer would wait for the first one's transaction, which lasts an epoch, and so
  * for ever.
- * The sinks of a file share one transaction: the first `begin` of an epoch starts it, the last
- * `commit` ends it.
+ * The sinks of a file share one transaction: the first of them that has something to write in an
+ * epoch starts it, the last `commit` ends it. In an epoch in which nothing comes there is none, and
+ * behind a commit none until the next row: then others may write to the file.
  * Threads: one for each file; the list of files is locked.
  *
  * A lock of another program is waited for inside of the statement that needs it (SQLite's busy
@@ -25,6 +26,7 @@ struct wr_sqlite_shared {
     struct sqlite3 *db;
     uint32_t user_count;  /* sinks */
     uint32_t begun_count; /* sinks between begin and commit */
+    int in_transaction;   /* one of them has something to write */
     int broken;           /* an error rolled the transaction back: nothing more is written */
     char *path;
     struct wr_patience patience; /* for a lock of another program */
@@ -43,6 +45,8 @@ int wr_sqlite_shared_outcome(const struct wr_sqlite_shared *shared, int status,
 /* A sink that is still between begin and commit takes the whole transaction back. */
 void wr_sqlite_shared_close(struct wr_sqlite_shared *shared, int is_begun);
 int wr_sqlite_shared_begin(struct wr_sqlite_shared *shared, struct wr_error *err);
+/* Between begin and commit: the transaction has begun. */
+int wr_sqlite_shared_enter(struct wr_sqlite_shared *shared, struct wr_error *err);
 int wr_sqlite_shared_commit(struct wr_sqlite_shared *shared, struct wr_error *err);
 /* After a failure of any statement: rolls back, and refuses from then on (rule S2). */
 void wr_sqlite_shared_break(struct wr_sqlite_shared *shared);

@@ -1,5 +1,6 @@
-/* sqlite_sink.c: rows into a table of a SQLite file of its own, one transaction an epoch. What the
- * modes mean and how rows are written says sqlite_write.h.
+/* sqlite_sink.c: rows into a table of a SQLite file of its own, one transaction an epoch, which
+ * begins with the first of them (sqlite_shared.h). What the modes mean and how rows are written
+ * says sqlite_write.h.
  *
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen.
  * The file commits before the state does; after a crash between the two the rows come again, since
@@ -38,6 +39,7 @@ struct sqlite_sink {
     struct wr_sqlite_shared *shared;
     struct wr_sqlite_write write;
     int is_begun;       /* in an epoch */
+    int is_in;          /* … and in the transaction: it has something to write */
     uint64_t id;        /* of this sink in `weir_commit`, when there is a state */
     uint64_t rows_seen; /* rows that came, written or refused */
     uint64_t rows_told; /* as `weir_commit` had them when this instance read or wrote it last */
@@ -218,6 +220,36 @@ static const struct wr_sqlite_write_type write_type = {
     .fail = fail,
 };
 
+/* In the transaction; another instance may have written to the file since the last one. */
+static int enter(struct sqlite_sink *self, struct wr_error *err) {
+    const struct wr_sqlite_config *config = self->config;
+    if (self->is_in)
+        return WR_OK;
+    int status = wr_sqlite_shared_enter(self->shared, err);
+    if (status != WR_OK)
+        return status;
+    self->is_in = 1;
+    if (self->base.store != NULL)
+        status = wr_sqlite_commit_check(self->shared->db, config->path, config->target.table,
+                                        self->id, self->rows_told, err);
+    if (status == WR_OK && self->undo.note != NULL)
+        status = wr_sqlite_undo_check(&self->undo, &self->write.table, err);
+    if (status != WR_OK)
+        wr_sqlite_shared_break(self->shared);
+    return status;
+}
+
+/* … and the table is there. */
+static int enter_table(struct sqlite_sink *self, struct wr_error *err) {
+    int status = enter(self, err);
+    if (status != WR_OK || self->write.is_ready || self->write.finished)
+        return status;
+    status = wr_sqlite_write_ready(&self->write, err);
+    if (status != WR_OK)
+        wr_sqlite_shared_break(self->shared);
+    return status;
+}
+
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     WR_ASSERT(self->is_begun);
@@ -227,7 +259,10 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     if (self->shared->broken)
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
     wr_sqlite_shared_serve(self->shared, sink);
-    int status = self->keeps ? wr_touched_look(&self->touched, batch) : WR_OK;
+    int status = enter_table(self, err);
+    if (status != WR_OK)
+        return wr_sqlite_shared_outcome(self->shared, status, err);
+    status = self->keeps ? wr_touched_look(&self->touched, batch) : WR_OK;
     if (status != WR_OK)
         return wr_error_set(err, status, "%s: out of memory", sink->name);
     status = wr_sqlite_write_batch(&self->write, batch, err);
@@ -242,29 +277,28 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     (void)epoch;
     WR_ASSERT(!self->is_begun);
-    wr_sqlite_shared_serve(self->shared, sink);
     int status = wr_sqlite_shared_begin(self->shared, err);
     if (status != WR_OK)
-        return wr_sqlite_shared_outcome(self->shared, status, err);
+        return status;
     self->is_begun = 1;
     self->rows_safe = self->rows_seen;
     wr_sqlite_undo_begin(&self->undo);
     if (self->keeps)
         wr_touched_forget(&self->touched);
-    if (!self->write.is_ready && !self->write.finished) {
-        status = wr_sqlite_write_ready(&self->write, err);
-        if (status != WR_OK)
-            wr_sqlite_shared_break(self->shared);
-    }
-    return wr_sqlite_shared_outcome(self->shared, status, err);
+    return WR_OK;
 }
 
+/* The first commit has the table, also where no row came, and what an instance before had written
+ * that the state does not know of is taken back. */
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     (void)epoch;
     if (self->shared->broken)
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
-    return WR_OK;
+    if (self->write.is_ready || self->write.finished)
+        return WR_OK;
+    wr_sqlite_shared_serve(self->shared, sink);
+    return wr_sqlite_shared_outcome(self->shared, enter_table(self, err), err);
 }
 
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -273,11 +307,11 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
     (void)epoch;
     WR_ASSERT(self->is_begun);
     wr_sqlite_shared_serve(self->shared, sink);
-    if (sink->store != NULL && !self->shared->broken) {
+    if (sink->store != NULL && self->is_in && !self->shared->broken) {
         /* Rows that come once more are in the file until the last of them has come. */
         uint64_t rows = self->rows_seen + self->rows_skip;
         int status = wr_sqlite_commit_write(self->shared->db, config->path, config->target.table,
-                                            self->id, self->rows_told, rows, err);
+                                            self->id, rows, err);
         self->rows_told = rows;
         if (status == WR_OK && self->undo.note != NULL)
             status =
@@ -290,7 +324,7 @@ static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *er
             return wr_sqlite_shared_outcome(self->shared, status, err);
         }
     }
-    self->is_begun = 0;
+    self->is_begun = self->is_in = 0;
     return wr_sqlite_shared_outcome(self->shared, wr_sqlite_shared_commit(self->shared, err), err);
 }
 
@@ -324,7 +358,11 @@ static int finish(struct sqlite_sink *self, struct wr_error *err) {
             return status;
         self->is_begun = 1;
     }
-    if (publishes && !is_ready && !write->saved) { /* no epoch ever began: an empty table */
+    int ends = self->is_begun && !write->finished && self->undo.exists;
+    if (publishes || ends || (self->is_begun && self->has_refused))
+        status = enter(self, err);
+    if (status == WR_OK && publishes && !is_ready &&
+        !write->saved) { /* no row ever came: an empty table */
         status = wr_sqlite_write_ready(write, err);
         drop_statements(self);
     }
@@ -341,7 +379,7 @@ static int finish(struct sqlite_sink *self, struct wr_error *err) {
     }
     if (self->is_begun)
         status = wr_sqlite_shared_commit(self->shared, err);
-    self->is_begun = 0;
+    self->is_begun = self->is_in = 0;
     write->finished = status == WR_OK;
     return status;
 }
@@ -365,7 +403,7 @@ static void sink_close(struct wr_sink *sink) {
         wr_sqlite_shared_close(self->shared, self->is_begun);
     }
     self->shared = NULL;
-    self->is_begun = 0;
+    self->is_begun = self->is_in = 0;
     wr_touched_release(&self->touched);
 }
 

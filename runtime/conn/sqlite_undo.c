@@ -375,14 +375,20 @@ static int forget(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *tab
     return status;
 }
 
+int wr_sqlite_undo_check(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                         struct wr_error *err) {
+    struct wr_sqlite_undo now = *undo;
+    int status = wr_sqlite_undo_find(&now, table->db, table->path, err);
+    return status == WR_OK && (now.exists != undo->exists || now.fence != undo->fence)
+               ? wr_sqlite_fenced(table->path, table->name, err)
+               : status;
+}
+
 int wr_sqlite_undo_take(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                         int is_new, int keeps, struct wr_error *err) {
-    struct wr_sqlite_undo now = *undo;
     if (!undo->exists && !keeps)
         return WR_OK;
-    int status = wr_sqlite_undo_find(&now, table->db, table->path, err);
-    if (status == WR_OK && (now.exists != undo->exists || now.fence != undo->fence))
-        status = wr_sqlite_fenced(table->path, table->name, err);
+    int status = wr_sqlite_undo_check(undo, table, err);
     if (status == WR_OK && undo->is_due && !is_new)
         status = back(undo, table, err);
     if (status == WR_OK)

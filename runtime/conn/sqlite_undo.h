@@ -45,6 +45,9 @@ int wr_sqlite_undo_find(struct wr_sqlite_undo *undo, struct sqlite3 *db, const c
  * instance has taken over meanwhile; W623 where the rows cannot be taken back. */
 int wr_sqlite_undo_take(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                         int is_new, int keeps, struct wr_error *err);
+/* Later, when a transaction has begun: W617 where another instance has taken over meanwhile. */
+int wr_sqlite_undo_check(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                         struct wr_error *err);
 /* An epoch begins, and the state knows of the one before. */
 void wr_sqlite_undo_begin(struct wr_sqlite_undo *undo);
 /* Keeps the row of a key, to whose columns the parameters of `note` are bound from 1 on.

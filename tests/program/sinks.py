@@ -175,6 +175,50 @@ def a_sink_before_another(place):
     assert place.ids("newer") == list(range(80, count))
 
 
+# ---- other programs ----------------------------------------------------------------------------
+
+
+@case
+def two_runs_write_to_one_file(place):
+    """Each of them, and any other program, gets its turn while the others have nothing to write."""
+    os.mkdir(place.path("in2"))
+    place.script("1.lua", sqlite("one"))
+    place.put("2.lua", SETTINGS + "local s = " + READ.replace("in/", "in2/") + "\n" + sqlite("two")
+              + "\n" + 's:group_by "v":emit "update":agg "n = count()"'
+              ':write("sqlite:out.db", { table = "sums", key = "v" })\n')
+    lives = [Life(place, f"{n}.lua", "--state", f"st{n}") for n in (1, 2)]
+    for turn in range(8):
+        for folder, table, life in (("in", "one", lives[0]), ("in2", "two", lives[1])):
+            place.rows(20 * turn, 20 * turn + 20, folder)
+            life.wait(lambda: place.ids(table) == list(range(20 * turn + 20)), "rows")
+        db = sqlite3.connect(place.path("out.db"), timeout=1)
+        db.execute("create table if not exists other(x)")
+        db.execute("insert into other values (?)", (turn,))
+        db.commit()
+        db.close()
+    for life in lives:
+        said = life.end()
+        assert "W619" not in said and "locked" not in said, said
+
+
+@case
+def a_run_without_rows_holds_no_lock(place):
+    """Not a run without a state either."""
+    place.script("job.lua", sqlite("one"))
+    for words in ((), ("--state", "st")):
+        life = Life(place, "job.lua", *words)
+        life.wait(lambda: os.path.exists(place.path("out.db")), "the file")
+        time.sleep(0.2)
+        for _ in range(10):
+            db = sqlite3.connect(place.path("out.db"), timeout=1)
+            db.execute("create table if not exists other(x)")
+            db.execute("insert into other values (1)")
+            db.commit()
+            db.close()
+            time.sleep(0.02)
+        assert "locked" not in life.end()
+
+
 def main():
     program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
     seed = int(os.environ.get("WEIR_SEED", "0")) or random.getrandbits(32)

@@ -289,7 +289,9 @@ orders:lookup(one, { on = "item" })]],
     help = "stop the other program, or wait until it is done",
     page = "Another program holds a lock: on the state, which one run has at a time, or on a "
       .. "SQLite database, to which one program writes at a time. `timeout` of the database says "
-      .. "how long weir waits for it (5 s by default).",
+      .. "how long weir waits for it (5 s by default). weir itself holds it from the first row "
+      .. "behind a checkpoint to the next one, not while no rows come; `weir.settings { "
+      .. "checkpoint = \"200ms\" }` makes that short.",
     wrong = [[:write("sqlite:shop.db", { table = "orders" })   -- while another run writes]],
     right = [[:write("sqlite:shop.db", { table = "orders", timeout = "30s" })]],
   },
