@@ -183,7 +183,10 @@ struct wr_sink {
      * beside, and says in `kept` where they are to be looked at when they are not published. */
     uint8_t held;
     const char *kept;
-    uint8_t unseen; /* BY_STATE: its rows get to their place when it finishes; set by open */
+    uint8_t ends;      /* the checkpoint at hand is the last of this life: it ends in order */
+    uint8_t goes_back; /* the state is an older copy (--from): what came behind it is given up */
+    uint8_t is_due;    /* set by open: a checkpoint comes before rows do, which unsays `ends` */
+    uint8_t unseen;    /* BY_STATE: its rows get to their place when it finishes; set by open */
     uint8_t varies; /* rows behind the last checkpoint may come again as others: in another order,
                      * more or fewer of them. So none that come are passed over */
     void *owner;    /* of a test that took the sink's place */
@@ -197,6 +200,9 @@ struct wr_sink {
     const volatile sig_atomic_t *stop;
     void (*warn)(void *ctx, const char *code, const char *text);
     void *warn_ctx;
+    /* Told of what it did to a file of the user's. May be NULL. */
+    void (*note)(void *ctx, const char *file, const char *text);
+    void *note_ctx;
     struct wr_trouble trouble;
 };
 

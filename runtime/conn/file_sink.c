@@ -9,7 +9,8 @@
  *
  * A commit makes all rows of its epoch part of the file (behind the end of a compressed member).
  * With a state, `save` keeps the name and length of the file; a restart cuts it to that length and
- * goes on. */
+ * goes on. What stands in an appended file behind the last checkpoint of a life that ended in order
+ * is of another program: then nothing is cut, and nothing written (W613). */
 #include "conn/connectors.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ struct file_sink {
     uint64_t saved_length;     /* as the last checkpoint has it, which may hold or not */
     int is_open, begun;        /* `output`; the header is written */
     int saved;                 /* a state points to `path` */
+    int had_ended;             /* … since the last checkpoint of a life that ended in order */
     int finished;
     int is_beside;   /* `path` is a `.part` until finish */
     uint64_t behind; /* append, audited: how long the file was that the rows go behind */
@@ -274,7 +276,9 @@ static int read_saved(struct file_sink *self, struct wr_reader *from, struct wr_
     const char *name = wr_reader_bytes(from, name_length);
     self->committed = wr_reader_varint(from);
     self->base.rows_written = wr_reader_varint(from);
-    self->begun = (int)wr_reader_varint(from);
+    uint64_t flags = wr_reader_varint(from);
+    self->begun = flags & 1;
+    self->had_ended = flags >> 1 & 1;
     self->finished = (int)wr_reader_varint(from);
     if (appends_later(self))
         self->behind = wr_reader_varint(from);
@@ -298,6 +302,29 @@ static int lost(const struct file_sink *self, const char *what, struct wr_error 
     return status;
 }
 
+/* More is in an appended file than the state knows of. */
+static int check_more(const struct file_sink *self, uint64_t more, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    if (self->had_ended && !sink->goes_back) {
+        wr_error_set(err, WR_ECORRUPT,
+                     "%s: behind the %" PRIu64 " bytes that the state knows stand %" PRIu64
+                     " more, and its last run ended in order: they are not of this pipeline",
+                     sink->name, self->committed, more);
+        wr_error_help(err,
+                      "take them out of the file (`truncate -s %" PRIu64 " %s`) and put them into "
+                      "another one; with another --state all rows are appended anew, behind them",
+                      self->committed, self->path);
+        return WR_ECORRUPT;
+    }
+    char text[160];
+    snprintf(text, sizeof text,
+             "cut %" PRIu64 " bytes behind byte %" PRIu64 ": they were of no checkpoint", more,
+             self->committed);
+    if (sink->note != NULL)
+        sink->note(sink->note_ctx, self->path, text);
+    return WR_OK;
+}
+
 static int open_again(struct file_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     uint64_t length = self->committed;
@@ -316,6 +343,11 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
         return WR_OK;
     if (!exists || info.size_bytes < length)
         return lost(self, exists ? "it has fewer" : "it is not there", err);
+    if (!self->is_beside && info.size_bytes > length)
+        status = check_more(self, info.size_bytes - length, err);
+    if (status != WR_OK)
+        return status;
+    self->base.is_due = (uint8_t)self->had_ended;
     status = open_file(self, WR_FILE_APPEND, info.size_bytes, err);
     if (status == WR_OK)
         status = wr_output_truncate(&self->output, length, err);
@@ -448,7 +480,8 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
     wr_buf_add_varint(out, self->output.length);
     wr_buf_add_varint(out, sink->rows_written);
     int begun = self->begun && (self->output.length > 0 || self->text.length == 0);
-    wr_buf_add_varint(out, (uint64_t)begun);
+    int ends = sink->ends && !self->is_beside;
+    wr_buf_add_varint(out, (uint64_t)begun | (uint64_t)ends << 1);
     wr_buf_add_varint(out, (uint64_t)self->finished);
     if (appends_later(self))
         wr_buf_add_varint(out, self->behind);

@@ -187,7 +187,7 @@ int lane_reject(void *lane, const struct wr_reject *reject) {
     return reject_log_add(unit->run->rejects, unit, reject);
 }
 
-static void source_note(void *ctx, const char *file, const char *text) {
+static void unit_note(void *ctx, const char *file, const char *text) {
     const struct wr_run_options *options = &((struct unit *)ctx)->run->options;
     if (options->note != NULL)
         options->note(options->note_ctx, file, text);
@@ -221,7 +221,7 @@ int unit_new_source(struct unit *unit, struct wr_error *err) {
                                  .has_state = run->store != NULL,
                                  .reject = lane_reject,
                                  .reject_ctx = unit,
-                                 .note = source_note,
+                                 .note = unit_note,
                                  .name = node->name,
                                  .record_limit = range_record_limit(run, node),
                                  .watermark = WR_TIME_MIN,
@@ -286,6 +286,9 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
                              .stop = run->options.stop,
                              .warn = run->options.warn,
                              .warn_ctx = run->options.warn_ctx,
+                             .note = unit_note,
+                             .note_ctx = unit,
+                             .goes_back = run->options.savepoint != NULL,
                              .differs = run->differs[node->id],
                              .varies = !node->out.same_rows,
                              .held = is_held(run, node),

@@ -112,6 +112,21 @@ static void tell_seed(const struct wr_run *run, uint64_t given) {
                   "effect on it, and would on another --state");
 }
 
+static int sink_is_due(const struct wr_run *run) {
+    int is_due = 0;
+    for (uint32_t i = 0; i < run->unit_count && run->store != NULL; i++)
+        is_due |= run->units[i]->sink != NULL && run->units[i]->sink->is_due;
+    return is_due;
+}
+
+/* The last checkpoint of a life that ends in order. */
+static int last_checkpoint(struct wr_run *run, struct wr_error *err) {
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i]->sink != NULL)
+            run->units[i]->sink->ends = 1;
+    return run_checkpoint(run, err);
+}
+
 int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err) {
     struct wr_run *run = NULL;
@@ -146,7 +161,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status == WR_OK && writer_init(run) != WR_OK)
         status = wr_error_set(err, WR_ENOMEM, "cannot start the thread that writes checkpoints");
     int is_due = run->is_changed || (run->store != NULL && wr_store_number(run->store) == 0);
-    if (status == WR_OK && is_due)
+    if (status == WR_OK && (is_due || sink_is_due(run)))
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
     if (status != WR_OK) {
         wr_run_free(run);
@@ -384,7 +399,7 @@ static int finish(struct wr_run *run, struct wr_error *err) {
     if (status == WR_EREFUSED && err != NULL && strcmp(err->code, "W608") == 0)
         tell_kept(run, err);
     if (status == WR_OK)
-        status = run->store != NULL ? run_checkpoint(run, err) : sinks_commit(run, 0, err);
+        status = run->store != NULL ? last_checkpoint(run, err) : sinks_commit(run, 0, err);
     if (status == WR_OK)
         status = sinks_finish(run, 0, err);
     const struct wr_env *env = run->plan->env;
@@ -509,7 +524,7 @@ static int stop(struct wr_run *run, struct wr_error *err) {
     if (status < 0 && status != WR_EEND)
         return status;
     if (run->store != NULL)
-        return run_checkpoint(run, err);
+        return last_checkpoint(run, err);
     if (is_audited(run))
         return WR_OK;
     status = sinks_commit(run, 0, err);

@@ -219,6 +219,69 @@ def a_run_without_rows_holds_no_lock(place):
         assert "locked" not in life.end()
 
 
+@case
+def a_line_of_another_program(place):
+    """Behind a life that ended in order it stops the next one; behind one that was killed nobody
+    knows whose it is."""
+    place.script("job.lua", 's:write("out.ndjson", { mode = "append" })')
+    place.rows(0, 5)
+    life = Life(place, "job.lua", "--state", "st")
+    life.wait(lambda: len(place.lines("out.ndjson")) == 5, "five rows")
+    assert "cut" not in life.end()
+    foreign = '{"id":99,"by":"a colleague"}\n'
+    with open(place.path("out.ndjson"), "a", encoding="utf-8") as file:
+        file.write(foreign)
+    size = os.path.getsize(place.path("out.ndjson"))
+    for _ in range(2):
+        done = subprocess.run([place.program, "run", "job.lua", "--state", "st"], cwd=place.folder,
+                              capture_output=True, check=False, text=True,
+                              timeout=WAIT_SECONDS_MAX)
+        known = size - len(foreign)
+        assert done.returncode == 1 and "error[W613]" in done.stderr, done.stderr
+        assert f"{known} bytes" in done.stderr and f"stand {len(foreign)} more" in done.stderr
+        assert f"truncate -s {known} out.ndjson" in done.stderr, done.stderr
+        assert os.path.getsize(place.path("out.ndjson")) == size
+    os.truncate(place.path("out.ndjson"), known)
+    place.rows(5, 8)
+    life = Life(place, "job.lua", "--state", "st")
+    life.wait(lambda: len(place.lines("out.ndjson")) == 8, "three more")
+    life.end(signal.SIGKILL)
+    with open(place.path("out.ndjson"), "a", encoding="utf-8") as file:
+        file.write(foreign)
+    place.rows(8, 9)
+    life = Life(place, "job.lua", "--state", "st")
+    life.wait(lambda: '"id":8' in place.lines("out.ndjson")[-1], "the last one")
+    said = life.end()
+    assert "note: out.ndjson: cut " in said and "of no checkpoint" in said, said
+    found = [json.loads(line)["id"] for line in place.lines("out.ndjson")]
+    assert found == list(range(9)), found
+
+
+@case
+def a_life_that_is_killed_at_once(place):
+    """What was said of the life before holds no more: its rows are cut, and come again."""
+    place.script("job.lua", 's:write("out.ndjson", { mode = "append" })')
+    count = 0
+    for turn in range(6):
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+            place.rows(count, count + 3000)
+            count += 3000
+            life = Life(place, "job.lua", "--state", "st")
+            if number == signal.SIGKILL:
+                time.sleep(random.uniform(0.0, 0.2))
+            else:
+                life.wait(lambda: len(place.lines("out.ndjson")) == count, f"{count} rows")
+            said = life.end(number)
+            assert "error[" not in said, f"{turn}: {said}"
+    place.rows(count, count + 1)  # what stands there already may be of no checkpoint
+    life = Life(place, "job.lua", "--state", "st")
+    life.wait(lambda: len(place.lines("out.ndjson")) == count + 1, f"{count + 1} rows")
+    life.end()
+    found = [json.loads(line)["id"] for line in place.lines("out.ndjson")]
+    odd = [(i, id) for i, id in enumerate(found) if i != id]
+    assert len(found) == count + 1 and not odd, f"{len(found)} of {count + 1}: {odd[:3]}"
+
+
 def main():
     program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
     seed = int(os.environ.get("WEIR_SEED", "0")) or random.getrandbits(32)

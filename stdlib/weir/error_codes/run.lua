@@ -303,7 +303,11 @@ orders:lookup(one, { on = "item" })]],
       .. "weir does not guess what it may have been. A file is copied again from where it came "
       .. "(`gzip -t`, `zstd -t` and `sqlite3 FILE 'pragma integrity_check'` tell whether it is "
       .. "whole). A state is taken from a copy, or made anew: with another `--state` the run "
-      .. "begins at the first row.",
+      .. "begins at the first row. "
+      .. "A file of `mode = \"append\"` that is longer than it was when the last run ended in "
+      .. "order has bytes of another program at its end. weir neither removes them nor writes "
+      .. "behind them: the message says at which byte they begin. Where the last run was killed "
+      .. "nobody knows whose they are, and they are cut off, which a note says.",
     wrong = "weir: error[W613]: day.csv.gz: the gzip data is cut short",
     right = "gzip -t day.csv.gz || cp /backup/day.csv.gz .",
   },
