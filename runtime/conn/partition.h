@@ -52,7 +52,7 @@ struct partition {
     uint64_t rows;      /* of the file that is written */
     uint64_t bytes;     /* of its rows, before compression */
     uint64_t length;    /* of it, in bytes */
-    int64_t last_us;    /* the greatest event time of its rows */
+    int64_t last_us;    /* the greatest event time of its rows; for a late one, the frontier */
     int64_t due_us;     /* by `every_us`; WR_TIME_MAX: no row yet */
     uint32_t chain;     /* of the batch that was written last: its rows, if it had some */
     struct partition_slot *slot; /* it is open there, or NULL */
@@ -88,7 +88,8 @@ struct partition_sink {
     uint64_t clock; /* of slots */
     uint32_t done_count, done_room;
     struct partition_done *done;
-    int saved; /* a state points to the files */
+    int saved;       /* a state points to the files */
+    int64_t stop_us; /* when a file was complete first since the run is to stop; 0: none was */
 };
 
 /* ---- partition_file.c ---- */

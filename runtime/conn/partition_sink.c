@@ -18,6 +18,7 @@
 
 #define FLUSH_BYTES (64u << 10)
 #define SCRATCH_BLOCK_BYTES (64u << 10)
+#define STOP_US_MAX 500000 /* that files are completed for when the run is to stop */
 
 /* ---- bind ---------------------------------------------------------------------------------- */
 
@@ -325,7 +326,9 @@ static int64_t due_of(const struct partition_sink *self, const struct partition 
     return WR_MIN(due, one->due_us);
 }
 
-/* A row of this event time is in the file that is written. */
+/* A row of this event time is in the file that is written. A late one, whose interval is over,
+ * counts as of the frontier that it came behind: it goes into the file that is open then, or begins
+ * one that others go into too, until the end of the interval that goes on. */
 static void note_time(const struct partition_sink *self, struct partition *one, int64_t time) {
     int64_t every_us = self->config->every_us;
     one->last_us = WR_MAX(one->last_us, time);
@@ -340,6 +343,20 @@ static void note_time(const struct partition_sink *self, struct partition *one, 
 static int is_full(const struct partition_config *config, uint64_t rows, uint64_t bytes) {
     return (config->roll_rows > 0 && rows >= config->roll_rows) ||
            (config->roll_bytes > 0 && bytes >= config->roll_bytes);
+}
+
+/* With a state each file is synced, so that many in one batch may take long: a signal is heard
+ * between them, and what the state does not know of comes again. */
+static int complete(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    int status = partition_complete(self, partition, err);
+    if (status != WR_OK || sink->store == NULL || sink->stop == NULL || !*sink->stop)
+        return status;
+    int64_t now_us = sink->env->monotonic_us(sink->env);
+    self->stop_us = self->stop_us == 0 ? now_us : self->stop_us;
+    return now_us - self->stop_us < STOP_US_MAX
+               ? WR_OK
+               : wr_error_set(err, WR_ECANCEL, "stopped between two files of %s", sink->name);
 }
 
 /* The rows of one chain; a row that comes when the file is complete begins another. */
@@ -365,9 +382,9 @@ static int write_chain(struct partition_sink *self, const struct wr_batch *batch
                     status = encode(self, batch, partition, sel, count, err);
                 count = 0;
                 if (status == WR_OK)
-                    status = partition_complete(self, partition, err);
+                    status = complete(self, partition, err);
             }
-            note_time(self, one, time);
+            note_time(self, one, WR_MAX(time, reached));
         }
         sel[count++] = row;
         /* How long a row is, is known when it is written: one by one where that counts. */
@@ -378,7 +395,7 @@ static int write_chain(struct partition_sink *self, const struct wr_batch *batch
         count = 0;
         one = &self->partitions[partition];
         if (status == WR_OK && is_full(self->config, one->rows, one->bytes))
-            status = partition_complete(self, partition, err);
+            status = complete(self, partition, err);
     }
     return status == WR_OK && count > 0 ? encode(self, batch, partition, sel, count, err) : status;
 }

@@ -411,13 +411,16 @@ another, by whichever comes first:
   every   event time has passed the next multiple of this behind its first row
   quiet   event time is so far behind its last row (roll = "10m" says it alone)
 
-or when the input ends. Which row is in which file depends on the rows alone:
-with --state it is the same whenever the run was stopped or killed. `every` by
-the clock: `:processing_time "at"` before. A file has a name that begins with a
-dot until it is complete; with --state it gets its own when a checkpoint knows
-that. A run without a state that is stopped completes the file that it writes.
-Names sort in the order of the files. Files of an earlier run are removed when
-the first new one is there; `mode = "append"` counts on, "new" refuses them.
+or when the input ends. A late row, whose interval is over, goes into the file
+that is open; where none is it begins one, which late rows to come go into too,
+until event time passes the next multiple of `every`, or for `quiet`. Which row
+is in which file depends on the rows alone: with --state it is the same whenever
+the run was stopped or killed. `every` by the clock: `:processing_time "at"`
+before. A file has a name that begins with a dot until it is complete; with
+--state it gets its own when a checkpoint knows that. A run without a state that
+is stopped completes the file that it writes. Names sort in the order of the
+files. Files of an earlier run are removed when the first new one is there;
+`mode = "append"` counts on, "new" refuses them.
 With `size` each row is written by itself, which is slower.
 ]],
   },

@@ -7,6 +7,7 @@ Each case follows a folder of inputs, in several lives that are ended by a signa
 end each row is where it must be, once.
 """
 
+import datetime
 import json
 import os
 import random
@@ -280,6 +281,74 @@ def a_life_that_is_killed_at_once(place):
     found = [json.loads(line)["id"] for line in place.lines("out.ndjson")]
     odd = [(i, id) for i, id in enumerate(found) if i != id]
     assert len(found) == count + 1 and not odd, f"{len(found)} of {count + 1}: {odd[:3]}"
+
+
+# ---- late rows ---------------------------------------------------------------------------------
+
+
+def late(place, roll, rows):
+    """A row that is days ahead, then `rows` that are late: how many parts they are in, in the
+    end."""
+    start = datetime.datetime(2026, 3, 1)
+    times = [start + datetime.timedelta(days=4)]
+    times += [start + datetime.timedelta(seconds=i) for i in range(rows)]
+    place.put("in/a.ndjson", "".join(json.dumps({"id": i, "ts": t.isoformat() + "Z"}) + "\n"
+                                     for i, t in enumerate(times)))
+    place.put("job.lua", SETTINGS + f"""
+weir.read("in/", {{ schema = "id int64, ts timestamp", format = "ndjson" }})
+  :event_time("ts", {{ max_delay = "30s" }}):derive "day = date(ts)"
+  :write("raw/", {{ format = "ndjson", partition_by = "day", roll = {roll} }})
+""")
+    done = subprocess.run([place.program, "run", "job.lua", "--state", "st"], cwd=place.folder,
+                          capture_output=True, check=False, text=True, timeout=WAIT_SECONDS_MAX)
+    assert done.returncode == 0, done.stderr
+    found, files = [], 0
+    for folder, _, names in os.walk(place.path("raw")):
+        for name in names:
+            assert name.startswith("part-"), name
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                found += [json.loads(line)["id"] for line in file]
+            files += 1
+    assert sorted(found) == list(range(rows + 1))
+    return files
+
+
+@case
+def late_rows_go_together(place):
+    """And not into a part for each of them."""
+    assert late(place, '{ rows = 1000, every = "1h" }', 4000) == 5
+
+
+@case
+def late_rows_go_together_by_quiet(place):
+    """The same where a part is complete when nothing came for some time."""
+    assert late(place, '{ quiet = "10m" }', 4000) == 2
+
+
+@case
+def a_signal_between_parts(place):
+    """Many parts of one batch: it does not wait for all of them, and none is lost."""
+    place.script("job.lua", 's:write("raw/", { format = "ndjson", roll = { rows = 1 } })')
+    place.rows(0, 6000)
+    raw = place.path("raw")
+
+    def names():
+        return os.listdir(raw) if os.path.isdir(raw) else []
+
+    for turn in range(4):
+        life = Life(place, "job.lua", "--state", "st")
+        life.wait(lambda: len(names()) > 200 * (turn + 1), "some parts")
+        began = time.monotonic()
+        life.end()
+        assert time.monotonic() - began < 10, "it was not heard"
+    life = Life(place, "job.lua", "--state", "st")
+    life.wait(lambda: sum(name.startswith("part-") for name in names()) == 6000, "all parts")
+    life.end()
+    found = []
+    for name in sorted(names()):
+        with open(os.path.join(raw, name), encoding="utf-8") as file:
+            found.append(json.loads(file.read())["id"])
+    assert found == list(range(6000))
 
 
 def main():
