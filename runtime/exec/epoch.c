@@ -1,4 +1,6 @@
 /* epoch.c: what sinks do in each turn of a checkpoint, and the end of what they write. */
+#include <string.h>
+
 #include "base/status.h"
 #include "exec/unit.h"
 #include "exec/writer.h"
@@ -87,6 +89,49 @@ int sinks_keep_held(struct wr_run *run, struct wr_error *err) {
     }
     return status;
 }
+
+/* ---- what nobody will see ---- */
+
+/* An input that never ends does when nobody wants its rows any more. */
+static int has_limit(const struct wr_plan *plan) {
+    int has = 0;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        has |= plan->nodes[i]->live && strcmp(plan->nodes[i]->stage, "limit") == 0;
+    return has;
+}
+
+/* A file that is replaced, or a table beside: it appears when the input has ended. */
+static int is_never_seen(const struct wr_run *run, const struct unit *unit) {
+    const struct wr_node *node = unit->node;
+    if (unit->sink == NULL || (unit->sink->shown != WR_SHOWN_AT_FINISH && !unit->sink->unseen))
+        return 0;
+    int of_rejects = run->plan->nodes[node->inputs[0]]->kind == WR_NODE_REJECTS;
+    return of_rejects || !node->out.bounded;
+}
+
+void sinks_tell_unseen(const struct wr_run *run) {
+    const struct wr_run_options *options = &run->options;
+    int has_end = options->record_limit > 0 || options->until_rows > 0 || options->has_until_time ||
+                  has_limit(run->plan);
+    if (!run->is_endless || has_end || options->is_live || options->dry_run ||
+        options->note == NULL || options->replace_source != NULL)
+        return;
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        const struct unit *unit = run->units[i];
+        if (!is_never_seen(run, unit))
+            continue;
+        int is_of_script = wr_value_get(unit->node->spec, "script") != NULL;
+        options->note(options->note_ctx, unit->node->name,
+                      is_of_script ? "its input never ends, and it would appear at the end of "
+                                     "that: rows are there after each checkpoint with `mode = "
+                                     "\"append\"`, or in a `directory/` with `roll`"
+                                   : "the input never ends, and this file would appear at the end "
+                                     "of that: `weir.rejects():write(…, { mode = \"append\" })` in "
+                                     "the script has rows after each checkpoint");
+    }
+}
+
+/* ---- the end ---- */
 
 /* Audits are among the first. */
 static enum finish_turn { FINISH_FIRST, FINISH_IN_STATE, FINISH_LAST } turn_of(uint8_t shown) {

@@ -167,6 +167,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         wr_run_free(run);
         return status;
     }
+    sinks_tell_unseen(run);
     *made = run;
     return WR_OK;
 }

@@ -509,6 +509,8 @@ int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err);
 /* Those that show at once come before the state, which then knows that their end is there, and
  * behind them those that stand in it. */
 int sinks_finish(struct wr_run *run, int before_state, struct wr_error *err);
+/* Notes of those that nobody will see anything of, as their input never ends. */
+void sinks_tell_unseen(const struct wr_run *run);
 /* Loads one instance of a stage from the store. */
 int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
                    struct wr_error *err);

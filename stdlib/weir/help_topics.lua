@@ -332,10 +332,11 @@ checkpoint, or --limit does. With --state it goes on where it was, after a kill
 too, and each row is in files and SQLite tables once. What is written by
 `mode = "append"`, or into a table, is there after each `checkpoint` (1 s), with
 a state or without; a file that is replaced appears when the run is complete, so
-never. When no input has had a row for the `idle` of its `event_time` (5 s),
-time goes on by the clock, so that the last windows close: where files come
-seldom `idle` must be longer than the time between them, else their rows are
-late. Give a `schema`: then the first file may come later.
+never: a note says that, and `weir check`. When no input has had a row for the
+`idle` of its `event_time` (5 s), time goes on by the clock, so that the last
+windows close: where files come seldom `idle` must be longer than the time
+between them, else their rows are late. Give a `schema`: then the first file may
+come later.
 
 One file. A last line without its end waits for it. Where the file is renamed
 and a new one made in its place, it is read to its end under its new name, for a

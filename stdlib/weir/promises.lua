@@ -207,6 +207,24 @@ local function without(node, sink)
     .. "again"
 end
 
+--- Of a sink that nobody will see anything of: it appears when its input ends, and that never does.
+local function unseen(nodes, node)
+  local input = nodes[(node.inputs or {})[1]] or {}
+  local endless = not node.bounded
+  for _, each in pairs(nodes) do
+    if each.op == "limit" then -- it ends what it has enough of
+      return nil
+    end
+    endless = endless or input.op == "rejects" and each.bounded == false
+  end
+  local is_file = node.endpoint == "file" or node.endpoint == "partitions"
+  local appends = node.mode == "append" or is_file and node.rolls
+  local is_beside = is_file and node.delivery == "follows" or node.mode == "replace"
+  return endless and is_beside and not appends
+    and "its input never ends, and it would appear at the end of that; rows are there after each "
+      .. "checkpoint with `mode = \"append\"`, or in a `directory/` with `roll`" or nil
+end
+
 --- All nodes above one, itself included, the first ones first.
 local function above(nodes, node, seen, found)
   if node and not seen[node.id] then
@@ -264,6 +282,7 @@ local function of_sink(nodes, node)
       row.stronger[#row.stronger + 1] = source.given and source.stronger
     end
   end
+  row.unseen = unseen(nodes, node)
   row.without = {}
   row.without.promise, row.without.why = without(node, sink)
   return row
@@ -271,7 +290,8 @@ end
 
 --- What is promised of each sink of a plan, in the order of the script.
 ---@param plan table as of `native.explain`
----@return table[] rows {name=, script=, promise=, why=, given={…}, stronger={…}, without={…}}
+---@return table[] rows {name=, script=, promise=, why=, unseen=, given={…}, stronger={…},
+--- without={…}}
 function M.of_plan(plan)
   local nodes, rows = {}, {}
   for _, node in ipairs(plan.nodes) do
@@ -295,6 +315,9 @@ function M.text(rows, state)
   end
   for _, row in ipairs(rows) do
     add(row.script and row.script .. ": " or "", row.name)
+    if row.unseen then
+      add("  nobody sees it: ", row.unseen)
+    end
     add(state and "  with the state " .. state or "  with --state", ": ", row.promise, ": ",
       row.why)
     for _, given in ipairs(row.given) do

@@ -283,6 +283,45 @@ def a_life_that_is_killed_at_once(place):
     assert len(found) == count + 1 and not odd, f"{len(found)} of {count + 1}: {odd[:3]}"
 
 
+# ---- what nobody sees --------------------------------------------------------------------------
+
+
+@case
+def what_appears_at_an_end_that_never_comes(place):
+    """It is told first, by a run and by a check: of files, tables and rejects alike."""
+    appends = ', { mode = "append" }'
+    never = [':write("a.ndjson")', ':write("raw/", { format = "csv", partition_by = "v" })',
+             ':write("sqlite:out.db", { table = "t", mode = "replace" })',
+             ':write("state:t", { mode = "replace" })']
+    seen = [f':write("b.ndjson"{appends})', ':write("cut/", { format = "csv", roll = "10m" })',
+            ':write("sqlite:out.db", { table = "u" })', ':write("state:u")', ":print()"]
+    place.rows(0, 5)
+    told = "its input never ends, and it would appear at the end of that"
+    for chains, count in ((never, len(never)), (seen, 0), (["\nweir.rejects()" + never[0]], 1),
+                          (["\nweir.rejects()" + seen[0]], 0)):
+        place.script("job.lua", *(("s" if chain[0] == ":" else "") + chain for chain in chains),
+                     "s:print()" if chains[0][0] != ":" else "")
+        life = Life(place, "job.lua", "--state", "st")
+        life.wait(lambda: os.path.exists(place.path("st/MADE")), "the state")
+        time.sleep(0.2)
+        said = life.end()
+        assert said.count(told) == count, f"{chains}: {said}"
+        done = subprocess.run([place.program, "check", "job.lua"], cwd=place.folder, text=True,
+                              capture_output=True, check=True, timeout=WAIT_SECONDS_MAX)
+        assert done.stdout.count("nobody sees it: " + told) == count, done.stdout
+        for words in (("--limit", "5"), ("--limit", "5", "--rejects", "bad.ndjson")):
+            done = subprocess.run([place.program, "run", "job.lua", "--state", "other", *words],
+                                  cwd=place.folder, text=True, capture_output=True, check=True,
+                                  timeout=WAIT_SECONDS_MAX)
+            assert "never ends" not in done.stderr, done.stderr
+        for name in ("st", "other", "out.db", "raw", "cut"):
+            subprocess.run(["rm", "-rf", place.path(name)], check=True)
+    life = Life(place, "job.lua", "--state", "st", "--rejects", "bad.ndjson")
+    life.wait(lambda: os.path.exists(place.path("st/MADE")), "the state")
+    time.sleep(0.2)
+    assert "note: bad.ndjson: the input never ends" in life.end()
+
+
 # ---- late rows ---------------------------------------------------------------------------------
 
 
