@@ -90,7 +90,16 @@ int unit_op_go_on(struct wr_op *op, struct wr_out *out) {
     return unit_op_outcome(op, op->type->go_on(op, out));
 }
 
+/* Behind a restart: before a call asks for keys. */
+static int begin_call(struct wr_op *op) {
+    struct wr_apart *apart = op->apart;
+    return apart == NULL || apart->owing == NULL ? WR_OK : wr_apart_read_large(apart);
+}
+
 int unit_op_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
+    int status = begin_call(op);
+    if (status != WR_OK)
+        return status;
     int flow = unit_op_outcome(op, op->type->advance(op, frontier, out));
     while (flow == WR_FLOW_MORE && op->has_more)
         flow = unit_op_go_on(op, out);
@@ -124,6 +133,9 @@ static int push_parts(struct wr_op *op, uint32_t input, struct wr_batch *batch,
 }
 
 int unit_op_push(struct wr_op *op, uint32_t input, struct wr_batch *batch, struct wr_out *out) {
+    int status = begin_call(op);
+    if (status != WR_OK)
+        return status;
     if (op->apart != NULL && !op->apart->pages_stay && wr_apart_resting_bytes(op->apart) > 0)
         return push_parts(op, input, batch, out);
     return unit_op_outcome(op, op->type->push(op, input, batch, out));

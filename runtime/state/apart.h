@@ -93,3 +93,6 @@ uint64_t wr_apart_owes(const struct wr_apart *apart);
 /* Reads some of what tables owe, about `bytes` of it, while memory is at hand. WR_OK or a negative
  * status. */
 int wr_apart_catch_up(struct wr_apart *apart, uint64_t bytes);
+/* Where tables owe more than they may take, reads all of it, and lets it rest meanwhile. No pointer
+ * to a row or to its strings may be held. WR_OK or a negative status. */
+int wr_apart_read_large(struct wr_apart *apart);

@@ -155,6 +155,10 @@ static int load_some_rows(struct wr_table *table, struct wr_reader *in, struct k
     return status;
 }
 
+static int relieve(struct wr_table *table, const struct wr_log_filter *filter) {
+    return filter == NULL || filter->rests == NULL ? WR_OK : wr_owed_relieve(table, filter->rests);
+}
+
 static int load_some(struct wr_table *table, struct wr_reader *in, struct known known,
                      uint64_t row_count) {
     struct load_batch *batch = wr_table_alloc(table, sizeof *batch);
@@ -168,6 +172,8 @@ static int load_some(struct wr_table *table, struct wr_reader *in, struct known 
         uint32_t count = (uint32_t)WR_MIN(row_count, batch_rows);
         status = load_some_rows(table, in, known, batch, count);
         row_count -= count;
+        if (status == WR_OK)
+            status = relieve(table, known.filter);
     }
     wr_table_give(table, batch);
     return status;
@@ -223,7 +229,9 @@ static int load_deletions(struct wr_table *table, struct wr_reader *in, uint64_t
         uint64_t hash = wr_shape_hash(table->shape, key, table->seed);
         uint32_t slot;
         struct wr_page *page = NULL;
-        int status = table->resting == NULL ? WR_OK : wr_rest_need(table, &hash, 1);
+        int status = i % LOAD_ROWS == 0 ? relieve(table, filter) : WR_OK;
+        if (status == WR_OK && table->resting != NULL)
+            status = wr_rest_need(table, &hash, 1);
         if (status != WR_OK)
             return status;
         if (is_wanted(filter, hash))

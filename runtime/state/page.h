@@ -402,6 +402,8 @@ void wr_log_skip_rest(const struct wr_shape *shape, struct wr_reader *in);
 int wr_owed_need(struct wr_table *table, const uint64_t *hashes, uint32_t count);
 int wr_owed_complete(struct wr_table *table);
 int wr_owed_read(struct wr_table *table, uint64_t bytes); /* some of them, about so much */
+/* What is loaded into a table may rest in parts, between two rows of a log: only so much stays. */
+int wr_owed_relieve(struct wr_table *table, struct wr_apart *apart);
 void wr_owed_forget(struct wr_table *table);
 uint64_t wr_owed_rows(const struct wr_table *table);
 uint64_t wr_owed_bytes(const struct wr_table *table); /* as they were saved, of all ranges */
@@ -420,6 +422,7 @@ void wr_log_widen(const struct wr_page *page, uint64_t hash, uint64_t *hash_from
 struct wr_log_filter {
     const uint64_t *wanted; /* bits */
     uint32_t depth;
+    struct wr_apart *rests; /* where rows go while others are read; NULL: they stay in memory */
 };
 int wr_log_load_body(struct wr_table *table, struct wr_reader *in, const struct wr_log_body *body,
                      const struct wr_log_filter *filter);

@@ -170,10 +170,10 @@ static void note_read(struct wr_owing *owing) {
 }
 
 /* Each log once, for all ranges that are wanted. Meanwhile the table must not ask for what it
- * owes. */
-static int read_wanted(struct wr_table *table, struct wr_owing *owing) {
-    struct reading reading = {.table = table,
-                              .filter = {.wanted = owing->wanted, .depth = owing->depth}};
+ * owes. `rests`: as wr_log_filter has it. */
+static int read_wanted(struct wr_table *table, struct wr_owing *owing, struct wr_apart *rests) {
+    struct reading reading = {
+        .table = table, .filter = {.wanted = owing->wanted, .depth = owing->depth, .rests = rests}};
     struct wr_error *err = wr_apart_error(owing->apart);
     int status = WR_OK;
     uint64_t before = wr_rows_read(table);
@@ -211,12 +211,12 @@ int wr_owed_need(struct wr_table *table, const uint64_t *hashes, uint32_t count)
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         want(owing, range_of(owing, hashes[i]));
     if (status == WR_OK)
-        status = read_wanted(table, owing);
+        status = read_wanted(table, owing, NULL);
     return settle(table, status);
 }
 
 /* Ranges in their order, about so many bytes of them. */
-static int read_next(struct wr_table *table, uint64_t bytes) {
+static int read_next(struct wr_table *table, uint64_t bytes, struct wr_apart *rests) {
     struct wr_owing *owing = table->owing;
     int status = owing->apart->failure;
     if (status == WR_OK && owing->ranges_read == NULL)
@@ -230,20 +230,36 @@ static int read_next(struct wr_table *table, uint64_t bytes) {
         want(owing, owing->next);
         got += WR_MAX(owing->range_bytes, UINT64_C(1));
     }
-    return settle(table, read_wanted(table, owing));
+    return settle(table, read_wanted(table, owing, rests));
 }
 
 int wr_owed_read(struct wr_table *table, uint64_t bytes) {
-    return table->owing == NULL ? WR_OK : read_next(table, bytes);
+    return table->owing == NULL ? WR_OK : read_next(table, bytes, NULL);
 }
 
 /* Where nothing has been read, each log is read once. */
-int wr_owed_complete(struct wr_table *table) {
+static int complete(struct wr_table *table, struct wr_apart *rests) {
     if (table->owing == NULL)
         return WR_OK;
     if (table->owing->ranges_read == NULL)
         table->owing->depth_max = 0;
-    return read_next(table, UINT64_MAX);
+    return read_next(table, UINT64_MAX, rests);
+}
+
+int wr_owed_complete(struct wr_table *table) {
+    return complete(table, NULL);
+}
+
+/* Half of what the tables may take, since long strings are there twice while they are compacted. */
+int wr_owed_relieve(struct wr_table *table, struct wr_apart *apart) {
+    uint64_t max = apart->memory_bytes / 2;
+    if (wr_table_live_bytes(table) > max) {
+        int status = wr_table_relieve(table, apart, max - max / 8);
+        if (status != WR_OK)
+            return status;
+    }
+    wr_table_settle(table);
+    return WR_OK;
 }
 
 uint64_t wr_apart_owes(const struct wr_apart *apart) {
@@ -260,5 +276,20 @@ int wr_apart_catch_up(struct wr_apart *apart, uint64_t bytes) {
     const struct wr_budget *budget = owing->table->budget;
     if (budget->bytes_max > 0 && budget->bytes_used > budget->bytes_max / 2)
         return WR_OK;
-    return read_next(owing->table, bytes);
+    return read_next(owing->table, bytes, NULL);
+}
+
+/* Rows take about twice the room of what was saved of them. Where logs have rows of all hashes, as
+ * those of many small saves do, the first key alone would bring all of it to memory. */
+int wr_apart_read_large(struct wr_apart *apart) {
+    int status = WR_OK;
+    if (apart->memory_bytes == 0 || apart->pages_stay ||
+        wr_apart_owes(apart) <= apart->memory_bytes / 2)
+        return WR_OK;
+    while (status == WR_OK && apart->owing != NULL) {
+        status = complete(apart->owing->table, apart);
+        if (status == WR_OK)
+            status = wr_apart_relieve(apart);
+    }
+    return wr_apart_note(apart, status);
 }

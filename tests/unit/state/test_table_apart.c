@@ -142,6 +142,11 @@ static void check_loaded(struct kept *kept, const struct world_value *values, ui
         if (rests && world_random(world, 2))
             relieve(world, table, &apart);
     }
+    if (rests && world_random(world, 2)) {
+        apart.env = wr_env_real();
+        apart.memory_bytes = 1 + world_random(world, 2 * wr_apart_owes(&apart) + 1);
+        CHECK_INT(wr_apart_read_large(&apart), ==, WR_OK);
+    }
     struct world_value *now = wr_alloc(&wr_budget_control, sizeof world->values);
     uint32_t now_present = world->present_count;
     memcpy(now, world->values, sizeof world->values);
@@ -259,6 +264,35 @@ TEST(apart_rows_of_one_key_are_read_without_the_others) {
     CHECK_INT(kept->read_count, <, pieces / 2);
     wr_table_free(table);
     kept_free(kept, &apart);
+}
+
+/* As many small saves have rows of all hashes, so that each range has rows in each of them. */
+TEST(apart_rows_that_are_more_than_the_memory_rest_while_they_are_read) {
+    for (int kind = WORLD_FIXED; kind <= WORLD_TEXT; kind++) {
+        struct wr_apart apart, loading;
+        struct kept *kept = kept_of(kind, 4000, 11, &apart);
+        struct wr_budget *budget = &kept->world->budget;
+        for (int saves = 0; saves < 40; saves++) {
+            save(kept, &apart, 0, 20000);
+            CHECK_INT(world_upsert(kept->world, 300), ==, WR_OK);
+        }
+        save(kept, &apart, 0, SIZE_MAX);
+        uint64_t table_bytes = wr_table_bytes(kept->world->table);
+        struct wr_table *table = load(kept, &loading);
+        loading.env = wr_env_real();
+        loading.memory_bytes = table_bytes / 2;
+        uint64_t before = budget->bytes_used;
+        budget->bytes_peak = before;
+        CHECK_INT(wr_apart_read_large(&loading), ==, WR_OK);
+        CHECK(loading.owing == NULL);
+        CHECK_INT(budget->bytes_peak - before, <, table_bytes * 3 / 4);
+        CHECK_INT(wr_apart_resting_bytes(&loading), >, 0);
+        world_check(kept->world, table);
+        wr_table_free(table);
+        CHECK_INT(wr_apart_resting_bytes(&loading), ==, 0);
+        wr_scratch_free(loading.scratch);
+        kept_free(kept, &apart);
+    }
 }
 
 TEST(apart_rows_that_cannot_be_read_are_an_error) {
