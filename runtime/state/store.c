@@ -92,24 +92,32 @@ static int part_add(struct wr_store *store, const char *name, struct wr_store_pa
     return status;
 }
 
-static int pieces_add(struct wr_store *store, const struct wr_store_part *part, const char *bytes,
+static int pieces_add(struct wr_store *store, struct wr_store_part *part, const char *bytes,
                       uint64_t length, int base, struct wr_error *err) {
     uint64_t chunk_count = WR_MAX((length + CHUNK_BYTES - 1) / CHUNK_BYTES, UINT64_C(1));
     for (uint64_t chunk = 0; chunk < chunk_count; chunk++) {
         uint64_t at = chunk * CHUNK_BYTES, chunk_bytes = WR_MIN(length - at, CHUNK_BYTES);
-        sqlite3_stmt *statement = store->statements[WR_STORE_PIECE_ADD];
-        sqlite3_bind_int64(statement, 1, part->id);
-        sqlite3_bind_int64(statement, 2, (int64_t)store->number + 1);
-        sqlite3_bind_int(statement, 3, base);
-        sqlite3_bind_int64(statement, 4, (int64_t)chunk);
-        sqlite3_bind_int64(statement, 5, (int64_t)chunk_count);
         const char *from = length == 0 ? "" : bytes + at;
-        sqlite3_bind_int64(statement, 6,
-                           (int64_t)wr_hash_bytes(from, chunk_bytes, (uint64_t)part->id));
+        struct wr_store_piece_facts facts = {
+            .part = part->id,
+            .number = (int64_t)store->number + 1,
+            .base = base,
+            .chunk = (int64_t)chunk,
+            .chunk_count = (int64_t)chunk_count,
+            .sum = (int64_t)wr_hash_bytes(from, chunk_bytes, (uint64_t)part->id)};
+        sqlite3_stmt *statement = store->statements[WR_STORE_PIECE_ADD];
+        sqlite3_bind_int64(statement, 1, facts.part);
+        sqlite3_bind_int64(statement, 2, facts.number);
+        sqlite3_bind_int64(statement, 3, facts.base);
+        sqlite3_bind_int64(statement, 4, facts.chunk);
+        sqlite3_bind_int64(statement, 5, facts.chunk_count);
+        sqlite3_bind_int64(statement, 6, facts.sum);
         sqlite3_bind_blob64(statement, 7, from, chunk_bytes, SQLITE_STATIC);
         int status = wr_store_run_bound(store, WR_STORE_PIECE_ADD, "write", err);
         if (status != WR_OK)
             return status;
+        facts.id = sqlite3_last_insert_rowid(store->db);
+        part->sum_next += wr_store_piece_sum(&facts);
     }
     return WR_OK;
 }
@@ -141,8 +149,8 @@ static int rows_add(struct wr_store *store, struct wr_store_rows rows, struct wr
     return wr_store_run_bound(store, WR_STORE_ROWS_ADD, "write", err);
 }
 
-static int pieces_delete(struct wr_store *store, const struct wr_store_part *part,
-                         struct wr_error *err) {
+static int pieces_delete(struct wr_store *store, struct wr_store_part *part, struct wr_error *err) {
+    part->sum_next = 0;
     int status = wr_store_rows_delete(store, part->id, err);
     if (status != WR_OK)
         return status;
@@ -157,6 +165,7 @@ static int put(struct wr_store *store, const char *part_name, const void *bytes,
     WR_FP("store.put");
     struct wr_store_part *part = part_named(store, part_name);
     int status = part != NULL ? WR_OK : part_add(store, part_name, &part, err);
+    WR_ASSERT(status != WR_OK || !part->is_gone_next); /* numbers of stages do not come again */
     if (status == WR_OK) {
         uint64_t sum = piece == WR_STORE_BASE && rows.length == 0 ? base_sum(bytes, length) : 0;
         if (sum != 0 && part->only_sum == sum && part->base_bytes_next == length)
@@ -179,7 +188,7 @@ static int put(struct wr_store *store, const char *part_name, const void *bytes,
     return WR_OK;
 }
 
-static int put_sizes(struct wr_store *store, struct wr_error *err) {
+int wr_store_put_sizes(struct wr_store *store, struct wr_error *err) {
     int status = WR_OK;
     for (uint32_t i = 0; i < store->part_count && status == WR_OK; i++) {
         struct wr_store_part *part = &store->parts[i];
@@ -189,6 +198,7 @@ static int put_sizes(struct wr_store *store, struct wr_error *err) {
         sqlite3_bind_int64(statement, 1, part->id);
         sqlite3_bind_int64(statement, 2, (int64_t)part->base_bytes_next);
         sqlite3_bind_int64(statement, 3, (int64_t)part->delta_bytes_next);
+        sqlite3_bind_int64(statement, 4, (int64_t)part->sum_next);
         status = wr_store_run_bound(store, WR_STORE_PART_SIZES, "write", err);
         part->is_changed = 0;
     }
@@ -224,6 +234,7 @@ static int drop_stage(struct wr_store *store, uint32_t number, struct wr_error *
         if (status != WR_OK)
             return status;
         part->base_bytes_next = part->delta_bytes_next = part->only_sum = 0;
+        part->is_gone_next = 1;
     }
     return WR_OK;
 }
@@ -237,9 +248,11 @@ int wr_store_drop_stage(struct wr_store *store, uint32_t number, struct wr_error
 static int commit(struct wr_store *store, struct wr_error *err) {
     if (!is_in_checkpoint(store, err))
         return store->failed;
-    int status = put_sizes(store, err);
+    int status = wr_store_put_sizes(store, err);
     if (status == WR_OK)
         status = wr_store_rows_sync(store, err);
+    if (status == WR_OK)
+        status = wr_store_sums_put(store, err);
     if (status == WR_OK)
         status = wr_store_set_meta(store, "number", (int64_t)store->number + 1, NULL, err);
     if (status != WR_OK)
@@ -255,6 +268,8 @@ static int commit(struct wr_store *store, struct wr_error *err) {
     for (uint32_t i = 0; i < store->part_count; i++) {
         store->parts[i].base_bytes = store->parts[i].base_bytes_next;
         store->parts[i].delta_bytes = store->parts[i].delta_bytes_next;
+        store->parts[i].sum = store->parts[i].sum_next;
+        store->parts[i].is_gone = store->parts[i].is_gone_next;
     }
     return WR_OK;
 }
@@ -273,6 +288,8 @@ static void rollback(struct wr_store *store) {
     for (uint32_t i = 0; i < store->part_count; i++) {
         store->parts[i].base_bytes_next = store->parts[i].base_bytes;
         store->parts[i].delta_bytes_next = store->parts[i].delta_bytes;
+        store->parts[i].sum_next = store->parts[i].sum;
+        store->parts[i].is_gone_next = store->parts[i].is_gone;
         store->parts[i].only_sum = 0;
         store->parts[i].is_changed = 0;
     }
@@ -302,25 +319,42 @@ uint64_t wr_store_part_bytes(const struct wr_store *store, const char *part_name
 
 /* ---- reading ---- */
 
+struct reading {
+    int64_t next_chunk;
+    uint64_t sum; /* of the pieces so far */
+};
+
+static int part_damaged(struct wr_store *store, const struct wr_store_part *part, const char *what,
+                        struct wr_error *err) {
+    return wr_store_fail(store, wr_error_set(err, WR_ECORRUPT, "state %s is damaged: part %s: %s",
+                                             store->path, part->name, what));
+}
+
 /* One chunk, checked; the last of a put hands the whole to `fn`. */
 static int read_chunk(struct wr_store *store, const struct wr_store_part *part,
-                      struct wr_buf *whole, int64_t *next_chunk, wr_store_fn fn, void *ctx,
+                      struct wr_buf *whole, struct reading *reading, wr_store_fn fn, void *ctx,
                       struct wr_error *err) {
     sqlite3_stmt *row = store->statements[WR_STORE_PIECE_READ];
-    int base = sqlite3_column_int(row, 0);
-    int64_t chunk = sqlite3_column_int64(row, 1), chunk_count = sqlite3_column_int64(row, 2);
-    uint64_t sum = (uint64_t)sqlite3_column_int64(row, 3);
-    const void *bytes = sqlite3_column_blob(row, 4);
-    uint64_t length = (uint64_t)sqlite3_column_bytes(row, 4);
+    struct wr_store_piece_facts facts = {.id = sqlite3_column_int64(row, 0),
+                                         .part = part->id,
+                                         .number = sqlite3_column_int64(row, 1),
+                                         .base = sqlite3_column_int64(row, 2),
+                                         .chunk = sqlite3_column_int64(row, 3),
+                                         .chunk_count = sqlite3_column_int64(row, 4),
+                                         .sum = sqlite3_column_int64(row, 5)};
+    int64_t chunk = facts.chunk, chunk_count = facts.chunk_count,
+            *next_chunk = &reading->next_chunk;
+    int base = facts.base != 0;
+    const void *bytes = sqlite3_column_blob(row, 6);
+    uint64_t length = (uint64_t)sqlite3_column_bytes(row, 6);
     if (bytes == NULL)
         bytes = "";
-    if (chunk != *next_chunk || wr_hash_bytes(bytes, length, (uint64_t)part->id) != sum)
-        return wr_store_fail(
-            store,
-            wr_error_set(err, WR_ECORRUPT, "state %s is damaged: part %s: %s", store->path,
-                         part->name,
-                         chunk != *next_chunk ? "a chunk is missing" : "a checksum is wrong"));
-    store->piece_read = sqlite3_column_int64(row, 5);
+    if (chunk != *next_chunk)
+        return part_damaged(store, part, "a chunk is missing", err);
+    if (wr_hash_bytes(bytes, length, (uint64_t)part->id) != (uint64_t)facts.sum)
+        return part_damaged(store, part, "a checksum is wrong", err);
+    reading->sum += wr_store_piece_sum(&facts);
+    store->piece_read = facts.id;
     struct wr_reader reader = {.bytes = bytes, .length = length};
     if (chunk_count > 1) {
         if (wr_buf_add(whole, bytes, length) != WR_OK)
@@ -353,11 +387,13 @@ int wr_store_read(struct wr_store *store, const char *part_name, wr_store_fn fn,
     sqlite3_stmt *statement = store->statements[WR_STORE_PIECE_READ];
     sqlite3_bind_int64(statement, 1, part->id);
     int status = WR_OK, code = SQLITE_OK;
-    int64_t next_chunk = 0;
+    struct reading reading = {0};
     while (status == WR_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
-        status = read_chunk(store, part, &whole, &next_chunk, fn, ctx, err);
+        status = read_chunk(store, part, &whole, &reading, fn, ctx, err);
     if (status == WR_OK && code != SQLITE_DONE)
         status = wr_store_fail_sqlite(store, "read", err);
+    if (status == WR_OK && reading.sum != part->sum_next)
+        status = part_damaged(store, part, "its pieces are not those that were saved", err);
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     wr_buf_release(&whole);

@@ -15,7 +15,7 @@ struct wr_reader;
 struct wr_store;
 struct sqlite3;
 
-#define WR_STORE_VERSION 11 /* 10 is read, and becomes 11 when it is opened */
+#define WR_STORE_VERSION 12 /* 10 and 11 are read, and become 12 when they are opened */
 
 /* Opens or makes the state in directory `path`. Refuses: a directory in use (names the holder), a
  * another format, a file that is damaged. `plan_hash`: of the script's plan; another one is W601 in
@@ -73,7 +73,8 @@ int wr_store_read_rows(struct wr_store *store, int64_t piece, wr_store_rows_fn f
 typedef int (*wr_store_part_fn)(void *ctx, const char *part, uint64_t base_bytes,
                                 uint64_t delta_bytes);
 int wr_store_parts(const struct wr_store *store, wr_store_part_fn fn, void *ctx);
-/* Whether the file is whole, as SQLite sees it, and no piece is of a part that is not there.
+/* Whether the file is whole, as SQLite sees it, each part has the pieces that were saved, with
+ * their bytes, and no piece is of a part that is not there.
  * WR_OK or WR_ECORRUPT with what is wrong. */
 int wr_store_check(struct wr_store *store, struct wr_error *err);
 /* Makes a state of the last checkpoint in the directory `to`, which must have none. Behind that

@@ -2,8 +2,8 @@
  *
  *   meta(name, value)    "number": the last checkpoint; "plan": the hash of the script's plan;
  *                        "identity": drawn when the state was made; "rows": how far state.rows
- *                        goes; not there: there is none
- *   part(id, name, base_bytes, delta_bytes)
+ *                        goes; not there: there is none; "sum": of these and all parts
+ *   part(id, name, base_bytes, delta_bytes, sum)    `sum`: of its pieces, without their bytes
  *   piece(id, part, number, base, chunk, chunk_count, sum, bytes)
  *   rows(piece, sum, bytes, at, length)    of tables, apart from the rest of a piece: read when
  *                        asked for. `at` null: they are `bytes`; else they lie in the file
@@ -48,8 +48,10 @@ struct wr_store_part {
     int64_t id;
     uint64_t base_bytes, delta_bytes;
     uint64_t base_bytes_next, delta_bytes_next;
-    uint64_t only_sum;  /* of the base, when that is one piece and all there is; else 0 */
-    uint8_t is_changed; /* by the checkpoint under way, which ends with its sizes */
+    uint64_t only_sum;      /* of the base, when that is one piece and all there is; else 0 */
+    uint64_t sum, sum_next; /* of its pieces (store_sums.c) */
+    uint8_t is_gone, is_gone_next; /* its stage is, and it with it */
+    uint8_t is_changed;            /* by the checkpoint under way, which ends with its sizes */
 };
 
 struct wr_store_gap {
@@ -79,7 +81,9 @@ struct wr_store {
     sqlite3_stmt *statements[WR_STORE_STATEMENTS];
     pthread_mutex_t lock_of_database; /* around each use of `db` and its statements */
     uint64_t number, identity;
+    uint64_t plan_sum;  /* of the hash of the plan, as it is stored */
     int64_t piece_read; /* by wr_store_read: the one that is handed out */
+    int has_no_sums;    /* an older format, which is being changed */
     int in_checkpoint;
     int has_rows; /* a sink has begun the transaction of the next checkpoint */
     int failed; /* the status of the first error: nothing goes on until the store is opened again */
@@ -106,6 +110,25 @@ void wr_store_close_database(struct wr_store *store);
 /* Adds a part to the list in memory. WR_OK, WR_ENOMEM or WR_ELIMIT. */
 int wr_store_push_part(struct wr_store *store, const char *name, int64_t id,
                        struct wr_store_part **part);
+
+/* The sizes and sums of the parts that the checkpoint under way has changed. */
+int wr_store_put_sizes(struct wr_store *store, struct wr_error *err);
+
+/* ---- store_sums.c ---- */
+
+/* A piece without its bytes. */
+struct wr_store_piece_facts {
+    int64_t id, part, number, base, chunk, chunk_count, sum;
+};
+#define WR_STORE_PIECE_FACTS 7
+
+uint64_t wr_store_piece_sum(const struct wr_store_piece_facts *facts);
+/* The sum of all that the checkpoint under way leaves. */
+int wr_store_sums_put(struct wr_store *store, struct wr_error *err);
+/* Whether the facts and the parts are what the last checkpoint left. */
+int wr_store_sums_check(struct wr_store *store, int64_t stored, struct wr_error *err);
+/* Ends the change of a format that had none of these sums. */
+int wr_store_sums_make(struct wr_store *store, struct wr_error *err);
 
 /* ---- store_rows.c ---- */
 

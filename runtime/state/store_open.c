@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/env.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "state/store_file.h"
 #include "base/banned.h"
@@ -15,8 +16,10 @@
 #define PARTS_MAX 65536u
 
 static const char *const statement_texts[] = {
-    [WR_STORE_PART_ADD] = "insert into part(name, base_bytes, delta_bytes) values(?1, 0, 0)",
-    [WR_STORE_PART_SIZES] = "update part set base_bytes = ?2, delta_bytes = ?3 where id = ?1",
+    [WR_STORE_PART_ADD] =
+        "insert into part(name, base_bytes, delta_bytes, sum) values(?1, 0, 0, 0)",
+    [WR_STORE_PART_SIZES] =
+        "update part set base_bytes = ?2, delta_bytes = ?3, sum = ?4 where id = ?1",
     [WR_STORE_PIECE_ADD] = "insert into piece(part, number, base, chunk, chunk_count, sum, bytes) "
                            "values(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [WR_STORE_ROWS_DELETE] = "delete from rows where piece in "
@@ -28,7 +31,7 @@ static const char *const statement_texts[] = {
     [WR_STORE_ROWS_READ] = "select sum, bytes, at, length from rows where piece = ?1",
     [WR_STORE_PLACES] = "select at, length from rows where at is not null order by at",
     [WR_STORE_PIECE_READ] =
-        "select base, chunk, chunk_count, sum, bytes, id from piece where part = ?1 "
+        "select id, number, base, chunk, chunk_count, sum, bytes from piece where part = ?1 "
         "order by id",
     [WR_STORE_META_SET] = "insert into meta(name, value) values(?1, ?2) "
                           "on conflict(name) do update set value = excluded.value",
@@ -38,7 +41,7 @@ _Static_assert(WR_COUNT(statement_texts) == WR_STORE_STATEMENTS, "each has its t
 static const char schema_text[] =
     "create table meta(name text primary key, value) without rowid;"
     "create table part(id integer primary key, name text not null unique,"
-    "  base_bytes integer not null, delta_bytes integer not null);"
+    "  base_bytes integer not null, delta_bytes integer not null, sum integer not null default 0);"
     "create table piece(id integer primary key, part integer not null, number integer not null,"
     "  base integer not null, chunk integer not null, chunk_count integer not null,"
     "  sum integer not null, bytes blob not null);"
@@ -46,10 +49,12 @@ static const char schema_text[] =
     "create table rows(piece integer primary key, sum integer not null, bytes blob not null,"
     "  at integer, length integer);";
 
-/* Format 10 had no state.rows. */
+/* Format 10 had no state.rows, format 11 no sums of pieces and parts. The transaction goes on until
+ * these are there. */
 static const char schema_10_text[] = "begin immediate; alter table rows add column at integer;"
-                                     "alter table rows add column length integer;"
-                                     "pragma user_version = 11; commit;";
+                                     "alter table rows add column length integer;";
+static const char schema_11_text[] = "alter table part add column sum integer not null default 0;"
+                                     "pragma user_version = 12;";
 
 /* ---- errors ---- */
 
@@ -236,8 +241,13 @@ static int check_format(struct wr_store *store, struct wr_error *err) {
     if (application != APPLICATION_ID)
         return wr_store_fail(store,
                              wr_error_set(err, WR_ECORRUPT, "%s is no state of weir", store->path));
-    if (version == 10 && tables > 0)
-        return wr_store_run(store, "change the format of", schema_10_text, err);
+    store->has_no_sums = tables > 0 && (version == 10 || version == 11);
+    if (store->has_no_sums) {
+        status = wr_store_run(store, "change the format of",
+                              version == 10 ? schema_10_text : "begin immediate", err);
+        return status != WR_OK ? status
+                               : wr_store_run(store, "change the format of", schema_11_text, err);
+    }
     if (version != WR_STORE_VERSION) {
         wr_error_set(err, WR_EUNSUPPORTED,
                      "state %s has format %" PRId64 "; this weir reads format %d", store->path,
@@ -285,7 +295,7 @@ int wr_store_push_part(struct wr_store *store, const char *name, int64_t id,
 
 static int parts_read(struct wr_store *store, struct wr_error *err) {
     sqlite3_stmt *statement = NULL;
-    const char *text = "select id, name, base_bytes, delta_bytes from part order by id";
+    const char *text = "select id, name, base_bytes, delta_bytes, sum from part order by id";
     int code = sqlite3_prepare_v2(store->db, text, -1, &statement, NULL), status = WR_OK;
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);
@@ -298,6 +308,7 @@ static int parts_read(struct wr_store *store, struct wr_error *err) {
             break;
         part->base_bytes = part->base_bytes_next = (uint64_t)sqlite3_column_int64(statement, 2);
         part->delta_bytes = part->delta_bytes_next = (uint64_t)sqlite3_column_int64(statement, 3);
+        part->sum = part->sum_next = (uint64_t)sqlite3_column_int64(statement, 4);
     }
     if (status != WR_OK)
         wr_store_fail(store, wr_error_set(err, status, "read state %s: %s", store->path,
@@ -328,7 +339,10 @@ static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_e
         return status;
     store->number = (uint64_t)number;
     store->identity = (uint64_t)identity;
-    if (plan_hash == NULL || strcmp(stored, plan_hash) == 0)
+    int is_ours = plan_hash == NULL || strcmp(stored, plan_hash) == 0;
+    const char *plan = is_ours || number > 0 ? stored : plan_hash;
+    store->plan_sum = wr_hash_bytes(plan, strlen(plan), 0);
+    if (is_ours)
         return WR_OK;
     if (number == 0)
         return wr_store_set_meta(store, "plan", 0, plan_hash, err);
@@ -340,6 +354,14 @@ static int check_plan(struct wr_store *store, const char *plan_hash, struct wr_e
     wr_error_help(err, "to go on, run the script as it was; to begin anew, give another --state, "
                        "or remove that directory");
     return wr_store_fail(store, status);
+}
+
+static int check_sums(struct wr_store *store, struct wr_error *err) {
+    int64_t stored;
+    if (store->has_no_sums)
+        return wr_store_sums_make(store, err);
+    int status = query_number(store, "select value from meta where name = 'sum'", &stored, err);
+    return status == WR_OK ? wr_store_sums_check(store, stored, err) : status;
 }
 
 /* An empty file `MADE` beside state.db tells one that was emptied from one whose making was cut
@@ -410,7 +432,9 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
         status = statements_prepare(store, err);
     if (status == WR_OK)
         status = check_plan(store, plan_hash, err);
-    return status == WR_OK ? parts_read(store, err) : status;
+    if (status == WR_OK)
+        status = parts_read(store, err);
+    return status == WR_OK ? check_sums(store, err) : status;
 }
 
 int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,

@@ -35,6 +35,18 @@ static int expect(struct wr_store *store, const char *query, const char *expecte
     return status;
 }
 
+static int look_away_from_piece(void *ctx, struct wr_reader *bytes, int base) {
+    (void)ctx, (void)bytes, (void)base;
+    return WR_OK;
+}
+
+static int check_parts(struct wr_store *store, struct wr_error *err) {
+    int status = WR_OK;
+    for (uint32_t i = 0; i < store->part_count && status == WR_OK; i++)
+        status = wr_store_read(store, store->parts[i].name, look_away_from_piece, NULL, err);
+    return status;
+}
+
 static int look_away(void *ctx, struct wr_reader *rows) {
     (void)ctx, (void)rows;
     return WR_OK;
@@ -62,6 +74,8 @@ int wr_store_check(struct wr_store *store, struct wr_error *err) {
         status =
             expect(store, "select count(*) from rows where piece not in (select id from piece)",
                    "0", "rows of pieces that are not there: ", err);
+    if (status == WR_OK)
+        status = check_parts(store, err);
     store->rows.is_known = 0; /* to know them is to look whether they are right */
     if (status == WR_OK)
         status = wr_store_rows_know(store, err);

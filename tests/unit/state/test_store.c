@@ -292,7 +292,7 @@ TEST(store_refuses_files_that_are_not_its_own) {
     const char *path = fresh_path();
     wr_store_close(open_store(path));
     run_sql(path, "pragma user_version = 99");
-    check_refused(path, WR_EUNSUPPORTED, "has format 99; this weir reads format 11");
+    check_refused(path, WR_EUNSUPPORTED, "has format 99; this weir reads format 12");
     run_sql(path, "pragma user_version = 4; pragma application_id = 5");
     check_refused(path, WR_ECORRUPT, "is no state of weir");
     char file[128];
@@ -320,6 +320,84 @@ TEST(store_finds_bytes_that_have_changed) {
     CHECK_CONTAINS(err.text, "an earlier error");
     wr_store_close(store);
     wr_buf_release(&text);
+}
+
+/* What a state of these parts says when a change has been made behind its back; "": nothing. */
+static void meet_change(const char *sql, const char *said) {
+    const char *path = fresh_path();
+    struct wr_store *store = open_store(path);
+    struct wr_error err = {0};
+    struct wr_buf text;
+    wr_buf_init(&text, &wr_budget_control, 0);
+    put(store, "source 0 0 0", "here", 1);
+    put(store, "op 1 0 0", "one", 1);
+    put(store, "op 1 0 0", "two", 0);
+    wr_store_close(store);
+    run_sql(path, sql);
+    int status = wr_store_open(&store, wr_env_real(), path, NULL, &err);
+    if (status == WR_OK) {
+        status = wr_store_read(store, "source 0 0 0", collect, &text, &err);
+        if (status == WR_OK)
+            status = wr_store_read(store, "op 1 0 0", collect, &text, &err);
+        wr_store_close(store);
+        CHECK_INT(wr_store_open(&store, wr_env_real(), path, NULL, NULL), ==, WR_OK);
+        CHECK_INT(wr_store_check(store, NULL), ==, status);
+        wr_store_close(store);
+    }
+    CHECK_INT(status, ==, said[0] == 0 ? WR_OK : WR_ECORRUPT);
+    CHECK_CONTAINS(err.text, said);
+    wr_buf_release(&text);
+}
+
+/* None of it is in bytes that have a sum of their own. */
+TEST(store_finds_rows_that_have_come_gone_or_changed) {
+    static const char catalogue[] = "is damaged: what it says of its parts is not what the last "
+                                    "checkpoint wrote";
+    static const char pieces[] = "its pieces are not those that were saved";
+    meet_change("select 1", "");
+    meet_change("update meta set value = 2 where name = 'number'", catalogue);
+    meet_change("update meta set value = 0 where name = 'number'", catalogue);
+    meet_change("update meta set name = 'numbes' where name = 'number'", catalogue);
+    meet_change("update meta set value = value + 2 where name = 'identity'", catalogue);
+    meet_change("update meta set value = 'plan-3' where name = 'plan'", catalogue);
+    meet_change("update meta set value = value + 1 where name = 'sum'", catalogue);
+    meet_change("delete from meta where name = 'sum'", catalogue);
+    meet_change("delete from meta", catalogue);
+    meet_change("update part set name = 'op 2 0 0' where name = 'op 1 0 0'", catalogue);
+    meet_change("update part set base_bytes = base_bytes + 1 where id = 1", catalogue);
+    meet_change("update part set delta_bytes = 0", catalogue);
+    meet_change("update part set sum = sum + 1 where id = 2", catalogue);
+    meet_change("delete from part where name = 'source 0 0 0'", catalogue);
+    meet_change("insert into part(name, base_bytes, delta_bytes) values('sink 2 0 0', 0, 0)",
+                catalogue);
+    meet_change("delete from piece where part = 1", pieces);
+    meet_change("delete from piece where number = 3", pieces);
+    meet_change("update piece set base = 0 where number = 2", pieces);
+    meet_change("update piece set number = 7 where number = 2", pieces);
+    meet_change("update piece set id = 9 where number = 2", pieces); /* behind the delta, then */
+    meet_change("insert into piece(part, number, base, chunk, chunk_count, sum, bytes) "
+                "select part, number, base, chunk, chunk_count, sum, bytes from piece "
+                "where number = 3",
+                pieces);
+}
+
+TEST(store_of_format_11_gets_its_sums) {
+    const char *path = fresh_path();
+    struct wr_store *store = open_store(path);
+    put(store, "a", "one", 1);
+    put(store, "b", "two", 0);
+    wr_store_close(store);
+    run_sql(path, "alter table part drop column sum; delete from meta where name = 'sum';"
+                  "pragma user_version = 11");
+    store = open_store(path);
+    check_part(store, "a", "Bone");
+    put(store, "b", "three", 0);
+    wr_store_close(store);
+    CHECK_INT(query(path, "pragma user_version"), ==, 12);
+    store = open_store(path);
+    check_part(store, "b", "DtwoDthree");
+    CHECK_INT(wr_store_check(store, NULL), ==, WR_OK);
+    wr_store_close(store);
 }
 
 static int refuse(void *ctx, struct wr_reader *bytes, int base) {

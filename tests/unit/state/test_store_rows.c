@@ -266,6 +266,7 @@ TEST(a_state_of_format_10_goes_on) {
     wr_store_set_rows_bytes(store, UINT64_MAX);
     put_alone(store, "t", 'a', 50000, WR_STORE_BASE);
     run_sql(store, "alter table rows drop column at; alter table rows drop column length;"
+                   "alter table part drop column sum; delete from meta where name = 'sum';"
                    "pragma user_version = 10");
     wr_store_close(store);
     store = open_store(&place, "s");
