@@ -271,7 +271,7 @@ static int commit(struct wr_store *store, struct wr_error *err) {
         store->parts[i].sum = store->parts[i].sum_next;
         store->parts[i].is_gone = store->parts[i].is_gone_next;
     }
-    return WR_OK;
+    return wr_store_made_note(store, err);
 }
 
 int wr_store_commit(struct wr_store *store, struct wr_error *err) {

@@ -81,9 +81,12 @@ struct wr_store {
     sqlite3_stmt *statements[WR_STORE_STATEMENTS];
     pthread_mutex_t lock_of_database; /* around each use of `db` and its statements */
     uint64_t number, identity;
-    uint64_t plan_sum;  /* of the hash of the plan, as it is stored */
-    int64_t piece_read; /* by wr_store_read: the one that is handed out */
-    int has_no_sums;    /* an older format, which is being changed */
+    uint64_t plan_sum;    /* of the hash of the plan, as it is stored */
+    int64_t piece_read;   /* by wr_store_read: the one that is handed out */
+    uint64_t noted;       /* the last checkpoint, as `MADE` had it when the state was opened */
+    struct wr_file *made; /* `MADE`; NULL: nothing was written into it yet */
+    int is_made;          /* it was there */
+    int has_no_sums;      /* an older format, which is being changed */
     int in_checkpoint;
     int has_rows; /* a sink has begun the transaction of the next checkpoint */
     int failed; /* the status of the first error: nothing goes on until the store is opened again */
@@ -129,6 +132,21 @@ int wr_store_sums_put(struct wr_store *store, struct wr_error *err);
 int wr_store_sums_check(struct wr_store *store, int64_t stored, struct wr_error *err);
 /* Ends the change of a format that had none of these sums. */
 int wr_store_sums_make(struct wr_store *store, struct wr_error *err);
+
+/* ---- store_made.c ---- */
+
+/* Before the database is opened: what `MADE` says, and whether there is what it says of. */
+int wr_store_made_check(struct wr_store *store, const char *database, int has_log,
+                        struct wr_error *err);
+/* The database has its tables. */
+int wr_store_made_set(struct wr_store *store, struct wr_error *err);
+/* Refuses a database that is of an older checkpoint than the last one. */
+int wr_store_made_compare(struct wr_store *store, struct wr_error *err);
+/* A checkpoint stands. */
+int wr_store_made_note(struct wr_store *store, struct wr_error *err);
+void wr_store_made_close(struct wr_store *store);
+/* The state is going to be removed: what is left of it when that is cut off begins anew. */
+int wr_store_made_forget(struct wr_store *store, struct wr_error *err);
 
 /* ---- store_rows.c ---- */
 

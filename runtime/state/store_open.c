@@ -364,50 +364,15 @@ static int check_sums(struct wr_store *store, struct wr_error *err) {
     return status == WR_OK ? wr_store_sums_check(store, stored, err) : status;
 }
 
-/* An empty file `MADE` beside state.db tells one that was emptied from one whose making was cut
- * off: it comes when state.db holds its tables, and goes where state.db is gone. */
-static int check_made(const struct wr_store *store, const char *database, int has_log, int *is_made,
-                      struct wr_error *err) {
-    char path[PATH_BYTES_MAX];
-    struct wr_file_info info;
-    const struct wr_env *env = store->env;
-    snprintf(path, sizeof path, "%s/MADE", store->path);
-    *is_made = env->stat(env, path, &info) == WR_OK;
-    if (!*is_made)
-        return WR_OK;
-    int status = env->stat(env, database, &info);
-    if (status == WR_ENOENT) {
-        *is_made = 0;
-        return env->remove(env, path, err);
-    }
-    if (status != WR_OK || info.size_bytes > 0 || has_log)
-        return WR_OK; /* SQLite says what is wrong */
-    wr_error_set(err, WR_ECORRUPT, "state %s: its state.db is empty", store->path);
-    wr_error_help(err, "put a copy of it back; to begin anew, use another --state or remove that "
-                       "directory");
-    return WR_ECORRUPT;
-}
-
-static int set_made(const struct wr_store *store, struct wr_error *err) {
-    char path[PATH_BYTES_MAX];
-    struct wr_file *file;
-    snprintf(path, sizeof path, "%s/MADE", store->path);
-    int status = store->env->open(store->env, path, WR_FILE_CREATE, &file, err);
-    if (status == WR_OK)
-        store->env->close(file);
-    return status;
-}
-
 static int open_database(struct wr_store *store, const char *plan_hash, struct wr_error *err) {
     char path[PATH_BYTES_MAX];
-    int is_made = 0;
     struct wr_file_info info;
     const char *here = store->path[0] == '/' ? "" : "./"; /* so that no path reads as a URI */
     snprintf(path, sizeof path, "%s%s/state.db-wal", here, store->path);
     /* A clean close leaves no log behind. */
     int unclean = store->env->stat(store->env, path, &info) == WR_OK && info.size_bytes > 0;
     path[strlen(path) - strlen("-wal")] = 0;
-    int status = check_made(store, path, unclean, &is_made, err);
+    int status = wr_store_made_check(store, path, unclean, err);
     if (status != WR_OK)
         return wr_store_fail(store, status);
     int flags =
@@ -426,15 +391,17 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
         status = check_format(store, err);
     if (status == WR_OK && unclean)
         status = check_after_unclean_stop(store, err);
-    if (status == WR_OK && !is_made)
-        status = set_made(store, err);
+    if (status == WR_OK)
+        status = wr_store_made_set(store, err);
     if (status == WR_OK)
         status = statements_prepare(store, err);
     if (status == WR_OK)
         status = check_plan(store, plan_hash, err);
     if (status == WR_OK)
         status = parts_read(store, err);
-    return status == WR_OK ? check_sums(store, err) : status;
+    if (status == WR_OK)
+        status = check_sums(store, err);
+    return status == WR_OK ? wr_store_made_compare(store, err) : status;
 }
 
 int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
@@ -484,6 +451,7 @@ void wr_store_close_database(struct wr_store *store) {
     sqlite3_close_v2(store->db);
     store->db = NULL;
     wr_store_rows_close(store);
+    wr_store_made_close(store);
 }
 
 void wr_store_close(struct wr_store *store) {

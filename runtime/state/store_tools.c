@@ -156,12 +156,15 @@ int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err) 
     return status;
 }
 
-/* `MADE` goes last: without state.db it says nothing. */
+/* `MADE` goes last: without a number and without state.db it says nothing. */
 int wr_store_erase(struct wr_store *store, struct wr_error *err) {
     static const char *const names[] = {"state.db-wal", "state.db-shm", "state.db",
                                         WR_STORE_ROWS_NAME, "MADE"};
     const struct wr_env *env = store->env;
     wr_store_close_database(store);
+    int forgotten = wr_store_made_forget(store, err);
+    if (forgotten != WR_OK)
+        return forgotten;
     for (size_t i = 0; i < WR_COUNT(names); i++) {
         char path[PATH_BYTES_MAX];
         struct wr_file_info info;

@@ -304,6 +304,95 @@ TEST(store_refuses_files_that_are_not_its_own) {
     check_refused(path, WR_ECORRUPT, "file is not a database");
 }
 
+static void remove_file(const char *path, const char *name) {
+    char file[128];
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    CHECK_INT(unlink(file), ==, 0);
+}
+
+/* As a killed process leaves it: `count` checkpoints, some of them in the log alone. */
+static const char *killed_state(int count) {
+    const char *path = fresh_path();
+    pid_t child = fork();
+    if (child == 0) {
+        struct wr_store *store = open_store(path);
+        for (int i = 0; i < count; i++)
+            put(store, "a", "one", 1 - (i & 1));
+        _exit(0);
+    }
+    int outcome;
+    CHECK_INT(waitpid(child, &outcome, 0), ==, child);
+    CHECK_INT(outcome, ==, 0);
+    return path;
+}
+
+static void cut_log(const char *path, off_t length) {
+    char file[128];
+    snprintf(file, sizeof file, "%s/state.db-wal", path);
+    CHECK_INT(truncate(file, length), ==, 0);
+}
+
+TEST(store_refuses_to_begin_anew_or_earlier_where_its_log_is_gone) {
+    struct wr_store *store;
+    struct stat info;
+    char log[128];
+    const char *path = killed_state(3);
+    store = open_store(path);
+    CHECK_INT(wr_store_number(store), ==, 3);
+    wr_store_close(store);
+    store = open_store(path); /* and again where it was closed */
+    CHECK_INT(wr_store_number(store), ==, 3);
+    wr_store_close(store);
+    remove_file(path, "state.db");
+    check_refused(path, WR_ECORRUPT, "its state.db is missing");
+    path = killed_state(3);
+    remove_file(path, "state.db-wal");
+    check_refused(path, WR_ECORRUPT, "it had checkpoint 3, and state.db holds ");
+    path = killed_state(3);
+    cut_log(path, 0);
+    check_refused(path, WR_ECORRUPT, "it had checkpoint 3, and state.db holds ");
+    path = killed_state(3);
+    remove_file(path, "state.db");
+    check_refused(path, WR_ECORRUPT, "its state.db is missing");
+    path = killed_state(3);
+    snprintf(log, sizeof log, "%s/state.db-wal", path);
+    CHECK_INT(stat(log, &info), ==, 0);
+    cut_log(path, info.st_size - 20);
+    check_refused(path, WR_ECORRUPT,
+                  "it had checkpoint 3, and state.db holds checkpoint 2: its log state.db-wal is "
+                  "missing or cut short");
+    remove_file(path, "MADE"); /* as the error says */
+    store = open_store(path);
+    CHECK_INT(wr_store_number(store), ==, 2);
+    put(store, "a", "three", 0);
+    wr_store_close(store);
+    store = open_store(path);
+    CHECK_INT(wr_store_number(store), ==, 3);
+    CHECK_INT(wr_store_erase(store, NULL), ==, WR_OK);
+    wr_store_close(store);
+    store = open_store(path);
+    CHECK_INT(wr_store_number(store), ==, 0);
+    wr_store_close(store);
+}
+
+/* An older weir left it empty; a removal that was cut off empties it first. */
+TEST(store_begins_anew_where_an_empty_note_is_all_that_is_left) {
+    const char *path = fresh_path();
+    struct wr_store *store = open_store(path);
+    char file[128];
+    put(store, "a", "one", 1);
+    wr_store_close(store);
+    snprintf(file, sizeof file, "%s/MADE", path);
+    CHECK_INT(truncate(file, 0), ==, 0);
+    store = open_store(path);
+    CHECK_INT(wr_store_number(store), ==, 1);
+    wr_store_close(store);
+    remove_file(path, "state.db");
+    store = open_store(path);
+    CHECK_INT(wr_store_number(store), ==, 0);
+    wr_store_close(store);
+}
+
 TEST(store_finds_bytes_that_have_changed) {
     const char *path = fresh_path();
     struct wr_store *store = open_store(path);
