@@ -124,8 +124,10 @@ static int compact(struct wr_table *table) {
     return WR_OK;
 }
 
+/* Where pages rest memory is short: what is dead and the copy of what lives must fit beside it. */
 void wr_table_settle(struct wr_table *table) {
-    if (table->text_dead >= DEAD_BYTES_MIN && table->text_dead > table->text_bytes / 2)
+    uint64_t part = table->resting != NULL ? 5 : 2;
+    if (table->text_dead >= DEAD_BYTES_MIN && table->text_dead > table->text_bytes / part)
         compact(table);
 }
 
