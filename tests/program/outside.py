@@ -257,13 +257,16 @@ def damaged_state(stage):
 
 @case
 def emptied_state(stage):
-    """An emptied state is no fresh one; one whose file is missing, or was only begun, is."""
+    """An emptied state is no fresh one, nor one whose file is missing; one that was only begun is."""
     script = 'weir.read "in.csv":group_by "a":agg "n = count()":write "out.csv"'
     assert stage.run(script, "--state", "st")[0] == 0
     stage.put("st/state.db", b"")
     expect(stage.run(script, "--state", "st"), 1, "error[W613]", "state st: its state.db is empty",
            "put a copy of it back", "remove that directory")
     os.remove(stage.path("st/state.db"))
+    expect(stage.run(script, "--state", "st"), 1, "error[W613]", "its state.db is missing",
+           "put a copy of it back", "remove that directory")
+    shutil.rmtree(stage.path("st"))
     code, text = stage.run(script, "--state", "st")
     assert code == 0 and "2 in, 2 out" in text, text
     os.mkdir(stage.path("begun"))
