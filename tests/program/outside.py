@@ -257,7 +257,7 @@ def damaged_state(stage):
 
 @case
 def emptied_state(stage):
-    """An emptied state is no fresh one, nor one whose file is missing; one that was only begun is."""
+    """An emptied state is no fresh one, nor one without its file; one that was only begun is."""
     script = 'weir.read "in.csv":group_by "a":agg "n = count()":write "out.csv"'
     assert stage.run(script, "--state", "st")[0] == 0
     stage.put("st/state.db", b"")
