@@ -22,6 +22,10 @@ int follow_is_file(const struct follow_file *file, const struct wr_file_info *in
 
 /* Names that those who write files give them while they do so: `.x`, `_x`, `x.tmp`, `x.part`. */
 int follow_is_half_written(const char *path);
+#define FOLLOW_ENDINGS 4
+extern const char *const follow_endings[FOLLOW_ENDINGS]; /* of compressed files */
+/* How long the path is without such an ending; 0: it has none. */
+size_t follow_length_without_ending(const char *path);
 /* The oldest of the files beside `path` that were changed later than that, and that are not among
  * the `done_count` that were read; "": none. */
 int follow_next_old(const struct wr_env *env, const char *path, int64_t after_us,

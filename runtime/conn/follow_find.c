@@ -29,6 +29,18 @@ int follow_is_half_written(const char *path) {
     return is_so;
 }
 
+const char *const follow_endings[FOLLOW_ENDINGS] = {".gz", ".zst", ".bz2", ".xz"};
+
+size_t follow_length_without_ending(const char *path) {
+    size_t length = strlen(path);
+    for (size_t i = 0; i < FOLLOW_ENDINGS; i++) {
+        size_t end = strlen(follow_endings[i]);
+        if (length > end && ends_with(path, follow_endings[i]))
+            return length - end;
+    }
+    return 0;
+}
+
 struct old_file {
     const char *path;
     struct wr_file_info info;
@@ -45,20 +57,15 @@ struct old_files {
 
 /* A compressed file beside the one that it is made of may not be whole yet. 1, 0 or a status. */
 static int is_in_making(const struct wr_env *env, const char *path, struct wr_error *err) {
-    static const char *const endings[] = {".gz", ".zst", ".bz2", ".xz"};
     char original[FOLLOW_PATH_MAX];
     struct wr_file_info info;
-    for (size_t i = 0; i < WR_COUNT(endings); i++) {
-        size_t length = strlen(path);
-        if (!ends_with(path, endings[i]) || length >= sizeof original)
-            continue;
-        length -= strlen(endings[i]);
-        memcpy(original, path, length);
-        original[length] = 0;
-        int exists, status = wr_file_look(env, original, &info, &exists, err);
-        return status == WR_OK ? exists : status;
-    }
-    return 0;
+    size_t length = follow_length_without_ending(path);
+    if (length == 0 || length >= sizeof original)
+        return 0;
+    memcpy(original, path, length);
+    original[length] = 0;
+    int exists, status = wr_file_look(env, original, &info, &exists, err);
+    return status == WR_OK ? exists : status;
 }
 
 /* Whether a path is that of a file that was rotated. 1, 0 or a status: nobody can tell, and rows of

@@ -147,8 +147,6 @@ void watch_add_rotated(struct watch_look *look);
 
 /* ---- watch_beside.c ---- */
 
-#define WATCH_ENDINGS 4
-extern const char *const watch_endings[WATCH_ENDINGS]; /* of compressed files */
 int watch_list_add(struct watch_look *look, struct watch_list *list, const char *path);
 struct watch_seen *watch_find_seen(const struct watch_list *list, const char *path);
 /* Fills `beside`, once. */
@@ -159,9 +157,8 @@ uint32_t watch_first_beside(const struct watch_look *look, const char *path, siz
 int watch_look_at(struct watch_look *look, const char *path, struct wr_file_info *info);
 /* Does `path` go on with `.` or `-` behind so many bytes of `before`? */
 int watch_begins_so(const char *path, const char *before, size_t length);
-/* How long the path is without the ending of a compressed file; 0: it has none. */
-size_t watch_length_without_ending(const char *path);
-/* How long it is without that, and the numbers and dates that those who rotate put behind names. */
+/* How long it is without the ending of a compressed file, and the numbers and dates that those who
+ * rotate put behind names. */
 size_t watch_stem_length(const char *path);
 
 /* ---- watch_hold.c ---- */

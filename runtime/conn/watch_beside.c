@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "conn/file_look.h"
 #include "conn/watch.h"
 #include "base/banned.h"
 
@@ -38,16 +39,12 @@ void watch_fails(struct watch_look *look, int status, const struct wr_error *why
     look->status = look->status == WR_OK ? status : look->status;
 }
 
-/* 0: there is no such file. */
 int watch_look_at(struct watch_look *look, const char *path, struct wr_file_info *info) {
-    const struct wr_env *env = look->self->in.base.env;
     struct wr_error err = {0};
-    int status = env->stat(env, path, info);
-    if (status != WR_OK && status != WR_ENOENT) {
-        wr_error_set(&err, status, "look at %s: %s", path, wr_status_text(status));
+    int exists, status = wr_file_look(look->self->in.base.env, path, info, &exists, &err);
+    if (status != WR_OK)
         watch_fails(look, status, &err);
-    }
-    return status == WR_OK;
+    return status == WR_OK && exists;
 }
 
 int watch_list_add(struct watch_look *look, struct watch_list *list, const char *path) {
@@ -101,21 +98,8 @@ void watch_make_beside(struct watch_look *look) {
         qsort(look->beside.items, look->beside.count, sizeof *look->beside.items, seen_by_path);
 }
 
-const char *const watch_endings[WATCH_ENDINGS] = {".gz", ".zst", ".bz2", ".xz"};
-
-/* How long the path is without the ending of a compressed file; 0: it has none. */
-size_t watch_length_without_ending(const char *path) {
-    size_t length = strlen(path);
-    for (size_t i = 0; i < WATCH_ENDINGS; i++) {
-        size_t end = strlen(watch_endings[i]);
-        if (length > end && strcmp(path + length - end, watch_endings[i]) == 0)
-            return length - end;
-    }
-    return 0;
-}
-
 size_t watch_stem_length(const char *path) {
-    size_t end = watch_length_without_ending(path), least = name_at(path) + 1;
+    size_t end = follow_length_without_ending(path), least = name_at(path) + 1;
     size_t length = end > 0 ? end : strlen(path);
     for (;;) {
         size_t at = length;

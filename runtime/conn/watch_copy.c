@@ -17,11 +17,11 @@
 static int may_be_copy(const struct watch_look *look, const struct watched *file,
                        const struct watch_seen *one, size_t stem) {
     if (!watch_begins_so(one->path, file->path,
-                         watch_length_without_ending(one->path) > 0 ? stem : strlen(file->path)) ||
+                         follow_length_without_ending(one->path) > 0 ? stem : strlen(file->path)) ||
         one->info.modified_us < file->modified_us)
         return 0;
-    if (file->offset == 0 &&
-        (one->info.modified_us != file->modified_us || watch_length_without_ending(one->path) == 0))
+    if (file->offset == 0 && (one->info.modified_us != file->modified_us ||
+                              follow_length_without_ending(one->path) == 0))
         return 0; /* there is no content to compare: it has the time of what it is made of */
     for (uint32_t i = 0; i < look->self->count; i++) {
         const struct watched *known = look->self->files[i];
@@ -60,8 +60,8 @@ static void match_copy(struct watch_look *look, struct watched *file) {
     size_t stem = watch_stem_length(file->path);
     char path[FOLLOW_PATH_MAX + 8];
     watch_make_beside(look);
-    for (size_t i = 0; i < WATCH_ENDINGS && found == NULL; i++) {
-        snprintf(path, sizeof path, "%s%s", file->path, watch_endings[i]);
+    for (size_t i = 0; i < FOLLOW_ENDINGS && found == NULL; i++) {
+        snprintf(path, sizeof path, "%s%s", file->path, follow_endings[i]);
         try_copy(look, file, watch_find_seen(&look->beside, path), stem, &found, &is_compressed);
     }
     uint32_t first = watch_first_beside(look, file->path, stem);
@@ -137,7 +137,7 @@ void watch_judge_copies(struct watch_look *look) {
     int is_sorted = 0; /* by the names of now */
     for (uint32_t i = 0; i < look->seen.count && look->status == WR_OK; i++) {
         struct watch_seen *seen = &look->seen.items[i];
-        size_t length = seen->is_taken ? 0 : watch_length_without_ending(seen->path);
+        size_t length = seen->is_taken ? 0 : follow_length_without_ending(seen->path);
         if (length > 0 && !is_sorted)
             watch_sort_names(look);
         is_sorted |= length > 0;
@@ -174,7 +174,7 @@ static int64_t least_time(const struct watch_look *look, const struct watch_move
 static int is_behind(const struct watch_look *look, const struct watch_seen *one,
                      const struct watch_moved *was, size_t stem, int64_t least_us) {
     char original[FOLLOW_PATH_MAX];
-    snprintf(original, sizeof original, "%.*s", (int)watch_length_without_ending(one->path),
+    snprintf(original, sizeof original, "%.*s", (int)follow_length_without_ending(one->path),
              one->path);
     return watch_begins_so(one->path, was->path, stem) && one->info.modified_us >= least_us &&
            watch_find_seen(&look->seen, one->path) == NULL && !is_known(look->self, &one->info) &&

@@ -18,8 +18,7 @@
 #define EPOCH_BYTES_MAX (UINT64_C(64) << 20)
 #define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
 #define PIECE_BYTES_DEFAULT (UINT64_C(32) << 10)
-#define DRAWN_ROWS_BYTES \
-    64u /* where the order is drawn, small states have rows in their file too */
+#define DRAWN_ROWS_BYTES 64u /* where the order is drawn: small states have `state.rows` too */
 #define SCRATCH_BLOCK_BYTES (1 << 18)
 
 static void set_defaults(struct wr_run *run) {

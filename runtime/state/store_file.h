@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "state/store.h"
 
+#define WR_STORE_ANEW "to begin anew, use another --state or remove that directory" /* help */
 #define WR_STORE_ROWS_NAME "state.rows"
 
 enum wr_store_statement {

@@ -15,7 +15,6 @@
 #define PATH_BYTES_MAX 4200 /* a directory, and the name of a file of ours */
 #define TEXT_BYTES 32u      /* always as long: it is written over what stands there */
 #define TEXT_FORMAT "checkpoint %020" PRIu64 "\n"
-#define ANEW "to begin anew, use another --state or remove that directory"
 
 static void made_path(const struct wr_store *store, char path[PATH_BYTES_MAX]) {
     snprintf(path, PATH_BYTES_MAX, "%s/MADE", store->path);
@@ -65,7 +64,7 @@ int wr_store_made_check(struct wr_store *store, const char *database, int has_lo
         return WR_OK; /* SQLite says what is wrong */
     wr_error_set(err, WR_ECORRUPT, "state %s: its state.db is %s", store->path,
                  is_missing ? "missing" : "empty");
-    wr_error_help(err, "put a copy of it back; " ANEW);
+    wr_error_help(err, "put a copy of it back; " WR_STORE_ANEW);
     return WR_ECORRUPT;
 }
 
@@ -82,10 +81,10 @@ int wr_store_made_compare(struct wr_store *store, struct wr_error *err) {
     if (store->number > 0)
         wr_error_help(err,
                       "put a copy of both back; to go on from %s, remove the file MADE in that "
-                      "directory; " ANEW,
+                      "directory; " WR_STORE_ANEW,
                       last);
     else
-        wr_error_help(err, "put a copy of both back; " ANEW);
+        wr_error_help(err, "put a copy of both back; " WR_STORE_ANEW);
     return wr_store_fail(store, WR_ECORRUPT);
 }
 

@@ -51,9 +51,7 @@ int wr_store_rows_check(struct wr_store *store, uint64_t end, struct wr_error *e
                                                  store->path, path));
     wr_error_set(err, WR_ECORRUPT, "state %s is damaged: its %s %s", store->path,
                  WR_STORE_ROWS_NAME, status == WR_ENOENT ? "is missing" : "is shorter than it was");
-    wr_error_help(err,
-                  "state.db and %s belong together: put back a copy of both; to begin anew, "
-                  "use another --state or remove that directory",
+    wr_error_help(err, "state.db and %s belong together: put back a copy of both; " WR_STORE_ANEW,
                   WR_STORE_ROWS_NAME);
     return wr_store_fail(store, WR_ECORRUPT);
 }

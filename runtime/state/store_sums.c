@@ -44,8 +44,7 @@ int wr_store_sums_check(struct wr_store *store, int64_t stored, struct wr_error 
                  "state %s is damaged: what it says of its parts is not what the last "
                  "checkpoint wrote",
                  store->path);
-    wr_error_help(err, "put a copy of it back; to begin anew, use another --state or remove that "
-                       "directory");
+    wr_error_help(err, "put a copy of it back; " WR_STORE_ANEW);
     return wr_store_fail(store, WR_ECORRUPT);
 }
 

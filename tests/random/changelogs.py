@@ -258,14 +258,29 @@ def run_stopped(weir, folder, dice):
     return run(weir, folder, *state)
 
 
-def check_runs(weir, seed, case, files, verify):
-    """Runs a case in all ways. `verify` looks at each folder and gives what must be alike, beside
-    the rows; raises AssertionError."""
+def is_good(seed, case, files, play):
+    """Whether `play(folder)` raises no AssertionError, in a folder with the script and its files
+    (texts or bytes). One that does is told, and its folder kept where WEIR_KEEP says."""
     folder = tempfile.mkdtemp(prefix="weir-random-", dir=os.environ.get("TMPDIR"))
     try:
         for name, text in {**files, "case.lua": case.script()}.items():
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(text if isinstance(text, bytes) else text.encode())
+        play(folder)
+    except AssertionError as failure:
+        print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
+        if os.environ.get("WEIR_KEEP"):
+            shutil.copytree(folder, os.environ["WEIR_KEEP"], dirs_exist_ok=True)
+        return False
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def check_runs(weir, seed, case, files, verify):
+    """Runs a case in all ways. `verify` looks at each folder and gives what must be alike, beside
+    the rows; raises AssertionError."""
+    def play(folder):
         first = run(weir, folder, "--batch-rows", "1"), verify(folder)
         for options in (["--batch-rows", "3"], ["--batch-rows", "4096"],
                         ["--batch-rows", "5", "--shards", "3"]):
@@ -273,12 +288,7 @@ def check_runs(weir, seed, case, files, verify):
                 raise AssertionError(f"other rows with {' '.join(options)}")
         if (run_stopped(weir, folder, case.dice), verify(folder)) != first:
             raise AssertionError("other rows after a stop")
-    except AssertionError as failure:
-        print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
-        return False
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return True
+    return is_good(seed, case, files, play)
 
 
 def check(weir, seed):

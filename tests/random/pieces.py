@@ -16,7 +16,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import changelogs
 
@@ -133,11 +132,8 @@ def run(weir, folder, *options):
 
 def check(weir, seed):
     case = Case(seed)
-    folder = tempfile.mkdtemp(prefix="weir-random-", dir=os.environ.get("TMPDIR"))
-    try:
-        for name, content in {**case.files, "case.lua": case.script().encode()}.items():
-            with open(os.path.join(folder, name), "wb") as file:
-                file.write(content)
+
+    def play(folder):
         expected = run(weir, folder, "--workers", "1")
         ways = [["--workers", "2"]]
         for rows in ("1", "3", "50"):
@@ -155,14 +151,7 @@ def check(weir, seed):
                 found = run(weir, folder, *way)
                 if (found[0], found[2]) != (expected[0], expected[2]):
                     raise AssertionError(f"other results with {' '.join(way)}")
-    except AssertionError as failure:
-        print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
-        if os.environ.get("WEIR_KEEP"):
-            shutil.copytree(folder, os.environ["WEIR_KEEP"], dirs_exist_ok=True)
-        return False
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return True
+    return changelogs.is_good(seed, case, case.files, play)
 
 
 if __name__ == "__main__":

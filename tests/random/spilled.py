@@ -17,7 +17,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import changelogs
 
@@ -130,12 +129,8 @@ def run(weir, folder, *options):
 
 def check(weir, seed):
     case = Case(seed)
-    folder = tempfile.mkdtemp(prefix="weir-random-", dir=os.environ.get("TMPDIR"))
-    try:
-        texts = {**case.inputs(), "case.lua": case.script()}
-        for name, text in texts.items():
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-                file.write(text)
+
+    def play(folder):
         expected = run(weir, folder, "--workers", "1")
         few, workers = case.dice.choice([1, 7, 100]), case.dice.choice([1, 2, 3])
         for rows, threads in ((1024, 1), (few, workers), (4096, 2)):
@@ -152,14 +147,7 @@ def check(weir, seed):
             found = run(weir, folder, *way)
             if (found[0], found[2]) != (expected[0], expected[2]):
                 raise AssertionError(f"other results with {' '.join(way)}: {found[:2]}")
-    except AssertionError as failure:
-        print(f"seed {seed}: {failure}\n{case.script()}", flush=True)
-        if os.environ.get("WEIR_KEEP"):
-            shutil.copytree(folder, os.environ["WEIR_KEEP"], dirs_exist_ok=True)
-        return False
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return True
+    return changelogs.is_good(seed, case, case.inputs(), play)
 
 
 if __name__ == "__main__":
