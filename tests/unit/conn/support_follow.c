@@ -93,3 +93,21 @@ void restart(struct sim_world *s) {
     restart_from(s, &saved);
     wr_buf_release(&saved);
 }
+
+void add_until_it_fails(struct sim_world *s, struct wr_buf *rows) {
+    int64_t until_us = s->w.env->monotonic_us(s->w.env) + 5 * SECOND;
+    int status = WR_OK;
+    while (status == WR_OK ||
+           (status == WR_EAGAIN && s->w.env->monotonic_us(s->w.env) < until_us)) {
+        struct wr_batch *batch = NULL;
+        status = s->source->type->poll(s->source, &batch, &s->w.err);
+        for (uint32_t i = 0; batch != NULL && i < batch->sel_count; i++) {
+            const int64_t *x = batch->columns[0].data;
+            wr_buf_addf(rows, "%lld ", (long long)x[wr_batch_row(batch, i)]);
+        }
+        wr_batch_unref(batch);
+        if (status == WR_EAGAIN)
+            s->w.env->sleep(s->w.env, 100000);
+    }
+    CHECK(status == WR_EAGAIN || status == WR_EIO);
+}

@@ -27,6 +27,8 @@ void move(struct sim_world *s, const char *from, const char *to);
 void drop(struct sim_world *s, const char *path);
 /* What comes within `us`, as "1 2 3". */
 const char *come(struct sim_world *s, int64_t us);
+/* Adds what comes until a call fails, or for five seconds. */
+void add_until_it_fails(struct sim_world *s, struct wr_buf *rows);
 /* A checkpoint. */
 void save(struct sim_world *s, struct wr_buf *saved);
 /* Stops, and goes on from the position. */

@@ -167,30 +167,10 @@ TEST(follow_is_not_misled_by_reads_that_give_less) {
     end(&s);
 }
 
-/* Adds what comes until a call fails, or for five seconds. */
-static void add_until_it_fails(struct sim_world *s, struct wr_buf *rows) {
-    int64_t until_us = s->w.env->monotonic_us(s->w.env) + 5 * SECOND;
-    int status = WR_OK;
-    while (status == WR_OK ||
-           (status == WR_EAGAIN && s->w.env->monotonic_us(s->w.env) < until_us)) {
-        struct wr_batch *batch = NULL;
-        status = s->source->type->poll(s->source, &batch, &s->w.err);
-        for (uint32_t i = 0; batch != NULL && i < batch->sel_count; i++) {
-            const int64_t *x = batch->columns[0].data;
-            wr_buf_addf(rows, "%lld ", (long long)x[wr_batch_row(batch, i)]);
-        }
-        wr_batch_unref(batch);
-        if (status == WR_EAGAIN)
-            s->w.env->sleep(s->w.env, 100000);
-    }
-    CHECK(status == WR_EAGAIN || status == WR_EIO);
-}
-
 /* Stops, and goes on from the position, at the second time where the first one fails. */
 static void restart_twice(struct sim_world *s, uint64_t nth) {
     struct wr_buf saved;
-    wr_buf_init(&saved, &s->w.budget, 0);
-    CHECK_INT(s->source->type->save_position(s->source, &saved), ==, WR_OK);
+    save(s, &saved);
     close_source(s->source);
     struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
     if (nth > 0)

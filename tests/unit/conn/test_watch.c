@@ -294,25 +294,6 @@ TEST(watch_takes_a_file_that_is_written_again_with_the_same_rows_for_the_same) {
     end(&s);
 }
 
-/* Adds what comes until a call fails, or for five seconds. */
-static void add_until_it_fails(struct sim_world *s, struct wr_buf *rows) {
-    int64_t until_us = s->w.env->monotonic_us(s->w.env) + 5 * SECOND;
-    int status = WR_OK;
-    while (status == WR_OK ||
-           (status == WR_EAGAIN && s->w.env->monotonic_us(s->w.env) < until_us)) {
-        struct wr_batch *batch = NULL;
-        status = s->source->type->poll(s->source, &batch, &s->w.err);
-        for (uint32_t i = 0; batch != NULL && i < batch->sel_count; i++) {
-            const int64_t *x = batch->columns[0].data;
-            wr_buf_addf(rows, "%lld ", (long long)x[wr_batch_row(batch, i)]);
-        }
-        wr_batch_unref(batch);
-        if (status == WR_EAGAIN)
-            s->w.env->sleep(s->w.env, 100000);
-    }
-    CHECK(status == WR_EAGAIN || status == WR_EIO);
-}
-
 /* All that can happen to files while nothing runs. */
 static void change_everything(struct sim_world *s) {
     append(s, "in/a.csv", "2\n");
