@@ -13,7 +13,8 @@
 #define EARLY_BITS_MAX 6u /* of the hash: rows out of their turn make so many pieces */
 #define EARLY_PAGES 64u   /* of a piece, about */
 #define FEW_PAGES 8u      /* fewer than one in so many are listed */
-#define PREFETCH_PAGES 8u
+#define HEADS_AHEAD 12u   /* pages: the head of one is asked for … */
+#define ROWS_AHEAD 4u     /* … and, when it is here, the first of its rows */
 #define AHEAD 8u          /* rows: what one has elsewhere is asked for; twice as many: itself */
 #define CELL_LINES_MAX 3u /* cache lines that are asked for of it */
 /* What work costs, in bytes of rows: */
@@ -240,31 +241,74 @@ static void end(struct wr_frozen *self) {
     drop(self);
 }
 
+/* A page lies anywhere. So that copying does not wait for memory, its head and the bits of held
+ * rows are asked for long before its turn, and when they are here its first held row. */
+static void fetch_head(const struct wr_table *table, const struct wr_page *page) {
+    if (page != NULL) {
+        __builtin_prefetch(page);
+        __builtin_prefetch((const char *)page + table->held_at);
+    }
+}
+
+static void fetch_held(const struct wr_table *table, struct wr_page *page) {
+    if (page == NULL || page->rests)
+        return;
+    const uint64_t *held = wr_page_held(table, page);
+    for (uint32_t word = 0; word < table->bit_words; word++)
+        if (held[word] != 0) {
+            uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(held[word]);
+            fetch_row(table, wr_page_row(table, page, slot));
+            return;
+        }
+}
+
 /* Listed pages from where it stands, until about so much has been done. 1: that was all. */
 static int copy_listed(struct wr_frozen *self, uint64_t bytes) {
-    for (uint64_t done = 0; self->at < self->page_count && done < bytes; self->at++) {
-        struct wr_page *page = self->pages[self->at];
-        if (self->at + PREFETCH_PAGES < self->page_count)
-            __builtin_prefetch(self->pages[self->at + PREFETCH_PAGES]);
-        if (page != NULL)
-            copy_page(self, page, 1);
+    const struct wr_table *table = self->table;
+    uint64_t at = self->at, end = self->page_count;
+    for (uint64_t i = at; i < WR_MIN(at + HEADS_AHEAD, end); i++)
+        fetch_head(table, self->pages[i]);
+    for (uint64_t done = 0; at < end && done < bytes; self->at = ++at) {
+        if (at + HEADS_AHEAD < end)
+            fetch_head(table, self->pages[at + HEADS_AHEAD]);
+        if (at + ROWS_AHEAD < end)
+            fetch_held(table, self->pages[at + ROWS_AHEAD]);
+        if (self->pages[at] != NULL)
+            copy_page(self, self->pages[at], 1);
         done += LISTED_COST_BYTES;
     }
-    return self->at == self->page_count;
+    return at == end;
+}
+
+/* Of the directory: where the next chain begins. */
+static uint64_t chain_behind(const struct wr_table *table, uint64_t index) {
+    uint64_t end = UINT64_C(1) << table->depth;
+    const struct wr_page *page = index < end ? table->directory[index] : NULL;
+    while (index < end && table->directory[index] == page)
+        index++;
+    return index;
+}
+
+static struct wr_page *chain_at(const struct wr_table *table, uint64_t index) {
+    return index < UINT64_C(1) << table->depth ? table->directory[index] : NULL;
 }
 
 /* The same with chains, in the order of their hashes. */
 static int copy_chains(struct wr_frozen *self, uint64_t bytes) {
     const struct wr_table *table = self->table;
+    uint64_t index = wr_directory_at(table, self->at), heads = index, rows = index;
+    for (uint32_t i = 0; i < HEADS_AHEAD; i++) {
+        fetch_head(table, chain_at(table, heads));
+        heads = chain_behind(table, heads);
+        rows = i < ROWS_AHEAD ? heads : rows;
+    }
     int is_end = 0;
     for (uint64_t done = 0; !is_end && done < bytes;) {
-        uint64_t index = wr_directory_at(table, self->at);
-        struct wr_page *page = table->directory[index];
-        if (index + PREFETCH_PAGES < UINT64_C(1) << table->depth) {
-            const char *next = (const char *)table->directory[index + PREFETCH_PAGES];
-            __builtin_prefetch(next);
-            __builtin_prefetch(next + table->held_at);
-        }
+        fetch_head(table, chain_at(table, heads));
+        fetch_held(table, chain_at(table, rows));
+        heads = chain_behind(table, heads);
+        rows = chain_behind(table, rows);
+        struct wr_page *page = table->directory[wr_directory_at(table, self->at)];
         uint64_t span = page->depth == 0 ? 0 : UINT64_C(1) << (64 - page->depth);
         for (; page != NULL; page = page->overflow) {
             uint64_t before = self->in_turn.rows.length;

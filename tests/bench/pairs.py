@@ -6,7 +6,8 @@
 Each line compares two ways to run one script: without a state and with `--state`, checkpoints
 every second and every 100 ms; and one worker with two. Wall and CPU seconds (user and system) are
 medians of the first way; the ratios are medians over the pairs, the second way by the first. "used"
-is how many CPUs the second way kept busy: what it is below 2 was waited. Sinks are blackholes, but
+is how many CPUs the second way kept busy: what it is below 2 was waited. Events of q5 and q17 are
+computed, so there are ten times as many and a run lasts for seconds. Sinks are blackholes, but
 SQLite where the name says so. --check fails where checkpoints cost more than 2 % (1 s) or 10 %.
 """
 
@@ -26,6 +27,7 @@ WEIR = os.path.join(measured.BUILD, "weir")
 QUERIES = os.path.join(measured.ROOT, "examples/nexmark")
 LEFT_OVER = ("STATE", "out.db", "out.db-wal", "out.db-shm")
 COST_MAX = {"1s": 1.02, "100ms": 1.10}
+TIMES = {"q5": 10, "q17": 10, "q18": 1}
 
 MAKE = """weir.nexmark {{ events = {events}, rate = 10000 }}
   :select "auction, bidder, price, channel, url, dateTime, extra":write "bids.ndjson"
@@ -52,9 +54,10 @@ def prepare(events):
     write("make", MAKE.format(events=events))
     once("make", [])
     made = {"ndjson": PARSE, "ndjson_window_sqlite": WINDOW}
-    for name in ("q5", "q17", "q18"):
+    for name, times in TIMES.items():
         with open(os.path.join(QUERIES, name + ".lua"), encoding="utf-8") as file:
-            made[name] = re.sub(r"events int64 = \d+", f"events int64 = {events}", file.read())
+            made[name] = re.sub(r"events int64 = \d+", f"events int64 = {times * events}",
+                                file.read())
     for name, text in made.items():
         write(name, text)
         for interval in COST_MAX:
