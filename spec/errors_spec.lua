@@ -122,7 +122,7 @@ local CODES = [[
   W401 W402 W403 W404 W405 W406 W407 W408 W410 W411
   W501 W502 W503 W504 W505 W506 W507 W508 W509 W510 W511 W512 W513 W514
   W601 W602 W603 W604 W607 W608 W609 W610 W611 W612 W613 W614 W615 W616 W617 W618
-  W619 W620 W621 W622 W623 W624
+  W619 W620 W621 W622 W623 W624 W625
   W701 W702 W703 W704 W705
   W901 W902 W903 W904 W905 W906 W907 W908 W910
 ]]
@@ -186,7 +186,7 @@ describe("error examples", function()
     local other = { W406 = true, W407 = true, W501 = true, W502 = true, W510 = true, W512 = true,
       W601 = true, W604 = true, W610 = true, W613 = true, W614 = true, W616 = true,
       W617 = true, W618 = true, W619 = true, W620 = true,
-      W621 = true, W622 = true, W623 = true }
+      W621 = true, W622 = true, W623 = true, W625 = true }
     for code in CODES:gmatch("W%d+") do
       local row = errors.lookup(code)
       for _, example in ipairs({ row.wrong, row.right }) do

@@ -25,6 +25,7 @@
 #include "conn/file_append.h"
 #include "conn/file_look.h"
 #include "conn/input.h"
+#include "conn/named.h"
 #include "conn/output.h"
 #include "data/codec.h"
 
@@ -325,6 +326,15 @@ static int check_more(const struct file_sink *self, uint64_t more, struct wr_err
     return WR_OK;
 }
 
+/* Somebody has taken it when it had got its name. */
+static int look_whether_taken(struct file_sink *self, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    int status = wr_named_look(sink, self->path, &self->finished, err);
+    if (status == WR_OK && self->finished && sink->note != NULL)
+        sink->note(sink->note_ctx, self->config->address, "it was complete, and was taken away");
+    return status;
+}
+
 static int open_again(struct file_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     uint64_t length = self->committed;
@@ -339,8 +349,10 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
     uint64_t least = appends_later(self) ? self->behind + length : 0;
     if (stands && info.size_bytes >= least)
         self->finished = self->renamed = 1; /* and the state had no time to hear of it */
-    if (self->finished)
-        return WR_OK;
+    if (!self->finished && !exists && self->is_beside)
+        status = look_whether_taken(self, err);
+    if (status != WR_OK || self->finished)
+        return status;
     if (!exists || info.size_bytes < length)
         return lost(self, exists ? "it has fewer" : "it is not there", err);
     if (!self->is_beside && info.size_bytes > length)
@@ -505,7 +517,8 @@ static int take_place(struct file_sink *self, struct wr_error *err) {
         return wr_error_set(err, WR_EEXIST,
                             "write %s: it exists already; it was made while this ran",
                             config->address);
-    return env->rename(env, self->path, config->address, err);
+    status = wr_named_rename(&self->base, self->path, config->address, err);
+    return status == WR_OK ? wr_named_sync(&self->base, err) : status;
 }
 
 static int append_beside(struct file_sink *self, struct wr_error *err) {

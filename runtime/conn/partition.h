@@ -48,7 +48,7 @@ struct partition {
     uint32_t number;    /* of the file that is written, or of the next one */
     uint8_t is_active;  /* a file is written, under its temporary name */
     uint8_t is_claimed; /* what earlier runs left there has been counted */
-    uint8_t is_renamed; /* the file got its name, and the state had no time to hear of it */
+    uint8_t is_renamed; /* the file had got its name when this life, or one before, began */
     uint64_t rows;      /* of the file that is written */
     uint64_t bytes;     /* of its rows, before compression */
     uint64_t length;    /* of it, in bytes */
@@ -71,6 +71,16 @@ struct partition_slot {
  * rows are held. */
 struct partition_done {
     uint32_t partition, number;
+    uint64_t rows; /* UINT64_MAX: an older weir did not say */
+};
+
+/* Files that were complete in a life before and are under neither of their names: see
+ * partition_gone.c. */
+struct partition_gone {
+    uint64_t taken; /* they had got their names */
+    uint64_t lost;  /* nothing says so */
+    uint64_t rows;  /* of the lost ones; UINT64_MAX: not known of all */
+    char *example;  /* the temporary name of the first that is lost, else of the first taken */
 };
 
 struct partition_sink {
@@ -88,6 +98,8 @@ struct partition_sink {
     uint64_t clock; /* of slots */
     uint32_t done_count, done_room;
     struct partition_done *done;
+    uint32_t done_before; /* so many of them were complete in a life before */
+    struct partition_gone gone;
     int saved;       /* a state points to the files */
     int64_t stop_us; /* when a file was complete first since the run is to stop; 0: none was */
 };
@@ -115,6 +127,18 @@ int partition_cut(struct partition_sink *self, struct wr_error *err);
 int partition_check_new(struct partition_sink *self, struct wr_error *err);
 /* Forgets files that no state points to. */
 void partition_close_all(struct partition_sink *self);
+
+/* ---- partition_gone.c ---- */
+
+/* A complete file of a life before is under neither of its names: counts it as taken or lost.
+ * `path`: its temporary name. */
+int partition_is_gone(struct partition_sink *self, const char *path, uint64_t rows, int *was_taken,
+                      struct wr_error *err);
+/* Whether one that is under neither of its names has got its final one; counts it then. */
+int partition_was_taken(struct partition_sink *self, const char *path, int *was_taken,
+                        struct wr_error *err);
+/* Tells once of all that is gone, behind a restart. */
+void partition_tell_gone(struct partition_sink *self);
 
 /* ---- partition_state.c ---- */
 

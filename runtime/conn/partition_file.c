@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "conn/file_append.h"
 #include "conn/file_look.h"
+#include "conn/named.h"
 #include "conn/partition.h"
 #include "base/banned.h"
 
@@ -307,8 +308,14 @@ static int mark_success(const struct partition_sink *self, const struct partitio
         return WR_OK;
     const struct wr_env *env = self->base.env;
     char path[PARTITION_PATH_MAX];
+    struct wr_file_info info;
     struct wr_file *file;
-    int status = path_of(self, one, UINT32_MAX, 0, "_SUCCESS", path, err);
+    int exists = 0, status = path_of(self, one, UINT32_MAX, 0, "", path, err);
+    if (status == WR_OK)
+        status = wr_file_look(env, path, &info, &exists, err);
+    if (status != WR_OK || !exists) /* somebody has taken all of it */
+        return status;
+    status = path_of(self, one, UINT32_MAX, 0, "_SUCCESS", path, err);
     if (status == WR_OK)
         status = env->open(env, path, WR_FILE_CREATE, &file, err);
     if (status != WR_OK)
@@ -337,9 +344,10 @@ static int is_taken(const struct partition_sink *self, const char *from, const c
     return WR_EEXIST;
 }
 
-/* Those that stand there from runs before go when the first new one comes. */
+/* Those that stand there from runs before go when the first new one comes. `before`: what a life
+ * before has said of it, or NULL. */
 static int name_file(struct partition_sink *self, uint32_t partition, uint32_t number,
-                     struct wr_error *err) {
+                     const struct partition_done *before, struct wr_error *err) {
     struct partition *one = &self->partitions[partition];
     const struct wr_env *env = self->base.env;
     char from[PARTITION_PATH_MAX], to[PARTITION_PATH_MAX];
@@ -355,6 +363,11 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
         status = wr_file_look(env, to, &info, &is_named, err);
     if (status != WR_OK)
         return status;
+    int is_gone = !is_there && !is_named;
+    if (is_gone && before != NULL)
+        status = partition_is_gone(self, from, before->rows, &is_named, err);
+    if (status != WR_OK || (is_gone && !is_named && before != NULL))
+        return status;
     if (!is_there && !is_named)
         return wr_error_set(err, WR_ECORRUPT, "%s: `%s` is not there", self->base.name, from);
     if (is_there)
@@ -362,7 +375,7 @@ static int name_file(struct partition_sink *self, uint32_t partition, uint32_t n
     if (status == WR_OK && (number == 0 || !is_there))
         status = clear_partition(self, one, is_there ? 0 : one->number + one->is_renamed, err);
     if (is_there && status == WR_OK)
-        status = env->rename(env, from, to, err);
+        status = wr_named_rename(&self->base, from, to, err);
     return status == WR_OK ? mark_success(self, one, err) : status;
 }
 
@@ -379,7 +392,7 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
     if (status != WR_OK)
         return status;
     if (self->base.store == NULL && !self->base.held) {
-        status = name_file(self, partition, number, err);
+        status = name_file(self, partition, number, NULL, err);
         if (status != WR_OK)
             return status;
     } else {
@@ -387,7 +400,7 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
                     sizeof *self->done) != WR_OK)
             return no_memory(self, err);
         self->done[self->done_count++] =
-            (struct partition_done){.partition = partition, .number = number};
+            (struct partition_done){.partition = partition, .number = number, .rows = one->rows};
     }
     one->number++;
     one->is_active = 0;
@@ -399,10 +412,15 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
 
 int partition_name_done(struct partition_sink *self, struct wr_error *err) {
     int status = WR_OK;
-    for (uint32_t i = 0; i < self->done_count && status == WR_OK; i++)
-        status = name_file(self, self->done[i].partition, self->done[i].number, err);
+    for (uint32_t i = 0; i < self->done_count && status == WR_OK; i++) {
+        const struct partition_done *done = &self->done[i];
+        status = name_file(self, done->partition, done->number, i < self->done_before ? done : NULL,
+                           err);
+    }
     if (status == WR_OK)
-        self->done_count = 0;
+        status = wr_named_sync(&self->base, err);
+    if (status == WR_OK)
+        self->done_count = self->done_before = 0;
     return status;
 }
 
@@ -429,15 +447,19 @@ static int cut_one(struct partition_sink *self, struct partition *one, struct wr
         status = path_of(self, one, one->number, 1, "", final, err);
     if (status != WR_OK)
         return status;
-    int is_there, is_named = 0;
+    int is_there, is_named = 0, was_renamed = one->is_renamed;
+    one->is_renamed = 0; /* where a power cut has taken the name back */
     status = wr_file_look(env, path, &info, &is_there, err);
     if (status == WR_OK && !is_there)
         status = wr_file_look(env, final, &info, &is_named, err);
     if (status != WR_OK)
         return status;
     if (!is_there) {
+        is_named |= was_renamed;
+        if (!is_named)
+            status = partition_was_taken(self, path, &is_named, err);
         one->is_renamed = (uint8_t)is_named;
-        return is_named ? WR_OK : lost(self, path, one, err);
+        return status != WR_OK || is_named ? status : lost(self, path, one, err);
     }
     if (info.size_bytes < one->length)
         return lost(self, path, one, err);
@@ -456,7 +478,10 @@ int partition_cut(struct partition_sink *self, struct wr_error *err) {
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
         if (self->partitions[p].is_active)
             status = cut_one(self, &self->partitions[p], err);
-    return status == WR_OK && !self->base.held ? partition_name_done(self, err) : status;
+    if (status == WR_OK && !self->base.held)
+        status = partition_name_done(self, err);
+    partition_tell_gone(self);
+    return status;
 }
 
 static int is_any(void *ctx, const char *path) {
@@ -513,9 +538,11 @@ void partition_close_all(struct partition_sink *self) {
     wr_free(self->base.budget, self->partitions);
     wr_free(self->base.budget, self->index);
     wr_free(self->base.budget, self->done);
+    wr_free(self->base.budget, self->gone.example);
     self->slots = NULL;
     self->partitions = NULL;
     self->index = NULL;
     self->done = NULL;
+    self->gone = (struct partition_gone){0};
     self->count = self->done_count = 0;
 }

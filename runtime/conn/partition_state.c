@@ -6,7 +6,8 @@
 #include "conn/partition.h"
 #include "base/banned.h"
 
-#define SAVE_VERSION 2
+#define SAVE_VERSION 3         /* 2 is read, too: it has no rows of … */
+#define SAVE_VERSION_NO_ROWS 2 /* … files that are complete */
 
 int partition_save(const struct partition_sink *self, struct wr_buf *out) {
     wr_buf_add_varint(out, SAVE_VERSION);
@@ -18,7 +19,8 @@ int partition_save(const struct partition_sink *self, struct wr_buf *out) {
         wr_buf_add_varint(out, strlen(one->name));
         wr_buf_add_text(out, one->name);
         wr_buf_add_varint(out, one->number);
-        wr_buf_add_varint(out, (uint64_t)one->is_active | (uint64_t)one->is_claimed << 1);
+        wr_buf_add_varint(out, (uint64_t)one->is_active | (uint64_t)one->is_claimed << 1 |
+                                   (uint64_t)one->is_renamed << 2);
         wr_buf_add_varint(out, one->rows);
         wr_buf_add_varint(out, one->bytes);
         wr_buf_add_varint(out, one->length);
@@ -29,6 +31,7 @@ int partition_save(const struct partition_sink *self, struct wr_buf *out) {
     for (uint32_t i = 0; i < self->done_count; i++) {
         wr_buf_add_varint(out, self->done[i].partition);
         wr_buf_add_varint(out, self->done[i].number);
+        wr_buf_add_varint(out, self->done[i].rows);
     }
     return out->status;
 }
@@ -44,7 +47,8 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
     self->base.rows_written = wr_reader_varint(from);
     self->token = (uint32_t)wr_reader_varint(from);
     uint64_t count = wr_reader_varint(from);
-    if (from->failed || version != SAVE_VERSION || count > PARTITIONS_MAX)
+    int is_known = version == SAVE_VERSION || version == SAVE_VERSION_NO_ROWS;
+    if (from->failed || !is_known || count > PARTITIONS_MAX)
         return damaged(self, err);
     for (uint64_t i = 0; i < count; i++) {
         uint64_t length = wr_reader_varint(from);
@@ -63,6 +67,7 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
         uint64_t flags = wr_reader_varint(from);
         one->is_active = flags & 1;
         one->is_claimed = flags >> 1 & 1;
+        one->is_renamed = flags >> 2 & 1;
         one->rows = wr_reader_varint(from);
         one->bytes = wr_reader_varint(from);
         one->length = wr_reader_varint(from);
@@ -77,8 +82,10 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
         struct partition_done *one = &self->done[self->done_count++];
         one->partition = (uint32_t)wr_reader_varint(from);
         one->number = (uint32_t)wr_reader_varint(from);
+        one->rows = version == SAVE_VERSION ? wr_reader_varint(from) : UINT64_MAX;
         if (one->partition >= self->count)
             return damaged(self, err);
     }
+    self->done_before = self->done_count;
     return from->failed ? damaged(self, err) : WR_OK;
 }

@@ -85,6 +85,15 @@ int wr_store_erase(struct wr_store *store, struct wr_error *err);
 /* The connection, for rows that wait for the end (spool.c). Lent. */
 struct sqlite3 *wr_store_connection(struct wr_store *store);
 
+/* store_named.c: files that the last checkpoint says are complete get their names behind it.
+ * `path`: the temporary name of one that is there, just before it is renamed. */
+int wr_store_naming(struct wr_store *store, const char *path, struct wr_error *err);
+/* What was said so is durable; behind the names. */
+int wr_store_naming_sync(struct wr_store *store, struct wr_error *err);
+/* Whether it was said of that name behind the last checkpoint, by a life before. */
+int wr_store_was_named(struct wr_store *store, const char *path, int *was_named,
+                       struct wr_error *err);
+
 /* store_tables.c: tables of sinks that live in the file itself. Between the two calls the
  * connection is the caller's, and no other thread uses it. With `writes` the transaction of the
  * next checkpoint has begun, which wr_store_begin then goes on with: what is written stands with

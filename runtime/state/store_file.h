@@ -75,6 +75,15 @@ struct wr_store_rows_file {
     struct wr_buf read; /* the rows that were asked for last */
 };
 
+/* `NAMED`, and what the life before has left in it. */
+struct wr_store_named {
+    struct wr_file *file; /* NULL: this life has written nothing into it */
+    uint64_t number;      /* the checkpoint that it was of when it was read or written last */
+    struct wr_buf text;   /* of the life before; empty where it is of another checkpoint */
+    size_t at;            /* behind the line of it that was found last */
+    uint8_t is_read, is_unsynced;
+};
+
 struct wr_store {
     const struct wr_env *env;
     struct wr_file *lock;
@@ -87,7 +96,8 @@ struct wr_store {
     uint64_t noted;       /* the last checkpoint, as `MADE` had it when the state was opened */
     struct wr_file *made; /* `MADE`; NULL: nothing was written into it yet */
     int is_made;          /* it was there */
-    int has_no_sums;      /* an older format, which is being changed */
+    struct wr_store_named named;
+    int has_no_sums; /* an older format, which is being changed */
     int in_checkpoint;
     int has_rows; /* a sink has begun the transaction of the next checkpoint */
     int failed; /* the status of the first error: nothing goes on until the store is opened again */
@@ -148,6 +158,10 @@ int wr_store_made_note(struct wr_store *store, struct wr_error *err);
 void wr_store_made_close(struct wr_store *store);
 /* The state is going to be removed: what is left of it when that is cut off begins anew. */
 int wr_store_made_forget(struct wr_store *store, struct wr_error *err);
+
+/* ---- store_named.c ---- */
+
+void wr_store_named_close(struct wr_store *store);
 
 /* ---- store_rows.c ---- */
 

@@ -452,6 +452,7 @@ void wr_store_close_database(struct wr_store *store) {
     store->db = NULL;
     wr_store_rows_close(store);
     wr_store_made_close(store);
+    wr_store_named_close(store);
 }
 
 void wr_store_close(struct wr_store *store) {

@@ -25,7 +25,7 @@ def target(path):
     name = path.rsplit("/", 1)[-1]
     if path.startswith("STATE/"):
         return "state log" if name.endswith(("-wal", "-journal")) else \
-            "lock" if name in ("LOCK", "MADE") else "state"
+            "lock" if name in ("LOCK", "MADE", "NAMED") else "state"
     if name.endswith(("-journal", "-wal")):
         return "journal"
     if name == "rates.db" or name in ("orders.ndjson", "payments.csv", "clicks.csv.gz") \

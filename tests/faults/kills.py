@@ -10,6 +10,11 @@ positions and counts of the state, nothing left over. Of some first kills, the s
 at its calls too, and the third goes on; and of some, three lives in a row at random calls, or so
 many that die soon that the last takes its rows one by one.
 
+Where a pipeline rolls files, or has one of the name taken.csv, a reader takes away between lives
+what is complete, and the directories that are empty then. At the end all that was taken and all
+that is left are together what an undisturbed run leaves, nothing is there twice, and no life says
+that something is lost.
+
 --random N: N kills at random times, after which a life goes on or is killed again. --all: every
 call, and of the recovery after one kill in eight every call, where it makes other calls than the
 recoveries before it; else one in eight too. Without it a sample by seed, as long as
@@ -37,6 +42,54 @@ STRACE_KILLS = 10 # of each pipeline
 STRACE_CALLS = "write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir"
 
 
+def is_complete(name):
+    """A result that a reader may take as soon as it has its name."""
+    return name.rsplit("/", 1)[-1].startswith("part-") and "/" in name or name == "taken.csv"
+
+
+class Reader:
+    """Takes away what is complete, and puts it back at the end. What stood there before the first
+    life (`before`) is no result."""
+
+    def __init__(self, before):
+        self.before = worlds.left(before, with_state=False)
+        self.has = {} # name: bytes
+        self.removed = set() # directories; what would be in one marks nothing
+        self.twice = ""
+
+    def take(self, folder):
+        for here, _, names in os.walk(folder, topdown=False):
+            for name in names:
+                path = os.path.join(here, name)
+                shown = os.path.relpath(path, folder)
+                if not is_complete(shown):
+                    continue
+                with open(path, "rb") as file:
+                    data = file.read()
+                if self.before.get(shown) == data:
+                    continue
+                os.remove(path)
+                if self.has.setdefault(shown, data) != data:
+                    self.twice = f"{shown} came again, and differs"
+            if here != folder and not os.listdir(here):
+                os.rmdir(here)
+                self.removed.add(os.path.relpath(here, folder))
+
+    def put_back(self, folder, outcome, wanted):
+        """What is wrong with it; all is in its place then, as `wanted`."""
+        marks = {name: b"" for name in (here + "/_SUCCESS" for here in self.removed)
+                 if name in wanted and not os.path.exists(os.path.join(folder, name))}
+        for name, data in (self.has | marks).items():
+            path = os.path.join(folder, name)
+            if os.path.exists(path):
+                return f"{name} came again"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+        return self.twice or ("W625: " + outcome.stderr.decode(errors="replace")[:300]
+                              if b"[W625]" in outcome.stderr else "")
+
+
 class Killer:
     """One pipeline: its oracle, and lives that are killed."""
 
@@ -49,9 +102,10 @@ class Killer:
         fault = "kill" if how == "kill" else "kill " + how
         self.seen[(fault, call[0], coverage.target(call[1]))] += 1
 
-    def lives(self, kills, before=None):
+    def lives(self, kills, before=None, reader=None):
         """Lives killed as said, [(call, how)], and one that goes on. What is wrong, or "".
-        `before`: the folder that the first of the kills has left already."""
+        `before`: the folder that the first of the kills has left already. `reader`: takes away
+        what is complete behind each life."""
         folder = self.world.fresh(before)
         try:
             for life, (number, how) in enumerate(kills, 1):
@@ -63,8 +117,11 @@ class Killer:
                 if outcome.code != -signal.SIGKILL:
                     return (f"life {life} is not killed, exit code {outcome.code}: "
                             f"{outcome.stderr.decode(errors='replace').strip()[:300]}")
+                if reader:
+                    reader.take(folder)
             outcome = self.world.run(folder, self.case, len(kills) + 1)
-            return self.oracle.judge(folder, outcome)
+            wrong = reader.put_back(folder, outcome, self.oracle.left) if reader else ""
+            return wrong or self.oracle.judge(folder, outcome)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -79,6 +136,15 @@ class Killer:
         wrong = self.lives([(number, how)])
         return wrong and f"{self.case}: {how} at call {number} " \
                          f"({' '.join(self.oracle.calls[number - 1][:2])}): {wrong}"
+
+    def has_parts(self):
+        return any(is_complete(name) for name in self.oracle.left)
+
+    def taken(self, kills):
+        for number, how in kills:
+            self.note(self.oracle.calls[number - 1], how if len(kills) == 1 else "in a row")
+        wrong = self.lives(kills, reader=Reader(self.world.template))
+        return wrong and f"{self.case}: killed {kills}, what is complete is taken away: {wrong}"
 
     def killed(self, number, how):
         """The folder that a kill leaves, and the calls of the life behind it."""
@@ -175,6 +241,8 @@ def everything(killer, dice):
     """Every point of a pipeline; a generator of what is wrong, "" for each that holds."""
     for number, how in killer.points():
         yield killer.one(number, how)
+        if killer.has_parts():
+            yield killer.taken([(number, how)])
     recoveries = []
     for number, how in list(killer.points())[3::RECOVERY_STRIDE]:
         folder, calls = killer.killed(number, how)
@@ -186,6 +254,8 @@ def everything(killer, dice):
         shutil.rmtree(folder)
     for _ in range(100):
         yield killer.in_a_row(dice)
+        if killer.has_parts():
+            yield killer.taken([dice.choice(list(killer.points())) for _ in range(3)])
         yield killer.until_rows_are_taken_one_by_one(dice)[1]
 
 
@@ -199,6 +269,9 @@ def sample(killer, dice):
             yield killer.at_random_times(dice)[1]
         elif kind < 0.1:
             yield killer.until_rows_are_taken_one_by_one(dice)[1]
+        elif killer.has_parts() and kind < 0.4:
+            kills = [dice.choice(dice.choice(cells)) for _ in range(dice.randrange(3))]
+            yield killer.taken([(number, how), *kills])
         elif kind < 0.6:
             yield killer.one(number, how)
         elif kind < 0.9:

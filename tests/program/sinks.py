@@ -390,6 +390,51 @@ def a_signal_between_parts(place):
     assert found == list(range(6000))
 
 
+@case
+def a_reader_takes_what_is_complete(place):
+    """Parts are taken away while the run lives and between its lives: each row comes once."""
+    place.script("job.lua", 's:write("out/", { format = "ndjson", roll = { rows = 50 } })',
+                 's:derive "k = v % 3":write("by/", { format = "csv", partition_by = "k", '
+                 'roll = { rows = 20 }, success = true })')
+    has, at, said = {"out": [], "by": []}, 0, ""
+
+    def take():
+        for here, _, names in os.walk(place.folder):
+            top = os.path.relpath(here, place.folder).split(os.sep)[0]
+            for name in sorted(names if top in has else ()):
+                if not name.startswith("part-"):
+                    continue
+                with open(os.path.join(here, name), encoding="utf-8") as file:
+                    lines = file.read().splitlines()
+                os.remove(os.path.join(here, name))
+                has[top] += [json.loads(line)["id"] for line in lines] if top == "out" \
+                    else [int(line.split(",")[0]) for line in lines[1:]]
+
+    def count():
+        take()
+        return len(has["out"])
+
+    for life in range(6):
+        goal = count() + 100
+        run = Life(place, "job.lua", "--state", "st")
+        until = time.monotonic() + WAIT_SECONDS_MAX
+        while count() < goal:
+            assert run.process.poll() is None, run.process.stderr.read().decode()
+            assert time.monotonic() < until, "waited in vain for parts"
+            place.rows(at, at + 40)
+            at += 40
+            time.sleep(random.uniform(0, 0.02))
+        said += run.end(signal.SIGKILL if life % 2 else signal.SIGTERM)
+    run = Life(place, "job.lua", "--state", "st", "--until", f"{at}rows", "--drain")
+    said += run.process.communicate(timeout=WAIT_SECONDS_MAX)[1].decode()
+    assert run.process.returncode == 0, said
+    take()
+    assert "[W625]" not in said, said
+    for top, ids in has.items():
+        assert sorted(ids) == list(range(at)), f"{top}: {len(ids)} rows of {at}, " \
+            f"{len(ids) - len(set(ids))} of them twice"
+
+
 def main():
     program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
     seed = int(os.environ.get("WEIR_SEED", "0")) or random.getrandbits(32)

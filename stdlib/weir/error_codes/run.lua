@@ -418,6 +418,19 @@ orders:lookup(one, { on = "item" })]],
     wrong = [[:write("state:totals")             -- weir run job.lua]],
     right = [[:write("state:totals")             -- weir run --state job.state job.lua]],
   },
+  W625 = {
+    message = "…: … complete files with … rows are gone (`…`), and nothing says that they got …",
+    help = "if nobody has them, another `--state` writes all rows anew",
+    page = "Files that a write rolls get their names when the state knows that they are complete, "
+      .. "and whoever takes them away then may do so: a start notes how many are gone, and goes "
+      .. "on. These are under neither their temporary name nor their final one, and the state's "
+      .. "file `NAMED` does not say that they were renamed. So they were removed before, with a "
+      .. "temporary name that begins with a dot, or the file `NAMED` is not that of the run: the "
+      .. "state is a copy, or the power went in the moment between a name and its note. The run "
+      .. "goes on, since nothing that it could write would bring them back.",
+    wrong = "find out -name '.*' -delete   # between two runs",
+    right = "mv out/part-* done/           # what is complete has a name without a dot",
+  },
   W701 = {
     message = "ran longer than …",
     page = "The script's Lua code did not come back in time: a loop that does not end, or far "

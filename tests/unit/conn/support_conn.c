@@ -463,6 +463,10 @@ int bind_sink(struct world *world, const struct wr_sink_type *type, struct wr_va
     return type->bind(bind, &world->err);
 }
 
+static void take_warning(void *ctx, const char *code, const char *text) {
+    wr_buf_addf(&((struct world *)ctx)->notes, "%s %s\n", code, text);
+}
+
 struct wr_sink *open_sink(struct world *world, const struct wr_sink_type *type,
                           const struct wr_endpoint_bind *bind, struct wr_reader *from) {
     struct wr_sink *sink = wr_alloc_zero(&wr_budget_control, type->size_bytes);
@@ -476,7 +480,12 @@ struct wr_sink *open_sink(struct world *world, const struct wr_sink_type *type,
                              .reject_ctx = world,
                              .name = bind->name,
                              .show = show_in_world,
-                             .show_ctx = world};
+                             .show_ctx = world,
+                             .store = world->store,
+                             .note = take_note,
+                             .note_ctx = world,
+                             .warn = take_warning,
+                             .warn_ctx = world};
     if (type->open(sink, from, &world->err) == WR_OK)
         return sink;
     wr_free(&wr_budget_control, sink);

@@ -21,9 +21,10 @@ struct world {
     struct wr_batch_pool pool;
     struct wr_error err;
     char folder[64];
-    struct wr_buf rejects; /* "W502 line 3: detail [raw]\n" for each */
-    struct wr_buf shown;   /* what sinks showed on stdout */
-    struct wr_buf notes;
+    struct wr_buf rejects;  /* "W502 line 3: detail [raw]\n" for each */
+    struct wr_buf shown;    /* what sinks showed on stdout */
+    struct wr_buf notes;    /* a note or "CODE text" of a warning, each with a "\n" */
+    struct wr_store *store; /* of the sinks that it opens; NULL: none */
     uint64_t record_limit;  /* of the sources that it opens; 0: none … */
     uint32_t threads;       /* … and how many read them; 0: without a pool */
     uint64_t control_bytes; /* in use at its begin */

@@ -2,6 +2,8 @@
  * restarts, a full disk. */
 #include "support_conn.h"
 
+#include "state/store.h"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -346,6 +348,47 @@ TEST(file_sink_knows_that_it_was_complete) {
 }
 
 /* ---- a full disk --------------------------------------------------------------------------- */
+
+TEST(file_sink_goes_on_behind_a_file_that_a_reader_has_taken) {
+    struct world w;
+    struct wr_endpoint_bind bind;
+    struct wr_buf saved;
+    world_begin(&w);
+    wr_buf_init(&saved, &w.budget, 0);
+    const struct wr_schema *schema = schema_of(&w, "id int64");
+    const char *path = in_folder(&w, "o.csv"), *state = in_folder(&w, "state");
+    CHECK_INT(wr_store_open(&w.store, w.env, state, "plan", &w.err), ==, WR_OK);
+    CHECK_INT(bind_sink(&w, &wr_sink_file, sink_spec(&w, path, ""), schema, NULL, &bind), ==,
+              WR_OK);
+    struct wr_sink *sink = open_sink(&w, &wr_sink_file, &bind, NULL);
+    CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "1\n2")), ==, WR_OK);
+    CHECK_INT(wr_sink_file.save(sink, &saved), ==, WR_OK);
+    CHECK_INT(wr_sink_file.finish(sink, &w.err), ==, WR_OK);
+    close_sink(sink);
+    CHECK_INT(remove(path), ==, 0);
+    for (int life = 0; life < 2; life++) {
+        wr_store_close(w.store);
+        CHECK_INT(wr_store_open(&w.store, w.env, state, "plan", &w.err), ==, WR_OK);
+        struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+        sink = open_sink(&w, &wr_sink_file, &bind, &from);
+        if (life == 1) { /* what it was named, nobody knows */
+            CHECK(sink == NULL);
+            CHECK_CONTAINS(w.err.text, "the state goes on behind 7 bytes of");
+            break;
+        }
+        CHECK(sink != NULL);
+        CHECK_STR(wr_buf_add_char(&w.notes, 0) == WR_OK ? w.notes.bytes : "",
+                  "it was complete, and was taken away\n");
+        CHECK_INT(wr_sink_file.finish(sink, &w.err), ==, WR_OK);
+        CHECK(file_text(&w, path, NULL) == NULL);
+        CHECK_INT(write_epoch(&w, sink, 2, batch_of(&w, schema, "3")), ==, WR_EEXIST);
+        close_sink(sink);
+        CHECK_INT(remove(in_folder(&w, "state/NAMED")), ==, 0);
+    }
+    wr_store_close(w.store);
+    wr_buf_release(&saved);
+    world_end(&w);
+}
 
 TEST(file_sink_leaves_nothing_behind_on_a_full_disk) {
     struct world w;

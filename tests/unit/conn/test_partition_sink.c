@@ -2,6 +2,9 @@
  * places where a process may end, a full disk. */
 #include "support_conn.h"
 
+#include "conn/partition.h"
+#include "state/store.h"
+
 #define SCHEMA "k string,id int64"
 
 static struct wr_value *partition_spec(struct world *w, const char *more) {
@@ -11,16 +14,12 @@ static struct wr_value *partition_spec(struct world *w, const char *more) {
                          w->folder, more);
 }
 
-/* A sink of a run that has a state. */
 static struct wr_sink *sink_of(struct world *w, const char *more, struct wr_reader *from) {
     struct wr_endpoint_bind *bind = wr_arena_alloc_zero(&w->arena, sizeof *bind);
     CHECK_INT(bind_sink(w, &wr_sink_partitions, partition_spec(w, more), schema_of(w, SCHEMA), NULL,
                         bind),
               ==, WR_OK);
-    struct wr_sink *sink = open_sink(w, &wr_sink_partitions, bind, from);
-    if (sink != NULL)
-        sink->store = (struct wr_store *)(void *)w; /* only asked for whether there is one */
-    return sink;
+    return open_sink(w, &wr_sink_partitions, bind, from);
 }
 
 /* Rows of one batch, whose times are their ids in seconds, in time order. */
@@ -43,9 +42,18 @@ static void save(struct world *w, struct wr_sink *sink, struct wr_buf *saved) {
     CHECK_INT(wr_sink_partitions.save(sink, saved), ==, WR_OK);
 }
 
+/* A state of a run. Checkpoints are not put into it: it stays at number 0. */
+static void open_state(struct world *w) {
+    CHECK_INT(wr_store_open(&w->store, w->env, in_folder(w, ".state"), "plan", &w->err), ==, WR_OK);
+}
+
+/* Another life. */
 static struct wr_sink *again(struct world *w, const char *more, struct wr_buf *saved,
                              struct wr_sink *sink) {
     close_sink(sink);
+    wr_store_close(w->store);
+    open_state(w);
+    wr_buf_clear(&w->notes);
     struct wr_reader from = {.bytes = saved->bytes, .length = saved->length};
     return sink_of(w, more, &from);
 }
@@ -58,11 +66,13 @@ static void finish(struct world *w, struct wr_sink *sink) {
 static struct wr_sink *begin(struct world *w, struct wr_buf *saved, const char *more) {
     world_begin(w);
     wr_buf_init(saved, &w->budget, 0);
+    open_state(w);
     return sink_of(w, more, NULL);
 }
 
 static void end(struct world *w, struct wr_buf *saved) {
     wr_buf_release(saved);
+    wr_store_close(w->store);
     world_end(w);
 }
 
@@ -169,8 +179,100 @@ TEST(partition_sink_misses_files_that_are_gone) {
     save(&w, sink, &saved);
     CHECK_INT(wr_sink_partitions.finish(sink, &w.err), ==, WR_OK);
     remove(in_folder(&w, "k=b/part-00000.csv"));
+    remove(in_folder(&w, ".state/NAMED"));
     CHECK(again(&w, "", &saved, sink) == NULL);
     CHECK_CONTAINS(w.err.text, "the state goes on behind 5 bytes of");
+    end(&w, &saved);
+}
+
+static const char *notes_of(struct world *w) {
+    return wr_buf_add_char(&w->notes, 0) == WR_OK ? w->notes.bytes : "";
+}
+
+TEST(partition_sink_goes_on_behind_files_that_a_reader_has_taken) {
+    const char *more = "'roll':{'rows':2},'success':true";
+    for (int way = 0; way < 3; way++) { /* the last way: with their directories */
+        struct world w;
+        struct wr_buf saved;
+        struct wr_sink *sink = begin(&w, &saved, more);
+        CHECK_INT(put_rows(&w, sink, "a,1\na,2\na,3\nb,4"), ==, WR_OK);
+        save(&w, sink, &saved);
+        CHECK_INT((way == 0 ? wr_sink_partitions.commit(sink, 1, &w.err)
+                            : wr_sink_partitions.finish(sink, &w.err)),
+                  ==, WR_OK);
+        CHECK_INT(remove(in_folder(&w, "k=a/part-0000000000.csv")), ==, 0);
+        if (way > 0) {
+            CHECK_INT(remove(in_folder(&w, "k=a/part-0000000001.csv")), ==, 0);
+            CHECK_INT(remove(in_folder(&w, "k=b/part-0000000000.csv")), ==, 0);
+        }
+        if (way == 2) {
+            CHECK_INT(remove(in_folder(&w, "k=b/_SUCCESS")), ==, 0);
+            CHECK_INT(remove(in_folder(&w, "k=b")), ==, 0);
+        }
+        sink = again(&w, more, &saved, sink);
+        CHECK(sink != NULL);
+        CHECK_CONTAINS(notes_of(&w),
+                       way == 0 ? "1 file that got its name behind" : "3 files that got");
+        save(&w, sink, &saved);
+        CHECK_INT(wr_sink_partitions.commit(sink, 2, &w.err), ==, WR_OK);
+        sink = again(&w, more, &saved, sink); /* the state knows it now */
+        CHECK(sink != NULL);
+        CHECK_STR(notes_of(&w), "");
+        finish(&w, sink);
+        CHECK_STR(text_of(&w, "k=a/part-0000000000.csv"), "none");
+        CHECK_STR(text_of(&w, "k=a/part-0000000001.csv"), way == 0 ? "id\n3\n" : "none");
+        CHECK_STR(text_of(&w, "k=b/part-0000000000.csv"), way == 0 ? "id\n4\n" : "none");
+        end(&w, &saved);
+    }
+}
+
+TEST(partition_sink_tells_of_complete_files_that_are_lost) {
+    const char *more = "'roll':{'rows':2}";
+    for (int way = 0; way < 2; way++) { /* the names were not given; or nobody says so */
+        struct world w;
+        struct wr_buf saved;
+        char name[64];
+        struct wr_sink *sink = begin(&w, &saved, more);
+        CHECK_INT(put_rows(&w, sink, "a,1\na,2\na,3\na,4\na,5\nb,6"), ==, WR_OK);
+        save(&w, sink, &saved);
+        if (way == 1)
+            CHECK_INT(wr_sink_partitions.commit(sink, 1, &w.err), ==, WR_OK);
+        uint32_t token = ((struct partition_sink *)sink)->token;
+        for (int part = 0; part < 2; part++) {
+            snprintf(name, sizeof name,
+                     way == 0 ? "k=a/.part-000000000%d.csv.%08x.part" : "k=a/part-000000000%d.csv",
+                     part, token);
+            CHECK_INT(remove(in_folder(&w, name)), ==, 0);
+        }
+        if (way == 1)
+            CHECK_INT(remove(in_folder(&w, ".state/NAMED")), ==, 0);
+        sink = again(&w, more, &saved, sink);
+        CHECK(sink != NULL);
+        CHECK_CONTAINS(notes_of(&w), "W625 ");
+        CHECK_CONTAINS(notes_of(&w), ": 2 complete files with 4 rows are gone (the first is `");
+        CHECK_CONTAINS(notes_of(&w), "k=a/.part-0000000000.csv.");
+        CHECK(strstr(notes_of(&w), "taken") == NULL);
+        finish(&w, sink);
+        CHECK_STR(text_of(&w, "k=a/part-0000000002.csv"), "id\n5\n");
+        CHECK_STR(text_of(&w, "k=b/part-0000000000.csv"), "id\n6\n");
+        end(&w, &saved);
+    }
+}
+
+/* While it runs nobody takes what has no name yet. */
+TEST(partition_sink_fails_where_a_file_goes_before_it_has_its_name) {
+    struct world w;
+    struct wr_buf saved;
+    char name[64];
+    struct wr_sink *sink = begin(&w, &saved, "'roll':{'rows':2}");
+    CHECK_INT(put_rows(&w, sink, "a,1\na,2\na,3"), ==, WR_OK);
+    save(&w, sink, &saved);
+    snprintf(name, sizeof name, "k=a/.part-0000000000.csv.%08x.part",
+             ((struct partition_sink *)sink)->token);
+    CHECK_INT(remove(in_folder(&w, name)), ==, 0);
+    CHECK_INT(wr_sink_partitions.commit(sink, 1, &w.err), ==, WR_ECORRUPT);
+    CHECK_CONTAINS(w.err.text, ".part` is not there");
+    close_sink(sink);
     end(&w, &saved);
 }
 
@@ -200,7 +302,7 @@ TEST(partition_sink_opens_files_again) {
         CHECK_INT(put_rows(&w, sink, row), ==, WR_OK);
     }
     finish(&w, sink);
-    CHECK_INT(file_count(&w), ==, 40);
+    CHECK_INT(file_count(&w), ==, 41); /* the state is one */
     size_t length;
     CHECK(file_text(&w, in_folder(&w, "k=d39/part-00000.csv.gz"), &length) != NULL);
     end(&w, &saved);
@@ -214,7 +316,6 @@ TEST(partition_sink_tells_of_a_full_disk) {
     for (odd.full_at = 1; odd.full_at < 12; odd.full_at++) {
         odd.written = 0;
         struct wr_sink *sink = sink_of(&w, "", NULL);
-        sink->store = NULL;
         int status = put_rows(&w, sink, "a,1\nb,222");
         if (status == WR_OK)
             status = wr_sink_partitions.finish(sink, &w.err);

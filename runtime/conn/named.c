@@ -1,0 +1,25 @@
+/* named.c: see named.h. */
+#include "conn/named.h"
+
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/conn.h"
+#include "state/store.h"
+
+#include "base/banned.h"
+
+int wr_named_rename(const struct wr_sink *sink, const char *from, const char *to,
+                    struct wr_error *err) {
+    int status = sink->store == NULL ? WR_OK : wr_store_naming(sink->store, from, err);
+    return status == WR_OK ? sink->env->rename(sink->env, from, to, err) : status;
+}
+
+int wr_named_sync(const struct wr_sink *sink, struct wr_error *err) {
+    return sink->store == NULL ? WR_OK : wr_store_naming_sync(sink->store, err);
+}
+
+int wr_named_look(const struct wr_sink *sink, const char *from, int *was_named,
+                  struct wr_error *err) {
+    *was_named = 0;
+    return sink->store == NULL ? WR_OK : wr_store_was_named(sink->store, from, was_named, err);
+}
