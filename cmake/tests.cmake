@@ -292,6 +292,9 @@ set_tests_properties(program/follow PROPERTIES LABELS program)
 add_test(NAME program/sinks
   COMMAND Python3::Interpreter "${folder}/sinks.py" "${program}")
 set_tests_properties(program/sinks PROPERTIES LABELS program)
+add_test(NAME program/gone
+  COMMAND Python3::Interpreter "${folder}/gone.py" "${program}")
+set_tests_properties(program/gone PROPERTIES LABELS program)
 add_test(NAME program/breaker
   COMMAND Python3::Interpreter "${folder}/breaker.py" "${program}")
 set_tests_properties(program/breaker PROPERTIES LABELS program)
@@ -303,7 +306,7 @@ endif()
 
 # Beside a PostgreSQL server that each test starts for itself.
 set(folder "${CMAKE_SOURCE_DIR}/tests/postgres")
-foreach(name breaker faults sink source twin undo)
+foreach(name breaker faults others sink source twin undo)
   add_test(NAME "postgres/${name}"
     COMMAND Python3::Interpreter "${folder}/${name}.py" "${program}")
   set_tests_properties("postgres/${name}" PROPERTIES LABELS program SKIP_RETURN_CODE 77)

@@ -246,8 +246,15 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
 static int look(struct postgres_sink *self, struct wr_error *err) {
     self->table.name = self->config->table;
     int status = wr_postgres_table_look(&self->table, self->config->mode != WR_TABLE_REPLACE, err);
-    if (self->is_beside)
+    uint64_t rows = self->saved && !self->finished ? self->writer.user.rows : 0;
+    if (self->is_beside) {
         self->table.name = self->config->beside;
+        if (status == WR_OK && rows > 0)
+            status = wr_postgres_table_look(&self->table, 0, err);
+    }
+    if (status == WR_OK && rows > 0 && !self->table.exists)
+        status =
+            wr_table_is_gone(self->base.name, self->table.name.table, self->is_beside, rows, err);
     return wr_postgres_final(status, err);
 }
 

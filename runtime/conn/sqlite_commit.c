@@ -10,18 +10,27 @@
 
 #include "base/banned.h"
 
-/* Before the first commit there is no such table, and nothing was seen. */
-static uint64_t rows_of(struct sqlite3 *db, uint64_t id) {
+/* A number of the sink's row; `none` where there is no such table, column or row. */
+static int64_t number_of(struct sqlite3 *db, const char *sql, uint64_t id, int64_t none) {
     sqlite3_stmt *row = NULL;
-    uint64_t seen = 0;
-    if (sqlite3_prepare_v2(db, "select rows from weir_commit where sink = ?1", -1, &row, NULL) ==
-        SQLITE_OK) {
+    int64_t number = none;
+    if (sqlite3_prepare_v2(db, sql, -1, &row, NULL) == SQLITE_OK) {
         sqlite3_bind_int64(row, 1, (int64_t)id);
         if (sqlite3_step(row) == SQLITE_ROW)
-            seen = (uint64_t)sqlite3_column_int64(row, 0);
+            number = sqlite3_column_int64(row, 0);
     }
     sqlite3_finalize(row);
-    return seen;
+    return number;
+}
+
+/* Before the first commit there is no such table, and nothing was seen. */
+static uint64_t rows_of(struct sqlite3 *db, uint64_t id) {
+    return (uint64_t)number_of(db, "select rows from weir_commit where sink = ?1", id, 0);
+}
+
+int wr_sqlite_commit_published(struct sqlite3 *db, uint64_t id) {
+    return (int)number_of(db, "select ifnull(published, 0) from weir_commit where sink = ?1", id,
+                          -1);
 }
 
 int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
@@ -68,13 +77,25 @@ int wr_sqlite_commit_check(struct sqlite3 *db, const char *path, const char *tab
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
                            uint64_t rows_seen, struct wr_error *err) {
     char *sql = sqlite3_mprintf(
-        "create table if not exists weir_commit(sink integer primary key, name text, rows integer);"
-        "insert or replace into weir_commit values (%lld, %Q, %lld)",
+        "create table if not exists weir_commit(sink integer primary key, name text, rows integer, "
+        "published integer);"
+        "insert or replace into weir_commit(sink, name, rows) values (%lld, %Q, %lld)",
         (long long)id, table, (long long)rows_seen);
     int status = sql == NULL ? wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path)
                              : wr_sqlite_exec(db, path, sql, err);
     sqlite3_free(sql);
     return status;
+}
+
+int wr_sqlite_commit_publish(struct sqlite3 *db, const char *path, uint64_t id,
+                             struct wr_error *err) {
+    if (sqlite3_table_column_metadata(db, "main", "weir_commit", "published", NULL, NULL, NULL,
+                                      NULL, NULL) != SQLITE_OK)
+        return WR_OK; /* of a version that did not say */
+    char sql[96];
+    sqlite3_snprintf(sizeof sql, sql, "update weir_commit set published = 1 where sink = %lld",
+                     (long long)id);
+    return wr_sqlite_exec(db, path, sql, err);
 }
 
 /* ---- refused rows -------------------------------------------------------------------------- */

@@ -24,6 +24,11 @@ int wr_sqlite_commit_check(struct sqlite3 *db, const char *path, const char *tab
 /* In the transaction of the rows. */
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
                            uint64_t rows_seen, struct wr_error *err);
+/* In the transaction that puts a table beside in its place. */
+int wr_sqlite_commit_publish(struct sqlite3 *db, const char *path, uint64_t id,
+                             struct wr_error *err);
+/* Whether that was done: 1 or 0; -1: the file was begun by a version that did not say. */
+int wr_sqlite_commit_published(struct sqlite3 *db, uint64_t id);
 
 #define WR_SQLITE_DETAIL_MAX 512 /* bytes of why a row was refused */
 

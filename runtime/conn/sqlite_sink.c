@@ -11,6 +11,7 @@
  * After an error the transaction is rolled back and nothing more is written. */
 #include "conn/connectors.h"
 
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
+#include "conn/file_look.h"
 #include "conn/sqlite.h"
 #include "conn/sqlite_bind.h"
 #include "conn/sqlite_commit.h"
@@ -72,6 +74,10 @@ static int look_back(struct sqlite_sink *self, struct wr_error *err) {
         return status;
     self->has_refused = wr_sqlite_refused_are_there(db);
     self->rows_told = self->rows_seen + self->rows_skip;
+    status = wr_sqlite_write_judge(&self->write, self->rows_told,
+                                   wr_sqlite_commit_published(db, self->id), err);
+    if (status != WR_OK)
+        return status;
     if (self->undo.exists && self->rows_skip > 0) {
         if (self->undo.back != self->rows_seen)
             return wr_sqlite_is_older(sink->name, self->rows_seen, self->undo.back, err);
@@ -96,6 +102,26 @@ static int into_state(const struct wr_sink *sink, struct wr_error *err) {
     return WR_EREFUSED;
 }
 
+/* A file that is gone would be made anew, with the rest of the rows. */
+static int look_for_file(const struct sqlite_sink *self, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    struct wr_file_info info;
+    int exists = 1;
+    if (self->rows_seen > 0) {
+        int status = wr_file_look(sink->env, self->config->path, &info, &exists, err);
+        if (status != WR_OK)
+            return status;
+    }
+    if (exists)
+        return WR_OK;
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: %" PRIu64 " rows of this state went into the file `%s`, and it is not there",
+                 sink->name, self->rows_seen, self->config->path);
+    wr_error_help(err, "put it back from a copy, or begin anew with another --state, which writes "
+                       "all rows");
+    return WR_ECORRUPT;
+}
+
 static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)sink;
     const struct wr_sqlite_config *config = sink->config;
@@ -117,7 +143,9 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     }
     if (wr_sqlite_is_state(sink->env, config->path))
         return into_state(sink, err);
-    int status = wr_sqlite_shared_open(&self->shared, sink, config->path, &config->retry, err);
+    int status = look_for_file(self, err);
+    if (status == WR_OK)
+        status = wr_sqlite_shared_open(&self->shared, sink, config->path, &config->retry, err);
     if (status != WR_OK)
         return status;
     status = wr_sqlite_write_open(&self->write, self->shared->db, config->path, err);
@@ -370,6 +398,8 @@ static int finish(struct sqlite_sink *self, struct wr_error *err) {
         status = wr_sqlite_undo_end(&self->undo, &write->table, err);
     if (publishes && status == WR_OK)
         status = wr_sqlite_write_publish(write, err);
+    if (publishes && status == WR_OK && self->base.store != NULL)
+        status = wr_sqlite_commit_publish(self->shared->db, self->config->path, self->id, err);
     if (status == WR_OK && self->has_refused && self->is_begun)
         status = wr_sqlite_refused_forget(self->shared->db, self->config->path, self->id,
                                           self->rows_seen, err);

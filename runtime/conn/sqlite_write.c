@@ -79,12 +79,11 @@ static int look(struct wr_sqlite_write *write, struct wr_error *err) {
         int status = wr_sqlite_table_look(&write->table, 0, err);
         if (status != WR_OK)
             return status;
-        if (!write->table.exists)
-            write->finished = 1; /* it took its place, and the state had no time to hear of it */
     }
     struct wr_sqlite_table named = write->table;
     named.name = target->table;
     int status = wr_sqlite_table_look(&named, target->mode != WR_TABLE_REPLACE, err);
+    write->stands = named.exists;
     if (status == WR_OK && target->mode == WR_TABLE_NEW && named.exists && !write->saved) {
         wr_error_set(err, WR_EEXIST, "%s: the table exists already", write->sink->name);
         wr_error_help(err, "`mode = \"new\"` writes no table that is there: \"append\", "
@@ -114,6 +113,18 @@ int wr_sqlite_write_open(struct wr_sqlite_write *write, struct sqlite3 *db, cons
     write->texts = wr_alloc(&wr_budget_control, sink->schema->field_count * sizeof *write->texts);
     return write->texts == NULL ? wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name)
                                 : look(write, err);
+}
+
+int wr_sqlite_write_judge(struct wr_sqlite_write *write, uint64_t rows, int published,
+                          struct wr_error *err) {
+    if (!write->saved || write->finished)
+        return WR_OK;
+    int stands = write->is_beside ? write->table.exists : write->stands;
+    if (write->is_beside && (published > 0 || (published < 0 && !stands && write->stands)))
+        write->finished = 1; /* it took its place, and the state had no time to hear of it */
+    if (write->finished || stands || rows == 0)
+        return WR_OK;
+    return wr_table_is_gone(write->sink->name, write->table.name, write->is_beside, rows, err);
 }
 
 static int make_statement(struct wr_sqlite_write *write, sqlite3_stmt **statement,

@@ -68,9 +68,10 @@ struct wr_sqlite_write {
     struct wr_sqlite_table gone;  /* no schema: there is none */
     struct sqlite3_stmt *insert, *remove, *remember;
     char (*texts)[WR_NUMBER_TEXT_MAX]; /* one a column: times and decimals while they are bound */
-    int is_ready;                      /* the table is there and the statements are made */
-    int is_beside;                     /* rows go into the table beside, until finish */
-    int saved;                         /* a state knows of it */
+    int stands;    /* the table of the script's name was there when it was opened */
+    int is_ready;  /* the table is there and the statements are made */
+    int is_beside; /* rows go into the table beside, until finish */
+    int saved;     /* a state knows of it */
     int finished;
 };
 
@@ -83,6 +84,11 @@ void wr_sqlite_write_init(struct wr_sqlite_write *write, struct wr_sink *sink,
 /* Looks at the table of the script's name: errors come before any row does. `path` is lent. */
 int wr_sqlite_write_open(struct wr_sqlite_write *write, struct sqlite3 *db, const char *path,
                          struct wr_error *err);
+/* What became of a table that a state knows: of the sink `rows` were committed, and `published`
+ * says whether they were put in their place (1, 0; negative: nobody knows). W613 where it is gone.
+ */
+int wr_sqlite_write_judge(struct wr_sqlite_write *write, uint64_t rows, int published,
+                          struct wr_error *err);
 /* Makes tables and statements, within the first transaction, so that a run that fails leaves no
  * empty table. */
 int wr_sqlite_write_ready(struct wr_sqlite_write *write, struct wr_error *err);

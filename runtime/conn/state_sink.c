@@ -155,8 +155,10 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         return status;
     /* A table that takes another's place may stand in views: they are not looked into. */
     sqlite3_db_config(db, SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, 1, NULL);
-    status = give_back(
-        self, wr_sqlite_write_open(&self->write, db, sqlite3_db_filename(db, "main"), err));
+    status = wr_sqlite_write_open(&self->write, db, sqlite3_db_filename(db, "main"), err);
+    if (status == WR_OK) /* a table beside gets to its place in the transaction that says so */
+        status = wr_sqlite_write_judge(&self->write, sink->rows_written, 0, err);
+    status = give_back(self, status);
     if (status != WR_OK)
         sink_close(sink);
     return status;

@@ -99,6 +99,19 @@ int wr_table_is_ahead(const char *name, uint64_t rows, struct wr_error *err) {
     return WR_EREFUSED;
 }
 
+int wr_table_is_gone(const char *name, const char *table, int is_beside, uint64_t rows,
+                     struct wr_error *err) {
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: %" PRIu64 " rows of this state went into the table `%s`, and it is not there",
+                 name, rows, table);
+    wr_error_help(err,
+                  "put it back from a copy; or begin anew with another --state, which writes all "
+                  "rows%s%s%s",
+                  is_beside ? "" : "; or make an empty `", is_beside ? "" : table,
+                  is_beside ? "" : "`, which gets the rows that come from now on");
+    return WR_ECORRUPT;
+}
+
 int wr_table_not_back(const char *place, const char *table, const char *why, struct wr_error *err) {
     wr_error_set(err, WR_EREFUSED,
                  "%s/%s: rows that the state does not know of cannot be taken back: %.300s", place,

@@ -23,5 +23,10 @@ int wr_table_is_ahead(const char *name, uint64_t rows, struct wr_error *err);
 /* Rows that the state does not know of cannot be taken back (sqlite_undo.h, postgres_undo.h), and
  * `why`: sets the error, W623, and returns WR_EREFUSED. */
 int wr_table_not_back(const char *place, const char *table, const char *why, struct wr_error *err);
+/* `rows` of the sink went into `table`, as what is kept beside it says, and it is not there: sets
+ * the error, W613, and returns WR_ECORRUPT. Made anew it would have only the rows that come.
+ * `is_beside`: it is the one that is filled until the run is complete. */
+int wr_table_is_gone(const char *name, const char *table, int is_beside, uint64_t rows,
+                     struct wr_error *err);
 /* A row leaves as a reject (W509). */
 int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row, const char *detail);

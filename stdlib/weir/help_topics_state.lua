@@ -266,9 +266,11 @@ must be the same (W616). Files that have come since are read where their names
 sort behind the place reached; others, and all of them once a run was complete,
 are not read by this state. To begin anew, name another directory or remove
 that one; a state.db that was emptied, or whose state.rows (the rows of large
-tables) is gone, is refused (W613). `weir state save` copies a state; who copies
-the directory by other means does so while no run has it, and whole. Without
---state a run keeps nothing and starts at the beginning.
+tables) is gone, is refused (W613), and so is one whose rows went into a table
+that somebody has dropped; that its rows were deleted nobody can tell.
+`weir state save` copies a state; who copies the directory by other means does
+so while no run has it, and whole. Without --state a run keeps nothing and
+starts at the beginning.
 
 Nor are rows that are appended to a file once the run was complete: with this
 state it reads nothing more, which a note says. For data that grows every day

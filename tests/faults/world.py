@@ -168,7 +168,8 @@ def dump(path):
         text = f"(no database: {error})"
     finally:
         database.close()
-    lines = re.sub(r'("weir_commit" VALUES\()-?\d+(,.*),\d+\)', r"\1N\2,N)", text).split("\n")
+    lines = re.sub(r'("weir_commit" VALUES\()-?\d+(,.*),\d+(,\w+)\)', r"\1N\2,N\3)",
+                   text).split("\n")
     commits = sorted(line for line in lines if '"weir_commit" VALUES' in line) # by their number
     return "\n".join(commits.pop(0) if '"weir_commit" VALUES' in line else line
                      for line in lines).encode()

@@ -308,7 +308,11 @@ orders:lookup(one, { on = "item" })]],
       .. "A file of `mode = \"append\"` that is longer than it was when the last run ended in "
       .. "order has bytes of another program at its end. weir neither removes them nor writes "
       .. "behind them: the message says at which byte they begin. Where the last run was killed "
-      .. "nobody knows whose they are, and they are cut off, which a note says.",
+      .. "nobody knows whose they are, and they are cut off, which a note says. "
+      .. "A table, or a whole SQLite file, that rows of this state went into and that is not there "
+      .. "any more is not made anew either, since it would have the rest of the rows alone: put it "
+      .. "back, or begin with another --state. That its rows were deleted nobody can tell: a table "
+      .. "that was emptied, or made empty on purpose, gets what comes from now on.",
     wrong = "weir: error[W613]: day.csv.gz: the gzip data is cut short",
     right = "gzip -t day.csv.gz || cp /backup/day.csv.gz .",
   },

@@ -50,14 +50,16 @@ TEST(undo_says_what_is_in_its_way_and_goes_on_when_it_is_gone) {
     lives_end(&l);
 }
 
-TEST(undo_has_nothing_to_do_with_a_table_that_was_dropped) {
+TEST(undo_makes_no_table_in_the_place_of_one_that_was_dropped) {
     struct lives l;
     lives_begin(&l);
     all_of(&l, "+a,1\n+b,2", 1);
     all_of(&l, "-a,1\n+c,3", 0);
     run_sql(l.path, "drop table t");
-    all_of(&l, "+d,4", 1);
-    CHECK_STR(rows_of(&l), "d|4\n");
+    CHECK(open_varying(&l, 1) == NULL);
+    CHECK_CONTAINS(error_text(&l.w), "4 rows of this state went into the table `t`, and it is not "
+                                     "there");
+    CHECK_STR(query(&l.w, l.path, "select name from sqlite_schema where name = 't'"), "");
     lives_end(&l);
 }
 

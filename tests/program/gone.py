@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""gone.py: what somebody did to the tables of sinks between two lives of a run.
+
+    gone.py PROGRAM [NAME...]
+
+A table, or a file, that rows of the state went into and that is not there is refused, and nothing
+is made in its place: it would have the rest of the rows alone.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+ROWS = 3000
+RUN_SECONDS_MAX = 60
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def to(endpoint, options=""):
+    return f'weir.read("in.csv", {{ schema = "x int64 key" }}):write("{endpoint}"{options})'
+
+
+def sqlite(options):
+    return to("sqlite:out.db", ', { table = "t", ' + options + " }")
+
+
+APPEND, UPSERT, REPLACE = (sqlite(f'mode = "{mode}"') for mode in ("append", "upsert", "replace"))
+IN_STATE, IN_STATE_REPLACE = (to("state:t", f', {{ mode = "{mode}" }}')
+                              for mode in ("append", "replace"))
+AUDITED = sqlite('mode = "append", audit = "enough = count() >= 10"')
+
+
+class Place:
+    """An empty folder with an input, and runs of the program in it."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        with open(self.path("in.csv"), "w", encoding="utf-8") as file:
+            file.write("x\n" + "".join(f"{i}\n" for i in range(ROWS)))
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run(self, script, *words, code=0, state="st"):
+        done = subprocess.run([self.program, "run", "-e", script, "--state", state, "--batch-rows",
+                               "100", *words], cwd=self.folder, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=RUN_SECONDS_MAX, check=False, text=True)
+        assert done.returncode == code, f"{done.returncode}: {done.stderr}"
+        return done.stderr
+
+    def begin(self, script):
+        """A life with 500 rows in the state, in a new place."""
+        for name in ("st", "out.db"):
+            shutil.rmtree(self.path(name), ignore_errors=True)
+            if os.path.exists(self.path(name)):
+                os.remove(self.path(name))
+        self.run(script, "--stop-after", "5", code=130)
+
+    def sql(self, text, database="out.db"):
+        with contextlib.closing(sqlite3.connect(self.path(database), isolation_level=None)) as db:
+            return db.execute(text).fetchall()
+
+    def tables(self, database):
+        return {row[0] for row in self.sql("select name from sqlite_schema where type = 'table'",
+                                           database)}
+
+    def is_refused(self, script, *says):
+        """Also when it is tried again, so nothing was made by the first try."""
+        for _ in range(2):
+            said = self.run(script, code=1)
+            for text in ("error[W613]", *says):
+                assert text in said, f"`{text}` is not in: {said}"
+
+
+@case
+def a_table_that_was_dropped(place):
+    for script, table, database in ((APPEND, "t", "out.db"), (UPSERT, "t", "out.db"),
+                                    (REPLACE, "weir_new_t", "out.db"),
+                                    (AUDITED, "weir_new_t", "out.db"),
+                                    (IN_STATE, "t", "st/state.db"),
+                                    (IN_STATE_REPLACE, "weir_new_t", "st/state.db")):
+        place.begin(script)
+        place.sql(f"drop table {table}", database)
+        place.is_refused(script, f"500 rows of this state went into the table `{table}`",
+                         "it is not there", "help: put it back from a copy")
+        assert table not in place.tables(database), place.tables(database)
+        # One that somebody has made, and made empty on purpose, is written.
+        if table == "t":
+            place.sql("create table t(x integer unique)", database)
+            place.run(script)
+            assert place.sql("select count(*), min(x) from t", database) == [(ROWS - 500, 500)]
+
+
+@case
+def a_table_that_was_dropped_behind_the_end(place):
+    """The run is complete, and what it had written is not there any more."""
+    for script, database in ((APPEND, "out.db"), (IN_STATE, "st/state.db")):
+        place.begin(script)
+        place.run(script)
+        place.sql("drop table t", database)
+        place.is_refused(script, "3000 rows of this state went into the table `t`")
+
+
+@case
+def a_table_beside_that_went_while_another_stands(place):
+    """The table that is to be replaced is no sign that it was."""
+    for script, database in ((REPLACE, "out.db"), (IN_STATE_REPLACE, "st/state.db")):
+        place.begin(script)
+        place.sql("drop table weir_new_t", database)
+        place.sql("create table t(x integer)", database)
+        place.sql("insert into t values (-1)", database)
+        place.is_refused(script, "into the table `weir_new_t`")
+        assert place.sql("select x from t", database) == [(-1,)]
+
+
+@case
+def a_file_that_was_removed(place):
+    for script in (APPEND, UPSERT, REPLACE):
+        place.begin(script)
+        os.remove(place.path("out.db"))
+        place.is_refused(script, "500 rows of this state went into the file `out.db`",
+                         "it is not there", "help: put it back from a copy")
+        assert not os.path.exists(place.path("out.db")), "a file was made"
+
+
+@case
+def another_file(place):
+    place.begin(APPEND)
+    os.remove(place.path("out.db"))
+    place.sql("create table t(x integer)")
+    place.is_refused(APPEND, "by the state 500 rows went into it, by the file 0",
+                     "help: it is another file")
+    assert place.sql("select count(*) from t") == [(0,)]
+
+
+@case
+def nothing_had_come(place):
+    """What had no row is made anew."""
+    script = APPEND.replace("}):write", '}):filter "x >= 2000":write', 1)
+    assert script != APPEND
+    for name, sql in (("a table", "drop table t"), ("a file", None)):
+        place.begin(script)
+        if sql is None:
+            os.remove(place.path("out.db"))
+        else:
+            place.sql(sql)
+        place.run(script)
+        assert place.sql("select count(*), min(x) from t") == [(1000, 2000)], name
+
+
+@case
+def a_complete_run_stays_complete(place):
+    """What was put in its place is not looked for beside any more, and whoever fills a table of
+    that name now is somebody else."""
+    place.begin(REPLACE)
+    place.run(REPLACE)
+    place.run(REPLACE)
+    place.run(REPLACE, "--stop-after", "3", code=130, state="other")
+    assert "weir_new_t" in place.tables("out.db")
+    place.run(REPLACE)
+    assert place.sql("select count(*) from t") == [(ROWS,)]
+    place.run(REPLACE, state="other")
+    assert place.sql("select count(*), count(distinct x) from t") == [(ROWS, ROWS)]
+
+
+def main():
+    program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
+    cases = [each for each in CASES if not wanted or each.__name__ in wanted]
+    for each in cases:
+        with tempfile.TemporaryDirectory(prefix="weir-gone-") as folder:
+            try:
+                each(Place(program, folder))
+            except (AssertionError, sqlite3.OperationalError) as error:
+                failed += 1
+                print(f"{each.__name__}: {error}")
+    print(f"{len(cases) - failed} passed, {failed} failed")
+    return 1 if failed or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
