@@ -217,7 +217,10 @@ struct wr_sink_type {
     enum wr_delivery delivery;
     unsigned flags;
     int (*bind)(struct wr_endpoint_bind *bind, struct wr_error *err);
-    /* `from`: what save wrote at the last checkpoint, or NULL: a fresh run. */
+    /* `from`: what save wrote at the last checkpoint, or NULL: a fresh run. It looks, and changes
+     * nothing that an instance before has left: another sink may find that the state is an old copy
+     * of one that still goes on. That is cut, or taken over, when the first epoch begins, behind
+     * the opens of all. */
     int (*open)(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err);
     int (*begin)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     /* WR_OK, WR_SINK_DONE (no more rows are wanted) or a negative status. */

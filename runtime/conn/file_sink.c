@@ -13,7 +13,6 @@
  * is of another program: then nothing is cut, and nothing written (W613). */
 #include "conn/connectors.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,6 +56,8 @@ struct file_sink {
     char path[PATH_BYTES_MAX]; /* what is written: the file itself, or its `.part` */
     uint64_t committed;        /* length of the file at the last commit */
     uint64_t saved_length;     /* as the last checkpoint has it, which may hold or not */
+    uint64_t cut_from;         /* how long it was found */
+    int must_cut;              /* to `committed`, and opened, when an epoch begins */
     int is_open, begun;        /* `output`; the header is written */
     int saved;                 /* a state points to `path` */
     int had_ended;             /* … since the last checkpoint of a life that ended in order */
@@ -190,21 +191,9 @@ static int check_header(struct file_sink *self, struct wr_error *err) {
 
 /* An append to a file whose last line has no end would glue two rows together. */
 static int end_last_line(struct file_sink *self, uint64_t size, struct wr_error *err) {
-    struct wr_file *file = NULL;
-    const struct wr_env *env = self->base.env;
-    int status = env->open(env, self->path, WR_FILE_READ, &file, err);
-    if (status != WR_OK)
-        return status;
     char last = '\n';
-    errno = 0;
-    int64_t got = env->read(file, &last, 1, (int64_t)size - 1);
-    int why = errno;
-    env->close(file);
-    if (got < 0)
-        return got == WR_EIO && why != 0 ? wr_env_fail(err, "read", self->path, why)
-                                         : wr_error_set(err, (int)got, "read %s: %s", self->path,
-                                                        wr_status_text((int)got));
-    return last == '\n' ? WR_OK : wr_buf_add_char(&self->text, '\n');
+    int status = wr_file_byte(self->base.env, self->path, size - 1, &last, err);
+    return status != WR_OK || last == '\n' ? status : wr_buf_add_char(&self->text, '\n');
 }
 
 /* Names of the system for open files: what they lead to may be regular, they themselves are not. */
@@ -306,24 +295,36 @@ static int lost(const struct file_sink *self, const char *what, struct wr_error 
 /* More is in an appended file than the state knows of. */
 static int check_more(const struct file_sink *self, uint64_t more, struct wr_error *err) {
     const struct wr_sink *sink = &self->base;
-    if (self->had_ended && !sink->goes_back) {
-        wr_error_set(err, WR_ECORRUPT,
-                     "%s: behind the %" PRIu64 " bytes that the state knows stand %" PRIu64
-                     " more, and its last run ended in order: they are not of this pipeline",
-                     sink->name, self->committed, more);
-        wr_error_help(err,
-                      "take them out of the file (`truncate -s %" PRIu64 " %s`) and put them into "
-                      "another one; with another --state all rows are appended anew, behind them",
-                      self->committed, self->path);
-        return WR_ECORRUPT;
-    }
-    char text[160];
-    snprintf(text, sizeof text,
-             "cut %" PRIu64 " bytes behind byte %" PRIu64 ": they were of no checkpoint", more,
-             self->committed);
-    if (sink->note != NULL)
+    if (!self->had_ended || sink->goes_back)
+        return WR_OK;
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: behind the %" PRIu64 " bytes that the state knows stand %" PRIu64
+                 " more, and its last run ended in order: they are not of this pipeline",
+                 sink->name, self->committed, more);
+    wr_error_help(err,
+                  "take them out of the file (`truncate -s %" PRIu64 " %s`) and put them into "
+                  "another one; with another --state all rows are appended anew, behind them",
+                  self->committed, self->path);
+    return WR_ECORRUPT;
+}
+
+/* The file is brought to what the state says of it. */
+static int cut(struct file_sink *self, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    uint64_t length = self->committed, has = self->cut_from;
+    if (!self->is_beside && has > length && sink->note != NULL) {
+        char text[160];
+        snprintf(text, sizeof text,
+                 "cut %" PRIu64 " bytes behind byte %" PRIu64 ": they were of no checkpoint",
+                 has - length, length);
         sink->note(sink->note_ctx, self->path, text);
-    return WR_OK;
+    }
+    int status = open_file(self, WR_FILE_APPEND, has, err);
+    if (status == WR_OK)
+        status = wr_output_truncate(&self->output, length, err);
+    self->committed = length;
+    self->must_cut = status != WR_OK;
+    return status;
 }
 
 /* Somebody has taken it when it had got its name. */
@@ -360,13 +361,10 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
     if (status != WR_OK)
         return status;
     self->base.is_due = (uint8_t)self->had_ended;
-    status = open_file(self, WR_FILE_APPEND, info.size_bytes, err);
-    if (status == WR_OK)
-        status = wr_output_truncate(&self->output, length, err);
-    self->committed = length;
+    self->cut_from = info.size_bytes;
+    self->must_cut = 1;
     int goes_behind_others = !self->is_beside && self->base.rows_written == 0;
-    if (status == WR_OK && goes_behind_others && length > 0 &&
-        self->config->compression == WR_COMPRESSION_NONE)
+    if (goes_behind_others && length > 0 && self->config->compression == WR_COMPRESSION_NONE)
         status = end_last_line(self, length, err);
     return status;
 }
@@ -432,8 +430,9 @@ static int flush_text(struct file_sink *self, struct wr_error *err) {
 }
 
 static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
-    (void)sink, (void)epoch, (void)err;
-    return WR_OK;
+    struct file_sink *self = (struct file_sink *)sink;
+    (void)epoch;
+    return self->must_cut ? cut(self, err) : WR_OK;
 }
 
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {

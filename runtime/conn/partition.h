@@ -100,6 +100,7 @@ struct partition_sink {
     struct partition_done *done;
     uint32_t done_before; /* so many of them were complete in a life before */
     struct partition_gone gone;
+    int must_cut;    /* what the state does not know of is still there */
     int saved;       /* a state points to the files */
     int64_t stop_us; /* when a file was complete first since the run is to stop; 0: none was */
 };
@@ -121,8 +122,9 @@ int partition_was_named(struct partition_sink *self, const struct partition *one
                         struct wr_error *err);
 /* Files that are complete get their names. */
 int partition_name_done(struct partition_sink *self, struct wr_error *err);
-/* After a restart: cuts the files to what the state knows, or says that they are gone. */
-int partition_cut(struct partition_sink *self, struct wr_error *err);
+/* After a restart: cuts the files to what the state knows, or says that they are gone; with `looks`
+ * only that. */
+int partition_cut(struct partition_sink *self, int looks, struct wr_error *err);
 /* PARTITION_NEW: nothing may be there. */
 int partition_check_new(struct partition_sink *self, struct wr_error *err);
 /* Forgets files that no state points to. */

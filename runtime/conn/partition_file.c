@@ -437,7 +437,8 @@ static int lost(const struct partition_sink *self, const char *path, const struc
     return WR_ECORRUPT;
 }
 
-static int cut_one(struct partition_sink *self, struct partition *one, struct wr_error *err) {
+static int cut_one(struct partition_sink *self, struct partition *one, int looks,
+                   struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     char path[PARTITION_PATH_MAX], final[PARTITION_PATH_MAX];
     struct wr_file_info info;
@@ -463,7 +464,7 @@ static int cut_one(struct partition_sink *self, struct partition *one, struct wr
     }
     if (info.size_bytes < one->length)
         return lost(self, path, one, err);
-    if (info.size_bytes == one->length)
+    if (looks || info.size_bytes == one->length)
         return WR_OK;
     status = env->open(env, path, WR_FILE_APPEND, &file, err);
     if (status != WR_OK)
@@ -473,11 +474,13 @@ static int cut_one(struct partition_sink *self, struct partition *one, struct wr
     return status;
 }
 
-int partition_cut(struct partition_sink *self, struct wr_error *err) {
+int partition_cut(struct partition_sink *self, int looks, struct wr_error *err) {
     int status = WR_OK;
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
         if (self->partitions[p].is_active)
-            status = cut_one(self, &self->partitions[p], err);
+            status = cut_one(self, &self->partitions[p], looks, err);
+    if (looks)
+        return status;
     if (status == WR_OK && !self->base.held)
         status = partition_name_done(self, err);
     partition_tell_gone(self);

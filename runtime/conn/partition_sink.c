@@ -199,11 +199,20 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (status == WR_OK && from != NULL)
         status = partition_load(self, from, err);
     if (status == WR_OK && from != NULL)
-        status = partition_cut(self, err);
+        status = partition_cut(self, 1, err);
+    self->must_cut = from != NULL;
     if (status == WR_OK && from == NULL && self->config->mode == PARTITION_NEW)
         status = partition_check_new(self, err);
     if (status != WR_OK)
         sink_close(sink);
+    return status;
+}
+
+static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
+    (void)epoch;
+    int status = self->must_cut ? partition_cut(self, 0, err) : WR_OK;
+    self->must_cut &= status != WR_OK;
     return status;
 }
 
@@ -496,6 +505,7 @@ const struct wr_sink_type wr_sink_partitions = {
     .bind = sink_bind,
     .open = sink_open,
     .close = sink_close,
+    .begin = sink_begin,
     .write = sink_write,
     .advance = sink_advance,
     .prepare = sink_prepare,

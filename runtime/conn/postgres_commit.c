@@ -30,42 +30,73 @@ static void give(struct numbers *numbers, int at, uint64_t value) {
     numbers->values[at] = numbers->texts[at];
 }
 
-int wr_postgres_commit_take(const struct wr_postgres *postgres, PGconn *connection,
-                            struct wr_postgres_user *user, const char *owner, int mine,
-                            struct wr_postgres_found *found, struct wr_error *err) {
-    const struct wr_pq *pq = wr_pq();
-    int there = 0;
-    *found = (struct wr_postgres_found){0};
-    int status = wr_postgres_own_is_there(postgres, connection, user, TABLE, &there, err);
-    if (status != WR_OK || !there)
-        return status;
+/* `before` and `behind` the table's name. The user's number is $1, `owner` is $2; NULL: none. */
+static int ask_row(const struct wr_postgres *postgres, PGconn *connection,
+                   const struct wr_postgres_user *user, const char *before, const char *behind,
+                   const char *owner, PGresult **rows, struct wr_error *err) {
     struct wr_buf sql;
     struct numbers numbers = {0};
     wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql, "update ");
+    wr_buf_add_text(&sql, before);
     wr_postgres_own_add(&sql, user, TABLE);
-    wr_buf_addf(&sql,
-                " set fence = fence + 1, owner = $2 where sink = $1%s returning fence, rows, "
-                "epoch, finished",
-                mine ? " and owner = $2" : "");
+    wr_buf_add_text(&sql, behind);
     if (sql.status != WR_OK)
         return wr_postgres_own_memory(postgres, &sql, err);
     give(&numbers, 0, user->id);
     numbers.values[1] = owner;
-    PGresult *rows = NULL;
-    status = wr_postgres_ask(postgres, connection, sql.bytes, numbers.values, 2, &rows, err);
+    int status = wr_postgres_ask(postgres, connection, sql.bytes, numbers.values,
+                                 owner == NULL ? 1 : 2, rows, err);
     wr_buf_release(&sql);
-    if (status != WR_OK)
-        return status;
+    return status;
+}
+
+/* Its first columns are fence, rows, epoch, finished. */
+static void read_found(PGresult *rows, uint64_t *fence, struct wr_postgres_found *found) {
+    const struct wr_pq *pq = wr_pq();
     found->exists = pq->PQntuples(rows) > 0;
     if (found->exists) {
-        user->fence = strtoull(pq->PQgetvalue(rows, 0, 0), NULL, 10);
+        *fence = strtoull(pq->PQgetvalue(rows, 0, 0), NULL, 10);
         found->rows = strtoull(pq->PQgetvalue(rows, 0, 1), NULL, 10);
         found->epoch = strtoull(pq->PQgetvalue(rows, 0, 2), NULL, 10);
         found->finished = pq->PQgetvalue(rows, 0, 3)[0] == 't';
     }
     pq->PQclear(rows);
-    return WR_OK;
+}
+
+int wr_postgres_commit_take(const struct wr_postgres *postgres, PGconn *connection,
+                            struct wr_postgres_user *user, const char *owner, int mine,
+                            struct wr_postgres_found *found, struct wr_error *err) {
+    int there = 0;
+    PGresult *rows = NULL;
+    *found = (struct wr_postgres_found){0};
+    int status = wr_postgres_own_is_there(postgres, connection, user, TABLE, &there, err);
+    if (status != WR_OK || !there)
+        return status;
+    status = ask_row(postgres, connection, user, "update ",
+                     mine ? " set fence = fence + 1, owner = $2 where sink = $1 and owner = $2 "
+                            "returning fence, rows, epoch, finished"
+                          : " set fence = fence + 1, owner = $2 where sink = $1 returning fence, "
+                            "rows, epoch, finished",
+                     owner, &rows, err);
+    if (status == WR_OK)
+        read_found(rows, &user->fence, found);
+    return status;
+}
+
+int wr_postgres_commit_look(const struct wr_postgres *postgres, PGconn *connection,
+                            const struct wr_postgres_user *user, struct wr_postgres_found *found,
+                            struct wr_error *err) {
+    int there = 0;
+    uint64_t fence;
+    PGresult *rows = NULL;
+    *found = (struct wr_postgres_found){0};
+    int status = wr_postgres_own_is_there(postgres, connection, user, TABLE, &there, err);
+    if (status == WR_OK && there)
+        status = ask_row(postgres, connection, user, "select fence, rows, epoch, finished from ",
+                         " where sink = $1", NULL, &rows, err);
+    if (status == WR_OK && there)
+        read_found(rows, &fence, found);
+    return status;
 }
 
 int wr_postgres_commit_fenced(const struct wr_postgres *postgres,

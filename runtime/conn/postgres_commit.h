@@ -7,6 +7,10 @@
 int wr_postgres_commit_take(const struct wr_postgres *postgres, PGconn *connection,
                             struct wr_postgres_user *user, const char *owner, int mine,
                             struct wr_postgres_found *found, struct wr_error *err);
+/* The same, and nothing is changed. */
+int wr_postgres_commit_look(const struct wr_postgres *postgres, PGconn *connection,
+                            const struct wr_postgres_user *user, struct wr_postgres_found *found,
+                            struct wr_error *err);
 /* Within the transaction: says how far the rows are. WR_EREFUSED: another instance has the
  * fence. */
 int wr_postgres_commit_say(const struct wr_postgres *postgres, PGconn *connection,

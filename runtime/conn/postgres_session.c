@@ -26,7 +26,8 @@ struct wr_postgres_session {
     uint64_t generation;
     struct wr_postgres_user *users;
     uint32_t user_count, begun_count;
-    int in_transaction;
+    int is_entered;     /* somebody has something to write in this epoch */
+    int in_transaction; /* and the server knows; not while the connection is lost */
     int has_mark; /* a piece was written in this transaction: there is a place to go back to */
     int broken;
     struct wr_postgres_piece *kept, **kept_end; /* of this transaction, in order */
@@ -151,7 +152,7 @@ void wr_postgres_session_break(struct wr_postgres_session *session) {
     const struct wr_pq *pq = wr_pq();
     if (session->connection != NULL && session->in_transaction)
         pq->PQclear(pq->PQexec(session->connection, "rollback"));
-    session->in_transaction = 0;
+    session->is_entered = session->in_transaction = 0;
     session->broken = 1;
     forget_kept(session);
 }
@@ -160,7 +161,7 @@ void wr_postgres_session_close(struct wr_postgres_session *session, struct wr_po
     pthread_mutex_lock(&list_lock);
     if (user->is_begun)
         wr_postgres_session_break(session);
-    user->is_begun = 0;
+    user->is_begun = user->is_in = 0;
     for (struct wr_postgres_user **link = &session->users; *link != NULL; link = &(*link)->next)
         if (*link == user) {
             *link = user->next;
@@ -181,10 +182,6 @@ void wr_postgres_session_close(struct wr_postgres_session *session, struct wr_po
 
 int wr_postgres_session_is_broken(const struct wr_postgres_session *session) {
     return session->broken;
-}
-
-int wr_postgres_session_is_begun(const struct wr_postgres_session *session) {
-    return session->in_transaction;
 }
 
 PGconn *wr_postgres_session_connection(const struct wr_postgres_session *session) {
@@ -243,7 +240,7 @@ static int take_own(struct wr_postgres_session *session, int committing, int *ha
     int tried = 0, done = 0;
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next) {
         struct wr_postgres_found found;
-        tried += user->has_state && user->is_begun;
+        tried += user->has_state && user->is_in;
         if (!user->has_state || (user->fence == 0 && !committing))
             continue;
         int status = wr_postgres_commit_take(session->postgres, session->connection, user,
@@ -252,7 +249,7 @@ static int take_own(struct wr_postgres_session *session, int committing, int *ha
             status = wr_postgres_commit_fenced(session->postgres, user, err);
         if (status != WR_OK)
             return status;
-        done += user->is_begun && says(&found, user);
+        done += user->is_in && says(&found, user);
     }
     *happened |= committing && tried > 0 && done == tried;
     return WR_OK;
@@ -291,7 +288,7 @@ static int write_again(struct wr_postgres_session *session, struct wr_error *err
     int status = begin_transaction(session, err);
     for (struct wr_postgres_user *user = session->users; user != NULL && status == WR_OK;
          user = user->next)
-        if (user->is_begun)
+        if (user->is_in)
             status = user->again(user, err);
     for (struct wr_postgres_piece *piece = session->kept; piece != NULL && status == WR_OK;
          piece = piece->next) {
@@ -342,7 +339,7 @@ static int recover(struct wr_postgres_session *session, int committing, int *hap
             wr_error_help(error,
                           "run it again: with `--state` it goes on from the last checkpoint");
             status = WR_EIO;
-        } else if (session->begun_count > 0) {
+        } else if (session->is_entered) {
             status = write_again(session, error);
         }
     }
@@ -360,6 +357,13 @@ int wr_postgres_session_take(struct wr_postgres_session *session, struct wr_post
                              err);
 }
 
+int wr_postgres_session_look(struct wr_postgres_session *session,
+                             const struct wr_postgres_user *user, struct wr_postgres_found *found,
+                             struct wr_error *err) {
+    return wr_postgres_final(
+        wr_postgres_commit_look(session->postgres, session->connection, user, found, err), err);
+}
+
 static void know(struct wr_postgres_session *session, struct wr_postgres_user *user) {
     struct wr_postgres_user **link = &session->users;
     while (*link != NULL && *link != user)
@@ -374,10 +378,20 @@ int wr_postgres_session_begin(struct wr_postgres_session *session, struct wr_pos
                               struct wr_error *err) {
     if (session->broken)
         return stopped(session, err);
-    serve_user(session, user);
     know(session, user);
+    session->begun_count++;
+    user->is_begun = 1;
+    return WR_OK;
+}
+
+int wr_postgres_session_enter(struct wr_postgres_session *session, struct wr_postgres_user *user,
+                              struct wr_error *err) {
+    if (session->broken)
+        return stopped(session, err);
+    WR_ASSERT(user->is_begun);
     int status = WR_OK;
-    if (session->begun_count == 0)
+    serve_user(session, user);
+    if (!session->is_entered)
         status = begin_transaction(session, err);
     while (status == WR_EAGAIN) { /* the connection was lost while nothing was written */
         status = recover(session, 0, NULL, err);
@@ -386,9 +400,9 @@ int wr_postgres_session_begin(struct wr_postgres_session *session, struct wr_pos
     }
     if (status != WR_OK)
         return status;
-    wr_patience_well(&session->patience);
-    session->begun_count++;
-    user->is_begun = 1;
+    if (!session->is_entered)
+        wr_patience_well(&session->patience);
+    session->is_entered = user->is_in = 1;
     return WR_OK;
 }
 
@@ -413,6 +427,7 @@ int wr_postgres_session_do(struct wr_postgres_session *session, struct wr_postgr
                            struct wr_error *err) {
     if (session->broken)
         return stopped(session, err);
+    WR_ASSERT(user->is_in);
     serve_user(session, user);
     int status = call(user, err);
     while (status == WR_EAGAIN) {
@@ -490,7 +505,7 @@ int wr_postgres_session_write(struct wr_postgres_session *session, struct wr_pos
 static int number_transaction(struct wr_postgres_session *session, struct wr_error *err) {
     PGresult *rows = NULL;
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next)
-        if (user->is_begun && user->has_state)
+        if (user->is_in && user->has_state)
             return WR_OK;
     int status = wr_postgres_ask(session->postgres, session->connection,
                                  "select pg_current_xact_id()", NULL, 0, &rows, err);
@@ -508,7 +523,7 @@ static int try_commit(struct wr_postgres_session *session, int *asked, struct wr
     int status = number_transaction(session, err);
     for (struct wr_postgres_user *user = session->users; user != NULL && status == WR_OK;
          user = user->next)
-        if (user->is_begun && user->has_state) {
+        if (user->is_in && user->has_state) {
             status = wr_postgres_commit_say(session->postgres, session->connection, user,
                                             session->mark, err);
             if (status == WR_OK)
@@ -529,15 +544,16 @@ static int try_commit(struct wr_postgres_session *session, int *asked, struct wr
 }
 
 static void committed(struct wr_postgres_session *session) {
-    session->in_transaction = session->forgotten = session->has_mark = 0;
+    session->is_entered = session->in_transaction = 0;
+    session->forgotten = session->has_mark = 0;
     session->transaction[0] = 0;
     forget_kept(session);
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next) {
-        if (user->is_begun && user->has_state && user->fence == 0)
+        if (user->is_in && user->has_state && user->fence == 0)
             user->fence = 1;
         user->has_refused |= user->refused.count > 0;
         wr_postgres_refused_release(&user->refused);
-        user->is_begun = 0;
+        user->is_begun = user->is_in = 0;
     }
 }
 
@@ -548,6 +564,10 @@ int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_po
         return stopped(session, err);
     if (--session->begun_count > 0)
         return WR_OK;
+    if (!session->is_entered) { /* nothing came, and the server hears nothing */
+        committed(session);
+        return WR_OK;
+    }
     serve_user(session, user);
     session->begun_count = 1; /* while it is tried, this user's rows are still to be written */
     int happened = 0, asked = 0;

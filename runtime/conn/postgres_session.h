@@ -1,7 +1,8 @@
 /* postgres_session.h: the one connection through which all sinks of a process write to one
- * database, and their one transaction an epoch: the first `begin` starts it, the last `commit`
- * ends it. A second connection would wait for the first one's locks, which last an epoch, and so
- * for ever.
+ * database, and their one transaction an epoch: the first of them that has something to write in it
+ * starts it (`enter`), the last `commit` ends it. In an epoch in which nothing comes there is none:
+ * an open one that does nothing would keep the server from clearing old rows away. A second
+ * connection would wait for the first one's locks, which last an epoch, and so for ever.
  *
  * What an epoch has written is kept, up to WR_POSTGRES_KEPT_MAX bytes. When the connection is lost
  * the session connects again, with growing pauses, and writes it once more; the sinks notice
@@ -45,7 +46,8 @@ struct wr_postgres_user {
      * `send`. */
     int (*again)(struct wr_postgres_user *user, struct wr_error *err);
     void (*free_piece)(struct wr_postgres_piece *piece);
-    int is_begun;
+    int is_begun; /* in an epoch … */
+    int is_in;    /* … and in its transaction: it has something to write */
     /* With a state: its row in `weir_commit`. */
     int has_state;
     const struct wr_postgres_name *beside; /* the table whose schema `weir_commit` is in */
@@ -72,10 +74,18 @@ struct wr_postgres_found {
 };
 int wr_postgres_session_take(struct wr_postgres_session *session, struct wr_postgres_user *user,
                              struct wr_postgres_found *found, struct wr_error *err);
+/* Only reads the row. */
+int wr_postgres_session_look(struct wr_postgres_session *session,
+                             const struct wr_postgres_user *user, struct wr_postgres_found *found,
+                             struct wr_error *err);
 
 int wr_postgres_session_begin(struct wr_postgres_session *session, struct wr_postgres_user *user,
                               struct wr_error *err);
-/* Runs what a sink does once in a transaction, again where the connection is lost: as `send`. */
+/* Between begin and commit: the user is in the transaction, which has begun. */
+int wr_postgres_session_enter(struct wr_postgres_session *session, struct wr_postgres_user *user,
+                              struct wr_error *err);
+/* Runs what a sink that has entered does once in a transaction, again where the connection is lost:
+ * as `send`. */
 int wr_postgres_session_do(struct wr_postgres_session *session, struct wr_postgres_user *user,
                            int (*call)(struct wr_postgres_user *, struct wr_error *),
                            struct wr_error *err);
@@ -88,7 +98,6 @@ int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_po
 /* Rolls back, and refuses from then on. */
 void wr_postgres_session_break(struct wr_postgres_session *session);
 int wr_postgres_session_is_broken(const struct wr_postgres_session *session);
-int wr_postgres_session_is_begun(const struct wr_postgres_session *session);
 
 PGconn *wr_postgres_session_connection(const struct wr_postgres_session *session);
 /* Changes with each connection: what was prepared on the one before is gone. */

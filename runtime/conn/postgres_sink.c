@@ -1,4 +1,5 @@
-/* postgres_sink.c: rows into a table of a PostgreSQL database, one transaction an epoch.
+/* postgres_sink.c: rows into a table of a PostgreSQL database, one transaction an epoch, which
+ * begins with the first of them (postgres_session.h).
  *
  *   append   copy
  *   upsert   insert, or update the row of the same key; in a changelog a row taken back deletes it,
@@ -32,7 +33,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
-#include "conn/endpoint.h"
+#include "conn/postgres_bind.h"
 #include "conn/postgres_publish.h"
 #include "conn/postgres_type.h"
 #include "conn/postgres_write.h"
@@ -41,33 +42,19 @@
 #include "base/banned.h"
 
 #define SAVE_VERSION 1
-#define BESIDE "weir_new_"
-#define GONE "weir_del_"
-
-struct config {
-    struct wr_postgres postgres;
-    struct wr_postgres_name table;
-    struct wr_postgres_name beside; /* replace, or held: the table that is filled */
-    struct wr_postgres_name gone;   /* held: the table of keys that were taken back */
-    const struct wr_schema
-        *gone_schema; /* of upserts of a changelog; NULL: nothing is taken back */
-    enum wr_table_mode mode;
-    uint32_t key_count;
-    const uint16_t *key;
-};
-
 /* Of the table: not there yet, made in the transaction that is under way, or there. */
 enum ready { READY_NOT, READY_NOW, READY };
 
 struct postgres_sink {
     struct wr_sink base;
-    const struct config *config;
+    const struct wr_postgres_target *config;
     struct wr_postgres_session *session;
     struct wr_postgres_writer writer;
     struct wr_postgres_table table; /* the one that is filled */
     enum ready ready;
     int is_beside; /* rows go into the table beside, until finish */
     int saved, finished;
+    int must_take;      /* its row in `weir_commit` is still of an instance before */
     int publishes;      /* it has, in its last transaction */
     uint64_t epoch;     /* the one that has begun */
     uint64_t rows_seen; /* rows that came, written or refused */
@@ -78,93 +65,6 @@ struct postgres_sink {
     struct wr_postgres_undo undo;
     int ends_keeping; /* in its last transaction what was kept is removed */
 };
-
-/* ---- bind ---------------------------------------------------------------------------------- */
-
-static const char *const own_options[] = {WR_POSTGRES_OPTIONS, WR_RETRY_OPTIONS, "mode", NULL};
-
-static int check_names(const struct wr_schema *schema, struct wr_error *err) {
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        const struct wr_field *field = &schema->fields[i];
-        const char *why = strlen(field->name) != field->name_length   ? "has a 0 byte"
-                          : field->name_length == 0                   ? "is empty"
-                          : field->name_length > WR_POSTGRES_NAME_MAX ? "is longer than 63 bytes"
-                                                                      : NULL;
-        if (why == NULL)
-            continue;
-        wr_error_script(err, "W403", "column `%.80s` %s: PostgreSQL has no such name", field->name,
-                        why);
-        wr_error_help(err, "`rename` it");
-        return WR_ESCRIPT;
-    }
-    return WR_OK;
-}
-
-static int choose_table(struct wr_endpoint_bind *bind, const struct wr_options *options,
-                        struct config *config, struct wr_error *err) {
-    const char *text = NULL;
-    int status = wr_option_text(options, "table", &text, err);
-    if (status == WR_OK && (text == NULL || text[0] == 0))
-        status = wr_option_wrong("table", "`postgres` needs the option `table`: which table?", err);
-    if (status == WR_OK)
-        status = wr_postgres_name(&config->table, bind, text, err);
-    if (status != WR_OK)
-        return status;
-    int is_audited = wr_value_get(bind->spec, "audited") != NULL;
-    if ((config->mode == WR_TABLE_REPLACE || is_audited) &&
-        strlen(config->table.table) > WR_POSTGRES_NAME_MAX - strlen(BESIDE))
-        return wr_option_wrong(
-            "table",
-            "option `table`: to be replaced, or audited, its name has at most 54 "
-            "bytes: the new table is `" BESIDE "…` until it is complete",
-            err);
-    config->beside = (struct wr_postgres_name){
-        .schema = config->table.schema,
-        .table = wr_endpoint_textf(bind->arena, BESIDE "%s", config->table.table),
-    };
-    config->gone = (struct wr_postgres_name){
-        .schema = config->table.schema,
-        .table = wr_endpoint_textf(bind->arena, GONE "%s", config->table.table),
-    };
-    int takes_back = bind->updates && config->mode == WR_TABLE_UPSERT;
-    config->gone_schema = takes_back ? wr_table_key_schema(bind) : NULL;
-    int lacks = config->beside.table == NULL || config->gone.table == NULL ||
-                (takes_back && config->gone_schema == NULL);
-    return lacks ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
-}
-
-static int sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
-    static const char *const not_yet[] = {"partition_by", NULL};
-    struct wr_options options;
-    int status = wr_options_read(&options, bind, err);
-    struct config *config = WR_ARENA_ZEROS(bind->arena, struct config, 1);
-    if (status == WR_OK && config == NULL)
-        status = wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
-    if (status == WR_OK)
-        status = wr_options_check(&options, "postgres", own_options, wr_options_of_write, err);
-    if (status == WR_OK)
-        status = wr_postgres_bind(&config->postgres, bind, &options, err);
-    if (status == WR_OK)
-        status = wr_options_refuse(&options, not_yet, err);
-    if (status == WR_OK)
-        status = wr_table_choose_mode(bind, &options, "postgres", &config->mode, &config->key_count,
-                                      &config->key, err);
-    bind->by_key = config->key_count > 0;
-    if (status == WR_OK && config->mode == WR_TABLE_NEW)
-        status = wr_option_wrong(
-            "mode", "option `mode` must be \"upsert\", \"append\" or \"replace\"", err);
-    if (status == WR_OK)
-        status = choose_table(bind, &options, config, err);
-    if (status == WR_OK)
-        status = check_names(bind->input, err);
-    if (status != WR_OK)
-        return status;
-    bind->config = config;
-    bind->retry = &config->postgres.retry;
-    bind->name =
-        wr_endpoint_textf(bind->arena, "%s/%s", config->postgres.place, config->table.table);
-    return bind->name == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
-}
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -208,21 +108,37 @@ static int check_found(struct postgres_sink *self, const struct wr_postgres_foun
     return WR_ECORRUPT;
 }
 
-static int take_over(struct postgres_sink *self, struct wr_error *err) {
+/* What the database has that the state does not know of, by a row of `weir_commit`. */
+static int look_back(struct postgres_sink *self, const struct wr_postgres_found *found,
+                     struct wr_error *err) {
     struct wr_postgres_user *user = &self->writer.user;
-    struct wr_postgres_found found;
-    int status = wr_postgres_session_take(self->session, user, &found, err);
-    if (status == WR_OK)
-        status = check_found(self, &found, err);
+    int status = check_found(self, found, err);
     if (status == WR_OK)
         status = wr_postgres_final(
             wr_postgres_undo_find(&self->undo, &self->config->postgres,
                                   wr_postgres_session_connection(self->session), user, err),
             err);
-    if (status == WR_OK && self->base.differs && !self->undo.exists && found.rows > self->rows_seen)
-        status = wr_table_is_ahead(self->base.name, found.rows - self->rows_seen, err);
+    if (status == WR_OK && self->base.differs && !self->undo.exists &&
+        found->rows > self->rows_seen)
+        status = wr_table_is_ahead(self->base.name, found->rows - self->rows_seen, err);
+    self->finished = found->finished;
+    user->rows = found->rows;
+    user->epoch = found->epoch;
+    user->finished = found->finished;
+    return status;
+}
+
+/* When all sinks have looked at what they find: from now on no other instance writes. The one
+ * before may have done so meanwhile. */
+static int take_over(struct postgres_sink *self, struct wr_error *err) {
+    struct wr_postgres_user *user = &self->writer.user;
+    struct wr_postgres_found found;
+    int status = wr_postgres_session_take(self->session, user, &found, err);
+    if (status == WR_OK)
+        status = look_back(self, &found, err);
     if (status != WR_OK)
         return status;
+    self->must_take = 0;
     self->undo.is_due = self->undo.exists && found.rows > self->rows_seen;
     if (self->undo.is_due)
         self->rows_seen = found.rows + 1; /* no commit of before says the same */
@@ -230,16 +146,10 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
         self->rows_seen = found.rows;
     self->rows_skip = self->undo.is_due ? 0 : found.rows - self->rows_seen;
     user->rows_safe = self->rows_seen;
-    status =
-        wr_postgres_final(wr_postgres_refused_read(&self->config->postgres,
-                                                   wr_postgres_session_connection(self->session),
-                                                   user, &self->again, err),
-                          err);
-    self->finished = found.finished;
-    user->rows = found.rows;
-    user->epoch = found.epoch;
-    user->finished = found.finished;
-    return status;
+    return wr_postgres_final(wr_postgres_refused_read(&self->config->postgres,
+                                                      wr_postgres_session_connection(self->session),
+                                                      user, &self->again, err),
+                             err);
 }
 
 /* Looks at the table of the script's name: errors come before any row does. */
@@ -260,7 +170,7 @@ static int look(struct postgres_sink *self, struct wr_error *err) {
 
 static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err) {
     struct postgres_sink *self = (struct postgres_sink *)sink;
-    const struct config *config = sink->config;
+    const struct wr_postgres_target *config = sink->config;
     struct wr_postgres_user *user = &self->writer.user;
     self->config = config;
     self->is_beside = config->mode == WR_TABLE_REPLACE || sink->held;
@@ -298,10 +208,15 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     };
     if (self->table.casts == NULL)
         status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
-    if (status == WR_OK && self->saved && sink->store != NULL)
-        status = take_over(self, err);
-    else if (status == WR_OK && sink->store != NULL)
+    if (status == WR_OK && self->saved && sink->store != NULL) {
+        struct wr_postgres_found found;
+        status = wr_postgres_session_look(self->session, user, &found, err);
+        if (status == WR_OK)
+            status = look_back(self, &found, err);
+        self->must_take = 1;
+    } else if (status == WR_OK && sink->store != NULL) {
         wr_postgres_undo_name(&self->undo, user);
+    }
     if (status == WR_OK)
         status = look(self, err);
     if (status != WR_OK)
@@ -311,7 +226,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
 
 /* The tables beside, of a run before. */
 static int drop_beside(struct postgres_sink *self, struct wr_error *err) {
-    const struct config *config = self->config;
+    const struct wr_postgres_target *config = self->config;
     PGconn *connection = self->table.connection;
     int status = wr_postgres_drop(&config->postgres, connection, &config->beside, err);
     return status == WR_OK && self->base.held
@@ -337,7 +252,7 @@ static int make_gone(struct postgres_sink *self, struct wr_error *err) {
     return status;
 }
 
-/* Within the first epoch's transaction, so that a run that fails leaves no empty table. */
+/* Within the first transaction, so that a run that fails leaves no empty table. */
 static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
     struct postgres_sink *self = user->sink;
     struct wr_postgres_table *table = &self->table;
@@ -362,6 +277,15 @@ static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
         status = wr_postgres_writer_ready(&self->writer, err);
     if (status == WR_OK)
         self->ready = READY_NOW;
+    return status;
+}
+
+/* In the transaction, and the table is there. */
+static int enter(struct postgres_sink *self, struct wr_error *err) {
+    struct wr_postgres_user *user = &self->writer.user;
+    int status = wr_postgres_session_enter(self->session, user, err);
+    if (status == WR_OK && self->ready == READY_NOT && !self->finished)
+        status = wr_postgres_session_do(self->session, user, make_ready, err);
     return status;
 }
 
@@ -424,7 +348,9 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     if (self->finished)
         return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
                             sink->name);
-    int status = wr_postgres_writer_room(&self->writer, batch->sel_count, err);
+    int status = enter(self, err);
+    if (status == WR_OK)
+        status = wr_postgres_writer_room(&self->writer, batch->sel_count, err);
     if (status == WR_OK && self->writer.undo != NULL &&
         wr_touched_look(&self->undo.touched, batch) != WR_OK)
         status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
@@ -437,6 +363,11 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
 
 static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct postgres_sink *self = (struct postgres_sink *)sink;
+    int status = WR_OK;
+    if (self->must_take)
+        status = take_over(self, err);
+    if (status != WR_OK)
+        return status;
     if (self->ready == READY_NOW) {
         self->ready = READY; /* the transaction in which it was made is done */
         self->undo.is_due = 0;
@@ -448,19 +379,22 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
         if (self->writer.undo != NULL)
             wr_postgres_undo_begin(&self->undo);
     }
-    int status = wr_postgres_session_begin(self->session, &self->writer.user, err);
-    if (status == WR_OK && self->ready == READY_NOT && !self->finished)
-        status = wr_postgres_session_do(self->session, &self->writer.user, make_ready, err);
-    return status;
+    return wr_postgres_session_begin(self->session, &self->writer.user, err);
 }
 
+/* The first commit has the table, also where no row came, and what an instance before had written
+ * that the state does not know of is taken back. */
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct postgres_sink *self = (struct postgres_sink *)sink;
     (void)epoch;
     if (wr_postgres_session_is_broken(self->session))
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
+    int status = WR_OK;
+    if (self->ready == READY_NOT && !self->finished)
+        status = enter(self, err);
     int came = self->rows_seen > self->writer.user.rows_safe;
-    int status = came ? wr_postgres_writer_forget(&self->writer, err) : WR_OK;
+    if (status == WR_OK && came)
+        status = wr_postgres_writer_forget(&self->writer, err);
     return status == WR_OK ? wr_postgres_writer_flush(&self->writer, err) : status;
 }
 
@@ -523,6 +457,8 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
         status = sink_begin(sink, self->epoch, err);
     int ends =
         self->writer.undo != NULL && user->is_begun && !self->finished && self->ready != READY_NOT;
+    if (status == WR_OK && (publishes || ends || (user->is_begun && user->has_refused)))
+        status = enter(self, err);
     if (status == WR_OK && ends)
         status = wr_postgres_session_do(self->session, user, end_keeping, err);
     self->ends_keeping = ends;
@@ -556,7 +492,7 @@ const struct wr_sink_type wr_sink_postgres = {
     .size_bytes = sizeof(struct postgres_sink),
     .delivery = WR_DELIVERY_IDEMPOTENT,
     .flags = WR_SINK_KEYS | WR_SINK_REFUSES,
-    .bind = sink_bind,
+    .bind = wr_postgres_sink_bind,
     .open = sink_open,
     .begin = sink_begin,
     .write = sink_write,

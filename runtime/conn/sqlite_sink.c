@@ -426,7 +426,7 @@ static void sink_close(struct wr_sink *sink) {
     drop_statements(self);
     wr_sqlite_write_close(write);
     if (self->shared != NULL) {
-        int unfinished = write->is_beside && !write->finished && !write->saved;
+        int unfinished = write->is_beside && write->has_made && !write->finished && !write->saved;
         if (unfinished && write->db != NULL && !self->is_begun && !self->shared->broken &&
             self->shared->begun_count == 0)
             wr_sqlite_write_drop_beside(write, NULL);

@@ -179,6 +179,7 @@ int wr_sqlite_write_ready(struct wr_sqlite_write *write, struct wr_error *err) {
     if (status == WR_OK && write->gone.schema != NULL)
         status = make_gone(write, err);
     write->is_ready = status == WR_OK;
+    write->has_made |= write->is_ready;
     return status;
 }
 

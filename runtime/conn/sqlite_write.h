@@ -70,6 +70,7 @@ struct wr_sqlite_write {
     char (*texts)[WR_NUMBER_TEXT_MAX]; /* one a column: times and decimals while they are bound */
     int stands;    /* the table of the script's name was there when it was opened */
     int is_ready;  /* the table is there and the statements are made */
+    int has_made;  /* it was so once, in this life */
     int is_beside; /* rows go into the table beside, until finish */
     int saved;     /* a state knows of it */
     int finished;

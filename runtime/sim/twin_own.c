@@ -89,6 +89,7 @@ int play_own(struct backend *backend, const struct twin_call *call, struct pg_re
         const char *verb, *table;
     } own[] = {{"update", "weir_commit"},
                {"insert into", "weir_commit"},
+               {"select fence, rows, epoch, finished from", "weir_commit"},
                {"delete from", "weir_refused"},
                {"select row, detail from", "weir_refused"}};
     for (size_t i = 0; i < WR_COUNT(own); i++) {

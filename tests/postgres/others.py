@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """others.py PROGRAM [TEST...]: what somebody else does to the tables and the server of a run."""
 
+import json
+import os
+import signal
 import sys
+import time
 
-from runs import Place, main, same
+from runs import Failure, Place, main, same
 
 ROWS = 3000
 SCRIPT = '''
@@ -52,5 +56,110 @@ def a_table_that_was_dropped_is_not_made_anew(weir, postgres):
     same("one that was made on purpose", postgres.sql("select count(*) from t"), "0\n")
 
 
+LIVE = """
+weir.settings { checkpoint = "20ms" }
+local s = weir.read("in/", { follow = true, format = "ndjson", schema = "x int64" })
+%s
+"""
+SINKS = ('s:write("out.csv", { mode = "append" })', 's:write("parts/", { format = "csv", roll = '
+         '{ rows = 100 } })')
+
+
+def put(place, first, end):
+    """Rows in a file that comes whole."""
+    os.makedirs(f"{place.folder}/in", exist_ok=True)
+    place.write(f".{first}", "".join(json.dumps({"x": i}) + "\n" for i in range(first, end)))
+    os.rename(f"{place.folder}/.{first}", f"{place.folder}/in/{first:06}.ndjson")
+
+
+def wait(what, is_there, process, seconds=30):
+    until = time.monotonic() + seconds
+    while not is_there():
+        if process.poll() is not None:
+            raise Failure(f"{what}: it ended: {process.stderr.read().decode()}")
+        if time.monotonic() > until:
+            raise Failure(f"waited in vain for {what}")
+        time.sleep(0.02)
+
+
+def end(place, process, number=signal.SIGTERM):
+    process.send_signal(number)
+    return place.end(process)
+
+
+def count(postgres, more=""):
+    if postgres.sql("select to_regclass('t') is null") == "t\n":
+        return 0
+    return int(postgres.sql("select count(*) from t" + more))
+
+
+def read(place):
+    """The files that were written, by name."""
+    found = {}
+    for at, _, names in os.walk(place.folder):
+        for name in names:
+            if name.endswith(".csv") or ".part" in name:
+                with open(os.path.join(at, name), encoding="utf-8") as file:
+                    found[os.path.join(at, name)] = file.read()
+    return found
+
+
+def an_old_copy_of_a_state_changes_nothing(weir, postgres):
+    """It is refused, no file is cut, and the run that it is a copy of goes on: a fence that is
+    raised by who is refused would end it."""
+    for turn in range(2):
+        wipe(postgres)
+        to = (f's:write(weir.postgres("{postgres.address}", {{ table = "t", user = "weir", '
+              'mode = "append" }))')
+        chains = [*SINKS, to] if turn == 0 else [to, *SINKS]
+        place = Place(weir, LIVE % "\n".join(chains))
+        put(place, 0, 150)
+        live = place.start("--state", "s")
+        wait("rows", lambda: count(postgres) == 150, live)
+        same("the copy", place.end(place.start("save", "s", command="state", script="old"))[0], 0)
+        for i in range(2, 5): # in epochs of their own
+            put(place, 75 * i, 75 * i + 75)
+            wait("rows", lambda i=i: count(postgres) == 75 * i + 75 and
+                 len(read(place)[f"{place.folder}/out.csv"].split()) == 75 * i + 76, live)
+        fences, before = postgres.sql("select fence from weir_commit"), read(place)
+        said = place.run("--state", "old", code=1)
+        same(said, "[W613]" in said and "older than the table" in said, True)
+        same("notes", "note" in said, False)
+        same("the files", read(place), before)
+        same("the fence", postgres.sql("select fence from weir_commit"), fences)
+        put(place, 375, 400)
+        wait("more rows", lambda: count(postgres) == 400, live)
+        same("the live run", end(place, live)[0], 143)
+
+
+def no_transaction_is_open_while_nothing_comes(weir, postgres):
+    """Nor behind a commit; and the first one of a run has the table."""
+    wipe(postgres)
+    place = Place(weir, LIVE % (
+        f's:write(weir.postgres("{postgres.address}", {{ table = "t", user = "weir", '
+        'mode = "append" }))'))
+    os.mkdir(f"{place.folder}/in")
+
+    def is_idle():
+        states = postgres.sql("select state from pg_stat_activity where application_name like "
+                              "'weir-%'").split("\n")[:-1]
+        return states == ["idle"]
+
+    process = place.start("--state", "s")
+    wait("the table", lambda: postgres.sql("select to_regclass('t') is null") == "f\n", process)
+    for i in range(3):
+        wait("a session that is idle", is_idle, process)
+        for _ in range(20):
+            same("idle, with no transaction open", is_idle(), True)
+            time.sleep(0.01)
+        put(place, 10 * i, 10 * i + 10)
+        wait("rows", lambda i=i: count(postgres) == 10 * i + 10, process)
+    result = end(place, process)
+    same(f"the run: {result}", result[0], 143)
+    same("rows", count(postgres), 30)
+
+
 if __name__ == "__main__":
-    sys.exit(main([a_table_that_was_dropped_is_not_made_anew], "others.py"))
+    sys.exit(main([a_table_that_was_dropped_is_not_made_anew,
+                   an_old_copy_of_a_state_changes_nothing,
+                   no_transaction_is_open_while_nothing_comes], "others.py"))

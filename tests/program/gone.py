@@ -172,6 +172,65 @@ def a_complete_run_stays_complete(place):
     assert place.sql("select count(*), count(distinct x) from t") == [(ROWS, ROWS)]
 
 
+def content(folder):
+    """Of all files in it."""
+    found = {}
+    for at, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(at, name), "rb") as file:
+                found[os.path.relpath(os.path.join(at, name), folder)] = file.read()
+    return found
+
+
+@case
+def what_one_sink_refuses_no_other_sink_has_changed(place):
+    """The state is an older copy, so files have more than it knows of; and a table is gone."""
+    files = ('s:write("out/b.csv", { mode = "replace" }) '
+             's:write("out/parts/", { format = "csv", roll = { rows = 700 } }) '
+             's:write("out/k/", { format = "csv", partition_by = "k" }) '
+             's:write("sqlite:out/other.db", { table = "t", mode = "append" }) ')
+    table = 's:write("sqlite:out/gone.db", { table = "t", mode = "append" }) '
+    for number, chains in enumerate((files + table, table + files)):
+        script = ('local s = weir.read("in.csv", { schema = "x int64" }):derive "k = x % 3" '
+                  + chains)
+        shutil.rmtree(place.path("out"), ignore_errors=True)
+        os.mkdir(place.path("out"))
+        state, old = f"st{number}", f"old{number}"
+        place.run(script, "--stop-after", "5", code=130, state=state)
+        shutil.copytree(place.path(state), place.path(old))
+        place.run(script, "--stop-after", "9", code=130, state=state)
+        place.sql("drop table t", "out/gone.db")
+        before = content(place.path("out"))
+        said = place.run(script, code=1, state=old)
+        assert "error[W613]: sqlite:out/gone.db/t: " in said and "note" not in said, said
+        after = content(place.path("out"))
+        assert sorted(after) == sorted(before), (sorted(before), sorted(after))
+        for name, has in before.items():
+            assert after[name] == has, f"{name}: it had {len(has)} bytes, {len(after[name])} now"
+        # The state that wrote it all goes on, when the table is back.
+        place.sql("create table t(x integer, k integer)", "out/gone.db")
+        place.run(script, state=state)
+        rows = [f"{i},{i % 3}" for i in range(ROWS)]
+        assert content(place.path("out"))["b.csv"].decode().split() == ["x,k", *rows]
+        assert place.sql("select count(*), count(distinct x) from t", "out/other.db") == [
+            (ROWS, ROWS)]
+        parts = [has.decode().split()[1:] for name, has in content(place.path("out")).items()
+                 if name.startswith("parts/") and name.endswith(".csv")]
+        assert sorted(sum(parts, [])) == sorted(rows)
+
+
+@case
+def a_refused_run_leaves_the_table_of_another_beside(place):
+    """A new state whose other sink is refused; the table beside is of the run that goes on."""
+    place.begin(REPLACE)
+    both = REPLACE.replace("weir.read", "local s = weir.read").replace(":write", " s:write") + (
+        ' s:write("sqlite:no/other.db", { table = "t", mode = "append" })')
+    said = place.run(both, code=1, state="new")
+    assert "there is no directory `no`" in said, said
+    place.run(REPLACE)
+    assert place.sql("select count(*), count(distinct x) from t") == [(ROWS, ROWS)]
+
+
 def main():
     program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
     cases = [each for each in CASES if not wanted or each.__name__ in wanted]

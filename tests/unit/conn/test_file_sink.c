@@ -279,6 +279,7 @@ static void check_restart(struct world *w, const char *name, const char *more, u
     if (sink == NULL)
         test_fail(__FILE__, __LINE__, "%s: %s", name, error_text(w));
     CHECK_INT(sink->rows_written, ==, stop);
+    CHECK_INT(wr_sink_file.begin(sink, stop + 1, &w->err), ==, WR_OK);
     for (uint32_t i = stop + 1; i <= 4; i++) {
         snprintf(row, sizeof row, "%u,x", i);
         CHECK_INT(write_epoch(w, sink, i, batch_of(w, schema, row)), ==, WR_OK);

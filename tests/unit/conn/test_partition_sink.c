@@ -55,7 +55,10 @@ static struct wr_sink *again(struct world *w, const char *more, struct wr_buf *s
     open_state(w);
     wr_buf_clear(&w->notes);
     struct wr_reader from = {.bytes = saved->bytes, .length = saved->length};
-    return sink_of(w, more, &from);
+    sink = sink_of(w, more, &from);
+    if (sink != NULL) /* it is cut when an epoch begins */
+        CHECK_INT(wr_sink_partitions.begin(sink, 9, &w->err), ==, WR_OK);
+    return sink;
 }
 
 static void finish(struct world *w, struct wr_sink *sink) {
