@@ -176,6 +176,9 @@ struct wr_sink {
     uint64_t rows_written;
     uint8_t shown;            /* enum wr_shown; set by open */
     uint64_t nonfinite_count; /* NaN and Inf of this run that its format wrote as null */
+    uint64_t left_out; /* rows of this run that a table was given and, by a trigger or a rule of its
+                        * own, did not take */
+    uint8_t has_told_left_out;
     uint8_t
         differs; /* opened behind rows of another script: those that come are not those again that
                       * came behind the last checkpoint */

@@ -1,6 +1,8 @@
 /* postgres_publish.c: see postgres_publish.h. */
 #include "conn/postgres_publish.h"
 
+#include <stdlib.h>
+
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/status.h"
@@ -27,8 +29,43 @@ int wr_postgres_drop(const struct wr_postgres *postgres, PGconn *connection,
     return run(postgres, connection, &sql, "drop table", err);
 }
 
+/* Runs the text, whose last statement puts the rows of the table beside into the other one, and
+ * drops the first; *left_out: rows that the other one did not take. */
+static int put(const struct wr_postgres_publish *publish, const struct wr_postgres_table *old,
+               struct wr_buf *sql, const char *what, uint64_t *left_out, struct wr_error *err) {
+    const struct wr_pq *pq = wr_pq();
+    PGresult *result = NULL;
+    if (sql->status != WR_OK)
+        return run(old->postgres, old->connection, sql, what, err);
+    result = pq->PQexec(old->connection, sql->bytes);
+    int status = WR_OK;
+    if (pq->PQresultStatus(result) != PGRES_COMMAND_OK)
+        status = wr_postgres_failed(old->postgres, old->connection, result, what, err);
+    uint64_t count = status == WR_OK ? strtoull(pq->PQcmdTuples(result), NULL, 10) : 0, rows = 0;
+    pq->PQclear(result);
+    wr_buf_clear(sql);
+    wr_buf_add_text(sql, "select count(*) from ");
+    wr_postgres_add_table(sql, &publish->beside->name);
+    if (status == WR_OK && sql->status == WR_OK)
+        status = wr_postgres_ask(old->postgres, old->connection, sql->bytes, NULL, 0, &result, err);
+    if (status == WR_OK && sql->status == WR_OK) {
+        rows = strtoull(pq->PQgetvalue(result, 0, 0), NULL, 10);
+        pq->PQclear(result);
+    }
+    *left_out = rows > count ? rows - count : 0;
+    if (status != WR_OK) {
+        wr_buf_release(sql);
+        return status;
+    }
+    wr_buf_clear(sql);
+    wr_buf_add_text(sql, "drop table ");
+    wr_postgres_add_table(sql, &publish->beside->name);
+    return run(old->postgres, old->connection, sql, what, err);
+}
+
 static int take_place(const struct wr_postgres_publish *publish,
-                      const struct wr_postgres_table *old, struct wr_error *err) {
+                      const struct wr_postgres_table *old, uint64_t *left_out,
+                      struct wr_error *err) {
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
     int stays = old->exists && old->same_columns;
@@ -39,20 +76,18 @@ static int take_place(const struct wr_postgres_publish *publish,
         wr_postgres_add_table(&sql, publish->name);
         wr_buf_add_text(&sql, " select * from ");
         wr_postgres_add_table(&sql, &publish->beside->name);
-        wr_buf_add_text(&sql, "; drop table ");
-        wr_postgres_add_table(&sql, &publish->beside->name);
-    } else {
-        wr_buf_add_text(&sql, "; alter table ");
-        wr_postgres_add_table(&sql, &publish->beside->name);
-        wr_buf_add_text(&sql, " rename to ");
-        wr_sql_add_name(&sql, publish->name->table);
+        return put(publish, old, &sql, "replace the table", left_out, err);
     }
+    wr_buf_add_text(&sql, "; alter table ");
+    wr_postgres_add_table(&sql, &publish->beside->name);
+    wr_buf_add_text(&sql, " rename to ");
+    wr_sql_add_name(&sql, publish->name->table);
     return run(old->postgres, old->connection, &sql, "replace the table", err);
 }
 
 /* Taken back first: a key that came again stands in both. */
 static int add_to(const struct wr_postgres_publish *publish, struct wr_postgres_table *old,
-                  struct wr_error *err) {
+                  uint64_t *left_out, struct wr_error *err) {
     struct wr_buf sql;
     int status = wr_postgres_table_look(old, 1, err);
     if (status == WR_OK)
@@ -65,21 +100,20 @@ static int add_to(const struct wr_postgres_publish *publish, struct wr_postgres_
         wr_buf_add_text(&sql, "; ");
     }
     wr_postgres_table_insert_from(old, &publish->beside->name, &sql);
-    wr_buf_add_text(&sql, "; drop table ");
-    wr_postgres_add_table(&sql, &publish->beside->name);
-    return run(old->postgres, old->connection, &sql, "publish the rows", err);
+    return put(publish, old, &sql, "publish the rows", left_out, err);
 }
 
 int wr_postgres_publish(const struct wr_postgres_publish *publish, PGconn *connection,
-                        struct wr_error *err) {
+                        uint64_t *left_out, struct wr_error *err) {
+    *left_out = 0;
     struct wr_postgres_table old = *publish->beside;
     old.name = *publish->name;
     old.connection = connection;
     int status = wr_postgres_table_look(&old, 0, err);
     if (status == WR_OK && old.exists && !publish->replaces)
-        status = add_to(publish, &old, err);
+        status = add_to(publish, &old, left_out, err);
     else if (status == WR_OK)
-        status = take_place(publish, &old, err);
+        status = take_place(publish, &old, left_out, err);
     if (status == WR_OK && publish->gone != NULL)
         status = wr_postgres_drop(old.postgres, connection, publish->gone, err);
     if (status == WR_OK && old.key_count > 0)

@@ -11,8 +11,9 @@ struct wr_postgres_publish {
 };
 
 /* Where the table is not there, the one beside takes its name. Where it is, and is emptied, and has
- * the same columns, its indexes, views and grants stay. What it refuses fails as a whole. */
+ * the same columns, its indexes, views and grants stay. What it refuses fails as a whole;
+ * *left_out: rows that it did not take. */
 int wr_postgres_publish(const struct wr_postgres_publish *publish, PGconn *connection,
-                        struct wr_error *err);
+                        uint64_t *left_out, struct wr_error *err);
 int wr_postgres_drop(const struct wr_postgres *postgres, PGconn *connection,
                      const struct wr_postgres_name *name, struct wr_error *err);

@@ -2,6 +2,7 @@
 #include "conn/postgres_send.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -75,8 +76,17 @@ static int prepare(struct wr_postgres_writer *writer, struct wr_error *err) {
     return status;
 }
 
-/* Reads all answers up to the end; the first that is wrong counts. `expected` of a good one. */
-static int read_answers(struct wr_postgres_writer *writer, int pipelined, struct wr_error *err) {
+/* Of `count` rows the server may have put in fewer: it says how many with each statement, and the
+ * insert is the last. */
+static void note_left_out(struct wr_postgres_writer *writer, PGresult *result, uint32_t count) {
+    const char *put = wr_pq()->PQcmdTuples(result);
+    uint64_t rows = put[0] == 0 ? count : strtoull(put, NULL, 10);
+    writer->left_out = rows < count ? count - rows : 0;
+}
+
+/* Reads all answers up to the end; the first that is wrong counts. `count` rows go in. */
+static int read_answers(struct wr_postgres_writer *writer, int pipelined, uint32_t count,
+                        struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
     PGconn *connection = wr_postgres_session_connection(writer->session);
     int status = WR_OK, nulls = 0;
@@ -91,6 +101,8 @@ static int read_answers(struct wr_postgres_writer *writer, int pipelined, struct
         if (code != PGRES_COMMAND_OK && code != PGRES_TUPLES_OK && code != PGRES_PIPELINE_SYNC &&
             code != PGRES_PIPELINE_ABORTED && status == WR_OK)
             status = wr_postgres_session_failed(writer->session, result, "write", err);
+        if (code == PGRES_COMMAND_OK)
+            note_left_out(writer, result, count);
         pq->PQclear(result);
         if (code == PGRES_PIPELINE_SYNC)
             break;
@@ -126,7 +138,7 @@ static int send_copy(struct wr_postgres_writer *writer, const struct wr_postgres
             1 ||
         pq->PQputCopyEnd(connection, NULL) != 1)
         return wr_postgres_session_failed(writer->session, NULL, "copy", err);
-    return read_answers(writer, 0, err);
+    return read_answers(writer, 0, piece->insert.count, err);
 }
 
 static int send_arrays(struct wr_postgres_writer *writer, enum wr_postgres_statement which,
@@ -192,7 +204,7 @@ static int send_all(struct wr_postgres_writer *writer, const struct wr_postgres_
           send_arrays(writer, WR_POSTGRES_REMEMBER, &piece->remove_nil, table->key_count) == 1)) &&
         send_arrays(writer, WR_POSTGRES_INSERT, &piece->insert, table->schema->field_count) == 1 &&
         pq->PQpipelineSync(connection) == 1;
-    int status = sent ? read_answers(writer, 1, err)
+    int status = sent ? read_answers(writer, 1, piece->insert.count, err)
                       : wr_postgres_session_failed(writer->session, NULL, "write", err);
     if (pq->PQexitPipelineMode(connection) != 1 && status == WR_OK)
         status = wr_postgres_session_failed(writer->session, NULL, "write", err);

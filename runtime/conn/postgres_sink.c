@@ -63,7 +63,8 @@ struct postgres_sink {
         again;                 /* among those, in order: refused, and to be refused again … */
     struct wr_reader again_at; /* … from here on */
     struct wr_postgres_undo undo;
-    int ends_keeping; /* in its last transaction what was kept is removed */
+    uint64_t left_out; /* rows that the table did not take when they were published */
+    int ends_keeping;  /* in its last transaction what was kept is removed */
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -395,7 +396,10 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
     int came = self->rows_seen > self->writer.user.rows_safe;
     if (status == WR_OK && came)
         status = wr_postgres_writer_forget(&self->writer, err);
-    return status == WR_OK ? wr_postgres_writer_flush(&self->writer, err) : status;
+    if (status == WR_OK)
+        status = wr_postgres_writer_flush(&self->writer, err);
+    wr_table_tell_left_out(sink);
+    return status;
 }
 
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -428,7 +432,7 @@ static int publish(struct wr_postgres_user *user, struct wr_error *err) {
         .replaces = self->config->mode == WR_TABLE_REPLACE,
     };
     self->table.connection = wr_postgres_session_connection(self->session);
-    return wr_postgres_publish(&what, self->table.connection, err);
+    return wr_postgres_publish(&what, self->table.connection, &self->left_out, err);
 }
 
 static int end_keeping(struct wr_postgres_user *user, struct wr_error *err) {
@@ -473,6 +477,9 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
         status = wr_postgres_session_commit(self->session, user, err);
     }
     self->finished = status == WR_OK;
+    sink->left_out += publishes ? self->left_out : 0;
+    sink->rows_written -= publishes ? WR_MIN(self->left_out, sink->rows_written) : 0;
+    wr_table_tell_left_out(sink);
     return status;
 }
 

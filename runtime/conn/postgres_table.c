@@ -19,7 +19,7 @@ static const char sql_find[] =
     "and not exists (select from pg_constraint where conrelid = c.oid) "
     "and not exists (select from pg_index where indrelid = c.oid) "
     "and not exists (select from pg_attribute where attrelid = c.oid and attnum > 0 and "
-    "attnotnull) "
+    "attnotnull), c.relhasrules "
     "from pg_class c where c.oid = to_regclass($1)";
 static const char sql_columns[] =
     "select a.attname, coalesce(b.oid, t.oid), "
@@ -320,6 +320,7 @@ int wr_postgres_table_look(struct wr_postgres_table *table, int check, struct wr
     if (status == WR_OK && table->exists)
         status = look_inside(table, cell(rows, 0, 0), check, err);
     table->is_plain = table->exists && table->same_columns && is_true(rows, 0, 2);
+    table->has_rules = table->exists && is_true(rows, 0, 3);
     wr_pq()->PQclear(rows);
     return status;
 }

@@ -25,6 +25,7 @@ struct wr_postgres_table {
     int unique;     /* a unique index over exactly the key columns … */
     int never_null; /* … which finds every key: no index of ours is needed */
     int has_casts;
+    int has_rules;         /* which `copy` would pass by */
     uint32_t column_count; /* of the table; equal to the stream's when `same_columns` */
     int same_columns;      /* the same names and types in the same order */
     int is_plain;          /* that, and nothing else: no constraint, index or trigger */

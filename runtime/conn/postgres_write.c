@@ -248,6 +248,14 @@ int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch
     return status == WR_OK ? wr_table_refuse(writer->sink, batch, row, detail) : status;
 }
 
+/* A piece is written; of its rows some are counted. */
+static void count_left_out(struct wr_postgres_writer *writer) {
+    struct wr_sink *sink = writer->sink;
+    sink->left_out += writer->left_out;
+    sink->rows_written -= WR_MIN(writer->left_out, sink->rows_written);
+    writer->left_out = 0;
+}
+
 static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch, uint32_t from,
                       uint32_t to, struct wr_error *err) {
     struct wr_error own, *error = err != NULL ? err : &own;
@@ -257,6 +265,7 @@ static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch,
         status = wr_postgres_session_write(writer->session, &piece->base, error);
         if (status == WR_OK) {
             writer->sink->rows_written += to - from;
+            count_left_out(writer);
             mark_kept(writer, from, to);
             return WR_OK;
         }
@@ -305,8 +314,10 @@ int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error 
     piece->base.bytes = sizeof *piece + piece->insert.bytes.room;
     if (status == WR_OK)
         status = wr_postgres_session_write(writer->session, &piece->base, err);
-    if (status == WR_OK)
+    if (status == WR_OK) {
+        count_left_out(writer);
         return WR_OK;
+    }
     wr_postgres_rows_free(&piece->base);
     if (status != WR_EBADROW)
         return status;
@@ -391,7 +402,7 @@ int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error 
         wr_buf_clear(&sql[s]);
     int status;
     writer->gathers = table->key_count == 0 && table->is_plain && has_no_json(table->schema);
-    if (table->key_count == 0 && !table->has_casts) {
+    if (table->key_count == 0 && !table->has_casts && !table->has_rules) {
         status = wr_postgres_table_copy(table, &sql[WR_POSTGRES_COPY]);
     } else {
         status = wr_postgres_table_insert(table, &sql[WR_POSTGRES_INSERT]);

@@ -11,6 +11,8 @@ struct wr_sqlite_publish {
 };
 
 /* Where the table is not there, the one beside takes its name. Where it is, and is emptied, and has
- * the same columns, its indexes and triggers stay. What it refuses fails as a whole. */
-int wr_sqlite_publish(const struct wr_sqlite_publish *publish, struct wr_error *err);
+ * the same columns, its indexes and triggers stay. What it refuses fails as a whole;
+ * *left_out: rows that it did not take. */
+int wr_sqlite_publish(const struct wr_sqlite_publish *publish, uint64_t *left_out,
+                      struct wr_error *err);
 int wr_sqlite_drop(struct sqlite3 *db, const char *path, const char *name, struct wr_error *err);

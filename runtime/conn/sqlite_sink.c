@@ -323,6 +323,7 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
     (void)epoch;
     if (self->shared->broken)
         return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing", sink->name);
+    wr_table_tell_left_out(sink);
     if (self->write.is_ready || self->write.finished)
         return WR_OK;
     wr_sqlite_shared_serve(self->shared, sink);

@@ -191,13 +191,16 @@ static int bind_value(struct wr_sqlite_write *write, sqlite3_stmt *statement, in
                                &batch->columns[column], row, write->texts[column]);
 }
 
-/* Runs a bound statement: the row is in, refused, or the sink is broken. */
+/* Runs a bound statement: the row is in, left out by the table itself (`raise(ignore)`, a conflict
+ * clause), refused, or the sink is broken. */
 static int step(struct wr_sqlite_write *write, sqlite3_stmt *statement, struct wr_batch *batch,
                 uint32_t row, struct wr_error *err) {
     int code = sqlite3_step(statement) & 0xff;
     if (code == SQLITE_DONE || code == SQLITE_ROW) {
+        int is_out = statement == write->insert && sqlite3_changes(write->db) == 0;
         sqlite3_reset(statement);
-        write->sink->rows_written++;
+        write->sink->left_out += (uint64_t)is_out;
+        write->sink->rows_written += (uint64_t)!is_out;
         return WR_OK;
     }
     int is_row = code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
@@ -302,7 +305,12 @@ int wr_sqlite_write_publish(struct wr_sqlite_write *write, struct wr_error *err)
         .name = target->table,
         .replaces = target->mode == WR_TABLE_REPLACE,
     };
-    return wr_sqlite_publish(&what, err);
+    uint64_t left_out = 0;
+    int status = wr_sqlite_publish(&what, &left_out, err);
+    write->sink->left_out += left_out;
+    write->sink->rows_written -= WR_MIN(left_out, write->sink->rows_written);
+    wr_table_tell_left_out(write->sink);
+    return status;
 }
 
 void wr_sqlite_write_drop_statements(struct wr_sqlite_write *write) {

@@ -178,6 +178,7 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct state_sink *self = (struct state_sink *)sink;
     (void)epoch;
+    wr_table_tell_left_out(sink);
     if (self->write.is_ready || self->write.finished)
         return WR_OK;
     int status = borrow(self, err);

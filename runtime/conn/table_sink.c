@@ -2,6 +2,7 @@
 #include "conn/table_sink.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -97,6 +98,19 @@ int wr_table_is_ahead(const char *name, uint64_t rows, struct wr_error *err) {
                     name, rows);
     wr_error_help(err, "run the script as it was once more, and stop it; then change it");
     return WR_EREFUSED;
+}
+
+void wr_table_tell_left_out(struct wr_sink *sink) {
+    char text[192];
+    if (sink->left_out == 0 || sink->has_told_left_out || sink->note == NULL)
+        return;
+    snprintf(text, sizeof text,
+             "it did not take %" PRIu64
+             " of the rows so far: a trigger, a rule or an `on conflict` "
+             "of the table itself leaves them out, or puts them elsewhere",
+             sink->left_out);
+    sink->note(sink->note_ctx, sink->name, text);
+    sink->has_told_left_out = 1;
 }
 
 int wr_table_is_gone(const char *name, const char *table, int is_beside, uint64_t rows,

@@ -28,5 +28,8 @@ int wr_table_not_back(const char *place, const char *table, const char *why, str
  * `is_beside`: it is the one that is filled until the run is complete. */
 int wr_table_is_gone(const char *name, const char *table, int is_beside, uint64_t rows,
                      struct wr_error *err);
+/* Says once in a run that the table has left out rows (wr_sink.left_out); for each `prepare` and
+ * `finish`. */
+void wr_table_tell_left_out(struct wr_sink *sink);
 /* A row leaves as a reject (W509). */
 int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row, const char *detail);

@@ -554,6 +554,7 @@ void wr_run_counts(const struct wr_run *run, uint32_t node, struct wr_node_count
         const struct unit *unit = run->units[run->first_unit[node] + u];
         const struct wr_node_counts *one = &unit->counts;
         counts->nonfinite_count += unit->sink == NULL ? 0 : unit->sink->nonfinite_count;
+        counts->left_out += unit->sink == NULL ? 0 : unit->sink->left_out;
         if (unit->sink != NULL)
             wr_trouble_add(&counts->trouble, &unit->sink->trouble);
         if (unit->sink != NULL && (unit->sink->shown == WR_SHOWN_AT_FINISH || unit->sink->unseen))

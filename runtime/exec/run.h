@@ -116,6 +116,7 @@ struct wr_reject_kind {
 struct wr_node_counts {
     uint64_t rows_in, rows_out, batches_in;
     uint64_t nonfinite_count; /* of a sink: NaN and Inf that its format wrote as null */
+    uint64_t left_out;        /* of a sink: rows that its table did not take */
     /* Where the run measures: the time of its own work; what it kept at the end of the step at
      * which that was most; its last frontier before the end of the input. */
     int64_t own_us;

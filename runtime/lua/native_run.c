@@ -262,11 +262,12 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
             continue;
         struct wr_node_counts counts;
         wr_run_counts(run, n, &counts);
-        lua_createtable(L, 0, 7);
+        lua_createtable(L, 0, 8);
         set_text(L, "name", plan->nodes[n]->name);
         set_trouble(L, &counts.trouble);
         native_set_int(L, "rows", counts.rows_in);
         native_set_int(L, "nonfinite", counts.nonfinite_count);
+        native_set_int(L, "left_out", counts.left_out);
         lua_pushboolean(L, counts.is_held);
         lua_setfield(L, -2, "is_held");
         lua_rawseti(L, -2, ++at);

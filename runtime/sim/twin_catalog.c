@@ -227,10 +227,10 @@ static int answer_find(struct backend *backend, const struct twin_call *call,
                        struct pg_result *result) {
     struct twin_table table;
     const char *name = name_given(call, result);
-    begin_texts(result, 3);
+    begin_texts(result, 4);
     if (is_there(backend, name) &&
         table_find(&table, backend, name, &result->arena, &result->error) == 0)
-        give_texts(result, (const char *[]){name, "r", truth(is_plain(backend, &table))}, 3);
+        give_texts(result, (const char *[]){name, "r", truth(is_plain(backend, &table)), "f"}, 4);
     return 0;
 }
 
@@ -363,6 +363,31 @@ static int answer_lock(struct backend *backend, const struct twin_call *call,
     return 0;
 }
 
+#define COUNT "select count(*) from "
+
+/* The rows of a table of the client's own transaction. */
+static int answer_count(struct backend *backend, const struct twin_call *call,
+                        struct pg_result *result) {
+    const char *sql = call->sql + strlen(COUNT);
+    struct twin_text text = {sql, sql + strlen(sql), &result->arena};
+    const char *name = text_table(&text);
+    sqlite3_stmt *row = NULL;
+    char count[24];
+    if (name == NULL)
+        return 1;
+    char *of_sqlite = sqlite3_mprintf(COUNT "\"%w\"", name);
+    WR_ASSERT(of_sqlite != NULL);
+    int status = sqlite_prepare(backend, of_sqlite, &row, &result->error);
+    sqlite3_free(of_sqlite);
+    if (status != 0)
+        return -1;
+    WR_ASSERT(sqlite3_step(row) == SQLITE_ROW);
+    snprintf(count, sizeof count, "%lld", (long long)sqlite3_column_int64(row, 0));
+    sqlite3_finalize(row);
+    give_one(result, count);
+    return 0;
+}
+
 int play_catalog(struct backend *backend, const struct twin_call *call, struct pg_result *result) {
     static const struct {
         const char *begin;
@@ -374,6 +399,7 @@ int play_catalog(struct backend *backend, const struct twin_call *call, struct p
         {"select a.attname, format_type(", answer_key},
         {"select to_regclass($1) is not null", answer_is_there},
         {"select relname from pg_class", answer_tables},
+        {COUNT, answer_count},
         {"select typcategory = 'A' from pg_type", answer_no_array},
         {"select pg_terminate_backend(pid)", answer_end},
         {"select pg_xact_status($1::xid8)", answer_status},

@@ -51,18 +51,24 @@ local function total(rejected)
 end
 M.total = total
 
+local function counted(count, text)
+  return (count or 0) > 0 and text:format(M.number(count)) or ""
+end
+
+local function out_to(sink, has_state)
+  local held = has_state and " (there when the run ends)" or " (dropped: the run did not end)"
+  return ("%s out to %s%s%s%s"):format(M.number(sink.rows), sink.name,
+    counted(sink.nonfinite, " (%s nan or inf written as null)"),
+    counted(sink.left_out, " (%s that the table did not take)"), sink.is_held and held or "")
+end
+
 --- The last line of a run: rows in, out per sink, rejected by code, late, seconds.
 ---@param summary table as of `native.run`
 ---@return string
 function M.line(summary)
   local parts = { M.number(summary.rows_in or 0) .. " in" }
   for _, sink in ipairs(summary.sinks or {}) do
-    local nonfinite = sink.nonfinite or 0
-    local held = summary.has_state and " (there when the run ends)"
-      or " (dropped: the run did not end)"
-    parts[#parts + 1] = ("%s out to %s%s%s"):format(M.number(sink.rows), sink.name, nonfinite > 0
-      and (" (%s nan or inf written as null)"):format(M.number(nonfinite)) or "",
-      sink.is_held and held or "")
+    parts[#parts + 1] = out_to(sink, summary.has_state)
   end
   local rejected = summary.rejected or {}
   local count = total(rejected)

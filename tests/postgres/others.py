@@ -132,6 +132,35 @@ def an_old_copy_of_a_state_changes_nothing(weir, postgres):
         same("the live run", end(place, live)[0], 143)
 
 
+ODD = """create or replace function odd() returns trigger language plpgsql as
+$$ begin if new.x % 2 = 1 then return null; end if; return new; end $$;
+create trigger g before insert on t for each row execute function odd();
+"""
+
+
+def rows_that_the_table_leaves_out_are_told(weir, postgres):
+    """A trigger that gives nothing, or a rule that does nothing instead."""
+    columns = "x int8, k int8"
+    for name, make, left, *words in (
+            ("append", f"create table t ({columns}); {ODD}", 1500),
+            ("upsert", f"create table t ({columns}, primary key (x)); {ODD}", 1500,
+             "s", "", ', { key = "x" }'),
+            ("replace", f"create table t ({columns}); {ODD}", 1500, "s", ', mode = "replace"'),
+            ("audit", f"create table t ({columns}); {ODD}", 1500, "s", ', mode = "append"',
+             ', { audit = "enough = count() > 10" }'),
+            ("rule", f"create table t ({columns}); create rule r as on insert to t where "
+             "new.x > 2000 do instead nothing", 1000),
+            ("none", f"create table t ({columns}, primary key (x))", 0, "s", "",
+             ', { key = "x" }')):
+        wipe(postgres)
+        postgres.sql(make)
+        said = Place(weir, script(postgres, *words)).run("--state", "s", "--batch-rows", "64")
+        same(f"{name}: rows", count(postgres), ROWS - left)
+        same(f"{name}: {said}", f"({left:,} that the table did not take)" in said, left > 0)
+        same(f"{name}: {said}", said.count("/t: it did not take "), int(left > 0))
+        same(f"{name}: {said}", "0 rejected" in said, True)
+
+
 def no_transaction_is_open_while_nothing_comes(weir, postgres):
     """Nor behind a commit; and the first one of a run has the table."""
     wipe(postgres)
@@ -162,4 +191,5 @@ def no_transaction_is_open_while_nothing_comes(weir, postgres):
 if __name__ == "__main__":
     sys.exit(main([a_table_that_was_dropped_is_not_made_anew,
                    an_old_copy_of_a_state_changes_nothing,
+                   rows_that_the_table_leaves_out_are_told,
                    no_transaction_is_open_while_nothing_comes], "others.py"))

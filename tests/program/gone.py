@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gone.py: what somebody did to the tables of sinks between two lives of a run.
+"""gone.py: what somebody did to the tables of sinks, before a run or between two lives of it.
 
     gone.py PROGRAM [NAME...]
 
@@ -170,6 +170,60 @@ def a_complete_run_stays_complete(place):
     assert place.sql("select count(*) from t") == [(ROWS,)]
     place.run(REPLACE, state="other")
     assert place.sql("select count(*), count(distinct x) from t") == [(ROWS, ROWS)]
+
+
+@case
+def rows_that_the_table_leaves_out(place):
+    """By a trigger, or by a conflict clause of its own: they are told, and no rejects."""
+    odd = "create trigger g before insert on t when new.x % 2 begin select raise(ignore); end"
+    low = "create table t(x integer unique on conflict ignore)"
+    plain = "create table t(x integer)"
+    for script, database, before, rows in (
+            (APPEND, "out.db", (plain, odd), ROWS // 2),
+            (APPEND, "out.db", (low, "insert into t values (1), (2)"), ROWS),
+            (UPSERT, "out.db", ("create table t(x integer primary key)", odd), ROWS // 2),
+            (REPLACE, "out.db", (plain, odd), ROWS // 2),
+            (AUDITED, "out.db", (plain, odd), ROWS // 2)):
+        for state in ("whole", "parts"):
+            for name in ("out.db", "whole", "parts"):
+                shutil.rmtree(place.path(name), ignore_errors=True)
+            if os.path.exists(place.path("out.db")):
+                os.remove(place.path("out.db"))
+            for sql in before:
+                place.sql(sql, database)
+            said = ""
+            if state == "parts":
+                said = place.run(script, "--stop-after", "7", code=130, state=state)
+            said += place.run(script, state=state)
+            assert place.sql("select count(*), count(distinct x) from t", database) == [
+                (rows, rows)], script
+            left = 2 if rows == ROWS else ROWS // 2
+            assert "note: sqlite:out.db/t: it did not take " in said, said
+            assert "a trigger, a rule or an `on conflict` of the table itself" in said, said
+            if state == "whole":
+                assert f"sqlite:out.db/t ({left:,} that the table did not take)" in said, said
+                assert said.count("did not take") == 2, said
+            assert "0 rejected" in said, said
+
+
+@case
+def rows_that_a_table_of_the_state_leaves_out(place):
+    place.begin(IN_STATE)
+    place.sql("create trigger g before insert on t when new.x >= 2000 begin "
+              "select raise(ignore); end", "st/state.db")
+    said = place.run(IN_STATE)
+    assert place.sql("select count(*) from t", "st/state.db") == [(2000,)]
+    assert "state:t (1,000 that the table did not take)" in said, said
+    assert "note: state:t: it did not take " in said, said
+
+
+@case
+def an_update_is_no_row_that_is_left_out(place):
+    script = ('weir.generate { rows = 3000, columns = "i = i" }:derive "k = i % 7"'
+              ':group_by "k":emit "update":agg "n = count()"'
+              ':write("sqlite:out.db", { table = "t" })')
+    assert "did not take" not in place.run(script)
+    assert "did not take" not in place.run(script, state="again")
 
 
 def content(folder):
