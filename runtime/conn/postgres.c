@@ -304,6 +304,11 @@ int wr_postgres_failed(const struct wr_postgres *postgres, PGconn *connection,
     const char *state = wr_postgres_sqlstate(result);
     wr_postgres_message(connection, result, message, sizeof message);
     int is_refusal = strncmp(state, "42", 2) == 0 || strcmp(state, "55P03") == 0;
+    if (postgres->stop != NULL && *postgres->stop && strcmp(state, "57014") == 0)
+        return wr_error_set(err, WR_ECANCEL,
+                            "%s: %s: stopped: there was no answer, perhaps for a lock of another "
+                            "program",
+                            postgres->place, what);
     int is_lost = wr_postgres_is_lost(connection, state) || failed_here(state, message);
     int status = is_lost ? WR_EAGAIN : is_refusal ? WR_EREFUSED : WR_EIO;
     wr_error_set(err, status, "%s: %s: %s", postgres->place, what, message);
@@ -328,10 +333,61 @@ int wr_postgres_final(int status, struct wr_error *err) {
 
 /* ---- statements ----------------------------------------------------------------------------- */
 
+static void cancel(PGconn *connection) {
+    const struct wr_pq *pq = wr_pq();
+    char why[64];
+    PGcancel *request = pq->PQgetCancel(connection);
+    if (request != NULL)
+        pq->PQcancel(request, why, sizeof why);
+    pq->PQfreeCancel(request);
+}
+
+PGresult *wr_postgres_result(const struct wr_postgres *postgres, PGconn *connection) {
+    const struct wr_pq *pq = wr_pq();
+    int stopped_ms = 0;
+    while (connection != NULL && pq->PQisBusy(connection)) {
+        struct pollfd socket = {.fd = pq->PQsocket(connection), .events = POLLIN};
+        if (socket.fd >= 0 && poll(&socket, 1, POLL_MS) == 0 && postgres->stop != NULL &&
+            *postgres->stop) {
+            stopped_ms += POLL_MS;
+            if (stopped_ms % WR_POSTGRES_STOP_MS == 0) /* again, where it came to nothing */
+                cancel(connection);
+        }
+        if (pq->PQconsumeInput(connection) != 1)
+            break; /* the result says why */
+    }
+    return pq->PQgetResult(connection);
+}
+
+PGresult *wr_postgres_answer(const struct wr_postgres *postgres, PGconn *connection, int sent) {
+    const struct wr_pq *pq = wr_pq();
+    PGresult *last = NULL;
+    for (PGresult *next = NULL; sent && (next = wr_postgres_result(postgres, connection)) != NULL;
+         last = next) {
+        pq->PQclear(last);
+        if (pq->PQresultStatus(next) == PGRES_COPY_IN || pq->PQstatus(connection) == CONNECTION_BAD)
+            return next;
+    }
+    return last;
+}
+
+static void forget_results(PGconn *connection) {
+    const struct wr_pq *pq = wr_pq();
+    for (PGresult *left = pq->PQgetResult(connection); left != NULL;
+         left = pq->PQgetResult(connection))
+        pq->PQclear(left);
+}
+
+PGresult *wr_postgres_exec(const struct wr_postgres *postgres, PGconn *connection,
+                           const char *sql) {
+    forget_results(connection);
+    return wr_postgres_answer(postgres, connection, wr_pq()->PQsendQuery(connection, sql));
+}
+
 int wr_postgres_run(const struct wr_postgres *postgres, PGconn *connection, const char *sql,
                     const char *what, struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
-    PGresult *result = pq->PQexec(connection, sql);
+    PGresult *result = wr_postgres_exec(postgres, connection, sql);
     ExecStatusType code = pq->PQresultStatus(result);
     int status = code == PGRES_COMMAND_OK || code == PGRES_TUPLES_OK
                      ? WR_OK
@@ -344,7 +400,9 @@ int wr_postgres_ask(const struct wr_postgres *postgres, PGconn *connection, cons
                     const char *const *texts, int text_count, PGresult **rows,
                     struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
-    *rows = pq->PQexecParams(connection, sql, text_count, NULL, texts, NULL, NULL, 0);
+    forget_results(connection);
+    int sent = pq->PQsendQueryParams(connection, sql, text_count, NULL, texts, NULL, NULL, 0);
+    *rows = wr_postgres_answer(postgres, connection, sent);
     ExecStatusType code = pq->PQresultStatus(*rows);
     if (code == PGRES_TUPLES_OK || code == PGRES_COMMAND_OK)
         return WR_OK;

@@ -38,7 +38,12 @@ struct wr_postgres {
     enum wr_postgres_tls tls;
     int64_t timeout_us;
     struct wr_retry retry; /* of sinks: how they connect again, within the timeout */
+    /* Not of the plan, but of who copies this to use it: not 0 when the run is to stop. Then an
+     * answer is waited for WR_POSTGRES_STOP_MS more, and what is still asked is cancelled:
+     * WR_ECANCEL. NULL: nothing stops it. */
+    const volatile sig_atomic_t *stop;
 };
+#define WR_POSTGRES_STOP_MS 3000 /* the last commit of a run that ends in order has its time */
 
 /* The options that both ways have, closed by NULL, and those of them that this reads. */
 #define WR_POSTGRES_OPTIONS "table", "user", "password", "tls", "ca", "timeout", "retries"
@@ -67,6 +72,11 @@ int wr_postgres_failed(const struct wr_postgres *postgres, PGconn *connection,
 int wr_postgres_final(int status, struct wr_error *err);
 /* Copies the message of the server, one line, into `text`. */
 void wr_postgres_message(PGconn *connection, const PGresult *result, char *text, size_t size);
+/* As PQexec and PQgetResult, but for `stop`, and for results that were left over. */
+PGresult *wr_postgres_exec(const struct wr_postgres *postgres, PGconn *connection, const char *sql);
+PGresult *wr_postgres_result(const struct wr_postgres *postgres, PGconn *connection);
+/* The last result of what was sent; NULL where it was not (`sent` 0). */
+PGresult *wr_postgres_answer(const struct wr_postgres *postgres, PGconn *connection, int sent);
 /* Runs statements that give no rows; `what` is for the error. */
 int wr_postgres_run(const struct wr_postgres *postgres, PGconn *connection, const char *sql,
                     const char *what, struct wr_error *err);

@@ -109,6 +109,16 @@ int wr_postgres_commit_fenced(const struct wr_postgres *postgres,
     return WR_EREFUSED;
 }
 
+int wr_postgres_commit_failed(const struct wr_postgres *postgres, PGconn *connection,
+                              const PGresult *result, struct wr_error *err) {
+    int status = wr_postgres_failed(postgres, connection, result, "commit", err);
+    if (status != WR_EAGAIN && wr_postgres_is_of_row(wr_postgres_sqlstate(result)))
+        wr_error_help(err, "a constraint that is deferred to the commit fails all rows of it: let "
+                           "it be checked at once (`initially immediate`), and the row that breaks "
+                           "it is a reject, and the run goes on");
+    return status;
+}
+
 int wr_postgres_commit_say(const struct wr_postgres *postgres, PGconn *connection,
                            const struct wr_postgres_user *user, const char *owner,
                            struct wr_error *err) {

@@ -16,5 +16,9 @@ int wr_postgres_commit_look(const struct wr_postgres *postgres, PGconn *connecti
 int wr_postgres_commit_say(const struct wr_postgres *postgres, PGconn *connection,
                            const struct wr_postgres_user *user, const char *owner,
                            struct wr_error *err);
+/* The commit itself failed, as wr_postgres_failed. Of a deferred constraint nobody knows any more
+ * which row it is that breaks it. */
+int wr_postgres_commit_failed(const struct wr_postgres *postgres, PGconn *connection,
+                              const PGresult *result, struct wr_error *err);
 int wr_postgres_commit_fenced(const struct wr_postgres *postgres,
                               const struct wr_postgres_user *user, struct wr_error *err);

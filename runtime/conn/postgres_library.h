@@ -13,13 +13,15 @@ struct wr_error;
 /* The functions of libpq that are used, each under its own name. */
 /* clang-format off */
 #define WR_PQ_FUNCTIONS(X) \
-    X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) X(PQconnectStartParams) \
+    X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) X(PQconnectStartParams) \
     X(PQconsumeInput) X(PQdescribePrepared) X(PQenterPipelineMode) X(PQerrorMessage) \
     X(PQescapeLiteral) X(PQexec) X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) \
-    X(PQfinish) X(PQfmod) X(PQfname) X(PQfreemem) X(PQftype) X(PQgetCopyData) X(PQgetisnull) \
+    X(PQfinish) X(PQfmod) X(PQfname) X(PQfreeCancel) X(PQfreemem) X(PQftype) X(PQgetCancel) \
+    X(PQgetCopyData) X(PQgetisnull) \
     X(PQgetlength) X(PQgetResult) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQnparams) \
     X(PQntuples) X(PQpipelineSync) X(PQprepare) X(PQputCopyData) X(PQputCopyEnd) \
-    X(PQresultErrorField) X(PQresultStatus) X(PQsendQuery) X(PQsendQueryParams) \
+    X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) X(PQsendQuery) \
+    X(PQsendQueryParams) \
     X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeProcessor) X(PQsocket) X(PQstatus)
 /* clang-format on */
 

@@ -37,7 +37,7 @@ static int put(const struct wr_postgres_publish *publish, const struct wr_postgr
     PGresult *result = NULL;
     if (sql->status != WR_OK)
         return run(old->postgres, old->connection, sql, what, err);
-    result = pq->PQexec(old->connection, sql->bytes);
+    result = wr_postgres_exec(old->postgres, old->connection, sql->bytes);
     int status = WR_OK;
     if (pq->PQresultStatus(result) != PGRES_COMMAND_OK)
         status = wr_postgres_failed(old->postgres, old->connection, result, what, err);

@@ -107,8 +107,9 @@ static int insert(const struct wr_postgres *postgres, PGconn *connection,
         lengths[c] = ends[c] - from;
         formats[c] = 1;
     }
-    PGresult *result =
-        pq->PQexecParams(connection, sql.bytes, COLUMNS, NULL, values, lengths, formats, 0);
+    int sent =
+        pq->PQsendQueryParams(connection, sql.bytes, COLUMNS, NULL, values, lengths, formats, 0);
+    PGresult *result = wr_postgres_answer(postgres, connection, sent);
     if (pq->PQresultStatus(result) != PGRES_COMMAND_OK)
         status = wr_postgres_failed(postgres, connection, result, "weir_refused", err);
     pq->PQclear(result);

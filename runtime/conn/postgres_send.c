@@ -53,8 +53,10 @@ static int prepare_one(struct wr_postgres_writer *writer, enum wr_postgres_state
     const struct wr_pq *pq = wr_pq();
     char name[STATEMENT_NAME_MAX];
     name_of(writer, which, name);
-    PGresult *result = pq->PQprepare(wr_postgres_session_connection(writer->session), name,
-                                     writer->sql[which].bytes, 0, NULL);
+    PGconn *connection = wr_postgres_session_connection(writer->session);
+    int sent = pq->PQsendPrepare(connection, name, writer->sql[which].bytes, 0, NULL);
+    PGresult *result =
+        wr_postgres_answer(wr_postgres_session_place(writer->session), connection, sent);
     int status = pq->PQresultStatus(result) == PGRES_COMMAND_OK
                      ? WR_OK
                      : wr_postgres_session_failed(writer->session, result, "prepare", err);
@@ -88,10 +90,11 @@ static void note_left_out(struct wr_postgres_writer *writer, PGresult *result, u
 static int read_answers(struct wr_postgres_writer *writer, int pipelined, uint32_t count,
                         struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
+    const struct wr_postgres *postgres = wr_postgres_session_place(writer->session);
     PGconn *connection = wr_postgres_session_connection(writer->session);
     int status = WR_OK, nulls = 0;
     while (nulls < 2) { /* within a pipeline one NULL ends the answers of a statement */
-        PGresult *result = pq->PQgetResult(connection);
+        PGresult *result = wr_postgres_result(postgres, connection);
         if (result == NULL) {
             nulls = pipelined && pq->PQstatus(connection) == CONNECTION_OK ? nulls + 1 : 2;
             continue;
@@ -125,7 +128,8 @@ static int send_copy(struct wr_postgres_writer *writer, const struct wr_postgres
         wr_buf_release(&sql);
         return no_memory(writer, err);
     }
-    PGresult *result = pq->PQexec(connection, sql.bytes);
+    PGresult *result =
+        wr_postgres_exec(wr_postgres_session_place(writer->session), connection, sql.bytes);
     wr_buf_release(&sql);
     int status = WR_OK;
     if (pq->PQresultStatus(result) != PGRES_COPY_IN)

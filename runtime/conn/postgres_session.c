@@ -20,7 +20,7 @@
 struct wr_postgres_session {
     struct wr_postgres_session *next;
     const struct wr_env *env;
-    const struct wr_postgres *postgres; /* of the sink that came first */
+    struct wr_postgres postgres; /* of the sink that came first, and its `stop` */
     PGconn *connection;
     char mark[MARK_MAX]; /* its connections' name, by which it finds an old one */
     uint64_t generation;
@@ -48,7 +48,7 @@ static int same_text(const char *a, const char *b) {
 
 static struct wr_postgres_session *find(const struct wr_env *env, const struct wr_postgres *one) {
     for (struct wr_postgres_session *session = list; session != NULL; session = session->next) {
-        const struct wr_postgres *other = session->postgres;
+        const struct wr_postgres *other = &session->postgres;
         if (session->env == env && same_text(one->host, other->host) &&
             same_text(one->port, other->port) && same_text(one->database, other->database) &&
             same_text(one->user, other->user) &&
@@ -73,7 +73,7 @@ static int is_starting(const struct wr_error *err) {
 static int connect_first(struct wr_postgres_session *session, int patient, struct wr_error *err) {
     struct wr_error own, *error = err != NULL ? err : &own;
     for (;;) {
-        int status = wr_postgres_connect(&session->connection, session->postgres, session->env,
+        int status = wr_postgres_connect(&session->connection, &session->postgres, session->env,
                                          session->mark, session->patience.stop, error);
         if (status == WR_OK)
             wr_patience_well(&session->patience);
@@ -90,7 +90,7 @@ static int connect_first(struct wr_postgres_session *session, int patient, struc
 /* Its sink is told of what is waited for now. */
 static void serve(struct wr_postgres_session *session, const struct wr_sink *sink,
                   struct wr_trouble *trouble) {
-    session->patience.stop = sink->stop;
+    session->patience.stop = session->postgres.stop = sink->stop;
     session->patience.warn = sink->warn;
     session->patience.warn_ctx = sink->warn_ctx;
     session->patience.trouble = trouble;
@@ -112,7 +112,8 @@ int wr_postgres_session_open(struct wr_postgres_session **made, struct wr_sink *
         session = wr_alloc_zero(&wr_budget_control, sizeof *session);
         if (session != NULL) {
             session->env = env;
-            session->postgres = postgres;
+            session->postgres = *postgres;
+            session->postgres.stop = sink->stop;
             session->kept_end = &session->kept;
             wr_patience_init(&session->patience, &postgres->retry, postgres->place, sink);
             snprintf(session->mark, sizeof session->mark, "weir-%016" PRIx64, env->random_u64(env));
@@ -184,6 +185,10 @@ int wr_postgres_session_is_broken(const struct wr_postgres_session *session) {
     return session->broken;
 }
 
+const struct wr_postgres *wr_postgres_session_place(const struct wr_postgres_session *session) {
+    return &session->postgres;
+}
+
 PGconn *wr_postgres_session_connection(const struct wr_postgres_session *session) {
     return session->connection;
 }
@@ -199,7 +204,7 @@ const char *wr_postgres_session_mark(const struct wr_postgres_session *session) 
 
 int wr_postgres_session_failed(const struct wr_postgres_session *session, const PGresult *result,
                                const char *what, struct wr_error *err) {
-    int status = wr_postgres_failed(session->postgres, session->connection, result, what, err);
+    int status = wr_postgres_failed(&session->postgres, session->connection, result, what, err);
     if (status == WR_EAGAIN || !wr_postgres_is_of_row(wr_postgres_sqlstate(result)))
         return status;
     char message[WR_ERROR_TEXT_MAX / 2];
@@ -209,7 +214,7 @@ int wr_postgres_session_failed(const struct wr_postgres_session *session, const 
 
 static int stopped(const struct wr_postgres_session *session, struct wr_error *err) {
     return wr_error_set(err, WR_EIO, "%s: an earlier error stopped all writing",
-                        session->postgres->place);
+                        session->postgres.place);
 }
 
 /* ---- going on after a loss ------------------------------------------------------------------ */
@@ -218,7 +223,7 @@ static int stopped(const struct wr_postgres_session *session, struct wr_error *e
 static int end_old(struct wr_postgres_session *session, struct wr_error *err) {
     const char *mark = session->mark;
     PGresult *rows = NULL;
-    int status = wr_postgres_ask(session->postgres, session->connection,
+    int status = wr_postgres_ask(&session->postgres, session->connection,
                                  "select pg_terminate_backend(pid) from pg_stat_activity where "
                                  "application_name = $1 and pid <> pg_backend_pid()",
                                  &mark, 1, &rows, err);
@@ -243,10 +248,10 @@ static int take_own(struct wr_postgres_session *session, int committing, int *ha
         tried += user->has_state && user->is_in;
         if (!user->has_state || (user->fence == 0 && !committing))
             continue;
-        int status = wr_postgres_commit_take(session->postgres, session->connection, user,
+        int status = wr_postgres_commit_take(&session->postgres, session->connection, user,
                                              session->mark, 1, &found, err);
         if (status == WR_OK && !found.exists && user->fence > 0)
-            status = wr_postgres_commit_fenced(session->postgres, user, err);
+            status = wr_postgres_commit_fenced(&session->postgres, user, err);
         if (status != WR_OK)
             return status;
         done += user->is_in && says(&found, user);
@@ -263,7 +268,7 @@ static int ask_transaction(struct wr_postgres_session *session, int *happened,
     if (number[0] == 0 || *happened)
         return WR_OK;
     PGresult *rows = NULL;
-    int status = wr_postgres_ask(session->postgres, session->connection,
+    int status = wr_postgres_ask(&session->postgres, session->connection,
                                  "select pg_xact_status($1::xid8)", &number, 1, &rows, err);
     if (status != WR_OK)
         return status;
@@ -271,7 +276,7 @@ static int ask_transaction(struct wr_postgres_session *session, int *happened,
     *happened = strcmp(word, "committed") == 0;
     if (strcmp(word, "in progress") == 0)
         status = wr_error_set(err, WR_EAGAIN, "%s: the commit is still under way",
-                              session->postgres->place);
+                              session->postgres.place);
     wr_pq()->PQclear(rows);
     return status;
 }
@@ -279,7 +284,7 @@ static int ask_transaction(struct wr_postgres_session *session, int *happened,
 static int begin_transaction(struct wr_postgres_session *session, struct wr_error *err) {
     session->has_mark = 0;
     session->transaction[0] = 0;
-    int status = wr_postgres_run(session->postgres, session->connection, "begin", "begin", err);
+    int status = wr_postgres_run(&session->postgres, session->connection, "begin", "begin", err);
     session->in_transaction = status == WR_OK;
     return status;
 }
@@ -302,7 +307,7 @@ static int connect_again(struct wr_postgres_session *session, int committing, in
                          struct wr_error *err) {
     wr_postgres_close(&session->connection);
     session->generation++;
-    int status = wr_postgres_connect(&session->connection, session->postgres, session->env,
+    int status = wr_postgres_connect(&session->connection, &session->postgres, session->env,
                                      session->mark, session->patience.stop, err);
     if (status == WR_OK)
         status = end_old(session, err);
@@ -333,8 +338,7 @@ static int recover(struct wr_postgres_session *session, int committing, int *hap
             wr_error_set(error, WR_EIO,
                          "%s: the connection was lost in an epoch of more than "
                          "%llu MB, which is not kept",
-                         session->postgres->place,
-                         (unsigned long long)(WR_POSTGRES_KEPT_MAX >> 20));
+                         session->postgres.place, (unsigned long long)(WR_POSTGRES_KEPT_MAX >> 20));
             wr_error_code(error, "W603");
             wr_error_help(error,
                           "run it again: with `--state` it goes on from the last checkpoint");
@@ -352,7 +356,7 @@ static int recover(struct wr_postgres_session *session, int committing, int *hap
 
 int wr_postgres_session_take(struct wr_postgres_session *session, struct wr_postgres_user *user,
                              struct wr_postgres_found *found, struct wr_error *err) {
-    return wr_postgres_final(wr_postgres_commit_take(session->postgres, session->connection, user,
+    return wr_postgres_final(wr_postgres_commit_take(&session->postgres, session->connection, user,
                                                      session->mark, 0, found, err),
                              err);
 }
@@ -361,7 +365,7 @@ int wr_postgres_session_look(struct wr_postgres_session *session,
                              const struct wr_postgres_user *user, struct wr_postgres_found *found,
                              struct wr_error *err) {
     return wr_postgres_final(
-        wr_postgres_commit_look(session->postgres, session->connection, user, found, err), err);
+        wr_postgres_commit_look(&session->postgres, session->connection, user, found, err), err);
 }
 
 static void know(struct wr_postgres_session *session, struct wr_postgres_user *user) {
@@ -415,10 +419,10 @@ static int give_up(struct wr_postgres_session *session, int status, struct wr_er
     struct wr_postgres_found found;
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next)
         if (user->has_state && user->fence > 0 &&
-            wr_postgres_commit_take(session->postgres, session->connection, user, session->mark, 1,
+            wr_postgres_commit_take(&session->postgres, session->connection, user, session->mark, 1,
                                     &found, NULL) == WR_OK &&
             !found.exists)
-            return wr_postgres_commit_fenced(session->postgres, user, err);
+            return wr_postgres_commit_fenced(&session->postgres, user, err);
     return status;
 }
 
@@ -442,7 +446,7 @@ int wr_postgres_session_do(struct wr_postgres_session *session, struct wr_postgr
 }
 
 static int go_back(struct wr_postgres_session *session, struct wr_error *err) {
-    return wr_postgres_run(session->postgres, session->connection,
+    return wr_postgres_run(&session->postgres, session->connection,
                            "rollback to savepoint weir_piece", "go back", err);
 }
 
@@ -507,7 +511,7 @@ static int number_transaction(struct wr_postgres_session *session, struct wr_err
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next)
         if (user->is_in && user->has_state)
             return WR_OK;
-    int status = wr_postgres_ask(session->postgres, session->connection,
+    int status = wr_postgres_ask(&session->postgres, session->connection,
                                  "select pg_current_xact_id()", NULL, 0, &rows, err);
     if (status != WR_OK)
         return status;
@@ -524,21 +528,21 @@ static int try_commit(struct wr_postgres_session *session, int *asked, struct wr
     for (struct wr_postgres_user *user = session->users; user != NULL && status == WR_OK;
          user = user->next)
         if (user->is_in && user->has_state) {
-            status = wr_postgres_commit_say(session->postgres, session->connection, user,
+            status = wr_postgres_commit_say(&session->postgres, session->connection, user,
                                             session->mark, err);
             if (status == WR_OK)
                 status =
-                    wr_postgres_refused_write(session->postgres, session->connection, user, err);
+                    wr_postgres_refused_write(&session->postgres, session->connection, user, err);
         }
     if (status != WR_OK)
         return status;
     *asked = 1;
-    PGresult *result = pq->PQexec(session->connection, "commit");
+    PGresult *result = wr_postgres_exec(&session->postgres, session->connection, "commit");
     if (pq->PQresultStatus(result) != PGRES_COMMAND_OK)
-        status = wr_postgres_failed(session->postgres, session->connection, result, "commit", err);
+        status = wr_postgres_commit_failed(&session->postgres, session->connection, result, err);
     else if (strcmp(pq->PQcmdStatus(result), "COMMIT") != 0)
         status = wr_error_set(err, WR_EIO, "%s: commit: the server rolled back",
-                              session->postgres->place);
+                              session->postgres.place);
     pq->PQclear(result);
     return status;
 }

@@ -99,6 +99,8 @@ int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_po
 void wr_postgres_session_break(struct wr_postgres_session *session);
 int wr_postgres_session_is_broken(const struct wr_postgres_session *session);
 
+/* The database, as those speak to it who may be stopped while they wait. */
+const struct wr_postgres *wr_postgres_session_place(const struct wr_postgres_session *session);
 PGconn *wr_postgres_session_connection(const struct wr_postgres_session *session);
 /* Changes with each connection: what was prepared on the one before is gone. */
 uint64_t wr_postgres_session_generation(const struct wr_postgres_session *session);

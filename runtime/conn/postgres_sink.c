@@ -116,7 +116,7 @@ static int look_back(struct postgres_sink *self, const struct wr_postgres_found 
     int status = check_found(self, found, err);
     if (status == WR_OK)
         status = wr_postgres_final(
-            wr_postgres_undo_find(&self->undo, &self->config->postgres,
+            wr_postgres_undo_find(&self->undo, wr_postgres_session_place(self->session),
                                   wr_postgres_session_connection(self->session), user, err),
             err);
     if (status == WR_OK && self->base.differs && !self->undo.exists &&
@@ -147,7 +147,7 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
         self->rows_seen = found.rows;
     self->rows_skip = self->undo.is_due ? 0 : found.rows - self->rows_seen;
     user->rows_safe = self->rows_seen;
-    return wr_postgres_final(wr_postgres_refused_read(&self->config->postgres,
+    return wr_postgres_final(wr_postgres_refused_read(wr_postgres_session_place(self->session),
                                                       wr_postgres_session_connection(self->session),
                                                       user, &self->again, err),
                              err);
@@ -199,7 +199,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     }
     self->writer.gone = sink->held && config->gone_schema != NULL ? &config->gone : NULL;
     self->table = (struct wr_postgres_table){
-        .postgres = &config->postgres,
+        .postgres = wr_postgres_session_place(self->session),
         .connection = wr_postgres_session_connection(self->session),
         .schema = sink->schema,
         .key_count = config->key_count,
@@ -229,15 +229,17 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
 static int drop_beside(struct postgres_sink *self, struct wr_error *err) {
     const struct wr_postgres_target *config = self->config;
     PGconn *connection = self->table.connection;
-    int status = wr_postgres_drop(&config->postgres, connection, &config->beside, err);
+    int status = wr_postgres_drop(wr_postgres_session_place(self->session), connection,
+                                  &config->beside, err);
     return status == WR_OK && self->base.held
-               ? wr_postgres_drop(&config->postgres, connection, &config->gone, err)
+               ? wr_postgres_drop(wr_postgres_session_place(self->session), connection,
+                                  &config->gone, err)
                : status;
 }
 
 static int make_gone(struct postgres_sink *self, struct wr_error *err) {
     struct wr_postgres_table gone = {
-        .postgres = &self->config->postgres,
+        .postgres = wr_postgres_session_place(self->session),
         .connection = self->table.connection,
         .name = self->config->gone,
         .schema = self->config->gone_schema,

@@ -143,7 +143,7 @@ static void add_insert(const struct wr_postgres_undo *undo, const struct wr_post
 /* WR_EBADROW: a row was refused, or has a column that is not there any more; `err` says why. */
 static int try(const struct wr_postgres_table *table, const char *sql, struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
-    PGresult *result = pq->PQexec(table->connection, sql);
+    PGresult *result = wr_postgres_exec(table->postgres, table->connection, sql);
     ExecStatusType code = pq->PQresultStatus(result);
     int status = WR_OK;
     if (code != PGRES_COMMAND_OK && code != PGRES_TUPLES_OK) {

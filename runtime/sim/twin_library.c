@@ -278,12 +278,29 @@ static int send_params(PGconn *link, const char *sql, int count, const Oid *type
                        int format) {
     if (link == NULL)
         return 0;
-    (void)types, (void)values, (void)lengths, (void)formats, (void)format;
-    WR_ASSERT(count == 0 && link->in_pipeline);
+    if (!link->in_pipeline) {
+        PGresult *result = exec_params(link, sql, count, types, values, lengths, formats, format);
+        wr_alloc_fail_pause();
+        give(link, result);
+        wr_alloc_fail_resume();
+        return 1;
+    }
+    WR_ASSERT(count == 0);
     wr_alloc_fail_pause();
     int sent = wait_for(link, &(struct twin_call){.sql = sql});
     wr_alloc_fail_resume();
     return sent;
+}
+
+static int send_prepare(PGconn *link, const char *name, const char *sql, int count,
+                        const Oid *types) {
+    if (link == NULL)
+        return 0;
+    PGresult *result = prepare(link, name, sql, count, types);
+    wr_alloc_fail_pause();
+    give(link, result);
+    wr_alloc_fail_resume();
+    return 1;
 }
 
 static int send_prepared(PGconn *link, const char *name, int count, const char *const *values,
@@ -480,6 +497,7 @@ const struct wr_pq *twin_functions(void) {
         .PQprepare = prepare,
         .PQputCopyData = put_copy,
         .PQputCopyEnd = put_copy_end,
+        .PQsendPrepare = send_prepare,
         .PQsendQueryParams = send_params,
         .PQsendQueryPrepared = send_prepared,
     };

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 from runs import Failure, Place, main, same
@@ -65,11 +66,11 @@ SINKS = ('s:write("out.csv", { mode = "append" })', 's:write("parts/", { format 
          '{ rows = 100 } })')
 
 
-def put(place, first, end):
+def put(place, first, end, number=None):
     """Rows in a file that comes whole."""
     os.makedirs(f"{place.folder}/in", exist_ok=True)
-    place.write(f".{first}", "".join(json.dumps({"x": i}) + "\n" for i in range(first, end)))
-    os.rename(f"{place.folder}/.{first}", f"{place.folder}/in/{first:06}.ndjson")
+    place.write(".new", "".join(json.dumps({"x": i}) + "\n" for i in range(first, end)))
+    os.rename(f"{place.folder}/.new", f"{place.folder}/in/{number or first:06}.ndjson")
 
 
 def wait(what, is_there, process, seconds=30):
@@ -188,8 +189,82 @@ def no_transaction_is_open_while_nothing_comes(weir, postgres):
     same("rows", count(postgres), 30)
 
 
+class Held:
+    """Another program's transaction, which holds what its statements lock."""
+
+    def __init__(self, postgres, text):
+        self.postgres = postgres
+        self.process = threading.Thread(target=self.hold, args=(text,))
+        self.process.start()
+        until = time.monotonic() + 30
+        while not postgres.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep'"):
+            if time.monotonic() > until:
+                raise Failure("nobody holds the lock")
+            time.sleep(0.02)
+
+    def hold(self, text):
+        try:
+            self.postgres.sql(f"begin; {text}; select pg_sleep(600)")
+        except RuntimeError:
+            pass # it was ended
+
+    def end(self):
+        self.postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where "
+                          "wait_event = 'PgSleep'")
+        self.process.join()
+
+
+def a_lock_of_another_program_is_no_reason_to_stay(weir, postgres):
+    """A signal ends the wait for it, wherever it is met; and the next run goes on behind the last
+    commit."""
+    lines = 'read("in/", { follow = true, format = "ndjson", schema = "x int64 key, z string" })'
+    for name, lock, options in (
+            ("the table", "lock table t in access exclusive mode", 'mode = "append"'),
+            ("a key", "insert into t values (20000)", 'mode = "append"'),
+            ("a row", "update t set x = x", ""),
+            ("weir_commit", "update weir_commit set rows = rows", 'mode = "append"')):
+        wipe(postgres)
+        postgres.sql("create table t (x int8 primary key, z text)")
+        comma = ", " if options else ""
+        place = Place(weir, 'weir.settings { checkpoint = "20ms" }\n' + f"weir.{lines}:write("
+                      f'weir.postgres("{postgres.address}", {{ table = "t", user = "weir", '
+                      f'timeout = "300s"{comma}{options} }}))')
+        put(place, 0, 10)
+        process = place.start("--state", "s")
+        wait("rows", lambda: count(postgres) == 10, process)
+        held = Held(postgres, lock)
+        try:
+            put(place, 0 if name == "a row" else 20000, 20010, 20000)
+            waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            wait(f"the lock of {name}", lambda: postgres.sql(waits) != "", process)
+            began = time.monotonic()
+            code, _, said = end(place, process)
+            took = time.monotonic() - began
+            same(f"{name}: {took:.1f} s, {said}", (code, took < 15), (143, True))
+            same(f"{name}: who waits", postgres.sql(waits), "")
+        finally:
+            process.kill()
+            held.end()
+        process = place.start("--state", "s")
+        wanted = 20010 if name == "a row" else 20
+        wait("all rows", lambda wanted=wanted: count(postgres) == wanted, process)
+        result = end(place, process)
+        same(f"{name}: {result}", (result[0], count(postgres)), (143, wanted))
+
+
+def a_deferred_constraint_says_what_to_do(weir, postgres):
+    wipe(postgres)
+    postgres.sql("create table t (x int8, k int8 unique deferrable initially deferred)")
+    said = Place(weir, script(postgres)).run("--state", "s", code=1)
+    for text in ("commit: duplicate key value violates unique constraint", "`initially immediate`"):
+        same(f"`{text}` in {said}", text in said, True)
+    same("rows", count(postgres), 0)
+
+
 if __name__ == "__main__":
     sys.exit(main([a_table_that_was_dropped_is_not_made_anew,
                    an_old_copy_of_a_state_changes_nothing,
                    rows_that_the_table_leaves_out_are_told,
-                   no_transaction_is_open_while_nothing_comes], "others.py"))
+                   no_transaction_is_open_while_nothing_comes,
+                   a_lock_of_another_program_is_no_reason_to_stay,
+                   a_deferred_constraint_says_what_to_do], "others.py"))
