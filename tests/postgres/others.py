@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -205,7 +206,7 @@ class Held:
     def hold(self, text):
         try:
             self.postgres.sql(f"begin; {text}; select pg_sleep(600)")
-        except RuntimeError:
+        except (RuntimeError, subprocess.TimeoutExpired):
             pass # it was ended
 
     def end(self):
