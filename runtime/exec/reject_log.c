@@ -272,7 +272,7 @@ int reject_log_end(struct reject_log *log, struct wr_error *err) {
 }
 
 int reject_log_is_kept(const struct reject_log *log) {
-    return log->holds_all;
+    return log->holds_all || log->spooled > 0;
 }
 
 int reject_log_is_read(const struct reject_log *log) {

@@ -130,6 +130,7 @@ static int move_out(struct wr_spool *spool, struct wr_error *err) {
 
 int wr_spool_save(struct wr_spool *spool, struct wr_error *err) {
     WR_ASSERT(spool->store != NULL);
+    WR_ASSERT((spool->count == 0 && !spool->forget) || spool->store->in_checkpoint);
     int status = spool->count > 0 ? move_out(spool, err) : WR_OK;
     if (status != WR_OK || !spool->forget)
         return status;
