@@ -33,25 +33,40 @@ static int too_short(const char *path, struct wr_error *err) {
     return wr_error_set(err, WR_ECORRUPT, "append rows: `%s` has become shorter meanwhile", path);
 }
 
-/* Whether all of `from` stands behind `at` already. */
-static int is_there(const struct wr_file_append *append, struct wr_file *from, char *bytes,
-                    int *there, struct wr_error *err) {
+/* A power cut leaves zeros where bytes of a copy had not reached the disk. */
+static int may_be_of_copy(const char *bytes, const char *found, size_t size) {
+    int is_copy = 1;
+    for (size_t i = 0; i < size; i++)
+        is_copy &= found[i] == bytes[i] || found[i] == 0;
+    return is_copy;
+}
+
+/* How much of `from` stands behind `at`, where there are `more` bytes. Behind all of it others may
+ * have written; behind a part of it nobody of this pipeline did. */
+enum standing { OTHERS, BEGINNING, ALL };
+
+static int look(const struct wr_file_append *append, struct wr_file *from, uint64_t more,
+                char *bytes, enum standing *standing, struct wr_error *err) {
     const struct wr_env *env = append->env;
     struct wr_file *to;
-    *there = 1;
+    uint64_t length = WR_MIN(more, append->length);
+    *standing = more < append->length ? BEGINNING : ALL;
     int status = env->open(env, append->to, WR_FILE_READ, &to, err);
     if (status != WR_OK)
         return status;
-    char *other = bytes + PIECE_BYTES;
-    for (uint64_t at = 0; at < append->length && status == WR_OK && *there; at += PIECE_BYTES) {
-        size_t size = (size_t)WR_MIN(append->length - at, (uint64_t)PIECE_BYTES);
+    char *found = bytes + PIECE_BYTES;
+    for (uint64_t at = 0; at < length && status == WR_OK && *standing != OTHERS;
+         at += PIECE_BYTES) {
+        size_t size = (size_t)WR_MIN(length - at, (uint64_t)PIECE_BYTES);
         int64_t got = read_all(from, append->from, bytes, size, at, err);
-        int64_t got_other =
-            got < 0 ? got : read_all(to, append->to, other, size, append->at + at, err);
-        if (got_other < 0)
-            status = (int)got_other;
-        else
-            *there = got == (int64_t)size && got_other == got && memcmp(bytes, other, size) == 0;
+        int64_t got_found =
+            got < 0 ? got : read_all(to, append->to, found, size, append->at + at, err);
+        if (got_found < 0)
+            status = (int)got_found;
+        else if (got != (int64_t)size || got_found != got || !may_be_of_copy(bytes, found, size))
+            *standing = OTHERS;
+        else if (memcmp(bytes, found, size) != 0)
+            *standing = more > append->length ? OTHERS : BEGINNING;
     }
     env->close(to);
     return status;
@@ -93,6 +108,16 @@ static int copy_behind(const struct wr_file_append *append, uint64_t at, int cut
     return status;
 }
 
+static int sync_all(const struct wr_file_append *append, struct wr_error *err) {
+    struct wr_file *to;
+    int status = append->env->open(append->env, append->to, WR_FILE_APPEND, &to, err);
+    if (status != WR_OK)
+        return status;
+    status = append->env->sync(to, err);
+    append->env->close(to);
+    return status;
+}
+
 static int others_wrote(const struct wr_file_append *append, struct wr_error *err) {
     wr_error_set(err, WR_EREFUSED, "append to %s: another program has written to it meanwhile",
                  append->to);
@@ -111,17 +136,19 @@ static int append_from(const struct wr_file_append *append, struct wr_file *from
     uint64_t size = exists ? info.size_bytes : 0;
     if (size < append->at)
         return too_short(append->to, err);
-    int has_more = size > append->at, there = 0;
+    int has_more = size > append->at;
+    enum standing standing = BEGINNING;
     if (has_more && !append->is_again)
         return append->is_known || append->at == 0 ? others_wrote(append, err)
                                                    : copy_behind(append, size, 0, from, bytes, err);
-    if (has_more && size - append->at >= append->length) {
-        status = is_there(append, from, bytes, &there, err);
-        if (status != WR_OK || there)
-            return status;
-        if (size - append->at > append->length)
-            return others_wrote(append, err);
-    }
+    if (has_more)
+        status = look(append, from, size - append->at, bytes, &standing, err);
+    if (status == WR_OK && standing == ALL && has_more) /* nobody may have synced it */
+        return sync_all(append, err);
+    if (status != WR_OK)
+        return status;
+    if (standing == OTHERS)
+        return others_wrote(append, err);
     return copy_behind(append, append->at, has_more, from, bytes, err);
 }
 

@@ -4,8 +4,8 @@
  *   copied behind `at` -> synced -> the file beside is removed for good
  *
  * Cut off anywhere it can be done once more: as long as the file beside is there, what stands
- * behind `at` is the beginning of a copy of it, and is cut; or all of it, and then nothing is
- * copied. So a life behind a kill needs to know no more than `at`. */
+ * behind `at` is the beginning of a copy of it (with zeros in it where the power had gone), and is
+ * cut; or all of it, and then nothing is copied; or what another program wrote. So a life behind a kill needs to know no more than `at`. */
 #pragma once
 #include <stdint.h>
 

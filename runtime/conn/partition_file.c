@@ -36,6 +36,11 @@ static void add_escaped(struct wr_buf *out, const char *bytes, size_t length) {
     }
 }
 
+/* Which is 0.0, as in a key. */
+static int is_negative_zero(const struct wr_buf *text) {
+    return text->length == 4 && memcmp(text->bytes, "-0.0", 4) == 0;
+}
+
 int partition_name_of(struct partition_sink *self, const struct wr_batch *batch, uint32_t row) {
     const struct partition_config *config = self->config;
     struct wr_buf *out = &self->name, value;
@@ -53,6 +58,8 @@ int partition_name_of(struct partition_sink *self, const struct wr_batch *batch,
         wr_buf_clear(&value);
         if (!wr_column_is_nil(column, row))
             status = wr_value_show(&value, &field->type, column, row);
+        if (field->type.kind == WR_FLOAT64 && status == WR_OK && is_negative_zero(&value))
+            memmove(value.bytes, value.bytes + 1, --value.length);
         if (value.length == 0)
             wr_buf_add_text(out, NO_VALUE);
         add_escaped(out, value.bytes, value.length);
@@ -456,6 +463,7 @@ static int cut_one(struct partition_sink *self, struct partition *one, int looks
     if (status != WR_OK)
         return status;
     if (!is_there) {
+        is_named &= info.size_bytes >= one->length; /* else it is a file of before */
         is_named |= was_renamed;
         if (!is_named)
             status = partition_was_taken(self, path, &is_named, err);

@@ -11,12 +11,21 @@
 #define LONG_BYTES 200000u
 
 struct case_of {
-    const char *to; /* NULL: no such file */
+    const char *to; /* NULL: no such file; `#` stands for a zero */
     uint64_t at;
     int is_again, is_known;
     int status;
     const char *after;
 };
+
+static void put_with_zeros(struct world *world, const char *path, const char *text) {
+    size_t length = strlen(text);
+    char *bytes = wr_arena_alloc(&world->arena, length + 1);
+    CHECK(bytes != NULL);
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (char)(text[i] == '#' ? 0 : text[i]);
+    put_file(path, bytes, length);
+}
 
 static int append(struct world *world, const char *from, const char *to,
                   const struct case_of *one) {
@@ -31,7 +40,7 @@ static int append(struct world *world, const char *from, const char *to,
     unlink(what.to);
     put_text(what.from, from);
     if (to != NULL)
-        put_text(what.to, to);
+        put_with_zeros(world, what.to, to);
     world->err.text[0] = 0;
     return wr_file_append(&what, &world->err);
 }
@@ -56,7 +65,7 @@ TEST(file_append_copies_behind_what_is_there) {
 
 TEST(file_append_goes_on_where_a_life_was_cut_off) {
     struct case_of one = {.at = 3, .is_again = 1, .is_known = 1, .after = "oldnew1new2"};
-    static const char *const cut[] = {"old", "oldn", "oldnew1new", "oldnew1new2", "old\0\0\0"};
+    static const char *const cut[] = {"old", "oldn", "oldnew1new", "oldnew1new2", "old###"};
     for (size_t i = 0; i < WR_COUNT(cut); i++) {
         one.to = cut[i];
         check(&one);
@@ -66,7 +75,9 @@ TEST(file_append_goes_on_where_a_life_was_cut_off) {
 /* Sectors of the copy that never reached the disk. */
 TEST(file_append_copies_once_more_what_a_power_cut_tore) {
     check(&(struct case_of){
-        .to = "oldnew1xxxx", .at = 3, .is_again = 1, .is_known = 1, .after = "oldnew1new2"});
+        .to = "oldnew1####", .at = 3, .is_again = 1, .is_known = 1, .after = "oldnew1new2"});
+    check(&(struct case_of){
+        .to = "old###1n", .at = 3, .is_again = 1, .is_known = 1, .after = "oldnew1new2"});
 }
 
 TEST(file_append_leaves_alone_what_others_wrote) {
@@ -80,6 +91,12 @@ TEST(file_append_leaves_alone_what_others_wrote) {
                               .status = WR_EREFUSED,
                               .after = "oldtheirs and more"};
     check(&between);
+    /* No more than the copy would be, before it has begun or in the midst of it. */
+    static const char *const fewer[] = {"oldmore", "oldnew1more", "oldnew1newX"};
+    for (size_t i = 0; i < WR_COUNT(fewer); i++) {
+        between.to = between.after = fewer[i];
+        check(&between);
+    }
     struct case_of meanwhile = {
         .to = "oldx", .at = 3, .is_known = 1, .status = WR_EREFUSED, .after = "oldx"};
     check(&meanwhile);

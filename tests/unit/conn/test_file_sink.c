@@ -336,6 +336,11 @@ TEST(file_sink_knows_that_it_was_complete) {
     CHECK_CONTAINS(w.err.text, "the state goes on behind 12 bytes of `");
     CHECK_CONTAINS(w.err.text, "and it is not there");
     CHECK_CONTAINS(w.err.help, "begin anew with another --state");
+    put_text(path, "older\n"); /* which cannot be it: it has fewer bytes */
+    from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
+    CHECK(open_sink(&w, &wr_sink_file, &bind, &from) == NULL);
+    CHECK_CONTAINS(w.err.text, "and it is not there");
+    CHECK_STR(file_text(&w, path, NULL), "older\n");
     put_text(path, "an older result\n"); /* the same, and it looks like the finished file */
     from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
     sink = open_sink(&w, &wr_sink_file, &bind, &from);

@@ -188,6 +188,20 @@ TEST(partition_sink_misses_files_that_are_gone) {
     end(&w, &saved);
 }
 
+TEST(partition_sink_does_not_take_a_file_of_before_for_its_own) {
+    struct world w;
+    struct wr_buf saved;
+    struct wr_sink *sink = begin(&w, &saved, "");
+    CHECK_INT(put_rows(&w, sink, "b,2\nb,30"), ==, WR_OK);
+    save(&w, sink, &saved);
+    CHECK_INT(wr_sink_partitions.finish(sink, &w.err), ==, WR_OK);
+    remove(in_folder(&w, ".state/NAMED"));
+    put_text(in_folder(&w, "k=b/part-00000.csv"), "id\n2\n");
+    CHECK(again(&w, "", &saved, sink) == NULL);
+    CHECK_CONTAINS(w.err.text, "the state goes on behind 8 bytes of");
+    end(&w, &saved);
+}
+
 static const char *notes_of(struct world *w) {
     return wr_buf_add_char(&w->notes, 0) == WR_OK ? w->notes.bytes : "";
 }
