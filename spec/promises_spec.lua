@@ -82,6 +82,32 @@ s:write("b.csv", { audit = "n = count() > 0" })
     assert.equal(1, #rows[2].stronger) -- of the source alone
     assert.equal(promises.ONCE, rows[3].promise)
   end)
+  it("knows where a live input that is quiet lets the clock decide", function()
+    local live = 'weir.read("%s.log", { follow = true, format = "csv", '
+      .. 'schema = "id int64, ts timestamp" }):event_time("ts")'
+    local a, b = live:format("a"), live:format("b")
+    local append = ':write("sqlite:o.db", { table = "t", mode = "append" })\n'
+    local window = ':window(weir.tumbling "1m"):agg "n = count()"'
+    local whole = a:gsub("follow = true, ", "")
+    for text, promise in pairs {
+      [a .. append] = promises.ONCE, -- one input, row by row
+      [a .. ':lookup(weir.read("l.csv", { schema = "id int64 key, x int64" }), { on = "id" })'
+        .. append] = promises.ONCE,
+      [a .. window .. append] = promises.AGAIN,
+      [a .. window .. ':write("sqlite:o.db", { table = "t" })\n'] = promises.ONCE, -- put back
+      [a .. window .. ':write("o.csv", { mode = "append" })\n'] = promises.ONCE,
+      [whole .. window .. append] = promises.ONCE,
+      [a .. ":union(" .. b .. ")" .. append] = promises.AGAIN,
+      [a .. ":rejects()" .. append] = promises.ONCE,
+      [a .. ":union(" .. b .. '):write("o.csv", { mode = "append" })\nweir.rejects()'
+        .. ':write("sqlite:r.db", { table = "r", mode = "append" })\n'] = promises.AGAIN,
+    } do
+      local rows = check(text)
+      assert.equal(promise, rows[#rows].promise, text)
+    end
+    local why = check(a .. window .. append)[1].why
+    assert.truthy(why:find("goes on by the clock while its inputs are quiet", 1, true), why)
+  end)
   it("keeps it where values vary and rows do not", function()
     local rows = check(READ .. ':derive "at = now()":select "id, at"\n'
       .. '  :write("sqlite:o.db", { table = "a", mode = "append" })\n')

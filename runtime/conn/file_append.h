@@ -5,7 +5,8 @@
  *
  * Cut off anywhere it can be done once more: as long as the file beside is there, what stands
  * behind `at` is the beginning of a copy of it (with zeros in it where the power had gone), and is
- * cut; or all of it, and then nothing is copied; or what another program wrote. So a life behind a kill needs to know no more than `at`. */
+ * cut; or all of it, and then it is synced only; or what another program wrote. So a life behind a
+ * kill needs to know no more than `at`. */
 #pragma once
 #include <stdint.h>
 

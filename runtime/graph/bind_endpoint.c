@@ -28,6 +28,7 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
         status = wr_endpoint_range(&bind, &bind.range, err);
     if (status != WR_OK)
         return status;
+    uint8_t is_live = !bind.bounded || bind.resume == WR_RESUME_START;
     bind.bounded |= bind.range.end > 0 || bind.range.has_to;
     WR_ASSERT(bind.schema != NULL && bind.name != NULL);
     node->kind = WR_NODE_SOURCE;
@@ -42,6 +43,8 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
                                    .numbers_events = bind.family > 0,
                                    .repeatable = 1,
                                    .same_rows = 1,
+                                   .live = is_live,
+                                   .has_lanes = is_live && bind.partition_count > 1,
                                    .has_time = bind.has_time,
                                    .max_delay_us = bind.max_delay_us,
                                    .order = bind.has_time ? WR_ORDER_TIME : WR_ORDER_SOURCE};

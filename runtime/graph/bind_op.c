@@ -49,6 +49,20 @@ uint8_t wr_node_takes_same(const struct wr_node *node, const struct wr_stream *i
     return in->same_rows || (node->settles && in->updates && in->repeatable);
 }
 
+/* Whether the clock decides which rows leave, or in what order: by a frontier that goes on while a
+ * live input is quiet (exec/idle.c). Another life finds rows that this one did not wait for. */
+static int goes_by_clock(const struct wr_bind *bind, unsigned flags) {
+    unsigned by_frontier = WR_OP_KEYED | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_HOLDS_ROWS;
+    int follows_frontier =
+        (flags & by_frontier) != 0 || ((flags & WR_OP_MULTI_INPUT) && !(flags & WR_OP_BUILD_FIRST));
+    int has_lanes = 0, has_time = bind->out.has_time;
+    for (uint32_t i = 0; i < bind->input_count; i++) {
+        has_lanes |= bind->inputs[i]->has_lanes;
+        has_time |= bind->inputs[i]->has_time;
+    }
+    return bind->out.live && has_time && (follows_frontier || has_lanes);
+}
+
 int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
     const struct wr_op_type *type = wr_op_find(node->stage);
     if (type == NULL)
@@ -95,7 +109,12 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
     for (uint32_t i = 0; i < node->input_count; i++) {
         bind.out.repeatable &= bind.inputs[i]->repeatable;
         bind.out.same_rows &= wr_node_takes_same(node, bind.inputs[i]);
+        bind.out.live |= bind.inputs[i]->live;
+        bind.out.has_lanes |= bind.inputs[i]->has_lanes;
     }
+    node->by_clock = (uint8_t)goes_by_clock(&bind, type->flags);
+    if (node->by_clock)
+        bind.out.repeatable = bind.keeps_rows = 0;
     bind.out.repeatable &= !is_volatile;
     bind.out.same_rows &= bind.out.repeatable || bind.keeps_rows;
     if (merges && bind.out.updates) /* those of one key in one batch are one */
@@ -166,6 +185,23 @@ uint8_t wr_node_rejects_same(const struct wr_plan *plan, const struct wr_node *n
     return same;
 }
 
+void wr_rejects_end(const struct wr_plan *plan, struct wr_node *node) {
+    uint32_t sources = 0;
+    int is_endless = 0, is_one_chain = 1;
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        const struct wr_node *above = plan->nodes[node->inputs[i]];
+        is_endless |= !above->out.bounded;
+        if (above->kind == WR_NODE_SOURCE)
+            sources += above->out.has_lanes ? 2 : 1;
+        else if (above->kind == WR_NODE_SINK)
+            is_one_chain &= !(above->sink->flags & WR_SINK_REFUSES);
+        else
+            is_one_chain &= above->out.row_by_row;
+    }
+    if (is_endless && (!is_one_chain || sources > 1))
+        node->out.repeatable = node->out.same_rows = 0;
+}
+
 /* Marks the stage and all those before it on the chain. */
 static void mark_above(const struct wr_plan *plan, uint32_t at, uint8_t *marks) {
     if (marks[at])
@@ -200,5 +236,6 @@ int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error 
         node->out.repeatable &= plan->nodes[inputs[i]]->out.repeatable;
         node->out.same_rows &= wr_node_rejects_same(plan, plan->nodes[inputs[i]]);
     }
+    wr_rejects_end(plan, node);
     return WR_OK;
 }

@@ -111,6 +111,7 @@ static struct wr_value *explain_node(struct wr_arena *arena, const struct wr_nod
     put_bool(&maker, "has_time", node->out.has_time);
     put_bool(&maker, "repeatable", node->out.repeatable);
     put_bool(&maker, "same_rows", node->out.same_rows);
+    put_bool(&maker, "by_clock", node->by_clock);
     put_bool(&maker, "live", node->live);
     const struct wr_value *script = wr_value_get(node->spec, "script");
     if (script != NULL)

@@ -37,6 +37,7 @@ static int complete_rejects(struct wr_plan *plan) {
                 node->out.same_rows &= wr_node_rejects_same(plan, plan->nodes[k]);
             }
         node->inputs = inputs;
+        wr_rejects_end(plan, node);
     }
     for (uint32_t i = 0; i < plan->node_count; i++) /* what stands behind such rejects */
         for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++) {

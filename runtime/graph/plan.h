@@ -35,9 +35,10 @@ struct wr_node {
     const struct wr_source_type *source;
     const struct wr_sink_type *sink;
     const void *config;
-    uint8_t never_rejects;            /* of an operator: no row can fail in it */
-    uint8_t settles;                  /* of an operator: as wr_bind.settles */
-    uint8_t is_asked;                 /* a source that a stage asks row by row: it is not run */
+    uint8_t never_rejects; /* of an operator: no row can fail in it */
+    uint8_t settles;       /* of an operator: as wr_bind.settles */
+    uint8_t by_clock;      /* of an operator: a live input that is quiet makes it go on */
+    uint8_t is_asked;      /* a source that a stage asks row by row: it is not run */
     struct wr_endpoint_bind endpoint; /* of a source or sink: what its bind gave */
     /* Known when the plan is finished. */
     int live;         /* its rows reach a sink */

@@ -41,6 +41,8 @@ struct wr_stream {
     uint8_t numbers_events; /* of its source: `_event` is known where hidden columns are */
     uint8_t repeatable;     /* no now(), processing time or arrival order before */
     uint8_t same_rows;      /* repeatable, or but for values: as many rows, in the same order */
+    uint8_t live;           /* it may be quiet for a while: then the clock decides how far it is */
+    uint8_t has_lanes;      /* live, in several lanes: which row comes first is decided so, too */
     const char *merged_by;  /* the first stage that is not row by row; NULL: none, or not known */
     enum wr_order order;
     int64_t max_delay_us; /* of its event time; WR_DELAY_UNKNOWN: its source says how far it is */

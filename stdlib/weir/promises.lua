@@ -42,7 +42,8 @@ M.SOURCES = {
 M.VARYING = { name = "any, and rows that vary", varies = true,
   how = "there, and a stage may give other rows than before: `lookup` into a database that drops "
     .. "or multiplies rows, `reload`, `processing_time` before a window, a `filter` by `now()`, "
-    .. '`emit "update"`, which gives one change for all that come in one batch' }
+    .. "windows, joins and unions of inputs that grow, which go on by the clock while those are "
+    .. 'quiet (`idle`), `emit "update"`, which gives one change for all that come in one batch' }
 
 --- How a sink survives a restart. `delivery` and `by_key`: as `native.explain` says them; `modes`:
 --- of a file's; `undoes`: rows that the state does not know of are taken back; `why`: for its
@@ -112,10 +113,13 @@ they are others (W616); the standard input must be given once more from its
 start; of a database `weir check` says what must not change meanwhile. Where a
 stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
-in a `filter`; `emit "update"`, which gives one change for all that come in one
-batch), a table of a database without a key may have some rows twice. Files,
-tables in the state, and tables by key hold each row once also then. Columns
-with `now()`, or with what a `lookup` found, have the value of one attempt.
+in a `filter`; windows, joins and unions of inputs that grow, which go on by
+the clock while those are quiet (`idle`), so that another life may find rows
+that this one did not wait for; `emit "update"`, which gives one change for all
+that come in one batch), a table of a database without a key may have some rows
+twice. Files, tables in the state, and tables by key hold each row once also
+then. Columns with `now()`, or with what a `lookup` found, have the value of one
+attempt.
 
 Without a state a run begins anew: a file appears when a run is complete, and
 all rows of a run are one transaction of a database, so a complete run is there
@@ -130,7 +134,9 @@ local WHY = {
   lookup = "asks a database again, or reads its table again",
   event_time = "gives rows the time of the clock",
   agg = "leaves by the clock",
+  rejects = "leaves as rejects of several stages or inputs come",
 }
+local BY_CLOCK = "goes on by the clock while its inputs are quiet (`idle` of `event_time`)"
 local CHANGES = "gives one change for all of a key that come in one batch"
 local VARIES = "may give other rows when it runs again: it calls `now()` or `random()`"
 
@@ -264,7 +270,8 @@ local function of_sink(nodes, node)
   row.promise = M.promise({ varies = stage ~= nil }, sink)
   row.why = sink.why
   if stage and sink.delivery == "decides" then
-    local why = stage.repeatable and CHANGES or WHY[stage.op] or VARIES
+    local why = stage.repeatable and CHANGES or stage.by_clock and BY_CLOCK or WHY[stage.op]
+      or VARIES
     row.why = ("`%s`%s %s"):format(stage.op,
       place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", why)
       .. (sink.undoes and "; what its keys had before is in the same transaction, and is put back "
