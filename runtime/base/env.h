@@ -32,6 +32,11 @@ struct wr_file_info {
     int is_directory, is_regular;
 };
 
+/* A file system, for those who make many files: opaque, too. */
+struct wr_filesystem {
+    const struct wr_env *env;
+};
+
 /* Called for each path that matches, in byte order of the paths. Not 0 ends the walk. */
 typedef int (*wr_path_fn)(void *ctx, const char *path);
 
@@ -80,6 +85,21 @@ struct wr_env {
     int (*remove_for_good)(const struct wr_env *env, const char *path, struct wr_error *err);
     /* With those above it; one that exists already is good. */
     int (*make_directory)(const struct wr_env *env, const char *path, struct wr_error *err);
+    /* The file system of a directory, to be opened before the first of what is to be durable.
+     * WR_EUNSUPPORTED: it does not promise to do that, or to tell of each failure. Who gets that
+     * syncs its files one by one. */
+    int (*open_filesystem)(const struct wr_env *env, const char *path,
+                           struct wr_filesystem **filesystem, struct wr_error *err);
+    /* All that was written, made and renamed on it is durable: of this process, and of all others,
+     * so it is for those who have much. After a failure nobody knows what is: it refuses all that
+     * follows. */
+    int (*sync_filesystem)(struct wr_filesystem *filesystem, struct wr_error *err);
+    void (*close_filesystem)(struct wr_filesystem *filesystem);
+    /* As `rename` and `make_directory`; what was renamed, and the last directory of the path, are
+     * durable with the next sync_filesystem. */
+    int (*rename_later)(const struct wr_env *env, const char *from, const char *to,
+                        struct wr_error *err);
+    int (*make_directory_later)(const struct wr_env *env, const char *path, struct wr_error *err);
     /* Walks the paths that match a shell pattern (`*`, `?`, `[…]`, `**` not; a leading dot is only
      * matched by a dot). No match is WR_OK; a directory that cannot be read is not. */
     int (*glob)(const struct wr_env *env, const char *pattern, wr_path_fn fn, void *ctx,

@@ -229,8 +229,7 @@ static int real_write(struct wr_file *base, const void *bytes, size_t size_bytes
     return WR_OK;
 }
 
-/* Makes the entry of `path` in its directory durable. 0, or an errno. */
-static int directory_sync(const char *path) {
+int env_directory_sync(const char *path) {
     char directory[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t length = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
@@ -253,7 +252,7 @@ static int real_sync(struct wr_file *base, struct wr_error *err) {
     if (!file->is_regular && (number == EINVAL || number == EROFS || number == ENOTSUP))
         number = 0; /* a pipe or terminal has nothing to sync */
     if (number == 0 && file->entry_unsure)
-        number = directory_sync(file->path);
+        number = env_directory_sync(file->path);
     if (number != 0) {
         file->failed_errno = number;
         return wr_env_fail(err, "sync", file->path, number);
@@ -434,6 +433,12 @@ static int rename_failed(struct wr_error *err, const char *from, const char *to,
     return status;
 }
 
+static int in_one_directory(const char *a, const char *b) {
+    const char *slash = strrchr(a, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - a) + 1;
+    return strncmp(a, b, length) == 0 && strchr(b + length, '/') == NULL;
+}
+
 static int real_rename(const struct wr_env *env, const char *from, const char *to,
                        struct wr_error *err) {
     (void)env;
@@ -443,8 +448,9 @@ static int real_rename(const struct wr_env *env, const char *from, const char *t
     if (number != 0)
         return rename_failed(err, from, to, number);
     WR_FP("env.renamed");
-    number = directory_sync(to);
-    number = number == 0 ? directory_sync(from) : number; /* the same one, usually: nothing to do */
+    number = env_directory_sync(to);
+    if (number == 0 && !in_one_directory(from, to))
+        number = env_directory_sync(from);
     return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", to, number);
 }
 
@@ -457,49 +463,9 @@ static int real_remove(const struct wr_env *env, const char *path, struct wr_err
 }
 
 static int real_remove_for_good(const struct wr_env *env, const char *path, struct wr_error *err) {
-    int status = real_remove(env, path, err), number = status == WR_OK ? directory_sync(path) : 0;
+    int status = real_remove(env, path, err),
+        number = status == WR_OK ? env_directory_sync(path) : 0;
     return number == 0 ? status : wr_env_fail(err, "sync the directory of", path, number);
-}
-
-/* One that was there already may have been made by a process that died before its entry was
- * durable: at most the last one of a path, since each is synced before the next is made. Where we
- * may not look into the directory above, we did not make it. */
-static int entry_sync(const char *path) {
-    int number = directory_sync(path);
-    return number == EACCES ? 0 : number;
-}
-
-static int real_make_directory(const struct wr_env *env, const char *path, struct wr_error *err) {
-    (void)env;
-    char part[PATH_MAX];
-    size_t length = strlen(path), there = 0;
-    if (length == 0 || length >= sizeof part)
-        return wr_env_fail(err, "make directory", path, length == 0 ? ENOENT : ENAMETOOLONG);
-    memcpy(part, path, length + 1);
-    for (size_t i = 1; i <= length; i++) {
-        if (part[i] != '/' && part[i] != 0)
-            continue;
-        char end = part[i];
-        part[i] = 0;
-        struct stat info;
-        int number = stat(part, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : EEXIST;
-        if (number == 0) {
-            there = i;
-        } else if (number == ENOENT) {
-            char before = part[there];
-            part[there] = 0;
-            number = there == 0 ? 0 : entry_sync(part);
-            part[there] = before;
-            there = 0;
-            if (number == 0)
-                number = mkdir(part, 0777) == 0 || errno == EEXIST ? directory_sync(part) : errno;
-        }
-        if (number != 0)
-            return wr_env_fail(err, "make directory", part, number);
-        part[i] = end;
-    }
-    int number = there == 0 ? 0 : entry_sync(part);
-    return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", path, number);
 }
 
 /* glob() gives its error function no context. */
@@ -587,11 +553,16 @@ const struct wr_env *wr_env_real(void) {
         .rename = real_rename,
         .remove = real_remove,
         .remove_for_good = real_remove_for_good,
-        .make_directory = real_make_directory,
+        .make_directory = env_make_directory,
         .glob = real_glob,
         .variable = real_variable,
         .command = real_command,
         .cores = env_cores,
+        .open_filesystem = env_open_filesystem,
+        .sync_filesystem = env_sync_filesystem,
+        .close_filesystem = env_close_filesystem,
+        .rename_later = env_rename_later,
+        .make_directory_later = env_make_directory_later,
     };
     return &real;
 }

@@ -470,6 +470,7 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .remove = sim_remove,
         .remove_for_good = sim_remove_for_good,
         .make_directory = sim_make_directory,
+        .open_filesystem = wr_sim_open_filesystem,
         .glob = sim_glob,
         .variable = sim_variable,
         .command = sim_command,

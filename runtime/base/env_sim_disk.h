@@ -85,6 +85,9 @@ int wr_sim_make_at(struct wr_sim *sim, const char *path, int is_directory,
                    struct wr_sim_inode **inode);
 /* Makes a directory with those above it, durable at once; changes `name` while it works. */
 int wr_sim_make_directories(struct wr_sim *sim, char *name);
+/* Its file system does not promise to sync all at once: files are synced one by one. */
+int wr_sim_open_filesystem(const struct wr_env *env, const char *path,
+                           struct wr_filesystem **filesystem, struct wr_error *err);
 /* The names in the directory of a path are those that a power cut leaves. */
 void wr_sim_directory_sync(struct wr_sim *sim, const char *path);
 /* Frees the inodes that nobody names or has open, and the entries without any. */

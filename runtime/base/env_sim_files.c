@@ -50,6 +50,13 @@ const char *wr_sim_get(const struct wr_sim *sim, const char *path, size_t *lengt
     return inode->now.bytes != NULL ? inode->now.bytes : "";
 }
 
+int wr_sim_open_filesystem(const struct wr_env *env, const char *path,
+                           struct wr_filesystem **filesystem, struct wr_error *err) {
+    (void)env, (void)path, (void)err;
+    *filesystem = NULL;
+    return WR_EUNSUPPORTED;
+}
+
 int wr_sim_each(const struct wr_sim *sim, wr_sim_file_fn fn, void *ctx) {
     int status = WR_OK;
     for (uint32_t i = 0; i < sim->entry_count && status == WR_OK; i++) {

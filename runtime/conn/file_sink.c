@@ -516,7 +516,7 @@ static int take_place(struct file_sink *self, struct wr_error *err) {
         return wr_error_set(err, WR_EEXIST,
                             "write %s: it exists already; it was made while this ran",
                             config->address);
-    status = wr_named_rename(&self->base, self->path, config->address, err);
+    status = wr_named_rename(&self->base, self->path, config->address, 0, err);
     return status == WR_OK ? wr_named_sync(&self->base, err) : status;
 }
 

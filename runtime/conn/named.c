@@ -8,10 +8,13 @@
 
 #include "base/banned.h"
 
-int wr_named_rename(const struct wr_sink *sink, const char *from, const char *to,
+int wr_named_rename(const struct wr_sink *sink, const char *from, const char *to, int later,
                     struct wr_error *err) {
+    const struct wr_env *env = sink->env;
     int status = sink->store == NULL ? WR_OK : wr_store_naming(sink->store, from, err);
-    return status == WR_OK ? sink->env->rename(sink->env, from, to, err) : status;
+    if (status != WR_OK)
+        return status;
+    return later ? env->rename_later(env, from, to, err) : env->rename(env, from, to, err);
 }
 
 int wr_named_sync(const struct wr_sink *sink, struct wr_error *err) {

@@ -5,8 +5,8 @@
 struct wr_error;
 struct wr_sink;
 
-/* Renames a file that is there. Without a state nothing is noted. */
-int wr_named_rename(const struct wr_sink *sink, const char *from, const char *to,
+/* Renames a file that is there; `later`: as env->rename_later. Without a state nothing is noted. */
+int wr_named_rename(const struct wr_sink *sink, const char *from, const char *to, int later,
                     struct wr_error *err);
 /* Behind all of them: the notes are durable. */
 int wr_named_sync(const struct wr_sink *sink, struct wr_error *err);

@@ -10,8 +10,9 @@
 #include "conn/output.h"
 #include "data/codec.h"
 
-#define PARTITIONS_MAX 65536u   /* of one sink */
-#define PARTITION_FILES_MAX 32u /* that are open at a time */
+#define PARTITIONS_MAX 65536u    /* of one sink */
+#define PARTITION_FILES_MAX 32u  /* that are open at a time */
+#define PARTITION_SYNCED_MAX 16u /* synced one by one, of an epoch */
 #define PARTITION_PATH_MAX 4096
 #define PARTITION_NAME_MAX 255u /* bytes of `name=value`, as file systems have it */
 
@@ -45,16 +46,17 @@ struct partition_slot;
 struct partition {
     char *name; /* "dt=2024-01-01/hm=10%3A05" */
     uint64_t hash;
-    uint32_t number;    /* of the file that is written, or of the next one */
-    uint8_t is_active;  /* a file is written, under its temporary name */
-    uint8_t is_claimed; /* what earlier runs left there has been counted */
-    uint8_t is_renamed; /* the file had got its name when this life, or one before, began */
-    uint64_t rows;      /* of the file that is written */
-    uint64_t bytes;     /* of its rows, before compression */
-    uint64_t length;    /* of it, in bytes */
-    int64_t last_us;    /* the greatest event time of its rows; for a late one, the frontier */
-    int64_t due_us;     /* by `every_us`; WR_TIME_MAX: no row yet */
-    uint32_t chain;     /* of the batch that was written last: its rows, if it had some */
+    uint32_t number;      /* of the file that is written, or of the next one */
+    uint8_t is_active;    /* a file is written, under its temporary name */
+    uint8_t is_claimed;   /* what earlier runs left there has been counted */
+    uint8_t is_elsewhere; /* its directory is on another file system than that of the sink */
+    uint8_t is_renamed;   /* the file had got its name when this life, or one before, began */
+    uint64_t rows;        /* of the file that is written */
+    uint64_t bytes;       /* of its rows, before compression */
+    uint64_t length;      /* of it, in bytes */
+    int64_t last_us;      /* the greatest event time of its rows; for a late one, the frontier */
+    int64_t due_us;       /* by `every_us`; WR_TIME_MAX: no row yet */
+    uint32_t chain;       /* of the batch that was written last: its rows, if it had some */
     struct partition_slot *slot; /* it is open there, or NULL */
 };
 
@@ -72,6 +74,7 @@ struct partition_slot {
 struct partition_done {
     uint32_t partition, number;
     uint64_t rows; /* UINT64_MAX: an older weir did not say */
+    int is_lost;
 };
 
 /* Files that were complete in a life before and are under neither of their names: see
@@ -100,8 +103,14 @@ struct partition_sink {
     struct partition_done *done;
     uint32_t done_before; /* so many of them were complete in a life before */
     struct partition_gone gone;
-    int must_cut;    /* what the state does not know of is still there */
-    int saved;       /* a state points to the files */
+    struct wr_filesystem *filesystem; /* NULL: files are synced one by one */
+    uint64_t device;                  /* of it */
+    uint32_t synced;                  /* one by one, since all were last */
+    uint8_t is_due;                   /* something waits for the sync of all */
+    uint8_t is_asked;                 /* whether there is one */
+    uint8_t ends;                     /* it finishes */
+    int must_cut;                     /* what the state does not know of is still there */
+    int saved;                        /* a state points to the files */
     int64_t stop_us; /* when a file was complete first since the run is to stop; 0: none was */
 };
 
@@ -129,6 +138,20 @@ int partition_cut(struct partition_sink *self, int looks, struct wr_error *err);
 int partition_check_new(struct partition_sink *self, struct wr_error *err);
 /* Forgets files that no state points to. */
 void partition_close_all(struct partition_sink *self);
+
+/* ---- partition_sync.c ---- */
+
+/* Before anything is left to it; nothing where the sink's directory is not made yet. */
+void partition_open_filesystem(struct partition_sink *self);
+/* Makes the directory of a partition. */
+int partition_make_directory(struct partition_sink *self, struct partition *one, const char *path,
+                             struct wr_error *err);
+/* Whether something of a partition, which is to be durable, is left to the sync of all. */
+int partition_leaves(struct partition_sink *self, const struct partition *one);
+/* What was left is durable. */
+int partition_sync_left(struct partition_sink *self, struct wr_error *err);
+/* Before the state says so: all that was written is durable. */
+int partition_sync(struct partition_sink *self, struct wr_error *err);
 
 /* ---- partition_gone.c ---- */
 

@@ -181,9 +181,9 @@ static int close_slot(struct partition_sink *self, struct partition_slot *slot,
     int status = partition_flush(self, slot, err);
     if (status == WR_OK)
         status = wr_output_end_member(&slot->output, err);
-    if (status == WR_OK && self->base.store != NULL)
-        status = wr_output_sync(&slot->output, err);
     struct partition *one = &self->partitions[slot->partition];
+    if (status == WR_OK && self->base.store != NULL && !partition_leaves(self, one))
+        status = wr_output_sync(&slot->output, err);
     one->length = slot->output.length;
     one->slot = NULL;
     wr_output_close(&slot->output);
@@ -262,7 +262,7 @@ static int begin_partition(struct partition_sink *self, struct partition *one,
     char path[PARTITION_PATH_MAX];
     int status = path_of(self, one, UINT32_MAX, 0, "", path, err);
     if (status == WR_OK)
-        status = self->base.env->make_directory(self->base.env, path, err);
+        status = partition_make_directory(self, one, path, err);
     if (status == WR_OK && self->config->mode == PARTITION_APPEND && !one->is_claimed) {
         struct found found = {0};
         status = visit_files(self, one, &found, err);
@@ -308,8 +308,9 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
 
 /* ---- files that are complete --------------------------------------------------------------- */
 
-/* `_SUCCESS` beside the files that have got their names, where the script asks for it. */
-static int mark_success(const struct partition_sink *self, const struct partition *one,
+/* `_SUCCESS` beside the files that have got their names, where the script asks for it. `later`: it
+ * is durable with the next sync of all. */
+static int mark_success(const struct partition_sink *self, const struct partition *one, int later,
                         struct wr_error *err) {
     if (!self->config->success)
         return WR_OK;
@@ -327,7 +328,7 @@ static int mark_success(const struct partition_sink *self, const struct partitio
         status = env->open(env, path, WR_FILE_CREATE, &file, err);
     if (status != WR_OK)
         return status;
-    status = env->sync(file, err);
+    status = later ? WR_OK : env->sync(file, err);
     env->close(file);
     return status;
 }
@@ -351,45 +352,45 @@ static int is_taken(const struct partition_sink *self, const char *from, const c
     return WR_EEXIST;
 }
 
-/* Those that stand there from runs before go when the first new one comes. `before`: what a life
- * before has said of it, or NULL. */
-static int name_file(struct partition_sink *self, uint32_t partition, uint32_t number,
-                     const struct partition_done *before, struct wr_error *err) {
-    struct partition *one = &self->partitions[partition];
+/* Those that stand there from runs before go when the first new one comes. `is_before`: a life
+ * before has said of it that it is complete. `later`: the name is durable with the next sync of
+ * all. */
+static int name_file(struct partition_sink *self, struct partition_done *done, int is_before,
+                     int later, struct wr_error *err) {
+    struct partition *one = &self->partitions[done->partition];
     const struct wr_env *env = self->base.env;
     char from[PARTITION_PATH_MAX], to[PARTITION_PATH_MAX];
     struct wr_file_info info;
-    int status = path_of(self, one, number, 0, "", from, err);
+    int status = path_of(self, one, done->number, 0, "", from, err);
     if (status == WR_OK)
-        status = path_of(self, one, number, 1, "", to, err);
+        status = path_of(self, one, done->number, 1, "", to, err);
     if (status != WR_OK)
         return status;
     int is_there, is_named = 0;
     status = wr_file_look(env, from, &info, &is_there, err);
     if (status == WR_OK && !is_there)
         status = wr_file_look(env, to, &info, &is_named, err);
-    if (status != WR_OK)
-        return status;
-    int is_gone = !is_there && !is_named;
-    if (is_gone && before != NULL)
-        status = partition_is_gone(self, from, before->rows, &is_named, err);
-    if (status != WR_OK || (is_gone && !is_named && before != NULL))
+    if (status == WR_OK && !is_there && !is_named && is_before) {
+        status = partition_is_gone(self, from, done->rows, &is_named, err);
+        done->is_lost = !is_named;
+    }
+    if (status != WR_OK || done->is_lost)
         return status;
     if (!is_there && !is_named)
         return wr_error_set(err, WR_ECORRUPT, "%s: `%s` is not there", self->base.name, from);
     if (is_there)
         status = is_taken(self, from, to, err);
-    if (status == WR_OK && (number == 0 || !is_there))
+    if (status == WR_OK && (done->number == 0 || !is_there))
         status = clear_partition(self, one, is_there ? 0 : one->number + one->is_renamed, err);
     if (is_there && status == WR_OK)
-        status = wr_named_rename(&self->base, from, to, err);
-    return status == WR_OK ? mark_success(self, one, err) : status;
+        status = wr_named_rename(&self->base, from, to, later, err);
+    return status;
 }
 
 int partition_was_named(struct partition_sink *self, const struct partition *one,
                         struct wr_error *err) {
     int status = clear_partition(self, one, one->number + one->is_renamed, err);
-    return status == WR_OK ? mark_success(self, one, err) : status;
+    return status == WR_OK ? mark_success(self, one, 0, err) : status;
 }
 
 int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
@@ -398,16 +399,18 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
     uint32_t number = one->number;
     if (status != WR_OK)
         return status;
-    if (self->base.store == NULL && !self->base.held) {
-        status = name_file(self, partition, number, NULL, err);
+    struct partition_done done = {.partition = partition, .number = number, .rows = one->rows};
+    if (self->base.store == NULL && !self->base.held && !self->ends) {
+        status = name_file(self, &done, 0, 0, err);
+        if (status == WR_OK)
+            status = mark_success(self, one, 0, err);
         if (status != WR_OK)
             return status;
     } else {
         if (wr_grow(self->base.budget, (void **)&self->done, self->done_count, &self->done_room,
                     sizeof *self->done) != WR_OK)
             return no_memory(self, err);
-        self->done[self->done_count++] =
-            (struct partition_done){.partition = partition, .number = number, .rows = one->rows};
+        self->done[self->done_count++] = done;
     }
     one->number++;
     one->is_active = 0;
@@ -417,15 +420,33 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
     return WR_OK;
 }
 
+/* Those that wait for a sync of all had better be more than a few; nothing is left to one that is
+ * not on the file system of the others. */
+static int is_left(struct partition_sink *self, const struct partition_done *done, int many) {
+    int later = many && !self->partitions[done->partition].is_elsewhere;
+    self->is_due |= (uint8_t)later;
+    return later;
+}
+
+/* A mark is durable behind the names. */
 int partition_name_done(struct partition_sink *self, struct wr_error *err) {
-    int status = WR_OK;
-    for (uint32_t i = 0; i < self->done_count && status == WR_OK; i++) {
-        const struct partition_done *done = &self->done[i];
-        status = name_file(self, done->partition, done->number, i < self->done_before ? done : NULL,
-                           err);
-    }
+    int many = self->done_count > PARTITION_SYNCED_MAX && self->filesystem != NULL;
+    if (many && self->base.store == NULL) /* contents before names */
+        self->is_due = 1;
+    int status = partition_sync_left(self, err);
+    for (uint32_t i = 0; i < self->done_count && status == WR_OK; i++)
+        status = name_file(self, &self->done[i], i < self->done_before,
+                           is_left(self, &self->done[i], many), err);
     if (status == WR_OK)
         status = wr_named_sync(&self->base, err);
+    if (status == WR_OK)
+        status = partition_sync_left(self, err);
+    for (uint32_t i = 0; i < self->done_count && status == WR_OK && self->config->success; i++)
+        if (!self->done[i].is_lost)
+            status = mark_success(self, &self->partitions[self->done[i].partition],
+                                  is_left(self, &self->done[i], many), err);
+    if (status == WR_OK)
+        status = partition_sync_left(self, err);
     if (status == WR_OK)
         self->done_count = self->done_before = 0;
     return status;
@@ -534,6 +555,9 @@ void partition_close_all(struct partition_sink *self) {
             wr_output_close(&self->slots[i].output);
         wr_buf_release(&self->slots[i].text);
     }
+    if (self->filesystem != NULL)
+        env->close_filesystem(self->filesystem);
+    self->filesystem = NULL;
     for (uint32_t i = 0; i < self->done_count && !self->saved; i++)
         if (path_of(self, &self->partitions[self->done[i].partition], self->done[i].number, 0, "",
                     path, NULL) == WR_OK)

@@ -199,6 +199,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (status == WR_OK && from != NULL)
         status = partition_load(self, from, err);
     if (status == WR_OK && from != NULL)
+        partition_open_filesystem(self);
+    if (status == WR_OK && from != NULL)
         status = partition_cut(self, 1, err);
     self->must_cut = from != NULL;
     if (status == WR_OK && from == NULL && self->config->mode == PARTITION_NEW)
@@ -452,13 +454,8 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
 }
 
 static int sink_sync(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
-    struct partition_sink *self = (struct partition_sink *)sink;
-    int status = WR_OK;
     (void)epoch;
-    for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++)
-        if (self->slots[i].is_open)
-            status = wr_output_sync(&self->slots[i].output, err);
-    return status;
+    return partition_sync((struct partition_sink *)sink, err);
 }
 
 /* Those that are held back wait for all of them. */
@@ -478,6 +475,7 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
     int status = WR_OK;
+    self->ends = 1;
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++) {
         if (self->partitions[p].is_renamed)
             status = partition_was_named(self, &self->partitions[p], err);

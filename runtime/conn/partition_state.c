@@ -80,7 +80,7 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
                     sizeof *self->done) != WR_OK)
             return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
         struct partition_done *one = &self->done[self->done_count++];
-        one->partition = (uint32_t)wr_reader_varint(from);
+        *one = (struct partition_done){.partition = (uint32_t)wr_reader_varint(from)};
         one->number = (uint32_t)wr_reader_varint(from);
         one->rows = version == SAVE_VERSION ? wr_reader_varint(from) : UINT64_MAX;
         if (one->partition >= self->count)

@@ -40,8 +40,8 @@ def target(path):
     return "file" if "." in name and name != "." else "directory"
 
 
-CHANGES = ("create", "write", "pwrite", "fsync", "dirsync", "ftruncate", "rename", "unlink",
-           "mkdir")
+CHANGES = ("create", "write", "pwrite", "fsync", "dirsync", "syncfs", "ftruncate", "rename",
+           "unlink", "mkdir")
 HEAD = """# Which faults met which calls
 
 Made by `tests/faults/coverage.py --write` from what the tests of `tests/faults` noted; the test

@@ -47,6 +47,12 @@ class Inode:
         made.changes = list(self.changes)
         return made
 
+    def sync(self):
+        content = bytearray(self.safe)
+        for change in self.changes:
+            changed(content, change)
+        self.safe, self.changes = bytes(content), []
+
     def digest(self, heeded=None):
         """A hash of `safe`, or of what heeded(safe) gives of it; always the same function for one
         file."""
@@ -129,10 +135,7 @@ class Disk:
         elif name == "fsync":
             inode = self.names.get(path)
             if inode is not None: # else it was removed while it was open
-                content = bytearray(inode.safe)
-                for change in inode.changes:
-                    changed(content, change)
-                inode.safe, inode.changes = bytes(content), []
+                inode.sync()
         elif name == "dirsync":
             self.moves, kept = [], self.moves
             for directory, move in kept:
@@ -140,6 +143,13 @@ class Disk:
                     self.settle(self.safe, move)
                 else:
                     self.moves.append((directory, move))
+        elif name == "syncfs":
+            for inode in self.inodes():
+                if inode.changes:
+                    inode.sync()
+            for _, move in self.moves:
+                self.settle(self.safe, move)
+            self.moves = []
         elif name in ("create", "mkdir"):
             self.move(path, {path: Inode(is_directory=name == "mkdir")})
         elif name == "unlink":

@@ -38,6 +38,7 @@ WAYS = {
     False)], "pwrite": [("EIO", True), ("ENOSPC", True), ("short", True), ("EINTR", False)],
     "fsync": [("EIO", True), ("ENOSPC", True)],
     "dirsync": [("EIO", True)],
+    "syncfs": [("EIO", True), ("ENOSPC", True)],
     "ftruncate": [("EIO", True), ("ENOSPC", False)],
     "rename": [("EIO", True), ("ENOSPC", True)],
     "unlink": [("EIO", True)],
@@ -107,8 +108,9 @@ class Failer:
             call = (calls if len(calls) >= number else expected or self.oracle.calls)[number - 1]
             self.seen[(how + (" for ever" if sticky else ""), call[0],
                        coverage.target(call[1]))] += 1
-            if outcome.code == 0 and call[0] == "fsync" and call[2] == "failed" and \
-                    coverage.target(call[1]) in ("file", "part", "partition"):
+            if outcome.code == 0 and call[2] == "failed" and (call[0] == "syncfs" or (
+                    call[0] == "fsync" and
+                    coverage.target(call[1]) in ("file", "part", "partition"))):
                 wrong = "a file could not be synced, and the run says that all is well"
             else:
                 wrong = self.judge(folder, outcome, log)
@@ -140,9 +142,9 @@ def synced_again(calls):
     for name, path, result in calls:
         if again and name in ("create", "pwrite", "write", "ftruncate", "rename", "unlink"):
             return again
-        if name == "fsync" and path in failed and result == "ok":
+        if name in ("fsync", "syncfs") and path in failed and result == "ok":
             again = again or path
-        if name == "fsync" and result == "failed":
+        if name in ("fsync", "syncfs") and result == "failed":
             failed.add(path)
         if name in ("create", "pwrite", "write", "ftruncate"): # what is written anew may be synced
             failed.discard(path)

@@ -386,6 +386,20 @@ int fdatasync(int fd) {
     return synced(fd, SYS_fdatasync);
 }
 
+/* What is below the root is on one file system. */
+int syncfs(int fd) {
+    const char *path = path_of(fd);
+    if (path == NULL)
+        return (int)syscall(SYS_syncfs, fd);
+    int act = before("syncfs", path, 0), result = -1;
+    if (act != ACT_ERRNO)
+        result = is_skipped("syncfs") ? 0 : (int)syscall(SYS_syncfs, fd);
+    if (result == 0 && !is_skipped("syncfs"))
+        record("syncfs", path, "", 0, NULL, 0);
+    after("syncfs", path, act, result);
+    return result;
+}
+
 static int truncated(int fd, int64_t size) {
     const char *path = path_of(fd);
     if (path == NULL)

@@ -39,7 +39,7 @@ WRITES = ("write", "pwrite")
 LOOKING_LIVES = 5 # behind the first: then rows are taken one by one
 SOON = (8, 24) # calls behind which they die
 STRACE_KILLS = 10 # of each pipeline
-STRACE_CALLS = "write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir"
+STRACE_CALLS = "write,pwrite64,fsync,fdatasync,syncfs,rename,unlink,ftruncate,mkdir"
 
 
 def is_complete(name):

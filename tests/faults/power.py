@@ -91,8 +91,10 @@ class Moments:
         return found
 
     def states(self, dice):
-        """(moment, disk, how) without an end: first every moment in its plain ways, in turns that
-        each go over the whole run, then by chance."""
+        """(moment, disk, how) without an end: the end, where all must be there; every moment in
+        its plain ways, in turns that each go over the whole run; then by chance."""
+        *_, (at, now) = self.moments(len(self.calls) % STRIDE, STRIDE)
+        yield at, now.crash(frozenset()), "all lost"
         first = list(range(STRIDE))
         dice.shuffle(first)
         for at, now in (pair for turn in first for pair in self.moments(turn, STRIDE)):

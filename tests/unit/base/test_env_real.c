@@ -115,6 +115,33 @@ TEST(env_renames_over_and_removes) {
     CHECK_INT(env->remove(env, here, &err), ==, WR_OK);
 }
 
+TEST(env_leaves_names_and_directories_to_a_sync_of_all) {
+    const struct wr_env *env = wr_env_real();
+    const char *here = folder();
+    struct wr_error err;
+    struct wr_file_info info;
+    struct wr_filesystem *filesystem;
+    CHECK_INT(env->open_filesystem(env, in(here, "no"), &filesystem, &err), ==, WR_ENOENT);
+    CHECK_CONTAINS(err.text, "no: No such file or directory");
+    CHECK_INT(env->open_filesystem(env, "/proc", &filesystem, &err), ==, WR_EUNSUPPORTED);
+    CHECK(filesystem == NULL);
+    int status = env->open_filesystem(env, here, &filesystem, &err);
+    CHECK(status == WR_OK || status == WR_EUNSUPPORTED); /* what /tmp is on */
+    CHECK_INT(env->make_directory_later(env, in(here, "x/y"), &err), ==, WR_OK);
+    CHECK_INT(env->make_directory_later(env, in(here, "x/y"), &err), ==, WR_OK);
+    put(in(here, "a"), "new");
+    CHECK_INT(env->rename_later(env, in(here, "a"), in(here, "x/y/b"), &err), ==, WR_OK);
+    CHECK_INT(env->stat(env, in(here, "x/y/b"), &info), ==, WR_OK);
+    CHECK_INT(env->rename_later(env, in(here, "a"), in(here, "b"), &err), ==, WR_ENOENT);
+    CHECK_CONTAINS(err.text, "a to ");
+    CHECK_INT(env->make_directory_later(env, in(here, "x/y/b/c"), &err), ==, WR_EEXIST);
+    CHECK_CONTAINS(err.text, "x/y/b: File exists");
+    if (status == WR_OK) {
+        CHECK_INT(env->sync_filesystem(filesystem, &err), ==, WR_OK);
+        env->close_filesystem(filesystem);
+    }
+}
+
 TEST(env_makes_a_directory_with_those_above_it) {
     const struct wr_env *env = wr_env_real();
     const char *here = folder();
