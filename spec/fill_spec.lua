@@ -171,3 +171,31 @@ describe("a filled row leaves", function()
     assert.equal("00:00a1 00:10a7 00:10b1", left(t))
   end)
 end)
+
+describe("a row with a wrong time", function()
+  local LAST = "9999-01-01T00:00:00Z"
+  local function far(fill, at)
+    local t = fed(fill, { { "a", 1, 0 }, { "a", 2, 20 } })
+    local ok, message = pcall(function()
+      t:feed("s", { { k = "a", v = 3, ts = at } })
+      t:finish()
+    end)
+    return ok and #t:rows("out.csv") or message
+  end
+  it("ends the run where nothing says how far a gap is filled", function()
+    for _, fill in ipairs { "'v = 0'", "'v = previous(v)'", "'mean = interpolate(mean)'" } do
+      local said = far(fill, LAST)
+      assert.matches("`fill` would make rows for 25166669757 windows without a row, from "
+        .. "2024%-01%-01T00:00:30Z to 9999%-01%-01T00:00:00Z: more than 1000000", said)
+      assert.matches("stop_after = ", said)
+    end
+  end)
+  it("has a gap behind it that is filled as far as an option says", function()
+    assert.equal(10, far("('v = 0', { stop_after = '1m' })", LAST))
+    assert.equal(4, far("('v = 0', { max_gap = '1m' })", LAST))
+  end)
+  it("is told from a gap that may be meant, of 1,000,000 windows", function()
+    assert.matches(" 1000001 windows", far("'v = 0'", "2024-04-25T17:47:20Z"))
+    assert.equal(10003, far("'v = 0'", "2024-01-02T03:47:00Z"))
+  end)
+end)

@@ -233,6 +233,10 @@ static int release(struct fill *self, int64_t frontier, int *flow, struct wr_out
             mark = WR_MIN(mark, self->next_us);
         if (mark > self->last_us || mark >= stays)
             break;
+        if (makes && mark < first_waiting(self) && first_waiting(self) != WR_TIME_MAX)
+            status = fill_check_gap(self, mark, first_waiting(self));
+        if (status != WR_OK)
+            break;
         struct wr_arena_mark part = wr_arena_mark(self->base.env->scratch);
         if (makes)
             status = fill_window(self, mark, out);

@@ -79,6 +79,9 @@ struct wr_value *fill_explain(const void *config, struct wr_arena *arena);
 /* fill_make.c: makes rows for `gaps`; `in` is the batch of their next rows, or NULL. */
 int fill_make(struct fill *self, const struct fill_gap *gaps, uint32_t count, struct wr_batch *in,
               struct wr_out *out);
+/* Refuses windows from `first` up to `until` that are more than somebody means who does not say how
+ * far a gap is filled: a row with a wrong time would make rows without end. */
+int fill_check_gap(const struct fill *self, int64_t first, int64_t until);
 /* The rows of the windows behind that of `before` and before `next_mark` (`until` where there is no
  * next row), if the gap is not too long. */
 int fill_between(struct fill *self, const uint8_t *key, const struct fill_row *before,

@@ -1,12 +1,15 @@
 /* fill_make.c: rows of windows in which a key has none. See fill.h. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "data/time.h"
 #include "op/fill.h"
 #include "base/banned.h"
 
-#define MADE_MAX 1024u /* rows that are made at a time */
+#define MADE_MAX 1024u   /* rows that are made at a time */
+#define GAP_MAX 1000000u /* windows; a longer gap is a wrong time, if nobody says how far it goes */
 
 /* ---- what items are over ---- */
 
@@ -155,6 +158,29 @@ int fill_make(struct fill *self, const struct fill_gap *gaps, uint32_t count, st
     return status;
 }
 
+int fill_check_gap(const struct fill *self, int64_t first, int64_t until) {
+    const struct fill_config *config = fill_config_of(self);
+    const struct window *window = &config->window;
+    char from[WR_TIME_TEXT_MAX], to[WR_TIME_TEXT_MAX];
+    if (config->stop_after_us != WR_TIME_MAX || config->max_gap_us != WR_TIME_MAX || first >= until)
+        return WR_OK;
+    int64_t begin = window_start(window, first), end = window_start(window, until);
+    int64_t width_us = window_start(window, window_next(window, first)) - begin;
+    uint64_t count = ((uint64_t)end - (uint64_t)begin) / (uint64_t)WR_MAX(width_us, 1);
+    if (count <= GAP_MAX)
+        return WR_OK;
+    from[wr_timestamp_format(begin, from)] = 0;
+    to[wr_timestamp_format(end, to)] = 0;
+    struct wr_error *err = *self->base.env->err;
+    wr_error_set(err, WR_ELIMIT,
+                 "`fill` would make rows for %" PRIu64 " windows without a row, from %s to %s: "
+                 "more than %u, and nothing says how far a gap is filled",
+                 count, from, to, GAP_MAX);
+    wr_error_help(err, "if a time is wrong, `:filter` its row before `event_time`; else say how "
+                       "far: `stop_after = \"7d\"`, `max_gap = \"7d\"`");
+    return WR_ELIMIT;
+}
+
 int fill_between(struct fill *self, const uint8_t *key, const struct fill_row *before,
                  int64_t next_mark, int64_t until, uint32_t next, struct wr_batch *in,
                  struct wr_out *out) {
@@ -164,10 +190,13 @@ int fill_between(struct fill *self, const uint8_t *key, const struct fill_row *b
     if (first >= until ||
         wr_time_add(window_start(window, first), config->max_gap_us) < window_start(window, until))
         return WR_OK;
+    int status = fill_check_gap(self, first, until);
+    if (status != WR_OK)
+        return status;
     struct wr_arena_mark mark = wr_arena_mark(self->base.env->scratch);
     struct fill_gap *gaps = WR_ARENA_ARRAY(self->base.env->scratch, struct fill_gap, MADE_MAX);
     uint32_t count = 0;
-    int status = gaps == NULL ? WR_ENOMEM : WR_OK;
+    status = gaps == NULL ? WR_ENOMEM : WR_OK;
     for (int64_t at = first; status == WR_OK && at < until; at = window_next(window, at)) {
         if (window_end(window, at) > wr_time_add(silent, config->stop_after_us))
             break;

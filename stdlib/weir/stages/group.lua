@@ -34,7 +34,9 @@ return {
       .. "windows (a float64; nil behind the last row). Stands behind an `agg` over tumbling, "
       .. "hopping or calendar windows with final results. A filled row leaves with its window, as "
       .. "soon as the stream has a row in it or in a later one; with `max_gap` so much later, when "
-      .. "it is known how long the gap is. `interpolate` needs `max_gap`, or input that ends.",
+      .. "it is known how long the gap is. `interpolate` needs `max_gap`, or input that ends. "
+      .. "Where neither option is given, a gap of more than 1,000,000 windows ends the run: rows "
+      .. "without end would follow one whose time is wrong.",
     subjects = { { kind = "list" } },
     options = {
       stop_after = { kind = "duration", min = 0,
