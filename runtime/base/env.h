@@ -110,6 +110,8 @@ struct wr_env {
      * not end well, or prints more than `out` takes, is an error that shows nothing of it. */
     int (*command)(const struct wr_env *env, const char *command, struct wr_buf *out,
                    struct wr_error *err);
+    /* How many files this process may have open at a time. */
+    uint32_t (*open_files_max)(const struct wr_env *env);
     /* How many threads of this process can run at the same time: 1 at least. */
     uint32_t (*cores)(const struct wr_env *env);
     /* The name of the SQLite VFS that goes through this env; NULL: SQLite's own. */

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -18,6 +19,8 @@
 #include "base/env_real.h"
 #include "base/status.h"
 #include "base/banned.h"
+
+#define OPEN_FILES_LEAST 256u /* where nobody says how many */
 
 struct filesystem {
     struct wr_filesystem base;
@@ -85,6 +88,14 @@ void env_close_filesystem(struct wr_filesystem *base) {
         return;
     close(filesystem->fd);
     wr_free(&wr_budget_control, filesystem);
+}
+
+uint32_t env_open_files_max(const struct wr_env *env) {
+    (void)env;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return OPEN_FILES_LEAST;
+    return (uint32_t)WR_MIN(limit.rlim_cur, (rlim_t)UINT32_MAX);
 }
 
 int env_rename_later(const struct wr_env *env, const char *from, const char *to,

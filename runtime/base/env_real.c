@@ -558,6 +558,7 @@ const struct wr_env *wr_env_real(void) {
         .variable = real_variable,
         .command = real_command,
         .cores = env_cores,
+        .open_files_max = env_open_files_max,
         .open_filesystem = env_open_filesystem,
         .sync_filesystem = env_sync_filesystem,
         .close_filesystem = env_close_filesystem,

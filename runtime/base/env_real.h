@@ -11,6 +11,7 @@ int env_open_filesystem(const struct wr_env *env, const char *path,
                         struct wr_filesystem **filesystem, struct wr_error *err);
 int env_sync_filesystem(struct wr_filesystem *filesystem, struct wr_error *err);
 void env_close_filesystem(struct wr_filesystem *filesystem);
+uint32_t env_open_files_max(const struct wr_env *env);
 int env_rename_later(const struct wr_env *env, const char *from, const char *to,
                      struct wr_error *err);
 int env_make_directory(const struct wr_env *env, const char *path, struct wr_error *err);

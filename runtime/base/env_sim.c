@@ -475,6 +475,7 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .variable = sim_variable,
         .command = sim_command,
         .cores = sim_cores,
+        .open_files_max = wr_sim_open_files_max,
     };
     sim->random = seed;
     sim->now_us = START_US;

@@ -85,6 +85,7 @@ int wr_sim_make_at(struct wr_sim *sim, const char *path, int is_directory,
                    struct wr_sim_inode **inode);
 /* Makes a directory with those above it, durable at once; changes `name` while it works. */
 int wr_sim_make_directories(struct wr_sim *sim, char *name);
+uint32_t wr_sim_open_files_max(const struct wr_env *env);
 /* Its file system does not promise to sync all at once: files are synced one by one. */
 int wr_sim_open_filesystem(const struct wr_env *env, const char *path,
                            struct wr_filesystem **filesystem, struct wr_error *err);

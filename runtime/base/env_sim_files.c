@@ -50,6 +50,11 @@ const char *wr_sim_get(const struct wr_sim *sim, const char *path, size_t *lengt
     return inode->now.bytes != NULL ? inode->now.bytes : "";
 }
 
+uint32_t wr_sim_open_files_max(const struct wr_env *env) {
+    (void)env;
+    return 1024;
+}
+
 int wr_sim_open_filesystem(const struct wr_env *env, const char *path,
                            struct wr_filesystem **filesystem, struct wr_error *err) {
     (void)env, (void)path, (void)err;

@@ -12,7 +12,9 @@
 #include "base/status.h"
 #include "conn/follow.h"
 
-#define WATCH_HELD_MAX 16u      /* files that are kept open: those that changed last */
+#define WATCH_HELD_MAX 128u     /* files that are kept open: those that changed last … */
+#define WATCH_HELD_LEAST 16u    /* … or so many, where few files may be open */
+#define WATCH_HELD_SHARE 8u     /* of the files that may be open */
 #define WATCH_QUIET_US 10000000 /* a file that has not changed for so long is complete */
 #define WATCH_AWAY_US 1000000   /* one that was renamed is read to its end for so long */
 #define WATCH_AWAY_KEPT 3u      /* of one name are known still, so that copies of them are too */

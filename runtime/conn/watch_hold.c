@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/status.h"
 #include "conn/watch.h"
 #include "base/banned.h"
@@ -31,9 +32,12 @@ static int open_it(struct watch_source *self, struct watched *file, const char *
 /* A free place, or that of the file that has not changed for the longest time; -1: the others have
  * changed later than `file`. */
 static int find_place(const struct watch_source *self, const struct watched *file) {
+    const struct wr_env *env = self->in.base.env;
     int place = -1;
     int64_t oldest_us = file->changed_us;
-    for (uint32_t i = 0; i < WATCH_HELD_MAX; i++) {
+    uint32_t share = env->open_files_max(env) / WATCH_HELD_SHARE;
+    uint32_t places = WR_MIN(WR_MAX(share, WATCH_HELD_LEAST), WATCH_HELD_MAX);
+    for (uint32_t i = 0; i < places; i++) {
         if (self->held[i] == NULL)
             return (int)i;
         if (self->held[i]->changed_us < oldest_us && !self->held[i]->is_away) {

@@ -252,6 +252,15 @@ static void see_all(struct watch_look *look) {
         add_new(look);
 }
 
+/* What is known of each is written with each checkpoint. */
+static int too_many(const struct watch_source *self, struct wr_error *err) {
+    wr_error_set(err, WR_ELIMIT, "`%s` has more than %u files", self->in.config->address,
+                 WR_FILES_MAX);
+    wr_error_help(err, "move files that were read to another directory, or read fewer by their "
+                       "names, as `in/2024-06-*`; then run again");
+    return WR_ELIMIT;
+}
+
 int watch_scan(struct watch_source *self, struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     struct watch_look look = {.self = self, .now_us = env->monotonic_us(env)};
@@ -279,8 +288,7 @@ int watch_scan(struct watch_source *self, struct wr_error *err) {
     wr_free(&wr_budget_control, look.seen.items);
     wr_free(&wr_budget_control, look.beside.items);
     if (look.status == WR_ELIMIT)
-        return wr_error_set(err, WR_ELIMIT, "`%s` has more than %u files", self->in.config->address,
-                            WR_FILES_MAX);
+        return too_many(self, err);
     if (look.status == WR_ENOMEM)
         return no_memory(self, err);
     if (look.status != WR_OK && err != NULL)

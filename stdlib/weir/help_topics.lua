@@ -354,7 +354,7 @@ Write a file under a name that begins with `.` or `_`, or ends in .tmp, .part or
 .partial, and rename it when it is whole: such names are passed over. A file
 that grows is read on. When nothing has changed for 10 s its last line needs no
 end. Compressed files are read once, as they come. A file that is renamed is
-read to its end and not again, whatever its new name: the 16 that changed last
+read to its end and not again, whatever its new name: the 128 that changed last
 are kept open; of others, and after a restart, it must begin with the old name
 and `.` or `-`. What was rotated in between is read too, and a .gz or .zst of a
 file that was read, which has its name and begins as it did, is not, but for

@@ -485,6 +485,29 @@ is_renamed_out_of_a_glob_as_it_is_written.script = SHORT \
     + WATCH.replace("in/*", "in/*.log") + APPEND
 
 
+def many_are_moved_away_at_once(place):
+    """Rows that were written just before: the files are open, and read to their ends."""
+    def write(first):
+        for n in range(40):
+            place.append(f"in/{n}.log", first + n)
+
+    os.mkdir(place.path("old"))
+    write(0)
+    place.start(*STATE)
+    place.wait(lambda: len(place.rows()) == 40)
+    for turn in range(3):
+        write(80 * turn + 40)
+        for n in range(40):
+            os.rename(place.path(f"in/{n}.log"), place.path(f"old/{turn}-{n}"))
+        write(80 * turn + 80)
+        place.wait(lambda turn=turn: len(place.rows()) >= 80 * turn + 120)
+        time.sleep(1.2)  # what was moved away is let go of
+    assert sorted(place.rows()) == list(range(280)), place.stderr()
+
+
+many_are_moved_away_at_once.script = SHORT + WATCH.replace("in/*", "in/*.log") + APPEND
+
+
 def copied_job_goes_on(place):
     for n in range(3):
         place.append(f"in/{n}", 2 * n)
@@ -564,7 +587,8 @@ rolls_through_kills.script = SHORT + FOLLOW + TO_BOTH \
 TESTS = [follows_through_kills, watches_through_kills, rolls_through_kills, # the longest first
          globs_are_rotated_and_compressed_through_kills,
          directories_are_rotated_and_compressed_through_kills,
-         is_renamed_out_of_a_glob_as_it_is_written, copied_job_goes_on,
+         is_renamed_out_of_a_glob_as_it_is_written,
+         many_are_moved_away_at_once, copied_job_goes_on,
          grows_line_by_line, is_rotated, rotated_twice_while_it_was_down,
          compressed_while_it_was_down, lost_while_it_was_down, cut_is_told, filled_again_is_told,
          signal_ends_it_with_a_checkpoint, limit_ends_it, last_window_closes_by_the_clock,
