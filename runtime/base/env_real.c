@@ -75,9 +75,13 @@ void wr_env_error_code(struct wr_error *err, int number) {
         wr_error_code(err, code);
 }
 
+/* "Nothing yet" is what a read may say, and the open of a pipe that nobody writes into: of anything
+ * else that was interrupted nobody would try it again. */
 int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int number) {
-    int status =
-        wr_error_set(err, wr_env_errno_status(number), "%s %s: %s", verb, path, errno_text(number));
+    int status = wr_env_errno_status(number);
+    if (status == WR_EAGAIN && strcmp(verb, "open") != 0)
+        status = WR_EIO;
+    wr_error_set(err, status, "%s %s: %s", verb, path, errno_text(number));
     wr_env_error_code(err, number);
     return status;
 }
@@ -129,7 +133,9 @@ static int file_open_fd(struct real_file *file, enum wr_file_mode mode) {
         file->fd = mode == WR_FILE_READ ? STDIN_FILENO : STDOUT_FILENO;
     } else {
         int flags = open_flags[mode] | O_CLOEXEC | O_NOCTTY;
-        file->fd = open(file->path, flags, 0666);
+        do
+            file->fd = open(file->path, flags, 0666);
+        while (file->fd < 0 && errno == EINTR && mode != WR_FILE_READ);
         if (file->fd < 0)
             return errno;
     }
@@ -236,7 +242,10 @@ int env_directory_sync(const char *path) {
     if (length >= sizeof directory)
         return ENAMETOOLONG;
     snprintf(directory, sizeof directory, "%.*s", (int)length, path);
-    int fd = open(length == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    do
+        fd = open(length == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return errno;
     int number = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno;
@@ -427,8 +436,9 @@ static int real_info(const struct wr_file *base, struct wr_file_info *info) {
 }
 
 static int rename_failed(struct wr_error *err, const char *from, const char *to, int number) {
-    int status = wr_error_set(err, wr_env_errno_status(number), "rename %s to %s: %s", from, to,
-                              errno_text(number));
+    int status = wr_env_errno_status(number);
+    status = status == WR_EAGAIN ? WR_EIO : status;
+    wr_error_set(err, status, "rename %s to %s: %s", from, to, errno_text(number));
     wr_env_error_code(err, number);
     return status;
 }

@@ -32,17 +32,18 @@ RECOVERIES = 0.3 # of a sample
 # never or late, which is the kernel's fault.
 WAYS = {
     "open": [("EIO", True), ("EMFILE", True), ("EACCES", True)],
-    "create": [("EIO", True), ("ENOSPC", True), ("EMFILE", True), ("EACCES", True)],
+    "create": [("EIO", True), ("ENOSPC", True), ("EMFILE", True), ("EACCES", True),
+               ("EINTR", False)],
     "read": [("EIO", True), ("short", True), ("EINTR", False)],
     "write": [("EIO", True), ("ENOSPC", True), ("short", True), ("EINTR", False), ("EAGAIN",
     False)], "pwrite": [("EIO", True), ("ENOSPC", True), ("short", True), ("EINTR", False)],
-    "fsync": [("EIO", True), ("ENOSPC", True)],
-    "dirsync": [("EIO", True)],
-    "syncfs": [("EIO", True), ("ENOSPC", True)],
+    "fsync": [("EIO", True), ("ENOSPC", True), ("EINTR", False)],
+    "dirsync": [("EIO", True), ("EINTR", False)],
+    "syncfs": [("EIO", True), ("ENOSPC", True), ("EINTR", False)],
     "ftruncate": [("EIO", True), ("ENOSPC", False)],
-    "rename": [("EIO", True), ("ENOSPC", True)],
+    "rename": [("EIO", True), ("ENOSPC", True), ("EINTR", False)],
     "unlink": [("EIO", True)],
-    "mkdir": [("EIO", True), ("ENOSPC", True), ("EACCES", True)],
+    "mkdir": [("EIO", True), ("ENOSPC", True), ("EACCES", True), ("EINTR", False)],
     "close": [("EIO", True)],
 }
 
