@@ -15,7 +15,9 @@ struct wr_workers {
     struct wr_task *first, *last;
     uint32_t task_count; /* that wait */
     uint32_t idle_count, thread_count, thread_max;
-    uint8_t ends, sleeps, was_woken;
+    uint32_t sleeper_count;
+    uint64_t woken; /* how often sleepers were woken */
+    uint8_t ends;
     pthread_t threads[];
 };
 
@@ -131,15 +133,16 @@ int wr_workers_help(struct wr_workers *workers) {
 }
 
 void wr_workers_sleep(struct wr_workers *workers) {
-    workers->sleeps = 1;
-    while (!workers->was_woken)
+    uint64_t woken = workers->woken;
+    workers->sleeper_count++;
+    while (woken == workers->woken)
         pthread_cond_wait(&workers->progress, &workers->lock);
-    workers->sleeps = workers->was_woken = 0;
+    workers->sleeper_count--;
 }
 
 void wr_workers_wake(struct wr_workers *workers) {
-    if (!workers->sleeps)
+    if (workers->sleeper_count == 0)
         return;
-    workers->was_woken = 1;
-    pthread_cond_signal(&workers->progress);
+    workers->woken++;
+    pthread_cond_broadcast(&workers->progress);
 }

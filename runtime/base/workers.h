@@ -31,6 +31,6 @@ void wr_workers_unlock(struct wr_workers *workers);
 void wr_workers_add(struct wr_workers *workers, struct wr_task *task);
 /* Runs one that waits, in this thread and without the lock, or returns 0. */
 int wr_workers_help(struct wr_workers *workers);
-/* Sleeps, without the lock, until somebody wakes it: the only one to do so. */
+/* Sleeps, without the lock, until somebody wakes all that sleep. */
 void wr_workers_sleep(struct wr_workers *workers);
 void wr_workers_wake(struct wr_workers *workers);

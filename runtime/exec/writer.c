@@ -14,9 +14,13 @@
 #include "exec/unit.h"
 #include "base/banned.h"
 
-#define QUEUE_BYTES_MAX (UINT64_C(32) << 20) /* on their way to the store */
-#define WAKE_BYTES (UINT64_C(256) << 10)     /* fewer are not worth to wake the writer for */
-#define OWN_BYTES_MAX 16384u /* fewer are copied, more are taken with their memory */
+/* On their way to the store, or one part in so many of the budget: what is not copied yet waits. */
+#define QUEUE_BYTES_MAX (UINT64_C(32) << 20)
+#define QUEUE_PART 8u
+#define FULL_PART 2u /* … and rows that are about to be changed wait, whoever changes them */
+#define SPARE_PART 8u
+#define WAKE_BYTES (UINT64_C(256) << 10) /* fewer are not worth to wake the writer for */
+#define OWN_BYTES_MAX 16384u             /* fewer are copied, more are taken with their memory */
 #define SPARES_MAX 32u
 #define DRAWN_STEPS 7u /* where the order is drawn: one step in so many lets the writer work */
 
@@ -45,10 +49,11 @@ struct writer {
     struct item *first, *last;
     struct item end; /* always there, so that what has begun ends */
     uint64_t queued_bytes;
-    uint8_t is_queued; /* the task waits or runs */
-    uint8_t awaits;    /* the run sleeps until something has changed */
-    uint8_t is_over;   /* `status` and `error` are the outcome */
+    uint8_t is_queued;   /* the task waits or runs */
+    uint8_t is_over;     /* `status` and `error` are the outcome */
+    uint32_t wait_count; /* threads that sleep until something has changed */
     uint32_t spare_count;
+    uint64_t spare_bytes;
     struct wr_buf spares[SPARES_MAX];
     int status;
     struct wr_error error;
@@ -95,9 +100,11 @@ static int work_on(struct writer *writer, struct item *item, struct wr_error *er
 
 /* With the lock. The memory of bytes is kept for what comes. */
 static void keep(struct writer *writer, struct wr_buf *bytes) {
+    uint64_t room = bytes->room, max = writer->run->checkpoint_budget.bytes_max / SPARE_PART;
     writer->queued_bytes -= bytes->length;
-    if (bytes->room > 0 && writer->spare_count < SPARES_MAX) {
+    if (room > 0 && writer->spare_count < SPARES_MAX && writer->spare_bytes + room <= max) {
         wr_buf_clear(bytes);
+        writer->spare_bytes += room;
         writer->spares[writer->spare_count++] = *bytes;
     } else {
         wr_buf_release(bytes);
@@ -125,7 +132,7 @@ static void writer_run(struct wr_task *task) {
         writer->status = status;
         writer->is_over |= item->what == ITEM_END;
         give_back(writer, item);
-        if (writer->awaits)
+        if (writer->wait_count > 0)
             wr_workers_wake(writer->workers);
     }
     writer->is_queued = 0;
@@ -160,7 +167,7 @@ int writer_is_copying(const struct wr_run *run) {
     return writer_is_busy(run) && !run->writer->is_copied && writer_has_room(run);
 }
 
-/* With the lock: until `is_enough`, the run lets the writer work, or works for it. */
+/* With the lock: until `is_enough`, who calls lets the writer work, or works for it. */
 static void await(struct writer *writer, int (*is_enough)(const struct writer *)) {
     while (!is_enough(writer)) {
         if (!writer->is_queued && writer->first != NULL) {
@@ -169,14 +176,20 @@ static void await(struct writer *writer, int (*is_enough)(const struct writer *)
         }
         if (wr_workers_help(writer->workers))
             continue;
-        writer->awaits = 1;
+        writer->wait_count++;
         wr_workers_sleep(writer->workers);
-        writer->awaits = 0;
+        writer->wait_count--;
     }
 }
 
 static int has_room(const struct writer *writer) {
-    return writer->queued_bytes <= QUEUE_BYTES_MAX;
+    uint64_t share = writer->run->checkpoint_budget.bytes_max / QUEUE_PART;
+    return writer->queued_bytes <= WR_MIN(QUEUE_BYTES_MAX, share);
+}
+
+/* Nobody else takes anything from the queue: where it is empty, the writer is through with it. */
+static int is_not_full(const struct writer *writer) {
+    return writer->queued_bytes <= writer->run->checkpoint_budget.bytes_max / FULL_PART;
 }
 
 static int is_over(const struct writer *writer) {
@@ -251,8 +264,10 @@ static int take_bytes(struct writer *writer, struct wr_buf *taken, struct wr_buf
     *taken = *bytes;
     wr_buf_init(bytes, &writer->run->checkpoint_budget, 0);
     wr_workers_lock(writer->workers);
-    if (writer->spare_count > 0)
+    if (writer->spare_count > 0) {
         *bytes = writer->spares[--writer->spare_count];
+        writer->spare_bytes -= bytes->room;
+    }
     wr_workers_unlock(writer->workers);
     return WR_OK;
 }
@@ -260,6 +275,9 @@ static int take_bytes(struct writer *writer, struct wr_buf *taken, struct wr_buf
 int writer_put_behind(struct wr_run *run, const char *part, struct wr_buf *bytes,
                       struct wr_buf *rows, enum wr_store_piece piece) {
     struct writer *writer = run->writer;
+    wr_workers_lock(writer->workers);
+    await(writer, is_not_full);
+    wr_workers_unlock(writer->workers);
     struct item *item = item_new(writer, ITEM_PUT, NULL);
     if (item == NULL)
         return WR_ENOMEM;

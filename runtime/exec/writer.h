@@ -31,7 +31,8 @@ int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err);
  * its place. */
 int writer_put(struct wr_run *run, const char *part, struct wr_buf *bytes, struct wr_buf *rows,
                enum wr_store_piece piece, struct wr_error *err);
-/* The same for what is copied behind the others, before the end; any thread. Never waits. */
+/* The same for what is copied behind the others, before the end; any thread. Waits where as much is
+ * on its way as half of the budget. */
 int writer_put_behind(struct wr_run *run, const char *part, struct wr_buf *bytes,
                       struct wr_buf *rows, enum wr_store_piece piece);
 /* Whether the checkpoint at hand is written beside the steps, and whether more may be given. */
