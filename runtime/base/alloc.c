@@ -53,6 +53,11 @@ int wr_alloc_must_fail(void) {
     return WR_UNLIKELY(fail_at != 0) && must_fail();
 }
 
+static void raise(_Atomic uint64_t *most, uint64_t to) {
+    uint64_t now = atomic_load_explicit(most, memory_order_relaxed);
+    while (to > now && !atomic_compare_exchange_weak(most, &now, to)) {}
+}
+
 static int budget_take(struct wr_budget *budget, uint64_t size_bytes) {
     uint64_t used =
         atomic_fetch_add_explicit(&budget->bytes_used, size_bytes, memory_order_relaxed);
@@ -60,10 +65,10 @@ static int budget_take(struct wr_budget *budget, uint64_t size_bytes) {
     if (budget->bytes_max != 0 && used > budget->bytes_max) {
         atomic_fetch_sub_explicit(&budget->bytes_used, size_bytes, memory_order_relaxed);
         atomic_fetch_add_explicit(&budget->refused, 1, memory_order_relaxed);
+        raise(&budget->wanted, used);
         return 0;
     }
-    uint64_t peak = atomic_load_explicit(&budget->bytes_peak, memory_order_relaxed);
-    while (used > peak && !atomic_compare_exchange_weak(&budget->bytes_peak, &peak, used)) {}
+    raise(&budget->bytes_peak, used);
     return 1;
 }
 

@@ -10,7 +10,8 @@ struct wr_budget {
     uint64_t bytes_max; /* 0: no limit of its own */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_peak;
-    _Atomic uint64_t refused; /* allocations that would have gone beyond bytes_max */
+    _Atomic uint64_t refused; /* allocations that would have gone beyond bytes_max … */
+    _Atomic uint64_t wanted; /* … and what the largest of them would have taken it to, in bytes */
 };
 
 #define WR_BUDGET_INIT(budget_name, max) \

@@ -11,10 +11,14 @@
 #define FIRST_BLOCK_BYTES ((size_t)256)
 #define BLOCK_BYTES ((size_t)(64 << 10) + 512)
 #define BUFFER_SLACK_BYTES 64
+/* Of a budget: what idle batches of one pool take at most. Several pools share a budget. */
+#define IDLE_PART 32u
 
 void wr_batch_pool_init(struct wr_batch_pool *pool, struct wr_budget *budget) {
-    *pool = (struct wr_batch_pool){
-        .budget = budget, .lock = PTHREAD_MUTEX_INITIALIZER, .idle_max = WR_BATCH_POOL_IDLE_MAX};
+    *pool = (struct wr_batch_pool){.budget = budget,
+                                   .lock = PTHREAD_MUTEX_INITIALIZER,
+                                   .idle_max = WR_BATCH_POOL_IDLE_MAX,
+                                   .idle_bytes_max = budget->bytes_max / IDLE_PART};
 }
 
 static void batch_free(struct wr_batch_pool *pool, struct wr_batch *batch) {
@@ -30,6 +34,7 @@ void wr_batch_pool_release(struct wr_batch_pool *pool) {
         batch_free(pool, batch);
     }
     pool->idle_count = 0;
+    pool->idle_bytes = 0;
     wr_places_free(pool->places);
     pool->places = NULL;
 }
@@ -40,6 +45,7 @@ static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
     if (batch != NULL) {
         pool->idle = batch->parents[0];
         pool->idle_count--;
+        pool->idle_bytes -= batch->idle_bytes;
     }
     pthread_mutex_unlock(&pool->lock);
     if (batch != NULL) {
@@ -57,12 +63,16 @@ static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
 
 static void pool_give(struct wr_batch_pool *pool, struct wr_batch *batch) {
     wr_arena_reset(&batch->arena);
+    batch->idle_bytes = wr_arena_bytes(&batch->arena) + sizeof *batch;
     pthread_mutex_lock(&pool->lock);
-    int is_kept = pool->idle_count < pool->idle_max;
+    uint64_t bytes = pool->idle_bytes + batch->idle_bytes;
+    int is_kept = pool->idle_count < pool->idle_max &&
+                  (pool->idle_bytes_max == 0 || bytes <= pool->idle_bytes_max);
     if (is_kept) {
         batch->parents[0] = pool->idle;
         pool->idle = batch;
         pool->idle_count++;
+        pool->idle_bytes = bytes;
     }
     pthread_mutex_unlock(&pool->lock);
     if (!is_kept)

@@ -82,6 +82,7 @@ struct wr_batch {
     struct wr_arena arena;
     uint8_t is_view; /* nothing of its own but `columns` and `sel`: views of it hold its parents */
     uint32_t parent_count, buffer_count;
+    uint64_t idle_bytes; /* while it is idle: its memory */
     struct wr_batch *parents[WR_BATCH_REFS_MAX];
     struct wr_buffer *buffers[WR_BATCH_REFS_MAX];
     struct wr_batch_pool *pool;
@@ -93,6 +94,7 @@ struct wr_batch_pool {
     pthread_mutex_t lock;
     struct wr_batch *idle;
     uint32_t idle_count, idle_max;
+    uint64_t idle_bytes, idle_bytes_max; /* of those that are idle; max 0: no bound of its own */
     struct wr_places *places;   /* that rows of its batches are from; made when the first is */
     struct wr_batch_pool *home; /* the one whose places it uses; NULL: its own */
 };

@@ -8,49 +8,32 @@
 #include "base/status.h"
 #include "base/workers.h"
 #include "exec/inspect.h"
+#include "exec/memory.h"
 #include "exec/poison.h"
 #include "exec/reject.h"
 #include "exec/writer.h"
 #include "state/store.h"
 #include "base/banned.h"
 
-#define INPUT_BYTES_MIN (UINT64_C(64) << 20) /* or an eighth of `memory` */
-#define EPOCH_BYTES_MAX (UINT64_C(64) << 20)
-#define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
 #define PIECE_BYTES_DEFAULT (UINT64_C(32) << 10)
 #define DRAWN_ROWS_BYTES 64u /* where the order is drawn: small states have `state.rows` too */
-#define SCRATCH_BLOCK_BYTES (1 << 18)
 
 static void set_defaults(struct wr_run *run) {
     struct wr_run_options *options = &run->options;
-    if (options->batch_rows == 0)
-        options->batch_rows = WR_BATCH_ROWS_DEFAULT;
-    options->batch_rows = WR_MIN(options->batch_rows, WR_BATCH_ROWS_MAX);
     options->workers = WR_MIN(WR_MAX(options->workers, 1u), (uint32_t)WR_WORKERS_MAX);
     run->shards_are_given = options->shards != 0;
-    if (options->shards == 0) /* one thread is the run */
-        options->shards = WR_MAX(options->workers, 2u) - 1;
-    options->shards = WR_MIN(options->shards, (uint32_t)WR_SHARDS_MAX);
-    if (options->memory_bytes == 0)
-        options->memory_bytes = MEMORY_BYTES_DEFAULT;
+    memory_set_defaults(options);
     if (options->piece_bytes == 0)
         options->piece_bytes = PIECE_BYTES_DEFAULT;
-    if (options->spill_bytes == 0)
-        options->spill_bytes = options->memory_bytes / 4;
     const struct wr_env *env = run->plan->env;
     if (options->hash_seed == 0)
         options->hash_seed = env->random_u64(env) | 1;
 }
 
 static void prepare_services(struct wr_run *run) {
-    uint64_t input_bytes_max = WR_MAX(INPUT_BYTES_MIN, run->options.memory_bytes / 8);
-    run->input_budget = (struct wr_budget)WR_BUDGET_INIT("input", input_bytes_max);
-    run->checkpoint_budget =
-        (struct wr_budget)WR_BUDGET_INIT("checkpoint", run->options.memory_bytes);
-    run->epoch_budget = (struct wr_budget)WR_BUDGET_INIT("sink epochs", EPOCH_BYTES_MAX);
-    run->state_budget = (struct wr_budget)WR_BUDGET_INIT("state", run->options.memory_bytes);
+    memory_prepare(run);
     wr_arena_init(&run->arena, &wr_budget_control, 16384);
-    wr_arena_init(&run->scratch, &run->state_budget, SCRATCH_BLOCK_BYTES);
+    wr_arena_init(&run->scratch, &run->state_budget, memory_scratch_bytes(run));
     wr_batch_pool_init(&run->pool, &run->input_budget);
     wr_batch_pool_init(&run->central_pool, &run->state_budget);
     run->op_env = (struct wr_op_env){
@@ -317,42 +300,16 @@ static int all_ended(const struct wr_run *run) {
     return 1;
 }
 
-/* ", which keeps …": what a stage says of its state; "" where it says nothing. */
-static void tell_what_it_keeps(const struct unit *unit, struct wr_arena *arena, char *text,
-                               size_t room) {
-    const struct wr_node *node = unit == NULL ? NULL : unit->node;
-    text[0] = 0;
-    if (node == NULL || node->op == NULL || node->op->save == NULL || node->op->explain == NULL)
-        return;
-    const struct wr_value *said = node->op->explain(node->config, arena);
-    const char *state = said == NULL ? NULL : wr_value_string(said, "state", NULL);
-    if (state != NULL)
-        snprintf(text, room, ", which keeps %s", state);
-}
-
 /* A failure inside a step: the text says what ran, unless the place where it happened did. */
 static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
-    if (err == NULL || err->status == status)
+    if (err == NULL)
         return status;
-    const struct wr_budget *const budgets[] = {&run->state_budget, &run->input_budget,
-                                               &run->epoch_budget, &run->checkpoint_budget};
+    int says_code = err->status == status && err->code[0] != 0;
+    if (status == WR_ENOMEM && !says_code && memory_tell_used_up(run, err))
+        return status;
+    if (err->status == status)
+        return status;
     const char *where = run->failed == NULL ? "" : run->failed->node->name;
-    for (size_t i = 0; i < WR_COUNT(budgets) && status == WR_ENOMEM; i++) {
-        if (budgets[i]->refused == 0)
-            continue;
-        char keeps[WR_ERROR_TEXT_MAX / 2];
-        struct wr_arena arena;
-        wr_arena_init(&arena, &wr_budget_control, 1024);
-        tell_what_it_keeps(i == 0 ? run->failed : NULL, &arena, keeps, sizeof keeps);
-        wr_arena_release(&arena);
-        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu MB)%s%s%s",
-                        budgets[i]->name, (unsigned long long)(budgets[i]->bytes_max >> 20),
-                        where[0] == 0 ? "" : " in stage ", where, keeps);
-        wr_error_help(err, "give it more with `weir.settings { memory = \"4GB\" }`, or let the "
-                           "stage keep less: fewer keys, shorter windows, `within` or `retain`; "
-                           "`weir help W602` says what rests in a file");
-        return status;
-    }
     if (where[0] != 0)
         return wr_error_set(err, status, "stage %s: %s", where, wr_status_text(status));
     return wr_error_set(err, status, "%s", wr_status_text(status));

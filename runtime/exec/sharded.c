@@ -8,22 +8,20 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/hash.h"
+#include "exec/memory.h"
 #include "base/banned.h"
 
 /* Fewer rows than this are worked on at once where nothing waits: it takes less than to hand them
  * over. */
 #define ROWS_ON_THE_SPOT 256u
-/* The run waits for its shards when so much has not been delivered, until a half is left: rows of
- * about so many bytes, so that they are in a cache when their turn comes, or messages; or when
- * there is no room for more of what is read. */
-#define BYTES_AHEAD_MAX (1u << 20)
-#define ROWS_AHEAD_MAX 32768u
-#define ROWS_AHEAD_LEAST 4096u
+/* The run waits for its shards when so many messages, or rows (memory_rows_ahead), have not been
+ * delivered, until a half is left; or when there is no room for more of them. */
 #define MESSAGES_AHEAD_MAX 128u
 /* A shard's task begins when so large a part of that, or so many messages, wait for it; else when
  * the run has nothing else to do. */
 #define PART_OF_A_TASK 4
 #define MESSAGES_OF_A_TASK 24u
+#define GUIDE_SCRATCH_BYTES_MAX ((size_t)64 << 10)
 
 static int keep(struct shard *shard, enum wr_port port, struct wr_batch *batch) {
     struct shard_result *result = shard->result;
@@ -109,14 +107,21 @@ static uint32_t dice(struct sharded *sharded, uint32_t limit) {
     return (uint32_t)(sharded->order_state % limit);
 }
 
-/* A shard's task: works on all messages that wait for it; where tests shuffle, on some. */
+/* With the lock: whether what has been worked on should be delivered before there is more of it. */
+static int is_full(const struct sharded *sharded) {
+    return !sharded->is_awaited_whole && sharded->first != NULL && sharded->first->left == 0 &&
+           !memory_has_room(sharded->unit->run);
+}
+
+/* A shard's task: works on all messages that wait for it; where tests shuffle, on some. It ends
+ * where memory is full of what it gave: who delivers it begins it again. */
 static void shard_run(struct wr_task *task) {
     struct shard *shard = (struct shard *)((char *)task - offsetof(struct shard, task));
     struct sharded *sharded = shard->sharded;
     wr_workers_lock(sharded->workers);
     uint32_t most = sharded->shuffles ? 1 + dice(sharded, 3) : UINT32_MAX;
     struct message *message = shard->next;
-    for (; message != NULL && most > 0; message = shard->next, most--) {
+    for (; message != NULL && most > 0 && !is_full(sharded); message = shard->next, most--) {
         int more = message->next != NULL && most > 1;
         wr_workers_unlock(sharded->workers);
         work_on(shard, message, more);
@@ -132,11 +137,16 @@ static void shard_run(struct wr_task *task) {
             (int64_t)sharded->undone_count <= sharded->awaited_count)
             wr_workers_wake(sharded->workers);
     }
-    if (message != NULL) {
+    if (message != NULL && !is_full(sharded)) {
         wr_workers_add(sharded->workers, &shard->task);
     } else {
-        shard->waiting_rows = shard->waiting_count = 0;
+        if (message == NULL)
+            shard->waiting_rows = shard->waiting_count = 0;
         shard->is_queued = 0;
+        if (message != NULL) {
+            sharded->has_stopped = 1;
+            wr_workers_wake(sharded->workers);
+        }
     }
     wr_workers_unlock(sharded->workers);
 }
@@ -278,74 +288,6 @@ static void shuffle(struct sharded *sharded) {
 
 /* ---- the run's side ---- */
 
-/* What `route` made of the rows of a shard, which are in `at` of the selection, goes with them. */
-static int hand_on(const struct wr_op *guide, struct wr_batch *part, const uint64_t *hashes,
-                   const uint32_t *at) {
-    uint32_t bytes = guide->routed_bytes, count = part->sel_count;
-    char *keys = WR_ARENA_ARRAY(&part->arena, char, (size_t)count *bytes + 1);
-    uint64_t *own = WR_ARENA_ARRAY(&part->arena, uint64_t, count);
-    if (keys == NULL || own == NULL)
-        return WR_ENOMEM;
-    const char *from = guide->routed;
-    for (uint32_t i = 0; i < count; i++)
-        own[i] = hashes[at[i]];
-    if (bytes == 8)
-        for (uint32_t i = 0; i < count; i++)
-            memcpy(keys + (size_t)i * 8, from + (size_t)at[i] * 8, 8);
-    else
-        for (uint32_t i = 0; i < count; i++)
-            memcpy(keys + (size_t)i * bytes, from + (size_t)at[i] * bytes, bytes);
-    part->keys = keys;
-    part->hashes = own;
-    return WR_OK;
-}
-
-/* The rows of `batch` by the shard of their key. */
-static int split(struct sharded *sharded, struct wr_batch *batch, const uint64_t *hashes,
-                 struct message *message) {
-    struct wr_run *run = sharded->unit->run;
-    uint32_t shards = sharded->shard_count, rows = batch->sel_count;
-    uint32_t *at = WR_ARENA_ARRAY(&run->scratch, uint32_t, (uint64_t)shards * rows);
-    uint32_t *sel = WR_ARENA_ARRAY(&run->scratch, uint32_t, rows);
-    uint32_t count[WR_SHARDS_MAX] = {0};
-    if (at == NULL || sel == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < rows; i++) {
-        uint32_t s = (uint32_t)((hashes[i] >> 32) * shards >> 32);
-        at[(uint64_t)s * rows + count[s]++] = i;
-    }
-    for (uint32_t s = 0; s < shards; s++) {
-        const uint32_t *mine = at + (uint64_t)s * rows;
-        if (count[s] == 0)
-            continue;
-        for (uint32_t i = 0; i < count[s]; i++)
-            sel[i] = wr_batch_row(batch, mine[i]);
-        struct wr_batch *part = wr_batch_select(&run->central_pool, batch, sel, count[s]);
-        message->results[s].part = part;
-        if (part == NULL || (sharded->guide->routed != NULL &&
-                             hand_on(sharded->guide, part, hashes, mine) != WR_OK))
-            return WR_ENOMEM;
-    }
-    message->row_count = rows;
-    return WR_OK;
-}
-
-static int route(struct sharded *sharded, struct wr_batch *batch, struct message *message) {
-    const struct wr_op_type *type = sharded->unit->node->op;
-    struct wr_run *run = sharded->unit->run;
-    uint64_t *hashes = WR_ARENA_ARRAY(&run->scratch, uint64_t, batch->sel_count);
-    if (hashes == NULL)
-        return WR_ENOMEM;
-    sharded->guide_env.now_us = message->now_us;
-    int status = type->route_input != NULL
-                     ? type->route_input(sharded->guide, message->input, batch, hashes)
-                     : type->route(sharded->guide, batch, hashes);
-    if (status >= 0)
-        status = split(sharded, batch, hashes, message);
-    wr_arena_reset(&sharded->guide_scratch);
-    return status;
-}
-
 int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch) {
     if (sharded->is_done)
         return WR_FLOW_DONE;
@@ -358,7 +300,7 @@ int sharded_push(struct sharded *sharded, uint32_t input, struct wr_batch *batch
         message->results[0].part = wr_batch_ref(batch);
         message->row_count = batch->sel_count;
     } else {
-        status = route(sharded, batch, message);
+        status = shards_route(sharded, batch, message);
     }
     if (status < 0) {
         message_give_back(sharded, message);
@@ -419,6 +361,18 @@ static struct message *take_done(struct sharded *sharded) {
     return message;
 }
 
+/* Shards that stopped since memory was full. */
+static void go_on_with_all(struct sharded *sharded) {
+    if (sharded->workers == NULL || sharded->first == NULL)
+        return;
+    wr_workers_lock(sharded->workers);
+    if (sharded->has_stopped && !is_full(sharded)) {
+        sharded->has_stopped = 0;
+        start(sharded, 0, 0);
+    }
+    wr_workers_unlock(sharded->workers);
+}
+
 int sharded_deliver(struct sharded *sharded) {
     struct unit *unit = sharded->unit;
     int64_t frontier = unit->frontier_out;
@@ -434,6 +388,7 @@ int sharded_deliver(struct sharded *sharded) {
             break;
     }
     unit->is_pumped = 0;
+    go_on_with_all(sharded);
     if (status >= 0 && unit->gathered != NULL)
         status = gather_flush(unit);
     return WR_MIN(status, WR_OK);
@@ -443,13 +398,17 @@ int sharded_is_ahead(const struct sharded *sharded) {
     return sharded->first != NULL || sharded->has_end;
 }
 
-/* Works meanwhile, where there is something to work on. */
-static void wait_for(struct sharded *sharded, uint32_t rows_most, uint32_t count_most) {
+/* Until no more is left to be worked on; or, unless all of it is asked for, until memory is full of
+ * what can be delivered. Works meanwhile, where there is something to work on. */
+static void wait_for(struct sharded *sharded, uint32_t rows_most, uint32_t count_most,
+                     int is_whole) {
     if (sharded->first == NULL)
         return;
     wr_workers_lock(sharded->workers);
-    start(sharded, 0, 0);
-    while (sharded->undone_rows > rows_most || sharded->undone_count > count_most) {
+    sharded->is_awaited_whole = (uint8_t)is_whole;
+    while ((sharded->undone_rows > rows_most || sharded->undone_count > count_most) &&
+           !is_full(sharded)) {
+        start(sharded, 0, 0);
         if (wr_workers_help(sharded->workers))
             continue;
         sharded->awaited_rows = rows_most;
@@ -457,11 +416,16 @@ static void wait_for(struct sharded *sharded, uint32_t rows_most, uint32_t count
         wr_workers_sleep(sharded->workers);
         sharded->awaited_rows = sharded->awaited_count = -1;
     }
+    sharded->is_awaited_whole = 0;
     wr_workers_unlock(sharded->workers);
 }
 
 void sharded_wait(struct sharded *sharded) {
-    wait_for(sharded, 0, 0);
+    wait_for(sharded, 0, 0, 1);
+}
+
+void sharded_wait_some(struct sharded *sharded) {
+    wait_for(sharded, 0, 0, 0);
 }
 
 int sharded_is_idle(struct sharded *sharded) {
@@ -476,11 +440,12 @@ int sharded_is_idle(struct sharded *sharded) {
 int sharded_keep_up(struct sharded *sharded) {
     if (sharded->first == NULL)
         return 0;
-    if (!wr_input_has_room(&sharded->unit->run->input_budget))
-        wait_for(sharded, 0, 0);
+    const struct wr_run *run = sharded->unit->run;
+    if (!wr_input_has_room(&run->input_budget) || !memory_has_room(run))
+        wait_for(sharded, 0, 0, 0);
     else if (sharded->row_count > sharded->rows_ahead_max ||
              sharded->message_count > MESSAGES_AHEAD_MAX)
-        wait_for(sharded, sharded->rows_ahead_max / 2, MESSAGES_AHEAD_MAX / 2);
+        wait_for(sharded, sharded->rows_ahead_max / 2, MESSAGES_AHEAD_MAX / 2, 0);
     else
         return 0;
     return 1;
@@ -504,7 +469,9 @@ static int guide_new(struct sharded *self, struct wr_error *err) {
     struct wr_run *run = self->unit->run;
     self->guide_env = run->op_env;
     self->guide_env.scratch = &self->guide_scratch;
-    wr_arena_init(&self->guide_scratch, &run->state_budget, 1 << 16);
+    size_t scratch_bytes = memory_scratch_bytes(run);
+    wr_arena_init(&self->guide_scratch, &run->state_budget,
+                  WR_MIN(scratch_bytes, GUIDE_SCRATCH_BYTES_MAX));
     return unit_op_new(self->unit, &self->guide_env, &self->guide, err);
 }
 
@@ -523,8 +490,7 @@ static uint32_t rows_ahead_max(const struct unit *unit) {
         uint64_t of_input = row_bytes(unit->run->plan->nodes[unit->node->inputs[i]]);
         bytes = WR_MAX(bytes, of_input);
     }
-    uint64_t rows = WR_MAX(BYTES_AHEAD_MAX / bytes, (uint64_t)ROWS_AHEAD_LEAST);
-    return (uint32_t)WR_MIN(rows, (uint64_t)ROWS_AHEAD_MAX);
+    return memory_rows_ahead(unit->run, bytes);
 }
 
 int sharded_new(struct sharded **made, struct unit *unit, struct wr_error *err) {
@@ -554,7 +520,7 @@ int sharded_new(struct sharded **made, struct unit *unit, struct wr_error *err) 
         shard->env.pool = shard_pool_new(run);
         if (shard->env.pool == NULL)
             return wr_error_set(err, WR_ENOMEM, "no memory for shards");
-        wr_arena_init(&shard->scratch, &run->state_budget, 1 << 18);
+        wr_arena_init(&shard->scratch, &run->state_budget, memory_scratch_bytes(run));
         status = unit_op_new(unit, &shard->env, &shard->op, err);
     }
     return status;

@@ -1,4 +1,5 @@
-/* shards.h: what a keyed operator in several instances is made of (sharded.c, shard_merge.c).
+/* shards.h: what a keyed operator in several instances is made of (sharded.c, shard_split.c,
+ * shard_merge.c).
  *
  * Whatever such an operator is told is a *message*: rows, a frontier, a tick of the clock. Each
  * shard works on the messages in their order, and what all of them gave for one message is put
@@ -73,6 +74,8 @@ struct sharded {
     uint32_t row_count, message_count;   /* of them … */
     uint32_t undone_rows, undone_count;  /* … and of those that some shard has not worked on */
     int64_t awaited_rows, awaited_count; /* the run sleeps until no more are left; -1: it is up */
+    uint8_t is_awaited_whole;            /* the run waits until nothing is left */
+    uint8_t has_stopped;                 /* a shard, before all was worked on: memory was full */
     uint8_t shuffles;                    /* for tests: who works when is drawn from the seed */
     uint8_t has_end;   /* of its input, which it is told when all else is delivered */
     uint8_t is_done;   /* nobody wants more of it */
@@ -81,6 +84,9 @@ struct sharded {
     struct shard shards[WR_SHARDS_MAX];
 };
 
+/* shard_split.c: the rows of `batch` by the shard of their key, in the results of `message`. WR_OK
+ * or a negative status. */
+int shards_route(struct sharded *sharded, struct wr_batch *batch, struct message *message);
 /* shard_merge.c: hands on what the shards gave for a message, and forgets it. wr_flow or a status.
  */
 int shards_deliver(struct sharded *sharded, struct message *message);

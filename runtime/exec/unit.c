@@ -144,14 +144,18 @@ void unit_watch_end(struct unit *unit, struct unit_watch watch) {
     run->nested_us = watch.nested_us + taken_us;
 }
 
-void unit_measure(struct unit *unit) {
-    struct wr_op_state state = {0};
+void unit_state(const struct unit *unit, struct wr_op_state *state) {
     for (uint32_t i = 0; i < unit_op_count(unit); i++) {
         const struct wr_op *op = unit_op_at(unit, i);
         if (op->type->measure != NULL)
-            op->type->measure(op, &state);
-        state.spilled_bytes += op->apart == NULL ? 0 : wr_apart_spilled_bytes(op->apart);
+            op->type->measure(op, state);
+        state->spilled_bytes += op->apart == NULL ? 0 : wr_apart_spilled_bytes(op->apart);
     }
+}
+
+void unit_measure(struct unit *unit) {
+    struct wr_op_state state = {0};
+    unit_state(unit, &state);
     struct wr_op_state *most = &unit->counts.state;
     uint64_t spilled_bytes = WR_MAX(state.spilled_bytes, most->spilled_bytes);
     if (state.bytes > most->bytes || (state.bytes == most->bytes && state.rows > most->rows))

@@ -219,6 +219,8 @@ struct unit_watch unit_watch_begin(struct wr_run *run);
 void unit_watch_end(struct unit *unit, struct unit_watch watch);
 /* Notes what a unit keeps, and its frontier, at the end of a step. */
 void unit_measure(struct unit *unit);
+/* What its operators keep now. */
+void unit_state(const struct unit *unit, struct wr_op_state *state);
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
 /* Lets its operator do what the clock asks for. */
@@ -389,8 +391,10 @@ int sharded_deliver(struct sharded *sharded);
 int sharded_is_ahead(const struct sharded *sharded);
 /* Waits where that is more than memory should hold; whether it did. */
 int sharded_keep_up(struct sharded *sharded);
-/* Waits until nothing is left to be worked on. */
+/* Waits until nothing is left to be worked on; or, some: until memory is full of what is to be
+ * delivered before that. */
 void sharded_wait(struct sharded *sharded);
+void sharded_wait_some(struct sharded *sharded);
 /* Whether no shard has anything to do until it is given more. */
 int sharded_is_idle(struct sharded *sharded);
 uint32_t sharded_count(const struct sharded *sharded);

@@ -16,12 +16,19 @@
 #define PAGE_BYTES_MIN 512u
 #define PART_ROWS_MIN UINT64_C(16)
 
+/* Whether it keeps rows, of which there may be many. */
+static int keeps_rows(const struct wr_node *node) {
+    const struct wr_op_type *type = node->op;
+    return node->live && type != NULL && type->save != NULL &&
+           (type->measure != NULL || (type->flags & WR_OP_BUILD_FIRST));
+}
+
 /* Of the tables of one instance: stages share what may be in memory before it goes to a file. */
 static uint64_t memory_of(const struct unit *unit, const struct wr_op_env *env) {
     const struct wr_plan *plan = unit->run->plan;
     uint64_t stages = 0;
     for (uint32_t i = 0; i < plan->node_count; i++)
-        stages += plan->nodes[i]->op != NULL && plan->nodes[i]->op->save != NULL;
+        stages += (uint64_t)keeps_rows(plan->nodes[i]);
     uint64_t shares = WR_MAX(stages, UINT64_C(1)) * WR_MAX(env->shard_count, 1u);
     return WR_MAX(2 * env->spill_bytes / shares, UINT64_C(1));
 }
@@ -116,7 +123,8 @@ static uint32_t part_end(const struct wr_batch *batch, uint32_t first, uint32_t 
 /* Each page that a batch asks for must be in memory with the others. */
 static int push_parts(struct wr_op *op, uint32_t input, struct wr_batch *batch,
                       struct wr_out *out) {
-    uint64_t pages = op->apart->memory_bytes / PART_OF_MEMORY / op->apart->page_bytes;
+    uint64_t page_bytes = wr_apart_chain_bytes(op->apart);
+    uint64_t pages = op->apart->memory_bytes / PART_OF_MEMORY / WR_MAX(page_bytes, UINT64_C(1));
     uint32_t rows_max = (uint32_t)WR_MIN(WR_MAX(pages, PART_ROWS_MIN), (uint64_t)UINT32_MAX);
     int flow = WR_FLOW_MORE;
     for (uint32_t at = 0, end; at < batch->sel_count && flow == WR_FLOW_MORE; at = end) {

@@ -81,9 +81,13 @@ int wr_apart_load(struct wr_apart *apart, struct wr_reader *in);
 /* Lets pages rest in a scratch file (page_rest.c) where the tables take more than memory_bytes. No
  * pointer to a row may be held. WR_OK or a negative status. */
 int wr_apart_relieve(struct wr_apart *apart);
+/* Whether the tables take more than that, while the budget is used by half. */
+int wr_apart_is_full(const struct wr_apart *apart);
 int wr_apart_make_scratch(struct wr_apart *apart, struct wr_budget *budget);
 /* Memory of the tables that is in use. */
 uint64_t wr_apart_live_bytes(const struct wr_apart *apart);
+/* What comes to memory for a key of a page that rests, about: of the table where that is most. */
+uint64_t wr_apart_chain_bytes(const struct wr_apart *apart);
 /* Bytes in the scratch file, and the most that there ever were. */
 uint64_t wr_apart_resting_bytes(const struct wr_apart *apart);
 uint64_t wr_apart_spilled_bytes(const struct wr_apart *apart);

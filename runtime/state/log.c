@@ -99,9 +99,11 @@ static struct wr_page *page_next(const struct wr_table *table, struct wr_log_wal
     return page;
 }
 
-/* The rows of word `word` of a page that a save writes, as bits. */
+/* The rows of word `word` of a page that a save writes, as bits. One that rests has none. */
 static uint64_t rows_wanted(const struct wr_table *table, const struct wr_page *page, uint32_t word,
                             int all) {
+    if (page->rests)
+        return 0;
     if (!all)
         return wr_page_dirty(table, page)[word];
     return wr_page_rows(page, word);
@@ -125,7 +127,7 @@ static int rows_next(const struct wr_table *table, struct wr_log_saving *at) {
             at->word = 0;
             if (at->page == NULL)
                 return 0;
-            at->rests = at->page->rests && wr_rest_is_wanted(table, at->page, at->all);
+            at->rests = at->page->rests && wr_rest_is_wanted(at->page, at->all);
         }
         at->rows = rows_wanted(table, at->page, at->word, at->all);
     }
@@ -135,7 +137,7 @@ static int rows_next(const struct wr_table *table, struct wr_log_saving *at) {
 static int rested_encode(struct wr_table *table, struct wr_buf *out, uint64_t *row_count) {
     struct wr_log_saving *at = &table->saving;
     at->rests = 0;
-    wr_log_widen(at->page, wr_rest_hash(table, at->page), &at->hash_from, &at->hash_to);
+    wr_log_widen(at->page, wr_rest_hash(at->page), &at->hash_from, &at->hash_to);
     return wr_rest_add_rows(table, at->page, at->all, out, row_count);
 }
 
@@ -171,12 +173,12 @@ static void rows_settle(struct wr_table *table) {
     struct wr_log_walk walk = {.all = table->saving.all || table->all_listed};
     for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;) {
         uint64_t *dirty = wr_page_dirty(table, page), *saved = wr_page_saved(table, page);
-        for (uint32_t word = 0; word < table->bit_words; word++) {
+        for (uint32_t word = 0; word < table->bit_words && !page->rests; word++) {
             saved[word] |= rows_wanted(table, page, word, table->saving.all);
             dirty[word] = 0;
         }
-        if (page->rests && wr_rest_is_wanted(table, page, table->saving.all))
-            wr_rest_note_saved(table, page);
+        if (page->rests && wr_rest_is_wanted(page, table->saving.all))
+            wr_rest_note_saved(page);
         page->listed = 0;
     }
     table->dirty_count = 0;
@@ -282,8 +284,8 @@ static void hold_all(struct wr_table *table) {
     struct wr_log_walk walk = {.all = 1};
     for (struct wr_page *page; (page = page_next(table, &walk)) != NULL;) {
         if (page->rests)
-            wr_rest_hold(table, page);
-        for (uint32_t word = 0; word < table->bit_words; word++)
+            wr_rest_hold(page);
+        for (uint32_t word = 0; word < table->bit_words && !page->rests; word++)
             wr_page_held(table, page)[word] = rows_wanted(table, page, word, 1);
     }
 }

@@ -146,15 +146,28 @@ static void blocks_trim(struct wr_table *table, struct wr_page *page, uint32_t f
     }
 }
 
-/* Gives a chain without the table's first page back. */
-static void chain_free(struct wr_table *table, struct wr_page *page) {
+/* Gives a chain back; the table's first page stays, without rows. */
+void wr_pages_give(struct wr_table *table, struct wr_page *page) {
     while (page != NULL) {
         struct wr_page *overflow = page->overflow;
         blocks_trim(table, page, 0);
-        slab_give(table, &table->spare_pages, page, page_bytes(table, table->index_max));
+        page->overflow = NULL;
+        if (page != table->first)
+            slab_give(table, &table->spare_pages, page, page_bytes(table, table->index_max));
         table->page_count--;
         page = overflow;
     }
+}
+
+void wr_slabs_release(struct wr_table *table) {
+    while (table->slab != NULL) {
+        struct wr_slab *slab = table->slab;
+        table->slab = slab->before;
+        wr_table_give(table, slab);
+    }
+    table->spare_blocks = table->spare_pages = NULL;
+    table->spare_bytes = 0;
+    table->slab_used = table->slab_room = 0;
 }
 
 void wr_pages_release(struct wr_table *table) {
@@ -164,16 +177,9 @@ void wr_pages_release(struct wr_table *table) {
     wr_table_give(table, table->first);
     if (table->directory != &table->first)
         wr_table_give(table, table->directory);
-    while (table->slab != NULL) {
-        struct wr_slab *slab = table->slab;
-        table->slab = slab->before;
-        wr_table_give(table, slab);
-    }
+    wr_slabs_release(table);
     table->first = NULL;
     table->directory = NULL;
-    table->spare_blocks = table->spare_pages = NULL;
-    table->spare_bytes = 0;
-    table->slab_used = table->slab_room = 0;
     table->count = 0;
 }
 
@@ -335,7 +341,7 @@ static struct wr_page *chain_new(struct wr_table *table, uint64_t row_count, uin
     } while (row_count > 0);
     return head;
 fail:
-    chain_free(table, head);
+    wr_pages_give(table, head);
     return NULL;
 }
 
@@ -392,7 +398,7 @@ static void chain_trim(struct wr_table *table, struct dealer *chain) {
                 if (table->dirty_pages[i] == page)
                     table->dirty_pages[i--] = table->dirty_pages[--table->dirty_count];
     }
-    chain_free(table, last->overflow);
+    wr_pages_give(table, last->overflow);
     last->overflow = NULL;
 }
 
@@ -444,10 +450,6 @@ void wr_pages_put(struct wr_table *table, uint64_t hash, struct wr_page *page) {
     uint64_t from = wr_directory_at(table, hash) & ~(span - 1);
     for (uint64_t i = from; i < from + span; i++)
         table->directory[i] = page;
-}
-
-void wr_pages_give(struct wr_table *table, struct wr_page *head) {
-    chain_free(table, head);
 }
 
 /* Splits the chain of `hash` by one more bit. */

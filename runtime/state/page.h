@@ -364,6 +364,8 @@ struct wr_page *wr_pages_new(struct wr_table *table, uint32_t depth);
 void wr_pages_put(struct wr_table *table, uint64_t hash, struct wr_page *page);
 /* Gives a chain back that is in no directory and has no row that owns anything. */
 void wr_pages_give(struct wr_table *table, struct wr_page *head);
+/* All memory of pages and rows, of which none is in use. */
+void wr_slabs_release(struct wr_table *table);
 
 /* page_rest.c: chains of pages that rest in a scratch file. Awake are from now on those of these
  * hashes, or all. WR_OK or a negative status. */
@@ -375,15 +377,15 @@ int wr_rest_wake(struct wr_table *table, uint64_t *at);
 void wr_pages_empty(struct wr_table *table, struct wr_page *head);
 /* Of a page that rests: the hash of one of its rows; whether rows of it are dirty in this turn
  * (`all`: any), or are to be copied for a save of an earlier one. */
-uint64_t wr_rest_hash(const struct wr_table *table, const struct wr_page *page);
-int wr_rest_is_wanted(const struct wr_table *table, const struct wr_page *page, int all);
+uint64_t wr_rest_hash(const struct wr_page *page);
+int wr_rest_is_wanted(const struct wr_page *page, int all);
 int wr_rest_is_held(const struct wr_table *table, const struct wr_page *page);
-void wr_rest_hold(struct wr_table *table, struct wr_page *page); /* all of it */
+void wr_rest_hold(struct wr_page *page); /* all of it */
 /* Appends the rows that wr_rest_is_wanted or wr_rest_is_held means, as a log has them; they count
  * as saved when that is noted. WR_OK or a negative status. */
 int wr_rest_add_rows(struct wr_table *table, const struct wr_page *page, int all,
                      struct wr_buf *out, uint64_t *row_count);
-void wr_rest_note_saved(const struct wr_table *table, struct wr_page *page);
+void wr_rest_note_saved(struct wr_page *page);
 /* Where pages rest there is no list of dirty ones; whether there is any then. */
 int wr_rest_has_changed(const struct wr_table *table);
 void wr_rest_note_listed(struct wr_table *table);

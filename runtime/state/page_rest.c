@@ -20,10 +20,10 @@
 #define SECTION_BYTES 9u
 #define TABLES_MAX 64u /* that are relieved at once */
 
-/* Of a chain that rests; in the place of the page's index. */
+/* Of a chain that rests; behind the head of the page that stands for it, which has no more. */
 struct rested {
     struct wr_scratch_blob blob;
-    uint64_t hash; /* of one of its rows */
+    uint64_t hash; /* one that its rows may have */
     uint32_t rows;
     uint32_t turn;       /* in which its dirty rows became so; 0: none is */
     uint8_t is_saved;    /* all rows are, whatever the blob says */
@@ -32,41 +32,42 @@ struct rested {
 
 struct wr_resting {
     struct wr_apart *apart;
-    uint64_t rows;
+    uint64_t rows, length; /* that rest; their bytes in the file */
+    uint32_t chains;
     uint64_t hand; /* the hash of the chain that is looked at next */
     uint8_t has_changed;
     struct wr_buf bytes; /* of the blob at hand */
 };
 
-static struct rested *rested_of(const struct wr_table *table, const struct wr_page *page) {
-    return (struct rested *)(void *)wr_page_index(table, page);
+static struct rested *rested_of(const struct wr_page *page) {
+    return (struct rested *)(uintptr_t)(page + 1);
 }
 
 uint64_t wr_rest_rows(const struct wr_table *table) {
     return table->resting->rows;
 }
 
-uint64_t wr_rest_hash(const struct wr_table *table, const struct wr_page *page) {
-    return rested_of(table, page)->hash;
+uint64_t wr_rest_hash(const struct wr_page *page) {
+    return rested_of(page)->hash;
 }
 
 /* ---- what saves know ---- */
 
-int wr_rest_is_wanted(const struct wr_table *table, const struct wr_page *page, int all) {
-    return all || rested_of(table, page)->turn != 0;
+int wr_rest_is_wanted(const struct wr_page *page, int all) {
+    return all || rested_of(page)->turn != 0;
 }
 
 int wr_rest_is_held(const struct wr_table *table, const struct wr_page *page) {
-    const struct rested *rested = rested_of(table, page);
+    const struct rested *rested = rested_of(page);
     return rested->is_held_all || (rested->turn != 0 && rested->turn < table->turn);
 }
 
-void wr_rest_hold(struct wr_table *table, struct wr_page *page) {
-    rested_of(table, page)->is_held_all = 1;
+void wr_rest_hold(struct wr_page *page) {
+    rested_of(page)->is_held_all = 1;
 }
 
-void wr_rest_note_saved(const struct wr_table *table, struct wr_page *page) {
-    struct rested *rested = rested_of(table, page);
+void wr_rest_note_saved(struct wr_page *page) {
+    struct rested *rested = rested_of(page);
     rested->turn = 0;
     rested->is_saved = 1;
     rested->is_held_all = 0;
@@ -93,7 +94,7 @@ static int read_blob(struct wr_table *table, const struct rested *rested, struct
     struct wr_resting *resting = table->resting;
     wr_buf_clear(&resting->bytes);
     int status = wr_buf_reserve(&resting->bytes, rested->blob.length);
-    if (status == WR_OK)
+    if (status == WR_OK && rested->rows > 0)
         status = wr_scratch_get(resting->apart->scratch, &rested->blob, resting->bytes.bytes,
                                 wr_apart_error(resting->apart));
     *in = (struct wr_reader){.bytes = resting->bytes.bytes, .length = rested->blob.length};
@@ -120,7 +121,7 @@ static int section_next(struct wr_reader *in, struct section *section) {
 
 int wr_rest_add_rows(struct wr_table *table, const struct wr_page *page, int all,
                      struct wr_buf *out, uint64_t *row_count) {
-    const struct rested *rested = rested_of(table, page);
+    const struct rested *rested = rested_of(page);
     struct section section;
     struct wr_reader in;
     int status = read_blob(table, rested, &in);
@@ -174,7 +175,7 @@ void wr_pages_empty(struct wr_table *table, struct wr_page *head) {
 
 /* The page that stands in the place of a chain; NULL: out of memory. */
 static struct wr_page *stand_in_new(struct wr_table *table, const struct wr_page *head) {
-    size_t bytes = table->index_at + sizeof(struct rested);
+    size_t bytes = sizeof(struct wr_page) + sizeof(struct rested);
     struct wr_page *page = wr_table_alloc(table, bytes);
     if (page == NULL)
         return NULL;
@@ -184,14 +185,15 @@ static struct wr_page *stand_in_new(struct wr_table *table, const struct wr_page
     return page;
 }
 
-static int chain_rest(struct wr_table *table, struct wr_page *head) {
+/* `hash`: one that its rows may have. */
+static int chain_rest(struct wr_table *table, struct wr_page *head, uint64_t hash) {
     struct wr_resting *resting = table->resting;
     wr_frozen_copy_chain(table, head);
     struct wr_page *page = stand_in_new(table, head);
     if (page == NULL)
         return WR_ENOMEM;
-    struct rested *rested = rested_of(table, page);
-    rested->hash = wr_shape_hash(table->shape, wr_page_row(table, head, 0), table->seed);
+    struct rested *rested = rested_of(page);
+    rested->hash = hash;
     wr_buf_clear(&resting->bytes);
     for (unsigned kind = 0; kind < WR_ROW_KINDS; kind++) {
         uint32_t count = add_section(table, head, kind);
@@ -200,7 +202,7 @@ static int chain_rest(struct wr_table *table, struct wr_page *head) {
             rested->turn = page->listed = table->turn;
     }
     int status = resting->bytes.status;
-    if (status == WR_OK)
+    if (status == WR_OK && rested->rows > 0)
         status =
             wr_scratch_put(resting->apart->scratch, resting->bytes.bytes, resting->bytes.length,
                            &rested->blob, wr_apart_error(resting->apart));
@@ -210,6 +212,8 @@ static int chain_rest(struct wr_table *table, struct wr_page *head) {
     }
     wr_pages_empty(table, head);
     resting->rows += rested->rows;
+    resting->length += rested->blob.length;
+    resting->chains++;
     wr_pages_put(table, rested->hash, page);
     wr_pages_give(table, head);
     table->page_count++;
@@ -221,7 +225,7 @@ static int chain_rest(struct wr_table *table, struct wr_page *head) {
 
 static int chain_wake(struct wr_table *table, struct wr_page *page) {
     struct wr_resting *resting = table->resting;
-    const struct rested *rested = rested_of(table, page);
+    const struct rested *rested = rested_of(page);
     struct section section;
     struct wr_reader in;
     wr_frozen_copy_chain(table, page);
@@ -237,7 +241,9 @@ static int chain_wake(struct wr_table *table, struct wr_page *page) {
         status = wr_log_load_new(table, &section.bytes, section.rows, saved, dirty);
     }
     resting->rows -= rested->rows;
-    wr_scratch_drop(resting->apart->scratch, &rested_of(table, page)->blob);
+    resting->length -= rested->blob.length;
+    resting->chains--;
+    wr_scratch_drop(resting->apart->scratch, &rested_of(page)->blob);
     wr_table_give(table, page);
     table->page_count--;
     table->moves++;
@@ -256,7 +262,7 @@ int wr_rest_wake(struct wr_table *table, uint64_t *at) {
 
 int wr_rest_need(struct wr_table *table, const uint64_t *hashes, uint32_t count) {
     int status = WR_OK;
-    if (table->resting->rows == 0)
+    if (table->resting->chains == 0)
         return WR_OK;
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
         struct wr_page *page = table->directory[wr_directory_at(table, hashes[i])];
@@ -282,13 +288,13 @@ void wr_rest_forget(struct wr_table *table) {
     if (resting == NULL)
         return;
     table->resting = NULL;
-    for (uint64_t at = 0; at < UINT64_C(1) << table->depth && resting->rows > 0;) {
+    for (uint64_t at = 0; at < UINT64_C(1) << table->depth && resting->chains > 0;) {
         struct wr_page *page = table->directory[at];
         at += UINT64_C(1) << (table->depth - page->depth);
         if (!page->rests)
             continue;
-        resting->rows -= rested_of(table, page)->rows;
-        wr_scratch_drop(resting->apart->scratch, &rested_of(table, page)->blob);
+        resting->chains--;
+        wr_scratch_drop(resting->apart->scratch, &rested_of(page)->blob);
         wr_table_give(table, page);
     }
     wr_buf_release(&resting->bytes);
@@ -334,16 +340,35 @@ int wr_table_relieve(struct wr_table *table, struct wr_apart *apart, uint64_t by
     uint64_t chains = 2 * (UINT64_C(1) << table->depth); /* each twice at most */
     for (; chains > 0 && status == WR_OK && wr_table_live_bytes(table) > bytes_max; chains--) {
         struct wr_resting *resting = table->resting;
-        struct wr_page *page = table->directory[wr_directory_at(table, resting->hand)];
+        uint64_t hash = resting->hand;
+        struct wr_page *page = table->directory[wr_directory_at(table, hash)];
         uint64_t span = page->depth == 0 ? 0 : UINT64_C(1) << (64 - page->depth);
-        resting->hand = span == 0 ? 0 : (resting->hand & ~(span - 1)) + span;
-        if (page->rests || page->count == 0 || page == table->first)
+        resting->hand = span == 0 ? 0 : (hash & ~(span - 1)) + span;
+        if (page->rests || page->count == 0)
             continue;
         if (page->used)
             page->used = 0;
         else
-            status = chain_rest(table, page);
+            status = chain_rest(table, page, hash);
     }
+    return status;
+}
+
+/* All chains rest, and the memory goes that they had. */
+static int pack(struct wr_table *table) {
+    int status = WR_OK;
+    if (table->depth == 0 || table->resting == NULL || table->saving.active ||
+        wr_frozen_is_listed(table))
+        return WR_OK;
+    for (uint64_t at = 0; at < UINT64_C(1) << table->depth && status == WR_OK;) {
+        struct wr_page *page = table->directory[at];
+        uint64_t hash = at << (64 - table->depth);
+        at += UINT64_C(1) << (table->depth - page->depth);
+        if (!page->rests)
+            status = chain_rest(table, page, hash);
+    }
+    if (status == WR_OK && table->resting->chains == table->page_count)
+        wr_slabs_release(table);
     return status;
 }
 
@@ -355,6 +380,25 @@ uint64_t wr_apart_live_bytes(const struct wr_apart *apart) {
         for (uint32_t i = 0; i < apart->sets[s]->count; i++)
             bytes += wr_table_live_bytes(apart->sets[s]->items[i].table);
     return bytes;
+}
+
+/* Of a row in memory, and what it has elsewhere: no less than in the file. */
+static uint64_t chain_bytes(const struct wr_table *table) {
+    const struct wr_resting *resting = table->resting;
+    if (resting == NULL || resting->rows == 0)
+        return 0;
+    uint64_t rows = wr_rows_read(table) / WR_MAX(table->page_count, 1u) + 1;
+    return rows * (table->row_bytes + resting->length / resting->rows) + table->index_at;
+}
+
+uint64_t wr_apart_chain_bytes(const struct wr_apart *apart) {
+    uint64_t most = 0;
+    for (uint32_t s = 0; s < apart->set_count; s++)
+        for (uint32_t i = 0; i < apart->sets[s]->count; i++) {
+            uint64_t bytes = chain_bytes(apart->sets[s]->items[i].table);
+            most = WR_MAX(most, bytes);
+        }
+    return most;
 }
 
 /* The largest table of a stage. */
@@ -369,16 +413,36 @@ static struct wr_table *largest(const struct wr_apart *apart) {
     return found;
 }
 
+int wr_apart_is_full(const struct wr_apart *apart) {
+    uint64_t max = apart->memory_bytes;
+    return max > 0 && apart->set_count > 0 && apart->sets[0]->budget->bytes_used >= max &&
+           wr_apart_live_bytes(apart) > max;
+}
+
+/* Memory that pages of one table had is none for those of another: the table gives it back that
+ * uses the least of what it has. */
+static int relieve_spare(const struct wr_apart *apart) {
+    struct wr_table *found = NULL;
+    uint64_t total = 0;
+    for (uint32_t s = 0; s < apart->set_count; s++)
+        for (uint32_t i = 0; i < apart->sets[s]->count; i++) {
+            struct wr_table *table = apart->sets[s]->items[i].table;
+            total += table->bytes;
+            if (found == NULL || table->spare_bytes > found->spare_bytes)
+                found = table;
+        }
+    uint64_t max = apart->memory_bytes;
+    return found != NULL && total > max + max / 4 && found->spare_bytes > found->bytes / 2
+               ? pack(found)
+               : WR_OK;
+}
+
 /* An eighth is free then, so that the next row does not bring the next page to rest. */
 int wr_apart_relieve(struct wr_apart *apart) {
-    uint64_t max = apart->memory_bytes;
-    if (max == 0 || apart->pages_stay || apart->set_count == 0 ||
-        apart->sets[0]->budget->bytes_used < max)
+    if (apart->pages_stay || !wr_apart_is_full(apart))
         return WR_OK;
-    uint64_t bytes = wr_apart_live_bytes(apart);
+    uint64_t max = apart->memory_bytes, bytes = wr_apart_live_bytes(apart);
     int status = WR_OK;
-    if (bytes <= max)
-        return WR_OK;
     for (uint32_t tries = 0; status == WR_OK && bytes > max - max / 8 && tries < TABLES_MAX;
          tries++) {
         struct wr_table *table = largest(apart);
@@ -388,7 +452,7 @@ int wr_apart_relieve(struct wr_apart *apart) {
             break; /* it gives no more */
         bytes = wr_apart_live_bytes(apart);
     }
-    return status;
+    return status == WR_OK ? relieve_spare(apart) : status;
 }
 
 uint64_t wr_apart_resting_bytes(const struct wr_apart *apart) {

@@ -12,6 +12,7 @@
 
 #define EARLY_BITS_MAX 6u /* of the hash: rows out of their turn make so many pieces */
 #define EARLY_PAGES 64u   /* of a piece, about */
+#define EARLY_PART 4u     /* of the memory of the tables is taken by such pieces at most */
 #define FEW_PAGES 8u      /* fewer than one in so many are listed */
 #define HEADS_AHEAD 12u   /* pages: the head of one is asked for … */
 #define ROWS_AHEAD 4u     /* … and, when it is here, the first of its rows */
@@ -139,12 +140,12 @@ static struct piece *early_of(struct wr_frozen *self, uint64_t hash) {
 /* The same of a page that rests. */
 static void copy_rested(struct wr_frozen *self, struct wr_page *page, int is_early) {
     struct wr_table *table = self->table;
-    uint64_t hash = wr_rest_hash(table, page), count = 0;
+    uint64_t hash = wr_rest_hash(page), count = 0;
     struct piece *piece = is_early ? early_of(self, hash) : &self->in_turn;
     if (!wr_rest_is_held(table, page))
         return;
     wr_apart_note(self->apart, wr_rest_add_rows(table, page, 0, &piece->rows, &count));
-    wr_rest_note_saved(table, page);
+    wr_rest_note_saved(page);
     note_copied(self, piece, page, hash, (uint32_t)count);
 }
 
@@ -204,11 +205,13 @@ int wr_frozen_begin(struct wr_table *table, struct wr_apart *apart, int all) {
     self->start_us = apart->start_us;
     self->row_count = wr_table_count(table);
     uint64_t pages = wr_pages_to_save(table, all);
-    while (self->early_bits < EARLY_BITS_MAX && pages >> self->early_bits > EARLY_PAGES)
-        self->early_bits++;
     uint64_t page_bytes = table->bytes / WR_MAX(table->page_count, 1u);
     self->room_bytes =
         WR_MIN(WR_MIN(apart->piece_bytes, page_bytes) + apart->piece_bytes, pages * page_bytes);
+    uint64_t early_max = apart->memory_bytes == 0 ? UINT64_MAX : apart->memory_bytes / EARLY_PART;
+    while (self->early_bits < EARLY_BITS_MAX && pages >> self->early_bits > EARLY_PAGES &&
+           self->room_bytes << (self->early_bits + 1) <= early_max)
+        self->early_bits++;
     wr_buf_init(&self->in_turn.rows, apart->rows.budget, 0);
     piece_clear(&self->in_turn);
     for (uint32_t i = 0; i < 1u << self->early_bits; i++) {

@@ -11,10 +11,15 @@
 #include "state/scratch.h"
 #include "base/banned.h"
 
-#define RUN_PART 4u           /* of the memory of the tables is one run */
-#define ROW_COST_BYTES 48u    /* of a row beside itself, while a run is sorted */
-#define BLOB_BYTES_MAX 65536u /* of a run that are read at once, about … */
+/* Of the memory of the tables is one run where its rows come to memory for that; of rows that are
+ * there, what it takes to sort them is such a part. */
+#define RUN_PART 4u
+#define SORTED_PART 2u
+#define ROW_COST_BYTES 48u /* of a row beside itself, while a run is sorted */
+#define BLOB_PART 1024u    /* … and of a run are read at once: all runs have such a piece */
+#define BLOB_BYTES_MAX 65536u
 #define BLOB_BYTES_MIN 4096u
+#define BLOB_SLACK_PART 8u /* for its last row, so that it takes no unit of the file more */
 
 struct run {
     uint32_t blob_count, blob_room, next;
@@ -113,9 +118,12 @@ static void drop_chains(struct wr_table *table, uint64_t from, uint64_t to, stru
     }
 }
 
-/* Whether what was taken is enough for a run: by its rows, or by what was awakened for it. */
+/* Whether what was taken is enough for a run: by its rows, or by what was awakened for it. Each run
+ * takes memory when they are merged, so there should be few. */
 static int is_enough(const struct wr_sorted *self, const struct wr_table *table, uint64_t before) {
     uint64_t max = self->apart->memory_bytes / RUN_PART, now = wr_table_live_bytes(table);
+    if (table->resting == NULL)
+        return (uint64_t)self->row_count * ROW_COST_BYTES > self->apart->memory_bytes / SORTED_PART;
     uint64_t fresh = now > before ? now - before : 0;
     uint64_t own = (uint64_t)self->row_count * self->shape->row_bytes;
     return WR_MAX(fresh, own) + (uint64_t)self->row_count * ROW_COST_BYTES > max;
@@ -248,9 +256,9 @@ int wr_sorted_take(struct wr_sorted *self, struct wr_table *table) {
     int status = wr_apart_make_scratch(apart, table->budget);
     if (status == WR_OK)
         status = read_owed(table, apart);
-    uint64_t run_bytes = WR_MAX(apart->memory_bytes / RUN_PART, UINT64_C(1));
-    uint64_t runs = wr_scratch_bytes(apart->scratch) / run_bytes + RUN_PART;
-    self->blob_bytes = WR_MAX(WR_MIN(run_bytes / runs, BLOB_BYTES_MAX), BLOB_BYTES_MIN);
+    uint64_t part = apart->memory_bytes / BLOB_PART;
+    part = WR_MAX(WR_MIN(part, (uint64_t)BLOB_BYTES_MAX), (uint64_t)BLOB_BYTES_MIN);
+    self->blob_bytes = part - part / BLOB_SLACK_PART;
     return status == WR_OK ? write_runs(self, table) : status;
 }
 

@@ -194,21 +194,39 @@ static int run_in_1_mb(struct stand *stand, const char *stage, uint32_t *sink) {
     return status;
 }
 
-static void meet_limit(const char *stage, const char *text) {
+static void meet_limit(const char *stage, const char *text, const char *holds) {
     struct stand stand;
     uint32_t sink;
     CHECK_INT(run_in_1_mb(&stand, stage, &sink), ==, WR_ENOMEM);
     CHECK_STR(stand.err.code, "W602");
     CHECK_CONTAINS(stand.err.text, text);
+    CHECK_CONTAINS(stand.err.help, holds);
+    CHECK_CONTAINS(stand.err.help, "memory = \"2MB\"");
     stand_end(&stand);
 }
 
-TEST(run_names_the_budget_that_is_used_up) {
-    meet_limit("'op':'agg','items':l`n = count()`,'group_by':l`k`",
-               "`state` is used up (1 MB) in stage agg");
-    meet_limit("'op':'distinct','name':'seen'",
-               "in stage seen, which keeps every combination seen");
-    meet_limit("'op':'top','rows':100000,'order':o`v desc`", "in stage top, which keeps ");
+TEST(run_names_the_budget_that_is_used_up_and_who_holds_it) {
+    meet_limit("'op':'agg','name':'sets','items':l`n = count_distinct(k)`",
+               "`state` is used up (1 MB) in stage sets, which keeps groups", "`sets` ");
+    meet_limit("'op':'top','rows':100000,'order':o`v desc`", "in stage top, which keeps ",
+               "`top` ");
+}
+
+static void fit(const char *stage) {
+    struct stand stand;
+    uint32_t sink, rows = 1;
+    int status = run_in_1_mb(&stand, stage, &sink);
+    CHECK_STR(stand.err.text, "");
+    CHECK_INT(status, ==, WR_OK);
+    for (const char *at = stand_rows(&stand, sink); (at = strchr(at, '|')) != NULL; at++)
+        rows++;
+    CHECK_INT(rows, ==, 20000);
+    stand_end(&stand);
+}
+
+TEST(run_keeps_more_keys_than_have_room) {
+    fit("'op':'agg','items':l`n = count()`,'group_by':l`k`");
+    fit("'op':'distinct'");
 }
 
 TEST(run_sorts_more_rows_than_have_room) {

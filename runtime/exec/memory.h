@@ -1,0 +1,32 @@
+/* memory.h: how a run divides its `memory`: what each part of it may take, and what is said where
+ * that is not enough.
+ *
+ *   state       = memory: tables of stages take half of it before they rest in a file; what is on
+ *                 its way to shards, and what comes of it, waits while more than three quarters
+ *                 are used
+ *   input       what is read and not worked on yet
+ *   checkpoint  on its way to the store
+ *   sink epochs rows of an epoch that a sink may have to write again
+ *
+ * Where little is given, buffers of fixed sizes are smaller and stages have fewer shards. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+struct wr_error;
+struct wr_run;
+struct wr_run_options;
+
+/* Defaults of what depends on memory, where it is not given. */
+void memory_set_defaults(struct wr_run_options *options);
+/* The budgets. */
+void memory_prepare(struct wr_run *run);
+/* A block of an arena for one push. */
+size_t memory_scratch_bytes(const struct wr_run *run);
+/* Rows of a stage that are on their way to its shards, of so many bytes each, at most. */
+uint32_t memory_rows_ahead(const struct wr_run *run, uint64_t row_bytes);
+/* Whether there is room for more of what is on its way. */
+int memory_has_room(const struct wr_run *run);
+/* An allocation failed because a budget is used up: says which (W602), where and what to do. 0: it
+ * was none of them. */
+int memory_tell_used_up(const struct wr_run *run, struct wr_error *err);
