@@ -169,7 +169,7 @@ static uint64_t hash_fact(struct wr_plan *plan, const char *name, const struct w
 
 static int find_facts(struct wr_plan *plan, const struct wr_node *node, struct wr_identity *made) {
     struct wr_fact *facts =
-        WR_ARENA_ARRAY(&plan->arena, struct wr_fact, wr_value_count(node->spec) + 2);
+        WR_ARENA_ARRAY(&plan->arena, struct wr_fact, wr_value_count(node->spec) + 3);
     if (facts == NULL)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < node->spec->count; i++) {
@@ -181,6 +181,9 @@ static int find_facts(struct wr_plan *plan, const struct wr_node *node, struct w
     /* An inferred schema stands in no spec, and state is laid out by it. */
     if (node->kind == WR_NODE_SOURCE)
         facts[made->fact_count++] = (struct wr_fact){"columns", made->schema};
+    if (node->kind == WR_NODE_OP && node->op->state_form != 0)
+        facts[made->fact_count++] =
+            (struct wr_fact){"form", wr_hash_u64(node->op->state_form, SEED_LOW)};
     facts[made->fact_count++] = (struct wr_fact){"timezone", hash_text(plan->timezone, SEED_LOW)};
     made->facts = facts;
     return WR_OK;

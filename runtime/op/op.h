@@ -155,6 +155,7 @@ struct wr_op_type {
     const char *name;    /* the stage's name in a plan: "filter" */
     uint32_t size_bytes; /* of the struct that begins with struct wr_op */
     unsigned flags;
+    uint32_t state_form; /* another number: what it kept in another form is none of its own */
     /* Checks the spec against the inputs, sets `out` and `config`. WR_OK or WR_ESCRIPT (code, text,
      * arg, from, to). */
     int (*bind)(struct wr_bind *bind, struct wr_error *err);

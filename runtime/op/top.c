@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "state/table_sorted.h"
 #include "base/banned.h"
 
 #define NO_ROW UINT32_MAX
@@ -114,6 +115,7 @@ int top_open(struct wr_op *op, struct wr_error *err) {
 
 void top_close(struct wr_op *op) {
     struct top *self = (struct top *)op;
+    wr_sorted_free(self->runs);
     wr_slices_release(&self->groups);
     wr_slices_release(&self->rows);
     wr_slices_release(&self->finder);

@@ -1,8 +1,8 @@
 /* top.h: the first rows of each group, for `top`, `dedup` and `as_table`, in several files:
  * top_bind.c (what a script says), top.c (rows in and out of their groups), top_tree.c (a group's
  * order), top_change.c (what that changes for those who read), top_fire.c (results of windows that
- * have ended, state), top_few.c (a few rows a group, which need none of this). Private to the
- * room.
+ * have ended, state), top_few.c (a few rows a group, which need none of this), top_kept.c (those
+ * that leave at the end). Private to the room.
  *
  * A group's rows are nodes of a treap in the order of the stage, linked by number; a node is a row
  * of a keyed table, so that a checkpoint writes those that changed. Over rows that stay only those
@@ -17,6 +17,7 @@
 #include "state/slices.h"
 
 #define TOP_ROWS_MAX 100000 /* of `top(n, …)` */
+#define TOP_SLOTS_MAX 64u   /* of a group whose rows lie in its row of the table */
 
 /* Ties go by arrival, so each change of a changelog is seen and not their sum. */
 #define TOP_FLAGS \
@@ -79,6 +80,8 @@ struct top_bound {
     const struct top_node *node; /* NULL: not known */
 };
 
+struct wr_sorted;
+
 struct top {
     struct wr_op base;
     struct wr_eval keys_eval, order_eval, gone_eval;
@@ -95,6 +98,7 @@ struct top {
     uint32_t change_count, change_room;
     struct top_grave *graves;
     uint32_t grave_count, grave_room;
+    struct wr_sorted *runs; /* top_kept.c: groups in the scratch file, in order; NULL: none are */
 };
 
 /* The tables of one window, while rows are taken. */
@@ -199,10 +203,28 @@ int top_load(struct wr_op *op, struct wr_reader *in);
  * (of their groups) are given. */
 int top_emit(struct top *self, const struct top_change *changes, uint32_t count,
              uint8_t *const *keys, const struct wr_batch *in, struct wr_out *out);
+/* The same for rows that lie elsewhere than in nodes, without a time: at payloads[i]; changes[i]
+ * says their rank and mark. */
+int top_emit_payloads(struct top *self, const struct top_change *changes,
+                      const uint8_t *const *payloads, uint32_t count, uint8_t *const *keys,
+                      struct wr_out *out);
 
 /* ---- top_few.c ---- */
-/* Whether a stage keeps a few rows a group, which leave as they change and are never taken back. */
+/* Whether a stage keeps a few rows a group, which are never taken back and leave as they change, or
+ * all at the end. */
 int top_is_few(const struct top_config *config);
+/* The row of a group: its key · place among the groups of this push, from 1; else 0 (8) · how many
+ * rows there are (8) · the slots in the order of their rows (a byte each) · of each slot, its event
+ * time (8) and its payload. */
+struct top_slots {
+    uint32_t count, head_at, first_at, bytes;
+};
+struct top_slots top_slots_of(const struct top *self);
+int top_few_open(struct wr_op *op, struct wr_error *err);
+int top_few_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out);
+
+/* ---- top_kept.c ---- */
+extern const struct wr_op_type wr_op_top_kept;
 
 /* ---- top.c ---- */
 /* Which columns are kept of a row, and the evals. */

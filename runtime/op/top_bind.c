@@ -216,7 +216,9 @@ static int finish(struct top_config *config, struct wr_bind *bind, struct wr_err
     bind->out.order = WR_ORDER_FIRING;
     set_key(config, bind);
     bind->config = config;
-    bind->type = top_is_few(config) ? &wr_op_top_few : &wr_op_top;
+    bind->type = !top_is_few(config)          ? &wr_op_top
+                 : config->mode == TOP_UPDATE ? &wr_op_top_few
+                                              : &wr_op_top_kept;
     return WR_OK;
 }
 

@@ -239,20 +239,16 @@ static int set_times(struct top *self, struct wr_batch *batch, const struct top_
     return top_closes(config) ? WR_OK : wr_op_set_changed(batch, in, NULL, count);
 }
 
-int top_emit(struct top *self, const struct top_change *changes, uint32_t count,
-             uint8_t *const *keys, const struct wr_batch *in, struct wr_out *out) {
+/* A batch with the columns of the rows; NULL: out of memory. */
+static struct wr_batch *make_batch(struct top *self, const struct top_change *changes,
+                                   const uint8_t *const *payloads, uint32_t count,
+                                   uint8_t *const *keys) {
     const struct top_config *config = top_config_of(self);
-    struct wr_arena *scratch = self->base.env->scratch;
     struct wr_batch *batch = wr_batch_new(self->base.env->pool, config->hidden);
-    struct top_node **nodes = WR_ARENA_ARRAY(scratch, struct top_node *, count + 1);
-    const uint8_t **payloads = WR_ARENA_ARRAY(scratch, const uint8_t *, count + 1);
-    int status = batch == NULL || nodes == NULL || payloads == NULL ? WR_ENOMEM : WR_OK;
-    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        nodes[i] = top_node(changes[i].rows, changes[i].id);
-        payloads[i] = top_payload(nodes[i]);
-    }
-    if (status == WR_OK)
-        batch->row_count = batch->sel_count = count;
+    if (batch == NULL)
+        return NULL;
+    batch->row_count = batch->sel_count = count;
+    int status = WR_OK;
     for (uint32_t k = 0; k < self->payload.count && status == WR_OK; k++)
         if (self->payload.columns[k] < config->input_count)
             status = wr_payload_read(&self->payload, k, payloads, count, &batch->arena,
@@ -262,7 +258,34 @@ int top_emit(struct top *self, const struct top_change *changes, uint32_t count,
     if (status == WR_OK && keys != NULL)
         status = set_hidden(self, batch, changes, keys, count);
     if (status == WR_OK)
-        status = set_times(self, batch, changes, nodes, count, in);
+        return batch;
+    wr_batch_unref(batch);
+    return NULL;
+}
+
+int top_emit_payloads(struct top *self, const struct top_change *changes,
+                      const uint8_t *const *payloads, uint32_t count, uint8_t *const *keys,
+                      struct wr_out *out) {
+    struct wr_batch *batch = make_batch(self, changes, payloads, count, keys);
+    if (batch == NULL)
+        return WR_ENOMEM;
+    batch->schema = self->base.schema;
+    return out->emit(out, WR_PORT_MAIN, batch);
+}
+
+int top_emit(struct top *self, const struct top_change *changes, uint32_t count,
+             uint8_t *const *keys, const struct wr_batch *in, struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct top_node **nodes = WR_ARENA_ARRAY(scratch, struct top_node *, count + 1);
+    const uint8_t **payloads = WR_ARENA_ARRAY(scratch, const uint8_t *, count + 1);
+    if (nodes == NULL || payloads == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        nodes[i] = top_node(changes[i].rows, changes[i].id);
+        payloads[i] = top_payload(nodes[i]);
+    }
+    struct wr_batch *batch = make_batch(self, changes, payloads, count, keys);
+    int status = batch == NULL ? WR_ENOMEM : set_times(self, batch, changes, nodes, count, in);
     if (status != WR_OK) {
         wr_batch_unref(batch);
         return status;

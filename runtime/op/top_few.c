@@ -1,10 +1,8 @@
 /* top_few.c: `top(n, …)`, `dedup` and `as_table` over rows that stay, where the few first rows of
- * each group leave as they change. The group's row of the table holds these rows themselves, so a
- * row that comes is one look: it is compared with those that are there, and stays in the batch
- * until the push is over, when the last ones of each group are put into the table.
- * A table row: the key · place among the groups of this push, from 1; else 0 (8) · how many rows
- * there are (8) · the slots in the order of their rows (a byte each) · of each slot, its event time
- * (8) and its payload. */
+ * each group leave as they change, or at the end (top_kept.c). The group's row of the table holds
+ * these rows themselves, so a row that comes is one look: it is compared with those that are there,
+ * and stays in the batch until the push is over, when the last ones of each group are put into the
+ * table. */
 #include <stddef.h>
 #include <string.h>
 
@@ -14,9 +12,9 @@
 #include "op/top.h"
 #include "base/banned.h"
 
-#define ROW_BYTES_MAX 2048u /* of a group's row, where there is more than one slot */
-#define SLOTS_MAX 64u
-#define AHEAD 16u /* groups whose lines are on their way at once */
+#define ROW_BYTES_MAX 2048u /* of a group's row, where there is more than one slot … */
+#define KEPT_BYTES_MAX 512u /* … and rows leave at the end: groups of fewer rows take as much */
+#define AHEAD 16u           /* groups whose lines are on their way at once */
 
 /* A row of the result: in a slot of its group, or a row of the batch. */
 struct few_row {
@@ -45,7 +43,8 @@ struct few_change {
 struct few_push {
     struct top *self;
     const struct top_rows *rows;
-    uint32_t slots, head_at, slots_at, slot_bytes; /* of a table row */
+    struct top_slots slots; /* of a table row */
+    uint8_t tells_each;     /* change, since somebody sees it */
     struct few_group *groups;
     uint32_t group_count;
     struct few_change *changes;
@@ -60,15 +59,15 @@ static uint32_t slots_offset(uint32_t key_bytes, uint32_t slots) {
 }
 
 int top_is_few(const struct top_config *config) {
-    if (config->with_ties || config->retracts || config->gone != NULL ||
-        config->mode != TOP_UPDATE || top_closes(config))
+    if (config->with_ties || config->retracts || config->gone != NULL || top_closes(config))
         return 0;
     uint32_t bytes = (uint32_t)WR_BITS_WORDS(config->wide->field_count) * 8;
     for (uint32_t c = 0; c < config->wide->field_count; c++)
         bytes += wr_type_bytes(config->wide->fields[c].type.kind) == 16 ? 16 : 8;
     uint32_t before = slots_offset(config->groups_shape.key_bytes, config->rows);
-    return config->rows == 1 || (config->rows <= SLOTS_MAX && bytes < ROW_BYTES_MAX &&
-                                 before + config->rows * (bytes + 8) <= ROW_BYTES_MAX);
+    uint32_t bytes_max = config->mode == TOP_UPDATE ? ROW_BYTES_MAX : KEPT_BYTES_MAX;
+    return config->rows == 1 || (config->rows <= TOP_SLOTS_MAX && bytes < bytes_max &&
+                                 before + config->rows * (bytes + 8) <= bytes_max);
 }
 
 /* A state that is damaged says slots that are not there. */
@@ -83,7 +82,7 @@ static int is_sound(const struct wr_shape *shape, const uint8_t *row) {
     return is_good;
 }
 
-static int few_open(struct wr_op *op, struct wr_error *err) {
+int top_few_open(struct wr_op *op, struct wr_error *err) {
     struct top *self = (struct top *)op;
     const struct top_config *config = op->config;
     const struct wr_shape *groups = &config->groups_shape;
@@ -119,18 +118,26 @@ static int few_open(struct wr_op *op, struct wr_error *err) {
     return WR_OK;
 }
 
+struct top_slots top_slots_of(const struct top *self) {
+    uint32_t slots = top_config_of(self)->rows, key_bytes = self->rows_shape.key_bytes;
+    return (struct top_slots){.count = slots,
+                              .head_at = key_bytes,
+                              .first_at = slots_offset(key_bytes, slots),
+                              .bytes = self->payload.bytes + 8};
+}
+
 static uint64_t *word_at(uint8_t *at) {
     return (uint64_t *)(void *)at; /* rows and their parts are aligned to 8 */
 }
 
 static uint8_t *slot_at(const struct few_push *push, uint8_t *at, uint32_t slot) {
-    return at + push->slots_at + (size_t)slot * push->slot_bytes;
+    return at + push->slots.first_at + (size_t)slot * push->slots.bytes;
 }
 
 /* The rows that the table has of a group, in their order; how many. */
 static uint32_t rows_before(const struct few_push *push, uint8_t *at, struct few_row *rows) {
-    uint32_t count = (uint32_t)word_at(at + push->head_at)[1];
-    const uint8_t *order = at + push->head_at + 16;
+    uint32_t count = (uint32_t)word_at(at + push->slots.head_at)[1];
+    const uint8_t *order = at + push->slots.head_at + 16;
     for (uint32_t i = 0; i < count; i++) {
         uint8_t *slot = slot_at(push, at, order[i]);
         rows[i] =
@@ -251,7 +258,7 @@ static void add_others(struct few_push *push, const struct few_row *from, uint32
 static int add_changes(struct few_push *push, const struct few_row *old, uint32_t old_count,
                        const struct few_row *new, uint32_t new_count, uint32_t cause) {
     const struct top_config *config = top_config_of(push->self);
-    if (reserve_changes(push, 2 * push->slots) != WR_OK)
+    if (reserve_changes(push, 2 * push->slots.count) != WR_OK)
         return WR_ENOMEM;
     if (config->rank_column >= 0 || config->rows == 1) {
         add_by_rank(push, old, old_count, new, new_count, cause);
@@ -268,11 +275,11 @@ static int add_changes(struct few_push *push, const struct few_row *old, uint32_
  * no slot for it. */
 static uint32_t insert(const struct few_push *push, struct few_row *rows, uint32_t count,
                        const struct few_row *new) {
-    uint32_t at = WR_MIN(count, push->slots - 1);
+    uint32_t at = WR_MIN(count, push->slots.count - 1);
     for (; at > 0 && comes_first(push, &rows[at - 1], new->row); at--)
         rows[at] = rows[at - 1];
     rows[at] = *new;
-    return WR_MIN(count + 1, push->slots);
+    return WR_MIN(count + 1, push->slots.count);
 }
 
 /* The group among those of this push, with the rows that the table has. */
@@ -280,23 +287,23 @@ static int begin_group(struct few_push *push, uint8_t *at, uint32_t cause,
                        struct few_group **made) {
     struct few_group *group = *made = &push->groups[push->group_count];
     *group = (struct few_group){.at = at, .cause = cause};
-    group->now = WR_ARENA_ARRAY(push->self->base.env->scratch, struct few_row, push->slots);
+    group->now = WR_ARENA_ARRAY(push->self->base.env->scratch, struct few_row, push->slots.count);
     if (group->now == NULL)
         return WR_ENOMEM;
     group->count = rows_before(push, at, group->now);
-    *word_at(at + push->head_at) = ++push->group_count;
+    *word_at(at + push->slots.head_at) = ++push->group_count;
     return WR_OK;
 }
 
 /* Whether a row is among the first of those that are there; else it never will be. */
 static int is_taken(const struct few_push *push, const struct few_group *group, uint8_t *at,
                     uint32_t row) {
-    uint32_t count = group != NULL ? group->count : (uint32_t)word_at(at + push->head_at)[1];
-    if (count < push->slots)
+    uint32_t count = group != NULL ? group->count : (uint32_t)word_at(at + push->slots.head_at)[1];
+    if (count < push->slots.count)
         return 1;
     if (group != NULL)
         return comes_first(push, &group->now[count - 1], row);
-    uint32_t last = at[push->head_at + 16 + count - 1];
+    uint32_t last = at[push->slots.head_at + 16 + count - 1];
     uint8_t *slot = slot_at(push, at, last);
     struct few_row old = {.stored = slot + 8, .time = (int64_t)*word_at(slot), .row = last};
     return comes_first(push, &old, row);
@@ -305,12 +312,12 @@ static int is_taken(const struct few_push *push, const struct few_group *group, 
 /* A state that is damaged says groups and slots that are not there. Seen where a row is used: a
  * look at all of them would be one for each piece of the state that is loaded. */
 static int is_whole(const struct few_push *push, uint8_t *at) {
-    const uint64_t *head = word_at(at + push->head_at);
+    const uint64_t *head = word_at(at + push->slots.head_at);
     if (head[0] != 0)
         return head[0] <= push->group_count && push->groups[head[0] - 1].at == at;
-    int is_good = head[1] <= push->slots;
+    int is_good = head[1] <= push->slots.count;
     for (uint64_t i = 0; is_good && i < head[1]; i++)
-        is_good = at[push->head_at + 16 + i] < push->slots;
+        is_good = at[push->slots.head_at + 16 + i] < push->slots.count;
     return is_good;
 }
 
@@ -318,7 +325,7 @@ static int take_row(struct few_push *push, uint8_t *at, uint32_t row) {
     const struct wr_batch *in = push->rows->in;
     if (!is_whole(push, at))
         return WR_ECORRUPT;
-    uint64_t place = *word_at(at + push->head_at);
+    uint64_t place = *word_at(at + push->slots.head_at);
     struct few_group *group = place == 0 ? NULL : &push->groups[place - 1];
     struct few_row new = {.row = row, .time = in->event_time == NULL ? 0 : in->event_time[row]};
     if (!is_taken(push, group, at, row))
@@ -326,10 +333,10 @@ static int take_row(struct few_push *push, uint8_t *at, uint32_t row) {
     if (group == NULL && begin_group(push, at, row, &group) != WR_OK)
         return WR_ENOMEM;
     uint32_t count = group->count;
-    if (push->self->base.observed)
+    if (push->tells_each)
         memcpy(push->before, group->now, count * sizeof *push->before);
     group->count = insert(push, group->now, count, &new);
-    if (!push->self->base.observed)
+    if (!push->tells_each)
         return WR_OK;
     return add_changes(push, push->before, count, group->now, group->count, row);
 }
@@ -348,7 +355,7 @@ static int sum_changes(struct few_push *push) {
 /* Gives the rows of the batch slots that are free, and asks for their lines. */
 static void assign_slots(const struct few_push *push, const struct few_group *group) {
     uint64_t used = 0;
-    uint8_t *order = group->at + push->head_at + 16;
+    uint8_t *order = group->at + push->slots.head_at + 16;
     for (uint32_t i = 0; i < group->count; i++)
         if (group->now[i].stored != NULL)
             used |= UINT64_C(1) << group->now[i].row;
@@ -360,11 +367,11 @@ static void assign_slots(const struct few_push *push, const struct few_group *gr
             continue;
         used |= UINT64_C(1) << row->slot;
         const uint8_t *at = slot_at(push, group->at, row->slot);
-        for (uint32_t line = 0; line < push->slot_bytes; line += 64)
+        for (uint32_t line = 0; line < push->slots.bytes; line += 64)
             __builtin_prefetch(at + line, 1);
     }
-    word_at(group->at + push->head_at)[0] = 0;
-    word_at(group->at + push->head_at)[1] = group->count;
+    word_at(group->at + push->slots.head_at)[0] = 0;
+    word_at(group->at + push->slots.head_at)[1] = group->count;
 }
 
 static int store_rows(const struct few_push *push, const struct few_group *group,
@@ -511,13 +518,13 @@ static int few_push_rows(struct few_push *push, struct wr_out *out) {
     struct wr_table *table = wr_slices_at(&self->groups, 0);
     uint8_t **at = WR_ARENA_ARRAY(scratch, uint8_t *, count);
     push->groups = WR_ARENA_ARRAY(scratch, struct few_group, count);
-    push->before = WR_ARENA_ARRAY(scratch, struct few_row, push->slots);
+    push->before = WR_ARENA_ARRAY(scratch, struct few_row, push->slots.count);
     if (table == NULL || at == NULL || push->groups == NULL || push->before == NULL)
         return WR_ENOMEM;
     int status = wr_table_upsert(table, rows->keys, rows->hashes, count, at, NULL);
     for (uint32_t i = 0; i < count && status == WR_OK; i++)
         status = take_row(push, at[i], wr_batch_row(&rows->wide, i));
-    if (status == WR_OK && !self->base.observed)
+    if (status == WR_OK && top_config_of(self)->mode == TOP_UPDATE && !push->tells_each)
         status = sum_changes(push);
     int flow = status == WR_OK ? emit_all(push, out) : status;
     if (flow >= 0 && status == WR_OK)
@@ -525,21 +532,17 @@ static int few_push_rows(struct few_push *push, struct wr_out *out) {
     return status < 0 ? status : flow;
 }
 
-static int few_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+int top_few_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     (void)input;
     struct top *self = (struct top *)op;
-    uint32_t slots = top_config_of(self)->rows, key_bytes = self->rows_shape.key_bytes;
     struct top_rows rows;
     wr_slices_settle(&self->groups);
     int status = top_prepare(self, in, out, &rows);
     if (status < 0 || rows.wide.sel_count == 0)
         return status;
-    struct few_push push = {.self = self,
-                            .rows = &rows,
-                            .slots = slots,
-                            .head_at = key_bytes,
-                            .slots_at = slots_offset(key_bytes, slots),
-                            .slot_bytes = self->payload.bytes + 8};
+    int tells = top_config_of(self)->mode == TOP_UPDATE && op->observed;
+    struct few_push push = {
+        .self = self, .rows = &rows, .slots = top_slots_of(self), .tells_each = (uint8_t)tells};
     return few_push_rows(&push, out);
 }
 
@@ -549,8 +552,8 @@ const struct wr_op_type wr_op_top_few = {
     .flags = TOP_FLAGS,
     .bind = top_bind,
     .needs = top_needs,
-    .open = few_open,
-    .push = few_push,
+    .open = top_few_open,
+    .push = top_few_push,
     .advance = top_advance,
     .next_boundary = top_next_boundary,
     .route = top_route,

@@ -294,19 +294,27 @@ Groups of an `agg` without a window, keys of `dedup` and `distinct` and groups
 of a `top` of few rows go there where they take more than a half, which the
 stages of a script share. Groups that leave once, at the end: those in memory
 stay, and rows of other keys wait in the file for the end, which costs little;
-groups are then made of one part of the keys after the other. With a state all
-rows wait for the next checkpoint, which then takes longer. Elsewhere pages of
-the tables leave that were not asked for, and a key of such a page brings it
-back: keys in no order then cost a read and a write of some kilobytes a row.
+groups are then made of one part of the keys after the other; groups of a `top`
+or a `dedup` of the first or last row leave in order, and are merged at the end.
+With a state all rows of an `agg` wait for the next checkpoint, which then takes
+longer. Elsewhere pages of the tables leave that were not asked for, and a key
+of such a page brings it back: keys in no order then cost a read and a write of
+some kilobytes a row.
 
 Rows of a `join` go there where both sides take more than that share, those
 first that can be met for the shortest time, and so does the table of a
 `lookup`. A row that looks for its like reads 4 KB for each that it finds there.
 
+With little memory batches are smaller, and stages have one shard for each 4 MB,
+whatever --workers says. A run takes more than `memory` by what it has read, up
+to 64 MB or an eighth, by a checkpoint that is being written, and by 10 to 30 MB
+for the program and its threads.
+
 What one row of a join meets must fit, and what a single window or another stage
 (`match`, `fill`, `asof`, frames, a `top` of many rows) needs, else the run ends
-(W602). `weir explain --analyze` shows what each stage kept, and how much of it
-in the file.
+(W602), and says which stages hold how much, and the least `memory` with which
+it would have gone on from there. `weir explain --analyze` shows what each stage
+kept, and how much of it in the file.
 ]],
   },
 }

@@ -227,6 +227,7 @@ static void fit(const char *stage) {
 TEST(run_keeps_more_keys_than_have_room) {
     fit("'op':'agg','items':l`n = count()`,'group_by':l`k`");
     fit("'op':'distinct'");
+    fit("'op':'top','rows':1,'order':o`v desc`,'group_by':l`k`");
 }
 
 TEST(run_sorts_more_rows_than_have_room) {
