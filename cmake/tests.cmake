@@ -175,11 +175,14 @@ foreach(pair pipelines:run streams:streams)
     PROCESSORS ${cores})
 endforeach()
 # Beside models of their own, and beside one thread.
-foreach(model asof changelogs ends fill frames pieces ranks row_patterns spilled)
+foreach(model asof budgets changelogs ends fill frames pieces ranks row_patterns spilled)
   add_test(NAME "random/${model}" COMMAND Python3::Interpreter
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
   set_tests_properties("random/${model}" PROPERTIES LABELS random)
 endforeach()
+add_test(NAME random/all_budgets COMMAND Python3::Interpreter
+  "${CMAKE_SOURCE_DIR}/tests/random/budgets.py" --weir "${program}" --all)
+set_tests_properties(random/all_budgets PROPERTIES LABELS long TIMEOUT 28800)
 add_test(NAME random/finds_what_is_planted COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/harness/planted_random.py" "${program}")
 set_tests_properties(random/finds_what_is_planted PROPERTIES LABELS random)
