@@ -27,7 +27,8 @@
 /* A batch has one row for so many bytes of memory, if nothing else is said. */
 #define BATCH_ROW_BYTES (UINT64_C(16) << 10)
 #define BATCH_ROWS_MIN UINT64_C(32)
-#define HOLDERS_MAX 4u /* stages that are named where memory is used up */
+#define FIRST_ROW_BYTES UINT64_C(64) /* of a row on its way through a stage, at least */
+#define HOLDERS_MAX 4u               /* stages that are named where memory is used up */
 #define MB(bytes) ((double)(bytes) / 1048576.0)
 
 void memory_set_defaults(struct wr_run_options *options) {
@@ -66,6 +67,34 @@ uint32_t memory_rows_ahead(const struct wr_run *run, uint64_t row_bytes) {
     uint64_t bytes = WR_MIN(memory / AHEAD_PART, AHEAD_BYTES_MAX);
     uint64_t least = memory < AHEAD_LITTLE_BYTES ? AHEAD_ROWS_LITTLE : AHEAD_ROWS_LEAST;
     return (uint32_t)WR_MIN(WR_MAX(bytes / row_bytes, least), AHEAD_ROWS_MAX);
+}
+
+/* What a run takes before and for its first rows, whatever they are: what is open; a block for
+ * each shard that works on a push, and for the run; for each keyed stage a batch, its keys and what
+ * comes of it. */
+static uint64_t least_bytes(const struct wr_run *run) {
+    uint64_t block = memory_scratch_bytes(run), row = FIRST_ROW_BYTES;
+    uint64_t bytes = run->state_budget.bytes_used + block;
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        const struct unit *unit = run->units[i];
+        if (unit->node->op != NULL && (unit->node->op->flags & WR_OP_KEYED))
+            bytes += unit_op_count(unit) * block + run->options.batch_rows * row;
+    }
+    return bytes;
+}
+
+int memory_check(const struct wr_run *run, struct wr_error *err) {
+    uint64_t least = least_bytes(run), memory = run->options.memory_bytes;
+    if (memory >= least)
+        return WR_OK;
+    wr_error_script(err, "W602",
+                    "`memory` is %llu KB, and this run takes %llu KB before its first row",
+                    (unsigned long long)(memory >> 10), (unsigned long long)(least >> 10) + 1);
+    wr_error_help(err,
+                  "`weir.settings { memory = \"%lluMB\" }` is the least; fewer `--workers` and "
+                  "`--batch-rows` take less",
+                  (unsigned long long)(least >> 20) + 1);
+    return WR_ENOMEM;
 }
 
 int memory_has_room(const struct wr_run *run) {
@@ -144,9 +173,11 @@ int memory_tell_used_up(const struct wr_run *run, struct wr_error *err) {
             continue;
         char keeps[WR_ERROR_TEXT_MAX / 2];
         tell_what_it_keeps(i == 0 ? run->failed : NULL, keeps, sizeof keeps);
-        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu MB)%s%s%s",
-                        budgets[i]->name, (unsigned long long)(budgets[i]->bytes_max >> 20),
-                        where[0] == 0 ? "" : " in stage ", where, keeps);
+        uint64_t max = budgets[i]->bytes_max;
+        wr_error_script(err, "W602", "memory budget `%s` is used up (%llu %s)%s%s%s",
+                        budgets[i]->name, (unsigned long long)(max >> (max < 1 << 20 ? 10 : 20)),
+                        max < 1 << 20 ? "KB" : "MB", where[0] == 0 ? "" : " in stage ", where,
+                        keeps);
         if (i == 0)
             tell_state(run, err);
         else

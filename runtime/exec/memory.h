@@ -25,6 +25,9 @@ void memory_prepare(struct wr_run *run);
 size_t memory_scratch_bytes(const struct wr_run *run);
 /* Rows of a stage that are on their way to its shards, of so many bytes each, at most. */
 uint32_t memory_rows_ahead(const struct wr_run *run, uint64_t row_bytes);
+/* A run that is built and has less than it takes before its first row is refused (W602). WR_OK or
+ * WR_ENOMEM. */
+int memory_check(const struct wr_run *run, struct wr_error *err);
 /* Whether there is room for more of what is on its way. */
 int memory_has_room(const struct wr_run *run);
 /* An allocation failed because a budget is used up: says which (W602), where and what to do. 0: it

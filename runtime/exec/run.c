@@ -16,6 +16,8 @@
 #include "base/banned.h"
 
 #define PIECE_BYTES_DEFAULT (UINT64_C(32) << 10)
+#define IDLE_INPUT_PART \
+    8u /* of what may be read are idle batches: they come and go in whole pieces */
 #define DRAWN_ROWS_BYTES 64u /* where the order is drawn: small states have `state.rows` too */
 
 static void set_defaults(struct wr_run *run) {
@@ -35,6 +37,7 @@ static void prepare_services(struct wr_run *run) {
     wr_arena_init(&run->arena, &wr_budget_control, 16384);
     wr_arena_init(&run->scratch, &run->state_budget, memory_scratch_bytes(run));
     wr_batch_pool_init(&run->pool, &run->input_budget);
+    run->pool.idle_bytes_max = run->input_budget.bytes_max / IDLE_INPUT_PART;
     wr_batch_pool_init(&run->central_pool, &run->state_budget);
     run->op_env = (struct wr_op_env){
         .env = run->plan->env,
@@ -134,6 +137,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     run->was_restored = run->store != NULL && wr_store_number(run->store) > 0;
     if (status == WR_OK)
         status = run_build(run, err);
+    if (status == WR_OK)
+        status = memory_check(run, err);
     if (status == WR_OK)
         status = run_restore(run, err);
     if (status == WR_OK)

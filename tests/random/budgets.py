@@ -106,8 +106,8 @@ LEAST_MB = {
     "agg, emit every": 8,
     "distinct, updates": 16,  # deleted keys wait for the next checkpoint
     "as_table": 16,
-    "join": 8,
-    "join, full": 8,
+    "join": 16,
+    "join, full": 16,
     "lookup": 16,
     "three stages": 16,
 }

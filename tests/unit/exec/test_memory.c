@@ -212,6 +212,20 @@ TEST(run_names_the_budget_that_is_used_up_and_who_holds_it) {
                "`top` ");
 }
 
+TEST(run_is_refused_that_has_less_than_it_takes_to_begin) {
+    struct stand stand;
+    stand_begin(&stand);
+    uint32_t read = stand_source(&stand, "k string, v int64", 1);
+    uint32_t stage = test_add(stand.plan, "{'inputs':[%u],'op':'distinct'}", read);
+    stand_sink(&stand, stage);
+    stand.options.memory_bytes = 16 << 10;
+    CHECK_INT(stand_run(&stand), ==, WR_ENOMEM);
+    CHECK_STR(stand.err.code, "W602");
+    CHECK_CONTAINS(stand.err.text, "`memory` is 16 KB, and this run takes ");
+    CHECK_CONTAINS(stand.err.help, "memory = \"1MB\"");
+    stand_end(&stand);
+}
+
 static void fit(const char *stage) {
     struct stand stand;
     uint32_t sink, rows = 1;
