@@ -105,7 +105,7 @@ MUST_FIT = {
 LEAST_MB = {
     "agg, emit every": 8,
     "distinct, updates": 16,  # deleted keys wait for the next checkpoint
-    "as_table": 16,
+    "as_table": 32,
     "join": 16,
     "join, full": 16,
     "lookup": 16,
