@@ -104,6 +104,8 @@ struct wr_source {
     int64_t watermark;     /* of a source that defines its own (all later rows have times >= it); it
                          * sets this while polling. WR_TIME_MIN: it says nothing */
     void *owner;           /* of a test that took the source's place */
+    /* While it waits for what it reads from: not 0 when the run is to stop. May be NULL. */
+    const volatile sig_atomic_t *stop;
     /* Told once a file, with reject_ctx: "columns that are not in the schema: `x`". May be NULL. */
     void (*note)(void *ctx, const char *file, const char *text);
 };

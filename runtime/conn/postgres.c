@@ -322,6 +322,10 @@ int wr_postgres_failed(const struct wr_postgres *postgres, PGconn *connection,
     return status;
 }
 
+int wr_postgres_is_starting(const struct wr_error *err) {
+    return strstr(err->text, "the database system is") != NULL;
+}
+
 int wr_postgres_final(int status, struct wr_error *err) {
     if (status != WR_EAGAIN)
         return status;

@@ -68,6 +68,8 @@ int wr_postgres_is_of_row(const char *sqlstate);
  * where it is lost (see above). `result` may be NULL. */
 int wr_postgres_failed(const struct wr_postgres *postgres, PGconn *connection,
                        const PGresult *result, const char *what, struct wr_error *err);
+/* A connection was refused because the server starts, or stops. */
+int wr_postgres_is_starting(const struct wr_error *err);
 /* For those who do not try again: makes an error of WR_EAGAIN. */
 int wr_postgres_final(int status, struct wr_error *err);
 /* Copies the message of the server, one line, into `text`. */

@@ -133,8 +133,9 @@ static int asked_open(struct wr_asked *asked, struct wr_error *err) {
                                                    "settings", err),
                                    err);
     if (status == WR_OK)
-        status = postgres_describe(config->read, self->connection, &self->arena, &self->columns,
-                                   &self->column_count, err);
+        status = wr_postgres_final(postgres_describe(config->read, self->connection, &self->arena,
+                                                     &self->columns, &self->column_count, err),
+                                   err);
     if (status == WR_OK)
         status = postgres_check(self->columns, self->column_count, asked->schema, asked->name, err);
     return status == WR_OK ? prepare(self, err) : status;

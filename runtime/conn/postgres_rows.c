@@ -128,8 +128,7 @@ static int not_described(const struct postgres_read *read, PGconn *connection,
         return missing_table(read, connection, err);
     if (read->table.table != NULL || wr_postgres_is_lost(connection, state) ||
         strncmp(state, "42", 2) != 0)
-        return wr_postgres_final(
-            wr_postgres_failed(&read->postgres, connection, result, "read", err), err);
+        return wr_postgres_failed(&read->postgres, connection, result, "read", err);
     char message[POSTGRES_DETAIL_MAX];
     wr_postgres_message(connection, result, message, sizeof message);
     wr_error_script(err, "W203", "option `query` must be one `select`: PostgreSQL says: %s",

@@ -65,6 +65,10 @@ struct postgres_column {
     enum { POSTGRES_AS_IT_IS, POSTGRES_AS_TEXT, POSTGRES_AS_JSON, POSTGRES_IN_ZONE } cast;
 };
 
+/* As `bind` of the table of sources; `config` of the result is a struct postgres_read
+ * (postgres_read.c). */
+struct wr_endpoint_bind;
+int postgres_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err);
 /* The columns of a query or table, in `arena`. W401, W203 where the server refuses it, W105. */
 int postgres_describe(const struct postgres_read *read, PGconn *connection, struct wr_arena *arena,
                       struct postgres_column **columns, uint32_t *count, struct wr_error *err);

@@ -66,10 +66,6 @@ static int may_try(struct wr_postgres_session *session, struct wr_error *err) {
                                 : WR_OK;
 }
 
-static int is_starting(const struct wr_error *err) {
-    return strstr(err->text, "the database system is") != NULL;
-}
-
 static int connect_first(struct wr_postgres_session *session, int patient, struct wr_error *err) {
     struct wr_error own, *error = err != NULL ? err : &own;
     for (;;) {
@@ -79,7 +75,7 @@ static int connect_first(struct wr_postgres_session *session, int patient, struc
             wr_patience_well(&session->patience);
         if (status != WR_EAGAIN)
             return status;
-        if (!patient && !is_starting(error))
+        if (!patient && !wr_postgres_is_starting(error))
             return wr_postgres_final(status, error);
         status = may_try(session, error);
         if (status != WR_OK)

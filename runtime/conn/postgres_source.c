@@ -7,9 +7,17 @@
  * A table with a primary key is read in the order of that key, and a restart goes on behind the
  * last key that was read, whatever has changed before it. Of a query, and of a table without a key,
  * the position is the number of rows: a restart reads them again and forgets them, so the order of
- * a query must be fixed (`order by`). A restart sees the database as it is then. */
+ * a query must be fixed (`order by`). A restart sees the database as it is then.
+ *
+ * A connection that is lost is made again, as `timeout` and `retries` say (retry.h), and a table
+ * with a primary key is read on behind the last key. Of others no row may have come: nobody can
+ * tell whether the rows are in the same order on another connection, so that ends the run.
+ *
+ *   [reads] --lost--> [is lost] --the next poll, behind a pause--> [stands] --ask--> [reads]
+ */
 #include "conn/connectors.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,139 +57,38 @@ struct postgres_source {
     int asked;            /* the server was asked for the rows … */
     int started;          /* … and has begun to give them */
     int ended, has_header;
+    int is_lost; /* … is the connection, and it will be made again; for `why` */
+    struct wr_error why;
+    struct wr_retry retry;       /* of its config, without a breaker */
+    struct wr_patience patience; /* since a row came the last time */
 };
-
-/* ---- bind ---------------------------------------------------------------------------------- */
-
-static const char *const own_options[] = {WR_POSTGRES_OPTIONS, "query", NULL};
-
-static int schema_of(struct wr_endpoint_bind *bind, const struct postgres_column *columns,
-                     uint32_t count, struct wr_error *err) {
-    struct wr_schema *schema = wr_schema_new(bind->arena, count);
-    if (schema == NULL)
-        return wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
-    for (uint32_t c = 0; c < count; c++) {
-        schema->fields[c].name = columns[c].name;
-        schema->fields[c].name_length = (uint32_t)strlen(columns[c].name);
-        schema->fields[c].type = columns[c].type;
-    }
-    bind->schema = schema;
-    return WR_OK;
-}
-
-/* Connects to see columns and types. */
-static int look(struct wr_endpoint_bind *bind, const struct postgres_read *config,
-                struct wr_error *err) {
-    PGconn *connection = NULL;
-    struct postgres_column *columns = NULL;
-    uint32_t count = 0;
-    int status = wr_postgres_final(
-        wr_postgres_connect(&connection, &config->postgres, bind->env, NULL, NULL, err), err);
-    if (status == WR_OK)
-        status = postgres_describe(config, connection, bind->arena, &columns, &count, err);
-    if (status == WR_OK)
-        status = schema_of(bind, columns, count, err);
-    wr_postgres_close(&connection);
-    return status;
-}
-
-static int query_of_table(struct wr_endpoint_bind *bind, struct postgres_read *config,
-                          const char *table, struct wr_error *err) {
-    struct wr_buf sql;
-    int status = wr_postgres_name(&config->table, bind, table, err);
-    if (status != WR_OK)
-        return status;
-    wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql, "table ");
-    wr_postgres_add_table(&sql, &config->table);
-    config->query =
-        sql.status == WR_OK ? wr_arena_strndup(bind->arena, sql.bytes, sql.length) : NULL;
-    wr_buf_release(&sql);
-    return config->query == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
-}
-
-static int read_what(struct wr_endpoint_bind *bind, const struct wr_options *options,
-                     struct postgres_read *config, struct wr_error *err) {
-    const char *table = NULL, *query = NULL;
-    int status = wr_option_text(options, "table", &table, err);
-    if (status == WR_OK)
-        status = wr_option_text(options, "query", &query, err);
-    if (status != WR_OK)
-        return status;
-    if ((table == NULL) == (query == NULL)) {
-        wr_error_script(err, "W203",
-                        table == NULL ? "`postgres` needs the option `table` or `query`"
-                                      : "`table` and `query` are given: one of them is meant");
-        wr_error_at(err, table == NULL ? "1" : "query", 0, 0);
-        return WR_ESCRIPT;
-    }
-    if (table != NULL)
-        return query_of_table(bind, config, table, err);
-    size_t length = strlen(query);
-    while (length > 0 && strchr(" ;\t\r\n", query[length - 1]) != NULL)
-        length--;
-    config->query = wr_arena_strndup(bind->arena, query, length);
-    return config->query == NULL ? wr_error_set(err, WR_ENOMEM, "postgres: out of memory") : WR_OK;
-}
-
-static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *options,
-                        struct postgres_read *config, struct wr_error *err) {
-    static const char *const not_yet[] = {"follow", "wait", NULL};
-    static const char *const on_error[] = {"reject", "fail", NULL};
-    int fail = 0;
-    config->timezone = bind->timezone;
-    int status = wr_options_check(options, "postgres", own_options, wr_options_of_read, err);
-    if (status == WR_OK)
-        status = wr_options_refuse(options, not_yet, err);
-    if (status == WR_OK)
-        status = wr_postgres_bind(&config->postgres, bind, options, err);
-    if (status == WR_OK)
-        status = wr_option_word(options, "on_error", on_error, &fail, err);
-    if (status == WR_OK)
-        status = wr_option_text(options, "timezone", &config->timezone, err);
-    if (status == WR_OK)
-        status = wr_zone_find(&config->zone, config->timezone, strlen(config->timezone), err);
-    config->fail = (uint8_t)fail;
-    return status == WR_OK ? read_what(bind, options, config, err) : status;
-}
-
-static int source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
-    struct wr_options options;
-    int status = wr_options_read(&options, bind, err);
-    struct postgres_read *config = WR_ARENA_ZEROS(bind->arena, struct postgres_read, 1);
-    if (status == WR_OK && config == NULL)
-        status = wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
-    if (status == WR_OK)
-        status = read_options(bind, &options, config, err);
-    if (status == WR_OK)
-        status = wr_endpoint_schema(bind, &bind->schema, err);
-    if (status == WR_OK && bind->schema == NULL && !bind->may_sample) {
-        wr_error_script(err, "W408", "the schema of `%s` is not known without a connection",
-                        config->postgres.place);
-        wr_error_help(err, "say it: `schema = \"name type, …\"`, or run `weir schema pull SCRIPT`");
-        wr_error_at(err, "1", 0, 0);
-        return WR_ESCRIPT;
-    }
-    if (status == WR_OK && bind->schema == NULL)
-        status = look(bind, config, err);
-    if (status != WR_OK)
-        return status;
-    bind->partition_count = 1;
-    bind->bounded = 1;
-    bind->resume = config->table.table != NULL ? WR_RESUME_KEY : WR_RESUME_COUNT;
-    bind->config = config;
-    bind->name =
-        config->table.table != NULL
-            ? wr_endpoint_textf(bind->arena, "%s/%s", config->postgres.place, config->table.table)
-            : wr_endpoint_textf(bind->arena, "%s", config->postgres.place);
-    return bind->name != NULL ? WR_OK : wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
-}
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static int lost(const struct postgres_source *self, const PGresult *result, struct wr_error *err) {
-    int status = wr_postgres_failed(&self->config->postgres, self->connection, result, "read", err);
-    return wr_postgres_final(status, err);
+/* A failure, or WR_EAGAIN: the connection is lost, and the next poll makes it again. Rows that came
+ * before are given first. */
+static int lost(struct postgres_source *self, const PGresult *result, struct wr_error *err) {
+    struct wr_error own = {0};
+    int status =
+        wr_postgres_failed(&self->config->postgres, self->connection, result, "read", &own);
+    int has_given = self->record > self->record_from;
+    if (status == WR_EAGAIN && (self->key_count > 0 || !has_given)) {
+        self->is_lost = 1;
+        self->ended = 0;
+        self->why = own;
+        return WR_EAGAIN;
+    }
+    int is_gone = status == WR_EAGAIN;
+    status = wr_postgres_final(status, &own);
+    if (is_gone)
+        wr_error_help(&own,
+                      "%" PRIu64 " rows had come, and only a `table` with a primary key is read on "
+                      "behind them; with `--state` the next run reads them again and passes over "
+                      "as many (`order by` keeps their order)",
+                      self->record);
+    if (err != NULL)
+        *err = own;
+    return status;
 }
 
 /* The columns of the table's primary key, in its order. */
@@ -206,7 +113,7 @@ static int find_key(struct postgres_source *self, struct wr_error *err) {
                               &text, 1, &rows, err);
     wr_buf_release(&name);
     if (status != WR_OK)
-        return wr_postgres_final(status, err);
+        return status;
     int count = WR_MIN(pq->PQntuples(rows), KEY_COLUMNS_MAX);
     for (int i = 0; i < count && status == WR_OK; i++) {
         const char *column = pq->PQgetvalue(rows, i, 0), *type = pq->PQgetvalue(rows, i, 1);
@@ -309,6 +216,13 @@ static int start(struct postgres_source *self, struct wr_error *err) {
     return status;
 }
 
+static int other_key(const struct postgres_source *self, struct wr_error *err) {
+    wr_error_set(err, WR_ECORRUPT, "%s: the table has another primary key than it had",
+                 self->base.name);
+    wr_error_help(err, "begin with a new state");
+    return WR_ECORRUPT;
+}
+
 static int read_position(struct postgres_source *self, struct wr_reader *from,
                          struct wr_error *err) {
     uint64_t version = wr_reader_varint(from);
@@ -318,12 +232,8 @@ static int read_position(struct postgres_source *self, struct wr_reader *from,
     if (from->failed || version != POSITION_VERSION)
         return wr_error_set(err, WR_ECORRUPT, "%s: the stored position is damaged",
                             self->base.name);
-    if (key_count != self->key_count) {
-        wr_error_set(err, WR_ECORRUPT, "%s: the table has another primary key than it had",
-                     self->base.name);
-        wr_error_help(err, "begin with a new state");
-        return WR_ECORRUPT;
-    }
+    if (key_count != self->key_count)
+        return other_key(self, err);
     wr_buf_add(&self->last, last, length);
     if (self->key_count > 0)
         self->record = self->record_from; /* it goes on behind the key */
@@ -348,19 +258,19 @@ static int choose_columns(struct postgres_source *self, struct wr_error *err) {
     return WR_OK;
 }
 
-static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
-    struct postgres_source *self = (struct postgres_source *)source;
-    const struct postgres_read *config = self->config = source->config;
-    wr_arena_init(&self->arena, &wr_budget_control, 4096);
-    wr_buf_init(&self->last, &wr_budget_control, 0);
-    int status = wr_postgres_final(
-        wr_postgres_connect(&self->connection, &config->postgres, source->env, NULL, NULL, err),
-        err);
+/* Connected, in a transaction, and it knows what to read. WR_EAGAIN: there is no connection. */
+static int stand(struct postgres_source *self, struct wr_error *err) {
+    struct wr_source *source = &self->base;
+    const struct postgres_read *config = self->config;
+    wr_postgres_close(&self->connection);
+    wr_arena_reset(&self->arena);
+    self->wanted_count = 0;
+    self->asked = self->started = self->has_header = 0;
+    int status = wr_postgres_connect(&self->connection, &config->postgres, source->env, NULL,
+                                     source->stop, err);
     if (status == WR_OK)
-        status = wr_postgres_final(
-            wr_postgres_run(&config->postgres, self->connection,
-                            "begin isolation level repeatable read read only", "begin", err),
-            err);
+        status = wr_postgres_run(&config->postgres, self->connection,
+                                 "begin isolation level repeatable read read only", "begin", err);
     if (status == WR_OK)
         status = postgres_describe(config, self->connection, &self->arena, &self->columns,
                                    &self->column_count, err);
@@ -369,12 +279,63 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
             postgres_check(self->columns, self->column_count, source->schema, source->name, err);
     if (status == WR_OK)
         status = find_key(self, err);
-    if (status == WR_OK)
-        status = choose_columns(self, err);
+    return status == WR_OK ? choose_columns(self, err) : status;
+}
+
+/* Waits, and no more than it may. WR_OK: it is to be tried again. */
+static int wait_again(struct postgres_source *self, struct wr_error *why) {
+    int next = wr_patience_again(&self->patience, why->text);
+    if (next != WR_EEND)
+        return next == WR_ECANCEL ? wr_patience_stopped(&self->patience, why) : next;
+    int status = wr_patience_gone(&self->patience, "W603", why);
+    wr_error_help(why, "`timeout` and `retries` say how long a source waits for its server; with "
+                       "`--state` the next run goes on from the last checkpoint");
+    return status;
+}
+
+static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
+    struct postgres_source *self = (struct postgres_source *)source;
+    struct wr_error own = {0}, *error = err != NULL ? err : &own;
+    self->config = source->config;
+    self->retry = self->config->postgres.retry;
+    self->retry.failures = 0;
+    self->patience = (struct wr_patience){.retry = &self->retry,
+                                          .env = source->env,
+                                          .place = self->config->postgres.place,
+                                          .stop = source->stop};
+    wr_arena_init(&self->arena, &wr_budget_control, 4096);
+    wr_buf_init(&self->last, &wr_budget_control, 0);
+    int status = stand(self, error);
+    while (status == WR_EAGAIN && (from != NULL || wr_postgres_is_starting(error))) {
+        status = wait_again(self, error);
+        if (status == WR_OK)
+            status = stand(self, error);
+    }
+    status = wr_postgres_final(status, error);
     if (status == WR_OK && from != NULL)
         status = read_position(self, from, err);
     if (status != WR_OK)
         source_close(source);
+    return status;
+}
+
+/* WR_EAGAIN: not yet, or the run is to stop. */
+static int come_back(struct postgres_source *self, struct wr_error *err) {
+    uint32_t key_count = self->key_count;
+    int status = wait_again(self, &self->why);
+    if (status == WR_OK)
+        status = stand(self, &self->why);
+    if (status == WR_EAGAIN || status == WR_ECANCEL) {
+        self->key_count = key_count;
+        return WR_EAGAIN;
+    }
+    if (status == WR_OK && self->key_count != key_count)
+        status = other_key(self, &self->why);
+    if (status != WR_OK && err != NULL)
+        *err = self->why;
+    if (self->key_count == 0)
+        self->record = 0; /* none of them had been given */
+    self->is_lost = 0;
     return status;
 }
 
@@ -484,12 +445,11 @@ static int end_reading(struct postgres_source *self, struct wr_error *err) {
             status = lost(self, result, err);
         pq->PQclear(result);
     }
-    /* Gives its locks back: a sink may replace this table. */
+    /* Gives its locks back: a sink may replace this table. All rows have come. */
     if (status == WR_OK)
-        status = wr_postgres_final(
-            wr_postgres_run(&self->config->postgres, self->connection, "commit", "commit", err),
-            err);
-    return status;
+        status =
+            wr_postgres_run(&self->config->postgres, self->connection, "commit", "commit", err);
+    return status == WR_EAGAIN && !self->is_lost ? WR_OK : status;
 }
 
 /* The next row, or self->ended, or WR_EAGAIN; `memory` is given back by the caller. */
@@ -537,6 +497,8 @@ static int read_row(struct postgres_source *self, struct wr_builder *builder, ui
         if (status == WR_OK && good)
             wr_builder_next(builder, (uint32_t)(self->record - first));
         self->record++;
+        if (self->patience.failures > 0)
+            wr_patience_well(&self->patience);
     }
     wr_pq()->PQfreemem(memory);
     return status;
@@ -545,7 +507,9 @@ static int read_row(struct postgres_source *self, struct wr_builder *builder, ui
 static int source_poll(struct wr_source *source, struct wr_batch **batch, struct wr_error *err) {
     struct postgres_source *self = (struct postgres_source *)source;
     *batch = NULL;
-    int status = self->started ? WR_OK : start(self, err);
+    int status = self->is_lost ? come_back(self, err) : WR_OK;
+    if (status == WR_OK && !self->started)
+        status = start(self, err);
     while (status == WR_OK && self->record < self->record_from && !self->ended)
         status = read_row(self, NULL, 0, err);
     if (status != WR_OK) /* it has waited, and is not idle: that there will be more is sure */
@@ -591,7 +555,7 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 const struct wr_source_type wr_source_postgres = {
     .name = "postgres",
     .size_bytes = sizeof(struct postgres_source),
-    .bind = source_bind,
+    .bind = postgres_source_bind,
     .open = source_open,
     .poll = source_poll,
     .save_position = source_save,

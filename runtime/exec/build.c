@@ -221,6 +221,7 @@ int unit_new_source(struct unit *unit, struct wr_error *err) {
                                  .has_state = run->store != NULL,
                                  .reject = lane_reject,
                                  .reject_ctx = unit,
+                                 .stop = run->options.stop,
                                  .note = unit_note,
                                  .name = node->name,
                                  .record_limit = range_record_limit(run, node),

@@ -130,6 +130,11 @@ never ends the breaker is on, and neither of the two ends the run:
             breaker closes (W620) and the run goes on.
   limit     after so long the run ends after all. None by default.
 
+A source waits too: one that reads PostgreSQL connects again as its `timeout`
+and `retries` say. A table with a primary key is read on behind its last key; of
+a query, or a table without one, nobody knows the order on another connection,
+so the run ends where rows of it had come, and the next one goes on.
+
 While it waits the run reads nothing, so what feeds it is held up and nothing
 piles up here. The checkpoint before stands: SIGTERM ends the wait at once, and
 the next run goes on from there, as it does after a kill. The last line of a run

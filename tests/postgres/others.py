@@ -262,10 +262,85 @@ def a_deferred_constraint_says_what_to_do(weir, postgres):
     same("rows", count(postgres), 0)
 
 
+BIG = 200000
+MANY = f"""drop table if exists big; create table big (n int8 primary key, z text);
+insert into big select i, repeat('z', 200) from generate_series(1, {BIG}) i;
+"""
+
+
+def begun(place):
+    """It has written rows; it is held still then."""
+    path = f"{place.folder}/out.csv"
+    process = place.start("--state", "s")
+    wait("rows", lambda: os.path.exists(path) and os.path.getsize(path) > 0, process)
+    process.send_signal(signal.SIGSTOP)
+    size = os.path.getsize(path)
+    same(f"it is in the middle: {size} bytes", 0 < size < 100 * BIG, True)
+    return process
+
+
+def a_server_that_restarts_is_read_on(weir, postgres):
+    """A table behind its last key, each row once; by an orderly restart and by a crash. Of a query
+    nobody knows the order: it says so, and the next run goes on."""
+    postgres.sql(MANY)
+    for mode, what in (("fast", 'table = "big"'), ("immediate", 'table = "big"'),
+                       ("fast", 'query = "select * from big order by n"')):
+        place = Place(weir, 'weir.settings { checkpoint = "10ms" } weir.read("postgres:'
+                      f'{postgres.address}", {{ {what}, user = "weir", retries = 200 }})'
+                      ':write("out.csv", { mode = "append" })')
+        process = begun(place)
+        postgres.stop(mode)
+        process.send_signal(signal.SIGCONT)
+        if what.startswith("table"):
+            time.sleep(1)
+            same(f"{mode}: it lives", process.poll(), None)
+        else:
+            code, _, said = place.end(process)
+            for text in ("[W614]", " rows had come, and only a `table` with a primary key"):
+                same(f"`{text}` in {said}", (code, text in said), (1, True))
+        postgres.start()
+        if what.startswith("query"):
+            process = place.start("--state", "s")
+        code, _, said = place.end(process)
+        same(f"{mode}: {said}", code, 0)
+        with open(f"{place.folder}/out.csv", encoding="utf-8") as file:
+            rows = [int(line.split(",")[0]) for line in file.read().split()[1:]]
+        same(f"{mode}: rows", (len(rows), rows == list(range(1, BIG + 1))), (BIG, True))
+
+
+def a_source_does_not_wait_for_ever(weir, postgres):
+    """A signal ends the wait, and so do `retries`; the next run goes on."""
+    postgres.sql(MANY)
+    for retries, number, code, text in ((200, signal.SIGTERM, 143, "interrupted"),
+                                        (3, 0, 1, "it is down for ")):
+        place = Place(weir, 'weir.settings { checkpoint = "10ms" } weir.read("postgres:'
+                      f'{postgres.address}", {{ table = "big", user = "weir", '
+                      f'retries = {retries} }})'
+                      ':write("out.csv", { mode = "append" })')
+        process = begun(place)
+        postgres.stop("fast")
+        try:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(1 if number else 0)
+            began = time.monotonic()
+            has, _, said = end(place, process, number)
+            took = time.monotonic() - began
+            same(f"{text}: {took:.1f} s, {said}", (has, text in said, took < 20),
+                 (code, True, True))
+        finally:
+            process.kill()
+            postgres.start()
+        place.run("--state", "s")
+        with open(f"{place.folder}/out.csv", encoding="utf-8") as file:
+            same("rows", len(file.read().split()), BIG + 1)
+
+
 if __name__ == "__main__":
     sys.exit(main([a_table_that_was_dropped_is_not_made_anew,
                    an_old_copy_of_a_state_changes_nothing,
                    rows_that_the_table_leaves_out_are_told,
                    no_transaction_is_open_while_nothing_comes,
                    a_lock_of_another_program_is_no_reason_to_stay,
+                   a_server_that_restarts_is_read_on,
+                   a_source_does_not_wait_for_ever,
                    a_deferred_constraint_says_what_to_do], "others.py"))
