@@ -213,6 +213,7 @@ static int check_key(const struct wr_sqlite_table *table, const struct looked *l
 
 int wr_sqlite_table_look(struct wr_sqlite_table *table, int check, struct wr_error *err) {
     table->exists = table->unique = table->never_null = table->same_columns = 0;
+    table->numbers_nil = 0;
     table->column_count = 0;
     sqlite3_stmt *row = NULL;
     int is_view = 0;
@@ -240,9 +241,10 @@ int wr_sqlite_table_look(struct wr_sqlite_table *table, int check, struct wr_err
         table->unique = looked.pk_count == table->key_count && looked.pk_in_key == looked.pk_count;
         if (!table->unique)
             status = look_at_indexes(table, err);
-        table->never_null = table->unique &&
-                            (looked.key_not_null == table->key_count ||
-                             (looked.pk_count == 1 && looked.pk_in_key == 1 && looked.pk_is_rowid));
+        table->numbers_nil =
+            table->unique && looked.pk_count == 1 && looked.pk_in_key == 1 && looked.pk_is_rowid;
+        table->never_null =
+            table->unique && (looked.key_not_null == table->key_count || table->numbers_nil);
         if (status == WR_OK && check)
             status = check_key(table, &looked, err);
     }

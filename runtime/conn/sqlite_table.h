@@ -26,6 +26,7 @@ struct wr_sqlite_table {
     int exists;
     int unique;            /* a primary key or unique index over exactly the key columns … */
     int never_null;        /* … none of which takes NULL: no index of ours is needed */
+    int numbers_nil;       /* the key is an `integer primary key`, to which a nil is a new number */
     uint32_t column_count; /* of the table; equal to the stream's when `same_columns` */
     int same_columns;      /* the same names and types in the same order */
 };

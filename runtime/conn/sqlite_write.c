@@ -191,6 +191,20 @@ static int bind_value(struct wr_sqlite_write *write, sqlite3_stmt *statement, in
                                &batch->columns[column], row, write->texts[column]);
 }
 
+/* `raise(fail)` behind the insert: the row is refused, and is there. As a reject it would be there
+ * twice when it is given once more. */
+static int stays(struct wr_sqlite_write *write, sqlite3_stmt *statement, struct wr_error *err) {
+    wr_error_set(err, WR_EREFUSED,
+                 "%s: a trigger refuses a row that it leaves in the table: %.300s",
+                 write->sink->name, sqlite3_errmsg(write->db));
+    wr_error_code(err, "W614");
+    wr_error_help(err, "`raise(abort, …)` in the place of `raise(fail, …)` takes the row back, and "
+                       "it is a reject");
+    sqlite3_reset(statement);
+    write->type->fail(write);
+    return WR_EREFUSED;
+}
+
 /* Runs a bound statement: the row is in, left out by the table itself (`raise(ignore)`, a conflict
  * clause), refused, or the sink is broken. */
 static int step(struct wr_sqlite_write *write, sqlite3_stmt *statement, struct wr_batch *batch,
@@ -204,6 +218,8 @@ static int step(struct wr_sqlite_write *write, sqlite3_stmt *statement, struct w
         return WR_OK;
     }
     int is_row = code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
+    if (is_row && sqlite3_changes(write->db) > 0)
+        return stays(write, statement, err);
     if (is_row && !sqlite3_get_autocommit(write->db)) {
         char detail[DETAIL_BYTES_MAX];
         sqlite3_snprintf(sizeof detail, detail, "%s", sqlite3_errmsg(write->db));
@@ -246,6 +262,12 @@ static int write_row(struct wr_sqlite_write *write, struct wr_batch *batch, uint
             return write->type->refuse(write, batch, row, detail, err);
         }
     }
+    const struct wr_sqlite_table *table = &write->table;
+    if (table->numbers_nil && wr_column_is_nil(&batch->columns[table->key[0]], row))
+        return write->type->refuse(write, batch, row,
+                                   "its key is nil, which an `integer primary key` cannot be: it "
+                                   "would get a number of its own",
+                                   err);
     int status = keep(write, batch, i, 0, err);
     return status == WR_OK ? step(write, write->insert, batch, row, err) : status;
 }

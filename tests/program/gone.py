@@ -218,6 +218,34 @@ def rows_that_a_table_of_the_state_leaves_out(place):
 
 
 @case
+def what_a_table_would_number_by_itself(place):
+    """A nil key is one key; an `integer primary key` would make a new one of each."""
+    for declared in ("integer primary key", "integer primary key desc"):
+        if os.path.exists(place.path("out.db")):
+            os.remove(place.path("out.db"))
+        place.sql(f"create table t(x {declared}, n integer)")
+        said = place.run('weir.generate { rows = 10, columns = "x = case(i % 5 == 0, nil, i), '
+                         'n = i" }:write("sqlite:out.db", { table = "t", key = "x" })',
+                         state=declared)
+        assert "2 rejected (W509 2)" in said and "its key is nil" in said, said
+        assert place.sql("select count(*), count(x), sum(x == n) from t") == [(8, 8, 8)]
+
+
+@case
+def a_row_that_a_trigger_refuses_and_leaves(place):
+    """It is no reject, since it is there; so nothing of the epoch is."""
+    for verb, rows in (("fail", 0), ("abort", ROWS - 1)):
+        if os.path.exists(place.path("out.db")):
+            os.remove(place.path("out.db"))
+        place.sql("create table t(x integer)")
+        place.sql(f"create trigger g after insert on t when new.x = 7 begin select raise({verb}, "
+                  "'not seven'); end")
+        said = place.run(APPEND, code=0 if rows else 1, state=verb)
+        assert "not seven" in said and (rows > 0 or "`raise(abort, …)`" in said), said
+        assert place.sql("select count(*), coalesce(sum(x = 7), 0) from t") == [(rows, 0)]
+
+
+@case
 def an_update_is_no_row_that_is_left_out(place):
     script = ('weir.generate { rows = 3000, columns = "i = i" }:derive "k = i % 7"'
               ':group_by "k":emit "update":agg "n = count()"'
