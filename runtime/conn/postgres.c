@@ -375,11 +375,17 @@ PGresult *wr_postgres_answer(const struct wr_postgres *postgres, PGconn *connect
     return last;
 }
 
+/* Of a copy that was broken off there is no last one. */
 static void forget_results(PGconn *connection) {
     const struct wr_pq *pq = wr_pq();
-    for (PGresult *left = pq->PQgetResult(connection); left != NULL;
-         left = pq->PQgetResult(connection))
+    ExecStatusType code = PGRES_COMMAND_OK;
+    while (code != PGRES_COPY_IN && code != PGRES_COPY_OUT) {
+        PGresult *left = pq->PQgetResult(connection);
+        if (left == NULL)
+            return;
+        code = pq->PQresultStatus(left);
         pq->PQclear(left);
+    }
 }
 
 PGresult *wr_postgres_exec(const struct wr_postgres *postgres, PGconn *connection,
