@@ -2,19 +2,23 @@
  * tells a file that was emptied from one whose making was cut off. In it stands the number of the
  * last checkpoint: without the log `state.db-wal`, or with a part of it, state.db is one of an
  * older checkpoint, or of none, and nothing in it says so. The number is written behind each
- * commit and is not synced: so behind a power cut it may be older than the state, never newer. */
+ * commit and is not synced: so behind a power cut it may be older than the state, never newer. A
+ * sum of the number stands behind it: one that was written half is none. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/env.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "state/store_file.h"
 #include "base/banned.h"
 
 #define PATH_BYTES_MAX 4200 /* a directory, and the name of a file of ours */
-#define TEXT_BYTES 32u      /* always as long: it is written over what stands there */
-#define TEXT_FORMAT "checkpoint %020" PRIu64 "\n"
+#define TEXT_BYTES 49u      /* always as long: it is written over what stands there */
+#define TEXT_FORMAT "checkpoint %020" PRIu64 " %016" PRIx64 "\n"
+#define TEXT_BYTES_NO_SUM 32u /* of an older weir: without the sum */
+#define SEED UINT64_C(0x4d414445)
 
 static void made_path(const struct wr_store *store, char path[PATH_BYTES_MAX]) {
     snprintf(path, PATH_BYTES_MAX, "%s/MADE", store->path);
@@ -37,7 +41,11 @@ static int note_read(const struct wr_store *store, const char *path, uint64_t *n
     env->close(file);
     if (length < 0)
         return wr_error_set(err, (int)length, "read %s: %s", path, wr_status_text((int)length));
-    if (length > 0 && sscanf(text, "checkpoint %20" SCNu64, number) != 1)
+    uint64_t sum = 0;
+    int count = sscanf(text, "checkpoint %20" SCNu64 " %16" SCNx64, number, &sum);
+    int is_whole = count == 2 ? sum == wr_hash_u64(*number, SEED)
+                              : count == 1 && length == TEXT_BYTES_NO_SUM;
+    if (length > 0 && !is_whole)
         *number = 1;
     return WR_OK;
 }
@@ -106,7 +114,7 @@ int wr_store_made_note(struct wr_store *store, struct wr_error *err) {
     made_path(store, path);
     if (store->made == NULL)
         status = store->env->open(store->env, path, WR_FILE_UPDATE, &store->made, err);
-    snprintf(text, sizeof text, TEXT_FORMAT, store->number);
+    snprintf(text, sizeof text, TEXT_FORMAT, store->number, wr_hash_u64(store->number, SEED));
     if (status == WR_OK)
         status = store->env->write_at(store->made, text, TEXT_BYTES, 0, err);
     return status == WR_OK

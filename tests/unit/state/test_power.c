@@ -194,6 +194,7 @@ static void check_every_call(enum wr_sim_fault fault, uint64_t seed) {
 
 TEST(state_survives_a_power_cut_at_every_call) {
     check_every_call(WR_SIM_POWER, 1);
+    check_every_call(WR_SIM_POWER, 78812302129384); /* `MADE` was 09, then 10, and read as 19 */
     uint64_t seed = test_seed();
     do
         check_every_call(WR_SIM_POWER, seed += 1000);
