@@ -47,13 +47,15 @@ size_t wr_rowset_text_bytes(const struct wr_rowset *set, const struct wr_rowset_
     return bytes;
 }
 
-static void add_texts(const struct wr_rowset *set, struct wr_buf *texts,
-                      const struct wr_rowset_row *row) {
+/* The texts of a row that is going to be written: where they are in memory does not go with it. */
+static void take_texts(const struct wr_rowset *set, struct wr_buf *texts,
+                       struct wr_rowset_row *row) {
     for (uint32_t c = 0; c < set->shape.cell_count; c++) {
-        const struct wr_str *str =
-            (const struct wr_str *)(const void *)(row->key + set->shape.cells[c].offset);
-        if (str->length > WR_STR_INLINE_MAX)
+        struct wr_str *str = (struct wr_str *)(void *)(row->key + set->shape.cells[c].offset);
+        if (str->length > WR_STR_INLINE_MAX) {
             wr_buf_add(texts, str->pointer, str->length);
+            str->pointer = NULL;
+        }
     }
 }
 
@@ -117,7 +119,7 @@ int wr_rowset_write(struct wr_rowset_writer *writer, const struct wr_rowset_row 
     struct wr_rowset_row *copy = (struct wr_rowset_row *)(void *)(writer->rows.bytes + at);
     copy->before = copy->next = NULL;
     copy->place = writer->cold.count++;
-    add_texts(set, &writer->texts, row);
+    take_texts(set, &writer->texts, copy);
     uint64_t word = wr_rowset_word(set, row->key);
     const struct wr_rowset_zone zone = {row->time_us, row->time_us, row->until_us, word, word};
     wr_rowset_zone_widen(&writer->run->zone, &zone);
@@ -234,8 +236,9 @@ static int write_back(struct wr_rowset *set, struct wr_rowset_block *block) {
     wr_buf_init(&rows, set->budget, 0);
     wr_buf_init(&texts, set->budget, 0);
     wr_buf_add(&rows, block->rows, (size_t)block->count * set->row_bytes);
-    for (uint32_t i = 0; i < block->count; i++) {
-        add_texts(set, &texts, wr_rowset_at(set, block, i));
+    for (uint32_t i = 0; i < block->count && rows.status == WR_OK; i++) {
+        char *copy = rows.bytes + (size_t)i * set->row_bytes;
+        take_texts(set, &texts, (struct wr_rowset_row *)(void *)copy);
         is_dirty |= (wr_rowset_at(set, block, i)->flags & WR_ROWSET_DIRTY) != 0;
     }
     int status = put_blob(set, &rows, &texts, &blob);
