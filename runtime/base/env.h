@@ -83,6 +83,8 @@ struct wr_env {
     int (*remove)(const struct wr_env *env, const char *path, struct wr_error *err);
     /* The same, and no power cut brings it back. */
     int (*remove_for_good)(const struct wr_env *env, const char *path, struct wr_error *err);
+    /* The name of a file that is there is durable: whoever gave it may have died before. */
+    int (*sync_name)(const struct wr_env *env, const char *path, struct wr_error *err);
     /* With those above it; one that exists already is good. */
     int (*make_directory)(const struct wr_env *env, const char *path, struct wr_error *err);
     /* The file system of a directory, to be opened before the first of what is to be durable.

@@ -478,6 +478,12 @@ static int real_remove_for_good(const struct wr_env *env, const char *path, stru
     return number == 0 ? status : wr_env_fail(err, "sync the directory of", path, number);
 }
 
+static int real_sync_name(const struct wr_env *env, const char *path, struct wr_error *err) {
+    (void)env;
+    int number = env_directory_sync(path);
+    return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", path, number);
+}
+
 /* glob() gives its error function no context. */
 static _Thread_local struct glob_failure {
     int number;
@@ -563,6 +569,7 @@ const struct wr_env *wr_env_real(void) {
         .rename = real_rename,
         .remove = real_remove,
         .remove_for_good = real_remove_for_good,
+        .sync_name = real_sync_name,
         .make_directory = env_make_directory,
         .glob = real_glob,
         .variable = real_variable,

@@ -348,8 +348,10 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
     if (self->finished && exists && appends_later(self)) /* a power cut has brought it back */
         return env->remove(env, self->path, err);
     uint64_t least = (appends_later(self) ? self->behind : 0) + length;
-    if (stands && info.size_bytes >= least) /* else it is a file of before */
-        self->finished = self->renamed = 1; /* and the state had no time to hear of it */
+    if (stands && info.size_bytes >= least) { /* else it is a file of before */
+        self->finished = self->renamed = 1;   /* and the state had no time to hear of it */
+        return env->sync_name(env, self->config->address, err);
+    }
     if (!self->finished && !exists && self->is_beside)
         status = look_whether_taken(self, err);
     if (status != WR_OK || self->finished)

@@ -370,6 +370,8 @@ static int name_file(struct partition_sink *self, struct partition_done *done, i
     status = wr_file_look(env, from, &info, &is_there, err);
     if (status == WR_OK && !is_there)
         status = wr_file_look(env, to, &info, &is_named, err);
+    if (status == WR_OK && is_named)
+        status = env->sync_name(env, to, err);
     if (status == WR_OK && !is_there && !is_named && is_before) {
         status = partition_is_gone(self, from, done->rows, &is_named, err);
         done->is_lost = !is_named;
@@ -485,8 +487,10 @@ static int cut_one(struct partition_sink *self, struct partition *one, int looks
         return status;
     if (!is_there) {
         is_named &= info.size_bytes >= one->length; /* else it is a file of before */
+        if (is_named && !looks)
+            status = env->sync_name(env, final, err);
         is_named |= was_renamed;
-        if (!is_named)
+        if (!is_named && status == WR_OK)
             status = partition_was_taken(self, path, &is_named, err);
         one->is_renamed = (uint8_t)is_named;
         return status != WR_OK || is_named ? status : lost(self, path, one, err);
@@ -537,10 +541,10 @@ int partition_check_new(struct partition_sink *self, struct wr_error *err) {
         wr_buf_add(&pattern, "=*", 3);
     }
     int status = pattern.status != WR_OK ? no_memory(self, err)
-                                         : env->glob(env, pattern.bytes, is_any, &found, NULL);
+                                         : env->glob(env, pattern.bytes, is_any, &found, err);
     wr_buf_release(&pattern);
     if (!found)
-        return status == WR_ENOMEM ? status : WR_OK;
+        return WR_MIN(status, WR_OK);
     wr_error_set(err, WR_EEXIST, "write %s: there are %s already", config->directory,
                  config->column_count == 0 ? "parts" : "partitions");
     wr_error_help(err, "`mode = \"new\"` adds to nothing that is there: \"replace\", \"append\"");

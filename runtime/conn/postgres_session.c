@@ -52,7 +52,8 @@ static struct wr_postgres_session *find(const struct wr_env *env, const struct w
         if (session->env == env && same_text(one->host, other->host) &&
             same_text(one->port, other->port) && same_text(one->database, other->database) &&
             same_text(one->user, other->user) &&
-            same_text(one->password.place, other->password.place))
+            same_text(one->password.place, other->password.place) && one->tls == other->tls &&
+            same_text(one->ca, other->ca) && one->timeout_us == other->timeout_us)
             return session;
     }
     return NULL;

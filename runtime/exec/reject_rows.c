@@ -27,43 +27,47 @@ static int reads_node(const struct unit *reader, const struct wr_node *node) {
     return 0;
 }
 
-static void put_text(struct wr_batch *batch, uint32_t column, uint64_t **valid, const char *text,
-                     uint32_t length) {
+/* NULL: nil. 0 where there is no memory for a copy. */
+static int put_text(struct wr_batch *batch, uint32_t column, uint64_t **valid, const char *text,
+                    uint32_t length) {
     if (text == NULL) {
         wr_bit_clear(valid[column], batch->row_count);
-        return;
+        return 1;
     }
     char *copy = wr_arena_strndup(&batch->arena, text, length);
-    if (copy == NULL)
-        wr_bit_clear(valid[column], batch->row_count);
-    else
+    if (copy != NULL)
         ((struct wr_str *)batch->columns[column].data)[batch->row_count] = wr_str_of(copy, length);
+    return copy != NULL;
 }
 
-static void put_cstr(struct wr_batch *batch, uint32_t column, uint64_t **valid, const char *text) {
-    put_text(batch, column, valid, text, text == NULL ? 0 : (uint32_t)strlen(text));
+static int put_cstr(struct wr_batch *batch, uint32_t column, uint64_t **valid, const char *text) {
+    return put_text(batch, column, valid, text, text == NULL ? 0 : (uint32_t)strlen(text));
 }
 
 /* One row of `rejects`, in the order of wr_rejects_schema. */
-static void put_row(struct wr_batch *batch, uint64_t **valid, const struct reject_entry *entry) {
+static int put_row(struct wr_batch *batch, uint64_t **valid, const struct reject_entry *entry) {
     const struct wr_node *node = entry->unit->node;
     uint32_t row = batch->row_count;
     ((int64_t *)batch->columns[0].data)[row] = entry->at;
     if (entry->at == WR_TIME_MIN)
         wr_bit_clear(valid[0], row);
-    put_cstr(batch, 1, valid, node->name);
     char code[8];
     snprintf(code, sizeof code, "W%03d", entry->code);
-    put_cstr(batch, 2, valid, code);
-    put_cstr(batch, 3, valid, entry->reason);
-    put_cstr(batch, 4, valid, entry->detail);
-    put_cstr(batch, 5, valid, wr_value_string(node->spec, "script", NULL));
-    put_cstr(batch, 6, valid, entry->source_name);
-    put_cstr(batch, 7, valid, entry->position);
+    const char *texts[] = {node->name,
+                           code,
+                           entry->reason,
+                           entry->detail,
+                           wr_value_string(node->spec, "script", NULL),
+                           entry->source_name,
+                           entry->position};
+    int has_all = 1;
+    for (uint32_t i = 0; i < WR_COUNT(texts); i++)
+        has_all &= put_cstr(batch, 1 + i, valid, texts[i]);
     ((int64_t *)batch->columns[8].data)[row] = (int64_t)entry->tried + 1;
-    put_text(batch, 9, valid, entry->raw, entry->raw_length);
-    put_text(batch, 10, valid, entry->row_json, entry->row_length);
+    has_all &= put_text(batch, 9, valid, entry->raw, entry->raw_length);
+    has_all &= put_text(batch, 10, valid, entry->row_json, entry->row_length);
     batch->row_count++;
+    return has_all ? WR_OK : WR_ENOMEM;
 }
 
 static int give(struct unit *reader, const struct reject_entry *entries, uint32_t count) {
@@ -83,9 +87,14 @@ static int give(struct unit *reader, const struct reject_entry *entries, uint32_
         memset(valid[c], 0xff, WR_BITS_WORDS(count) * 8);
         batch->columns[c].valid = valid[c];
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (reads_node(reader, entries[i].unit->node) && !entries[i].only_warns)
-            put_row(batch, valid, &entries[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!reads_node(reader, entries[i].unit->node) || entries[i].only_warns)
+            continue;
+        if (put_row(batch, valid, &entries[i]) != WR_OK) {
+            wr_batch_unref(batch);
+            return WR_ENOMEM;
+        }
+    }
     batch->sel_count = batch->row_count;
     batch->frontier = WR_TIME_MIN;
     if (batch->row_count == 0) {

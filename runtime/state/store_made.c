@@ -43,8 +43,8 @@ static int note_read(const struct wr_store *store, const char *path, uint64_t *n
         return wr_error_set(err, (int)length, "read %s: %s", path, wr_status_text((int)length));
     uint64_t sum = 0;
     int count = sscanf(text, "checkpoint %20" SCNu64 " %16" SCNx64, number, &sum);
-    int is_whole = count == 2 ? sum == wr_hash_u64(*number, SEED)
-                              : count == 1 && length == TEXT_BYTES_NO_SUM;
+    int is_whole =
+        count == 2 ? sum == wr_hash_u64(*number, SEED) : count == 1 && length == TEXT_BYTES_NO_SUM;
     if (length > 0 && !is_whole)
         *number = 1;
     return WR_OK;
