@@ -371,17 +371,6 @@ static int sim_remove_for_good(const struct wr_env *env, const char *path, struc
     return number == 0 ? WR_OK : wr_env_fail(err, "remove", path, number);
 }
 
-static int sim_sync_name(const struct wr_env *env, const char *path, struct wr_error *err) {
-    struct wr_sim *sim = sim_of(env);
-    char name[WR_SIM_PATH_BYTES_MAX];
-    int half, number = begin_call(sim, CALL_OTHER, "sync the directory of", path, &half);
-    if (!wr_sim_path(path, name, sizeof name))
-        number = ENAMETOOLONG;
-    else if (happens(sim, number, half))
-        wr_sim_directory_sync(sim, name);
-    return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", path, number);
-}
-
 int wr_sim_make_directories(struct wr_sim *sim, char *name) {
     size_t length = strlen(name);
     for (size_t i = 1; i <= length; i++) {
@@ -480,7 +469,7 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .rename = sim_rename,
         .remove = sim_remove,
         .remove_for_good = sim_remove_for_good,
-        .sync_name = sim_sync_name,
+        .sync_name = wr_sim_sync_name,
         .make_directory = sim_make_directory,
         .open_filesystem = wr_sim_open_filesystem,
         .glob = sim_glob,

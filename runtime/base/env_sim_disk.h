@@ -89,6 +89,8 @@ uint32_t wr_sim_open_files_max(const struct wr_env *env);
 /* Its file system does not promise to sync all at once: files are synced one by one. */
 int wr_sim_open_filesystem(const struct wr_env *env, const char *path,
                            struct wr_filesystem **filesystem, struct wr_error *err);
+/* As sync_name of the env. */
+int wr_sim_sync_name(const struct wr_env *env, const char *path, struct wr_error *err);
 /* The names in the directory of a path are those that a power cut leaves. */
 void wr_sim_directory_sync(struct wr_sim *sim, const char *path);
 /* Frees the inodes that nobody names or has open, and the entries without any. */

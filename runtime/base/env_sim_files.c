@@ -55,6 +55,17 @@ uint32_t wr_sim_open_files_max(const struct wr_env *env) {
     return 1024;
 }
 
+int wr_sim_sync_name(const struct wr_env *env, const char *path, struct wr_error *err) {
+    struct wr_sim *sim = env->ctx;
+    char name[WR_SIM_PATH_BYTES_MAX];
+    int arrives, number = wr_sim_call(sim, "sync the directory of", path, 0, &arrives);
+    if (!wr_sim_path(path, name, sizeof name))
+        number = ENAMETOOLONG;
+    else if (arrives)
+        wr_sim_directory_sync(sim, name);
+    return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", path, number);
+}
+
 int wr_sim_open_filesystem(const struct wr_env *env, const char *path,
                            struct wr_filesystem **filesystem, struct wr_error *err) {
     (void)env, (void)path, (void)err;

@@ -338,7 +338,7 @@ static int look_whether_taken(struct file_sink *self, struct wr_error *err) {
 
 static int open_again(struct file_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
-    uint64_t length = self->committed;
+    uint64_t length = self->committed, least = length + (appends_later(self) ? self->behind : 0);
     struct wr_file_info info;
     int exists, stands = 0, status = wr_file_look(env, self->path, &info, &exists, err);
     if (status == WR_OK && !exists && self->is_beside)
@@ -347,7 +347,6 @@ static int open_again(struct file_sink *self, struct wr_error *err) {
         return status;
     if (self->finished && exists && appends_later(self)) /* a power cut has brought it back */
         return env->remove(env, self->path, err);
-    uint64_t least = (appends_later(self) ? self->behind : 0) + length;
     if (stands && info.size_bytes >= least) { /* else it is a file of before */
         self->finished = self->renamed = 1;   /* and the state had no time to hear of it */
         return env->sync_name(env, self->config->address, err);
