@@ -88,6 +88,14 @@ static void source_header(void *ctx, const char *file, const char *unknown, uint
 
 /* ---- files --------------------------------------------------------------------------------- */
 
+void file_reader_end(struct file_reader *self) {
+    if (!self->is_open)
+        return;
+    self->bytes_before += self->input.bytes_in;
+    wr_input_close(&self->input);
+    self->is_open = 0;
+}
+
 static int stand_at_start(struct file_reader *self, const char *path, struct wr_error *err) {
     self->path = path;
     self->is_open = 1;
@@ -98,7 +106,10 @@ static int stand_at_start(struct file_reader *self, const char *path, struct wr_
     self->wants_more = 1;
     self->decoder->line = 1;
     self->decoder->byte = 0;
-    return self->config->format->begin_file(self->decoder, path, err);
+    int status = self->config->format->begin_file(self->decoder, path, err);
+    if (status != WR_OK)
+        file_reader_end(self);
+    return status;
 }
 
 int file_reader_begin(struct file_reader *self, const char *path, struct wr_error *err) {
@@ -112,14 +123,6 @@ int file_reader_begin_file(struct file_reader *self, const char *path, struct wr
     int status = wr_input_open_file(&self->input, self->base.env, self->base.input_budget, path,
                                     file, self->config->ratio_max, err);
     return status == WR_OK ? stand_at_start(self, path, err) : status;
-}
-
-void file_reader_end(struct file_reader *self) {
-    if (!self->is_open)
-        return;
-    self->bytes_before += self->input.bytes_in;
-    wr_input_close(&self->input);
-    self->is_open = 0;
 }
 
 /* ---- knowing a file again ------------------------------------------------------------------ */

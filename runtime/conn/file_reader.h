@@ -86,8 +86,9 @@ int file_reader_reject(struct file_reader *self, const struct wr_reject *reject)
 void file_reader_sign(struct file_reader *self, struct wr_batch *batch);
 /* Of the head, and of the bytes before the position: see file_known_sum. */
 uint64_t file_reader_sum(struct file_reader *self);
-/* Goes to the position in a file that was just opened. *is_same: its sum is `sum`. Fails where the
- * file is too short. */
+/* Goes to the position in a file that was just opened. *is_same: its sum is `sum`. WR_ECORRUPT
+ * where the file is too short, or cannot be unpacked; what else fails says nothing of its content.
+ */
 int file_reader_go_to(struct file_reader *self, uint64_t offset, uint64_t sum, int *is_same,
                       struct wr_error *err);
 /* Once, at the end: names of a given schema that nothing had, so that they were always nil. */

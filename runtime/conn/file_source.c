@@ -156,7 +156,8 @@ static int source_save(struct wr_source *source, struct wr_buf *out) {
 static int go_to(struct file_source *self, uint64_t offset, uint64_t sum, struct wr_error *err) {
     int is_stdin = strcmp(file_name(self), "-") == 0;
     int is_same = 0, status = file_reader_go_to(&self->in, offset, sum, &is_same, err);
-    if (is_same || (status != WR_OK && (!is_stdin || status == WR_ENOMEM)))
+    int is_short = is_stdin && status == WR_ECORRUPT && !self->in.input.broken;
+    if (is_same || (status != WR_OK && !is_short))
         return status;
     if (is_stdin) {
         wr_error_set(

@@ -159,24 +159,23 @@ static int has_number(const struct follow_position *from, const struct wr_file_i
             from->modified_us == info->modified_us);
 }
 
-/* Does the position stand in this file? Then `in` is open there. A file that is damaged, or of
- * another kind, is another one; of one that cannot be read nobody knows. 1, 0 or a status. */
+/* Does the position stand in this file? Then `in` is open there. A file that is damaged or too
+ * short is another one, and so is one that went just now; of one that cannot be read nobody knows.
+ * 1, 0 or a status. */
 static int try_file(struct file_reader *in, const char *path, const struct follow_position *from,
                     struct wr_error *err) {
     struct wr_error why = {0};
     int is_same = 0, status = file_reader_begin(in, path, &why);
     if (status == WR_OK)
         status = file_reader_go_to(in, from->offset, from->sum, &is_same, &why);
-    if (status == WR_ENOMEM || status == WR_EIO) {
-        file_reader_end(in);
-        if (err != NULL)
-            *err = why;
-        return status;
-    }
     if (status == WR_OK && is_same)
         return 1;
     file_reader_end(in);
-    return 0;
+    if (status == WR_OK || status == WR_ECORRUPT || status == WR_ENOENT)
+        return 0;
+    if (err != NULL)
+        *err = why;
+    return status;
 }
 
 static int not_found(const struct file_reader *in, const struct follow_position *from,

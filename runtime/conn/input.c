@@ -370,6 +370,16 @@ int wr_input_skip(struct wr_input *input, uint64_t offset, struct wr_error *err)
     return status;
 }
 
+int wr_input_byte(const struct wr_input *input, uint64_t at, char *byte, struct wr_error *err) {
+    WR_ASSERT(input->compression == WR_COMPRESSION_NONE && !input->is_stdin);
+    int64_t got = 0;
+    *byte = 0;
+    do {
+        got = input->env->read(input->file, byte, 1, (int64_t)at);
+    } while (got == WR_EAGAIN); /* a signal came */
+    return got < 0 ? read_failed(input, (int)got, err) : WR_OK;
+}
+
 void wr_input_grown(struct wr_input *input) {
     WR_ASSERT(input->compression == WR_COMPRESSION_NONE && !input->is_stdin);
     input->in_ended = 0;

@@ -61,6 +61,8 @@ int wr_input_read(struct wr_input *input, char *bytes, uint64_t size, uint64_t *
                   struct wr_error *err);
 /* Goes on to decompressed byte `offset`: seeks in a plain file, reads and forgets otherwise. */
 int wr_input_skip(struct wr_input *input, uint64_t offset, struct wr_error *err);
+/* The byte there of a plain file, wherever reading stands; where the file ends before: 0. */
+int wr_input_byte(const struct wr_input *input, uint64_t at, char *byte, struct wr_error *err);
 /* A plain file that was read to its end has more now: the next read asks for it. */
 void wr_input_grown(struct wr_input *input);
 void wr_input_close(struct wr_input *input);

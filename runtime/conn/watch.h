@@ -121,7 +121,7 @@ struct watch_look {
  * the names and numbers of now. Then those that were rotated while nobody looked are added. */
 void watch_match(struct watch_look *look);
 /* What is known has the same content as the file `path` up to where it was read. 0 also where
- * nobody can tell: then `look->status` says so. -1: it has less, or cannot be read. */
+ * nobody can tell: then `look->status` says so. -1: it has less, is damaged, or just went. */
 int watch_is_same(struct watch_look *look, const struct watched *file, const char *path);
 /* A call that fails says nothing of a file: the scan fails, and with it the run, which goes on
  * where it was. */

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "conn/file_look.h"
 #include "conn/watch.h"
 #include "base/banned.h"
 
@@ -78,10 +79,13 @@ static int try_name(void *ctx, const char *path) {
     struct sought *sought = ctx;
     struct wr_file_info info;
     const struct wr_env *env = sought->self->in.base.env;
-    if (env->stat(env, path, &info) != WR_OK || !watch_has_number(sought->file, &info))
-        return 0;
-    sought->status = open_it(sought->self, sought->file, path, sought->err);
-    return sought->status != WR_ENOENT;
+    int exists, status = wr_file_look(env, path, &info, &exists, sought->err);
+    if (status == WR_OK && exists && watch_has_number(sought->file, &info))
+        status = open_it(sought->self, sought->file, path, sought->err);
+    else if (status == WR_OK)
+        status = WR_ENOENT;
+    sought->status = status;
+    return status != WR_ENOENT;
 }
 
 int watch_take(struct watch_source *self, struct watched *file, struct wr_error *err) {

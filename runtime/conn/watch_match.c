@@ -76,11 +76,10 @@ int watch_is_same(struct watch_look *look, const struct watched *file, const cha
         status = file_reader_go_to(in, file->offset, file->sum, &same, &err);
     file_reader_end(in);
     in->decoder->record = record;
-    if (status == WR_EIO || status == WR_ENOMEM) {
-        watch_fails(look, status, &err);
-        return 0;
-    }
-    return status == WR_OK ? same : -1;
+    if (status == WR_OK || status == WR_ECORRUPT || status == WR_ENOENT)
+        return status == WR_OK ? same : -1;
+    watch_fails(look, status, &err);
+    return 0;
 }
 
 /* From its start, as if it had never been seen. */

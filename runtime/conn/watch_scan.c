@@ -287,7 +287,7 @@ int watch_scan(struct watch_source *self, struct wr_error *err) {
     wr_free(&wr_budget_control, look.known);
     wr_free(&wr_budget_control, look.seen.items);
     wr_free(&wr_budget_control, look.beside.items);
-    if (look.status == WR_ELIMIT)
+    if (look.status == WR_ELIMIT && look.why.status == WR_OK)
         return too_many(self, err);
     if (look.status == WR_ENOMEM)
         return no_memory(self, err);

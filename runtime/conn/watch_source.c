@@ -47,35 +47,38 @@ static int end_task(struct watch_source *self, struct wr_error *err) {
 
 /* The end of a line that was read without it. */
 static int pass_line_end(struct file_reader *in, const struct watched *file, struct wr_error *err) {
-    char next = 0;
+    char next;
     int same;
-    if (in->input.compression != WR_COMPRESSION_NONE ||
-        in->base.env->read(in->input.file, &next, 1, (int64_t)file->offset) != 1 || next != '\n')
+    if (in->input.compression != WR_COMPRESSION_NONE)
         return WR_OK;
+    int status = wr_input_byte(&in->input, file->offset, &next, err);
+    if (status != WR_OK || next != '\n')
+        return status;
     file_reader_end(in);
-    int status = file_reader_begin_file(in, file->path, file->held, err);
+    status = file_reader_begin_file(in, file->path, file->held, err);
     return status == WR_OK ? file_reader_go_to(in, file->offset + 1, 0, &same, err) : status;
 }
 
 /* Where what was read of it is not there any more, it is told, and read from its start. */
 static int go_on(struct watch_source *self, struct watched *file, struct wr_error *err) {
     struct file_reader *in = &self->in;
-    struct wr_error ignored = {0};
-    uint64_t record = in->decoder->record;
+    struct wr_error why = {0};
     int same = 0;
-    int status = file_reader_go_to(in, file->offset, file->sum, &same, &ignored);
-    if (status == WR_ENOMEM)
-        return wr_error_set(err, status, "%s: out of memory", file->path);
-    if (status != WR_OK || !same) {
+    int status = file_reader_go_to(in, file->offset, file->sum, &same, &why);
+    int is_short = status == WR_ECORRUPT && !in->input.broken;
+    if (status != WR_OK && !is_short) { /* nobody knows what stands there */
+        if (err != NULL)
+            *err = why;
+        return status;
+    }
+    if (is_short || !same) {
         watch_tell(self, file->path,
                    "it was written anew: it was read up to byte %llu, and what stands there is "
                    "something else now; it is read again from its start",
                    (unsigned long long)file->offset);
         file_reader_end(in);
         file->offset = 0;
-        status = file_reader_begin_file(in, file->path, file->held, err);
-        in->decoder->record = record;
-        return status;
+        return file_reader_begin_file(in, file->path, file->held, err);
     }
     if (file->ends_open)
         status = pass_line_end(in, file, err);
@@ -84,12 +87,12 @@ static int go_on(struct watch_source *self, struct watched *file, struct wr_erro
         status = in->config->format->load(in->decoder, &bytes, err);
     }
     in->decoder->line = file->line;
-    in->decoder->record = record;
     return status;
 }
 
 static int begin_task(struct watch_source *self, struct wr_error *err) {
     struct watched *file = self->tasks[self->task_at].file;
+    uint64_t record = self->in.decoder->record;
     int status = file->is_seen ? watch_take(self, file, err) : WR_ENOENT;
     if (status == WR_ENOENT) { /* the next scan tells what is missing */
         self->task_at++;
@@ -99,8 +102,11 @@ static int begin_task(struct watch_source *self, struct wr_error *err) {
         status = file_reader_begin_file(&self->in, file->path, file->held, err);
     if (status == WR_OK && file->offset > 0)
         status = go_on(self, file, err);
+    self->in.decoder->record = record;
     if (status == WR_OK)
         self->in.grows = self->in.input.compression == WR_COMPRESSION_NONE;
+    else /* what is known of the file stays, and not where the reader has come to */
+        file_reader_end(&self->in);
     return status;
 }
 

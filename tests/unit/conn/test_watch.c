@@ -382,3 +382,42 @@ TEST(watch_does_not_take_a_file_with_the_number_of_an_empty_one_for_it) {
         end(&s);
     }
 }
+
+/* A file of which more was read than its head: a place in it is found by calls of its own. */
+static const char *put_long(struct sim_world *s, const char *path) {
+    struct wr_buf text;
+    wr_buf_init(&text, &s->w.budget, 0);
+    wr_buf_add_text(&text, "x\n");
+    for (int i = 0; i < 4000; i++)
+        wr_buf_addf(&text, "%d\n", 1000 + i);
+    put_bytes(s, path, text.bytes, text.length);
+    const char *copy = wr_arena_strndup(&s->w.arena, text.bytes, text.length);
+    wr_buf_release(&text);
+    return copy;
+}
+
+TEST(watch_does_not_take_a_call_that_fails_for_another_content) {
+    for (uint64_t n = 0; n < 96; n++) {
+        struct sim_world s;
+        struct wr_buf rows;
+        int ends_open = n % 2 == 1;
+        begin(&s, &wr_source_watch, "in/");
+        put_long(&s, "in/a");
+        open_at(&s, NULL);
+        append(&s, "in/a", ends_open ? "7" : "7\n");
+        CHECK_CONTAINS(come(&s, 12 * SECOND), "4998 4999 7");
+        append(&s, "in/a", ends_open ? "\n8\n" : "8\n");
+        wr_buf_init(&rows, &s.w.budget, 0);
+        wr_sim_fail_at(s.sim, WR_SIM_EIO, 1 + n / 2, 0);
+        add_until_it_fails(&s, &rows);
+        wr_sim_fail_at(s.sim, WR_SIM_NONE, 1, 0);
+        restart(&s);
+        add_until_it_fails(&s, &rows);
+        wr_buf_add_char(&rows, 0);
+        CHECK_STR(rows.bytes, "8 ");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        CHECK_INT(s.w.rejects.length, ==, 0);
+        wr_buf_release(&rows);
+        end(&s);
+    }
+}
