@@ -64,6 +64,10 @@ void wr_sim_revive(struct wr_sim *sim);
 /* From now on a new file has the number of one that is gone, as file systems give them;
  * `hides_birth`: and nobody says when it was made. */
 void wr_sim_reuse_numbers(struct wr_sim *sim, int hides_birth);
+/* From now on times of files are whole multiples of `us`, as clocks of file systems tick. */
+void wr_sim_tick(struct wr_sim *sim, int64_t us);
+/* A file has the time of another one, as who compresses it sees to. WR_OK or WR_ENOENT. */
+int wr_sim_same_time(struct wr_sim *sim, const char *path, const char *other);
 int wr_sim_put(struct wr_sim *sim, const char *path, const void *bytes, size_t length);
 const char *wr_sim_get(const struct wr_sim *sim, const char *path, size_t *length);
 

@@ -57,6 +57,10 @@ static void content_release(struct wr_sim_content *content) {
     *content = (struct wr_sim_content){0};
 }
 
+static int64_t file_time(const struct wr_sim *sim) {
+    return sim->tick_us == 0 ? sim->now_us : sim->now_us / sim->tick_us * sim->tick_us;
+}
+
 static void inode_changed(struct wr_sim *sim, struct wr_sim_inode *inode, uint64_t from,
                           uint64_t to) {
     if (inode->changed_from > inode->changed_to) {
@@ -65,7 +69,7 @@ static void inode_changed(struct wr_sim *sim, struct wr_sim_inode *inode, uint64
     }
     inode->changed_from = WR_MIN(inode->changed_from, from);
     inode->changed_to = WR_MAX(inode->changed_to, to);
-    inode->modified_us = sim->now_us;
+    inode->modified_us = file_time(sim);
 }
 
 int wr_sim_inode_write(struct wr_sim *sim, struct wr_sim_inode *inode, const void *bytes,
@@ -244,8 +248,8 @@ struct wr_sim_inode *wr_sim_inode_new(struct wr_sim *sim, int is_directory) {
     inode->number = sim->reuses_numbers ? free_number(sim) : ++sim->inode_count;
     inode->is_directory = (uint8_t)is_directory;
     inode->changed_from = 1;
-    inode->modified_us = sim->now_us;
-    inode->born_us = sim->hides_birth ? 0 : sim->now_us;
+    inode->modified_us = file_time(sim);
+    inode->born_us = sim->hides_birth ? 0 : inode->modified_us;
     inode->next = sim->inodes;
     sim->inodes = inode;
     return inode;

@@ -37,6 +37,7 @@ struct wr_sim {
     uint64_t inode_count;
     uint8_t reuses_numbers; /* of files that are gone, as file systems do … */
     uint8_t hides_birth;    /* … and do not always say when one was made */
+    int64_t tick_us;        /* times of files are multiples of it; 0: any */
     uint64_t calls, fault_at;
     enum wr_sim_fault fault;
     uint8_t fault_sticky, is_cut;

@@ -109,6 +109,22 @@ int wr_sim_stream(struct wr_sim *sim, const char *path, int is_open) {
     return WR_OK;
 }
 
+void wr_sim_tick(struct wr_sim *sim, int64_t us) {
+    sim->tick_us = us;
+}
+
+int wr_sim_same_time(struct wr_sim *sim, const char *path, const char *other) {
+    char name[WR_SIM_PATH_BYTES_MAX], other_name[WR_SIM_PATH_BYTES_MAX];
+    int fits =
+        wr_sim_path(path, name, sizeof name) && wr_sim_path(other, other_name, sizeof other_name);
+    struct wr_sim_inode *inode = fits ? wr_sim_inode_at(sim, name) : NULL;
+    const struct wr_sim_inode *like = fits ? wr_sim_inode_at(sim, other_name) : NULL;
+    if (inode == NULL || like == NULL)
+        return WR_ENOENT;
+    inode->modified_us = like->modified_us;
+    return WR_OK;
+}
+
 int wr_sim_move(struct wr_sim *sim, const char *from, const char *to) {
     char from_name[WR_SIM_PATH_BYTES_MAX], to_name[WR_SIM_PATH_BYTES_MAX];
     int fits =

@@ -174,32 +174,37 @@ uint64_t file_reader_sum(struct file_reader *self) {
 }
 
 /* Reads `length` bytes, or what there is. */
-static int read_whole(struct file_reader *self, char *bytes, uint64_t length,
-                      struct wr_error *err) {
+static int read_whole(struct wr_input *input, char *bytes, uint64_t length, struct wr_error *err) {
     int status = WR_OK;
     uint64_t got = 1;
     for (uint64_t at = 0; at < length && got > 0 && status == WR_OK; at += got) {
         do {
-            status = wr_input_read(&self->input, bytes + at, length - at, &got, err);
+            status = wr_input_read(input, bytes + at, length - at, &got, err);
         } while (status == WR_EAGAIN); /* a pipe */
     }
     return status;
 }
 
+int file_known_read(struct file_known *known, struct wr_input *input, uint64_t offset,
+                    struct wr_error *err) {
+    uint64_t head = WR_MIN(offset, (uint64_t)FILE_KNOWN_BYTES), tail = tail_length(offset);
+    int status = read_whole(input, known->head, head, err);
+    if (status == WR_OK && tail > 0)
+        status = wr_input_skip(input, offset - tail, err);
+    if (status == WR_OK && tail > 0)
+        status = read_whole(input, known->past, tail, err);
+    if (status == WR_OK) /* there already, or the file is too short */
+        status = wr_input_skip(input, offset, err);
+    known->head_length = (uint32_t)head;
+    known->past_length = (uint32_t)tail;
+    return status;
+}
+
 int file_reader_go_to(struct file_reader *self, uint64_t offset, uint64_t sum, int *is_same,
                       struct wr_error *err) {
-    uint64_t head = WR_MIN(offset, (uint64_t)FILE_KNOWN_BYTES), tail = tail_length(offset);
-    int status = read_whole(self, self->known.head, head, err);
-    if (status == WR_OK && tail > 0)
-        status = wr_input_skip(&self->input, offset - tail, err);
-    if (status == WR_OK && tail > 0)
-        status = read_whole(self, self->known.past, tail, err);
-    if (status == WR_OK) /* there already, or the file is too short */
-        status = wr_input_skip(&self->input, offset, err);
+    int status = file_known_read(&self->known, &self->input, offset, err);
     if (status != WR_OK)
         return status;
-    self->known.head_length = (uint32_t)head;
-    self->known.past_length = (uint32_t)tail;
     self->offset = self->decoder->byte = offset;
     *is_same = file_reader_sum(self) == sum;
     return WR_OK;

@@ -26,6 +26,10 @@ struct file_known {
 /* Bytes that follow those before. */
 void file_known_add_head(struct file_known *known, const char *bytes, uint64_t length);
 void file_known_add_past(struct file_known *known, const char *bytes, uint64_t length);
+/* Of a file that was just opened, up to byte `offset`, to which it goes; WR_ECORRUPT where that is
+ * too short, or cannot be unpacked. */
+int file_known_read(struct file_known *known, struct wr_input *input, uint64_t offset,
+                    struct wr_error *err);
 /* A file with another sum was not read up to byte `offset`. */
 uint64_t file_known_sum(const struct file_known *known, uint64_t offset);
 

@@ -51,6 +51,8 @@ struct old_files {
     struct wr_arena *arena;
     struct wr_error *err;
     struct old_file *files;
+    size_t stem; /* bytes of the name that all begin with */
+    struct follow_numbers numbers;
     uint32_t count;
     int status;
 };
@@ -110,12 +112,14 @@ static int add_old(void *ctx, const char *path) {
 static int list_old(const struct wr_env *env, const char *path, struct wr_arena *arena,
                     struct old_files *old, struct wr_error *err) {
     char pattern[FOLLOW_PATH_MAX + 8];
-    *old = (struct old_files){.env = env, .arena = arena, .err = err};
+    *old = (struct old_files){.env = env, .arena = arena, .err = err, .stem = strlen(path)};
     old->files = WR_ARENA_ARRAY(arena, struct old_file, OLD_FILES_MAX);
     if (old->files == NULL)
         return wr_error_set(err, WR_ENOMEM, "follow %s: out of memory", path);
     snprintf(pattern, sizeof pattern, "%s[.-]*", path);
     int status = env->glob(env, pattern, add_old, old, err);
+    for (uint32_t i = 0; i < old->count; i++)
+        follow_numbers_add(&old->numbers, old->files[i].path, old->stem, &old->files[i].info);
     return old->status != WR_OK ? old->status : status;
 }
 
@@ -132,19 +136,96 @@ static int is_among(const struct follow_file *done, uint32_t count,
     return 0;
 }
 
-int follow_next_old(const struct wr_env *env, const char *path, int64_t after_us,
-                    const struct follow_file *done, uint32_t done_count,
-                    char found[FOLLOW_PATH_MAX], struct wr_error *err) {
+/* Is it a compressed copy of what was read to its end? 1, 0 or a status. */
+static int is_copy(const struct file_reader *in, const char *path, const struct follow_after *after,
+                   struct wr_error *err) {
+    struct wr_input input;
+    struct file_known known;
+    struct wr_error why = {0};
+    int is_same = 0, status = wr_input_open(&input, in->base.env, in->base.input_budget, path,
+                                            in->config->ratio_max, 0, &why);
+    if (status == WR_OK) {
+        status = file_known_read(&known, &input, after->offset, &why);
+        is_same = status == WR_OK && file_known_sum(&known, after->offset) == after->sum;
+        wr_input_close(&input);
+    }
+    if (status == WR_OK || status == WR_ECORRUPT || status == WR_ENOENT)
+        return is_same;
+    if (err != NULL)
+        *err = why;
+    return status;
+}
+
+/* The file that was read, as its name is now; NULL: it is gone, and no copy of its time is there.
+ */
+static const struct old_file *find_read(const struct file_reader *in, struct old_files *old,
+                                        struct follow_after *after) {
+    for (uint32_t i = 0; after->has_file && i < old->count; i++)
+        if (follow_is_file(&after->file, &old->files[i].info))
+            return &old->files[i];
+    for (uint32_t i = 0; after->offset > 0 && i < old->count && old->status == WR_OK; i++) {
+        const struct old_file *one = &old->files[i];
+        if (one->info.modified_us != after->modified_us ||
+            follow_length_without_ending(one->path) == 0)
+            continue;
+        int fits = is_copy(in, one->path, after, old->err);
+        if (fits > 0) {
+            after->file = (struct follow_file){one->info.inode, one->info.born_us};
+            return one;
+        }
+        old->status = fits < 0 ? fits : WR_OK;
+    }
+    return NULL;
+}
+
+/* A time in whole seconds may be that of a clock that knows no parts of them. */
+static int64_t latest_us(const struct wr_file_info *info) {
+    return info->modified_us % FOLLOW_SECOND_US == 0 ? info->modified_us + FOLLOW_SECOND_US - 1
+                                                     : info->modified_us;
+}
+
+/* Was it rotated behind `read`? Where that is gone, a file of the same time that was made before it
+ * was not; and of a compressed one nobody knows. */
+static int is_behind(const struct old_files *old, const struct old_file *one,
+                     const struct old_file *read, const struct follow_after *after) {
+    int64_t modified_us = one->info.modified_us, born_us = one->info.born_us;
+    if (!after->has_file)
+        return latest_us(&one->info) >= after->modified_us;
+    if (modified_us != after->modified_us)
+        return modified_us > after->modified_us;
+    if (read != NULL)
+        return follow_names_order(&old->numbers, old->stem, read->path, one->path) < 0;
+    return !after->was_cut && follow_length_without_ending(one->path) == 0 &&
+           (born_us == 0 || born_us >= after->file.born_us);
+}
+
+static int is_older(const struct old_files *old, const struct old_file *one,
+                    const struct old_file *other) {
+    if (one->info.modified_us != other->info.modified_us)
+        return one->info.modified_us < other->info.modified_us;
+    return follow_names_order(&old->numbers, old->stem, one->path, other->path) < 0;
+}
+
+int follow_next_old(const struct file_reader *in, struct follow_after *after,
+                    const struct follow_file *done, uint32_t done_count, struct follow_next *next,
+                    struct wr_error *err) {
     struct wr_arena arena;
     struct old_files old;
+    const struct old_file *oldest = NULL;
     wr_arena_init(&arena, &wr_budget_control, 4096);
-    int status = list_old(env, path, &arena, &old, err);
-    found[0] = 0;
+    int status = list_old(in->base.env, in->config->address, &arena, &old, err);
+    const struct old_file *read = status == WR_OK ? find_read(in, &old, after) : NULL;
+    status = old.status != WR_OK ? old.status : status;
     for (uint32_t i = 0; i < old.count && status == WR_OK; i++) {
         const struct old_file *one = &old.files[i];
-        if (one->info.modified_us <= after_us || is_among(done, done_count, &one->info))
-            continue;
-        memcpy(found, one->path, strlen(one->path) + 1); /* the last is the oldest */
+        if (is_behind(&old, one, read, after) && !is_among(done, done_count, &one->info) &&
+            (oldest == NULL || is_older(&old, one, oldest)))
+            oldest = one;
+    }
+    next->path[0] = 0;
+    if (status == WR_OK && oldest != NULL) {
+        memcpy(next->path, oldest->path, strlen(oldest->path) + 1);
+        next->file = (struct follow_file){oldest->info.inode, oldest->info.born_us};
     }
     wr_arena_release(&arena);
     return status;

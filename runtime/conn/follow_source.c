@@ -25,7 +25,8 @@
 
 #include "base/banned.h"
 
-#define POSITION_VERSION 2 /* 1 does not say when files were made and changed */
+#define POSITION_VERSION \
+    3                    /* 1 does not say when files were made and changed, 2 not which was last */
 #define QUIET_US 1000000 /* a file whose name has gone is waited for so long behind its last byte */
 #define CLOCK_US 20000   /* the clock of a file system is behind by less */
 #define DONE_MAX 16u
@@ -33,10 +34,14 @@
 
 struct follow_source {
     struct file_reader in;
-    char path[FOLLOW_PATH_MAX]; /* of the file that is read; "": that of the address is next */
-    struct follow_file file;    /* it */
-    int64_t modified_us;        /* when it was changed, seen last */
-    uint64_t end_at;            /* how long it was when it was looked at last */
+    struct follow_next next;  /* the file that is read, or that is next; "": that of the address,
+                              * or what was rotated behind `last` */
+    struct follow_file file;  /* that is read */
+    struct follow_file now;   /* it, or the compressed copy of it that is left */
+    struct follow_after last; /* that was read to its end before it; not `has_file`: none was */
+    int64_t modified_us;      /* when the file was changed, seen last … */
+    uint64_t size;            /* … and how long it was then */
+    uint64_t end_at;          /* how long it was when it was looked at last */
     struct follow_file done[DONE_MAX]; /* files that were read to their ends, as a ring … */
     uint32_t done_count;               /* … of so many in all */
     int64_t quiet_since_us;            /* its name had gone, and nothing came; -1: not so */
@@ -44,6 +49,7 @@ struct follow_source {
     int64_t old_looked_us;             /* when files beside it were looked for the last time */
     int64_t missing_at_us; /* by the wall clock: what came since may have gone; 0: nothing */
     uint8_t missing_told;
+    uint8_t was_cut; /* it was begun again: what it had may be in a copy of it */
 };
 
 static void tell(const struct follow_source *self, const char *text) {
@@ -58,13 +64,14 @@ static void tell(const struct follow_source *self, const char *text) {
 static int opened(struct follow_source *self, struct wr_error *err) {
     struct wr_file_info info;
     const char *address = self->in.config->address;
-    int has_name = strcmp(self->path, address) == 0;
+    int has_name = strcmp(self->next.path, address) == 0;
     if (self->in.base.env->info(self->in.input.file, &info) != WR_OK)
-        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
+        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->next.path);
     if (has_name && self->in.input.compression != WR_COMPRESSION_NONE)
         return wr_file_is_compressed(self->in.config->address, err);
-    self->file = (struct follow_file){info.inode, info.born_us};
+    self->file = self->now = (struct follow_file){info.inode, info.born_us};
     self->modified_us = info.modified_us;
+    self->size = info.size_bytes;
     self->end_at = 0;
     self->quiet_since_us = -1;
     self->in.grows = self->in.input.compression == WR_COMPRESSION_NONE;
@@ -80,25 +87,42 @@ static int looks_at_old(struct follow_source *self) {
     return 1;
 }
 
-/* A file may have come and been rotated since the name was looked at. */
-static int find_rotated(struct follow_source *self, int64_t now_us, struct wr_error *err) {
-    int64_t since_us = self->missing_at_us;
-    self->missing_at_us = now_us;
-    if (since_us == 0)
-        return WR_OK;
-    return follow_next_old(self->in.base.env, self->in.config->address, since_us - CLOCK_US,
-                           self->done, WR_MIN(self->done_count, DONE_MAX), self->path, err);
+/* Which is behind one: of those that are not read, also not now. */
+static int find_behind(struct follow_source *self, struct follow_after *after,
+                       struct follow_next *next, struct wr_error *err) {
+    struct follow_file done[DONE_MAX + 1];
+    uint32_t done_count = WR_MIN(self->done_count, DONE_MAX);
+    memcpy(done, self->done, done_count * sizeof *done);
+    if (self->in.is_open)
+        done[done_count++] = self->file;
+    return follow_next_old(&self->in, after, done, done_count, next, err);
+}
+
+/* A file may have come and been rotated behind the last one, or since the name was looked at. */
+static int find_rotated(struct follow_source *self, struct wr_error *err) {
+    int64_t now_us = self->in.base.env->now_us(self->in.base.env);
+    int status = WR_OK;
+    self->next.path[0] = 0;
+    if (self->last.has_file && !self->was_cut) {
+        status = find_behind(self, &self->last, &self->next, err);
+    } else if (self->missing_at_us != 0) {
+        struct follow_after then = {.modified_us = self->missing_at_us - CLOCK_US};
+        status = find_behind(self, &then, &self->next, err);
+    }
+    if (status == WR_OK && self->next.path[0] == 0)
+        self->missing_at_us = now_us;
+    return status;
 }
 
 /* Nothing has the name. WR_OK: a file that had it is next. */
 static int wait_for_name(struct follow_source *self, struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     int64_t now_us = env->monotonic_us(env);
-    self->path[0] = 0; /* an old one that was removed just now, too */
+    self->next.path[0] = 0; /* an old one that was removed just now, too */
     int status = WR_OK;
     if (self->missing_at_us == 0 || looks_at_old(self))
-        status = find_rotated(self, env->now_us(env), err);
-    if (status != WR_OK || self->path[0] != 0)
+        status = find_rotated(self, err);
+    if (status != WR_OK || self->next.path[0] != 0)
         return status;
     if (self->missing_since_us < 0)
         self->missing_since_us = now_us;
@@ -109,48 +133,80 @@ static int wait_for_name(struct follow_source *self, struct wr_error *err) {
     return WR_EAGAIN;
 }
 
-/* WR_EAGAIN: no file has the name yet. */
+/* The file that is open is the next one, unless its name passed on before it was opened, or others
+ * had the name since it was looked at. Else WR_OK, and none is open. */
+static int is_next(struct follow_source *self, int is_named, struct wr_error *err) {
+    struct follow_file chosen = self->next.file;
+    int is_chosen = chosen.inode == 0 || /* by a state of before */
+                    (chosen.inode == self->file.inode && chosen.born_us == self->file.born_us);
+    if (is_named ? self->was_cut : is_chosen)
+        return WR_OK;
+    self->next.path[0] = 0;
+    int status = is_named ? find_rotated(self, err) : WR_OK;
+    if (status == WR_OK && is_named && self->next.path[0] == 0)
+        memcpy(self->next.path, self->in.config->address, strlen(self->in.config->address) + 1);
+    else
+        file_reader_end(&self->in);
+    return status;
+}
+
+/* WR_EAGAIN: no file has the name yet. WR_OK, and none is open: it was not the next one. */
 static int open_next(struct follow_source *self, struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     const char *address = self->in.config->address;
     struct wr_file_info info;
-    if (self->path[0] == 0)
-        memcpy(self->path, address, strlen(address) + 1);
-    int is_there, status = wr_file_look(env, self->path, &info, &is_there, err);
+    if (self->next.path[0] == 0)
+        memcpy(self->next.path, address, strlen(address) + 1);
+    int is_named = strcmp(self->next.path, address) == 0;
+    int is_there, status = wr_file_look(env, self->next.path, &info, &is_there, err);
     if (status == WR_OK && !is_there)
-        status = wait_for_name(self, err);
-    if (status != WR_OK)
-        return status;
-    self->missing_since_us = -1;
-    self->missing_told = 0;
-    status = file_reader_begin(&self->in, self->path, err);
+        return wait_for_name(self, err);
+    if (status == WR_OK)
+        status = file_reader_begin(&self->in, self->next.path, err);
     if (status == WR_ENOENT) {
-        self->path[0] = 0;
+        self->next.path[0] = 0;
         return WR_EAGAIN;
     }
-    if (status != WR_OK)
-        return status;
-    status = opened(self, err);
-    if (status != WR_OK) /* the position stays before it */
+    if (status == WR_OK)
+        status = opened(self, err);
+    if (status == WR_OK)
+        status = is_next(self, is_named, err);
+    if (status != WR_OK) { /* the position stays before it */
         file_reader_end(&self->in);
-    return status;
+        return status;
+    }
+    self->missing_since_us = -1;
+    self->missing_told = 0;
+    return WR_OK;
+}
+
+/* All of it was read. */
+static struct follow_after behind_it(struct follow_source *self, const struct wr_file_info *info) {
+    return (struct follow_after){.modified_us = info->modified_us,
+                                 .file = self->now,
+                                 .offset = self->in.offset,
+                                 .sum = file_reader_sum(&self->in),
+                                 .has_file = 1,
+                                 .was_cut = self->was_cut};
 }
 
 /* The file that is read has no more, and never will: what comes behind it. */
 static int choose_next(struct follow_source *self, struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     struct wr_file_info info;
-    char next[FOLLOW_PATH_MAX];
     if (env->info(self->in.input.file, &info) != WR_OK)
-        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
-    self->done[self->done_count++ % DONE_MAX] = self->file;
-    self->missing_at_us = env->now_us(env);
-    int status = follow_next_old(env, self->in.config->address, info.modified_us, self->done,
-                                 WR_MIN(self->done_count, DONE_MAX), next, err);
+        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->next.path);
+    struct follow_after after = behind_it(self, &info);
+    struct follow_next next;
+    int status = find_behind(self, &after, &next, err);
     if (status != WR_OK) /* the position stays where it is */
         return status;
+    self->done[self->done_count++ % DONE_MAX] = self->file;
+    self->missing_at_us = env->now_us(env);
+    self->last = after;
+    self->next = next;
+    self->was_cut = 0;
     file_reader_end(&self->in);
-    memcpy(self->path, next, strlen(next) + 1);
     return WR_OK;
 }
 
@@ -163,6 +219,7 @@ static void begin_again(struct follow_source *self, const char *what, uint64_t s
              what, (unsigned long long)self->in.input.bytes_out, (unsigned long long)size);
     tell(self, text);
     file_reader_end(&self->in);
+    self->was_cut = 1;
     self->missing_at_us = self->in.base.env->now_us(self->in.base.env);
 }
 
@@ -201,7 +258,8 @@ static int is_same(struct follow_source *self, struct wr_error *err) {
         same = got == (int64_t)last_length && memcmp(bytes, last, last_length) == 0;
     }
     if (got < 0)
-        return wr_error_set(err, (int)got, "read %s: %s", self->path, wr_status_text((int)got));
+        return wr_error_set(err, (int)got, "read %s: %s", self->next.path,
+                            wr_status_text((int)got));
     return same;
 }
 
@@ -212,18 +270,15 @@ static int look_for_later(struct follow_source *self, const struct wr_file_info 
                           struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     int64_t quiet_us = env->monotonic_us(env) - self->quiet_since_us;
-    char later[FOLLOW_PATH_MAX] = "";
-    struct follow_file done[DONE_MAX + 1];
-    uint32_t done_count = WR_MIN(self->done_count, DONE_MAX);
+    struct follow_next later = {.path = ""};
     if (quiet_us >= QUIET_US && looks_at_old(self)) {
-        memcpy(done, self->done, done_count * sizeof *done);
-        done[done_count++] = self->file;
-        int status = follow_next_old(env, self->in.config->address, info->modified_us, done,
-                                     done_count, later, err);
+        struct follow_after after = behind_it(self, info);
+        int status = find_behind(self, &after, &later, err);
         if (status != WR_OK)
             return status;
+        self->now = after.file;
     }
-    if (later[0] != 0)
+    if (later.path[0] != 0)
         return WR_OK;
     if (!self->missing_told && quiet_us >= MISSING_US) {
         self->missing_told = 1;
@@ -261,12 +316,10 @@ static int look(struct follow_source *self, struct wr_error *err) {
     struct wr_file_info info;
     uint64_t at = in->input.bytes_out;
     if (in->base.env->info(in->input.file, &info) != WR_OK)
-        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->path);
-    self->modified_us = info.modified_us;
-    if (info.size_bytes == at)
-        return look_at_name(self, &info, err);
-    int same = info.size_bytes > at;
-    if (same && self->end_at == at && at > 0) /* it may have been emptied and filled again */
+        return wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", self->next.path);
+    int was_written = info.size_bytes != at || self->modified_us != info.modified_us;
+    int same = info.size_bytes >= at;
+    if (same && was_written && self->end_at == at && at > 0) /* it may have been filled again */
         same = is_same(self, err);
     if (same < 0)
         return same;
@@ -275,6 +328,10 @@ static int look(struct follow_source *self, struct wr_error *err) {
                     info.size_bytes);
         return WR_OK;
     }
+    self->modified_us = info.modified_us;
+    self->size = info.size_bytes;
+    if (info.size_bytes == at)
+        return look_at_name(self, &info, err);
     wr_input_grown(&in->input);
     in->piece_bytes = info.size_bytes - at;
     self->end_at = info.size_bytes;
@@ -319,6 +376,34 @@ static struct follow_file take_file(struct wr_reader *from, uint64_t version) {
     return (struct follow_file){inode, version < 2 ? 0 : (int64_t)wr_reader_varint(from)};
 }
 
+enum position_flags { WAS_CUT = 1, HAS_LAST = 2, LAST_WAS_CUT = 4 };
+
+static void add_last(struct wr_buf *out, const struct follow_source *self) {
+    const struct follow_after *last = &self->last;
+    wr_buf_add_varint(out, (self->was_cut ? WAS_CUT : 0u) | (last->has_file ? HAS_LAST : 0u) |
+                               (last->was_cut ? LAST_WAS_CUT : 0u));
+    if (!last->has_file)
+        return;
+    add_file(out, &last->file);
+    wr_buf_add_varint(out, (uint64_t)last->modified_us);
+    wr_buf_add_varint(out, last->offset);
+    wr_buf_add_u64(out, last->sum);
+}
+
+static void take_last(struct wr_reader *from, uint64_t version, struct follow_source *self) {
+    struct follow_after *last = &self->last;
+    uint64_t flags = version < 3 ? 0 : wr_reader_varint(from);
+    self->was_cut = (flags & WAS_CUT) != 0;
+    last->has_file = (flags & HAS_LAST) != 0;
+    last->was_cut = (flags & LAST_WAS_CUT) != 0;
+    if (!last->has_file)
+        return;
+    last->file = take_file(from, version);
+    last->modified_us = (int64_t)wr_reader_varint(from);
+    last->offset = wr_reader_varint(from);
+    last->sum = wr_reader_u64(from);
+}
+
 static int follow_save(struct wr_source *source, struct wr_buf *out) {
     struct follow_source *self = (struct follow_source *)source;
     struct file_reader *in = &self->in;
@@ -327,15 +412,18 @@ static int follow_save(struct wr_source *source, struct wr_buf *out) {
     wr_buf_add_varint(out, self->done_count);
     for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
         add_file(out, &self->done[i]);
+    add_last(out, self);
     wr_buf_add_varint(out, (uint64_t)in->is_open);
     if (!in->is_open) {
         wr_buf_add_varint(out, (uint64_t)self->missing_at_us);
-        wr_buf_add_varint(out, strlen(self->path));
-        wr_buf_add_text(out, self->path);
+        wr_buf_add_varint(out, strlen(self->next.path));
+        wr_buf_add_text(out, self->next.path);
+        add_file(out, &self->next.file);
         return out->status;
     }
     add_file(out, &self->file);
     wr_buf_add_varint(out, (uint64_t)self->modified_us);
+    wr_buf_add_varint(out, self->size);
     wr_buf_add_varint(out, in->offset);
     wr_buf_add_varint(out, in->decoder->line);
     wr_buf_add_u64(out, file_reader_sum(in));
@@ -349,17 +437,39 @@ static int damaged(const struct follow_source *self, struct wr_error *err) {
 }
 
 /* The file that the position knows is gone, or may be another one, and nothing was read of it: it
- * is one of those that were rotated since, or was removed. */
-static int find_behind(struct follow_source *self, const struct follow_position *at,
+ * is one of those that were rotated since, or was removed. Where none was read before it, it may
+ * have the time that it had, if there was something in it, or if its clock knows no parts of
+ * seconds. */
+static int find_unread(struct follow_source *self, const struct follow_position *at,
                        struct wr_error *err) {
-    int status =
-        at->modified_us == 0
-            ? WR_OK
-            : follow_next_old(self->in.base.env, self->in.config->address, at->modified_us,
-                              self->done, WR_MIN(self->done_count, DONE_MAX), self->path, err);
-    if (status == WR_OK && self->path[0] == 0 && (at->file.born_us != 0 || at->modified_us == 0))
+    int is_same_time = at->size > 0 || at->modified_us % FOLLOW_SECOND_US == 0;
+    struct follow_after then = {.modified_us = at->modified_us + !is_same_time};
+    int status = WR_OK;
+    if (self->last.has_file)
+        status = find_behind(self, &self->last, &self->next, err);
+    else if (at->modified_us != 0)
+        status = find_behind(self, &then, &self->next, err);
+    if (status == WR_OK && self->next.path[0] == 0 &&
+        (at->file.born_us != 0 || at->modified_us == 0))
         tell(self, "the file that had this name is gone, and nothing had been read of it");
     return status;
+}
+
+/* No file was open. */
+static int resume_between(struct follow_source *self, struct wr_reader *from, uint64_t version,
+                          struct wr_error *err) {
+    int64_t missing_at_us = (int64_t)wr_reader_varint(from);
+    uint64_t length = wr_reader_varint(from);
+    const char *path = wr_reader_bytes(from, length);
+    if (from->failed || length >= sizeof self->next.path)
+        return damaged(self, err);
+    memcpy(self->next.path, path, length);
+    if (version >= 3)
+        self->next.file = take_file(from, version);
+    self->missing_at_us = missing_at_us;
+    if (from->failed)
+        return damaged(self, err);
+    return length > 0 ? WR_OK : find_rotated(self, err);
 }
 
 static int resume(struct follow_source *self, struct wr_reader *from, struct wr_error *err) {
@@ -369,28 +479,22 @@ static int resume(struct follow_source *self, struct wr_reader *from, struct wr_
     self->done_count = (uint32_t)wr_reader_varint(from);
     for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
         self->done[i] = take_file(from, version);
+    take_last(from, version, self);
     uint64_t was_open = wr_reader_varint(from);
     in->decoder->record = record;
     if (from->failed || version == 0 || version > POSITION_VERSION)
         return damaged(self, err);
-    if (!was_open) {
-        int64_t missing_at_us = (int64_t)wr_reader_varint(from);
-        uint64_t length = wr_reader_varint(from);
-        const char *path = wr_reader_bytes(from, length);
-        if (from->failed || length >= sizeof self->path)
-            return damaged(self, err);
-        memcpy(self->path, path, length);
-        self->missing_at_us = missing_at_us;
-        return length > 0 ? WR_OK : find_rotated(self, in->base.env->now_us(in->base.env), err);
-    }
+    if (!was_open)
+        return resume_between(self, from, version, err);
     at.file = take_file(from, version);
     at.modified_us = version < 2 ? 0 : (int64_t)wr_reader_varint(from);
+    at.size = version < 3 ? 0 : wr_reader_varint(from);
     at.offset = wr_reader_varint(from);
     uint64_t line = wr_reader_varint(from);
     at.sum = wr_reader_u64(from);
-    int status = from->failed ? damaged(self, err) : follow_find(in, &at, self->path, err);
-    if (status == WR_OK && self->path[0] == 0)
-        return find_behind(self, &at, err);
+    int status = from->failed ? damaged(self, err) : follow_find(in, &at, self->next.path, err);
+    if (status == WR_OK && self->next.path[0] == 0)
+        return find_unread(self, &at, err);
     if (status != WR_OK)
         return status;
     status = opened(self, err);

@@ -343,10 +343,13 @@ and a new one made in its place, it is read to its end under its new name, for a
 second behind its last byte, then the new one. If that happened more than once,
 also while weir was down, those between are read too: files beside it whose
 names begin with its own and go on with `.` or `-`, also .gz and .zst, by when
-they were changed. A file is known again by its number (inode) and its content;
-where it is gone, a run with a state does not start (W616), since rows would be
-missing. A file that is cut, or emptied and written anew (copytruncate), is told
-and read from its start: what was written just before may be missing, so rename.
+they were changed. Where that is the same, as clocks of file systems tick by ms
+or by s, by their names: `app.log.1` is younger than `app.log.2`, unless their
+times say that numbers grow; dates by their order. A file is known again by its
+number (inode) and its content; where it is gone, a run with a state does not
+start (W616), since rows would be missing. A file that is cut, or emptied and
+written anew (copytruncate), is told and read from its start: what was written
+just before may be missing, so rename.
 
 A directory or glob. Files that are there, then those that come: at each look in
 the order of their names, also those that sort before others that were read.

@@ -280,3 +280,42 @@ TEST(follow_goes_on_in_an_empty_file_that_has_grown_since) {
         end(&s);
     }
 }
+
+TEST(follow_sees_a_file_that_was_emptied_and_filled_to_the_same_length) {
+    struct sim_world s;
+    begin(&s, &wr_source_follow, "a.csv");
+    put(&s, "a.csv", "x\n1\n2\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1 2");
+    put(&s, "a.csv", "x\n3\n4\n");
+    CHECK_STR(come(&s, SECOND), "3 4");
+    CHECK_CONTAINS(s.w.notes.bytes, "it was emptied and written anew");
+    put(&s, "a.csv", "x\n3\n4\n"); /* touched */
+    CHECK_STR(come(&s, SECOND), "");
+    CHECK_INT(s.w.rejects.length, ==, 0);
+    end(&s);
+}
+
+TEST(follow_does_not_read_the_copy_of_a_file_that_was_cut) {
+    for (int dies = 0; dies < 2; dies++) {
+        struct sim_world s;
+        begin(&s, &wr_source_follow, "a.csv");
+        put(&s, "a.csv", "x\n1\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "1");
+        move(&s, "a.csv", "a.csv.2");
+        put(&s, "a.csv", "x\n2\n3\n");
+        CHECK_STR(come(&s, 2 * SECOND), "2 3");
+        put(&s, "a.csv.1", "x\n2\n3\n"); /* copytruncate */
+        put(&s, "a.csv", "");
+        CHECK_STR(come(&s, SECOND), "");
+        if (dies)
+            restart(&s);
+        append(&s, "a.csv", "x\n4\n");
+        CHECK_STR(come(&s, 2 * SECOND), "4");
+        drop(&s, "a.csv");
+        put(&s, "a.csv", "x\n5\n");
+        CHECK_STR(come(&s, 3 * SECOND), "5");
+        end(&s);
+    }
+}
