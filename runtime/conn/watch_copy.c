@@ -155,28 +155,85 @@ static int is_known(const struct watch_source *self, const struct wr_file_info *
     return 0;
 }
 
-/* Files that were rotated behind one that moved were changed later than the newest of its name that
- * is known. One of which nothing was read may be any of those that were not changed before it. */
-static int64_t least_time(const struct watch_look *look, const struct watch_moved *was,
-                          size_t stem) {
-    int64_t latest_us = was->modified_us;
-    if (was->offset == 0 && was->size > 0 && !was->file->is_seen)
-        return latest_us;
-    for (uint32_t i = 0; was->is_away && i < look->known_count; i++) {
-        const struct watched *file = look->known[i];
-        if (strncmp(file->path, was->path, stem) == 0 && watch_stem_length(file->path) == stem)
-            latest_us = WR_MAX(latest_us, file->before_us);
+/* What was known of the name of a file that moved. */
+struct rotation {
+    const struct watch_moved *was;
+    size_t stem;       /* bytes of the name that files behind it begin with */
+    int64_t latest_us; /* when the newest file of the name that is known was changed */
+    struct follow_numbers numbers;
+    uint8_t is_unread; /* and is gone: it may be any of those that were not changed before it */
+};
+
+static int has_stem(const struct rotation *of, const char *path) {
+    return strncmp(path, of->was->path, of->stem) == 0 &&
+           (path[of->stem] == 0 || path[of->stem] == '.' || path[of->stem] == '-');
+}
+
+/* `known` is by the names of now: the first that begins with so many bytes of `path`. */
+static uint32_t first_known(const struct watch_look *look, const char *path, size_t length) {
+    uint32_t low = 0;
+    for (uint32_t high = look->known_count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strncmp(look->known[middle]->path, path, length) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return latest_us + 1;
+    return low;
+}
+
+static void see_rotation(struct watch_look *look, const struct watch_moved *was,
+                         struct rotation *of) {
+    *of = (struct rotation){.was = was,
+                            .stem = was->is_away ? watch_stem_length(was->path) : strlen(was->path),
+                            .latest_us = was->modified_us,
+                            .is_unread = was->offset == 0 && was->size > 0 && !was->file->is_seen};
+    uint32_t first = first_known(look, was->path, of->stem);
+    for (uint32_t i = first; was->is_away && !of->is_unread && i < look->known_count; i++) {
+        if (strncmp(look->known[i]->path, was->path, of->stem) != 0)
+            break;
+        if (has_stem(of, look->known[i]->path))
+            of->latest_us = WR_MAX(of->latest_us, look->known[i]->before_us);
+    }
+    watch_make_beside(look);
+    for (uint32_t i = watch_first_beside(look, was->path, of->stem); i < look->beside.count; i++) {
+        const struct watch_seen *one = &look->beside.items[i];
+        if (strncmp(one->path, was->path, of->stem) != 0)
+            break;
+        if (watch_begins_so(one->path, was->path, of->stem))
+            follow_numbers_add(&of->numbers, one->path, of->stem, &one->info);
+    }
+}
+
+/* Files that were rotated behind one that moved were changed later than the newest of its name that
+ * is known; or at the same time, and then have younger names than all that are known. Where the
+ * file that moved has no such name any more, one that was made before it was not behind it, and of
+ * a compressed one nobody knows. */
+static int is_later(const struct watch_look *look, const struct watch_seen *one,
+                    const struct rotation *of) {
+    const struct watch_moved *was = of->was;
+    if (one->info.modified_us != of->latest_us || of->is_unread)
+        return one->info.modified_us >= of->latest_us;
+    for (uint32_t i = first_known(look, was->path, of->stem); i < look->known_count; i++) {
+        const struct watched *file = look->known[i];
+        if (strncmp(file->path, was->path, of->stem) != 0)
+            break;
+        if (file->is_seen && has_stem(of, file->path) &&
+            follow_names_order(&of->numbers, of->stem, file->path, one->path) >= 0)
+            return 0;
+    }
+    return (was->file->is_seen && has_stem(of, was->file->path)) ||
+           (follow_length_without_ending(one->path) == 0 &&
+            (one->info.born_us == 0 || one->info.born_us >= was->born_us));
 }
 
 /* Was it rotated behind the file that moved? */
 static int is_behind(const struct watch_look *look, const struct watch_seen *one,
-                     const struct watch_moved *was, size_t stem, int64_t least_us) {
+                     const struct rotation *of) {
     char original[FOLLOW_PATH_MAX];
     snprintf(original, sizeof original, "%.*s", (int)follow_length_without_ending(one->path),
              one->path);
-    return watch_begins_so(one->path, was->path, stem) && one->info.modified_us >= least_us &&
+    return watch_begins_so(one->path, of->was->path, of->stem) && is_later(look, one, of) &&
            watch_find_seen(&look->seen, one->path) == NULL && !is_known(look->self, &one->info) &&
            watch_find_seen(&look->beside, original) == NULL;
 }
@@ -208,14 +265,13 @@ static void find_lost(struct watch_look *look, const struct watch_moved *was) {
 
 /* What was rotated since the file moved, and has no address. */
 static void add_rotated(struct watch_look *look, const struct watch_moved *was) {
-    size_t stem = was->is_away ? watch_stem_length(was->path) : strlen(was->path);
-    int64_t least_us = least_time(look, was, stem);
-    watch_make_beside(look);
-    for (uint32_t i = watch_first_beside(look, was->path, stem); i < look->beside.count; i++) {
+    struct rotation of;
+    see_rotation(look, was, &of);
+    for (uint32_t i = watch_first_beside(look, was->path, of.stem); i < look->beside.count; i++) {
         struct watch_seen *one = &look->beside.items[i];
-        if (look->status != WR_OK || strncmp(one->path, was->path, stem) != 0)
+        if (look->status != WR_OK || strncmp(one->path, was->path, of.stem) != 0)
             break;
-        if (!is_behind(look, one, was, stem, least_us))
+        if (!is_behind(look, one, &of))
             continue;
         struct watched *file = watch_add(look->self, one->path, strlen(one->path));
         if (file == NULL) {
@@ -226,9 +282,21 @@ static void add_rotated(struct watch_look *look, const struct watch_moved *was) 
     }
 }
 
+/* It was rotated not long ago, by the last life maybe, and no file was seen that had its name since:
+ * one that had may have been rotated too, and where names are dates that moves no other. */
+static int may_have_followers(const struct watch_look *look, const struct watched *file) {
+    char name[FOLLOW_PATH_MAX];
+    if (!file->is_away || !file->is_seen || look->now_us - file->changed_us >= WATCH_QUIET_US)
+        return 0;
+    snprintf(name, sizeof name, "%.*s", (int)watch_stem_length(file->path), file->path);
+    return watch_find_name(look, name) == NULL;
+}
+
 void watch_add_rotated(struct watch_look *look) {
+    watch_sort_names(look);
     for (uint32_t i = 0; i < look->known_count && look->status == WR_OK; i++)
-        if (!look->known[i]->is_seen && !look->known[i]->is_whole)
+        if ((!look->known[i]->is_seen && !look->known[i]->is_whole) ||
+            may_have_followers(look, look->known[i]))
             watch_note_moved(look, look->known[i]);
     for (uint32_t i = 0; i < look->moved_count && look->status == WR_OK; i++)
         find_lost(look, &look->moved[i]);

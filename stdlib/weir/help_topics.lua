@@ -359,12 +359,13 @@ that grows is read on. When nothing has changed for 10 s its last line needs no
 end. Compressed files are read once, as they come. A file that is renamed is
 read to its end and not again, whatever its new name: the 128 that changed last
 are kept open; of others, and after a restart, it must begin with the old name
-and `.` or `-`. What was rotated in between is read too, and a .gz or .zst of a
-file that was read, which has its name and begins as it did, is not, but for
-what that file had more. The same name and the same content up to where reading
-stood is the same file (a job that was copied, rsync); another file under a
-known name is a new one: it is told, and read from its start. All files are one
-partition: `max_delay` must cover how far the times in them overlap.
+and `.` or `-`. What was rotated in between is read too, as of one file, and a
+.gz or .zst of a file that was read, which has its name and begins as it did, is
+not, but for what that file had more. The same name and the same content up to
+where reading stood is the same file (a job that was copied, rsync); another
+file under a known name is a new one: it is told, and read from its start. All
+files are one partition: `max_delay` must cover how far the times in them
+overlap.
 A directory is looked at every 100 ms, or less often: 2 % of the time at most.
 With --state a look is kept before its rows are read: up to one `checkpoint`
 more.

@@ -166,3 +166,7 @@ TEST(follow_reads_rows_of_files_that_are_rotated_within_a_tick_once_and_in_order
 TEST(follow_reads_rows_of_files_that_are_compressed_within_a_tick_once_and_in_order) {
     rotate_by_many(&wr_source_follow, 1);
 }
+
+TEST(watch_reads_rows_of_files_that_are_rotated_within_a_tick_once) {
+    rotate_by_many(&wr_source_watch, 0);
+}

@@ -421,3 +421,25 @@ TEST(watch_does_not_take_a_call_that_fails_for_another_content) {
         end(&s);
     }
 }
+
+TEST(watch_reads_what_came_and_was_rotated_while_no_file_had_the_name) {
+    for (int dies = 0; dies < 2; dies++) {
+        struct sim_world s;
+        begin(&s, &wr_source_watch, "in/*.csv");
+        put(&s, "in/a.csv-20251231", "x\n90\n"); /* it has the same time */
+        put(&s, "in/a.csv", "x\n1\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "1");
+        move(&s, "in/a.csv", "in/a.csv-20260101"); /* who writes it is not there */
+        CHECK_STR(come(&s, (dies ? 60 : 3) * SECOND), "");
+        put(&s, "in/a.csv", "x\n2\n");
+        move(&s, "in/a.csv", "in/a.csv-20260102");
+        put(&s, "in/a.csv", "x\n3\n");
+        if (dies)
+            restart(&s);
+        CHECK_STR(come(&s, 3 * SECOND), "3 2");
+        CHECK_STR(come(&s, 30 * SECOND), "");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        end(&s);
+    }
+}
