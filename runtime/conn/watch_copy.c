@@ -11,6 +11,18 @@
 
 #define COPY_NAMES_MAX 128u /* beside one that is gone, that may be copies of it */
 
+/* What the numbers say that follow so many bytes of `path`. */
+static void add_numbers(const struct watch_look *look, const char *path, size_t stem,
+                        struct follow_numbers *numbers) {
+    for (uint32_t i = watch_first_beside(look, path, stem); i < look->beside.count; i++) {
+        const struct watch_seen *one = &look->beside.items[i];
+        if (strncmp(one->path, path, stem) != 0)
+            break;
+        if (watch_begins_so(one->path, path, stem))
+            follow_numbers_add(numbers, one->path, stem, &one->info);
+    }
+}
+
 /* ---- 4 and 5: copies ----------------------------------------------------------------------- */
 
 /* Can it be a copy of a file that is gone, by its name, its time and what is known of it? */
@@ -42,11 +54,21 @@ static void take_copy(struct watch_look *look, struct watched *file, struct watc
     watch_take_seen(look, file, seen != NULL ? seen : one, seen == NULL);
 }
 
-/* One that fits, and was changed before the one that was found. */
+/* By their times, and where those are the same, by their names. */
+static int is_older(const struct watch_look *look, const struct watch_seen *one,
+                    const struct watch_seen *other, size_t stem) {
+    struct follow_numbers numbers = {0};
+    if (one->info.modified_us != other->info.modified_us)
+        return one->info.modified_us < other->info.modified_us;
+    add_numbers(look, one->path, stem, &numbers);
+    return follow_names_order(&numbers, stem, one->path, other->path) < 0;
+}
+
+/* One that fits, and is older than the one that was found. */
 static void try_copy(struct watch_look *look, const struct watched *file, struct watch_seen *one,
                      size_t stem, struct watch_seen **found, uint8_t *is_compressed) {
     if (one == NULL || look->status != WR_OK ||
-        (*found != NULL && one->info.modified_us >= (*found)->info.modified_us) ||
+        (*found != NULL && !is_older(look, one, *found, stem)) ||
         !may_be_copy(look, file, one, stem) ||
         (file->offset > 0 && watch_is_same(look, file, one->path) != 1))
         return;
@@ -87,7 +109,8 @@ void watch_match_copies(struct watch_look *look) {
     }
 }
 
-static void add_copy(struct watch_look *look, const struct watched *file, struct watch_seen *seen) {
+static void add_copy(struct watch_look *look, const struct watched *file, struct watch_seen *seen,
+                     int is_away) {
     struct watched *copy = watch_add(look->self, seen->path, strlen(seen->path));
     if (copy == NULL) {
         watch_fails(look, WR_ENOMEM, NULL);
@@ -97,20 +120,21 @@ static void add_copy(struct watch_look *look, const struct watched *file, struct
     copy->sum = file->sum;
     copy->line = file->line;
     copy->is_whole = copy->is_copy = 1;
-    watch_take_seen(look, copy, seen, 0);
+    watch_take_seen(look, copy, seen, is_away);
 }
 
 /* Is it a copy of a file that is open, and was renamed and removed since? */
-static void judge_copy_of_open(struct watch_look *look, struct watch_seen *seen) {
+static int judge_copy_of_open(struct watch_look *look, struct watch_seen *seen, int is_away) {
     for (uint32_t i = 0; i < WATCH_HELD_MAX && look->status == WR_OK; i++) {
         const struct watched *file = look->self->held[i];
         if (file == NULL || !file->is_away || file->offset == 0 ||
             !watch_begins_so(seen->path, file->path, watch_stem_length(file->path)) ||
             watch_is_same(look, file, seen->path) != 1)
             continue;
-        add_copy(look, file, seen);
-        return;
+        add_copy(look, file, seen, is_away);
+        return 1;
     }
+    return 0;
 }
 
 /* A compressed file beside the one of its name without the ending: a copy of it, or one in making?
@@ -125,12 +149,12 @@ static void judge_copy(struct watch_look *look, struct watch_seen *seen, size_t 
     int64_t quiet_us = look->now_us - watch_last_change(look, &seen->info);
     int same = is_known && file->offset > 0 ? watch_is_same(look, file, seen->path) : -1;
     if (same <= 0)
-        judge_copy_of_open(look, seen);
+        judge_copy_of_open(look, seen, 0);
     if (same < 0 && (is_known || original != NULL))
         seen->is_taken |= quiet_us < WATCH_QUIET_US; /* it may not be whole yet, or what it is made
                                                       * of was not read yet */
     if (same > 0 && look->status == WR_OK)
-        add_copy(look, file, seen);
+        add_copy(look, file, seen, 0);
 }
 
 void watch_judge_copies(struct watch_look *look) {
@@ -169,6 +193,12 @@ static int has_stem(const struct rotation *of, const char *path) {
            (path[of->stem] == 0 || path[of->stem] == '.' || path[of->stem] == '-');
 }
 
+/* A file that is open and was removed has no name. */
+static int has_name(const struct rotation *of, const struct watched *file) {
+    return file->is_seen && has_stem(of, file->path) &&
+           !(file->is_away && file->path[of->stem] == 0);
+}
+
 /* `known` is by the names of now: the first that begins with so many bytes of `path`. */
 static uint32_t first_known(const struct watch_look *look, const char *path, size_t length) {
     uint32_t low = 0;
@@ -182,12 +212,20 @@ static uint32_t first_known(const struct watch_look *look, const char *path, siz
     return low;
 }
 
+/* Or is another one at its name? */
+static int is_there(const struct watch_moved *was) {
+    const struct watched *file = was->file;
+    return file->is_seen &&
+           (file->is_copy || file->has_rest ||
+            (file->inode == was->inode && (file->born_us == was->born_us || was->born_us == 0)));
+}
+
 static void see_rotation(struct watch_look *look, const struct watch_moved *was,
                          struct rotation *of) {
     *of = (struct rotation){.was = was,
                             .stem = was->is_away ? watch_stem_length(was->path) : strlen(was->path),
                             .latest_us = was->modified_us,
-                            .is_unread = was->offset == 0 && was->size > 0 && !was->file->is_seen};
+                            .is_unread = was->offset == 0 && was->size > 0 && !is_there(was)};
     uint32_t first = first_known(look, was->path, of->stem);
     for (uint32_t i = first; was->is_away && !of->is_unread && i < look->known_count; i++) {
         if (strncmp(look->known[i]->path, was->path, of->stem) != 0)
@@ -196,13 +234,12 @@ static void see_rotation(struct watch_look *look, const struct watch_moved *was,
             of->latest_us = WR_MAX(of->latest_us, look->known[i]->before_us);
     }
     watch_make_beside(look);
-    for (uint32_t i = watch_first_beside(look, was->path, of->stem); i < look->beside.count; i++) {
-        const struct watch_seen *one = &look->beside.items[i];
-        if (strncmp(one->path, was->path, of->stem) != 0)
-            break;
-        if (watch_begins_so(one->path, was->path, of->stem))
-            follow_numbers_add(&of->numbers, one->path, of->stem, &one->info);
-    }
+    add_numbers(look, was->path, of->stem, &of->numbers);
+}
+
+static int is_younger(const struct rotation *of, const struct watch_seen *one,
+                      const struct watched *file) {
+    return follow_names_order(&of->numbers, of->stem, file->path, one->path) < 0;
 }
 
 /* Files that were rotated behind one that moved were changed later than the newest of its name that
@@ -214,26 +251,33 @@ static int is_later(const struct watch_look *look, const struct watch_seen *one,
     const struct watch_moved *was = of->was;
     if (one->info.modified_us != of->latest_us || of->is_unread)
         return one->info.modified_us >= of->latest_us;
+    int has_rank = has_name(of, was->file);
     for (uint32_t i = first_known(look, was->path, of->stem); i < look->known_count; i++) {
         const struct watched *file = look->known[i];
         if (strncmp(file->path, was->path, of->stem) != 0)
             break;
-        if (file->is_seen && has_stem(of, file->path) &&
-            follow_names_order(&of->numbers, of->stem, file->path, one->path) >= 0)
+        if (has_name(of, file) && !is_younger(of, one, file))
             return 0;
     }
-    return (was->file->is_seen && has_stem(of, was->file->path)) ||
-           (follow_length_without_ending(one->path) == 0 &&
-            (one->info.born_us == 0 || one->info.born_us >= was->born_us));
+    for (uint32_t i = look->known_count; i < look->self->count; i++) { /* that were just found */
+        const struct watched *copy = look->self->files[i];
+        if (!copy->is_copy || !has_name(of, copy))
+            continue;
+        has_rank = 1;
+        if (!is_younger(of, one, copy))
+            return 0;
+    }
+    return has_rank || (follow_length_without_ending(one->path) == 0 &&
+                        (one->info.born_us == 0 || one->info.born_us >= was->born_us));
 }
 
-/* Was it rotated behind the file that moved? */
-static int is_behind(const struct watch_look *look, const struct watch_seen *one,
-                     const struct rotation *of) {
+/* Is it a file of this name that nobody knows, and that has no address? */
+static int is_new(const struct watch_look *look, const struct watch_seen *one,
+                  const struct rotation *of) {
     char original[FOLLOW_PATH_MAX];
     snprintf(original, sizeof original, "%.*s", (int)follow_length_without_ending(one->path),
              one->path);
-    return watch_begins_so(one->path, of->was->path, of->stem) && is_later(look, one, of) &&
+    return watch_begins_so(one->path, of->was->path, of->stem) &&
            watch_find_seen(&look->seen, one->path) == NULL && !is_known(look->self, &one->info) &&
            watch_find_seen(&look->beside, original) == NULL;
 }
@@ -267,11 +311,20 @@ static void find_lost(struct watch_look *look, const struct watch_moved *was) {
 static void add_rotated(struct watch_look *look, const struct watch_moved *was) {
     struct rotation of;
     see_rotation(look, was, &of);
-    for (uint32_t i = watch_first_beside(look, was->path, of.stem); i < look->beside.count; i++) {
+    uint32_t first = watch_first_beside(look, was->path, of.stem);
+    for (uint32_t i = first; i < look->beside.count && look->status == WR_OK; i++) {
+        struct watch_seen *one = &look->beside.items[i];
+        if (strncmp(one->path, was->path, of.stem) != 0)
+            break;
+        if (follow_length_without_ending(one->path) > 0 &&
+            one->info.modified_us >= was->modified_us && is_new(look, one, &of))
+            judge_copy_of_open(look, one, 1);
+    }
+    for (uint32_t i = first; i < look->beside.count; i++) {
         struct watch_seen *one = &look->beside.items[i];
         if (look->status != WR_OK || strncmp(one->path, was->path, of.stem) != 0)
             break;
-        if (!is_behind(look, one, &of))
+        if (!is_new(look, one, &of) || !is_later(look, one, &of))
             continue;
         struct watched *file = watch_add(look->self, one->path, strlen(one->path));
         if (file == NULL) {
@@ -282,14 +335,15 @@ static void add_rotated(struct watch_look *look, const struct watch_moved *was) 
     }
 }
 
-/* It was rotated not long ago, by the last life maybe, and no file was seen that had its name since:
- * one that had may have been rotated too, and where names are dates that moves no other. */
+/* It was rotated not long ago, by the last life maybe, and no file was seen that had its name
+ * since: one that had may have been rotated too, and where names are dates that moves no other. */
 static int may_have_followers(const struct watch_look *look, const struct watched *file) {
     char name[FOLLOW_PATH_MAX];
     if (!file->is_away || !file->is_seen || look->now_us - file->changed_us >= WATCH_QUIET_US)
         return 0;
     snprintf(name, sizeof name, "%.*s", (int)watch_stem_length(file->path), file->path);
-    return watch_find_name(look, name) == NULL;
+    const struct watched *named = watch_find_name(look, name);
+    return named == NULL || named == file;
 }
 
 void watch_add_rotated(struct watch_look *look) {

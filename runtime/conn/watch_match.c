@@ -268,8 +268,11 @@ static void match_open(struct watch_look *look) {
     for (uint32_t i = 0; i < WATCH_HELD_MAX && look->status == WR_OK; i++) {
         struct watched *file = look->self->held[i];
         struct watch_seen open = {.path = file == NULL ? NULL : file->path};
-        if (file != NULL && !file->is_seen && look_at_open(look, file, &open.info))
-            watch_take_seen(look, file, &open, 1);
+        if (file == NULL || file->is_seen || !look_at_open(look, file, &open.info))
+            continue;
+        if (!file->is_away) /* its name has passed on, and nobody knows to which */
+            watch_note_moved(look, file);
+        watch_take_seen(look, file, &open, 1);
     }
 }
 

@@ -133,7 +133,7 @@ static void rotate_at_random(const struct wr_source_type *type, uint64_t seed, i
     static const int64_t ticks[] = {0, 4000, 1000000};
     struct writer w = {.chance = seed, .compresses = compresses};
     w.scheme = (enum scheme)below(&w, SCHEMES);
-    w.tick_us = ticks[below(&w, 3)];
+    w.tick_us = ticks[below(&w, type == &wr_source_watch && compresses ? 2 : 3)];
     w.newest = type == &wr_source_follow ? "a.csv" : "in/a.csv";
     begin(&w.s, type, type == &wr_source_follow ? w.newest : "in/*.csv");
     wr_sim_tick(w.s.sim, w.tick_us);
@@ -169,4 +169,11 @@ TEST(follow_reads_rows_of_files_that_are_compressed_within_a_tick_once_and_in_or
 
 TEST(watch_reads_rows_of_files_that_are_rotated_within_a_tick_once) {
     rotate_by_many(&wr_source_watch, 0);
+}
+
+/* Not by any seed, and not by seconds: of copies with the same time, of files of which nothing was
+ * read when they went, nobody knows which is whose. One seed in a hundred has such. */
+TEST(watch_reads_rows_of_files_that_are_compressed_at_once_once) {
+    for (uint64_t seed = 1; seed <= 100; seed++)
+        rotate_at_random(&wr_source_watch, seed, 1);
 }
