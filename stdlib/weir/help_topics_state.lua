@@ -22,10 +22,14 @@ show; `ls` counts what it keeps. They are read by the script that wrote the
 state, found where it was, or named: --script FILE, with the same -p.
 
 All of this takes the state's lock: while a run has it, the answer is that run's
-process number. Nothing but reset changes a state. `save` alone does not mind a
-run: it asks it for a copy, which that makes behind its next checkpoint, and
-waits for that, a minute or --timeout (W618). The run stands still while it
-copies. To look into the state of a run, look into the copy.
+process number. Nothing but reset changes what a state holds. But one that an
+older weir wrote gets the format of this one when it is opened, by all of these,
+by `weir plan` and by a run that is refused: then the older weir does not take
+it any more. Where you may go back to that, copy the directory before. `save`
+alone does not mind a run: it asks it for a copy, which that makes behind its
+next checkpoint, and waits for that, a minute or --timeout (W618). The run
+stands still while it copies. To look into the state of a run, look into the
+copy.
 
 A savepoint holds positions, groups and what sinks need, no files that were
 written: a run from it cuts a file that it goes on with to the length that it

@@ -319,3 +319,40 @@ TEST(follow_does_not_read_the_copy_of_a_file_that_was_cut) {
         end(&s);
     }
 }
+
+/* As version 2 had it: without the file that was read before, and without a length. */
+static void save_of_before(struct sim_world *s, struct wr_buf *old) {
+    struct wr_buf saved;
+    save(s, &saved);
+    struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+    wr_buf_init(old, &s->w.budget, 0);
+    CHECK_INT(wr_reader_varint(&from), ==, 3);
+    wr_buf_add_varint(old, 2);
+    wr_buf_add_varint(old, wr_reader_varint(&from)); /* records */
+    CHECK_INT(wr_reader_varint(&from), ==, 0);       /* files that were read */
+    wr_buf_add_varint(old, 0);
+    CHECK_INT(wr_reader_varint(&from), ==, 0); /* flags */
+    for (int i = 0; i < 4; i++)                /* is open, number, births, time */
+        wr_buf_add_varint(old, wr_reader_varint(&from));
+    wr_reader_varint(&from); /* length */
+    wr_buf_add(old, saved.bytes + from.at, saved.length - from.at);
+    wr_buf_release(&saved);
+}
+
+TEST(follow_goes_on_from_a_position_of_the_version_before) {
+    struct sim_world s;
+    struct wr_buf old;
+    begin(&s, &wr_source_follow, "a.csv");
+    put(&s, "a.csv", "x\n1\n2\n");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, SECOND), "1 2");
+    save_of_before(&s, &old);
+    append(&s, "a.csv", "3\n");
+    move(&s, "a.csv", "a.csv.1");
+    put(&s, "a.csv", "x\n4\n");
+    restart_from(&s, &old);
+    CHECK_STR(come(&s, 3 * SECOND), "3 4");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    wr_buf_release(&old);
+    end(&s);
+}
