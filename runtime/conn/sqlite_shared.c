@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "conn/conn.h"
 #include "conn/sqlite.h"
+#include "conn/sqlite_undo_rows.h"
 
 #include "base/banned.h"
 
@@ -65,7 +66,7 @@ static int add(struct wr_sqlite_shared **result, const struct wr_patience *patie
                const char *path, struct wr_error *err) {
     struct wr_sqlite_shared *shared = wr_alloc_zero(&wr_budget_control, sizeof *shared);
     char *copy = wr_strndup(&wr_budget_control, path, strlen(path));
-    if (shared == NULL || copy == NULL) {
+    if (shared == NULL || copy == NULL || wr_sqlite_undo_rows_init(db) != WR_OK) {
         wr_free(&wr_budget_control, shared);
         wr_free(&wr_budget_control, copy);
         return wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path);

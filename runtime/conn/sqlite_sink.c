@@ -5,8 +5,8 @@
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen.
  * The file commits before the state does; after a crash between the two the rows come again, since
  * a pipeline that is repeatable gives the same rows, and as many as the file has already are passed
- * over. Where it may give others (wr_sink.varies) all are written: some twice; or by key, when what
- * the state does not know of has been taken back (sqlite_undo.h).
+ * over. Where it may give others (wr_sink.varies) all are written, when what the state does not
+ * know of has been taken back (sqlite_undo.h): or some twice, in tables of which it cannot be.
  *
  * After an error the transaction is rolled back and nothing more is written. */
 #include "conn/connectors.h"
@@ -48,7 +48,7 @@ struct sqlite_sink {
     uint64_t rows_skip; /* of the coming ones: their epoch is in the file, and not in the state */
     uint64_t rows_safe; /* of `rows_seen`: the state knows of them and of their rejects */
     int has_refused;    /* the file keeps refused rows of this sink */
-    int keeps; /* what keys had, since rows behind the last checkpoint may come as others */
+    int keeps; /* what leads back, since rows behind the last checkpoint may come as others */
     struct wr_sqlite_undo undo;
     struct wr_touched touched;
 };
@@ -66,10 +66,11 @@ static int look_back(struct sqlite_sink *self, struct wr_error *err) {
     int status = wr_sqlite_undo_find(&self->undo, db, self->config->path, err);
     if (!self->write.saved) /* its first commit may be there, without rows */
         return status;
+    /* What was kept by a key that the script does not name any more leads nowhere. */
+    int can = self->undo.exists && (self->undo.has_rows || self->config->target.key_count > 0);
     if (status == WR_OK)
-        status = wr_sqlite_commit_read(
-            db, sink->name, self->id, self->rows_seen,
-            sink->differs && !self->undo.exists ? NULL : &self->rows_skip, err);
+        status = wr_sqlite_commit_read(db, sink->name, self->id, self->rows_seen,
+                                       sink->differs && !can ? NULL : &self->rows_skip, err);
     if (status != WR_OK)
         return status;
     self->has_refused = wr_sqlite_refused_are_there(db);
@@ -78,12 +79,12 @@ static int look_back(struct sqlite_sink *self, struct wr_error *err) {
                                    wr_sqlite_commit_published(db, self->id), err);
     if (status != WR_OK)
         return status;
-    if (self->undo.exists && self->rows_skip > 0) {
+    if (can && self->rows_skip > 0) {
         if (self->undo.back != self->rows_seen)
             return wr_sqlite_is_older(sink->name, self->rows_seen, self->undo.back, err);
         self->undo.is_due = 1;
         self->rows_skip = 0;
-    } else if (sink->varies) { /* of a version that kept nothing */
+    } else if (sink->varies) { /* nothing was kept */
         self->rows_seen += self->rows_skip;
         self->rows_skip = 0;
     }
@@ -150,8 +151,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         return status;
     status = wr_sqlite_write_open(&self->write, self->shared->db, config->path, err);
     self->rows_told = self->rows_seen;
-    self->keeps = sink->store != NULL && sink->varies && config->target.key_count > 0;
-    if (self->keeps)
+    self->keeps = sink->store != NULL && sink->varies;
+    if (self->keeps && config->target.key_count > 0)
         wr_touched_init(&self->touched, sink->budget, sink->schema, config->target.key,
                         config->target.key_count, self->id);
     self->undo.id = self->id;
@@ -208,11 +209,53 @@ static int comes(struct wr_sqlite_write *write) {
     return is_there;
 }
 
-/* Takes back what the state does not know of, and keeps from now on what keys had. */
+static void tell(const struct wr_sink *sink, const char *text) {
+    if (sink->note != NULL)
+        sink->note(sink->note_ctx, sink->name, text);
+}
+
+/* Whether rows of a table without a key can be taken back. */
+static int look_at_rows(struct sqlite_sink *self, struct wr_error *err) {
+    char why[WR_SQLITE_WHY_MAX], else_where[WR_SQLITE_WHY_MAX], text[2 * WR_SQLITE_WHY_MAX];
+    int status =
+        wr_sqlite_undo_rows_look(&self->undo.rows, &self->write.table, why, else_where, err);
+    if (status != WR_OK)
+        return status;
+    self->keeps = why[0] == 0;
+    sqlite3_snprintf(sizeof text, text,
+                     why[0] != 0 ? "rows behind the last checkpoint may be there twice behind a "
+                                   "kill, since the table has no key and %s"
+                                 : "rows behind the last checkpoint are taken back behind a kill, "
+                                   "but not what the trigger `%s` of the table does elsewhere",
+                     why[0] != 0 ? why : else_where);
+    if (why[0] != 0 || else_where[0] != 0)
+        tell(&self->base, text);
+    return WR_OK;
+}
+
+static void tell_left(const struct sqlite_sink *self) {
+    char text[256];
+    sqlite3_snprintf(sizeof text, text,
+                     "of %llu rows that the state does not know of %llu were changed, taken away "
+                     "or given another number (`vacuum`) since: they stay as they are, and come "
+                     "again",
+                     self->undo.back_count, self->undo.left_count);
+    if (self->undo.left_count > 0)
+        tell(&self->base, text);
+}
+
+/* Takes back what the state does not know of, and keeps from now on what keys had, or which rows
+ * are new. */
 static int take(struct wr_sqlite_write *write, int is_new, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)write->sink;
-    int is_due = self->undo.is_due;
-    int status = wr_sqlite_undo_take(&self->undo, &write->table, is_new, self->keeps, err);
+    int is_due = self->undo.is_due, status = WR_OK, by_rows = write->table.key_count == 0;
+    if (self->keeps && by_rows)
+        status = look_at_rows(self, err);
+    if (status == WR_OK)
+        status = wr_sqlite_undo_take(&self->undo, &write->table, is_new, self->keeps, err);
+    write->tells_rows = status == WR_OK && self->keeps && by_rows;
+    if (status == WR_OK)
+        tell_left(self);
     if (status == WR_OK && is_due && self->has_refused)
         status = wr_sqlite_refused_drop(self->shared->db, self->config->path, self->id,
                                         self->rows_seen, err);
@@ -224,12 +267,20 @@ static int keep(struct wr_sqlite_write *write, const struct wr_batch *batch, uin
                 int removes, struct wr_error *err) {
     struct sqlite_sink *self = (struct sqlite_sink *)write->sink;
     uint32_t row = wr_batch_row(batch, i);
-    if (!self->keeps || wr_touched_was(&self->touched, i, removes))
+    if (!self->keeps || write->tells_rows || wr_touched_was(&self->touched, i, removes))
         return WR_OK;
     wr_touched_mark(&self->touched, i, removes);
     int status = wr_sqlite_write_bind_key(write, self->undo.note, batch, row, err);
     if (status == WR_OK)
         status = wr_sqlite_undo_keep(&self->undo, &write->table, removes, err);
+    if (status != WR_OK)
+        wr_sqlite_shared_break(self->shared);
+    return status;
+}
+
+static int wrote(struct wr_sqlite_write *write, int64_t rowid, struct wr_error *err) {
+    struct sqlite_sink *self = (struct sqlite_sink *)write->sink;
+    int status = wr_sqlite_undo_wrote(&self->undo, &write->table, rowid, err);
     if (status != WR_OK)
         wr_sqlite_shared_break(self->shared);
     return status;
@@ -244,6 +295,7 @@ static const struct wr_sqlite_write_type write_type = {
     .pass_over = pass_over,
     .made = take,
     .keep = keep,
+    .wrote = wrote,
     .refuse = refuse,
     .fail = fail,
 };
@@ -290,11 +342,12 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     int status = enter_table(self, err);
     if (status != WR_OK)
         return wr_sqlite_shared_outcome(self->shared, status, err);
-    status = self->keeps ? wr_touched_look(&self->touched, batch) : WR_OK;
+    int by_key = self->keeps && !self->write.tells_rows;
+    status = by_key ? wr_touched_look(&self->touched, batch) : WR_OK;
     if (status != WR_OK)
         return wr_error_set(err, status, "%s: out of memory", sink->name);
     status = wr_sqlite_write_batch(&self->write, batch, err);
-    if (self->undo.note != NULL) /* its parameters point into the batch */
+    if (by_key) /* its parameters point into the batch */
         sqlite3_clear_bindings(self->undo.note);
     return wr_sqlite_shared_outcome(self->shared, status, err);
 }
@@ -311,7 +364,7 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     self->is_begun = 1;
     self->rows_safe = self->rows_seen;
     wr_sqlite_undo_begin(&self->undo);
-    if (self->keeps)
+    if (self->keeps && self->config->target.key_count > 0)
         wr_touched_forget(&self->touched);
     return WR_OK;
 }

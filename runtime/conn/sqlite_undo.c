@@ -60,8 +60,8 @@ int wr_sqlite_undo_find(struct wr_sqlite_undo *undo, sqlite3 *db, const char *pa
     int status = wr_sqlite_has_table(db, path, "weir_undo", &there, err);
     if (status != WR_OK || !there)
         return status;
-    status = wr_sqlite_prepare(db, path, "select fence, back, gone from weir_undo where sink = ?1",
-                               &row, err);
+    status = wr_sqlite_prepare(
+        db, path, "select fence, back, gone, width from weir_undo where sink = ?1", &row, err);
     if (status != WR_OK)
         return status;
     sqlite3_bind_int64(row, 1, (int64_t)undo->id);
@@ -71,6 +71,7 @@ int wr_sqlite_undo_find(struct wr_sqlite_undo *undo, sqlite3 *db, const char *pa
         undo->fence = (uint64_t)sqlite3_column_int64(row, 0);
         undo->back = (uint64_t)sqlite3_column_int64(row, 1);
         undo->gone = sqlite3_column_int64(row, 2);
+        undo->has_rows = sqlite3_column_int(row, 3) == 0;
     } else if (code != SQLITE_DONE) {
         status = wr_sqlite_failed(db, path, "read weir_undo", err);
     }
@@ -235,19 +236,14 @@ static int forget_gone(const struct wr_sqlite_undo *undo, const struct wr_sqlite
     return run(table, &sql, err);
 }
 
-static int back(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
-                struct wr_error *err) {
-    struct back back = {.table = table};
-    struct wr_buf names;
-    struct wr_error own, *error = err != NULL ? err : &own;
-    wr_buf_init(&names, &wr_budget_control, 0);
-    int status = read_columns(undo, table, &names, &back.column_count, error);
-    if (status == WR_OK)
-        status = select_rows(undo, &back, error);
+static int back_keys(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                     const struct wr_buf *names, uint32_t column_count, struct wr_error *error) {
+    struct back back = {.table = table, .column_count = column_count};
+    int status = select_rows(undo, &back, error);
     if (status == WR_OK)
         status = prepare_remove(&back, error);
     if (status == WR_OK) {
-        status = prepare_put(&back, &names, error);
+        status = prepare_put(&back, names, error);
         if (status != WR_OK && (sqlite3_errcode(table->db) & 0xff) == SQLITE_ERROR)
             status = cannot(table, sqlite3_errmsg(table->db), error); /* a column is gone */
     }
@@ -256,8 +252,30 @@ static int back(const struct wr_sqlite_undo *undo, const struct wr_sqlite_table 
     sqlite3_finalize(back.rows);
     sqlite3_finalize(back.remove);
     sqlite3_finalize(back.put);
-    wr_buf_release(&names);
     return status == WR_OK ? forget_gone(undo, table, error) : status;
+}
+
+static int back_rows(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                     const struct wr_buf *names, struct wr_error *err) {
+    char name[NAME_MAX_BYTES];
+    name_of(undo, name);
+    int status = wr_sqlite_undo_rows_back(table, name, undo->id, names, &undo->back_count,
+                                          &undo->left_count, err);
+    return status == WR_EBADROW ? cannot(table, sqlite3_errmsg(table->db), err) : status;
+}
+
+static int back(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                struct wr_error *err) {
+    struct wr_buf names;
+    uint32_t column_count = 0;
+    struct wr_error own, *error = err != NULL ? err : &own;
+    wr_buf_init(&names, &wr_budget_control, 0);
+    int status = read_columns(undo, table, &names, &column_count, error);
+    if (status == WR_OK)
+        status = undo->has_rows ? back_rows(undo, table, &names, error)
+                                : back_keys(undo, table, &names, column_count, error);
+    wr_buf_release(&names);
+    return status;
 }
 
 /* ---- keeping -------------------------------------------------------------------------------- */
@@ -344,6 +362,14 @@ static int say_first(const struct wr_sqlite_undo *undo, const struct wr_sqlite_t
     return status;
 }
 
+static int begin_rows(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                      const struct wr_buf *names, struct wr_error *err) {
+    char name[NAME_MAX_BYTES];
+    name_of(undo, name);
+    undo->rows.has_range = 0;
+    return wr_sqlite_undo_rows_make(&undo->rows, table, name, undo->id, names, &undo->note, err);
+}
+
 static int begin_to_keep(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                          struct wr_error *err) {
     struct wr_buf names;
@@ -352,11 +378,13 @@ static int begin_to_keep(struct wr_sqlite_undo *undo, const struct wr_sqlite_tab
     undo->fence++;
     undo->exists = 1;
     int status = add_columns(table, &names, &column_count, err);
+    undo->has_rows = table->key_count == 0;
     if (status == WR_OK)
-        status = make(undo, table, column_count, err);
+        status = say_first(undo, table, &names, undo->has_rows ? 0 : column_count, err);
     if (status == WR_OK)
-        status = say_first(undo, table, &names, column_count, err);
-    if (status == WR_OK)
+        status = undo->has_rows ? begin_rows(undo, table, &names, err)
+                                : make(undo, table, column_count, err);
+    if (status == WR_OK && !undo->has_rows)
         status = prepare_note(undo, table, &names, err);
     wr_buf_release(&names);
     return status;
@@ -430,24 +458,52 @@ static int empty(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *tabl
     return status;
 }
 
-int wr_sqlite_undo_keep(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
-                        int removes, struct wr_error *err) {
+/* By the statement, whose parameters are bound. */
+static int note(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table, const char *what,
+                struct wr_error *err) {
     int status = undo->has_noted ? WR_OK : empty(undo, table, err);
     if (status != WR_OK)
         return status;
     undo->has_noted = 1;
-    sqlite3_bind_int(undo->note, (int)table->key_count + 1, removes);
-    int code = sqlite3_step(undo->note);
-    if (code != SQLITE_DONE)
-        status = wr_sqlite_failed(table->db, table->path, "keep what a key had", err);
+    if (sqlite3_step(undo->note) != SQLITE_DONE)
+        status = wr_sqlite_failed(table->db, table->path, what, err);
     sqlite3_reset(undo->note);
+    return status;
+}
+
+int wr_sqlite_undo_keep(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                        int removes, struct wr_error *err) {
+    sqlite3_bind_int(undo->note, (int)table->key_count + 1, removes);
+    return note(undo, table, "keep what a key had", err);
+}
+
+static int note_range(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                      struct wr_error *err) {
+    if (!undo->rows.has_range)
+        return WR_OK;
+    undo->rows.has_range = 0;
+    sqlite3_bind_int64(undo->note, 1, undo->rows.first);
+    sqlite3_bind_int64(undo->note, 2, undo->rows.last);
+    return note(undo, table, "keep which rows are new", err);
+}
+
+int wr_sqlite_undo_wrote(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                         int64_t rowid, struct wr_error *err) {
+    struct wr_sqlite_undo_rows *rows = &undo->rows;
+    int follows = rows->has_range && rows->last < INT64_MAX && rowid == rows->last + 1;
+    int status = follows ? WR_OK : note_range(undo, table, err);
+    rows->first = follows ? rows->first : rowid;
+    rows->last = rowid;
+    rows->has_range = 1;
     return status;
 }
 
 int wr_sqlite_undo_say(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                        uint64_t back_to, uint64_t rows, struct wr_error *err) {
     char sql[192];
-    int status = undo->is_stale && rows > back_to ? empty(undo, table, err) : WR_OK;
+    int status = note_range(undo, table, err);
+    if (status == WR_OK && undo->is_stale && rows > back_to)
+        status = empty(undo, table, err);
     if (status != WR_OK)
         return status;
     snprintf(sql, sizeof sql,
@@ -472,4 +528,5 @@ int wr_sqlite_undo_end(struct wr_sqlite_undo *undo, const struct wr_sqlite_table
 void wr_sqlite_undo_release(struct wr_sqlite_undo *undo) {
     sqlite3_finalize(undo->note);
     undo->note = NULL;
+    undo->rows.has_range = 0;
 }

@@ -1,6 +1,7 @@
-/* sqlite_undo.h: what a table had before the last epoch of a sink by key, so that rows of an epoch
- * that the state never heard of can be taken back: what comes again may be other rows, or other
- * changes that come to the same.
+/* sqlite_undo.h: what a table had before the last epoch of a sink, so that rows of an epoch that
+ * the state never heard of can be taken back: what comes again may be other rows, or other changes
+ * that come to the same. Of a table without a key it is which rows are of that epoch
+ * (sqlite_undo_rows.h); of one by key as follows.
  *
  * In the transaction of an epoch, when a key is touched for the first time (touched.h), the row
  * that it has, or that it has none, goes into the table `weir_undo_N`, where N is the number of the
@@ -16,7 +17,7 @@
  * and all its columns where the row was deleted; one that had none has none; whatever somebody else
  * did to it since. Columns that the stream does not have stay as they are now. */
 #pragma once
-#include <stdint.h>
+#include "conn/sqlite_undo_rows.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -28,6 +29,7 @@ struct wr_sqlite_undo {
     const char *gone_table; /* of keys that were taken back (sqlite_publish.h); NULL: none */
     /* As found: */
     int exists;
+    int has_rows; /* of a table without a key */
     uint64_t fence, back;
     int64_t gone; /* the last row of `gone_table` then */
     /* Of this instance: */
@@ -35,13 +37,16 @@ struct wr_sqlite_undo {
     int has_noted;             /* in this epoch … */
     int is_stale;              /* … or in one that the state knows of */
     struct sqlite3_stmt *note; /* NULL: nothing is kept */
+    struct wr_sqlite_undo_rows rows;
+    uint64_t back_count, left_count; /* rows without a key: to be taken back; changed meanwhile */
 };
 
 /* What an instance before has kept. */
 int wr_sqlite_undo_find(struct wr_sqlite_undo *undo, struct sqlite3 *db, const char *path,
                         struct wr_error *err);
 /* In the first transaction, when the table and its key are there: takes rows back where it is due
- * and they are not of a table that is new, and `keeps` from then on, or no more. W617 where another
+ * and they are not of a table that is new, and `keeps` from then on, or no more. A table without a
+ * key must have been looked at (`rows`). W617 where another
  * instance has taken over meanwhile; W623 where the rows cannot be taken back. */
 int wr_sqlite_undo_take(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                         int is_new, int keeps, struct wr_error *err);
@@ -54,6 +59,9 @@ void wr_sqlite_undo_begin(struct wr_sqlite_undo *undo);
  * `removes`: it is to be deleted. */
 int wr_sqlite_undo_keep(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
                         int removes, struct wr_error *err);
+/* A row without a key was written. */
+int wr_sqlite_undo_wrote(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,
+                         int64_t rowid, struct wr_error *err);
 /* Before a commit of `rows` of the sink: the table leads back to so many. All that came may have
  * been refused, so that nothing was kept. W617. */
 int wr_sqlite_undo_say(struct wr_sqlite_undo *undo, const struct wr_sqlite_table *table,

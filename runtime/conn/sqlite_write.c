@@ -215,7 +215,9 @@ static int step(struct wr_sqlite_write *write, sqlite3_stmt *statement, struct w
         sqlite3_reset(statement);
         write->sink->left_out += (uint64_t)is_out;
         write->sink->rows_written += (uint64_t)!is_out;
-        return WR_OK;
+        return write->tells_rows && !is_out
+                   ? write->type->wrote(write, sqlite3_last_insert_rowid(write->db), err)
+                   : WR_OK;
     }
     int is_row = code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
     if (is_row && sqlite3_changes(write->db) > 0)

@@ -51,6 +51,8 @@ struct wr_sqlite_write_type {
      * all. */
     int (*keep)(struct wr_sqlite_write *write, const struct wr_batch *batch, uint32_t i,
                 int removes, struct wr_error *err);
+    /* A row was written, and has this number (its rowid), where `tells_rows`. */
+    int (*wrote)(struct wr_sqlite_write *write, int64_t rowid, struct wr_error *err);
     /* SQLite refused it. */
     int (*refuse)(struct wr_sqlite_write *write, struct wr_batch *batch, uint32_t row,
                   const char *detail, struct wr_error *err);
@@ -74,6 +76,7 @@ struct wr_sqlite_write {
     int is_beside; /* rows go into the table beside, until finish */
     int saved;     /* a state knows of it */
     int finished;
+    int tells_rows;
 };
 
 /* Reads `mode` and the key; `kind`: of the endpoint. The table's name must be set. */

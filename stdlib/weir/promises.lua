@@ -45,8 +45,10 @@ M.VARYING = { name = "any, and rows that vary", varies = true,
     .. "windows, joins and unions of inputs that grow, which go on by the clock while those are "
     .. 'quiet (`idle`), `emit "update"`, which gives one change for all that come in one batch' }
 
+local PUT_BACK = "what its keys had before is in the same transaction, and is put back first"
+
 --- How a sink survives a restart. `delivery` and `by_key`: as `native.explain` says them; `modes`:
---- of a file's; `undoes`: rows that the state does not know of are taken back; `why`: for its
+--- of a file's; `undoes`: how rows that the state does not know of are taken back; `why`: for its
 --- promise; `tests`: beside the one that runs every pair.
 M.SINKS = {
   { name = "file", kinds = { "file" }, delivery = "follows", modes = { replace = true, new = true },
@@ -59,10 +61,14 @@ M.SINKS = {
     why = "the state keeps which files there are and how long they are",
     tests = { "tests/faults/pipelines/partitions.lua" } },
   { name = "SQLite", kinds = { "sqlite" }, delivery = "decides", by_key = false,
+    undoes = "which rows are new is in the same transaction, and they are taken back first; not of "
+      .. "a virtual table, one `without rowid` or with `on conflict replace`: a note says so when "
+      .. "the run begins, and some may be there twice",
     why = "rows and their number are one transaction of the file",
-    tests = { "tests/faults/pipelines/appends.lua", "tests/unit/conn/test_sqlite_restart.c" } },
+    tests = { "tests/faults/pipelines/appends.lua", "tests/faults/pipelines/varied.lua",
+      "tests/unit/conn/test_sqlite_restart.c", "tests/unit/conn/test_sqlite_undo_rows.c" } },
   { name = "SQLite, by key", kinds = { "sqlite" }, delivery = "decides", by_key = true,
-    undoes = true,
+    undoes = PUT_BACK,
     why = "rows and their number are one transaction of the file",
     tests = { "tests/faults/pipelines/upsert.lua", "tests/faults/pipelines/undone.lua",
       "tests/unit/conn/test_sqlite_undo.c" } },
@@ -73,7 +79,7 @@ M.SINKS = {
     why = "rows and their number are one transaction of the database",
     tests = { "tests/postgres/faults.py" } },
   { name = "PostgreSQL, by key", kinds = { "postgres" }, delivery = "decides", by_key = true,
-    undoes = true,
+    undoes = PUT_BACK,
     why = "rows and their number are one transaction of the database",
     tests = { "tests/postgres/faults.py", "tests/postgres/undo.py" } },
   { name = "terminal", kinds = { "print", "stdout", "file", "tap" }, delivery = "plain",
@@ -100,7 +106,9 @@ exactly once
   PostgreSQL keep the number of their rows in the transaction of those rows, and
   rows that come again are passed over. Where others may come, a table by key
   gets back first what its keys had before (`weir_undo`): rows that somebody
-  changed meanwhile too, but for columns that the stream does not have.
+  changed meanwhile too, but for columns that the stream does not have. From a
+  table without a key the new rows are taken away first; those that somebody
+  changed meanwhile stay, and a note says how many.
 effectively once, by key
   rows may be written again with other values, over the rows with their key; a
   row that does not come again stays: a run that begins anew, without a state.
@@ -116,9 +124,12 @@ drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
 in a `filter`; windows, joins and unions of inputs that grow, which go on by
 the clock while those are quiet (`idle`), so that another life may find rows
 that this one did not wait for; `emit "update"`, which gives one change for all
-that come in one batch), a table of a database without a key may have some rows
-twice. Files, tables in the state, and tables by key hold each row once also
-then. Columns with `now()`, or with what a `lookup` found, have the value of one
+that come in one batch), a table of PostgreSQL without a key may have some rows
+twice; so may a table of SQLite without a key that is virtual, or `without
+rowid`, or where a row takes the place of others (`on conflict replace`): a note
+says so when the run begins. What a trigger did elsewhere is not taken back.
+Files, tables in the state, and all other tables hold each row once also then.
+Columns with `now()`, or with what a `lookup` found, have the value of one
 attempt.
 
 Without a state a run begins anew: a file appears when a run is complete, and
@@ -274,8 +285,7 @@ local function of_sink(nodes, node)
       or VARIES
     row.why = ("`%s`%s %s"):format(stage.op,
       place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", why)
-      .. (sink.undoes and "; what its keys had before is in the same transaction, and is put back "
-        .. "first" or "")
+      .. (sink.undoes and "; " .. sink.undoes or "")
     row.stronger[1] = row.promise ~= M.ONCE
       and "a file follows the state: exactly once, whatever varies" or nil
   end

@@ -8,6 +8,7 @@ void lives_begin_with(struct lives *lives, const char *schema, const char *key, 
     lives->path = in_folder(w, "o.db");
     lives->schema = schema_of(w, schema);
     wr_buf_init(&lives->saved, &w->budget, 0);
+    wr_buf_init(&lives->notes, &w->budget, 0);
     CHECK_INT(bind_sink(w, &wr_sink_sqlite, sqlite_spec(w, lives->path, more), lives->schema, key,
                         &lives->bind),
               ==, WR_OK);
@@ -19,7 +20,14 @@ void lives_begin(struct lives *lives) {
 
 void lives_end(struct lives *lives) {
     wr_buf_release(&lives->saved);
+    wr_buf_release(&lives->notes);
     world_end(&lives->w);
+}
+
+static void take_note(void *ctx, const char *file, const char *text) {
+    struct lives *lives = ctx;
+    (void)file;
+    wr_buf_addf(&lives->notes, "%s\n", text);
 }
 
 /* The state is only asked for being there. */
@@ -39,6 +47,8 @@ struct wr_sink *open_varying(struct lives *lives, int varies) {
                              .held = lives->held,
                              .reject = take_reject,
                              .reject_ctx = w,
+                             .note = take_note,
+                             .note_ctx = lives,
                              .name = lives->bind.name};
     struct wr_reader from = {.bytes = lives->saved.bytes, .length = lives->saved.length};
     if (wr_sink_sqlite.open(sink, lives->saved.length == 0 ? NULL : &from, &w->err) == WR_OK)

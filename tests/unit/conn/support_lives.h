@@ -1,4 +1,4 @@
-/* support_lives.h: a SQLite sink by key whose rows may come as others, in several lives of which
+/* support_lives.h: a SQLite sink whose rows may come as others, in several lives of which
  * the state hears, or not. */
 #pragma once
 #include "support_conn.h"
@@ -9,6 +9,7 @@ struct lives {
     const struct wr_schema *schema;
     struct wr_endpoint_bind bind;
     struct wr_buf saved; /* what the state keeps of it */
+    struct wr_buf notes; /* what it said, a line each */
     uint8_t held;
     uint64_t identity, epoch;
 };
