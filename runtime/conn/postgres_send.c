@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "conn/conn.h"
+#include "conn/postgres_undo_rows.h"
 #include "conn/postgres_write.h"
 #include "base/banned.h"
 
@@ -115,6 +116,11 @@ static int read_answers(struct wr_postgres_writer *writer, int pipelined, uint32
     return status;
 }
 
+static void add_empty(const struct wr_postgres_writer *writer, struct wr_buf *sql) {
+    wr_buf_add_text(sql, "truncate ");
+    wr_postgres_add_table(sql, &writer->undo->table);
+}
+
 static int send_copy(struct wr_postgres_writer *writer, const struct wr_postgres_rows *piece,
                      struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
@@ -122,6 +128,12 @@ static int send_copy(struct wr_postgres_writer *writer, const struct wr_postgres
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_addf(&sql, "%s; ", wr_postgres_session_mark(writer->session));
+    if (piece->empties)
+        add_empty(writer, &sql);
+    wr_buf_add_text(&sql, piece->empties ? "; " : "");
+    if (piece->mark != 0)
+        wr_postgres_undo_rows_add_mark(&writer->undo->table, piece->mark, &sql);
+    wr_buf_add_text(&sql, piece->mark != 0 ? "; " : "");
     const struct wr_buf *copy = &writer->sql[WR_POSTGRES_COPY];
     wr_buf_add(&sql, copy->bytes, copy->length);
     if (sql.status != WR_OK) {
@@ -170,16 +182,27 @@ static int send_arrays(struct wr_postgres_writer *writer, enum wr_postgres_state
     return sent;
 }
 
+/* And gives it back. */
+static int send_text(const struct wr_postgres_writer *writer, struct wr_buf *sql) {
+    int sent = sql->status == WR_OK &&
+               wr_pq()->PQsendQueryParams(wr_postgres_session_connection(writer->session),
+                                          sql->bytes, 0, NULL, NULL, NULL, NULL, 1) == 1;
+    wr_buf_release(sql);
+    return sent;
+}
+
 static int send_empty(const struct wr_postgres_writer *writer) {
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
-    wr_buf_add_text(&sql, "truncate ");
-    wr_postgres_add_table(&sql, &writer->undo->table);
-    int sent = sql.status == WR_OK &&
-               wr_pq()->PQsendQueryParams(wr_postgres_session_connection(writer->session),
-                                          sql.bytes, 0, NULL, NULL, NULL, NULL, 1) == 1;
-    wr_buf_release(&sql);
-    return sent;
+    add_empty(writer, &sql);
+    return send_text(writer, &sql);
+}
+
+static int send_row_mark(const struct wr_postgres_writer *writer, int64_t rows) {
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    wr_postgres_undo_rows_add_mark(&writer->undo->table, rows, &sql);
+    return send_text(writer, &sql);
 }
 
 /* The mark, what keys have, deletes and inserts at once; the answers behind them. */
@@ -199,6 +222,7 @@ static int send_all(struct wr_postgres_writer *writer, const struct wr_postgres_
         sent = pq->PQsendQueryParams(connection, second + 1, 0, NULL, NULL, NULL, NULL, 1) == 1;
     sent =
         sent && (!piece->empties || send_empty(writer) == 1) &&
+        (piece->mark == 0 || send_row_mark(writer, piece->mark) == 1) &&
         send_arrays(writer, WR_POSTGRES_KEEP, &piece->keep, table->key_count + 1) == 1 &&
         send_arrays(writer, WR_POSTGRES_KEEP_NIL, &piece->keep_nil, table->key_count + 1) == 1 &&
         send_arrays(writer, WR_POSTGRES_REMOVE, &piece->remove, table->key_count) == 1 &&

@@ -19,6 +19,7 @@ struct wr_postgres_rows {
     struct wr_postgres_arrays keep,
         keep_nil; /* keys that are touched first, and whether they are removed */
     int empties;  /* what was kept in the epoch before goes first */
+    int64_t mark; /* of rows without a key (postgres_undo_rows.h); 0: none */
 };
 
 /* The `send` and `free_piece` of a user that is a struct wr_postgres_writer. */

@@ -14,10 +14,10 @@
  * With a state, each commit also says in the table `weir_commit` how many rows the sink has seen
  * (postgres_session.h). The database commits before the state does; after a crash between the two
  * the rows come again, since a pipeline that is repeatable gives the same rows, and as many as the
- * database has already are passed over; where it may give others (wr_sink.varies) all are written:
- * some twice; or by key, when what the state does not know of has been taken back
- * (postgres_undo.h). A state that is further behind, or ahead, is not the one
- * that wrote this table, and refused.
+ * database has already are passed over; where it may give others (wr_sink.varies) all are written,
+ * when what the state does not know of has been taken back (postgres_undo.h): or some twice, in
+ * tables of which it cannot be. A state that is further behind, or ahead, is not the one that wrote
+ * this table, and refused.
  *
  * Without a state all rows of a run are one transaction: all or none of them are there.
  *
@@ -36,6 +36,7 @@
 #include "conn/postgres_bind.h"
 #include "conn/postgres_publish.h"
 #include "conn/postgres_type.h"
+#include "conn/postgres_undo_rows.h"
 #include "conn/postgres_write.h"
 #include "conn/table_sink.h"
 
@@ -192,9 +193,11 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (status != WR_OK)
         return status;
     self->writer.session = self->session;
-    if (sink->store != NULL && sink->varies && config->key_count > 0) {
-        wr_touched_init(&self->undo.touched, sink->budget, sink->schema, config->key,
-                        config->key_count, user->id);
+    self->undo.by_rows = config->key_count == 0;
+    if (sink->store != NULL && sink->varies) {
+        if (!self->undo.by_rows)
+            wr_touched_init(&self->undo.touched, sink->budget, sink->schema, config->key,
+                            config->key_count, user->id);
         self->writer.undo = &self->undo;
     }
     self->writer.gone = sink->held && config->gone_schema != NULL ? &config->gone : NULL;
@@ -255,6 +258,32 @@ static int make_gone(struct postgres_sink *self, struct wr_error *err) {
     return status;
 }
 
+/* Whether rows of a table without a key can be taken back. */
+static int look_at_rows(struct postgres_sink *self, struct wr_error *err) {
+    char why[WR_POSTGRES_WHY_MAX], trigger[WR_POSTGRES_WHY_MAX];
+    if (self->writer.undo == NULL || !self->undo.by_rows)
+        return WR_OK;
+    int status = wr_postgres_undo_rows_look(&self->table, why, trigger, err);
+    if (status != WR_OK)
+        return status;
+    if (why[0] != 0)
+        self->writer.undo = NULL;
+    wr_table_tell_undo(&self->base, why, trigger);
+    return WR_OK;
+}
+
+/* Takes back what the state does not know of, and what leads back is kept from now on. */
+static int take(struct postgres_sink *self, int is_new, struct wr_error *err) {
+    int status = look_at_rows(self, err);
+    if (status != WR_OK || (!self->undo.exists && self->writer.undo == NULL))
+        return status;
+    status =
+        wr_postgres_undo_take(&self->undo, &self->table, is_new, self->writer.undo != NULL, err);
+    if (status == WR_OK)
+        wr_table_tell_changed(&self->base, self->undo.back_count, self->undo.left_count);
+    return status;
+}
+
 /* Within the first transaction, so that a run that fails leaves no empty table. */
 static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
     struct postgres_sink *self = user->sink;
@@ -274,8 +303,8 @@ static int make_ready(struct wr_postgres_user *user, struct wr_error *err) {
         status = wr_postgres_table_look(table, 1, err);
     if (status == WR_OK && self->writer.gone != NULL)
         status = make_gone(self, err);
-    if (status == WR_OK && (self->undo.exists || self->writer.undo != NULL))
-        status = wr_postgres_undo_take(&self->undo, table, is_new, self->writer.undo != NULL, err);
+    if (status == WR_OK)
+        status = take(self, is_new, err);
     if (status == WR_OK)
         status = wr_postgres_writer_ready(&self->writer, err);
     if (status == WR_OK)
@@ -354,7 +383,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     int status = enter(self, err);
     if (status == WR_OK)
         status = wr_postgres_writer_room(&self->writer, batch->sel_count, err);
-    if (status == WR_OK && self->writer.undo != NULL &&
+    if (status == WR_OK && self->writer.undo != NULL && !self->undo.by_rows &&
         wr_touched_look(&self->undo.touched, batch) != WR_OK)
         status = wr_error_set(err, WR_ENOMEM, "%s: out of memory", sink->name);
     if (status == WR_OK)

@@ -10,6 +10,7 @@
 #include "conn/postgres_own.h"
 #include "conn/postgres_publish.h"
 #include "conn/postgres_type.h"
+#include "conn/postgres_undo_rows.h"
 #include "conn/sql.h"
 #include "conn/table_sink.h"
 #include "base/banned.h"
@@ -163,8 +164,7 @@ static int try(const struct wr_postgres_table *table, const char *sql, struct wr
  * holds unique: then all of them are deleted first. The columns are those that were kept, as
  * weir_undo_N has them. */
 static int take_back(const struct wr_postgres_undo *undo, const struct wr_postgres_table *table,
-                     const struct columns *columns, struct wr_error *err) {
-    struct wr_error own, *error = err != NULL ? err : &own;
+                     const struct columns *columns, struct wr_error *error) {
     int status = WR_EBADROW;
     for (int all = 0; all < 2 && status == WR_EBADROW; all++) {
         struct wr_buf sql;
@@ -179,11 +179,6 @@ static int take_back(const struct wr_postgres_undo *undo, const struct wr_postgr
         status = sql.status != WR_OK ? no_memory(table, error) : try(table, sql.bytes, error);
         wr_buf_release(&sql);
     }
-    if (status == WR_EBADROW) {
-        char why[WR_ERROR_TEXT_MAX];
-        memcpy(why, error->text, sizeof why);
-        return wr_table_not_back(table->postgres->place, table->name.table, why, error);
-    }
     return status;
 }
 
@@ -197,7 +192,49 @@ static int read_kept(const struct wr_postgres_undo *undo, const struct wr_postgr
     return status;
 }
 
+static int back_keys(const struct wr_postgres_undo *undo, const struct wr_postgres_table *table,
+                     struct wr_error *error) {
+    struct columns columns = {0};
+    if (table->key_count == 0)
+        return wr_error_set(error, WR_EBADROW,
+                            "they were written by a key that the script does not name any more");
+    int status = read_kept(undo, table, &columns, error);
+    if (status == WR_OK)
+        status = take_back(undo, table, &columns, error);
+    free_columns(&columns);
+    return status;
+}
+
+static int back(struct wr_postgres_undo *undo, const struct wr_postgres_table *table,
+                struct wr_error *err) {
+    struct wr_error own, *error = err != NULL ? err : &own;
+    int has_rows = 0;
+    int status = wr_postgres_undo_rows_are(table, &undo->table, &has_rows, error);
+    if (status == WR_OK)
+        status = has_rows ? wr_postgres_undo_rows_back(table, &undo->table, &undo->back_count,
+                                                       &undo->left_count, error)
+                          : back_keys(undo, table, error);
+    if (status == WR_EBADROW) {
+        char why[WR_ERROR_TEXT_MAX];
+        memcpy(why, error->text, sizeof why);
+        return wr_table_not_back(table->postgres->place, table->name.table, why, error);
+    }
+    return status;
+}
+
 /* ---- keeping -------------------------------------------------------------------------------- */
+
+static int make_rows(const struct wr_postgres_undo *undo, const struct wr_postgres_table *table,
+                     struct wr_error *err) {
+    struct wr_buf sql;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    wr_buf_add_text(&sql, "create table ");
+    wr_postgres_add_table(&sql, &undo->table);
+    wr_buf_add_text(&sql, " (");
+    wr_postgres_undo_rows_add_columns(&sql);
+    wr_buf_add_char(&sql, ')');
+    return wr_postgres_table_run(table, &sql, "create table weir_undo", err);
+}
 
 static int make(const struct wr_postgres_undo *undo, const struct wr_postgres_table *table,
                 const struct columns *columns, struct wr_error *err) {
@@ -233,14 +270,12 @@ int wr_postgres_undo_take(struct wr_postgres_undo *undo, const struct wr_postgre
                           int is_new, int keeps, struct wr_error *err) {
     struct columns columns = {0};
     int status = WR_OK;
-    if (undo->is_due && !is_new) {
-        status = read_kept(undo, table, &columns, err);
-        if (status == WR_OK)
-            status = take_back(undo, table, &columns, err);
-        free_columns(&columns);
-    }
+    if (undo->is_due && !is_new)
+        status = back(undo, table, err);
     if (status == WR_OK && undo->exists)
         status = wr_postgres_undo_drop(undo, table, err);
+    if (status == WR_OK && keeps && undo->by_rows)
+        return make_rows(undo, table, err);
     if (status == WR_OK && keeps) {
         status = read_columns(&columns, table, err);
         if (status == WR_OK)
@@ -292,5 +327,6 @@ int wr_postgres_undo_keep(const struct wr_postgres_undo *undo,
 void wr_postgres_undo_begin(struct wr_postgres_undo *undo) {
     undo->is_stale |= undo->has_kept;
     undo->has_kept = 0;
+    undo->left_out = 0;
     wr_touched_forget(&undo->touched);
 }

@@ -1,6 +1,7 @@
-/* postgres_undo.h: what a table had before the last epoch of a sink by key, as sqlite_undo.h: rows
- * of an epoch that the state never heard of are taken back in the first transaction of the next
- * run.
+/* postgres_undo.h: what a table had before the last epoch of a sink, as sqlite_undo.h: rows of an
+ * epoch that the state never heard of are taken back in the first transaction of the next run. Of a
+ * table without a key it is which rows are of that epoch (postgres_undo_rows.h); of one by key as
+ * follows.
  *
  * What the keys of a piece have goes into `weir_undo_N`, beside the table, in the statements of the
  * piece (postgres_write.h), a row a key: its columns, the key as the table has it, whether it had a
@@ -16,11 +17,15 @@
 struct wr_postgres_undo {
     char name[40];
     struct wr_postgres_name table; /* of that name */
+    int by_rows;                   /* the table has no key */
     int exists;                    /* an instance before has left it */
     int is_due;                    /* rows are to be taken back */
     int has_kept;                  /* in this epoch … */
     int is_stale;                  /* … or in one that the state knows of */
     struct wr_touched touched;
+    /* Rows without a key: left out by the table in this epoch; were to be taken back; were changed
+     * meanwhile. */
+    uint64_t left_out, back_count, left_count;
 };
 
 /* Names the table of a sink; looks whether it is there. */

@@ -121,7 +121,8 @@ static void mark_kept(const struct wr_postgres_writer *writer, uint32_t from, ui
     struct wr_postgres_undo *undo = writer->undo;
     if (undo == NULL)
         return;
-    for (uint32_t i = from; i < to; i++)
+    undo->has_kept |= undo->by_rows;
+    for (uint32_t i = from; i < to && !undo->by_rows; i++)
         if (is_last(writer, i)) {
             wr_touched_mark(&undo->touched, writer->rows[i].at, writer->rows[i].removes);
             undo->has_kept = 1;
@@ -208,12 +209,19 @@ static struct wr_postgres_rows *new_piece(struct wr_postgres_writer *writer) {
     return piece;
 }
 
+/* What a piece does with what is kept beside its rows. */
+static void note_kept(const struct wr_postgres_writer *writer, struct wr_postgres_rows *piece) {
+    piece->empties = writer->undo != NULL && writer->undo->is_stale;
+    piece->mark = writer->undo != NULL && writer->undo->by_rows ? piece->insert.count : 0;
+}
+
 static int make_piece(struct wr_postgres_writer *writer, struct wr_batch *batch, uint32_t from,
                       uint32_t to, struct wr_postgres_rows **made) {
     struct wr_postgres_rows *piece = *made = new_piece(writer);
+    const struct wr_postgres_undo *undo = writer->undo;
     if (piece == NULL)
         return WR_ENOMEM;
-    int status;
+    int status, keeps = undo != NULL && !undo->by_rows;
     if (piece->is_copy) {
         status = begin_copy(&piece->insert);
         if (status == WR_OK)
@@ -228,12 +236,12 @@ static int make_piece(struct wr_postgres_writer *writer, struct wr_batch *batch,
             status = fill_arrays(writer, batch, 'r', from, to, &piece->remove);
         if (status == WR_OK)
             status = fill_arrays(writer, batch, 'n', from, to, &piece->remove_nil);
-        if (status == WR_OK && writer->undo != NULL)
+        if (status == WR_OK && keeps)
             status = fill_keep(writer, batch, 'k', from, to, &piece->keep);
-        if (status == WR_OK && writer->undo != NULL)
+        if (status == WR_OK && keeps)
             status = fill_keep(writer, batch, 'n', from, to, &piece->keep_nil);
-        piece->empties = writer->undo != NULL && writer->undo->is_stale;
     }
+    note_kept(writer, piece);
     piece->base.bytes = sizeof *piece + piece->insert.bytes.room + piece->remove.bytes.room +
                         piece->remove_nil.bytes.room + piece->keep.bytes.room +
                         piece->keep_nil.bytes.room;
@@ -252,6 +260,8 @@ int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch
 static void count_left_out(struct wr_postgres_writer *writer) {
     struct wr_sink *sink = writer->sink;
     sink->left_out += writer->left_out;
+    if (writer->undo != NULL)
+        writer->undo->left_out += writer->left_out;
     sink->rows_written -= WR_MIN(writer->left_out, sink->rows_written);
     writer->left_out = 0;
 }
@@ -287,27 +297,36 @@ static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch,
     return status;
 }
 
-int wr_postgres_writer_forget(struct wr_postgres_writer *writer, struct wr_error *err) {
-    if (writer->undo == NULL || !writer->undo->is_stale)
-        return WR_OK;
+/* A piece without rows. */
+static int write_own(struct wr_postgres_writer *writer, int empties, int64_t mark,
+                     struct wr_error *err) {
     struct wr_postgres_rows *piece = new_piece(writer);
     if (piece == NULL)
         return no_memory(writer, err);
-    piece->empties = 1;
+    piece->is_copy = 0;
+    piece->empties = empties;
+    piece->mark = mark;
     piece->base.bytes = sizeof *piece;
     int status = wr_postgres_session_write(writer->session, &piece->base, err);
-    if (status == WR_OK)
-        writer->undo->is_stale = 0;
-    else
+    if (status != WR_OK)
         wr_postgres_rows_free(&piece->base);
     return status;
 }
 
-int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error *err) {
+int wr_postgres_writer_forget(struct wr_postgres_writer *writer, struct wr_error *err) {
+    if (writer->undo == NULL || !writer->undo->is_stale)
+        return WR_OK;
+    int status = write_own(writer, 1, 0, err);
+    writer->undo->is_stale = status != WR_OK;
+    return status;
+}
+
+static int flush_gathered(struct wr_postgres_writer *writer, struct wr_error *err) {
     struct wr_postgres_rows *piece = (struct wr_postgres_rows *)writer->gathered;
     if (piece == NULL)
         return WR_OK;
     writer->gathered = NULL;
+    note_kept(writer, piece);
     int status = end_copy(&piece->insert);
     if (status != WR_OK)
         no_memory(writer, err);
@@ -316,6 +335,7 @@ int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error 
         status = wr_postgres_session_write(writer->session, &piece->base, err);
     if (status == WR_OK) {
         count_left_out(writer);
+        mark_kept(writer, 0, 0);
         return WR_OK;
     }
     wr_postgres_rows_free(&piece->base);
@@ -325,6 +345,16 @@ int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error 
     wr_error_add(err, WR_EREFUSED, "%s: a row was refused by a table that refused none before",
                  writer->sink->name);
     return WR_EREFUSED;
+}
+
+int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error *err) {
+    struct wr_postgres_undo *undo = writer->undo;
+    int status = flush_gathered(writer, err);
+    if (status != WR_OK || undo == NULL || !undo->by_rows || undo->left_out == 0)
+        return status;
+    status = write_own(writer, 0, -(int64_t)undo->left_out, err);
+    undo->left_out = 0;
+    return status;
 }
 
 static int gather(struct wr_postgres_writer *writer, struct wr_batch *batch, uint32_t count,
@@ -343,8 +373,7 @@ static int gather(struct wr_postgres_writer *writer, struct wr_batch *batch, uin
     if (status != WR_OK)
         return no_memory(writer, err);
     writer->sink->rows_written += count;
-    return piece->insert.bytes.length < GATHERED_BYTES ? WR_OK
-                                                       : wr_postgres_writer_flush(writer, err);
+    return piece->insert.bytes.length < GATHERED_BYTES ? WR_OK : flush_gathered(writer, err);
 }
 
 int wr_postgres_writer_write(struct wr_postgres_writer *writer, struct wr_batch *batch,
@@ -415,9 +444,10 @@ int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error 
     }
     if (status != WR_OK)
         return no_memory(writer, err);
-    if (writer->undo != NULL)
+    int keeps = writer->undo != NULL && !writer->undo->by_rows;
+    if (keeps)
         status = wr_postgres_undo_keep(writer->undo, table, 0, &sql[WR_POSTGRES_KEEP], err);
-    if (status == WR_OK && writer->undo != NULL)
+    if (status == WR_OK && keeps)
         status = wr_postgres_undo_keep(writer->undo, table, 1, &sql[WR_POSTGRES_KEEP_NIL], err);
     return status;
 }

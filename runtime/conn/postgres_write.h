@@ -69,5 +69,5 @@ int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch
 /* What was kept in the epoch before is removed, if that was not done with a row; before the commit
  * of an epoch in which rows came. */
 int wr_postgres_writer_forget(struct wr_postgres_writer *writer, struct wr_error *err);
-/* Sends what is gathered; before each commit. */
+/* Sends what is gathered, and how many rows the table has left out; before each commit. */
 int wr_postgres_writer_flush(struct wr_postgres_writer *writer, struct wr_error *err);

@@ -209,39 +209,15 @@ static int comes(struct wr_sqlite_write *write) {
     return is_there;
 }
 
-static void tell(const struct wr_sink *sink, const char *text) {
-    if (sink->note != NULL)
-        sink->note(sink->note_ctx, sink->name, text);
-}
-
 /* Whether rows of a table without a key can be taken back. */
 static int look_at_rows(struct sqlite_sink *self, struct wr_error *err) {
-    char why[WR_SQLITE_WHY_MAX], else_where[WR_SQLITE_WHY_MAX], text[2 * WR_SQLITE_WHY_MAX];
-    int status =
-        wr_sqlite_undo_rows_look(&self->undo.rows, &self->write.table, why, else_where, err);
+    char why[WR_SQLITE_WHY_MAX], trigger[WR_SQLITE_WHY_MAX];
+    int status = wr_sqlite_undo_rows_look(&self->undo.rows, &self->write.table, why, trigger, err);
     if (status != WR_OK)
         return status;
     self->keeps = why[0] == 0;
-    sqlite3_snprintf(sizeof text, text,
-                     why[0] != 0 ? "rows behind the last checkpoint may be there twice behind a "
-                                   "kill, since the table has no key and %s"
-                                 : "rows behind the last checkpoint are taken back behind a kill, "
-                                   "but not what the trigger `%s` of the table does elsewhere",
-                     why[0] != 0 ? why : else_where);
-    if (why[0] != 0 || else_where[0] != 0)
-        tell(&self->base, text);
+    wr_table_tell_undo(&self->base, why, trigger);
     return WR_OK;
-}
-
-static void tell_left(const struct sqlite_sink *self) {
-    char text[256];
-    sqlite3_snprintf(sizeof text, text,
-                     "of %llu rows that the state does not know of %llu were changed, taken away "
-                     "or given another number (`vacuum`) since: they stay as they are, and come "
-                     "again",
-                     self->undo.back_count, self->undo.left_count);
-    if (self->undo.left_count > 0)
-        tell(&self->base, text);
 }
 
 /* Takes back what the state does not know of, and keeps from now on what keys had, or which rows
@@ -255,7 +231,7 @@ static int take(struct wr_sqlite_write *write, int is_new, struct wr_error *err)
         status = wr_sqlite_undo_take(&self->undo, &write->table, is_new, self->keeps, err);
     write->tells_rows = status == WR_OK && self->keeps && by_rows;
     if (status == WR_OK)
-        tell_left(self);
+        wr_table_tell_changed(&self->base, self->undo.back_count, self->undo.left_count);
     if (status == WR_OK && is_due && self->has_refused)
         status = wr_sqlite_refused_drop(self->shared->db, self->config->path, self->id,
                                         self->rows_seen, err);

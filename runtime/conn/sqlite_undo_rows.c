@@ -110,16 +110,17 @@ static const char replaces[] =
 static const char names_of_rowid[] =
     "select name from (select 'rowid' as name union all select '_rowid_' union all select 'oid') "
     "where name not in (select lower(x.name) from pragma_table_xinfo(?1) as x) limit 1";
-static const char trigger[] = "select name from sqlite_schema where type = 'trigger' and tbl_name "
-                              "= ?1 collate nocase limit 1";
+static const char trigger_of[] =
+    "select name from sqlite_schema where type = 'trigger' and tbl_name "
+    "= ?1 collate nocase limit 1";
 
 int wr_sqlite_undo_rows_look(struct wr_sqlite_undo_rows *rows, const struct wr_sqlite_table *table,
-                             char why[WR_SQLITE_WHY_MAX], char else_where[WR_SQLITE_WHY_MAX],
+                             char why[WR_SQLITE_WHY_MAX], char trigger[WR_SQLITE_WHY_MAX],
                              struct wr_error *err) {
     static const char *const names[] = {"rowid", "_rowid_", "oid"};
     char name[WR_SQLITE_WHY_MAX];
     rows->rowid = NULL;
-    else_where[0] = 0;
+    trigger[0] = 0;
     int status = ask(table, what_it_is, why, err);
     if (status == WR_OK && why[0] == 0)
         status = ask(table, replaces, why, err);
@@ -132,7 +133,7 @@ int wr_sqlite_undo_rows_look(struct wr_sqlite_undo_rows *rows, const struct wr_s
     if (rows->rowid == NULL)
         sqlite3_snprintf(WR_SQLITE_WHY_MAX, why,
                          "its columns have all names that a row's number has");
-    return status == WR_OK ? ask(table, trigger, else_where, err) : status;
+    return status == WR_OK ? ask(table, trigger_of, trigger, err) : status;
 }
 
 /* ---- keeping -------------------------------------------------------------------------------- */

@@ -26,10 +26,10 @@ struct wr_sqlite_undo_rows {
 
 /* The function that a row is hashed by, for a connection. WR_OK or WR_ENOMEM. */
 int wr_sqlite_undo_rows_init(struct sqlite3 *db);
-/* Looks whether rows of the table can be taken back. `why` not, or "" where they can; `else_where`:
+/* Looks whether rows of the table can be taken back. `why` not, or "" where they can; `trigger`:
  * a trigger that it has, whose rows elsewhere are not, or "". */
 int wr_sqlite_undo_rows_look(struct wr_sqlite_undo_rows *rows, const struct wr_sqlite_table *table,
-                             char why[WR_SQLITE_WHY_MAX], char else_where[WR_SQLITE_WHY_MAX],
+                             char why[WR_SQLITE_WHY_MAX], char trigger[WR_SQLITE_WHY_MAX],
                              struct wr_error *err);
 /* The table `name` of a sink, and the statement that keeps the rows from ?1 to ?2 in it. `columns`:
  * "a", "b", … that are hashed. */

@@ -113,6 +113,38 @@ void wr_table_tell_left_out(struct wr_sink *sink) {
     sink->has_told_left_out = 1;
 }
 
+static void tell(const struct wr_sink *sink, const char *text) {
+    if (sink->note != NULL)
+        sink->note(sink->note_ctx, sink->name, text);
+}
+
+void wr_table_tell_undo(const struct wr_sink *sink, const char *why, const char *trigger) {
+    char text[512];
+    if (why[0] != 0)
+        snprintf(text, sizeof text,
+                 "rows behind the last checkpoint may be there twice behind a kill, since the "
+                 "table has no key and %s",
+                 why);
+    else
+        snprintf(text, sizeof text,
+                 "rows behind the last checkpoint are taken back behind a kill, but not what the "
+                 "trigger or rule `%s` of the table does elsewhere",
+                 trigger);
+    if (why[0] != 0 || trigger[0] != 0)
+        tell(sink, text);
+}
+
+void wr_table_tell_changed(const struct wr_sink *sink, uint64_t rows, uint64_t changed) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "of %" PRIu64 " rows that the state does not know of %" PRIu64
+             " were changed, taken away or written anew since (as by `vacuum` or from a copy): "
+             "they stay as they are, and come again",
+             rows, changed);
+    if (changed > 0)
+        tell(sink, text);
+}
+
 int wr_table_is_gone(const char *name, const char *table, int is_beside, uint64_t rows,
                      struct wr_error *err) {
     wr_error_set(err, WR_ECORRUPT,

@@ -31,5 +31,10 @@ int wr_table_is_gone(const char *name, const char *table, int is_beside, uint64_
 /* Says once in a run that the table has left out rows (wr_sink.left_out); for each `prepare` and
  * `finish`. */
 void wr_table_tell_left_out(struct wr_sink *sink);
+/* Says what is not taken back of rows without a key that the state does not know of: all of them,
+ * and `why`; or what a trigger, or rule, of this name did elsewhere; "" for neither. */
+void wr_table_tell_undo(const struct wr_sink *sink, const char *why, const char *trigger);
+/* … and where of `rows` some were changed by others meanwhile. */
+void wr_table_tell_changed(const struct wr_sink *sink, uint64_t rows, uint64_t changed);
 /* A row leaves as a reject (W509). */
 int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row, const char *detail);

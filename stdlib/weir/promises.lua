@@ -76,8 +76,11 @@ M.SINKS = {
     why = "its rows are part of the checkpoint, in one transaction",
     tests = { "tests/faults/pipelines/instate.lua", "tests/program/instate.py" } },
   { name = "PostgreSQL", kinds = { "postgres" }, delivery = "decides", by_key = false,
+    undoes = "which rows are new is in the same transaction, and they are taken back first; not of "
+      .. "a foreign table or a view: a note says so when the run begins, and some may be there "
+      .. "twice",
     why = "rows and their number are one transaction of the database",
-    tests = { "tests/postgres/faults.py" } },
+    tests = { "tests/postgres/faults.py", "tests/postgres/undo_rows.py" } },
   { name = "PostgreSQL, by key", kinds = { "postgres" }, delivery = "decides", by_key = true,
     undoes = PUT_BACK,
     why = "rows and their number are one transaction of the database",
@@ -124,9 +127,9 @@ drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
 in a `filter`; windows, joins and unions of inputs that grow, which go on by
 the clock while those are quiet (`idle`), so that another life may find rows
 that this one did not wait for; `emit "update"`, which gives one change for all
-that come in one batch), a table of PostgreSQL without a key may have some rows
-twice; so may a table of SQLite without a key that is virtual, or `without
-rowid`, or where a row takes the place of others (`on conflict replace`): a note
+that come in one batch), some tables without a key may have some rows twice: of
+SQLite those that are virtual, or `without rowid`, or where a row takes the place
+of others (`on conflict replace`); of PostgreSQL foreign tables and views. A note
 says so when the run begins. What a trigger did elsewhere is not taken back.
 Files, tables in the state, and all other tables hold each row once also then.
 Columns with `now()`, or with what a `lookup` found, have the value of one

@@ -42,7 +42,7 @@ SET = ("update t set note = case v % 3 when 0 then null when 1 then 'a \"b\", (c
 
 
 class Lives:
-    def __init__(self, weir, postgres, table=None, more=""):
+    def __init__(self, weir, postgres, table=None, more="", script=SCRIPT):
         self.postgres = postgres
         names = postgres.sql("select tablename from pg_tables where schemaname = 'public'").split()
         for name in names:
@@ -50,7 +50,7 @@ class Lives:
         postgres.sql("drop function if exists f")
         if table:
             postgres.sql(table)
-        self.place = Place(weir, SCRIPT % (postgres.address, more))
+        self.place = Place(weir, script % (postgres.address, more))
         dice = random.Random(SEED)
         keys = ["a", "b", "c", "dd", "", None, "\u00e9", "x y"]
         self.place.write("in.ndjson", "".join(json.dumps(

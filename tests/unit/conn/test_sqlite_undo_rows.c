@@ -214,7 +214,7 @@ TEST(undo_rows_says_which_trigger_does_something_that_stays) {
             "create table t(k text, n integer); create table seen(k); create trigger mirror "
             "after insert on t begin insert into seen values (new.k); end");
     all_of(&l, "a,1", 1);
-    CHECK_CONTAINS(l.notes.bytes, "the trigger `mirror` of the table");
+    CHECK_CONTAINS(l.notes.bytes, "the trigger or rule `mirror` of the table");
     all_of(&l, "b,2", 0);
     all_of(&l, "b,2", 1);
     CHECK_STR(rows_of(&l), "a|1\nb|2\n");
