@@ -71,6 +71,10 @@ def the_table_beside_is_given_back(weir, postgres):
         same(f"{mode}: own tables", lives.own(), "weir_commit\n")
 
 
+def kept_in(postgres):
+    return postgres.sql("select relname from pg_class where relname like 'weir\\_undo\\_%'").strip()
+
+
 def few(weir, postgres, table="create table t(k text, v bigint)"):
     """Two rows that the state knows of, and three that it does not."""
     lives = Lives(weir, postgres, table, script=SCRIPT)
@@ -93,7 +97,7 @@ def what_somebody_did_meanwhile_stays_and_is_told(weir, postgres):
 def a_copy_that_was_put_back_is_not_mistaken(weir, postgres):
     """All its rows have one number, and weir's own rows too."""
     lives = few(weir, postgres)
-    undo = postgres.sql("select relname from pg_class where relname like 'weir\\_undo\\_%'").strip()
+    undo = kept_in(postgres)
     postgres.sql(f"begin; create table copy as table t; truncate t; insert into t table copy; "
                  f"create table marks as table {undo}; truncate {undo}; insert into {undo} table "
                  "marks; drop table copy, marks; commit")
@@ -104,7 +108,7 @@ def a_copy_that_was_put_back_is_not_mistaken(weir, postgres):
 
 def more_rows_than_were_written_are_refused(weir, postgres):
     lives = few(weir, postgres)
-    undo = postgres.sql("select relname from pg_class where relname like 'weir\\_undo\\_%'").strip()
+    undo = kept_in(postgres)
     postgres.sql(f'update {undo} set "weir rows" = 1 where "weir rows" > 0; '
                  f'begin; truncate t, {undo}; insert into t values (\'x\', 1), (\'y\', 2); '
                  f'with m as (insert into {undo} values (1, null) returning xmin::text as x) '

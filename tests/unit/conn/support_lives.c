@@ -85,3 +85,17 @@ void all_of(struct lives *lives, const char *csv, int kept) {
 const char *rows_of(struct lives *lives) {
     return query(&lives->w, lives->path, "select * from t order by 1, 2");
 }
+
+void three_are_cut_off(struct lives *lives, const char *csv) {
+    struct world *w = &lives->w;
+    const char *before = rows_of(lives);
+    for (int i = 0; i < 3; i++) {
+        struct wr_sink *sink = live(lives);
+        CHECK_INT(wr_sink_sqlite.begin(sink, lives->epoch, &w->err), ==, WR_OK);
+        struct wr_batch *batch = batch_of(w, lives->schema, csv);
+        CHECK_INT(wr_sink_sqlite.write(sink, batch, &w->err), ==, WR_OK);
+        wr_batch_unref(batch);
+        close_sink(sink);
+        CHECK_STR(rows_of(lives), before);
+    }
+}

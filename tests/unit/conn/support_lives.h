@@ -26,5 +26,7 @@ struct wr_sink *live(struct lives *lives);
 int write_rows(struct lives *lives, struct wr_sink *sink, const char *csv, int kept);
 /* A life of one epoch. */
 void all_of(struct lives *lives, const char *csv, int kept);
+/* Three lives that write rows and end before their commit: nothing of them is seen. */
+void three_are_cut_off(struct lives *lives, const char *csv);
 /* All rows of the table. */
 const char *rows_of(struct lives *lives);

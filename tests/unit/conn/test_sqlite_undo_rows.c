@@ -63,15 +63,7 @@ TEST(undo_rows_that_is_cut_off_has_done_nothing_and_is_done_again) {
     begin_appending(&l, "'mode':'append'");
     all_of(&l, "a,1", 1);
     all_of(&l, "b,7\nc,3", 0);
-    for (int i = 0; i < 3; i++) {
-        struct wr_sink *sink = live(&l);
-        CHECK_INT(wr_sink_sqlite.begin(sink, 2, &l.w.err), ==, WR_OK);
-        struct wr_batch *batch = batch_of(&l.w, l.schema, "b,9\nx,1");
-        CHECK_INT(wr_sink_sqlite.write(sink, batch, &l.w.err), ==, WR_OK);
-        wr_batch_unref(batch);
-        close_sink(sink);
-        CHECK_STR(rows_of(&l), "a|1\nb|7\nc|3\n");
-    }
+    three_are_cut_off(&l, "b,9\nx,1");
     all_of(&l, NULL, 0);
     CHECK_STR(rows_of(&l), "a|1\n");
     lives_end(&l);
