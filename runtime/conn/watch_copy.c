@@ -347,6 +347,11 @@ static int may_have_followers(const struct watch_look *look, const struct watche
 }
 
 void watch_add_rotated(struct watch_look *look) {
+    int is_rotated = look->moved_count > 0;
+    for (uint32_t i = 0; i < look->known_count && !is_rotated; i++)
+        is_rotated = !look->known[i]->is_seen || look->known[i]->is_away;
+    if (!is_rotated)
+        return;
     watch_sort_names(look);
     for (uint32_t i = 0; i < look->known_count && look->status == WR_OK; i++)
         if ((!look->known[i]->is_seen && !look->known[i]->is_whole) ||
