@@ -144,15 +144,13 @@ def case_names():
 # ---- what a run leaves -----------------------------------------------------------------------
 
 
-def unordered(database):
+def by_key(database):
     """Tables with a key: their rows have no order, since one that goes within a batch and comes
-    again has its place still, and behind two batches the last. And those of the name `mixed`, into
-    which two sinks write, batch by batch in turn."""
+    again has its place still, and behind two batches the last."""
     names = [name for name, in database.execute("select name from sqlite_schema "
                                                 "where type = 'table'")]
     return [name for name in names
-            if name == "mixed"
-            or any(index[2] for index in database.execute(f'pragma index_list("{name}")'))]
+            if any(index[2] for index in database.execute(f'pragma index_list("{name}")'))]
 
 
 def dump(path):
@@ -161,7 +159,7 @@ def dump(path):
     database = sqlite3.connect(path)
     try:
         lines = list(database.iterdump())
-        for name in unordered(database):
+        for name in by_key(database):
             begin = f'INSERT INTO "{name}" VALUES'
             rows = iter(sorted(line for line in lines if line.startswith(begin)))
             lines = [next(rows) if line.startswith(begin) else line for line in lines]
