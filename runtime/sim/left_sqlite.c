@@ -56,12 +56,14 @@ static int add_rows(struct wr_buf *out, sqlite3 *db, const char *head, const cha
 
 /* Tables of weir's own name a state by a number that is drawn, and count rows as they came: a batch
  * of changes to one key is one. A run that ends between its first commit to a server and that of
- * its state leaves a row that nobody asks for. */
+ * its state leaves a row that nobody asks for. What leads back to before the last epoch is of that. */
 static char *select_of(const char *table) {
     const char *dot = strrchr(table, '.'); /* of a server's schema */
     const char *name = dot == NULL ? table : dot + 1;
     if (strcmp(name, "weir_commit") == 0)
         return sqlite3_mprintf("select distinct name from \"%w\" order by 1", table);
+    if (strncmp(name, "weir_undo_", 10) == 0)
+        return sqlite3_mprintf("select 1 where 0");
     if (strncmp(name, "weir_", 5) == 0)
         return sqlite3_mprintf("select count(*) from \"%w\" having count(*) > 0", table);
     return sqlite3_mprintf("select * from \"%w\"", table);
