@@ -56,7 +56,8 @@ static int add_rows(struct wr_buf *out, sqlite3 *db, const char *head, const cha
 
 /* Tables of weir's own name a state by a number that is drawn, and count rows as they came: a batch
  * of changes to one key is one. A run that ends between its first commit to a server and that of
- * its state leaves a row that nobody asks for. What leads back to before the last epoch is of that. */
+ * its state leaves a row that nobody asks for. What leads back to before the last epoch depends on
+ * where that began. */
 static char *select_of(const char *table) {
     const char *dot = strrchr(table, '.'); /* of a server's schema */
     const char *name = dot == NULL ? table : dot + 1;
