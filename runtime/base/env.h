@@ -120,6 +120,10 @@ struct wr_env {
     const char *sqlite_vfs;
 };
 
+/* Reads all that is asked for of a regular file from byte `at` on, but for its end: how many bytes
+ * that are, or a status. */
+int64_t wr_env_read_whole(struct wr_file *file, void *bytes, uint64_t length, uint64_t at);
+
 /* For those who make an env: sets "VERB PATH: what errno says" and returns its status. */
 int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int number);
 int wr_env_errno_status(int number);

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/env_real.h"
+#include "base/failpoint.h"
 #include "base/status.h"
 #include "base/banned.h"
 
@@ -101,10 +102,11 @@ uint32_t env_open_files_max(const struct wr_env *env) {
 int env_rename_later(const struct wr_env *env, const char *from, const char *to,
                      struct wr_error *err) {
     (void)env;
-    if (rename(from, to) == 0)
+    int number = WR_FP_ERRNO("env.rename");
+    if (number == 0 && rename(from, to) == 0)
         return WR_OK;
     char both[2 * PATH_MAX];
-    int number = errno;
+    number = number == 0 ? errno : number;
     snprintf(both, sizeof both, "%s to %s", from, to);
     return wr_env_fail(err, "rename", both, number);
 }

@@ -435,14 +435,6 @@ static int real_info(const struct wr_file *base, struct wr_file_info *info) {
     return look(((const struct real_file *)base)->fd, "", info) == WR_OK ? WR_OK : WR_EIO;
 }
 
-static int rename_failed(struct wr_error *err, const char *from, const char *to, int number) {
-    int status = wr_env_errno_status(number);
-    status = status == WR_EAGAIN ? WR_EIO : status;
-    wr_error_set(err, status, "rename %s to %s: %s", from, to, errno_text(number));
-    wr_env_error_code(err, number);
-    return status;
-}
-
 static int in_one_directory(const char *a, const char *b) {
     const char *slash = strrchr(a, '/');
     size_t length = slash == NULL ? 0 : (size_t)(slash - a) + 1;
@@ -451,14 +443,11 @@ static int in_one_directory(const char *a, const char *b) {
 
 static int real_rename(const struct wr_env *env, const char *from, const char *to,
                        struct wr_error *err) {
-    (void)env;
-    int number = WR_FP_ERRNO("env.rename");
-    if (number == 0 && rename(from, to) != 0)
-        number = errno;
-    if (number != 0)
-        return rename_failed(err, from, to, number);
+    int status = env_rename_later(env, from, to, err);
+    if (status != WR_OK)
+        return status;
     WR_FP("env.renamed");
-    number = env_directory_sync(to);
+    int number = env_directory_sync(to);
     if (number == 0 && !in_one_directory(from, to))
         number = env_directory_sync(from);
     return number == 0 ? WR_OK : wr_env_fail(err, "sync the directory of", to, number);

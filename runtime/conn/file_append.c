@@ -15,18 +15,10 @@
 /* Reads all that is asked for, but for the end of the file. The number of bytes, or a status. */
 static int64_t read_all(struct wr_file *file, const char *path, char *bytes, size_t size,
                         uint64_t at, struct wr_error *err) {
-    size_t done = 0;
-    while (done < size) {
-        int64_t got = file->env->read(file, bytes + done, size - done, (int64_t)(at + done));
-        if (got == WR_EAGAIN)
-            continue;
-        if (got < 0)
-            return wr_error_set(err, (int)got, "read %s: %s", path, wr_status_text((int)got));
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    return (int64_t)done;
+    int64_t got = wr_env_read_whole(file, bytes, size, at);
+    if (got < 0)
+        wr_error_set(err, (int)got, "read %s: %s", path, wr_status_text((int)got));
+    return got;
 }
 
 static int too_short(const char *path, struct wr_error *err) {
@@ -143,7 +135,7 @@ static int append_from(const struct wr_file_append *append, struct wr_file *from
                                                    : copy_behind(append, size, 0, from, bytes, err);
     if (has_more)
         status = look(append, from, size - append->at, bytes, &standing, err);
-    if (status == WR_OK && standing == ALL && has_more) /* nobody may have synced it */
+    if (status == WR_OK && standing == ALL) /* nobody may have synced it */
         return sync_all(append, err);
     if (status != WR_OK)
         return status;

@@ -223,23 +223,6 @@ static void begin_again(struct follow_source *self, const char *what, uint64_t s
     self->missing_at_us = self->in.base.env->now_us(self->in.base.env);
 }
 
-/* Reads so many bytes, unless the file has fewer: how many there are, or a status. */
-static int64_t read_whole(const struct follow_source *self, char *bytes, uint64_t count,
-                          uint64_t at) {
-    const struct wr_env *env = self->in.base.env;
-    uint64_t done = 0;
-    while (done < count) {
-        int64_t got =
-            env->read(self->in.input.file, bytes + done, count - done, (int64_t)(at + done));
-        if (got < 0)
-            return got;
-        if (got == 0)
-            break;
-        done += (uint64_t)got;
-    }
-    return (int64_t)done;
-}
-
 /* Are the first bytes, and those before the place, still what was read? 1, 0 or a status. */
 static int is_same(struct follow_source *self, struct wr_error *err) {
     struct file_reader *in = &self->in;
@@ -251,10 +234,11 @@ static int is_same(struct follow_source *self, struct wr_error *err) {
         last = in->buffer->bytes + in->length - last_length;
     }
     char bytes[FILE_KNOWN_BYTES];
-    int64_t got = read_whole(self, bytes, count, 0);
+    int64_t got = wr_env_read_whole(in->input.file, bytes, count, 0);
     int same = got == (int64_t)count && memcmp(bytes, in->known.head, count) == 0;
     if (got >= 0 && same && last_length <= in->input.bytes_out) {
-        got = read_whole(self, bytes, last_length, in->input.bytes_out - last_length);
+        got = wr_env_read_whole(in->input.file, bytes, last_length,
+                                in->input.bytes_out - last_length);
         same = got == (int64_t)last_length && memcmp(bytes, last, last_length) == 0;
     }
     if (got < 0)

@@ -370,7 +370,7 @@ static int name_file(struct partition_sink *self, struct partition_done *done, i
     status = wr_file_look(env, from, &info, &is_there, err);
     if (status == WR_OK && !is_there)
         status = wr_file_look(env, to, &info, &is_named, err);
-    if (status == WR_OK && is_named)
+    if (status == WR_OK && is_named && !later)
         status = env->sync_name(env, to, err);
     if (status == WR_OK && !is_there && !is_named && is_before) {
         status = partition_is_gone(self, from, done->rows, &is_named, err);

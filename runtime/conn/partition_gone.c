@@ -30,10 +30,9 @@ int partition_is_gone(struct partition_sink *self, const char *path, uint64_t ro
     if (status != WR_OK || *was_taken)
         return status;
     if (gone->lost++ == 0) {
-        gone->example = wr_alloc(self->base.budget, strlen(path) + 1);
+        gone->example = wr_strndup(self->base.budget, path, strlen(path));
         if (gone->example == NULL)
             return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
-        memcpy(gone->example, path, strlen(path) + 1);
     }
     gone->rows = rows == UINT64_MAX || gone->rows == UINT64_MAX ? UINT64_MAX : gone->rows + rows;
     return WR_OK;

@@ -128,12 +128,14 @@ static int send_copy(struct wr_postgres_writer *writer, const struct wr_postgres
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
     wr_buf_addf(&sql, "%s; ", wr_postgres_session_mark(writer->session));
-    if (piece->empties)
+    if (piece->empties) {
         add_empty(writer, &sql);
-    wr_buf_add_text(&sql, piece->empties ? "; " : "");
-    if (piece->mark != 0)
+        wr_buf_add_text(&sql, "; ");
+    }
+    if (piece->mark != 0) {
         wr_postgres_undo_rows_add_mark(&writer->undo->table, piece->mark, &sql);
-    wr_buf_add_text(&sql, piece->mark != 0 ? "; " : "");
+        wr_buf_add_text(&sql, "; ");
+    }
     const struct wr_buf *copy = &writer->sql[WR_POSTGRES_COPY];
     wr_buf_add(&sql, copy->bytes, copy->length);
     if (sql.status != WR_OK) {

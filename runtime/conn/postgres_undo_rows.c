@@ -48,8 +48,8 @@ static int ask(const struct wr_postgres_table *table, const struct wr_postgres_n
     return status;
 }
 
-static int look(const struct wr_postgres_table *table, char why[WR_POSTGRES_WHY_MAX],
-                char trigger[WR_POSTGRES_WHY_MAX], struct wr_error *err) {
+int wr_postgres_undo_rows_look(const struct wr_postgres_table *table, char why[WR_POSTGRES_WHY_MAX],
+                               char trigger[WR_POSTGRES_WHY_MAX], struct wr_error *err) {
     PGresult *rows = NULL;
     int status = ask(table, &table->name, what_it_is, &rows, err);
     if (status != WR_OK)
@@ -58,11 +58,6 @@ static int look(const struct wr_postgres_table *table, char why[WR_POSTGRES_WHY_
     snprintf(trigger, WR_POSTGRES_WHY_MAX, "%s", wr_pq()->PQgetvalue(rows, 0, 1));
     wr_pq()->PQclear(rows);
     return WR_OK;
-}
-
-int wr_postgres_undo_rows_look(const struct wr_postgres_table *table, char why[WR_POSTGRES_WHY_MAX],
-                               char trigger[WR_POSTGRES_WHY_MAX], struct wr_error *err) {
-    return look(table, why, trigger, err);
 }
 
 int wr_postgres_undo_rows_are(const struct wr_postgres_table *table,
@@ -155,7 +150,7 @@ int wr_postgres_undo_rows_back(const struct wr_postgres_table *table,
                                struct wr_error *err) {
     char why[WR_POSTGRES_WHY_MAX], trigger[WR_POSTGRES_WHY_MAX];
     uint64_t most = 0, gone = 0;
-    int status = look(table, why, trigger, err);
+    int status = wr_postgres_undo_rows_look(table, why, trigger, err);
     if (status == WR_OK)
         status = count(table, name, &most, kept, err);
     if (status == WR_OK && most > 0)

@@ -77,8 +77,7 @@ void watch_tell(const struct watch_source *self, const char *path, const char *f
 
 /* The file has this number, and nothing says that it is another one that was given it again. */
 static inline int watch_has_number(const struct watched *file, const struct wr_file_info *info) {
-    return file->inode == info->inode &&
-           (file->born_us == 0 || info->born_us == 0 || file->born_us == info->born_us);
+    return follow_is_file(&(struct follow_file){file->inode, file->born_us}, info);
 }
 
 struct watch_seen {
@@ -133,6 +132,8 @@ int64_t watch_last_change(const struct watch_look *look, const struct wr_file_in
 void watch_sort_names(struct watch_look *look);
 /* Then: the one of this name. */
 struct watched *watch_find_name(const struct watch_look *look, const char *path);
+/* … and the place of the first that begins with so many bytes of `path`. */
+uint32_t watch_first_known(const struct watch_look *look, const char *path, size_t length);
 /* It is this one, which is at its name. */
 void watch_take_seen(struct watch_look *look, struct watched *file, struct watch_seen *seen,
                      int is_away);

@@ -199,19 +199,6 @@ static int has_name(const struct rotation *of, const struct watched *file) {
            !(file->is_away && file->path[of->stem] == 0);
 }
 
-/* `known` is by the names of now: the first that begins with so many bytes of `path`. */
-static uint32_t first_known(const struct watch_look *look, const char *path, size_t length) {
-    uint32_t low = 0;
-    for (uint32_t high = look->known_count; low < high;) {
-        uint32_t middle = low + (high - low) / 2;
-        if (strncmp(look->known[middle]->path, path, length) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Or is another one at its name? */
 static int is_there(const struct watch_moved *was) {
     const struct watched *file = was->file;
@@ -226,7 +213,7 @@ static void see_rotation(struct watch_look *look, const struct watch_moved *was,
                             .stem = was->is_away ? watch_stem_length(was->path) : strlen(was->path),
                             .latest_us = was->modified_us,
                             .is_unread = was->offset == 0 && was->size > 0 && !is_there(was)};
-    uint32_t first = first_known(look, was->path, of->stem);
+    uint32_t first = watch_first_known(look, was->path, of->stem);
     for (uint32_t i = first; was->is_away && !of->is_unread && i < look->known_count; i++) {
         if (strncmp(look->known[i]->path, was->path, of->stem) != 0)
             break;
@@ -252,7 +239,7 @@ static int is_later(const struct watch_look *look, const struct watch_seen *one,
     if (one->info.modified_us != of->latest_us || of->is_unread)
         return one->info.modified_us >= of->latest_us;
     int has_rank = has_name(of, was->file);
-    for (uint32_t i = first_known(look, was->path, of->stem); i < look->known_count; i++) {
+    for (uint32_t i = watch_first_known(look, was->path, of->stem); i < look->known_count; i++) {
         const struct watched *file = look->known[i];
         if (strncmp(file->path, was->path, of->stem) != 0)
             break;

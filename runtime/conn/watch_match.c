@@ -54,6 +54,18 @@ static struct watched *find_number(const struct watch_look *look, const struct w
     return NULL;
 }
 
+uint32_t watch_first_known(const struct watch_look *look, const char *path, size_t length) {
+    uint32_t low = 0;
+    for (uint32_t high = look->known_count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strncmp(look->known[middle]->path, path, length) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 struct watched *watch_find_name(const struct watch_look *look, const char *path) {
     struct watched key = {.path = (char *)(uintptr_t)path}, *wanted = &key;
     struct watched **found =

@@ -108,20 +108,10 @@ static int see_file(void *ctx, const char *path) {
     return 1;
 }
 
-/* Files are in the order of their names, as when the scan began. */
+/* One that was known by this name, and is not there any more. */
 static const struct watched *find_missed(const struct watch_look *look, const char *path) {
-    for (uint32_t low = 0, high = look->known_count; low < high;) {
-        uint32_t middle = low + (high - low) / 2;
-        const struct watched *file = look->known[middle];
-        int order = strcmp(file->path, path);
-        if (order == 0)
-            return file->is_seen || file->offset == 0 ? NULL : file;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    const struct watched *file = watch_find_name(look, path);
+    return file == NULL || file->is_seen || file->offset == 0 ? NULL : file;
 }
 
 /* What is left is new. `known` is in the order of the names of now. */
@@ -165,16 +155,9 @@ static int is_in_task(const struct watch_source *self, const struct watched *fil
  * one, or one that was changed last, is not read again. `known` is by the names of now. */
 static int is_kept_away(const struct watch_look *look, const struct watched *away) {
     size_t stem = watch_stem_length(away->path);
-    uint32_t low = 0, newer = 0;
-    for (uint32_t high = look->known_count; low < high;) {
-        uint32_t middle = low + (high - low) / 2;
-        if (strncmp(look->known[middle]->path, away->path, stem) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < look->known_count && newer < WATCH_AWAY_KEPT; low++) {
-        const struct watched *file = look->known[low];
+    uint32_t at = watch_first_known(look, away->path, stem), newer = 0;
+    for (; at < look->known_count && newer < WATCH_AWAY_KEPT; at++) {
+        const struct watched *file = look->known[at];
         if (strncmp(file->path, away->path, stem) != 0)
             break;
         newer += file->is_away && file->is_seen && file->modified_us > away->modified_us &&

@@ -1,3 +1,4 @@
+/* memory.c: see memory.h. */
 #include "exec/memory.h"
 
 #include <stdio.h>

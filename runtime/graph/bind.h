@@ -9,14 +9,12 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
 int wr_bind_late(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
 int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error *err);
 
-/* When rows come again, in batches cut elsewhere: whether `in` is to an operator as it was … */
+/* When rows come again, in batches cut elsewhere: whether `in` is to an operator as it was. */
 uint8_t wr_node_takes_same(const struct wr_node *node, const struct wr_stream *in);
-/* … and whether what fails in `node` is. What it gives may be other rows all the same. */
-uint8_t wr_node_rejects_same(const struct wr_plan *plan, const struct wr_node *node);
-/* All inputs of a node of rejects are known. Of an endless input they leave as they come
- * (exec/reject.h): where several lanes, or stages that are not row by row, bring them, the steps of
- * a run decide their order. */
-void wr_rejects_end(const struct wr_plan *plan, struct wr_node *node);
+/* All inputs of a node of rejects are known: whether what leaves it is. Of an endless input rejects
+ * leave as they come (exec/reject.h): where several lanes, or stages that are not row by row, bring
+ * them, the steps of a run decide their order. */
+void wr_rejects_judge(const struct wr_plan *plan, struct wr_node *node);
 
 /* W410: a sink that writes what the script reads, or what another sink writes. `node` is bound and
  * is not yet in the plan. */

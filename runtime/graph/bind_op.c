@@ -55,12 +55,10 @@ static int goes_by_clock(const struct wr_bind *bind, unsigned flags) {
     unsigned by_frontier = WR_OP_KEYED | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_HOLDS_ROWS;
     int follows_frontier =
         (flags & by_frontier) != 0 || ((flags & WR_OP_MULTI_INPUT) && !(flags & WR_OP_BUILD_FIRST));
-    int has_lanes = 0, has_time = bind->out.has_time;
-    for (uint32_t i = 0; i < bind->input_count; i++) {
-        has_lanes |= bind->inputs[i]->has_lanes;
+    int has_time = bind->out.has_time;
+    for (uint32_t i = 0; i < bind->input_count; i++)
         has_time |= bind->inputs[i]->has_time;
-    }
-    return bind->out.live && has_time && (follows_frontier || has_lanes);
+    return bind->out.live && has_time && (follows_frontier || bind->out.has_lanes);
 }
 
 int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
@@ -174,7 +172,9 @@ const struct wr_schema *wr_rejects_schema(struct wr_arena *arena) {
     return schema;
 }
 
-uint8_t wr_node_rejects_same(const struct wr_plan *plan, const struct wr_node *node) {
+/* Whether what fails in `node` is as it was when rows come again, in batches cut elsewhere. What it
+ * gives may be other rows all the same. */
+static uint8_t rejects_same(const struct wr_plan *plan, const struct wr_node *node) {
     if (node->kind == WR_NODE_SINK && !(node->sink->flags & WR_SINK_REFUSES))
         return 1;
     if (node->out.same_rows || node->kind != WR_NODE_OP || !node->out.repeatable)
@@ -185,11 +185,13 @@ uint8_t wr_node_rejects_same(const struct wr_plan *plan, const struct wr_node *n
     return same;
 }
 
-void wr_rejects_end(const struct wr_plan *plan, struct wr_node *node) {
+void wr_rejects_judge(const struct wr_plan *plan, struct wr_node *node) {
     uint32_t sources = 0;
     int is_endless = 0, is_one_chain = 1;
     for (uint32_t i = 0; i < node->input_count; i++) {
         const struct wr_node *above = plan->nodes[node->inputs[i]];
+        node->out.repeatable &= above->out.repeatable;
+        node->out.same_rows &= rejects_same(plan, above);
         is_endless |= !above->out.bounded;
         if (above->kind == WR_NODE_SOURCE)
             sources += above->out.has_lanes ? 2 : 1;
@@ -231,11 +233,8 @@ int wr_bind_rejects(struct wr_plan *plan, struct wr_node *node, struct wr_error 
     node->kind = WR_NODE_REJECTS;
     node->out = (struct wr_stream){
         .schema = schema, .bounded = 1, .repeatable = 1, .same_rows = 1, .order = WR_ORDER_SOURCE};
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         node->out.bounded &= plan->nodes[inputs[i]]->out.bounded;
-        node->out.repeatable &= plan->nodes[inputs[i]]->out.repeatable;
-        node->out.same_rows &= wr_node_rejects_same(plan, plan->nodes[inputs[i]]);
-    }
-    wr_rejects_end(plan, node);
+    wr_rejects_judge(plan, node);
     return WR_OK;
 }

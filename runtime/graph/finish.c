@@ -31,13 +31,10 @@ static int complete_rejects(struct wr_plan *plan) {
             return WR_ENOMEM;
         node->input_count = 0;
         for (uint32_t k = 0; k < plan->node_count; k++)
-            if (plan->nodes[k]->kind != WR_NODE_REJECTS) {
+            if (plan->nodes[k]->kind != WR_NODE_REJECTS)
                 inputs[node->input_count++] = k;
-                node->out.repeatable &= plan->nodes[k]->out.repeatable;
-                node->out.same_rows &= wr_node_rejects_same(plan, plan->nodes[k]);
-            }
         node->inputs = inputs;
-        wr_rejects_end(plan, node);
+        wr_rejects_judge(plan, node);
     }
     for (uint32_t i = 0; i < plan->node_count; i++) /* what stands behind such rejects */
         for (uint32_t k = 0; k < plan->nodes[i]->input_count; k++) {

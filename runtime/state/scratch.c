@@ -153,19 +153,12 @@ int wr_scratch_put(struct wr_scratch *scratch, const void *bytes, size_t length,
 
 static int read_whole(const struct wr_scratch *scratch, char *bytes, uint64_t length, uint64_t at,
                       struct wr_error *err) {
-    while (length > 0) {
-        int64_t got = scratch->env->read(scratch->file, bytes, length, (int64_t)at);
-        if (got == WR_EAGAIN)
-            continue;
-        if (got < 0)
-            return wr_error_set(err, (int)got, "read a scratch file: %s", wr_status_text((int)got));
-        if (got == 0)
-            return wr_error_set(err, WR_ECORRUPT, "read a scratch file: it is shorter than it was");
-        bytes += got;
-        at += (uint64_t)got;
-        length -= (uint64_t)got;
-    }
-    return WR_OK;
+    int64_t got = wr_env_read_whole(scratch->file, bytes, length, at);
+    if (got < 0)
+        return wr_error_set(err, (int)got, "read a scratch file: %s", wr_status_text((int)got));
+    return (uint64_t)got == length
+               ? WR_OK
+               : wr_error_set(err, WR_ECORRUPT, "read a scratch file: it is shorter than it was");
 }
 
 int wr_scratch_get(const struct wr_scratch *scratch, const struct wr_scratch_blob *blob,

@@ -27,6 +27,7 @@
 
 #define WR_STORE_ANEW "to begin anew, use another --state or remove that directory" /* help */
 #define WR_STORE_ROWS_NAME "state.rows"
+#define WR_STORE_PATH_BYTES_MAX 4200 /* a directory, and the name of a file of ours */
 
 enum wr_store_statement {
     WR_STORE_PART_ADD,
@@ -121,6 +122,9 @@ int wr_store_set_meta(struct wr_store *store, const char *name, int64_t number, 
                       struct wr_error *err);
 /* Closes the file and keeps the lock. */
 void wr_store_close_database(struct wr_store *store);
+/* The path of a file of the state. */
+void wr_store_path(const struct wr_store *store, const char *name,
+                   char path[WR_STORE_PATH_BYTES_MAX]);
 /* Adds a part to the list in memory. WR_OK, WR_ENOMEM or WR_ELIMIT. */
 int wr_store_push_part(struct wr_store *store, const char *name, int64_t id,
                        struct wr_store_part **part);

@@ -14,15 +14,10 @@
 #include "state/store_file.h"
 #include "base/banned.h"
 
-#define PATH_BYTES_MAX 4200 /* a directory, and the name of a file of ours */
-#define TEXT_BYTES 49u      /* always as long: it is written over what stands there */
+#define TEXT_BYTES 49u /* always as long: it is written over what stands there */
 #define TEXT_FORMAT "checkpoint %020" PRIu64 " %016" PRIx64 "\n"
 #define TEXT_BYTES_NO_SUM 32u /* of an older weir: without the sum */
 #define SEED UINT64_C(0x4d414445)
-
-static void made_path(const struct wr_store *store, char path[PATH_BYTES_MAX]) {
-    snprintf(path, PATH_BYTES_MAX, "%s/MADE", store->path);
-}
 
 /* An empty one: of an older weir, or of a state that was being removed. What is no number says that
  * there was a checkpoint. */
@@ -34,10 +29,7 @@ static int note_read(const struct wr_store *store, const char *path, uint64_t *n
     int status = env->open(env, path, WR_FILE_READ, &file, err);
     if (status != WR_OK)
         return status;
-    int64_t length;
-    do
-        length = env->read(file, text, TEXT_BYTES, 0);
-    while (length == WR_EAGAIN);
+    int64_t length = wr_env_read_whole(file, text, TEXT_BYTES, 0);
     env->close(file);
     if (length < 0)
         return wr_error_set(err, (int)length, "read %s: %s", path, wr_status_text((int)length));
@@ -52,10 +44,10 @@ static int note_read(const struct wr_store *store, const char *path, uint64_t *n
 
 int wr_store_made_check(struct wr_store *store, const char *database, int has_log,
                         struct wr_error *err) {
-    char path[PATH_BYTES_MAX];
+    char path[WR_STORE_PATH_BYTES_MAX];
     struct wr_file_info info;
     const struct wr_env *env = store->env;
-    made_path(store, path);
+    wr_store_path(store, "MADE", path);
     store->is_made = env->stat(env, path, &info) == WR_OK;
     if (!store->is_made)
         return WR_OK;
@@ -97,11 +89,11 @@ int wr_store_made_compare(struct wr_store *store, struct wr_error *err) {
 }
 
 int wr_store_made_set(struct wr_store *store, struct wr_error *err) {
-    char path[PATH_BYTES_MAX];
+    char path[WR_STORE_PATH_BYTES_MAX];
     struct wr_file *file;
     if (store->is_made)
         return WR_OK;
-    made_path(store, path);
+    wr_store_path(store, "MADE", path);
     int status = store->env->open(store->env, path, WR_FILE_CREATE, &file, err);
     if (status == WR_OK)
         store->env->close(file);
@@ -109,9 +101,9 @@ int wr_store_made_set(struct wr_store *store, struct wr_error *err) {
 }
 
 int wr_store_made_note(struct wr_store *store, struct wr_error *err) {
-    char path[PATH_BYTES_MAX], text[TEXT_BYTES + 1];
+    char path[WR_STORE_PATH_BYTES_MAX], text[TEXT_BYTES + 1];
     int status = WR_OK;
-    made_path(store, path);
+    wr_store_path(store, "MADE", path);
     if (store->made == NULL)
         status = store->env->open(store->env, path, WR_FILE_UPDATE, &store->made, err);
     snprintf(text, sizeof text, TEXT_FORMAT, store->number, wr_hash_u64(store->number, SEED));
@@ -129,9 +121,9 @@ void wr_store_made_close(struct wr_store *store) {
 }
 
 int wr_store_made_forget(struct wr_store *store, struct wr_error *err) {
-    char path[PATH_BYTES_MAX];
+    char path[WR_STORE_PATH_BYTES_MAX];
     struct wr_file *file;
-    made_path(store, path);
+    wr_store_path(store, "MADE", path);
     int status = store->env->open(store->env, path, WR_FILE_CREATE, &file, err);
     if (status != WR_OK)
         return status;

@@ -15,58 +15,47 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/status.h"
 #include "state/store_file.h"
 #include "base/banned.h"
 
-#define PATH_BYTES_MAX 4200 /* a directory, and the name of a file of ours */
 #define HEAD_BYTES 32u
 #define HEAD_FORMAT "checkpoint %020" PRIu64 "\n"
 #define LINE_BYTES 17u
 #define LINE_FORMAT "%016" PRIx64 "\n"
 #define TEXT_BYTES_MAX (64u << 20) /* of 3.9 M files between two checkpoints */
-#define READ_BYTES 65536u
 
-static void named_path(const struct wr_store *store, char path[PATH_BYTES_MAX]) {
-    snprintf(path, PATH_BYTES_MAX, "%s/NAMED", store->path);
-}
-
-static int read_all(struct wr_store *store, const char *path, struct wr_file *file,
+static int read_all(struct wr_store *store, const char *path, struct wr_file *file, uint64_t length,
                     struct wr_error *err) {
     struct wr_buf *text = &store->named.text;
-    int64_t length = 1;
-    while (length > 0 && text->length < TEXT_BYTES_MAX) {
-        if (wr_buf_reserve(text, READ_BYTES) != WR_OK)
-            return wr_error_set(err, WR_ENOMEM, "read %s: out of memory", path);
-        length =
-            store->env->read(file, text->bytes + text->length, READ_BYTES, (int64_t)text->length);
-        if (length == WR_EAGAIN)
-            length = 1;
-        else if (length > 0)
-            text->length += (size_t)length;
-    }
-    return length < 0
-               ? wr_error_set(err, (int)length, "read %s: %s", path, wr_status_text((int)length))
-               : WR_OK;
+    length = WR_MIN(length, (uint64_t)TEXT_BYTES_MAX);
+    if (wr_buf_reserve(text, length) != WR_OK)
+        return wr_error_set(err, WR_ENOMEM, "read %s: out of memory", path);
+    int64_t got = wr_env_read_whole(file, text->bytes, length, 0);
+    if (got < 0)
+        return wr_error_set(err, (int)got, "read %s: %s", path, wr_status_text((int)got));
+    text->length = (size_t)got;
+    return WR_OK;
 }
 
 /* What the life before has left behind the last checkpoint; nothing, where it is of another one. */
 static int read_once(struct wr_store *store, struct wr_error *err) {
     struct wr_store_named *named = &store->named;
-    char path[PATH_BYTES_MAX], head[HEAD_BYTES + 1];
+    char path[WR_STORE_PATH_BYTES_MAX], head[HEAD_BYTES + 1];
     struct wr_file *file;
     if (named->is_read)
         return WR_OK;
     wr_buf_init(&named->text, &wr_budget_control, 0);
-    named_path(store, path);
+    wr_store_path(store, "NAMED", path);
     struct wr_file_info info;
     int status = store->env->stat(store->env, path, &info);
     if (status == WR_OK)
         status = store->env->open(store->env, path, WR_FILE_READ, &file, err);
     if (status == WR_OK) {
-        status = read_all(store, path, file, err);
+        status = read_all(store, path, file, info.size_bytes, err);
         store->env->close(file);
     }
     if (status != WR_OK && status != WR_ENOENT) {
@@ -86,10 +75,10 @@ static int read_once(struct wr_store *store, struct wr_error *err) {
 static int begin(struct wr_store *store, struct wr_error *err) {
     struct wr_store_named *named = &store->named;
     const struct wr_env *env = store->env;
-    char path[PATH_BYTES_MAX], head[HEAD_BYTES + 1];
+    char path[WR_STORE_PATH_BYTES_MAX], head[HEAD_BYTES + 1];
     uint64_t length = 0;
     int status = WR_OK, is_new = named->file == NULL;
-    named_path(store, path);
+    wr_store_path(store, "NAMED", path);
     if (is_new && named->text.length > 0 && named->number == store->number)
         length = named->text.length - (named->text.length - HEAD_BYTES) % LINE_BYTES;
     if (is_new)

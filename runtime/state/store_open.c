@@ -442,6 +442,11 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
     return WR_OK;
 }
 
+void wr_store_path(const struct wr_store *store, const char *name,
+                   char path[WR_STORE_PATH_BYTES_MAX]) {
+    snprintf(path, WR_STORE_PATH_BYTES_MAX, "%s/%s", store->path, name);
+}
+
 void wr_store_close_database(struct wr_store *store) {
     wr_store_rollback(store);
     for (size_t i = 0; i < WR_STORE_STATEMENTS; i++) {

@@ -15,15 +15,10 @@
 #include "base/banned.h"
 
 #define BLOCK_BYTES UINT64_C(4096) /* a place begins and ends at a multiple */
-#define PATH_BYTES_MAX 4200        /* a directory, and the name of a file of ours */
 #define PLACE_BYTES_MAX (UINT64_C(1) << 62)
 
 static uint64_t blocks(uint64_t length) {
     return (length + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
-}
-
-static void rows_path(const struct wr_store *store, char path[PATH_BYTES_MAX]) {
-    snprintf(path, PATH_BYTES_MAX, "%s/%s", store->path, WR_STORE_ROWS_NAME);
 }
 
 /* Adds the state to what is wrong with its file, and ends all further work. */
@@ -39,9 +34,9 @@ static int damaged(struct wr_store *store, const char *what, struct wr_error *er
 /* ---- the file ---- */
 
 int wr_store_rows_check(struct wr_store *store, uint64_t end, struct wr_error *err) {
-    char path[PATH_BYTES_MAX];
+    char path[WR_STORE_PATH_BYTES_MAX];
     struct wr_file_info info;
-    rows_path(store, path);
+    wr_store_path(store, WR_STORE_ROWS_NAME, path);
     store->rows.reach_stored = end;
     int status = end == 0 ? WR_OK : store->env->stat(store->env, path, &info);
     if (end == 0 || (status == WR_OK && info.size_bytes >= end))
@@ -60,11 +55,11 @@ int wr_store_rows_check(struct wr_store *store, uint64_t end, struct wr_error *e
 static int rows_open(struct wr_store *store, struct wr_error *err) {
     struct wr_store_rows_file *rows = &store->rows;
     const struct wr_env *env = store->env;
-    char path[PATH_BYTES_MAX];
+    char path[WR_STORE_PATH_BYTES_MAX];
     struct wr_file_info info;
     if (rows->file != NULL)
         return WR_OK;
-    rows_path(store, path);
+    wr_store_path(store, WR_STORE_ROWS_NAME, path);
     int status = env->open(env, path, WR_FILE_UPDATE, &rows->file, err);
     if (status == WR_OK && rows->is_known && rows->reach == 0 && rows->reach_stored == 0) {
         status = env->info(rows->file, &info);
@@ -213,22 +208,14 @@ void wr_store_rows_settle(struct wr_store *store, int is_committed) {
 
 static int read_whole(struct wr_store *store, char *bytes, uint64_t length, uint64_t at,
                       struct wr_error *err) {
-    const struct wr_env *env = store->env;
-    while (length > 0) {
-        int64_t got = env->read(store->rows.file, bytes, length, (int64_t)at);
-        if (got == WR_EAGAIN)
-            continue;
-        if (got < 0)
-            return wr_store_fail(store,
-                                 wr_error_set(err, (int)got, "read state %s: %s: %s", store->path,
-                                              WR_STORE_ROWS_NAME, wr_status_text((int)got)));
-        if (got == 0)
-            return damaged(store, "its " WR_STORE_ROWS_NAME " is shorter than it was", err);
-        bytes += got;
-        at += (uint64_t)got;
-        length -= (uint64_t)got;
-    }
-    return WR_OK;
+    int64_t got = wr_env_read_whole(store->rows.file, bytes, length, at);
+    if (got < 0)
+        return wr_store_fail(store,
+                             wr_error_set(err, (int)got, "read state %s: %s: %s", store->path,
+                                          WR_STORE_ROWS_NAME, wr_status_text((int)got)));
+    return (uint64_t)got == length
+               ? WR_OK
+               : damaged(store, "its " WR_STORE_ROWS_NAME " is shorter than it was", err);
 }
 
 int wr_store_rows_read(struct wr_store *store, int64_t at, int64_t length, struct wr_reader *bytes,
@@ -281,7 +268,7 @@ static int copy_pieces(struct wr_store *store, struct copying *copying, struct w
 
 int wr_store_rows_copy(struct wr_store *store, const char *to, struct wr_error *err) {
     const struct wr_env *env = store->env;
-    char path[PATH_BYTES_MAX];
+    char path[WR_STORE_PATH_BYTES_MAX];
     struct copying copying = {.env = env, .err = err};
     if (store->rows.reach_stored == 0)
         return WR_OK;

@@ -9,8 +9,6 @@
 #include "state/store_file.h"
 #include "base/banned.h"
 
-#define PATH_BYTES_MAX 4200 /* a directory, and the name of a file of ours */
-
 int wr_store_parts(const struct wr_store *store, wr_store_part_fn fn, void *ctx) {
     int status = WR_OK;
     for (uint32_t i = 0; i < store->part_count && status == WR_OK; i++)
@@ -119,7 +117,8 @@ static int copy_into(struct wr_store *store, const char *beside, const char *pat
 }
 
 int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err) {
-    char path[PATH_BYTES_MAX], beside[PATH_BYTES_MAX], lock_path[PATH_BYTES_MAX];
+    char path[WR_STORE_PATH_BYTES_MAX], beside[WR_STORE_PATH_BYTES_MAX],
+        lock_path[WR_STORE_PATH_BYTES_MAX];
     const struct wr_env *env = store->env;
     struct wr_file_info info;
     struct wr_file *lock;
@@ -166,9 +165,9 @@ int wr_store_erase(struct wr_store *store, struct wr_error *err) {
     if (forgotten != WR_OK)
         return forgotten;
     for (size_t i = 0; i < WR_COUNT(names); i++) {
-        char path[PATH_BYTES_MAX];
+        char path[WR_STORE_PATH_BYTES_MAX];
         struct wr_file_info info;
-        snprintf(path, sizeof path, "%s/%s", store->path, names[i]);
+        wr_store_path(store, names[i], path);
         int status = env->stat(env, path, &info) == WR_OK ? env->remove(env, path, err) : WR_OK;
         if (status != WR_OK)
             return status;
