@@ -82,6 +82,47 @@ void all_of(struct lives *lives, const char *csv, int kept) {
     close_sink(sink);
 }
 
+void end_in_order(struct lives *lives, struct wr_sink *sink) {
+    CHECK_INT(wr_sink_sqlite.begin(sink, 9, &lives->w.err), ==, WR_OK);
+    CHECK_INT(wr_sink_sqlite.finish(sink, &lives->w.err), ==, WR_OK);
+    close_sink(sink);
+}
+
+void check_nothing_is_kept(struct lives *lives) {
+    struct world *w = &lives->w;
+    CHECK_STR(query(w, lives->path, "select count(*) from weir_undo"), "0\n");
+    CHECK_STR(query(w, lives->path, "select name from sqlite_schema where name like 'weir_undo_%'"),
+              "");
+}
+
+void keep_three(struct lives *lives, draw_fn draw, uint64_t *dice) {
+    char csv[512];
+    struct wr_sink *sink = live(lives);
+    for (int epoch = 0; epoch < 3; epoch++) {
+        draw(dice, csv);
+        CHECK_INT(write_rows(lives, sink, csv, 1), ==, WR_OK);
+    }
+    close_sink(sink);
+}
+
+void lose_three(struct lives *lives, draw_fn draw, uint64_t *dice) {
+    char csv[512];
+    for (int life = 0; life < 3; life++) {
+        draw(dice, csv);
+        all_of(lives, csv, 0);
+    }
+}
+
+uint32_t roll(uint64_t *dice) {
+    *dice = *dice * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (uint32_t)(*dice >> 33);
+}
+
+const char *whole(struct lives *lives) {
+    return query(&lives->w, lives->path,
+                 "select *, quote(t.k), quote(t.n) from t order by 1, 2, 3, 4");
+}
+
 const char *rows_of(struct lives *lives) {
     return query(&lives->w, lives->path, "select * from t order by 1, 2");
 }

@@ -28,5 +28,17 @@ int write_rows(struct lives *lives, struct wr_sink *sink, const char *csv, int k
 void all_of(struct lives *lives, const char *csv, int kept);
 /* Three lives that write rows and end before their commit: nothing of them is seen. */
 void three_are_cut_off(struct lives *lives, const char *csv);
+/* A life that is open ends in order. */
+void end_in_order(struct lives *lives, struct wr_sink *sink);
+/* Nothing is kept any more that leads back. */
+void check_nothing_is_kept(struct lives *lives);
+/* Three epochs that the state hears of, of one life; and three lives of which it does not hear.
+ * `draw`: rows of an epoch, as CSV. */
+typedef void (*draw_fn)(uint64_t *dice, char csv[512]);
+void keep_three(struct lives *lives, draw_fn draw, uint64_t *dice);
+void lose_three(struct lives *lives, draw_fn draw, uint64_t *dice);
+uint32_t roll(uint64_t *dice);
+/* All rows of the table with all its columns. */
+const char *whole(struct lives *lives);
 /* All rows of the table. */
 const char *rows_of(struct lives *lives);

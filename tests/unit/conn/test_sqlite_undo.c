@@ -17,13 +17,9 @@ TEST(undo_takes_back_the_rows_of_an_epoch_that_the_state_never_heard_of) {
     CHECK_STR(rows_of(&l), "null|3\na|1\nb|2\nc|8\nd|4\n");
     CHECK_INT(sink->rows_written, ==, 5);
     CHECK_INT(write_rows(&l, sink, NULL, 1), ==, WR_OK);
-    CHECK_INT(wr_sink_sqlite.begin(sink, 9, &l.w.err), ==, WR_OK);
-    CHECK_INT(wr_sink_sqlite.finish(sink, &l.w.err), ==, WR_OK);
-    close_sink(sink);
+    end_in_order(&l, sink);
     CHECK_STR(rows_of(&l), "null|3\na|1\nb|2\nc|8\nd|4\n");
-    CHECK_STR(query(&l.w, l.path, "select count(*) from weir_undo"), "0\n");
-    CHECK_STR(query(&l.w, l.path, "select name from sqlite_schema where name like 'weir_undo_%'"),
-              "");
+    check_nothing_is_kept(&l);
     lives_end(&l);
 }
 
@@ -106,11 +102,9 @@ static const char set_extras[] =
 static void draw(uint64_t *dice, char csv[512]) {
     static const char *const keys[] = {"a", "b", "A", "c", "", "dd"};
     size_t length = 0;
-    *dice = *dice * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    uint32_t count = (uint32_t)(*dice >> 60) + 1;
+    uint32_t count = (roll(dice) >> 27) + 1;
     for (uint32_t i = 0; i < count; i++) {
-        *dice = *dice * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        uint32_t drawn = (uint32_t)(*dice >> 33);
+        uint32_t drawn = roll(dice);
         length += (size_t)snprintf(csv + length, 512 - length, "%s%c%s,%u", i == 0 ? "" : "\n",
                                    drawn % 3 == 0 ? '-' : '+', keys[drawn / 3 % 6],
                                    drawn / 18 % 1000 + 1);
@@ -118,10 +112,6 @@ static void draw(uint64_t *dice, char csv[512]) {
 }
 
 /* What was there is there again, in a table of any kind, whatever was done to it. */
-static const char *whole(struct lives *l) {
-    return query(&l->w, l->path, "select *, quote(t.k), quote(t.n) from t order by 1, 2, 3, 4");
-}
-
 static const char *with_extras(struct lives *l, int extras) {
     return extras ? query(&l->w, l->path,
                           "select *, quote(k), quote(n), typeof(note), quote(note), hex(raw) from "
@@ -134,24 +124,15 @@ TEST(undo_gives_back_tables_of_all_kinds) {
     do {
         for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
             struct lives l;
-            char csv[512];
             int extras = tables[i] != NULL;
             lives_begin(&l);
             if (extras)
                 run_sql(l.path, tables[i]);
-            struct wr_sink *sink = live(&l);
-            for (int epoch = 0; epoch < 3; epoch++) {
-                draw(&dice, csv);
-                CHECK_INT(write_rows(&l, sink, csv, 1), ==, WR_OK);
-            }
-            close_sink(sink);
+            keep_three(&l, draw, &dice);
             if (extras)
                 run_sql(l.path, set_extras);
             const char *before = with_extras(&l, extras);
-            for (int life = 0; life < 3; life++) {
-                draw(&dice, csv);
-                all_of(&l, csv, 0);
-            }
+            lose_three(&l, draw, &dice);
             all_of(&l, NULL, 1);
             CHECK_STR(with_extras(&l, extras), before);
             lives_end(&l);

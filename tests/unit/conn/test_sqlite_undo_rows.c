@@ -29,12 +29,8 @@ TEST(undo_rows_that_the_state_never_heard_of_are_there_once) {
     CHECK_INT(write_rows(&l, sink, "d,4\ne,5", 1), ==, WR_OK);
     CHECK_STR(rows_of(&l), "a|1\nb|2\nd|4\ne|5\n");
     CHECK_INT(sink->rows_written, ==, 4);
-    CHECK_INT(wr_sink_sqlite.begin(sink, 9, &l.w.err), ==, WR_OK);
-    CHECK_INT(wr_sink_sqlite.finish(sink, &l.w.err), ==, WR_OK);
-    close_sink(sink);
-    CHECK_STR(query(&l.w, l.path, "select count(*) from weir_undo"), "0\n");
-    CHECK_STR(query(&l.w, l.path, "select name from sqlite_schema where name like 'weir_undo_%'"),
-              "");
+    end_in_order(&l, sink);
+    check_nothing_is_kept(&l);
     CHECK_STR(l.notes.length == 0 ? "" : l.notes.bytes, "");
     lives_end(&l);
 }
@@ -103,18 +99,12 @@ static const char *const tables[] = {
 
 static void draw(uint64_t *dice, char csv[512]) {
     size_t length = 0;
-    *dice = *dice * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    uint32_t count = (uint32_t)(*dice >> 60) + 1;
+    uint32_t count = (roll(dice) >> 27) + 1;
     for (uint32_t i = 0; i < count; i++) {
-        *dice = *dice * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        uint32_t drawn = (uint32_t)(*dice >> 33);
+        uint32_t drawn = roll(dice);
         length += (size_t)snprintf(csv + length, 512 - length, "%s%c,%u", i == 0 ? "" : "\n",
                                    'a' + (char)(drawn % 4), drawn / 4 % 1000 + 1);
     }
-}
-
-static const char *whole(struct lives *l) {
-    return query(&l->w, l->path, "select *, quote(t.k), quote(t.n) from t order by 1, 2, 3, 4");
 }
 
 TEST(undo_rows_gives_back_tables_of_all_kinds) {
@@ -122,21 +112,12 @@ TEST(undo_rows_gives_back_tables_of_all_kinds) {
     do {
         for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
             struct lives l;
-            char csv[512];
             begin_appending(&l, "'mode':'append'");
             if (tables[i] != NULL)
                 run_sql(l.path, tables[i]);
-            struct wr_sink *sink = live(&l);
-            for (int epoch = 0; epoch < 3; epoch++) {
-                draw(&dice, csv);
-                CHECK_INT(write_rows(&l, sink, csv, 1), ==, WR_OK);
-            }
-            close_sink(sink);
+            keep_three(&l, draw, &dice);
             const char *before = whole(&l);
-            for (int life = 0; life < 3; life++) {
-                draw(&dice, csv);
-                all_of(&l, csv, 0);
-            }
+            lose_three(&l, draw, &dice);
             all_of(&l, NULL, 1);
             CHECK_STR(whole(&l), before);
             CHECK(l.notes.length == 0 || strstr(l.notes.bytes, "come again") == NULL);
@@ -293,9 +274,7 @@ TEST(undo_rows_is_of_the_table_beside_where_one_is_filled) {
         struct wr_sink *sink = live(&l);
         CHECK_INT(write_rows(&l, sink, "d,5", 1), ==, WR_OK);
         CHECK_STR(rows_of(&l), "old|1\n");
-        CHECK_INT(wr_sink_sqlite.begin(sink, 9, &l.w.err), ==, WR_OK);
-        CHECK_INT(wr_sink_sqlite.finish(sink, &l.w.err), ==, WR_OK);
-        close_sink(sink);
+        end_in_order(&l, sink);
         CHECK_STR(rows_of(&l), held ? "a|1\nb|2\nd|5\nold|1\n" : "a|1\nb|2\nd|5\n");
         lives_end(&l);
     }
