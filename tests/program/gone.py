@@ -13,16 +13,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
+
+from cases import case, main
 
 ROWS = 3000
 RUN_SECONDS_MAX = 60
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
 
 
 def to(endpoint, options=""):
@@ -313,19 +308,5 @@ def a_refused_run_leaves_the_table_of_another_beside(place):
     assert place.sql("select count(*), count(distinct x) from t") == [(ROWS, ROWS)]
 
 
-def main():
-    program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
-    cases = [each for each in CASES if not wanted or each.__name__ in wanted]
-    for each in cases:
-        with tempfile.TemporaryDirectory(prefix="weir-gone-") as folder:
-            try:
-                each(Place(program, folder))
-            except (AssertionError, sqlite3.OperationalError) as error:
-                failed += 1
-                print(f"{each.__name__}: {error}")
-    print(f"{len(cases) - failed} passed, {failed} failed")
-    return 1 if failed or not cases else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Place))

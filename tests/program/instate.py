@@ -16,8 +16,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
+
+from cases import case, main
 
 ROWS = 3000
 WAIT_SECONDS_MAX = 30
@@ -32,12 +33,6 @@ local s = weir.read("in.csv", { follow = true, schema = "x int64, k string" })
 s:write("state:all", { mode = "append" })
 s:group_by "k":emit "update":agg "n = count(), t = sum(x)":write "state:sums"
 """
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
 
 
 def lines(first, last):
@@ -231,17 +226,5 @@ def is_copied_while_rows_come(place):
     assert place.rows("select k, n, t from sums order by k", "next") == sums(count)
 
 
-def main():
-    failed = 0
-    for each in CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                each(Place(os.path.abspath(sys.argv[1]), folder))
-            except AssertionError as error:
-                failed += 1
-                print(f"{each.__name__}: {error}")
-    print(f"{len(CASES) - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
-
-
-main()
+if __name__ == "__main__":
+    sys.exit(main(Place))

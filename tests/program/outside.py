@@ -18,17 +18,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
+
+from cases import case, main
 
 NOBODY = 65534
 RUN_SECONDS_MAX = 60
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
 
 
 class Stage:
@@ -470,20 +465,5 @@ def first_bad_row(stage):
     expect(said, 1, "error[W502]", "bad.csv:3:")
 
 
-def main():
-    program = os.path.abspath(sys.argv[1])
-    failed = 0
-    for each in CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            os.chmod(folder, 0o755)
-            try:
-                each(Stage(program, folder))
-            except AssertionError as error:
-                failed += 1
-                print(f"{each.__name__}: {error}")
-    print(f"{len(CASES) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Stage))

@@ -15,18 +15,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
+
+from cases import case, main
 
 WAIT_SECONDS_MAX = 60
 SETTINGS = 'weir.settings { checkpoint = "20ms" }\n'
 READ = 'weir.read("in/", { follow = true, format = "ndjson", schema = "id int64 key, v int64" })'
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
 
 
 class Life:
@@ -435,21 +430,5 @@ def a_reader_takes_what_is_complete(place):
             f"{len(ids) - len(set(ids))} of them twice"
 
 
-def main():
-    program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
-    seed = int(os.environ.get("WEIR_SEED", "0")) or random.getrandbits(32)
-    random.seed(seed)
-    cases = [each for each in CASES if not wanted or each.__name__ in wanted]
-    for each in cases:
-        with tempfile.TemporaryDirectory(prefix="weir-sinks-") as folder:
-            try:
-                each(Place(program, folder))
-            except (AssertionError, sqlite3.OperationalError) as error:
-                failed += 1
-                print(f"{each.__name__} (WEIR_SEED={seed}): {each.__doc__}\n  {error}")
-    print(f"{len(cases) - failed} passed, {failed} failed")
-    return 1 if failed or not cases else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Place))

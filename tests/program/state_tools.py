@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from cases import case, main
+
 ROWS = 6000
 RUN_SECONDS_MAX = 60
 SCRIPT = """local s = weir.read("in.csv", { schema = "x int64, k string" })
@@ -25,12 +27,6 @@ s:group_by "k":agg("n = count(), t = sum(x)", { name = "sums" }):write "sums.csv
 s:sort "x desc":write "sorted.csv"
 s:distinct "k":write "keys.csv"
 """
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
 
 
 class Place:
@@ -299,19 +295,5 @@ def a_signal_stops_with_a_checkpoint(place):
     run.stdout.close()
 
 
-def main():
-    program, failed = os.path.abspath(sys.argv[1]), 0
-    wanted = [each for each in CASES if not sys.argv[2:] or each.__name__ in sys.argv[2:]]
-    for each in wanted:
-        with tempfile.TemporaryDirectory(prefix="weir-state-") as folder:
-            try:
-                each(Place(program, folder))
-            except AssertionError as error:
-                failed += 1
-                print(f"{each.__name__}: {error}")
-    print(f"{len(wanted) - failed} passed, {failed} failed")
-    return 1 if failed or not wanted else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Place))
