@@ -104,18 +104,24 @@ def tables_of_all_kinds_are_given_back(weir, postgres):
         same(f"{table}: in one go", last, postgres.sql("select k, n, v from t order by 1"))
 
 
+def check_beside(lives, name, old):
+    """The table beside is given back, while `old` stands in its place; and gets there in the end."""
+    beside = "select * from weir_new_t order by 1, 2"
+    lives.live(100)
+    before = lives.postgres.sql(beside)
+    lives.live(300, kept=False)
+    lives.live(100)
+    same(name, lives.postgres.sql(beside), before)
+    same(f"{name}: in its place", lives.postgres.sql("select * from t"), old)
+    lives.end()
+    same(f"{name}: own tables", lives.own(), "weir_commit\n")
+
+
 def the_table_beside_is_given_back(weir, postgres):
     for more in (', { mode = "replace" }', ', { audit = "some = count() > 0" }'):
         lives = Lives(weir, postgres, "create table t(k text unique, n bigint, v bigint)", more)
         postgres.sql("insert into t values ('old', 1, 1)")
-        lives.live(100)
-        before = postgres.sql("select * from weir_new_t order by 1, 2")
-        lives.live(300, kept=False)
-        lives.live(100)
-        same(more, postgres.sql("select * from weir_new_t order by 1, 2"), before)
-        same(f"{more}: in its place", lives.rows(), "old|1|1\n")
-        lives.end()
-        same(f"{more}: own tables", lives.own(), "weir_commit\n")
+        check_beside(lives, more, "old|1|1\n")
 
 
 def what_somebody_did_meanwhile(weir, postgres):
