@@ -105,7 +105,7 @@ def tables_of_all_kinds_are_given_back(weir, postgres):
 
 
 def check_beside(lives, name, old):
-    """The table beside is given back, while `old` stands in its place; and gets there in the end."""
+    """The table beside is given back while `old` stands in its place, and takes it in the end."""
     beside = "select * from weir_new_t order by 1, 2"
     lives.live(100)
     before = lives.postgres.sql(beside)
