@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "exec/state_file.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 
@@ -24,16 +23,6 @@ static const struct wr_node *waits_for(const struct wr_plan *plan, const struct 
             first = node;
     }
     return named == NULL ? first : named->endpoint.retry->failures > 0 ? named : NULL;
-}
-
-/* The state that a savepoint was copied into is gone on with, if that is what it came to. */
-static int begin_again(struct wr_run **run, struct wr_plan *plan,
-                       const struct wr_run_options *options, struct wr_error *err) {
-    struct wr_run_options next = *options;
-    if (state_file_is_there(plan->env, options->state_directory, "state.db"))
-        next.savepoint = NULL;
-    *err = (struct wr_error){0};
-    return wr_run_new(run, plan, &next, err);
 }
 
 int run_can_be_read_again(const struct wr_plan *plan) {
@@ -61,7 +50,8 @@ int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *pl
         keep_trouble(again, *run);
         wr_run_free(*run);
         *run = NULL;
-        status = begin_again(run, plan, options, err);
+        *err = (struct wr_error){0};
+        status = wr_run_new(run, plan, options, err);
     }
     while (status < 0 && options->state_directory != NULL && strcmp(err->code, "W610") == 0 &&
            (options->stop == NULL || !*options->stop) && run_can_be_read_again(plan)) {
@@ -82,7 +72,8 @@ int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *pl
         if (next != WR_OK)
             return next == WR_ECANCEL ? wr_patience_stopped(patience, err)
                                       : wr_patience_gone(patience, "W610", err);
-        status = begin_again(run, plan, options, err);
+        *err = (struct wr_error){0};
+        status = wr_run_new(run, plan, options, err);
         again->epoch = status == WR_OK ? (*run)->epoch : 0;
     }
     return status;

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "exec/state_file.h"
 #include "exec/unit.h"
 #include "state/store.h"
 #include "base/banned.h"
@@ -203,7 +204,24 @@ int wr_state_copy(const struct wr_env *env, const char *path, const char *to,
     struct wr_store *store;
     int status = run_open_state(&store, env, path, err);
     if (status == WR_OK)
-        status = wr_store_copy(store, to, err);
+        status = wr_store_copy(store, to, 0, err);
+    wr_store_close(store);
+    return status;
+}
+
+int run_begin_from(const struct wr_env *env, const char *savepoint, const char *directory,
+                   struct wr_error *err) {
+    struct wr_store *store;
+    int status = run_open_state(&store, env, savepoint, err);
+    if (status == WR_OK && !(state_file_is_there(env, directory, "state.db") &&
+                             wr_store_began_from(store, directory))) {
+        status = wr_store_copy(store, directory, 1, err);
+        if (status == WR_EEXIST)
+            wr_error_help(err,
+                          "it did not begin from %.200s: leave --from away to go on with it, "
+                          "or give another --state to begin there",
+                          savepoint);
+    }
     wr_store_close(store);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "exec/run.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +98,20 @@ static void tell_seed(const struct wr_run *run, uint64_t given) {
                   "effect on it, and would on another --state");
 }
 
+/* Where a run that is told to begin from a copy has done so before, it goes on by itself. */
+static void note_beginning(struct wr_run *run) {
+    const struct wr_run_options *options = &run->options;
+    enum wr_store_beginning beginning = wr_store_beginning(run->store);
+    run->is_as_copied = beginning == WR_STORE_AS_COPIED;
+    if (options->savepoint == NULL || options->note == NULL || beginning != WR_STORE_GONE_ON)
+        return;
+    char text[128];
+    snprintf(text, sizeof text,
+             "it began from that savepoint before, and goes on behind its checkpoint %" PRIu64,
+             wr_store_number(run->store));
+    options->note(options->note_ctx, options->state_directory, text);
+}
+
 static int sink_is_due(const struct wr_run *run) {
     int is_due = 0;
     for (uint32_t i = 0; i < run->unit_count && run->store != NULL; i++)
@@ -119,11 +134,13 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status != WR_OK)
         return status;
     if (options->savepoint != NULL)
-        status = wr_state_copy(plan->env, options->savepoint, options->state_directory, err);
+        status = run_begin_from(plan->env, options->savepoint, options->state_directory, err);
     if (status == WR_OK && options->state_directory != NULL) {
         poison_look(run);
         status = wr_store_open(&run->store, plan->env, options->state_directory, NULL, err);
     }
+    if (status == WR_OK && run->store != NULL)
+        note_beginning(run);
     if (status == WR_OK && run->store != NULL && run_is_drawn(run))
         wr_store_set_rows_bytes(run->store, DRAWN_ROWS_BYTES);
     if (status == WR_OK)

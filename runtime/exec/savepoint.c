@@ -87,7 +87,7 @@ static void answer(struct wr_run *run, const char *asked) {
     state_file_path(copy, directory, "save");
     int status = is_due ? remove_copy(env, directory, &err) : WR_OK;
     if (is_due && status == WR_OK)
-        status = wr_store_copy(run->store, copy, &err);
+        status = wr_store_copy(run->store, copy, 0, &err);
     if (status == WR_OK)
         snprintf(text, sizeof text, "%016" PRIx64 " ok\n", token);
     else

@@ -134,6 +134,7 @@ struct wr_run {
     uint8_t steps_aside;        /* some input was idle, now or before a restart */
     uint8_t paused;             /* a gate has rows that go on when the frontier was told */
     uint8_t was_restored;       /* it goes on where a state ends */
+    uint8_t is_as_copied;       /* which is a copy, and no checkpoint has come since */
     struct reject_log *rejects;
     struct wr_workers *workers; /* NULL: one thread does all */
     struct reload *reloads;     /* tables that are read again; NULL: none */
@@ -175,6 +176,10 @@ int run_new_to_look(struct wr_run **run, struct wr_plan *plan, const struct wr_r
                     struct wr_error *err);
 /* inspect.c: a state that must be there. WR_ENOENT, with what to do, where it is not. */
 int run_open_state(struct wr_store **store, const struct wr_env *env, const char *path,
+                   struct wr_error *err);
+/* Makes the state in `directory` a copy of the one in `savepoint`; where it began as that copy
+ * before, nothing is done. */
+int run_begin_from(const struct wr_env *env, const char *savepoint, const char *directory,
                    struct wr_error *err);
 /* The number of a live node's stage, under which the state has it. */
 static inline uint32_t run_number(const struct wr_run *run, uint32_t node) {

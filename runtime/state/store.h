@@ -78,8 +78,17 @@ int wr_store_parts(const struct wr_store *store, wr_store_part_fn fn, void *ctx)
  * WR_OK or WR_ECORRUPT with what is wrong. */
 int wr_store_check(struct wr_store *store, struct wr_error *err);
 /* Makes a state of the last checkpoint in the directory `to`, which must have none. Behind that
- * checkpoint, before a sink writes again (SQLite refuses it else). */
-int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err);
+ * checkpoint, before a sink writes again (SQLite refuses it else). With `begins` a run goes on with
+ * it: where it began is noted beside it. */
+int wr_store_copy(struct wr_store *store, const char *to, int begins, struct wr_error *err);
+/* store_from.c: whether the state in `directory` began as a copy of this checkpoint. */
+int wr_store_began_from(const struct wr_store *store, const char *directory);
+enum wr_store_beginning {
+    WR_STORE_FRESH,     /* not as a copy */
+    WR_STORE_AS_COPIED, /* no checkpoint has come since */
+    WR_STORE_GONE_ON,
+};
+enum wr_store_beginning wr_store_beginning(const struct wr_store *store);
 /* Removes the state from its directory, which is then as fresh; only closing may follow. */
 int wr_store_erase(struct wr_store *store, struct wr_error *err);
 /* The connection, for rows that wait for the end (spool.c). Lent. */

@@ -186,4 +186,5 @@ int wr_store_rows_read(struct wr_store *store, int64_t at, int64_t length, struc
                        struct wr_error *err);
 /* Writes all rows of the last checkpoint into `state.rows` of another directory. */
 int wr_store_rows_copy(struct wr_store *store, const char *to, struct wr_error *err);
+int wr_store_from_write(const struct wr_store *store, const char *to, struct wr_error *err);
 void wr_store_rows_close(struct wr_store *store);

@@ -116,7 +116,7 @@ static int copy_into(struct wr_store *store, const char *beside, const char *pat
     return status == WR_OK ? env->rename(env, beside, path, err) : status;
 }
 
-int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err) {
+int wr_store_copy(struct wr_store *store, const char *to, int begins, struct wr_error *err) {
     char path[WR_STORE_PATH_BYTES_MAX], beside[WR_STORE_PATH_BYTES_MAX],
         lock_path[WR_STORE_PATH_BYTES_MAX];
     const struct wr_env *env = store->env;
@@ -145,6 +145,8 @@ int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err) 
     }
     if (status == WR_OK)
         status = wr_store_rows_copy(store, to, err);
+    if (status == WR_OK && begins)
+        status = wr_store_from_write(store, to, err);
     if (status == WR_OK)
         status = copy_into(store, beside, path, err);
     if (status == WR_OK) {
@@ -158,7 +160,8 @@ int wr_store_copy(struct wr_store *store, const char *to, struct wr_error *err) 
 /* `MADE` goes last: without a number and without state.db it says nothing. */
 int wr_store_erase(struct wr_store *store, struct wr_error *err) {
     static const char *const names[] = {"state.db-wal",     "state.db-shm", "state.db",
-                                        WR_STORE_ROWS_NAME, "NAMED",        "MADE"};
+                                        WR_STORE_ROWS_NAME, "NAMED",        "FROM",
+                                        "MADE"};
     const struct wr_env *env = store->env;
     wr_store_close_database(store);
     int forgotten = wr_store_made_forget(store, err);

@@ -33,7 +33,9 @@ copy.
 
 A savepoint holds positions, groups and what sinks need, no files that were
 written: a run from it cuts a file that it goes on with to the length that it
-had, and a file that is gone, or was finished since, is refused.
+had, and a file that is gone, or was finished since, is refused. The same words
+again, behind a kill or an end, go on with NEW; a state that did not begin from
+TO is refused (W411).
 ]],
   },
   tables = {

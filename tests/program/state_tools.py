@@ -11,6 +11,7 @@ and the run goes on to the results of one that was never stopped.
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -26,6 +27,12 @@ SCRIPT = """local s = weir.read("in.csv", { schema = "x int64, k string" })
 s:group_by "k":agg("n = count(), t = sum(x)", { name = "sums" }):write "sums.csv"
 s:sort "x desc":write "sorted.csv"
 s:distinct "k":write "keys.csv"
+"""
+
+
+FOLLOWS = """weir.settings { checkpoint = "1h" }
+weir.read("in.csv", { schema = "x int64, k string", follow = true })
+  :write("out.csv", { mode = "append" })
 """
 
 
@@ -54,6 +61,35 @@ class Place:
     def stop(self, *more):
         self.weir("run", "script.lua", "--state", "st", "--stop-after", "4", "--batch-rows",
                   "300", *more, exit_code=130)
+
+    def read(self, name):
+        try:
+            with open(self.path(name), encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def more(self, count):
+        """Puts rows behind those of the input."""
+        begin = self.read("in.csv").count("\n") - 1
+        with open(self.path("in.csv"), "a", encoding="utf-8") as file:
+            file.write("".join(f"{i},{'abc'[i % 3]}\n" for i in range(begin, begin + count)))
+
+    def follow(self, rows, *words, signal_number=signal.SIGTERM):
+        """Runs an endless script until these rows stand in its output, each once, and what was
+        there before is gone: that it said."""
+        life = subprocess.Popen([self.program, "run", "script.lua", *words], cwd=self.folder,
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wanted = "x,k\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(rows))
+        deadline = time.monotonic() + RUN_SECONDS_MAX
+        while self.read("out.csv") != wanted and time.monotonic() < deadline \
+                and life.poll() is None:
+            time.sleep(0.02)
+        time.sleep(0.2) # nothing comes behind it
+        life.send_signal(signal_number)
+        said = life.communicate(timeout=RUN_SECONDS_MAX)[1]
+        assert self.read("out.csv") == wanted, f"{words}: {self.read('out.csv')[-200:]!r}: {said}"
+        return said
 
     def outputs(self):
         found = {}
@@ -239,6 +275,31 @@ def savepoints(place):
         fresh.weir("run", "script.lua")
         assert first == fresh.outputs()
     assert next(s["rows_in"] for s in place.stages("save")) == read, "the savepoint has moved"
+
+
+@case
+def a_savepoint_is_begun_from_once(place):
+    """Who is killed before the first checkpoint behind it types the same words again; so does who
+    is killed later, and goes on. Another savepoint begins in no state that is there."""
+    place.put("script.lua", FOLLOWS)
+    place.follow(ROWS, "--state", "st")
+    place.weir("state", "save", "st", "save")
+    place.more(100)
+    place.follow(ROWS + 100, "--state", "st")
+    place.weir("state", "save", "st", "later")
+    place.more(50)
+    place.follow(ROWS + 150, "--state", "new", "--from", "save", signal_number=signal.SIGKILL)
+    killed = place.read("out.csv")
+    for more in (("--from", "save"), ()):
+        place.put("out.csv", killed)
+        shutil.rmtree(place.path("again"), ignore_errors=True)
+        shutil.copytree(place.path("new"), place.path("again"))
+        place.follow(ROWS + 150, "--state", "again", *more)
+    place.more(10)
+    said = place.follow(ROWS + 160, "--state", "again", "--from", "save")
+    assert "it began from that savepoint before, and goes on behind its checkpoint" in said, said
+    said = place.weir("run", "script.lua", "--state", "again", "--from", "later", exit_code=1)
+    assert "there is a state in again already" in said and "did not begin from later" in said, said
 
 
 @case

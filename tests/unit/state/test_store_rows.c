@@ -218,7 +218,7 @@ TEST(a_copy_has_the_rows) {
     put_alone(store, "t", 'a', 20000, WR_STORE_BASE);
     put_alone(store, "u", 'b', 30000, WR_STORE_BASE);
     put_alone(store, "t", 'c', 5, WR_STORE_BASE); /* there is a hole now */
-    CHECK_INT(wr_store_copy(store, "to", NULL), ==, WR_OK);
+    CHECK_INT(wr_store_copy(store, "to", 0, NULL), ==, WR_OK);
     wr_store_close(store);
     store = open_store(&place, "to");
     check_rows(store, "t", "c5 ");
@@ -232,9 +232,9 @@ TEST(a_copy_has_the_rows) {
     store = open_store(&place, "s"); /* the last rows go, and all of them */
     put_alone(store, "t", 'e', 20000, WR_STORE_BASE);
     put_alone(store, "u", 'f', 5, WR_STORE_BASE);
-    CHECK_INT(wr_store_copy(store, "few", NULL), ==, WR_OK);
+    CHECK_INT(wr_store_copy(store, "few", 0, NULL), ==, WR_OK);
     put_alone(store, "t", 'g', 5, WR_STORE_BASE);
-    CHECK_INT(wr_store_copy(store, "none", NULL), ==, WR_OK);
+    CHECK_INT(wr_store_copy(store, "none", 0, NULL), ==, WR_OK);
     wr_store_close(store);
     store = open_store(&place, "few");
     check_rows(store, "t", "e20000 ");
