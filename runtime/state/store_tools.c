@@ -159,9 +159,8 @@ int wr_store_copy(struct wr_store *store, const char *to, int begins, struct wr_
 
 /* `MADE` goes last: without a number and without state.db it says nothing. */
 int wr_store_erase(struct wr_store *store, struct wr_error *err) {
-    static const char *const names[] = {"state.db-wal",     "state.db-shm", "state.db",
-                                        WR_STORE_ROWS_NAME, "NAMED",        "FROM",
-                                        "MADE"};
+    static const char *const names[] = {
+        "state.db-wal", "state.db-shm", "state.db", WR_STORE_ROWS_NAME, "NAMED", "FROM", "MADE"};
     const struct wr_env *env = store->env;
     wr_store_close_database(store);
     int forgotten = wr_store_made_forget(store, err);
