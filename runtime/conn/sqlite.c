@@ -110,6 +110,16 @@ int wr_sqlite_exec(struct sqlite3 *db, const char *path, const char *sql, struct
     return wr_sqlite_failed(db, path, what, err);
 }
 
+int wr_sqlite_has_column(struct sqlite3 *db, const char *path, const char *table,
+                         const char *column, int *has, struct wr_error *err) {
+    int code =
+        sqlite3_table_column_metadata(db, "main", table, column, NULL, NULL, NULL, NULL, NULL);
+    *has = code == SQLITE_OK;
+    if (code == SQLITE_OK || code == SQLITE_ERROR) /* it is not there */
+        return WR_OK;
+    return wr_sqlite_failed(db, path, "read its tables", err);
+}
+
 int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
                       struct sqlite3_stmt **statement, struct wr_error *err) {
     if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) == SQLITE_OK)

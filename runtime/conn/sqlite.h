@@ -40,6 +40,9 @@ int wr_sqlite_failed(struct sqlite3 *db, const char *path, const char *what, str
 /* Whether it is the state file of a run: `DIR/state.db` beside what a run made there. */
 int wr_sqlite_is_state(const struct wr_env *env, const char *path);
 int wr_sqlite_exec(struct sqlite3 *db, const char *path, const char *sql, struct wr_error *err);
+/* Whether there is such a table with such a column. */
+int wr_sqlite_has_column(struct sqlite3 *db, const char *path, const char *table,
+                         const char *column, int *has, struct wr_error *err);
 int wr_sqlite_prepare(struct sqlite3 *db, const char *path, const char *sql,
                       struct sqlite3_stmt **statement, struct wr_error *err);
 /* Binds a text, which is lent until the next step; one that is no UTF-8 is mended in a copy. WR_OK

@@ -11,31 +11,53 @@
 #include "base/banned.h"
 
 /* A number of the sink's row; `none` where there is no such table, column or row. */
-static int64_t number_of(struct sqlite3 *db, const char *sql, uint64_t id, int64_t none) {
+static int number_of(struct sqlite3 *db, const char *path, const char *column, uint64_t id,
+                     int64_t none, int64_t *number, struct wr_error *err) {
     sqlite3_stmt *row = NULL;
-    int64_t number = none;
-    if (sqlite3_prepare_v2(db, sql, -1, &row, NULL) == SQLITE_OK) {
-        sqlite3_bind_int64(row, 1, (int64_t)id);
-        if (sqlite3_step(row) == SQLITE_ROW)
-            number = sqlite3_column_int64(row, 0);
-    }
+    char sql[96];
+    int has;
+    *number = none;
+    int status = wr_sqlite_has_column(db, path, "weir_commit", column, &has, err);
+    if (status != WR_OK || !has)
+        return status;
+    sqlite3_snprintf(sizeof sql, sql, "select ifnull(%s, 0) from weir_commit where sink = ?1",
+                     column);
+    status = wr_sqlite_prepare(db, path, sql, &row, err);
+    if (status != WR_OK)
+        return status;
+    sqlite3_bind_int64(row, 1, (int64_t)id);
+    int code = sqlite3_step(row);
+    if (code == SQLITE_ROW)
+        *number = sqlite3_column_int64(row, 0);
+    else if (code != SQLITE_DONE)
+        status = wr_sqlite_failed(db, path, "read weir_commit", err);
     sqlite3_finalize(row);
-    return number;
+    return status;
 }
 
 /* Before the first commit there is no such table, and nothing was seen. */
-static uint64_t rows_of(struct sqlite3 *db, uint64_t id) {
-    return (uint64_t)number_of(db, "select rows from weir_commit where sink = ?1", id, 0);
+static int rows_of(struct sqlite3 *db, const char *path, uint64_t id, uint64_t *rows,
+                   struct wr_error *err) {
+    int64_t number;
+    int status = number_of(db, path, "rows", id, 0, &number, err);
+    *rows = (uint64_t)number;
+    return status;
 }
 
-int wr_sqlite_commit_published(struct sqlite3 *db, uint64_t id) {
-    return (int)number_of(db, "select ifnull(published, 0) from weir_commit where sink = ?1", id,
-                          -1);
+int wr_sqlite_commit_published(struct sqlite3 *db, const char *path, uint64_t id, int *published,
+                               struct wr_error *err) {
+    int64_t number;
+    int status = number_of(db, path, "published", id, -1, &number, err);
+    *published = (int)number;
+    return status;
 }
 
-int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
-                          uint64_t *skip, struct wr_error *err) {
-    uint64_t seen = rows_of(db, id);
+int wr_sqlite_commit_read(struct sqlite3 *db, const char *path, const char *name, uint64_t id,
+                          uint64_t rows_seen, uint64_t *skip, struct wr_error *err) {
+    uint64_t seen;
+    int status = rows_of(db, path, id, &seen, err);
+    if (status != WR_OK)
+        return status;
     if (skip != NULL)
         *skip = seen - rows_seen;
     if (skip == NULL && seen > rows_seen)
@@ -71,7 +93,9 @@ int wr_sqlite_is_older(const char *name, uint64_t rows_seen, uint64_t back, stru
 
 int wr_sqlite_commit_check(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
                            uint64_t rows_told, struct wr_error *err) {
-    return rows_of(db, id) == rows_told ? WR_OK : wr_sqlite_fenced(path, table, err);
+    uint64_t rows;
+    int status = rows_of(db, path, id, &rows, err);
+    return status != WR_OK || rows == rows_told ? status : wr_sqlite_fenced(path, table, err);
 }
 
 int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *table, uint64_t id,
@@ -89,10 +113,11 @@ int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *tab
 
 int wr_sqlite_commit_publish(struct sqlite3 *db, const char *path, uint64_t id,
                              struct wr_error *err) {
-    if (sqlite3_table_column_metadata(db, "main", "weir_commit", "published", NULL, NULL, NULL,
-                                      NULL, NULL) != SQLITE_OK)
-        return WR_OK; /* of a version that did not say */
     char sql[96];
+    int has;
+    int status = wr_sqlite_has_column(db, path, "weir_commit", "published", &has, err);
+    if (status != WR_OK || !has) /* of a version that did not say */
+        return status;
     sqlite3_snprintf(sizeof sql, sql, "update weir_commit set published = 1 where sink = %lld",
                      (long long)id);
     return wr_sqlite_exec(db, path, sql, err);
@@ -157,7 +182,7 @@ int wr_sqlite_refused_drop(struct sqlite3 *db, const char *path, uint64_t id, ui
                err);
 }
 
-int wr_sqlite_refused_are_there(struct sqlite3 *db) {
-    return sqlite3_table_column_metadata(db, "main", "weir_refused", "detail", NULL, NULL, NULL,
-                                         NULL, NULL) == SQLITE_OK;
+int wr_sqlite_refused_are_there(struct sqlite3 *db, const char *path, int *are,
+                                struct wr_error *err) {
+    return wr_sqlite_has_column(db, path, "weir_refused", "detail", are, err);
 }

@@ -11,8 +11,8 @@ struct wr_error;
 /* `id`: of the sink, kept in its state. *skip: how many rows the file is ahead of the state; NULL:
  * other rows than those will come, and a file that is ahead is refused (W601).
  * WR_ECORRUPT when it is behind: another file, or an older copy. `name`: for messages. */
-int wr_sqlite_commit_read(struct sqlite3 *db, const char *name, uint64_t id, uint64_t rows_seen,
-                          uint64_t *skip, struct wr_error *err);
+int wr_sqlite_commit_read(struct sqlite3 *db, const char *path, const char *name, uint64_t id,
+                          uint64_t rows_seen, uint64_t *skip, struct wr_error *err);
 /* Another instance has written to the table: sets the error, W617, and returns WR_EREFUSED. */
 int wr_sqlite_fenced(const char *path, const char *table, struct wr_error *err);
 /* The state is an older copy than what was there before the last epoch; the same. */
@@ -28,7 +28,8 @@ int wr_sqlite_commit_write(struct sqlite3 *db, const char *path, const char *tab
 int wr_sqlite_commit_publish(struct sqlite3 *db, const char *path, uint64_t id,
                              struct wr_error *err);
 /* Whether that was done: 1 or 0; -1: the file was begun by a version that did not say. */
-int wr_sqlite_commit_published(struct sqlite3 *db, uint64_t id);
+int wr_sqlite_commit_published(struct sqlite3 *db, const char *path, uint64_t id, int *published,
+                               struct wr_error *err);
 
 #define WR_SQLITE_DETAIL_MAX 512 /* bytes of why a row was refused */
 
@@ -45,4 +46,5 @@ int wr_sqlite_refused_forget(struct sqlite3 *db, const char *path, uint64_t id, 
 int wr_sqlite_refused_drop(struct sqlite3 *db, const char *path, uint64_t id, uint64_t after,
                            struct wr_error *err);
 /* Whether the file has the table at all. */
-int wr_sqlite_refused_are_there(struct sqlite3 *db);
+int wr_sqlite_refused_are_there(struct sqlite3 *db, const char *path, int *are,
+                                struct wr_error *err);

@@ -63,20 +63,24 @@ static const struct wr_sqlite_write_type write_type;
 static int look_back(struct sqlite_sink *self, struct wr_error *err) {
     const struct wr_sink *sink = &self->base;
     struct sqlite3 *db = self->shared->db;
-    int status = wr_sqlite_undo_find(&self->undo, db, self->config->path, err);
+    const char *path = self->config->path;
+    int published;
+    int status = wr_sqlite_undo_find(&self->undo, db, path, err);
     if (!self->write.saved) /* its first commit may be there, without rows */
         return status;
     /* What was kept by a key that the script does not name any more leads nowhere. */
     int can = self->undo.exists && (self->undo.has_rows || self->config->target.key_count > 0);
     if (status == WR_OK)
-        status = wr_sqlite_commit_read(db, sink->name, self->id, self->rows_seen,
+        status = wr_sqlite_commit_read(db, path, sink->name, self->id, self->rows_seen,
                                        sink->differs && !can ? NULL : &self->rows_skip, err);
+    if (status == WR_OK)
+        status = wr_sqlite_refused_are_there(db, path, &self->has_refused, err);
+    if (status == WR_OK)
+        status = wr_sqlite_commit_published(db, path, self->id, &published, err);
     if (status != WR_OK)
         return status;
-    self->has_refused = wr_sqlite_refused_are_there(db);
     self->rows_told = self->rows_seen + self->rows_skip;
-    status = wr_sqlite_write_judge(&self->write, self->rows_told,
-                                   wr_sqlite_commit_published(db, self->id), err);
+    status = wr_sqlite_write_judge(&self->write, self->rows_told, published, err);
     if (status != WR_OK)
         return status;
     if (can && self->rows_skip > 0) {
