@@ -31,6 +31,7 @@ static void error_begin(struct wr_error *err, int status, const char *code) {
     snprintf(err->code, sizeof err->code, "%s", code);
     err->arg[0] = 0;
     err->from = err->to = 0;
+    err->sink = 0;
     err->help[0] = 0;
 }
 

@@ -2,6 +2,7 @@
  * Rows have codes of their own (W501…, `data/reject.h`); a status tells how a call ended. */
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 /* X(name, value, text, code). `code` is the one that an error of this status has when its place
  * gives it none; "" where that would say nothing. */
@@ -45,6 +46,7 @@ struct wr_error {
     char code[8];
     char arg[32]; /* "1", "2" or an option's name: which argument of the stage is meant */
     int from, to;
+    uint32_t sink; /* that failed, as its node of the plan, from 1; 0: it is about something else */
     char text[WR_ERROR_TEXT_MAX];
     char help[WR_ERROR_HELP_MAX];
 };

@@ -7,22 +7,25 @@
 #include "exec/unit.h"
 #include "base/banned.h"
 
-/* The policy of the sink that failed; where it is not known (the state itself), of the first sink
- * that waits at all. */
+/* The sink that failed, if it waits; where it was none (the state itself), the first one that waits
+ * at all. */
 static const struct wr_node *waits_for(const struct wr_plan *plan, const struct wr_error *err) {
-    const struct wr_node *first = NULL, *named = NULL;
     for (uint32_t n = 0; n < plan->node_count; n++) {
         const struct wr_node *node = plan->nodes[n];
         const struct wr_retry *retry = node->endpoint.retry;
-        if (!node->live || node->kind != WR_NODE_SINK || retry == NULL)
-            continue;
-        if (strstr(err->text, node->name) != NULL && /* one name may stand in another */
-            (named == NULL || strlen(node->name) > strlen(named->name)))
-            named = node;
-        if (first == NULL && retry->failures > 0)
-            first = node;
+        if (node->live && node->kind == WR_NODE_SINK && retry != NULL && retry->failures > 0 &&
+            (err->sink == 0 || err->sink == n + 1))
+            return node;
     }
-    return named == NULL ? first : named->endpoint.retry->failures > 0 ? named : NULL;
+    return NULL;
+}
+
+static int begin_again(struct wr_run **run, struct wr_plan *plan,
+                       const struct wr_run_options *options, struct wr_error *err) {
+    struct wr_run_options next = *options;
+    next.is_again = 1;
+    *err = (struct wr_error){0};
+    return wr_run_new(run, plan, &next, err);
 }
 
 int run_can_be_read_again(const struct wr_plan *plan) {
@@ -50,8 +53,7 @@ int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *pl
         keep_trouble(again, *run);
         wr_run_free(*run);
         *run = NULL;
-        *err = (struct wr_error){0};
-        status = wr_run_new(run, plan, options, err);
+        status = begin_again(run, plan, options, err);
     }
     while (status < 0 && options->state_directory != NULL && strcmp(err->code, "W610") == 0 &&
            (options->stop == NULL || !*options->stop) && run_can_be_read_again(plan)) {
@@ -72,8 +74,7 @@ int wr_run_again(struct wr_again *again, struct wr_run **run, struct wr_plan *pl
         if (next != WR_OK)
             return next == WR_ECANCEL ? wr_patience_stopped(patience, err)
                                       : wr_patience_gone(patience, "W610", err);
-        *err = (struct wr_error){0};
-        status = wr_run_new(run, plan, options, err);
+        status = begin_again(run, plan, options, err);
         again->epoch = status == WR_OK ? (*run)->epoch : 0;
     }
     return status;

@@ -114,7 +114,7 @@ void sinks_tell_unseen(const struct wr_run *run) {
     int has_end = options->record_limit > 0 || options->until_rows > 0 || options->has_until_time ||
                   has_limit(run->plan);
     if (!run->is_endless || has_end || options->is_live || options->dry_run ||
-        options->note == NULL || options->replace_source != NULL)
+        options->note == NULL || options->is_again || options->replace_source != NULL)
         return;
     for (uint32_t i = 0; i < run->unit_count; i++) {
         const struct unit *unit = run->units[i];

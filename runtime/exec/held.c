@@ -58,9 +58,11 @@ int held_waits(const struct unit *unit) {
     return unit->held != NULL && unit->held->count > unit->held->first;
 }
 
-static int hand_on(struct wr_sink *sink, const struct held_item *item, struct wr_error *err) {
-    return item->batch == NULL ? sink->type->advance(sink, item->frontier, err)
-                               : sink->type->write(sink, item->batch, err);
+static int hand_on(struct unit *unit, const struct held_item *item, struct wr_error *err) {
+    struct wr_sink *sink = unit->sink;
+    int status = item->batch == NULL ? sink->type->advance(sink, item->frontier, err)
+                                     : sink->type->write(sink, item->batch, err);
+    return unit_of_error(unit, status, err);
 }
 
 /* Until *rows have gone on, and what comes behind them without a row; or one fails. */
@@ -72,7 +74,7 @@ static int flush(struct unit *unit, uint64_t *rows, struct wr_error *err) {
         uint64_t count = item->batch == NULL ? 0 : item->batch->sel_count;
         if (count > 0 && *rows == 0)
             return WR_OK;
-        status = hand_on(unit->sink, item, err);
+        status = hand_on(unit, item, err);
         wr_batch_unref(item->batch);
         held->first++;
         unit->run->held_rows -= count;

@@ -91,7 +91,7 @@ int run_new_to_look(struct wr_run **made, struct wr_plan *plan,
 /* What was drawn by the seed of before lies in the state. */
 static void tell_seed(const struct wr_run *run, uint64_t given) {
     const struct wr_run_options *options = &run->options;
-    if (given == 0 || options->hash_seed == given || options->note == NULL)
+    if (given == 0 || options->hash_seed == given || options->note == NULL || options->is_again)
         return;
     options->note(options->note_ctx, options->state_directory,
                   "it goes on with the seed that it began with; that of `weir.settings` has no "
@@ -103,7 +103,8 @@ static void note_beginning(struct wr_run *run) {
     const struct wr_run_options *options = &run->options;
     enum wr_store_beginning beginning = wr_store_beginning(run->store);
     run->is_as_copied = beginning == WR_STORE_AS_COPIED;
-    if (options->savepoint == NULL || options->note == NULL || beginning != WR_STORE_GONE_ON)
+    if (options->savepoint == NULL || options->note == NULL || options->is_again ||
+        beginning != WR_STORE_GONE_ON)
         return;
     char text[128];
     snprintf(text, sizeof text,
@@ -510,7 +511,7 @@ static int stop(struct wr_run *run, struct wr_error *err) {
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct wr_sink *sink = run->units[i]->sink;
         if (sink != NULL && sink->shown == WR_SHOWN_IN_PARTS && !run->options.dry_run)
-            status = sink->type->finish(sink, err);
+            status = unit_of_error(run->units[i], sink->type->finish(sink, err), err);
     }
     return status;
 }

@@ -68,6 +68,7 @@ struct wr_run_options {
     int dry_run;                 /* sinks are bound but nothing is written */
     int measures;                /* wr_node_counts has what it costs to know */
     const char *state_directory; /* NULL: nothing is kept */
+    uint8_t is_again;            /* what was noted of its beginning is not noted again */
     const char *savepoint;       /* a fresh state directory begins as a copy of it; may be NULL */
     int allow_rebuild;           /* another script may go on with what is left of the state */
     /* Told once, when there was a state: what becomes of it. May be NULL. */

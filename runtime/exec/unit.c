@@ -23,8 +23,15 @@ static int out_reject(struct wr_out *out, const struct wr_reject *reject) {
     return unit_reject((struct unit *)out, reject);
 }
 
+int unit_of_error(const struct unit *unit, int status, struct wr_error *err) {
+    if (status < 0 && err != NULL && unit->sink != NULL)
+        err->sink = unit->node->id + 1;
+    return status;
+}
+
 int unit_failed(const struct unit *unit, int status, struct wr_error *err) {
     const char *name = unit->node->name;
+    (void)unit_of_error(unit, status, err);
     if (err == NULL || strstr(err->text, name) != NULL)
         return status;
     return wr_error_add(err, status, "%s %s", unit->source != NULL ? "source" : "sink", name);
@@ -186,8 +193,9 @@ static int give_sink(struct unit *unit, struct wr_batch *batch, int64_t frontier
         return status;
     if (waits)
         return held_add(unit, batch, frontier);
-    return batch != NULL ? sink->type->write(sink, batch, run->err)
-                         : sink->type->advance(sink, frontier, run->err);
+    status = batch != NULL ? sink->type->write(sink, batch, run->err)
+                           : sink->type->advance(sink, frontier, run->err);
+    return unit_of_error(unit, status, run->err);
 }
 
 static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {

@@ -209,7 +209,9 @@ int unit_process_now(struct unit *unit, uint32_t input, struct wr_batch *batch);
 int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch);
 /* A row that an operator refuses; one that is late counts as those of the late port. */
 int unit_reject(struct unit *unit, const struct wr_reject *reject);
-/* Says in `err` of which source or sink it is, where its text does not. Returns `status`. */
+/* Says in `err` which sink it is that failed. Returns `status`. */
+int unit_of_error(const struct unit *unit, int status, struct wr_error *err);
+/* … and names it, or a source, where its text does not. */
 int unit_failed(const struct unit *unit, int status, struct wr_error *err);
 int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch); /* uncut */
 /* Whether it is a central unit of which no row comes behind the time of one before, but for late

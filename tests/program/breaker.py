@@ -416,6 +416,38 @@ def a_breaker_waits_where_the_input_ends_too(weir):
     place.close()
 
 
+def a_sink_without_a_breaker_is_not_waited_for(weir):
+    """Whatever the others do, and wherever the name of the file that fails stands in the error."""
+    script = """weir.settings { checkpoint = "20ms" }
+local s = weir.read("in.ndjson", { schema = "id int64, t string", follow = true })
+s:write("d/", { format = "ndjson", partition_by = "part = id * 0", breaker = false })
+s:write("part=0", { format = "csv", mode = "append", %s })
+"""
+    place = Place(weir, script % QUICK, is_small=True)
+    os.symlink("disk", place.path("d"))
+    place.fill()
+    said = place.start("--state", "st").end(1)
+    same(said, "error[W610]" in said and "W619" not in said, True)
+    place.close()
+
+
+def what_is_noted_at_a_start_is_not_noted_again(weir):
+    script = """weir.settings { checkpoint = "20ms" }
+local s = weir.read("in.ndjson", { schema = "id int64, t string", follow = true })
+s:write("never.ndjson")
+s:write("disk/out.ndjson", { mode = "append", %s })
+"""
+    place = Place(weir, script % QUICK, is_small=True)
+    place.fill()
+    life = place.start("--state", "st")
+    life.wait_until_said("warning[W619]")
+    place.empty()
+    life.wait_until_said("warning[W620]")
+    said = life.end(143, signal.SIGTERM)
+    same(said, said.count("its input never ends"), 1)
+    place.close()
+
+
 def a_pipe_gives_nothing_twice(weir):
     script = '''weir.settings { checkpoint = "20ms" }
 weir.read("-", { schema = "id int64, t string" }):write(%s)'''
@@ -438,7 +470,8 @@ LOCKS = [a_lock_is_waited_for, a_lock_that_stays_ends_a_run_whose_input_ends,
 DISKS = [a_full_disk_is_waited_for, what_began_from_a_copy_goes_on_too,
          a_full_disk_that_is_full_again, signals_while_a_disk_is_full,
          a_full_disk_ends_a_run_whose_input_ends, a_breaker_waits_where_the_input_ends_too,
-         a_pipe_gives_nothing_twice]
+         a_sink_without_a_breaker_is_not_waited_for,
+         what_is_noted_at_a_start_is_not_noted_again,         a_pipe_gives_nothing_twice]
 
 
 def may_mount():
