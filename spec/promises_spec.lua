@@ -113,6 +113,24 @@ s:write("b.csv", { audit = "n = count() > 0" })
     local why = check(a .. window .. append)[1].why
     assert.truthy(why:find("goes on by the clock while its inputs are quiet", 1, true), why)
   end)
+  it("knows where rows of live inputs go on as they come", function()
+    local live = 'weir.read("%s.log", { follow = true, format = "csv", schema = "id int64" })'
+    local a, b = live:format("a"), live:format("b")
+    local whole = a:gsub("follow = true, ", "")
+    local append = ':write("sqlite:o.db", { table = "t", mode = "append" })\n'
+    for text, varies in pairs {
+      [a .. ":union(" .. b .. ")" .. append] = true,
+      [a .. ":union(" .. whole .. ")" .. append] = true,
+      [whole .. ":union(" .. b .. ")" .. append] = false, -- one after the other
+      ["local s = " .. a .. '\ns:union(s:filter "id > 1")' .. append] = false, -- of one input
+    } do
+      local rows = check(text)
+      assert.equal(varies, takes_back(rows[1]), text)
+      assert.equal(promises.ONCE, rows[1].promise, text)
+    end
+    local why = check(a .. ":union(" .. b .. ")" .. append)[1].why
+    assert.truthy(why:find("takes rows of inputs that never end as they come", 1, true), why)
+  end)
   it("keeps it where values vary and rows do not", function()
     local rows = check(READ .. ':derive "at = now()":select "id, at"\n'
       .. '  :write("sqlite:o.db", { table = "a", mode = "append" })\n')

@@ -10,27 +10,10 @@
 #include "state/store.h"
 #include "base/banned.h"
 
-/* Row-by-row stages that hang on one source run in its lanes. */
-static int is_lane_local(const struct wr_plan *plan, const struct wr_node *node) {
-    while (node->kind == WR_NODE_OP && (node->op->flags & WR_OP_ROW_BY_ROW) &&
-           node->input_count == 1)
-        node = plan->nodes[node->inputs[0]];
-    return node->kind == WR_NODE_SOURCE;
-}
-
-/* The source whose lanes a lane-local node runs in. */
-static const struct wr_node *lane_source(const struct wr_plan *plan, const struct wr_node *node) {
-    while (node->kind != WR_NODE_SOURCE)
-        node = plan->nodes[node->inputs[0]];
-    return node;
-}
-
 uint32_t run_units_of(const struct wr_plan *plan, const struct wr_node *node) {
     if (!node->live || node->kind == WR_NODE_LATE || node->is_asked)
         return 0;
-    if (!is_lane_local(plan, node))
-        return 1;
-    return lane_source(plan, node)->endpoint.partition_count;
+    return wr_lane_count(plan, node);
 }
 
 static struct unit *unit_new(struct wr_run *run, const struct wr_node *node, uint32_t lane) {
@@ -65,24 +48,12 @@ static int make_units(struct wr_run *run) {
         return WR_ENOMEM;
     for (uint32_t n = 0; n < plan->node_count; n++) {
         const struct wr_node *node = plan->nodes[n];
-        int local = is_lane_local(plan, node);
+        int local = wr_lane_source(plan, node) != NULL;
         for (uint32_t lane = 0; lane < run->unit_counts[n]; lane++)
             if (unit_new(run, node, local ? lane : LANE_CENTRAL) == NULL)
                 return WR_ENOMEM;
     }
     return WR_OK;
-}
-
-/* The node that really feeds input `input` of a node, and by which port. */
-static const struct wr_node *producer_of(const struct wr_plan *plan, const struct wr_node *node,
-                                         uint32_t input, enum wr_port *port) {
-    const struct wr_node *producer = plan->nodes[node->inputs[input]];
-    *port = WR_PORT_MAIN;
-    if (producer->kind == WR_NODE_LATE) {
-        *port = WR_PORT_LATE;
-        producer = plan->nodes[producer->inputs[0]];
-    }
-    return producer;
 }
 
 static int edge_add(struct wr_run *run, struct unit *from, enum wr_port port, struct edge edge) {
@@ -99,33 +70,9 @@ static int edge_add(struct wr_run *run, struct unit *from, enum wr_port port, st
     return WR_OK;
 }
 
-/* How the rows of all feeders of a central unit are put into one order. */
-static enum gate_mode mode_of(const struct wr_run *run, const struct wr_node *node) {
-    const struct wr_plan *plan = run->plan;
-    int all_timed = 1, one_lane = 1;
-    const struct wr_node *first_source = NULL;
-    for (uint32_t i = 0; i < node->input_count; i++) {
-        enum wr_port port;
-        const struct wr_node *producer = producer_of(plan, node, i, &port);
-        if (node->op != NULL && (node->op->flags & WR_OP_BUILD_FIRST) && i > 0)
-            continue; /* that side has no part in the order */
-        all_timed &= producer->out.has_time;
-        if (!is_lane_local(plan, producer) || run->unit_counts[producer->id] != 1) {
-            one_lane = 0;
-            continue;
-        }
-        const struct wr_node *source = lane_source(plan, producer);
-        one_lane &= first_source == NULL || first_source == source;
-        first_source = source;
-    }
-    if (one_lane)
-        return GATE_OFFSET;
-    return all_timed ? GATE_TIME : GATE_SEQUENTIAL;
-}
-
 static int connect_local(struct wr_run *run, struct unit *unit) {
     enum wr_port port;
-    const struct wr_node *producer = producer_of(run->plan, unit->node, 0, &port);
+    const struct wr_node *producer = wr_producer_of(run->plan, unit->node, 0, &port);
     struct unit *from = run->units[run->first_unit[producer->id] + unit->lane];
     unit->feeders = WR_ARENA_ZEROS(&run->arena, struct feeder, 1);
     if (unit->feeders == NULL)
@@ -141,14 +88,14 @@ static int connect_central(struct wr_run *run, struct unit *unit) {
     uint32_t total = 0;
     enum wr_port port;
     for (uint32_t i = 0; i < node->input_count; i++)
-        total += run->unit_counts[producer_of(plan, node, i, &port)->id];
+        total += run->unit_counts[wr_producer_of(plan, node, i, &port)->id];
     unit->feeders = WR_ARENA_ZEROS(&run->arena, struct feeder, total + 1);
     if (unit->feeders == NULL)
         return WR_ENOMEM;
-    if (total > 1 && gate_new(&unit->gate, run, unit, total, mode_of(run, node)) != WR_OK)
+    if (total > 1 && gate_new(&unit->gate, run, unit, total, wr_merge_of(plan, node)) != WR_OK)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < node->input_count; i++) {
-        const struct wr_node *producer = producer_of(plan, node, i, &port);
+        const struct wr_node *producer = wr_producer_of(plan, node, i, &port);
         int first = node->op != NULL && (node->op->flags & WR_OP_BUILD_FIRST) && i > 0;
         for (uint32_t u = 0; u < run->unit_counts[producer->id]; u++) {
             struct unit *from = run->units[run->first_unit[producer->id] + u];
@@ -334,7 +281,7 @@ static int number_lanes(struct wr_run *run) {
         struct unit *unit = run->units[i];
         if (unit->lane == LANE_CENTRAL)
             continue;
-        const struct wr_node *source = lane_source(run->plan, unit->node);
+        const struct wr_node *source = wr_lane_source(run->plan, unit->node);
         uint32_t ordinal = run->now.stages[run->stage_of[source->id]].ordinal;
         unit->number = run->lane_first[ordinal] + unit->lane;
         if (unit->node == source)

@@ -40,14 +40,14 @@ struct gate_port {
 struct gate {
     struct wr_run *run;
     struct unit *unit;
-    enum gate_mode mode;
+    enum wr_merge mode;
     uint32_t port_count;
     struct gate_port *ports;
     uint8_t done;
 };
 
 int gate_new(struct gate **gate, struct wr_run *run, struct unit *unit, uint32_t port_count,
-             enum gate_mode mode) {
+             enum wr_merge mode) {
     struct gate *self = WR_ARENA_ZEROS(&run->arena, struct gate, 1);
     if (self == NULL)
         return WR_ENOMEM;
@@ -169,7 +169,7 @@ static struct place place_of(const struct wr_batch *batch, uint32_t row, uint32_
 }
 
 static int place_before(const struct gate *gate, const struct place *a, const struct place *b) {
-    if (gate->mode == GATE_TIME && a->time_us != b->time_us)
+    if (gate->mode == WR_MERGE_TIME && a->time_us != b->time_us)
         return a->time_us < b->time_us;
     /* Rows made of several have no origin; they come behind those that have one, by their port. */
     if (!a->has_origin || !b->has_origin)
@@ -184,7 +184,7 @@ static int place_before(const struct gate *gate, const struct place *a, const st
 /* Whether row a of port p goes before row b of port q. */
 static int goes_before(const struct gate *gate, const struct wr_batch *a, uint32_t row_a,
                        uint32_t p, const struct wr_batch *b, uint32_t row_b, uint32_t q) {
-    if (gate->mode == GATE_TIME && a->event_time[row_a] != b->event_time[row_b])
+    if (gate->mode == WR_MERGE_TIME && a->event_time[row_a] != b->event_time[row_b])
         return a->event_time[row_a] < b->event_time[row_b]; /* mostly: no need of the rest */
     struct place place_a = place_of(a, row_a, p), place_b = place_of(b, row_b, q);
     return place_before(gate, &place_a, &place_b);
@@ -296,13 +296,14 @@ static int pump_first(struct gate *gate, int *status) {
     return 0;
 }
 
+/* One port after the other; where that has no end, all as far as they have rows. */
 static int pump_sequential(struct gate *gate) {
     int status = WR_OK;
     for (uint32_t p = 0; p < gate->port_count && status >= 0; p++) {
         struct gate_port *port = &gate->ports[p];
         while (status >= 0 && !gate->done && port_batch(port) != NULL)
             status = port_consume(gate, port, port_batch(port)->sel_count - port->at);
-        if (!port_ended(port))
+        if (!port_ended(port) && gate->mode == WR_MERGE_SEQUENTIAL)
             break;
     }
     return status;
@@ -335,7 +336,7 @@ static int pump_ordered(struct gate *gate) {
             if (gate->ports[p].first)
                 continue;
             if (port_batch(&gate->ports[p]) == NULL) {
-                if (gate->mode == GATE_TIME && !port_ended(&gate->ports[p]) &&
+                if (gate->mode == WR_MERGE_TIME && !port_ended(&gate->ports[p]) &&
                     !gate_port_is_idle(gate, p))
                     return WR_OK;
                 continue;
@@ -365,7 +366,8 @@ static int pump_ordered(struct gate *gate) {
  * it yet, unless it stands below the cut too. */
 static int waits_for_branches(const struct gate *gate) {
     const struct unit *cut = gate->run->cutting;
-    for (uint32_t p = 0; p < gate->port_count && cut != NULL && gate->mode == GATE_OFFSET; p++) {
+    for (uint32_t p = 0; p < gate->port_count && cut != NULL && gate->mode == WR_MERGE_OFFSET;
+         p++) {
         const struct unit *unit = gate->ports[p].from;
         while (unit != NULL && unit != cut && !gate->ports[p].first)
             unit = unit->feeder_count == 0 ? NULL : unit->feeders[0].from;
@@ -380,7 +382,9 @@ int gate_pump(struct gate *gate) {
     if (status != WR_OK || waits_for_branches(gate))
         return status;
     if (!gate->done && !pump_first(gate, &status))
-        status = gate->mode == GATE_SEQUENTIAL ? pump_sequential(gate) : pump_ordered(gate);
+        status = gate->mode == WR_MERGE_TIME || gate->mode == WR_MERGE_OFFSET
+                     ? pump_ordered(gate)
+                     : pump_sequential(gate);
     if (gate->done)
         drop_queues(gate);
     return WR_MIN(status, WR_OK);
@@ -393,8 +397,8 @@ int gate_port_went_before(const struct gate *gate, uint32_t port_index, uint32_t
         return 0;
     if (port->first)
         return 1;
-    if (gate->mode != GATE_TIME)
-        return gate->mode == GATE_SEQUENTIAL && port_index < own;
+    if (gate->mode != WR_MERGE_TIME)
+        return gate->mode == WR_MERGE_SEQUENTIAL && port_index < own;
     if (!port_ended(port) || !port->has_last)
         return port_ended(port);
     struct place place = place_of(batch, row, own);
@@ -402,18 +406,18 @@ int gate_port_went_before(const struct gate *gate, uint32_t port_index, uint32_t
 }
 
 int gate_holds(const struct gate *gate) {
-    int holds = gate->mode != GATE_OFFSET;
+    int holds = gate->mode == WR_MERGE_TIME || gate->mode == WR_MERGE_SEQUENTIAL;
     for (uint32_t p = 0; p < gate->port_count; p++)
         holds |= gate->ports[p].first;
     return holds;
 }
 
 int gate_is_by_offset(const struct gate *gate) {
-    return gate->mode == GATE_OFFSET;
+    return gate->mode == WR_MERGE_OFFSET;
 }
 
 int gate_is_by_time(const struct gate *gate, uint32_t port) {
-    return gate->mode == GATE_TIME && !gate->ports[port].first;
+    return gate->mode == WR_MERGE_TIME && !gate->ports[port].first;
 }
 
 int gate_has_tables(const struct gate *gate) {
@@ -455,7 +459,7 @@ int gate_wants(const struct gate *gate, uint32_t port_index) {
             continue;
         if (other->first && !port->first && !port_ended(other))
             return 0;
-        if (gate->mode == GATE_SEQUENTIAL && other->first == port->first && p < port_index &&
+        if (gate->mode == WR_MERGE_SEQUENTIAL && other->first == port->first && p < port_index &&
             !port_ended(other))
             return 0;
     }
@@ -529,7 +533,7 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
 /* Rows that were read back have what the gate and its unit look at: a damaged part has not. */
 static int is_whole(const struct gate *gate, const struct gate_port *port,
                     const struct wr_node *input, const struct wr_batch *batch) {
-    if (gate->mode == GATE_TIME && !port->first && batch->event_time == NULL)
+    if (gate->mode == WR_MERGE_TIME && !port->first && batch->event_time == NULL)
         return 0;
     if (input->out.has_time && batch->event_time == NULL)
         return 0;

@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "exec/past.h"
 #include "exec/run.h"
+#include "graph/lanes.h"
 #include "state/apart.h"
 #include "state/store.h"
 
@@ -342,13 +343,8 @@ int cut_reaches(const struct unit *cutting, const struct unit *unit);
 int cut_emit(struct unit *unit, struct wr_batch *batch);
 
 /* gate.c: the one order of several inputs. */
-enum gate_mode {
-    GATE_TIME,       /* (event time of the head, source, partition, offset, port) */
-    GATE_OFFSET,     /* branches of one source: (offset, port) */
-    GATE_SEQUENTIAL, /* one port after the other */
-};
 int gate_new(struct gate **gate, struct wr_run *run, struct unit *unit, uint32_t port_count,
-             enum gate_mode mode);
+             enum wr_merge mode);
 void gate_free(struct gate *gate);
 void gate_set_port(struct gate *gate, uint32_t port, const struct unit *from, uint32_t input,
                    int first);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "conn/endpoint.h"
+#include "graph/lanes.h"
 #include "base/banned.h"
 
 int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *err) {
@@ -131,5 +132,6 @@ int wr_bind_sink(struct wr_plan *plan, struct wr_node *node, struct wr_error *er
     if (wr_value_get(node->spec, "name") == NULL && bind.name != NULL)
         node->name = bind.name;
     node->out = *in;
+    wr_node_judge_order(plan, node);
     return wr_check_written(plan, node, err);
 }

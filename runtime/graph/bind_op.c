@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "graph/lanes.h"
 #include "base/banned.h"
 
 /* A changelog is refused by those who would take a change for a row. Row-by-row stages hand the
@@ -122,6 +123,7 @@ int wr_bind_op(struct wr_plan *plan, struct wr_node *node, struct wr_error *err)
     node->config = bind.config;
     node->never_rejects = bind.never_rejects || (type->flags & WR_OP_NEVER_REJECTS) != 0;
     node->out = bind.out;
+    wr_node_judge_order(plan, node);
     return WR_OK;
 }
 

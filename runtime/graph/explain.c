@@ -6,7 +6,7 @@
 #include "graph/plan.h"
 #include "base/banned.h"
 
-#define FACTS_MAX 24 /* of one node */
+#define FACTS_MAX 25 /* of one node */
 
 struct map_maker {
     struct wr_arena *arena;
@@ -112,6 +112,7 @@ static struct wr_value *explain_node(struct wr_arena *arena, const struct wr_nod
     put_bool(&maker, "repeatable", node->out.repeatable);
     put_bool(&maker, "same_rows", node->out.same_rows);
     put_bool(&maker, "by_clock", node->by_clock);
+    put_bool(&maker, "by_arrival", node->by_arrival);
     put_bool(&maker, "live", node->live);
     const struct wr_value *script = wr_value_get(node->spec, "script");
     if (script != NULL)

@@ -38,6 +38,7 @@ struct wr_node {
     uint8_t never_rejects; /* of an operator: no row can fail in it */
     uint8_t settles;       /* of an operator: as wr_bind.settles */
     uint8_t by_clock;      /* of an operator: a live input that is quiet makes it go on */
+    uint8_t by_arrival;    /* inputs that do not end meet in it, without event time */
     uint8_t is_asked;      /* a source that a stage asks row by row: it is not run */
     struct wr_endpoint_bind endpoint; /* of a source or sink: what its bind gave */
     /* Known when the plan is finished. */

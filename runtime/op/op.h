@@ -24,7 +24,7 @@ struct wr_op_type;
 #define WR_KEY_FIELDS_MAX 64
 
 /* How rows of an edge are ordered, as explain says it. */
-enum wr_order { WR_ORDER_SOURCE, WR_ORDER_TIME, WR_ORDER_FIRING };
+enum wr_order { WR_ORDER_SOURCE, WR_ORDER_TIME, WR_ORDER_FIRING, WR_ORDER_ARRIVAL };
 
 #define WR_DELAY_UNKNOWN INT64_MAX
 #define WR_SHIFT_BY_ROWS (-1)

@@ -13,7 +13,7 @@ local SHOWN = {
   mark = true, stage = true, order = true, bounded = true, updates = true, has_time = true,
   repeatable = true, live = true, asked = true, measured = true, same_rows = true,
   endpoint = true, resume = true, delivery = true, by_key = true, audits = true, mode = true,
-  rolls = true,
+  rolls = true, by_clock = true, by_arrival = true,
 }
 --- A blank at which no line is broken.
 local TIED = "\1"
@@ -62,6 +62,7 @@ local function flags_line(node)
   end
   parts[#parts + 1] = node.updates and "updates" or nil
   parts[#parts + 1] = node.has_time and "event time" or nil
+  parts[#parts + 1] = node.by_clock and "goes on by the clock" or nil
   parts[#parts + 1] = node.repeatable == false and "not repeatable" or nil
   parts[#parts + 1] = node.asked and "asked row by row" or nil
   parts[#parts + 1] = node.live == false and "goes nowhere" or nil

@@ -43,7 +43,8 @@ M.VARYING = { name = "any, and rows that vary", varies = true,
   how = "there, and a stage may give other rows than before: `lookup` into a database that drops "
     .. "or multiplies rows, `reload`, `processing_time` before a window, a `filter` by `now()`, "
     .. "windows, joins and unions of inputs that grow, which go on by the clock while those are "
-    .. 'quiet (`idle`), `emit "update"`, which gives one change for all that come in one batch' }
+    .. 'quiet (`idle`), and without event time by what comes first, `emit "update"`, which gives '
+    .. "one change for all that come in one batch" }
 
 local PUT_BACK = "what its keys had before is in the same transaction, and is put back first"
 
@@ -125,9 +126,9 @@ start; of a database `weir check` says what must not change meanwhile. Where a
 stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
 in a `filter`; windows, joins and unions of inputs that grow, which go on by
-the clock while those are quiet (`idle`), so that another life may find rows
-that this one did not wait for; `emit "update"`, which gives one change for all
-that come in one batch), some tables without a key may have some rows twice: of
+the clock while those are quiet (`idle`), and without event time by what comes
+first, so that another life may find rows that this one did not wait for; `emit
+"update"`, which gives one change for all that come in one batch), some tables without a key may have some rows twice: of
 SQLite those that are virtual, or `without rowid`, or where a row takes the
 place of others (`on conflict replace`); of PostgreSQL foreign tables and views.
 A note says so when the run begins. What a trigger did elsewhere is not taken
@@ -151,6 +152,7 @@ local WHY = {
   rejects = "leaves as rejects of several stages or inputs come",
 }
 local BY_CLOCK = "goes on by the clock while its inputs are quiet (`idle` of `event_time`)"
+local BY_ARRIVAL = "takes rows of inputs that never end as they come, without event time"
 local CHANGES = "gives one change for all of a key that come in one batch"
 local VARIES = "may give other rows when it runs again: it calls `now()` or `random()`"
 
@@ -284,7 +286,8 @@ local function of_sink(nodes, node)
   row.promise = M.promise({ varies = stage ~= nil }, sink)
   row.why = sink.why
   if stage and sink.delivery == "decides" then
-    local why = stage.repeatable and CHANGES or stage.by_clock and BY_CLOCK or WHY[stage.op]
+    local why = stage.repeatable and CHANGES or stage.by_clock and BY_CLOCK
+      or stage.by_arrival and BY_ARRIVAL or WHY[stage.op]
       or VARIES
     row.why = ("`%s`%s %s"):format(stage.op,
       place_of(stage) ~= "" and (" (%s)"):format(place_of(stage)) or "", why)
