@@ -115,8 +115,8 @@ return {
     doc = "The rows of all streams, by column name; types must agree, no column may be missing. "
       .. "Stages behind it that go by event time take rows of the same time in the order of their "
       .. "sources in the script; branches of one source in the order of the streams here. "
-      .. "Without event time one stream comes after the other, as they stand here; where one before "
-      .. "the last never ends, rows go on as they come.",
+      .. "Without event time one stream comes after the other, as they stand here; where one "
+      .. "before the last never ends, rows go on as they come.",
     subjects = { { kind = "stream", rest = true } },
     make = function(c, input)
       local inputs = { stream.data(input).id }
