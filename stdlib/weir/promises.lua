@@ -125,16 +125,16 @@ they are others (W616); the standard input must be given once more from its
 start; of a database `weir check` says what must not change meanwhile. Where a
 stage may give other rows when it runs again (`lookup` into a database that
 drops or multiplies rows, `reload`, `processing_time` before a window, `now()`
-in a `filter`; windows, joins and unions of inputs that grow, which go on by
-the clock while those are quiet (`idle`), and without event time by what comes
+in a `filter`; windows, joins and unions of inputs that grow, which go on by the
+clock while those are quiet (`idle`), and without event time by what comes
 first, so that another life may find rows that this one did not wait for; `emit
 "update"`, which gives one change for all that come in one batch), some tables
 without a key may have some rows twice: of SQLite those that are virtual, or
 `without rowid`, or where a row takes the place of others (`on conflict
-replace`); of PostgreSQL foreign tables and views. A note says so when the run begins. What a trigger did elsewhere is not taken
-back. Files, tables in the state, and all other tables hold each row once also
-then. Columns with `now()`, or with what a `lookup` found, have the value of one
-attempt.
+replace`); of PostgreSQL foreign tables and views. A note says so when the run
+begins. What a trigger did elsewhere is not taken back. Files, tables in the
+state, and all other tables hold each row once also then. Columns with `now()`,
+or with what a `lookup` found, have the value of one attempt.
 
 Without a state a run begins anew: a file appears when a run is complete, and
 all rows of a run are one transaction of a database, so a complete run is there
