@@ -24,7 +24,8 @@ struct config {
 struct postgres_asked {
     struct wr_asked base;
     PGconn *connection;
-    struct wr_arena arena; /* what was described */
+    struct postgres_wait wait; /* since an answer came the last time */
+    struct wr_arena arena;     /* what was described */
     struct postgres_column *columns;
     uint32_t column_count;
     PGresult *answers;
@@ -97,9 +98,8 @@ static int prepare(struct postgres_asked *self, struct wr_error *err) {
     if (status == WR_OK) {
         PGresult *result = pq->PQprepare(self->connection, STATEMENT, sql.bytes, 0, NULL);
         if (pq->PQresultStatus(result) != PGRES_COMMAND_OK)
-            status = wr_postgres_final(
-                wr_postgres_failed(&config->read->postgres, self->connection, result, "ask", err),
-                err);
+            status =
+                wr_postgres_failed(&config->read->postgres, self->connection, result, "ask", err);
         pq->PQclear(result);
     }
     wr_buf_release(&sql);
@@ -120,25 +120,41 @@ static void asked_close(struct wr_asked *asked) {
     wr_arena_release(&self->arena);
 }
 
-static int asked_open(struct wr_asked *asked, struct wr_error *err) {
-    struct postgres_asked *self = (struct postgres_asked *)asked;
-    const struct config *config = asked->config;
-    wr_arena_init(&self->arena, &wr_budget_control, 4096);
-    int status = wr_postgres_final(wr_postgres_connect(&self->connection, &config->read->postgres,
-                                                       asked->env, NULL, NULL, err),
-                                   err);
+/* Connected, and the statement is there. WR_EAGAIN: there is no connection. */
+static int stand(struct postgres_asked *self, struct wr_error *err) {
+    const struct wr_asked *asked = &self->base;
+    const struct postgres_read *read = ((const struct config *)asked->config)->read;
+    wr_postgres_close(&self->connection);
+    wr_arena_reset(&self->arena);
+    int status =
+        wr_postgres_connect(&self->connection, &read->postgres, asked->env, NULL, asked->stop, err);
     if (status == WR_OK)
-        status = wr_postgres_final(wr_postgres_run(&config->read->postgres, self->connection,
-                                                   "set default_transaction_read_only = on",
-                                                   "settings", err),
-                                   err);
+        status = wr_postgres_run(&read->postgres, self->connection,
+                                 "set default_transaction_read_only = on", "settings", err);
     if (status == WR_OK)
-        status = wr_postgres_final(postgres_describe(config->read, self->connection, &self->arena,
-                                                     &self->columns, &self->column_count, err),
-                                   err);
+        status = postgres_describe(read, self->connection, &self->arena, &self->columns,
+                                   &self->column_count, err);
     if (status == WR_OK)
         status = postgres_check(self->columns, self->column_count, asked->schema, asked->name, err);
     return status == WR_OK ? prepare(self, err) : status;
+}
+
+/* Behind WR_EAGAIN: stands again, or WR_EAGAIN where it does not yet. */
+static int stand_again(struct postgres_asked *self, struct wr_error *err) {
+    int status = postgres_wait_again(&self->wait, err);
+    return status == WR_OK ? stand(self, err) : status;
+}
+
+static int asked_open(struct wr_asked *asked, struct wr_error *err) {
+    struct postgres_asked *self = (struct postgres_asked *)asked;
+    struct wr_error own = {0}, *error = err != NULL ? err : &own;
+    postgres_wait_init(&self->wait, ((const struct config *)asked->config)->read, asked->env,
+                       asked->stop);
+    wr_arena_init(&self->arena, &wr_budget_control, 4096);
+    int status = stand(self, error);
+    while (status == WR_EAGAIN && wr_postgres_is_starting(error))
+        status = stand_again(self, error);
+    return wr_postgres_final(status, error);
 }
 
 static int asked_changed(struct wr_asked *asked, int *changed, struct wr_error *err) {
@@ -185,10 +201,10 @@ static void fill(const struct postgres_asked *self, const struct wr_column *colu
     }
 }
 
-static int asked_ask(struct wr_asked *asked, const struct wr_column *columns, const uint32_t *rows,
-                     uint32_t count, struct wr_error *err) {
-    struct postgres_asked *self = (struct postgres_asked *)asked;
-    const struct config *config = asked->config;
+/* WR_EAGAIN: the connection is lost. */
+static int ask_once(struct postgres_asked *self, const struct wr_column *columns,
+                    const uint32_t *rows, uint32_t count, struct wr_error *err) {
+    const struct config *config = self->base.config;
     const struct wr_pq *pq = wr_pq();
     uint32_t parameters = config->key_count + 1;
     struct wr_buf bytes;
@@ -214,14 +230,31 @@ static int asked_ask(struct wr_asked *asked, const struct wr_column *columns, co
         if (pq->PQresultStatus(self->answers) == PGRES_TUPLES_OK)
             self->answer_count = pq->PQntuples(self->answers);
         else
-            status = wr_postgres_final(wr_postgres_failed(&config->read->postgres, self->connection,
-                                                          self->answers, "ask", err),
-                                       err);
+            status = wr_postgres_failed(&config->read->postgres, self->connection, self->answers,
+                                        "ask", err);
     }
     wr_free(&wr_budget_control, ends);
     wr_free(&wr_budget_control, values);
     wr_free(&wr_budget_control, lengths);
     wr_buf_release(&bytes);
+    return status;
+}
+
+/* All answers of a batch are here before the first is given: whoever loses the connection before
+ * that asks again on another one. */
+static int asked_ask(struct wr_asked *asked, const struct wr_column *columns, const uint32_t *rows,
+                     uint32_t count, struct wr_error *err) {
+    struct postgres_asked *self = (struct postgres_asked *)asked;
+    struct wr_error own = {0}, *error = err != NULL ? err : &own;
+    int status = ask_once(self, columns, rows, count, error);
+    while (status == WR_EAGAIN) {
+        forget_answers(self);
+        status = stand_again(self, error);
+        if (status == WR_OK)
+            status = ask_once(self, columns, rows, count, error);
+    }
+    if (status == WR_OK)
+        wr_patience_well(&self->wait.patience);
     return status;
 }
 

@@ -133,3 +133,23 @@ int postgres_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
             : wr_endpoint_textf(bind->arena, "%s", config->postgres.place);
     return bind->name != NULL ? WR_OK : wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
 }
+
+/* ---- a server that is gone for a while ------------------------------------------------------- */
+
+void postgres_wait_init(struct postgres_wait *wait, const struct postgres_read *read,
+                        const struct wr_env *env, const volatile sig_atomic_t *stop) {
+    wait->retry = read->postgres.retry;
+    wait->retry.failures = 0;
+    wait->patience = (struct wr_patience){
+        .retry = &wait->retry, .env = env, .place = read->postgres.place, .stop = stop};
+}
+
+int postgres_wait_again(struct postgres_wait *wait, struct wr_error *why) {
+    int next = wr_patience_again(&wait->patience, why->text);
+    if (next != WR_EEND)
+        return next == WR_ECANCEL ? wr_patience_stopped(&wait->patience, why) : next;
+    int status = wr_patience_gone(&wait->patience, "W603", why);
+    wr_error_help(why, "`timeout` and `retries` say how long who reads waits for its server; with "
+                       "`--state` the next run goes on from the last checkpoint");
+    return status;
+}

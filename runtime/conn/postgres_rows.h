@@ -18,6 +18,7 @@
  * `infinity` of times and numbers is a reject. A column whose type the script says otherwise is
  * read as the text that the server writes for it. */
 #pragma once
+#include <signal.h>
 #include <stdint.h>
 
 #include "conn/postgres.h"
@@ -79,6 +80,18 @@ int postgres_check(struct postgres_column *columns, uint32_t count, const struct
 /* Appends what is selected for a column. */
 void postgres_add_column(struct wr_buf *sql, const struct postgres_column *column,
                          const struct postgres_read *read, PGconn *connection);
+/* How those who read wait for a server that is gone for a while: as `timeout` and `retries` say,
+ * without a breaker. */
+struct postgres_wait {
+    struct wr_retry retry;
+    struct wr_patience patience;
+};
+void postgres_wait_init(struct postgres_wait *wait, const struct postgres_read *read,
+                        const struct wr_env *env, const volatile sig_atomic_t *stop);
+/* Waits, and no more than it may. WR_OK: it is to be tried again. `why`: what failed, and then what
+ * came of it. */
+int postgres_wait_again(struct postgres_wait *wait, struct wr_error *why);
+
 extern const struct wr_asked_type wr_asked_postgres; /* postgres_asked.c */
 /* Sets one value that is not nil: 1, or 0 when it is not of the column's type (with the reason in
  * `detail`), or *status is not WR_OK. */

@@ -59,8 +59,7 @@ struct postgres_source {
     int ended, has_header;
     int is_lost; /* … is the connection, and it will be made again; for `why` */
     struct wr_error why;
-    struct wr_retry retry;       /* of its config, without a breaker */
-    struct wr_patience patience; /* since a row came the last time */
+    struct postgres_wait wait; /* since a row came the last time */
 };
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -282,32 +281,16 @@ static int stand(struct postgres_source *self, struct wr_error *err) {
     return status == WR_OK ? choose_columns(self, err) : status;
 }
 
-/* Waits, and no more than it may. WR_OK: it is to be tried again. */
-static int wait_again(struct postgres_source *self, struct wr_error *why) {
-    int next = wr_patience_again(&self->patience, why->text);
-    if (next != WR_EEND)
-        return next == WR_ECANCEL ? wr_patience_stopped(&self->patience, why) : next;
-    int status = wr_patience_gone(&self->patience, "W603", why);
-    wr_error_help(why, "`timeout` and `retries` say how long a source waits for its server; with "
-                       "`--state` the next run goes on from the last checkpoint");
-    return status;
-}
-
 static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
     struct postgres_source *self = (struct postgres_source *)source;
     struct wr_error own = {0}, *error = err != NULL ? err : &own;
     self->config = source->config;
-    self->retry = self->config->postgres.retry;
-    self->retry.failures = 0;
-    self->patience = (struct wr_patience){.retry = &self->retry,
-                                          .env = source->env,
-                                          .place = self->config->postgres.place,
-                                          .stop = source->stop};
+    postgres_wait_init(&self->wait, self->config, source->env, source->stop);
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
     wr_buf_init(&self->last, &wr_budget_control, 0);
     int status = stand(self, error);
     while (status == WR_EAGAIN && (from != NULL || wr_postgres_is_starting(error))) {
-        status = wait_again(self, error);
+        status = postgres_wait_again(&self->wait, error);
         if (status == WR_OK)
             status = stand(self, error);
     }
@@ -322,7 +305,7 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
 /* WR_EAGAIN: not yet, or the run is to stop. */
 static int come_back(struct postgres_source *self, struct wr_error *err) {
     uint32_t key_count = self->key_count;
-    int status = wait_again(self, &self->why);
+    int status = postgres_wait_again(&self->wait, &self->why);
     if (status == WR_OK)
         status = stand(self, &self->why);
     if (status == WR_EAGAIN || status == WR_ECANCEL) {
@@ -497,8 +480,8 @@ static int read_row(struct postgres_source *self, struct wr_builder *builder, ui
         if (status == WR_OK && good)
             wr_builder_next(builder, (uint32_t)(self->record - first));
         self->record++;
-        if (self->patience.failures > 0)
-            wr_patience_well(&self->patience);
+        if (self->wait.patience.failures > 0)
+            wr_patience_well(&self->wait.patience);
     }
     wr_pq()->PQfreemem(memory);
     return status;

@@ -2,6 +2,7 @@
  * database. conn has the types, op the stage. What it answers may change from one call to the next,
  * and so may what a run gives. */
 #pragma once
+#include <signal.h>
 #include <stdint.h>
 
 #include "data/batch.h"
@@ -20,6 +21,8 @@ struct wr_asked {
     const uint64_t *needed;     /* bits of columns that anybody reads */
     uint32_t batch_rows;
     const char *name; /* as messages call it */
+    /* While it waits for what it asks: not 0 when the run is to stop. May be NULL. */
+    const volatile sig_atomic_t *stop;
 };
 
 struct wr_asked_type {

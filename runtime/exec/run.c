@@ -53,6 +53,7 @@ static void prepare_services(struct wr_run *run) {
         .user_call = run->options.user_call,
         .user_ctx = run->options.user_ctx,
         .timezone = run->plan->timezone,
+        .stop = run->options.stop,
         .err = &run->err,
     };
     run->lane_env = run->op_env;

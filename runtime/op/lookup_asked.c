@@ -69,7 +69,8 @@ int lookup_asked_open(struct lookup *self, struct wr_error *err) {
                                      .pool = env->pool,
                                      .needed = self->asked_needed,
                                      .batch_rows = env->batch_rows,
-                                     .name = config->asked_name};
+                                     .name = config->asked_name,
+                                     .stop = env->stop};
     return config->asked->open(self->asked, err);
 }
 

@@ -3,6 +3,7 @@
  * time). One file an operator; one line in registry.c. What differs between operators is a table
  * entry. */
 #pragma once
+#include <signal.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -86,6 +87,7 @@ struct wr_op_env {
     wr_user_call_fn user_call; /* runs Lua; NULL in a pipeline without */
     void *user_ctx;
     const char *timezone;
+    const volatile sig_atomic_t *stop; /* not 0: the run is to stop; may be NULL */
     /* Of the step: *err is set with the status that is returned; it may be NULL. */
     struct wr_error *const *err;
 };

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """others.py PROGRAM [TEST...]: what somebody else does to the tables and the server of a run."""
 
+import contextlib
 import json
 import os
 import signal
@@ -279,6 +280,18 @@ def begun(place):
     return process
 
 
+def stop_below(postgres, mode, process):
+    """Stops the server of a process that is held still, which then goes on. A backend that waits
+    for a client that reads nothing may not hear that it is to end: the client goes on then."""
+    timer = threading.Timer(5, process.send_signal, [signal.SIGCONT])
+    timer.start()
+    try:
+        postgres.stop(mode)
+    finally:
+        timer.cancel()
+        process.send_signal(signal.SIGCONT)
+
+
 def a_server_that_restarts_is_read_on(weir, postgres):
     """A table behind its last key, each row once; by an orderly restart and by a crash. Of a query
     nobody knows the order: it says so, and the next run goes on."""
@@ -289,8 +302,7 @@ def a_server_that_restarts_is_read_on(weir, postgres):
                       f'{postgres.address}", {{ {what}, user = "weir", retries = 200 }})'
                       ':write("out.csv", { mode = "append" })')
         process = begun(place)
-        postgres.stop(mode)
-        process.send_signal(signal.SIGCONT)
+        stop_below(postgres, mode, process)
         if what.startswith("table"):
             time.sleep(1)
             same(f"{mode}: it lives", process.poll(), None)
@@ -318,9 +330,8 @@ def a_source_does_not_wait_for_ever(weir, postgres):
                       f'retries = {retries} }})'
                       ':write("out.csv", { mode = "append" })')
         process = begun(place)
-        postgres.stop("fast")
+        stop_below(postgres, "fast", process)
         try:
-            process.send_signal(signal.SIGCONT)
             time.sleep(1 if number else 0)
             began = time.monotonic()
             has, _, said = end(place, process, number)
@@ -335,6 +346,63 @@ def a_source_does_not_wait_for_ever(weir, postgres):
             same("rows", len(file.read().split()), BIG + 1)
 
 
+def a_lookup_waits_for_its_server(weir, postgres):
+    """Each row has its answer, whenever the server was gone; a signal ends the wait, and so do
+    `retries`."""
+    postgres.sql("create table names as select i::int8 as id, 'name ' || i as name "
+                 "from generate_series(1, 1000) i")
+
+    def begun_with(retries):
+        place = Place(weir, 'weir.settings { checkpoint = "10ms" } weir.read("in.csv", { schema = '
+                      '"id int64", follow = true }):lookup(weir.postgres("' + postgres.address
+                      + f'", {{ user = "weir", table = "names", retries = {retries} }}), '
+                      '{ on = "id" }):write("out.csv", { mode = "append" })')
+        place.write("in.csv", "id\n" + "".join(f"{i}\n" for i in range(1, 11)))
+        process = place.start("--state", "s")
+        wait_for(place, process, 10)
+        return place, process
+
+    def feed(place, count):
+        with open(f"{place.folder}/in.csv", "a", encoding="utf-8") as file:
+            file.write("".join(f"{i}\n" for i in range(11, 11 + count)))
+
+    def wait_for(place, process, count):
+        wanted = ["id,name", *(f"{i},name {i}" for i in range(1, count + 1))]
+        until, rows = time.monotonic() + 60, None
+        while rows != wanted and time.monotonic() < until and process.poll() is None:
+            time.sleep(0.02)
+            with contextlib.suppress(FileNotFoundError), \
+                    open(f"{place.folder}/out.csv", encoding="utf-8") as file:
+                rows = file.read().splitlines()
+        same("rows", rows, wanted)
+
+    for mode in ("fast", "immediate"):
+        place, process = begun_with(200)
+        postgres.stop(mode)
+        feed(place, 500)
+        time.sleep(1)
+        same(f"{mode}: it lives", process.poll(), None)
+        postgres.start()
+        wait_for(place, process, 510)
+        code, _, said = end(place, process, signal.SIGTERM)
+        same(said, code, 143)
+    for retries, number, wanted, text in ((200, signal.SIGTERM, 143, "interrupted"),
+                                          (3, 0, 1, "it is down for ")):
+        place, process = begun_with(retries)
+        postgres.stop("fast")
+        try:
+            feed(place, 500)
+            time.sleep(1 if number else 0)
+            code, _, said = end(place, process, number)
+            same(f"`{text}` in {said}", (code, text in said), (wanted, True))
+        finally:
+            process.kill()
+            postgres.start()
+        process = place.start("--state", "s")
+        wait_for(place, process, 510)
+        end(place, process, signal.SIGTERM)
+
+
 if __name__ == "__main__":
     sys.exit(main([a_table_that_was_dropped_is_not_made_anew,
                    an_old_copy_of_a_state_changes_nothing,
@@ -343,4 +411,5 @@ if __name__ == "__main__":
                    a_lock_of_another_program_is_no_reason_to_stay,
                    a_server_that_restarts_is_read_on,
                    a_source_does_not_wait_for_ever,
+                   a_lookup_waits_for_its_server,
                    a_deferred_constraint_says_what_to_do], "others.py"))
