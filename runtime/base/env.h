@@ -14,6 +14,8 @@ struct wr_file {
     const struct wr_env *env;
 };
 
+#define WR_MARK_BYTES_MAX 64 /* of a file */
+
 /* A read of a pipe or terminal waits this long for a first byte before it says WR_EAGAIN. */
 #define WR_FILE_WAIT_MS_MAX 10
 
@@ -73,6 +75,19 @@ struct wr_env {
      * in it. WR_EREFUSED: another one holds it (`err` names it). Only `close` may follow. */
     int (*lock)(const struct wr_env *env, const char *path, struct wr_file **file,
                 struct wr_error *err);
+    /* Holds an open file alone until it is closed: who asks for the same elsewhere, in this process
+     * too, gets WR_EREFUSED. It keeps nobody from writing who does not ask. WR_EUNSUPPORTED: its
+     * file system knows no locks. */
+    int (*hold)(struct wr_file *file, struct wr_error *err);
+    /* A few bytes of a program's own that stand beside the contents of a file and go where it goes;
+     * a power cut may bring older ones back, or none. WR_EUNSUPPORTED: its file system has no room
+     * for that. 0 bytes take them away. */
+    int (*set_mark)(struct wr_file *file, const void *bytes, size_t size_bytes,
+                    struct wr_error *err);
+    /* How many bytes there are, which may be more than are given; 0: none that may be read. */
+    size_t (*mark)(const struct wr_file *file, void *bytes, size_t size_bytes);
+    /* A number that is another one when the machine was started anew; 0: nobody says. */
+    uint64_t (*boot)(const struct wr_env *env);
     /* Follows links. WR_OK, WR_ENOENT or WR_EIO. */
     int (*stat)(const struct wr_env *env, const char *path, struct wr_file_info *info);
     /* Of an open file, whatever its name is now. WR_OK or WR_EIO. */
@@ -128,7 +143,7 @@ int64_t wr_env_read_whole(struct wr_file *file, void *bytes, uint64_t length, ui
 int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int number);
 int wr_env_errno_status(int number);
 /* Gives the error just set the code of an errno that says more than its status: a full disk
- * (W610), no permission (W611). Others leave it. */
+ * (W610), no permission (W611), a file that may not be as large (W615). Others leave it. */
 void wr_env_error_code(struct wr_error *err, int number);
 
 /* The real world. "-" opens standard input or output. */

@@ -99,6 +99,20 @@ uint32_t env_open_files_max(const struct wr_env *env) {
     return (uint32_t)WR_MIN(limit.rlim_cur, (rlim_t)UINT32_MAX);
 }
 
+void env_too_large(struct wr_error *err, const char *verb, const char *path) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        wr_error_set(err, WR_EIO,
+                     "%s %s: File too large: a file of this process may have %llu bytes (`ulimit "
+                     "-f`)",
+                     verb, path, (unsigned long long)limit.rlim_cur);
+    else
+        wr_error_set(err, WR_EIO, "%s %s: File too large: its file system has no larger ones", verb,
+                     path);
+    wr_error_help(err, "raise the limit, or write many files: a `directory/` with `roll = { size = "
+                       "\"1GB\" }`");
+}
+
 int env_rename_later(const struct wr_env *env, const char *from, const char *to,
                      struct wr_error *err) {
     (void)env;

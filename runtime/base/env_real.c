@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -27,17 +26,6 @@
 #include "base/banned.h"
 
 #define TRANSFER_BYTES_MAX ((size_t)1 << 30) /* of one system call; the kernel's bound is 2 GB */
-
-struct real_file {
-    struct wr_file base;
-    int fd;
-    uint8_t is_standard;  /* not ours to close */
-    uint8_t is_regular;   /* has positions */
-    uint8_t entry_unsure; /* made by us: its directory has not been synced yet */
-    int failed_errno;     /* a sync failed: what reached the disk is unknown from here on */
-    int64_t position;     /* where the last read ended; bytes */
-    char path[];
-};
 
 static const char *errno_text(int number) {
     const char *text = strerrordesc_np(number);
@@ -60,8 +48,8 @@ int wr_env_errno_status(int number) {
 static const char *errno_code(int number) {
     switch (number) {
     case ENOSPC:
-    case EDQUOT:
-    case EFBIG: return "W610";
+    case EDQUOT: return "W610";
+    case EFBIG: return "W615";
     case EACCES:
     case EPERM:
     case EROFS: return "W611";
@@ -82,6 +70,8 @@ int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int nu
     if (status == WR_EAGAIN && strcmp(verb, "open") != 0)
         status = WR_EIO;
     wr_error_set(err, status, "%s %s: %s", verb, path, errno_text(number));
+    if (number == EFBIG)
+        env_too_large(err, verb, path);
     wr_env_error_code(err, number);
     return status;
 }
@@ -364,49 +354,6 @@ static void real_close(struct wr_file *base) {
     wr_free(&wr_budget_control, file);
 }
 
-/* Takes the lock of a file that has just been opened. WR_OK, or `err` is set. */
-static int lock_take(const struct real_file *file, struct wr_error *err) {
-    char text[32];
-    int result;
-    do
-        result = flock(file->fd, LOCK_EX | LOCK_NB);
-    while (result != 0 && errno == EINTR);
-    if (result != 0 && errno == EWOULDBLOCK) {
-        ssize_t length = pread(file->fd, text, sizeof text - 1, 0);
-        text[length < 0 ? 0 : length] = 0;
-        text[strcspn(text, "\n")] = 0;
-        return wr_error_set(err, WR_EREFUSED, "%s is held by process %s", file->path,
-                            text[0] == 0 ? "(unknown)" : text);
-    }
-    if (result != 0)
-        return wr_env_fail(err, "lock", file->path, errno);
-    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(file->fd, 0) != 0 || pwrite(file->fd, text, (size_t)length, 0) != length)
-        return wr_env_fail(err, "write", file->path, errno);
-    return WR_OK;
-}
-
-static int real_lock(const struct wr_env *env, const char *path, struct wr_file **file,
-                     struct wr_error *err) {
-    *file = NULL;
-    size_t path_bytes = strlen(path) + 1;
-    struct real_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
-    if (made == NULL)
-        return wr_env_fail(err, "lock", path, ENOMEM);
-    memcpy(made->path, path, path_bytes);
-    made->base.env = env;
-    made->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-    int status = made->fd < 0 ? wr_env_fail(err, "lock", path, errno) : lock_take(made, err);
-    if (status != WR_OK) {
-        if (made->fd >= 0)
-            close(made->fd);
-        wr_free(&wr_budget_control, made);
-        return status;
-    }
-    *file = &made->base;
-    return WR_OK;
-}
-
 /* Of a path, or of a descriptor: then the path is "". */
 static int look(int fd, const char *path, struct wr_file_info *info) {
     struct statx found;
@@ -552,7 +499,11 @@ const struct wr_env *wr_env_real(void) {
         .close = real_close,
         .open_scratch = real_open_scratch,
         .write_at = real_write_at,
-        .lock = real_lock,
+        .lock = env_lock,
+        .hold = env_hold,
+        .set_mark = env_set_mark,
+        .mark = env_mark,
+        .boot = env_boot,
         .stat = real_stat,
         .info = real_info,
         .rename = real_rename,

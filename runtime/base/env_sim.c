@@ -15,16 +15,6 @@
 
 #define START_US INT64_C(1767225600000000) /* 2026-01-01 00:00:00 UTC */
 
-struct sim_file {
-    struct wr_file base;
-    struct wr_sim *sim;
-    struct wr_sim_inode *inode;
-    uint32_t life;
-    uint8_t took;
-    uint64_t position;
-    char path[];
-};
-
 static struct wr_sim *sim_of(const struct wr_env *env) {
     return env->ctx;
 }
@@ -94,7 +84,7 @@ static void sim_sleep(const struct wr_env *env, int64_t us) {
 static int file_new(struct wr_sim *sim, struct wr_sim_inode *inode, const char *path,
                     struct wr_file **file) {
     size_t path_bytes = strlen(path) + 1;
-    struct sim_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
+    struct wr_sim_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
     if (made == NULL)
         return ENOMEM;
     memcpy(made->path, path, path_bytes);
@@ -143,12 +133,12 @@ static int sim_open(const struct wr_env *env, const char *path, enum wr_file_mod
 }
 
 /* Whether a file is from before the last power cut. */
-static int is_dead(const struct sim_file *file) {
+static int is_dead(const struct wr_sim_file *file) {
     return file->life != file->sim->life;
 }
 
 static int64_t sim_read(struct wr_file *base, void *bytes, size_t size_bytes, int64_t at) {
-    struct sim_file *file = (struct sim_file *)base;
+    struct wr_sim_file *file = (struct wr_sim_file *)base;
     int half, number = begin_call(file->sim, CALL_READ, "read", file->path, &half);
     if (number != 0 || is_dead(file)) {
         errno = EIO;
@@ -167,7 +157,7 @@ static int64_t sim_read(struct wr_file *base, void *bytes, size_t size_bytes, in
 }
 
 /* 0 or an errno. */
-static int write_at(struct sim_file *file, const void *bytes, size_t size_bytes, uint64_t at) {
+static int write_at(struct wr_sim_file *file, const void *bytes, size_t size_bytes, uint64_t at) {
     int half, number = begin_call(file->sim, CALL_WRITE, "write", file->path, &half);
     if (is_dead(file) || (number != 0 && !half))
         return EIO;
@@ -179,7 +169,7 @@ static int write_at(struct sim_file *file, const void *bytes, size_t size_bytes,
 
 static int sim_write(struct wr_file *base, const void *bytes, size_t size_bytes,
                      struct wr_error *err) {
-    struct sim_file *file = (struct sim_file *)base;
+    struct wr_sim_file *file = (struct wr_sim_file *)base;
     int number = write_at(file, bytes, size_bytes, file->inode->now.size);
     return number == 0 ? WR_OK : wr_env_fail(err, "write", file->path, number);
 }
@@ -194,7 +184,7 @@ static int file_sync(struct wr_sim *sim, struct wr_sim_inode *inode) {
 }
 
 static int sim_sync(struct wr_file *base, struct wr_error *err) {
-    struct sim_file *file = (struct sim_file *)base;
+    struct wr_sim_file *file = (struct wr_sim_file *)base;
     int half, number = begin_call(file->sim, CALL_OTHER, "sync", file->path, &half);
     if (is_dead(file))
         number = EIO;
@@ -206,7 +196,7 @@ static int sim_sync(struct wr_file *base, struct wr_error *err) {
 }
 
 static int sim_truncate(struct wr_file *base, uint64_t size_bytes, struct wr_error *err) {
-    struct sim_file *file = (struct sim_file *)base;
+    struct wr_sim_file *file = (struct wr_sim_file *)base;
     int half, number = begin_call(file->sim, CALL_OTHER, "truncate", file->path, &half);
     if (is_dead(file))
         number = EIO;
@@ -218,7 +208,7 @@ static int sim_truncate(struct wr_file *base, uint64_t size_bytes, struct wr_err
 }
 
 static void sim_close(struct wr_file *base) {
-    struct sim_file *file = (struct sim_file *)base;
+    struct wr_sim_file *file = (struct wr_sim_file *)base;
     if (file == NULL)
         return;
     struct wr_sim *sim = file->sim;
@@ -244,7 +234,7 @@ static int sim_open_scratch(const struct wr_env *env, struct wr_file **file, str
 
 static int sim_write_at(struct wr_file *base, const void *bytes, size_t size_bytes, uint64_t at,
                         struct wr_error *err) {
-    struct sim_file *file = (struct sim_file *)base;
+    struct wr_sim_file *file = (struct wr_sim_file *)base;
     int number = write_at(file, bytes, size_bytes, at);
     return number == 0 ? WR_OK : wr_env_fail(err, "write", file->path, number);
 }
@@ -288,7 +278,7 @@ static int sim_stat(const struct wr_env *env, const char *path, struct wr_file_i
 }
 
 static int sim_info(const struct wr_file *base, struct wr_file_info *info) {
-    const struct sim_file *file = (const struct sim_file *)base;
+    const struct wr_sim_file *file = (const struct wr_sim_file *)base;
     int half, number = begin_call(file->sim, CALL_OTHER, "stat", file->path, &half);
     if (number != 0 || is_dead(file))
         return WR_EIO;
@@ -464,6 +454,10 @@ struct wr_sim *wr_sim_new(uint64_t seed) {
         .open_scratch = sim_open_scratch,
         .write_at = sim_write_at,
         .lock = sim_lock,
+        .hold = wr_sim_hold,
+        .set_mark = wr_sim_set_mark,
+        .mark = wr_sim_mark,
+        .boot = wr_sim_boot,
         .stat = sim_stat,
         .info = sim_info,
         .rename = sim_rename,
@@ -563,6 +557,7 @@ void wr_sim_restart(struct wr_sim *sim) {
         if (entry->now != NULL)
             wr_sim_inode_lose(sim, entry->now);
     }
+    sim->boots++;
     begin_life(sim);
 }
 
@@ -573,15 +568,15 @@ int wr_sim_open_anywhere(struct wr_sim *sim, const char *path, int create, struc
 }
 
 int wr_sim_write_at(struct wr_file *file, const void *bytes, size_t size_bytes, uint64_t at) {
-    return write_at((struct sim_file *)file, bytes, size_bytes, at);
+    return write_at((struct wr_sim_file *)file, bytes, size_bytes, at);
 }
 
 uint64_t wr_sim_size(const struct wr_file *file) {
-    return ((const struct sim_file *)file)->inode->now.size;
+    return ((const struct wr_sim_file *)file)->inode->now.size;
 }
 
 int wr_sim_take(struct wr_file *base) {
-    struct sim_file *file = (struct sim_file *)base;
+    struct wr_sim_file *file = (struct wr_sim_file *)base;
     if (file->took)
         return 1;
     if (file->inode->is_taken)

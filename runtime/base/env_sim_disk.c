@@ -93,6 +93,7 @@ int wr_sim_inode_truncate(struct wr_sim *sim, struct wr_sim_inode *inode, uint64
 }
 
 int wr_sim_inode_sync(struct wr_sim_inode *inode) {
+    inode->durable_mark = inode->mark;
     if (inode->changed_from > inode->changed_to)
         return 0;
     int number = content_resize(&inode->durable, inode->now.size);
@@ -120,6 +121,10 @@ static void sector_lose(struct wr_sim *sim, struct wr_sim_inode *inode, uint64_t
 }
 
 void wr_sim_inode_lose(struct wr_sim *sim, struct wr_sim_inode *inode) {
+    if (memcmp(&inode->mark, &inode->durable_mark, sizeof inode->mark) != 0 &&
+        wr_sim_next_random(sim) % 2 == 0)
+        inode->mark = inode->durable_mark;
+    inode->durable_mark = inode->mark;
     if (inode->changed_from > inode->changed_to)
         return;
     uint64_t from = inode->changed_from / SECTOR_BYTES * SECTOR_BYTES;

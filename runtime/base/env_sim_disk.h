@@ -10,6 +10,11 @@ struct wr_sim_content {
     uint64_t size, room;
 };
 
+struct wr_sim_mark {
+    uint8_t length;
+    char bytes[WR_MARK_BYTES_MAX];
+};
+
 struct wr_sim_inode {
     struct wr_sim_inode *next; /* of all inodes */
     uint64_t number;
@@ -20,6 +25,17 @@ struct wr_sim_inode {
     struct wr_sim_content now, durable;
     uint64_t changed_from, changed_to; /* bytes that differ at most; from > to: none */
     int64_t modified_us, born_us;
+    struct wr_sim_mark mark, durable_mark;
+};
+
+struct wr_sim_file {
+    struct wr_file base;
+    struct wr_sim *sim;
+    struct wr_sim_inode *inode;
+    uint32_t life;
+    uint8_t took;
+    uint64_t position;
+    char path[];
 };
 
 struct wr_sim_entry {
@@ -41,7 +57,8 @@ struct wr_sim {
     uint64_t calls, fault_at;
     enum wr_sim_fault fault;
     uint8_t fault_sticky, is_cut;
-    uint32_t life; /* goes up with each restart */
+    uint32_t life;  /* goes up with each restart */
+    uint32_t boots; /* … behind a power cut */
     uint32_t met_count;
     char met[184];         /* the first call that met the fault */
     wr_sim_watch_fn watch; /* may be NULL */
@@ -92,6 +109,12 @@ int wr_sim_open_filesystem(const struct wr_env *env, const char *path,
                            struct wr_filesystem **filesystem, struct wr_error *err);
 /* As sync_name of the env. */
 int wr_sim_sync_name(const struct wr_env *env, const char *path, struct wr_error *err);
+/* As those of the env. */
+int wr_sim_hold(struct wr_file *file, struct wr_error *err);
+int wr_sim_set_mark(struct wr_file *file, const void *bytes, size_t size_bytes,
+                    struct wr_error *err);
+size_t wr_sim_mark(const struct wr_file *file, void *bytes, size_t size_bytes);
+uint64_t wr_sim_boot(const struct wr_env *env);
 /* The names in the directory of a path are those that a power cut leaves. */
 void wr_sim_directory_sync(struct wr_sim *sim, const char *path);
 /* Frees the inodes that nobody names or has open, and the entries without any. */

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "conn/fence.h"
 #include "conn/file_look.h"
 #include "base/banned.h"
 
@@ -88,6 +89,12 @@ static int copy_behind(const struct wr_file_append *append, uint64_t at, int cut
     int status = env->open(env, append->to, WR_FILE_APPEND, &to, err);
     if (status != WR_OK)
         return status;
+    const struct wr_fence fence = {.env = env, .name = append->to};
+    status = wr_fence_hold(&fence, to, append->to, err);
+    if (status != WR_OK) {
+        env->close(to);
+        return status;
+    }
     if (cuts)
         status = env->truncate(to, at, err);
     if (status == WR_OK)

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "conn/fence.h"
 #include "conn/library_memory.h"
 
 #include "base/banned.h"
@@ -46,8 +47,12 @@ static int open_compressor(struct wr_output *output) {
 int wr_output_open(struct wr_output *output, const struct wr_env *env, struct wr_budget *budget,
                    const char *path, enum wr_file_mode mode, enum wr_compression compression,
                    uint64_t length, struct wr_error *err) {
-    *output = (struct wr_output){
-        .env = env, .budget = budget, .path = path, .compression = compression, .length = length};
+    *output = (struct wr_output){.env = env,
+                                 .budget = budget,
+                                 .path = path,
+                                 .compression = compression,
+                                 .length = length,
+                                 .reach = length};
     if (open_compressor(output) != WR_OK) {
         wr_output_close(output);
         return no_memory(output, err);
@@ -76,7 +81,16 @@ void wr_output_close(struct wr_output *output) {
 static int put(struct wr_output *output, const char *bytes, uint64_t length, struct wr_error *err) {
     if (length == 0)
         return WR_OK;
-    int status = output->env->write(output->file, bytes, length, err);
+    int status = WR_OK;
+    if (output->fence != NULL) {
+        status =
+            wr_fence_before(output->fence, output->file, output->path, output->length, length, err);
+        output->is_changed = status == WR_EREFUSED;
+    }
+    if (status != WR_OK)
+        return status;
+    output->reach = output->length + length;
+    status = output->env->write(output->file, bytes, length, err);
     if (status == WR_OK)
         output->length += length;
     return status;
@@ -155,10 +169,16 @@ int wr_output_end_member(struct wr_output *output, struct wr_error *err) {
 int wr_output_truncate(struct wr_output *output, uint64_t length, struct wr_error *err) {
     int status = output->env->truncate(output->file, length, err);
     if (status == WR_OK)
-        output->length = length;
+        output->length = output->reach = length;
     return status;
 }
 
 int wr_output_sync(struct wr_output *output, struct wr_error *err) {
     return output->env->sync(output->file, err);
+}
+
+int wr_output_check(struct wr_output *output, struct wr_error *err) {
+    int status = wr_fence_check(output->env, output->file, output->path, output->length, err);
+    output->is_changed |= status == WR_EREFUSED;
+    return status;
 }

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "conn/endpoint.h"
 
+struct wr_fence;
 struct z_stream_s;
 struct ZSTD_CCtx_s;
 
@@ -23,6 +24,10 @@ struct wr_output {
     char *out; /* compressed bytes on their way */
     int in_member;
     uint64_t length; /* bytes of the file so far, those before it was opened too */
+    uint64_t reach;  /* behind it no byte is ours, also where a write has failed half-way */
+    /* Set by who has opened it, where others may write to it: each write looks first. */
+    struct wr_fence *fence;
+    int is_changed; /* somebody else has written to it, or taken it away: it is left alone */
 };
 
 /* `length`: how long the file is already, for WR_FILE_APPEND. */
@@ -35,5 +40,7 @@ int wr_output_write(struct wr_output *output, const char *bytes, uint64_t length
 int wr_output_end_member(struct wr_output *output, struct wr_error *err);
 int wr_output_truncate(struct wr_output *output, uint64_t length, struct wr_error *err);
 int wr_output_sync(struct wr_output *output, struct wr_error *err);
+/* Whether it has its bytes and its name still: W626. */
+int wr_output_check(struct wr_output *output, struct wr_error *err);
 /* Forgets what is still in the compressor. May be called twice. */
 void wr_output_close(struct wr_output *output);

@@ -1,12 +1,12 @@
 /* partition.h: rows into a directory of files, by the values of some columns, as Hive lays them
- * out: `out/dt=2024-01-01/hm=10%3A05/part-00000.csv`; or by none: `out/part-00000.csv`. In three
- * files: partition_sink.c (what a
- * script says, rows, epochs), partition_file.c (files and their names), partition_state.c (what a
- * restart knows). Private to the room. */
+ * out: `out/dt=2024-01-01/hm=10%3A05/part-00000.csv`; or by none: `out/part-00000.csv`. In
+ * several files: partition_sink.c (what a script says, rows, epochs), partition_file.c (files and
+ * their names), partition_state.c (what a restart knows), others below. Private to the room. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
 #include "conn/conn.h"
+#include "conn/fence.h"
 #include "conn/output.h"
 #include "data/codec.h"
 
@@ -92,7 +92,9 @@ struct partition_sink {
     struct wr_encoder *encoder;
     struct wr_arena scratch; /* of one batch */
     struct wr_buf name;
-    uint32_t token; /* in temporary names: of this run and its restarts */
+    struct wr_fence fence;
+    struct wr_file *fence_file; /* NULL: nothing is written yet */
+    uint32_t token;             /* in temporary names: of this run and its restarts */
     uint32_t count, room;
     struct partition *partitions;
     uint32_t mask;
@@ -152,6 +154,22 @@ int partition_leaves(struct partition_sink *self, const struct partition *one);
 int partition_sync_left(struct partition_sink *self, struct wr_error *err);
 /* Before the state says so: all that was written is durable. */
 int partition_sync(struct partition_sink *self, struct wr_error *err);
+
+/* ---- partition_fence.c ---- */
+
+/* Behind a restart: W617. */
+int partition_fence_look(struct partition_sink *self, struct wr_error *err);
+/* Before anything is written or cut, once the directory is there: W612, W617. */
+int partition_fence_take(struct partition_sink *self, struct wr_error *err);
+/* The same behind a restart, where there is something to go on with. */
+int partition_fence_take_again(struct partition_sink *self, struct wr_error *err);
+/* Whether the directory is the one that was written into: W626. */
+int partition_fence_check(const struct partition_sink *self, struct wr_error *err);
+/* The state knows of the epoch. */
+int partition_fence_commit(struct partition_sink *self, struct wr_error *err);
+/* All is complete. */
+int partition_fence_end(struct partition_sink *self, struct wr_error *err);
+void partition_fence_close(struct partition_sink *self);
 
 /* ---- partition_gone.c ---- */
 

@@ -181,6 +181,8 @@ static int close_slot(struct partition_sink *self, struct partition_slot *slot,
     int status = partition_flush(self, slot, err);
     if (status == WR_OK)
         status = wr_output_end_member(&slot->output, err);
+    if (status == WR_OK)
+        status = wr_output_check(&slot->output, err);
     struct partition *one = &self->partitions[slot->partition];
     if (status == WR_OK && self->base.store != NULL && !partition_leaves(self, one))
         status = wr_output_sync(&slot->output, err);
@@ -269,7 +271,16 @@ static int begin_partition(struct partition_sink *self, struct partition *one,
         one->number = found.next;
         one->is_claimed = 1;
     }
-    return status;
+    return status == WR_OK ? partition_fence_take(self, err) : status;
+}
+
+/* A file that is gone on with is as it was left: else it would be made anew, without its begin. */
+static int check_left(const struct partition_sink *self, const struct partition *one,
+                      const char *path, struct wr_error *err) {
+    struct wr_file_info info;
+    int exists, status = wr_file_look(self->base.env, path, &info, &exists, err);
+    return status == WR_OK ? wr_fence_check_left(path, exists ? &info : NULL, one->length, err)
+                           : status;
 }
 
 int partition_open(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
@@ -284,6 +295,8 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
         status = begin_partition(self, one, err);
     if (status == WR_OK)
         status = path_of(self, one, one->number, 0, "", slot->path, err);
+    if (status == WR_OK && !is_new)
+        status = check_left(self, one, slot->path, err);
     if (status != WR_OK)
         return status;
     if (is_new)

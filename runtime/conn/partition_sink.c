@@ -196,8 +196,11 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     for (uint32_t i = 0; i < PARTITION_FILES_MAX; i++)
         wr_buf_init(&self->slots[i].text, sink->budget, 0);
     int status = open_encoder(self, err);
+    wr_fence_init(&self->fence, sink);
     if (status == WR_OK && from != NULL)
         status = partition_load(self, from, err);
+    if (status == WR_OK && from != NULL)
+        status = partition_fence_look(self, err);
     if (status == WR_OK && from != NULL)
         partition_open_filesystem(self);
     if (status == WR_OK && from != NULL)
@@ -213,7 +216,9 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
 static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
     (void)epoch;
-    int status = self->must_cut ? partition_cut(self, 0, err) : WR_OK;
+    int status = self->must_cut ? partition_fence_take_again(self, err) : WR_OK;
+    if (status == WR_OK && self->must_cut)
+        status = partition_cut(self, 0, err);
     self->must_cut &= status != WR_OK;
     return status;
 }
@@ -439,8 +444,8 @@ static int sink_advance(struct wr_sink *sink, int64_t frontier, struct wr_error 
 
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
-    (void)epoch;
     int status = WR_OK;
+    self->fence.epoch = epoch;
     for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++) {
         struct partition_slot *slot = &self->slots[i];
         if (!slot->is_open)
@@ -460,8 +465,10 @@ static int sink_sync(struct wr_sink *sink, uint64_t epoch, struct wr_error *err)
 
 /* Those that are held back wait for all of them. */
 static int sink_commit(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct partition_sink *self = (struct partition_sink *)sink;
     (void)epoch;
-    return sink->held ? WR_OK : partition_name_done((struct partition_sink *)sink, err);
+    int status = sink->held ? WR_OK : partition_name_done(self, err);
+    return status == WR_OK ? partition_fence_commit(self, err) : status;
 }
 
 static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
@@ -482,12 +489,15 @@ static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
         else if (self->partitions[p].is_active)
             status = partition_complete(self, p, err);
     }
-    return status == WR_OK ? partition_name_done(self, err) : status;
+    if (status == WR_OK)
+        status = partition_name_done(self, err);
+    return status == WR_OK ? partition_fence_end(self, err) : status;
 }
 
 static void sink_close(struct wr_sink *sink) {
     struct partition_sink *self = (struct partition_sink *)sink;
     partition_close_all(self);
+    partition_fence_close(self);
     wr_buf_release(&self->name);
     wr_arena_release(&self->scratch);
     if (self->encoder == NULL)

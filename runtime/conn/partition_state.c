@@ -6,13 +6,15 @@
 #include "conn/partition.h"
 #include "base/banned.h"
 
-#define SAVE_VERSION 3         /* 2 is read, too: it has no rows of … */
-#define SAVE_VERSION_NO_ROWS 2 /* … files that are complete */
+#define SAVE_VERSION 4          /* those before are read, too: they have … */
+#define SAVE_VERSION_UNFENCED 3 /* … nothing of a fence, */
+#define SAVE_VERSION_NO_ROWS 2  /* … nor rows of files that are complete */
 
 int partition_save(const struct partition_sink *self, struct wr_buf *out) {
     wr_buf_add_varint(out, SAVE_VERSION);
     wr_buf_add_varint(out, self->base.rows_written);
     wr_buf_add_varint(out, self->token);
+    wr_fence_save(&self->fence, out);
     wr_buf_add_varint(out, self->count);
     for (uint32_t p = 0; p < self->count; p++) {
         const struct partition *one = &self->partitions[p];
@@ -46,8 +48,10 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
     uint64_t version = wr_reader_varint(from);
     self->base.rows_written = wr_reader_varint(from);
     self->token = (uint32_t)wr_reader_varint(from);
+    if (version == SAVE_VERSION)
+        wr_fence_load(&self->fence, from);
     uint64_t count = wr_reader_varint(from);
-    int is_known = version == SAVE_VERSION || version == SAVE_VERSION_NO_ROWS;
+    int is_known = version <= SAVE_VERSION && version >= SAVE_VERSION_NO_ROWS;
     if (from->failed || !is_known || count > PARTITIONS_MAX)
         return damaged(self, err);
     for (uint64_t i = 0; i < count; i++) {
@@ -82,7 +86,7 @@ int partition_load(struct partition_sink *self, struct wr_reader *from, struct w
         struct partition_done *one = &self->done[self->done_count++];
         *one = (struct partition_done){.partition = (uint32_t)wr_reader_varint(from)};
         one->number = (uint32_t)wr_reader_varint(from);
-        one->rows = version == SAVE_VERSION ? wr_reader_varint(from) : UINT64_MAX;
+        one->rows = version > SAVE_VERSION_NO_ROWS ? wr_reader_varint(from) : UINT64_MAX;
         if (one->partition >= self->count)
             return damaged(self, err);
     }

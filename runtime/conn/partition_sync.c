@@ -51,7 +51,12 @@ int partition_sync_left(struct partition_sink *self, struct wr_error *err) {
 }
 
 int partition_sync(struct partition_sink *self, struct wr_error *err) {
-    int all = self->is_due, status = partition_sync_left(self, err);
+    int all = self->is_due, status = partition_fence_check(self, err);
+    for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++)
+        if (self->slots[i].is_open)
+            status = wr_output_check(&self->slots[i].output, err);
+    if (status == WR_OK)
+        status = partition_sync_left(self, err);
     for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++) {
         struct partition_slot *slot = &self->slots[i];
         if (slot->is_open && (!all || self->partitions[slot->partition].is_elsewhere))

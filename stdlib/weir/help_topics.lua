@@ -318,6 +318,10 @@ stage is ordered by it, and always in the same way.
 The text "x:address" is weir.x "address". Formats by file name, or `format =`:
 csv tsv ndjson json lines; md and table are only written. `.gz` and `.zst` are
 read by what they hold and written by their name.
+
+What a run appends to is its own while it runs: a second run is refused (W612),
+and where another program writes there, or takes the file away, the run ends and
+leaves it as it is (W626).
 ]],
   },
   follow = {

@@ -280,7 +280,9 @@ that one; a state.db that was emptied, or whose state.rows (the rows of large
 tables) is gone, is refused (W613), and so is one whose rows went into a table
 that somebody has dropped; that its rows were deleted nobody can tell.
 `weir state save` copies a state; who copies the directory by other means does
-so while no run has it, and whole. Without --state a run keeps nothing and
+so while no run has it, and whole. Of two copies one can go on: the other is
+told that files, directories and tables are ahead of it (W617), and while one
+runs it is kept out (W612). Without --state a run keeps nothing and
 starts at the beginning.
 
 Nor are rows that are appended to a file once the run was complete: with this

@@ -8,6 +8,7 @@ import atexit
 import json
 import contextlib
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -41,10 +42,14 @@ TO_FILE = '"disk/out.ndjson", { %s }'
 class Life:
     """A process of the program, and what it says while it lives."""
 
-    def __init__(self, place, *arguments):
+    def __init__(self, place, *arguments, limit=None):
+        def may_have():
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         self.process = subprocess.Popen([place.weir, "run", "job.lua", *arguments],
                                         cwd=place.folder, stdin=subprocess.PIPE,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        preexec_fn=may_have)
         self.said = ""
         self.thread = threading.Thread(target=self.listen, daemon=True)
         self.thread.start()
@@ -114,8 +119,8 @@ class Place:
                 text = "%0*d" % (length, DICE.randrange(10 ** 9))
                 file.write('{"id":%d,"t":"%s"}\n' % (self.rows, text))
 
-    def start(self, *arguments):
-        return Life(self, *arguments)
+    def start(self, *arguments, limit=None):
+        return Life(self, *arguments, limit=limit)
 
     def complete(self, state="st"):
         """A life in which nothing happens, up to the last row."""
@@ -170,6 +175,25 @@ class Place:
 
 def all_rows(place):
     return list(range(1, place.rows + 1))
+
+
+# ---- a file that may not be larger -----------------------------------------------------------
+
+
+def a_file_as_large_as_it_may_be_is_not_waited_for(weir):
+    """No room will come: the run ends, and goes on when it may."""
+    for to in (TO_FILE % ('mode = "append", ' + QUICK), TO_FILE % QUICK):
+        place = Place(weir, LIVE % to)
+        place.feed(20000, 40)
+        for _ in range(2):
+            life = place.start("--state", "st", limit=1 << 20)
+            said = life.end(1, within=AT_ONCE)
+            for text in ("error[W615]", "File too large", "may have 1048576 bytes (`ulimit -f`)"):
+                same(text, text in said, True)
+        if "append" in to:
+            place.complete()
+            same("the file", place.files(), all_rows(place))
+        place.close()
 
 
 # ---- a database that is locked ---------------------------------------------------------------
@@ -463,7 +487,8 @@ weir.read("-", { schema = "id int64, t string" }):write(%s)'''
     place.close()
 
 
-LOCKS = [a_lock_is_waited_for, a_lock_that_stays_ends_a_run_whose_input_ends,
+LOCKS = [a_file_as_large_as_it_may_be_is_not_waited_for, a_lock_is_waited_for,
+         a_lock_that_stays_ends_a_run_whose_input_ends,
          retries_end_it_before_the_timeout, a_live_run_waits_until_the_lock_is_gone,
          a_signal_ends_the_wait_at_once, a_kill_while_it_waits_loses_nothing, a_limit_ends_it,
          without_a_breaker_a_live_run_ends_too, other_options_go_on_with_a_state]

@@ -105,7 +105,7 @@ def silent_pipe(stage):
 def full_disk(stage):
     rows = 'weir.generate { rows = 20000, columns = "n = i" }'
     expect(stage.run(rows + ':write "out.csv"', before=files_of_one_block), 1,
-           "error[W610]: ", "out.csv", "File too large")
+           "error[W615]: ", "out.csv", "File too large")
     assert not os.path.exists(stage.path("out.csv"))
 
 
@@ -427,7 +427,7 @@ def script_is_written(stage):
 def file_size_limit(stage):
     """The signal is no end without a word."""
     script = 'weir.generate { rows = 9999, columns = "a = i" }:write "out.csv"'
-    expect(stage.run(script, before=files_of_one_block), 1, "error[W610]")
+    expect(stage.run(script, before=files_of_one_block), 1, "error[W615]")
 
 
 @case

@@ -270,11 +270,10 @@ orders:lookup(one, { on = "item" })]],
     message = "write …: No space left on device",
     help = "free some room, or write to another disk; with `--state` the next run goes on from "
       .. "the last checkpoint",
-    page = "The disk, or the quota of its user, is full, or the file is as large as its file "
-      .. "system allows. The run has ended; with `--state` and a `breaker` it waits until there is "
-      .. "room (`weir help retries`). A file that was to be replaced is still the old one; "
-      .. "what a database has committed stays. Rows that are sorted or looked up also go to "
-      .. "the folder of the state, or to `TMPDIR`.",
+    page = "The disk, or the quota of its user, is full. The run has ended; with `--state` and a "
+      .. "`breaker` it waits until there is room (`weir help retries`). A file that was to be "
+      .. "replaced is still the old one; what a database has committed stays. Rows that are "
+      .. "sorted or looked up also go to the folder of the state, or to `TMPDIR`.",
     wrong = "weir: error[W610]: write out.csv.part: No space left on device",
     right = "df -h . && rm old-results.csv && weir run job.lua",
   },
@@ -290,11 +289,13 @@ orders:lookup(one, { on = "item" })]],
   W612 = {
     message = "… is in use by another program",
     help = "stop the other program, or wait until it is done",
-    page = "Another program holds a lock: on the state, which one run has at a time, or on a "
-      .. "SQLite database, to which one program writes at a time. `timeout` of the database says "
-      .. "how long weir waits for it (5 s by default). weir itself holds it from the first row "
-      .. "behind a checkpoint to the next one, not while no rows come; `weir.settings { "
-      .. "checkpoint = \"200ms\" }` makes that short.",
+    page = "Another program holds a lock: on the state, which one run has at a time, on a file "
+      .. "that is appended to or a directory that a run of a copy of this state writes into "
+      .. "(from the begin of a run to its end), or on a SQLite database, to which one program "
+      .. "writes at a time. `timeout` of the database says how long weir waits for it (5 s by "
+      .. "default). weir itself holds it from the first row behind a checkpoint to the next "
+      .. "one, not while no rows come; `weir.settings { checkpoint = \"200ms\" }` makes that "
+      .. "short.",
     wrong = [[:write("sqlite:shop.db", { table = "orders" })   -- while another run writes]],
     right = [[:write("sqlite:shop.db", { table = "orders", timeout = "30s" })]],
   },
@@ -307,15 +308,19 @@ orders:lookup(one, { on = "item" })]],
       .. "(`gzip -t`, `zstd -t` and `sqlite3 FILE 'pragma integrity_check'` tell whether it is "
       .. "whole). A state is taken from a copy, or made anew: with another `--state` the run "
       .. "begins at the first row. The files of a state belong together: one whose "
-      .. "`state.db-wal` was removed or cut has lost its last checkpoints, and is refused. "
-      .. "A file of `mode = \"append\"` that is longer than it was when the last run ended in "
-      .. "order has bytes of another program at its end. weir neither removes them nor writes "
-      .. "behind them: the message says at which byte they begin. Where the last run was killed "
-      .. "nobody knows whose they are, and they are cut off, which a note says. "
-      .. "A table, or a whole SQLite file, that rows of this state went into and that is not there "
-      .. "any more is not made anew either, since it would have the rest of the rows alone: put it "
-      .. "back, or begin with another --state. That its rows were deleted nobody can tell: a table "
-      .. "that was emptied, or made empty on purpose, gets what comes from now on.",
+      .. "`state.db-wal` was removed or cut has lost its last checkpoints, and is refused. A "
+      .. "file of `mode = \"append\"` that is longer than it was when the last run ended in "
+      .. "order has bytes of another program at its end, and so has one that is longer than a "
+      .. "run that was killed had come. weir neither removes them nor writes behind them: the "
+      .. "message says at which byte they begin. What a run that was killed has written behind "
+      .. "its last checkpoint is cut off, which a note says; how far that is stands in an "
+      .. "attribute of the file (`getfattr -d`). Behind a power cut, or where a file system "
+      .. "keeps no attributes, nobody knows whose such bytes are: then all are cut off. A "
+      .. "table, or a whole SQLite file, that rows of this state went into and that is not "
+      .. "there any more is not made anew either, since it would have the rest of the rows "
+      .. "alone: put it back, or begin with another --state. That its rows were deleted nobody "
+      .. "can tell: a table that was emptied, or made empty on purpose, gets what comes from "
+      .. "now on.",
     wrong = "weir: error[W613]: day.csv.gz: the gzip data is cut short",
     right = "gzip -t day.csv.gz || cp /backup/day.csv.gz .",
   },
@@ -330,9 +335,11 @@ orders:lookup(one, { on = "item" })]],
   },
   W615 = {
     message = "a limit was reached: …",
-    page = "Everything in weir has a bound, and this input is beyond one of them: compressed "
-      .. "data that unfolds without end, more files, columns or stages than a script may have. "
-      .. "The message says which, and how it is raised where it can be.",
+    page = "Everything in weir has a bound, and this input is beyond one of them: compressed data "
+      .. "that unfolds without end, more files, columns or stages than a script may have. A "
+      .. "file may also be as large as `ulimit -f`, or its file system, allows: that is no full "
+      .. "disk, and is not waited for. The message says which bound it is, and how it is raised "
+      .. "where it can be.",
     wrong = [[weir.read "bomb.ndjson.gz"]],
     right = [[weir.read("logs.ndjson.gz", { max_ratio = 5000 })   -- a file that you trust]],
   },
@@ -350,9 +357,14 @@ orders:lookup(one, { on = "item" })]],
   W617 = {
     message = "another instance of this pipeline has taken over",
     page = "Two runs went on from copies of one state directory, and write to one table of a "
-      .. "database. One of them owns the table's row in `weir_commit`: in PostgreSQL the one that "
-      .. "came last, in SQLite the one that committed first. The other one ends here, and nothing "
-      .. "of its open epoch is written. A state directory alone lets in one run at a time.",
+      .. "database, one file or one directory. One of them owns the table's row in "
+      .. "`weir_commit`: in PostgreSQL the one that came last, in SQLite the one that committed "
+      .. "first. The other one ends here, and nothing of its open epoch is written. A file has "
+      .. "such a row as an attribute (`user.weir`, as `getfattr -d` shows it), a directory on "
+      .. "an empty file `.weir.….part` in it: a state that is behind it is an old copy, and is "
+      .. "refused with nothing changed (where you know better, `setfattr -x user.weir FILE` "
+      .. "takes it away). Where a file system keeps no attributes only a lock is there, for as "
+      .. "long as a run lives (W612). A state directory alone lets in one run at a time.",
     wrong = [[cp -r job.state copy.state && weir run --state copy.state job.lua]],
     right = [[weir run --state job.state job.lua]],
   },
@@ -437,6 +449,21 @@ orders:lookup(one, { on = "item" })]],
       .. "goes on, since nothing that it could write would bring them back.",
     wrong = "find out -name '.*' -delete   # between two runs",
     right = "mv out/part-* done/           # what is complete has a name without a dot",
+  },
+  W626 = {
+    message = "…: behind the … bytes that this run left there stand … more: another program has …",
+    help = "nothing of it was touched; with `--state` put it back as it was, and the next run goes "
+      .. "on from the last checkpoint",
+    page = "While a run wrote to a file, or into a directory, somebody else has appended to it, "
+      .. "cut it, moved or removed it, put another one in its place, or mounted something over "
+      .. "it. weir looks before it writes and before each checkpoint, and stops: what others "
+      .. "wrote is not cut off, and nothing is written behind it. What this run wrote since its "
+      .. "last checkpoint comes again when it goes on. Where a file was moved to make room for "
+      .. "another one, write into a `directory/` with `roll`: its files are complete when they "
+      .. "have their names, and may be taken away at once. Rows of two programs go into two "
+      .. "files.",
+    wrong = [[:write("log.ndjson", { mode = "append" })   -- and `mv log.ndjson old` then]],
+    right = [[:write("log/", { format = "ndjson", roll = { every = "1d" } })]],
   },
   W701 = {
     message = "ran longer than …",

@@ -1,6 +1,9 @@
 /* test_env_real.c: the real env: files, errors as text, globs in byte order, clocks. */
 #include "test.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -113,6 +116,54 @@ TEST(env_renames_over_and_removes) {
     CHECK_INT(env->remove(env, in(here, "b"), &err), ==, WR_OK);
     CHECK_INT(env->remove(env, in(here, "b"), &err), ==, WR_ENOENT);
     CHECK_INT(env->remove(env, here, &err), ==, WR_OK);
+}
+
+TEST(env_holds_a_file_for_one_and_keeps_a_mark_beside_it) {
+    const struct wr_env *env = wr_env_real();
+    const char *path = in(folder(), "a");
+    struct wr_file *file, *other;
+    struct wr_error err;
+    char mark[WR_MARK_BYTES_MAX];
+    CHECK_INT(env->open(env, path, WR_FILE_APPEND, &file, &err), ==, WR_OK);
+    CHECK_INT(env->open(env, path, WR_FILE_APPEND, &other, &err), ==, WR_OK);
+    CHECK_INT(env->hold(file, &err), ==, WR_OK);
+    CHECK_INT(env->hold(other, &err), ==, WR_EREFUSED);
+    CHECK_CONTAINS(err.text, "a is held by another program");
+    CHECK_INT(env->mark(file, mark, sizeof mark), ==, 0);
+    int status = env->set_mark(file, "some\0thing", 10, &err);
+    CHECK(status == WR_OK || status == WR_EUNSUPPORTED); /* what /tmp is on */
+    env->close(file);
+    CHECK_INT(env->hold(other, &err), ==, WR_OK);
+    if (status == WR_OK) {
+        CHECK_INT(env->mark(other, mark, sizeof mark), ==, 10);
+        CHECK_MEM(mark, "some\0thing", 10);
+        CHECK_INT(env->mark(other, mark, 2), ==, 10);
+        CHECK_INT(env->set_mark(other, NULL, 0, &err), ==, WR_OK);
+        CHECK_INT(env->mark(other, mark, sizeof mark), ==, 0);
+        CHECK_INT(env->set_mark(other, NULL, 0, &err), ==, WR_OK);
+    }
+    env->close(other);
+    CHECK_INT(env->boot(env), !=, 0);
+    CHECK_INT(env->boot(env), ==, env->boot(env));
+}
+
+TEST(env_says_which_limit_a_file_has_reached) {
+    const struct wr_env *env = wr_env_real();
+    struct rlimit before, small;
+    struct wr_file *file;
+    struct wr_error err;
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    small = (struct rlimit){.rlim_cur = 6, .rlim_max = before.rlim_max};
+    CHECK_INT(env->open(env, in(folder(), "a"), WR_FILE_APPEND, &file, &err), ==, WR_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &small), ==, 0);
+    int status = env->write(file, "more than six", 13, &err);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    env->close(file);
+    CHECK_INT(status, ==, WR_EIO);
+    CHECK_STR(err.code, "W615");
+    CHECK_CONTAINS(err.text, "a: File too large: a file of this process may have 6 bytes (`ulimit");
+    CHECK_CONTAINS(err.help, "`roll = { size = ");
 }
 
 TEST(env_leaves_names_and_directories_to_a_sync_of_all) {

@@ -204,6 +204,46 @@ TEST(sim_lock_is_held_by_one_and_dies_with_the_power) {
     wr_sim_free(sim);
 }
 
+TEST(sim_file_is_held_by_one_and_keeps_its_mark) {
+    struct wr_sim *sim = wr_sim_new(7);
+    const struct wr_env *env = wr_sim_env(sim);
+    struct wr_file *file, *other;
+    struct wr_error err;
+    char mark[WR_MARK_BYTES_MAX];
+    CHECK_INT(env->open(env, "a", WR_FILE_APPEND, &file, &err), ==, WR_OK);
+    CHECK_INT(env->open(env, "a", WR_FILE_APPEND, &other, &err), ==, WR_OK);
+    CHECK_INT(env->hold(file, &err), ==, WR_OK);
+    CHECK_INT(env->hold(other, &err), ==, WR_EREFUSED);
+    CHECK_INT(env->mark(file, mark, sizeof mark), ==, 0);
+    CHECK_INT(env->set_mark(file, "one", 3, &err), ==, WR_OK);
+    CHECK_INT(env->sync(file, &err), ==, WR_OK);
+    uint64_t boot = env->boot(env);
+    env->close(other);
+    env->close(file);
+    wr_sim_cut(sim);
+    wr_sim_revive(sim); /* a kill */
+    CHECK_INT(env->boot(env), ==, boot);
+    int was_lost = 0, was_kept = 0;
+    for (int i = 0; i < 20; i++) {
+        CHECK_INT(env->open(env, "a", WR_FILE_APPEND, &file, &err), ==, WR_OK);
+        CHECK_INT(env->hold(file, &err), ==, WR_OK);
+        CHECK_INT(env->mark(file, mark, sizeof mark), ==, 3);
+        CHECK(memcmp(mark, "one", 3) == 0 || memcmp(mark, "two", 3) == 0);
+        was_kept += mark[0] == 't';
+        was_lost += mark[0] == 'o';
+        CHECK_INT(env->set_mark(file, "one", 3, &err), ==, WR_OK);
+        CHECK_INT(env->sync(file, &err), ==, WR_OK);
+        CHECK_INT(env->set_mark(file, "two", 3, &err), ==, WR_OK);
+        env->close(file);
+        wr_sim_cut(sim);
+        wr_sim_restart(sim);
+    }
+    CHECK_INT(was_kept, >, 2);
+    CHECK_INT(was_lost, >, 2);
+    CHECK_INT(env->boot(env), !=, boot);
+    wr_sim_free(sim);
+}
+
 TEST_EACH_ALLOCATION_FAILS(sim_gives_everything_back) {
     struct wr_sim *sim = wr_sim_new(7);
     if (sim == NULL)

@@ -93,6 +93,19 @@ static int odd_info(const struct wr_file *file, struct wr_file_info *info) {
     return wr_env_real()->info(((const struct odd_file *)file)->real, info);
 }
 
+static int odd_hold(struct wr_file *file, struct wr_error *err) {
+    return wr_env_real()->hold(((struct odd_file *)file)->real, err);
+}
+
+static int odd_set_mark(struct wr_file *file, const void *bytes, size_t size_bytes,
+                        struct wr_error *err) {
+    return wr_env_real()->set_mark(((struct odd_file *)file)->real, bytes, size_bytes, err);
+}
+
+static size_t odd_mark(const struct wr_file *file, void *bytes, size_t size_bytes) {
+    return wr_env_real()->mark(((const struct odd_file *)file)->real, bytes, size_bytes);
+}
+
 static void odd_close(struct wr_file *file) {
     struct odd_file *odd = (struct odd_file *)file;
     if (odd->real != NULL)
@@ -110,6 +123,9 @@ void odd_env_init(struct odd_env *odd, struct world *world) {
     odd->env.sync = odd_sync;
     odd->env.truncate = odd_truncate;
     odd->env.info = odd_info;
+    odd->env.hold = odd_hold;
+    odd->env.set_mark = odd_set_mark;
+    odd->env.mark = odd_mark;
     odd->env.close = odd_close;
     world->env = &odd->env;
 }

@@ -1,0 +1,115 @@
+/* env_marks.c: locks of files, and marks beside their contents.
+ *
+ * Who makes a lock file puts the number of the process into it (`lock`). What is written by others
+ * too is held by a lock of the open file description (`hold`, F_OFD_SETLK): it ends with the
+ * descriptor, as one of flock(2) does, and is in nobody's way who wraps a program in flock(1) on
+ * the same file. A mark is the extended attribute `user.weir`, which stands in the file's inode. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/env_real.h"
+#include "base/failpoint.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/banned.h"
+
+#define MARK_NAME "user.weir"
+#define BOOT_PATH "/proc/sys/kernel/random/boot_id" /* drawn when the kernel starts */
+
+/* Takes the lock of a file that has just been opened. WR_OK, or `err` is set. */
+static int lock_take(const struct real_file *file, struct wr_error *err) {
+    char text[32];
+    int result;
+    do
+        result = flock(file->fd, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    if (result != 0 && errno == EWOULDBLOCK) {
+        ssize_t length = pread(file->fd, text, sizeof text - 1, 0);
+        text[length < 0 ? 0 : length] = 0;
+        text[strcspn(text, "\n")] = 0;
+        return wr_error_set(err, WR_EREFUSED, "%s is held by process %s", file->path,
+                            text[0] == 0 ? "(unknown)" : text);
+    }
+    if (result != 0)
+        return wr_env_fail(err, "lock", file->path, errno);
+    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(file->fd, 0) != 0 || pwrite(file->fd, text, (size_t)length, 0) != length)
+        return wr_env_fail(err, "write", file->path, errno);
+    return WR_OK;
+}
+
+int env_lock(const struct wr_env *env, const char *path, struct wr_file **file,
+             struct wr_error *err) {
+    *file = NULL;
+    size_t path_bytes = strlen(path) + 1;
+    struct real_file *made = wr_alloc_zero(&wr_budget_control, sizeof *made + path_bytes);
+    if (made == NULL)
+        return wr_env_fail(err, "lock", path, ENOMEM);
+    memcpy(made->path, path, path_bytes);
+    made->base.env = env;
+    made->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    int status = made->fd < 0 ? wr_env_fail(err, "lock", path, errno) : lock_take(made, err);
+    if (status != WR_OK) {
+        if (made->fd >= 0)
+            close(made->fd);
+        wr_free(&wr_budget_control, made);
+        return status;
+    }
+    *file = &made->base;
+    return WR_OK;
+}
+
+int env_hold(struct wr_file *base, struct wr_error *err) {
+    struct real_file *file = (struct real_file *)base;
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int number = WR_FP_ERRNO("env.hold");
+    if (number == 0)
+        do
+            number = fcntl(file->fd, F_OFD_SETLK, &all) == 0 ? 0 : errno;
+        while (number == EINTR);
+    if (number == EAGAIN || number == EACCES)
+        return wr_error_set(err, WR_EREFUSED, "%s is held by another program", file->path);
+    if (number == ENOLCK || number == EOPNOTSUPP || number == EINVAL || number == ENOSYS)
+        return WR_EUNSUPPORTED;
+    return number == 0 ? WR_OK : wr_env_fail(err, "lock", file->path, number);
+}
+
+int env_set_mark(struct wr_file *base, const void *bytes, size_t size_bytes, struct wr_error *err) {
+    struct real_file *file = (struct real_file *)base;
+    WR_ASSERT(size_bytes <= WR_MARK_BYTES_MAX);
+    int number = WR_FP_ERRNO("env.set_mark");
+    if (number == 0 && size_bytes > 0)
+        number = fsetxattr(file->fd, MARK_NAME, bytes, size_bytes, 0) == 0 ? 0 : errno;
+    else if (number == 0)
+        number = fremovexattr(file->fd, MARK_NAME) == 0 || errno == ENODATA ? 0 : errno;
+    if (number == EOPNOTSUPP || number == EPERM || number == EACCES || number == ENOSYS)
+        return WR_EUNSUPPORTED;
+    return number == 0 ? WR_OK : wr_env_fail(err, "mark", file->path, number);
+}
+
+size_t env_mark(const struct wr_file *base, void *bytes, size_t size_bytes) {
+    char found[WR_MARK_BYTES_MAX];
+    ssize_t length =
+        fgetxattr(((const struct real_file *)base)->fd, MARK_NAME, found, sizeof found);
+    if (length <= 0)
+        return 0;
+    memcpy(bytes, found, WR_MIN((size_t)length, size_bytes));
+    return (size_t)length;
+}
+
+uint64_t env_boot(const struct wr_env *env) {
+    (void)env;
+    char text[64];
+    int fd = open(BOOT_PATH, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text);
+    if (fd >= 0)
+        close(fd);
+    return length <= 0 ? 0 : wr_hash_bytes(text, (size_t)length, 0) | 1;
+}

@@ -1,0 +1,259 @@
+/* fence.c: see fence.h. */
+#include "conn/fence.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "conn/conn.h"
+#include "base/banned.h"
+
+#define CODE_CHANGED "W626"
+#define CODE_FENCED "W617"
+
+/* As it stands on the file. */
+struct mark {
+    uint64_t identity, epoch, life, written, boot;
+    uint64_t sum; /* of the others: a mark of another form, or a damaged one, is none */
+};
+
+static uint64_t sum_of(const struct mark *mark) {
+    return wr_hash_bytes(mark, offsetof(struct mark, sum), 1);
+}
+
+void wr_fence_init(struct wr_fence *fence, const struct wr_sink *sink) {
+    const struct wr_env *env = sink->env;
+    *fence = (struct wr_fence){.env = env, .name = sink->name};
+    if (sink->store == NULL || sink->identity == 0)
+        return;
+    fence->identity = sink->identity;
+    fence->boot = env->boot(env);
+    fence->life = env->random_u64(env) | 1;
+}
+
+void wr_fence_save(const struct wr_fence *fence, struct wr_buf *out) {
+    wr_buf_add_varint(out, fence->epoch);
+    wr_buf_add_u64(out, fence->life);
+    size_t has = WR_FENCE_LIVES;
+    if (fence->kept.life != fence->life) { /* the first checkpoint of this one */
+        wr_buf_add_u64(out, fence->kept.life);
+        has--;
+    }
+    for (size_t i = 0; i < has; i++)
+        wr_buf_add_u64(out, fence->before[i]);
+}
+
+void wr_fence_load(struct wr_fence *fence, struct wr_reader *from) {
+    fence->kept.epoch = wr_reader_varint(from);
+    fence->kept.life = wr_reader_u64(from);
+    for (size_t i = 0; i < WR_FENCE_LIVES; i++)
+        fence->before[i] = wr_reader_u64(from);
+}
+
+/* ---- marks --------------------------------------------------------------------------------- */
+
+static int fenced(const struct wr_fence *fence, const struct mark *mark, struct wr_error *err) {
+    const struct wr_fence_place *kept = &fence->kept;
+    if (mark->epoch > kept->epoch)
+        wr_error_set(err, WR_EREFUSED,
+                     "%s: another instance of this pipeline has written to it: that one is at "
+                     "checkpoint %" PRIu64 ", and this state at %" PRIu64 ": nothing was changed",
+                     fence->name, mark->epoch, kept->epoch);
+    else
+        wr_error_set(err, WR_EREFUSED,
+                     "%s: another instance of this pipeline has written to it since checkpoint "
+                     "%" PRIu64 " of this state: nothing was changed",
+                     fence->name, kept->epoch);
+    wr_error_code(err, CODE_FENCED);
+    wr_error_help(err, "two runs go on from copies of one state directory: go on with that of the "
+                       "other one; with another --state the run begins anew");
+    return WR_EREFUSED;
+}
+
+/* A kill between the state and the mark leaves that of the checkpoint before, and a power cut may
+ * bring back an older one. */
+static int is_known(const struct wr_fence *fence, const struct mark *mark) {
+    const struct wr_fence_place *kept = &fence->kept;
+    int knows = mark->life == kept->life;
+    if (mark->epoch >= kept->epoch)
+        return mark->epoch == kept->epoch && knows;
+    for (size_t i = 0; i < WR_FENCE_LIVES; i++)
+        knows |= mark->life == fence->before[i];
+    return knows;
+}
+
+int wr_fence_judge(const struct wr_fence *fence, const struct wr_file *file, int goes_back,
+                   struct wr_fence_found *found, struct wr_error *err) {
+    struct mark mark;
+    *found = (struct wr_fence_found){.tail = WR_FENCE_UNKNOWN};
+    if (fence->identity == 0 || fence->kept.epoch == 0 || goes_back)
+        return WR_OK;
+    if (fence->env->mark(file, &mark, sizeof mark) != sizeof mark || mark.sum != sum_of(&mark))
+        return WR_OK;
+    if (mark.identity != fence->identity) {
+        found->tail = WR_FENCE_OTHERS;
+        return WR_OK;
+    }
+    if (!is_known(fence, &mark))
+        return fenced(fence, &mark, err);
+    /* Behind a kill between the two the state is ahead, and nothing was written meanwhile. */
+    if (mark.boot != 0 && mark.boot == fence->boot) {
+        found->tail = WR_FENCE_OURS;
+        found->written = mark.written;
+    }
+    return WR_OK;
+}
+
+int wr_fence_judge_at(const struct wr_fence *fence, const char *path, int goes_back,
+                      struct wr_fence_found *found, struct wr_error *err) {
+    struct wr_file *file;
+    *found = (struct wr_fence_found){.tail = WR_FENCE_UNKNOWN};
+    if (fence->identity == 0 || fence->kept.epoch == 0 || goes_back)
+        return WR_OK;
+    int status = fence->env->open(fence->env, path, WR_FILE_READ, &file, err);
+    if (status != WR_OK)
+        return status == WR_ENOENT ? WR_OK : status;
+    status = wr_fence_judge(fence, file, goes_back, found, err);
+    fence->env->close(file);
+    return status;
+}
+
+int wr_fence_mark(struct wr_fence *fence, struct wr_file *file, uint64_t length,
+                  struct wr_error *err) {
+    if (fence->identity == 0 || fence->has_no_marks)
+        return WR_OK;
+    struct mark mark = {.identity = fence->identity,
+                        .epoch = fence->kept.epoch,
+                        .life = fence->kept.life,
+                        .written = length,
+                        .boot = fence->boot};
+    mark.sum = sum_of(&mark);
+    int status = fence->env->set_mark(file, &mark, sizeof mark, err);
+    fence->has_no_marks = status == WR_EUNSUPPORTED;
+    return fence->has_no_marks ? WR_OK : status;
+}
+
+int wr_fence_clear(struct wr_fence *fence, struct wr_file *file, struct wr_error *err) {
+    if (fence->identity == 0 || fence->has_no_marks || file == NULL)
+        return WR_OK;
+    int status = fence->env->set_mark(file, NULL, 0, err);
+    return status == WR_EUNSUPPORTED ? WR_OK : status;
+}
+
+int wr_fence_take(struct wr_fence *fence, struct wr_file *file, uint64_t length,
+                  struct wr_error *err) {
+    int status = wr_fence_mark(fence, file, length, err);
+    int is_marked = status == WR_OK && fence->identity != 0 && !fence->has_no_marks;
+    return is_marked ? fence->env->sync(file, err) : status;
+}
+
+void wr_fence_commit(struct wr_fence *fence) {
+    if (fence->kept.life != fence->life) {
+        memmove(fence->before + 1, fence->before, sizeof fence->before - sizeof *fence->before);
+        fence->before[0] = fence->kept.life;
+    }
+    fence->kept = (struct wr_fence_place){.epoch = fence->epoch, .life = fence->life};
+}
+
+/* ---- while it is written ------------------------------------------------------------------- */
+
+int wr_fence_hold(const struct wr_fence *fence, struct wr_file *file, const char *path,
+                  struct wr_error *err) {
+    int status = fence->env->hold(file, err);
+    if (status == WR_EUNSUPPORTED)
+        return WR_OK;
+    if (status != WR_EREFUSED)
+        return status;
+    wr_error_set(err, WR_EREFUSED, "%s: another run writes to it, and holds `%s`", fence->name,
+                 path);
+    wr_error_help(err, "let one run at a time write there, or give this one another place");
+    return WR_EREFUSED;
+}
+
+static int changed(struct wr_error *err) {
+    wr_error_code(err, CODE_CHANGED);
+    wr_error_help(err,
+                  "nothing of it was touched; with `--state` put it back as it was, and the next "
+                  "run goes on from the last checkpoint");
+    return WR_EREFUSED;
+}
+
+static int check_length(const struct wr_file_info *info, const char *path, uint64_t length,
+                        struct wr_error *err) {
+    if (info->size_bytes == length)
+        return WR_OK;
+    if (info->size_bytes > length)
+        wr_error_set(err, WR_EREFUSED,
+                     "%s: behind the %" PRIu64 " bytes that this run left there stand %" PRIu64
+                     " more: another program has written to it meanwhile",
+                     path, length, info->size_bytes - length);
+    else
+        wr_error_set(err, WR_EREFUSED,
+                     "%s: it has %" PRIu64 " bytes, and this run left %" PRIu64
+                     ": another program has cut it meanwhile",
+                     path, info->size_bytes, length);
+    return changed(err);
+}
+
+static int look(const struct wr_env *env, const struct wr_file *file, const char *path,
+                struct wr_file_info *info, struct wr_error *err) {
+    return env->info(file, info) == WR_OK
+               ? WR_OK
+               : wr_error_set(err, WR_EIO, "look at %s: %s", path, wr_status_text(WR_EIO));
+}
+
+int wr_fence_before(struct wr_fence *fence, struct wr_file *file, const char *path, uint64_t length,
+                    uint64_t more, struct wr_error *err) {
+    struct wr_file_info info;
+    int status = look(fence->env, file, path, &info, err);
+    if (status == WR_OK && info.is_regular)
+        status = check_length(&info, path, length, err);
+    return status == WR_OK ? wr_fence_mark(fence, file, length + more, err) : status;
+}
+
+static int gone(const char *path, struct wr_error *err) {
+    wr_error_set(err, WR_EREFUSED,
+                 "%s: it was moved or removed while this run wrote to it, or its directory was",
+                 path);
+    return changed(err);
+}
+
+static int check_name(const struct wr_env *env, const struct wr_file_info *info, const char *path,
+                      struct wr_error *err) {
+    struct wr_file_info named;
+    int status = env->stat(env, path, &named);
+    if (status != WR_OK && status != WR_ENOENT)
+        return wr_error_set(err, status, "look at %s: %s", path, wr_status_text(status));
+    if (status == WR_OK && named.inode == info->inode && named.device == info->device)
+        return WR_OK;
+    if (status == WR_ENOENT)
+        return gone(path, err);
+    wr_error_set(err, WR_EREFUSED,
+                 "%s: another file has taken its place while this run wrote to it", path);
+    return changed(err);
+}
+
+int wr_fence_check_name(const struct wr_env *env, const struct wr_file *file, const char *path,
+                        struct wr_error *err) {
+    struct wr_file_info info;
+    int status = look(env, file, path, &info, err);
+    return status == WR_OK ? check_name(env, &info, path, err) : status;
+}
+
+int wr_fence_check(const struct wr_env *env, const struct wr_file *file, const char *path,
+                   uint64_t length, struct wr_error *err) {
+    struct wr_file_info info;
+    int status = look(env, file, path, &info, err);
+    if (status == WR_OK && info.is_regular)
+        status = check_name(env, &info, path, err);
+    return status == WR_OK && info.is_regular ? check_length(&info, path, length, err) : status;
+}
+
+int wr_fence_check_left(const char *path, const struct wr_file_info *info, uint64_t length,
+                        struct wr_error *err) {
+    return info == NULL ? gone(path, err) : check_length(info, path, length, err);
+}

@@ -1,0 +1,176 @@
+/* file_sink_again.c: a file that a life before has written: what the state says of it, and what of
+ * it is this pipeline's. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "conn/file_look.h"
+#include "conn/file_sink.h"
+#include "conn/named.h"
+#include "base/banned.h"
+
+/* Of rows that are appended at the end: one more, with `behind`. The versions before had … */
+#define SAVE_VERSION 3
+#define SAVE_VERSION_UNFENCED 1 /* … nothing of a fence */
+
+int file_sink_save(struct wr_sink *sink, struct wr_buf *out) {
+    struct file_sink *self = (struct file_sink *)sink;
+    wr_buf_add_varint(out, SAVE_VERSION + (uint64_t)file_sink_appends_later(self));
+    wr_buf_add_varint(out, strlen(self->path));
+    wr_buf_add_text(out, self->path);
+    wr_buf_add_varint(out, self->output.length);
+    wr_buf_add_varint(out, sink->rows_written);
+    int begun = self->begun && (self->output.length > 0 || self->text.length == 0);
+    int ends = sink->ends && !self->is_beside;
+    wr_buf_add_varint(out, (uint64_t)begun | (uint64_t)ends << 1);
+    wr_buf_add_varint(out, (uint64_t)self->finished);
+    if (file_sink_appends_later(self))
+        wr_buf_add_varint(out, self->behind);
+    wr_fence_save(&self->fence, out);
+    if (out->status == WR_OK) {
+        self->saved = 1;
+        self->saved_length = self->output.length;
+    }
+    return out->status;
+}
+
+int file_sink_read_saved(struct file_sink *self, struct wr_reader *from, struct wr_error *err) {
+    uint64_t version = wr_reader_varint(from), name_length = wr_reader_varint(from);
+    const char *name = wr_reader_bytes(from, name_length);
+    self->committed = wr_reader_varint(from);
+    self->base.rows_written = wr_reader_varint(from);
+    uint64_t flags = wr_reader_varint(from);
+    self->begun = flags & 1;
+    self->had_ended = flags >> 1 & 1;
+    self->finished = (int)wr_reader_varint(from);
+    if (file_sink_appends_later(self))
+        self->behind = wr_reader_varint(from);
+    version -= (uint64_t)file_sink_appends_later(self);
+    if (version == SAVE_VERSION)
+        wr_fence_load(&self->fence, from);
+    int is_known = version == SAVE_VERSION || version == SAVE_VERSION_UNFENCED;
+    if (from->failed || !is_known || name_length >= sizeof self->path)
+        return wr_error_set(err, WR_ECORRUPT, "%s: what the state says of it is damaged",
+                            self->base.name);
+    memcpy(self->path, name, name_length);
+    self->path[name_length] = 0;
+    self->saved = self->is_again = 1;
+    return WR_OK;
+}
+
+/* What was written before is not there as the state says; `what` is missing. */
+int file_sink_lost(const struct file_sink *self, const char *what, struct wr_error *err) {
+    int status = wr_error_set(err, WR_ECORRUPT,
+                              "%s: the state goes on behind %" PRIu64 " bytes of `%s`, and %s",
+                              self->base.name, self->committed, self->path, what);
+    wr_error_help(err, "put that file back as it was when the run stopped, or begin anew with "
+                       "another --state");
+    return status;
+}
+
+/* More is in an appended file than the state knows of: what of it is not of this pipeline, from
+ * byte `from` on? */
+static int check_more(const struct file_sink *self, uint64_t size, struct wr_fence_found found,
+                      struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    uint64_t from = self->committed;
+    const char *why;
+    if (sink->goes_back)
+        return WR_OK;
+    if (self->had_ended)
+        why = "its last run ended in order";
+    else if (found.tail == WR_FENCE_OTHERS)
+        why = "another pipeline has written to it since";
+    else if (found.tail == WR_FENCE_OURS && size > found.written)
+        why = "its last run, which was cut off, had not come that far";
+    else
+        return WR_OK;
+    if (found.tail == WR_FENCE_OURS && !self->had_ended)
+        from = WR_MAX(from, found.written);
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: behind the %" PRIu64 " bytes that the state knows stand %" PRIu64
+                 " more, and %s: those from byte %" PRIu64 " on are not of this pipeline",
+                 sink->name, self->committed, size - self->committed, why, from);
+    wr_error_help(err,
+                  "take them out of the file (`truncate -s %" PRIu64 " %s`) and put them into "
+                  "another one; with another --state all rows are appended anew, behind them",
+                  self->committed, self->path);
+    return WR_ECORRUPT;
+}
+
+/* The file is brought to what the state says of it. */
+int file_sink_cut(struct file_sink *self, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    uint64_t length = self->committed, has = self->cut_from;
+    if (!self->is_beside && has > length && sink->note != NULL) {
+        char text[160];
+        snprintf(text, sizeof text,
+                 "cut %" PRIu64 " bytes behind byte %" PRIu64 ": they were of no checkpoint",
+                 has - length, length);
+        sink->note(sink->note_ctx, self->path, text);
+    }
+    struct wr_fence_found found;
+    int status = file_sink_open_file(self, has, err);
+    if (status == WR_OK) /* it is held now: nothing has happened since it was looked at */
+        status = wr_fence_check(sink->env, self->output.file, self->path, has, err);
+    if (status == WR_OK)
+        status = wr_fence_judge(&self->fence, self->output.file, sink->goes_back, &found, err);
+    if (status == WR_OK)
+        status = wr_output_truncate(&self->output, length, err);
+    if (status == WR_OK)
+        status = wr_fence_take(&self->fence, self->output.file, length, err);
+    self->committed = length;
+    self->must_cut = status != WR_OK;
+    return status;
+}
+
+/* Somebody has taken it when it had got its name. */
+static int look_whether_taken(struct file_sink *self, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    int status = wr_named_look(sink, self->path, &self->finished, err);
+    if (status == WR_OK && self->finished && sink->note != NULL)
+        sink->note(sink->note_ctx, self->config->address, "it was complete, and was taken away");
+    return status;
+}
+
+int file_sink_open_again(struct file_sink *self, struct wr_error *err) {
+    const struct wr_env *env = self->base.env;
+    uint64_t length = self->committed,
+             least = length + (file_sink_appends_later(self) ? self->behind : 0);
+    struct wr_file_info info;
+    int exists, stands = 0, status = wr_file_look(env, self->path, &info, &exists, err);
+    if (status == WR_OK && !exists && self->is_beside)
+        status = wr_file_look(env, self->config->address, &info, &stands, err);
+    if (status != WR_OK)
+        return status;
+    if (self->finished && exists &&
+        file_sink_appends_later(self)) /* a power cut has brought it back */
+        return env->remove(env, self->path, err);
+    if (stands && info.size_bytes >= least) { /* else it is a file of before */
+        self->finished = self->renamed = 1;   /* and the state had no time to hear of it */
+        return env->sync_name(env, self->config->address, err);
+    }
+    if (!self->finished && !exists && self->is_beside)
+        status = look_whether_taken(self, err);
+    struct wr_fence_found found = {.tail = WR_FENCE_UNKNOWN};
+    if (status == WR_OK && exists && !self->finished)
+        status = wr_fence_judge_at(&self->fence, self->path, self->base.goes_back, &found, err);
+    if (status != WR_OK || self->finished)
+        return status;
+    if (!exists || info.size_bytes < length)
+        return file_sink_lost(self, exists ? "it has fewer" : "it is not there", err);
+    if (!self->is_beside && info.size_bytes > length)
+        status = check_more(self, info.size_bytes, found, err);
+    if (status != WR_OK)
+        return status;
+    self->base.is_due = (uint8_t)self->had_ended;
+    self->cut_from = info.size_bytes;
+    self->must_cut = 1;
+    int goes_behind_others = !self->is_beside && self->base.rows_written == 0;
+    if (goes_behind_others && length > 0 && self->config->compression == WR_COMPRESSION_NONE)
+        status = file_sink_end_last_line(self, length, err);
+    return status;
+}

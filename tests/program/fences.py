@@ -1,0 +1,436 @@
+#!/usr/bin/env python3
+"""fences.py: two runs that write to one file or into one directory, and other programs that do.
+
+    fences.py PROGRAM [NAME...]
+
+Runs of copies of one state have the same names for what they write: one at a time may write, and
+the one that goes on from an old copy is told so. What other programs append, cut, move or replace
+while weir runs ends the run, and stays as it is.
+"""
+
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from cases import case, main
+
+SECONDS_MAX = 30
+SETTINGS = 'weir.settings { checkpoint = "20ms" }\n'
+READ = 'weir.read("in/*", { follow = true, schema = "n int64", format = "ndjson" })'
+APPEND = ':write("out.ndjson", { mode = "append" })'
+ROLLED = ':write("out/", { format = "ndjson", roll = { rows = 3 } })'
+PARTITIONED = (':write("out/", { format = "ndjson", partition_by = "k = n % 4", '
+               'roll = { rows = 3 } })')
+
+
+def lines(numbers):
+    return "".join(f'{{"n":{n}}}\n' for n in numbers)
+
+
+class Place:
+    """An empty folder, and runs in it."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder, self.runs = program, folder, []
+        self.made = 0
+        os.mkdir(self.path("in"))
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def put(self, name, text, mode="w"):
+        with open(self.path(name), mode, encoding="utf-8") as file:
+            file.write(text)
+
+    def text(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read()
+
+    def arrive(self, *numbers):
+        self.made += 1
+        self.put("whole", lines(numbers))
+        os.rename(self.path("whole"), self.path("in", f"{self.made:04}.ndjson"))
+
+    def script(self, write, name="job.lua", read=READ):
+        self.put(name, SETTINGS + read + write + "\n")
+
+    def start(self, *words, name="job.lua", before=()):
+        said = open(self.path(f"stderr{len(self.runs)}"), "w+", encoding="utf-8")
+        run = subprocess.Popen([*before, self.program, "run", name, "--progress", "off", *words],
+                               cwd=self.folder, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=said)
+        run.said = said
+        self.runs.append(run)
+        return run
+
+    def said(self, run):
+        run.said.seek(0)
+        return run.said.read()
+
+    def ends(self, run, code, *texts):
+        try:
+            found = run.wait(SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            raise AssertionError(f"it goes on: {self.said(run)}") from None
+        said = self.said(run)
+        assert found == code, f"{found}: {said}"
+        for text in texts:
+            assert text in said, f"`{text}` is not in: {said}"
+        return said
+
+    def stop(self, run, number=signal.SIGTERM):
+        run.send_signal(number)
+        run.wait(SECONDS_MAX)
+        assert number == signal.SIGKILL or run.returncode in (0, 130, 143), self.said(run)
+
+    def wait(self, condition, run=None):
+        end = time.monotonic() + SECONDS_MAX
+        while not condition():
+            if time.monotonic() > end or (run is not None and run.poll() is not None):
+                raise AssertionError("waited in vain: " +
+                                     " | ".join(self.said(each) for each in self.runs))
+            time.sleep(0.01)
+
+    def rows(self, name="out.ndjson"):
+        """Numbers of whole lines; of a directory, of all files that have their names."""
+        if not os.path.isdir(self.path(name)):
+            if not os.path.exists(self.path(name)):
+                return []
+            return [json.loads(line)["n"] for line in self.text(name).split("\n")[:-1]]
+        found = []
+        for path in glob.glob(self.path(name, "**", "part-*"), recursive=True):
+            found += self.rows(path)
+        return sorted(found)
+
+    def has_open(self, run, name):
+        folder = f"/proc/{run.pid}/fd"
+        return any(name in os.readlink(os.path.join(folder, each)) for each in os.listdir(folder)
+                   if os.path.lexists(os.path.join(folder, each)))
+
+    def copy(self, state="a", to="b"):
+        shutil.rmtree(self.path(to), ignore_errors=True)
+        shutil.copytree(self.path(state), self.path(to))
+
+    def one_life(self, numbers, rows, write, state="a", number=signal.SIGTERM):
+        """A life that has written so many rows in all."""
+        self.script(write)
+        self.arrive(*numbers)
+        run = self.start("--state", state)
+        self.wait(lambda: len(self.rows_of(write)) >= rows, run)
+        time.sleep(0.1)  # a checkpoint more
+        self.stop(run, number)
+
+    def rows_of(self, write):
+        return self.rows("out" if '"out/"' in write else "out.ndjson")
+
+
+# ---- two runs at once --------------------------------------------------------------------------
+
+
+@case
+def a_copy_of_a_state_beside_the_run(place):
+    """The second one is refused, and the first one goes on."""
+    for write in (APPEND, ROLLED, PARTITIONED):
+        for name in ("a", "b", "in", "out"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        place.put("out.ndjson", "")
+        place.one_life(range(12), 12, write)
+        place.copy()
+        first = place.start("--state", "a")
+        place.arrive(*range(12, 24))
+        place.wait(lambda write=write: len(place.rows_of(write)) == 24, first)
+        place.ends(place.start("--state", "b"), 1, "error[W617]", "another instance")
+        place.arrive(*range(24, 36))
+        place.wait(lambda write=write: len(place.rows_of(write)) == 36, first)
+        place.stop(first)
+        assert sorted(place.rows_of(write)) == [*range(36)], place.rows_of(write)
+
+
+@case
+def a_copy_of_the_same_moment_beside_the_run(place):
+    """Nothing says which is older: the lock alone keeps the second one out."""
+    fence = "out/.weir."
+    for write, held in ((APPEND, "out.ndjson"), (ROLLED, fence), (PARTITIONED, fence)):
+        for name in ("a", "b", "in", "out"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        place.put("out.ndjson", "")
+        place.one_life(range(12), 12, write)
+        place.put("job.lua", place.text("job.lua").replace("20ms", "1h"))
+        first = place.start("--state", "a")
+        place.wait(lambda held=held, first=first: place.has_open(first, held), first)
+        time.sleep(0.3)  # no checkpoint comes any more, which would mark it again
+        place.copy()
+        for path in glob.glob(place.path(held + "*")):
+            os.removexattr(path, "user.weir")  # a file system without marks
+        second = place.start("--state", "b")
+        place.ends(second, 1, "error[W612]", "another run writes to it, and holds `" + held)
+        place.arrive(*range(12, 24))
+        place.stop(first)
+        place.one_life([], 24, write)
+        assert sorted(place.rows_of(write)) == [*range(24)], place.rows_of(write)
+
+
+@case
+def two_runs_without_a_state_append_to_one_file(place):
+    place.script(':write("out.csv", { mode = "append" })', read='weir.read("pipe", '
+                 '{ schema = "n int64", format = "ndjson" })')
+    os.mkfifo(place.path("pipe"))
+    first = place.start()
+    with open(place.path("pipe"), "w", encoding="utf-8") as pipe:
+        pipe.write(lines([1]))
+        pipe.flush()
+        place.wait(lambda: os.path.exists(place.path("out.csv")), first)
+        place.script(':write("out.csv", { mode = "append" })', "2.lua",
+                     'weir.generate { rows = 3, columns = "n = i" }')
+        second = place.start(name="2.lua")
+        place.ends(second, 1, "error[W612]", "another run writes to it", "out.csv")
+    place.ends(first, 0)
+    assert place.text("out.csv") == "n\n1\n", place.text("out.csv")
+    place.ends(place.start(name="2.lua"), 0)
+    assert place.text("out.csv") == "n\n1\n1\n2\n3\n", place.text("out.csv")
+
+
+@case
+def a_lock_of_flock_around_the_run_is_in_nobodys_way(place):
+    place.put("out.csv", "n\n")
+    place.script(':write("out.csv", { mode = "append" })',
+                 read='weir.generate { rows = 2, columns = "n = i" }')
+    place.ends(place.start("--state", "a", before=("flock", "out.csv")), 0)
+    assert place.text("out.csv") == "n\n1\n2\n"
+
+
+# ---- a copy that starts later ------------------------------------------------------------------
+
+
+@case
+def a_copy_that_starts_behind_the_run(place):
+    """Nothing of what the newer one has written is cut."""
+    for write in (APPEND, ROLLED, PARTITIONED):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for name in ("a", "b", "in", "out"):
+                shutil.rmtree(place.path(name), ignore_errors=True)
+            os.mkdir(place.path("in"))
+            place.put("out.ndjson", "")
+            place.one_life(range(12), 12, write, number=signal.SIGKILL)
+            place.copy()
+            place.one_life(range(12, 24), 24, write, number=number)
+            second = place.start("--state", "b")
+            place.ends(second, 1, "error[W617]", "another instance of this pipeline has written",
+                       "and this state at")
+            assert sorted(place.rows_of(write)) == [*range(24)], place.rows_of(write)
+            place.one_life(range(24, 36), 36, write)
+            assert sorted(place.rows_of(write)) == [*range(36)], place.rows_of(write)
+
+
+@case
+def a_copy_of_a_run_that_writes_a_file_anew(place):
+    """The file beside, of which the newer one has more, is not cut."""
+    write = ':write("out.ndjson")'
+    place.script(write)
+    place.arrive(*range(12))
+    for state, rows in (("a", 12), ("a", 24)):
+        run = place.start("--state", state)
+        place.wait(lambda rows=rows: sum(len(place.rows(path)) for path in glob.glob(
+            place.path("out.ndjson.*.part"))) == rows, run)
+        time.sleep(0.1)
+        place.stop(run, signal.SIGKILL)
+        if rows == 12:
+            place.copy()
+            place.arrive(*range(12, 24))
+    place.ends(place.start("--state", "b"), 1, "error[W617]")
+    assert len(place.rows(glob.glob(place.path("out.ndjson.*.part"))[0])) == 24
+
+
+@case
+def the_run_that_a_savepoint_was_taken_of(place):
+    """What goes on from a savepoint owns the file; the one that it was taken of is told so."""
+    place.one_life(range(12), 12, APPEND)
+    subprocess.run([place.program, "state", "save", "a", "kept"], cwd=place.folder, check=True,
+                   capture_output=True)
+    place.one_life(range(12, 24), 24, APPEND)
+    run = place.start("--state", "b", "--from", "kept")
+    place.arrive(*range(24, 27))
+    place.wait(lambda: len(place.rows()) == 27, run)
+    time.sleep(0.1)
+    place.stop(run)
+    assert place.rows() == [*range(27)], place.rows()
+    place.ends(place.start("--state", "a"), 1, "error[W617]")
+    assert place.rows() == [*range(27)], place.rows()
+    place.one_life([27], 28, APPEND, state="b")
+    assert place.rows() == [*range(28)], place.rows()
+
+
+# ---- other programs ----------------------------------------------------------------------------
+
+
+@case
+def what_is_complete_has_no_mark_of_it(place):
+    """A file that was made anew, and a directory, are as they were without a state."""
+    for write in (':write("out.ndjson")', ROLLED, PARTITIONED):
+        place.script(write, read='weir.generate { rows = 8, columns = "n = i" }')
+        place.ends(place.start("--state", "a"), 0)
+        names = glob.glob(place.path("out*")) + glob.glob(place.path("out", "**"), recursive=True)
+        assert not [name for name in names if os.path.exists(name) and os.listxattr(name)], names
+        hidden = [name for name in os.listdir(place.path("out")) if name[0] == "."] \
+            if os.path.exists(place.path("out")) else []
+        assert not hidden, hidden
+        assert sorted(place.rows_of(write)) == [*range(1, 9)], place.rows_of(write)
+        for name in ("a", "out"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+
+
+@case
+def another_program_appends_while_it_runs(place):
+    """The run ends, what the other one wrote stays, and the next start names the byte."""
+    place.one_life(range(4), 4, APPEND)
+    run = place.start("--state", "a")
+    place.arrive(*range(4, 8))
+    place.wait(lambda: len(place.rows()) == 8, run)
+    time.sleep(0.1)
+    place.put("out.ndjson", '{"n":-1}\n', "a")
+    place.arrive(*range(8, 12))
+    place.ends(run, 1, "error[W626]", "behind the 64 bytes that this run left there stand 9 more")
+    assert place.rows() == [*range(8), -1], place.rows()
+    for _ in range(2):
+        place.ends(place.start("--state", "a"), 1, "error[W613]", "from byte 64 on")
+        assert place.rows() == [*range(8), -1], place.rows()
+    os.truncate(place.path("out.ndjson"), 64)
+    place.one_life([12], 13, APPEND)
+    assert place.rows() == [*range(13)], place.rows()
+
+
+@case
+def another_program_appends_behind_a_kill(place):
+    """What the killed run left of its last epoch is cut; what stands behind it is not."""
+    place.put("job.lua", 'weir.settings { checkpoint = "1h" }\n' + READ + APPEND + "\n")
+    place.arrive(*range(20000))
+    run = place.start("--state", "a")
+    place.wait(lambda: os.path.exists(place.path("out.ndjson")) and
+               os.path.getsize(place.path("out.ndjson")) > 70000, run)
+    time.sleep(0.1)
+    place.stop(run, signal.SIGKILL)
+    written = os.path.getsize(place.path("out.ndjson"))
+    place.copy()
+    place.put("out.ndjson", '{"n":-1}\n', "a")
+    place.ends(place.start("--state", "a"), 1, "error[W613]", f"from byte {written} on",
+               "which was cut off, had not come that far")
+    assert os.path.getsize(place.path("out.ndjson")) == written + 9
+    os.truncate(place.path("out.ndjson"), written)
+    place.script(APPEND)
+    run = place.start("--state", "a")
+    place.wait(lambda: len(place.rows()) >= 20000, run)
+    place.stop(run)
+    assert place.rows() == [*range(20000)]
+
+
+@case
+def another_pipeline_appends_behind_a_kill(place):
+    place.one_life(range(4), 4, APPEND, number=signal.SIGKILL)
+    place.script(APPEND, "2.lua", 'weir.generate { rows = 3, columns = "n = i" }')
+    place.ends(place.start("--state", "other", name="2.lua"), 0)
+    place.ends(place.start("--state", "a"), 1, "error[W613]",
+               "another pipeline has written to it since")
+    assert place.rows() == [0, 1, 2, 3, 1, 2, 3], place.rows()
+
+
+@case
+def a_file_that_is_moved_or_cut_while_it_is_written(place):
+    for what in ("moved", "removed", "replaced", "cut"):
+        for name in ("a", "in"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        place.put("out.ndjson", "")
+        place.one_life(range(4), 4, APPEND)
+        run = place.start("--state", "a")
+        place.arrive(*range(4, 8))
+        place.wait(lambda: len(place.rows()) == 8, run)
+        time.sleep(0.1)
+        here, there = place.path("out.ndjson"), place.path("kept")
+        if what == "moved":
+            os.rename(here, there)
+        elif what == "removed":
+            os.link(here, there)
+            os.remove(here)
+        elif what == "replaced":
+            os.rename(here, there)
+            place.put("out.ndjson", "mine\n")
+        else:
+            shutil.copy(here, there)
+            os.truncate(here, 8)
+        place.arrive(*range(8, 12))
+        place.ends(run, 1, "error[W626]", {"moved": "it was moved or removed",
+                                           "removed": "it was moved or removed",
+                                           "replaced": "another file has taken its place",
+                                           "cut": "has cut it meanwhile"}[what])
+        if what == "replaced":
+            assert place.text("out.ndjson") == "mine\n"
+        if what == "cut":
+            assert place.text("out.ndjson") == lines([0])
+        os.replace(there, here)  # as it was when it was taken away
+        place.one_life([12], 13, APPEND)
+        assert place.rows() == [*range(13)], place.rows()
+
+
+@case
+def a_directory_that_is_taken_away_while_it_is_written(place):
+    for write in (ROLLED, PARTITIONED):
+        for how in ("moved", "replaced"):
+            for name in ("a", "in", "out", "kept"):
+                shutil.rmtree(place.path(name), ignore_errors=True)
+            os.mkdir(place.path("in"))
+            place.one_life(range(14), 12, write)
+            run = place.start("--state", "a")
+            place.arrive(*range(14, 28))
+            place.wait(lambda write=write: len(place.rows_of(write)) >= 20, run)
+            time.sleep(0.1)
+            os.rename(place.path("out"), place.path("kept"))
+            if how == "replaced":
+                os.mkdir(place.path("out"))
+            place.arrive(*range(28, 42))
+            place.ends(run, 1, "error[W626]", "or its directory was")
+            if how == "replaced":
+                shutil.rmtree(place.path("out"))
+            os.rename(place.path("kept"), place.path("out"))
+            run = place.start("--state", "a")
+            place.wait(lambda write=write: len(place.rows_of(write)) >= 36, run)
+            place.arrive(*range(42, 60))
+            place.wait(lambda write=write: len(place.rows_of(write)) == 60, run)
+            place.stop(run)
+            assert place.rows("out") == [*range(60)], place.rows("out")
+
+
+@case
+def a_run_without_a_state_leaves_the_rows_of_others(place):
+    place.script(':write("out.csv", { mode = "append" })', read='weir.read("pipe", '
+                 '{ schema = "n int64", format = "ndjson" })')
+    os.mkfifo(place.path("pipe"))
+    run = place.start()
+    with open(place.path("pipe"), "w", encoding="utf-8") as pipe:
+        pipe.write(lines([1]))
+        pipe.flush()
+        place.wait(lambda: os.path.exists(place.path("out.csv")), run)
+        place.put("out.csv", "theirs\n", "a")
+    place.ends(run, 1, "error[W626]")
+    assert place.text("out.csv") == "theirs\n", place.text("out.csv")
+
+
+class Ended(Place):
+    """What a case has left running goes with it."""
+
+    def __del__(self):
+        for run in self.runs:
+            if run.poll() is None:
+                run.kill()
+                run.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Ended))
