@@ -51,7 +51,7 @@ static int poll(void *ctx, uint32_t slot) {
     polled->batch = NULL;
     polled->error.status = WR_OK;
     int status = source->type->poll(source, &polled->batch, &polled->error);
-    lane_take_more(ahead->lane);
+    lane_take_more(ahead->lane, polled->batch);
     if (status == WR_OK || status == WR_EEND || status == WR_EAGAIN) {
         int saved = save_position(ahead, polled);
         if (saved != WR_OK) { /* nobody could go on behind these rows */
@@ -131,7 +131,7 @@ int lane_poll(struct unit *lane, struct wr_batch **batch, struct wr_error *err) 
         return take(lane, batch, err);
     int status = lane->range != NULL ? range_poll(lane, batch, err)
                                      : lane->source->type->poll(lane->source, batch, err);
-    lane_take_more(lane);
+    lane_take_more(lane, *batch);
     return status;
 }
 

@@ -309,13 +309,16 @@ static inline struct wr_batch_pool *unit_pool(const struct unit *unit) {
 }
 
 /* After a restart from a large state the first batches are small, so that the first results do not
- * wait for the state of many keys; each is twice the one before. Who polls says so. */
-#define FIRST_BATCH_ROWS 64u
+ * wait for the state of many keys, of each of which every delta may have a part; each is twice the
+ * one before. Who polls says so. */
+#define FIRST_BATCH_ROWS 8u
 static inline void lane_take_few(struct unit *lane) {
     lane->source->batch_rows = WR_MIN(lane->source->batch_rows, FIRST_BATCH_ROWS);
 }
-static inline void lane_take_more(struct unit *lane) {
-    lane->source->batch_rows = WR_MIN(lane->source->batch_rows * 2, lane->run->options.batch_rows);
+static inline void lane_take_more(struct unit *lane, const struct wr_batch *batch) {
+    if (batch != NULL)
+        lane->source->batch_rows =
+            WR_MIN(lane->source->batch_rows * 2, lane->run->options.batch_rows);
 }
 
 /* run.c: operators see a clock that never goes back. */
