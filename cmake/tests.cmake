@@ -298,6 +298,9 @@ set_tests_properties(program/sinks PROPERTIES LABELS program)
 add_test(NAME program/gone
   COMMAND Python3::Interpreter "${folder}/gone.py" "${program}")
 set_tests_properties(program/gone PROPERTIES LABELS program)
+add_test(NAME program/partitions
+  COMMAND Python3::Interpreter "${folder}/partitions.py" "${program}")
+set_tests_properties(program/partitions PROPERTIES LABELS program)
 add_test(NAME program/fences
   COMMAND Python3::Interpreter "${folder}/fences.py" "${program}")
 set_tests_properties(program/fences PROPERTIES LABELS program)

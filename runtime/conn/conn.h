@@ -190,6 +190,7 @@ struct wr_sink {
     const char *kept;
     uint8_t ends;      /* the checkpoint at hand is the last of this life: it ends in order */
     uint8_t goes_back; /* the state is an older copy (--from): what came behind it is given up */
+    uint8_t saves_all; /* WR_SINK_CHANGES: `save` gives all it keeps, and not what has changed */
     uint8_t is_due;    /* set by open: a checkpoint comes before rows do, which unsays `ends` */
     uint8_t unseen;    /* BY_STATE: its rows get to their place when it finishes; set by open */
     uint8_t varies; /* rows behind the last checkpoint may come again as others: in another order,
@@ -222,10 +223,11 @@ struct wr_sink_type {
     enum wr_delivery delivery;
     unsigned flags;
     int (*bind)(struct wr_endpoint_bind *bind, struct wr_error *err);
-    /* `from`: what save wrote at the last checkpoint, or NULL: a fresh run. It looks, and changes
-     * nothing that an instance before has left: another sink may find that the state is an old copy
-     * of one that still goes on. That is cut, or taken over, when the first epoch begins, behind
-     * the opens of all. */
+    /* `from`: what save wrote at the last checkpoint, or NULL: a fresh run. Of a sink that gives
+     * changes: all that it gave last, and each change since then, one behind the other. It looks,
+     * and changes nothing that an instance before has left: another sink may find that the state is
+     * an old copy of one that still goes on. That is cut, or taken over, when the first epoch
+     * begins, behind the opens of all. */
     int (*open)(struct wr_sink *sink, struct wr_reader *from, struct wr_error *err);
     int (*begin)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     /* WR_OK, WR_SINK_DONE (no more rows are wanted) or a negative status. */
@@ -246,8 +248,9 @@ struct wr_sink_type {
 enum wr_sink_flags {
     WR_SINK_KEYS = 1, /* upserts by key: takes changelogs */
     WR_SINK_TERMINAL = 2,
-    WR_SINK_REFUSES = 4, /* may reject rows */
-    WR_SINK_AUDITS = 8,  /* nothing is published before its finish has said so */
+    WR_SINK_REFUSES = 4,  /* may reject rows */
+    WR_SINK_AUDITS = 8,   /* nothing is published before its finish has said so */
+    WR_SINK_CHANGES = 16, /* `save` gives what has changed since the last one, or all */
 };
 
 const struct wr_source_type *wr_source_find(const char *kind);

@@ -10,9 +10,9 @@
 #include "conn/output.h"
 #include "data/codec.h"
 
-#define PARTITIONS_MAX 65536u    /* of one sink */
-#define PARTITION_FILES_MAX 32u  /* that are open at a time */
-#define PARTITION_SYNCED_MAX 16u /* synced one by one, of an epoch */
+#define PARTITIONS_MAX (1u << 20) /* of one sink, at a time; its budget has room for fewer */
+#define PARTITION_FILES_MAX 32u   /* that are open at a time */
+#define PARTITION_SYNCED_MAX 16u  /* synced one by one, of an epoch */
 #define PARTITION_PATH_MAX 4096
 #define PARTITION_NAME_MAX 255u /* bytes of `name=value`, as file systems have it */
 
@@ -50,12 +50,16 @@ struct partition {
     uint8_t is_active;    /* a file is written, under its temporary name */
     uint8_t is_claimed;   /* what earlier runs left there has been counted */
     uint8_t is_elsewhere; /* its directory is on another file system than that of the sink */
+    uint8_t is_saved;     /* a checkpoint has said something of it */
+    uint8_t is_changed;   /* since the last one */
+    uint8_t is_gone;      /* it is about to be forgotten */
     uint8_t is_renamed;   /* the file had got its name when this life, or one before, began */
     uint64_t rows;        /* of the file that is written */
     uint64_t bytes;       /* of its rows, before compression */
     uint64_t length;      /* of it, in bytes */
     int64_t last_us;      /* the greatest event time of its rows; for a late one, the frontier */
     int64_t due_us;       /* by `every_us`; WR_TIME_MAX: no row yet */
+    uint64_t touched;     /* the batch that had a row for it last */
     uint32_t chain;       /* of the batch that was written last: its rows, if it had some */
     struct partition_slot *slot; /* it is open there, or NULL */
 };
@@ -86,6 +90,12 @@ struct partition_gone {
     char *example;  /* the temporary name of the first that is lost, else of the first taken */
 };
 
+/* What is left of a partition that was forgotten, without a state. */
+struct partition_kept {
+    uint64_t hash;
+    uint32_t number; /* of its next file; 0: nothing stands here */
+};
+
 struct partition_sink {
     struct wr_sink base;
     const struct partition_config *config;
@@ -98,7 +108,14 @@ struct partition_sink {
     uint32_t count, room;
     struct partition *partitions;
     uint32_t mask;
-    uint32_t *index; /* by hash: a partition's number + 1 */
+    uint32_t *index;    /* by hash: a partition's number + 1 */
+    uint64_t batches;   /* so far */
+    uint32_t forget_at; /* so many partitions */
+    uint8_t has_forgotten;
+    uint32_t kept_count, kept_mask;
+    struct partition_kept *kept; /* by hash */
+    struct wr_buf removed;       /* names of those that the next checkpoint says are forgotten */
+    uint32_t removed_count;
     struct partition_slot *slots;
     uint64_t clock; /* of slots */
     uint32_t done_count, done_room;
@@ -116,13 +133,25 @@ struct partition_sink {
     int64_t stop_us; /* when a file was complete first since the run is to stop; 0: none was */
 };
 
-/* ---- partition_file.c ---- */
+/* ---- partition_names.c ---- */
+
+int partition_no_memory(const struct partition_sink *self, struct wr_error *err);
+/* Bytes of a name or a value, as they stand in a path. */
+void partition_add_escaped(struct wr_buf *out, const char *bytes, size_t length);
 
 /* The name of the directory of a row, into `self->name`. WR_ELIMIT: a value is too long for one. */
 int partition_name_of(struct partition_sink *self, const struct wr_batch *batch, uint32_t row);
 /* The partition of that name, made when missing. */
 int partition_find(struct partition_sink *self, const char *name, size_t length, uint32_t *found,
                    struct wr_error *err);
+/* The same of one that a state knows: it was not forgotten. */
+int partition_find_saved(struct partition_sink *self, const char *name, size_t length,
+                         uint32_t *found, struct wr_error *err);
+/* All by their hashes. */
+void partition_index_all(struct partition_sink *self);
+
+/* ---- partition_file.c ---- */
+
 /* Its file, open and with a header; `slot` is valid until the next call. */
 int partition_open(struct partition_sink *self, uint32_t partition, struct wr_error *err);
 int partition_flush(struct partition_sink *self, struct partition_slot *slot, struct wr_error *err);
@@ -155,6 +184,16 @@ int partition_sync_left(struct partition_sink *self, struct wr_error *err);
 /* Before the state says so: all that was written is durable. */
 int partition_sync(struct partition_sink *self, struct wr_error *err);
 
+/* ---- partition_forget.c ---- */
+
+/* Before the rows of a batch: where there are many partitions, those at rest are forgotten. */
+int partition_forget(struct partition_sink *self, struct wr_error *err);
+/* The number of the next file of one that was forgotten; 0: it was not. */
+int partition_recall(struct partition_sink *self, const char *name, size_t length, uint64_t hash,
+                     uint32_t *number, struct wr_error *err);
+/* Takes those away that are gone; the numbers of others change. */
+int partition_drop(struct partition_sink *self, struct wr_error *err);
+
 /* ---- partition_fence.c ---- */
 
 /* Behind a restart: W617. */
@@ -185,5 +224,5 @@ void partition_tell_gone(struct partition_sink *self);
 
 /* ---- partition_state.c ---- */
 
-int partition_save(const struct partition_sink *self, struct wr_buf *out);
+int partition_save(struct partition_sink *self, struct wr_buf *out);
 int partition_load(struct partition_sink *self, struct wr_reader *from, struct wr_error *err);

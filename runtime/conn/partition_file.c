@@ -1,4 +1,4 @@
-/* partition_file.c: the directories and files of a partitioned sink. A file is written under a
+/* partition_file.c: the files of a partitioned sink. A file is written under a
  * temporary name that readers of such directories pass over (it begins with a dot), and renamed
  * when it is complete. A few are open at a time; others are opened again when rows come. */
 #include <inttypes.h>
@@ -15,130 +15,6 @@
 #include "conn/named.h"
 #include "conn/partition.h"
 #include "base/banned.h"
-
-/* How Hive calls the directory of rows that have no value. */
-#define NO_VALUE "__HIVE_DEFAULT_PARTITION__"
-
-/* ---- names --------------------------------------------------------------------------------- */
-
-/* Bytes that mean something in a path, a pattern or to those who read such directories. */
-static int must_escape(unsigned char byte) {
-    return byte < 0x20 || byte == 0x7f || strchr("\"#%'*/:=?\\{}[]^<>|", byte) != NULL;
-}
-
-static void add_escaped(struct wr_buf *out, const char *bytes, size_t length) {
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        if (must_escape(byte))
-            wr_buf_addf(out, "%%%02X", byte);
-        else
-            wr_buf_add_char(out, (char)byte);
-    }
-}
-
-/* Which is 0.0, as in a key. */
-static int is_negative_zero(const struct wr_buf *text) {
-    return text->length == 4 && memcmp(text->bytes, "-0.0", 4) == 0;
-}
-
-int partition_name_of(struct partition_sink *self, const struct wr_batch *batch, uint32_t row) {
-    const struct partition_config *config = self->config;
-    struct wr_buf *out = &self->name, value;
-    wr_buf_init(&value, self->base.budget, 0);
-    wr_buf_clear(out);
-    int status = WR_OK;
-    for (uint32_t i = 0; i < config->column_count && status == WR_OK; i++) {
-        const struct wr_field *field = &batch->schema->fields[config->columns[i]];
-        const struct wr_column *column = &batch->columns[config->columns[i]];
-        if (i > 0)
-            wr_buf_add_char(out, '/');
-        size_t begin = out->length;
-        add_escaped(out, field->name, field->name_length);
-        wr_buf_add_char(out, '=');
-        wr_buf_clear(&value);
-        if (!wr_column_is_nil(column, row))
-            status = wr_value_show(&value, &field->type, column, row);
-        if (field->type.kind == WR_FLOAT64 && status == WR_OK && is_negative_zero(&value))
-            memmove(value.bytes, value.bytes + 1, --value.length);
-        if (value.length == 0)
-            wr_buf_add_text(out, NO_VALUE);
-        add_escaped(out, value.bytes, value.length);
-        if (status == WR_OK && out->length - begin > PARTITION_NAME_MAX)
-            status = WR_ELIMIT;
-    }
-    wr_buf_add_char(out, 0);
-    out->length -= out->status == WR_OK;
-    wr_buf_release(&value);
-    return out->status != WR_OK ? out->status : status;
-}
-
-static int no_memory(const struct partition_sink *self, struct wr_error *err) {
-    return wr_error_set(err, WR_ENOMEM, "%s: memory budget `%s` is used up", self->base.name,
-                        self->base.budget->name);
-}
-
-static uint32_t index_slot(const struct partition_sink *self, const char *name, size_t length,
-                           uint64_t hash) {
-    uint32_t at = (uint32_t)hash & self->mask;
-    for (; self->index[at] != 0; at = (at + 1) & self->mask) {
-        const struct partition *one = &self->partitions[self->index[at] - 1];
-        if (one->hash == hash && strlen(one->name) == length &&
-            memcmp(one->name, name, length) == 0)
-            break;
-    }
-    return at;
-}
-
-/* The index is at most half full. */
-static int index_grow(struct partition_sink *self) {
-    if (self->index != NULL && 2 * self->count < self->mask)
-        return WR_OK;
-    uint32_t size = self->index == NULL ? 64 : 4 * (self->mask + 1);
-    uint32_t *index = wr_alloc_zero(self->base.budget, size * sizeof *index);
-    if (index == NULL)
-        return WR_ENOMEM;
-    wr_free(self->base.budget, self->index);
-    self->index = index;
-    self->mask = size - 1;
-    for (uint32_t p = 0; p < self->count; p++) {
-        uint32_t at = (uint32_t)self->partitions[p].hash & self->mask;
-        while (index[at] != 0)
-            at = (at + 1) & self->mask;
-        index[at] = p + 1;
-    }
-    return WR_OK;
-}
-
-int partition_find(struct partition_sink *self, const char *name, size_t length, uint32_t *found,
-                   struct wr_error *err) {
-    uint64_t hash = wr_hash_bytes(name, length, self->token);
-    if (index_grow(self) != WR_OK)
-        return no_memory(self, err);
-    uint32_t at = index_slot(self, name, length, hash);
-    if (self->index[at] != 0) {
-        *found = self->index[at] - 1;
-        return WR_OK;
-    }
-    if (self->count == PARTITIONS_MAX) {
-        wr_error_set(err, WR_ELIMIT, "%s: more than %u partitions", self->base.name,
-                     PARTITIONS_MAX);
-        wr_error_help(err, "`partition_by` columns of fewer values, as a day or a country");
-        return WR_ELIMIT;
-    }
-    char *copy = wr_alloc(self->base.budget, length + 1);
-    if (copy == NULL || wr_grow(self->base.budget, (void **)&self->partitions, self->count,
-                                &self->room, sizeof *self->partitions) != WR_OK) {
-        wr_free(self->base.budget, copy);
-        return no_memory(self, err);
-    }
-    memcpy(copy, name, length);
-    copy[length] = 0;
-    self->partitions[self->count] = (struct partition){
-        .name = copy, .hash = hash, .last_us = WR_TIME_MIN, .due_us = WR_TIME_MAX};
-    *found = self->count++;
-    self->index[at] = self->count;
-    return WR_OK;
-}
 
 /* A path below the directory of a partition. `number`: of a file, in its final or temporary name;
  * UINT32_MAX: `other`. */
@@ -167,7 +43,7 @@ static int path_of(const struct partition_sink *self, const struct partition *on
 int partition_flush(struct partition_sink *self, struct partition_slot *slot,
                     struct wr_error *err) {
     if (slot->text.status != WR_OK)
-        return no_memory(self, err);
+        return partition_no_memory(self, err);
     int status = slot->text.length == 0
                      ? WR_OK
                      : wr_output_write(&slot->output, slot->text.bytes, slot->text.length, err);
@@ -187,6 +63,7 @@ static int close_slot(struct partition_sink *self, struct partition_slot *slot,
     if (status == WR_OK && self->base.store != NULL && !partition_leaves(self, one))
         status = wr_output_sync(&slot->output, err);
     one->length = slot->output.length;
+    one->is_changed = 1;
     one->slot = NULL;
     wr_output_close(&slot->output);
     slot->is_open = 0;
@@ -310,13 +187,14 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
     slot->partition = partition;
     slot->used = ++self->clock;
     one->slot = slot;
-    one->is_active = 1;
+    one->is_active = one->is_changed = 1;
     if (!is_new || self->config->format->begin == NULL)
         return WR_OK;
     self->encoder->at_start = 1;
     self->encoder->resumed = 0;
-    return self->config->format->begin(self->encoder, &slot->text) == WR_OK ? WR_OK
-                                                                            : no_memory(self, err);
+    return self->config->format->begin(self->encoder, &slot->text) == WR_OK
+               ? WR_OK
+               : partition_no_memory(self, err);
 }
 
 /* ---- files that are complete --------------------------------------------------------------- */
@@ -424,10 +302,11 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
     } else {
         if (wr_grow(self->base.budget, (void **)&self->done, self->done_count, &self->done_room,
                     sizeof *self->done) != WR_OK)
-            return no_memory(self, err);
+            return partition_no_memory(self, err);
         self->done[self->done_count++] = done;
     }
     one->number++;
+    one->is_changed = 1;
     one->is_active = 0;
     one->rows = one->bytes = one->length = 0;
     one->last_us = WR_TIME_MIN;
@@ -492,6 +371,7 @@ static int cut_one(struct partition_sink *self, struct partition *one, int looks
     if (status != WR_OK)
         return status;
     int is_there, is_named = 0, was_renamed = one->is_renamed;
+    one->is_changed = 1;
     one->is_renamed = 0; /* where a power cut has taken the name back */
     status = wr_file_look(env, path, &info, &is_there, err);
     if (status == WR_OK && !is_there)
@@ -550,10 +430,10 @@ int partition_check_new(struct partition_sink *self, struct wr_error *err) {
         wr_buf_add(&pattern, "part-*", 7);
     } else {
         const struct wr_field *field = &self->base.schema->fields[config->columns[0]];
-        add_escaped(&pattern, field->name, field->name_length);
+        partition_add_escaped(&pattern, field->name, field->name_length);
         wr_buf_add(&pattern, "=*", 3);
     }
-    int status = pattern.status != WR_OK ? no_memory(self, err)
+    int status = pattern.status != WR_OK ? partition_no_memory(self, err)
                                          : env->glob(env, pattern.bytes, is_any, &found, err);
     wr_buf_release(&pattern);
     if (!found)
@@ -590,11 +470,14 @@ void partition_close_all(struct partition_sink *self) {
     wr_free(self->base.budget, self->partitions);
     wr_free(self->base.budget, self->index);
     wr_free(self->base.budget, self->done);
+    wr_free(self->base.budget, self->kept);
+    wr_buf_release(&self->removed);
     wr_free(self->base.budget, self->gone.example);
     self->slots = NULL;
     self->partitions = NULL;
     self->index = NULL;
     self->done = NULL;
+    self->kept = NULL;
     self->gone = (struct partition_gone){0};
     self->count = self->done_count = 0;
 }

@@ -188,6 +188,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->token = (uint32_t)wr_sink_token(sink);
     wr_arena_init(&self->scratch, sink->budget, SCRATCH_BLOCK_BYTES);
     wr_buf_init(&self->name, sink->budget, 0);
+    wr_buf_init(&self->removed, sink->budget, 0);
     self->slots = wr_alloc_zero(sink->budget, PARTITION_FILES_MAX * sizeof *self->slots);
     if (self->slots == NULL) {
         sink_close(sink);
@@ -256,7 +257,10 @@ struct chains {
 
 static void chain_row(struct partition_sink *self, struct chains *chains, uint32_t partition,
                       uint32_t at) {
-    uint32_t *chain = &self->partitions[partition].chain;
+    struct partition *one = &self->partitions[partition];
+    uint32_t *chain = &one->chain;
+    one->touched = self->batches;
+    one->is_changed = 1;
     chains->next[at] = UINT32_MAX;
     if (*chain < chains->count && chains->partitions[*chain] == partition) {
         chains->next[chains->tails[*chain]] = at;
@@ -420,7 +424,9 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     struct partition_sink *self = (struct partition_sink *)sink;
     struct chains chains = {0};
     wr_arena_reset(&self->scratch);
-    int status = make_chains(self, batch, &chains, err);
+    int status = partition_forget(self, err);
+    if (status == WR_OK)
+        status = make_chains(self, batch, &chains, err);
     for (uint32_t i = 0; i < chains.count && status >= 0; i++) {
         struct wr_arena_mark mark = wr_arena_mark(&self->scratch);
         status = write_chain(self, batch, &chains, i, err);
@@ -523,5 +529,5 @@ const struct wr_sink_type wr_sink_partitions = {
     .finish = sink_finish,
     .size_bytes = sizeof(struct partition_sink),
     .delivery = WR_DELIVERY_ATOMIC,
-    .flags = WR_SINK_REFUSES,
+    .flags = WR_SINK_REFUSES | WR_SINK_CHANGES,
 };

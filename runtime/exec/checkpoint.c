@@ -30,12 +30,23 @@ static uint64_t rows_of(const struct wr_op *op) {
     return state.rows;
 }
 
+static void note_sink_due(const struct wr_run *run, struct unit *unit) {
+    char part[64];
+    part_name(part, "sink", unit, 0);
+    int gives_changes = (unit->sink->type->flags & WR_SINK_CHANGES) != 0;
+    unit->bases_due = !gives_changes || wr_store_part_bytes(run->store, part) == 0 ||
+                      wr_store_base_due(run->store, part, 0);
+    unit->sink->saves_all = (uint8_t)unit->bases_due;
+}
+
 /* Before anything is handed over, since the store belongs to the writer then. How many bytes the
  * rows of a stage take when all are written is known from when they last were. */
 static void note_bases_due(struct wr_run *run) {
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         unit->bases_due = 0;
+        if (unit->sink != NULL)
+            note_sink_due(run, unit);
         for (uint32_t s = 0; s < unit_op_count(unit); s++) {
             char part[64];
             part_name(part, "op", unit, s);
@@ -121,7 +132,8 @@ static int put_sink(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
     int status = unit->sink->type->save(unit->sink, bytes);
     if (status != WR_OK)
         return wr_error_set(err, status, "save the state of sink %s", unit->node->name);
-    return writer_put(run, part, bytes, NULL, WR_STORE_BASE, err);
+    enum wr_store_piece piece = unit->bases_due != 0 ? WR_STORE_BASE : WR_STORE_DELTA;
+    return writer_put(run, part, bytes, NULL, piece, err);
 }
 
 static int put_gate(struct wr_run *run, struct unit *unit, struct wr_buf *bytes,
@@ -345,14 +357,26 @@ static int open_source_at(void *ctx, struct wr_reader *bytes, int base) {
     return opened(opening, source->type->open(source, bytes, opening->err));
 }
 
-static int open_sink_at(void *ctx, struct wr_reader *bytes, int base) {
-    (void)base;
-    struct opening *opening = ctx;
-    if (opening->found)
-        return WR_ECORRUPT;
-    opening->found = 1;
+/* A sink is opened when all that it gave is there. */
+static int gather_sink(void *ctx, struct wr_reader *bytes, int base) {
+    struct wr_buf *all = ctx;
+    if (base)
+        wr_buf_clear(all);
+    return wr_buf_add(all, bytes->bytes, bytes->length);
+}
+
+static int open_sink(struct wr_run *run, struct opening *opening, const char *part) {
     struct wr_sink *sink = opening->unit->sink;
-    return opened(opening, sink->type->open(sink, bytes, opening->err));
+    struct wr_buf all;
+    wr_buf_init(&all, &run->checkpoint_budget, 0);
+    int status = wr_store_read(run->store, part, gather_sink, &all, opening->err);
+    if (status == WR_OK && all.length > 0) {
+        struct wr_reader from = {.bytes = all.bytes, .length = all.length};
+        opening->found = 1;
+        status = opened(opening, sink->type->open(sink, &from, opening->err));
+    }
+    wr_buf_release(&all);
+    return status;
 }
 
 static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err) {
@@ -361,8 +385,9 @@ static int open_end(struct wr_run *run, struct unit *unit, struct wr_error *err)
     if (run->store != NULL && wr_store_number(run->store) > 0) {
         char part[64];
         part_name(part, unit->source != NULL ? "source" : "sink", unit, 0);
-        status = wr_store_read(run->store, part,
-                               unit->source != NULL ? open_source_at : open_sink_at, &opening, err);
+        status = unit->source != NULL
+                     ? wr_store_read(run->store, part, open_source_at, &opening, err)
+                     : open_sink(run, &opening, part);
     }
     if (status == WR_OK && !opening.found) {
         if (unit->source != NULL)

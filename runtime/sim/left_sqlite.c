@@ -125,7 +125,8 @@ static int add_table(struct wr_buf *out, sqlite3 *db, const char *table) {
 #define TABLES "select name from sqlite_master where type = 'table'"
 /* Those of a state itself. */
 #define NOT_OURS \
-    " tbl_name not in ('meta', 'part', 'piece', 'rows', 'spool') and tbl_name not like 'sqlite_%'"
+    " tbl_name not in ('meta', 'part', 'piece', 'rows', 'spool', " \
+    "'weir_partitions') and tbl_name not like 'sqlite_%'"
 
 /* Its schema, by a statement, and the rows of tables, by another. */
 static int add_all(struct wr_buf *out, sqlite3 *db, const char *schema, const char *tables,

@@ -9,6 +9,8 @@
  *                        asked for. `at` null: they are `bytes`; else they lie in the file
  *                        `state.rows`, which has nothing but such places
  *   spool(key, value)    rows that wait for the end (spool.c)
+ *   weir_partitions(sink, name, number)    the next file of each partition that a sink has
+ *                        forgotten (conn/partition_forget.c)
  *
  * All other tables are of sinks (store_tables.c, which knows the names above). A new one of ours
  * begins with `weir_`: these names no sink takes.

@@ -194,7 +194,7 @@ def state_parts(path):
     return found
 
 
-OWN_TABLES = ("meta", "part", "piece", "rows", "spool")
+OWN_TABLES = ("meta", "part", "piece", "rows", "spool", "weir_partitions")
 
 
 def state_tables(path):

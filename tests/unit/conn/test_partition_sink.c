@@ -341,3 +341,103 @@ TEST(partition_sink_tells_of_a_full_disk) {
     }
     world_end(&w);
 }
+
+/* ---- very many ----------------------------------------------------------------------------- */
+
+static uint32_t known(const struct wr_sink *sink) {
+    return ((const struct partition_sink *)sink)->count;
+}
+
+/* A row for each partition from `first` on, a file each. */
+static void put_many(struct world *w, struct wr_sink *sink, int first, int count) {
+    for (int i = first; i < first + count; i += 50) {
+        char csv[50 * 16];
+        size_t length = 0;
+        for (int k = i; k < i + 50; k++)
+            length += (size_t)snprintf(csv + length, sizeof csv - length, "%d,%d\n", k, k);
+        CHECK_INT(put_rows(w, sink, csv), ==, WR_OK);
+    }
+}
+
+/* A whole checkpoint, of which `saved` keeps all pieces; how long the new one is. */
+static size_t checkpoint(struct world *w, struct wr_sink *sink, int all, struct wr_buf *saved) {
+    size_t before = all ? 0 : saved->length;
+    sink->saves_all = (uint8_t)all;
+    CHECK_INT(wr_sink_partitions.prepare(sink, wr_store_number(w->store) + 1, &w->err), ==, WR_OK);
+    if (all)
+        wr_buf_clear(saved);
+    CHECK_INT(wr_sink_partitions.save(sink, saved), ==, WR_OK);
+    CHECK_INT(wr_store_begin(w->store, &w->err), ==, WR_OK);
+    CHECK_INT(wr_store_commit(w->store, &w->err), ==, WR_OK);
+    CHECK_INT(wr_sink_partitions.commit(sink, wr_store_number(w->store), &w->err), ==, WR_OK);
+    return saved->length - before;
+}
+
+/* Not the real env, so few are many; and nothing waits for the disk. */
+static struct wr_env quick;
+
+static int sync_nothing(struct wr_filesystem *filesystem, struct wr_error *err) {
+    (void)filesystem, (void)err;
+    return WR_OK;
+}
+
+static void begin_quick(struct world *w) {
+    world_begin(w);
+    quick = *wr_env_real();
+    quick.sync_filesystem = sync_nothing;
+    w->env = &quick;
+}
+
+TEST(partition_sink_forgets_those_at_rest_and_goes_on_behind_their_numbers) {
+    struct world w;
+    struct wr_buf saved;
+    const char *more = "'roll':{'rows':1}";
+    begin_quick(&w);
+    wr_buf_init(&saved, &w.budget, 0);
+    open_state(&w);
+    struct wr_sink *sink = sink_of(&w, more, NULL);
+    put_many(&w, sink, 0, 100);
+    CHECK_INT(known(sink), ==, 100); /* they wait for their names */
+    size_t first = checkpoint(&w, sink, 1, &saved);
+    for (int at = 100; at < 1000; at += 100) {
+        put_many(&w, sink, at, 100);
+        CHECK_INT(checkpoint(&w, sink, 0, &saved), <, 2 * first);
+        CHECK_INT(known(sink), <=, 150);
+    }
+    CHECK_INT(remove(in_folder(&w, "k=7/part-0000000000.csv")), ==, 0); /* a reader has taken it */
+    for (int life = 0; life < 2; life++) { /* of the first one no checkpoint knows */
+        sink = again(&w, more, &saved, sink);
+        if (sink == NULL)
+            test_fail(__FILE__, __LINE__, "%s", error_text(&w));
+        CHECK_INT(known(sink), <=, 150);
+        CHECK_INT(put_rows(&w, sink, "7,8007\n999,8008\n9999,8009\n"), ==, WR_OK);
+    }
+    checkpoint(&w, sink, 0, &saved);
+    CHECK_STR(text_of(&w, "k=7/part-0000000000.csv"), "none");
+    CHECK_STR(text_of(&w, "k=7/part-0000000001.csv"), "id\n8007\n");
+    CHECK_STR(text_of(&w, "k=999/part-0000000000.csv"), "id\n999\n");
+    CHECK_STR(text_of(&w, "k=999/part-0000000001.csv"), "id\n8008\n");
+    CHECK_STR(text_of(&w, "k=9999/part-0000000000.csv"), "id\n8009\n");
+    sink = again(&w, more, &saved, sink);
+    checkpoint(&w, sink, 1, &saved); /* all in one piece */
+    sink = again(&w, more, &saved, sink);
+    CHECK_INT(put_rows(&w, sink, "7,9007\n"), ==, WR_OK);
+    finish(&w, sink);
+    CHECK_STR(text_of(&w, "k=7/part-0000000002.csv"), "id\n9007\n");
+    end(&w, &saved);
+}
+
+TEST(partition_sink_forgets_without_a_state_too) {
+    struct world w;
+    begin_quick(&w);
+    struct wr_sink *sink = sink_of(&w, "'roll':{'rows':1}", NULL);
+    put_many(&w, sink, 0, 3000);
+    CHECK_INT(known(sink), <=, 150);
+    CHECK_INT(remove(in_folder(&w, "k=7/part-0000000000.csv")), ==, 0);
+    CHECK_INT(put_rows(&w, sink, "7,8007\n2999,8008\n"), ==, WR_OK);
+    finish(&w, sink);
+    CHECK_STR(text_of(&w, "k=7/part-0000000000.csv"), "none");
+    CHECK_STR(text_of(&w, "k=7/part-0000000001.csv"), "id\n8007\n");
+    CHECK_STR(text_of(&w, "k=2999/part-0000000001.csv"), "id\n8008\n");
+    world_end(&w);
+}
