@@ -295,6 +295,9 @@ set_tests_properties(program/follow PROPERTIES LABELS program)
 add_test(NAME program/sinks
   COMMAND Python3::Interpreter "${folder}/sinks.py" "${program}")
 set_tests_properties(program/sinks PROPERTIES LABELS program)
+add_test(NAME program/gaps
+  COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/tests/program/gaps.py" "${program}")
+set_tests_properties(program/gaps PROPERTIES LABELS program)
 add_test(NAME program/gone
   COMMAND Python3::Interpreter "${folder}/gone.py" "${program}")
 set_tests_properties(program/gone PROPERTIES LABELS program)

@@ -182,12 +182,13 @@ describe("a row with a wrong time", function()
     end)
     return ok and #t:rows("out.csv") or message
   end
-  it("ends the run where nothing says how far a gap is filled", function()
+  it("ends the run where a gap has more windows than `max_windows`", function()
     for _, fill in ipairs { "'v = 0'", "'v = previous(v)'", "'mean = interpolate(mean)'" } do
       local said = far(fill, LAST)
       assert.matches("`fill` would make rows for 25166669757 windows without a row, from "
-        .. "2024%-01%-01T00:00:30Z to 9999%-01%-01T00:00:00Z: more than 1000000", said)
-      assert.matches("stop_after = ", said)
+        .. "2024%-01%-01T00:00:30Z to 9999%-01%-01T00:00:00Z: more than `max_windows`, 1000000",
+        said)
+      assert.matches("`max_windows = 25166669757`", said)
     end
   end)
   it("has a gap behind it that is filled as far as an option says", function()
@@ -197,5 +198,10 @@ describe("a row with a wrong time", function()
   it("is told from a gap that may be meant, of 1,000,000 windows", function()
     assert.matches(" 1000001 windows", far("'v = 0'", "2024-04-25T17:47:20Z"))
     assert.equal(10003, far("'v = 0'", "2024-01-02T03:47:00Z"))
+    assert.matches(" 12 windows.* more than `max_windows`, 11",
+      far("('v = 0', { max_windows = 11 })", "2024-01-01T00:02:30Z"))
+    assert.equal(16, far("('v = 0', { max_windows = 12 })", "2024-01-01T00:02:30Z"))
+    assert.matches(" 12 windows", far("('v = 0', { stop_after = '1m', max_windows = 11 })",
+      "2024-01-01T00:02:30Z"))
   end)
 end)

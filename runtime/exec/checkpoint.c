@@ -560,7 +560,7 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
         status = restore_unit(run, run->units[i], err);
     begin_small(run);
-    run->summary.was_complete = run->epoch > 0;
+    run->summary.was_complete = run->epoch > 0 && !run_has_due(run);
     for (uint32_t i = 0; i < run->unit_count; i++) {
         run->units[i]->is_ahead = run->steps_aside && run->units[i]->lane == LANE_CENTRAL;
         if (run->units[i]->source != NULL && !run->units[i]->ended)

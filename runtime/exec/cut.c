@@ -104,6 +104,18 @@ static int mark_below(struct unit *at) {
     return WR_OK;
 }
 
+/* Whether a stage that rows of `unit` come to without a gate between has boundaries: then it
+ * matters what frontier was said between them. Gates see to it themselves. */
+static int is_watched(const struct unit *unit) {
+    for (int port = 0; port < WR_PORTS_MAX; port++)
+        for (uint32_t e = 0; e < unit->edge_count[port]; e++) {
+            const struct unit *to = unit->edges[port][e].to;
+            if (to->gate == NULL && (has_boundaries(to) || is_watched(to)))
+                return 1;
+        }
+    return 0;
+}
+
 int cut_reaches(const struct unit *cutting, const struct unit *unit) {
     return wr_bit_get(cutting->below, unit->place) != 0;
 }
@@ -114,6 +126,9 @@ int cuts_init(struct wr_run *run) {
         run->units[i]->place = i;
         any |= has_boundaries(run->units[i]);
     }
+    for (uint32_t i = 0; any && i < run->unit_count; i++)
+        if (run->units[i]->op != NULL)
+            run->units[i]->op->is_watched = (uint8_t)is_watched(run->units[i]);
     for (uint32_t i = run->unit_count; any && i-- > 0;) { /* those behind a unit before it */
         struct unit *unit = run->units[i];
         unit->mixes_below = (uint8_t)mixes(unit);

@@ -19,7 +19,8 @@
 #define PIECE_BYTES_DEFAULT (UINT64_C(32) << 10)
 #define IDLE_INPUT_PART \
     8u /* of what may be read are idle batches: they come and go in whole pieces */
-#define DRAWN_ROWS_BYTES 64u /* where the order is drawn: small states have `state.rows` too */
+#define DUE_BATCHES UINT64_C(16) /* of what stages give in parts: so many in a step */
+#define DRAWN_ROWS_BYTES 64u     /* where the order is drawn: small states have `state.rows` too */
 
 static void set_defaults(struct wr_run *run) {
     struct wr_run_options *options = &run->options;
@@ -306,6 +307,25 @@ int run_advance(struct wr_run *run, int after_rejects) {
     return status;
 }
 
+int run_has_due(const struct wr_run *run) {
+    int has = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        has |= run->units[i]->op != NULL && run->units[i]->op->has_due;
+    return has;
+}
+
+/* Behind the rejects, with which the input ends; a signal ends it too. */
+static int advance_to_end(struct wr_run *run) {
+    int status;
+    do {
+        run->due_left = DUE_BATCHES * run->options.batch_rows;
+        status = run_advance(run, 1);
+        if (status == WR_OK && run->options.stop != NULL && *run->options.stop)
+            return run_has_due(run) ? WR_ECANCEL : WR_OK;
+    } while (status == WR_OK && run_has_due(run));
+    return status;
+}
+
 void run_set_clock(struct wr_run *run, int64_t now_us) {
     run->op_env.now_us = run->lane_env.now_us = WR_MAX(run->op_env.now_us, now_us);
 }
@@ -367,9 +387,11 @@ static int finish(struct wr_run *run, struct wr_error *err) {
         status = reject_log_end(run->rejects, err);
     if (status != WR_EEND)
         return status;
-    status = run_advance(run, 1);
+    status = advance_to_end(run);
     if (status == WR_OK)
         status = run_settle(run, 1);
+    if (status == WR_OK)
+        status = advance_to_end(run); /* of what shards gave */
     if (status == WR_OK)
         status = reject_log_flush_step(run->rejects);
     settle_counts(run);
@@ -453,10 +475,12 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     int status = writer_poll(run, err);
     if (status == WR_OK || status == WR_EAGAIN)
         status = tick_all(run);
-    struct unit *lane = status == WR_OK ? next_lane(run) : NULL;
+    int has_due = run_has_due(run);
+    struct unit *lane = status == WR_OK && !has_due ? next_lane(run) : NULL;
+    run->due_left = DUE_BATCHES * run->options.batch_rows;
     if (lane != NULL)
         status = poll_lane(run, lane, err);
-    else if (status == WR_OK && !all_ended(run))
+    else if (status == WR_OK && !has_due && !all_ended(run))
         status = settle_step(run);
     int busy = writer_is_copying(run) || (run->held_rows > 0 && !writer_is_busy(run));
     int idle = status == WR_EAGAIN;
@@ -474,9 +498,10 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         stops_end_lanes(run);
     if (status == WR_OK && idle && run->store == NULL) /* nobody waits for rows that are there */
         status = sinks_commit(run, 1, err);
-    if (status == WR_OK && all_ended(run))
+    has_due = run_has_due(run);
+    if (status == WR_OK && all_ended(run) && !has_due)
         status = finish(run, err);
-    else if (status == WR_OK && has_reached(run, lane))
+    else if (status == WR_OK && !has_due && has_reached(run, lane))
         return WR_ECANCEL;
     if (status == WR_OK)
         status = checkpoint_if_due(run, err);
@@ -485,7 +510,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     else if (status == WR_ELUA)
         poison_died(run);
     if (status == WR_OK || status == WR_EEND)
-        return status == WR_OK && idle && !busy ? WR_EAGAIN : status;
+        return status == WR_OK && idle && !busy && !has_due ? WR_EAGAIN : status;
     run->summary.was_cut_off = status == WR_ECANCEL;
     return step_failed(run, status, err);
 }

@@ -285,6 +285,18 @@ static int tell_frontier(struct unit *unit, int64_t frontier, int has_moved) {
     return status < 0 ? status : reject_log_flush(unit->run->rejects);
 }
 
+/* Of a stage that has more that is due, as long as it is not too much for one step. */
+static int give_part(struct unit *unit, int64_t frontier) {
+    struct wr_run *run = unit->run;
+    uint64_t rows_before = unit->counts.rows_out;
+    if (run->due_left == 0)
+        return WR_OK;
+    int status = tell_frontier(unit, frontier, 1);
+    uint64_t given = unit->counts.rows_out - rows_before + 1;
+    run->due_left -= WR_MIN(run->due_left, given);
+    return status;
+}
+
 /* What shards have given in other threads goes on; not in the midst of a batch. */
 static int deliver(struct unit *unit) {
     struct wr_run *run = unit->run;
@@ -342,11 +354,15 @@ int unit_advance(struct unit *unit) {
                             unit->node->name);
     int has_moved = frontier > unit->frontier_in;
     unit->frontier_in = frontier;
-    if (has_moved || unit->sharded != NULL) {
+    int has_due = unit->op != NULL && unit->op->has_due;
+    if (has_due)
+        status = give_part(unit, frontier);
+    else if (has_moved || unit->sharded != NULL)
         status = tell_frontier(unit, frontier, has_moved);
-        if (status < 0)
-            return status;
-    }
+    if (status < 0)
+        return status;
+    if (unit->op != NULL && unit->op->has_due) /* there are more steps for what this one leaves */
+        unit->run->paused |= unit->run->due_left > 0;
     if (unit->sharded != NULL)
         status = deliver(unit);
     else if (unit->op != NULL && unit->op->type->holds_back != NULL)
@@ -354,7 +370,8 @@ int unit_advance(struct unit *unit) {
     else
         unit->frontier_out = frontier;
     idle_update(unit);
-    if (unit->sharded != NULL && sharded_is_ahead(unit->sharded))
+    int comes = unit->sharded != NULL && sharded_is_ahead(unit->sharded);
+    if (comes || (unit->op != NULL && unit->op->has_due))
         unit->is_idle = 0; /* rows of it come yet */
     return status < 0 ? status : WR_OK;
 }

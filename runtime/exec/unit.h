@@ -133,7 +133,8 @@ struct wr_run {
     const struct unit *cutting; /* the stages are told a frontier in the midst of its batch */
     int64_t nested_us;          /* where it measures: of the units below the one that works */
     uint8_t steps_aside;        /* some input was idle, now or before a restart */
-    uint8_t paused;             /* a gate has rows that go on when the frontier was told */
+    uint8_t paused;             /* a gate or a stage has rows that go on when frontiers were told */
+    uint64_t due_left;          /* rows that stages which give parts may still give in this step */
     uint8_t was_restored;       /* it goes on where a state ends */
     uint8_t is_as_copied;       /* which is a copy, and no checkpoint has come since */
     struct reject_log *rejects;
@@ -231,6 +232,8 @@ void unit_measure(struct unit *unit);
 void unit_state(const struct unit *unit, struct wr_op_state *state);
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
+/* Whether some stage has not given all that is due. */
+int run_has_due(const struct wr_run *run);
 /* Lets its operator do what the clock asks for. */
 int unit_tick(struct unit *unit);
 

@@ -8,7 +8,22 @@
 #include "base/status.h"
 #include "base/banned.h"
 
+#define PART_WINDOWS UINT32_C(256) /* at most, that leave at a time */
+
 /* ---- rows in ---- */
+
+static int has_keys(const struct fill *self) {
+    const struct wr_table *last = wr_slices_find(&self->last, 0);
+    return last != NULL && wr_table_count(last) > 0;
+}
+
+/* Whether a key may have a row made in the window that leaves next, as far as is known. */
+static int may_make(const struct fill *self) {
+    const struct fill_config *config = fill_config_of(self);
+    int64_t silent = window_end(&config->window, self->last_us);
+    return has_keys(self) &&
+           window_end(&config->window, self->next_us) <= wr_time_add(silent, config->stop_after_us);
+}
 
 static int keep_row(struct fill *self, struct wr_table *table, const uint8_t *key, uint64_t hash,
                     int64_t mark, const struct wr_batch *in, uint32_t row) {
@@ -22,26 +37,10 @@ static int keep_row(struct fill *self, struct wr_table *table, const uint8_t *ke
     return wr_payload_put(&self->payload, table, fill_payload(made), in, row);
 }
 
-/* The key's row is there: what lies between the one before and this one is known. */
-static int close_gap(struct fill *self, const uint8_t *key, uint64_t hash, int64_t mark,
-                     struct wr_batch *in, uint32_t row, struct wr_out *out) {
-    struct wr_table *last = wr_slices_at(&self->last, 0);
-    uint8_t *at;
-    if (last == NULL)
-        return WR_ENOMEM;
-    wr_table_find(last, key, &hash, 1, &at);
-    int status = at == NULL
-                     ? WR_OK
-                     : fill_between(self, at, fill_row_of(self, at), mark, mark, row, in, out);
-    return status == WR_OK ? keep_row(self, last, key, hash, mark, in, row) : status;
-}
-
-static int reject_row(struct fill *self, struct wr_batch *in, uint32_t row, struct wr_out *out) {
-    struct wr_reject reject = {.code = 505,
-                               .reason = "`window_start` is the start of no window of the `agg`",
-                               .stage = self->base.node,
-                               .row = row,
-                               .batch = in};
+static int reject_row(struct fill *self, struct wr_batch *in, uint32_t row, const char *reason,
+                      struct wr_out *out) {
+    struct wr_reject reject = {
+        .code = 505, .reason = reason, .stage = self->base.node, .row = row, .batch = in};
     return out->reject(out, &reject);
 }
 
@@ -51,11 +50,23 @@ static int take_row(struct fill *self, const uint8_t *key, uint64_t hash, struct
     const struct wr_column *starts = &in->columns[config->start_column];
     int64_t mark = WR_I64(starts)[row];
     if (wr_column_is_nil(starts, row) || !window_is(&config->window, mark))
-        return reject_row(self, in, row, out);
-    int status = config->waits ? close_gap(self, key, hash, mark, in, row, out) : WR_OK;
+        return reject_row(self, in, row, "`window_start` is the start of no window of the `agg`",
+                          out);
+    if (mark < self->next_us)
+        return reject_row(self, in, row, "`window_start` is of a window that has left", out);
+    int status = WR_OK;
+    if (config->waits) {
+        struct wr_table *last = wr_slices_at(&self->last, 0);
+        status = fill_close_gap(self, key, hash, mark, in, row);
+        if (status == WR_OK)
+            status = last == NULL ? WR_ENOMEM : keep_row(self, last, key, hash, mark, in, row);
+    }
     struct wr_table *table = wr_slices_at(&self->rows, mark);
     if (status < 0 || table == NULL)
         return status < 0 ? status : WR_ENOMEM;
+    if (!config->waits && mark > self->last_us &&
+        !may_make(self)) /* silent too long, all of them */
+        wr_slices_drop_before(&self->last, WR_TIME_MAX);
     self->last_us = WR_MAX(self->last_us, mark);
     self->taken++;
     return keep_row(self, table, key, hash, mark, in, row);
@@ -68,8 +79,9 @@ static int fill_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
     struct wr_arena *scratch = op->env->scratch;
     struct wr_column columns[WR_KEY_COLUMNS_MAX];
     uint32_t count = in->sel_count, bytes = config->key_bytes;
-    wr_slices_settle(&self->rows);
-    wr_slices_settle(&self->last);
+    struct wr_slices *sets[FILL_SETS] = FILL_SETS_OF(self);
+    for (uint32_t s = 0; s < FILL_SETS; s++)
+        wr_slices_settle(sets[s]);
     uint8_t *keys = wr_arena_alloc_zero(scratch, (size_t)count * bytes + 8);
     uint64_t *hashes = WR_ARENA_ARRAY(scratch, uint64_t, count + 1);
     if (keys == NULL || hashes == NULL)
@@ -89,8 +101,7 @@ static int fill_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
 
 /* ---- windows out ---- */
 
-static int emit_rows(struct fill *self, uint8_t **keys, uint32_t count, int64_t mark,
-                     struct wr_out *out) {
+static int emit_rows(struct fill *self, uint8_t **keys, uint32_t count, struct wr_out *out) {
     const struct fill_config *config = fill_config_of(self);
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_batch *batch = wr_batch_new(self->base.env->pool, self->base.schema);
@@ -101,9 +112,10 @@ static int emit_rows(struct fill *self, uint8_t **keys, uint32_t count, int64_t 
     int status =
         payloads == NULL || times == NULL || starts == NULL || ends == NULL ? WR_ENOMEM : WR_OK;
     for (uint32_t i = 0; i < count && status == WR_OK; i++) {
-        payloads[i] = fill_payload(fill_row_of(self, keys[i]));
-        starts[i] = window_start(&config->window, mark);
-        ends[i] = window_end(&config->window, mark);
+        const struct fill_row *row = fill_row_of(self, keys[i]);
+        payloads[i] = fill_payload(row);
+        starts[i] = window_start(&config->window, row->mark);
+        ends[i] = window_end(&config->window, row->mark);
         times[i] = window_result_time(ends[i]);
     }
     for (uint32_t k = 0; k < config->layout.column_count && status == WR_OK; k++)
@@ -144,25 +156,40 @@ static int remember(struct fill *self, uint8_t *const *keys, uint64_t count) {
     return WR_OK;
 }
 
-/* The rows of a window leave, in the order of keys. */
-static int leave(struct fill *self, int64_t mark, int *flow, struct wr_out *out) {
-    const struct fill_config *config = fill_config_of(self);
+/* Rows that leave, of one window or several: their keys, some of a batch. */
+struct leaving {
+    uint8_t **keys;
+    uint32_t count, room;
+    uint64_t total; /* of all that left since it began */
+    int flow;
+};
+
+static int flush(struct fill *self, struct leaving *leaving, struct wr_out *out) {
     struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    if (leaving->count > 0 && leaving->flow == WR_FLOW_MORE)
+        leaving->flow = emit_rows(self, leaving->keys, leaving->count, out);
+    wr_arena_rewind(scratch, mark);
+    leaving->count = 0;
+    return WR_MIN(leaving->flow, WR_OK);
+}
+
+/* The rows of a window leave, in the order of keys. */
+static int leave(struct fill *self, int64_t mark, struct leaving *leaving, struct wr_out *out) {
+    const struct fill_config *config = fill_config_of(self);
     const struct wr_table *table = wr_slices_find(&self->rows, mark);
-    uint64_t count = table == NULL ? 0 : wr_table_count(table), room = self->base.env->batch_rows;
+    uint64_t count = table == NULL ? 0 : wr_table_count(table);
     if (count == 0)
         return WR_OK;
-    uint8_t **keys = wr_keys_rows(&config->layout, table, scratch);
+    uint8_t **keys = wr_keys_rows(&config->layout, table, self->base.env->scratch);
     int status = keys == NULL ? WR_ENOMEM : WR_OK;
-    for (uint64_t at = 0; at < count && status == WR_OK && *flow == WR_FLOW_MORE; at += room) {
-        struct wr_arena_mark part = wr_arena_mark(scratch);
-        *flow = emit_rows(self, keys + at, (uint32_t)WR_MIN(room, count - at), mark, out);
-        wr_arena_rewind(scratch, part);
-        status = WR_MIN(*flow, WR_OK);
+    for (uint64_t i = 0; i < count && status == WR_OK; i++) {
+        leaving->keys[leaving->count++] = keys[i];
+        if (leaving->count == leaving->room)
+            status = flush(self, leaving, out);
     }
-    if (status == WR_OK && !config->waits)
-        status = remember(self, keys, count);
-    return status;
+    leaving->total += count;
+    return status == WR_OK && !config->waits ? remember(self, keys, count) : status;
 }
 
 /* Makes the rows of keys that have none in a window, and forgets those that are silent too long. */
@@ -175,9 +202,9 @@ static int fill_window(struct fill *self, int64_t mark, struct wr_out *out) {
     if (count == 0)
         return WR_OK;
     uint8_t **keys = wr_keys_rows(&config->layout, last, scratch);
-    struct fill_gap *gaps = WR_ARENA_ARRAY(scratch, struct fill_gap, count);
-    uint32_t gap_count = 0, gone = 0;
-    if (keys == NULL || gaps == NULL)
+    struct fill_made *made = WR_ARENA_ARRAY(scratch, struct fill_made, count);
+    uint32_t made_count = 0, gone = 0;
+    if (keys == NULL || made == NULL)
         return WR_ENOMEM;
     for (uint64_t i = 0; i < count; i++) {
         const struct fill_row *row = fill_row_of(self, keys[i]);
@@ -189,22 +216,30 @@ static int fill_window(struct fill *self, int64_t mark, struct wr_out *out) {
         if (window_end(&config->window, mark) > until)
             keys[gone++] = keys[i];
         else if (found == NULL)
-            gaps[gap_count++] = (struct fill_gap){
-                .key = keys[i], .before = row, .mark = mark, .next_mark = WR_TIME_MAX};
+            made[made_count++] = (struct fill_made){.key = keys[i],
+                                                    .before = fill_payload(row),
+                                                    .mark = mark,
+                                                    .before_mark = row->mark};
     }
-    int status = fill_make(self, gaps, gap_count, NULL, out);
+    int status = fill_make(self, made, made_count, out);
     for (uint32_t i = 0; i < gone && status == WR_OK; i++)
         wr_table_delete(last, keys[i], wr_shape_hash(&self->shape, keys[i], self->base.env->seed));
     return status;
 }
 
+/* The mark of the first window with rows that has not left; tables of the last ones that did are
+ * there until the part ends. */
 static int64_t first_waiting(const struct fill *self) {
-    return self->rows.count == 0 ? WR_TIME_MAX : self->rows.items[0].start_us;
-}
-
-static int has_keys(const struct fill *self) {
-    const struct wr_table *last = wr_slices_find(&self->last, 0);
-    return last != NULL && wr_table_count(last) > 0;
+    const struct wr_slices *rows = &self->rows;
+    uint32_t low = 0, high = rows->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (rows->items[middle].start_us < self->next_us)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == rows->count ? WR_TIME_MAX : rows->items[low].start_us;
 }
 
 /* The mark of the first window that must stay: where rows wait, one that is still to come may end a
@@ -219,49 +254,100 @@ static int64_t first_staying(const struct fill *self, int64_t frontier) {
         return open;
     if (config->max_gap_us == WR_TIME_MAX)
         return WR_TIME_MIN;
+    if (self->last_us != WR_TIME_MIN && !self->is_of_before) { /* gaps may end with the stream */
+        int64_t behind = window_next(window, self->last_us);
+        open = WR_MIN(open, behind);
+    }
     int64_t from = wr_time_add(window_start(window, open), -config->max_gap_us);
     int64_t mark = window_last(window, from);
-    return window_start(window, mark) < from ? window_next(window, mark) : mark;
+    if (window_start(window, mark) < from)
+        mark = window_next(window, mark);
+    return WR_MAX(mark, self->next_us);
 }
 
-static int release(struct fill *self, int64_t frontier, int *flow, struct wr_out *out) {
-    int64_t stays = first_staying(self, frontier);
-    int makes = !fill_config_of(self)->waits, status = WR_OK;
-    while (status == WR_OK) {
-        int64_t mark = first_waiting(self);
-        if (makes && has_keys(self))
-            mark = WR_MIN(mark, self->next_us);
-        if (mark > self->last_us || mark >= stays)
-            break;
-        if (makes && mark < first_waiting(self) && first_waiting(self) != WR_TIME_MAX)
-            status = fill_check_gap(self, mark, first_waiting(self));
-        if (status != WR_OK)
-            break;
-        struct wr_arena_mark part = wr_arena_mark(self->base.env->scratch);
-        if (makes)
-            status = fill_window(self, mark, out);
-        if (status == WR_OK)
-            status = leave(self, mark, flow, out);
-        wr_arena_rewind(self->base.env->scratch, part);
-        self->next_us = window_next(&fill_config_of(self)->window, mark);
-        wr_slices_drop_before(&self->rows, self->next_us);
+/* The mark of the next window that leaves; WR_TIME_MAX: none, but where more rows come. */
+static int64_t next_leaving(const struct fill *self) {
+    const struct fill_config *config = fill_config_of(self);
+    int64_t mark = first_waiting(self);
+    if (config->waits) {
+        int64_t first = fill_gaps_first(self);
+        mark = WR_MIN(mark, first);
+    } else if (may_make(self)) {
+        mark = WR_MIN(mark, self->next_us);
     }
+    return mark > self->last_us ? WR_TIME_MAX : mark;
+}
+
+int fill_has_windows(const struct fill *self) {
+    return next_leaving(self) != WR_TIME_MAX;
+}
+
+/* Nobody wants what would leave up to `stays`. */
+static void drop_leaving(struct fill *self, int64_t stays) {
+    int64_t behind = window_next(&fill_config_of(self)->window, self->last_us);
+    int64_t until = WR_MIN(stays, behind);
+    wr_slices_drop_before(&self->rows, until);
+    wr_slices_drop_before(&self->gaps, until);
+    wr_slices_drop_before(&self->open, WR_TIME_MAX);
+    self->next_us = WR_MAX(self->next_us, until);
+}
+
+static int leave_window(struct fill *self, int64_t mark, struct leaving *leaving,
+                        struct wr_out *out) {
+    int makes = !fill_config_of(self)->waits, status = WR_OK;
+    if (makes && mark < first_waiting(self) && first_waiting(self) != WR_TIME_MAX)
+        status = fill_check_gap(self, mark, first_waiting(self));
+    if (status == WR_OK)
+        status = makes ? fill_window(self, mark, out) : fill_gaps_window(self, mark, out);
+    if (status == WR_OK)
+        status = leave(self, mark, leaving, out);
+    self->next_us = window_next(&fill_config_of(self)->window, mark);
     return status;
 }
 
-/* At the end: gaps that reach to the last window of the stream. */
-static int close_gaps(struct fill *self, struct wr_out *out) {
-    const struct fill_config *config = fill_config_of(self);
-    const struct wr_table *last = wr_slices_find(&self->last, 0);
-    uint64_t count = last == NULL ? 0 : wr_table_count(last);
-    if (count == 0)
-        return WR_OK;
-    uint8_t **keys = wr_keys_rows(&config->layout, last, self->base.env->scratch);
-    int64_t until = window_next(&config->window, self->last_us);
-    int status = keys == NULL ? WR_ENOMEM : WR_OK;
-    for (uint64_t i = 0; i < count && status == WR_OK; i++)
-        status = fill_between(self, keys[i], fill_row_of(self, keys[i]), WR_TIME_MAX, until, 0,
-                              NULL, out);
+/* Whether a part ends before the window `mark`. Where stages below look at frontiers between rows,
+ * before each window, so that they are told that it comes: then it makes no difference where a part
+ * ends. */
+static int ends_before(struct fill *self, int64_t mark, uint32_t windows,
+                       const struct leaving *leaving) {
+    if (self->base.is_watched)
+        return mark != self->told_us;
+    return windows == WR_MIN(leaving->room, PART_WINDOWS) || leaving->total >= leaving->room;
+}
+
+/* Windows leave, a part of those that may. */
+static int release(struct fill *self, int64_t frontier, struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_arena_mark part = wr_arena_mark(scratch);
+    int64_t stays = first_staying(self, frontier), mark;
+    struct leaving leaving = {.room = self->base.env->batch_rows};
+    int status = WR_OK;
+    self->base.has_due = 0;
+    for (uint32_t windows = 0; status == WR_OK && leaving.flow == WR_FLOW_MORE; windows++) {
+        mark = next_leaving(self);
+        if (self->is_done || mark == WR_TIME_MAX || mark >= stays)
+            break;
+        if (ends_before(self, mark, windows, &leaving)) {
+            self->told_us = mark;
+            self->base.has_due = 1;
+            break;
+        }
+        if (leaving.keys == NULL)
+            leaving.keys = WR_ARENA_ARRAY(scratch, uint8_t *, leaving.room);
+        status = leaving.keys == NULL ? WR_ENOMEM : leave_window(self, mark, &leaving, out);
+    }
+    if (status == WR_OK)
+        status = flush(self, &leaving, out);
+    wr_arena_rewind(scratch, part);
+    if (status == WR_OK && !self->base.has_due && fill_config_of(self)->waits &&
+        stays != WR_TIME_MAX && stays != WR_TIME_MIN) {
+        self->next_us = WR_MAX(self->next_us, stays);
+        self->is_of_before = 0;
+    }
+    wr_slices_drop_before(&self->rows, self->next_us);
+    self->is_done |= leaving.flow == WR_FLOW_DONE;
+    if (self->is_done)
+        drop_leaving(self, stays);
     return status;
 }
 
@@ -273,7 +359,7 @@ static int forget_keys(struct fill *self) {
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_table *last = wr_slices_find(&self->last, 0);
     uint64_t count = last == NULL ? 0 : wr_table_count(last);
-    if (!config->waits || config->max_gap_us == WR_TIME_MAX || self->taken <= count)
+    if (!config->waits || config->max_gap_us == WR_TIME_MAX || last == NULL || self->taken <= count)
         return WR_OK;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
     uint8_t **keys = WR_ARENA_ARRAY(scratch, uint8_t *, count + 1);
@@ -297,14 +383,14 @@ static int forget_keys(struct fill *self) {
 
 static int fill_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     struct fill *self = (struct fill *)op;
-    int flow = WR_FLOW_MORE, status = WR_OK;
+    int status = WR_OK;
     if (frontier == WR_TIME_MAX && fill_config_of(self)->waits)
-        status = close_gaps(self, out);
+        status = fill_close_gaps(self);
     if (status == WR_OK)
-        status = release(self, frontier, &flow, out);
+        status = release(self, frontier, out);
     if (status == WR_OK)
         status = forget_keys(self);
-    if (status == WR_OK && frontier == WR_TIME_MAX)
+    if (status == WR_OK && frontier == WR_TIME_MAX && !op->has_due)
         wr_slices_drop_before(&self->last, WR_TIME_MAX);
     return status;
 }
@@ -330,17 +416,17 @@ static int64_t fill_shift(const struct wr_op *op) {
 static int64_t fill_holds_back(const struct wr_op *op, int64_t frontier) {
     const struct fill *self = (const struct fill *)op;
     const struct fill_config *config = op->config;
+    if (op->has_due && fill_has_windows(self))
+        return window_result_time(window_end(&config->window, next_leaving(self)));
     if (frontier == WR_TIME_MAX || frontier == WR_TIME_MIN)
         return frontier;
     int64_t stays = first_staying(self, frontier);
     if (config->waits)
         return stays == WR_TIME_MIN ? stays
                                     : window_result_time(window_end(&config->window, stays));
-    int64_t end = window_end(&config->window, self->next_us);
-    int64_t until = wr_time_add(window_end(&config->window, self->last_us), config->stop_after_us);
-    if (!has_keys(self) || end > until)
+    if (!may_make(self))
         return frontier;
-    int64_t next = window_result_time(end);
+    int64_t next = window_result_time(window_end(&config->window, self->next_us));
     return WR_MIN(frontier, next);
 }
 

@@ -6,6 +6,8 @@
 #include "op/fill.h"
 #include "base/banned.h"
 
+#define WINDOWS_MAX_DEFAULT \
+    1000000                  /* a longer gap is a wrong time, if nobody says how far it goes */
 #define PREVIOUS "previous(" /* as stdlib/weir/fill.lua names them */
 #define NEXT "next("
 #define RATIO "part("
@@ -191,6 +193,10 @@ static int bind_reads(struct wr_bind *bind, struct fill_config *config) {
 static int check_gap(struct wr_bind *bind, struct fill_config *config, struct wr_error *err) {
     config->stop_after_us = wr_value_int(bind->spec, "stop_after", WR_TIME_MAX);
     config->max_gap_us = wr_value_int(bind->spec, "max_gap", WR_TIME_MAX);
+    int is_bounded = config->stop_after_us != WR_TIME_MAX || config->max_gap_us != WR_TIME_MAX;
+    int64_t windows_max =
+        wr_value_int(bind->spec, "max_windows", is_bounded ? 0 : WINDOWS_MAX_DEFAULT);
+    config->windows_max = windows_max == 0 ? UINT64_MAX : (uint64_t)windows_max;
     int is_open = config->waits && config->max_gap_us == WR_TIME_MAX;
     config->waits |= config->max_gap_us != WR_TIME_MAX;
     if (!is_open || bind->inputs[0]->bounded)

@@ -125,6 +125,8 @@ struct wr_op {
     const char *routed;     /* KEYED: the keys that the last `route` made, in env->scratch, … */
     uint32_t routed_bytes;  /* … of so many bytes each; NULL: they are not handed on */
     uint8_t has_more;       /* `go_on` gives more of what is due */
+    uint8_t has_due;        /* `advance` gave a part, and is called again: see there */
+    uint8_t is_watched;     /* a stage below looks at frontiers between the rows that it gives */
     uint8_t observed;       /* somebody sees each change that it makes, not only their sum */
     uint8_t keeps_origins;  /* HOLDS_ROWS: a stage behind it may want to say where a row is from */
 };
@@ -171,7 +173,9 @@ struct wr_op_type {
     int (*push)(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out);
     /* All later rows have event time >= frontier (WR_TIME_MAX: the input has ended; then also
      * streams without event time are told). Fires timers <= frontier in (time, key) order. NULL:
-     * nothing. */
+     * nothing. One instance alone, not of shards: where it sets has_due it gave a part of what is
+     * due, is called again with this frontier or a later one, in this step or behind a checkpoint,
+     * and no source is read until it has given all; `load` sets has_due too. */
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
     /* Where it has set has_more, not all that is due has been given: gives some more. */
     int (*go_on)(struct wr_op *op, struct wr_out *out);

@@ -33,7 +33,7 @@ class Case:
         self.delay = dice.choice([0, 0, 3, 10]) * self.unit
         self.rows = []
         for _ in range(dice.choice([0, 1, 5, 30, 80])):
-            at += dice.choice([0, 0, 1, 2, 9, 40]) * self.unit
+            at += dice.choice([0, 0, 0, 1, 1, 2, 2, 9, 9, 40, 40, 400]) * self.unit
             behind = dice.choice([0, 0, 0, 1, 5, 15]) * self.unit
             self.rows.append((dice.choice(["a", "b", "", "a long key, of many bytes"]),
                               dice.randint(-3, 9), at - behind))
@@ -43,16 +43,18 @@ class Case:
         self.line = dice.random() < 0.4
         self.max_gap = dice.choice([None, None, 0, 10, 60, 300])
         self.stop_after = dice.choice([None, None, 0, 10, 60, 300])
-        # What leaves out windows behind a frontier that has passed a gap decides it too late.
-        self.filter = dice.random() < 0.3 and self.max_gap is None
+        self.filter = dice.random() < 0.3
         self.counted = dice.random() < 0.3
+        # Changes at moments between the rows must be the same, wherever a part of a gap ends.
+        self.watched = dice.random() < 0.3
 
     # ---- the script ----
 
     def script(self):
         kind = 'weir.calendar("day", { timezone = "Europe/Berlin" })' if self.calendar else \
             f'weir.hopping("{self.width}s", {{ every = "{self.every}s" }})'
-        lines = ['local s = weir.read("in.csv", { schema = "k string, v int64, ts timestamp" })',
+        lines = ['local filled = weir.read("in.csv", {',
+                 '  schema = "k string, v int64, ts timestamp" })',
                  f'  :event_time("ts", {{ max_delay = "{self.delay}s" }})',
                  f"  :window({kind})"]
         if self.keyed:
@@ -65,11 +67,16 @@ class Case:
                             [("max_gap", self.max_gap), ("stop_after", self.stop_after)]
                             if bound is not None)
         lines.append(f'  :fill("{items}", {{ {options} }})')
+        if self.watched:
+            lines.append(f'filled:window(weir.tumbling "2d")'
+                         f':emit("update", {{ every = "{7 * self.unit}s" }})'
+                         ':agg "rows = count(), hi = max(hi)":changes():write "changes.csv"')
+        lines.append("filled")
         if self.counted:
             lines.append('  :window(weir.tumbling "2d")'
                          ':agg "rows = count(), n = sum(n), hi = count(hi)"')
         lines.append('  :write "out.csv"')
-        lines.append('s:late():write "late.csv"')
+        lines.append('filled:late():write "late.csv"')
         return "\n".join(lines) + "\n"
 
     # ---- the model ----
@@ -168,6 +175,10 @@ def check(weir, seed):
                 raise AssertionError(f"line {number + 1} is {got} and should be {want}")
         if len(found) != len(wanted):
             raise AssertionError(f"{len(found)} lines, should be {len(wanted)}")
+        if not case.watched:
+            return None
+        with open(os.path.join(folder, "changes.csv"), encoding="utf-8") as file:
+            return file.read()
     rows = "".join(",".join([f'"{k}"' if "," in k else k, str(v), changelogs.text_of(at)]) + "\n"
                    for k, v, at in case.rows)
     return changelogs.check_runs(weir, seed, case, {"in.csv": "k,v,ts\n" + rows}, verify)

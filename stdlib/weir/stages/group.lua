@@ -35,7 +35,8 @@ return {
       .. "hopping or calendar windows with final results. A filled row leaves with its window, as "
       .. "soon as the stream has a row in it or in a later one; with `max_gap` so much later, when "
       .. "it is known how long the gap is. `interpolate` needs `max_gap`, or input that ends. "
-      .. "Where neither option is given, a gap of more than 1,000,000 windows ends the run: rows "
+      .. "A gap may be of any length: its rows leave a part at a time, and a run that is stopped "
+      .. "in it goes on there. One of more windows than `max_windows` ends the run, since rows "
       .. "without end would follow one whose time is wrong.",
     subjects = { { kind = "list" } },
     options = {
@@ -45,6 +46,8 @@ return {
       max_gap = { kind = "duration", min = 0,
         doc = "gaps that are longer are not filled at all, from the first window without a row to "
           .. "the start of the next one that has one" },
+      max_windows = { kind = "count", min = 1, default = "1000000; no limit with the others",
+        doc = "a gap of more windows ends the run" },
     },
     make = function(c, input)
       if c[1].fn then
@@ -57,6 +60,7 @@ return {
       return {
         op = "fill", items = items, checks = checks, window = node.window,
         stop_after = c.opts.stop_after, max_gap = c.opts.max_gap,
+        max_windows = c.opts.max_windows,
       }
     end,
   },
