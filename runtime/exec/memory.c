@@ -98,6 +98,20 @@ int memory_check(const struct wr_run *run, struct wr_error *err) {
     return WR_ENOMEM;
 }
 
+int wr_run_least_memory(struct wr_plan *plan, const struct wr_run_options *options, uint64_t *bytes,
+                        struct wr_error *err) {
+    struct wr_run *run = NULL;
+    struct wr_run_options stateless = *options;
+    stateless.state_directory = NULL;
+    int status = run_new_to_look(&run, plan, &stateless, err);
+    if (status == WR_OK) {
+        *bytes = least_bytes(run);
+        status = memory_check(run, err);
+    }
+    wr_run_free(run);
+    return status;
+}
+
 int memory_has_room(const struct wr_run *run) {
     const struct wr_budget *state = &run->state_budget;
     return state->bytes_used < state->bytes_max / 4 * 3;

@@ -81,7 +81,7 @@ int run_new_to_look(struct wr_run **made, struct wr_plan *plan,
                     const struct wr_run_options *options, struct wr_error *err) {
     int status = run_make(made, plan, options, err);
     struct wr_run *run = *made;
-    if (status == WR_OK)
+    if (status == WR_OK && options->state_directory != NULL)
         status = run_open_state(&run->store, plan->env, options->state_directory, err);
     if (status == WR_OK)
         status = run_restore_seed(run, err);

@@ -150,6 +150,10 @@ void wr_run_free(struct wr_run *run);
 /* Says by `tell_changes` what would become of a state, and changes nothing. */
 int wr_run_compare(struct wr_plan *plan, const struct wr_run_options *options,
                    struct wr_error *err);
+/* What a run takes of `memory` before its first row, without a state; nothing is opened. WR_OK, or
+ * WR_ENOMEM (W602) where that is more than it would have. */
+int wr_run_least_memory(struct wr_plan *plan, const struct wr_run_options *options, uint64_t *bytes,
+                        struct wr_error *err);
 /* WR_OK: there is more to do; WR_EAGAIN: nothing to do now; WR_EEND: all is done and written;
  * WR_ECANCEL: stopped by the signal; or a failure. */
 int wr_run_step(struct wr_run *run, struct wr_error *err);

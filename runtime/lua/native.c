@@ -213,6 +213,7 @@ static const luaL_Reg functions[] = {
     {"sim", native_sim},
     {"sim_faults", native_sim_faults},
     {"compare", native_compare},
+    {"least_memory", native_least_memory},
     {"explain", native_explain},
     {"connectors", l_connectors},
     {"state", native_state},

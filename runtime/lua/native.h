@@ -26,12 +26,13 @@ struct native_plan {
     int running;                     /* a run borrows it */
 };
 struct native_plan *native_check_plan(lua_State *L, int index);
-int native_plan_new(lua_State *L);   /* native.plan(options) -> plan | nil, err */
-void native_plan_type(lua_State *L); /* makes the metatable */
-int native_run(lua_State *L);        /* native.run(plan, options) */
-int native_compare(lua_State *L);    /* native.compare(plan, options): what a state would become */
-int native_explain(lua_State *L);    /* native.explain(plan) */
-int native_state(lua_State *L);      /* native.state(directory, checks), and what is done with it */
+int native_plan_new(lua_State *L);     /* native.plan(options) -> plan | nil, err */
+void native_plan_type(lua_State *L);   /* makes the metatable */
+int native_run(lua_State *L);          /* native.run(plan, options) */
+int native_least_memory(lua_State *L); /* native.least_memory(plan, options) -> bytes */
+int native_compare(lua_State *L); /* native.compare(plan, options): what a state would become */
+int native_explain(lua_State *L); /* native.explain(plan) */
+int native_state(lua_State *L);   /* native.state(directory, checks), and what is done with it */
 int native_state_save(lua_State *L);
 int native_state_reset(lua_State *L);
 int native_state_rows(lua_State *L);

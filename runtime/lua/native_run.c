@@ -371,6 +371,22 @@ int native_compare(lua_State *L) {
     return 1;
 }
 
+/* native.least_memory(plan, options) -> bytes | nil, err */
+int native_least_memory(lua_State *L) {
+    struct native_plan *self = native_check_plan(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct wr_error err = {0};
+    uint64_t bytes = 0;
+    int status = native_complete_plan(L, self, &err);
+    struct wr_run_options options = native_run_options(L, self);
+    if (status == WR_OK)
+        status = wr_run_least_memory(self->plan, &options, &bytes, &err);
+    if (status != WR_OK)
+        return wr_error_push(L, &err);
+    lua_pushinteger(L, (lua_Integer)bytes);
+    return 1;
+}
+
 /* (plan, run, whether it measured, the trouble of runs before this one) -> summary */
 static int l_summary(lua_State *L) {
     const struct wr_plan *plan = lua_touserdata(L, 1);

@@ -326,7 +326,8 @@ for the program and its threads.
 What one row of a join meets must fit, and what a single window or another stage
 (`match`, `fill`, `asof`, frames, a `top` of many rows) needs, else the run ends
 (W602), and says which stages hold how much, and the least `memory` with which
-it would have gone on from there. `weir explain --analyze` shows what each stage
+it would have gone on from there. `weir check` says what a script takes before
+its first row, and refuses less; `weir explain --analyze` shows what each stage
 kept, and how much of it in the file.
 ]],
   },

@@ -374,11 +374,26 @@ local function read_plan(run, name, writes_needed)
   return made, plan
 end
 
+--- The least `memory` of a script in bytes; nil where it has less, which is shown.
+local function least_memory(run, made)
+  local options = run_options(run, made)
+  options.state, options.rejects, options.from, options.progress = nil, nil, nil, "off"
+  local least, err = run.native.least_memory(made:plan(), options)
+  if not least then
+    show(run, require("weir.load").as_diagnostic(err, made.name))
+  end
+  return least
+end
+
 --- Reads one script, and says what is promised of its sinks: as text, or into `list`.
 local function check_one(run, name, list)
   local made, plan, code = read_plan(run, name, true)
   if not plan then
     return code
+  end
+  local least = least_memory(run, made)
+  if not least then
+    return EXIT.FAILED
   end
   local promises = require("weir.promises")
   local rows = promises.of_plan(plan)
@@ -386,6 +401,10 @@ local function check_one(run, name, list)
     list[#list + 1] = { script = made.name, state = made.settings.state, sinks = rows }
   else
     run.out(promises.text(rows, made.settings.state))
+    if made.settings.memory then
+      run.out(("memory: %d KB, of which a run takes %d KB before its first row\n"):format(
+        made.settings.memory >> 10, (least >> 10) + 1))
+    end
   end
   return EXIT.DONE
 end
