@@ -10,6 +10,7 @@
 
 #define FOLLOW_PATH_MAX 4096
 #define FOLLOW_SECOND_US 1000000
+#define FOLLOW_CLOCK_US 20000 /* the clock of a file system is behind by less */
 
 /* A file that is known. Its number is given again when it is gone. */
 struct follow_file {
@@ -32,12 +33,15 @@ int follow_is_half_written(const char *path);
 extern const char *const follow_endings[FOLLOW_ENDINGS]; /* of compressed files */
 /* How long the path is without such an ending; 0: it has none. */
 size_t follow_length_without_ending(const char *path);
-/* Behind what: a file that was read to its end and was changed then, or, where `has_file` is 0, a
- * time. */
-struct follow_after {
-    int64_t modified_us;
+/* A file that was read to its end, and was changed last then. */
+struct follow_read {
     struct follow_file file; /* becomes that of its compressed copy, where it is found as one */
-    uint64_t offset, sum;    /* at its end: what tells such a copy */
+    int64_t modified_us;
+    uint64_t offset, sum; /* at its end: what tells it, and a copy of it; 0: not known */
+};
+/* Behind what: such a file, or, where `has_file` is 0, its time. */
+struct follow_after {
+    struct follow_read read;
     uint8_t has_file;
     uint8_t was_cut; /* there is an older copy of what it had (copytruncate) */
 };
@@ -49,7 +53,7 @@ struct follow_next {
  * the `done_count` that were read. Of those with the same time as the file the names say which they
  * are; behind a time, one that has it counts. */
 int follow_next_old(const struct file_reader *in, struct follow_after *after,
-                    const struct follow_file *done, uint32_t done_count, struct follow_next *next,
+                    const struct follow_read *done, uint32_t done_count, struct follow_next *next,
                     struct wr_error *err);
 /* Opens `in` where the position stands: in the followed file, in one that it was renamed to, or in
  * a copy of it. `found` is its name; "": the position is the start of a file that is gone, or that

@@ -128,25 +128,17 @@ int follow_is_file(const struct follow_file *file, const struct wr_file_info *in
            (file->born_us == 0 || info->born_us == 0 || file->born_us == info->born_us);
 }
 
-static int is_among(const struct follow_file *done, uint32_t count,
-                    const struct wr_file_info *info) {
-    for (uint32_t i = 0; i < count; i++)
-        if (follow_is_file(&done[i], info))
-            return 1;
-    return 0;
-}
-
-/* Is it a compressed copy of what was read to its end? 1, 0 or a status. */
-static int is_copy(const struct file_reader *in, const char *path, const struct follow_after *after,
-                   struct wr_error *err) {
+/* Has it the content of what was read to its end? 1, 0 or a status. */
+static int has_content(const struct file_reader *in, const char *path,
+                       const struct follow_read *read, struct wr_error *err) {
     struct wr_input input;
     struct file_known known;
     struct wr_error why = {0};
     int is_same = 0, status = wr_input_open(&input, in->base.env, in->base.input_budget, path,
                                             in->config->ratio_max, 0, &why);
     if (status == WR_OK) {
-        status = file_known_read(&known, &input, after->offset, &why);
-        is_same = status == WR_OK && file_known_sum(&known, after->offset) == after->sum;
+        status = file_known_read(&known, &input, read->offset, &why);
+        is_same = status == WR_OK && file_known_sum(&known, read->offset) == read->sum;
         wr_input_close(&input);
     }
     if (status == WR_OK || status == WR_ECORRUPT || status == WR_ENOENT)
@@ -156,25 +148,50 @@ static int is_copy(const struct file_reader *in, const char *path, const struct 
     return status;
 }
 
+/* Is it this file? Its number is given again when it is gone, within a tick of the clock too: its
+ * content tells. 1, 0 or a status. */
+static int is_file(const struct file_reader *in, const struct old_file *one,
+                   const struct follow_read *read, struct wr_error *err) {
+    if (!follow_is_file(&read->file, &one->info))
+        return 0;
+    return read->offset == 0 ? 1 : has_content(in, one->path, read, err);
+}
+
+/* … or a compressed copy of it, which has its time? */
+static int is_copy(const struct file_reader *in, const struct old_file *one,
+                   const struct follow_read *read, struct wr_error *err) {
+    if (read->offset == 0 || one->info.modified_us != read->modified_us ||
+        follow_length_without_ending(one->path) == 0)
+        return 0;
+    return has_content(in, one->path, read, err);
+}
+
+static int is_among(const struct file_reader *in, const struct follow_read *done, uint32_t count,
+                    const struct old_file *one, struct wr_error *err) {
+    int is_one = 0;
+    for (uint32_t i = 0; i < count && is_one == 0; i++)
+        is_one = is_file(in, one, &done[i], err);
+    for (uint32_t i = 0; i < count && is_one == 0; i++)
+        is_one = is_copy(in, one, &done[i], err);
+    return is_one;
+}
+
 /* The file that was read, as its name is now; NULL: it is gone, and no copy of its time is there.
  */
 static const struct old_file *find_read(const struct file_reader *in, struct old_files *old,
                                         struct follow_after *after) {
-    for (uint32_t i = 0; after->has_file && i < old->count; i++)
-        if (follow_is_file(&after->file, &old->files[i].info))
-            return &old->files[i];
-    for (uint32_t i = 0; after->offset > 0 && i < old->count && old->status == WR_OK; i++) {
-        const struct old_file *one = &old->files[i];
-        if (one->info.modified_us != after->modified_us ||
-            follow_length_without_ending(one->path) == 0)
-            continue;
-        int fits = is_copy(in, one->path, after, old->err);
-        if (fits > 0) {
-            after->file = (struct follow_file){one->info.inode, one->info.born_us};
+    static int (*const tests[])(const struct file_reader *, const struct old_file *,
+                                const struct follow_read *, struct wr_error *) = {is_file, is_copy};
+    for (size_t t = 0; after->has_file && t < WR_COUNT(tests); t++)
+        for (uint32_t i = 0; i < old->count && old->status == WR_OK; i++) {
+            const struct old_file *one = &old->files[i];
+            int fits = tests[t](in, one, &after->read, old->err);
+            old->status = fits < 0 ? fits : WR_OK;
+            if (fits <= 0)
+                continue;
+            after->read.file = (struct follow_file){one->info.inode, one->info.born_us};
             return one;
         }
-        old->status = fits < 0 ? fits : WR_OK;
-    }
     return NULL;
 }
 
@@ -190,13 +207,13 @@ static int is_behind(const struct old_files *old, const struct old_file *one,
                      const struct old_file *read, const struct follow_after *after) {
     int64_t modified_us = one->info.modified_us, born_us = one->info.born_us;
     if (!after->has_file)
-        return latest_us(&one->info) >= after->modified_us;
-    if (modified_us != after->modified_us)
-        return modified_us > after->modified_us;
+        return latest_us(&one->info) >= after->read.modified_us;
+    if (modified_us != after->read.modified_us)
+        return modified_us > after->read.modified_us;
     if (read != NULL)
         return follow_names_order(&old->numbers, old->stem, read->path, one->path) < 0;
     return !after->was_cut && follow_length_without_ending(one->path) == 0 &&
-           (born_us == 0 || born_us >= after->file.born_us);
+           (born_us == 0 || born_us >= after->read.file.born_us);
 }
 
 static int is_older(const struct old_files *old, const struct old_file *one,
@@ -207,7 +224,7 @@ static int is_older(const struct old_files *old, const struct old_file *one,
 }
 
 int follow_next_old(const struct file_reader *in, struct follow_after *after,
-                    const struct follow_file *done, uint32_t done_count, struct follow_next *next,
+                    const struct follow_read *done, uint32_t done_count, struct follow_next *next,
                     struct wr_error *err) {
     struct wr_arena arena;
     struct old_files old;
@@ -218,9 +235,11 @@ int follow_next_old(const struct file_reader *in, struct follow_after *after,
     status = old.status != WR_OK ? old.status : status;
     for (uint32_t i = 0; i < old.count && status == WR_OK; i++) {
         const struct old_file *one = &old.files[i];
-        if (is_behind(&old, one, read, after) && !is_among(done, done_count, &one->info) &&
-            (oldest == NULL || is_older(&old, one, oldest)))
-            oldest = one;
+        if (!is_behind(&old, one, read, after) || (oldest != NULL && !is_older(&old, one, oldest)))
+            continue;
+        int is_done = is_among(in, done, done_count, one, err);
+        status = is_done < 0 ? is_done : WR_OK;
+        oldest = is_done == 0 ? one : oldest;
     }
     next->path[0] = 0;
     if (status == WR_OK && oldest != NULL) {

@@ -25,10 +25,10 @@
 
 #include "base/banned.h"
 
-#define POSITION_VERSION \
-    3                    /* 1 does not say when files were made and changed, 2 not which was last */
+/* 1 does not say when files were made and changed, 2 not which was last, 3 of others that were read
+ * not what was in them. */
+#define POSITION_VERSION 4
 #define QUIET_US 1000000 /* a file whose name has gone is waited for so long behind its last byte */
-#define CLOCK_US 20000   /* the clock of a file system is behind by less */
 #define DONE_MAX 16u
 #define MISSING_US 5000000 /* a name that nothing has is told after so long */
 
@@ -42,7 +42,7 @@ struct follow_source {
     int64_t modified_us;      /* when the file was changed, seen last … */
     uint64_t size;            /* … and how long it was then */
     uint64_t end_at;          /* how long it was when it was looked at last */
-    struct follow_file done[DONE_MAX]; /* files that were read to their ends, as a ring … */
+    struct follow_read done[DONE_MAX]; /* files that were read to their ends, as a ring … */
     uint32_t done_count;               /* … of so many in all */
     int64_t quiet_since_us;            /* its name had gone, and nothing came; -1: not so */
     int64_t missing_since_us;          /* no file has the name; -1: one has */
@@ -90,11 +90,11 @@ static int looks_at_old(struct follow_source *self) {
 /* Which is behind one: of those that are not read, also not now. */
 static int find_behind(struct follow_source *self, struct follow_after *after,
                        struct follow_next *next, struct wr_error *err) {
-    struct follow_file done[DONE_MAX + 1];
+    struct follow_read done[DONE_MAX + 1];
     uint32_t done_count = WR_MIN(self->done_count, DONE_MAX);
     memcpy(done, self->done, done_count * sizeof *done);
     if (self->in.is_open)
-        done[done_count++] = self->file;
+        done[done_count++] = (struct follow_read){.file = self->file};
     return follow_next_old(&self->in, after, done, done_count, next, err);
 }
 
@@ -106,7 +106,7 @@ static int find_rotated(struct follow_source *self, struct wr_error *err) {
     if (self->last.has_file && !self->was_cut) {
         status = find_behind(self, &self->last, &self->next, err);
     } else if (self->missing_at_us != 0) {
-        struct follow_after then = {.modified_us = self->missing_at_us - CLOCK_US};
+        struct follow_after then = {.read.modified_us = self->missing_at_us - FOLLOW_CLOCK_US};
         status = find_behind(self, &then, &self->next, err);
     }
     if (status == WR_OK && self->next.path[0] == 0)
@@ -182,10 +182,10 @@ static int open_next(struct follow_source *self, struct wr_error *err) {
 
 /* All of it was read. */
 static struct follow_after behind_it(struct follow_source *self, const struct wr_file_info *info) {
-    return (struct follow_after){.modified_us = info->modified_us,
-                                 .file = self->now,
-                                 .offset = self->in.offset,
-                                 .sum = file_reader_sum(&self->in),
+    return (struct follow_after){.read = {.file = self->now,
+                                          .modified_us = info->modified_us,
+                                          .offset = self->in.offset,
+                                          .sum = file_reader_sum(&self->in)},
                                  .has_file = 1,
                                  .was_cut = self->was_cut};
 }
@@ -201,7 +201,9 @@ static int choose_next(struct follow_source *self, struct wr_error *err) {
     int status = find_behind(self, &after, &next, err);
     if (status != WR_OK) /* the position stays where it is */
         return status;
-    self->done[self->done_count++ % DONE_MAX] = self->file;
+    struct follow_read *done = &self->done[self->done_count++ % DONE_MAX];
+    *done = after.read;
+    done->file = self->file;
     self->missing_at_us = env->now_us(env);
     self->last = after;
     self->next = next;
@@ -260,7 +262,7 @@ static int look_for_later(struct follow_source *self, const struct wr_file_info 
         int status = find_behind(self, &after, &later, err);
         if (status != WR_OK)
             return status;
-        self->now = after.file;
+        self->now = after.read.file;
     }
     if (later.path[0] != 0)
         return WR_OK;
@@ -332,10 +334,10 @@ static int follow_poll(struct wr_source *source, struct wr_batch **batch, struct
         if (file_reader_has_all(in))
             return WR_EEND;
         int status = in->is_open ? WR_OK : open_next(self, err);
-        if (status == WR_OK && in->wants_more && in->grows)
+        if (status == WR_OK && in->is_open && in->wants_more && in->grows)
             status = look(self, err);
         if (status == WR_OK && !in->is_open)
-            continue; /* begun again */
+            continue; /* begun again, or it was not the next one */
         if (status == WR_OK)
             status = file_reader_step(in, batch, err);
         if (status != WR_OK || *batch != NULL)
@@ -360,18 +362,29 @@ static struct follow_file take_file(struct wr_reader *from, uint64_t version) {
     return (struct follow_file){inode, version < 2 ? 0 : (int64_t)wr_reader_varint(from)};
 }
 
+static void add_read(struct wr_buf *out, const struct follow_read *read) {
+    add_file(out, &read->file);
+    wr_buf_add_varint(out, (uint64_t)read->modified_us);
+    wr_buf_add_varint(out, read->offset);
+    wr_buf_add_u64(out, read->sum);
+}
+
+static struct follow_read take_read(struct wr_reader *from, uint64_t version) {
+    struct follow_read read = {.file = take_file(from, version)};
+    read.modified_us = (int64_t)wr_reader_varint(from);
+    read.offset = wr_reader_varint(from);
+    read.sum = wr_reader_u64(from);
+    return read;
+}
+
 enum position_flags { WAS_CUT = 1, HAS_LAST = 2, LAST_WAS_CUT = 4 };
 
 static void add_last(struct wr_buf *out, const struct follow_source *self) {
     const struct follow_after *last = &self->last;
     wr_buf_add_varint(out, (self->was_cut ? WAS_CUT : 0u) | (last->has_file ? HAS_LAST : 0u) |
                                (last->was_cut ? LAST_WAS_CUT : 0u));
-    if (!last->has_file)
-        return;
-    add_file(out, &last->file);
-    wr_buf_add_varint(out, (uint64_t)last->modified_us);
-    wr_buf_add_varint(out, last->offset);
-    wr_buf_add_u64(out, last->sum);
+    if (last->has_file)
+        add_read(out, &last->read);
 }
 
 static void take_last(struct wr_reader *from, uint64_t version, struct follow_source *self) {
@@ -380,12 +393,8 @@ static void take_last(struct wr_reader *from, uint64_t version, struct follow_so
     self->was_cut = (flags & WAS_CUT) != 0;
     last->has_file = (flags & HAS_LAST) != 0;
     last->was_cut = (flags & LAST_WAS_CUT) != 0;
-    if (!last->has_file)
-        return;
-    last->file = take_file(from, version);
-    last->modified_us = (int64_t)wr_reader_varint(from);
-    last->offset = wr_reader_varint(from);
-    last->sum = wr_reader_u64(from);
+    if (last->has_file)
+        last->read = take_read(from, version);
 }
 
 static int follow_save(struct wr_source *source, struct wr_buf *out) {
@@ -395,7 +404,7 @@ static int follow_save(struct wr_source *source, struct wr_buf *out) {
     wr_buf_add_varint(out, in->decoder->record);
     wr_buf_add_varint(out, self->done_count);
     for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
-        add_file(out, &self->done[i]);
+        add_read(out, &self->done[i]);
     add_last(out, self);
     wr_buf_add_varint(out, (uint64_t)in->is_open);
     if (!in->is_open) {
@@ -427,7 +436,7 @@ static int damaged(const struct follow_source *self, struct wr_error *err) {
 static int find_unread(struct follow_source *self, const struct follow_position *at,
                        struct wr_error *err) {
     int is_same_time = at->size > 0 || at->modified_us % FOLLOW_SECOND_US == 0;
-    struct follow_after then = {.modified_us = at->modified_us + !is_same_time};
+    struct follow_after then = {.read.modified_us = at->modified_us + !is_same_time};
     int status = WR_OK;
     if (self->last.has_file)
         status = find_behind(self, &self->last, &self->next, err);
@@ -462,7 +471,8 @@ static int resume(struct follow_source *self, struct wr_reader *from, struct wr_
     uint64_t version = wr_reader_varint(from), record = wr_reader_varint(from);
     self->done_count = (uint32_t)wr_reader_varint(from);
     for (uint32_t i = 0; i < WR_MIN(self->done_count, DONE_MAX); i++)
-        self->done[i] = take_file(from, version);
+        self->done[i] = version < 4 ? (struct follow_read){.file = take_file(from, version)}
+                                    : take_read(from, version);
     take_last(from, version, self);
     uint64_t was_open = wr_reader_varint(from);
     in->decoder->record = record;

@@ -320,39 +320,65 @@ TEST(follow_does_not_read_the_copy_of_a_file_that_was_cut) {
     }
 }
 
-/* As version 2 had it: without the file that was read before, and without a length. */
-static void save_of_before(struct sim_world *s, struct wr_buf *old) {
+static void copy_numbers(struct wr_reader *from, struct wr_buf *to, int count) {
+    for (int i = 0; i < count; i++)
+        wr_buf_add_varint(to, wr_reader_varint(from));
+}
+
+/* As version 3 had it, without what was in files that were read; as version 2, also without the
+ * length of the one that is. Of other files than that none was read, or the last one. */
+static void save_as(struct sim_world *s, uint64_t version, struct wr_buf *old) {
     struct wr_buf saved;
     save(s, &saved);
     struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
     wr_buf_init(old, &s->w.budget, 0);
-    CHECK_INT(wr_reader_varint(&from), ==, 3);
-    wr_buf_add_varint(old, 2);
-    wr_buf_add_varint(old, wr_reader_varint(&from)); /* records */
-    CHECK_INT(wr_reader_varint(&from), ==, 0);       /* files that were read */
-    wr_buf_add_varint(old, 0);
-    CHECK_INT(wr_reader_varint(&from), ==, 0); /* flags */
-    for (int i = 0; i < 4; i++)                /* is open, number, births, time */
-        wr_buf_add_varint(old, wr_reader_varint(&from));
-    wr_reader_varint(&from); /* length */
+    CHECK_INT(wr_reader_varint(&from), ==, 4);
+    wr_buf_add_varint(old, version);
+    copy_numbers(&from, old, 1); /* records */
+    uint64_t count = wr_reader_varint(&from);
+    CHECK_INT(count, <=, version - 2);
+    wr_buf_add_varint(old, count); /* files that were read: number, births … */
+    for (uint64_t i = 0; i < count; i++) {
+        copy_numbers(&from, old, 2);
+        wr_reader_varint(&from); /* … time, byte, sum */
+        wr_reader_varint(&from);
+        wr_reader_u64(&from);
+    }
+    if (version == 2)
+        CHECK_INT(wr_reader_varint(&from), ==, 0); /* flags */
+    else
+        copy_numbers(&from, old, 1);
+    copy_numbers(&from, old, count > 0 ? 4 : 0); /* the last one */
+    if (count > 0)
+        wr_buf_add_u64(old, wr_reader_u64(&from));
+    copy_numbers(&from, old, 4); /* is open, number, births, time */
+    if (version == 2)
+        wr_reader_varint(&from); /* length */
     wr_buf_add(old, saved.bytes + from.at, saved.length - from.at);
     wr_buf_release(&saved);
 }
 
-TEST(follow_goes_on_from_a_position_of_the_version_before) {
-    struct sim_world s;
-    struct wr_buf old;
-    begin(&s, &wr_source_follow, "a.csv");
-    put(&s, "a.csv", "x\n1\n2\n");
-    open_at(&s, NULL);
-    CHECK_STR(come(&s, SECOND), "1 2");
-    save_of_before(&s, &old);
-    append(&s, "a.csv", "3\n");
-    move(&s, "a.csv", "a.csv.1");
-    put(&s, "a.csv", "x\n4\n");
-    restart_from(&s, &old);
-    CHECK_STR(come(&s, 3 * SECOND), "3 4");
-    CHECK_INT(s.w.notes.length, ==, 0);
-    wr_buf_release(&old);
-    end(&s);
+TEST(follow_goes_on_from_positions_of_the_versions_before) {
+    for (uint64_t version = 2; version <= 3; version++) {
+        struct sim_world s;
+        struct wr_buf old;
+        begin(&s, &wr_source_follow, "a.csv");
+        put(&s, "a.csv", "x\n1\n2\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, SECOND), "1 2");
+        if (version == 3) {
+            move(&s, "a.csv", "a.csv.2");
+            put(&s, "a.csv", "x\n3\n");
+            CHECK_STR(come(&s, 3 * SECOND), "3");
+        }
+        save_as(&s, version, &old);
+        append(&s, "a.csv", "4\n");
+        move(&s, "a.csv", "a.csv.1");
+        put(&s, "a.csv", "x\n5\n");
+        restart_from(&s, &old);
+        CHECK_STR(come(&s, 3 * SECOND), "4 5");
+        CHECK_INT(s.w.notes.length, ==, 0);
+        wr_buf_release(&old);
+        end(&s);
+    }
 }
