@@ -66,6 +66,8 @@ void wr_sim_reuse_numbers(struct wr_sim *sim, int hides_birth);
 void wr_sim_tick(struct wr_sim *sim, int64_t us);
 /* A file has the time of another one, as who compresses it sees to. WR_OK or WR_ENOENT. */
 int wr_sim_same_time(struct wr_sim *sim, const char *path, const char *other);
+/* The file `path` has the name `other` too. */
+int wr_sim_link(struct wr_sim *sim, const char *path, const char *other);
 /* For tests and scenarios: puts a durable file there, with its directories; WR_OK or WR_ENOMEM.
  * Lends the content of a file until it changes; NULL: there is none. */
 int wr_sim_put(struct wr_sim *sim, const char *path, const void *bytes, size_t length);

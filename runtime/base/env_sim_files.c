@@ -142,3 +142,17 @@ int wr_sim_move(struct wr_sim *sim, const char *from, const char *to) {
     wr_sim_collect(sim);
     return WR_OK;
 }
+
+int wr_sim_link(struct wr_sim *sim, const char *path, const char *other) {
+    char name[WR_SIM_PATH_BYTES_MAX], other_name[WR_SIM_PATH_BYTES_MAX];
+    int fits =
+        wr_sim_path(path, name, sizeof name) && wr_sim_path(other, other_name, sizeof other_name);
+    struct wr_sim_inode *inode = fits ? wr_sim_inode_at(sim, name) : NULL;
+    if (inode == NULL)
+        return WR_ENOENT;
+    struct wr_sim_entry *entry = wr_sim_entry_make(sim, other_name);
+    if (entry == NULL)
+        return WR_ENOMEM;
+    entry->now = entry->durable = inode;
+    return WR_OK;
+}

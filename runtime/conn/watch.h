@@ -1,11 +1,16 @@
 /* watch.h: files of a directory or a glob that is looked at again and again: watch_source.c
  * (reading), watch_scan.c (which files there are), watch_match.c (which of them were known),
- * watch_copy.c (copies, and rotation while nobody looked), watch_beside.c (names), watch_hold.c
- * (files that are open), watch_state.c (what a restart knows). Private to the room.
+ * watch_content.c (what is in them), watch_copy.c (copies), watch_rotated.c (rotation while nobody
+ * looked), watch_beside.c (names), watch_hold.c (files that are open), watch_state.c (what a
+ * restart knows). Private to the room.
  *
- * A file is known by its number (inode), under any name that begins with its own; where that is no
- * longer there, by its name and its content up to the place where reading stands (a copy of a whole
- * job), or by a compressed copy of it that begins with the same bytes. */
+ * A file is known by its number (inode), under any name that begins with its own, and by what is in
+ * it: its first bytes, seen before any of its rows leave, and those before the place where reading
+ * stands. Where its number is no longer there, or is given again and nobody says when files were
+ * made, the content tells: of its name (a copy of a whole job), or of a compressed copy.
+ *
+ * All files of a name that were rotated are known as long as one could be taken for a new one, also
+ * those that were there before (`is_old`). So one that is not known was rotated since. */
 #pragma once
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -17,7 +22,9 @@
 #define WATCH_HELD_SHARE 8u     /* of the files that may be open */
 #define WATCH_QUIET_US 10000000 /* a file that has not changed for so long is complete */
 #define WATCH_AWAY_US 1000000   /* one that was renamed is read to its end for so long */
-#define WATCH_AWAY_KEPT 3u      /* of one name are known still, so that copies of them are too */
+#define WATCH_AWAY_KEPT 3u      /* of one name are known still, and … */
+#define WATCH_AWAY_MAX 128u     /* … so many, where they were changed … */
+#define WATCH_DOUBT_US INT64_C(3600000000) /* … so shortly before its newest */
 
 struct watched {
     char *path;
@@ -30,6 +37,8 @@ struct watched {
     uint64_t offset, line; /* of the next record */
     uint64_t looked_to;    /* what was there when it was read last */
     uint64_t sum;          /* file_reader_sum there */
+    uint64_t head_sum;     /* file_known_sum of the first bytes … */
+    uint32_t head_length;  /* … so many: those that were there at some scan */
     char *format;          /* what the decoder needs to go on, or NULL */
     struct wr_file *held;  /* open, so that it is read under any name and when it was removed */
     uint32_t format_length;
@@ -38,7 +47,9 @@ struct watched {
     uint8_t is_copy;   /* `is_whole`: the file that it is a copy of was read, and is still there */
     uint8_t is_away;   /* renamed to a name that is not asked for: read to its end */
     uint8_t ends_open; /* its last line was read without its end, which may come still */
+    uint8_t is_old;    /* `is_whole`: it is away, was so before the first scan, and is not read */
     uint8_t is_seen;   /* by the scan that runs */
+    uint8_t is_looked_into; /* `is_old`: for its first bytes */
 };
 
 /* What is to be read next: all of `file` up to a byte. */
@@ -57,6 +68,11 @@ struct watch_source {
     uint8_t is_announced;                 /* a state has the tasks, or there is none */
     struct watched *held[WATCH_HELD_MAX]; /* or NULL */
     int64_t scan_due_us;
+    int64_t looked_us; /* when the last scan began, by the wall clock; 0: there was none */
+    struct follow_file directory; /* that the files are in; number 0: not known */
+    uint8_t waits_told;           /* that it is not there */
+    uint8_t
+        knows_old; /* what was away before is known; not yet where a state of before is opened */
 };
 
 /* ---- watch_scan.c ---- */
@@ -112,6 +128,7 @@ struct watch_look {
     uint32_t moved_count, moved_room;
     int64_t now_us;
     int beside_made;
+    int waits; /* the directory is not there: nothing is known of its files */
     int status;
     struct wr_error why;
 };
@@ -119,9 +136,6 @@ struct watch_look {
 /* Finds the known files among those that are seen, and beside them: they are `is_seen`, and have
  * the names and numbers of now. Then those that were rotated while nobody looked are added. */
 void watch_match(struct watch_look *look);
-/* What is known has the same content as the file `path` up to where it was read. 0 also where
- * nobody can tell: then `look->status` says so. -1: it has less, is damaged, or just went. */
-int watch_is_same(struct watch_look *look, const struct watched *file, const char *path);
 /* A call that fails says nothing of a file: the scan fails, and with it the run, which goes on
  * where it was. */
 void watch_fails(struct watch_look *look, int status, const struct wr_error *why);
@@ -140,20 +154,63 @@ void watch_take_seen(struct watch_look *look, struct watched *file, struct watch
 /* Its name passes on, or its number is another one: files may have been rotated since. */
 void watch_note_moved(struct watch_look *look, struct watched *file);
 
+/* ---- watch_content.c ---- */
+
+/* Anything is known of what is in it. */
+static inline int watch_has_content(const struct watched *file) {
+    return file->offset > 0 || file->head_length > 0;
+}
+/* What is known has the same content as the file `path`. 0 also where nobody can tell: then
+ * `look->status` says so. -1: it has less, is damaged, or just went. */
+int watch_is_same(struct watch_look *look, const struct watched *file, const char *path);
+/* The same of one that is open (`held`) or not, with the status of what fails. */
+int watch_compare(struct watch_source *self, const struct watched *file, const char *path,
+                  struct wr_file *held, int *fits, struct wr_error *err);
+/* The tick of the clock was over when files were looked at last: nothing that came since has got
+ * this time. */
+int watch_is_past(const struct watch_source *self, int64_t us);
+/* Its number says that it is this file: it is open, or was made at the same time. */
+int watch_is_sure(const struct watch_source *self, const struct watched *file,
+                  const struct wr_file_info *info);
+/* All of a file that is open or has its name is what the file `path` has, and no more. */
+int watch_is_copy(struct watch_look *look, const struct watched *file, const char *path);
+/* Looks at the first bytes of what it is now, if not all of them that count are known. Where that
+ * cannot be, nothing more is known. */
+void watch_note_head(struct watch_source *self, struct watched *file);
+/* From its start, as if it had never been seen. */
+void watch_forget_content(struct watched *file);
+
 /* ---- watch_copy.c ---- */
 
-/* Known files that are gone, by copies of them; and compressed copies of those that are there. */
+/* Compressed copies of files that are open, and have no name any more; known files that are gone,
+ * by copies of them; and compressed copies of those that are there. */
+void watch_judge_copies_of_open(struct watch_look *look);
 void watch_match_copies(struct watch_look *look);
 void watch_judge_copies(struct watch_look *look);
+/* What the numbers say that follow so many bytes of `path`. */
+void watch_add_numbers(const struct watch_look *look, const char *path, size_t stem,
+                       struct follow_numbers *numbers);
+
+/* A file with this number is known, and was seen. */
+int watch_is_known(const struct watch_source *self, const struct wr_file_info *info);
+
+/* ---- watch_rotated.c ---- */
+
 /* Files that were rotated behind those that moved. */
 void watch_add_rotated(struct watch_look *look);
+/* When `files` are those of now, from `first_new` on new ones: what is beside them. It was so
+ * before they were seen, and is not read; or came since the last scan. */
+void watch_add_old(struct watch_look *look, uint32_t first_new);
 
 /* ---- watch_beside.c ---- */
 
 int watch_list_add(struct watch_look *look, struct watch_list *list, const char *path);
 struct watch_seen *watch_find_seen(const struct watch_list *list, const char *path);
-/* Fills `beside`, once. */
+/* Fills `beside`, once: with the files whose names begin with those of known ones. */
 void watch_make_beside(struct watch_look *look);
+/* The same of some files. */
+void watch_list_beside(struct watch_look *look, struct watched *const *files, uint32_t count,
+                       struct watch_list *list);
 /* The first name beside that begins with so many bytes of `path`. */
 uint32_t watch_first_beside(const struct watch_look *look, const char *path, size_t length);
 /* 0: there is no such file. */

@@ -62,40 +62,99 @@ int watch_list_add(struct watch_look *look, struct watch_list *list, const char 
     return WR_OK;
 }
 
-static int add_beside(void *ctx, const char *path) {
-    struct watch_look *look = ctx;
-    return look->beside.count >= BESIDE_MAX || watch_list_add(look, &look->beside, path) != WR_OK;
-}
-
 /* Where the name begins. */
 static size_t name_at(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? 0 : (size_t)(slash + 1 - path);
 }
 
-void watch_make_beside(struct watch_look *look) {
-    const struct wr_env *env = look->self->in.base.env;
-    const char *last = NULL;
-    size_t last_length = 0;
-    if (look->beside_made)
+/* Names that others begin with: of files, with and without what those who rotate put behind. */
+struct stems {
+    struct watch_look *look;
+    struct watch_list *list;
+    const char **names; /* in byte order */
+    uint32_t count;
+};
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int has_stem(const struct stems *stems, const char *path) {
+    char begin[FOLLOW_PATH_MAX];
+    const char *key = begin;
+    size_t length = strlen(path), least = name_at(path);
+    if (length >= sizeof begin)
+        return 0;
+    memcpy(begin, path, length + 1);
+    for (size_t at = length; at > least; at--) {
+        if (path[at] != 0 && path[at] != '.' && path[at] != '-')
+            continue;
+        begin[at] = 0;
+        if (bsearch(&key, stems->names, stems->count, sizeof *stems->names, by_name) != NULL)
+            return 1;
+    }
+    return 0;
+}
+
+static int add_beside(void *ctx, const char *path) {
+    const struct stems *stems = ctx;
+    return stems->list->count >= BESIDE_MAX ||
+           (has_stem(stems, path) && watch_list_add(stems->look, stems->list, path) != WR_OK);
+}
+
+static int make_stems(struct stems *stems, struct watched *const *files, uint32_t count) {
+    struct wr_arena *arena = &stems->look->arena;
+    stems->names = WR_ARENA_ARRAY(arena, const char *, 2 * count);
+    for (uint32_t i = 0; i < count && stems->names != NULL; i++) {
+        size_t length = watch_stem_length(files[i]->path);
+        stems->names[stems->count++] = files[i]->path;
+        if (files[i]->path[length] == 0)
+            continue;
+        stems->names[stems->count] = wr_arena_strndup(arena, files[i]->path, length);
+        if (stems->names[stems->count++] == NULL)
+            return WR_ENOMEM;
+    }
+    if (stems->names == NULL)
+        return WR_ENOMEM;
+    qsort(stems->names, stems->count, sizeof *stems->names, by_name);
+    return WR_OK;
+}
+
+static void list_directory(struct stems *stems, const char *path, size_t length) {
+    const struct wr_env *env = stems->look->self->in.base.env;
+    char pattern[FOLLOW_PATH_MAX + 8];
+    struct wr_error err = {0};
+    snprintf(pattern, sizeof pattern, "%.*s*", (int)length, path);
+    int status = env->glob(env, pattern, add_beside, stems, &err);
+    if (status != WR_OK)
+        watch_fails(stems->look, status, &err);
+}
+
+void watch_list_beside(struct watch_look *look, struct watched *const *files, uint32_t count,
+                       struct watch_list *list) {
+    struct stems stems = {.look = look, .list = list};
+    const char *last = "";
+    if (count == 0)
         return;
-    look->beside_made = 1;
-    for (uint32_t i = 0; i < look->known_count && look->status == WR_OK; i++) {
-        const char *path = look->known[i]->path;
+    if (make_stems(&stems, files, count) != WR_OK)
+        watch_fails(look, WR_ENOMEM, NULL);
+    for (uint32_t i = 0; i < stems.count && look->status == WR_OK; i++) {
+        const char *path = stems.names[i];
         size_t length = name_at(path);
-        char pattern[FOLLOW_PATH_MAX + 8];
-        struct wr_error err = {0};
-        if (last != NULL && length == last_length && memcmp(path, last, length) == 0)
+        if (i > 0 && length == name_at(last) && memcmp(path, last, length) == 0)
             continue;
         last = path;
-        last_length = length;
-        snprintf(pattern, sizeof pattern, "%.*s*", (int)length, path);
-        int status = env->glob(env, pattern, add_beside, look, &err);
-        if (status != WR_OK)
-            watch_fails(look, status, &err);
+        list_directory(&stems, path, length);
     }
-    if (look->beside.count > 1)
-        qsort(look->beside.items, look->beside.count, sizeof *look->beside.items, seen_by_path);
+    if (list->count > 1)
+        qsort(list->items, list->count, sizeof *list->items, seen_by_path);
+}
+
+void watch_make_beside(struct watch_look *look) {
+    if (!look->beside_made)
+        watch_list_beside(look, look->known, look->known_count, &look->beside);
+    look->beside_made = 1;
 }
 
 size_t watch_stem_length(const char *path) {

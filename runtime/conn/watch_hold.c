@@ -10,6 +10,18 @@
 #include "conn/watch.h"
 #include "base/banned.h"
 
+/* Its number may have been given again since it was seen. WR_ENOENT: so it was. */
+static int is_this(struct watch_source *self, const struct watched *file, const char *path,
+                   struct wr_file *opened, const struct wr_file_info *info, struct wr_error *err) {
+    int fits = 0;
+    if (!watch_has_number(file, info))
+        return WR_ENOENT;
+    if (watch_is_sure(self, file, info) || !watch_has_content(file))
+        return WR_OK;
+    int status = watch_compare(self, file, path, opened, &fits, err);
+    return status == WR_ECORRUPT || (status == WR_OK && fits != 1) ? WR_ENOENT : status;
+}
+
 /* WR_ENOENT: there is none, or it is another one. */
 static int open_it(struct watch_source *self, struct watched *file, const char *path,
                    struct wr_error *err) {
@@ -19,15 +31,15 @@ static int open_it(struct watch_source *self, struct watched *file, const char *
     int status = env->open(env, path, WR_FILE_READ, &opened, err);
     if (status != WR_OK)
         return status;
-    status = env->info(opened, &info);
-    if (status == WR_OK && watch_has_number(file, &info)) {
-        file->held = opened;
-        return WR_OK;
-    }
-    env->close(opened);
+    if (env->info(opened, &info) == WR_OK)
+        status = is_this(self, file, path, opened, &info, err);
+    else
+        status = wr_error_set(err, WR_EIO, "read %s: what it is cannot be seen", path);
     if (status == WR_OK)
-        return WR_ENOENT;
-    return wr_error_set(err, status, "read %s: what it is cannot be seen", path);
+        file->held = opened;
+    else
+        env->close(opened);
+    return status;
 }
 
 /* A free place, or that of the file that has not changed for the longest time; -1: the others have

@@ -77,60 +77,35 @@ struct watched *watch_find_name(const struct watch_look *look, const char *path)
 
 /* ---- the same file? ------------------------------------------------------------------------ */
 
-int watch_is_same(struct watch_look *look, const struct watched *file, const char *path) {
-    struct wr_error err = {0};
-    struct file_reader *in = &look->self->in;
-    uint64_t record = in->decoder->record;
-    int same = 0;
-    WR_ASSERT(!in->is_open);
-    int status = file_reader_begin(in, path, &err);
-    if (status == WR_OK)
-        status = file_reader_go_to(in, file->offset, file->sum, &same, &err);
-    file_reader_end(in);
-    in->decoder->record = record;
-    if (status == WR_OK || status == WR_ECORRUPT || status == WR_ENOENT)
-        return status == WR_OK ? same : -1;
-    watch_fails(look, status, &err);
-    return 0;
-}
-
-/* From its start, as if it had never been seen. */
-static void forget_content(struct watched *file) {
-    file->offset = 0;
-    file->line = 1;
-    file->is_whole = file->has_rest = file->is_copy = 0;
-    wr_free(&wr_budget_control, file->format);
-    file->format = NULL;
-    file->format_length = 0;
-}
-
-/* Its number says that it is this file: it is open, or was made at the same time. */
-static int is_sure(const struct watched *file, const struct wr_file_info *info) {
-    return file->held != NULL || (file->born_us != 0 && file->born_us == info->born_us);
+/* Nothing has changed, so it has not been written anew under its number either. */
+static int is_as_before(const struct watch_look *look, const struct watched *file,
+                        const struct wr_file_info *info) {
+    return info->size_bytes == file->size && info->modified_us == file->modified_us &&
+           (file->held != NULL || watch_is_past(look->self, file->modified_us));
 }
 
 /* What has its number has its content too, or where that is sure, was written anew. */
 static int is_it(struct watch_look *look, struct watched *file, const struct watch_seen *seen) {
     const struct wr_file_info *info = &seen->info;
     int has_name = strcmp(file->path, seen->path) == 0, grew = info->size_bytes > file->size;
-    if (has_name && (file->offset == 0 ||
-                     (info->size_bytes == file->size && info->modified_us == file->modified_us)))
+    if (has_name && is_as_before(look, file, info))
         return 1;
-    if (is_sure(file, info) && (grew || !has_name))
+    if (watch_is_sure(look->self, file, info) && (grew || !has_name))
         return 1;
-    if (file->offset == 0) /* any file begins like it */
-        return is_sure(file, info);
+    if (!watch_has_content(file)) /* any file begins like it */
+        return has_name || watch_is_sure(look->self, file, info);
     int same = watch_is_same(look, file, seen->path) == 1;
-    if (same && has_name && file->is_whole && !file->is_copy && grew)
+    if (same && has_name && file->is_whole && !file->is_copy && !file->is_old && grew)
         watch_tell(look->self, file->path,
                    "it has more than when it was read: that is not read, since it is compressed");
-    if (same || !is_sure(file, info) || look->status != WR_OK)
+    if (same || !watch_is_sure(look->self, file, info) || look->status != WR_OK)
         return same;
-    watch_tell(look->self, file->path,
-               "it was written anew: it was read up to byte %llu and has %llu now; it is read "
-               "again from its start",
-               (unsigned long long)file->offset, (unsigned long long)info->size_bytes);
-    forget_content(file);
+    if (file->offset > 0)
+        watch_tell(look->self, file->path,
+                   "it was written anew: it was read up to byte %llu and has %llu now; it is read "
+                   "again from its start",
+                   (unsigned long long)file->offset, (unsigned long long)info->size_bytes);
+    watch_forget_content(file);
     return 1;
 }
 
@@ -154,9 +129,10 @@ void watch_note_moved(struct watch_look *look, struct watched *file) {
 }
 
 /* Of a file of which nothing was read, the number alone says nothing where it is not open. */
-static int is_moved(const struct watched *file, const struct watch_seen *seen) {
+static int is_moved(const struct watch_look *look, const struct watched *file,
+                    const struct watch_seen *seen) {
     return !watch_has_number(file, &seen->info) || strcmp(file->path, seen->path) != 0 ||
-           (file->offset == 0 && !is_sure(file, &seen->info) &&
+           (file->offset == 0 && !watch_is_sure(look->self, file, &seen->info) &&
             file->modified_us != seen->info.modified_us);
 }
 
@@ -164,7 +140,7 @@ static int is_moved(const struct watched *file, const struct watch_seen *seen) {
 void watch_take_seen(struct watch_look *look, struct watched *file, struct watch_seen *seen,
                      int is_away) {
     const struct wr_file_info *info = &seen->info;
-    if (file->inode != 0 && !file->is_whole && is_moved(file, seen))
+    if (file->inode != 0 && !file->is_whole && is_moved(look, file, seen))
         watch_note_moved(look, file);
     if (look->status != WR_OK)
         return;
@@ -206,17 +182,25 @@ static struct watch_seen *find_beside(struct watch_look *look, const struct watc
         if (strncmp(one->path, file->path, length) != 0)
             break;
         if (watch_has_number(file, &one->info) && watch_begins_so(one->path, file->path, length))
-            return file->offset == 0 && watch_find_seen(&look->seen, one->path) != NULL ? NULL
-                                                                                        : one;
+            return !watch_has_content(file) && watch_find_seen(&look->seen, one->path) != NULL
+                       ? NULL
+                       : one;
     }
     return NULL;
+}
+
+/* Nothing has changed, or it has the content that it had: its number may have been given again. */
+static int is_still(struct watch_look *look, const struct watched *file,
+                    const struct watch_seen *seen) {
+    return is_as_before(look, file, &seen->info) || watch_is_sure(look->self, file, &seen->info) ||
+           !watch_has_content(file) || watch_is_same(look, file, seen->path) == 1;
 }
 
 /* Is it where it was away already? */
 static int stays_away(struct watch_look *look, struct watched *file) {
     struct watch_seen at = {.path = file->path};
     if (!file->is_away || !watch_look_at(look, file->path, &at.info) ||
-        !watch_has_number(file, &at.info))
+        !watch_has_number(file, &at.info) || !is_still(look, file, &at))
         return 0;
     watch_take_seen(look, file, &at, 1);
     return 1;
@@ -229,7 +213,8 @@ static void match_beside(struct watch_look *look) {
             continue;
         struct watch_seen *one = find_beside(look, file);
         if (one == NULL || look->status != WR_OK ||
-            (file->held == NULL && file->offset > 0 && watch_is_same(look, file, one->path) != 1))
+            (file->held == NULL && watch_has_content(file) &&
+             watch_is_same(look, file, one->path) != 1))
             continue;
         struct watch_seen *seen = watch_find_seen(&look->seen, one->path);
         watch_take_seen(look, file, seen != NULL ? seen : one, seen == NULL);
@@ -268,9 +253,9 @@ static void match_names(struct watch_look *look) {
     for (uint32_t i = 0; i < look->seen.count && look->status == WR_OK; i++) {
         struct watch_seen *seen = &look->seen.items[i];
         struct watched *file = seen->is_taken ? NULL : watch_find_name(look, seen->path);
-        if (file == NULL || file->is_seen || (file->held != NULL && file->offset == 0))
+        if (file == NULL || file->is_seen || (file->held != NULL && !watch_has_content(file)))
             continue;
-        if (file->offset == 0 || watch_is_same(look, file, seen->path) == 1)
+        if (!watch_has_content(file) || watch_is_same(look, file, seen->path) == 1)
             take_named(look, file, seen);
     }
 }
@@ -304,14 +289,22 @@ static void restore(struct watch_look *look) {
     }
 }
 
-void watch_match(struct watch_look *look) {
+static void match_all(struct watch_look *look) {
     match_numbers(look);
     match_beside(look);
     match_names(look);
     match_open(look);
+    watch_judge_copies_of_open(look);
     watch_match_copies(look);
     watch_judge_copies(look);
     watch_add_rotated(look);
+}
+
+void watch_match(struct watch_look *look) {
+    if (look->waits)
+        match_open(look);
+    else
+        match_all(look);
     if (look->status != WR_OK)
         restore(look);
     wr_free(&wr_budget_control, look->moved);

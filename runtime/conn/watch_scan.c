@@ -114,9 +114,34 @@ static const struct watched *find_missed(const struct watch_look *look, const ch
     return file == NULL || file->is_seen || file->offset == 0 ? NULL : file;
 }
 
+static int by_number(const void *a, const void *b) {
+    const struct watch_seen *one = *(struct watch_seen *const *)a;
+    const struct watch_seen *other = *(struct watch_seen *const *)b;
+    if (one->info.inode != other->info.inode)
+        return one->info.inode < other->info.inode ? -1 : 1;
+    return strcmp(one->path, other->path);
+}
+
+/* One file may have several names (hard links): it is read under the first. */
+static void pass_second_names(struct watch_look *look) {
+    uint32_t count = 0;
+    struct watch_seen **by = WR_ARENA_ARRAY(&look->arena, struct watch_seen *, look->seen.count);
+    if (by == NULL && look->seen.count > 0)
+        watch_fails(look, WR_ENOMEM, NULL);
+    for (uint32_t i = 0; i < look->seen.count && look->status == WR_OK; i++)
+        if (!look->seen.items[i].is_taken)
+            by[count++] = &look->seen.items[i];
+    if (count > 1)
+        qsort(by, count, sizeof *by, by_number);
+    for (uint32_t i = 1; i < count; i++)
+        by[i]->is_taken = by[i]->info.inode == by[i - 1]->info.inode &&
+                          by[i]->info.device == by[i - 1]->info.device;
+}
+
 /* What is left is new. `known` is in the order of the names of now. */
 static void add_new(struct watch_look *look) {
     struct watch_source *self = look->self;
+    pass_second_names(look);
     for (uint32_t i = 0; i < look->seen.count && look->status == WR_OK; i++) {
         struct watch_seen *seen = &look->seen.items[i];
         if (seen->is_taken)
@@ -156,14 +181,17 @@ static int is_in_task(const struct watch_source *self, const struct watched *fil
 static int is_kept_away(const struct watch_look *look, const struct watched *away) {
     size_t stem = watch_stem_length(away->path);
     uint32_t at = watch_first_known(look, away->path, stem), newer = 0;
-    for (; at < look->known_count && newer < WATCH_AWAY_KEPT; at++) {
+    int is_long_ago = 0;
+    for (; at < look->known_count && newer < WATCH_AWAY_MAX; at++) {
         const struct watched *file = look->known[at];
         if (strncmp(file->path, away->path, stem) != 0)
             break;
-        newer += file->is_away && file->is_seen && file->modified_us > away->modified_us &&
-                 watch_stem_length(file->path) == stem;
+        if (!file->is_seen || watch_stem_length(file->path) != stem)
+            continue;
+        newer += file->is_away && file->modified_us > away->modified_us;
+        is_long_ago |= file->modified_us - WATCH_DOUBT_US > away->modified_us;
     }
-    return newer < WATCH_AWAY_KEPT;
+    return newer < (is_long_ago ? WATCH_AWAY_KEPT : WATCH_AWAY_MAX);
 }
 
 static void tell_gone(const struct watch_source *self, const struct watched *file) {
@@ -202,6 +230,12 @@ static int make_tasks(struct watch_look *look) {
     self->task_count = self->task_at = 0;
     for (uint32_t i = 0; i < self->count && status == WR_OK; i++) {
         struct watched *file = self->files[i];
+        if (look->waits && !file->is_seen)
+            continue;
+        if (file->is_old && file->before_us != 0 && !file->is_looked_into) {
+            file->is_looked_into = 1;
+            watch_note_head(self, file);
+        }
         if (file->is_whole || (file->size <= file->offset && !file->has_rest))
             continue;
         int64_t quiet_us = look->now_us - file->changed_us;
@@ -211,8 +245,44 @@ static int make_tasks(struct watch_look *look) {
             continue;
         status = watch_add_task(self, file, file->size, is_end);
         watch_hold(self, file);
+        watch_note_head(self, file);
     }
     return status;
+}
+
+/* The directory that all names begin with, before the first that may be any. */
+static const char *find_base(const struct watch_source *self, char base[FOLLOW_PATH_MAX]) {
+    const char *address = self->in.config->address;
+    size_t length = strcspn(address, "*?[");
+    while (length > 0 && address[length - 1] != '/')
+        length--;
+    snprintf(base, FOLLOW_PATH_MAX, "%.*s", length > 1 ? (int)length - 1 : (int)length, address);
+    return length == 0 ? "." : base;
+}
+
+/* No file is there, and neither is the directory that they were in: a disk that is not mounted
+ * shows another one, or none. What was known of them stays, so that they are not read again. */
+static int waits_for_directory(struct watch_look *look) {
+    struct watch_source *self = look->self;
+    char name[FOLLOW_PATH_MAX];
+    const char *base = find_base(self, name);
+    struct wr_file_info info = {0};
+    int is_there = watch_look_at(look, base, &info);
+    int is_it = is_there && (self->directory.inode == 0 || follow_is_file(&self->directory, &info));
+    if (look->status != WR_OK || look->known_count == 0 || look->seen.count > 0 || is_it) {
+        self->directory = (struct follow_file){info.inode, info.born_us};
+        self->waits_told = 0;
+        return 0;
+    }
+    if (!self->waits_told)
+        watch_tell(self, base,
+                   "%s (is a disk not mounted?): %u files that were read from it are waited for, "
+                   "and not read again",
+                   is_there ? "it is another directory than before, and has none of the files"
+                            : "there is no such directory any more",
+                   look->known_count);
+    self->waits_told = 1;
+    return 1;
 }
 
 /* What the files are now. */
@@ -228,11 +298,16 @@ static void see_all(struct watch_look *look) {
     if (status != WR_OK)
         watch_fails(look, status, &err);
     if (look->status == WR_OK)
+        look->waits = waits_for_directory(look);
+    if (look->status == WR_OK)
         watch_match(look);
     if (look->known_count > 1)
         qsort(look->known, look->known_count, sizeof(struct watched *), by_path);
+    uint32_t first_new = self->count;
     if (look->status == WR_OK)
         add_new(look);
+    if (look->status == WR_OK && !look->waits)
+        watch_add_old(look, first_new);
 }
 
 /* What is known of each is written with each checkpoint. */
@@ -247,6 +322,7 @@ static int too_many(const struct watch_source *self, struct wr_error *err) {
 int watch_scan(struct watch_source *self, struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     struct watch_look look = {.self = self, .now_us = env->monotonic_us(env)};
+    int64_t wall_us = env->now_us(env);
     look.known = self->count == 0
                      ? NULL
                      : wr_alloc(&wr_budget_control, self->count * sizeof(struct watched *));
@@ -260,12 +336,14 @@ int watch_scan(struct watch_source *self, struct wr_error *err) {
     }
     wr_arena_init(&look.arena, &wr_budget_control, 4096);
     see_all(&look);
-    if (look.status == WR_OK)
+    if (look.status == WR_OK && !look.waits)
         drop_gone(&look);
     if (self->count > 1)
         qsort(self->files, self->count, sizeof(struct watched *), by_path);
     if (look.status == WR_OK && self->task_at == self->task_count)
         look.status = make_tasks(&look);
+    if (look.status == WR_OK && !look.waits)
+        self->looked_us = wall_us;
     wr_arena_release(&look.arena);
     wr_free(&wr_budget_control, look.known);
     wr_free(&wr_budget_control, look.seen.items);

@@ -77,7 +77,7 @@ static int go_on(struct watch_source *self, struct watched *file, struct wr_erro
                    "something else now; it is read again from its start",
                    (unsigned long long)file->offset);
         file_reader_end(in);
-        file->offset = 0;
+        watch_forget_content(file);
         return file_reader_begin_file(in, file->path, file->held, err);
     }
     if (file->ends_open)

@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/status.h"
 #include "conn/watch.h"
 #include "base/banned.h"
 
-#define SAVE_VERSION 2 /* 1 does not say when files were made */
+#define SAVE_VERSION 3 /* 1 does not say when files were made, 2 not how they begin */
 
 int watch_keep(struct watch_source *self, struct watched *file) {
     struct file_reader *in = &self->in;
@@ -15,6 +16,11 @@ int watch_keep(struct watch_source *self, struct watched *file) {
     file->offset = in->offset;
     file->line = in->decoder->line;
     file->sum = file_reader_sum(in);
+    uint64_t head = WR_MIN(file->offset, (uint64_t)in->known.head_length);
+    if (head > file->head_length) {
+        file->head_length = (uint32_t)head;
+        file->head_sum = file_known_sum(&in->known, head);
+    }
     if (format->save == NULL)
         return WR_OK;
     struct wr_buf bytes;
@@ -41,7 +47,9 @@ enum file_flags {
     FILE_HAS_FORMAT = 8,
     FILE_ENDS_OPEN = 16,
     FILE_HAS_REST = 32,
-    FILE_COPY = 64
+    FILE_COPY = 64,
+    FILE_OLD = 128,
+    FILE_HEAD_IS_ALL = 256 /* its first bytes that are known are those that were read */
 };
 
 static void save_file(struct wr_buf *out, const struct watched *file, const char *before,
@@ -63,11 +71,17 @@ static void save_file(struct wr_buf *out, const struct watched *file, const char
     wr_buf_add_varint(out, (uint64_t)file->modified_us);
     wr_buf_add_varint(out, file->line);
     wr_buf_add_u64(out, file->sum);
+    int head_is_all = file->head_length == file->offset && file->head_sum == file->sum;
     wr_buf_add_varint(
         out, (file->is_whole ? FILE_WHOLE : 0u) | (file->is_away ? FILE_AWAY : 0u) |
                  (as_before ? FILE_AS_BEFORE : 0u) | (file->ends_open ? FILE_ENDS_OPEN : 0u) |
                  (file->has_rest ? FILE_HAS_REST : 0u) | (file->is_copy ? FILE_COPY : 0u) |
+                 (file->is_old ? FILE_OLD : 0u) | (head_is_all ? FILE_HEAD_IS_ALL : 0u) |
                  (file->format != NULL ? FILE_HAS_FORMAT : 0u));
+    if (!head_is_all) {
+        wr_buf_add_varint(out, file->head_length);
+        wr_buf_add_u64(out, file->head_sum);
+    }
     if (file->format != NULL && !as_before) {
         wr_buf_add_varint(out, file->format_length);
         wr_buf_add(out, file->format, file->format_length);
@@ -83,6 +97,9 @@ int watch_save(struct watch_source *self, struct wr_buf *out) {
     }
     wr_buf_add_varint(out, SAVE_VERSION);
     wr_buf_add_varint(out, self->in.decoder->record);
+    wr_buf_add_varint(out, (uint64_t)self->looked_us);
+    wr_buf_add_varint(out, self->directory.inode);
+    wr_buf_add_varint(out, (uint64_t)self->directory.born_us);
     wr_buf_add_varint(out, self->count);
     for (uint32_t i = 0; i < self->count; i++) {
         save_file(out, self->files[i], last == NULL ? "" : last->path, last);
@@ -155,8 +172,16 @@ static int load_file(struct watch_source *self, const struct watched *last, int6
     file->ends_open = (flags & FILE_ENDS_OPEN) != 0;
     file->has_rest = (flags & FILE_HAS_REST) != 0;
     file->is_copy = (flags & FILE_COPY) != 0;
+    file->is_old = (flags & FILE_OLD) != 0;
+    if (flags & FILE_HEAD_IS_ALL) {
+        file->head_length = (uint32_t)file->offset;
+        file->head_sum = file->sum;
+    } else if (version >= 3) {
+        file->head_length = (uint32_t)wr_reader_varint(from);
+        file->head_sum = wr_reader_u64(from);
+    }
     file->changed_us = now_us;
-    if (from->failed)
+    if (from->failed || file->head_length > FILE_KNOWN_BYTES)
         return WR_ECORRUPT;
     return flags & FILE_HAS_FORMAT ? load_format(file, last, flags, from) : WR_OK;
 }
@@ -166,6 +191,12 @@ int watch_load(struct watch_source *self, struct wr_reader *from, struct wr_erro
     int64_t now_us = env->monotonic_us(env);
     uint64_t version = wr_reader_varint(from);
     self->in.decoder->record = wr_reader_varint(from);
+    self->looked_us = version < 3 ? 0 : (int64_t)wr_reader_varint(from);
+    self->knows_old = version >= 3;
+    if (version >= 3) {
+        self->directory.inode = wr_reader_varint(from);
+        self->directory.born_us = (int64_t)wr_reader_varint(from);
+    }
     uint64_t count = wr_reader_varint(from);
     if (from->failed || version == 0 || version > SAVE_VERSION || count > WR_FILES_MAX)
         return damaged(self, err);

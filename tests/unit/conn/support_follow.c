@@ -111,3 +111,9 @@ void add_until_it_fails(struct sim_world *s, struct wr_buf *rows) {
     }
     CHECK(status == WR_EAGAIN || status == WR_EIO);
 }
+
+void put_gzip(struct sim_world *s, const char *path, const char *text, size_t part) {
+    size_t size;
+    const char *bytes = gzip_of(&s->w, text, strlen(text), &size);
+    put_bytes(s, path, bytes, part > 0 ? part : size);
+}

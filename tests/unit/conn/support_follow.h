@@ -22,6 +22,8 @@ void end(struct sim_world *s);
 /* Made anew, or its bytes replaced. */
 void put(struct sim_world *s, const char *path, const char *text);
 void put_bytes(struct sim_world *s, const char *path, const char *bytes, size_t length);
+/* Compressed: `part` bytes of it, 0: all. */
+void put_gzip(struct sim_world *s, const char *path, const char *text, size_t part);
 void append(struct sim_world *s, const char *path, const char *text);
 void move(struct sim_world *s, const char *from, const char *to);
 void drop(struct sim_world *s, const char *path);

@@ -166,12 +166,6 @@ TEST(watch_reads_a_file_that_is_renamed_within_its_address_once) {
     end(&s);
 }
 
-static void put_gzip(struct sim_world *s, const char *path, const char *text, size_t part) {
-    size_t size;
-    const char *bytes = gzip_of(&s->w, text, strlen(text), &size);
-    put_bytes(s, path, bytes, part > 0 ? part : size);
-}
-
 TEST(watch_does_not_read_a_compressed_copy_of_what_it_read) {
     struct sim_world s;
     begin(&s, &wr_source_watch, "in/*");
