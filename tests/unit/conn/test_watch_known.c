@@ -182,3 +182,27 @@ TEST(watch_waits_for_a_directory_that_went_and_knows_its_files_again) {
         end(&s);
     }
 }
+
+/* Those that changed last are open. What came to others since the last look, and was moved away
+ * within it, nobody can see. */
+TEST(watch_reads_the_rest_of_the_files_that_are_open_where_more_move_at_once) {
+    struct sim_world s;
+    char name[32], to[32];
+    begin(&s, &wr_source_watch, "in/*.csv");
+    put(&s, "old/x", "");
+    for (int i = 0; i < 150; i++) {
+        snprintf(name, sizeof name, "in/%03d.csv", i);
+        put(&s, name, "x\n1\n");
+    }
+    open_at(&s, NULL);
+    CHECK_INT(strlen(come(&s, SECOND)), ==, 2 * 150 - 1);
+    for (int i = 0; i < 150; i++) {
+        snprintf(name, sizeof name, "in/%03d.csv", i);
+        snprintf(to, sizeof to, "old/%03d", i);
+        append(&s, name, "2\n");
+        move(&s, name, to);
+    }
+    put(&s, "in/new.csv", "x\n3\n");
+    CHECK_INT(strlen(come(&s, 3 * SECOND)), ==, 2 * (128 + 1) - 1);
+    end(&s);
+}
