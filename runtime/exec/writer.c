@@ -22,9 +22,12 @@
 #define WAKE_BYTES (UINT64_C(256) << 10) /* fewer are not worth to wake the writer for */
 #define OWN_BYTES_MAX 16384u             /* fewer are copied, more are taken with their memory */
 #define SPARES_MAX 32u
-#define DRAWN_STEPS 7u /* where the order is drawn: one step in so many lets the writer work */
+#define DRAWN_STEPS 7u  /* where the order is drawn: one step in so many lets the writer end, … */
+#define DRAWN_PIECES 4u /* … and each lets it do fewer pieces than this */
 
 enum item_what { ITEM_PUT, ITEM_DROP, ITEM_END };
+/* Of the end: what sinks wrote is synced; those that commit before the store; it; the others. */
+enum turn { TURN_SYNC, TURN_FIRST, TURN_STORE, TURN_LAST };
 
 struct item {
     enum item_what what;
@@ -57,24 +60,38 @@ struct writer {
     struct wr_buf spares[SPARES_MAX];
     int status;
     struct wr_error error;
-    uint64_t drawn; /* steps drawn so far, where the order is */
+    uint64_t drawn;  /* steps drawn so far, where the order is */
+    uint64_t pieces; /* that it may do now, where the order is drawn */
+    unsigned turn;   /* of the end */
 };
 
-/* All has come, or `status` says why not: the rest of the checkpoint. */
-static int complete(struct wr_run *run, uint64_t epoch, int status, struct wr_error *err) {
-    if (status == WR_OK)
-        status = epoch_turn(run, epoch, EPOCH_SYNC, err);
-    if (status == WR_OK)
-        status = epoch_turn(run, epoch, EPOCH_COMMIT_FIRST, err);
-    if (status == WR_OK)
-        status = wr_store_commit(run->store, err);
-    else
+/* All has come, or `status` says why not: the rest of the checkpoint, one turn at a time. 1: more
+ * are to come. */
+static int complete_next(struct wr_run *run, uint64_t epoch, unsigned *turn, int *status,
+                         struct wr_error *err) {
+    if (*status != WR_OK && *turn <= TURN_STORE) {
         wr_store_rollback(run->store);
-    return status == WR_OK ? epoch_turn(run, epoch, EPOCH_COMMIT, err) : status;
+        return 0;
+    }
+    switch (*turn) {
+    case TURN_SYNC: *status = epoch_turn(run, epoch, EPOCH_SYNC, err); break;
+    case TURN_FIRST: *status = epoch_turn(run, epoch, EPOCH_COMMIT_FIRST, err); break;
+    case TURN_STORE: *status = wr_store_commit(run->store, err); break;
+    default: *status = epoch_turn(run, epoch, EPOCH_COMMIT, err); break;
+    }
+    ++*turn;
+    return *turn <= TURN_LAST && (*status == WR_OK || *turn <= TURN_STORE);
+}
+
+static int complete(struct wr_run *run, uint64_t epoch, int status, struct wr_error *err) {
+    unsigned turn = TURN_SYNC;
+    while (complete_next(run, epoch, &turn, &status, err)) {}
+    return status;
 }
 
 /* ---- the writer's side ---------------------------------------------------------------------- */
 
+/* WR_EAGAIN: there is more to do of the end. */
 static int work_on(struct writer *writer, struct item *item, struct wr_error *err) {
     struct wr_store *store = writer->run->store;
     int status = writer->status;
@@ -82,8 +99,11 @@ static int work_on(struct writer *writer, struct item *item, struct wr_error *er
         status = wr_store_begin(store, err);
         writer->has_begun = status == WR_OK;
     }
-    if (item->what == ITEM_END)
-        return complete(writer->run, writer->epoch, status != WR_OK ? status : item->status, err);
+    if (item->what == ITEM_END) {
+        item->status = status != WR_OK ? status : item->status;
+        int goes_on = complete_next(writer->run, writer->epoch, &writer->turn, &item->status, err);
+        return goes_on ? WR_EAGAIN : item->status;
+    }
     if (status != WR_OK)
         return status;
     switch (item->what) {
@@ -118,17 +138,30 @@ static void give_back(struct writer *writer, struct item *item) {
         wr_free(&wr_budget_control, item);
 }
 
+/* With the lock. */
+static void put_first(struct writer *writer, struct item *item) {
+    item->next = writer->first;
+    writer->first = item;
+    if (writer->last == NULL)
+        writer->last = item;
+}
+
 static void writer_run(struct wr_task *task) {
     struct writer *writer = (struct writer *)((char *)task - offsetof(struct writer, task));
     wr_workers_lock(writer->workers);
-    while (writer->first != NULL) {
+    while (writer->first != NULL && writer->pieces > 0) {
         struct item *item = writer->first;
+        writer->pieces -= run_is_drawn(writer->run) ? 1 : 0;
         writer->first = item->next;
         if (writer->first == NULL)
             writer->last = NULL;
         wr_workers_unlock(writer->workers);
         int status = work_on(writer, item, &writer->error);
         wr_workers_lock(writer->workers);
+        if (status == WR_EAGAIN) {
+            put_first(writer, item);
+            continue;
+        }
         writer->status = status;
         writer->is_over |= item->what == ITEM_END;
         give_back(writer, item);
@@ -151,6 +184,7 @@ int writer_init(struct wr_run *run) {
         return WR_ENOMEM;
     writer->run = run;
     writer->task.run = writer_run;
+    writer->pieces = UINT64_MAX;
     run->writer = writer;
     return wr_workers_new(&writer->workers, &wr_budget_control, run_is_drawn(run) ? 1 : 2);
 }
@@ -252,6 +286,7 @@ int writer_begin(struct wr_run *run, int goes_on, struct wr_error *err) {
     WR_ASSERT(!writer->is_busy && writer->first == NULL);
     writer->epoch = run->epoch;
     writer->has_begun = writer->is_over = 0;
+    writer->turn = TURN_SYNC;
     writer->status = WR_OK;
     writer->error.status = WR_OK;
     return WR_OK;
@@ -374,11 +409,28 @@ static int has_failed(struct writer *writer) {
     return failed;
 }
 
+/* Where the order is drawn: the writer works on some pieces, as beside this step. */
+static void work_beside(struct writer *writer, uint64_t drawn) {
+    if (drawn % DRAWN_PIECES == 0)
+        return;
+    wr_workers_lock(writer->workers);
+    if (writer->first != NULL) {
+        writer->pieces = drawn % DRAWN_PIECES;
+        writer->is_queued = 1;
+        wr_workers_add(writer->workers, &writer->task);
+        wr_workers_help(writer->workers);
+        writer->pieces = UINT64_MAX;
+    }
+    wr_workers_unlock(writer->workers);
+}
+
 int writer_poll(struct wr_run *run, struct wr_error *err) {
     struct writer *writer = run->writer;
     if (!writer_is_busy(run))
         return run->held_rows > 0 ? held_flush(run, 0, err) : WR_OK;
-    uint64_t seed = run->options.shard_order_seed;
+    uint64_t drawn = wr_hash_u64(run->options.shard_order_seed, ++writer->drawn);
+    if (run_is_drawn(run))
+        work_beside(writer, drawn / DRAWN_STEPS);
     if (!writer->is_copied) {
         writer_await_room(run); /* rows that are changed are copied whether there is room or not */
         int copied = has_failed(writer) ? WR_OK : copying_step(run);
@@ -387,7 +439,7 @@ int writer_poll(struct wr_run *run, struct wr_error *err) {
         push_end(writer, copied);
     }
     wr_workers_lock(writer->workers);
-    if (run_is_drawn(run) && wr_hash_u64(seed, ++writer->drawn) % DRAWN_STEPS == 0)
+    if (run_is_drawn(run) && drawn % DRAWN_STEPS == 0)
         await(writer, is_over);
     int has_ended = writer->is_over;
     wr_workers_unlock(writer->workers);
