@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/env_sim.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "sim/simulation.h"
 #include "base/banned.h"
@@ -17,10 +18,8 @@
 #define PIECE_BITS 12u /* bytes of a piece, small ones as often as large ones */
 #define ROTATIONS_MAX 6u
 #define ROTATE_ONE_IN 8u /* pieces behind which a file is rotated */
-#define ROTATE_US 100000 /* and by the clock of the disk the next one is younger */
-/* An input that has nothing for longer than its `idle` (5 s, where nothing is said) is not waited
- * for, and what comes then may be late: so no input is quiet for longer than this. */
-#define QUIET_US INT64_C(1000000)
+#define ROTATE_US 100000 /* that pass then, half of the time: the next one is younger */
+#define DISK_SEED UINT64_C(0xd15c)
 #define STDIN "/dev/stdin"
 
 enum kind { FEED_STDIN, FEED_FOLLOWED, FEED_WATCHED };
@@ -110,6 +109,11 @@ static uint64_t next_end(const struct feed *feed, struct dice *dice, int whole) 
     return line == NULL ? feed->size : (uint64_t)(line - feed->bytes) + 1;
 }
 
+/* Of its own, so that a seed draws all else as it would without. */
+static struct dice *dice_of_disk(struct scene *scene) {
+    return &scene->feeds.dice;
+}
+
 /* x.log.1 becomes x.log.2, x.log becomes x.log.1. */
 static void rotate(struct wr_simulation *simulation, struct scene *scene, struct feed *feed) {
     char from[SIM_PATH_MAX + 16], to[SIM_PATH_MAX + 16];
@@ -121,7 +125,8 @@ static void rotate(struct wr_simulation *simulation, struct scene *scene, struct
     snprintf(to, sizeof to, "%s.1", feed->path);
     wr_sim_move(scene->sim, feed->path, to);
     feed->rotations++;
-    wr_sim_advance(scene->sim, ROTATE_US);
+    if (dice_one_in(dice_of_disk(scene), 2)) /* else within one tick of the clock, maybe */
+        wr_sim_advance(scene->sim, ROTATE_US);
     sim_tell(simulation, "  %s is rotated", feed->path);
 }
 
@@ -162,10 +167,28 @@ static int lay(struct wr_simulation *simulation, struct scene *scene, struct fee
     return status == WR_OK ? give(simulation, scene, feed, 1) : status;
 }
 
+/* How the disk tells files apart: clocks tick by seconds, 4 ms or any time; numbers of files that
+ * are gone are given again, and nobody says when files were made. */
+static void draw_disk(struct wr_simulation *simulation, struct scene *scene) {
+    static const int64_t ticks_us[] = {0, 4000, 1000000};
+    struct dice *dice = dice_of_disk(scene);
+    dice->state = wr_hash_u64(scene->dice.state, DISK_SEED);
+    int64_t tick_us = ticks_us[dice_below(dice, WR_COUNT(ticks_us))];
+    int reuses = dice_one_in(dice, 2), hides_birth = dice_one_in(dice, 2);
+    wr_sim_tick(scene->sim, tick_us);
+    if (reuses)
+        wr_sim_reuse_numbers(scene->sim, hides_birth);
+    sim_tell(simulation, "the clock of the disk ticks by %lld us; numbers of files are %s%s",
+             (long long)tick_us, reuses ? "given again" : "their own",
+             reuses && hides_birth ? ", and when they were made is not known" : "");
+}
+
 int feeds_begin(struct wr_simulation *simulation, struct scene *scene, const struct wr_plan *plan) {
     struct feeds *feeds = &scene->feeds;
     feeds->items = wr_alloc_zero(&wr_budget_control, FEEDS_MAX * sizeof *feeds->items);
     int status = feeds->items == NULL ? WR_ENOMEM : find_all(simulation, scene, plan);
+    if (feeds->count > 0)
+        draw_disk(simulation, scene);
     feeds->rotates = dice_one_in(&scene->dice, 2);
     for (uint32_t i = 0; i < feeds->count && status == WR_OK; i++) {
         /* Which of two rotated files is older is told by the clock. */
@@ -184,7 +207,7 @@ void feeds_release(struct feeds *feeds) {
 int64_t feeds_least_us(const struct feeds *feeds, int64_t us) {
     for (uint32_t i = 0; i < feeds->count; i++)
         if (feeds->items[i].given < feeds->items[i].size)
-            return WR_MIN(us, QUIET_US);
+            return WR_MIN(us, FEEDS_QUIET_US);
     return us;
 }
 
@@ -194,7 +217,7 @@ static int give_due(struct wr_simulation *simulation, struct scene *scene) {
     int given = 0;
     for (uint32_t i = 0; i < feeds->count; i++) {
         struct feed *feed = &feeds->items[i];
-        if (feed->given < feed->size && clock_us(scene) - feed->line_us >= QUIET_US)
+        if (feed->given < feed->size && clock_us(scene) - feed->line_us >= FEEDS_QUIET_US)
             given |= give(simulation, scene, feed, 1) == WR_OK;
     }
     return given;

@@ -56,11 +56,17 @@ void fault_describe(const struct fault *fault, char *text, size_t size);
 
 /* ---- feeds.c: inputs that come while a run reads --------------------------------------------- */
 
+/* An input that has nothing for longer than its `idle` (5 s, where nothing is said) is not waited
+ * for, and what comes then may be late: so no input is quiet for longer than this. One with a
+ * shorter `idle` falls idle. */
+#define FEEDS_QUIET_US INT64_C(1000000)
+
 struct feed;
 struct feeds {
     struct feed *items;
     uint32_t count;
-    int rotates; /* files are renamed and begun anew, too */
+    int rotates;      /* files are renamed and begun anew, too */
+    struct dice dice; /* of the disk */
 };
 struct scene;
 /* Takes the followed files and the standard input of a plan from the disk of a scene, to give them

@@ -28,7 +28,10 @@ missing.
 A seed that differs is shown with the line that plays it again. Where it
 differs without any fault, the script depends on how rows come, on a clock, on
 chance, or on what a Lua function keeps. Without `state =` one is made on the
-simulated disk. An input without an end is read until nothing more is there; a
+simulated disk. The clock of that disk ticks by seconds, by 4 ms, or not at all,
+and numbers of files that are gone are given again. An input without an end is
+read until nothing more is there, and is quiet for up to 1 s: one whose `idle`
+is shorter falls idle, and how many rows are late is not compared then; a
 generator makes 1,000 rows, or `--limit N`. Inputs lie in memory, which is
 256 MB at most.
 
