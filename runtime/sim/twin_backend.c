@@ -176,6 +176,7 @@ static int catch_up(struct backend *backend, struct twin_error *error) {
     must_do(backend, "rollback");
     load(backend);
     must_do(backend, "begin");
+    number_begin(backend);
     for (const struct logged *one = backend->log; one != NULL; one = one->next) {
         struct pg_result *again = result_new(PGRES_COMMAND_OK);
         int failed = play(backend, &one->call, again) != 0;
@@ -332,6 +333,7 @@ static int control(struct backend *backend, struct twin_text *text, struct pg_re
         if (!backend->in_transaction) {
             catch_up(backend, &result->error);
             must_do(backend, "begin");
+            number_begin(backend);
         }
         backend->in_transaction = 1;
         backend->fixed = text_take(text, "isolation level repeatable read");
@@ -368,6 +370,7 @@ static int play_small(struct backend *backend, const struct twin_call *call,
         return twin_fail(&result->error, "25P01",
                          "SAVEPOINT can only be used in transaction "
                          "blocks");
+    number_begin(backend);
     return sqlite_do(backend, call->sql, &result->error);
 }
 
@@ -379,6 +382,8 @@ static int play(struct backend *backend, const struct twin_call *call, struct pg
         status = play_make(backend, call, result);
     if (status > 0)
         status = play_own(backend, call, result);
+    if (status > 0)
+        status = play_number(backend, call, result);
     if (status > 0)
         status = play_undo(backend, call, result);
     if (status > 0)
@@ -422,6 +427,7 @@ static void keep(struct backend *backend, const struct twin_call *call, int fail
 static int run_alone(struct backend *backend, const struct twin_call *call,
                      struct pg_result *result) {
     must_do(backend, "begin");
+    number_begin(backend);
     int status = play(backend, call, result);
     if (status == 0)
         return commit(backend, &result->error);

@@ -316,7 +316,10 @@ static int answer_tables(struct backend *backend, const struct twin_call *call,
     (void)call;
     begin_texts(result, 1);
     sqlite3_stmt *row = must_ask(
-        backend, "select name from sqlite_master where type in ('table', 'view') order by 1", NULL);
+        backend,
+        "select name from sqlite_master where type in ('table', 'view') and name <> '" TWIN_NUMBERS
+        "' order by 1",
+        NULL);
     while (sqlite3_step(row) == SQLITE_ROW)
         give_texts(result, (const char *[]){(const char *)sqlite3_column_text(row, 0)}, 1);
     sqlite3_finalize(row);
@@ -388,23 +391,51 @@ static int answer_count(struct backend *backend, const struct twin_call *call,
     return 0;
 }
 
-/* Whether rows without a key can be told by the number of their transaction: not here, where rows
- * have none. So a sink takes none back, as of a table whose rows are elsewhere. */
+/* Whether rows without a key can be told by the number of their transaction: they can. */
 static int answer_numbers(struct backend *backend, const struct twin_call *call,
                           struct pg_result *result) {
     (void)backend;
     (void)call;
     begin_texts(result, 2);
-    give_texts(result, (const char *[]){"`weir sim` plays no numbers of transactions", ""}, 2);
+    give_texts(result, (const char *[]){"", ""}, 2);
     return 0;
 }
 
-/* Nor is anything kept here of a table without a key. */
-static int answer_no_marks(struct backend *backend, const struct twin_call *call,
-                           struct pg_result *result) {
-    (void)backend;
-    (void)call;
+/* Whether what is kept of a table is by numbers. */
+static int answer_marks(struct backend *backend, const struct twin_call *call,
+                        struct pg_result *result) {
+    struct twin_table table;
+    const char *name = name_given(call, result);
     begin_texts(result, 1);
+    int status = table_find(&table, backend, name, &result->arena, &result->error);
+    if (status == 0 && table_column(&table, "weir xmin") >= 0)
+        give_texts(result, (const char *[]){"1"}, 1);
+    return status;
+}
+
+/* select coalesce(sum("weir rows") filter …), … from NAME: means to SQLite what it means there. */
+static int answer_rows(struct backend *backend, const struct twin_call *call,
+                       struct pg_result *result) {
+    const char *from = strstr(call->sql, " from ");
+    if (from == NULL || strstr(call->sql, "\"weir rows\"") == NULL)
+        return 1;
+    struct twin_text text = {from + strlen(" from "), call->sql + strlen(call->sql),
+                             &result->arena};
+    sqlite3_stmt *row = NULL;
+    char *name = text_table(&text);
+    char *sql = sqlite3_mprintf("%.*s from \"%w\"", (int)(from - call->sql), call->sql,
+                                name == NULL ? "" : name);
+    int status = sqlite_prepare(backend, sql, &row, &result->error);
+    sqlite3_free(sql);
+    if (status != 0)
+        return -1;
+    WR_ASSERT(sqlite3_step(row) == SQLITE_ROW);
+    begin_texts(result, 2);
+    char most[24], kept[24];
+    snprintf(most, sizeof most, "%lld", (long long)sqlite3_column_int64(row, 0));
+    snprintf(kept, sizeof kept, "%lld", (long long)sqlite3_column_int64(row, 1));
+    give_texts(result, (const char *[]){most, kept}, 2);
+    sqlite3_finalize(row);
     return 0;
 }
 
@@ -417,7 +448,8 @@ int play_catalog(struct backend *backend, const struct twin_call *call, struct p
         {"select a.attname, coalesce(b.oid, t.oid),", answer_columns},
         {"select i.indexrelid,", answer_indexes},
         {"select (select case when c.relkind", answer_numbers},
-        {"select 1 from pg_attribute where attrelid", answer_no_marks},
+        {"select 1 from pg_attribute where attrelid", answer_marks},
+        {"select coalesce(sum(", answer_rows},
         {"select a.attname, format_type(", answer_key},
         {"select to_regclass($1) is not null", answer_is_there},
         {"select relname from pg_class", answer_tables},

@@ -280,6 +280,7 @@ static int drop_table(struct backend *backend, struct twin_text *text, struct tw
     if (name == NULL)
         return is_wrong(text, error);
     wr_buf_init(&sql, &wr_budget_control, 0);
+    number_forget(backend, name);
     wr_buf_addf(&sql, "drop table %s", if_exists ? "if exists " : "");
     wr_sql_add_name(&sql, name);
     return run(backend, &sql, error);
@@ -302,6 +303,7 @@ static int rename_table(struct backend *backend, struct twin_text *text, struct 
     wr_sql_add_name(&sql, from);
     wr_buf_add_text(&sql, " rename to ");
     wr_sql_add_name(&sql, name.bytes);
+    number_rename(backend, from, name.bytes);
     wr_buf_release(&name);
     return run(backend, &sql, error);
 }

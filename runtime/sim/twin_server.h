@@ -67,7 +67,8 @@ struct backend {
     uint64_t version; /* of the database that its copy was made from */
     uint32_t pid;
     char mark[TWIN_MARK_MAX];
-    uint64_t number; /* of its transaction, once somebody asked; else 0 */
+    uint64_t number;     /* of its transaction, once somebody asked; else 0 */
+    uint64_t row_number; /* that rows bear which it writes now */
     int in_transaction, failed, changed, fixed; /* fixed: repeatable read */
     struct logged *log, **log_end;
     struct wr_arena arena; /* of the log */
@@ -81,7 +82,7 @@ struct database {
     int64_t size;
     uint64_t version;
     struct backend *pending; /* their commit is on its way */
-    uint64_t last_number;
+    uint64_t last_number, last_row_number;
     uint64_t *committed; /* numbers of transactions; in the arena */
     uint32_t committed_count, committed_room;
     struct wr_arena arena;
@@ -153,7 +154,8 @@ int text_names(struct twin_text *text, char **names, int most);
 /* The next statement of several, without its `;`; 0: there is none. */
 int text_statement(struct twin_text *text, struct twin_text *one);
 
-/* ---- twin_catalog.c, twin_make.c, twin_own.c, twin_undo.c, twin_write.c, twin_read.c --------- */
+/* ---- twin_catalog.c, twin_make.c, twin_number.c, twin_own.c, twin_read.c, twin_undo.c,
+ * twin_write.c */
 
 struct twin_column {
     const char *name;
@@ -188,9 +190,17 @@ int play_catalog(struct backend *backend, const struct twin_call *call, struct p
 int play_make(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_own(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_undo(struct backend *backend, const struct twin_call *call, struct pg_result *result);
+int play_number(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_write(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 int play_read(struct backend *backend, const struct twin_call *call, struct pg_result *result);
 /* Fits rows that SQLite put there as a file of statements says, into the types of their columns. */
 int fit_all_rows(struct backend *backend, struct twin_error *error);
+/* Rows that are written from now on bear another number; one does that was written; those of a
+ * table bear none; it has another name. */
+#define TWIN_NUMBERS "weir_undo_numbers of rows"
+void number_begin(struct backend *backend);
+void number_row(struct backend *backend, const char *table, int64_t rowid);
+void number_forget(struct backend *backend, const char *table);
+void number_rename(struct backend *backend, const char *from, const char *to);
 /* The columns that a query gives, and how many parameters: into result->names, types. */
 int describe_query(struct backend *backend, const char *sql, struct pg_result *result);

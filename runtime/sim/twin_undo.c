@@ -189,6 +189,7 @@ static int truncate_table(struct backend *backend, struct twin_text *text,
     WR_ASSERT(sql.status == 0);
     int status = sqlite_do(backend, sql.bytes, &result->error);
     wr_buf_release(&sql);
+    number_forget(backend, name);
     backend->changed = 1;
     return status;
 }

@@ -322,6 +322,8 @@ static int put(struct target *target, struct rows *rows, int64_t *changed,
         return -1;
     if (target->key_count > 0)
         touch(target, rowid);
+    else
+        number_row(target->backend, target->table.name, rowid);
     ++*changed;
     return 0;
 }
@@ -497,6 +499,7 @@ static int delete (struct backend *backend, const struct twin_call *call, struct
     wr_sql_add_name(&sql, name);
     int status = sqlite_do(backend, sql.bytes, &result->error);
     wr_buf_release(&sql);
+    number_forget(backend, name);
     backend->changed = 1;
     return status;
 }
