@@ -81,7 +81,7 @@ struct watched *watch_find_name(const struct watch_look *look, const char *path)
 static int is_as_before(const struct watch_look *look, const struct watched *file,
                         const struct wr_file_info *info) {
     return info->size_bytes == file->size && info->modified_us == file->modified_us &&
-           (file->held != NULL || watch_is_past(look->self, file->modified_us));
+           (watch_is_past(look->self, file->modified_us) || watch_is_sure(look->self, file, info));
 }
 
 /* What has its number has its content too, or where that is sure, was written anew. */

@@ -215,16 +215,34 @@ static int is_beside(const struct watch_look *look, const struct watch_list *bes
            watch_find_seen(beside, original) == NULL && !watch_is_known(look->self, &one->info);
 }
 
-static void add_old(struct watch_look *look, struct watch_seen *one) {
-    const struct watch_source *self = look->self;
+/* A number or a date behind the name of a file that is there: what else is beside it (`.md5`,
+ * `.done`) is no log. */
+static int is_rotated_name(const struct watch_look *look, const char *path) {
+    char name[FOLLOW_PATH_MAX];
+    size_t end = follow_length_without_ending(path), stem = watch_stem_length(path);
+    snprintf(name, sizeof name, "%.*s", (int)stem, path);
+    return stem < (end > 0 ? end : strlen(path)) && watch_find_seen(&look->seen, name) != NULL;
+}
+
+/* Has it come since the last scan, as its name? */
+static int came_since(const struct watch_look *look, const struct watch_seen *one) {
     int64_t modified_us = one->info.modified_us;
     if (modified_us % FOLLOW_SECOND_US == 0) /* of a clock that knows no parts of them, maybe */
         modified_us += FOLLOW_SECOND_US - 1;
+    return look->self->looked_us != 0 && modified_us >= look->self->looked_us - FOLLOW_CLOCK_US &&
+           is_rotated_name(look, one->path);
+}
+
+static void add_old(struct watch_look *look, struct watch_seen *one) {
     struct watched *file = add_away(look, one);
-    if (file == NULL || (self->looked_us != 0 && modified_us >= self->looked_us - FOLLOW_CLOCK_US))
+    if (file == NULL || came_since(look, one))
         return;
     file->is_whole = file->is_old = 1;
     file->changed_us = watch_last_change(look, &one->info);
+    if (follow_length_without_ending(file->path) > 0)
+        return; /* it is not compressed again: there is time until it is known to stay */
+    file->is_looked_into = 1;
+    watch_note_head(look->self, file);
 }
 
 void watch_add_old(struct watch_look *look, uint32_t first_new) {

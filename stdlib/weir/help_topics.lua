@@ -365,9 +365,9 @@ read to its end and not again, whatever its new name: the 128 that changed last
 are kept open; of others, and after a restart, it must begin with the old name
 and `.` or `-`. What was rotated in between is read too, as of one file, and a
 .gz or .zst of a file that was read, which has its name and begins as it did, is
-not, but for what that file had more. What a new name has beside it (`b.log.1`)
-is read if it was changed since the last look, and not where it was there before
-the first. A file with several names (hard links) is read once. The same name
+not, but for what that file had more. What a new name has beside it (`b.log.1`,
+a number or a date) is read if it was changed since the last look, and not where
+it was there before the first. A file with several names (hard links) is read once. The same name
 and the same content up to where reading stood is the same file (a job that was
 copied, rsync); another file under a known name is a new one: it is told, and
 read from its start. Where the directory is gone, or is another one without any

@@ -108,6 +108,18 @@ static void step(struct writer *w) {
     }
 }
 
+/* What was rotated before is not read, unless it has the address. */
+static void rotate_before(struct writer *w, int is_read) {
+    for (uint32_t times = below(w, 2) * below(w, 5); times > 0; times--) {
+        write_rows(w, w->newest, 1 + below(w, 3));
+        rotate(w);
+        wr_sim_advance(w->s.sim, below(w, 2) * below(w, SECOND));
+    }
+    wr_sim_advance(w->s.sim, 2 * SECOND); /* their ticks are over */
+    for (; !is_read && w->come < w->written; w->come++)
+        w->came[w->come] = 1;
+}
+
 static void read_or_restart(struct writer *w) {
     struct wr_buf saved;
     uint32_t come_then = w->come;
@@ -141,6 +153,7 @@ static void rotate_at_random(const struct wr_source_type *type, uint64_t seed, i
     if (below(&w, 2) == 0)
         wr_sim_reuse_numbers(w.s.sim, below(&w, 2) == 0);
     wr_sim_advance(w.s.sim, below(&w, SECOND));
+    rotate_before(&w, strcmp(watched, "in/") == 0 && type == &wr_source_watch);
     write_rows(&w, w.newest, 1);
     open_at(&w.s, NULL);
     for (int i = 0; i < 12; i++) {

@@ -36,6 +36,7 @@ TEST(watch_reads_what_came_and_was_rotated_with_a_name_that_nobody_knew) {
     open_at(&s, NULL);
     CHECK_STR(come(&s, SECOND), "1");
     put(&s, "in/b.csv.1", "x\n2\n");
+    put(&s, "in/b.csv.md5", "x\n94\n");
     put(&s, "in/b.csv", "x\n3\n");
     CHECK_STR(come(&s, 3 * SECOND), "3 2");
     restart(&s);
