@@ -367,13 +367,13 @@ and `.` or `-`. What was rotated in between is read too, as of one file, and a
 .gz or .zst of a file that was read, which has its name and begins as it did, is
 not, but for what that file had more. What a new name has beside it (`b.log.1`,
 a number or a date) is read if it was changed since the last look, and not where
-it was there before the first. A file with several names (hard links) is read once. The same name
-and the same content up to where reading stood is the same file (a job that was
-copied, rsync); another file under a known name is a new one: it is told, and
-read from its start. Where the directory is gone, or is another one without any
-of the files (a disk that is not mounted), that is told, and its files are
-waited for, not read again. All files are one partition: `max_delay` must cover
-how far the times in them overlap.
+it was there before the first. A file with several names (hard links) is read
+once. The same name and the same content up to where reading stood is the same
+file (a job that was copied, rsync); another file under a known name is a new
+one: it is told, and read from its start. Where the directory is gone, or is
+another one without any of the files (a disk that is not mounted), that is told,
+and its files are waited for, not read again. All files are one partition:
+`max_delay` must cover how far the times in them overlap.
 A directory is looked at every 100 ms, or less often: 2 % of the time at most.
 With --state a look is kept before its rows are read: up to one `checkpoint`
 more.
