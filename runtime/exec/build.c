@@ -236,7 +236,7 @@ static int open_sink(struct unit *unit, struct wr_error *err) {
                              .warn_ctx = run->options.warn_ctx,
                              .note = unit_note,
                              .note_ctx = unit,
-                             .goes_back = run->is_as_copied,
+                             .goes_back = run->goes_back,
                              .differs = run->differs[node->id],
                              .varies = !node->out.same_rows,
                              .held = is_held(run, node),

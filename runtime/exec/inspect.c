@@ -212,9 +212,11 @@ int wr_state_copy(const struct wr_env *env, const char *path, const char *to,
 int run_begin_from(const struct wr_env *env, const char *savepoint, const char *directory,
                    struct wr_error *err) {
     struct wr_store *store;
+    int is_there = state_file_is_there(env, directory, "state.db");
+    if (is_there && wr_store_began_at(env, directory, savepoint))
+        return WR_OK;
     int status = run_open_state(&store, env, savepoint, err);
-    if (status == WR_OK && !(state_file_is_there(env, directory, "state.db") &&
-                             wr_store_began_from(store, directory))) {
+    if (status == WR_OK && !(is_there && wr_store_began_from(store, directory))) {
         status = wr_store_copy(store, directory, 1, err);
         if (status == WR_EEXIST)
             wr_error_help(err,

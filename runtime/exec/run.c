@@ -104,7 +104,7 @@ static void tell_seed(const struct wr_run *run, uint64_t given) {
 static void note_beginning(struct wr_run *run) {
     const struct wr_run_options *options = &run->options;
     enum wr_store_beginning beginning = wr_store_beginning(run->store);
-    run->is_as_copied = beginning == WR_STORE_AS_COPIED;
+    run->goes_back = beginning == WR_STORE_AS_COPIED && options->savepoint != NULL;
     if (options->savepoint == NULL || options->note == NULL || options->is_again ||
         beginning != WR_STORE_GONE_ON)
         return;

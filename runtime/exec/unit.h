@@ -136,7 +136,7 @@ struct wr_run {
     uint8_t paused;             /* a gate or a stage has rows that go on when frontiers were told */
     uint64_t due_left;          /* rows that stages which give parts may still give in this step */
     uint8_t was_restored;       /* it goes on where a state ends */
-    uint8_t is_as_copied;       /* which is a copy, and no checkpoint has come since */
+    uint8_t goes_back;          /* … as it was copied, by the words of this run */
     struct reject_log *rejects;
     struct wr_workers *workers; /* NULL: one thread does all */
     struct reload *reloads;     /* tables that are read again; NULL: none */

@@ -83,6 +83,8 @@ int wr_store_check(struct wr_store *store, struct wr_error *err);
 int wr_store_copy(struct wr_store *store, const char *to, int begins, struct wr_error *err);
 /* store_from.c: whether the state in `directory` began as a copy of this checkpoint. */
 int wr_store_began_from(const struct wr_store *store, const char *directory);
+/* … or as a copy of what lay at `path` then, which may be gone, or another one now. */
+int wr_store_began_at(const struct wr_env *env, const char *directory, const char *path);
 enum wr_store_beginning {
     WR_STORE_FRESH,     /* not as a copy */
     WR_STORE_AS_COPIED, /* no checkpoint has come since */

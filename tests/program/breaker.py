@@ -8,6 +8,7 @@ import atexit
 import json
 import contextlib
 import os
+import shutil
 import resource
 import signal
 import sqlite3
@@ -376,6 +377,7 @@ def what_began_from_a_copy_goes_on_too(weir):
     place.feed(10)
     life = place.start("--state", "st", "--from", "copy")
     life.wait_for("a state", lambda: os.path.exists(place.path("st/MADE")))
+    shutil.rmtree(place.path("copy"))
     place.fill()
     place.feed(200, 2000)
     place.fill_until(life, lambda: "warning[W619]" in life.said)

@@ -78,18 +78,25 @@ class Place:
     def follow(self, rows, *words, signal_number=signal.SIGTERM):
         """Runs an endless script until these rows stand in its output, each once, and what was
         there before is gone: that it said."""
-        life = subprocess.Popen([self.program, "run", "script.lua", *words], cwd=self.folder,
-                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        wanted = "x,k\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(rows))
-        deadline = time.monotonic() + RUN_SECONDS_MAX
-        while self.read("out.csv") != wanted and time.monotonic() < deadline \
-                and life.poll() is None:
-            time.sleep(0.02)
+        life = self.live(*words)
+        wanted = self.wait_for(rows, life)
         time.sleep(0.2) # nothing comes behind it
         life.send_signal(signal_number)
         said = life.communicate(timeout=RUN_SECONDS_MAX)[1]
         assert self.read("out.csv") == wanted, f"{words}: {self.read('out.csv')[-200:]!r}: {said}"
         return said
+
+    def live(self, *words):
+        return subprocess.Popen([self.program, "run", "script.lua", *words], cwd=self.folder,
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, rows, life):
+        wanted = "x,k\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(rows))
+        deadline = time.monotonic() + RUN_SECONDS_MAX
+        while self.read("out.csv") != wanted and time.monotonic() < deadline \
+                and life.poll() is None:
+            time.sleep(0.02)
+        return wanted
 
     def outputs(self):
         found = {}
@@ -301,6 +308,29 @@ def a_savepoint_is_begun_from_once(place):
     assert "it began from that savepoint before, and goes on behind its checkpoint" in said, said
     said = place.weir("run", "script.lua", "--state", "again", "--from", "later", exit_code=1)
     assert "there is a state in again already" in said and "did not begin from later" in said, said
+    shutil.rmtree(place.path("save"))
+    place.more(10)
+    place.follow(ROWS + 170, "--state", "again", "--from", "save")
+
+
+@case
+def a_copy_cuts_nothing_unless_it_is_told_to(place):
+    """A run from a savepoint that was refused leaves a state; begun without `--from` that is an old
+    copy like any other."""
+    place.put("script.lua", FOLLOWS)
+    place.follow(ROWS, "--state", "st")
+    place.weir("state", "save", "st", "save")
+    life = place.live("--state", "st")
+    place.more(50)
+    place.wait_for(ROWS + 50, life)
+    said = place.weir("run", "script.lua", "--state", "new", "--from", "save", exit_code=1)
+    assert "error[W612]" in said, said
+    life.send_signal(signal.SIGTERM)
+    life.communicate(timeout=RUN_SECONDS_MAX)
+    written = place.read("out.csv")
+    said = place.weir("run", "script.lua", "--state", "new", exit_code=1)
+    assert "error[W617]" in said or "error[W613]" in said, said
+    assert place.read("out.csv") == written, "rows were cut"
 
 
 @case
