@@ -8,8 +8,8 @@
 #include "state/store_file.h"
 #include "base/banned.h"
 
-static const char *const own_tables[] = {"meta", "part", "piece", "rows", "spool",
-                                         "weir_partitions"};
+static const char *const own_tables[] = {"meta", "part",  "piece",
+                                         "rows", "spool", "weir_partitions"};
 
 int wr_store_owns_table(const char *name) {
     int owns = strncasecmp(name, "weir_", 5) == 0 || strncasecmp(name, "sqlite_", 7) == 0;
