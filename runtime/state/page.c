@@ -476,7 +476,10 @@ static int chain_split(struct wr_table *table, uint64_t hash) {
         chain_list(table, low);
         chain_list(table, high);
     }
-    wr_pages_put(table, hash | UINT64_C(1) << (64 - low->depth), high);
+    uint64_t bit = UINT64_C(1) << (64 - low->depth);
+    wr_pages_put(table, hash | bit, high);
+    if (table->resting != NULL)
+        wr_rest_note_split(table, hash & ~bit, hash | bit);
     return WR_OK;
 }
 

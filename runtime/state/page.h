@@ -390,6 +390,8 @@ void wr_rest_note_saved(struct wr_page *page);
 int wr_rest_has_changed(const struct wr_table *table);
 void wr_rest_note_listed(struct wr_table *table);
 void wr_rest_note_turn(struct wr_table *table);
+/* A chain became two, of these hashes. */
+void wr_rest_note_split(struct wr_table *table, uint64_t low, uint64_t high);
 /* Lets pages rest until the table takes no more than `bytes_max`, or no page is left that could.
  * WR_OK or a negative status. */
 int wr_table_relieve(struct wr_table *table, struct wr_apart *apart, uint64_t bytes_max);

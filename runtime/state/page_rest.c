@@ -19,6 +19,8 @@
 #define SCRATCH_UNIT_BYTES 4096u
 #define SECTION_BYTES 9u
 #define TABLES_MAX 64u /* that are relieved at once */
+#define AWAKE_MIN 64u
+#define LOOKS_A_MOVE 64u /* at chains, for each that came, rested or was split */
 
 /* Of a chain that rests; behind the head of the page that stands for it, which has no more. */
 struct rested {
@@ -34,7 +36,11 @@ struct wr_resting {
     struct wr_apart *apart;
     uint64_t rows, length; /* that rest; their bytes in the file */
     uint32_t chains;
-    uint64_t hand; /* the hash of the chain that is looked at next */
+    /* Chains that are awake, by a hash each, some twice, and some that rest again; which of them is
+     * looked at next. */
+    uint64_t *awake;
+    uint32_t awake_count, awake_room, hand;
+    uint64_t listed_at; /* table->moves when all of it was made */
     uint8_t has_changed;
     struct wr_buf bytes; /* of the blob at hand */
 };
@@ -223,6 +229,44 @@ static int chain_rest(struct wr_table *table, struct wr_page *head, uint64_t has
 
 /* ---- awake ---- */
 
+static int note_awake(struct wr_table *table, uint64_t hash) {
+    struct wr_resting *resting = table->resting;
+    if (resting->awake_count == resting->awake_room) {
+        uint32_t room = WR_MAX(2 * resting->awake_room, AWAKE_MIN);
+        uint64_t *grown = wr_table_alloc(table, room * sizeof *grown);
+        if (grown == NULL)
+            return WR_ENOMEM;
+        if (resting->awake_count > 0)
+            memcpy(grown, resting->awake, resting->awake_count * sizeof *grown);
+        wr_table_give(table, resting->awake);
+        resting->awake = grown;
+        resting->awake_room = room;
+    }
+    resting->awake[resting->awake_count++] = hash;
+    return WR_OK;
+}
+
+void wr_rest_note_split(struct wr_table *table, uint64_t low, uint64_t high) {
+    /* Without memory for it they are found when the list is made anew. */
+    if (note_awake(table, low) == WR_OK)
+        (void)note_awake(table, high);
+}
+
+/* Goes over the whole directory, most of which may rest. */
+static int list_awake(struct wr_table *table) {
+    struct wr_resting *resting = table->resting;
+    int status = WR_OK;
+    resting->awake_count = resting->hand = 0;
+    resting->listed_at = table->moves;
+    for (uint64_t at = 0; at < UINT64_C(1) << table->depth && status == WR_OK;) {
+        const struct wr_page *page = table->directory[at];
+        if (!page->rests && page->count > 0)
+            status = note_awake(table, table->depth == 0 ? 0 : at << (64 - table->depth));
+        at += UINT64_C(1) << (table->depth - page->depth);
+    }
+    return status;
+}
+
 static int chain_wake(struct wr_table *table, struct wr_page *page) {
     struct wr_resting *resting = table->resting;
     const struct rested *rested = rested_of(page);
@@ -235,6 +279,7 @@ static int chain_wake(struct wr_table *table, struct wr_page *page) {
         return status == WR_OK ? WR_ENOMEM : status;
     fresh->used = 1;
     wr_pages_put(table, rested->hash, fresh);
+    status = note_awake(table, rested->hash);
     while (status == WR_OK && section_next(&in, &section)) {
         int saved = rested->is_saved || (section.kind & WR_ROW_SAVED);
         int dirty = !rested->is_saved && (section.kind & WR_ROW_DIRTY);
@@ -298,6 +343,7 @@ void wr_rest_forget(struct wr_table *table) {
         wr_table_give(table, page);
     }
     wr_buf_release(&resting->bytes);
+    wr_table_give(table, resting->awake);
     wr_table_give(table, resting);
 }
 
@@ -331,27 +377,45 @@ static int begin(struct wr_table *table, struct wr_apart *apart) {
     return WR_OK;
 }
 
+/* Chains of the list, each twice at most, since one that was asked for stays once. */
+static int rest_listed(struct wr_table *table, uint64_t bytes_max) {
+    struct wr_resting *resting = table->resting;
+    uint64_t looks = 2 * (uint64_t)resting->awake_count;
+    int status = WR_OK;
+    for (; looks > 0 && resting->awake_count > 0 && status == WR_OK; looks--) {
+        if (wr_table_live_bytes(table) <= bytes_max)
+            break;
+        if (resting->hand >= resting->awake_count)
+            resting->hand = 0;
+        uint64_t hash = resting->awake[resting->hand];
+        struct wr_page *page = table->directory[wr_directory_at(table, hash)];
+        if (!page->rests && page->used) {
+            page->used = 0;
+            resting->hand++;
+            continue;
+        }
+        if (!page->rests && page->count > 0)
+            status = chain_rest(table, page, hash);
+        resting->awake[resting->hand] = resting->awake[--resting->awake_count];
+    }
+    return status;
+}
+
 int wr_table_relieve(struct wr_table *table, struct wr_apart *apart, uint64_t bytes_max) {
     int status = WR_OK;
     if (table->depth == 0 || table->saving.active || wr_frozen_is_listed(table))
         return WR_OK;
     if (table->resting == NULL)
         status = begin(table, apart);
-    uint64_t chains = 2 * (UINT64_C(1) << table->depth); /* each twice at most */
-    for (; chains > 0 && status == WR_OK && wr_table_live_bytes(table) > bytes_max; chains--) {
-        struct wr_resting *resting = table->resting;
-        uint64_t hash = resting->hand;
-        struct wr_page *page = table->directory[wr_directory_at(table, hash)];
-        uint64_t span = page->depth == 0 ? 0 : UINT64_C(1) << (64 - page->depth);
-        resting->hand = span == 0 ? 0 : (hash & ~(span - 1)) + span;
-        if (page->rests || page->count == 0)
-            continue;
-        if (page->used)
-            page->used = 0;
-        else
-            status = chain_rest(table, page, hash);
-    }
-    return status;
+    if (status == WR_OK)
+        status = rest_listed(table, bytes_max);
+    /* To make the list costs a look at each chain: not for fewer moves than are worth that. */
+    uint64_t moves_min = WR_MAX((UINT64_C(1) << table->depth) / LOOKS_A_MOVE, UINT64_C(1));
+    if (status != WR_OK || wr_table_live_bytes(table) <= bytes_max ||
+        (table->resting->listed_at != 0 && table->moves - table->resting->listed_at < moves_min))
+        return status;
+    status = list_awake(table);
+    return status == WR_OK ? rest_listed(table, bytes_max) : status;
 }
 
 /* All chains rest, and the memory goes that they had. */
@@ -367,6 +431,7 @@ static int pack(struct wr_table *table) {
         if (!page->rests)
             status = chain_rest(table, page, hash);
     }
+    table->resting->awake_count = 0;
     if (status == WR_OK && table->resting->chains == table->page_count)
         wr_slabs_release(table);
     return status;

@@ -165,3 +165,21 @@ TEST(overflow_pages_that_rested_are_all_there) {
         wr_scratch_free(apart.scratch);
     }
 }
+
+/* Those that were split since, too: a table that grows stays within what it may take. */
+TEST(overflow_pages_rest_until_there_are_no_more_than_may_be) {
+    struct rows s = {.budget = WR_BUDGET_INIT("test", 0), .seed = 1};
+    struct wr_apart apart = {.env = wr_env_real()};
+    const uint64_t bytes_max = 512 << 10, rows = 30000;
+    s.table = wr_table_new(&s.budget, &shape, s.seed);
+    CHECK_INT(wr_apart_make_scratch(&apart, &wr_budget_control), ==, WR_OK);
+    for (uint64_t id = 1; id < rows; id += 16) {
+        add(&s, id, id + 16);
+        CHECK_INT(wr_table_relieve(s.table, &apart, bytes_max), ==, WR_OK);
+        CHECK_INT(wr_table_live_bytes(s.table), <=, bytes_max);
+    }
+    CHECK(wr_apart_resting_bytes(&apart) > bytes_max);
+    CHECK_INT(walk(&s), ==, rows);
+    end(&s);
+    wr_scratch_free(apart.scratch);
+}
