@@ -49,6 +49,7 @@ struct watched {
     uint8_t ends_open; /* its last line was read without its end, which may come still */
     uint8_t is_old;    /* `is_whole`: it is away, was so before the first scan, and is not read */
     uint8_t is_seen;   /* by the scan that runs */
+    uint8_t is_kept;   /* by the scan that runs: it is known still behind it */
     uint8_t is_looked_into; /* `is_old`: for its first bytes */
 };
 

@@ -203,21 +203,30 @@ static void tell_gone(const struct watch_source *self, const struct watched *fil
                    (unsigned long long)(file->size - file->offset));
 }
 
-/* Those that are not there any more go. */
+static int is_read(const struct watched *file) {
+    return file->is_whole || (!file->has_rest && file->offset >= file->size);
+}
+
+/* Those that are not there any more go, when it is known of all whether they do. */
 static void drop_gone(struct watch_look *look) {
     struct watch_source *self = look->self;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < self->count; i++) {
         struct watched *file = self->files[i];
-        int is_read = file->is_whole || (!file->has_rest && file->offset >= file->size);
-        int is_over = file->is_away && is_read && look->now_us - file->changed_us >= WATCH_AWAY_US;
+        int is_over =
+            file->is_away && is_read(file) && look->now_us - file->changed_us >= WATCH_AWAY_US;
         if (is_over)
             watch_let_go(self, file, 1);
-        if ((file->is_seen && (!is_over || is_kept_away(look, file))) || is_in_task(self, file)) {
+        file->is_kept =
+            (file->is_seen && (!is_over || is_kept_away(look, file))) || is_in_task(self, file);
+    }
+    for (uint32_t i = 0; i < self->count; i++) {
+        struct watched *file = self->files[i];
+        if (file->is_kept) {
             self->files[kept++] = file;
             continue;
         }
-        if (!is_read)
+        if (!is_read(file))
             tell_gone(self, file);
         free_file(self, file);
     }
