@@ -57,7 +57,8 @@ struct watched {
 struct watch_task {
     struct watched *file;
     uint64_t upto;
-    uint8_t is_end; /* nothing more comes: what is left is a line */
+    uint8_t is_end;   /* nothing more comes: what is left is a line */
+    uint8_t is_plain; /* by a state: `upto` counts bytes of the data, compressed since or not */
 };
 
 struct watch_source {

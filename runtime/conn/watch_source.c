@@ -34,7 +34,7 @@ static int end_task(struct watch_source *self, struct wr_error *err) {
     file->looked_to = task->upto;
     file->ends_open = task->is_end && self->in.known.past_length > 0 &&
                       self->in.known.past[self->in.known.past_length - 1] != '\n';
-    if (self->in.input.compression != WR_COMPRESSION_NONE) {
+    if (self->in.input.compression != WR_COMPRESSION_NONE && !self->in.grows) {
         file->is_whole = 1;
         file->has_rest = 0;
     }
@@ -91,7 +91,8 @@ static int go_on(struct watch_source *self, struct watched *file, struct wr_erro
 }
 
 static int begin_task(struct watch_source *self, struct wr_error *err) {
-    struct watched *file = self->tasks[self->task_at].file;
+    const struct watch_task *task = &self->tasks[self->task_at];
+    struct watched *file = task->file;
     uint64_t record = self->in.decoder->record;
     int status = file->is_seen ? watch_take(self, file, err) : WR_ENOENT;
     if (status == WR_ENOENT) { /* the next scan tells what is missing */
@@ -103,8 +104,9 @@ static int begin_task(struct watch_source *self, struct wr_error *err) {
     if (status == WR_OK && file->offset > 0)
         status = go_on(self, file, err);
     self->in.decoder->record = record;
-    if (status == WR_OK)
-        self->in.grows = self->in.input.compression == WR_COMPRESSION_NONE;
+    if (status == WR_OK) /* of a copy so much as was said of the file, and then its rest */
+        self->in.grows = self->in.input.compression == WR_COMPRESSION_NONE ||
+                         (file->has_rest && task->is_plain && !task->is_end);
     else /* what is known of the file stays, and not where the reader has come to */
         file_reader_end(&self->in);
     return status;

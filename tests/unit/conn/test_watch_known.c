@@ -207,3 +207,31 @@ TEST(watch_reads_the_rest_of_the_files_that_are_open_where_more_move_at_once) {
     CHECK_INT(strlen(come(&s, 3 * SECOND)), ==, 2 * (128 + 1) - 1);
     end(&s);
 }
+
+/* A sink that decides itself passes over as many rows as it has: what a scan said is read next is
+ * read next, though nothing was read of the files when they were compressed and others came. */
+TEST(watch_reads_what_it_has_said_in_its_order_where_the_files_are_compressed_since) {
+    struct sim_world s;
+    struct wr_buf saved;
+    begin(&s, &wr_source_watch, "in/");
+    wr_sim_tick(s.sim, SECOND);
+    wr_sim_reuse_numbers(s.sim, 1);
+    put(&s, "in/a", "x\n1\n2\n");
+    put(&s, "in/b", "x\n3\n");
+    open_at(&s, NULL);
+    s.source->has_state = 1;
+    save(&s, &saved);
+    CHECK_STR(come(&s, SECOND), "1 2 3");
+    put_gzip(&s, "in/b.1.gz", "x\n3\n", 0);
+    drop(&s, "in/b");
+    put_gzip(&s, "in/a.3.gz", "x\n1\n2\n4\n", 0);
+    drop(&s, "in/a");
+    put_gzip(&s, "in/a.2.gz", "x\n5\n", 0);
+    put(&s, "in/a.1", "x\n6\n");
+    put(&s, "in/b", "x\n7\n");
+    restart_from(&s, &saved);
+    const char *rows = come(&s, 3 * SECOND);
+    CHECK_STR(rows, "1 2 3 6 5 4 7");
+    wr_buf_release(&saved);
+    end(&s);
+}
