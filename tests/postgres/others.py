@@ -374,6 +374,8 @@ def a_lookup_waits_for_its_server(weir, postgres):
             with contextlib.suppress(FileNotFoundError), \
                     open(f"{place.folder}/out.csv", encoding="utf-8") as file:
                 rows = file.read().splitlines()
+        if rows != wanted and process.poll() is not None:
+            raise Failure(f"{count} rows did not come: {place.end(process)}")
         same("rows", rows, wanted)
 
     for mode in ("fast", "immediate"):

@@ -199,7 +199,10 @@ return {
       .. "`weir.sqlite(\"crm.db\", { table = \"users\" })`, is asked for the keys of each batch: "
       .. "it may be large and may change, so a run that is repeated may give other rows. It is "
       .. "asked again for a key when another program has written to it, or after `cache`; its "
-      .. "column of the key wants an index (`explain` says when there is none).",
+      .. "column of the key wants an index (`explain` says when there is none). A server must be "
+      .. "there when the run begins; one that is gone later is waited for, as its `timeout` and "
+      .. "`retries` say, and nothing else goes on meanwhile: a SQLite file that the run writes to "
+      .. "stays locked.",
     subjects = { { kind = "stream or endpoint" } },
     options = {
       on = ON,
