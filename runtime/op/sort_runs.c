@@ -172,6 +172,7 @@ static int join_runs(struct sort *self, uint32_t first, uint32_t count) {
     struct sort_source sources[SORT_RUNS_MAX];
     struct sort_run made = {.is_saved = self->runs[first].is_saved};
     uint64_t rows = 0, block_rows = 1;
+    WR_ASSERT(count > 0 && count <= SORT_RUNS_MAX);
     for (uint32_t i = 0; i < count; i++) {
         const struct sort_run *run = &self->runs[first + i];
         sources[i] = (struct sort_source){.run = &self->runs[first + i]};
