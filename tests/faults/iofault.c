@@ -2,21 +2,21 @@
  * it, fails it or writes down what it does, at the n-th call that changes something.
  *
  *   IOFAULT_ROOT=DIR     calls on files below DIR count, and on no others
- *   IOFAULT_CLASS=change open that makes or empties, write, fsync, rename, …: what changes
- * something
+ *   IOFAULT_CLASS=change what changes something: open that makes or empties, write, rename, …
  *                 io     also open, read, stat and close
  *   IOFAULT_AT=N         the fault comes with the N-th of them (from 1); 0: none
  *   IOFAULT_DO=ACTION    kill (before the call), mid (in the middle of a write), short (half of it
  *                        is written, or read), or the name of an errno, as EIO
  *   IOFAULT_STICKY=1     with all later calls too
+ *   IOFAULT_ONLY=NAME    calls of this name count, and no others
+ *   IOFAULT_PATH=PATH    those on this one, below the root, and on no others
  *   IOFAULT_SKIP=NAME    calls of this name do nothing and say that they did: a planted bug
  *   IOFAULT_LOG=FILE     "N NAME PATH RESULT" of each call that counts, in the order of the calls
  *   IOFAULT_RECORD=FILE  what changes, with its bytes (power.py reads it)
  *   IOFAULT_SEED=N       getrandom by seed, and a clock that goes 2 ms with each look: a run does
- * the
- *                        same calls each time
- *   MEMFAULT_AT=N        the N-th allocation of the program fails; MEMFAULT_STICKY=1: all later
- * ones
+ *                        the same calls each time
+ *   MEMFAULT_AT=N        the N-th allocation of the program fails
+ *   MEMFAULT_STICKY=1    all later ones, too
  *   MEMFAULT_LOG=FILE    the number of allocations, at the end
  *
  * Threads: any; calls that count are let in one at a time. */
@@ -33,6 +33,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@
 enum { ACT_NONE, ACT_KILL, ACT_MID, ACT_SHORT, ACT_ERRNO };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char root[PATH_MAX], skip[64];
+static char root[PATH_MAX], skip[64], only[64], only_path[PATH_MAX];
 static size_t root_length;
 static char *paths[FD_MAX]; /* of the files below the root that are open */
 static long counted, fault_at, looks;
@@ -55,8 +56,9 @@ static int memory_sticky, memory_on;
 static const struct {
     const char *name;
     int number;
-} errnos[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},  {"EAGAIN", EAGAIN},
-              {"EMFILE", EMFILE}, {"EROFS", EROFS},   {"EACCES", EACCES}};
+} errnos[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},          {"EAGAIN", EAGAIN},
+              {"EMFILE", EMFILE}, {"EROFS", EROFS},   {"EACCES", EACCES},        {"ENOLCK", ENOLCK},
+              {"E2BIG", E2BIG},   {"EDQUOT", EDQUOT}, {"EOPNOTSUPP", EOPNOTSUPP}};
 
 static long number_of(const char *name) {
     const char *text = getenv(name);
@@ -80,6 +82,10 @@ __attribute__((constructor)) static void start(void) {
     }
     if ((text = getenv("IOFAULT_SKIP")) != NULL && strlen(text) < sizeof skip)
         strcpy(skip, text);
+    if ((text = getenv("IOFAULT_ONLY")) != NULL && strlen(text) < sizeof only)
+        strcpy(only, text);
+    if ((text = getenv("IOFAULT_PATH")) != NULL && strlen(text) < sizeof only_path)
+        strcpy(only_path, text);
     text = getenv("IOFAULT_CLASS");
     counts_io = text != NULL && strcmp(text, "io") == 0;
     fault_at = number_of("IOFAULT_AT");
@@ -193,6 +199,9 @@ static void record(const char *name, const char *path, const char *other, int64_
  * when this returns, until `after`. */
 static int before(const char *name, const char *path, int is_transfer) {
     pthread_mutex_lock(&lock);
+    if ((only[0] != 0 && strcmp(only, name) != 0) ||
+        (only_path[0] != 0 && strcmp(only_path, path) != 0))
+        return 0;
     counted++;
     int is_due = fault_at > 0 && (counted == fault_at || (sticky && counted > fault_at));
     if (!is_due || action == ACT_NONE)
@@ -477,6 +486,42 @@ int mkdir(const char *path, mode_t mode) {
     after("mkdir", name, act, result);
     return result;
 }
+
+static int marked(const char *name, int fd, long call, const char *key, const void *value,
+                  size_t size, int flags) {
+    const char *path = path_of(fd);
+    int act = path == NULL ? 0 : before(name, path, 0), result = -1;
+    if (act != ACT_ERRNO)
+        result = (int)syscall(call, fd, key, value, size, flags);
+    if (path != NULL)
+        after(name, path, act, result);
+    return result;
+}
+
+int fsetxattr(int fd, const char *key, const void *value, size_t size, int flags) {
+    return marked("setxattr", fd, SYS_fsetxattr, key, value, size, flags);
+}
+
+int fremovexattr(int fd, const char *key) {
+    return marked("removexattr", fd, SYS_fremovexattr, key, NULL, 0, 0);
+}
+
+/* Locks of open files count; those of SQLite are of the process. */
+int fcntl(int fd, int command, ...) {
+    va_list rest;
+    va_start(rest, command);
+    long argument = va_arg(rest, long);
+    va_end(rest);
+    const char *path = command == F_OFD_SETLK ? path_of(fd) : NULL;
+    int act = path == NULL ? 0 : before("lock", path, 0), result = -1;
+    if (act != ACT_ERRNO)
+        result = (int)syscall(SYS_fcntl, fd, command, argument);
+    if (path != NULL)
+        after("lock", path, act, result);
+    return result;
+}
+
+int fcntl64(int fd, int command, ...) __attribute__((alias("fcntl")));
 
 /* ---- the same each time -------------------------------------------------------------------- */
 
