@@ -81,7 +81,7 @@ struct wr_env {
     int (*hold)(struct wr_file *file, struct wr_error *err);
     /* A few bytes of a program's own that stand beside the contents of a file and go where it goes;
      * a power cut may bring older ones back, or none. WR_EUNSUPPORTED: its file system has no room
-     * for that. 0 bytes take them away. */
+     * for that, or not for this one: then there are none. 0 bytes take them away. */
     int (*set_mark)(struct wr_file *file, const void *bytes, size_t size_bytes,
                     struct wr_error *err);
     /* How many bytes there are, which may be more than are given; 0: none that may be read. */

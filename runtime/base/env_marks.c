@@ -74,11 +74,22 @@ int env_hold(struct wr_file *base, struct wr_error *err) {
         do
             number = fcntl(file->fd, F_OFD_SETLK, &all) == 0 ? 0 : errno;
         while (number == EINTR);
-    if (number == EAGAIN || number == EACCES)
+    if (number == EAGAIN) /* EACCES: none may be taken here */
         return wr_error_set(err, WR_EREFUSED, "%s is held by another program", file->path);
     if (number == ENOLCK || number == EOPNOTSUPP || number == EINVAL || number == ENOSYS)
         return WR_EUNSUPPORTED;
     return number == 0 ? WR_OK : wr_env_fail(err, "lock", file->path, number);
+}
+
+/* What has no room says so by many numbers; a full disk does not keep anything from going on here.
+ */
+static int has_no_marks(int number) {
+    static const int numbers[] = {EOPNOTSUPP, EPERM,  EACCES, ENOSYS, ENOSPC,
+                                  E2BIG,      ERANGE, EINVAL, EDQUOT};
+    for (size_t i = 0; i < WR_COUNT(numbers); i++)
+        if (number == numbers[i])
+            return 1;
+    return 0;
 }
 
 int env_set_mark(struct wr_file *base, const void *bytes, size_t size_bytes, struct wr_error *err) {
@@ -89,8 +100,10 @@ int env_set_mark(struct wr_file *base, const void *bytes, size_t size_bytes, str
         number = fsetxattr(file->fd, MARK_NAME, bytes, size_bytes, 0) == 0 ? 0 : errno;
     else if (number == 0)
         number = fremovexattr(file->fd, MARK_NAME) == 0 || errno == ENODATA ? 0 : errno;
-    if (number == EOPNOTSUPP || number == EPERM || number == EACCES || number == ENOSYS)
+    if (has_no_marks(number)) {
+        (void)fremovexattr(file->fd, MARK_NAME); /* one of before would say what holds no more */
         return WR_EUNSUPPORTED;
+    }
     return number == 0 ? WR_OK : wr_env_fail(err, "mark", file->path, number);
 }
 

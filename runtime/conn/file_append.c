@@ -65,8 +65,9 @@ static int look(const struct wr_file_append *append, struct wr_file *from, uint6
     return status;
 }
 
+/* `length`: how long `to` is, counted up. */
 static int copy(const struct wr_file_append *append, struct wr_file *from, char *bytes,
-                struct wr_file *to, struct wr_error *err) {
+                struct wr_file *to, uint64_t *length, struct wr_error *err) {
     int status = WR_OK;
     for (uint64_t at = 0; at < append->length && status == WR_OK; at += PIECE_BYTES) {
         size_t size = (size_t)WR_MIN(append->length - at, (uint64_t)PIECE_BYTES);
@@ -76,13 +77,29 @@ static int copy(const struct wr_file_append *append, struct wr_file *from, char 
         else if (got < (int64_t)size)
             status = too_short(append->from, err);
         else
+            status = wr_fence_check(append->env, to, append->to, *length, err);
+        if (status == WR_OK)
             status = append->env->write(to, bytes, size, err);
+        *length += status == WR_OK ? size : 0;
     }
     return status;
 }
 
-/* Cuts what an earlier life has begun with, and copies all. */
-static int copy_behind(const struct wr_file_append *append, uint64_t at, int cuts,
+/* After a failure; but where others have written meanwhile. */
+static void cut_back(const struct wr_file_append *append, struct wr_file *from, char *bytes,
+                     struct wr_file *to) {
+    struct wr_file_info info;
+    enum standing standing;
+    if (append->env->info(to, &info) == WR_OK && info.size_bytes > append->at &&
+        info.size_bytes - append->at <= append->length &&
+        look(append, from, info.size_bytes - append->at, bytes, &standing, NULL) == WR_OK &&
+        standing != OTHERS)
+        append->env->truncate(to, append->at, NULL);
+}
+
+/* Cuts what an earlier life has begun with behind `at`, where the file was seen with `size` bytes,
+ * and copies all. */
+static int copy_behind(const struct wr_file_append *append, uint64_t at, uint64_t size,
                        struct wr_file *from, char *bytes, struct wr_error *err) {
     const struct wr_env *env = append->env;
     struct wr_file *to;
@@ -95,14 +112,19 @@ static int copy_behind(const struct wr_file_append *append, uint64_t at, int cut
         env->close(to);
         return status;
     }
-    if (cuts)
+    status = wr_fence_check(env, to, append->to, size, err); /* it is held now */
+    if (status == WR_OK && size > at)
         status = env->truncate(to, at, err);
+    uint64_t length = at;
+    int is_cut = status == WR_OK;
     if (status == WR_OK)
-        status = copy(append, from, bytes, to, err);
+        status = copy(append, from, bytes, to, &length, err);
+    if (status == WR_OK)
+        status = wr_fence_check(env, to, append->to, length, err);
     if (status == WR_OK)
         status = env->sync(to, err);
-    if (status != WR_OK)
-        env->truncate(to, at, NULL);
+    if (is_cut && status != WR_OK && status != WR_EREFUSED)
+        cut_back(append, from, bytes, to);
     env->close(to);
     return status;
 }
@@ -138,8 +160,9 @@ static int append_from(const struct wr_file_append *append, struct wr_file *from
     int has_more = size > append->at;
     enum standing standing = BEGINNING;
     if (has_more && !append->is_again)
-        return append->is_known || append->at == 0 ? others_wrote(append, err)
-                                                   : copy_behind(append, size, 0, from, bytes, err);
+        return append->is_known || append->at == 0
+                   ? others_wrote(append, err)
+                   : copy_behind(append, size, size, from, bytes, err);
     if (has_more)
         status = look(append, from, size - append->at, bytes, &standing, err);
     if (status == WR_OK && standing == ALL) /* nobody may have synced it */
@@ -148,7 +171,7 @@ static int append_from(const struct wr_file_append *append, struct wr_file *from
         return status;
     if (standing == OTHERS)
         return others_wrote(append, err);
-    return copy_behind(append, append->at, has_more, from, bytes, err);
+    return copy_behind(append, append->at, size, from, bytes, err);
 }
 
 int wr_file_append(const struct wr_file_append *append, struct wr_error *err) {

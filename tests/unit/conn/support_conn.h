@@ -88,12 +88,15 @@ const char *zstd_of(struct world *world, const char *text, size_t length, size_t
 
 /* An env whose standard input is `text`, given `chunk` bytes at a time; other files are real, read
  * `chunk` bytes at a time too. Once `full_at` bytes were written in all, writing fails: no space.
- * */
+ * Another program appends `theirs` to `others` once: before a file is held, or as a write fails.
+ */
 struct odd_env {
     struct wr_env env;
     const char *text;
     size_t length, at, chunk;
     uint64_t full_at, written;
+    const char *others, *theirs;
+    int others_come_at_hold;
     int stdin_opened;
 };
 void odd_env_init(struct odd_env *odd, struct world *world);

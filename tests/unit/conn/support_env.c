@@ -72,11 +72,24 @@ static int64_t odd_read(struct wr_file *file, void *bytes, size_t size_bytes, in
     return (int64_t)size;
 }
 
+static void let_others_append(struct odd_env *env) {
+    struct wr_file *file;
+    if (env->others == NULL)
+        return;
+    CHECK_INT(wr_env_real()->open(wr_env_real(), env->others, WR_FILE_APPEND, &file, NULL), ==,
+              WR_OK);
+    CHECK_INT(wr_env_real()->write(file, env->theirs, strlen(env->theirs), NULL), ==, WR_OK);
+    wr_env_real()->close(file);
+    env->others = NULL;
+}
+
 static int odd_write(struct wr_file *file, const void *bytes, size_t size_bytes,
                      struct wr_error *err) {
     struct odd_env *env = odd_of(file->env);
-    if (env->full_at > 0 && env->written + size_bytes > env->full_at)
+    if (env->full_at > 0 && env->written + size_bytes > env->full_at) {
+        let_others_append(env);
         return wr_error_set(err, WR_EIO, "write: No space left on device");
+    }
     env->written += size_bytes;
     return wr_env_real()->write(((struct odd_file *)file)->real, bytes, size_bytes, err);
 }
@@ -94,6 +107,9 @@ static int odd_info(const struct wr_file *file, struct wr_file_info *info) {
 }
 
 static int odd_hold(struct wr_file *file, struct wr_error *err) {
+    struct odd_env *env = odd_of(file->env);
+    if (env->others_come_at_hold)
+        let_others_append(env);
     return wr_env_real()->hold(((struct odd_file *)file)->real, err);
 }
 

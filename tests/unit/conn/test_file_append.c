@@ -110,6 +110,34 @@ TEST(file_append_refuses_a_file_that_became_shorter) {
         .to = "ol", .at = 3, .is_known = 1, .status = WR_ECORRUPT, .after = "ol"});
 }
 
+/* `begun` of the copy stands there; then others append, and what they append stays. */
+static void check_others(const char *begun, int come_at_hold, int status, const char *after) {
+    struct world world;
+    struct odd_env odd;
+    size_t length;
+    world_begin(&world);
+    odd_env_init(&odd, &world);
+    odd.others = in_folder(&world, "to");
+    odd.theirs = "theirs";
+    odd.others_come_at_hold = come_at_hold;
+    odd.full_at = come_at_hold ? 0 : 1;
+    struct case_of one = {.at = 3, .is_again = 1, .is_known = 1};
+    CHECK_INT(append(&world, "new1new2", begun, &one), ==, status);
+    CHECK_STR(file_text(&world, in_folder(&world, "to"), &length), after);
+    CHECK(file_text(&world, in_folder(&world, "from"), &length) != NULL);
+    world_end(&world);
+}
+
+TEST(file_append_looks_once_more_when_it_holds_the_file) {
+    check_others("oldnew1", 1, WR_EREFUSED, "oldnew1theirs");
+    check_others("old", 1, WR_EREFUSED, "oldtheirs");
+}
+
+TEST(file_append_that_fails_leaves_what_others_wrote_meanwhile) {
+    check_others("old", 0, WR_EIO, "oldtheirs");
+    check_others("oldnew1", 0, WR_EIO, "oldtheirs"); /* what it had begun with was cut before */
+}
+
 TEST(file_append_copies_files_of_any_length) {
     struct world world;
     size_t length;
