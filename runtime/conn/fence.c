@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/hash.h"
@@ -14,12 +15,21 @@
 
 #define CODE_CHANGED "W626"
 #define CODE_FENCED "W617"
+#define CODE_NO_PERMISSION "W611"
+
+/* Of what is about to be written: how much of it has a sum. What is cut off anywhere is told from
+ * rows of others by the longest of them that stands there. */
+static const uint32_t head_bytes[] = {4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 512, 4096};
+#define HEAD_BYTES_MAX 4096
 
 /* As it stands on the file. */
 struct mark {
     uint64_t identity, epoch, life, written, boot;
+    uint32_t more; /* bytes that are about to be written behind `written` … */
+    uint8_t heads[WR_COUNT(head_bytes)]; /* … with the lowest byte of a sum of each head */
     uint64_t sum; /* of the others: a mark of another form, or a damaged one, is none */
 };
+_Static_assert(sizeof(struct mark) == WR_MARK_BYTES_MAX, "no padding, and it has room");
 
 static uint64_t sum_of(const struct mark *mark) {
     return wr_hash_bytes(mark, offsetof(struct mark, sum), 1);
@@ -56,7 +66,8 @@ void wr_fence_load(struct wr_fence *fence, struct wr_reader *from) {
 
 /* ---- marks --------------------------------------------------------------------------------- */
 
-static int fenced(const struct wr_fence *fence, const struct mark *mark, struct wr_error *err) {
+static int fenced(const struct wr_fence *fence, const struct mark *mark, const char *path,
+                  struct wr_error *err) {
     const struct wr_fence_place *kept = &fence->kept;
     if (mark->epoch > kept->epoch)
         wr_error_set(err, WR_EREFUSED,
@@ -69,8 +80,12 @@ static int fenced(const struct wr_fence *fence, const struct mark *mark, struct 
                      "%" PRIu64 " of this state: nothing was changed",
                      fence->name, kept->epoch);
     wr_error_code(err, CODE_FENCED);
-    wr_error_help(err, "two runs go on from copies of one state directory: go on with that of the "
-                       "other one; with another --state the run begins anew");
+    wr_error_help(err,
+                  "two runs go on from copies of one state directory: go on with that of the other "
+                  "one; with another --state the run begins anew. Where state and file were put "
+                  "back together, `--state NEW --from COPY` goes on, or this state does behind "
+                  "`setfattr -x user.weir %s`",
+                  path);
     return WR_EREFUSED;
 }
 
@@ -86,55 +101,97 @@ static int is_known(const struct wr_fence *fence, const struct mark *mark) {
     return knows;
 }
 
-int wr_fence_judge(const struct wr_fence *fence, const struct wr_file *file, int goes_back,
-                   struct wr_fence_found *found, struct wr_error *err) {
-    struct mark mark;
-    *found = (struct wr_fence_found){.tail = WR_FENCE_UNKNOWN};
-    if (fence->identity == 0 || fence->kept.epoch == 0 || goes_back)
+/* Whether the mark is of other contents than stand there. */
+static int is_put_back(const struct wr_fence *fence, const struct wr_file *file,
+                       const struct mark *mark, uint64_t length) {
+    struct wr_file_info info;
+    return fence->env->info(file, &info) == WR_OK && info.size_bytes == length &&
+           mark->written != length && mark->written + mark->more != length;
+}
+
+static int judge(const struct wr_fence *fence, const struct wr_file *file, const char *path,
+                 uint64_t length, struct mark *mark, enum wr_fence_tail *tail,
+                 struct wr_error *err) {
+    *tail = WR_FENCE_UNKNOWN;
+    if (fence->env->mark(file, mark, sizeof *mark) != sizeof *mark || mark->sum != sum_of(mark))
         return WR_OK;
-    if (fence->env->mark(file, &mark, sizeof mark) != sizeof mark || mark.sum != sum_of(&mark))
-        return WR_OK;
-    if (mark.identity != fence->identity) {
-        found->tail = WR_FENCE_OTHERS;
+    if (mark->identity != fence->identity) {
+        *tail = WR_FENCE_OTHERS;
         return WR_OK;
     }
-    if (!is_known(fence, &mark))
-        return fenced(fence, &mark, err);
+    if (!is_known(fence, mark))
+        return is_put_back(fence, file, mark, length) ? WR_OK : fenced(fence, mark, path, err);
     /* Behind a kill between the two the state is ahead, and nothing was written meanwhile. */
-    if (mark.boot != 0 && mark.boot == fence->boot) {
-        found->tail = WR_FENCE_OURS;
-        found->written = mark.written;
-    }
+    if (mark->boot != 0 && mark->boot == fence->boot)
+        *tail = WR_FENCE_OURS;
     return WR_OK;
 }
 
-int wr_fence_judge_at(const struct wr_fence *fence, const char *path, int goes_back,
-                      struct wr_fence_found *found, struct wr_error *err) {
+static int is_asked(const struct wr_fence *fence, int goes_back) {
+    return fence->identity != 0 && fence->kept.epoch != 0 && !goes_back;
+}
+
+int wr_fence_judge(const struct wr_fence *fence, const struct wr_file *file, const char *path,
+                   uint64_t length, int goes_back, struct wr_error *err) {
+    struct mark mark;
+    enum wr_fence_tail tail;
+    return is_asked(fence, goes_back) ? judge(fence, file, path, length, &mark, &tail, err) : WR_OK;
+}
+
+/* Where a kill came between the mark and the bytes, those of others may stand in their place. */
+static uint64_t written_of(struct wr_file *file, const struct mark *mark) {
+    char bytes[HEAD_BYTES_MAX];
+    int64_t got = wr_env_read_whole(
+        file, bytes, WR_MIN((uint64_t)mark->more, (uint64_t)sizeof bytes), mark->written);
+    int is_there = got > 0;
+    for (size_t i = 0; i < WR_COUNT(head_bytes) && (int64_t)head_bytes[i] <= got; i++)
+        is_there &= mark->heads[i] == (uint8_t)wr_hash_bytes(bytes, head_bytes[i], 2);
+    return mark->written + (is_there ? mark->more : 0);
+}
+
+int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t length,
+                      int goes_back, struct wr_fence_found *found, struct wr_error *err) {
     struct wr_file *file;
+    struct mark mark;
     *found = (struct wr_fence_found){.tail = WR_FENCE_UNKNOWN};
-    if (fence->identity == 0 || fence->kept.epoch == 0 || goes_back)
+    if (!is_asked(fence, goes_back))
         return WR_OK;
-    int status = fence->env->open(fence->env, path, WR_FILE_READ, &file, err);
-    if (status != WR_OK)
-        return status == WR_ENOENT ? WR_OK : status;
-    status = wr_fence_judge(fence, file, goes_back, found, err);
+    struct wr_error refused = {0};
+    int status = fence->env->open(fence->env, path, WR_FILE_READ, &file, &refused);
+    if (status == WR_ENOENT || strcmp(refused.code, CODE_NO_PERMISSION) == 0)
+        return WR_OK;
+    if (status != WR_OK) {
+        *err = refused;
+        return status;
+    }
+    status = judge(fence, file, path, length, &mark, &found->tail, err);
+    if (status == WR_OK && found->tail == WR_FENCE_OURS)
+        found->written = written_of(file, &mark);
     fence->env->close(file);
     return status;
 }
 
-int wr_fence_mark(struct wr_fence *fence, struct wr_file *file, uint64_t length,
-                  struct wr_error *err) {
+static int set_mark(struct wr_fence *fence, struct wr_file *file, uint64_t length,
+                    const char *bytes, uint64_t more, struct wr_error *err) {
     if (fence->identity == 0 || fence->has_no_marks)
         return WR_OK;
     struct mark mark = {.identity = fence->identity,
                         .epoch = fence->kept.epoch,
                         .life = fence->kept.life,
                         .written = length,
-                        .boot = fence->boot};
+                        .boot = fence->boot,
+                        .more = (uint32_t)WR_MIN(more, (uint64_t)UINT32_MAX)};
+    for (size_t i = 0; i < WR_COUNT(head_bytes) && head_bytes[i] <= more; i++)
+        mark.heads[i] = (uint8_t)wr_hash_bytes(bytes, head_bytes[i], 2);
     mark.sum = sum_of(&mark);
     int status = fence->env->set_mark(file, &mark, sizeof mark, err);
     fence->has_no_marks = status == WR_EUNSUPPORTED;
     return fence->has_no_marks ? WR_OK : status;
+}
+
+int wr_fence_mark(struct wr_fence *fence, struct wr_file *file, uint64_t length,
+                  struct wr_error *err) {
+    return set_mark(fence, file, length, NULL, 0, err);
 }
 
 int wr_fence_clear(struct wr_fence *fence, struct wr_file *file, struct wr_error *err) {
@@ -207,12 +264,12 @@ static int look(const struct wr_env *env, const struct wr_file *file, const char
 }
 
 int wr_fence_before(struct wr_fence *fence, struct wr_file *file, const char *path, uint64_t length,
-                    uint64_t more, struct wr_error *err) {
+                    const char *bytes, uint64_t more, struct wr_error *err) {
     struct wr_file_info info;
     int status = look(fence->env, file, path, &info, err);
     if (status == WR_OK && info.is_regular)
         status = check_length(&info, path, length, err);
-    return status == WR_OK ? wr_fence_mark(fence, file, length + more, err) : status;
+    return status == WR_OK ? set_mark(fence, file, length, bytes, more, err) : status;
 }
 
 static int gone(const char *path, struct wr_error *err) {

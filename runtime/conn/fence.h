@@ -11,7 +11,8 @@
  * does not know, is of an instance that went on from a copy of it (W617), as is the row in
  * `weir_commit` of a database. And what stands behind the bytes that were written is of somebody
  * else: that says a mark of the same start of the machine, since a power cut may bring back an
- * older one.
+ * older one. The mark stands there before the bytes do, with sums of their beginnings: so it shows
+ * whether it is they that came, or bytes of somebody else behind a kill in between.
  *
  * Where a file system has no locks, or no marks, the rest still holds. Without a state there are no
  * marks. Threads: one. */
@@ -55,7 +56,7 @@ enum wr_fence_tail {
 };
 struct wr_fence_found {
     enum wr_fence_tail tail;
-    uint64_t written; /* of OURS: how far this pipeline has written, or was about to */
+    uint64_t written; /* of OURS: how far this pipeline has written */
 };
 
 void wr_fence_init(struct wr_fence *fence, const struct wr_sink *sink);
@@ -63,27 +64,30 @@ void wr_fence_init(struct wr_fence *fence, const struct wr_sink *sink);
 void wr_fence_save(const struct wr_fence *fence, struct wr_buf *out);
 void wr_fence_load(struct wr_fence *fence, struct wr_reader *from);
 
-/* Behind a restart: whether the file goes on from this state. W617, or WR_OK. `goes_back`: the
- * state is an older copy, and what came behind it is given up. The second opens it by its path;
- * where it cannot be opened, nothing is known. */
-int wr_fence_judge(const struct wr_fence *fence, const struct wr_file *file, int goes_back,
-                   struct wr_fence_found *found, struct wr_error *err);
-int wr_fence_judge_at(const struct wr_fence *fence, const char *path, int goes_back,
-                      struct wr_fence_found *found, struct wr_error *err);
+/* Behind a restart: whether the file goes on from this state, which knows `length` bytes of it.
+ * W617, or WR_OK. A file that is as long as that, with a mark of another length, was put back
+ * together with the state: a copy keeps the attributes of the file that it is copied over.
+ * `goes_back`: the state is an older copy, and what came behind it is given up. The second opens it
+ * by its path, and says in `found` whose what stands there is; where it is not there, or may not be
+ * read, nothing is known. */
+int wr_fence_judge(const struct wr_fence *fence, const struct wr_file *file, const char *path,
+                   uint64_t length, int goes_back, struct wr_error *err);
+int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t length,
+                      int goes_back, struct wr_fence_found *found, struct wr_error *err);
 /* Holds the file until it is closed: W612. */
 int wr_fence_hold(const struct wr_fence *fence, struct wr_file *file, const char *path,
                   struct wr_error *err);
-/* Marks it: this pipeline has written as far as `length`, or is about to. The second is durable,
- * for a run that takes over from the life before. */
+/* Marks it: this pipeline has written as far as `length`. The second is durable, for a run that
+ * takes over from the life before. */
 int wr_fence_mark(struct wr_fence *fence, struct wr_file *file, uint64_t length,
                   struct wr_error *err);
 int wr_fence_take(struct wr_fence *fence, struct wr_file *file, uint64_t length,
                   struct wr_error *err);
 /* Takes the mark from a file that is complete. */
 int wr_fence_clear(struct wr_fence *fence, struct wr_file *file, struct wr_error *err);
-/* Before `more` bytes are written behind `length`. */
+/* Before these `more` bytes are written behind `length`. */
 int wr_fence_before(struct wr_fence *fence, struct wr_file *file, const char *path, uint64_t length,
-                    uint64_t more, struct wr_error *err);
+                    const char *bytes, uint64_t more, struct wr_error *err);
 /* The state knows of the epoch under way. */
 void wr_fence_commit(struct wr_fence *fence);
 

@@ -93,7 +93,6 @@ static int check_header(struct file_sink *self, struct wr_error *err) {
     return status;
 }
 
-/* An append to a file whose last line has no end would glue two rows together. */
 int file_sink_end_last_line(struct file_sink *self, uint64_t size, struct wr_error *err) {
     char last = '\n';
     int status = wr_file_byte(self->base.env, self->path, size - 1, &last, err);
@@ -266,7 +265,10 @@ static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *e
     int status = must_wait(self) && !self->config->to_stdout ? WR_OK : flush_text(self, err);
     if (self->config->to_stdout)
         return status;
-    return status == WR_OK ? wr_output_end_member(&self->output, err) : status;
+    if (status == WR_OK)
+        status = wr_output_end_member(&self->output, err);
+    int is_synced = self->base.store != NULL; /* which looks, too */
+    return status == WR_OK && !is_synced ? wr_output_check(&self->output, err) : status;
 }
 
 static int sink_sync(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -355,6 +357,13 @@ static int is_ours(const struct file_sink *self) {
            info.size_bytes <= self->output.reach;
 }
 
+/* What others append from here on is behind the mark, and theirs. */
+static void cut_back(struct file_sink *self, uint64_t length) {
+    struct wr_output *output = &self->output;
+    if (wr_output_truncate(output, length, NULL) == WR_OK)
+        wr_fence_mark(&self->fence, output->file, length, NULL);
+}
+
 /* Stopped before its end: a `.part` that no state points to goes, an appended file is cut; but not
  * what others have written. */
 static void sink_close(struct wr_sink *sink) {
@@ -364,7 +373,7 @@ static void sink_close(struct wr_sink *sink) {
         /* A checkpoint whose commit failed may be there all the same. */
         uint64_t length = WR_MAX(self->committed, self->saved_length);
         if (!self->finished && appends && is_ours(self) && self->output.reach > length)
-            wr_output_truncate(&self->output, length, NULL);
+            cut_back(self, length);
         int is_lost = self->output.is_changed;
         wr_output_close(&self->output);
         if (!self->finished && !appends && !self->saved && !is_lost)

@@ -61,7 +61,6 @@ int file_sink_read_saved(struct file_sink *self, struct wr_reader *from, struct 
     return WR_OK;
 }
 
-/* What was written before is not there as the state says; `what` is missing. */
 int file_sink_lost(const struct file_sink *self, const char *what, struct wr_error *err) {
     int status = wr_error_set(err, WR_ECORRUPT,
                               "%s: the state goes on behind %" PRIu64 " bytes of `%s`, and %s",
@@ -101,25 +100,29 @@ static int check_more(const struct file_sink *self, uint64_t size, struct wr_fen
     return WR_ECORRUPT;
 }
 
-/* The file is brought to what the state says of it. */
+static void note_cut(const struct file_sink *self, uint64_t bytes, uint64_t length) {
+    const struct wr_sink *sink = &self->base;
+    char text[160];
+    if (sink->note == NULL)
+        return;
+    snprintf(text, sizeof text, "cut %" PRIu64 " bytes behind byte %" PRIu64 ": they %s", bytes,
+             length, sink->goes_back ? "came behind the copy" : "were of no checkpoint");
+    sink->note(sink->note_ctx, self->path, text);
+}
+
 int file_sink_cut(struct file_sink *self, struct wr_error *err) {
     const struct wr_sink *sink = &self->base;
     uint64_t length = self->committed, has = self->cut_from;
-    if (!self->is_beside && has > length && sink->note != NULL) {
-        char text[160];
-        snprintf(text, sizeof text,
-                 "cut %" PRIu64 " bytes behind byte %" PRIu64 ": they were of no checkpoint",
-                 has - length, length);
-        sink->note(sink->note_ctx, self->path, text);
-    }
-    struct wr_fence_found found;
     int status = file_sink_open_file(self, has, err);
     if (status == WR_OK) /* it is held now: nothing has happened since it was looked at */
         status = wr_fence_check(sink->env, self->output.file, self->path, has, err);
     if (status == WR_OK)
-        status = wr_fence_judge(&self->fence, self->output.file, sink->goes_back, &found, err);
+        status = wr_fence_judge(&self->fence, self->output.file, self->path, length,
+                                sink->goes_back, err);
     if (status == WR_OK)
         status = wr_output_truncate(&self->output, length, err);
+    if (status == WR_OK && !self->is_beside && has > length)
+        note_cut(self, has - length, length);
     if (status == WR_OK)
         status = wr_fence_take(&self->fence, self->output.file, length, err);
     self->committed = length;
@@ -157,7 +160,8 @@ int file_sink_open_again(struct file_sink *self, struct wr_error *err) {
         status = look_whether_taken(self, err);
     struct wr_fence_found found = {.tail = WR_FENCE_UNKNOWN};
     if (status == WR_OK && exists && !self->finished)
-        status = wr_fence_judge_at(&self->fence, self->path, self->base.goes_back, &found, err);
+        status =
+            wr_fence_judge_at(&self->fence, self->path, length, self->base.goes_back, &found, err);
     if (status != WR_OK || self->finished)
         return status;
     if (!exists || info.size_bytes < length)

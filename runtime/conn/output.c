@@ -78,13 +78,23 @@ void wr_output_close(struct wr_output *output) {
     output->file = NULL;
 }
 
+/* After a write that failed: how much of it stands there. */
+static void find_reach(struct wr_output *output) {
+    struct wr_file_info info;
+    if (output->fence == NULL || output->env->info(output->file, &info) != WR_OK ||
+        !info.is_regular || info.size_bytes < output->length || info.size_bytes > output->reach)
+        return;
+    output->reach = info.size_bytes;
+    wr_fence_mark(output->fence, output->file, output->reach, NULL);
+}
+
 static int put(struct wr_output *output, const char *bytes, uint64_t length, struct wr_error *err) {
     if (length == 0)
         return WR_OK;
     int status = WR_OK;
     if (output->fence != NULL) {
-        status =
-            wr_fence_before(output->fence, output->file, output->path, output->length, length, err);
+        status = wr_fence_before(output->fence, output->file, output->path, output->length, bytes,
+                                 length, err);
         output->is_changed = status == WR_EREFUSED;
     }
     if (status != WR_OK)
@@ -93,6 +103,8 @@ static int put(struct wr_output *output, const char *bytes, uint64_t length, str
     status = output->env->write(output->file, bytes, length, err);
     if (status == WR_OK)
         output->length += length;
+    else
+        find_reach(output);
     return status;
 }
 

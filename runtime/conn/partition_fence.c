@@ -25,14 +25,13 @@ int partition_fence_look(struct partition_sink *self, struct wr_error *err) {
     struct wr_fence_found found;
     int status = path_of_fence(self, path, err);
     return status == WR_OK
-               ? wr_fence_judge_at(&self->fence, path, self->base.goes_back, &found, err)
+               ? wr_fence_judge_at(&self->fence, path, 0, self->base.goes_back, &found, err)
                : status;
 }
 
 int partition_fence_take(struct partition_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     char path[PARTITION_PATH_MAX];
-    struct wr_fence_found found;
     if (self->fence_file != NULL || self->fence.identity == 0)
         return WR_OK;
     int status = path_of_fence(self, path, err);
@@ -41,7 +40,7 @@ int partition_fence_take(struct partition_sink *self, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_fence_hold(&self->fence, self->fence_file, path, err);
     if (status == WR_OK) /* it is held now: nothing has happened since it was looked at */
-        status = wr_fence_judge(&self->fence, self->fence_file, self->base.goes_back, &found, err);
+        status = wr_fence_judge(&self->fence, self->fence_file, path, 0, self->base.goes_back, err);
     if (status == WR_OK)
         status = wr_fence_take(&self->fence, self->fence_file, 0, err);
     if (status != WR_OK)

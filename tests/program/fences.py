@@ -59,10 +59,19 @@ class Place:
     def script(self, write, name="job.lua", read=READ):
         self.put(name, SETTINGS + read + write + "\n")
 
-    def start(self, *words, name="job.lua", before=()):
+    def start(self, *words, name="job.lua", before=(), fault=None):
+        """`fault`: of iofault.so, in small letters."""
+        env = dict(os.environ)
+        for key, value in (fault or {}).items():
+            env["IOFAULT_" + key.upper()] = str(value)
+        if fault:
+            library = os.path.join(os.path.dirname(self.program), "tests/faults/iofault.so")
+            assert os.path.exists(library), library
+            env |= {"LD_PRELOAD": library, "IOFAULT_ROOT": self.folder}
+            env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         said = open(self.path(f"stderr{len(self.runs)}"), "w+", encoding="utf-8")
         run = subprocess.Popen([*before, self.program, "run", name, "--progress", "off", *words],
-                               cwd=self.folder, stdin=subprocess.DEVNULL,
+                               cwd=self.folder, env=env, stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=said)
         run.said = said
         self.runs.append(run)
@@ -420,6 +429,241 @@ def a_run_without_a_state_leaves_the_rows_of_others(place):
         place.put("out.csv", "theirs\n", "a")
     place.ends(run, 1, "error[W626]")
     assert place.text("out.csv") == "theirs\n", place.text("out.csv")
+
+
+@case
+def a_run_without_a_state_whose_file_is_taken_away(place):
+    """What it writes would be nowhere."""
+    for what in ("removed", "moved", "replaced"):
+        shutil.rmtree(place.path("in"))
+        os.mkdir(place.path("in"))
+        place.put("out.ndjson", "")
+        place.script(APPEND)
+        place.arrive(*range(4))
+        run = place.start()
+        place.wait(lambda: len(place.rows()) == 4, run)
+        if what == "removed":
+            os.remove(place.path("out.ndjson"))
+        else:
+            os.rename(place.path("out.ndjson"), place.path("kept"))
+        if what == "replaced":
+            place.put("out.ndjson", "mine\n")
+        place.arrive(*range(4, 8))
+        place.ends(run, 1, "error[W626]", "another file has taken its place"
+                   if what == "replaced" else "it was moved or removed")
+        if what == "replaced":
+            assert place.text("out.ndjson") == "mine\n"
+
+
+# ---- other programs, behind a run that failed --------------------------------------------------
+
+
+@case
+def another_program_appends_behind_a_run_that_failed(place):
+    """It has cut what was of no checkpoint; what came then is not cut once more."""
+    place.one_life(range(4), 4, APPEND)
+    place.put("job.lua", place.text("job.lua").replace("20ms", "1h"))
+    place.arrive(*range(4, 200000))
+    place.ends(place.start("--state", "a", before=("prlimit", "--fsize=1000000")), 1, "W615")
+    assert place.rows() == [*range(4)], len(place.rows())
+    place.put("out.ndjson", '{"n":-1}\n', "a")
+    place.ends(place.start("--state", "a"), 1, "error[W613]", "from byte 32 on")
+    assert place.rows() == [*range(4), -1], place.rows()
+
+
+@case
+def another_run_appends_while_a_full_disk_is_waited_for(place):
+    """The one that waits lets go of the file; then it finds rows of somebody else there."""
+    write = APPEND.replace("}", ', breaker = { failures = 1, cooldown = "2s" } }')
+    place.one_life(range(4), 4, write)
+    place.script(APPEND, "2.lua", 'weir.generate { rows = 3, columns = "n = -i" }')
+    run = place.start("--state", "a", fault={
+        "only": "write", "path": "out.ndjson", "at": 1, "do": "ENOSPC"})
+    place.arrive(*range(4, 5000))
+    place.wait(lambda: "W619" in place.said(run), run)
+    place.ends(place.start(name="2.lua"), 0)
+    place.ends(run, 1, "error[W613]", "from byte 32 on")
+    assert place.rows() == [*range(4), -1, -2, -3], place.rows()
+
+
+@case
+def a_kill_between_the_mark_and_the_rows(place):
+    """What others append then is as long as what was about to be written, or shorter."""
+    for row in ('{"n":-1}\n', lines(range(9, -1, -1)), lines([4]) + lines([6] * 5000)):
+        for name in ("a", "in"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        place.put("out.ndjson", "")
+        place.one_life(range(4), 4, APPEND)
+        place.arrive(*range(4, 5004))
+        place.ends(place.start("--state", "a", fault={
+            "only": "write", "path": "out.ndjson", "at": 1, "do": "kill"}), -signal.SIGKILL)
+        assert place.text("out.ndjson") == lines(range(4))
+        place.put("out.ndjson", row, "a")
+        place.ends(place.start("--state", "a"), 1, "error[W613]", "from byte 32 on")
+        assert place.text("out.ndjson") == lines(range(4)) + row
+        os.truncate(place.path("out.ndjson"), 32)
+        place.one_life([], 5004, APPEND)
+        assert place.rows() == [*range(5004)]
+
+
+@case
+def a_kill_in_the_middle_of_the_rows(place):
+    """Its beginning is there, and is cut."""
+    place.one_life(range(4), 4, APPEND)
+    place.arrive(*range(4, 5004))
+    place.ends(place.start("--state", "a", fault={
+        "only": "write", "path": "out.ndjson", "at": 1, "do": "mid"}), -signal.SIGKILL)
+    assert len(place.rows()) > 1000
+    place.one_life([], 5004, APPEND)
+    assert "they were of no checkpoint" in place.said(place.runs[-1])
+    assert place.rows() == [*range(5004)]
+
+
+@case
+def another_program_appends_to_an_audited_file(place):
+    """Where the copy was cut off, or fails: rows of others stay."""
+    kept = '{"n":-9}\n'
+    audited = ':write("out.ndjson", { mode = "append", audit = "e = count() > 1" })'
+    read = READ.replace("follow = true, ", "")
+    place.script(audited, read=read)
+    place.arrive(*range(30000))
+    place.put("out.ndjson", kept)
+    copied = {"only": "write", "path": "out.ndjson"}
+    place.ends(place.start("--state", "a", fault=copied | {"at": 3, "do": "kill"}),
+               -signal.SIGKILL)
+    at = os.path.getsize(place.path("out.ndjson"))
+    assert at > 70000, at
+    place.ends(place.start("--state", "a", fault={
+        "only": "ftruncate", "path": "out.ndjson", "at": 1, "do": "EIO"}), 1, "Input/output error")
+    assert os.path.getsize(place.path("out.ndjson")) == at, "it is as the kill left it"
+    place.put("out.ndjson", '{"n":-1}\n', "a")
+    place.ends(place.start("--state", "a"), 1, "another program has written to it meanwhile")
+    assert place.text("out.ndjson").endswith('{"n":-1}\n'), "their row is gone"
+    os.truncate(place.path("out.ndjson"), at)
+    place.ends(place.start("--state", "a"), 0)
+    assert place.rows() == [-9, *range(30000)]
+
+
+# ---- what was put back -------------------------------------------------------------------------
+
+
+def keep(place, *names):
+    os.makedirs(place.path("kept"), exist_ok=True)
+    for name in names:
+        subprocess.run(["cp", "-r", name, "kept/"], cwd=place.folder, check=True)
+
+
+@case
+def a_state_and_its_file_that_are_put_back_together(place):
+    """A plain copy leaves the newer mark on the file; nothing would be cut, so it goes on."""
+    for how in ("cp kept/out.ndjson .", "cat kept/out.ndjson > out.ndjson",
+                "rm out.ndjson && cp kept/out.ndjson ."):
+        for name in ("a", "in", "kept"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        place.put("out.ndjson", "")
+        place.one_life(range(4), 4, APPEND)
+        keep(place, "a", "out.ndjson")
+        place.one_life(range(4, 8), 8, APPEND)
+        place.copy("kept/a", "old")
+        said = place.ends(place.start("--state", "old"), 1, "error[W617]", "user.weir out.ndjson",
+                          "--from COPY")
+        assert "nothing was changed" in said and place.rows() == [*range(8)], place.rows()
+        place.copy("kept/a", "a")
+        subprocess.run(how, shell=True, cwd=place.folder, check=True)
+        place.one_life([], 8, APPEND)
+        assert place.rows() == [*range(8)], place.rows()
+
+
+@case
+def a_file_that_is_put_back_with_a_state_many_lives_ahead(place):
+    """Its mark is of a life that the state does not know any more."""
+    place.one_life(range(4), 4, APPEND)
+    os.mkdir(place.path("kept"))
+    subprocess.run(["cp", "-a", "out.ndjson", "kept/"], cwd=place.folder, check=True)
+    for life in range(6):
+        place.one_life([4 + life], 5 + life, APPEND)
+    whole = place.text("out.ndjson")
+    os.replace(place.path("kept/out.ndjson"), place.path("out.ndjson"))
+    place.put("out.ndjson", whole)
+    place.one_life([10], 11, APPEND)
+    assert place.rows() == [*range(11)], place.rows()
+
+
+@case
+def a_copy_that_goes_back_says_why_it_cuts(place):
+    place.one_life(range(4), 4, APPEND)
+    subprocess.run([place.program, "state", "save", "a", "kept"], cwd=place.folder, check=True,
+                   capture_output=True)
+    place.one_life(range(4, 8), 8, APPEND)
+    run = place.start("--state", "b", "--from", "kept")
+    place.wait(lambda: "cut 32 bytes" in place.said(run), run)
+    place.stop(run)
+    assert "they came behind the copy" in place.said(run), place.said(run)
+
+
+# ---- without locks, marks or rights ------------------------------------------------------------
+
+
+@case
+def file_systems_without_marks_or_locks(place):
+    """All else holds; a mark that was there goes, since it would say what is true no more."""
+    for call, number in (("setxattr", "EOPNOTSUPP"), ("setxattr", "ENOSPC"), ("setxattr", "E2BIG"),
+                         ("setxattr", "EDQUOT"), ("lock", "ENOLCK"), ("lock", "EOPNOTSUPP")):
+        for write in (APPEND, ROLLED):
+            for name in ("a", "in", "out"):
+                shutil.rmtree(place.path(name), ignore_errors=True)
+            os.mkdir(place.path("in"))
+            place.put("out.ndjson", "")
+            place.one_life(range(6), 6, write)
+            fault = {"only": call, "at": 1, "sticky": 1, "do": number}
+            place.arrive(*range(6, 12))
+            run = place.start("--state", "a", fault=fault)
+            place.wait(lambda write=write: len(place.rows_of(write)) == 12, run)
+            time.sleep(0.1)
+            place.stop(run, signal.SIGKILL)
+            if write == APPEND and call == "setxattr":
+                assert not os.listxattr(place.path("out.ndjson")), number
+            place.one_life(range(12, 18), 18, write)
+            assert sorted(place.rows_of(write)) == [*range(18)], (call, number, write)
+
+
+@case
+def a_lock_that_may_not_be_taken(place):
+    """That is not another run."""
+    place.put("out.ndjson", "")
+    place.script(APPEND)
+    place.arrive(1)
+    said = place.ends(place.start("--state", "a", fault={
+        "only": "lock", "path": "out.ndjson", "at": 1, "do": "EACCES"}), 1, "Permission denied")
+    assert "another run" not in said, said
+
+
+@case
+def a_file_that_may_be_written_and_not_read(place):
+    """Nobody knows its mark then."""
+    if os.geteuid() != 0:
+        before = ()
+    else:
+        before = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        os.chown(place.folder, 65534, 65534)
+    place.put("out.ndjson", "")
+    os.chmod(place.path("out.ndjson"), 0o222)
+    place.script(APPEND)
+    for name in ("in", "out.ndjson"):
+        if before:
+            os.chown(place.path(name), 65534, 65534)
+    for life in range(2):
+        place.arrive(2 * life, 2 * life + 1)
+        run = place.start("--state", "a", before=before)
+        if os.geteuid() == 0:
+            size = 16 * (life + 1)
+            place.wait(lambda size=size: os.path.getsize(place.path("out.ndjson")) == size, run)
+        time.sleep(0.1)
+        place.stop(run)
+    os.chmod(place.path("out.ndjson"), 0o666)
+    assert place.rows() == [*range(4)], place.rows()
 
 
 class Ended(Place):

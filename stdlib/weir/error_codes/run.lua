@@ -311,10 +311,13 @@ orders:lookup(one, { on = "item" })]],
       .. "`state.db-wal` was removed or cut has lost its last checkpoints, and is refused. A "
       .. "file of `mode = \"append\"` that is longer than it was when the last run ended in "
       .. "order has bytes of another program at its end, and so has one that is longer than a "
-      .. "run that was killed had come. weir neither removes them nor writes behind them: the "
+      .. "run that was killed, or that failed or waits for room, had come. weir neither removes "
+      .. "them nor writes behind them: the "
       .. "message says at which byte they begin. What a run that was killed has written behind "
       .. "its last checkpoint is cut off, which a note says; how far that is stands in an "
-      .. "attribute of the file (`getfattr -d`). Behind a power cut, or where a file system "
+      .. "attribute of the file (`getfattr -d`), with sums of the beginning of what was about to "
+      .. "be written: so less than 4 bytes that somebody appends behind a kill at that moment may "
+      .. "be held to be its own. Behind a power cut, or where a file system "
       .. "keeps no attributes, nobody knows whose such bytes are: then all are cut off. A "
       .. "table, or a whole SQLite file, that rows of this state went into and that is not "
       .. "there any more is not made anew either, since it would have the rest of the rows "
@@ -362,9 +365,12 @@ orders:lookup(one, { on = "item" })]],
       .. "first. The other one ends here, and nothing of its open epoch is written. A file has "
       .. "such a row as an attribute (`user.weir`, as `getfattr -d` shows it), a directory on "
       .. "an empty file `.weir.….part` in it: a state that is behind it is an old copy, and is "
-      .. "refused with nothing changed (where you know better, `setfattr -x user.weir FILE` "
-      .. "takes it away). Where a file system keeps no attributes only a lock is there, for as "
-      .. "long as a run lives (W612). A state directory alone lets in one run at a time.",
+      .. "refused with nothing changed. A file that was put back from a copy together with the "
+      .. "state has the length that the state knows: it goes on, whatever the attribute says. Of "
+      .. "a directory that was copied over the one that is there, and where you know better, "
+      .. "`setfattr -x user.weir FILE` takes the attribute away, and `--state NEW --from COPY` "
+      .. "does not ask for it. Where a file system keeps no attributes only a lock is there, for "
+      .. "as long as a run lives (W612). A state directory alone lets in one run at a time.",
     wrong = [[cp -r job.state copy.state && weir run --state copy.state job.lua]],
     right = [[weir run --state job.state job.lua]],
   },
@@ -456,7 +462,8 @@ orders:lookup(one, { on = "item" })]],
       .. "on from the last checkpoint",
     page = "While a run wrote to a file, or into a directory, somebody else has appended to it, "
       .. "cut it, moved or removed it, put another one in its place, or mounted something over "
-      .. "it. weir looks before it writes and before each checkpoint, and stops: what others "
+      .. "it. weir looks before it writes and before each checkpoint, with a state or without, "
+      .. "and stops: what others "
       .. "wrote is not cut off, and nothing is written behind it. What this run wrote since its "
       .. "last checkpoint comes again when it goes on. Where a file was moved to make room for "
       .. "another one, write into a `directory/` with `roll`: its files are complete when they "
