@@ -100,10 +100,10 @@ int env_set_mark(struct wr_file *base, const void *bytes, size_t size_bytes, str
         number = fsetxattr(file->fd, MARK_NAME, bytes, size_bytes, 0) == 0 ? 0 : errno;
     else if (number == 0)
         number = fremovexattr(file->fd, MARK_NAME) == 0 || errno == ENODATA ? 0 : errno;
-    if (has_no_marks(number)) {
-        (void)fremovexattr(file->fd, MARK_NAME); /* one of before would say what holds no more */
+    /* One of before would say what holds no more. */
+    if (has_no_marks(number) && (fremovexattr(file->fd, MARK_NAME) == 0 || errno == ENODATA ||
+                                 fgetxattr(file->fd, MARK_NAME, NULL, 0) < 0))
         return WR_EUNSUPPORTED;
-    }
     return number == 0 ? WR_OK : wr_env_fail(err, "mark", file->path, number);
 }
 
