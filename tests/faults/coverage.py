@@ -41,7 +41,7 @@ def target(path):
 
 
 CHANGES = ("create", "write", "pwrite", "fsync", "dirsync", "syncfs", "ftruncate", "rename",
-           "unlink", "mkdir")
+           "unlink", "mkdir", "setxattr", "removexattr", "lock")
 HEAD = """# Which faults met which calls
 
 Made by `tests/faults/coverage.py --write` from what the tests of `tests/faults` noted; the test
