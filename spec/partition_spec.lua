@@ -63,8 +63,12 @@ describe("partition_by", function()
       "format `table` cannot be partitioned")
   end)
   it("has options of its own", function()
-    refused(READ .. ':write("o.csv", { roll = "1h" })', "W203", "2:8",
+    refused(READ .. ':write("o.csv", { roll = { rows = 5 } })', "W203", "2:8",
       "`roll` writes files into a directory, and this is none")
+    for _, roll in ipairs { '"1h"', '{ quiet = "1h" }', '{ every = "1h", rows = 5 }' } do
+      refused(READ .. (':write("out/", { roll = %s, format = "csv" })'):format(roll), "W301",
+        "2:25", "of `roll` is of event time, and there is none")
+    end
     refused(READ .. ':write("out/", { roll = { row = 3 }, format = "csv" })', "W202", "2:25",
       "unknown option `row` of `roll`")
     refused(READ .. ':write("out/", { roll = { rows = 0 }, format = "csv" })', "W203", "2:25",

@@ -161,7 +161,8 @@ int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t l
     if (status == WR_ENOENT || strcmp(refused.code, CODE_NO_PERMISSION) == 0)
         return WR_OK;
     if (status != WR_OK) {
-        *err = refused;
+        if (err != NULL)
+            *err = refused;
         return status;
     }
     status = judge(fence, file, path, length, &mark, &found->tail, err);

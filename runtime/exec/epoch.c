@@ -109,6 +109,19 @@ static int is_never_seen(const struct wr_run *run, const struct unit *unit) {
     return of_rejects || !node->out.bounded;
 }
 
+static const char *how_it_is_seen(const struct wr_node *node) {
+    if (wr_value_get(node->spec, "script") == NULL)
+        return "the input never ends, and this file would appear at the end of that: "
+               "`weir.rejects():write(…, { mode = \"append\" })` in the script has rows after each "
+               "checkpoint";
+    if (strcmp(node->sink->name, "partitions") == 0)
+        return "its input never ends, and it would appear at the end of that: with `roll` each "
+               "file "
+               "is there when it is complete";
+    return "its input never ends, and it would appear at the end of that: rows are there after "
+           "each checkpoint with `mode = \"append\"`, or in a `directory/` with `roll`";
+}
+
 void sinks_tell_unseen(const struct wr_run *run) {
     const struct wr_run_options *options = &run->options;
     int has_end = options->record_limit > 0 || options->until_rows > 0 || options->has_until_time ||
@@ -120,14 +133,7 @@ void sinks_tell_unseen(const struct wr_run *run) {
         const struct unit *unit = run->units[i];
         if (!is_never_seen(run, unit))
             continue;
-        int is_of_script = wr_value_get(unit->node->spec, "script") != NULL;
-        options->note(options->note_ctx, unit->node->name,
-                      is_of_script ? "its input never ends, and it would appear at the end of "
-                                     "that: rows are there after each checkpoint with `mode = "
-                                     "\"append\"`, or in a `directory/` with `roll`"
-                                   : "the input never ends, and this file would appear at the end "
-                                     "of that: `weir.rejects():write(…, { mode = \"append\" })` in "
-                                     "the script has rows after each checkpoint");
+        options->note(options->note_ctx, unit->node->name, how_it_is_seen(unit->node));
     }
 }
 

@@ -213,6 +213,10 @@ local function without(node, sink)
     return M.REFUSED, "there is no state file for it to stand in (W624)"
   elseif node.endpoint == "file" and sink.modes.append then
     return M.AGAIN, "a run that begins anew adds all rows again"
+  elseif node.endpoint == "partitions" and node.mode == "append" and not node.rolls then
+    return M.AGAIN, ends and "its files appear when the run is complete, and a run that begins "
+      .. "anew adds others with all rows again"
+      or "they would appear when the run is complete, and this input never ends"
   elseif node.rolls then
     return M.AGAIN, "each file stays when it is complete, and a run that begins anew writes them "
       .. "again"
@@ -240,11 +244,13 @@ local function unseen(nodes, node)
     endless = endless or input.op == "rejects" and each.bounded == false
   end
   local is_file = node.endpoint == "file" or node.endpoint == "partitions"
-  local appends = node.mode == "append" or is_file and node.rolls
+  local in_parts = node.endpoint == "partitions" -- which are there when they are complete
+  local appends = node.mode == "append" and not in_parts or is_file and node.rolls
   local is_beside = is_file and node.delivery == "follows" or node.mode == "replace"
   return endless and is_beside and not appends
     and "its input never ends, and it would appear at the end of that; rows are there after each "
-      .. "checkpoint with `mode = \"append\"`, or in a `directory/` with `roll`" or nil
+      .. (in_parts and "checkpoint with `roll`"
+        or "checkpoint with `mode = \"append\"`, or in a `directory/` with `roll`") or nil
 end
 
 --- All nodes above one, itself included, the first ones first.

@@ -290,9 +290,11 @@ def what_appears_at_an_end_that_never_comes(place):
     """It is told first, by a run and by a check: of files, tables and rejects alike."""
     appends = ', { mode = "append" }'
     never = [':write("a.ndjson")', ':write("raw/", { format = "csv", partition_by = "v" })',
+             ':write("more/", { format = "csv", partition_by = "v", mode = "append" })',
              ':write("sqlite:out.db", { table = "t", mode = "replace" })',
              ':write("state:t", { mode = "replace" })']
-    seen = [f':write("b.ndjson"{appends})', ':write("cut/", { format = "csv", roll = "10m" })',
+    seen = [f':write("b.ndjson"{appends})',
+            ':write("cut/", { format = "csv", roll = { rows = 10 } })',
             ':write("sqlite:out.db", { table = "u" })', ':write("state:u")', ":print()"]
     place.rows(0, 5)
     told = "its input never ends, and it would appear at the end of that"

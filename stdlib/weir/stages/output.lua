@@ -167,8 +167,9 @@ local function read_roll(c, input, roll)
     c:wrong("roll", "a table, as `{ rows = 100000, size = \"64MB\", every = \"1h\" }`", roll)
   end
   local read = word_values(c, "roll", ROLL, roll)
-  if read.every and not stream.data(input).info.has_time then
-    c:fail("W301", "`every` of `roll` is of event time, and there is none",
+  local timed = read.every and "every" or read.quiet and "quiet"
+  if timed and not stream.data(input).info.has_time then
+    c:fail("W301", ("`%s` of `roll` is of event time, and there is none"):format(timed),
       "`:event_time \"ts\"` before; `:processing_time \"at\"` is that of the clock", "roll")
   end
   return read
