@@ -65,9 +65,10 @@ describe("partition_by", function()
   it("has options of its own", function()
     refused(READ .. ':write("o.csv", { roll = { rows = 5 } })', "W203", "2:8",
       "`roll` writes files into a directory, and this is none")
-    for _, roll in ipairs { '"1h"', '{ quiet = "1h" }', '{ every = "1h", rows = 5 }' } do
+    for roll, word in pairs { ['"1h"'] = "quiet", ['{ quiet = "1h" }'] = "quiet",
+      ['{ every = "1h", rows = 5 }'] = "every" } do
       refused(READ .. (':write("out/", { roll = %s, format = "csv" })'):format(roll), "W301",
-        "2:25", "of `roll` is of event time, and there is none")
+        "2:25", ("`%s` of `roll` is of event time, and there is none"):format(word))
     end
     refused(READ .. ':write("out/", { roll = { row = 3 }, format = "csv" })', "W202", "2:25",
       "unknown option `row` of `roll`")
