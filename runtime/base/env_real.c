@@ -72,6 +72,9 @@ int wr_env_fail(struct wr_error *err, const char *verb, const char *path, int nu
     wr_error_set(err, status, "%s %s: %s", verb, path, errno_text(number));
     if (number == EFBIG)
         env_too_large(err, verb, path);
+    if (number == EMFILE)
+        wr_error_help(err, "this process may open no more files at a time: `ulimit -n` says how "
+                           "many, and lets it open more");
     wr_env_error_code(err, number);
     return status;
 }

@@ -1,6 +1,7 @@
 /* test_env_real.c: the real env: files, errors as text, globs in byte order, clocks. */
 #include "test.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -330,4 +331,11 @@ TEST_EACH_ALLOCATION_FAILS(env_open_gives_everything_back) {
     CHECK(status == WR_OK || status == WR_ENOMEM);
     if (status == WR_OK)
         env->close(file);
+}
+
+TEST(env_says_what_to_do_where_no_more_files_may_be_open) {
+    struct wr_error err = {0};
+    CHECK_INT(wr_env_fail(&err, "open", "x", EMFILE), <, 0);
+    CHECK_CONTAINS(err.text, "open x: ");
+    CHECK_CONTAINS(err.help, "ulimit -n");
 }
