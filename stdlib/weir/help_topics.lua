@@ -371,7 +371,7 @@ it was there before the first. A file with several names (hard links) is read
 once. The same name and the same content up to where reading stood is the same
 file (a job that was copied, rsync); another file under a known name is a new
 one: it is told, and read from its start. So is a file of a directory or pattern
-that was away when weir looked, for as little as 100 ms, and comes back: what was
+that was away when weir looked (a moment is enough) and comes back: what was
 known of it went with it. Where the directory is gone, or is another one without
 any file (a disk that is not mounted), that is told, and its files are waited
 for, not read again. All files are one partition: `max_delay` must cover how far
