@@ -125,24 +125,6 @@ int wr_sim_same_time(struct wr_sim *sim, const char *path, const char *other) {
     return WR_OK;
 }
 
-int wr_sim_move(struct wr_sim *sim, const char *from, const char *to) {
-    char from_name[WR_SIM_PATH_BYTES_MAX], to_name[WR_SIM_PATH_BYTES_MAX];
-    int fits =
-        wr_sim_path(from, from_name, sizeof from_name) && wr_sim_path(to, to_name, sizeof to_name);
-    struct wr_sim_inode *inode = fits ? wr_sim_inode_at(sim, from_name) : NULL;
-    if (inode == NULL)
-        return WR_ENOENT;
-    struct wr_sim_entry *entry = wr_sim_entry_make(sim, to_name);
-    if (entry == NULL)
-        return WR_ENOMEM;
-    int found;
-    entry->now = entry->durable = inode;
-    entry = &sim->entries[wr_sim_entry_place(sim, from_name, &found)];
-    entry->now = entry->durable = NULL;
-    wr_sim_collect(sim);
-    return WR_OK;
-}
-
 int wr_sim_link(struct wr_sim *sim, const char *path, const char *other) {
     char name[WR_SIM_PATH_BYTES_MAX], other_name[WR_SIM_PATH_BYTES_MAX];
     int fits =
@@ -154,5 +136,17 @@ int wr_sim_link(struct wr_sim *sim, const char *path, const char *other) {
     if (entry == NULL)
         return WR_ENOMEM;
     entry->now = entry->durable = inode;
+    return WR_OK;
+}
+
+int wr_sim_move(struct wr_sim *sim, const char *from, const char *to) {
+    char from_name[WR_SIM_PATH_BYTES_MAX];
+    int status = wr_sim_link(sim, from, to);
+    if (status != WR_OK || !wr_sim_path(from, from_name, sizeof from_name))
+        return status;
+    int found;
+    struct wr_sim_entry *entry = &sim->entries[wr_sim_entry_place(sim, from_name, &found)];
+    entry->now = entry->durable = NULL;
+    wr_sim_collect(sim);
     return WR_OK;
 }

@@ -116,8 +116,7 @@ static const char *how_it_is_seen(const struct wr_node *node) {
                "checkpoint";
     if (strcmp(node->sink->name, "partitions") == 0)
         return "its input never ends, and it would appear at the end of that: with `roll` each "
-               "file "
-               "is there when it is complete";
+               "file is there when it is complete";
     return "its input never ends, and it would appear at the end of that: rows are there after "
            "each checkpoint with `mode = \"append\"`, or in a `directory/` with `roll`";
 }

@@ -319,6 +319,10 @@ static inline void wr_page_mark(struct wr_table *table, struct wr_page *page, ui
 /* Memory that `bytes` counts. */
 void *wr_table_alloc(struct wr_table *table, size_t size_bytes);
 void wr_table_give(struct wr_table *table, void *memory);
+/* Room for one more element behind `count`, as wr_grow gives it, of the table's memory. WR_OK, or
+ * WR_ENOMEM with the array untouched. */
+int wr_table_grow(struct wr_table *table, void **array, uint32_t count, uint32_t *room,
+                  size_t element_bytes);
 
 /* The geometry, and one small empty page. */
 int wr_pages_init(struct wr_table *table);

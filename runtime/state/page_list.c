@@ -2,13 +2,31 @@
  * of a save have hashes that are near to each other, and a piece is read for few ranges
  * (table_owed.c). */
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/status.h"
 #include "state/page.h"
 #include "base/banned.h"
 
 #define ORDER_PAGES_MIN 64u /* fewer make few pieces */
 #define ORDER_BY_DIRECTORY \
     8u /* where one page in so many is dirty, the directory is gone through */
+
+int wr_table_grow(struct wr_table *table, void **array, uint32_t count, uint32_t *room,
+                  size_t element_bytes) {
+    if (count < *room)
+        return WR_OK;
+    uint32_t more = WR_MAX(*room * 2, 8u);
+    void *grown = wr_table_alloc(table, more * element_bytes);
+    if (grown == NULL)
+        return WR_ENOMEM;
+    if (count > 0)
+        memcpy(grown, *array, count * element_bytes);
+    wr_table_give(table, *array);
+    *array = grown;
+    *room = more;
+    return WR_OK;
+}
 
 void wr_page_list_clear(struct wr_table *table) {
     wr_table_give(table, table->dirty_pages);
@@ -23,19 +41,11 @@ void wr_page_list(struct wr_table *table, struct wr_page *page) {
         wr_rest_note_listed(table);
     if (table->all_listed)
         return;
-    if (table->dirty_count == table->dirty_room) {
-        uint32_t room = WR_MAX(table->dirty_room * 2, 8u);
-        struct wr_page **pages = wr_table_alloc(table, room * sizeof *pages);
-        if (pages == NULL) {
-            wr_page_list_clear(table);
-            table->all_listed = 1;
-            return;
-        }
-        if (table->dirty_count > 0)
-            memcpy(pages, table->dirty_pages, table->dirty_count * sizeof *pages);
-        wr_table_give(table, table->dirty_pages);
-        table->dirty_pages = pages;
-        table->dirty_room = room;
+    if (wr_table_grow(table, (void **)&table->dirty_pages, table->dirty_count, &table->dirty_room,
+                      sizeof(struct wr_page *)) != WR_OK) {
+        wr_page_list_clear(table);
+        table->all_listed = 1;
+        return;
     }
     table->dirty_pages[table->dirty_count++] = page;
 }

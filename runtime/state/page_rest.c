@@ -18,8 +18,7 @@
 
 #define SCRATCH_UNIT_BYTES 4096u
 #define SECTION_BYTES 9u
-#define TABLES_MAX 64u /* that are relieved at once */
-#define AWAKE_MIN 64u
+#define TABLES_MAX 64u   /* that are relieved at once */
 #define LOOKS_A_MOVE 64u /* at chains, for each that came, rested or was split */
 
 /* Of a chain that rests; behind the head of the page that stands for it, which has no more. */
@@ -231,17 +230,9 @@ static int chain_rest(struct wr_table *table, struct wr_page *head, uint64_t has
 
 static int note_awake(struct wr_table *table, uint64_t hash) {
     struct wr_resting *resting = table->resting;
-    if (resting->awake_count == resting->awake_room) {
-        uint32_t room = WR_MAX(2 * resting->awake_room, AWAKE_MIN);
-        uint64_t *grown = wr_table_alloc(table, room * sizeof *grown);
-        if (grown == NULL)
-            return WR_ENOMEM;
-        if (resting->awake_count > 0)
-            memcpy(grown, resting->awake, resting->awake_count * sizeof *grown);
-        wr_table_give(table, resting->awake);
-        resting->awake = grown;
-        resting->awake_room = room;
-    }
+    if (wr_table_grow(table, (void **)&resting->awake, resting->awake_count, &resting->awake_room,
+                      sizeof *resting->awake) != WR_OK)
+        return WR_ENOMEM;
     resting->awake[resting->awake_count++] = hash;
     return WR_OK;
 }

@@ -20,8 +20,7 @@ struct from {
 };
 
 static void from_path(char path[WR_STORE_PATH_BYTES_MAX], const char *directory) {
-    snprintf(path, WR_STORE_PATH_BYTES_MAX, "%s%s/FROM", directory[0] == '/' ? "" : "./",
-             directory);
+    snprintf(path, WR_STORE_PATH_BYTES_MAX, "%s/FROM", directory);
 }
 
 int wr_store_from_write(const struct wr_store *store, const char *to, struct wr_error *err) {

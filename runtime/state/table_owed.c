@@ -61,17 +61,9 @@ int wr_owed_add(struct wr_table *table, struct wr_apart *apart, const struct wr_
         return WR_OK;
     if (owing->ranges_read != NULL) /* logs of one save come one after the other */
         return WR_ECORRUPT;
-    if (owing->count == owing->room) {
-        uint32_t room = WR_MAX(owing->room * 2, 8u);
-        struct wr_owed *list = wr_table_alloc(table, room * sizeof *list);
-        if (list == NULL)
-            return WR_ENOMEM;
-        if (owing->count > 0)
-            memcpy(list, owing->list, owing->count * sizeof *list);
-        wr_table_give(table, owing->list);
-        owing->list = list;
-        owing->room = room;
-    }
+    if (wr_table_grow(table, (void **)&owing->list, owing->count, &owing->room,
+                      sizeof *owing->list) != WR_OK)
+        return WR_ENOMEM;
     owing->list[owing->count++] = *owed;
     owing->bytes += owed->length;
     return WR_OK;
