@@ -109,16 +109,14 @@ static int is_later(const struct watch_look *look, const struct watch_seen *one,
                         (one->info.born_us == 0 || one->info.born_us >= was->born_us));
 }
 
-/* Is it a file of this name that nobody knows, and that has no address? */
-static int is_new(const struct watch_look *look, const struct watch_seen *one,
-                  const struct rotation *of) {
+/* Has it no address, does nobody know it, and is it no compressed copy of one that is beside? */
+static int is_unknown(const struct watch_look *look, const struct watch_list *beside,
+                      const struct watch_seen *one) {
     char original[FOLLOW_PATH_MAX];
     snprintf(original, sizeof original, "%.*s", (int)follow_length_without_ending(one->path),
              one->path);
-    return watch_begins_so(one->path, of->was->path, of->stem) &&
-           watch_find_seen(&look->seen, one->path) == NULL &&
-           !watch_is_known(look->self, &one->info) &&
-           watch_find_seen(&look->beside, original) == NULL;
+    return watch_find_seen(&look->seen, one->path) == NULL &&
+           watch_find_seen(beside, original) == NULL && !watch_is_known(look->self, &one->info);
 }
 
 /* A file is gone of which nothing was read: is there a new one that may be it? */
@@ -163,8 +161,10 @@ static void add_rotated(struct watch_look *look, const struct watch_moved *was) 
         struct watch_seen *one = &look->beside.items[i];
         if (look->status != WR_OK || strncmp(one->path, was->path, of.stem) != 0)
             break;
-        if (is_new(look, one, &of) && (look->self->knows_old ? one->info.modified_us >= of.since_us
-                                                             : is_later(look, one, &of)))
+        if (watch_begins_so(one->path, was->path, of.stem) &&
+            is_unknown(look, &look->beside, one) &&
+            (look->self->knows_old ? one->info.modified_us >= of.since_us
+                                   : is_later(look, one, &of)))
             add_away(look, one);
     }
 }
@@ -206,15 +206,6 @@ static int has_all_names(const char *address) {
     return name[0] == 0 || strcmp(name, "*") == 0;
 }
 
-static int is_beside(const struct watch_look *look, const struct watch_list *beside,
-                     const struct watch_seen *one) {
-    char original[FOLLOW_PATH_MAX];
-    snprintf(original, sizeof original, "%.*s", (int)follow_length_without_ending(one->path),
-             one->path);
-    return watch_find_seen(&look->seen, one->path) == NULL &&
-           watch_find_seen(beside, original) == NULL && !watch_is_known(look->self, &one->info);
-}
-
 /* A number or a date behind the name of a file that is there: what else is beside it (`.md5`,
  * `.done`) is no log. */
 static int is_rotated_name(const struct watch_look *look, const char *path) {
@@ -252,7 +243,7 @@ void watch_add_old(struct watch_look *look, uint32_t first_new) {
     if (first < self->count && !has_all_names(self->in.config->address))
         watch_list_beside(look, self->files + first, self->count - first, &beside);
     for (uint32_t i = 0; i < beside.count && look->status == WR_OK; i++)
-        if (is_beside(look, &beside, &beside.items[i]))
+        if (is_unknown(look, &beside, &beside.items[i]))
             add_old(look, &beside.items[i]);
     wr_free(&wr_budget_control, beside.items);
     self->knows_old = look->status == WR_OK;
