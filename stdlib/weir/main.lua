@@ -227,7 +227,7 @@ local function end_of_run(run, made, summary, options)
   end
   summary.has_state = options.state ~= nil
   if summary.was_cut_off then
-    run.err(("note: it was stopped while a sink or a server was waited for: %s\n"):format(
+    run.err(("note: it was stopped while a sink was waited for: %s\n"):format(
       options.state and "what came behind the last checkpoint is read again by the next run"
       or "what had not been committed there is not written"))
   end

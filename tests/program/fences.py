@@ -108,9 +108,9 @@ class Place:
 
     def rows(self, name="out.ndjson"):
         """Numbers of whole lines; of a directory, of all files that have their names."""
+        if not os.path.exists(self.path(name)): # asked first: it may come just now
+            return []
         if not os.path.isdir(self.path(name)):
-            if not os.path.exists(self.path(name)):
-                return []
             return [json.loads(line)["n"] for line in self.text(name).split("\n")[:-1]]
         found = []
         for path in glob.glob(self.path(name, "**", "part-*"), recursive=True):
