@@ -1,8 +1,8 @@
 /* watch.h: files of a directory or a glob that is looked at again and again: watch_source.c
  * (reading), watch_scan.c (which files there are), watch_match.c (which of them were known),
  * watch_content.c (what is in them), watch_copy.c (copies), watch_rotated.c (rotation while nobody
- * looked), watch_beside.c (names), watch_hold.c (files that are open), watch_state.c (what a
- * restart knows). Private to the room.
+ * looked), watch_gone.c (those that may come back), watch_beside.c (names), watch_hold.c (files
+ * that are open), watch_state.c (what a restart knows). Private to the room.
  *
  * A file is known by its number (inode), under any name that begins with its own, and by what is in
  * it: its first bytes, seen before any of its rows leave, and those before the place where reading
@@ -34,6 +34,7 @@ struct watched {
     int64_t modified_us;   /* seen last */
     int64_t before_us;     /* `modified_us` when the scan that runs began */
     int64_t changed_us;    /* when a change was seen last, by the monotonic clock */
+    int64_t gone_us;       /* when it was not there any more, by the wall clock */
     uint64_t offset, line; /* of the next record */
     uint64_t looked_to;    /* what was there when it was read last */
     uint64_t sum;          /* file_reader_sum there */
@@ -65,6 +66,8 @@ struct watch_source {
     struct file_reader in;
     struct watched **files; /* by path, in byte order */
     uint32_t count, room;
+    struct watched **gone; /* read, and not there any more: the last of them, as they went */
+    uint32_t gone_count, gone_room;
     struct watch_task *tasks;
     uint32_t task_count, task_room, task_at;
     uint8_t is_announced;                 /* a state has the tasks, or there is none */
@@ -85,6 +88,7 @@ int watch_scan(struct watch_source *self, struct wr_error *err);
 /* A file with this path, at the end of `files`; NULL: out of memory. */
 struct watched *watch_add(struct watch_source *self, const char *path, size_t length);
 int watch_add_task(struct watch_source *self, struct watched *file, uint64_t upto, int is_end);
+void watch_free_file(struct watch_source *self, struct watched *file);
 void watch_free_all(struct watch_source *self);
 int watch_rename(struct watched *file, const char *path);
 /* Says something of a file. */
@@ -128,6 +132,8 @@ struct watch_look {
         beside; /* all of the directories of files that are missed; made when needed */
     struct watch_moved *moved;
     uint32_t moved_count, moved_room;
+    struct watched **gone_by_path, **gone_by_inode; /* made when needed */
+    uint32_t come_back;                             /* so many were gone */
     int64_t now_us;
     int beside_made;
     int waits; /* the directory is not there: nothing is known of its files */
@@ -203,6 +209,17 @@ void watch_add_rotated(struct watch_look *look);
 /* When `files` are those of now, from `first_new` on new ones: what is beside them. It was so
  * before they were seen, and is not read; or came since the last scan. */
 void watch_add_old(struct watch_look *look, uint32_t first_new);
+
+/* ---- watch_gone.c ---- */
+
+int watch_may_come_back(const struct watched *file);
+/* It is not among `files` any more. */
+int watch_add_gone(struct watch_source *self, struct watched *file, int64_t now_us);
+/* The one of those that are gone that this new file is: it is the last of `files` then. NULL: none
+ * is, or `look->status` says what failed. */
+struct watched *watch_take_gone(struct watch_look *look, struct watch_seen *seen);
+/* Forgets those that went too long ago, or are back. */
+void watch_sweep_gone(struct watch_source *self, int64_t now_us);
 
 /* ---- watch_beside.c ---- */
 

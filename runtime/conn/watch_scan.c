@@ -26,7 +26,7 @@ static int no_memory(const struct watch_source *self, struct wr_error *err) {
     return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->in.base.name);
 }
 
-static void free_file(struct watch_source *self, struct watched *file) {
+void watch_free_file(struct watch_source *self, struct watched *file) {
     watch_let_go(self, file, 1);
     wr_free(&wr_budget_control, file->path);
     wr_free(&wr_budget_control, file->format);
@@ -35,12 +35,15 @@ static void free_file(struct watch_source *self, struct watched *file) {
 
 void watch_free_all(struct watch_source *self) {
     for (uint32_t i = 0; i < self->count; i++)
-        free_file(self, self->files[i]);
+        watch_free_file(self, self->files[i]);
+    for (uint32_t i = 0; i < self->gone_count; i++)
+        watch_free_file(self, self->gone[i]);
     wr_free(&wr_budget_control, self->files);
+    wr_free(&wr_budget_control, self->gone);
     wr_free(&wr_budget_control, self->tasks);
-    self->files = NULL;
+    self->files = self->gone = NULL;
     self->tasks = NULL;
-    self->count = self->task_count = 0;
+    self->count = self->gone_count = self->task_count = 0;
 }
 
 static char *copy_path(const char *path, size_t length) {
@@ -138,7 +141,18 @@ static void pass_second_names(struct watch_look *look) {
                           by[i]->info.device == by[i - 1]->info.device;
 }
 
-/* What is left is new. `known` is in the order of the names of now. */
+static void tell_missed(const struct watch_look *look, const struct watch_seen *seen) {
+    const struct watched *missed = find_missed(look, seen->path);
+    if (missed != NULL)
+        watch_tell(look->self, seen->path,
+                   "%s: it was read up to byte %llu and has %llu now; it is read again from its "
+                   "start",
+                   watch_has_number(missed, &seen->info) ? "it was written anew"
+                                                         : "another file has its name",
+                   (unsigned long long)missed->offset, (unsigned long long)seen->info.size_bytes);
+}
+
+/* What is left is new, or back. `known` is in the order of the names of now. */
 static void add_new(struct watch_look *look) {
     struct watch_source *self = look->self;
     pass_second_names(look);
@@ -146,27 +160,28 @@ static void add_new(struct watch_look *look) {
         struct watch_seen *seen = &look->seen.items[i];
         if (seen->is_taken)
             continue;
-        const struct watched *missed = find_missed(look, seen->path);
-        if (missed != NULL)
-            watch_tell(self, seen->path,
-                       "%s: it was read up to byte %llu and has %llu now; it is read again from "
-                       "its start",
-                       watch_has_number(missed, &seen->info) ? "it was written anew"
-                                                             : "another file has its name",
-                       (unsigned long long)missed->offset,
-                       (unsigned long long)seen->info.size_bytes);
-        struct watched *file = watch_add(self, seen->path, strlen(seen->path));
-        if (file == NULL) {
-            watch_fails(look, WR_ENOMEM, NULL);
-            return;
+        struct watched *file = watch_take_gone(look, seen);
+        if (file == NULL && look->status == WR_OK) {
+            tell_missed(look, seen);
+            file = watch_add(self, seen->path, strlen(seen->path));
+            if (file == NULL)
+                watch_fails(look, WR_ENOMEM, NULL);
         }
+        if (look->status != WR_OK)
+            return;
         file->inode = seen->info.inode;
         file->born_us = seen->info.born_us;
         file->size = seen->info.size_bytes;
         file->modified_us = seen->info.modified_us;
         file->changed_us = watch_last_change(look, &seen->info);
+        file->is_away = 0;
         file->is_seen = 1;
     }
+    if (look->come_back > 0)
+        watch_tell(self, self->in.config->address,
+                   "%u files that were away are back, with what was read of them: they are not "
+                   "read again",
+                   look->come_back);
 }
 
 static int is_in_task(const struct watch_source *self, const struct watched *file) {
@@ -208,7 +223,7 @@ static int is_read(const struct watched *file) {
 }
 
 /* Those that are not there any more go, when it is known of all whether they do. */
-static void drop_gone(struct watch_look *look) {
+static void drop_gone(struct watch_look *look, int64_t wall_us) {
     struct watch_source *self = look->self;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < self->count; i++) {
@@ -228,7 +243,13 @@ static void drop_gone(struct watch_look *look) {
         }
         if (!is_read(file))
             tell_gone(self, file);
-        free_file(self, file);
+        watch_let_go(self, file, 1);
+        if (!watch_may_come_back(file))
+            watch_free_file(self, file);
+        else if (watch_add_gone(self, file, wall_us) != WR_OK) {
+            watch_free_file(self, file);
+            watch_fails(look, WR_ENOMEM, NULL);
+        }
     }
     self->count = kept;
 }
@@ -346,7 +367,8 @@ int watch_scan(struct watch_source *self, struct wr_error *err) {
     wr_arena_init(&look.arena, &wr_budget_control, 4096);
     see_all(&look);
     if (look.status == WR_OK && !look.waits)
-        drop_gone(&look);
+        drop_gone(&look, wall_us);
+    watch_sweep_gone(self, wall_us);
     if (self->count > 1)
         qsort(self->files, self->count, sizeof(struct watched *), by_path);
     if (look.status == WR_OK && self->task_at == self->task_count)

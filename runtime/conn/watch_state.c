@@ -8,7 +8,8 @@
 #include "conn/watch.h"
 #include "base/banned.h"
 
-#define SAVE_VERSION 3 /* 1 does not say when files were made, 2 not how they begin */
+/* 1 does not say when files were made, 2 not how they begin, 3 not which are gone. */
+#define SAVE_VERSION 4
 
 int watch_keep(struct watch_source *self, struct watched *file) {
     struct file_reader *in = &self->in;
@@ -113,6 +114,13 @@ int watch_save(struct watch_source *self, struct wr_buf *out) {
         wr_buf_add_varint(out, self->tasks[t].upto);
         wr_buf_add_varint(out, self->tasks[t].is_end);
     }
+    wr_buf_add_varint(out, self->gone_count);
+    last = NULL;
+    for (uint32_t i = 0; i < self->gone_count; i++) {
+        save_file(out, self->gone[i], last == NULL ? "" : last->path, last);
+        wr_buf_add_varint(out, (uint64_t)self->gone[i]->gone_us);
+        last = self->gone[i];
+    }
     if (out->status == WR_OK)
         self->is_announced = 1;
     return out->status;
@@ -186,6 +194,27 @@ static int load_file(struct watch_source *self, const struct watched *last, int6
     return flags & FILE_HAS_FORMAT ? load_format(file, last, flags, from) : WR_OK;
 }
 
+/* Each was loaded as one that is there. */
+static int load_gone(struct watch_source *self, int64_t now_us, uint64_t version,
+                     struct wr_reader *from) {
+    const struct watched *last = NULL;
+    uint64_t count = version < 4 ? 0 : wr_reader_varint(from);
+    if (from->failed || count > WR_FILES_MAX)
+        return WR_ECORRUPT;
+    for (; count > 0; count--) {
+        int status = load_file(self, last, now_us, version, from);
+        if (status != WR_OK)
+            return status;
+        struct watched *file = self->files[self->count - 1];
+        status = watch_add_gone(self, file, (int64_t)wr_reader_varint(from));
+        if (status != WR_OK)
+            return status;
+        self->count--;
+        last = file;
+    }
+    return WR_OK;
+}
+
 int watch_load(struct watch_source *self, struct wr_reader *from, struct wr_error *err) {
     const struct wr_env *env = self->in.base.env;
     int64_t now_us = env->monotonic_us(env);
@@ -214,6 +243,8 @@ int watch_load(struct watch_source *self, struct wr_reader *from, struct wr_erro
             self->tasks[t].is_plain = !self->files[file]->has_rest &&
                                       follow_length_without_ending(self->files[file]->path) == 0;
     }
+    if (status == WR_OK)
+        status = load_gone(self, now_us, version, from);
     self->is_announced = 1;
     if (status == WR_ENOMEM)
         return no_memory(self, err);

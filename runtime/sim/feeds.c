@@ -1,5 +1,6 @@
 /* feeds.c: inputs that come while a run reads: files that are followed grow by pieces, and are
- * rotated; files of a directory come one after the other, in any order; the standard input is slow.
+ * rotated; files of a directory come one after the other, in any order, and some are away for a
+ * while; the standard input is slow.
  * What comes in all is what the undisturbed run found there. See simulation.h. */
 #include <ctype.h>
 #include <fnmatch.h>
@@ -19,6 +20,8 @@
 #define ROTATIONS_MAX 6u
 #define ROTATE_ONE_IN 8u /* pieces behind which a file is rotated */
 #define ROTATE_US 100000 /* that pass then, half of the time: the next one is younger */
+#define AWAY_ONE_IN 8u   /* pieces behind which a watched file goes … */
+#define AWAY_US 2000000  /* … for so long at most */
 #define DISK_SEED UINT64_C(0xd15c)
 #define STDIN "/dev/stdin"
 
@@ -29,6 +32,7 @@ struct feed {
     const char *bytes; /* of the image */
     uint64_t size, given;
     int64_t line_us; /* when a whole line came last */
+    int64_t away_us; /* when it went; 0: it is there */
     enum kind kind;
     uint32_t rotations;
 };
@@ -155,6 +159,30 @@ static int give(struct wr_simulation *simulation, struct scene *scene, struct fe
     return status;
 }
 
+static void hide(const struct feed *feed, char hidden[SIM_PATH_MAX + 1]) {
+    const char *slash = strrchr(feed->path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash + 1 - feed->path);
+    memcpy(hidden, feed->path, length);
+    snprintf(hidden + length, SIM_PATH_MAX + 1 - length, ".%s", feed->path + length);
+}
+
+static void go(struct wr_simulation *simulation, struct scene *scene, struct feed *feed) {
+    char hidden[SIM_PATH_MAX + 1];
+    hide(feed, hidden);
+    wr_sim_move(scene->sim, feed->path, hidden);
+    feed->away_us = clock_us(scene);
+    sim_tell(simulation, "  %s is away", feed->path);
+}
+
+static int come_back(struct wr_simulation *simulation, struct scene *scene, struct feed *feed) {
+    char hidden[SIM_PATH_MAX + 1];
+    hide(feed, hidden);
+    wr_sim_move(scene->sim, hidden, feed->path);
+    feed->away_us = 0;
+    sim_tell(simulation, "  %s is back", feed->path);
+    return 1;
+}
+
 /* What the disk begins with: nothing of a watched file, a piece of the others. */
 static int lay(struct wr_simulation *simulation, struct scene *scene, struct feed *feed) {
     if (feed->size == 0)
@@ -204,9 +232,14 @@ void feeds_release(struct feeds *feeds) {
     *feeds = (struct feeds){0};
 }
 
+/* Something of it is to come. */
+static int is_waiting(const struct feed *feed) {
+    return feed->given < feed->size || feed->away_us != 0;
+}
+
 int64_t feeds_least_us(const struct feeds *feeds, int64_t us) {
     for (uint32_t i = 0; i < feeds->count; i++)
-        if (feeds->items[i].given < feeds->items[i].size)
+        if (is_waiting(&feeds->items[i]))
             return WR_MIN(us, FEEDS_QUIET_US);
     return us;
 }
@@ -217,10 +250,25 @@ static int give_due(struct wr_simulation *simulation, struct scene *scene) {
     int given = 0;
     for (uint32_t i = 0; i < feeds->count; i++) {
         struct feed *feed = &feeds->items[i];
+        if (feed->away_us != 0 && clock_us(scene) - feed->away_us < AWAY_US)
+            continue;
+        if (feed->away_us != 0)
+            given |= come_back(simulation, scene, feed);
         if (feed->given < feed->size && clock_us(scene) - feed->line_us >= FEEDS_QUIET_US)
             given |= give(simulation, scene, feed, 1) == WR_OK;
     }
     return given;
+}
+
+/* One that is away comes back, of the others comes a piece. */
+static int step(struct wr_simulation *simulation, struct scene *scene, struct feed *feed) {
+    if (feed->away_us != 0)
+        return come_back(simulation, scene, feed);
+    if (give(simulation, scene, feed, 0) != WR_OK)
+        return 0;
+    if (feed->kind == FEED_WATCHED && dice_one_in(dice_of_disk(scene), AWAY_ONE_IN))
+        go(simulation, scene, feed);
+    return 1;
 }
 
 int feeds_step(struct wr_simulation *simulation, struct scene *scene, int must) {
@@ -228,19 +276,23 @@ int feeds_step(struct wr_simulation *simulation, struct scene *scene, int must) 
     int given = give_due(simulation, scene);
     uint32_t waiting = 0;
     for (uint32_t i = 0; i < feeds->count; i++)
-        waiting += feeds->items[i].given < feeds->items[i].size;
+        waiting += (uint32_t)is_waiting(&feeds->items[i]);
     if (given || waiting == 0 || (!must && !dice_one_in(&scene->dice, 2)))
         return given;
     uint64_t at = dice_below(&scene->dice, waiting);
     for (uint32_t i = 0; i < feeds->count; i++)
-        if (feeds->items[i].given < feeds->items[i].size && at-- == 0)
-            return give(simulation, scene, &feeds->items[i], 0) == WR_OK;
+        if (is_waiting(&feeds->items[i]) && at-- == 0)
+            return step(simulation, scene, &feeds->items[i]);
     return 0;
 }
 
 int feeds_have(const struct feeds *feeds, const char *path) {
     for (uint32_t i = 0; i < feeds->count; i++) {
         size_t length = strlen(feeds->items[i].path);
+        char hidden[SIM_PATH_MAX + 1];
+        hide(&feeds->items[i], hidden);
+        if (strcmp(path, hidden) == 0)
+            return 1;
         if (strncmp(path, feeds->items[i].path, length) != 0)
             continue;
         const char *rest = path + length;

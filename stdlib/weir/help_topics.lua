@@ -370,12 +370,13 @@ a number or a date) is read if it was changed since the last look, and not where
 it was there before the first. A file with several names (hard links) is read
 once. The same name and the same content up to where reading stood is the same
 file (a job that was copied, rsync); another file under a known name is a new
-one: it is told, and read from its start. So is a file of a directory or pattern
-that was away when weir looked (a moment is enough) and comes back: what was
-known of it went with it. Where the directory is gone, or is another one without
-any file (a disk that is not mounted), that is told, and its files are waited
-for, not read again. All files are one partition: `max_delay` must cover how far
-the times in them overlap.
+one: it is told, and read from its start. A file that is away for a while (moved
+out and back, copied back from a backup, compressed meanwhile) is known for a
+day by its number or its name and that content, and goes on where it was: the
+1,000 that went last, or all that went at once. Where the directory is gone, or
+is another one without any file (a disk that is not mounted), its files are
+waited for, not read again. All files are one partition: `max_delay` must cover
+how far the times in them overlap.
 A directory is looked at every 100 ms, or less often: 2 % of the time at most.
 With --state a look is kept before its rows are read: up to one `checkpoint`
 more.

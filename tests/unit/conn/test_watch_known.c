@@ -70,7 +70,7 @@ static void save_as_2(struct sim_world *s, struct wr_buf *old) {
     save(s, &saved);
     struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
     wr_buf_init(old, &s->w.budget, 0);
-    CHECK_INT(wr_reader_varint(&from), ==, 3);
+    CHECK_INT(wr_reader_varint(&from), ==, 4);
     wr_buf_add_varint(old, 2);
     wr_buf_add_varint(old, wr_reader_varint(&from)); /* records */
     for (int n = 0; n < 3; n++)                      /* the scan, the directory */
