@@ -24,15 +24,47 @@ static const uint32_t head_bytes[] = {4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 512
 
 /* As it stands on the file. */
 struct mark {
-    uint64_t identity, epoch, life, written, boot;
+    uint64_t identity, epoch, life;
+    uint64_t written; /* in a file of its own: its turn */
+    uint64_t boot;
     uint32_t more; /* bytes that are about to be written behind `written` … */
     uint8_t heads[WR_COUNT(head_bytes)]; /* … with the lowest byte of a sum of each head */
     uint64_t sum; /* of the others: a mark of another form, or a damaged one, is none */
 };
 _Static_assert(sizeof(struct mark) == WR_MARK_BYTES_MAX, "no padding, and it has room");
 
+#define OWN_MARKS 2u /* in a file of its own; the one of the higher turn counts */
+
 static uint64_t sum_of(const struct mark *mark) {
     return wr_hash_bytes(mark, offsetof(struct mark, sum), 1);
+}
+
+/* Whether there is one. A copy over a file leaves the attributes of that: contents are read
+ * first. */
+static int read_mark(const struct wr_fence *fence, struct wr_file *file, struct mark *mark) {
+    struct mark own[OWN_MARKS] = {0};
+    int found = 0;
+    if (fence->is_own_file && wr_env_read_whole(file, own, sizeof own, 0) > 0)
+        for (uint32_t i = 0; i < OWN_MARKS; i++)
+            if (own[i].written != 0 && own[i].sum == sum_of(&own[i]) &&
+                (!found || own[i].written > mark->written)) {
+                *mark = own[i];
+                found = 1;
+            }
+    if (found) /* else an older weir has made it */
+        return 1;
+    return fence->env->mark(file, mark, sizeof *mark) == sizeof *mark && mark->sum == sum_of(mark);
+}
+
+static int put_own(struct wr_fence *fence, struct wr_file *file, struct mark *mark,
+                   struct wr_error *err) {
+    struct mark last;
+    if (fence->turn == 0 && read_mark(fence, file, &last))
+        fence->turn = last.written;
+    mark->written = ++fence->turn;
+    mark->sum = sum_of(mark);
+    return fence->env->write_at(file, mark, sizeof *mark,
+                                (mark->written - 1) % OWN_MARKS * sizeof *mark, err);
 }
 
 void wr_fence_init(struct wr_fence *fence, const struct wr_sink *sink) {
@@ -64,6 +96,10 @@ void wr_fence_load(struct wr_fence *fence, struct wr_reader *from) {
         fence->before[i] = wr_reader_u64(from);
 }
 
+uint64_t wr_fence_marked(const struct wr_fence *fence) {
+    return fence->is_marked ? fence->boot : 0;
+}
+
 /* ---- marks --------------------------------------------------------------------------------- */
 
 static int fenced(const struct wr_fence *fence, const struct mark *mark, const char *path,
@@ -84,8 +120,8 @@ static int fenced(const struct wr_fence *fence, const struct mark *mark, const c
                   "two runs go on from copies of one state directory: go on with that of the other "
                   "one; with another --state the run begins anew. Where state and file were put "
                   "back together, `--state NEW --from COPY` goes on, or this state does behind "
-                  "`setfattr -x user.weir %s`",
-                  path);
+                  "`%s %s`",
+                  fence->is_own_file ? "rm" : "setfattr -x user.weir", path);
     return WR_EREFUSED;
 }
 
@@ -105,16 +141,20 @@ static int is_known(const struct wr_fence *fence, const struct mark *mark) {
 static int is_put_back(const struct wr_fence *fence, const struct wr_file *file,
                        const struct mark *mark, uint64_t length) {
     struct wr_file_info info;
-    return fence->env->info(file, &info) == WR_OK && info.size_bytes == length &&
-           mark->written != length && mark->written + mark->more != length;
+    return !fence->is_own_file && fence->env->info(file, &info) == WR_OK &&
+           info.size_bytes == length && mark->written != length &&
+           mark->written + mark->more != length;
 }
 
-static int judge(const struct wr_fence *fence, const struct wr_file *file, const char *path,
+static int judge(const struct wr_fence *fence, struct wr_file *file, const char *path,
                  uint64_t length, struct mark *mark, enum wr_fence_tail *tail,
                  struct wr_error *err) {
     *tail = WR_FENCE_UNKNOWN;
-    if (fence->env->mark(file, mark, sizeof *mark) != sizeof *mark || mark->sum != sum_of(mark))
+    if (!read_mark(fence, file, mark)) {
+        if (fence->marked != 0 && fence->marked == fence->boot)
+            *tail = WR_FENCE_COPIED;
         return WR_OK;
+    }
     if (mark->identity != fence->identity) {
         *tail = WR_FENCE_OTHERS;
         return WR_OK;
@@ -131,7 +171,7 @@ static int is_asked(const struct wr_fence *fence, int goes_back) {
     return fence->identity != 0 && fence->kept.epoch != 0 && !goes_back;
 }
 
-int wr_fence_judge(const struct wr_fence *fence, const struct wr_file *file, const char *path,
+int wr_fence_judge(const struct wr_fence *fence, struct wr_file *file, const char *path,
                    uint64_t length, int goes_back, struct wr_error *err) {
     struct mark mark;
     enum wr_fence_tail tail;
@@ -184,9 +224,12 @@ static int set_mark(struct wr_fence *fence, struct wr_file *file, uint64_t lengt
                         .more = (uint32_t)WR_MIN(more, (uint64_t)UINT32_MAX)};
     for (size_t i = 0; i < WR_COUNT(head_bytes) && head_bytes[i] <= more; i++)
         mark.heads[i] = (uint8_t)wr_hash_bytes(bytes, head_bytes[i], 2);
+    if (fence->is_own_file)
+        return put_own(fence, file, &mark, err);
     mark.sum = sum_of(&mark);
     int status = fence->env->set_mark(file, &mark, sizeof mark, err);
     fence->has_no_marks = status == WR_EUNSUPPORTED;
+    fence->is_marked = status == WR_OK;
     return fence->has_no_marks ? WR_OK : status;
 }
 

@@ -14,6 +14,10 @@
  * older one. The mark stands there before the bytes do, with sums of their beginnings: so it shows
  * whether it is they that came, or bytes of somebody else behind a kill in between.
  *
+ * Where the file is the pipeline's rows, the mark is an attribute of it, which a plain copy leaves
+ * behind. A directory is marked by a file that is nothing else (`is_own_file`): there it stands in
+ * the contents, which any copy takes along, twice, so that one is whole when the other is cut off.
+ *
  * Where a file system has no locks, or no marks, the rest still holds. Without a state there are no
  * marks. Threads: one. */
 #pragma once
@@ -45,7 +49,11 @@ struct wr_fence {
     uint64_t before[WR_FENCE_LIVES]; /* … with the lives before, the last one first: a mark of one
                                       * of them is what a power cut has brought back */
     uint64_t epoch;                  /* under way */
+    uint64_t marked;                 /* the state says: in this boot; 0: it was not */
+    int is_marked;                   /* by this run */
     int has_no_marks;                /* the file system has none */
+    int is_own_file;                 /* the file holds the mark alone */
+    uint64_t turn;                   /* of the marks in it; 0: not looked at yet */
 };
 
 /* Whose are the bytes behind those that the state knows? */
@@ -53,6 +61,8 @@ enum wr_fence_tail {
     WR_FENCE_UNKNOWN, /* nobody says */
     WR_FENCE_OURS,    /* as far as `written` */
     WR_FENCE_OTHERS,  /* another pipeline has written to the file since */
+    WR_FENCE_COPIED,  /* it had a mark since the machine was started, and has none: it is a copy of
+                       * nobody knows when, or another file */
 };
 struct wr_fence_found {
     enum wr_fence_tail tail;
@@ -63,6 +73,8 @@ void wr_fence_init(struct wr_fence *fence, const struct wr_sink *sink);
 /* Part of what the sink saves, for the checkpoint at hand. */
 void wr_fence_save(const struct wr_fence *fence, struct wr_buf *out);
 void wr_fence_load(struct wr_fence *fence, struct wr_reader *from);
+/* The boot in which this run has marked the file, or 0: what a later one takes for `marked`. */
+uint64_t wr_fence_marked(const struct wr_fence *fence);
 
 /* Behind a restart: whether the file goes on from this state, which knows `length` bytes of it.
  * W617, or WR_OK. A file that is as long as that, with a mark of another length, was put back
@@ -70,7 +82,7 @@ void wr_fence_load(struct wr_fence *fence, struct wr_reader *from);
  * `goes_back`: the state is an older copy, and what came behind it is given up. The second opens it
  * by its path, and says in `found` whose what stands there is; where it is not there, or may not be
  * read, nothing is known. */
-int wr_fence_judge(const struct wr_fence *fence, const struct wr_file *file, const char *path,
+int wr_fence_judge(const struct wr_fence *fence, struct wr_file *file, const char *path,
                    uint64_t length, int goes_back, struct wr_error *err);
 int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t length,
                       int goes_back, struct wr_fence_found *found, struct wr_error *err);

@@ -160,8 +160,12 @@ static int open_fresh(struct file_sink *self, struct wr_error *err) {
         if (status != WR_OK)
             return status;
     }
-    if (!self->is_beside)
-        return file_sink_open_file(self, exists ? info.size_bytes : 0, err);
+    if (!self->is_beside) {
+        status = file_sink_open_file(self, exists ? info.size_bytes : 0, err);
+        if (status == WR_OK && self->base.store != NULL)
+            wr_output_read_tail(&self->output);
+        return status;
+    }
     self->behind = exists ? info.size_bytes : 0;
     return open_beside(self, err);
 }

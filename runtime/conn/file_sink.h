@@ -35,6 +35,8 @@ struct file_sink {
     uint64_t committed;            /* length of the file at the last commit */
     uint64_t saved_length;         /* as the last checkpoint has it, which may hold or not */
     uint64_t cut_from;             /* how long it was found */
+    uint64_t tail_sum;             /* as the state has it, of … */
+    uint32_t tail_length;          /* … so many bytes before `committed` */
     int must_cut;                  /* to `committed`, and opened, when an epoch begins */
     int is_open, begun;            /* `output`; the header is written */
     int saved;                     /* a state points to `path` */

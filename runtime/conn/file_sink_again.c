@@ -6,14 +6,18 @@
 
 #include "base/assert.h"
 #include "base/env.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "conn/file_look.h"
 #include "conn/file_sink.h"
 #include "conn/named.h"
 #include "base/banned.h"
 
+#define CODE_NO_PERMISSION "W611"
+
 /* Of rows that are appended at the end: one more, with `behind`. The versions before had … */
-#define SAVE_VERSION 3
+#define SAVE_VERSION 5
+#define SAVE_VERSION_NO_TAIL 3  /* … nothing of the contents, nor whether there was a mark, */
 #define SAVE_VERSION_UNFENCED 1 /* … nothing of a fence */
 
 int file_sink_save(struct wr_sink *sink, struct wr_buf *out) {
@@ -30,6 +34,9 @@ int file_sink_save(struct wr_sink *sink, struct wr_buf *out) {
     if (file_sink_appends_later(self))
         wr_buf_add_varint(out, self->behind);
     wr_fence_save(&self->fence, out);
+    wr_buf_add_u64(out, wr_fence_marked(&self->fence));
+    wr_buf_add_varint(out, self->output.tail_length);
+    wr_buf_add_u64(out, wr_hash_bytes(self->output.tail, self->output.tail_length, 0));
     if (out->status == WR_OK) {
         self->saved = 1;
         self->saved_length = self->output.length;
@@ -49,10 +56,17 @@ int file_sink_read_saved(struct file_sink *self, struct wr_reader *from, struct 
     if (file_sink_appends_later(self))
         self->behind = wr_reader_varint(from);
     version -= (uint64_t)file_sink_appends_later(self);
-    if (version == SAVE_VERSION)
+    if (version >= SAVE_VERSION_NO_TAIL)
         wr_fence_load(&self->fence, from);
-    int is_known = version == SAVE_VERSION || version == SAVE_VERSION_UNFENCED;
-    if (from->failed || !is_known || name_length >= sizeof self->path)
+    if (version >= SAVE_VERSION) {
+        self->fence.marked = wr_reader_u64(from);
+        self->tail_length = (uint32_t)wr_reader_varint(from);
+        self->tail_sum = wr_reader_u64(from);
+    }
+    int is_known = version == SAVE_VERSION || version == SAVE_VERSION_NO_TAIL ||
+                   version == SAVE_VERSION_UNFENCED;
+    if (from->failed || !is_known || name_length >= sizeof self->path ||
+        self->tail_length > WR_MIN(self->committed, (uint64_t)WR_OUTPUT_TAIL_MAX))
         return wr_error_set(err, WR_ECORRUPT, "%s: what the state says of it is damaged",
                             self->base.name);
     memcpy(self->path, name, name_length);
@@ -85,6 +99,8 @@ static int check_more(const struct file_sink *self, uint64_t size, struct wr_fen
         why = "another pipeline has written to it since";
     else if (found.tail == WR_FENCE_OURS && size > found.written)
         why = "its last run, which was cut off, had not come that far";
+    else if (found.tail == WR_FENCE_COPIED)
+        why = "it is a copy without the mark that said how far this pipeline had written";
     else
         return WR_OK;
     if (found.tail == WR_FENCE_OURS && !self->had_ended)
@@ -98,6 +114,29 @@ static int check_more(const struct file_sink *self, uint64_t size, struct wr_fen
                   "another one; with another --state all rows are appended anew, behind them",
                   self->committed, self->path);
     return WR_ECORRUPT;
+}
+
+/* Nothing is cut from a file that is another one than was written. */
+static int check_tail(const struct file_sink *self, struct wr_error *err) {
+    const struct wr_env *env = self->base.env;
+    char tail[WR_OUTPUT_TAIL_MAX];
+    struct wr_file *file;
+    struct wr_error refused = {0};
+    if (self->tail_length == 0 || self->base.goes_back)
+        return WR_OK;
+    int status = env->open(env, self->path, WR_FILE_READ, &file, &refused);
+    if (strcmp(refused.code, CODE_NO_PERMISSION) == 0) /* it may be written and not read */
+        return WR_OK;
+    if (status != WR_OK && err != NULL)
+        *err = refused;
+    if (status != WR_OK)
+        return status;
+    int64_t got =
+        wr_env_read_whole(file, tail, self->tail_length, self->committed - self->tail_length);
+    env->close(file);
+    return got != self->tail_length || wr_hash_bytes(tail, self->tail_length, 0) == self->tail_sum
+               ? WR_OK
+               : file_sink_lost(self, "other bytes stand there", err);
 }
 
 static void note_cut(const struct file_sink *self, uint64_t bytes, uint64_t length) {
@@ -123,6 +162,8 @@ int file_sink_cut(struct file_sink *self, struct wr_error *err) {
         status = wr_output_truncate(&self->output, length, err);
     if (status == WR_OK && !self->is_beside && has > length)
         note_cut(self, has - length, length);
+    if (status == WR_OK)
+        wr_output_read_tail(&self->output);
     if (status == WR_OK)
         status = wr_fence_take(&self->fence, self->output.file, length, err);
     self->committed = length;
@@ -168,6 +209,8 @@ int file_sink_open_again(struct file_sink *self, struct wr_error *err) {
         return file_sink_lost(self, exists ? "it has fewer" : "it is not there", err);
     if (!self->is_beside && info.size_bytes > length)
         status = check_more(self, info.size_bytes, found, err);
+    if (status == WR_OK && info.size_bytes > length)
+        status = check_tail(self, err);
     if (status != WR_OK)
         return status;
     self->base.is_due = (uint8_t)self->had_ended;

@@ -1,6 +1,8 @@
 /* output.c: see output.h. */
 #include "conn/output.h"
 
+#include <string.h>
+
 #include <zstd_errors.h>
 
 #include "base/alloc.h"
@@ -88,6 +90,14 @@ static void find_reach(struct wr_output *output) {
     wr_fence_mark(output->fence, output->file, output->reach, NULL);
 }
 
+static void note_tail(struct wr_output *output, const char *bytes, uint64_t length) {
+    uint32_t more = (uint32_t)WR_MIN(length, (uint64_t)WR_OUTPUT_TAIL_MAX);
+    uint32_t keeps = WR_MIN(output->tail_length, WR_OUTPUT_TAIL_MAX - more);
+    memmove(output->tail, output->tail + output->tail_length - keeps, keeps);
+    memcpy(output->tail + keeps, bytes + length - more, more);
+    output->tail_length = keeps + more;
+}
+
 static int put(struct wr_output *output, const char *bytes, uint64_t length, struct wr_error *err) {
     if (length == 0)
         return WR_OK;
@@ -101,11 +111,13 @@ static int put(struct wr_output *output, const char *bytes, uint64_t length, str
         return status;
     output->reach = output->length + length;
     status = output->env->write(output->file, bytes, length, err);
-    if (status == WR_OK)
-        output->length += length;
-    else
+    if (status != WR_OK) {
         find_reach(output);
-    return status;
+        return status;
+    }
+    output->length += length;
+    note_tail(output, bytes, length);
+    return WR_OK;
 }
 
 static int gzip_some(struct wr_output *output, const char *bytes, uint64_t length, int flush,
@@ -180,9 +192,22 @@ int wr_output_end_member(struct wr_output *output, struct wr_error *err) {
 
 int wr_output_truncate(struct wr_output *output, uint64_t length, struct wr_error *err) {
     int status = output->env->truncate(output->file, length, err);
-    if (status == WR_OK)
-        output->length = output->reach = length;
-    return status;
+    if (status != WR_OK)
+        return status;
+    output->length = output->reach = length;
+    output->tail_length = 0;
+    return WR_OK;
+}
+
+void wr_output_read_tail(struct wr_output *output) {
+    struct wr_file *file;
+    uint64_t wanted = WR_MIN(output->length, (uint64_t)WR_OUTPUT_TAIL_MAX);
+    output->tail_length = 0;
+    if (wanted == 0 || output->env->open(output->env, output->path, WR_FILE_READ, &file, NULL) < 0)
+        return;
+    if (wr_env_read_whole(file, output->tail, wanted, output->length - wanted) == (int64_t)wanted)
+        output->tail_length = (uint32_t)wanted;
+    output->env->close(file);
 }
 
 int wr_output_sync(struct wr_output *output, struct wr_error *err) {

@@ -1,6 +1,6 @@
 /* partition_fence.c: one run of a state at a time writes into a directory. Copies of a state have
- * the same names for what they write, so what they hold and mark is an empty file of that name in
- * the directory, `.weir.9f2c41d0.part`, until all is complete. Runs of other states may write into
+ * the same names for what they write, so what they hold and mark is a file of that name in the
+ * directory, `.weir.9f2c41d0.part`, until all is complete. Runs of other states may write into
  * the directory too, each into files of its own. */
 #include <inttypes.h>
 #include <stdio.h>

@@ -198,6 +198,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         wr_buf_init(&self->slots[i].text, sink->budget, 0);
     int status = open_encoder(self, err);
     wr_fence_init(&self->fence, sink);
+    self->fence.is_own_file = 1;
     if (status == WR_OK && from != NULL)
         status = partition_load(self, from, err);
     if (status == WR_OK && from != NULL)

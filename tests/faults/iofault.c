@@ -15,6 +15,7 @@
  *   IOFAULT_RECORD=FILE  what changes, with its bytes (power.py reads it)
  *   IOFAULT_SEED=N       getrandom by seed, and a clock that goes 2 ms with each look: a run does
  *                        the same calls each time
+ *   IOFAULT_BOOT=1       the machine has been started anew since the run before
  *   MEMFAULT_AT=N        the N-th allocation of the program fails
  *   MEMFAULT_STICKY=1    all later ones, too
  *   MEMFAULT_LOG=FILE    the number of allocations, at the end
@@ -48,17 +49,20 @@ static char root[PATH_MAX], skip[64], only[64], only_path[PATH_MAX];
 static size_t root_length;
 static char *paths[FD_MAX]; /* of the files below the root that are open */
 static long counted, fault_at, looks;
-static int action, action_errno, sticky, counts_io, log_fd = -1, record_fd = -1;
+static int action, action_errno, sticky, boots, counts_io, log_fd = -1, record_fd = -1;
 static uint64_t seed;
 static long memory_at, memory_count;
 static int memory_sticky, memory_on;
 
+#define FAILS_BY(number) #number, ACT_ERRNO, number
 static const struct {
     const char *name;
-    int number;
-} errnos[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},          {"EAGAIN", EAGAIN},
-              {"EMFILE", EMFILE}, {"EROFS", EROFS},   {"EACCES", EACCES},        {"ENOLCK", ENOLCK},
-              {"E2BIG", E2BIG},   {"EDQUOT", EDQUOT}, {"EOPNOTSUPP", EOPNOTSUPP}};
+    int act, number;
+} actions[] = {{"kill", ACT_KILL, 0}, {"mid", ACT_MID, 0},   {"short", ACT_SHORT, 0},
+               {FAILS_BY(EIO)},       {FAILS_BY(ENOSPC)},    {FAILS_BY(EINTR)},
+               {FAILS_BY(EAGAIN)},    {FAILS_BY(EMFILE)},    {FAILS_BY(EROFS)},
+               {FAILS_BY(EACCES)},    {FAILS_BY(ENOLCK)},    {FAILS_BY(E2BIG)},
+               {FAILS_BY(EDQUOT)},    {FAILS_BY(EOPNOTSUPP)}};
 
 static long number_of(const char *name) {
     const char *text = getenv(name);
@@ -90,18 +94,13 @@ __attribute__((constructor)) static void start(void) {
     counts_io = text != NULL && strcmp(text, "io") == 0;
     fault_at = number_of("IOFAULT_AT");
     sticky = (int)number_of("IOFAULT_STICKY");
+    boots = (int)number_of("IOFAULT_BOOT");
     text = getenv("IOFAULT_DO");
-    if (text != NULL) {
-        action = strcmp(text, "kill") == 0    ? ACT_KILL
-                 : strcmp(text, "mid") == 0   ? ACT_MID
-                 : strcmp(text, "short") == 0 ? ACT_SHORT
-                                              : ACT_NONE;
-        for (size_t i = 0; i < sizeof errnos / sizeof errnos[0]; i++)
-            if (strcmp(text, errnos[i].name) == 0) {
-                action = ACT_ERRNO;
-                action_errno = errnos[i].number;
-            }
-    }
+    for (size_t i = 0; text != NULL && i < sizeof actions / sizeof actions[0]; i++)
+        if (strcmp(text, actions[i].name) == 0) {
+            action = actions[i].act;
+            action_errno = actions[i].number;
+        }
     log_fd = log_open("IOFAULT_LOG");
     record_fd = log_open("IOFAULT_RECORD");
     seed = (uint64_t)number_of("IOFAULT_SEED");
@@ -236,6 +235,8 @@ static int is_skipped(const char *name) {
 
 static int opened(const char *path, int flags, mode_t mode) {
     char name[PATH_MAX];
+    if (boots && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0)
+        path = "/proc/sys/kernel/random/uuid"; /* drawn with each look */
     if (!below(path, name))
         return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     int changes = (flags & (O_CREAT | O_TRUNC)) != 0;

@@ -160,7 +160,7 @@ class Moments:
         folder = self.world.folder_named("power")
         left.lay(folder)
         try:
-            return self.oracle.judge(folder, self.world.run(folder, self.case, 3))
+            return self.oracle.judge(folder, self.world.run(folder, self.case, 3, boot=1))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -178,7 +178,10 @@ def a_copy_of_the_same_moment_beside_the_run(place):
         time.sleep(0.3)  # no checkpoint comes any more, which would mark it again
         place.copy()
         for path in glob.glob(place.path(held + "*")):
-            os.removexattr(path, "user.weir")  # a file system without marks
+            if held == fence:
+                os.truncate(path, 0)
+            else:
+                os.removexattr(path, "user.weir")  # a file system without marks
         second = place.start("--state", "b")
         place.ends(second, 1, "error[W612]", "another run writes to it, and holds `" + held)
         place.arrive(*range(12, 24))
@@ -601,6 +604,147 @@ def a_copy_that_goes_back_says_why_it_cuts(place):
     place.wait(lambda: "cut 32 bytes" in place.said(run), run)
     place.stop(run)
     assert "they came behind the copy" in place.said(run), place.said(run)
+
+
+def all_of(place, name):
+    """Names and contents below a directory."""
+    found = {}
+    for folder, _, names in os.walk(place.path(name)):
+        for path in (os.path.join(folder, each) for each in names):
+            with open(path, "rb") as file:
+                found[path] = file.read()
+    return found
+
+
+HOW = {"attributes kept": "rm -rf out && cp -a {}/out out",
+       "attributes lost": "rm -rf out && cp -r {}/out out",
+       "attributes of what stood there": "cp -r {}/out/. out/"}
+
+
+@case
+def states_and_directories_of_two_moments(place):
+    """What was put back is known by its contents, however it was copied: a state and a directory of
+    one moment go on, and a state that a directory went on without is refused."""
+    for write in (ROLLED, PARTITIONED):
+        for name in ("a", "in", "out", "kept"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        for moment, more, rows in (("old", range(13), 12), ("new", range(13, 25), 24)):
+            place.one_life(more, rows, write, number=signal.SIGKILL if moment == "old"
+                           else signal.SIGTERM)
+            os.makedirs(place.path("kept", moment))
+            subprocess.run(f"cp -a a out kept/{moment}/", shell=True, cwd=place.folder, check=True)
+        for state in ("old", "new"):
+            for directory in ("old", "new"):
+                for how, command in HOW.items():
+                    there = f"{write}, {state} state, {directory} directory, {how}"
+                    place.copy("kept/new/out", "out")
+                    place.copy(f"kept/{state}/a", "a")
+                    subprocess.run(command.format(f"kept/{directory}"), shell=True,
+                                   cwd=place.folder, check=True)
+                    goes_on(place, write, state, directory, there)
+
+
+def goes_on(place, write, state, directory, there):
+    before = all_of(place, "out")
+    if state == directory or (state == "new" and "stood there" in there): # all is there
+        number = place.made
+        place.one_life(range(25, 36), 36, write)
+        os.remove(place.path("in", f"{number + 1:04}.ndjson"))
+        place.made = number
+        assert place.rows("out") == [*range(36)], (there, place.rows("out"))
+        return
+    run = place.start("--state", "a")
+    try:
+        place.ends(run, 1, *(("error[W617]", "another instance of this pipeline has written",
+                              "rm out") if state == "old" else ("the state goes on behind",)))
+    except AssertionError as error:
+        raise AssertionError(f"{there}: {error}") from None
+    assert all_of(place, "out") == before, there
+
+
+@case
+def states_and_files_of_two_moments(place):
+    """A copy of a file has no attribute, or that of what stood there: what is not known to be of
+    this state is not cut."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for name in ("a", "in", "kept"):
+            shutil.rmtree(place.path(name), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        place.put("out.ndjson", "")
+        for moment, more, rows in (("old", range(4), 4), ("new", range(4, 8), 8)):
+            place.one_life(more, rows, APPEND, number=number)
+            os.makedirs(place.path("kept", moment))
+            subprocess.run(f"cp -a a out.ndjson kept/{moment}/", shell=True, cwd=place.folder,
+                           check=True)
+        for state, file in (("old", "old"), ("old", "new"), ("new", "old"), ("new", "new")):
+            for how in ("rm out.ndjson; cp -a", "rm out.ndjson; cp", "cp"):
+                there = f"signal {number}, {state} state, {file} file, {how}"
+                os.remove(place.path("out.ndjson"))
+                subprocess.run(f"cp -a kept/new/out.ndjson . && {how} kept/{file}/out.ndjson .",
+                               shell=True, cwd=place.folder, check=True)
+                place.copy(f"kept/{state}/a", "a")
+                if state == file:
+                    place.one_life([], 8, APPEND)
+                    assert place.rows() == [*range(8)], (there, place.rows())
+                    continue
+                run = place.start("--state", "a")
+                said = place.ends(run, 1, "error[W6")
+                assert {"old": "W617" in said or "W613" in said,
+                        "new": "it has fewer" in said}[state], (there, said)
+                assert place.rows() == [*range(8 if file == "new" else 4)], (there, place.rows())
+
+
+@case
+def a_copy_of_what_a_killed_run_has_left(place):
+    """The mark that says whose its end is was left behind; a power cut may have taken it, too."""
+    place.one_life(range(4), 4, APPEND)
+    place.arrive(*range(4, 5004))
+    place.ends(place.start("--state", "a", fault={
+        "only": "write", "path": "out.ndjson", "at": 1, "do": "mid"}), -signal.SIGKILL)
+    os.removexattr(place.path("out.ndjson"), "user.weir")
+    place.copy()
+    left = place.text("out.ndjson")
+    place.ends(place.start("--state", "a"), 1, "error[W613]", "from byte 32 on",
+               "it is a copy without the mark", "truncate -s 32 out.ndjson")
+    assert place.text("out.ndjson") == left
+    run = place.start("--state", "b", fault={"boot": 1})
+    place.wait(lambda: len(place.rows()) == 5004, run)
+    place.stop(run)
+    assert "they were of no checkpoint" in place.said(run)
+    assert place.rows() == [*range(5004)]
+
+
+@case
+def another_file_in_place_of_one_without_marks(place):
+    """Nothing says whose its end is, but that the bytes before are not the ones that were
+    written."""
+    theirs = lines(range(900, 950))
+    for write, name in ((APPEND, "out.ndjson"), (':write("out.ndjson")', "out.ndjson.*.part")):
+        for each in ("a", "in"):
+            shutil.rmtree(place.path(each), ignore_errors=True)
+        os.mkdir(place.path("in"))
+        if os.path.exists(place.path("out.ndjson")):
+            os.remove(place.path("out.ndjson"))
+        place.script(write)
+        place.arrive(*range(4))
+        run = place.start("--state", "a", fault={
+            "only": "setxattr", "at": 1, "sticky": 1, "do": "EOPNOTSUPP"})
+        place.wait(lambda name=name: any(len(place.rows(path)) == 4 for path
+                                         in glob.glob(place.path(name))), run)
+        time.sleep(0.1)
+        place.stop(run, signal.SIGKILL)
+        path, = glob.glob(place.path(name))
+        ours = place.text(path)
+        place.put(path, theirs)
+        place.ends(place.start("--state", "a"), 1, "error[W613]",
+                   "goes on behind 32 bytes of", "other bytes stand there")
+        assert place.text(path) == theirs
+        place.put(path, ours + '{"n":')  # as a killed run leaves it
+        run = place.start("--state", "a")
+        place.arrive(4)
+        place.wait(lambda path=path: place.text(path) == lines(range(5)), run)
+        place.stop(run, signal.SIGKILL)
 
 
 # ---- without locks, marks or rights ------------------------------------------------------------

@@ -317,8 +317,10 @@ orders:lookup(one, { on = "item" })]],
       .. "its last checkpoint is cut off, which a note says; how far that is stands in an "
       .. "attribute of the file (`getfattr -d`), with sums of the beginning of what was about to "
       .. "be written: so less than 4 bytes that somebody appends behind a kill at that moment may "
-      .. "be held to be its own. Behind a power cut, or where a file system "
-      .. "keeps no attributes, nobody knows whose such bytes are: then all are cut off. A "
+      .. "be held to be its own. A copy without that attribute is refused too where it is longer. "
+      .. "Behind a power cut, or where a file system "
+      .. "keeps no attributes, nobody knows whose such bytes are: then all are cut off, but for a "
+      .. "file whose last bytes before them are not those that were written. A "
       .. "table, or a whole SQLite file, that rows of this state went into and that is not "
       .. "there any more is not made anew either, since it would have the rest of the rows "
       .. "alone: put it back, or begin with another --state. That its rows were deleted nobody "
@@ -363,14 +365,15 @@ orders:lookup(one, { on = "item" })]],
       .. "database, one file or one directory. One of them owns the table's row in "
       .. "`weir_commit`: in PostgreSQL the one that came last, in SQLite the one that committed "
       .. "first. The other one ends here, and nothing of its open epoch is written. A file has "
-      .. "such a row as an attribute (`user.weir`, as `getfattr -d` shows it), a directory on "
-      .. "an empty file `.weir.….part` in it: a state that is behind it is an old copy, and is "
+      .. "such a row as an attribute (`user.weir`, as `getfattr -d` shows it), a directory as "
+      .. "a file `.weir.….part` in it: a state that is behind it is an old copy, and is "
       .. "refused with nothing changed. A file that was put back from a copy together with the "
-      .. "state has the length that the state knows: it goes on, whatever the attribute says. Of "
-      .. "a directory that was copied over the one that is there, and where you know better, "
-      .. "`setfattr -x user.weir FILE` takes the attribute away, and `--state NEW --from COPY` "
-      .. "does not ask for it. Where a file system keeps no attributes only a lock is there, for "
-      .. "as long as a run lives (W612). A state directory alone lets in one run at a time.",
+      .. "state has the length that the state knows: it goes on, whatever the attribute says; so "
+      .. "does a directory, with the file in it. Where you know better, `setfattr -x user.weir "
+      .. "FILE` takes the attribute away, `rm` the file of a directory, and `--state NEW --from "
+      .. "COPY` does not ask for it. Where a file system keeps no attributes a file has only a "
+      .. "lock, for as long as a run lives (W612). A state directory alone lets in one run at a "
+      .. "time.",
     wrong = [[cp -r job.state copy.state && weir run --state copy.state job.lua]],
     right = [[weir run --state job.state job.lua]],
   },
