@@ -97,6 +97,8 @@ struct wr_source {
                              * converted is nil, and no reject. NULL: none */
     uint8_t keep_text;      /* origin.text wanted: somebody reads rejects with raw */
     uint8_t has_state;      /* positions are kept: save_position was called before the first poll */
+    uint8_t must_repeat;    /* set behind the opens of all: a sink passes over rows that come again,
+                             * so what was said to come must come, and nothing else before it */
     wr_decode_reject_fn reject;
     void *reject_ctx;
     const char *name;
@@ -195,7 +197,9 @@ struct wr_sink {
     uint8_t unseen;    /* BY_STATE: its rows get to their place when it finishes; set by open */
     uint8_t varies; /* rows behind the last checkpoint may come again as others: in another order,
                      * more or fewer of them. So none that come are passed over */
-    void *owner;    /* of a test that took the sink's place */
+    uint8_t passes_over; /* set by open: its place has rows that the state does not know of, and
+                          * so many of those that come are not written again */
+    void *owner;         /* of a test that took the sink's place */
     /* The program's stdout for sinks that show rows; text goes through it, for tests and pagers. */
     int (*show)(void *ctx, const char *bytes, uint64_t length);
     void *show_ctx;

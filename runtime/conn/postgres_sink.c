@@ -147,6 +147,7 @@ static int take_over(struct postgres_sink *self, struct wr_error *err) {
     else if (self->base.varies)
         self->rows_seen = found.rows;
     self->rows_skip = self->undo.is_due ? 0 : found.rows - self->rows_seen;
+    self->base.passes_over = self->rows_skip > 0;
     user->rows_safe = self->rows_seen;
     return wr_postgres_final(wr_postgres_refused_read(wr_postgres_session_place(self->session),
                                                       wr_postgres_session_connection(self->session),

@@ -92,6 +92,7 @@ static int look_back(struct sqlite_sink *self, struct wr_error *err) {
         self->rows_seen += self->rows_skip;
         self->rows_skip = 0;
     }
+    self->base.passes_over = self->rows_skip > 0;
     return WR_OK;
 }
 

@@ -34,7 +34,7 @@ struct watched {
     int64_t modified_us;   /* seen last */
     int64_t before_us;     /* `modified_us` when the scan that runs began */
     int64_t changed_us;    /* when a change was seen last, by the monotonic clock */
-    int64_t gone_us;       /* when it was not there any more, by the wall clock */
+    int64_t gone_us;       /* the look that has not found it any more, by the wall clock */
     uint64_t offset, line; /* of the next record */
     uint64_t looked_to;    /* what was there when it was read last */
     uint64_t sum;          /* file_reader_sum there */
@@ -59,6 +59,8 @@ struct watch_task {
     struct watched *file;
     uint64_t upto;
     uint8_t is_end;   /* nothing more comes: what is left is a line */
+    uint8_t is_again; /* by a state: its rows may have left already … */
+    uint64_t from;    /* … from here on */
     uint8_t is_plain; /* by a state: `upto` counts bytes of the data, compressed since or not */
 };
 
@@ -218,8 +220,8 @@ int watch_add_gone(struct watch_source *self, struct watched *file, int64_t now_
 /* The one of those that are gone that this new file is: it is the last of `files` then. NULL: none
  * is, or `look->status` says what failed. */
 struct watched *watch_take_gone(struct watch_look *look, struct watch_seen *seen);
-/* Forgets those that went too long ago, or are back. */
-void watch_sweep_gone(struct watch_source *self, int64_t now_us);
+/* Those that are back are not gone, and of too many the first are forgotten. */
+void watch_sweep_gone(struct watch_source *self);
 
 /* ---- watch_beside.c ---- */
 

@@ -1,7 +1,8 @@
 /* watch_gone.c: watched files that were read, are not there any more, and may come back: moved to
  * another directory and back, under a hidden name for a while, copied back from a backup. A file is
- * one of them by its number or its name, or is compressed under its name, where it has the content
- * that was read; then it goes on there. See watch.h. */
+ * one of them by its number, or by its name and the time of its last change, compressed since or
+ * not, where it has the content that was read; then it goes on there. What has another number and
+ * another time is new, whatever is in it: a job may write the same again. See watch.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,21 @@ static struct watched **sort(struct watch_look *look, int (*order)(const void *,
     return sorted;
 }
 
+/* Some programs that copy or compress keep whole seconds of the time. */
+static int has_time(const struct watched *file, const struct wr_file_info *info) {
+    int is_whole = info->modified_us % FOLLOW_SECOND_US == 0;
+    return info->modified_us == file->modified_us ||
+           (is_whole &&
+            info->modified_us / FOLLOW_SECOND_US == file->modified_us / FOLLOW_SECOND_US);
+}
+
+/* A number is given again when its file is gone: then it has another time, or was made later. */
+static int may_be(const struct watched *file, const struct wr_file_info *info) {
+    int has_number = watch_has_number(file, info);
+    int is_made_then = file->born_us != 0 && file->born_us == info->born_us;
+    return has_time(file, info) || (has_number && (is_made_then || info->size_bytes > file->size));
+}
+
 /* The first that has what was read, of those that `order` takes for the same as `key`. */
 static struct watched *find(struct watch_look *look, struct watched *const *sorted,
                             int (*order)(const void *, const void *), const struct watched *key,
@@ -65,7 +81,8 @@ static struct watched *find(struct watch_look *look, struct watched *const *sort
             high = middle;
     }
     for (; low < count && order(&sorted[low], &key) == 0 && look->status == WR_OK; low++)
-        if (!sorted[low]->is_seen && watch_is_same(look, sorted[low], seen->path) == 1)
+        if (!sorted[low]->is_seen && may_be(sorted[low], &seen->info) &&
+            watch_is_same(look, sorted[low], seen->path) == 1)
             return look->status == WR_OK ? sorted[low] : NULL;
     return NULL;
 }
@@ -117,7 +134,7 @@ struct watched *watch_take_gone(struct watch_look *look, struct watch_seen *seen
 
 /* ---- behind a scan ------------------------------------------------------------------------- */
 
-void watch_sweep_gone(struct watch_source *self, int64_t now_us) {
+void watch_sweep_gone(struct watch_source *self) {
     uint32_t kept = 0, first = 0;
     for (uint32_t i = 0; i < self->gone_count; i++)
         if (!self->gone[i]->is_seen)
@@ -126,8 +143,6 @@ void watch_sweep_gone(struct watch_source *self, int64_t now_us) {
         first = kept - GONE_MAX;
     while (first > 0 && self->gone[first - 1]->gone_us == self->gone[first]->gone_us)
         first--;
-    while (first < kept && self->gone[first]->gone_us < now_us - GONE_US)
-        first++;
     for (uint32_t i = 0; i < first; i++)
         watch_free_file(self, self->gone[i]);
     self->gone_count = kept - first;

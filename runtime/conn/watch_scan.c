@@ -368,7 +368,7 @@ int watch_scan(struct watch_source *self, struct wr_error *err) {
     see_all(&look);
     if (look.status == WR_OK && !look.waits)
         drop_gone(&look, wall_us);
-    watch_sweep_gone(self, wall_us);
+    watch_sweep_gone(self);
     if (self->count > 1)
         qsort(self->files, self->count, sizeof(struct watched *), by_path);
     if (look.status == WR_OK && self->task_at == self->task_count)

@@ -59,6 +59,25 @@ static int pass_line_end(struct file_reader *in, const struct watched *file, str
     return status == WR_OK ? file_reader_go_to(in, file->offset + 1, 0, &same, err) : status;
 }
 
+/* Is all that is left of the task to come as it was said, since a sink passes over rows of it? */
+static int must_be_same(const struct watch_source *self) {
+    const struct watch_task *task = &self->tasks[self->task_at];
+    return self->in.base.must_repeat && task->is_again && !task->file->is_whole &&
+           (!task->is_plain || task->from < task->upto);
+}
+
+static int not_again(const struct watch_source *self, const char *why, struct wr_error *err) {
+    const struct watch_task *task = &self->tasks[self->task_at];
+    wr_error_set(err, WR_EREFUSED,
+                 "%s: %s, and a table has rows behind the last checkpoint, which may be of its "
+                 "bytes from %llu on: those that come now would be taken for them",
+                 task->file->path, why, (unsigned long long)task->from);
+    wr_error_code(err, "W616");
+    wr_error_help(err, "put the file back as it was when the last run was cut off; or begin anew, "
+                       "with another --state and another table");
+    return WR_EREFUSED;
+}
+
 /* Where what was read of it is not there any more, it is told, and read from its start. */
 static int go_on(struct watch_source *self, struct watched *file, struct wr_error *err) {
     struct file_reader *in = &self->in;
@@ -71,6 +90,8 @@ static int go_on(struct watch_source *self, struct watched *file, struct wr_erro
             *err = why;
         return status;
     }
+    if ((is_short || !same) && must_be_same(self))
+        return not_again(self, "it was written anew", err);
     if (is_short || !same) {
         watch_tell(self, file->path,
                    "it was written anew: it was read up to byte %llu, and what stands there is "
@@ -94,7 +115,11 @@ static int begin_task(struct watch_source *self, struct wr_error *err) {
     const struct watch_task *task = &self->tasks[self->task_at];
     struct watched *file = task->file;
     uint64_t record = self->in.decoder->record;
+    if (must_be_same(self) && file->offset != task->from)
+        return not_again(self, "it was written anew", err);
     int status = file->is_seen ? watch_take(self, file, err) : WR_ENOENT;
+    if (status == WR_ENOENT && must_be_same(self))
+        return not_again(self, "it is not there any more", err);
     if (status == WR_ENOENT) { /* the next scan tells what is missing */
         self->task_at++;
         return WR_EAGAIN;
@@ -130,6 +155,8 @@ static int step(struct watch_source *self, struct wr_batch **batch, struct wr_er
     if (status != WR_OK || *batch != NULL)
         return status;
     int is_short = reads && in->grows && in->input.bytes_out == at; /* it was cut meanwhile */
+    if (is_short && must_be_same(self))
+        return not_again(self, "it was cut", err);
     return in->input_ended || is_short ? end_task(self, err) : WR_OK;
 }
 

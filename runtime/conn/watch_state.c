@@ -239,9 +239,12 @@ int watch_load(struct watch_source *self, struct wr_reader *from, struct wr_erro
         status = from->failed || file >= self->count
                      ? WR_ECORRUPT
                      : watch_add_task(self, self->files[file], upto, is_end != 0);
-        if (status == WR_OK)
-            self->tasks[t].is_plain = !self->files[file]->has_rest &&
-                                      follow_length_without_ending(self->files[file]->path) == 0;
+        if (status != WR_OK)
+            break;
+        self->tasks[t].is_again = 1;
+        self->tasks[t].from = self->files[file]->offset;
+        self->tasks[t].is_plain = !self->files[file]->has_rest &&
+                                  follow_length_without_ending(self->files[file]->path) == 0;
     }
     if (status == WR_OK)
         status = load_gone(self, now_us, version, from);

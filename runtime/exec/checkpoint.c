@@ -549,6 +549,16 @@ static void begin_small(struct wr_run *run) {
             lane_take_few(run->units[i]);
 }
 
+static void tell_sources(struct wr_run *run) {
+    uint8_t passes_over = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i]->sink != NULL)
+            passes_over |= run->units[i]->sink->passes_over;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i]->source != NULL)
+            run->units[i]->source->must_repeat = passes_over;
+}
+
 int run_restore(struct wr_run *run, struct wr_error *err) {
     int status = WR_OK;
     if (run->store != NULL) {
@@ -559,6 +569,7 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
     }
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
         status = restore_unit(run, run->units[i], err);
+    tell_sources(run);
     begin_small(run);
     run->summary.was_complete = run->epoch > 0 && !run_has_due(run);
     for (uint32_t i = 0; i < run->unit_count; i++) {

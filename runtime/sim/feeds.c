@@ -20,7 +20,7 @@
 #define ROTATIONS_MAX 6u
 #define ROTATE_ONE_IN 8u /* pieces behind which a file is rotated */
 #define ROTATE_US 100000 /* that pass then, half of the time: the next one is younger */
-#define AWAY_ONE_IN 8u   /* pieces behind which a watched file goes … */
+#define AWAY_ONE_IN 4u   /* pieces behind which a watched file goes … */
 #define AWAY_US 2000000  /* … for so long at most */
 #define DISK_SEED UINT64_C(0xd15c)
 #define STDIN "/dev/stdin"
@@ -263,10 +263,11 @@ static int give_due(struct wr_simulation *simulation, struct scene *scene) {
 /* One that is away comes back, of the others comes a piece. */
 static int step(struct wr_simulation *simulation, struct scene *scene, struct feed *feed) {
     if (feed->away_us != 0)
-        return come_back(simulation, scene, feed);
+        return dice_one_in(dice_of_disk(scene), AWAY_ONE_IN) && come_back(simulation, scene, feed);
     if (give(simulation, scene, feed, 0) != WR_OK)
         return 0;
-    if (feed->kind == FEED_WATCHED && dice_one_in(dice_of_disk(scene), AWAY_ONE_IN))
+    if (feed->kind == FEED_WATCHED && !scene->feeds.stay &&
+        dice_one_in(dice_of_disk(scene), AWAY_ONE_IN))
         go(simulation, scene, feed);
     return 1;
 }
@@ -284,6 +285,16 @@ int feeds_step(struct wr_simulation *simulation, struct scene *scene, int must) 
         if (is_waiting(&feeds->items[i]) && at-- == 0)
             return step(simulation, scene, &feeds->items[i]);
     return 0;
+}
+
+int feeds_come_back(struct wr_simulation *simulation, struct scene *scene) {
+    struct feeds *feeds = &scene->feeds;
+    int are_back = 0;
+    for (uint32_t i = 0; i < feeds->count; i++)
+        if (feeds->items[i].away_us != 0)
+            are_back |= come_back(simulation, scene, &feeds->items[i]);
+    feeds->stay |= are_back;
+    return are_back;
 }
 
 int feeds_have(const struct feeds *feeds, const char *path) {

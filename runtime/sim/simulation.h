@@ -66,6 +66,7 @@ struct feeds {
     struct feed *items;
     uint32_t count;
     int rotates;      /* files are renamed and begun anew, too */
+    int stay;         /* none goes any more */
     struct dice dice; /* of the disk */
 };
 struct scene;
@@ -77,6 +78,8 @@ void feeds_release(struct feeds *feeds);
 int feeds_step(struct wr_simulation *simulation, struct scene *scene, int must);
 /* How much time may pass at once: no input is quiet for so long that others do not wait for it. */
 int64_t feeds_least_us(const struct feeds *feeds, int64_t us);
+/* All that are away come back, and stay. 1 where any did. */
+int feeds_come_back(struct wr_simulation *simulation, struct scene *scene);
 /* Whether a path is one of theirs, under any name. */
 int feeds_have(const struct feeds *feeds, const char *path);
 
@@ -118,7 +121,7 @@ int left_dump_server(struct wr_buf *out, void *db, const char *name, struct wr_e
 /* By life: where each begins in `text`. */
 struct shown {
     struct wr_buf text;
-    uint64_t begins[LIFE_FAULTS_MAX + 4];
+    uint64_t begins[LIFE_FAULTS_MAX + 5];
     uint32_t lives;
 };
 /* Rows may come again in a later life, and none may be missing; `sinks`: that write there. */

@@ -371,10 +371,11 @@ it was there before the first. A file with several names (hard links) is read
 once. The same name and the same content up to where reading stood is the same
 file (a job that was copied, rsync); another file under a known name is a new
 one: it is told, and read from its start. A file that is away for a while (moved
-out and back, copied back from a backup, compressed meanwhile) is known for a
-day by its number or its name and that content, and goes on where it was: the
-1,000 that went last, or all that went at once. Where the directory is gone, or
-is another one without any file (a disk that is not mounted), its files are
+out and back, copied back with its time as `cp -p` and rsync do, compressed
+meanwhile) goes on where it was: the 1,000 that went last are known, and all
+that went at once. One that is written again with the same content is new, by
+its time. Where the directory is gone, or is another one without any file (a
+disk that is not mounted), its files are
 waited for, not read again. All files are one partition: `max_delay` must cover
 how far the times in them overlap.
 A directory is looked at every 100 ms, or less often: 2 % of the time at most.

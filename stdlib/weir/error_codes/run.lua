@@ -355,7 +355,9 @@ orders:lookup(one, { on = "item" })]],
     page = "A state stands at a byte of a file, and what is before that byte is counted already. "
       .. "The first bytes of the file, or those just before the place, are others now, so what "
       .. "follows would not belong to what was counted. A file that only has more behind it is "
-      .. "read on.",
+      .. "read on. A file of a watched directory may go at any time; only where a run was killed "
+      .. "between a table and its state, so that rows of the file may be in the table already, it "
+      .. "must be there as it was.",
     wrong = [[weir run --state old.state job.lua]],
     right = [[weir run --state new.state job.lua]],
   },

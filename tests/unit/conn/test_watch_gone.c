@@ -42,16 +42,43 @@ TEST(watch_does_not_read_again_what_was_moved_out_and_back) {
         }
 }
 
+/* As `cp -p` does, and goes on without `from`. */
+static void copy(struct sim_world *s, const char *from, const char *to) {
+    size_t length;
+    const char *bytes = wr_sim_get(s->sim, from, &length);
+    put_bytes(s, to, wr_arena_strndup(&s->w.arena, bytes, length), length);
+    CHECK_INT(wr_sim_same_time(s->sim, to, from), ==, WR_OK);
+    drop(s, from);
+}
+
 TEST(watch_does_not_read_again_what_was_copied_back) {
     for (int life = 0; life < 2; life++) {
         struct sim_world s;
         begin_read(&s, "in/");
-        drop(&s, "in/a.csv");
+        copy(&s, "in/a.csv", "out/a.csv");
         CHECK_STR(come(&s, 15 * SECOND), "");
         if (life)
             restart(&s);
-        put(&s, "in/a.csv", "x\n1\n2\n");
+        copy(&s, "out/a.csv", "in/a.csv");
         check_back(&s, "");
+    }
+}
+
+TEST(watch_reads_what_a_job_writes_again_as_it_was) {
+    for (int hides_birth = 0; hides_birth < 2; hides_birth++) {
+        struct sim_world s;
+        begin_beside(&s, "in/");
+        wr_sim_reuse_numbers(s.sim, hides_birth);
+        put(&s, "in/a.csv", "x\n1\n2\n");
+        open_at(&s, NULL);
+        CHECK_STR(come(&s, 15 * SECOND), "1 2");
+        for (int time = 0; time < 2; time++) {
+            drop(&s, "in/a.csv");
+            CHECK_STR(come(&s, 3 * SECOND), "");
+            put(&s, "in/a.csv", "x\n1\n2\n");
+            CHECK_STR(come(&s, 15 * SECOND), "1 2");
+        }
+        end(&s);
     }
 }
 
@@ -103,9 +130,10 @@ TEST(watch_reads_another_file_that_has_the_name_of_one_that_went) {
 TEST(watch_reads_the_rest_of_what_was_compressed_while_it_was_away) {
     struct sim_world s;
     begin_read(&s, "in/");
-    drop(&s, "in/a.csv");
+    copy(&s, "in/a.csv", "out/a");
     CHECK_STR(come(&s, 3 * SECOND), "");
     put_gzip(&s, "in/a.csv.gz", "x\n1\n2\n8\n", 0);
+    CHECK_INT(wr_sim_same_time(s.sim, "in/a.csv.gz", "out/a"), ==, WR_OK);
     check_back(&s, "8");
 }
 
@@ -171,7 +199,7 @@ struct keeper {
     struct sim_world s;
     uint64_t chance;
     uint32_t written, come;
-    uint8_t is_out[FILES_MAX]; /* 1: moved away, 2: a copy of it is there, and it is not */
+    uint8_t is_out[FILES_MAX];
     uint8_t came[ROWS_MAX];
 };
 
@@ -186,11 +214,9 @@ static const char *name_of(struct keeper *k, const char *format, uint32_t file) 
     return wr_arena_strndup(&k->s.w.arena, name, strlen(name));
 }
 
-static void copy(struct keeper *k, const char *from, const char *to) {
-    size_t length;
-    const char *bytes = wr_sim_get(k->s.sim, from, &length);
-    put_bytes(&k->s, to, wr_arena_strndup(&k->s.w.arena, bytes, length), length);
-    drop(&k->s, from);
+/* Nothing is appended to it: a copy of one that grew is a new file, by its time. */
+static int is_fixed(uint32_t file) {
+    return file % 3 == 0;
 }
 
 static void take_out_or_back(struct keeper *k, uint32_t file) {
@@ -199,10 +225,10 @@ static void take_out_or_back(struct keeper *k, uint32_t file) {
     const char *out = name_of(k, outside[file % 2], file);
     if (k->is_out[file] == 0)
         move(&k->s, in, out);
-    else if (below(k, 2) == 0)
+    else if (!is_fixed(file) || below(k, 2) == 0)
         move(&k->s, out, in);
     else
-        copy(k, out, in);
+        copy(&k->s, out, in);
     k->is_out[file] ^= 1;
 }
 
@@ -214,7 +240,7 @@ static void step(struct keeper *k) {
     case 0: take_out_or_back(k, file); break;
     case 1: wr_sim_advance(k->s.sim, below(k, 3) * INT64_C(700)); break;
     default:
-        if (k->written == ROWS_MAX)
+        if (k->written == ROWS_MAX || is_fixed(file))
             break;
         snprintf(row, sizeof row, "%u\n", k->written++);
         append(&k->s, name_of(k, k->is_out[file] ? outside[file % 2] : "in/", file), row);
