@@ -318,7 +318,7 @@ endif()
 
 # Beside a PostgreSQL server that each test starts for itself.
 set(folder "${CMAKE_SOURCE_DIR}/tests/postgres")
-foreach(name breaker faults others sink source twin undo undo_rows)
+foreach(name breaker deferred faults others sink source twin undo undo_rows)
   add_test(NAME "postgres/${name}"
     COMMAND Python3::Interpreter "${folder}/${name}.py" "${program}")
   set_tests_properties("postgres/${name}" PROPERTIES LABELS program SKIP_RETURN_CODE 77)

@@ -216,8 +216,8 @@ struct wr_sink {
     struct wr_trouble trouble;
 };
 
-/* open, then epochs begin(N) write* prepare(N) save sync(N) commit(N), never row by row; then
- * finish (the input has ended: final names appear), close. Without a state there is no sync.
+/* open, then epochs begin(N) write* check(N) prepare(N) save sync(N) commit(N), never row by row;
+ * then finish (the input has ended: final names appear), close. Without a state there is no sync.
  * Any of them may wait for what it writes to; WR_ECANCEL: it waited, and the run is to stop. Then,
  * as behind any failure, only close may follow.
  * Stopped before the end: close without finish leaves nothing half-written under a final name. */
@@ -238,6 +238,9 @@ struct wr_sink_type {
     int (*write)(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err);
     /* All later rows have event times >= frontier (WR_TIME_MAX: there are none). NULL: nothing. */
     int (*advance)(struct wr_sink *sink, int64_t frontier, struct wr_error *err);
+    /* All rows of the epoch have come, but for those that are rejects of this turn; it may come
+     * more than once. The last place to reject rows. NULL: nothing. */
+    int (*check)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     int (*prepare)(struct wr_sink *sink, uint64_t epoch, struct wr_error *err);
     /* What was prepared is durable. NULL: nothing to do. It and `commit` may run in another thread,
      * while nothing else of the sink does; neither rejects rows. */

@@ -113,10 +113,19 @@ int wr_postgres_commit_failed(const struct wr_postgres *postgres, PGconn *connec
                               const PGresult *result, struct wr_error *err) {
     int status = wr_postgres_failed(postgres, connection, result, "commit", err);
     if (status != WR_EAGAIN && wr_postgres_is_of_row(wr_postgres_sqlstate(result)))
-        wr_error_help(err, "a constraint that is deferred to the commit fails all rows of it: let "
-                           "it be checked at once (`initially immediate`), and the row that breaks "
-                           "it is a reject, and the run goes on");
+        wr_postgres_commit_help(0, err);
     return status;
+}
+
+void wr_postgres_commit_help(int is_large, struct wr_error *err) {
+    wr_error_help(
+        err,
+        "a constraint that is deferred to the commit fails all rows of it%s: let it be "
+        "checked at once (`initially immediate`), and the row that breaks it is a reject, "
+        "and the run goes on",
+        is_large ? ", and these are too many to be tried one by one (a shorter "
+                   "`checkpoint` makes them fewer)"
+                 : "");
 }
 
 int wr_postgres_commit_say(const struct wr_postgres *postgres, PGconn *connection,

@@ -20,5 +20,7 @@ int wr_postgres_commit_say(const struct wr_postgres *postgres, PGconn *connectio
  * which row it is that breaks it. */
 int wr_postgres_commit_failed(const struct wr_postgres *postgres, PGconn *connection,
                               const PGresult *result, struct wr_error *err);
+/* What to do about it; `is_large`: the rows are too many to be tried (postgres_check.h). */
+void wr_postgres_commit_help(int is_large, struct wr_error *err);
 int wr_postgres_commit_fenced(const struct wr_postgres *postgres,
                               const struct wr_postgres_user *user, struct wr_error *err);

@@ -35,6 +35,8 @@ void wr_postgres_rows_free(struct wr_postgres_piece *base) {
     release_arrays(&piece->remove_nil);
     release_arrays(&piece->keep);
     release_arrays(&piece->keep_nil);
+    wr_buf_release(&piece->saved);
+    wr_free(&wr_budget_control, piece->rows);
     wr_free(&wr_budget_control, piece);
 }
 

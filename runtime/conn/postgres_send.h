@@ -11,15 +11,20 @@ struct wr_postgres_arrays {
     size_t *ends;   /* by column: where its array ends */
 };
 
+struct wr_postgres_row;
+
 struct wr_postgres_rows {
     struct wr_postgres_piece base;
     int is_copy;
     struct wr_postgres_arrays insert, remove,
         remove_nil; /* a copy has all its rows in insert.bytes */
     struct wr_postgres_arrays keep,
-        keep_nil; /* keys that are touched first, and whether they are removed */
-    int empties;  /* what was kept in the epoch before goes first */
-    int64_t mark; /* of rows without a key (postgres_undo_rows.h); 0: none */
+        keep_nil;                 /* keys that are touched first, and whether they are removed */
+    struct wr_buf saved;          /* its rows (wr_batch_save), where they may be written anew … */
+    struct wr_postgres_row *rows; /* … and what is known of each … */
+    uint32_t row_count;           /* … of so many */
+    int empties;                  /* what was kept in the epoch before goes first */
+    int64_t mark;                 /* of rows without a key (postgres_undo_rows.h); 0: none */
 };
 
 /* The `send` and `free_piece` of a user that is a struct wr_postgres_writer. */

@@ -12,30 +12,9 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "conn/conn.h"
+#include "conn/postgres_check.h"
 #include "conn/postgres_commit.h"
 #include "base/banned.h"
-
-#define MARK_MAX 32
-
-struct wr_postgres_session {
-    struct wr_postgres_session *next;
-    const struct wr_env *env;
-    struct wr_postgres postgres; /* of the sink that came first, and its `stop` */
-    PGconn *connection;
-    char mark[MARK_MAX]; /* its connections' name, by which it finds an old one */
-    uint64_t generation;
-    struct wr_postgres_user *users;
-    uint32_t user_count, begun_count;
-    int is_entered;     /* somebody has something to write in this epoch */
-    int in_transaction; /* and the server knows; not while the connection is lost */
-    int has_mark; /* a piece was written in this transaction: there is a place to go back to */
-    int broken;
-    struct wr_postgres_piece *kept, **kept_end; /* of this transaction, in order */
-    uint64_t kept_bytes;
-    int forgotten;               /* more was written than is kept */
-    char transaction[MARK_MAX];  /* its number, asked for where no user has a state */
-    struct wr_patience patience; /* since something went well the last time */
-};
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct wr_postgres_session *list;
@@ -93,7 +72,8 @@ static void serve(struct wr_postgres_session *session, const struct wr_sink *sin
     session->patience.trouble = trouble;
 }
 
-static void serve_user(struct wr_postgres_session *session, const struct wr_postgres_user *user) {
+void wr_postgres_session_serve(struct wr_postgres_session *session,
+                               const struct wr_postgres_user *user) {
     struct wr_sink *sink = user->sink;
     serve(session, sink, &sink->trouble);
 }
@@ -136,11 +116,12 @@ int wr_postgres_session_open(struct wr_postgres_session **made, struct wr_sink *
     return status;
 }
 
-static void forget_kept(struct wr_postgres_session *session) {
+void wr_postgres_session_forget(struct wr_postgres_session *session) {
     while (session->kept != NULL) {
         struct wr_postgres_piece *piece = session->kept;
         session->kept = piece->next;
-        piece->user->free_piece(piece);
+        if (!piece->is_lent)
+            piece->user->free_piece(piece);
     }
     session->kept_end = &session->kept;
     session->kept_bytes = 0;
@@ -152,7 +133,7 @@ void wr_postgres_session_break(struct wr_postgres_session *session) {
         pq->PQclear(pq->PQexec(session->connection, "rollback"));
     session->is_entered = session->in_transaction = 0;
     session->broken = 1;
-    forget_kept(session);
+    wr_postgres_session_forget(session);
 }
 
 void wr_postgres_session_close(struct wr_postgres_session *session, struct wr_postgres_user *user) {
@@ -171,7 +152,7 @@ void wr_postgres_session_close(struct wr_postgres_session *session, struct wr_po
         while (*link != session)
             link = &(*link)->next;
         *link = session->next;
-        forget_kept(session);
+        wr_postgres_session_forget(session);
         wr_postgres_close(&session->connection);
         wr_free(&wr_budget_control, session);
     }
@@ -286,7 +267,7 @@ static int begin_transaction(struct wr_postgres_session *session, struct wr_erro
     return status;
 }
 
-static int write_again(struct wr_postgres_session *session, struct wr_error *err) {
+int wr_postgres_session_write_again(struct wr_postgres_session *session, struct wr_error *err) {
     int status = begin_transaction(session, err);
     for (struct wr_postgres_user *user = session->users; user != NULL && status == WR_OK;
          user = user->next)
@@ -315,11 +296,8 @@ static int connect_again(struct wr_postgres_session *session, int committing, in
     return status;
 }
 
-/* The transaction is as it was, on a new connection; or, after a commit whose answer was lost,
- * *happened says that it is done and there is none. `err` has what was lost; where nothing helps it
- * says so. */
-static int recover(struct wr_postgres_session *session, int committing, int *happened,
-                   struct wr_error *err) {
+int wr_postgres_session_recover(struct wr_postgres_session *session, int committing, int *happened,
+                                struct wr_error *err) {
     struct wr_error own = {0}, *error = err != NULL ? err : &own;
     int status = WR_EAGAIN, none = 0;
     happened = happened != NULL ? happened : &none;
@@ -341,7 +319,7 @@ static int recover(struct wr_postgres_session *session, int committing, int *hap
                           "run it again: with `--state` it goes on from the last checkpoint");
             status = WR_EIO;
         } else if (session->is_entered) {
-            status = write_again(session, error);
+            status = wr_postgres_session_write_again(session, error);
         }
     }
     if (status != WR_OK)
@@ -391,11 +369,11 @@ int wr_postgres_session_enter(struct wr_postgres_session *session, struct wr_pos
         return stopped(session, err);
     WR_ASSERT(user->is_begun);
     int status = WR_OK;
-    serve_user(session, user);
+    wr_postgres_session_serve(session, user);
     if (!session->is_entered)
         status = begin_transaction(session, err);
     while (status == WR_EAGAIN) { /* the connection was lost while nothing was written */
-        status = recover(session, 0, NULL, err);
+        status = wr_postgres_session_recover(session, 0, NULL, err);
         if (status == WR_OK)
             status = begin_transaction(session, err);
     }
@@ -429,10 +407,10 @@ int wr_postgres_session_do(struct wr_postgres_session *session, struct wr_postgr
     if (session->broken)
         return stopped(session, err);
     WR_ASSERT(user->is_in);
-    serve_user(session, user);
+    wr_postgres_session_serve(session, user);
     int status = call(user, err);
     while (status == WR_EAGAIN) {
-        status = recover(session, 0, NULL, err);
+        status = wr_postgres_session_recover(session, 0, NULL, err);
         if (status == WR_OK)
             status = call(user, err);
     }
@@ -452,7 +430,7 @@ static int refused(struct wr_postgres_session *session, struct wr_error *err) {
     struct wr_error other;
     int status = go_back(session, &other);
     if (status == WR_EAGAIN) {
-        status = recover(session, 0, NULL, &other);
+        status = wr_postgres_session_recover(session, 0, NULL, &other);
         if (status == WR_OK)
             wr_patience_well(&session->patience);
     } else {
@@ -469,8 +447,9 @@ static int refused(struct wr_postgres_session *session, struct wr_error *err) {
 static void keep(struct wr_postgres_session *session, struct wr_postgres_piece *piece) {
     session->forgotten |= session->kept_bytes + piece->bytes > WR_POSTGRES_KEPT_MAX;
     if (session->forgotten) {
-        piece->user->free_piece(piece);
-        forget_kept(session);
+        if (!piece->is_lent)
+            piece->user->free_piece(piece);
+        wr_postgres_session_forget(session);
         return;
     }
     piece->next = NULL;
@@ -484,10 +463,10 @@ int wr_postgres_session_write(struct wr_postgres_session *session, struct wr_pos
     if (session->broken)
         return stopped(session, err);
     WR_ASSERT(session->in_transaction);
-    serve_user(session, piece->user);
+    wr_postgres_session_serve(session, piece->user);
     int status = piece->user->send(piece->user, piece, err);
     while (status == WR_EAGAIN) {
-        status = recover(session, 0, NULL, err);
+        status = wr_postgres_session_recover(session, 0, NULL, err);
         if (status == WR_OK)
             status = piece->user->send(piece->user, piece, err);
     }
@@ -548,7 +527,7 @@ static void committed(struct wr_postgres_session *session) {
     session->is_entered = session->in_transaction = 0;
     session->forgotten = session->has_mark = 0;
     session->transaction[0] = 0;
-    forget_kept(session);
+    wr_postgres_session_forget(session);
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next) {
         if (user->is_in && user->has_state && user->fence == 0)
             user->fence = 1;
@@ -569,12 +548,12 @@ int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_po
         committed(session);
         return WR_OK;
     }
-    serve_user(session, user);
+    wr_postgres_session_serve(session, user);
     session->begun_count = 1; /* while it is tried, this user's rows are still to be written */
     int happened = 0, asked = 0;
     int status = try_commit(session, &asked, err);
     while (status == WR_EAGAIN && !happened) {
-        status = recover(session, asked, &happened, err);
+        status = wr_postgres_session_recover(session, asked, &happened, err);
         asked = 0;
         if (status == WR_OK && !happened)
             status = try_commit(session, &asked, err);

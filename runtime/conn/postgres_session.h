@@ -32,6 +32,7 @@ struct wr_postgres_piece {
     struct wr_postgres_piece *next;
     struct wr_postgres_user *user;
     uint64_t bytes; /* about what it takes in memory */
+    int is_lent;    /* whoever keeps it does not free it */
 };
 
 /* A sink, as the session knows it; lies in the sink. */
@@ -46,8 +47,22 @@ struct wr_postgres_user {
      * `send`. */
     int (*again)(struct wr_postgres_user *user, struct wr_error *err);
     void (*free_piece)(struct wr_postgres_piece *piece);
-    int is_begun; /* in an epoch … */
-    int is_in;    /* … and in its transaction: it has something to write */
+    /* Of a piece that was written, for postgres_check.h; rows are known by their numbers. Writes
+     * anew those that are in `list`, or, with `others`, those that are not; what the server refuses
+     * goes into `aside`. *whole: that would be the piece as it is, and nothing was done (NULL: it
+     * is). */
+    int (*write_some)(struct wr_postgres_user *user, struct wr_postgres_piece *piece,
+                      const struct wr_postgres_refused *list, int others, int *whole,
+                      struct wr_error *err);
+    /* Its rows that are in the list leave as rejects. */
+    int (*refuse_some)(struct wr_postgres_user *user, struct wr_postgres_piece *piece,
+                       const struct wr_postgres_refused *list, struct wr_error *err);
+    int is_deferred; /* its table has constraints that are checked at the commit */
+    struct wr_postgres_refused *aside; /* NULL: a row that is refused is a reject at once */
+    struct wr_postgres_refused bad, tried;
+    uint64_t rows_written, left_out; /* of the sink, before the check */
+    int is_begun;                    /* in an epoch … */
+    int is_in;                       /* … and in its transaction: it has something to write */
     /* With a state: its row in `weir_commit`. */
     int has_state;
     const struct wr_postgres_name *beside; /* the table whose schema `weir_commit` is in */
@@ -92,6 +107,10 @@ int wr_postgres_session_do(struct wr_postgres_session *session, struct wr_postgr
 /* Writes a piece. WR_OK: the session has taken it. WR_EBADROW: nothing of it is written, and it is
  * still the caller's. Anything else: nothing is written any more. */
 int wr_postgres_session_write(struct wr_postgres_session *session, struct wr_postgres_piece *piece,
+                              struct wr_error *err);
+/* When all rows of the epoch have come, by each that has begun; before any of them commits: rows
+ * that break a constraint of the commit leave as rejects. */
+int wr_postgres_session_check(struct wr_postgres_session *session, struct wr_postgres_user *user,
                               struct wr_error *err);
 int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_postgres_user *user,
                                struct wr_error *err);

@@ -415,6 +415,14 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     return wr_postgres_session_begin(self->session, &self->writer.user, err);
 }
 
+static int sink_check(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
+    struct postgres_sink *self = (struct postgres_sink *)sink;
+    (void)epoch;
+    if (!self->writer.user.is_begun)
+        return WR_OK;
+    return wr_postgres_session_check(self->session, &self->writer.user, err);
+}
+
 /* The first commit has the table, also where no row came, and what an instance before had written
  * that the state does not know of is taken back. */
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
@@ -535,6 +543,7 @@ const struct wr_sink_type wr_sink_postgres = {
     .open = sink_open,
     .begin = sink_begin,
     .write = sink_write,
+    .check = sink_check,
     .prepare = sink_prepare,
     .commit = sink_commit,
     .save = sink_save,

@@ -19,7 +19,8 @@ static const char sql_find[] =
     "and not exists (select from pg_constraint where conrelid = c.oid) "
     "and not exists (select from pg_index where indrelid = c.oid) "
     "and not exists (select from pg_attribute where attrelid = c.oid and attnum > 0 and "
-    "attnotnull), c.relhasrules "
+    "attnotnull), c.relhasrules, "
+    "exists (select from pg_constraint where condeferred and c.oid in (conrelid, confrelid)) "
     "from pg_class c where c.oid = to_regclass($1)";
 static const char sql_columns[] =
     "select a.attname, coalesce(b.oid, t.oid), "
@@ -321,6 +322,7 @@ int wr_postgres_table_look(struct wr_postgres_table *table, int check, struct wr
         status = look_inside(table, cell(rows, 0, 0), check, err);
     table->is_plain = table->exists && table->same_columns && is_true(rows, 0, 2);
     table->has_rules = table->exists && is_true(rows, 0, 3);
+    table->is_deferred = table->exists && is_true(rows, 0, 4);
     wr_pq()->PQclear(rows);
     return status;
 }

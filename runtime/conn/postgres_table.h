@@ -26,6 +26,7 @@ struct wr_postgres_table {
     int never_null; /* … which finds every key: no index of ours is needed */
     int has_casts;
     int has_rules;         /* which `copy` would pass by */
+    int is_deferred;       /* it has constraints that are checked at the commit */
     uint32_t column_count; /* of the table; equal to the stream's when `same_columns` */
     int same_columns;      /* the same names and types in the same order */
     int is_plain;          /* that, and nothing else: no constraint, index or trigger */

@@ -248,8 +248,33 @@ static int make_piece(struct wr_postgres_writer *writer, struct wr_batch *batch,
     return status;
 }
 
+/* What was in a piece, should some of it be written anew. */
+static int save_rows(const struct wr_postgres_writer *writer, const struct wr_batch *batch,
+                     uint32_t from, uint32_t to, struct wr_postgres_rows *piece) {
+    uint32_t count = to - from;
+    struct wr_batch some = *batch;
+    uint32_t *sel = wr_alloc(&wr_budget_control, count * sizeof *sel);
+    piece->rows = wr_alloc(&wr_budget_control, count * sizeof *piece->rows);
+    int status = sel == NULL || piece->rows == NULL ? WR_ENOMEM : WR_OK;
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        sel[i] = writer->rows[from + i].row;
+        piece->rows[i] = writer->rows[from + i];
+    }
+    some.sel = sel;
+    some.sel_count = count;
+    wr_buf_init(&piece->saved, &wr_budget_control, 0);
+    if (status == WR_OK)
+        status = wr_batch_save(&some, &piece->saved);
+    piece->row_count = count;
+    piece->base.bytes += piece->saved.room + count * sizeof *piece->rows;
+    wr_free(&wr_budget_control, sel);
+    return status;
+}
+
 int wr_postgres_writer_refuse(struct wr_postgres_writer *writer, struct wr_batch *batch,
                               uint32_t row, uint64_t number, const char *detail) {
+    if (writer->user.aside != NULL)
+        return wr_postgres_refused_add(writer->user.aside, number, detail);
     int status = writer->user.has_state && writer->undo == NULL
                      ? wr_postgres_refused_add(&writer->user.refused, number, detail)
                      : WR_OK;
@@ -271,6 +296,8 @@ static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch,
     struct wr_error own, *error = err != NULL ? err : &own;
     struct wr_postgres_rows *piece = NULL;
     int status = make_piece(writer, batch, from, to, &piece);
+    if (status == WR_OK && writer->user.is_deferred)
+        status = save_rows(writer, batch, from, to, piece);
     if (status == WR_OK) {
         status = wr_postgres_session_write(writer->session, &piece->base, error);
         if (status == WR_OK) {
@@ -386,6 +413,73 @@ int wr_postgres_writer_write(struct wr_postgres_writer *writer, struct wr_batch 
     return status;
 }
 
+/* ---- pieces that are written anew ----------------------------------------------------------- */
+
+/* Its rows that are in the list, or with `others` those that are not, as rows of the batch that
+ * comes back from its bytes: how many. */
+static uint32_t choose(struct wr_postgres_row *out, const struct wr_postgres_rows *piece,
+                       const struct wr_postgres_refused *list, int others) {
+    struct wr_reader at = {0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < piece->row_count; i++) {
+        const char *detail = wr_postgres_refused_find(list, piece->rows[i].number, &at);
+        if ((detail == NULL) != (others != 0))
+            continue;
+        out[count] = piece->rows[i];
+        out[count++].row = i;
+    }
+    return count;
+}
+
+static int bring_back(struct wr_postgres_writer *writer, const struct wr_postgres_rows *piece,
+                      struct wr_batch **batch, struct wr_error *err) {
+    struct wr_reader in = {.bytes = piece->saved.bytes, .length = piece->saved.length};
+    if (writer->pool.budget == NULL)
+        wr_batch_pool_init(&writer->pool, &wr_budget_control);
+    int status = wr_batch_load(&writer->pool, writer->sink->schema, &in, batch);
+    return status == WR_OK
+               ? WR_OK
+               : wr_error_set(err, status, "%s: %s", writer->sink->name, wr_status_text(status));
+}
+
+static int write_anew(struct wr_postgres_user *user, struct wr_postgres_piece *base,
+                      const struct wr_postgres_refused *list, int others, int *whole,
+                      struct wr_error *err) {
+    struct wr_postgres_writer *writer = (struct wr_postgres_writer *)user;
+    const struct wr_postgres_rows *piece = (const struct wr_postgres_rows *)base;
+    struct wr_batch *batch = NULL;
+    int status = wr_postgres_writer_room(writer, piece->row_count, err);
+    uint32_t count = status == WR_OK ? choose(writer->rows, piece, list, others) : 0;
+    if (whole != NULL)
+        *whole = others && count == piece->row_count;
+    if (status != WR_OK || count == 0 || (whole != NULL && *whole))
+        return status;
+    status = bring_back(writer, piece, &batch, err);
+    if (status == WR_OK)
+        status = write_some(writer, batch, 0, count, err);
+    wr_batch_unref(batch);
+    return status;
+}
+
+static int refuse_some(struct wr_postgres_user *user, struct wr_postgres_piece *base,
+                       const struct wr_postgres_refused *list, struct wr_error *err) {
+    struct wr_postgres_writer *writer = (struct wr_postgres_writer *)user;
+    const struct wr_postgres_rows *piece = (const struct wr_postgres_rows *)base;
+    struct wr_batch *batch = NULL;
+    struct wr_reader at = {0};
+    int status = wr_postgres_writer_room(writer, piece->row_count, err);
+    uint32_t count = status == WR_OK ? choose(writer->rows, piece, list, 0) : 0;
+    if (count > 0)
+        status = bring_back(writer, piece, &batch, err);
+    for (uint32_t i = 0; i < count && status == WR_OK; i++) {
+        uint64_t number = writer->rows[i].number;
+        status = wr_postgres_writer_refuse(writer, batch, writer->rows[i].row, number,
+                                           wr_postgres_refused_find(list, number, &at));
+    }
+    wr_batch_unref(batch);
+    return status;
+}
+
 /* ---- the writer ----------------------------------------------------------------------------- */
 
 void wr_postgres_writer_init(struct wr_postgres_writer *writer, struct wr_sink *sink,
@@ -395,6 +489,10 @@ void wr_postgres_writer_init(struct wr_postgres_writer *writer, struct wr_sink *
     writer->user.sink = sink;
     writer->user.send = wr_postgres_rows_send;
     writer->user.free_piece = wr_postgres_rows_free;
+    writer->user.write_some = write_anew;
+    writer->user.refuse_some = refuse_some;
+    wr_postgres_refused_init(&writer->user.bad);
+    wr_postgres_refused_init(&writer->user.tried);
     wr_postgres_refused_init(&writer->user.refused);
     for (int s = 0; s < WR_POSTGRES_STATEMENTS; s++)
         wr_buf_init(&writer->sql[s], &wr_budget_control, 0);
@@ -404,6 +502,10 @@ void wr_postgres_writer_release(struct wr_postgres_writer *writer) {
     for (int s = 0; s < WR_POSTGRES_STATEMENTS; s++)
         wr_buf_release(&writer->sql[s]);
     wr_postgres_refused_release(&writer->user.refused);
+    wr_postgres_refused_release(&writer->user.bad);
+    wr_postgres_refused_release(&writer->user.tried);
+    if (writer->pool.budget != NULL)
+        wr_batch_pool_release(&writer->pool);
     if (writer->gathered != NULL)
         wr_postgres_rows_free(writer->gathered);
     writer->gathered = NULL;
@@ -430,6 +532,7 @@ int wr_postgres_writer_ready(struct wr_postgres_writer *writer, struct wr_error 
     for (int s = 0; s < WR_POSTGRES_STATEMENTS; s++)
         wr_buf_clear(&sql[s]);
     int status;
+    writer->user.is_deferred = table->is_deferred && writer->undo == NULL;
     writer->gathers = table->key_count == 0 && table->is_plain && has_no_json(table->schema);
     if (table->key_count == 0 && !table->has_casts && !table->has_rules) {
         status = wr_postgres_table_copy(table, &sql[WR_POSTGRES_COPY]);

@@ -47,6 +47,7 @@ struct wr_postgres_writer {
     uint32_t *places;             /* a hash table over their keys */
     uint8_t *lasts;               /* by place in `rows`: no later row of the piece has its key */
     uint32_t row_room;
+    struct wr_batch_pool pool; /* of rows that are written anew */
     uint64_t left_out; /* rows of the piece that was sent last, which the table did not take */
     int gathers;       /* rows of many batches, for `copy` */
     struct wr_postgres_piece *gathered; /* that are not sent yet; NULL: none */

@@ -268,8 +268,8 @@ static int put_all(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
 /* `goes_on`: it may be on its way when this returns. */
 static int checkpoint(struct wr_run *run, int goes_on, struct wr_error *err) {
     int status = writer_settle(run, err);
-    if (status == WR_OK) /* of rows that had waited for their sink, and that it refused */
-        status = reject_log_flush_step(run->rejects);
+    if (status == WR_OK) /* rejects of rows that had waited for their sink are there, too */
+        status = sinks_check(run, err);
     if (status == WR_OK)
         status = epoch_turn(run, run->epoch, EPOCH_PREPARE, err);
     if (status != WR_OK)

@@ -10,6 +10,8 @@
  * commits before the state, and knows after a restart what it has already; all others follow. */
 static int (*call_of(const struct wr_sink *sink, enum epoch_turn turn))(struct wr_sink *, uint64_t,
                                                                         struct wr_error *) {
+    if (turn == EPOCH_CHECK)
+        return sink->type->check;
     if (turn == EPOCH_PREPARE)
         return sink->type->prepare;
     if (turn == EPOCH_SYNC)
@@ -33,6 +35,11 @@ int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct 
             return unit_failed(run->units[i], status, err);
     }
     return WR_OK;
+}
+
+int sinks_check(struct wr_run *run, struct wr_error *err) {
+    int status = epoch_turn(run, run->epoch, EPOCH_CHECK, err);
+    return status == WR_OK ? reject_log_flush_step(run->rejects) : status;
 }
 
 static int begin(struct unit *unit, struct wr_error *err) {

@@ -384,6 +384,8 @@ static void settle_counts(struct wr_run *run) {
 static int finish(struct wr_run *run, struct wr_error *err) {
     int status = writer_settle(run, err);
     if (status == WR_OK)
+        status = sinks_check(run, err);
+    if (status == WR_OK)
         status = reject_log_end(run->rejects, err);
     if (status != WR_EEND)
         return status;
@@ -430,7 +432,9 @@ static int is_audited(const struct wr_run *run) {
 static int commit_unkept(struct wr_run *run, struct wr_error *err) {
     if (is_audited(run))
         return WR_OK;
-    int status = sinks_commit(run, 0, err);
+    int status = sinks_check(run, err);
+    if (status == WR_OK)
+        status = sinks_commit(run, 0, err);
     return status == WR_OK ? run_begin_epoch(run, err) : status;
 }
 
@@ -524,6 +528,8 @@ static int stop(struct wr_run *run, struct wr_error *err) {
     int status = writer_settle(run, err);
     if (status == WR_OK)
         status = settle_step(run);
+    if (status == WR_OK)
+        status = sinks_check(run, err);
     while (run->store == NULL && status == WR_OK) /* what is held goes out with what is complete */
         status = reject_log_end(run->rejects, err);
     settle_counts(run);

@@ -519,6 +519,8 @@ int run_begin_epoch(struct wr_run *run, struct wr_error *err);
 int sinks_keep_held(struct wr_run *run, struct wr_error *err);
 /* Ends what all sinks have written, or those that show at once, where no state is kept. */
 int sinks_commit(struct wr_run *run, int at_once, struct wr_error *err);
+/* All rows of the epoch have come: sinks reject those that cannot be there (wr_sink_type.check). */
+int sinks_check(struct wr_run *run, struct wr_error *err);
 /* Those that show at once come before the state, which then knows that their end is there, and
  * behind them those that stand in it. */
 int sinks_finish(struct wr_run *run, int before_state, struct wr_error *err);

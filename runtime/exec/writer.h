@@ -69,6 +69,7 @@ void held_free(struct unit *unit);
 
 /* epoch.c: the turns of a checkpoint that sinks take. Without rows written nothing is done. */
 enum epoch_turn {
+    EPOCH_CHECK,        /* all its rows have come: those that cannot be there are rejects */
     EPOCH_PREPARE,      /* what was written leaves their buffers */
     EPOCH_SYNC,         /* and is durable */
     EPOCH_COMMIT_FIRST, /* of those that decide themselves: before the state does */

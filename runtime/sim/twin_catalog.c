@@ -227,10 +227,12 @@ static int answer_find(struct backend *backend, const struct twin_call *call,
                        struct pg_result *result) {
     struct twin_table table;
     const char *name = name_given(call, result);
-    begin_texts(result, 4);
-    if (is_there(backend, name) &&
-        table_find(&table, backend, name, &result->arena, &result->error) == 0)
-        give_texts(result, (const char *[]){name, "r", truth(is_plain(backend, &table)), "f"}, 4);
+    begin_texts(result, 5);
+    if (!is_there(backend, name) ||
+        table_find(&table, backend, name, &result->arena, &result->error) != 0)
+        return 0;
+    const char *plain = truth(is_plain(backend, &table));
+    give_texts(result, (const char *[]){name, "r", plain, "f", "f"}, 5);
     return 0;
 }
 

@@ -101,7 +101,7 @@ def read(place):
     found = {}
     for at, _, names in os.walk(place.folder):
         for name in names:
-            if name.endswith(".csv") or ".part" in name:
+            if name.endswith(".csv") or (".part" in name and not name.startswith(".weir.")):
                 with open(os.path.join(at, name), encoding="utf-8") as file:
                     found[os.path.join(at, name)] = file.read()
     return found
@@ -255,15 +255,6 @@ def a_lock_of_another_program_is_no_reason_to_stay(weir, postgres):
         same(f"{name}: {result}", (result[0], count(postgres)), (143, wanted))
 
 
-def a_deferred_constraint_says_what_to_do(weir, postgres):
-    wipe(postgres)
-    postgres.sql("create table t (x int8, k int8 unique deferrable initially deferred)")
-    said = Place(weir, script(postgres)).run("--state", "s", code=1)
-    for text in ("commit: duplicate key value violates unique constraint", "`initially immediate`"):
-        same(f"`{text}` in {said}", text in said, True)
-    same("rows", count(postgres), 0)
-
-
 BIG = 200000
 MANY = f"""drop table if exists big; create table big (n int8 primary key, z text);
 insert into big select i, repeat('z', 200) from generate_series(1, {BIG}) i;
@@ -414,5 +405,4 @@ if __name__ == "__main__":
                    a_lock_of_another_program_is_no_reason_to_stay,
                    a_server_that_restarts_is_read_on,
                    a_source_does_not_wait_for_ever,
-                   a_lookup_waits_for_its_server,
-                   a_deferred_constraint_says_what_to_do], "others.py"))
+                   a_lookup_waits_for_its_server], "others.py"))

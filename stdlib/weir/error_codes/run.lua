@@ -143,10 +143,12 @@ return {
   W509 = {
     message = "sink refused: …",
     page = "The sink cannot take this row, for instance a NaN in a database column. The other "
-      .. "rows of the same write are not lost. A row that a table leaves out without an error (a "
-      .. "trigger that says `raise(ignore)` or gives null, a rule that does nothing instead, `on "
-      .. "conflict ignore`) is no reject, since the table was told to: a note says so once, and "
-      .. "the last line of the run how many there were.",
+      .. "rows of the same write are not lost. A row that breaks a constraint which PostgreSQL "
+      .. "checks at the commit (`deferrable initially deferred`) is rejected when all rows of its "
+      .. "epoch are there, in whatever order they came. A row that a table leaves out without an "
+      .. "error (a trigger that says `raise(ignore)` or gives null, a rule that does nothing "
+      .. "instead, `on conflict ignore`) is no reject, since the table was told to: a note says so "
+      .. "once, and the last line of the run how many there were.",
     wrong = [[:write("sqlite:out.db", { table = "t" })   -- and a row has NaN]],
     right = [[:filter "not is_nan(x)":write("sqlite:out.db", { table = "t" })]],
   },
