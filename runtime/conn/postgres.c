@@ -214,6 +214,7 @@ int wr_postgres_connect(PGconn **made, const struct wr_postgres *postgres, const
         status = no_answer(postgres, stop, err);
     } else if (state == CONNECTION_OK) {
         pq->PQsetNoticeProcessor(connection, say_nothing, NULL);
+        pq->PQsetnonblocking(connection, 1); /* a server that does not read stops nobody */
         status = settle(postgres, connection, err);
     } else {
         status = wr_postgres_failed(postgres, connection, NULL, "connect", err);
@@ -304,12 +305,12 @@ int wr_postgres_failed(const struct wr_postgres *postgres, PGconn *connection,
     const char *state = wr_postgres_sqlstate(result);
     wr_postgres_message(connection, result, message, sizeof message);
     int is_refusal = strncmp(state, "42", 2) == 0 || strcmp(state, "55P03") == 0;
-    if (postgres->stop != NULL && *postgres->stop && strcmp(state, "57014") == 0)
+    int is_lost = wr_postgres_is_lost(connection, state) || failed_here(state, message);
+    if (postgres->stop != NULL && *postgres->stop && (is_lost || strcmp(state, "57014") == 0))
         return wr_error_set(err, WR_ECANCEL,
                             "%s: %s: stopped: there was no answer, perhaps for a lock of another "
                             "program",
                             postgres->place, what);
-    int is_lost = wr_postgres_is_lost(connection, state) || failed_here(state, message);
     int status = is_lost ? WR_EAGAIN : is_refusal ? WR_EREFUSED : WR_EIO;
     wr_error_set(err, status, "%s: %s: %s", postgres->place, what, message);
     if (strncmp(state, "53100", 5) == 0)
@@ -337,32 +338,6 @@ int wr_postgres_final(int status, struct wr_error *err) {
 
 /* ---- statements ----------------------------------------------------------------------------- */
 
-static void cancel(PGconn *connection) {
-    const struct wr_pq *pq = wr_pq();
-    char why[64];
-    PGcancel *request = pq->PQgetCancel(connection);
-    if (request != NULL)
-        pq->PQcancel(request, why, sizeof why);
-    pq->PQfreeCancel(request);
-}
-
-PGresult *wr_postgres_result(const struct wr_postgres *postgres, PGconn *connection) {
-    const struct wr_pq *pq = wr_pq();
-    int stopped_ms = 0;
-    while (connection != NULL && pq->PQisBusy(connection)) {
-        struct pollfd socket = {.fd = pq->PQsocket(connection), .events = POLLIN};
-        if (socket.fd >= 0 && poll(&socket, 1, POLL_MS) == 0 && postgres->stop != NULL &&
-            *postgres->stop) {
-            stopped_ms += POLL_MS;
-            if (stopped_ms % WR_POSTGRES_STOP_MS == 0) /* again, where it came to nothing */
-                cancel(connection);
-        }
-        if (pq->PQconsumeInput(connection) != 1)
-            break; /* the result says why */
-    }
-    return pq->PQgetResult(connection);
-}
-
 PGresult *wr_postgres_answer(const struct wr_postgres *postgres, PGconn *connection, int sent) {
     const struct wr_pq *pq = wr_pq();
     PGresult *last = NULL;
@@ -376,11 +351,11 @@ PGresult *wr_postgres_answer(const struct wr_postgres *postgres, PGconn *connect
 }
 
 /* Of a copy that was broken off there is no last one. */
-static void forget_results(PGconn *connection) {
+static void forget_results(const struct wr_postgres *postgres, PGconn *connection) {
     const struct wr_pq *pq = wr_pq();
     ExecStatusType code = PGRES_COMMAND_OK;
     while (code != PGRES_COPY_IN && code != PGRES_COPY_OUT) {
-        PGresult *left = pq->PQgetResult(connection);
+        PGresult *left = wr_postgres_result(postgres, connection);
         if (left == NULL)
             return;
         code = pq->PQresultStatus(left);
@@ -390,7 +365,7 @@ static void forget_results(PGconn *connection) {
 
 PGresult *wr_postgres_exec(const struct wr_postgres *postgres, PGconn *connection,
                            const char *sql) {
-    forget_results(connection);
+    forget_results(postgres, connection);
     return wr_postgres_answer(postgres, connection, wr_pq()->PQsendQuery(connection, sql));
 }
 
@@ -410,7 +385,7 @@ int wr_postgres_ask(const struct wr_postgres *postgres, PGconn *connection, cons
                     const char *const *texts, int text_count, PGresult **rows,
                     struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
-    forget_results(connection);
+    forget_results(postgres, connection);
     int sent = pq->PQsendQueryParams(connection, sql, text_count, NULL, texts, NULL, NULL, 0);
     *rows = wr_postgres_answer(postgres, connection, sent);
     ExecStatusType code = pq->PQresultStatus(*rows);

@@ -39,11 +39,13 @@ struct wr_postgres {
     int64_t timeout_us;
     struct wr_retry retry; /* of sinks: how they connect again, within the timeout */
     /* Not of the plan, but of who copies this to use it: not 0 when the run is to stop. Then an
-     * answer is waited for WR_POSTGRES_STOP_MS more, and what is still asked is cancelled:
-     * WR_ECANCEL. NULL: nothing stops it. */
+     * answer is waited for WR_POSTGRES_STOP_MS more, and what is still asked is cancelled; a server
+     * that says nothing to that is given up behind WR_POSTGRES_GONE_MS: WR_ECANCEL. NULL: nothing
+     * stops it. */
     const volatile sig_atomic_t *stop;
 };
 #define WR_POSTGRES_STOP_MS 3000 /* the last commit of a run that ends in order has its time */
+#define WR_POSTGRES_GONE_MS 6000
 
 /* The options that both ways have, closed by NULL, and those of them that this reads. */
 #define WR_POSTGRES_OPTIONS "table", "user", "password", "tls", "ca", "timeout", "retries"

@@ -25,6 +25,7 @@ struct postgres_asked {
     struct wr_asked base;
     PGconn *connection;
     struct postgres_wait wait; /* since an answer came the last time */
+    struct postgres_read read; /* … with what stops it */
     struct wr_arena arena;     /* what was described */
     struct postgres_column *columns;
     uint32_t column_count;
@@ -89,17 +90,16 @@ static void build_sql(const struct postgres_asked *self, struct wr_buf *sql) {
 }
 
 static int prepare(struct postgres_asked *self, struct wr_error *err) {
-    const struct config *config = self->base.config;
     const struct wr_pq *pq = wr_pq();
     struct wr_buf sql;
     wr_buf_init(&sql, &wr_budget_control, 0);
     build_sql(self, &sql);
     int status = sql.status != WR_OK ? no_memory(err) : WR_OK;
     if (status == WR_OK) {
-        PGresult *result = pq->PQprepare(self->connection, STATEMENT, sql.bytes, 0, NULL);
+        int sent = pq->PQsendPrepare(self->connection, STATEMENT, sql.bytes, 0, NULL);
+        PGresult *result = wr_postgres_answer(&self->read.postgres, self->connection, sent);
         if (pq->PQresultStatus(result) != PGRES_COMMAND_OK)
-            status =
-                wr_postgres_failed(&config->read->postgres, self->connection, result, "ask", err);
+            status = wr_postgres_failed(&self->read.postgres, self->connection, result, "ask", err);
         pq->PQclear(result);
     }
     wr_buf_release(&sql);
@@ -123,7 +123,7 @@ static void asked_close(struct wr_asked *asked) {
 /* Connected, and the statement is there. WR_EAGAIN: there is no connection. */
 static int stand(struct postgres_asked *self, struct wr_error *err) {
     const struct wr_asked *asked = &self->base;
-    const struct postgres_read *read = ((const struct config *)asked->config)->read;
+    const struct postgres_read *read = &self->read;
     wr_postgres_close(&self->connection);
     wr_arena_reset(&self->arena);
     int status =
@@ -148,8 +148,9 @@ static int stand_again(struct postgres_asked *self, struct wr_error *err) {
 static int asked_open(struct wr_asked *asked, struct wr_error *err) {
     struct postgres_asked *self = (struct postgres_asked *)asked;
     struct wr_error own = {0}, *error = err != NULL ? err : &own;
-    postgres_wait_init(&self->wait, ((const struct config *)asked->config)->read, asked->env,
-                       asked->stop);
+    self->read = *((const struct config *)asked->config)->read;
+    self->read.postgres.stop = asked->stop;
+    postgres_wait_init(&self->wait, &self->read, asked->env, asked->stop);
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
     int status = stand(self, error);
     while (status == WR_EAGAIN && wr_postgres_is_starting(error))
@@ -225,12 +226,13 @@ static int ask_once(struct postgres_asked *self, const struct wr_column *columns
         lengths[parameters + k] = 1; /* binary */
     }
     if (status == WR_OK) {
-        self->answers = pq->PQexecPrepared(self->connection, STATEMENT, (int)parameters, values,
+        int sent = pq->PQsendQueryPrepared(self->connection, STATEMENT, (int)parameters, values,
                                            lengths, lengths + parameters, 1);
+        self->answers = wr_postgres_answer(&self->read.postgres, self->connection, sent);
         if (pq->PQresultStatus(self->answers) == PGRES_TUPLES_OK)
             self->answer_count = pq->PQntuples(self->answers);
         else
-            status = wr_postgres_failed(&config->read->postgres, self->connection, self->answers,
+            status = wr_postgres_failed(&self->read.postgres, self->connection, self->answers,
                                         "ask", err);
     }
     wr_free(&wr_budget_control, ends);

@@ -13,16 +13,15 @@ struct wr_error;
 /* The functions of libpq that are used, each under its own name. */
 /* clang-format off */
 #define WR_PQ_FUNCTIONS(X) \
-    X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) X(PQconnectStartParams) \
-    X(PQconsumeInput) X(PQdescribePrepared) X(PQenterPipelineMode) X(PQerrorMessage) \
-    X(PQescapeLiteral) X(PQexec) X(PQexecParams) X(PQexecPrepared) X(PQexitPipelineMode) \
-    X(PQfinish) X(PQfmod) X(PQfname) X(PQfreeCancel) X(PQfreemem) X(PQftype) X(PQgetCancel) \
-    X(PQgetCopyData) X(PQgetisnull) \
+    X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectPoll) \
+    X(PQconnectStartParams) X(PQconsumeInput) X(PQenterPipelineMode) X(PQerrorMessage) \
+    X(PQescapeLiteral) X(PQexitPipelineMode) X(PQfinish) X(PQflush) X(PQfmod) X(PQfname) \
+    X(PQfreeCancel) X(PQfreemem) X(PQftype) X(PQgetCancel) X(PQgetCopyData) X(PQgetisnull) \
     X(PQgetlength) X(PQgetResult) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQnparams) \
-    X(PQntuples) X(PQpipelineSync) X(PQprepare) X(PQputCopyData) X(PQputCopyEnd) \
-    X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) X(PQsendQuery) \
-    X(PQsendQueryParams) \
-    X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeProcessor) X(PQsocket) X(PQstatus)
+    X(PQntuples) X(PQpipelineSync) X(PQputCopyData) X(PQputCopyEnd) X(PQresultErrorField) \
+    X(PQresultStatus) X(PQsendDescribePrepared) X(PQsendPrepare) X(PQsendQuery) \
+    X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeProcessor) \
+    X(PQsetnonblocking) X(PQsocket) X(PQstatus)
 /* clang-format on */
 
 struct wr_pq {

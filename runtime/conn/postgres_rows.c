@@ -185,12 +185,15 @@ int postgres_describe(const struct postgres_read *read, PGconn *connection, stru
     wr_buf_addf(&sql, "select * from (%s\n) as weir_rows", read->query);
     if (sql.status != WR_OK)
         return wr_error_set(err, WR_ENOMEM, "postgres: out of memory");
-    PGresult *result = pq->PQprepare(connection, "", sql.bytes, 0, NULL);
+    const struct wr_postgres *postgres = &read->postgres;
+    int sent = pq->PQsendPrepare(connection, "", sql.bytes, 0, NULL);
+    PGresult *result = wr_postgres_answer(postgres, connection, sent);
     wr_buf_release(&sql);
     int status = WR_OK;
     if (pq->PQresultStatus(result) == PGRES_COMMAND_OK) {
         pq->PQclear(result);
-        result = pq->PQdescribePrepared(connection, "");
+        sent = pq->PQsendDescribePrepared(connection, "");
+        result = wr_postgres_answer(postgres, connection, sent);
     }
     if (pq->PQresultStatus(result) != PGRES_COMMAND_OK)
         status = not_described(read, connection, result, err);

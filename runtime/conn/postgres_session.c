@@ -128,9 +128,9 @@ void wr_postgres_session_forget(struct wr_postgres_session *session) {
 }
 
 void wr_postgres_session_break(struct wr_postgres_session *session) {
-    const struct wr_pq *pq = wr_pq();
     if (session->connection != NULL && session->in_transaction)
-        pq->PQclear(pq->PQexec(session->connection, "rollback"));
+        (void)wr_postgres_run(&session->postgres, session->connection, "rollback", "roll back",
+                              NULL);
     session->is_entered = session->in_transaction = 0;
     session->broken = 1;
     wr_postgres_session_forget(session);

@@ -42,7 +42,8 @@
 
 struct postgres_source {
     struct wr_source base;
-    const struct postgres_read *config;
+    const struct postgres_read *config; /* this: */
+    struct postgres_read read;          /* the plan's, with what stops it */
     PGconn *connection;
     struct wr_arena arena; /* what was described */
     struct postgres_column *columns;
@@ -71,6 +72,7 @@ static int lost(struct postgres_source *self, const PGresult *result, struct wr_
     int status =
         wr_postgres_failed(&self->config->postgres, self->connection, result, "read", &own);
     int has_given = self->record > self->record_from;
+    status = status == WR_ECANCEL ? WR_EAGAIN : status; /* who polls sees that it is to stop */
     if (status == WR_EAGAIN && (self->key_count > 0 || !has_given)) {
         self->is_lost = 1;
         self->ended = 0;
@@ -284,7 +286,9 @@ static int stand(struct postgres_source *self, struct wr_error *err) {
 static int source_open(struct wr_source *source, struct wr_reader *from, struct wr_error *err) {
     struct postgres_source *self = (struct postgres_source *)source;
     struct wr_error own = {0}, *error = err != NULL ? err : &own;
-    self->config = source->config;
+    self->read = *(const struct postgres_read *)source->config;
+    self->read.postgres.stop = source->stop;
+    self->config = &self->read;
     postgres_wait_init(&self->wait, self->config, source->env, source->stop);
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
     wr_buf_init(&self->last, &wr_budget_control, 0);
@@ -422,8 +426,9 @@ static int end_reading(struct postgres_source *self, struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
     int status = WR_OK;
     self->ended = 1;
-    for (PGresult *result = pq->PQgetResult(self->connection); result != NULL;
-         result = pq->PQgetResult(self->connection)) {
+    const struct wr_postgres *postgres = &self->config->postgres;
+    for (PGresult *result = wr_postgres_result(postgres, self->connection); result != NULL;
+         result = wr_postgres_result(postgres, self->connection)) {
         if (status == WR_OK && pq->PQresultStatus(result) != PGRES_COMMAND_OK)
             status = lost(self, result, err);
         pq->PQclear(result);

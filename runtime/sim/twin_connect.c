@@ -117,15 +117,26 @@ static int consume_input(PGconn *link) {
     return link != NULL && link->status != CONNECTION_BAD;
 }
 
+static int flush(PGconn *link) {
+    return link != NULL && link->status != CONNECTION_BAD ? 0 : -1;
+}
+
+static int set_nonblocking(PGconn *link, int is) {
+    (void)link, (void)is;
+    return 0;
+}
+
 void connection_functions(struct wr_pq *functions) {
     functions->PQconnectPoll = poll_connection;
     functions->PQconnectStartParams = connect_to;
     functions->PQconsumeInput = consume_input;
     functions->PQerrorMessage = error_message;
     functions->PQfinish = finish;
+    functions->PQflush = flush;
     functions->PQisBusy = is_busy;
     functions->PQserverVersion = server_version;
     functions->PQsetNoticeProcessor = set_notices;
+    functions->PQsetnonblocking = set_nonblocking;
     functions->PQsocket = no_socket;
     functions->PQstatus = status_of;
 }

@@ -303,12 +303,28 @@ static int send_prepare(PGconn *link, const char *name, const char *sql, int cou
     return 1;
 }
 
+static int send_describe(PGconn *link, const char *name) {
+    if (link == NULL)
+        return 0;
+    PGresult *result = describe(link, name);
+    wr_alloc_fail_pause();
+    give(link, result);
+    wr_alloc_fail_resume();
+    return 1;
+}
+
 static int send_prepared(PGconn *link, const char *name, int count, const char *const *values,
                          const int *lengths, const int *formats, int format) {
     if (link == NULL)
         return 0;
     struct twin_call call;
-    WR_ASSERT(link->in_pipeline);
+    if (!link->in_pipeline) {
+        PGresult *result = exec_prepared(link, name, count, values, lengths, formats, format);
+        wr_alloc_fail_pause();
+        give(link, result);
+        wr_alloc_fail_resume();
+        return 1;
+    }
     wr_alloc_fail_pause();
     int sent = call_of(link, &call, name, count, values, lengths, formats, format) == 0 &&
                wait_for(link, &call);
@@ -482,21 +498,17 @@ static void free_memory(void *memory) {
 
 const struct wr_pq *twin_functions(void) {
     static struct wr_pq functions = {
-        .PQdescribePrepared = describe,
         .PQenterPipelineMode = enter_pipeline,
         .PQescapeLiteral = escape_literal,
-        .PQexec = exec,
-        .PQexecParams = exec_params,
-        .PQexecPrepared = exec_prepared,
         .PQexitPipelineMode = exit_pipeline,
         .PQfreemem = free_memory,
         .PQgetCopyData = get_copy,
         .PQgetResult = get_result,
         .PQsendQuery = send_query,
         .PQpipelineSync = sync_pipeline,
-        .PQprepare = prepare,
         .PQputCopyData = put_copy,
         .PQputCopyEnd = put_copy_end,
+        .PQsendDescribePrepared = send_describe,
         .PQsendPrepare = send_prepare,
         .PQsendQueryParams = send_params,
         .PQsendQueryPrepared = send_prepared,

@@ -255,6 +255,55 @@ def a_lock_of_another_program_is_no_reason_to_stay(weir, postgres):
         same(f"{name}: {result}", (result[0], count(postgres)), (143, wanted))
 
 
+def processes(postgres, only_of_weir):
+    """The server's."""
+    if only_of_weir:
+        return [int(pid) for pid in postgres.sql(
+            "select pid from pg_stat_activity where application_name like 'weir%'").split()]
+    with open(f"{postgres.data}/postmaster.pid", encoding="utf-8") as file:
+        first = int(file.readline())
+    with open(f"/proc/{first}/task/{first}/children", encoding="utf-8") as file:
+        return [first, *map(int, file.read().split())]
+
+
+def tell(pids, number):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def a_server_that_stands_still_is_no_reason_to_stay(weir, postgres):
+    """It neither reads nor answers; a signal ends the run while it sends, and the next one goes
+    on."""
+    total = 100000
+    append, upsert = ', { mode = "append" }', ', { mode = "upsert", key = "x" }'
+    for only_of_weir, more, state in ((True, append, FEW), (False, upsert, FEW),
+                                      (False, append, ())):
+        wipe(postgres)
+        place = Place(weir, f"""weir.settings {{ checkpoint = "1h" }}
+weir.generate {{ rows = {total}, columns = "x = i, z = rep('z', 1000)" }}
+  :write(weir.postgres("{postgres.address}", {{ table = "t", user = "weir", timeout = "300s" }})
+  {more})
+""")
+        process = place.start(*state)
+        wait("a transaction", lambda: postgres.sql(
+            "select 1 from pg_stat_activity where application_name like 'weir%' and "
+            "backend_xid is not null") != "", process)
+        still = processes(postgres, only_of_weir)
+        tell(still, signal.SIGSTOP)
+        try:
+            time.sleep(1)
+            began = time.monotonic()
+            code, _, said = end(place, process)
+            took = time.monotonic() - began
+        finally:
+            tell(still, signal.SIGCONT)
+        there = f"{more}, {only_of_weir}, {state}: {took:.1f} s: {said}"
+        same(there, (code, took < 12), (143, True))
+        place.run(*state)
+        same(there, count(postgres), total)
+
+
 BIG = 200000
 MANY = f"""drop table if exists big; create table big (n int8 primary key, z text);
 insert into big select i, repeat('z', 200) from generate_series(1, {BIG}) i;
@@ -405,4 +454,5 @@ if __name__ == "__main__":
                    a_lock_of_another_program_is_no_reason_to_stay,
                    a_server_that_restarts_is_read_on,
                    a_source_does_not_wait_for_ever,
+                   a_server_that_stands_still_is_no_reason_to_stay,
                    a_lookup_waits_for_its_server], "others.py"))
