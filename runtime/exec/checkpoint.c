@@ -430,7 +430,7 @@ static void restore_unit_facts(struct unit *unit, struct wr_reader *bytes) {
 static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct wr_run *run = ctx;
-    wr_reader_u64(bytes); /* when it was */
+    run->saved_us = (int64_t)wr_reader_u64(bytes);
     run->summary.rows_in = wr_reader_u64(bytes);
     run->summary.rejected = wr_reader_u64(bytes);
     run->summary.late = wr_reader_u64(bytes);

@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "base/workers.h"
+#include "data/time.h"
 #include "exec/inspect.h"
 #include "exec/memory.h"
 #include "exec/poison.h"
@@ -100,18 +101,23 @@ static void tell_seed(const struct wr_run *run, uint64_t given) {
                   "effect on it, and would on another --state");
 }
 
-/* Where a run that is told to begin from a copy has done so before, it goes on by itself. */
-static void note_beginning(struct wr_run *run) {
+/* Said once a life, when all is there to go on. */
+static void tell_going_on(const struct wr_run *run) {
     const struct wr_run_options *options = &run->options;
-    enum wr_store_beginning beginning = wr_store_beginning(run->store);
-    run->goes_back = beginning == WR_STORE_AS_COPIED && options->savepoint != NULL;
-    if (options->savepoint == NULL || options->note == NULL || options->is_again ||
-        beginning != WR_STORE_GONE_ON)
+    if (!run->was_restored || options->note == NULL || options->is_again ||
+        run->summary.was_complete)
         return;
-    char text[128];
+    const char *how = "it goes on";
+    if (options->savepoint != NULL)
+        how = wr_store_beginning(run->store) == WR_STORE_AS_COPIED
+                  ? "it begins from that savepoint"
+                  : "it began from that savepoint before, and goes on";
+    uint64_t rows = run->summary.rows_in;
+    char time[WR_TIME_TEXT_MAX], text[256];
+    size_t length = wr_timestamp_format(run->saved_us - run->saved_us % 1000000, time);
     snprintf(text, sizeof text,
-             "it began from that savepoint before, and goes on behind its checkpoint %" PRIu64,
-             wr_store_number(run->store));
+             "%s behind its checkpoint %" PRIu64 " of %.*s; %" PRIu64 " row%s read already", how,
+             wr_store_number(run->store), (int)length, time, rows, rows == 1 ? " is" : "s are");
     options->note(options->note_ctx, options->state_directory, text);
 }
 
@@ -143,7 +149,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         status = wr_store_open(&run->store, plan->env, options->state_directory, NULL, err);
     }
     if (status == WR_OK && run->store != NULL)
-        note_beginning(run);
+        run->goes_back =
+            wr_store_beginning(run->store) == WR_STORE_AS_COPIED && options->savepoint != NULL;
     if (status == WR_OK && run->store != NULL && run_is_drawn(run))
         wr_store_set_rows_bytes(run->store, DRAWN_ROWS_BYTES);
     if (status == WR_OK)
@@ -167,6 +174,8 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         status = threads_init(run, err);
     if (status == WR_OK && writer_init(run) != WR_OK)
         status = wr_error_set(err, WR_ENOMEM, "cannot start the thread that writes checkpoints");
+    if (status == WR_OK)
+        tell_going_on(run);
     int is_due = run->is_changed || (run->store != NULL && wr_store_number(run->store) == 0);
     if (status == WR_OK && (is_due || sink_is_due(run)))
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */

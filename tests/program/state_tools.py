@@ -11,6 +11,7 @@ and the run goes on to the results of one that was never stopped.
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -51,12 +52,12 @@ class Place:
         with open(self.path(name), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def weir(self, *words, exit_code=0):
+    def weir(self, *words, exit_code=0, told=False):
         done = subprocess.run([self.program, *words], cwd=self.folder, capture_output=True,
                               stdin=subprocess.DEVNULL, timeout=RUN_SECONDS_MAX, check=False,
                               text=True)
         assert done.returncode == exit_code, f"{words}: {done.returncode}: {done.stderr}"
-        return done.stdout + done.stderr if exit_code else done.stdout
+        return done.stdout + done.stderr if exit_code or told else done.stdout
 
     def stop(self, *more):
         self.weir("run", "script.lua", "--state", "st", "--stop-after", "4", "--batch-rows",
@@ -351,6 +352,30 @@ def beginning_anew(place):
     place.weir("run", "script.lua", "--state", "st")
     counted = sum(int(line.split(",")[1]) for line in place.outputs()["sums.csv"].split()[1:])
     assert counted == ROWS, "all began anew"
+
+
+@case
+def a_run_that_goes_on_says_so(place):
+    """Once, with the state, the checkpoint, its time and the rows; one that begins says nothing."""
+    place.put("script.lua", FOLLOWS)
+    said = place.follow(ROWS, "--state", "st")
+    assert "goes on" not in said, said
+    state = json.loads(place.weir("state", "ls", "st", "--json"))
+    place.more(1)
+    said = place.follow(ROWS + 1, "--state", "st", signal_number=signal.SIGINT)
+    saved = re.sub(r"\.\d+Z$", "Z", state["saved"])
+    note = f"note: st: it goes on behind its checkpoint {state['checkpoint']} of {saved}; " \
+        f"{ROWS} rows are read already\n"
+    assert said.count("goes on") == 1 and said.startswith(note), (note, said)
+    place.weir("state", "save", "st", "save")
+    place.more(1)
+    said = place.follow(ROWS + 2, "--state", "new", "--from", "save")
+    assert said.startswith("note: new: it begins from that savepoint behind its checkpoint "), said
+    said = place.weir("run", "script.lua", "--state", "new", "--progress", "off", "--until",
+                      f"{ROWS + 2}rows", "--drain", told=True)
+    assert said.startswith("note: new: it goes on behind"), said
+    said = place.weir("run", "script.lua", "--state", "new", told=True)
+    assert "goes on" not in said and "of a run that was complete" in said, said
 
 
 @case
