@@ -377,7 +377,8 @@ static int complete(struct partition_sink *self, uint32_t partition, struct wr_e
     self->stop_us = self->stop_us == 0 ? now_us : self->stop_us;
     return now_us - self->stop_us < STOP_US_MAX
                ? WR_OK
-               : wr_error_set(err, WR_ECANCEL, "stopped between two files of %s", sink->name);
+               : wr_error_set(err, WR_ECANCEL, "stopped while files of %s were completed",
+                              sink->name);
 }
 
 /* The rows of one chain; a row that comes when the file is complete begins another. */

@@ -162,7 +162,7 @@ static void wait_for_answer(PGconn *connection, const struct wr_env *env, int64_
 static int no_answer(const struct wr_postgres *postgres, const volatile sig_atomic_t *stop,
                      struct wr_error *err) {
     if (stop != NULL && *stop)
-        return wr_error_set(err, WR_ECANCEL, "%s: connect: stopped while it was waited for",
+        return wr_error_set(err, WR_ECANCEL, "stopped while %s was waited for: connect",
                             postgres->place);
     return wr_error_set(err, WR_EAGAIN, "%s: connect: no answer in %lld s", postgres->place,
                         (long long)(postgres->timeout_us / 1000000));
@@ -308,8 +308,8 @@ int wr_postgres_failed(const struct wr_postgres *postgres, PGconn *connection,
     int is_lost = wr_postgres_is_lost(connection, state) || failed_here(state, message);
     if (postgres->stop != NULL && *postgres->stop && (is_lost || strcmp(state, "57014") == 0))
         return wr_error_set(err, WR_ECANCEL,
-                            "%s: %s: stopped: there was no answer, perhaps for a lock of another "
-                            "program",
+                            "stopped while %s was waited for: %s: there was no answer, perhaps for "
+                            "a lock of another program",
                             postgres->place, what);
     int status = is_lost ? WR_EAGAIN : is_refusal ? WR_EREFUSED : WR_EIO;
     wr_error_set(err, status, "%s: %s: %s", postgres->place, what, message);

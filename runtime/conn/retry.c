@@ -184,5 +184,9 @@ int wr_patience_gone(const struct wr_patience *patience, const char *code, struc
 }
 
 int wr_patience_stopped(const struct wr_patience *patience, struct wr_error *err) {
+    size_t length = strlen(patience->place);
+    if (err != NULL && strncmp(err->text, patience->place, length) == 0 &&
+        strncmp(err->text + length, ": ", 2) == 0) /* it is named once */
+        memmove(err->text, err->text + length + 2, strlen(err->text + length + 2) + 1);
     return wr_error_add(err, WR_ECANCEL, "stopped while %s was waited for", patience->place);
 }

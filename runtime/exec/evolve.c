@@ -1,9 +1,11 @@
 /* evolve.c: a state that may be of another script: what becomes of it is told, and refused where
  * something would be lost that may not be. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "data/time.h"
 #include "exec/unit.h"
 #include "state/store.h"
 #include "base/banned.h"
@@ -77,6 +79,25 @@ int run_evolve(struct wr_run *run, int runs, struct wr_error *err) {
         run->options.tell_changes(run->options.tell_ctx, &run->changes);
     int is_lost = run->changes.loses > 0 && !run->options.allow_rebuild;
     return runs && (is_lost || run->changes.refused > 0) ? refuse(run, err) : WR_OK;
+}
+
+void run_tell_going_on(const struct wr_run *run) {
+    const struct wr_run_options *options = &run->options;
+    if (!run->was_restored || options->note == NULL || options->is_again ||
+        run->summary.was_complete)
+        return;
+    const char *how = "it goes on";
+    if (options->savepoint != NULL)
+        how = wr_store_beginning(run->store) == WR_STORE_AS_COPIED
+                  ? "it begins from that savepoint"
+                  : "it began from that savepoint before, and goes on";
+    uint64_t rows = run->summary.rows_in;
+    char time[WR_TIME_TEXT_MAX], text[256];
+    size_t length = wr_timestamp_format(run->saved_us - run->saved_us % 1000000, time);
+    snprintf(text, sizeof text,
+             "%s behind its checkpoint %" PRIu64 " of %.*s; %" PRIu64 " row%s read already", how,
+             wr_store_number(run->store), (int)length, time, rows, rows == 1 ? " is" : "s are");
+    options->note(options->note_ctx, options->state_directory, text);
 }
 
 int wr_run_compare(struct wr_plan *plan, const struct wr_run_options *options,

@@ -8,7 +8,6 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "base/workers.h"
-#include "data/time.h"
 #include "exec/inspect.h"
 #include "exec/memory.h"
 #include "exec/poison.h"
@@ -101,26 +100,6 @@ static void tell_seed(const struct wr_run *run, uint64_t given) {
                   "effect on it, and would on another --state");
 }
 
-/* Said once a life, when all is there to go on. */
-static void tell_going_on(const struct wr_run *run) {
-    const struct wr_run_options *options = &run->options;
-    if (!run->was_restored || options->note == NULL || options->is_again ||
-        run->summary.was_complete)
-        return;
-    const char *how = "it goes on";
-    if (options->savepoint != NULL)
-        how = wr_store_beginning(run->store) == WR_STORE_AS_COPIED
-                  ? "it begins from that savepoint"
-                  : "it began from that savepoint before, and goes on";
-    uint64_t rows = run->summary.rows_in;
-    char time[WR_TIME_TEXT_MAX], text[256];
-    size_t length = wr_timestamp_format(run->saved_us - run->saved_us % 1000000, time);
-    snprintf(text, sizeof text,
-             "%s behind its checkpoint %" PRIu64 " of %.*s; %" PRIu64 " row%s read already", how,
-             wr_store_number(run->store), (int)length, time, rows, rows == 1 ? " is" : "s are");
-    options->note(options->note_ctx, options->state_directory, text);
-}
-
 static int sink_is_due(const struct wr_run *run) {
     int is_due = 0;
     for (uint32_t i = 0; i < run->unit_count && run->store != NULL; i++)
@@ -175,7 +154,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status == WR_OK && writer_init(run) != WR_OK)
         status = wr_error_set(err, WR_ENOMEM, "cannot start the thread that writes checkpoints");
     if (status == WR_OK)
-        tell_going_on(run);
+        run_tell_going_on(run);
     int is_due = run->is_changed || (run->store != NULL && wr_store_number(run->store) == 0);
     if (status == WR_OK && (is_due || sink_is_due(run)))
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
@@ -474,6 +453,13 @@ static int has_reached(struct wr_run *run, const struct unit *lane) {
     return run->summary.has_reached;
 }
 
+/* What is waited for when the signal comes is waited for no longer. */
+static void note_cut_off(struct wr_run *run, const struct wr_error *err) {
+    int is_told = err != NULL && err->status == WR_ECANCEL;
+    snprintf(run->summary.cut_off, sizeof run->summary.cut_off, "%s",
+             is_told ? err->text : "stopped while its last rows were made");
+}
+
 int wr_run_step(struct wr_run *run, struct wr_error *err) {
     if (run->finished)
         return WR_EEND;
@@ -524,13 +510,14 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         poison_died(run);
     if (status == WR_OK || status == WR_EEND)
         return status == WR_OK && idle && !busy && !has_due ? WR_EAGAIN : status;
-    run->summary.was_cut_off = status == WR_ECANCEL;
+    if (status == WR_ECANCEL)
+        note_cut_off(run, err);
     return step_failed(run, status, err);
 }
 
 static int stop(struct wr_run *run, struct wr_error *err) {
     run->err = err;
-    if (run->finished || run->summary.was_cut_off)
+    if (run->finished || run->summary.cut_off[0] != 0)
         return WR_OK;
     const struct wr_env *env = run->plan->env;
     run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
@@ -557,10 +544,10 @@ static int stop(struct wr_run *run, struct wr_error *err) {
     return status;
 }
 
-/* A sink that is waited for when the signal comes is waited for no longer. */
 int wr_run_stop(struct wr_run *run, struct wr_error *err) {
     int status = stop(run, err);
-    run->summary.was_cut_off |= status == WR_ECANCEL;
+    if (status == WR_ECANCEL)
+        note_cut_off(run, err);
     return status == WR_ECANCEL ? WR_OK : status;
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/status.h"
 #include "conn/retry.h"
 #include "graph/plan.h"
 #include "op/op.h"
@@ -138,8 +139,9 @@ struct wr_summary {
     uint64_t state_bytes_peak;
     int has_reached;  /* it stopped where `until_rows` or `until_us` say */
     int was_complete; /* the state is of a run whose input had ended: nothing more was read */
-    int was_cut_off;  /* a signal stopped it while a sink was waited for: what came behind the last
-                       * checkpoint is not kept */
+    /* A signal stopped it in the midst of something, as "stopped while o.db was waited for: …":
+     * what came behind the last checkpoint is not kept. "": it ended otherwise. */
+    char cut_off[WR_ERROR_TEXT_MAX];
 };
 
 /* Opens everything. The plan must be finished and outlive the run. With a state directory that

@@ -173,6 +173,8 @@ int run_judge(struct wr_run *run, struct wr_error *err);
 /* evolve.c: the same from the store on; refuses (W601) what would be lost and is not allowed to be,
  * unless only asked what it is (`runs` 0). */
 int run_evolve(struct wr_run *run, int runs, struct wr_error *err);
+/* Notes that a life goes on from a state, once; when all is there for it. */
+void run_tell_going_on(const struct wr_run *run);
 /* run.c: a run with its units, and nothing restored or opened but the store, if there is a state.
  * *run is to be freed in any case. */
 int run_new_to_look(struct wr_run **run, struct wr_plan *plan, const struct wr_run_options *options,

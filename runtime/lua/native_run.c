@@ -238,8 +238,7 @@ static void push_summary(lua_State *L, const struct wr_plan *plan, const struct 
     const struct wr_summary *summary = wr_run_summary(run);
     lua_createtable(L, 0, 15);
     set_trouble(L, trouble);
-    lua_pushboolean(L, summary->was_cut_off);
-    lua_setfield(L, -2, "was_cut_off");
+    set_text(L, "cut_off", summary->cut_off);
     native_set_int(L, "rows_in", summary->rows_in);
     native_set_int(L, "late", summary->late);
     native_set_int(L, "rejected_total", summary->rejected);

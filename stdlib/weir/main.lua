@@ -226,10 +226,10 @@ local function end_of_run(run, made, summary, options)
       summary.steps, options.stop_after))
   end
   summary.has_state = options.state ~= nil
-  if summary.was_cut_off then
-    run.err(("note: it was stopped while a sink was waited for: %s\n"):format(
+  if summary.cut_off then
+    run.err(("note: it was %s; %s\n"):format(summary.cut_off,
       options.state and "what came behind the last checkpoint is read again by the next run"
-      or "what had not been committed there is not written"))
+      or "what had not been committed is not written"))
   end
   local kept = run.options.rejects ~= nil or made:reads_rejects()
   for _, line in ipairs(report.rejects(summary, kept)) do

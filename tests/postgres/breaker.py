@@ -135,7 +135,8 @@ def what_ends_a_run_that_waits(weir, postgres):
         finally:
             postgres.start()
         if code > 0:
-            same("it says so", "stopped while a sink was waited for" in live.said, True)
+            same("it says so", "note: it was stopped while postgres:" in live.said
+                 and "was waited for: " in live.said, True)
         live.check(f"signal {number}")
 
 

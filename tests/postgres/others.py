@@ -429,7 +429,8 @@ def a_lookup_waits_for_its_server(weir, postgres):
         wait_for(place, process, 510)
         code, _, said = end(place, process, signal.SIGTERM)
         same(said, code, 143)
-    for retries, number, wanted, text in ((200, signal.SIGTERM, 143, "interrupted"),
+    stopped = f"note: it was stopped while postgres:{postgres.address} was waited for: connect"
+    for retries, number, wanted, text in ((200, signal.SIGTERM, 143, stopped),
                                           (3, 0, 1, "it is down for ")):
         place, process = begun_with(retries)
         postgres.stop("fast")

@@ -192,6 +192,9 @@ TEST(a_signal_ends_all_waiting) {
     CHECK_INT(wr_patience_stopped(&t.patience, &err), ==, WR_ECANCEL);
     CHECK_INT(err.status, ==, WR_ECANCEL);
     CHECK_STR(err.text, "stopped while sqlite:o.db was waited for: database is locked");
+    wr_error_set(&err, WR_EAGAIN, "sqlite:o.db: connect: refused");
+    CHECK_INT(wr_patience_stopped(&t.patience, &err), ==, WR_ECANCEL);
+    CHECK_STR(err.text, "stopped while sqlite:o.db was waited for: connect: refused");
     trial_end(&t);
 }
 
