@@ -109,8 +109,8 @@ void env_too_large(struct wr_error *err, const char *verb, const char *path) {
     else
         wr_error_set(err, WR_EIO, "%s %s: File too large: its file system has no larger ones", verb,
                      path);
-    wr_error_help(err, "raise the limit, or write many files: a `directory/` with `roll = { size = "
-                       "\"1GB\" }`");
+    wr_error_help(err, "raise the limit (`ulimit -f unlimited`); a sink may write many files: a "
+                       "`directory/` with `roll = { size = \"1GB\" }`");
 }
 
 int env_rename_later(const struct wr_env *env, const char *from, const char *to,

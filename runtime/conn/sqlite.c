@@ -15,6 +15,7 @@
 #include "conn/sql.h"
 #include "data/schema.h"
 #include "data/text.h"
+#include "state/store.h"
 
 #include "base/banned.h"
 
@@ -24,7 +25,9 @@
 int wr_sqlite_failed(struct sqlite3 *db, const char *path, const char *what, struct wr_error *err) {
     int code = db == NULL ? SQLITE_NOMEM : sqlite3_errcode(db) & 0xff;
     const char *message = db == NULL ? "out of memory" : sqlite3_errmsg(db);
-    int number = db == NULL || code != SQLITE_CANTOPEN ? 0 : sqlite3_system_errno(db);
+    int number = db == NULL ? 0 : wr_store_sqlite_errno(db);
+    if (code != SQLITE_CANTOPEN && number != EFBIG) /* what it says itself is as good */
+        number = 0;
     int status = code == SQLITE_NOMEM                              ? WR_ENOMEM
                  : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? WR_ECORRUPT
                  : code == SQLITE_BUSY || code == SQLITE_LOCKED    ? WR_EREFUSED

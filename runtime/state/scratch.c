@@ -121,8 +121,10 @@ static int write_units(struct wr_scratch *scratch, uint32_t unit, const char *by
 
 static int failed(int status, struct wr_error *err) {
     if (err != NULL && err->status == status)
-        wr_error_help(err, "it holds what `memory` has no room for: set TMPDIR to a directory with "
-                           "more room, or `weir.settings { memory = \"4GB\" }`");
+        wr_error_help(err,
+                      "it holds what `memory` has no room for: set TMPDIR to a directory with "
+                      "more room%s, or `weir.settings { memory = \"4GB\" }`",
+                      strcmp(err->code, "W615") == 0 ? ", raise the limit" : "");
     return status;
 }
 

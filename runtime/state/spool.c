@@ -1,5 +1,6 @@
 #include "state/spool.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,8 +67,11 @@ void wr_spool_free(struct wr_spool *spool) {
 static int failed(struct wr_spool *spool, struct wr_error *err) {
     if (spool->store != NULL)
         return wr_store_fail_sqlite(spool->store, "write", err);
+    int number = spool->db == NULL ? 0 : wr_store_sqlite_errno(spool->db);
     const char *text = spool->db == NULL ? "out of memory" : sqlite3_errmsg(spool->db);
     int code = spool->db == NULL ? SQLITE_NOMEM : sqlite3_errcode(spool->db);
+    if (number == EFBIG)
+        return wr_env_fail(err, "write", "a temporary file of rows that wait for the end", number);
     return wr_error_set(err, code == SQLITE_NOMEM ? WR_ENOMEM : WR_EIO,
                         "rows that wait for the end, in a temporary file: %s", text);
 }

@@ -1,4 +1,5 @@
 /* store_open.c: opening and closing the state file; see store.h. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,15 +86,29 @@ int wr_store_fail(struct wr_store *store, int status) {
     return status;
 }
 
+/* SQLite does not keep the errno of a commit, but leaves it as it was: what is told of files that
+ * may not grow comes of nothing else. */
+int wr_store_sqlite_errno(struct sqlite3 *db) {
+    int last = errno, code = sqlite3_errcode(db) & 0xff;
+    if (code == SQLITE_IOERR && last == EFBIG)
+        return EFBIG;
+    return code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(db) : 0;
+}
+
 int wr_store_fail_sqlite(struct wr_store *store, const char *what, struct wr_error *err) {
-    int code = sqlite3_extended_errcode(store->db), number = sqlite3_system_errno(store->db);
+    int number = wr_store_sqlite_errno(store->db), code = sqlite3_extended_errcode(store->db);
     const char *text = sqlite3_errmsg(store->db);
     const char *detail = strerrordesc_np(number);
     int has_detail = number != 0 && detail != NULL && (code & 0xff) != SQLITE_CORRUPT;
     int status = wr_error_set(err, sqlite_status(code), "%s state %s: %s%s%s", what, store->path,
                               text, has_detail ? ": " : "", has_detail ? detail : "");
-    if (number != 0)
+    if (number == EFBIG) {
+        char verb[64];
+        snprintf(verb, sizeof verb, "%s state", what);
+        (void)wr_env_fail(err, verb, store->path, number);
+    } else if (number != 0) {
         wr_env_error_code(err, number);
+    }
     if ((code & 0xff) == SQLITE_FULL)
         wr_error_code(err, "W610");
     else if ((code & 0xff) == SQLITE_READONLY || (code & 0xff) == SQLITE_PERM)

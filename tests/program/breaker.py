@@ -197,6 +197,23 @@ def a_file_as_large_as_it_may_be_is_not_waited_for(weir):
         place.close()
 
 
+def a_database_as_large_as_it_may_be_is_not_waited_for(weir):
+    """SQLite says `disk I/O error` of it: of a sink, of a table in the state, of the state."""
+    for to, limit in ((TO_TABLE % QUICK, 1 << 20), ('"state:t", { mode = "append" }', 1 << 20),
+                      (TO_TABLE % QUICK, 50000)):
+        place = Place(weir, LIVE % to)
+        place.feed(20000, 40)
+        for _ in range(2):
+            said = place.start("--state", "st", limit=limit).end(1, within=AT_ONCE)
+            for text in ("error[W615]", f"File too large: a file of this process may have {limit} "
+                         "bytes (`ulimit -f`)", "help: raise the limit (`ulimit -f unlimited`)"):
+                same(said, text in said, True)
+        place.complete()
+        if "state:" not in to:
+            same("the table", place.table(), all_rows(place))
+        place.close()
+
+
 # ---- a database that is locked ---------------------------------------------------------------
 
 
@@ -500,7 +517,8 @@ weir.read("-", { schema = "id int64, t string" }):write(%s)'''
     place.close()
 
 
-LOCKS = [a_file_as_large_as_it_may_be_is_not_waited_for, a_lock_is_waited_for,
+LOCKS = [a_file_as_large_as_it_may_be_is_not_waited_for,
+         a_database_as_large_as_it_may_be_is_not_waited_for, a_lock_is_waited_for,
          a_lock_that_stays_ends_a_run_whose_input_ends,
          retries_end_it_before_the_timeout, a_live_run_waits_until_the_lock_is_gone,
          a_signal_ends_the_wait_at_once, a_kill_while_it_waits_loses_nothing, a_limit_ends_it,
