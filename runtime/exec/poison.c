@@ -184,14 +184,15 @@ static void tell(const struct wr_run *run, const struct lives *lives) {
         return;
     if (is_searching(lives)) {
         snprintf(text, sizeof text,
-                 "state %s: runs that begin behind checkpoint %" PRIu64 " die: rows are read in "
-                 "steps of %u, which are each kept, to find the one at which they do",
+                 "state %s: runs that begin behind checkpoint %" PRIu64 " die, at a row that comes "
+                 "there or killed from outside (kill -9, no memory left): rows are read in steps "
+                 "of %u, which are each kept, to find such a row",
                  directory, lives->number, rows_of_level[lives->level]);
         run->options.warn(run->options.warn_ctx, "W621", text);
     } else if (lives->level == LEVEL_GIVEN_UP) {
         snprintf(text, sizeof text,
                  "state %s: runs that begin behind checkpoint %" PRIu64 " die, and at no row that "
-                 "could be left out",
+                 "could be left out: perhaps killed from outside (kill -9, no memory left)",
                  directory, lives->number);
         run->options.warn(run->options.warn_ctx, "W622", text);
     }

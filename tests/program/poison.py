@@ -192,6 +192,7 @@ def no_row_is_at_fault(programs):
         code, said = place.end(place.start(crash="9950"))
         same(f"its end: {said}", code < 0, True)
         told += "W622" in said
+        same(f"who may have killed it: {said}", "W62" in said, "killed from outside" in said)
     same("it is told", told > 0, True)
     same("nothing came of it", place.lives(), 0)
     same("groups", len(place.rows()), 100)

@@ -410,22 +410,29 @@ orders:lookup(one, { on = "item" })]],
     right = "weir: warning[W620]: sqlite:out.db: it is there again after 31.0s and …",
   },
   W621 = {
-    message = "state …: runs that begin behind checkpoint … die: rows are read in steps of …",
-    help = "leave it to it: the row is rejected when it is found (W514)",
+    message = "state …: runs that begin behind checkpoint … die, at a row that comes there or "
+      .. "killed from outside (kill -9, no memory left): rows are read in steps of …",
+    help = "leave it to it: such a row is rejected when it is found (W514); `dmesg` says whether "
+      .. "the system killed them",
     page = "Three runs in a row have died shortly behind one another's checkpoints. There may be a "
       .. "row that no run survives, so it is looked for: each step is kept, of 1,024 rows, then "
-      .. "of 32, then each row. That is slow, and ends by itself after some rows or 10 s. Where "
-      .. "the runs were ended from outside, nothing comes of it. `weir.settings { quarantine = "
+      .. "of 32, then each row. That is slow, and ends by itself after some rows or 10 s. Runs "
+      .. "that were killed from outside (`kill -9`, a system or a control group that had no memory "
+      .. "left, a supervisor that did not wait) look the same to weir: then no row is found, and "
+      .. "what kills them is to be mended. `weir.settings { quarantine = "
       .. "false }` turns it off. See `weir help quarantine`.",
-    wrong = "weir: warning[W621]: state s: runs that begin behind checkpoint 8 die: …",
+    wrong = "weir: warning[W621]: state s: runs that begin behind checkpoint 8 die, …",
     right = "weir run --state job.state job.lua   # again, as a supervisor does",
   },
   W622 = {
-    message = "state …: runs that begin behind checkpoint … die, and at no row that could be …",
+    message = "state …: runs that begin behind checkpoint … die, and at no row that could be "
+      .. "left out: perhaps killed from outside (kill -9, no memory left)",
     help = "the message of the last run, or of the system (`dmesg`), says what ended it",
     page = "Runs with this state die again and again, also when each row is taken by itself, and "
       .. "it is not while a stage works on a row: it is when a window fires, when a source is "
-      .. "read, or memory ends for want of room for the state. Nothing was rejected for it. The "
+      .. "read, or somebody kills it from outside: `kill -9`, a supervisor that does not wait, the "
+      .. "system when no memory is left (then `weir.settings { memory = … }` makes it take less). "
+      .. "Nothing was rejected for it. The "
       .. "run goes on as always, and is likely to die again.",
     wrong = "weir: warning[W622]: state s: runs that begin behind checkpoint 8 die, …",
     right = "weir state ls job.state   # how many rows are kept, and where it stands",
