@@ -160,6 +160,9 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
 /* The end of a partition whose file had its name already: what a power cut may have left over. */
 int partition_was_named(struct partition_sink *self, const struct partition *one,
                         struct wr_error *err);
+/* More rows come for a file that had its name already; returns the failure. */
+int partition_has_its_name(const struct partition_sink *self, const struct partition *one,
+                           struct wr_error *err);
 /* Files that are complete get their names. */
 int partition_name_done(struct partition_sink *self, struct wr_error *err);
 /* After a restart: cuts the files to what the state knows, or says that they are gone; with `looks`

@@ -359,6 +359,24 @@ static int lost(const struct partition_sink *self, const char *path, const struc
     return WR_ECORRUPT;
 }
 
+int partition_has_its_name(const struct partition_sink *self, const struct partition *one,
+                           struct wr_error *err) {
+    char path[PARTITION_PATH_MAX], final[PARTITION_PATH_MAX];
+    int status = path_of(self, one, one->number, 0, "", path, err);
+    if (status == WR_OK)
+        status = path_of(self, one, one->number, 1, "", final, err);
+    if (status != WR_OK)
+        return status;
+    wr_error_set(err, WR_ECORRUPT, "%s: `%s` was complete already, and more rows come",
+                 self->base.name, final);
+    wr_error_help(err,
+                  "the state stands in the midst of that file, which was completed since: rename "
+                  "it to `%.250s`, and its rows from there on are written anew; or let the sink "
+                  "write to another directory (`weir plan` says what becomes of the rest)",
+                  path);
+    return WR_ECORRUPT;
+}
+
 static int cut_one(struct partition_sink *self, struct partition *one, int looks,
                    struct wr_error *err) {
     const struct wr_env *env = self->base.env;

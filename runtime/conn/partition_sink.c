@@ -389,8 +389,7 @@ static int write_chain(struct partition_sink *self, const struct wr_batch *batch
     if (sel == NULL)
         return wr_error_set(err, WR_ENOMEM, "%s: out of memory", self->base.name);
     if (self->partitions[partition].is_renamed) /* it was not: it went, or the rows are others */
-        return wr_error_set(err, WR_ECORRUPT, "%s: %s was complete already, and more rows come",
-                            self->base.name, self->partitions[partition].name);
+        return partition_has_its_name(self, &self->partitions[partition], err);
     int status = WR_OK;
     for (uint32_t at = chains->heads[chain]; at != UINT32_MAX && status == WR_OK;
          at = chains->next[at]) {

@@ -355,6 +355,43 @@ def beginning_anew(place):
 
 
 @case
+def a_savepoint_in_the_midst_of_a_file_says_the_way_out(place):
+    """That file was completed since: it is renamed, or rows go to another directory."""
+    def script(to):
+        place.put("script.lua", FOLLOWS.replace('"1h"', '"10ms"').replace(
+            '"out.csv", { mode = "append" }', f'"{to}/", {{ format = "csv", roll = {{ rows = 4000 }} }}'))
+
+    def run(*words, exit_code=0):
+        return place.weir("run", "script.lua", "--until", f"{ROWS + more}rows", *words,
+                          exit_code=exit_code)
+
+    def rows():
+        found = []
+        for name in sorted(os.listdir(place.path("out"))):
+            if "part-" in name:
+                found += place.read(f"out/{name}").split()[1:]
+        return sorted(int(one.split(",")[0]) for one in found)
+
+    script("out")
+    more = 0
+    run("--state", "st")
+    place.weir("state", "save", "st", "save")
+    more = 5000
+    place.more(more)
+    run("--state", "st")
+    said = run("--state", "new", "--from", "save", exit_code=1)
+    names = re.search(r"`(out/part-\d+1\.csv)` was complete already.*rename it to `(out/\.part[^`]+)`",
+                      said, re.DOTALL)
+    assert "error[W613]" in said and names, said
+    os.rename(place.path(names[1]), place.path(names[2]))
+    run("--state", "new")
+    assert rows() == list(range(ROWS + more)), "each once"
+    script("other")
+    run("--state", "third", "--from", "save")
+    assert "part-0000000000.csv" in os.listdir(place.path("other"))
+
+
+@case
 def a_run_that_goes_on_says_so(place):
     """Once, with the state, the checkpoint, its time and the rows; one that begins says nothing."""
     place.put("script.lua", FOLLOWS)
