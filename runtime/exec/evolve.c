@@ -35,15 +35,16 @@ static int refuse(const struct wr_run *run, struct wr_error *err) {
     char others[32] = "";
     if (more > 0)
         snprintf(others, sizeof others, " (and %u more)", more);
-    wr_error_script(err, "W601", "state %s is of another script: %s: %s%s", changes->directory,
+    const char *from = run->goes_back ? run->options.savepoint : NULL;
+    wr_error_script(err, "W601", "%s %s is of another script: %s: %s%s",
+                    from == NULL ? "state" : "savepoint", from == NULL ? changes->directory : from,
                     which(first, text), first->reason, others);
     wr_error_help(err,
-                  changes->refused > 0
-                      ? "`weir plan SCRIPT --state DIR` says what becomes of each stage; run the "
-                        "script as it was, or give another --state"
-                      : "`weir plan SCRIPT --state DIR` says what becomes of each stage; "
-                        "--allow-rebuild goes on without it; or run the script as it was, or give "
-                        "another --state");
+                  "`weir plan SCRIPT %s` says what becomes of each stage; %srun the script as it "
+                  "was, or %s",
+                  from == NULL ? "--state DIR" : "--from DIR",
+                  changes->refused > 0 ? "" : "--allow-rebuild goes on without it; or ",
+                  from == NULL ? "give another --state" : "begin anew without --from");
     return WR_EREFUSED;
 }
 
@@ -102,10 +103,18 @@ void run_tell_going_on(const struct wr_run *run) {
 
 int wr_run_compare(struct wr_plan *plan, const struct wr_run_options *options,
                    struct wr_error *err) {
-    WR_ASSERT(plan->finished && options->state_directory != NULL);
+    WR_ASSERT(plan->finished && (options->state_directory != NULL || options->savepoint != NULL));
     struct wr_run run = {.plan = plan, .options = *options, .err = err};
+    int began = 1, status = WR_OK;
     wr_arena_init(&run.arena, &wr_budget_control, 16384);
-    int status = run_open_state(&run.store, plan->env, options->state_directory, err);
+    if (options->savepoint != NULL)
+        status =
+            run_began_from(plan->env, options->savepoint, options->state_directory, &began, err);
+    if (!began)
+        run.options.state_directory = options->savepoint;
+    if (status == WR_OK)
+        status = (began ? run_open_state : run_open_savepoint)(&run.store, plan->env,
+                                                               run.options.state_directory, err);
     if (status == WR_OK)
         status = run_evolve(&run, 0, err);
     wr_store_close(run.store);

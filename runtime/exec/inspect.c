@@ -209,21 +209,47 @@ int wr_state_copy(const struct wr_env *env, const char *path, const char *to,
     return status;
 }
 
+int run_open_savepoint(struct wr_store **store, const struct wr_env *env, const char *savepoint,
+                       struct wr_error *err) {
+    int status = run_open_state(store, env, savepoint, err);
+    if (status == WR_ENOENT)
+        wr_error_help(err, "`weir state save DIR %.200s` makes one of the state in DIR", savepoint);
+    return status;
+}
+
+int run_began_from(const struct wr_env *env, const char *savepoint, const char *directory,
+                   int *began, struct wr_error *err) {
+    struct wr_store *store;
+    *began = 0;
+    if (directory == NULL || !state_file_is_there(env, directory, "state.db"))
+        return WR_OK;
+    *began = wr_store_began_at(env, directory, savepoint);
+    if (*began)
+        return WR_OK;
+    int status = run_open_savepoint(&store, env, savepoint, err);
+    if (status == WR_OK)
+        *began = wr_store_began_from(store, directory);
+    wr_store_close(store);
+    if (status != WR_OK || *began)
+        return status;
+    wr_error_set(err, WR_EEXIST, "there is a state in %s already", directory);
+    wr_error_help(err,
+                  "it did not begin from %.200s: leave --from away to go on with it, "
+                  "or give another --state to begin there",
+                  savepoint);
+    return WR_EEXIST;
+}
+
 int run_begin_from(const struct wr_env *env, const char *savepoint, const char *directory,
                    struct wr_error *err) {
     struct wr_store *store;
-    int is_there = state_file_is_there(env, directory, "state.db");
-    if (is_there && wr_store_began_at(env, directory, savepoint))
-        return WR_OK;
-    int status = run_open_state(&store, env, savepoint, err);
-    if (status == WR_OK && !(is_there && wr_store_began_from(store, directory))) {
+    int began;
+    int status = run_began_from(env, savepoint, directory, &began, err);
+    if (status != WR_OK || began)
+        return status;
+    status = run_open_savepoint(&store, env, savepoint, err);
+    if (status == WR_OK)
         status = wr_store_copy(store, directory, 1, err);
-        if (status == WR_EEXIST)
-            wr_error_help(err,
-                          "it did not begin from %.200s: leave --from away to go on with it, "
-                          "or give another --state to begin there",
-                          savepoint);
-    }
     wr_store_close(store);
     return status;
 }

@@ -149,7 +149,8 @@ struct wr_summary {
 int wr_run_new(struct wr_run **run, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err);
 void wr_run_free(struct wr_run *run);
-/* Says by `tell_changes` what would become of a state, and changes nothing. */
+/* Says by `tell_changes` what would become of a state, or of a savepoint where a state would begin
+ * from it, and changes nothing. */
 int wr_run_compare(struct wr_plan *plan, const struct wr_run_options *options,
                    struct wr_error *err);
 /* What a run takes of `memory` before its first row, without a state; nothing is opened. WR_OK, or

@@ -182,6 +182,12 @@ int run_new_to_look(struct wr_run **run, struct wr_plan *plan, const struct wr_r
 /* inspect.c: a state that must be there. WR_ENOENT, with what to do, where it is not. */
 int run_open_state(struct wr_store **store, const struct wr_env *env, const char *path,
                    struct wr_error *err);
+int run_open_savepoint(struct wr_store **store, const struct wr_env *env, const char *savepoint,
+                       struct wr_error *err);
+/* Whether there is a state in `directory` that began as a copy of the one in `savepoint`; WR_EEXIST:
+ * there is one that did not. `directory` may be NULL. */
+int run_began_from(const struct wr_env *env, const char *savepoint, const char *directory,
+                   int *began, struct wr_error *err);
 /* Makes the state in `directory` a copy of the one in `savepoint`; where it began as that copy
  * before, nothing is done. */
 int run_begin_from(const struct wr_env *env, const char *savepoint, const char *directory,

@@ -283,7 +283,7 @@ function COMMANDS.run(run)
   return end_of_run(run, made, summary, options)
 end
 
---- `plan SCRIPT --state DIR`: exit code 0 where `weir run` would go on without --allow-rebuild.
+--- `plan SCRIPT [--state DIR] [--from SAVEPOINT]`: exit code 0 where `weir run` would go on without --allow-rebuild.
 function COMMANDS.plan(run)
   rejects_format(run.options.rejects)
   local made, code = read_script(run, one_script(run), true)
@@ -291,8 +291,8 @@ function COMMANDS.plan(run)
     return code
   end
   local options, told = run_options(run, made), nil
-  if not options.state then
-    cli.fail("no state is named", "weir plan SCRIPT --state DIR")
+  if not options.state and not options.from then
+    cli.fail("no state is named", "weir plan SCRIPT --state DIR, or --from SAVEPOINT")
   end
   options.tell = function(changes)
     told = changes
@@ -302,7 +302,7 @@ function COMMANDS.plan(run)
     show(run, require("weir.load").as_diagnostic(err, made.name))
     return EXIT.FAILED
   end
-  told = told or { state = options.state, checkpoint = 0, loses = 0, refused = 0 }
+  told = told or { state = options.state or options.from, checkpoint = 0, loses = 0, refused = 0 }
   local changes = require("weir.changes")
   run.out(run.options.json and changes.json(told) .. "\n" or changes.text(told))
   return told.loses + told.refused > 0 and EXIT.FAILED or EXIT.DONE

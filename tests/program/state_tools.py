@@ -355,6 +355,54 @@ def beginning_anew(place):
 
 
 @case
+def a_plan_is_of_a_savepoint_too(place):
+    """It says what a run from there would find, makes nothing, and looks at a state that began so."""
+    changed = SCRIPT.replace("t = sum(x)", "t = max(x)")
+    place.stop()
+    place.weir("state", "save", "st", "save")
+    place.put("script.lua", changed)
+    for words in ((), ("--state", "new")):
+        said = place.weir("plan", "script.lua", "--from", "save", *words, exit_code=1)
+        assert said.startswith("state save, checkpoint ") and "  rebuilt   stage   sums" in said, said
+    assert not os.path.exists(place.path("new"))
+    said = place.weir("plan", "script.lua", "--from", "save", "--state", "st", exit_code=1)
+    assert "error[W411]: there is a state in st already" in said, said
+    said = place.weir("plan", "script.lua", "--from", "gone", exit_code=1)
+    assert "error[W401]: there is no state in gone" in said and \
+        "`weir state save DIR gone` makes one" in said, said
+    place.put("script.lua", SCRIPT)
+    place.weir("run", "script.lua", "--state", "new", "--from", "save", "--stop-after", "2",
+               exit_code=130)
+    said = place.weir("plan", "script.lua", "--from", "save", "--state", "new")
+    assert said.startswith("state new, checkpoint "), said
+
+
+@case
+def a_start_that_is_refused_leaves_no_state(place):
+    """But one that was there, and a directory that was: those are somebody's."""
+    place.stop()
+    place.weir("state", "save", "st", "save")
+    before = place.state()
+    place.put("script.lua", SCRIPT.replace("t = sum(x)", "t = max(x)"))
+    for _ in range(2):
+        said = place.weir("run", "script.lua", "--state", "new", "--from", "save", exit_code=1)
+        assert "error[W601]: savepoint save is of another script" in said, said
+        assert "weir plan SCRIPT --from DIR" in said, said
+        assert not os.path.exists(place.path("new")), os.listdir(place.path("new"))
+    said = place.weir("run", "script.lua", "--state", "st", exit_code=1)
+    assert "error[W601]: state st is of another script" in said and place.state() == before, said
+    place.put("script.lua", 'weir.settings { memory = "16KB" }\n' + SCRIPT)
+    os.mkdir(place.path("kept"))
+    for name in ("new", "kept"):
+        said = place.weir("run", "script.lua", "--state", name, exit_code=1)
+        assert "error[W602]" in said, said
+    assert not os.path.exists(place.path("new")) and os.path.exists(place.path("kept"))
+    place.put("script.lua", SCRIPT)
+    place.weir("run", "script.lua", "--state", "new", "--from", "save")
+    assert sum(int(line.split(",")[1]) for line in place.outputs()["sums.csv"].split()[1:]) == ROWS
+
+
+@case
 def a_savepoint_in_the_midst_of_a_file_says_the_way_out(place):
     """That file was completed since: it is renamed, or rows go to another directory."""
     def script(to):
