@@ -84,6 +84,32 @@ describe("weir", function()
     assert.equal(3, code)
     has(err, '"line":2,"col":11')
   end)
+  it("check --json gives errors and warnings, also of a script that is refused", function()
+    local bad = script("bad.lua", "local s = weir.read 'x.csv'\ns:filter 'amout > 1':print()\n")
+    local lint = script("lint.lua",
+      "local s = weir.read 'x.csv'\ns:filter 'amount > 1'\ns:print()\n")
+    local code, out, err = weir("check", lint, bad, folder .. "/none.lua", "--json")
+    assert.equal(3, code)
+    has(err, bad .. ":2:11: error[W103]") -- for a person, as without
+    has(err, lint .. ":2:3: warning[W902]")
+    local at = 0
+    for _, wanted in ipairs({
+      '{\n  "scripts": [', '"diagnostics": [', '"code": "W902"', '"col": 3', '"end_col": 9',
+      '"file": "' .. lint .. '"', '"help": "end it with', '"line": 2', '"message": "the stream of',
+      '"severity": "warning"', '"script": "' .. lint .. '"', '"sinks": [',
+      '"diagnostics": [', '"code": "W103"', '"col": 11', '"message": "unknown column `amout`"',
+      '"severity": "error"', '"script": "' .. bad .. '"',
+      '"diagnostics": [', '"code": "W401"', '"script": "' .. folder .. '/none.lua"',
+    }) do
+      local found = out:find(wanted, at + 1, true)
+      assert.truthy(found, wanted .. " behind byte " .. at .. " of " .. out)
+      at = found
+    end
+    assert.falsy(out:find('"sinks"', out:find('"W103"', 1, true), true), out)
+    code, out = weir("check", script("a.lua", "weir.read 'x.csv':print()"), "--json")
+    assert.equal(0, code)
+    has(out, '"diagnostics": []')
+  end)
   it("an error of Lua and a missing script exit with 3", function()
     local code, _, err = weir(script("a.lua", "local x = \nx:y("))
     assert.equal(3, code)

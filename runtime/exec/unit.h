@@ -184,8 +184,8 @@ int run_open_state(struct wr_store **store, const struct wr_env *env, const char
                    struct wr_error *err);
 int run_open_savepoint(struct wr_store **store, const struct wr_env *env, const char *savepoint,
                        struct wr_error *err);
-/* Whether there is a state in `directory` that began as a copy of the one in `savepoint`; WR_EEXIST:
- * there is one that did not. `directory` may be NULL. */
+/* Whether there is a state in `directory` (which may be NULL) that began as a copy of the one in
+ * `savepoint`; WR_EEXIST: there is one that did not. */
 int run_began_from(const struct wr_env *env, const char *savepoint, const char *directory,
                    int *began, struct wr_error *err);
 /* Makes the state in `directory` a copy of the one in `savepoint`; where it began as that copy

@@ -96,12 +96,17 @@ local function join(...)
   return all
 end
 
---- The words. `flags`: what each takes.
+--- The words. `flags`: what each takes; `more`: a paragraph of its page.
 M.COMMANDS = {
   run = { usage = "weir run SCRIPT [FLAG…]", doc = "run a script (`weir SCRIPT` is the same)",
     flags = join(RUN, LOAD) },
   check = { usage = "weir check SCRIPT… [--json] [FLAG…]",
     doc = "say what is wrong in scripts, and what is promised of what they write; run none",
+    more = "--json gives `{\"scripts\": […]}`, each with `script`, `sinks` (what is promised of "
+      .. "them) and `diagnostics`: the errors and warnings, with `severity`, `code`, `message`, "
+      .. "`help`, `file`, `line`, `col`, `end_col` (which count from 1) and `notes`, as far as "
+      .. "they are known. A script that is refused has no `sinks`; stderr and the exit code are "
+      .. "the same as without.",
     flags = join({ "--json", "-e", "--read" }, LOAD) },
   explain = { usage = "weir explain SCRIPT [--json] [--analyze]",
     doc = "show how a script would run, or with --analyze how it did",
@@ -109,8 +114,8 @@ M.COMMANDS = {
       LOAD) },
   plan = { usage = "weir plan SCRIPT [--state DIR] [--from DIR] [--json] [FLAG…]",
     doc = "say what becomes of a state, or a savepoint, when this script goes on with it",
-    flags = join({ "--state", "--from", "--json", "-e", "--read", "--limit", "--rejects", "--shards" },
-      LOAD) },
+    flags = join({ "--state", "--from", "--json", "-e", "--read", "--limit", "--rejects",
+      "--shards" }, LOAD) },
   state = { usage = "weir state ls|show|query|export|verify|reset|save DIR […]",
     doc = "look into a state, copy it, throw it away",
     flags = join({ "--json", "--format", "--script", "--yes", "--timeout" }, LOAD) },

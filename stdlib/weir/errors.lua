@@ -203,23 +203,38 @@ local function json_object(pairs_list)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
---- One line of JSON: file, line, col, end_col, severity, code, message, help, notes.
-local function render_json(err, place)
+--- An error as data; what is not known of it is nil.
+---@return table {file=, line=, col=, end_col=, severity=, code=, message=, help=, notes=}
+function M.facts(err, place)
   local notes = {}
   for i, note in ipairs(place and place.notes or {}) do
-    notes[i] = json_object({
-      "text", note.text, "file", note.file or false, "line", note.line or false,
-      "col", note.col or false,
-    })
+    notes[i] = { text = note.text, file = note.file, line = note.line, col = note.col }
   end
-  return json_object({
-    "file", place and place.file or false, "line", place and place.line or false,
-    "col", place and place.col or false,
-    "end_col", place and place.col + (place.caret_len or 1) or false,
-    "severity", M.severity(err), "code", err.code or false, "message", err.message,
-    "help", err.help or false,
-    "notes", notes[1] and { "[" .. table.concat(notes, ",") .. "]" } or false,
-  })
+  local facts = { severity = M.severity(err), code = err.code, message = err.message,
+    help = err.help, notes = notes[1] and notes }
+  if place then
+    facts.file, facts.line, facts.col = place.file, place.line, place.col
+    facts.end_col = place.col + (place.caret_len or 1)
+  end
+  return facts
+end
+
+--- One line of JSON, what is looked at first in front.
+local function render_json(err, place)
+  local function object(facts, names)
+    local list = {}
+    for _, name in ipairs(names) do
+      list[#list + 1], list[#list + 2] = name, facts[name] or false
+    end
+    return json_object(list)
+  end
+  local facts, notes = M.facts(err, place), {}
+  for i, note in ipairs(facts.notes or {}) do
+    notes[i] = object(note, { "text", "file", "line", "col" })
+  end
+  facts.notes = notes[1] and { "[" .. table.concat(notes, ",") .. "]" }
+  return object(facts, { "file", "line", "col", "end_col", "severity", "code", "message", "help",
+    "notes" })
 end
 
 local function github_escape(text, property)

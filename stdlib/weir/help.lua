@@ -235,6 +235,10 @@ local function command_page(name)
   local command = cli.COMMANDS[name]
   local lines = { "usage: " .. command.usage, "" }
   wrap(lines, "", command.doc:sub(1, 1):upper() .. command.doc:sub(2) .. ".")
+  if command.more then
+    add(lines, "")
+    wrap(lines, "", command.more)
+  end
   if #command.flags > 0 then
     add(lines, "", "Flags, in any order; `--` ends them:")
     for _, flag in ipairs(command.flags) do

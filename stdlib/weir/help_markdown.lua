@@ -62,6 +62,9 @@ local function command_line(lines, level)
     add(lines, "", level .. " weir " .. name)
     fence(lines, "text", command.usage)
     add(lines, "", prose(command.doc:sub(1, 1):upper() .. command.doc:sub(2) .. "."))
+    if command.more then
+      add(lines, "", prose(command.more))
+    end
     two_columns(lines, "flag", "", flag_rows(command.flags))
   end
 end

@@ -33,9 +33,9 @@ copy.
 
 A savepoint holds positions, groups and what sinks need, no files that were
 written: a run from it cuts a file that it goes on with to the length that it
-had, and a file that is gone, or was finished since, is refused (W613 says which,
-and what to do; or change its address: `weir plan SCRIPT --from TO` says what
-becomes of each). A start that is refused makes no NEW. The same words
+had, and a file that is gone, or was finished since, is refused (W613 says which
+and what to do; `weir plan SCRIPT --from TO` says what becomes of another
+script). A start that is refused makes no NEW. The same words
 again, behind a kill or an end, go on with NEW; a state that did not begin from
 TO is refused (W411).
 ]],
@@ -268,9 +268,13 @@ refused, and says so.
 Saves what the run knows (places in the sources, groups, windows, waiting rows)
 in that directory, every second (`weir.settings { checkpoint = "5s" }`). A run
 that was stopped or killed goes on from there when it is started again with the
-same words, and says so: `note: clicks.state: it goes on behind its checkpoint 9
-of 2026-03-31T10:00:00Z; 1200 rows are read already`. Files and SQLite tables then hold each row once, also tables in the
-state itself (`weir help tables`); the terminal may show rows twice.
+same words, and says so:
+
+  note: clicks.state: it goes on behind its checkpoint 9 of
+        2026-03-31T10:00:00Z; 1200 rows are read already
+
+Files and SQLite tables then hold each row once, also tables in the state itself
+(`weir help tables`); the terminal may show rows twice.
 `weir.settings { state = "clicks.state" }` says it in the script; the flag wins.
 
 A changed script goes on with what means what it meant (`weir help evolution`);

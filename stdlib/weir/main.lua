@@ -37,6 +37,9 @@ local function show(run, err)
   if not err.help and err.code and err.code:find("^W[46]") then
     err.help = (errors.lookup(err.code) or {}).help -- what the world did is the same everywhere
   end
+  if run.told then
+    run.told[#run.told + 1] = errors.facts(err, err.located)
+  end
   local form = run.options.error_format or "text"
   run.err(errors.render(err, err.located, { color = run.color, format = form }) .. "\n")
 end
@@ -283,7 +286,8 @@ function COMMANDS.run(run)
   return end_of_run(run, made, summary, options)
 end
 
---- `plan SCRIPT [--state DIR] [--from SAVEPOINT]`: exit code 0 where `weir run` would go on without --allow-rebuild.
+--- `plan SCRIPT [--state DIR] [--from SAVEPOINT]`: exit code 0 where `weir run` would go on without
+--- --allow-rebuild.
 function COMMANDS.plan(run)
   rejects_format(run.options.rejects)
   local made, code = read_script(run, one_script(run), true)
@@ -387,6 +391,9 @@ end
 
 --- Reads one script, and says what is promised of its sinks: as text, or into `list`.
 local function check_one(run, name, list)
+  run.told = {}
+  local about = { script = run.options.text and "-e" or name, diagnostics = run.told }
+  list[#list + 1] = about
   local made, plan, code = read_plan(run, name, true)
   if not plan then
     return code
@@ -398,7 +405,7 @@ local function check_one(run, name, list)
   local promises = require("weir.promises")
   local rows = promises.of_plan(plan)
   if run.options.json then
-    list[#list + 1] = { script = made.name, state = made.settings.state, sinks = rows }
+    about.script, about.state, about.sinks = made.name, made.settings.state, rows
   else
     run.out(promises.text(rows, made.settings.state))
     if made.settings.memory then

@@ -362,16 +362,16 @@ function M.text(rows, state)
   return #lines > 0 and table.concat(lines, "\n") .. "\n" or ""
 end
 
---- The rows of several scripts, for `--json`.
----@param list { script: string, state: string?, sinks: table[] }[]
+--- The rows of several scripts, for `--json`, and what was said of each.
+---@param list { script: string, state: string?, sinks: table[]?, diagnostics: table[] }[]
 function M.json(list)
   local json = require("weir.json")
   local function as_list(x)
     return next(x) == nil and setmetatable(x, json.LIST) or x
   end
   for _, each in ipairs(list) do
-    as_list(each.sinks)
-    for _, row in ipairs(each.sinks) do
+    as_list(each.diagnostics)
+    for _, row in ipairs(each.sinks and as_list(each.sinks) or {}) do
       as_list(row.given)
       as_list(row.stronger)
     end

@@ -356,14 +356,15 @@ def beginning_anew(place):
 
 @case
 def a_plan_is_of_a_savepoint_too(place):
-    """It says what a run from there would find, makes nothing, and looks at a state that began so."""
+    """It says what a run from there would find, makes nothing, and looks at a state that began."""
     changed = SCRIPT.replace("t = sum(x)", "t = max(x)")
     place.stop()
     place.weir("state", "save", "st", "save")
     place.put("script.lua", changed)
     for words in ((), ("--state", "new")):
         said = place.weir("plan", "script.lua", "--from", "save", *words, exit_code=1)
-        assert said.startswith("state save, checkpoint ") and "  rebuilt   stage   sums" in said, said
+        assert said.startswith("state save, checkpoint "), said
+        assert "  rebuilt   stage   sums" in said, said
     assert not os.path.exists(place.path("new"))
     said = place.weir("plan", "script.lua", "--from", "save", "--state", "st", exit_code=1)
     assert "error[W411]: there is a state in st already" in said, said
@@ -406,8 +407,9 @@ def a_start_that_is_refused_leaves_no_state(place):
 def a_savepoint_in_the_midst_of_a_file_says_the_way_out(place):
     """That file was completed since: it is renamed, or rows go to another directory."""
     def script(to):
+        sink = f'"{to}/", {{ format = "csv", roll = {{ rows = 4000 }} }}'
         place.put("script.lua", FOLLOWS.replace('"1h"', '"10ms"').replace(
-            '"out.csv", { mode = "append" }', f'"{to}/", {{ format = "csv", roll = {{ rows = 4000 }} }}'))
+            '"out.csv", { mode = "append" }', sink))
 
     def run(*words, exit_code=0):
         return place.weir("run", "script.lua", "--until", f"{ROWS + more}rows", *words,
@@ -428,8 +430,8 @@ def a_savepoint_in_the_midst_of_a_file_says_the_way_out(place):
     place.more(more)
     run("--state", "st")
     said = run("--state", "new", "--from", "save", exit_code=1)
-    names = re.search(r"`(out/part-\d+1\.csv)` was complete already.*rename it to `(out/\.part[^`]+)`",
-                      said, re.DOTALL)
+    names = re.search(r"`(out/part-\d+1\.csv)` was complete already.*"
+                      r"rename it to `(out/\.part[^`]+)`", said, re.DOTALL)
     assert "error[W613]" in said and names, said
     os.rename(place.path(names[1]), place.path(names[2]))
     run("--state", "new")
