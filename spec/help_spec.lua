@@ -56,6 +56,9 @@ describe("weir help", function()
       within = "`within` is an option of\n\n  :dedup ", offset = "  weir.tumbling ",
       allowed_lateness = "  :window ", anti = "`anti` is a word of an option of\n\n  :join ",
       delimiter = "  weir.csv ", flags = "usage: weir run", left_join = "stage join",
+      stdin = "The standard input\n", pipes = "The standard input\n",
+      savepoint = "Looking into a state\n", resume = "State: stop and go on\n",
+      restart = "State: stop and go on\n", state = "State: stop and go on\n",
     }) do
       assert.truthy(page(word):find(said, 1, true), word)
     end
@@ -66,6 +69,10 @@ describe("weir help", function()
       assert.is_nil(require("weir.help_topics")[word], word)
       assert.is_nil(stream.stages()[word], word)
     end
+  end)
+  it("an alias of a topic shows it alone, though a command is called so, too", function()
+    assert.equal(1, (page("restart"):find("State: stop and go on\n", 1, true)))
+    assert.truthy(page("state"):find("usage: weir state", 1, true))
   end)
   it("shows all pages of a name that means several things", function()
     local text = page("rejects")

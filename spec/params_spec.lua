@@ -48,6 +48,13 @@ describe("weir.params", function()
     assert.equal("W105", select(2,
       scripts.err("weir.params 'a int64 = 1'\nweir.params 'a date'")).code)
   end)
+  it("all that have no value are told at once, and how to give them", function()
+    local at, err = scripts.err("weir.params 'a int64 = 1, lo int64, hi int64, day date'",
+      { params = { hi = "3" } })
+    assert.equal("2:27 W106", at)
+    assert.equal("no value for `$lo`, `$day`", err.message)
+    assert.equal("give them as `-p lo=… -p day=…`, or a default: `lo int64 = …`", err.help)
+  end)
   it("a name that is not declared is W106, with the one that was meant", function()
     local _, err = scripts.err("local p = weir.params 'minimum int64 = 1'\nlocal x = p.minimun")
     assert.equal("W106", err.code)

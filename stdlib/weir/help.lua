@@ -358,6 +358,9 @@ M.ALIASES = {
   delivery = "promises", exactly_once = "promises", at_least_once = "promises",
   ["exactly-once"] = "promises", ["at-least-once"] = "promises", promise = "promises",
   key = "schemas", outer = "join", flag = "run", flags = "run",
+  savepoint = "inspection", savepoints = "inspection", resume = "state", restart = "state",
+  recover = "state", recovery = "state", checkpoints = "state",
+  standard_input = "stdin", ["standard-input"] = "stdin", pipes = "stdin",
 }
 
 --- The options of this name, and those that have it as one of their words.
@@ -426,8 +429,11 @@ local function other_pages(name, native)
     end
     add(lines, table.unpack(found or {}))
   end
-  for _, each in ipairs(M.ALIASES[name] and kinds(native) or {}) do
-    page(each.map[M.ALIASES[name]] and each.page(M.ALIASES[name]))
+  local of_alias, topics = M.ALIASES[name], require("weir.help_topics")
+  for _, each in ipairs(of_alias and kinds(native) or {}) do
+    if each.map[of_alias] and (each.kind == "topic" or not topics[of_alias]) then -- it says more
+      page(each.page(of_alias))
+    end
   end
   page(foreign_page(name, native))
   page(option_page(name))

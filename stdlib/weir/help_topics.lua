@@ -324,6 +324,25 @@ and where another program writes there, or takes the file away, the run ends and
 leaves it as it is (W626).
 ]],
   },
+  stdin = {
+    title = "The standard input",
+    text = [[
+  zcat log.gz | weir run job.lua          in it: weir.read "-"
+  kubectl logs -f app | weir -e ':filter "level == \'error\'"'
+
+`weir.read "-"` reads it: NDJSON, unless `format` says otherwise; gzip and zstd
+are known by their first bytes. Without a `schema` it is taken from what comes
+first. It is read once: a script has one such source, whose stream may branch
+(W609). `weir -` reads the script itself from there.
+
+Rows go on as they come, and the input ends when who writes it closes it, or by
+`--until` and signals. What cannot be asked for twice has its price: a run that
+goes on from a --state needs all of the input from its start once more, and
+refuses other bytes (W616); without that, rows behind the last checkpoint are
+gone with a run that is killed. Let such a program write a file, and read that
+by `follow` (`weir help follow`).
+]],
+  },
   follow = {
     title = "Files that grow, directories that fill",
     text = [[

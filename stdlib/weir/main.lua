@@ -127,7 +127,7 @@ local function check_params_so_far(run, failed)
 end
 
 --- Reads the script of a run, check or explain.
----@return table? script, integer? exit_code
+---@return table? script, integer? exit_code, table? err
 local function read_script(run, name, writes_needed)
   local made, err, failed = require("weir.load").script(load_fields(run, name))
   if not made then
@@ -135,7 +135,7 @@ local function read_script(run, name, writes_needed)
       check_params_so_far(run, failed)
     end
     show(run, err)
-    return nil, script_code(err)
+    return nil, script_code(err), err
   end
   check_params(run, made)
   err = made:check_writes()

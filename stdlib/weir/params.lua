@@ -86,6 +86,22 @@ local function mistyped(script, fields, name)
   return suggest.nearest(name, names)
 end
 
+--- All that have no value are told at once.
+local function fail_missing(call, field, fields)
+  local names, words = {}, {}
+  for _, each in ipairs(fields) do
+    if each.default == nil and call.script.params_given[each.name] == nil then
+      names[#names + 1] = ("`$%s`"):format(each.name)
+      words[#words + 1] = ("-p %s=…"):format(each.name)
+    end
+  end
+  local near = mistyped(call.script, fields, field.name)
+  fail(call, "W106", ("no value for %s"):format(table.concat(names, ", ")),
+    near and ("did you mean `-p %s=…` by `-p %s=…`?"):format(field.name, near)
+    or ("give %s as `%s`, or a default: `%s %s = …`"):format(#names > 1 and "them" or "it",
+      table.concat(words, " "), field.name, schema.type_text(field.type)), field)
+end
+
 local function declare(call, field, fields)
   local script = call.script
   if script.params[field.name] then
@@ -111,11 +127,7 @@ local function declare(call, field, fields)
       fail(call, "W114", ("the default of `%s`: %s"):format(field.name, why), nil, field)
     end
   else
-    local near = mistyped(script, fields, field.name)
-    fail(call, "W106", ("no value for `$%s`"):format(field.name),
-      near and ("did you mean `-p %s=…` by `-p %s=…`?"):format(field.name, near)
-      or ("give it as `-p %s=…`, or a default: `%s %s = …`"):format(field.name, field.name,
-        schema.type_text(field.type)), field)
+    fail_missing(call, field, fields)
   end
   script.params[field.name] = {
     value = x, type = field.type, from = field.from, to = field.to,

@@ -178,7 +178,12 @@ local function script_of(host)
   if not name then
     cli.fail("the state does not know its script", "name it: --script FILE")
   end
-  return host.script(name)
+  local made, code, err = host.script(name)
+  if err and err.code == "W106" then
+    host.run.err(("note: rows of a stage are read by the script that wrote the state, %s: give it "
+      .. "the -p of that run\n"):format(name))
+  end
+  return made, code
 end
 
 function ACTIONS.ls(host)

@@ -442,6 +442,23 @@ def a_savepoint_in_the_midst_of_a_file_says_the_way_out(place):
 
 
 @case
+def a_script_with_parameters_says_which_it_needs(place):
+    place.put("script.lua", 'weir.params "lo int64, hi int64"\n' + SCRIPT.replace(
+        ':group_by "k"', ':filter "x >= $lo and x < $hi":group_by "k"'))
+    place.stop("-p", "lo=0", "-p", "hi=9000")
+    for words in (("show", "st", "sums"), ("export", "st", "sums"),
+                  ("query", "st", "select * from sums")):
+        said = place.weir("state", *words, exit_code=3)
+        assert "error[W106]: no value for `$lo`, `$hi`" in said, said
+        assert "`-p lo=… -p hi=…`" in said, said
+        assert "note: rows of a stage are read by the script that wrote the" in said, said
+        said = place.weir("state", *words, "-p", "hi=9000", exit_code=3)
+        assert "error[W106]: no value for `$lo`\n" in said, said
+        assert place.weir("state", *words, "-p", "lo=0", "-p", "hi=9000").count("\n") >= 3
+    assert "sums" in place.weir("state", "ls", "st")
+
+
+@case
 def a_run_that_goes_on_says_so(place):
     """Once, with the state, the checkpoint, its time and the rows; one that begins says nothing."""
     place.put("script.lua", FOLLOWS)
