@@ -57,6 +57,8 @@ describe("weir help", function()
       allowed_lateness = "  :window ", anti = "`anti` is a word of an option of\n\n  :join ",
       delimiter = "  weir.csv ", flags = "usage: weir run", left_join = "stage join",
       stdin = "The standard input\n", pipes = "The standard input\n",
+      weir_commit = "Tables of weir's own", weir_undo_42 = "Tables of weir's own",
+      weir_undo_N = "Tables of weir's own", weir_partitions = "Tables of weir's own",
       savepoint = "Looking into a state\n", resume = "State: stop and go on\n",
       restart = "State: stop and go on\n", state = "State: stop and go on\n",
     }) do

@@ -335,7 +335,8 @@ function LISTS.topics()
   end)
 end
 
---- Names written another way: `weir.read` is `read`, `:filter` is `filter`, `w103` is `W103`.
+--- Names written another way: `weir.read` is `read`, `:filter` is `filter`, `w103` is `W103`,
+--- `weir_undo_7` is `weir_undo`.
 local function plain_name(name)
   name = name:gsub("^:", "")
   if name:find("^[wW]%d%d%d$") then
@@ -343,6 +344,7 @@ local function plain_name(name)
   elseif name:find("^weir%.") then
     return name:sub(6), "weir"
   end
+  name = name:gsub("^(weir_undo)_.*", "%1"):gsub("^(weir_new)_.*", "%1") -- of one sink
   return name
 end
 
@@ -360,6 +362,8 @@ M.ALIASES = {
   key = "schemas", outer = "join", flag = "run", flags = "run",
   savepoint = "inspection", savepoints = "inspection", resume = "state", restart = "state",
   recover = "state", recovery = "state", checkpoints = "state",
+  weir_commit = "bookkeeping", weir_undo = "bookkeeping", weir_refused = "bookkeeping",
+  weir_new = "bookkeeping", weir_partitions = "bookkeeping",
   standard_input = "stdin", ["standard-input"] = "stdin", pipes = "stdin",
 }
 

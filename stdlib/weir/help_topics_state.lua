@@ -105,6 +105,35 @@ behind one that ended well writes none of it. `weir.settings { quarantine =
 false }` turns it off.
 ]],
   },
+  bookkeeping = {
+    title = "Tables of weir's own in a database",
+    text = [[
+What makes each row come once with --state stands beside the rows, in the same
+file or schema, and changes in the same transactions:
+
+  weir_commit     how many rows of each sink are there, and whose they are
+  weir_undo_N     what rows had before those that the state may not know of yet
+                  came, to be taken back after a kill. N is the sink's number
+                  in weir_commit; in SQLite `weir_undo` has a row for each
+  weir_refused    rows that the database did not take, and why, until the state
+                  knows of their rejects
+  weir_new_TABLE  the rows of `mode = "replace"`, until the run is complete
+
+Leave them alone as long as their state may go on, and take them along where you
+copy or restore the table: without weir_commit the run is refused (W613), and
+without weir_undo_N rows of the last checkpoint may stay, or the run is refused
+(W623). A run without a state makes none but weir_new_TABLE.
+
+A run that is complete drops its weir_undo_N and weir_new_TABLE itself, and
+leaves a row in weir_commit. Of a state that is gone for good nobody drops
+anything: then drop what it has left by hand, `drop table weir_undo_…`, and
+`delete from weir_commit where sink = …`; or all of them, when no state is left
+that writes to this database. The name of the table stands beside the number.
+
+In state.db itself `weir_partitions` has, of each partition of a `directory/`
+that no row has come to for long, how many files it had. It goes with the state.
+]],
+  },
   retries = {
     title = "When a sink fails for a while: retries, breaker",
     text = [[
