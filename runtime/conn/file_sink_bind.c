@@ -29,7 +29,11 @@ int file_sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     size_t length = strlen(config->address);
     if (length == 0 || config->address[length - 1] == '/' ||
         strpbrk(config->address, "*?[") != NULL) {
+        int is_glob = strpbrk(config->address, "*?[") != NULL;
         wr_error_script(err, "W401", "`%s` is no name of a file to write", config->address);
+        wr_error_help(err, is_glob ? "one file is written, without `*`, `?` and `[` in its name"
+                                   : "`roll = \"1h\"` or `partition_by = \"…\"` writes files into "
+                                     "a directory; without them name the file, as `dir/out.csv`");
         wr_error_at(err, "1", 0, 0);
         return WR_ESCRIPT;
     }

@@ -21,13 +21,22 @@ static void lines_close(struct wr_decoder *decoder) {
     wr_rows_close(&((struct lines *)decoder)->rows);
 }
 
+/* Mostly somebody who has not said what a `.log` holds. */
+static int not_one_string(struct wr_error *err) {
+    wr_error_script(err, "W203", "the schema of `lines` must be one string column");
+    wr_error_help(err, "a file with the ending `.log` or `.txt` is read line by line: where it has "
+                       "JSON or CSV in it say `format = \"ndjson\"` or `\"csv\"`; else `schema = "
+                       "\"line string\"`");
+    return WR_ESCRIPT;
+}
+
 static int lines_open(struct wr_decoder *decoder, struct wr_error *err) {
     static const char *const names[] = {NULL};
     struct lines *lines = (struct lines *)decoder;
     const struct wr_schema *schema = decoder->setup.schema;
     int status = wr_options_known(decoder->setup.options, decoder->type->name, names, err);
     if (status == WR_OK && (schema->field_count != 1 || schema->fields[0].type.kind != WR_STRING))
-        status = wr_error_script(err, "W203", "the schema of `lines` must be one string column");
+        status = not_one_string(err);
     if (status == WR_OK)
         status = wr_rows_open(&lines->rows, decoder, err);
     if (status != WR_OK)

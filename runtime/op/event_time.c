@@ -37,10 +37,12 @@ static int event_time_bind(struct wr_bind *bind, struct wr_error *err) {
         const char *by = bind->inputs[0]->merged_by;
         wr_error_script(err, "W302", "`%s` must come before %s%s%s", stage, by ? "`" : "",
                         by ? by : "stages that merge rows", by ? "`" : "");
+        int has_streams = by != NULL && strcmp(by, "union") == 0;
         wr_error_help(err,
-                      "put it before %s%s%s: only stages that work row by row, as `derive`, "
+                      "put it before %s%s%s%s: only stages that work row by row, as `derive`, "
                       "`filter` and `expect`, may stand before it",
-                      by ? "`:" : "them", by ? by : "", by ? "`" : "");
+                      by ? "`:" : "them", by ? by : "", by ? "`" : "",
+                      has_streams ? ", into each of the streams that meet there" : "");
         return WR_ESCRIPT;
     }
     int status =

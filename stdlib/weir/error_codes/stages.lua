@@ -94,7 +94,8 @@ return {
   W302 = {
     message = "`event_time` must come before `…`",
     page = "Lateness is judged for each part of the source, so only stages that work row by row "
-      .. "may stand before `event_time`; behind a `union` the parts can no longer be told apart.",
+      .. "may stand before `event_time`; behind a `union` the parts can no longer be told apart. "
+      .. "The same holds for `processing_time`.",
     wrong = [[web:union(shop):event_time "ts"]],
     right = [[web:event_time "ts":union(shop:event_time "ts")]],
   },

@@ -75,7 +75,8 @@ return {
     usage = ':processing_time "at"',
     doc = "Event time by the clock: a new column with the time at which a row is worked on. The "
       .. "clock is the frontier too: windows end when their time has come, with rows or without. "
-      .. "No row is late. Another run gives other times.",
+      .. "No row is late. Another run gives other times. Stages that merge rows stand behind it, "
+      .. "so of a `union` each stream has one.",
     subjects = { { kind = "text", what = "a name for the column" } },
     make = function(c, input)
       local name = c[1]

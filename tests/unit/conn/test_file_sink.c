@@ -196,7 +196,9 @@ TEST(file_sink_tells_wrong_addresses_and_options_at_the_call) {
     struct world w;
     world_begin(&w);
     CHECK_INT(write_rows(&w, "out/", "", NULL), ==, WR_ESCRIPT);
-    CHECK_STR(error_text(&w), "W401 `out/` is no name of a file to write");
+    CHECK_STR(error_text(&w), "W401 `out/` is no name of a file to write | `roll = \"1h\"` or "
+                              "`partition_by = \"…\"` writes files into a directory; without "
+                              "them name the file, as `dir/out.csv`");
     CHECK_INT(write_rows(&w, "out/*.csv", "", NULL), ==, WR_ESCRIPT);
     CHECK_INT(write_rows(&w, "a.xyz", "", NULL), ==, WR_ESCRIPT);
     CHECK_CONTAINS(error_text(&w), "W402 the format of `a.xyz` is not known by its name");
