@@ -29,6 +29,18 @@ describe("changes.text", function()
     assert.truthy(text:find("refused   sink    out (a.lua:3:1)", 1, true))
     assert.falsy(text:find("allow-rebuild", 1, true))
   end)
+  it("has no line of more than 80 columns, and breaks no path", function()
+    local long = { what = "rebuilt", kind = "sink", stage = "write", loses = true,
+      address = "file a b/c d e f.csv", place = "my scripts/a.lua:3:1",
+      reason = ("what was written to it stays, "):rep(6) .. "é" }
+    local text = changes.text(told(SOURCE, long))
+    for line in text:gmatch("[^\n]+") do
+      assert.truthy(assert(utf8.len(line)) <= 80, line)
+    end
+    assert.truthy(text:find("  rebuilt   sink    a b/c d e f.csv (my scripts/a.lua:3:1): what", 1,
+      true), text)
+    assert.truthy(text:find("\n" .. (" "):rep(20) .. "it stays, what was", 1, true), text)
+  end)
   it("says nothing of a state without a checkpoint but that", function()
     local none = told()
     none.checkpoint = 0

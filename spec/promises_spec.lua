@@ -179,6 +179,16 @@ s:write("b.csv", { audit = "n = count() > 0" })
       .. ':write("sqlite:o.db", { table = "t", key = "id" })')
     assert.equal(promises.BY_KEY, rows[1].without.promise)
   end)
+  it("has no line of more than 80 columns", function()
+    local rows = check(READ .. ':print()\n' .. READ .. ':write("out/", { format = "csv", roll = '
+      .. '{ rows = 10 } })')
+    local text = promises.text(rows)
+    for line in text:gmatch("[^\n]+") do
+      assert.truthy(assert(utf8.len(line)) <= 80, line)
+    end
+    assert.truthy(text:find("\n  with --state: at least once: what was shown", 1, true), text)
+    assert.truthy(text:find("\n    the last checkpoint are shown again\n", 1, true), text)
+  end)
   it("is data, too", function()
     local text = promises.json({ { script = "job.lua", diagnostics = {},
       sinks = check(READ .. ":print()") } })

@@ -19,21 +19,28 @@ local function counts(told)
   return #parts > 0 and table.concat(parts, ", ") or "nothing in it"
 end
 
-local function line(change)
+--- A blank at which no line is broken: that of a path.
+local TIED = "\1"
+
+local function add_lines(parts, change)
   local place = change.place and (" (%s)"):format(change.place) or ""
   local address = change.address and not change.name and change.address:gsub("^%S+%s*", "") or ""
   local name = change.name or address ~= "" and address or change.stage
-  return ("  %-8s  %-6s  %s%s: %s\n"):format(change.what, change.kind, name, place, change.reason)
+  local title = (name .. place):gsub(" ", TIED)
+  require("weir.help").wrap(parts, ("  %-8s  %-6s  "):format(change.what, change.kind),
+    ("%s: %s"):format(title, change.reason))
 end
 
+--- One after the other, each in lines of at most 80 columns where words allow it.
 local function lines(told, wanted)
   local parts = {}
   for _, change in ipairs(told) do
     if not wanted or wanted(change) then
-      parts[#parts + 1] = line(change)
+      add_lines(parts, change)
     end
   end
-  return table.concat(parts)
+  parts[#parts + 1] = #parts > 0 and "" or nil
+  return (table.concat(parts, "\n"):gsub(TIED, " "))
 end
 
 --- What is done next, or nil.

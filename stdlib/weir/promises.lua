@@ -339,16 +339,16 @@ end
 ---@param state string? what the script's settings name
 function M.text(rows, state)
   local lines = {}
-  local function add(...)
-    lines[#lines + 1] = table.concat({ ... })
+  local function add(first, text) -- lines of at most 80 columns, where words allow it
+    require("weir.help").wrap(lines, first, text, #first:match("^ *") + 2)
   end
   for _, row in ipairs(rows) do
-    add(row.script and row.script .. ": " or "", row.name)
+    lines[#lines + 1] = (row.script and row.script .. ": " or "") .. row.name
     if row.unseen then
       add("  nobody sees it: ", row.unseen)
     end
-    add(state and "  with the state " .. state or "  with --state", ": ", row.promise, ": ",
-      row.why)
+    add((state and "  with the state " .. state or "  with --state") .. ": ",
+      row.promise .. ": " .. row.why)
     for _, given in ipairs(row.given) do
       add("    if of ", given)
     end
@@ -356,7 +356,7 @@ function M.text(rows, state)
       add("    stronger: ", stronger)
     end
     if not state then
-      add("  without: ", row.without.promise, ": ", row.without.why)
+      add("  without: ", row.without.promise .. ": " .. row.without.why)
     end
   end
   return #lines > 0 and table.concat(lines, "\n") .. "\n" or ""
