@@ -467,6 +467,8 @@ static int has_reached(struct wr_run *run, const struct unit *lane) {
 /* What is waited for when the signal comes is waited for no longer. */
 static void note_cut_off(struct wr_run *run, const struct wr_error *err) {
     int is_told = err != NULL && err->status == WR_ECANCEL;
+    const struct wr_env *env = run->plan->env;
+    run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
     snprintf(run->summary.cut_off, sizeof run->summary.cut_off, "%s",
              is_told ? err->text : "stopped while its last rows were made");
 }

@@ -295,6 +295,7 @@ def a_signal_ends_the_wait_at_once(weir):
         same(said, "note: it was stopped while disk/out.db was waited for: " in said
              and "database is locked; what came behind the last checkpoint is read again by the "
              "next run\n" in said, True)
+        same(f"it took its time: {said}", said.endswith(", 0.00 s\n"), False)
         lock.execute("rollback")
         place.complete()
         same("the table", place.table(), all_rows(place))
