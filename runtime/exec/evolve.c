@@ -2,6 +2,7 @@
  * something would be lost that may not be. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/status.h"
@@ -12,11 +13,12 @@
 
 #define WHICH_BYTES_MAX 200
 
-/* "stage `agg` of clicks.lua:4:7", "sink file out.csv" */
+/* "stage `agg` of clicks.lua:4:7", "sink `out.csv`" */
 static const char *which(const struct wr_change *change, char text[WHICH_BYTES_MAX]) {
-    const char *name = change->name != NULL      ? change->name
-                       : change->address != NULL ? change->address
-                                                 : change->stage;
+    const char *blank = change->address == NULL ? NULL : strchr(change->address, ' ');
+    const char *name = change->name != NULL             ? change->name
+                       : blank != NULL && blank[1] != 0 ? blank + 1 /* behind its kind */
+                                                        : change->stage;
     snprintf(text, WHICH_BYTES_MAX, "%s `%s`%s%s", change->kind, name,
              change->place[0] == 0 ? "" : " of ", change->place);
     return text;

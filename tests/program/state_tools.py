@@ -387,11 +387,14 @@ def a_start_that_is_refused_leaves_no_state(place):
     place.put("script.lua", SCRIPT.replace("t = sum(x)", "t = max(x)"))
     for _ in range(2):
         said = place.weir("run", "script.lua", "--state", "new", "--from", "save", exit_code=1)
-        assert "error[W601]: savepoint save is of another script" in said, said
+        assert "error[W601]: savepoint save is of another script: stage `sums` of" in said, said
         assert "weir plan SCRIPT --from DIR" in said, said
         assert not os.path.exists(place.path("new")), os.listdir(place.path("new"))
     said = place.weir("run", "script.lua", "--state", "st", exit_code=1)
     assert "error[W601]: state st is of another script" in said and place.state() == before, said
+    place.put("script.lua", SCRIPT.replace(':write "sums.csv"', ':filter "n > 1":write "sums.csv"'))
+    said = place.weir("run", "script.lua", "--state", "st", exit_code=1)
+    assert "error[W601]: state st is of another script: sink `sums.csv` of script" in said, said
     place.put("script.lua", 'weir.settings { memory = "16KB" }\n' + SCRIPT)
     os.mkdir(place.path("kept"))
     for name in ("new", "kept"):
