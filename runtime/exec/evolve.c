@@ -84,6 +84,16 @@ int run_evolve(struct wr_run *run, int runs, struct wr_error *err) {
     return runs && (is_lost || run->changes.refused > 0) ? refuse(run, err) : WR_OK;
 }
 
+/* What was drawn by the seed of before lies in the state. */
+void run_tell_seed(const struct wr_run *run, uint64_t given) {
+    const struct wr_run_options *options = &run->options;
+    if (given == 0 || options->hash_seed == given || options->note == NULL || options->is_again)
+        return;
+    options->note(options->note_ctx, options->state_directory,
+                  "it goes on with the seed that it began with; that of `weir.settings` has no "
+                  "effect on it, and would on another --state");
+}
+
 void run_tell_going_on(const struct wr_run *run) {
     const struct wr_run_options *options = &run->options;
     if (!run->was_restored || options->note == NULL || options->is_again ||

@@ -90,16 +90,6 @@ int run_new_to_look(struct wr_run **made, struct wr_plan *plan,
     return status == WR_OK ? run_build(run, err) : status;
 }
 
-/* What was drawn by the seed of before lies in the state. */
-static void tell_seed(const struct wr_run *run, uint64_t given) {
-    const struct wr_run_options *options = &run->options;
-    if (given == 0 || options->hash_seed == given || options->note == NULL || options->is_again)
-        return;
-    options->note(options->note_ctx, options->state_directory,
-                  "it goes on with the seed that it began with; that of `weir.settings` has no "
-                  "effect on it, and would on another --state");
-}
-
 static int sink_is_due(const struct wr_run *run) {
     int is_due = 0;
     for (uint32_t i = 0; i < run->unit_count && run->store != NULL; i++)
@@ -144,7 +134,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status == WR_OK)
         status = run_restore_seed(run, err);
     if (status == WR_OK)
-        tell_seed(run, options->hash_seed);
+        run_tell_seed(run, options->hash_seed);
     if (status == WR_OK)
         status = run_evolve(run, 1, err);
     run->was_restored = run->store != NULL && wr_store_number(run->store) > 0;
