@@ -338,6 +338,16 @@ static int check_name(const struct wr_env *env, const struct wr_file_info *info,
     return changed(err);
 }
 
+int wr_fence_check_directory(const struct wr_env *env, const char *path,
+                             const struct wr_file_info *before, struct wr_error *err) {
+    struct wr_file_info now;
+    int status = env->stat(env, path, &now);
+    if (status != WR_OK && status != WR_ENOENT)
+        return wr_error_set(err, status, "look at %s: %s", path, wr_status_text(status));
+    int is_same = status == WR_OK && now.inode == before->inode && now.device == before->device;
+    return is_same ? WR_OK : gone(path, err);
+}
+
 int wr_fence_check_name(const struct wr_env *env, const struct wr_file *file, const char *path,
                         struct wr_error *err) {
     struct wr_file_info info;

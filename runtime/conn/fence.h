@@ -109,6 +109,9 @@ int wr_fence_check(const struct wr_env *env, const struct wr_file *file, const c
 /* Whether it has its name still. */
 int wr_fence_check_name(const struct wr_env *env, const struct wr_file *file, const char *path,
                         struct wr_error *err);
+/* Whether a directory is the one that it was. */
+int wr_fence_check_directory(const struct wr_env *env, const char *path,
+                             const struct wr_file_info *before, struct wr_error *err);
 /* The same of a file that is not open, which was left with `length` bytes. `info` NULL: it is not
  * there. */
 int wr_fence_check_left(const char *path, const struct wr_file_info *info, uint64_t length,

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/env.h"
 #include "conn/conn.h"
 #include "conn/fence.h"
 #include "conn/output.h"
@@ -103,7 +104,9 @@ struct partition_sink {
     struct wr_arena scratch; /* of one batch */
     struct wr_buf name;
     struct wr_fence fence;
-    struct wr_file *fence_file; /* NULL: nothing is written yet */
+    struct wr_file *fence_file; /* NULL: nothing is written yet, or there is no state: then … */
+    struct wr_file_info place;  /* … this is the directory that is written into, … */
+    int has_place;              /* … once there is one */
     uint32_t token;             /* in temporary names: of this run and its restarts */
     uint32_t count, room;
     struct partition *partitions;
@@ -205,7 +208,8 @@ int partition_fence_look(struct partition_sink *self, struct wr_error *err);
 int partition_fence_take(struct partition_sink *self, struct wr_error *err);
 /* The same behind a restart, where there is something to go on with. */
 int partition_fence_take_again(struct partition_sink *self, struct wr_error *err);
-/* Whether the directory is the one that was written into: W626. */
+/* Whether the directory is the one that was written into: W626. Without a state also before a file
+ * begins there, or gets its name. */
 int partition_fence_check(const struct partition_sink *self, struct wr_error *err);
 /* The state knows of the epoch. */
 int partition_fence_commit(struct partition_sink *self, struct wr_error *err);

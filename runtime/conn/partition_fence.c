@@ -29,9 +29,19 @@ int partition_fence_look(struct partition_sink *self, struct wr_error *err) {
                : status;
 }
 
+static int note_place(struct partition_sink *self, struct wr_error *err) {
+    const char *path = self->config->directory;
+    int status = wr_file_look(self->base.env, path, &self->place, &self->has_place, err);
+    return status == WR_OK && !self->has_place
+               ? wr_error_set(err, WR_ENOENT, "write %s: it is not there", path)
+               : status;
+}
+
 int partition_fence_take(struct partition_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     char path[PARTITION_PATH_MAX];
+    if (self->fence.identity == 0 && !self->has_place)
+        return note_place(self, err);
     if (self->fence_file != NULL || self->fence.identity == 0)
         return WR_OK;
     int status = path_of_fence(self, path, err);
@@ -65,6 +75,8 @@ int partition_fence_take_again(struct partition_sink *self, struct wr_error *err
 
 int partition_fence_check(const struct partition_sink *self, struct wr_error *err) {
     char path[PARTITION_PATH_MAX];
+    if (self->has_place)
+        return wr_fence_check_directory(self->base.env, self->config->directory, &self->place, err);
     if (self->fence_file == NULL)
         return WR_OK;
     int status = path_of_fence(self, path, err);

@@ -140,6 +140,8 @@ static int begin_partition(struct partition_sink *self, struct partition *one,
                            struct wr_error *err) {
     char path[PARTITION_PATH_MAX];
     int status = path_of(self, one, UINT32_MAX, 0, "", path, err);
+    if (status == WR_OK && self->has_place) /* else it would be made anew */
+        status = partition_fence_check(self, err);
     if (status == WR_OK)
         status = partition_make_directory(self, one, path, err);
     if (status == WR_OK && self->config->mode == PARTITION_APPEND && !one->is_claimed) {
@@ -158,6 +160,16 @@ static int check_left(const struct partition_sink *self, const struct partition 
     int exists, status = wr_file_look(self->base.env, path, &info, &exists, err);
     return status == WR_OK ? wr_fence_check_left(path, exists ? &info : NULL, one->length, err)
                            : status;
+}
+
+/* The directory may have gone since it was looked at. */
+static int why_not_open(const struct partition_sink *self, int status, struct wr_error *err) {
+    struct wr_error gone = {0};
+    if (partition_fence_check(self, &gone) != WR_EREFUSED)
+        return status;
+    if (err != NULL)
+        *err = gone;
+    return WR_EREFUSED;
 }
 
 int partition_open(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
@@ -182,7 +194,7 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
                             is_new ? WR_FILE_CREATE : WR_FILE_APPEND, self->config->compression,
                             one->length, err);
     if (status != WR_OK)
-        return status;
+        return why_not_open(self, status, err);
     slot->is_open = 1;
     slot->partition = partition;
     slot->used = ++self->clock;
@@ -294,7 +306,9 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
         return status;
     struct partition_done done = {.partition = partition, .number = number, .rows = one->rows};
     if (self->base.store == NULL && !self->base.held && !self->ends) {
-        status = name_file(self, &done, 0, 0, err);
+        status = partition_fence_check(self, err);
+        if (status == WR_OK)
+            status = name_file(self, &done, 0, 0, err);
         if (status == WR_OK)
             status = mark_success(self, one, 0, err);
         if (status != WR_OK)

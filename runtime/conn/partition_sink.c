@@ -451,7 +451,7 @@ static int sink_advance(struct wr_sink *sink, int64_t frontier, struct wr_error 
 
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
-    int status = WR_OK;
+    int status = self->has_place ? partition_fence_check(self, err) : WR_OK;
     self->fence.epoch = epoch;
     for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++) {
         struct partition_slot *slot = &self->slots[i];
@@ -488,7 +488,7 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
 
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
-    int status = WR_OK;
+    int status = self->has_place ? partition_fence_check(self, err) : WR_OK;
     self->ends = 1;
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++) {
         if (self->partitions[p].is_renamed)

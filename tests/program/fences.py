@@ -420,6 +420,32 @@ def a_directory_that_is_taken_away_while_it_is_written(place):
 
 
 @case
+def a_run_without_a_state_whose_directory_is_taken_away(place):
+    """Its files would be nowhere, or in two places."""
+    for write in (ROLLED, PARTITIONED):
+        for how in ("moved", "replaced", "removed"):
+            for name in ("in", "out", "kept"):
+                shutil.rmtree(place.path(name), ignore_errors=True)
+            os.mkdir(place.path("in"))
+            place.script(write)
+            place.arrive(*range(14))
+            run = place.start()
+            place.wait(lambda write=write: len(place.rows_of(write)) == 12, run)
+            time.sleep(0.1)
+            if how == "removed":
+                shutil.rmtree(place.path("out"))
+            else:
+                os.rename(place.path("out"), place.path("kept"))
+            if how == "replaced":
+                os.mkdir(place.path("out"))
+            place.arrive(*range(14, 42))
+            place.ends(run, 1, "error[W626]", "or its directory was")
+            assert not glob.glob(place.path("out", "*")), os.listdir(place.path("out"))
+            if how != "removed":
+                assert place.rows("kept") == [*range(12)], place.rows("kept")
+
+
+@case
 def a_run_without_a_state_leaves_the_rows_of_others(place):
     place.script(':write("out.csv", { mode = "append" })', read='weir.read("pipe", '
                  '{ schema = "n int64", format = "ndjson" })')
