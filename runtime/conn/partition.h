@@ -217,6 +217,11 @@ int partition_fence_commit(struct partition_sink *self, struct wr_error *err);
 int partition_fence_end(struct partition_sink *self, struct wr_error *err);
 void partition_fence_close(struct partition_sink *self);
 
+/* ---- partition_others.c ---- */
+
+/* Notes what other states have left in the directory, and do not go on with. */
+void partition_tell_others(const struct partition_sink *self);
+
 /* ---- partition_gone.c ---- */
 
 /* A complete file of a life before is under neither of its names: counts it as taken or lost.

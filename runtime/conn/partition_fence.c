@@ -32,9 +32,11 @@ int partition_fence_look(struct partition_sink *self, struct wr_error *err) {
 static int note_place(struct partition_sink *self, struct wr_error *err) {
     const char *path = self->config->directory;
     int status = wr_file_look(self->base.env, path, &self->place, &self->has_place, err);
-    return status == WR_OK && !self->has_place
-               ? wr_error_set(err, WR_ENOENT, "write %s: it is not there", path)
-               : status;
+    if (status == WR_OK && !self->has_place)
+        status = wr_error_set(err, WR_ENOENT, "write %s: it is not there", path);
+    if (status == WR_OK)
+        partition_tell_others(self);
+    return status;
 }
 
 int partition_fence_take(struct partition_sink *self, struct wr_error *err) {
@@ -55,6 +57,8 @@ int partition_fence_take(struct partition_sink *self, struct wr_error *err) {
         status = wr_fence_take(&self->fence, self->fence_file, 0, err);
     if (status != WR_OK)
         partition_fence_close(self);
+    else
+        partition_tell_others(self);
     return status;
 }
 

@@ -319,8 +319,9 @@ that somebody has dropped; that its rows were deleted nobody can tell.
 `weir state save` copies a state; who copies the directory by other means does
 so while no run has it, and whole. Of two copies one can go on: the other is
 told that files, directories and tables are ahead of it (W617), and while one
-runs it is kept out (W612). Without --state a run keeps nothing and
-starts at the beginning.
+runs it is kept out (W612). What a state that was thrown away has left in a
+directory (`.part` files) stays, and a note names it a day later. Without
+--state a run keeps nothing and starts at the beginning.
 
 Nor are rows that are appended to a file once the run was complete: with this
 state it reads nothing more, which a note says. For data that grows every day

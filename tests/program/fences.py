@@ -574,6 +574,28 @@ def another_program_appends_to_an_audited_file(place):
     assert place.rows() == [-9, *range(30000)]
 
 
+@case
+def what_a_state_that_is_gone_has_left(place):
+    """It is named, when it has not been written to for a day: nobody else knows whether that state
+    goes on one day."""
+    place.one_life(range(5), 3, ROLLED, number=signal.SIGKILL)
+    fence, = glob.glob(place.path("out", ".weir.*.part"))
+    token = fence.split(".")[-2]
+    place.script(ROLLED, read='weir.generate { rows = 3, columns = "n = i" }')
+    for state in (("--state", "b"), ()):
+        assert token not in place.ends(place.start(*state), 0)
+    old = time.time() - 3 * 86400 - 60
+    os.utime(fence, (old, old))
+    for state in (("--state", "c"), ()):
+        said = place.ends(place.start(*state), 0, f"`.weir.{token}.part`: of runs of other states, "
+                          "which have written nothing for 3 days")
+    command = said.split("gone for good, `")[1].split("`")[0]
+    subprocess.run(command, shell=True, cwd=place.folder, check=True)
+    left = [name for name in os.listdir(place.path("out")) if name[0] == "."]
+    assert not left, left
+    assert token not in place.ends(place.start(), 0)
+
+
 # ---- what was put back -------------------------------------------------------------------------
 
 
