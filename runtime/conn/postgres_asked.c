@@ -153,7 +153,7 @@ static int asked_open(struct wr_asked *asked, struct wr_error *err) {
     postgres_wait_init(&self->wait, &self->read, asked->env, asked->stop);
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
     int status = stand(self, error);
-    while (status == WR_EAGAIN && wr_postgres_is_starting(error))
+    while (postgres_waits(&self->wait, &self->read, status, error))
         status = stand_again(self, error);
     return wr_postgres_final(status, error);
 }

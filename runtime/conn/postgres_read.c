@@ -27,9 +27,8 @@ static int schema_of(struct wr_endpoint_bind *bind, const struct postgres_column
     return WR_OK;
 }
 
-/* Connects to see columns and types. */
-static int look(struct wr_endpoint_bind *bind, const struct postgres_read *config,
-                struct wr_error *err) {
+static int look_once(struct wr_endpoint_bind *bind, const struct postgres_read *config,
+                     struct wr_error *err) {
     PGconn *connection = NULL;
     struct postgres_column *columns = NULL;
     uint32_t count = 0;
@@ -39,7 +38,22 @@ static int look(struct wr_endpoint_bind *bind, const struct postgres_read *confi
     if (status == WR_OK)
         status = schema_of(bind, columns, count, err);
     wr_postgres_close(&connection);
-    return wr_postgres_final(status, err);
+    return status;
+}
+
+/* Connects to see columns and types. */
+static int look(struct wr_endpoint_bind *bind, const struct postgres_read *config,
+                struct wr_error *err) {
+    struct wr_error own = {0}, *error = err != NULL ? err : &own;
+    struct postgres_wait wait;
+    postgres_wait_init(&wait, config, bind->env, NULL);
+    int status = look_once(bind, config, error);
+    while (postgres_waits(&wait, config, status, error)) {
+        status = postgres_wait_again(&wait, error);
+        if (status == WR_OK)
+            status = look_once(bind, config, error);
+    }
+    return wr_postgres_final(status, error);
 }
 
 static int query_of_table(struct wr_endpoint_bind *bind, struct postgres_read *config,
@@ -87,6 +101,7 @@ static int read_options(struct wr_endpoint_bind *bind, const struct wr_options *
     static const char *const on_error[] = {"reject", "fail", NULL};
     int fail = 0;
     config->timezone = bind->timezone;
+    config->tell_wait = bind->tell_wait;
     int status = wr_options_check(options, "postgres", own_options, wr_options_of_read, err);
     if (status == WR_OK)
         status = wr_options_refuse(options, not_yet, err);
@@ -142,6 +157,15 @@ void postgres_wait_init(struct postgres_wait *wait, const struct postgres_read *
     wait->retry.failures = 0;
     wait->patience = (struct wr_patience){
         .retry = &wait->retry, .env = env, .place = read->postgres.place, .stop = stop};
+}
+
+int postgres_waits(const struct postgres_wait *wait, const struct postgres_read *read, int status,
+                   const struct wr_error *why) {
+    if (status != WR_EAGAIN || read->tell_wait == NULL)
+        return status == WR_EAGAIN && wr_postgres_is_starting(why);
+    if (wait->patience.failures == 0)
+        read->tell_wait(read->postgres.place, why->text);
+    return 1;
 }
 
 int postgres_wait_again(struct postgres_wait *wait, struct wr_error *why) {

@@ -39,6 +39,8 @@ struct postgres_read {
     const char *timezone;          /* of timestamps without one, … */
     const struct wr_zone *zone;    /* … also when they come as text */
     uint8_t fail;                  /* on_error = "fail" */
+    /* A run goes on: its server is waited for, and who is told. NULL: it has to be there. */
+    void (*tell_wait)(const char *place, const char *why);
 };
 
 /* How a column comes: in the binary form of its type, or as text. */
@@ -88,6 +90,10 @@ struct postgres_wait {
 };
 void postgres_wait_init(struct postgres_wait *wait, const struct postgres_read *read,
                         const struct wr_env *env, const volatile sig_atomic_t *stop);
+/* Whether a server that did not answer when it was to be read first, which gave `status`, is waited
+ * for; tells so. */
+int postgres_waits(const struct postgres_wait *wait, const struct postgres_read *read, int status,
+                   const struct wr_error *why);
 /* Waits, and no more than it may. WR_OK: it is to be tried again. `why`: what failed, and then what
  * came of it. */
 int postgres_wait_again(struct postgres_wait *wait, struct wr_error *why);

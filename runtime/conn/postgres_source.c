@@ -293,7 +293,8 @@ static int source_open(struct wr_source *source, struct wr_reader *from, struct 
     wr_arena_init(&self->arena, &wr_budget_control, 4096);
     wr_buf_init(&self->last, &wr_budget_control, 0);
     int status = stand(self, error);
-    while (status == WR_EAGAIN && (from != NULL || wr_postgres_is_starting(error))) {
+    while (postgres_waits(&self->wait, &self->read, status, error) ||
+           (status == WR_EAGAIN && from != NULL)) {
         status = postgres_wait_again(&self->wait, error);
         if (status == WR_OK)
             status = stand(self, error);

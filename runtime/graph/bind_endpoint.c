@@ -22,6 +22,7 @@ int wr_bind_source(struct wr_plan *plan, struct wr_node *node, struct wr_error *
                                     .directory = plan->directory,
                                     .timezone = plan->timezone,
                                     .may_sample = plan->may_sample,
+                                    .tell_wait = plan->tell_wait,
                                     .partition_count = 1,
                                     .bounded = 1};
     int status = type->bind(&bind, err);

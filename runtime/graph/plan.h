@@ -69,6 +69,9 @@ struct wr_plan {
     uint32_t defined_count, defined_room;
     struct wr_defined *defined; /* what wr_plan_defined was told */
     int may_sample;             /* 0: a schema that is neither given nor locked is W408 */
+    /* A server that does not answer when it is asked for a schema is waited for, and told of, as
+     * one is by a run that goes on; NULL: it is an error. */
+    void (*tell_wait)(const char *place, const char *why);
     int finished;
 };
 

@@ -1,5 +1,6 @@
 /* native_plan.c: a plan under construction, as the standard library sees it. */
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -19,6 +20,10 @@ struct native_plan *native_check_plan(lua_State *L, int index) {
     return self;
 }
 
+static void tell_wait(const char *place, const char *why) {
+    fprintf(stderr, "note: %s: it is waited for: %s\n", place, why);
+}
+
 int native_plan_new(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     struct native_plan *self = lua_newuserdatauv(L, sizeof *self, 1);
@@ -31,6 +36,10 @@ int native_plan_new(lua_State *L) {
                              luaL_optstring(L, -1, "."), &err);
     library_timezone(L, luaL_optstring(L, -2, "UTC"));
     lua_pop(L, 2);
+    lua_getfield(L, 1, "waits");
+    if (status == WR_OK && lua_toboolean(L, -1))
+        self->plan->tell_wait = tell_wait;
+    lua_pop(L, 1);
     lua_getfield(L, 1, "script");
     if (status == WR_OK && lua_isstring(L, -1))
         status = wr_plan_set_script(self->plan, lua_tostring(L, -1), &err);

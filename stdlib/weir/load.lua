@@ -114,7 +114,7 @@ local function make_script(fields)
     directory = fields.directory or M.directory(fields.name), params_given = fields.params,
     allow = fields.allow, trace = fields.trace, verify_locks = fields.verify_locks,
     format = fields.format, strict = fields.strict, sources_only = fields.sources_only,
-    file = not fields.text and fields.name or nil,
+    file = not fields.text and fields.name or nil, runs = fields.runs, state = fields.state,
   })
 end
 

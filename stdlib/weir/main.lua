@@ -65,7 +65,8 @@ local function load_fields(run, name)
   local fields = {
     native = run.native, name = name, params = options.params, allow = options.allow,
     trace = options.trace, strict = options.strict, format = options.format,
-    verify_locks = options.command == "run",
+    verify_locks = options.command == "run", runs = options.command == "run",
+    state = options.state,
   }
   if name == "-" then
     fields.name, fields.text, fields.directory = "stdin", io.read("a"), "."

@@ -34,12 +34,19 @@ function M.new(fields)
   return script
 end
 
+--- Whether it is read for a run that goes on from a state: what that needs was there before.
+function Script:goes_on()
+  local state = self.runs and (self.state or self.settings.state)
+  local file = state and io.open(state .. "/state.db", "rb")
+  return file ~= nil and file ~= false and file:close() == true
+end
+
 --- The native plan, made at the first stage: `weir.settings` comes before.
 function Script:plan()
   if not self.native_plan then
     local plan, err = self.native.plan({
       timezone = self.settings.timezone or "UTC",
-      directory = self.directory, script = self.file,
+      directory = self.directory, script = self.file, waits = self:goes_on(),
       source_name = self.name,
     })
     if not plan then

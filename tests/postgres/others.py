@@ -447,6 +447,48 @@ def a_lookup_waits_for_its_server(weir, postgres):
         end(place, process, signal.SIGTERM)
 
 
+def a_run_that_goes_on_waits_for_the_server_of_a_lookup(weir, postgres):
+    """When it is asked for the schema, and where that is declared; a first run does not."""
+    postgres.sql("drop table if exists names; create table names as select i::int8 as id, "
+                 "'name ' || i as name from generate_series(1, 1000) i")
+    for schema in ("", 'schema = "id int64, name string", '):
+        place = Place(weir, 'weir.settings { checkpoint = "10ms" } weir.read("in.csv", { schema = '
+                      '"id int64", follow = true }):lookup(weir.read("postgres:'
+                      f'{postgres.address}", {{ {schema}user = "weir", table = "names", '
+                      'retries = 200 }), { on = "id" }):write("out.csv", { mode = "append" })')
+        place.write("in.csv", "id\n1\n2\n")
+
+        def rows(place=place):
+            with contextlib.suppress(FileNotFoundError), \
+                    open(f"{place.folder}/out.csv", encoding="utf-8") as file:
+                return len(file.read().split("\n")) - 2
+            return -1
+
+        process = place.start("--state", "s")
+        wait("rows", lambda rows=rows: rows() == 2, process)
+        same("it ends", end(place, process)[0], 143)
+        postgres.stop()
+        try:
+            began = time.monotonic()
+            place.run(code=1 if schema else None)
+            same("a first run", time.monotonic() - began < 10, True)
+            process = place.start("--state", "s")
+            time.sleep(2)
+            same("it lives", process.poll(), None)
+            process.send_signal(signal.SIGTERM)
+            code, _, said = place.end(process)
+            same(said, code in (143, -signal.SIGTERM), True)
+            process = place.start("--state", "s")
+            time.sleep(1)
+        finally:
+            postgres.start()
+        with open(f"{place.folder}/in.csv", "a", encoding="utf-8") as file:
+            file.write("3\n")
+        wait("the third row", lambda rows=rows: rows() == 3, process)
+        code, _, said = end(place, process)
+        same(said, (code, "it is waited for: " in said), (143, True))
+
+
 if __name__ == "__main__":
     sys.exit(main([a_table_that_was_dropped_is_not_made_anew,
                    an_old_copy_of_a_state_changes_nothing,
@@ -456,4 +498,5 @@ if __name__ == "__main__":
                    a_server_that_restarts_is_read_on,
                    a_source_does_not_wait_for_ever,
                    a_server_that_stands_still_is_no_reason_to_stay,
-                   a_lookup_waits_for_its_server], "others.py"))
+                   a_lookup_waits_for_its_server,
+                   a_run_that_goes_on_waits_for_the_server_of_a_lookup], "others.py"))

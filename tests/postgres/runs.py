@@ -49,8 +49,9 @@ class Place:
         return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
     def run(self, *arguments, code=0, **more):
+        """What it says; `code` None: however it ends."""
         result = self.end(self.start(*arguments, **more))
-        if result[0] != code:
+        if code is not None and result[0] != code:
             raise Failure(f"exit code {result[0]}, not {code}: {result[2][-2000:]}")
         return result[1] + result[2]
 

@@ -200,9 +200,9 @@ return {
       .. "it may be large and may change, so a run that is repeated may give other rows. It is "
       .. "asked again for a key when another program has written to it, or after `cache`; its "
       .. "column of the key wants an index (`explain` says when there is none). A server must be "
-      .. "there when the run begins; one that is gone later is waited for, as its `timeout` and "
-      .. "`retries` say, and nothing else goes on meanwhile: a SQLite file that the run writes to "
-      .. "stays locked.",
+      .. "there when a first run begins; by one that goes on from a state, and when it is gone "
+      .. "later, it is waited for, as its `timeout` and `retries` say, and nothing else goes on "
+      .. "meanwhile: a SQLite file that the run writes to stays locked.",
     subjects = { { kind = "stream or endpoint" } },
     options = {
       on = ON,
