@@ -60,7 +60,7 @@ static int copy_stages(struct wr_run *run, uint64_t bytes, int waits) {
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct unit *unit = run->units[i];
         if (unit->sharded != NULL && waits)
-            sharded_wait(unit->sharded);
+            sharded_halt(unit->sharded);
         int is_ours = unit->sharded == NULL || sharded_is_idle(unit->sharded);
         for (uint32_t s = 0; s < unit_op_count(unit) && status == WR_OK; s++) {
             const struct wr_op *op = unit_op_at(unit, s);

@@ -141,7 +141,7 @@ static uint64_t tell_holders(const struct wr_run *run, char *text, size_t room) 
         struct unit *unit = run->units[i];
         struct wr_op_state state = {0};
         if (unit->sharded != NULL)
-            sharded_wait(unit->sharded); /* what it keeps is not looked at while it changes */
+            sharded_halt(unit->sharded); /* what it keeps is not looked at while it changes */
         unit_state(unit, &state);
         total += state.bytes;
         for (uint32_t at = 0; at < HOLDERS_MAX && state.bytes > 0; at++) {

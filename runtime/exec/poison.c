@@ -371,7 +371,7 @@ void poison_died(struct wr_run *run) {
         return;
     for (uint32_t i = 0; i < run->unit_count; i++) /* those that work still give it rows */
         if (run->units[i]->sharded != NULL)
-            sharded_wait(run->units[i]->sharded);
+            sharded_halt(run->units[i]->sharded);
     writer_free(run); /* then it is known which checkpoint was the last */
     uint64_t number = wr_store_number(run->store);
     if (number == 0)

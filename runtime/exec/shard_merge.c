@@ -14,6 +14,7 @@ struct merging {
     int by_row;
     uint32_t from_count, count, room;
     struct wr_batch *from[WR_BATCH_REFS_MAX];
+    uint8_t has_given; /* since it was asked whether those below have room */
     uint8_t is_of_one; /* all rows are of the same batch, whatever their shards made over it */
     uint8_t *which;
     uint32_t *rows;
@@ -95,7 +96,17 @@ static int flush(struct merging *self) {
         wr_batch_unref(batch);
         return status;
     }
+    self->has_given |= batch != NULL;
     return batch == NULL ? WR_FLOW_MORE : unit_emit(self->sharded->unit, self->port, batch);
+}
+
+/* Whether the rest goes on later, since those below have no room. Rows are made first, so that
+ * there is something to work on. */
+static int pauses(struct merging *self) {
+    int has_given = self->has_given;
+    self->has_given = 0;
+    return has_given && self->sharded->workers != NULL && self->port == WR_PORT_MAIN &&
+           unit_waits_for_room(self->sharded->unit);
 }
 
 /* Takes the next `count` rows of a shard. */
@@ -107,6 +118,7 @@ static int take_run(struct merging *self, struct shard_result *result, uint32_t 
         flow = flush(self);
     if (flow == WR_FLOW_MORE && goes_alone) {
         result->emitted[self->port][result->head++] = NULL;
+        self->has_given = 1;
         return unit_emit(self->sharded->unit, self->port, batch);
     }
     uint32_t number = number_of(self, batch);
@@ -163,8 +175,12 @@ static int go_on(struct shard *shard, struct shard_result *result) {
     result->head = result->at = 0;
     shard->result = result;
     int status = WR_OK;
-    while (status >= 0 && shard->op->has_more && result->count[WR_PORT_MAIN] == 0) {
+    while (status >= 0 && result->has_more && result->count[WR_PORT_MAIN] == 0) {
+        shard->out.is_full = 0;
         status = unit_op_go_on(shard->op, &shard->out);
+        result->has_more = status >= 0 && shard->op->has_more;
+        if (status >= 0 && !result->has_more)
+            status = shard_keep_gathered(shard);
         int given = give_rejects(shard->sharded, result);
         status = status >= 0 && given < 0 ? given : status;
         wr_arena_reset(&shard->scratch);
@@ -176,12 +192,18 @@ static int go_on(struct shard *shard, struct shard_result *result) {
     return shard->failed;
 }
 
+int shards_drop_rest(struct sharded *sharded, struct message *message) {
+    int status = WR_OK;
+    for (uint32_t s = 0; s < sharded->shard_count; s++)
+        while (message->results[s].has_more && status >= 0)
+            status = go_on(&sharded->shards[s], &message->results[s]);
+    return status;
+}
+
 /* Whether a shard has a next row; it may have more to give. */
 static int has_next(const struct merging *self, struct shard_result *result, int *status) {
-    struct shard *shard = &self->sharded->shards[result->shard];
-    int asks = self->port == WR_PORT_MAIN && !self->by_row;
-    if (result->head == result->count[self->port] && asks && shard->op->has_more)
-        *status = go_on(shard, result);
+    if (result->head == result->count[self->port] && self->port == WR_PORT_MAIN && result->has_more)
+        *status = go_on(&self->sharded->shards[result->shard], result);
     return *status == WR_OK && result->head < result->count[self->port];
 }
 
@@ -202,8 +224,6 @@ static int merge_rows(struct merging *self, struct shard_result *results) {
     uint32_t count = 0;
     int status = WR_OK;
     for (uint32_t s = 0; s < self->sharded->shard_count && status == WR_OK; s++) {
-        results[s].head = results[s].at = 0;
-        results[s].shard = s;
         if (has_next(self, &results[s], &status))
             put_in_order(self, order, count++, &results[s], 0);
     }
@@ -218,19 +238,26 @@ static int merge_rows(struct merging *self, struct shard_result *results) {
         is_next &= best->head < best->count[self->port];
         if (has_next(self, best, &status))
             put_in_order(self, order, count++, best, is_next ? 1 : 0);
+        if (status == WR_OK && pauses(self)) {
+            flow = flush(self);
+            return flow == WR_FLOW_MORE ? SHARDS_PAUSED : flow;
+        }
     }
     return status != WR_OK ? status : flush(self);
 }
 
 /* Of one shard there is nothing to merge. */
-static int emit_all(struct sharded *sharded, struct shard_result *result, enum wr_port port) {
-    int flow = WR_FLOW_MORE;
-    for (uint32_t i = 0; i < result->count[port] && flow == WR_FLOW_MORE; i++) {
-        struct wr_batch *batch = result->emitted[port][i];
-        result->emitted[port][i] = NULL;
-        flow = unit_emit(sharded->unit, port, batch);
+static int emit_all(struct merging *self, struct shard_result *result) {
+    int flow = WR_FLOW_MORE, status = WR_OK;
+    while (flow == WR_FLOW_MORE && has_next(self, result, &status)) {
+        struct wr_batch *batch = result->emitted[self->port][result->head];
+        result->emitted[self->port][result->head++] = NULL;
+        self->has_given = 1;
+        flow = unit_emit(self->sharded->unit, self->port, batch);
+        if (flow == WR_FLOW_MORE && pauses(self))
+            return SHARDS_PAUSED;
     }
-    return flow;
+    return status != WR_OK ? status : flow;
 }
 
 static int merge_port(struct sharded *sharded, struct shard_result *results, enum wr_port port,
@@ -240,11 +267,11 @@ static int merge_port(struct sharded *sharded, struct shard_result *results, enu
         .sharded = sharded, .port = port, .by_row = by_row, .room = run->options.batch_rows + 1};
     int any = 0;
     for (uint32_t s = 0; s < sharded->shard_count; s++)
-        any |= results[s].count[port] > 0 || sharded->shards[s].op->has_more;
+        any |= results[s].count[port] > 0 || results[s].has_more;
     if (!any)
         return WR_OK;
     if (sharded->shard_count == 1)
-        return emit_all(sharded, results, port);
+        return emit_all(&merging, results);
     merging.which = WR_ARENA_ARRAY(&run->scratch, uint8_t, merging.room);
     merging.rows = WR_ARENA_ARRAY(&run->scratch, uint32_t, merging.room);
     if (merging.which == NULL || merging.rows == NULL)
@@ -269,18 +296,32 @@ static int failure_of(struct sharded *sharded, const struct message *message) {
     return WR_OK;
 }
 
-int shards_deliver(struct sharded *sharded, struct message *message) {
-    int by_row = message->kind == MESSAGE_ROWS;
+static void begin_port(struct sharded *sharded, struct shard_result *results) {
+    for (uint32_t s = 0; s < sharded->shard_count; s++) {
+        results[s].head = results[s].at = 0;
+        results[s].shard = s;
+    }
+}
+
+/* What goes on before the rows of the main port. */
+static int begin(struct sharded *sharded, struct message *message) {
     int status = WR_OK;
+    message->has_begun = 1;
     for (uint32_t s = 0; s < sharded->shard_count && status >= 0; s++)
         status = give_rejects(sharded, &message->results[s]);
     if (status >= 0)
         status = failure_of(sharded, message);
+    begin_port(sharded, message->results);
     if (status >= 0)
         status = merge_port(sharded, message->results, WR_PORT_LATE, 1);
+    begin_port(sharded, message->results);
+    return status;
+}
+
+int shards_deliver(struct sharded *sharded, struct message *message) {
+    int status = message->has_begun ? WR_OK : begin(sharded, message);
     if (status >= 0)
-        status = merge_port(sharded, message->results, WR_PORT_MAIN, by_row);
-    shards_forget(sharded, message);
+        status = merge_port(sharded, message->results, WR_PORT_MAIN, message->kind == MESSAGE_ROWS);
     return status;
 }
 
@@ -290,6 +331,7 @@ void shards_forget(struct sharded *sharded, struct message *message) {
         wr_batch_unref(result->part);
         result->part = NULL;
         result->status = WR_OK;
+        result->has_more = result->is_open = 0;
         for (int port = 0; port < WR_PORTS_MAX; port++) {
             for (uint32_t i = 0; i < result->count[port]; i++)
                 wr_batch_unref(result->emitted[port][i]);

@@ -2,12 +2,7 @@
  * shards.h for how the rest goes. */
 #include "exec/shards.h"
 
-#include <stddef.h>
-#include <string.h>
-
 #include "base/alloc.h"
-#include "base/assert.h"
-#include "base/hash.h"
 #include "exec/memory.h"
 #include "base/banned.h"
 
@@ -23,134 +18,6 @@
 #define MESSAGES_OF_A_TASK 24u
 #define GUIDE_SCRATCH_BYTES_MAX ((size_t)64 << 10)
 
-static int keep(struct shard *shard, enum wr_port port, struct wr_batch *batch) {
-    struct shard_result *result = shard->result;
-    if (wr_grow(&wr_budget_control, (void **)&result->emitted[port], result->count[port],
-                &result->room[port], sizeof *result->emitted[port]) != WR_OK) {
-        wr_batch_unref(batch);
-        return WR_ENOMEM;
-    }
-    result->emitted[port][result->count[port]++] = batch;
-    return WR_FLOW_MORE;
-}
-
-static int keep_main(void *ctx, struct wr_batch *batch) {
-    return keep(ctx, WR_PORT_MAIN, batch);
-}
-
-/* Of several shards rows are merged by what caused them, message by message. */
-static int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
-    struct shard *shard = (struct shard *)out;
-    struct unit *unit = shard->sharded->unit;
-    if (shard->is_direct)
-        return unit_emit(unit, port, batch);
-    if (unit->gathers && port == WR_PORT_MAIN && shard->sharded->shard_count == 1)
-        return gather_put(unit, shard->env.pool, &shard->gathered, batch, keep_main, shard);
-    return keep(shard, port, batch);
-}
-
-/* What was gathered goes with the message that the shard works on. */
-static int keep_gathered(struct shard *shard) {
-    struct wr_batch *batch = shard->gathered;
-    shard->gathered = NULL;
-    return batch == NULL ? WR_OK : keep(shard, WR_PORT_MAIN, batch);
-}
-
-static int shard_reject(struct wr_out *out, const struct wr_reject *reject) {
-    const struct shard *shard = (const struct shard *)out;
-    return shard->is_direct ? unit_reject(shard->sharded->unit, reject)
-                            : wr_held_rejects_add(&shard->result->rejects, reject);
-}
-
-/* ---- what a shard does ---- */
-
-static int work(struct shard *shard, const struct message *message) {
-    const struct wr_op_type *type = shard->op->type;
-    struct shard_result *result = shard->result;
-    shard->env.now_us = message->now_us;
-    switch (message->kind) {
-    case MESSAGE_ROWS:
-        return result->part == NULL
-                   ? WR_OK
-                   : unit_op_push(shard->op, message->input, result->part, &shard->out);
-    case MESSAGE_TICK: return unit_op_outcome(shard->op, type->tick(shard->op, &shard->out));
-    case MESSAGE_FRONTIER: break;
-    }
-    int status = WR_OK;
-    if (type->advance != NULL && message->has_moved)
-        status = shard->is_pulled
-                     ? unit_op_outcome(shard->op,
-                                       type->advance(shard->op, message->frontier, &shard->out))
-                     : unit_op_advance(shard->op, message->frontier, &shard->out);
-    result->held = type->holds_back == NULL ? message->frontier
-                                            : type->holds_back(shard->op, message->frontier);
-    return status;
-}
-
-/* Rows may go on later, with those of the next message of rows, if there is one: `more` follow. */
-static void work_on(struct shard *shard, struct message *message, int more) {
-    int is_rows = message->kind == MESSAGE_ROWS;
-    shard->result = &message->results[shard->number];
-    int status = is_rows || shard->failed != WR_OK ? shard->failed : keep_gathered(shard);
-    if (status >= 0)
-        status = work(shard, message);
-    if (status >= 0 && (!more || !is_rows))
-        status = keep_gathered(shard);
-    shard->failed = WR_MIN(status, WR_OK);
-    shard->result->status = shard->failed;
-    wr_arena_reset(&shard->scratch);
-}
-
-/* A number below `limit` of the seeded order, with the lock. */
-static uint32_t dice(struct sharded *sharded, uint32_t limit) {
-    sharded->order_state = wr_hash_u64(sharded->order_state, 1);
-    return (uint32_t)(sharded->order_state % limit);
-}
-
-/* With the lock: whether what has been worked on should be delivered before there is more of it. */
-static int is_full(const struct sharded *sharded) {
-    return !sharded->is_awaited_whole && sharded->first != NULL && sharded->first->left == 0 &&
-           !memory_has_room(sharded->unit->run);
-}
-
-/* A shard's task: works on all messages that wait for it; where tests shuffle, on some. It ends
- * where memory is full of what it gave: who delivers it begins it again. */
-static void shard_run(struct wr_task *task) {
-    struct shard *shard = (struct shard *)((char *)task - offsetof(struct shard, task));
-    struct sharded *sharded = shard->sharded;
-    wr_workers_lock(sharded->workers);
-    uint32_t most = sharded->shuffles ? 1 + dice(sharded, 3) : UINT32_MAX;
-    struct message *message = shard->next;
-    for (; message != NULL && most > 0 && !is_full(sharded); message = shard->next, most--) {
-        int more = message->next != NULL && most > 1;
-        wr_workers_unlock(sharded->workers);
-        work_on(shard, message, more);
-        int spills = shard->op->apart != NULL && wr_apart_spilled_bytes(shard->op->apart) > 0;
-        wr_workers_lock(sharded->workers);
-        sharded->spills |= (uint8_t)spills;
-        shard->next = message->next;
-        if (--message->left > 0)
-            continue;
-        sharded->undone_rows -= message->row_count;
-        sharded->undone_count--;
-        if ((int64_t)sharded->undone_rows <= sharded->awaited_rows &&
-            (int64_t)sharded->undone_count <= sharded->awaited_count)
-            wr_workers_wake(sharded->workers);
-    }
-    if (message != NULL && !is_full(sharded)) {
-        wr_workers_add(sharded->workers, &shard->task);
-    } else {
-        if (message == NULL)
-            shard->waiting_rows = shard->waiting_count = 0;
-        shard->is_queued = 0;
-        if (message != NULL) {
-            sharded->has_stopped = 1;
-            wr_workers_wake(sharded->workers);
-        }
-    }
-    wr_workers_unlock(sharded->workers);
-}
-
 /* ---- messages ---- */
 
 static struct message *message_new(struct sharded *sharded, enum message_kind kind) {
@@ -165,6 +32,7 @@ static struct message *message_new(struct sharded *sharded, enum message_kind ki
     message->next = NULL;
     message->kind = kind;
     message->row_count = 0;
+    message->has_begun = 0;
     message->left = sharded->shard_count;
     message->now_us = sharded->unit->run->op_env.now_us;
     return message;
@@ -197,14 +65,51 @@ static int tell_frontier(struct sharded *sharded, const struct message *message)
     return status;
 }
 
-/* Hands on what was given for a message whose turn has come. */
+/* The rest of it goes on later, before all others. */
+static void put_back(struct sharded *sharded, struct message *message) {
+    wr_workers_lock(sharded->workers);
+    for (uint32_t s = 0; s < sharded->shard_count; s++) {
+        struct shard_result *result = &message->results[s];
+        if (result->is_open)
+            sharded->shards[s].is_open = result->is_open = result->has_more;
+    }
+    message->left = 0;
+    message->next = sharded->first;
+    sharded->first = message;
+    if (sharded->last == NULL)
+        sharded->last = message;
+    sharded->row_count += message->row_count;
+    sharded->message_count++;
+    wr_workers_unlock(sharded->workers);
+}
+
+/* All of it has gone on: shards that had more of it take others. */
+static void close_message(struct sharded *sharded, const struct message *message) {
+    int is_open = 0;
+    for (uint32_t s = 0; s < sharded->shard_count; s++)
+        is_open |= message->results[s].is_open;
+    if (!is_open || sharded->workers == NULL)
+        return;
+    wr_workers_lock(sharded->workers);
+    for (uint32_t s = 0; s < sharded->shard_count; s++)
+        if (message->results[s].is_open)
+            sharded->shards[s].is_open = 0;
+    wr_workers_unlock(sharded->workers);
+}
+
+/* Hands on what was given for a message whose turn has come. A flow or a status. */
 static int deliver(struct sharded *sharded, struct message *message) {
     int flow = sharded->is_done ? WR_FLOW_DONE : shards_deliver(sharded, message);
+    if (flow == SHARDS_PAUSED) {
+        put_back(sharded, message);
+        return flow;
+    }
     if (flow == WR_FLOW_DONE && sharded->workers != NULL) /* else who pushes is told at once */
         sharded->is_done = 1;
-    int status = WR_OK;
-    if (flow >= 0 && message->kind == MESSAGE_FRONTIER)
+    int status = flow == WR_FLOW_DONE ? shards_drop_rest(sharded, message) : WR_OK;
+    if (flow >= 0 && status >= 0 && message->kind == MESSAGE_FRONTIER)
         status = tell_frontier(sharded, message);
+    close_message(sharded, message);
     message_give_back(sharded, message);
     return status < 0 ? status : flow;
 }
@@ -212,11 +117,11 @@ static int deliver(struct sharded *sharded, struct message *message) {
 /* What a single shard gives here goes on as it comes; of several the merge asks for more. */
 static int work_on_the_spot(struct sharded *sharded, struct message *message) {
     sharded->shards[0].is_direct = sharded->shard_count == 1;
-    uint32_t first = dice(sharded, sharded->shard_count);
+    uint32_t first = shards_dice(sharded, sharded->shard_count);
     for (uint32_t k = 0; k < sharded->shard_count; k++) {
         struct shard *shard = &sharded->shards[(first + k) % sharded->shard_count];
         shard->is_pulled = sharded->shard_count > 1;
-        work_on(shard, message, 0);
+        shard_work_on(shard, message, 0);
         shard->is_pulled = 0;
     }
     sharded->shards[0].is_direct = 0;
@@ -230,6 +135,10 @@ static void start(struct sharded *sharded, uint32_t rows_least, uint32_t count_l
         if (shard->is_queued || shard->next == NULL ||
             (shard->waiting_rows < rows_least && shard->waiting_count < count_least))
             continue;
+        if (!shard_may_go_on(shard)) {
+            sharded->has_stopped = 1;
+            continue;
+        }
         shard->is_queued = 1;
         wr_workers_add(sharded->workers, &shard->task);
     }
@@ -265,12 +174,18 @@ static int goes_on_the_spot(struct sharded *sharded, const struct message *messa
         return 0;
     if (message->kind == MESSAGE_FRONTIER && message->frontier == WR_TIME_MAX)
         return 1;
-    return sharded->shuffles ? dice(sharded, 2) == 0 : message->row_count < ROWS_ON_THE_SPOT;
+    return sharded->shuffles ? shards_dice(sharded, 2) == 0 : message->row_count < ROWS_ON_THE_SPOT;
 }
 
+static void wait_for(struct sharded *sharded, uint32_t rows_most, uint32_t count_most);
+
 static int give(struct sharded *sharded, struct message *message) {
-    if (goes_on_the_spot(sharded, message))
-        return work_on_the_spot(sharded, message);
+    if (goes_on_the_spot(sharded, message)) {
+        int flow = work_on_the_spot(sharded, message);
+        return flow == SHARDS_PAUSED ? WR_FLOW_MORE : flow;
+    }
+    if (!memory_has_room(sharded->unit->run)) /* more may come before what is here is delivered */
+        wait_for(sharded, 0, 0);
     enqueue(sharded, message);
     return WR_FLOW_MORE;
 }
@@ -280,9 +195,9 @@ static void shuffle(struct sharded *sharded) {
     if (!sharded->shuffles || sharded->first == NULL)
         return;
     wr_workers_lock(sharded->workers);
-    if (dice(sharded, 2))
+    if (shards_dice(sharded, 2))
         start(sharded, 0, 0);
-    for (uint32_t k = dice(sharded, 4); k > 0 && wr_workers_help(sharded->workers); k--) {}
+    for (uint32_t k = shards_dice(sharded, 4); k > 0 && wr_workers_help(sharded->workers); k--) {}
     wr_workers_unlock(sharded->workers);
 }
 
@@ -366,11 +281,16 @@ static void go_on_with_all(struct sharded *sharded) {
     if (sharded->workers == NULL || sharded->first == NULL)
         return;
     wr_workers_lock(sharded->workers);
-    if (sharded->has_stopped && !is_full(sharded)) {
+    if (sharded->has_stopped) {
         sharded->has_stopped = 0;
         start(sharded, 0, 0);
     }
     wr_workers_unlock(sharded->workers);
+}
+
+/* Those below are told a frontier before what comes behind it; and have room for it. */
+static int goes_on(const struct sharded *sharded, int64_t frontier) {
+    return sharded->unit->frontier_out == frontier && !unit_waits_for_room(sharded->unit);
 }
 
 int sharded_deliver(struct sharded *sharded) {
@@ -380,11 +300,12 @@ int sharded_deliver(struct sharded *sharded) {
     shuffle(sharded);
     unit->is_pumped = 1; /* small batches go on together */
     for (struct message *message = take_done(sharded); message != NULL;
-         message = frontier == unit->frontier_out ? take_done(sharded) : NULL) {
+         message = goes_on(sharded, frontier) ? take_done(sharded) : NULL) {
         status = deliver(sharded, message);
-        if (status >= 0)
+        int is_paused = status == SHARDS_PAUSED;
+        if (status >= 0 && !is_paused)
             status = reject_log_flush(unit->run->rejects);
-        if (status < 0)
+        if (status < 0 || is_paused)
             break;
     }
     unit->is_pumped = 0;
@@ -398,41 +319,54 @@ int sharded_is_ahead(const struct sharded *sharded) {
     return sharded->first != NULL || sharded->has_end;
 }
 
-/* Until no more is left to be worked on; or, unless all of it is asked for, until memory is full of
- * what can be delivered. Works meanwhile, where there is something to work on. */
-static void wait_for(struct sharded *sharded, uint32_t rows_most, uint32_t count_most,
-                     int is_whole) {
+/* With the lock: whether a task of its shards waits or runs. */
+static int works(const struct sharded *sharded) {
+    int works = 0;
+    for (uint32_t s = 0; s < sharded->shard_count; s++)
+        works |= sharded->shards[s].is_queued;
+    return works;
+}
+
+/* Until no more is left to be worked on, or what has been must be delivered first. Works meanwhile,
+ * where there is something to work on. */
+static void wait_for(struct sharded *sharded, uint32_t rows_most, uint32_t count_most) {
     if (sharded->first == NULL)
         return;
     wr_workers_lock(sharded->workers);
-    sharded->is_awaited_whole = (uint8_t)is_whole;
     while ((sharded->undone_rows > rows_most || sharded->undone_count > count_most) &&
-           !is_full(sharded)) {
+           !shards_are_full(sharded)) {
         start(sharded, 0, 0);
-        if (wr_workers_help(sharded->workers))
+        if (wr_workers_help(sharded->workers) || !works(sharded)) /* memory may be full by now */
             continue;
         sharded->awaited_rows = rows_most;
         sharded->awaited_count = count_most;
         wr_workers_sleep(sharded->workers);
         sharded->awaited_rows = sharded->awaited_count = -1;
     }
-    sharded->is_awaited_whole = 0;
     wr_workers_unlock(sharded->workers);
 }
 
 void sharded_wait(struct sharded *sharded) {
-    wait_for(sharded, 0, 0, 1);
+    wait_for(sharded, 0, 0);
 }
 
-void sharded_wait_some(struct sharded *sharded) {
-    wait_for(sharded, 0, 0, 0);
+void sharded_halt(struct sharded *sharded) {
+    if (sharded->workers == NULL)
+        return;
+    wr_workers_lock(sharded->workers);
+    sharded->is_halted = 1;
+    while (works(sharded))
+        if (!wr_workers_help(sharded->workers))
+            wr_workers_sleep(sharded->workers);
+    sharded->is_halted = 0;
+    wr_workers_unlock(sharded->workers);
 }
 
 int sharded_is_idle(struct sharded *sharded) {
     if (sharded->workers == NULL || sharded->first == NULL)
         return 1;
     wr_workers_lock(sharded->workers);
-    int is_idle = sharded->undone_count == 0;
+    int is_idle = !works(sharded);
     wr_workers_unlock(sharded->workers);
     return is_idle;
 }
@@ -442,10 +376,10 @@ int sharded_keep_up(struct sharded *sharded) {
         return 0;
     const struct wr_run *run = sharded->unit->run;
     if (!wr_input_has_room(&run->input_budget) || !memory_has_room(run))
-        wait_for(sharded, 0, 0, 0);
+        wait_for(sharded, 0, 0);
     else if (sharded->row_count > sharded->rows_ahead_max ||
              sharded->message_count > MESSAGES_AHEAD_MAX)
-        wait_for(sharded, sharded->rows_ahead_max / 2, MESSAGES_AHEAD_MAX / 2, 0);
+        wait_for(sharded, sharded->rows_ahead_max / 2, MESSAGES_AHEAD_MAX / 2);
     else
         return 0;
     return 1;

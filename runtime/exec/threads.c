@@ -119,7 +119,7 @@ int run_settle(struct wr_run *run, int after_rejects) {
             struct sharded *sharded = run->units[i]->sharded;
             if (sharded == NULL || !sharded_is_ahead(sharded))
                 continue;
-            sharded_wait_some(sharded);
+            sharded_wait(sharded);
             any = 1;
         }
         if (any)

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "exec/memory.h"
 #include "exec/poison.h"
 #include "exec/writer.h"
 #include "base/banned.h"
@@ -275,7 +276,8 @@ static int tell_frontier(struct unit *unit, int64_t frontier, int has_moved) {
     if (unit->sharded != NULL)
         status = sharded_advance(unit->sharded, frontier, has_moved);
     else if (unit->op != NULL && unit->op->type->advance != NULL)
-        status = unit_op_advance(unit->op, frontier, &unit->out);
+        status =
+            unit_op_give_all(unit->op, unit_op_advance(unit->op, frontier, &unit->out), &unit->out);
     else if (unit->sink != NULL && unit->sink->type->advance != NULL && unit->opened)
         status = give_sink(unit, NULL, frontier);
     wr_arena_rewind(&unit->run->scratch, mark);
@@ -297,11 +299,25 @@ static int give_part(struct unit *unit, int64_t frontier) {
     return status;
 }
 
+int unit_waits_for_room(const struct unit *unit) {
+    const struct wr_run *run = unit->run;
+    if (memory_has_room(run))
+        return 0;
+    for (uint32_t i = unit->place + 1; i < run->unit_count; i++)
+        if (run->units[i]->sharded != NULL && sharded_is_ahead(run->units[i]->sharded))
+            return 1;
+    return 0;
+}
+
 /* What shards have given in other threads goes on; not in the midst of a batch. */
 static int deliver(struct unit *unit) {
     struct wr_run *run = unit->run;
     if (run->cutting != NULL || !sharded_is_ahead(unit->sharded))
         return WR_OK;
+    if (unit_waits_for_room(unit)) {
+        run->paused = 1;
+        return WR_OK;
+    }
     int64_t before = unit->frontier_out;
     struct wr_arena_mark mark = wr_arena_mark(&run->scratch);
     int status = sharded_deliver(unit->sharded);
@@ -310,7 +326,8 @@ static int deliver(struct unit *unit) {
         run->failed = unit;
     if (status >= 0)
         run->paused |= (uint8_t)sharded_keep_up(unit->sharded);
-    if (unit->frontier_out != before) /* more may have come back behind it */
+    if (unit->frontier_out != before ||
+        unit_waits_for_room(unit)) /* more may have come back behind it */
         run->paused |= (uint8_t)sharded_is_ahead(unit->sharded);
     return status;
 }

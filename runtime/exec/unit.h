@@ -245,6 +245,8 @@ void unit_state(const struct unit *unit, struct wr_op_state *state);
 int unit_advance(struct unit *unit);
 /* Whether some stage has not given all that is due. */
 int run_has_due(const struct wr_run *run);
+/* There is no room for what it gives: stages behind it have not worked on what they have. */
+int unit_waits_for_room(const struct unit *unit);
 /* Lets its operator do what the clock asks for. */
 int unit_tick(struct unit *unit);
 
@@ -411,11 +413,11 @@ int sharded_deliver(struct sharded *sharded);
 int sharded_is_ahead(const struct sharded *sharded);
 /* Waits where that is more than memory should hold; whether it did. */
 int sharded_keep_up(struct sharded *sharded);
-/* Waits until nothing is left to be worked on; or, some: until memory is full of what is to be
- * delivered before that. */
+/* Waits until nothing is left to be worked on, or something must be delivered before that. */
 void sharded_wait(struct sharded *sharded);
-void sharded_wait_some(struct sharded *sharded);
-/* Whether no shard has anything to do until it is given more. */
+/* Waits until no shard works: none does until more is given or delivered. */
+void sharded_halt(struct sharded *sharded);
+/* Whether that is so. */
 int sharded_is_idle(struct sharded *sharded);
 uint32_t sharded_count(const struct sharded *sharded);
 struct wr_op *sharded_op(const struct sharded *sharded, uint32_t shard);
@@ -463,9 +465,11 @@ void unit_op_free(struct wr_op *op);
 /* What a call of an operator gave; or why its tables could not read what they owe (apart.h). Reads
  * some more of that. */
 int unit_op_outcome(struct wr_op *op, int flow);
-/* All that a frontier gives; and what is left where `advance` itself was called. */
+/* What a frontier gives, and what is left of that or of a batch where the operator has more. */
 int unit_op_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
 int unit_op_go_on(struct wr_op *op, struct wr_out *out);
+/* Until it has no more, or `out` is full. */
+int unit_op_give_all(struct wr_op *op, int flow, struct wr_out *out);
 /* A batch to an operator, in parts where its tables need that: what it gave. */
 int unit_op_push(struct wr_op *op, uint32_t input, struct wr_batch *batch, struct wr_out *out);
 

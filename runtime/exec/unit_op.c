@@ -97,6 +97,12 @@ int unit_op_go_on(struct wr_op *op, struct wr_out *out) {
     return unit_op_outcome(op, op->type->go_on(op, out));
 }
 
+int unit_op_give_all(struct wr_op *op, int flow, struct wr_out *out) {
+    while (flow == WR_FLOW_MORE && op->has_more && !out->is_full)
+        flow = unit_op_go_on(op, out);
+    return flow;
+}
+
 /* Behind a restart: before a call asks for keys. */
 static int begin_call(struct wr_op *op) {
     struct wr_apart *apart = op->apart;
@@ -107,10 +113,7 @@ int unit_op_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     int status = begin_call(op);
     if (status != WR_OK)
         return status;
-    int flow = unit_op_outcome(op, op->type->advance(op, frontier, out));
-    while (flow == WR_FLOW_MORE && op->has_more)
-        flow = unit_op_go_on(op, out);
-    return flow;
+    return unit_op_outcome(op, op->type->advance(op, frontier, out));
 }
 
 /* The end of a part of a batch that begins with row `first` of its selection: a change and what

@@ -121,6 +121,21 @@ static const struct wr_column *bound_column(struct join *self, const struct wr_b
                              : &self->bounds_eval.outputs[item->output];
 }
 
+/* Rows of what is pushed for which there is no room now. Those that were refused are not in `work`
+ * any more, and rows of several windows are in it more than once. */
+static int leave_rows(struct join *self, const struct join_work *work, uint32_t done) {
+    uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, work->count), count = 0;
+    if (rows == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = done; i < work->count; i++)
+        if (count == 0 || rows[count - 1] != work->rows[i])
+            rows[count++] = work->rows[i];
+    self->left_over = wr_batch_select(self->base.env->pool, work->in, rows, count);
+    self->left_side = work->side;
+    self->base.has_more = 1;
+    return self->left_over == NULL ? WR_ENOMEM : WR_OK;
+}
+
 static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     struct join *self = (struct join *)op;
     const struct join_config *config = op->config;
@@ -147,7 +162,23 @@ static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
         status = build_keys(self, &work);
     if (status < 0 || work.count == 0)
         return WR_MIN(status, WR_FLOW_MORE);
-    return join_meet(self, &work, out);
+    uint32_t done = work.count;
+    int flow = join_meet(self, &work, out, &done);
+    if (flow == WR_FLOW_MORE && done < work.count)
+        flow = leave_rows(self, &work, done);
+    return flow;
+}
+
+static int join_go_on(struct wr_op *op, struct wr_out *out) {
+    struct join *self = (struct join *)op;
+    struct wr_batch *in = self->left_over;
+    if (in == NULL)
+        return join_fire_more(self, out);
+    self->left_over = NULL;
+    op->has_more = 0;
+    int flow = join_push(op, self->left_side, in, out);
+    wr_batch_unref(in);
+    return flow;
 }
 
 static int join_route(struct wr_op *op, uint32_t input, const struct wr_batch *in,

@@ -60,8 +60,10 @@ struct join {
     struct wr_eval keys_eval[2], bounds_eval, where_eval;
     struct wr_arena arena;
     struct wr_rowset sets[2];
-    uint8_t saving_right; /* between two pieces */
-    int32_t *kept[2];     /* by column of a side: its number in the payload, or -1 */
+    uint8_t saving_right;       /* between two pieces */
+    int32_t *kept[2];           /* by column of a side: its number in the payload, or -1 */
+    struct wr_batch *left_over; /* of what is pushed: rows for join_go_on; or NULL */
+    uint32_t left_side;
     /* Rows that met none, of which some rest: those of a slice leave some at a time. */
     struct {
         int64_t frontier;
@@ -109,8 +111,9 @@ static inline int64_t join_behind_of(const struct wr_batch *in, uint32_t row) {
     return in->behind == NULL ? WR_TIME_MIN : in->behind[row];
 }
 
-/* join_meet.c: the rows of `work` meet those that are there, leave with them, and are kept. */
-int join_meet(struct join *self, const struct join_work *work, struct wr_out *out);
+/* join_meet.c: the rows of `work` meet those that are there, leave with them, and are kept; where
+ * `out` is full, some of them do, and *done says how many. */
+int join_meet(struct join *self, const struct join_work *work, struct wr_out *out, uint32_t *done);
 
 int join_bind(struct wr_bind *bind, struct wr_error *err);
 void join_needs(const void *config, const struct wr_stream *input, uint32_t input_number,
@@ -127,7 +130,7 @@ int join_emit(struct join *self, struct wr_batch *in, uint32_t side,
 
 /* join_fire.c */
 int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
-int join_go_on(struct wr_op *op, struct wr_out *out);
+int join_fire_more(struct join *self, struct wr_out *out);
 int64_t join_next_boundary(const struct wr_op *op, int64_t after);
 int join_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                  const struct wr_batch *b, uint32_t row_b);

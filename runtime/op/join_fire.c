@@ -192,7 +192,7 @@ static struct wr_rowset_slice *next_slice(struct join *self) {
     return slice;
 }
 
-/* Slices leave, up to one of which rows rest: those leave some at a time, by join_go_on. */
+/* Slices leave, up to one of which rows rest: those leave some at a time, by join_fire_more. */
 static int fire_slices(struct join *self, struct wr_out *out) {
     int flow = WR_FLOW_MORE;
     while (flow == WR_FLOW_MORE && fires(config_of(self))) {
@@ -222,13 +222,12 @@ int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     return fire_slices(self, out);
 }
 
-int join_go_on(struct wr_op *op, struct wr_out *out) {
-    struct join *self = (struct join *)op;
+int join_fire_more(struct join *self, struct wr_out *out) {
     uint32_t count = 0;
     int flow = fire_rested(self, &count, out);
     if (flow == WR_FLOW_MORE && count > 0)
         return flow;
-    op->has_more = 0;
+    self->base.has_more = 0;
     wr_rowset_sort_end(self->firing.rows);
     self->firing.rows = NULL;
     if (flow == WR_FLOW_MORE)

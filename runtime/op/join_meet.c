@@ -27,10 +27,11 @@ struct desk {
     struct wr_rowset_row **heads;
     uint32_t match_count, match_room;
     struct match *matches;
-    uint32_t old_count; /* of the old row of an update */
+    uint32_t old_count, old_room; /* of the old row of an update */
     struct match *old_matches;
     uint32_t count, room;
     struct join_change *changes;
+    uint32_t done; /* rows of `work` that have met all */
     int flow;
 };
 
@@ -181,10 +182,13 @@ static int find_matches(struct desk *desk, uint32_t i) {
 /* ---- rows out ---- */
 
 static int flush(struct desk *desk) {
+    struct wr_arena *scratch = desk->self->base.env->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
     int status = WR_OK;
     if (desk->flow == WR_FLOW_MORE)
         status = join_emit(desk->self, desk->work->in, 1 - desk->work->side, desk->changes,
                            desk->count, desk->out);
+    wr_arena_rewind(scratch, mark);
     desk->count = 0;
     if (status > 0)
         desk->flow = status;
@@ -218,6 +222,15 @@ static void put(struct desk *desk, uint32_t i, int is_row, struct wr_rowset_row 
                                                         .mark = desk->work->marks[i],
                                                         .weight = weight,
                                                         .cause = row};
+}
+
+/* Before row `i`, and not among the windows of one row: whether that waits, since there is no room
+ * for what was given for those before. */
+static int stops(struct desk *desk, uint32_t i) {
+    const uint32_t *rows = desk->work->rows;
+    int stops = desk->out->is_full && i > 0 && rows[i] != rows[i - 1] && desk->flow == WR_FLOW_MORE;
+    desk->done = stops ? i : desk->work->count;
+    return stops;
 }
 
 /* Between two rows: what was read back for those before leaves, so that it may go to rest. */
@@ -263,13 +276,33 @@ static int put_match(struct desk *desk, uint32_t i, const struct match *match, i
     return WR_OK;
 }
 
-/* Drops the matches for which `where` is not true. */
-static int keep_true(struct desk *desk, uint32_t i) {
+/* Those of `count` pairs from match `at` on for which `where` is true: *kept of them, in `sel`. */
+static int ask_where(struct desk *desk, const struct join_change *pairs, uint32_t count,
+                     uint32_t *sel, uint32_t *kept) {
     struct join *self = desk->self;
     const struct join_config *config = config_of(self);
-    uint32_t room = self->base.env->batch_rows, left = 0;
-    struct join_change *pairs = WR_ARENA_ARRAY(self->base.env->scratch, struct join_change, room);
-    uint32_t *sel = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, room);
+    struct wr_batch *batch = wr_batch_new(self->base.env->pool, config->joined.schema);
+    if (batch == NULL)
+        return WR_ENOMEM;
+    batch->row_count = batch->sel_count = count;
+    int status = join_fill(self, &config->joined, config->where_reads, batch, desk->work->in,
+                           1 - desk->work->side, pairs, count);
+    wr_op_eval_begin(&self->base, &self->where_eval);
+    if (status == WR_OK)
+        status = wr_list_filter(config->where, &self->where_eval, batch, sel, kept);
+    if (status >= 0 && self->where_eval.fail_count > 0)
+        status = wr_op_reject_fails(&self->base, &self->where_eval, batch, desk->out);
+    wr_batch_unref(batch);
+    return WR_MIN(status, WR_OK);
+}
+
+/* Drops the matches for which `where` is not true. */
+static int keep_true(struct desk *desk, uint32_t i) {
+    struct wr_arena *scratch = desk->self->base.env->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    uint32_t room = WR_MIN(desk->self->base.env->batch_rows, desk->match_count), left = 0;
+    struct join_change *pairs = WR_ARENA_ARRAY(scratch, struct join_change, room);
+    uint32_t *sel = WR_ARENA_ARRAY(scratch, uint32_t, room);
     int status = pairs == NULL || sel == NULL ? WR_ENOMEM : WR_OK;
     for (uint32_t at = 0; at < desk->match_count && status == WR_OK;) {
         uint32_t count = WR_MIN(room, desk->match_count - at), kept = 0;
@@ -277,23 +310,12 @@ static int keep_true(struct desk *desk, uint32_t i) {
             pairs[k] = (struct join_change){.row = (int32_t)desk->work->rows[i],
                                             .stored = desk->matches[at + k].row,
                                             .mark = desk->work->marks[i]};
-        struct wr_batch *batch = wr_batch_new(self->base.env->pool, config->joined.schema);
-        if (batch == NULL)
-            return WR_ENOMEM;
-        batch->row_count = batch->sel_count = count;
-        status = join_fill(self, &config->joined, config->where_reads, batch, desk->work->in,
-                           1 - desk->work->side, pairs, count);
-        wr_op_eval_begin(&self->base, &self->where_eval);
-        if (status == WR_OK)
-            status = wr_list_filter(config->where, &self->where_eval, batch, sel, &kept);
-        if (status >= 0 && self->where_eval.fail_count > 0)
-            status = wr_op_reject_fails(&self->base, &self->where_eval, batch, desk->out);
-        for (uint32_t k = 0; k < kept && status >= 0; k++)
+        status = ask_where(desk, pairs, count, sel, &kept);
+        for (uint32_t k = 0; k < kept && status == WR_OK; k++)
             desk->matches[left++] = desk->matches[at + sel[k]];
-        wr_batch_unref(batch);
-        status = WR_MIN(status, WR_OK);
         at += count;
     }
+    wr_arena_rewind(scratch, mark);
     desk->match_count = left;
     return status;
 }
@@ -316,22 +338,22 @@ static int store(struct desk *desk, uint32_t i, int64_t weight, int *is_there) {
                          &work->rows[i], 1);
 }
 
-/* Keeps all rows that can meet something. */
+/* Keeps all rows that can meet something, of those that are done. */
 static int store_all(struct desk *desk) {
     const struct join_work *work = desk->work;
     struct wr_arena *scratch = desk->self->base.env->scratch;
     struct wr_rowset *set = &desk->self->sets[work->side];
     uint32_t bytes = config_of(desk->self)->layout.key_bytes, count = 0;
-    while (count < work->count && desk->own_meets[count])
+    while (count < desk->done && desk->own_meets[count])
         count++;
-    if (count == work->count)
+    if (count == desk->done)
         return wr_rowset_add(set, work->keys, work->hashes, desk->entries, work->in, work->rows,
                              count);
-    uint32_t *rows = WR_ARENA_ARRAY(scratch, uint32_t, work->count);
+    uint32_t *rows = WR_ARENA_ARRAY(scratch, uint32_t, desk->done);
     if (rows == NULL)
         return WR_ENOMEM;
     memcpy(rows, work->rows, count * sizeof *rows);
-    for (uint32_t i = count; i < work->count; i++) {
+    for (uint32_t i = count; i < desk->done; i++) {
         if (!desk->own_meets[i])
             continue;
         memmove(work->keys + (size_t)count * bytes, work->keys + (size_t)i * bytes, bytes);
@@ -422,10 +444,13 @@ static int put_update(struct desk *desk, uint32_t i) {
     int64_t old_time, new_time;
     int status = look(desk, i);
     int old_alone = status == WR_OK && leaves_alone(desk, i, &old_time);
+    struct match *old_matches = desk->old_matches;
+    uint32_t old_room = desk->old_room;
     desk->old_count = desk->match_count;
     desk->old_matches = desk->matches;
-    desk->matches = NULL;
-    desk->match_room = 0;
+    desk->old_room = desk->match_room;
+    desk->matches = old_matches;
+    desk->match_room = old_room;
     if (status == WR_OK)
         status = look(desk, i + 1);
     if (status != WR_OK)
@@ -455,7 +480,7 @@ static int put_pairs(struct desk *desk) {
     const struct join_work *work = desk->work;
     const struct wr_rowset *other = &desk->self->sets[1 - work->side];
     int knows_all = other->unindexed == 0 && other->rested == 0, status = WR_OK;
-    for (uint32_t i = 0; i < work->count && status == WR_OK; i++) {
+    for (uint32_t i = 0; i < work->count && status == WR_OK && !stops(desk, i); i++) {
         desk->entries[i].matches = 0;
         if ((desk->heads[i] == NULL && knows_all) || !desk->own_meets[i])
             continue;
@@ -476,7 +501,7 @@ static int put_pairs(struct desk *desk) {
 
 static int put_rows(struct desk *desk) {
     int status = WR_OK;
-    for (uint32_t i = 0; i < desk->work->count && status == WR_OK; i++) {
+    for (uint32_t i = 0; i < desk->work->count && status == WR_OK && !stops(desk, i); i++) {
         if (is_update(desk, i)) {
             status = put_update(desk, i);
             i++;
@@ -489,8 +514,8 @@ static int put_rows(struct desk *desk) {
     return status;
 }
 
-int join_meet(struct join *self, const struct join_work *work, struct wr_out *out) {
-    struct desk desk = {.self = self, .work = work, .out = out};
+int join_meet(struct join *self, const struct join_work *work, struct wr_out *out, uint32_t *done) {
+    struct desk desk = {.self = self, .work = work, .out = out, .done = work->count};
     desk.room = WR_MAX(self->base.env->batch_rows, 2u);
     desk.changes = WR_ARENA_ARRAY(self->base.env->scratch, struct join_change, desk.room);
     int status = desk.changes == NULL ? WR_ENOMEM : prepare(&desk);
@@ -502,5 +527,6 @@ int join_meet(struct join *self, const struct join_work *work, struct wr_out *ou
         status = flush(&desk);
     if (status == WR_OK && work->in->weight == NULL)
         status = store_all(&desk);
+    *done = desk.done;
     return status == WR_OK ? desk.flow : status;
 }

@@ -111,6 +111,8 @@ struct wr_out {
     /* STOPS: how many rows of the batch (in the order of its selection) an operator took that says
      * WR_FLOW_DONE of itself; else UINT32_MAX. */
     uint32_t rows_taken;
+    uint8_t is_full; /* exec has no room for more: a `push` that gives many rows for one may stop
+                      * behind any of those it takes and leave the others to `go_on` */
 };
 
 struct wr_op {
@@ -177,7 +179,8 @@ struct wr_op_type {
      * due, is called again with this frontier or a later one, in this step or behind a checkpoint,
      * and no source is read until it has given all; `load` sets has_due too. */
     int (*advance)(struct wr_op *op, int64_t frontier, struct wr_out *out);
-    /* Where it has set has_more, not all that is due has been given: gives some more. */
+    /* Where `push` or `advance` has set has_more, not all that is due has been given: gives some
+     * more. */
     int (*go_on)(struct wr_op *op, struct wr_out *out);
     /* BUILD_FIRST: how long what those inputs gave is used before they are read again; 0, or NULL:
      * for ever. Then `reload` tells that rows of those inputs are a new table, that it is complete

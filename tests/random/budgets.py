@@ -7,8 +7,8 @@ the run ends with W602 where `MUST_FIT` says that the stage must fit, or `LEAST_
 more; the message must then say who holds what, and what would have been enough to go on. The peak
 memory of the process is at most what `peak_max` says.
 
-Of all cases some are drawn, with the smallest budgets, until the time is over; --all plays all of
-them and prints a table of those that gave W602.
+Of all cases some are drawn, with the smallest budgets, until the time is over, and a few are always
+played; --all plays all of them and prints a table of those that gave W602.
 
 usage: budgets.py --weir PROGRAM [--seconds N | --all] [--seed N] [--only REGEX] [--memory MB...]
                   [--workers N...] [--batch N...] [--state 0|1...]
@@ -77,6 +77,16 @@ STAGES = {
     "join, within": (0.1, f'{TIMED}:join({RIGHT}, {{ on = "k", prefix = "r_", within = "1m" }})'),
     "join, windows": (0.01, f'{TIMED}:window(weir.tumbling "1s")'
                             f':join({RIGHT}, {{ on = "k", prefix = "r_" }})'),
+    "join, then agg": (0.03, 's:filter "v < 300":join(r:filter "v < 100", { on = "k",'
+                             ' prefix = "r_" }):group_by "k, v":agg "n = count(), x = sum(r_v)"'),
+    "join, then three": (0.03, 's:filter "v < 100":join(r:filter "v < 100", { on = "k", prefix ='
+                               ' "r_" }):dedup "k, v":group_by "k":emit "update":agg "n = count()"'
+                               ':changes():group_by "n":agg "k = max(k)"'),
+    "join of many, then agg": (0.005, 's:filter "v < 30":join(r:filter "v < 500", { on = "k",'
+                                      ' prefix = "r_" }):group_by "v, r_v":agg "n = count()"'),
+    "join of many, where": (0.005, 's:filter "v < 30":join(r:filter "v < 500", { on = "k",'
+                                   ' prefix = "r_", where = "v < r_v", how = "left" })'
+                                   ':group_by "v, r_v":agg "n = count()"'),
     "lookup": (1, 's:lookup(r:dedup "k", { on = "k", prefix = "r_" })'),
     "lookup, many": (0.5, 's:lookup(r, { on = "k", prefix = "r_", many = true })'),
     "asof_join": (0.001, f'{TIMED}:asof_join({RIGHT}, {{ on = "k", prefix = "r_" }})'),
@@ -111,6 +121,8 @@ LEAST_MB = {
     "lookup": 16,
     "three stages": 16,
 }
+# Whatever else is drawn.
+ALWAYS = [("join of many, then agg", 8, 2, 0, 0), ("join of many, where", 4, 4, 0, 0)]
 
 
 def peak_max(memory, workers, has_state):
@@ -227,6 +239,7 @@ def main():
         print(f"seed: WEIR_SEED={options.seed}", flush=True)
         cases = [case for case in cases if case[1] <= DRAWN_MB and case[3] != 1]
         random.Random(options.seed).shuffle(cases)
+        cases = [case for case in ALWAYS if case[0] in stages] + cases
         until = time.monotonic() + options.seconds
     runner = Runner(os.path.abspath(options.weir))
     try:
