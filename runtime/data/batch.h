@@ -10,7 +10,9 @@
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/bits.h"
@@ -122,6 +124,15 @@ struct wr_batch *wr_batch_select(struct wr_batch_pool *pool, struct wr_batch *in
 /* Rows first … first + count - 1 of those that count in `in`. NULL: no memory. */
 struct wr_batch *wr_batch_part(struct wr_batch_pool *pool, struct wr_batch *in, uint32_t first,
                                uint32_t count);
+/* What `in` is, for who shows it with another selection or other columns while it is borrowed: it
+ * holds nothing, and is not handed on to who may keep it. How many hold `in` is left out, which
+ * other threads may be changing. */
+static inline struct wr_batch wr_batch_look(const struct wr_batch *in) {
+    const size_t from = offsetof(struct wr_batch, row_count);
+    struct wr_batch look = {.row_count = 0};
+    memcpy((char *)&look + from, (const char *)in + from, sizeof look - from);
+    return look;
+}
 struct wr_batch *wr_batch_ref(struct wr_batch *batch);
 void wr_batch_unref(struct wr_batch *batch); /* NULL is allowed */
 /* Holds a reference to what columns of `batch` point into. */

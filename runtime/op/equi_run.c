@@ -9,7 +9,7 @@
 
 int equi_run_list(struct wr_op *op, const struct wr_list *list, struct wr_eval *eval,
                   struct wr_batch *in, const uint32_t **sel, uint32_t *count, struct wr_out *out) {
-    struct wr_batch view = *in;
+    struct wr_batch view = wr_batch_look(in);
     view.sel = *sel;
     view.sel_count = *count;
     wr_op_eval_begin(op, eval);

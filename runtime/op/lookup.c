@@ -188,7 +188,7 @@ static int push_table(struct lookup *self, struct wr_batch *in, struct wr_out *o
         lookup_keys(self, config->right_keys, &self->right_eval, in, sel, count, &keys, &hashes);
     if (status == WR_OK && self->filling->rest != NULL)
         return lookup_rest_add(self, in, sel, count, keys, hashes, out);
-    struct wr_batch view = *in;
+    struct wr_batch view = wr_batch_look(in);
     view.sel = sel;
     view.sel_count = count;
     if (status == WR_OK)

@@ -256,7 +256,7 @@ static int run_list(struct match *self, const struct wr_list *list, struct wr_ev
     if (list == NULL || list->program == NULL)
         return WR_OK;
     wr_op_eval_begin(&self->base, eval);
-    struct wr_batch view = *in;
+    struct wr_batch view = wr_batch_look(in);
     view.sel = left->sel;
     view.sel_count = left->sel_count;
     int status = wr_list_run(list, eval, &view, self->base.env->scratch);
@@ -293,7 +293,7 @@ static int build_keys(struct match *self, const struct wr_batch *in, const struc
 
 static int match_route(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes) {
     struct match *self = (struct match *)op;
-    struct wr_batch left = *in;
+    struct wr_batch left = wr_batch_look(in);
     char *keys;
     uint64_t *made;
     int status = run_list(self, match_config_of(self)->keys, &self->keys_eval,
@@ -338,7 +338,7 @@ static int judge(struct match *self, struct wr_batch *in, struct wr_batch *left,
         const struct match_condition *condition = &config->conditions[i];
         if (condition->looks_back || condition->looks_ahead || left->sel_count == 0)
             continue;
-        struct wr_batch view = *in;
+        struct wr_batch view = wr_batch_look(in);
         view.sel = left->sel;
         view.sel_count = left->sel_count;
         uint32_t count = 0;
@@ -391,7 +391,7 @@ static int match_push(struct wr_op *op, uint32_t input, struct wr_batch *in, str
     struct match *self = (struct match *)op;
     const struct match_config *config = op->config;
     struct wr_arena *scratch = op->env->scratch;
-    struct wr_batch wide = *in;
+    struct wr_batch wide = wr_batch_look(in);
     char *keys;
     uint64_t *hashes, *bits = WR_ARENA_ARRAY(scratch, uint64_t, in->row_count + 1);
     wide.schema = config->wide;

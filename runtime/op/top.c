@@ -134,7 +134,7 @@ static int run_list(struct top *self, const struct wr_list *list, struct wr_eval
     if (list == NULL || list->program == NULL)
         return WR_OK;
     wr_op_eval_begin(&self->base, eval);
-    struct wr_batch view = *in;
+    struct wr_batch view = wr_batch_look(in);
     view.sel = wide->sel;
     view.sel_count = wide->sel_count;
     int status = wr_list_run(list, eval, &view, self->base.env->scratch);
@@ -175,7 +175,7 @@ static int build_keys(struct top *self, const struct wr_batch *in, const struct 
 
 int top_route(struct wr_op *op, const struct wr_batch *in, uint64_t *hashes) {
     struct top *self = (struct top *)op;
-    struct wr_batch wide = *in;
+    struct wr_batch wide = wr_batch_look(in);
     char *keys;
     uint64_t *made;
     int status = run_list(self, top_config_of(self)->keys, &self->keys_eval,
@@ -194,7 +194,7 @@ static int find_gone(struct top *self, struct top_rows *rows, struct wr_out *out
     if (config->gone == NULL)
         return WR_OK;
     struct wr_arena *scratch = self->base.env->scratch;
-    struct wr_batch view = *rows->in;
+    struct wr_batch view = wr_batch_look(rows->in);
     view.sel = wide->sel;
     view.sel_count = wide->sel_count;
     uint32_t *sel = WR_ARENA_ARRAY(scratch, uint32_t, wide->sel_count + 1), count = 0;
