@@ -6,6 +6,13 @@
 #include "op/join.h"
 #include "base/banned.h"
 
+/* Of each row that leaves, beside its columns; NULL: there are none. */
+struct facts {
+    int64_t *times, *weights, *behind;
+    uint32_t *cause;
+    uint64_t *replaced;
+};
+
 /* Whether each change has a row of the batch, and a value there. */
 static int all_have(const struct wr_column *from, const struct join_change *changes,
                     uint32_t count) {
@@ -117,38 +124,58 @@ int join_fill(struct join *self, const struct join_columns *columns, const uint6
     return status;
 }
 
+/* Whether rows that the stage gives are taken back, and whether a new one then stands behind. */
+static int has_weights(const struct join_config *config) {
+    return config->update || config->updates[0] || config->updates[1];
+}
+static int has_updates(const struct join_config *config) {
+    return config->updates[0] || config->updates[1];
+}
+
+/* Room for the facts that rows have here. */
+static int facts_room(const struct join_config *config, struct wr_batch *batch,
+                      const struct wr_batch *in, uint32_t count, struct facts *facts) {
+    struct wr_arena *arena = &batch->arena;
+    int is_told = config->timed && in != NULL && in->behind != NULL, complete = 1;
+    if (config->timed)
+        complete &= (facts->times = WR_ARENA_ARRAY(arena, int64_t, count)) != NULL;
+    if (has_weights(config))
+        complete &= (facts->weights = WR_ARENA_ARRAY(arena, int64_t, count)) != NULL;
+    if (is_told)
+        complete &= (facts->behind = WR_ARENA_ARRAY(arena, int64_t, count)) != NULL;
+    if (in != NULL)
+        complete &= (facts->cause = WR_ARENA_ARRAY(arena, uint32_t, count)) != NULL;
+    if (has_updates(config))
+        complete &=
+            (facts->replaced = WR_ARENA_ZEROS(arena, uint64_t, WR_BITS_WORDS(count) + 1)) != NULL;
+    return complete ? WR_OK : WR_ENOMEM;
+}
+
 /* Times, weights and causes of the changes. */
 static int put_facts(struct join *self, struct wr_batch *batch, const struct wr_batch *in,
                      const struct join_change *changes, uint32_t count) {
     const struct join_config *config = self->base.config;
-    int64_t *times = WR_ARENA_ARRAY(&batch->arena, int64_t, count);
-    int64_t *weights = WR_ARENA_ARRAY(&batch->arena, int64_t, count);
-    int64_t *behind = WR_ARENA_ARRAY(&batch->arena, int64_t, count);
-    uint32_t *cause = WR_ARENA_ARRAY(&batch->arena, uint32_t, count);
-    uint64_t *replaced = WR_ARENA_ZEROS(&batch->arena, uint64_t, WR_BITS_WORDS(count) + 1);
-    if (replaced == NULL || times == NULL || weights == NULL || behind == NULL || cause == NULL)
+    struct facts facts = {NULL};
+    if (facts_room(config, batch, in, count, &facts) != WR_OK)
         return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        times[i] = changes[i].time_us;
-        weights[i] = changes[i].weight;
-        cause[i] = changes[i].cause;
-        wr_bit_put(replaced, i, changes[i].replaced);
-        if (in != NULL && in->behind != NULL)
-            behind[i] = wr_time_add(in->behind[cause[i]], -config->lag_us);
-    }
-    if (config->timed)
-        batch->event_time = times;
-    if (config->update || config->updates[0] || config->updates[1])
-        batch->weight = weights;
-    if (config->updates[0] || config->updates[1])
-        batch->replaced = replaced;
-    if (in != NULL)
-        batch->cause = cause;
-    if (config->timed && in != NULL && in->behind != NULL)
-        batch->behind = behind;
+    for (uint32_t i = 0; facts.times != NULL && i < count; i++)
+        facts.times[i] = changes[i].time_us;
+    for (uint32_t i = 0; facts.weights != NULL && i < count; i++)
+        facts.weights[i] = changes[i].weight;
+    for (uint32_t i = 0; facts.cause != NULL && i < count; i++)
+        facts.cause[i] = changes[i].cause;
+    for (uint32_t i = 0; facts.replaced != NULL && i < count; i++)
+        wr_bit_put(facts.replaced, i, changes[i].replaced);
+    for (uint32_t i = 0; facts.behind != NULL && i < count; i++)
+        facts.behind[i] = wr_time_add(in->behind[facts.cause[i]], -config->lag_us);
+    batch->event_time = facts.times;
+    batch->weight = facts.weights;
+    batch->replaced = facts.replaced;
+    batch->cause = facts.cause;
+    batch->behind = facts.behind;
     if (batch->weight == NULL || in == NULL || !config->timed)
         return WR_OK;
-    return wr_op_set_changed(batch, in, times, count); /* a pair: the later of its rows */
+    return wr_op_set_changed(batch, in, facts.times, count); /* a pair: the later of its rows */
 }
 
 int join_emit(struct join *self, struct wr_batch *in, uint32_t side,
