@@ -1,5 +1,5 @@
 /* evolve.c: a state that may be of another script: what becomes of it is told, and refused where
- * something would be lost that may not be. */
+ * something would be lost that may not be; and what is noted of a life that goes on. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
