@@ -43,7 +43,7 @@ struct wr_endpoint_bind {
     const struct wr_value *spec;
     const char *directory; /* of the script: relative paths start at the working directory */
     const char *timezone;
-    int may_sample; /* 0: a schema must be given (W408) */
+    int may_sample;                                        /* 0: a schema must be given (W408) */
     void (*tell_wait)(const char *place, const char *why); /* as that of the plan */
     /* reading: results */
     const struct wr_schema *schema;
