@@ -134,7 +134,9 @@ static int check_tail(const struct file_sink *self, struct wr_error *err) {
     int64_t got =
         wr_env_read_whole(file, tail, self->tail_length, self->committed - self->tail_length);
     env->close(file);
-    return got != self->tail_length || wr_hash_bytes(tail, self->tail_length, 0) == self->tail_sum
+    if (got < 0)
+        return wr_error_set(err, (int)got, "read %s: %s", self->path, wr_status_text((int)got));
+    return got == self->tail_length && wr_hash_bytes(tail, self->tail_length, 0) == self->tail_sum
                ? WR_OK
                : file_sink_lost(self, "other bytes stand there", err);
 }

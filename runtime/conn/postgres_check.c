@@ -81,6 +81,13 @@ static uint32_t take_tried(struct wr_postgres_session *session) {
     return count;
 }
 
+static int has_tried(const struct wr_postgres_session *session) {
+    int has = 0;
+    for (const struct wr_postgres_user *user = session->users; user != NULL; user = user->next)
+        has |= user->tried.count > 0;
+    return has;
+}
+
 static void forget_tried(struct wr_postgres_session *session) {
     for (struct wr_postgres_user *user = session->users; user != NULL; user = user->next)
         wr_postgres_refused_release(&user->tried);
@@ -134,6 +141,10 @@ static int settle_once(struct check *check, struct wr_error *err) {
         status = begin_anew(check, err);
     if (status == WR_OK)
         status = put(check, left > 0 ? OTHERS : ALL, err);
+    if (status == WR_OK && has_tried(check->session)) /* another program was there meanwhile */
+        return wr_error_set(err, WR_EBADROW,
+                            "%s: rows that it took were refused when they came again",
+                            check->session->postgres.place);
     return status == WR_OK ? ask(check->session, err) : status;
 }
 
@@ -243,6 +254,8 @@ int wr_postgres_session_check(struct wr_postgres_session *session, struct wr_pos
     }
     if (status == WR_EBADROW && !session->forgotten)
         status = settle(session, err);
+    if (status == WR_OK) /* what comes still in this epoch comes in any order, too */
+        status = run(session, "set constraints all deferred", err);
     if (status == WR_EBADROW)
         status = failed(session, err);
     if (status != WR_OK && !session->broken)

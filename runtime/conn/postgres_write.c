@@ -252,7 +252,7 @@ static int make_piece(struct wr_postgres_writer *writer, struct wr_batch *batch,
 static int save_rows(const struct wr_postgres_writer *writer, const struct wr_batch *batch,
                      uint32_t from, uint32_t to, struct wr_postgres_rows *piece) {
     uint32_t count = to - from;
-    struct wr_batch some = *batch;
+    struct wr_batch some = wr_batch_look(batch);
     uint32_t *sel = wr_alloc(&wr_budget_control, count * sizeof *sel);
     piece->rows = wr_alloc(&wr_budget_control, count * sizeof *piece->rows);
     int status = sel == NULL || piece->rows == NULL ? WR_ENOMEM : WR_OK;

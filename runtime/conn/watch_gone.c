@@ -1,8 +1,8 @@
 /* watch_gone.c: watched files that were read, are not there any more, and may come back: moved to
  * another directory and back, under a hidden name for a while, copied back from a backup. A file is
- * one of them by its number, or by its name and the time of its last change, compressed since or
- * not, where it has the content that was read; then it goes on there. What has another number and
- * another time is new, whatever is in it: a job may write the same again. See watch.h. */
+ * one of them by its number or its name, compressed since or not, where it has the content that was
+ * read, and the time of then or more behind that; then it goes on there. What has that content, no
+ * more, and another time is new: a job may write the same again. See watch.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,6 @@
 #include "conn/watch.h"
 #include "base/banned.h"
 
-#define GONE_US INT64_C(86400000000) /* for so long it may come back */
 #define GONE_MAX 1000u /* so many, and all that went at once with the first of these */
 
 int watch_add_gone(struct watch_source *self, struct watched *file, int64_t now_us) {
@@ -61,11 +60,14 @@ static int has_time(const struct watched *file, const struct wr_file_info *info)
             info->modified_us / FOLLOW_SECOND_US == file->modified_us / FOLLOW_SECOND_US);
 }
 
-/* A number is given again when its file is gone: then it has another time, or was made later. */
-static int may_be(const struct watched *file, const struct wr_file_info *info) {
-    int has_number = watch_has_number(file, info);
-    int is_made_then = file->born_us != 0 && file->born_us == info->born_us;
-    return has_time(file, info) || (has_number && (is_made_then || info->size_bytes > file->size));
+/* Could it be that file, before what is in it is looked at? */
+static int may_be(const struct watched *file, const struct watch_seen *seen) {
+    const struct wr_file_info *info = &seen->info;
+    int is_made_then =
+        watch_has_number(file, info) && file->born_us != 0 && file->born_us == info->born_us;
+    int has_more = info->size_bytes > file->size || follow_length_without_ending(seen->path) > 0;
+    return is_made_then || has_time(file, info) ||
+           (!file->is_whole && has_more && info->modified_us >= file->modified_us);
 }
 
 /* The first that has what was read, of those that `order` takes for the same as `key`. */
@@ -81,7 +83,7 @@ static struct watched *find(struct watch_look *look, struct watched *const *sort
             high = middle;
     }
     for (; low < count && order(&sorted[low], &key) == 0 && look->status == WR_OK; low++)
-        if (!sorted[low]->is_seen && may_be(sorted[low], &seen->info) &&
+        if (!sorted[low]->is_seen && may_be(sorted[low], seen) &&
             watch_is_same(look, sorted[low], seen->path) == 1)
             return look->status == WR_OK ? sorted[low] : NULL;
     return NULL;
@@ -141,7 +143,8 @@ void watch_sweep_gone(struct watch_source *self) {
             self->gone[kept++] = self->gone[i];
     if (kept > GONE_MAX)
         first = kept - GONE_MAX;
-    while (first > 0 && self->gone[first - 1]->gone_us == self->gone[first]->gone_us)
+    while (first > 0 && kept - first < WR_FILES_MAX &&
+           self->gone[first - 1]->gone_us == self->gone[first]->gone_us)
         first--;
     for (uint32_t i = 0; i < first; i++)
         watch_free_file(self, self->gone[i]);

@@ -179,8 +179,7 @@ static void add_new(struct watch_look *look) {
     }
     if (look->come_back > 0)
         watch_tell(self, self->in.config->address,
-                   "%u files that were away are back, with what was read of them: they are not "
-                   "read again",
+                   "%u files that were away are back, and go on where they were read to",
                    look->come_back);
 }
 
@@ -214,7 +213,8 @@ static void tell_gone(const struct watch_source *self, const struct watched *fil
         watch_tell(self, file->path, "it went away: it was not read behind byte %llu of its data",
                    (unsigned long long)file->offset);
     else
-        watch_tell(self, file->path, "it went away: %llu bytes of it were not read",
+        watch_tell(self, file->path,
+                   "it went away: %llu bytes of it were not read (they are, if it comes back)",
                    (unsigned long long)(file->size - file->offset));
 }
 

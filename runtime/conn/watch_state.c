@@ -199,7 +199,7 @@ static int load_gone(struct watch_source *self, int64_t now_us, uint64_t version
                      struct wr_reader *from) {
     const struct watched *last = NULL;
     uint64_t count = version < 4 ? 0 : wr_reader_varint(from);
-    if (from->failed || count > WR_FILES_MAX)
+    if (from->failed || count > UINT32_MAX) /* of too many the first are forgotten at a scan */
         return WR_ECORRUPT;
     for (; count > 0; count--) {
         int status = load_file(self, last, now_us, version, from);

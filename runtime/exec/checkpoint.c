@@ -569,7 +569,6 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
     }
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
         status = restore_unit(run, run->units[i], err);
-    tell_sources(run);
     begin_small(run);
     run->summary.was_complete = run->epoch > 0 && !run_has_due(run);
     for (uint32_t i = 0; i < run->unit_count; i++) {
@@ -577,5 +576,8 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
         if (run->units[i]->source != NULL && !run->units[i]->ended)
             run->summary.was_complete = 0;
     }
-    return status == WR_OK ? run_begin_epoch(run, err) : status;
+    if (status == WR_OK)
+        status = run_begin_epoch(run, err); /* some sinks look at their place only now */
+    tell_sources(run);
+    return status;
 }

@@ -38,8 +38,19 @@ int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct 
 }
 
 int sinks_check(struct wr_run *run, struct wr_error *err) {
-    int status = epoch_turn(run, run->epoch, EPOCH_CHECK, err);
-    return status == WR_OK ? reject_log_flush_step(run->rejects) : status;
+    int status = WR_OK;
+    for (int any = 1; any && status == WR_OK;) { /* rejects may be rows of sinks, too */
+        status = epoch_turn(run, run->epoch, EPOCH_CHECK, err);
+        any = reject_log_has_any(run->rejects);
+        if (status == WR_OK)
+            status = reject_log_flush_step(run->rejects);
+        if (status == WR_OK && any) /* some may lie before shards, and then in them */
+            status = run_advance(run, 0);
+        if (status == WR_OK && any)
+            status = run_settle(run, 0);
+        any |= reject_log_has_any(run->rejects);
+    }
+    return status;
 }
 
 static int begin(struct unit *unit, struct wr_error *err) {

@@ -197,6 +197,10 @@ int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_re
     return log->count % RELIEVE_ENTRIES == 0 && !log->gives ? relieve(log) : WR_OK;
 }
 
+int reject_log_has_any(const struct reject_log *log) {
+    return log->count > 0;
+}
+
 int reject_log_flush(struct reject_log *log) {
     return log->by_step || log->run->cutting != NULL ? WR_OK : reject_log_flush_step(log);
 }

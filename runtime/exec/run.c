@@ -111,6 +111,11 @@ static int state_was_there(const struct wr_env *env, const char *directory) {
     return directory != NULL && env->stat(env, directory, &info) == WR_OK;
 }
 
+/* Nobody has gone on with it, not even between the look and the lock. */
+static int is_new(const struct wr_run *run) {
+    return run->goes_back || wr_store_number(run->store) == 0;
+}
+
 int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err) {
     struct wr_run *run = NULL;
@@ -144,7 +149,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         status = memory_check(run, err);
     int is_refused =
         status == WR_EREFUSED || (status != WR_OK && err != NULL && strcmp(err->code, "W602") == 0);
-    if (is_refused && !was_there && run->store != NULL)
+    if (is_refused && !was_there && run->store != NULL && is_new(run))
         (void)wr_store_unmake(run->store, NULL); /* what is left is no state */
     if (status == WR_OK)
         status = run_restore(run, err);

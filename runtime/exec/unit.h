@@ -488,6 +488,8 @@ int reject_log_flush_step(struct reject_log *log);
 int reject_log_end(struct reject_log *log, struct wr_error *err);
 /* A checkpoint would free memory. */
 int reject_log_is_full(const struct reject_log *log);
+/* Some wait to be handed on. */
+int reject_log_has_any(const struct reject_log *log);
 /* Whether rejects are kept in the state for the end; whether anybody reads them. */
 int reject_log_is_kept(const struct reject_log *log);
 int reject_log_is_read(const struct reject_log *log);

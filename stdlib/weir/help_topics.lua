@@ -328,7 +328,7 @@ leaves it as it is (W626).
     title = "The standard input",
     text = [[
   zcat log.gz | weir run job.lua          in it: weir.read "-"
-  kubectl logs -f app | weir -e ':filter "level == \'error\'"'
+  kubectl logs -f app | weir -e ":filter \"level == 'error'\""
 
 `weir.read "-"` reads it: NDJSON, unless `format` says otherwise; gzip and zstd
 are known by their first bytes. Without a `schema` it is taken from what comes
@@ -390,13 +390,14 @@ it was there before the first. A file with several names (hard links) is read
 once. The same name and the same content up to where reading stood is the same
 file (a job that was copied, rsync); another file under a known name is a new
 one: it is told, and read from its start. A file that is away for a while (moved
-out and back, copied back with its time as `cp -p` and rsync do, compressed
-meanwhile) goes on where it was: the 1,000 that went last are known, and all
-that went at once. One that is written again with the same content is new, by
-its time. Where the directory is gone, or is another one without any file (a
-disk that is not mounted), its files are
-waited for, not read again. All files are one partition: `max_delay` must cover
-how far the times in them overlap.
+out and back, copied back, compressed meanwhile) goes on where it was, if it has
+its number, its time or more than it had: the 1,000 that went last are known,
+and all that went at once. One that is written again with the same content, a
+second or more behind the first, is new by its time. Where the directory is
+gone, or is another one without any file (a disk that is not mounted), its files
+are waited for, not read again. All files are one partition, read one after the
+other: `max_delay` must cover how far the times in them overlap, and behind a
+stop how much came meanwhile.
 A directory is looked at every 100 ms, or less often: 2 % of the time at most.
 With --state a look is kept before its rows are read: up to one `checkpoint`
 more.

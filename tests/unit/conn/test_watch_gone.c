@@ -214,18 +214,13 @@ static const char *name_of(struct keeper *k, const char *format, uint32_t file) 
     return wr_arena_strndup(&k->s.w.arena, name, strlen(name));
 }
 
-/* Nothing is appended to it: a copy of one that grew is a new file, by its time. */
-static int is_fixed(uint32_t file) {
-    return file % 3 == 0;
-}
-
 static void take_out_or_back(struct keeper *k, uint32_t file) {
     static const char *const outside[] = {"out/", "in/."};
     const char *in = name_of(k, "in/", file);
     const char *out = name_of(k, outside[file % 2], file);
     if (k->is_out[file] == 0)
         move(&k->s, in, out);
-    else if (!is_fixed(file) || below(k, 2) == 0)
+    else if (below(k, 2) == 0)
         move(&k->s, out, in);
     else
         copy(&k->s, out, in);
@@ -240,7 +235,7 @@ static void step(struct keeper *k) {
     case 0: take_out_or_back(k, file); break;
     case 1: wr_sim_advance(k->s.sim, below(k, 3) * INT64_C(700)); break;
     default:
-        if (k->written == ROWS_MAX || is_fixed(file))
+        if (k->written == ROWS_MAX)
             break;
         snprintf(row, sizeof row, "%u\n", k->written++);
         append(&k->s, name_of(k, k->is_out[file] ? outside[file % 2] : "in/", file), row);
