@@ -63,11 +63,12 @@ static int has_time(const struct watched *file, const struct wr_file_info *info)
 /* Could it be that file, before what is in it is looked at? */
 static int may_be(const struct watched *file, const struct watch_seen *seen) {
     const struct wr_file_info *info = &seen->info;
-    int is_made_then =
-        watch_has_number(file, info) && file->born_us != 0 && file->born_us == info->born_us;
+    int has_number = watch_has_number(file, info);
+    int is_made_then = has_number && file->born_us != 0 && file->born_us == info->born_us;
     int has_more = info->size_bytes > file->size || follow_length_without_ending(seen->path) > 0;
+    int is_later = info->modified_us >= file->modified_us; /* a clock may have been set back */
     return is_made_then || has_time(file, info) ||
-           (!file->is_whole && has_more && info->modified_us >= file->modified_us);
+           (!file->is_whole && has_more && (has_number || is_later));
 }
 
 /* The first that has what was read, of those that `order` takes for the same as `key`. */
