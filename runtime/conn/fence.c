@@ -15,7 +15,6 @@
 
 #define CODE_CHANGED "W626"
 #define CODE_FENCED "W617"
-#define CODE_NO_PERMISSION "W611"
 
 /* Of what is about to be written: how much of it has a sum. What is cut off anywhere is told from
  * rows of others by the longest of them that stands there. */
@@ -198,7 +197,7 @@ int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t l
         return WR_OK;
     struct wr_error refused = {0};
     int status = fence->env->open(fence->env, path, WR_FILE_READ, &file, &refused);
-    if (status == WR_ENOENT || strcmp(refused.code, CODE_NO_PERMISSION) == 0)
+    if (status == WR_ENOENT || strcmp(refused.code, WR_FENCE_UNREADABLE) == 0)
         return WR_OK;
     if (status != WR_OK) {
         if (err != NULL)

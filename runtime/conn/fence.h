@@ -56,6 +56,8 @@ struct wr_fence {
     uint64_t turn;                   /* of the marks in it; 0: not looked at yet */
 };
 
+#define WR_FENCE_UNREADABLE "W611" /* of a file that may be written and not read: nothing tells */
+
 /* Whose are the bytes behind those that the state knows? */
 enum wr_fence_tail {
     WR_FENCE_UNKNOWN, /* nobody says */

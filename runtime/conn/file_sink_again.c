@@ -13,8 +13,6 @@
 #include "conn/named.h"
 #include "base/banned.h"
 
-#define CODE_NO_PERMISSION "W611"
-
 /* Of rows that are appended at the end: one more, with `behind`. The versions before had … */
 #define SAVE_VERSION 5
 #define SAVE_VERSION_NO_TAIL 3  /* … nothing of the contents, nor whether there was a mark, */
@@ -125,7 +123,7 @@ static int check_tail(const struct file_sink *self, struct wr_error *err) {
     if (self->tail_length == 0 || self->base.goes_back)
         return WR_OK;
     int status = env->open(env, self->path, WR_FILE_READ, &file, &refused);
-    if (strcmp(refused.code, CODE_NO_PERMISSION) == 0) /* it may be written and not read */
+    if (strcmp(refused.code, WR_FENCE_UNREADABLE) == 0)
         return WR_OK;
     if (status != WR_OK && err != NULL)
         *err = refused;

@@ -320,7 +320,7 @@ static int encode(struct partition_sink *self, const struct wr_batch *batch, uin
     if (status != WR_OK)
         return status;
     struct partition *one = &self->partitions[partition];
-    struct wr_batch part = *batch; /* other columns, fewer rows; no reference is taken */
+    struct wr_batch part = wr_batch_look(batch); /* other columns, fewer rows */
     part.schema = config->content;
     part.columns = columns;
     part.sel = sel;

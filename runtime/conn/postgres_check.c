@@ -21,11 +21,12 @@ struct check {
     int is_strict; /* what cannot stand where it is, is bad */
 };
 
-/* WR_EBADROW: some row breaks a constraint. */
+/* WR_EBADROW: some row breaks a constraint. What comes behind it comes in any order, too. */
 static int ask(struct wr_postgres_session *session, struct wr_error *err) {
     const struct wr_pq *pq = wr_pq();
     PGresult *result =
-        wr_postgres_exec(&session->postgres, session->connection, "set constraints all immediate");
+        wr_postgres_exec(&session->postgres, session->connection,
+                         "set constraints all immediate; set constraints all deferred");
     int status = pq->PQresultStatus(result) == PGRES_COMMAND_OK
                      ? WR_OK
                      : wr_postgres_session_failed(session, result, "check", err);
@@ -254,8 +255,6 @@ int wr_postgres_session_check(struct wr_postgres_session *session, struct wr_pos
     }
     if (status == WR_EBADROW && !session->forgotten)
         status = settle(session, err);
-    if (status == WR_OK) /* what comes still in this epoch comes in any order, too */
-        status = run(session, "set constraints all deferred", err);
     if (status == WR_EBADROW)
         status = failed(session, err);
     if (status != WR_OK && !session->broken)

@@ -183,7 +183,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
         count = WR_MIN(count, self->rows_max - self->rows_shown);
     if (count == 0)
         return WR_OK;
-    struct wr_batch part = *batch; /* the same columns, fewer rows; no reference is taken */
+    struct wr_batch part = wr_batch_look(batch); /* the same columns, fewer rows */
     part.sel_count = (uint32_t)count;
     if (part.sel == NULL)
         part.row_count = part.sel_count;

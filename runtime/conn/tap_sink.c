@@ -77,7 +77,7 @@ static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_er
     sink->rows_written += batch->sel_count;
     for (uint32_t i = 0; i < batch->sel_count && self->rows_left > 0; i++, self->rows_left--) {
         uint32_t row = wr_batch_row(batch, i);
-        struct wr_batch one = *batch; /* the same columns, one row; no reference is taken */
+        struct wr_batch one = wr_batch_look(batch); /* the same columns, one row */
         one.sel = &row;
         one.sel_count = 1;
         wr_buf_clear(&self->text);

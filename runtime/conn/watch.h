@@ -152,6 +152,9 @@ void watch_fails(struct watch_look *look, int status, const struct wr_error *why
 /* By the monotonic clock: when a file that is new here was changed, or may have been. */
 int64_t watch_last_change(const struct watch_look *look, const struct wr_file_info *info);
 
+/* Orders of pointers to watched files, for qsort and bsearch. */
+int watch_by_path(const void *a, const void *b);
+int watch_by_inode(const void *a, const void *b);
 /* `known` is in the order of the names of now. */
 void watch_sort_names(struct watch_look *look);
 /* Then: the one of this name. */

@@ -31,15 +31,6 @@ int watch_may_come_back(const struct watched *file) {
 
 /* ---- which of them is it? ------------------------------------------------------------------ */
 
-static int by_path(const void *a, const void *b) {
-    return strcmp((*(struct watched *const *)a)->path, (*(struct watched *const *)b)->path);
-}
-
-static int by_inode(const void *a, const void *b) {
-    const struct watched *one = *(struct watched *const *)a, *other = *(struct watched *const *)b;
-    return (one->inode > other->inode) - (one->inode < other->inode);
-}
-
 static struct watched **sort(struct watch_look *look, int (*order)(const void *, const void *)) {
     const struct watch_source *self = look->self;
     struct watched **sorted = WR_ARENA_ARRAY(&look->arena, struct watched *, self->gone_count);
@@ -98,20 +89,20 @@ static struct watched *find_original(struct watch_look *look, const struct watch
         return NULL;
     memcpy(path, seen->path, length);
     path[length] = 0;
-    return find(look, look->gone_by_path, by_path, &(struct watched){.path = path}, seen);
+    return find(look, look->gone_by_path, watch_by_path, &(struct watched){.path = path}, seen);
 }
 
 static struct watched *find_gone(struct watch_look *look, const struct watch_seen *seen) {
     if (look->gone_by_path == NULL) {
-        look->gone_by_path = sort(look, by_path);
-        look->gone_by_inode = sort(look, by_inode);
+        look->gone_by_path = sort(look, watch_by_path);
+        look->gone_by_inode = sort(look, watch_by_inode);
     }
     if (look->status != WR_OK)
         return NULL;
     struct watched key = {.path = (char *)(uintptr_t)seen->path, .inode = seen->info.inode};
-    struct watched *file = find(look, look->gone_by_inode, by_inode, &key, seen);
+    struct watched *file = find(look, look->gone_by_inode, watch_by_inode, &key, seen);
     if (file == NULL)
-        file = find(look, look->gone_by_path, by_path, &key, seen);
+        file = find(look, look->gone_by_path, watch_by_path, &key, seen);
     return file == NULL ? find_original(look, seen) : file;
 }
 

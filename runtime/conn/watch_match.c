@@ -20,11 +20,11 @@
 
 /* ---- lists --------------------------------------------------------------------------------- */
 
-static int by_path(const void *a, const void *b) {
+int watch_by_path(const void *a, const void *b) {
     return strcmp((*(struct watched *const *)a)->path, (*(struct watched *const *)b)->path);
 }
 
-static int by_inode(const void *a, const void *b) {
+int watch_by_inode(const void *a, const void *b) {
     const struct watched *one = *(struct watched *const *)a, *other = *(struct watched *const *)b;
     return (one->inode > other->inode) - (one->inode < other->inode);
 }
@@ -35,7 +35,7 @@ static void sort_known(struct watch_look *look, int (*order)(const void *, const
 }
 
 void watch_sort_names(struct watch_look *look) {
-    sort_known(look, by_path);
+    sort_known(look, watch_by_path);
 }
 
 /* Where a number was given again there may be two of it. */
@@ -68,10 +68,10 @@ uint32_t watch_first_known(const struct watch_look *look, const char *path, size
 
 struct watched *watch_find_name(const struct watch_look *look, const char *path) {
     struct watched key = {.path = (char *)(uintptr_t)path}, *wanted = &key;
-    struct watched **found =
-        look->known_count == 0
-            ? NULL
-            : bsearch(&wanted, look->known, look->known_count, sizeof(struct watched *), by_path);
+    struct watched **found = look->known_count == 0
+                                 ? NULL
+                                 : bsearch(&wanted, look->known, look->known_count,
+                                           sizeof(struct watched *), watch_by_path);
     return found == NULL ? NULL : *found;
 }
 
@@ -161,7 +161,7 @@ void watch_take_seen(struct watch_look *look, struct watched *file, struct watch
 /* ---- 1 to 3: the file ---------------------------------------------------------------------- */
 
 static void match_numbers(struct watch_look *look) {
-    sort_known(look, by_inode);
+    sort_known(look, watch_by_inode);
     for (uint32_t i = 0; i < look->seen.count && look->status == WR_OK; i++) {
         struct watch_seen *seen = &look->seen.items[i];
         struct watched *file = find_number(look, &seen->info);

@@ -53,8 +53,9 @@ enum file_flags {
     FILE_HEAD_IS_ALL = 256 /* its first bytes that are known are those that were read */
 };
 
-static void save_file(struct wr_buf *out, const struct watched *file, const char *before,
-                      const struct watched *last) {
+/* `last`: that was saved before it; NULL: it is the first. */
+static void save_file(struct wr_buf *out, const struct watched *file, const struct watched *last) {
+    const char *before = last == NULL ? "" : last->path;
     size_t shared = 0;
     while (before[shared] != 0 && before[shared] == file->path[shared])
         shared++;
@@ -103,7 +104,7 @@ int watch_save(struct watch_source *self, struct wr_buf *out) {
     wr_buf_add_varint(out, (uint64_t)self->directory.born_us);
     wr_buf_add_varint(out, self->count);
     for (uint32_t i = 0; i < self->count; i++) {
-        save_file(out, self->files[i], last == NULL ? "" : last->path, last);
+        save_file(out, self->files[i], last);
         last = self->files[i];
     }
     wr_buf_add_varint(out, self->task_count - self->task_at);
@@ -117,7 +118,7 @@ int watch_save(struct watch_source *self, struct wr_buf *out) {
     wr_buf_add_varint(out, self->gone_count);
     last = NULL;
     for (uint32_t i = 0; i < self->gone_count; i++) {
-        save_file(out, self->gone[i], last == NULL ? "" : last->path, last);
+        save_file(out, self->gone[i], last);
         wr_buf_add_varint(out, (uint64_t)self->gone[i]->gone_us);
         last = self->gone[i];
     }

@@ -44,9 +44,7 @@ int sinks_check(struct wr_run *run, struct wr_error *err) {
         any = reject_log_has_any(run->rejects);
         if (status == WR_OK)
             status = reject_log_flush_step(run->rejects);
-        if (status == WR_OK && any) /* some may lie before shards, and then in them */
-            status = run_advance(run, 0);
-        if (status == WR_OK && any)
+        if (status == WR_OK && any) /* shards may be given some */
             status = run_settle(run, 0);
         any |= reject_log_has_any(run->rejects);
     }

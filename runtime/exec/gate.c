@@ -510,7 +510,7 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
             wr_buf_add_char(out, port->queue[i].batch != NULL);
             if (port->queue[i].batch == NULL)
                 continue;
-            struct wr_batch rest = *port->queue[i].batch;
+            struct wr_batch rest = wr_batch_look(port->queue[i].batch);
             struct wr_arena_mark mark = wr_arena_mark(&gate->run->scratch);
             if (i == port->head && port->at > 0) { /* the rows that are still to be consumed */
                 rest.sel_count -= port->at;

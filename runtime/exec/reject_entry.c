@@ -110,7 +110,7 @@ static int row_json(struct reject_maker *maker, struct keeper *keeper,
     const struct shown *shown = shown_of(maker, reject->batch->schema);
     if (shown == NULL)
         return WR_ENOMEM;
-    struct wr_batch one = *reject->batch;
+    struct wr_batch one = wr_batch_look(reject->batch);
     one.schema = shown->columns;
     one.sel = &reject->row;
     one.sel_count = 1;

@@ -161,7 +161,7 @@ static int reject_nils(struct wr_op *op, struct wr_batch *batch, const struct wr
 static int run_watermark(struct event_time *self, struct wr_batch *in, struct wr_batch *batch,
                          struct wr_out *out, struct wr_column *marks) {
     const struct event_time_config *config = self->base.config;
-    struct wr_batch rows = *in; /* those that have a time */
+    struct wr_batch rows = wr_batch_look(in); /* those that have a time */
     rows.sel = batch->sel;
     rows.sel_count = batch->sel_count;
     wr_op_eval_begin(&self->base, &self->watermark_eval);

@@ -147,7 +147,7 @@ static int flush(struct merge *merge, struct sort_sink *sink) {
         flow = sink->out == NULL ? sink_begin(sink) : WR_OK;
         if (flow != WR_OK)
             break;
-        struct wr_batch view = *merge->pending;
+        struct wr_batch view = wr_batch_look(merge->pending);
         view.schema = sink->schema;
         uint32_t count = WR_MIN(merge->pending_count - at, sink->row_max - sink->out->row_count);
         flow = wr_batch_append(sink->out, &view, merge->rows + at, count);

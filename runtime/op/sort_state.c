@@ -12,7 +12,7 @@
 /* Up to SAVED_ROWS rows of a batch, from row `from` on. */
 static int save_rows(const struct wr_batch *batch, uint32_t from, uint32_t *count,
                      struct wr_buf *out) {
-    struct wr_batch view = *batch;
+    struct wr_batch view = wr_batch_look(batch);
     uint32_t rows[SAVED_ROWS];
     view.sel = rows;
     view.sel_count = *count = WR_MIN(view.row_count - from, SAVED_ROWS);

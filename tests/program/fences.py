@@ -536,13 +536,18 @@ def a_kill_between_the_mark_and_the_rows(place):
         assert place.rows() == [*range(5004)]
 
 
-@case
-def a_kill_in_the_middle_of_the_rows(place):
-    """Its beginning is there, and is cut."""
+def killed_in_the_middle(place):
+    """Of writing 5,000 rows behind four that the state has."""
     place.one_life(range(4), 4, APPEND)
     place.arrive(*range(4, 5004))
     place.ends(place.start("--state", "a", fault={
         "only": "write", "path": "out.ndjson", "at": 1, "do": "mid"}), -signal.SIGKILL)
+
+
+@case
+def a_kill_in_the_middle_of_the_rows(place):
+    """Its beginning is there, and is cut."""
+    killed_in_the_middle(place)
     assert len(place.rows()) > 1000
     place.one_life([], 5004, APPEND)
     assert "they were of no checkpoint" in place.said(place.runs[-1])
@@ -746,10 +751,7 @@ def states_and_files_of_two_moments(place):
 @case
 def a_copy_of_what_a_killed_run_has_left(place):
     """The mark that says whose its end is was left behind; a power cut may have taken it, too."""
-    place.one_life(range(4), 4, APPEND)
-    place.arrive(*range(4, 5004))
-    place.ends(place.start("--state", "a", fault={
-        "only": "write", "path": "out.ndjson", "at": 1, "do": "mid"}), -signal.SIGKILL)
+    killed_in_the_middle(place)
     os.removexattr(place.path("out.ndjson"), "user.weir")
     place.copy()
     left = place.text("out.ndjson")

@@ -99,11 +99,15 @@ TEST(watch_does_not_read_again_what_came_back_after_all_were_away) {
     }
 }
 
+static void see_it_go(struct sim_world *s, const char *from, const char *to) {
+    move(s, from, to);
+    CHECK_STR(come(s, 3 * SECOND), "");
+}
+
 TEST(watch_reads_on_what_has_more_when_it_comes_back) {
     struct sim_world s;
     begin_read(&s, "in/*.csv");
-    move(&s, "in/a.csv", "out/a");
-    CHECK_STR(come(&s, 3 * SECOND), "");
+    see_it_go(&s, "in/a.csv", "out/a");
     append(&s, "out/a", "5\n");
     move(&s, "out/a", "in/c.csv");
     CHECK_STR(come(&s, 3 * SECOND), "5");
@@ -114,14 +118,11 @@ TEST(watch_reads_on_what_has_more_when_it_comes_back) {
 TEST(watch_reads_another_file_that_has_the_name_of_one_that_went) {
     struct sim_world s;
     begin_read(&s, "in/*.csv");
-    move(&s, "in/a.csv", "out/a");
-    CHECK_STR(come(&s, 3 * SECOND), "");
+    see_it_go(&s, "in/a.csv", "out/a");
     put(&s, "in/a.csv", "x\n1\n7\n");
     CHECK_STR(come(&s, 3 * SECOND), "1 7");
-    move(&s, "in/a.csv", "out/a2");
-    CHECK_STR(come(&s, 3 * SECOND), "");
-    move(&s, "out/a", "in/a.csv");
-    CHECK_STR(come(&s, 3 * SECOND), "");
+    see_it_go(&s, "in/a.csv", "out/a2");
+    see_it_go(&s, "out/a", "in/a.csv"); /* back, and nothing of it comes */
     move(&s, "in/a.csv", "out/a");
     move(&s, "out/a2", "in/a.csv");
     check_back(&s, "");
