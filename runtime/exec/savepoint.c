@@ -30,6 +30,7 @@
 
 #define NOTE_BYTES_MAX 600
 #define LOOK_US 20000 /* from a look at the answer to the next */
+#define COPY_TRIES 10 /* what refuses them all is not that somebody holds the state */
 
 static int write_note(const struct wr_env *env, const char *directory, const char *name,
                       const char *text, struct wr_error *err) {
@@ -121,6 +122,18 @@ static int is_held(const struct wr_env *env, const char *directory) {
     return status == WR_EREFUSED;
 }
 
+/* The copy of a state that nobody holds. WR_EREFUSED with *held: somebody does by now. Who held it
+ * may end between two looks, and another may come: then once more. */
+static int copy_free(const struct wr_env *env, const char *directory, const char *to, int *held,
+                     struct wr_error *err) {
+    int status, tries = 0;
+    do {
+        status = wr_state_copy(env, directory, to, err);
+        *held = status == WR_EREFUSED && is_held(env, directory);
+    } while (status == WR_EREFUSED && !*held && ++tries < COPY_TRIES);
+    return status;
+}
+
 static int tidy_up(const struct wr_env *env, const char *directory, struct wr_error *err) {
     static const char *const names[] = {"save.asked", "save.asked.new", "save.answer",
                                         "save.answer.new"};
@@ -183,8 +196,10 @@ static int ask(const struct wr_env *env, const char *directory, const char *to, 
         read_note(env, directory, "save.answer", answer);
         if (strncmp(answer, begin, strlen(begin)) == 0)
             return take_answer(env, directory, to, answer, err);
-        if (!is_held(env, directory)) /* it has ended, or was killed */
-            return wr_state_copy(env, directory, to, err);
+        int held = is_held(env, directory); /* else it has ended, or was killed */
+        int copied = held ? WR_EREFUSED : copy_free(env, directory, to, &held, err);
+        if (!held)
+            return copied;
         if (env->monotonic_us(env) > end_us)
             return no_answer(env, directory, limit_us, err);
         if (!is_asked) /* taken for the one before, which was answered meanwhile */
@@ -200,8 +215,9 @@ int wr_state_save(const struct wr_env *env, const char *path, const char *to, in
         return wr_error_set(err, WR_EARG, "state %.80s…: the path is too long", path);
     char text[STATE_FILE_BYTES_MAX];
     struct wr_file *lock;
-    int status = wr_state_copy(env, path, to, err);
-    if (status != WR_EREFUSED || !is_held(env, path))
+    int held;
+    int status = copy_free(env, path, to, &held, err);
+    if (!held)
         return status;
     if (state_file_is_there(env, to, "state.db")) {
         status = wr_error_set(err, WR_EEXIST, "there is a state in %s already", to);
