@@ -1,4 +1,4 @@
-/* test_savepoint.c: a copy of a state whose holder goes, or comes, between two looks at the lock. */
+/* test_savepoint.c: a copy of a state whose holder goes, or comes, between two looks at it. */
 #include "test.h"
 #include "support_run.h"
 
