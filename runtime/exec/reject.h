@@ -2,9 +2,10 @@
  *
  * Rejects leave in the order of the records that they came from: source, partition, record, then
  * stage; those of rows that were made of many come last. What one push rejected is put into that
- * order at its end. Where that is not enough (several lanes, or stages that let a row go later than
- * it came) the rejects of a bounded input are held in a spool until all are known; of an endless
- * one they leave in the order of their arrival. */
+ * order at its end; where shards may reject rows of it later, when they have worked on all that
+ * came. Where that is not enough (several lanes, or stages that let a row go later than it came)
+ * the rejects of a bounded input are held in a spool until all are known; of an endless one they
+ * leave in the order of their arrival. */
 #pragma once
 #include <stdint.h>
 

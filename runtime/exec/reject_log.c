@@ -12,6 +12,7 @@
 #include "base/banned.h"
 
 #define RELIEVE_ENTRIES 4096 /* of one push, in memory, where they need not be */
+#define WAITING_ENTRIES 1024 /* in memory, that wait for shards */
 
 struct reject_log {
     struct wr_run *run;
@@ -25,7 +26,8 @@ struct reject_log {
     struct wr_buf key, value;     /* scratch */
     struct wr_spool *spool;
     uint64_t spooled;
-    uint8_t by_step;     /* one lane, and no row leaves in a later step than it came in */
+    uint8_t by_step;     /* one lane, and no row leaves in a later step than it came in … */
+    uint8_t comes_later; /* … but what shards reject comes when they have worked on it */
     uint8_t holds_all;   /* the order is known at the end only */
     uint8_t counts_late; /* how far lanes count as read is known at the end only */
     uint8_t gives;       /* the end has come: what is still rejected is counted, read by nobody */
@@ -51,8 +53,18 @@ static void set_order(struct reject_log *log, int by_step) {
         !run->is_endless && !log->by_step && (log->readers.count > 0 || log->counts_late);
 }
 
+/* Of an input that ends somebody may wait for them, as where it is a pipe: they are given when
+ * those of all rows before have come. Of an endless one nothing is said of their order. */
 void reject_log_expect_later(struct reject_log *log) {
-    set_order(log, 0);
+    uint8_t held = log->holds_all; /* by the state */
+    log->comes_later = log->by_step && log->readers.count > 0 && !log->run->is_endless;
+    set_order(log, log->comes_later);
+    log->holds_all |= held;
+}
+
+int reject_log_is_long(const struct reject_log *log) {
+    return log->comes_later && log->count > 0 &&
+           (log->count >= WAITING_ENTRIES || !wr_input_has_room(&log->run->input_budget));
 }
 
 int reject_log_new(struct reject_log **made, struct wr_run *run) {
@@ -202,6 +214,7 @@ int reject_log_has_any(const struct reject_log *log) {
 }
 
 int reject_log_flush(struct reject_log *log) {
+    log->turn += log->comes_later; /* what a message brings is behind that of another */
     return log->by_step || log->run->cutting != NULL ? WR_OK : reject_log_flush_step(log);
 }
 
@@ -229,6 +242,10 @@ int reject_log_flush_step(struct reject_log *log) {
     log->count = 0;
     wr_arena_reset(&log->arena);
     return status;
+}
+
+int reject_log_end_step(struct reject_log *log) {
+    return log->comes_later && run_is_ahead(log->run) ? WR_OK : reject_log_flush_step(log);
 }
 
 /* ---- the held ones ---- */

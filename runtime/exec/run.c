@@ -408,11 +408,6 @@ static int finish(struct wr_run *run, struct wr_error *err) {
     return status == WR_OK ? WR_EEND : status;
 }
 
-static int settle_step(struct wr_run *run) {
-    int status = run_settle(run, 0);
-    return status == WR_OK ? reject_log_flush_step(run->rejects) : status;
-}
-
 /* Whether something is to be said of all rows before others see any. */
 static int is_audited(const struct wr_run *run) {
     unsigned audits = 0;
@@ -439,7 +434,7 @@ static int checkpoint_if_due(struct wr_run *run, struct wr_error *err) {
     int is_full = run->store != NULL && reject_log_is_full(run->rejects);
     if (!is_full && (env->monotonic_us(env) < run->checkpoint_due_us || writer_is_busy(run)))
         return WR_OK;
-    int status = settle_step(run);
+    int status = run_settle_step(run);
     if (status == WR_OK)
         status = run->store == NULL ? commit_unkept(run, err) : run_checkpoint_begin(run, err);
     if (status == WR_OK && run->store != NULL)
@@ -488,7 +483,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     if (lane != NULL)
         status = poll_lane(run, lane, err);
     else if (status == WR_OK && !has_due && !all_ended(run))
-        status = settle_step(run);
+        status = run_settle_step(run);
     int busy = writer_is_copying(run) || (run->held_rows > 0 && !writer_is_busy(run));
     int idle = status == WR_EAGAIN;
     if (idle)
@@ -497,8 +492,9 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
         status = reloads_step(run, &busy, err);
     if (status == WR_OK)
         status = run_advance(run, 0);
+    int settles = idle || all_ended(run) || reject_log_is_long(run->rejects);
     if (status == WR_OK)
-        status = idle || all_ended(run) ? settle_step(run) : reject_log_flush_step(run->rejects);
+        status = settles ? run_settle_step(run) : reject_log_end_step(run->rejects);
     for (uint32_t i = 0; run->options.measures && i < run->unit_count; i++)
         unit_measure(run->units[i]);
     if (status == WR_OK && run->is_endless)
@@ -531,7 +527,7 @@ static int stop(struct wr_run *run, struct wr_error *err) {
     run->summary.elapsed_us = env->monotonic_us(env) - run->started_us;
     int status = writer_settle(run, err);
     if (status == WR_OK)
-        status = settle_step(run);
+        status = run_settle_step(run);
     if (status == WR_OK)
         status = sinks_check(run, err);
     while (run->store == NULL && status == WR_OK) /* what is held goes out with what is complete */

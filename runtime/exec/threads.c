@@ -111,6 +111,13 @@ int threads_init(struct wr_run *run, struct wr_error *err) {
     return WR_OK;
 }
 
+int run_is_ahead(const struct wr_run *run) {
+    int is_ahead = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        is_ahead |= run->units[i]->sharded != NULL && sharded_is_ahead(run->units[i]->sharded);
+    return is_ahead;
+}
+
 int run_settle(struct wr_run *run, int after_rejects) {
     int status = WR_OK;
     for (int any = run->workers != NULL; any && status == WR_OK;) {
@@ -124,6 +131,16 @@ int run_settle(struct wr_run *run, int after_rejects) {
         }
         if (any)
             status = run_advance(run, after_rejects);
+    }
+    return status;
+}
+
+int run_settle_step(struct wr_run *run) {
+    int status = WR_OK, any = 1;
+    for (; any && status == WR_OK; any = run_is_ahead(run)) { /* shards may be given rejects */
+        status = run_settle(run, 0);
+        if (status == WR_OK)
+            status = reject_log_flush_step(run->rejects);
     }
     return status;
 }

@@ -349,8 +349,12 @@ void shard_pools_free(struct wr_run *run);
 int threads_may_help(const struct wr_run *run);
 /* Lets shards be worked on in other threads where the plan allows it. */
 int threads_init(struct wr_run *run, struct wr_error *err);
+/* Whether shards have something that has not gone on. */
+int run_is_ahead(const struct wr_run *run);
 /* Waits for what shards do in other threads, and hands it on, until nothing is in flight. */
 int run_settle(struct wr_run *run, int after_rejects);
+/* The same, and the rejects of all that. */
+int run_settle_step(struct wr_run *run);
 
 /* cut.c: where batches are cut. */
 int cuts_init(struct wr_run *run);
@@ -483,6 +487,10 @@ int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_re
  * is all that is needed, they wait for its end. */
 int reject_log_flush(struct reject_log *log);
 int reject_log_flush_step(struct reject_log *log);
+/* The same at the end of a step, if shards have nothing of it left that they may reject; whether so
+ * many wait for that by now that it is time to wait for the shards. */
+int reject_log_end_step(struct reject_log *log);
+int reject_log_is_long(const struct reject_log *log);
 /* When all inputs have ended and all windows have fired: gives readers some of the rejects that
  * were held. WR_OK: call again; WR_EEND: that was all. */
 int reject_log_end(struct reject_log *log, struct wr_error *err);

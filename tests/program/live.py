@@ -246,13 +246,33 @@ for test in (lookup_reads_its_table_again, table_that_is_gone_stays,
     {{ on = "k", reload = "10ms" }}):print()"""
 
 
+def rejects_come_as_they_do_with_one_thread(run):
+    for count in range(1, 4):
+        run.feed(ROW + b"no JSON\n")
+        op = "insert" if count == 1 else "update"
+        wanted = [{"k": "a", "n": count, "op": op}, {"code": "W501", "c": count, "op": op},
+                  {"code": "W501"}]
+        rows = [run.row() for _ in wanted]
+        assert all(row in rows for row in wanted), rows
+    run.end()
+
+
+rejects_come_as_they_do_with_one_thread.script = f"""
+weir.settings {{ workers = 3 }}
+local s = {READ % "-"}
+s:group_by "k":emit "update":agg "n = count()":print()
+s:rejects():group_by "code":emit "update":agg "c = count()":print()
+s:rejects():select "code":print()"""
+
+
 def main():
     passed = failed = 0
     for test in (last_window_closes, quiet_input_steps_aside, window_of_the_clock_closes,
                  emission_of_the_clock_comes, lookup_sees_what_is_written,
                  lookup_keeps_what_it_has_for_a_time, lookup_asks_again_after_its_time,
                  lookup_follows_a_database_that_is_replaced, lookup_reads_its_table_again,
-                 table_that_is_gone_stays, table_with_a_second_row_stays):
+                 table_that_is_gone_stays, table_with_a_second_row_stays,
+                 rejects_come_as_they_do_with_one_thread):
         run = Run(os.path.abspath(sys.argv[1]), test.script, getattr(test, "before", None))
         try:
             test(run)
