@@ -178,6 +178,22 @@ static uint64_t unit_state_rows(const struct unit *unit) {
     return rows;
 }
 
+/* How many rows wait for which stages: told by inspect.c alone. */
+static void put_waiting(const struct wr_run *run, struct wr_buf *bytes) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        count += run->units[i]->gate != NULL && gate_rows(run->units[i]->gate) > 0;
+    wr_buf_add_u32(bytes, count);
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        const struct unit *unit = run->units[i];
+        uint64_t rows = unit->gate == NULL ? 0 : gate_rows(unit->gate);
+        if (rows > 0) {
+            wr_buf_add_varint(bytes, run_number(run, unit->node->id));
+            wr_buf_add_varint(bytes, rows);
+        }
+    }
+}
+
 /* Frontiers and counters of all units. inspect.c reads it too. */
 static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
     const struct wr_env *env = run->plan->env;
@@ -209,6 +225,7 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
         if (bytes->status == WR_OK)
             memcpy(bytes->bytes + length_at, &length, sizeof length);
     }
+    put_waiting(run, bytes);
     if (bytes->status != WR_OK)
         return wr_error_set(err, bytes->status, "save the run's facts");
     return writer_put(run, "run", bytes, NULL, WR_STORE_BASE, err);

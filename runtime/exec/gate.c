@@ -498,6 +498,17 @@ static int load_last(struct gate *gate, uint32_t port_index, struct wr_reader *i
     return WR_OK;
 }
 
+uint64_t gate_rows(const struct gate *gate) {
+    uint64_t rows = 0;
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        rows -= gate->ports[p].at;
+        for (uint32_t i = gate->ports[p].head; i < gate->ports[p].count; i++)
+            if (gate->ports[p].queue[i].batch != NULL)
+                rows += gate->ports[p].queue[i].batch->sel_count;
+    }
+    return rows;
+}
+
 int gate_save(const struct gate *gate, struct wr_buf *out) {
     wr_buf_add_char(out, (char)gate->done);
     for (uint32_t p = 0; p < gate->port_count; p++) {
@@ -533,9 +544,8 @@ int gate_save(const struct gate *gate, struct wr_buf *out) {
 /* Rows that were read back have what the gate and its unit look at: a damaged part has not. */
 static int is_whole(const struct gate *gate, const struct gate_port *port,
                     const struct wr_node *input, const struct wr_batch *batch) {
-    if (gate->mode == WR_MERGE_TIME && !port->first && batch->event_time == NULL)
-        return 0;
-    if (input->out.has_time && batch->event_time == NULL)
+    int has_time = (gate->mode == WR_MERGE_TIME && !port->first) || input->out.has_time;
+    if (has_time && batch->event_time == NULL)
         return 0;
     if (batch->weight != NULL && !input->out.updates)
         return 0;

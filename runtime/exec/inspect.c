@@ -61,6 +61,19 @@ static struct wr_state_stage *stage_numbered(const struct inspection *self, uint
     return at == PAST_NONE ? NULL : &self->state->stages[at];
 }
 
+/* A state of before does not say it. */
+static int load_waiting(const struct inspection *self, struct wr_reader *bytes) {
+    if (bytes->at == bytes->length)
+        return WR_OK;
+    for (uint32_t count = wr_reader_u32(bytes); count > 0 && !bytes->failed; count--) {
+        struct wr_state_stage *stage = stage_numbered(self, wr_reader_varint(bytes));
+        if (stage == NULL)
+            return WR_ECORRUPT;
+        stage->waiting += wr_reader_varint(bytes);
+    }
+    return WR_OK;
+}
+
 /* What put_run of checkpoint.c has written. */
 static int load_facts(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
@@ -70,7 +83,10 @@ static int load_facts(void *ctx, struct wr_reader *bytes, int base) {
     state->rows_in = wr_reader_u64(bytes);
     state->rejected = wr_reader_u64(bytes);
     state->late = wr_reader_u64(bytes);
-    wr_reader_bytes(bytes, 1 + 8 + 8 + 1); /* whether it steps aside; the reject log */
+    wr_reader_bytes(bytes, 1 + 8); /* whether it steps aside; the turn of the reject log */
+    uint64_t held = wr_reader_u64(bytes);
+    const char *gives = wr_reader_bytes(bytes, 1);
+    state->rejects_waiting = gives != NULL && *gives == 0 ? held : 0;
     for (uint32_t count = wr_reader_u32(bytes); count > 0 && !bytes->failed; count--) {
         struct wr_state_stage *stage = stage_numbered(self, wr_reader_varint(bytes));
         wr_reader_varint(bytes); /* which instance */
@@ -91,6 +107,8 @@ static int load_facts(void *ctx, struct wr_reader *bytes, int base) {
         if (one.failed)
             return WR_ECORRUPT;
     }
+    if (load_waiting(self, bytes) != WR_OK)
+        return WR_ECORRUPT;
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }
 
@@ -122,6 +140,8 @@ static int note_part(void *ctx, const char *part, uint64_t base_bytes, uint64_t 
     if (stage != NULL) {
         stage->bytes += base_bytes + delta_bytes;
         stage->part_count++;
+        if (stage->waiting > 0 && strcmp(kind, "gate") == 0)
+            stage->waiting_bytes += base_bytes + delta_bytes;
     }
     int is_source = is_of_stage && strcmp(kind, "source") == 0;
     if (!is_source && !self->checks)

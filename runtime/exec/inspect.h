@@ -13,9 +13,10 @@ struct wr_state_stage {
     uint32_t number;                                   /* its own for as long as the state lives */
     const char *kind, *stage, *name, *address, *place; /* as in wr_change; "" for none */
     uint64_t bytes;                                    /* of its parts */
-    uint64_t rows_in, rows_out; /* that went through it; of a source: records that were read */
-    uint64_t rows;              /* that it keeps, where it can tell; else 0 */
-    int64_t frontier;           /* the least of its instances; WR_TIME_MIN: none */
+    uint64_t rows_in, rows_out;      /* that went through it; of a source: records that were read */
+    uint64_t rows;                   /* that it keeps, where it can tell; else 0 */
+    uint64_t waiting, waiting_bytes; /* rows that it has not taken, until other inputs have some */
+    int64_t frontier;                /* the least of its instances; WR_TIME_MIN: none */
     uint32_t part_count;
     uint8_t ended; /* a source: nothing more is read */
 };
@@ -30,7 +31,8 @@ struct wr_state {
     uint64_t number;  /* of the last checkpoint; 0: none yet */
     int64_t saved_us; /* when, by the wall clock */
     uint64_t rows_in, rejected, late, bytes, shards;
-    const char *script; /* "" where it was not a file */
+    uint64_t rejects_waiting; /* for the end of the input, since their order is known there */
+    const char *script;       /* "" where it was not a file */
     uint32_t count, part_count;
     struct wr_state_stage *stages; /* in the order of the plan */
     uint32_t table_count;

@@ -395,6 +395,8 @@ int gate_port_went_before(const struct gate *gate, uint32_t port, uint32_t own,
 int gate_has_tables(const struct gate *gate);
 /* Which input of the unit a port is of. */
 uint32_t gate_port_input(const struct gate *gate, uint32_t port);
+/* How many rows wait. */
+uint64_t gate_rows(const struct gate *gate);
 /* The rows that wait, as bytes and back. */
 int gate_save(const struct gate *gate, struct wr_buf *out);
 int gate_load(struct gate *gate, struct wr_reader *in);

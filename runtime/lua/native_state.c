@@ -33,6 +33,8 @@ static void push_stage(lua_State *L, const struct wr_state_stage *stage) {
     native_set_int(L, "rows_in", stage->rows_in);
     native_set_int(L, "rows_out", stage->rows_out);
     native_set_int(L, "rows", stage->rows);
+    native_set_int(L, "waiting", stage->waiting);
+    native_set_int(L, "waiting_bytes", stage->waiting_bytes);
     set_time(L, "frontier", stage->frontier);
     if (strcmp(stage->kind, "source") == 0) {
         lua_pushboolean(L, stage->ended && stage->part_count > 0);
@@ -72,6 +74,7 @@ int native_state(lua_State *L) {
     native_set_int(L, "rows_in", state.rows_in);
     native_set_int(L, "rejected", state.rejected);
     native_set_int(L, "late", state.late);
+    native_set_int(L, "rejects_waiting", state.rejects_waiting);
     native_set_int(L, "bytes", state.bytes);
     native_set_int(L, "parts", state.part_count);
     native_set_int(L, "shards", state.shards);

@@ -60,6 +60,10 @@ local function stage_row(stage)
   else
     through = stage.rows > 0 and ("%s kept"):format(report.number(stage.rows)) or ""
   end
+  if (stage.waiting or 0) > 0 then -- for rows of another input
+    through = ("%s%s%s waiting (%s)"):format(through, through ~= "" and ", " or "",
+      report.number(stage.waiting), size_text(stage.waiting_bytes))
+  end
   return { tostring(stage.number), stage.kind, title(stage), through, size_text(stage.bytes),
     stage.frontier or "", stage.place or "" }
 end
@@ -72,6 +76,10 @@ function M.text(state)
     :format(state.state, state.checkpoint, state.saved and " of " .. state.saved or "",
       report.number(state.rows_in), report.number(state.rejected), report.number(state.late),
       size_text(state.bytes), state.parts)
+  if (state.rejects_waiting or 0) > 0 then
+    head = ("%s%s rejects wait for the end of the input, which decides their order\n"):format(head,
+      report.number(state.rejects_waiting))
+  end
   local rows = { { "no", "kind", "name", "rows", "size", "watermark", "script" } }
   for _, stage in ipairs(state) do
     if keeps(stage) then

@@ -160,6 +160,37 @@ def what_a_state_has(place):
 
 
 @case
+def rows_that_wait_are_counted(place):
+    """Those of an input that is ahead in time, and rejects whose order is not known yet."""
+    place.put("late.csv", "x,k\n" + "".join(f"{i},x\n" for i in range(10 ** 6, 10 ** 6 + ROWS)))
+    place.put("bad.csv", "x,k\n" + "bad,x\n" * 5 + "1,a\n" * ROWS)
+    place.put("script.lua", """
+local function timed(name)
+  return weir.read(name, { schema = "x int64, k string" })
+    :derive "t = timestamp(x, 'ms')":event_time("t", { max_delay = "0s" })
+end
+timed("in.csv"):union(timed "late.csv", { name = "both" })
+  :window(weir.tumbling "1s"):group_by "k":agg "n = count()":write "n.csv"
+weir.read("bad.csv", { schema = "x int64, k string" }):write "good.csv"
+weir.rejects():write "rejects.csv"
+""")
+    place.weir("run", "script.lua", "--state", "st", "--stop-after", "9", "--batch-rows", "300",
+               exit_code=130)
+    state = json.loads(place.weir("state", "ls", "st", "--json"))
+    stages = {stage.get("name") or stage.get("address"): stage for stage in state["stages"]}
+    read = stages["file late.csv"]["rows_in"]
+    assert read > 0 and stages["both"]["waiting"] == read, stages
+    assert stages["both"]["waiting_bytes"] > 8 * read, stages["both"]
+    assert state["rejects_waiting"] == 5, state
+    text = place.weir("state", "ls", "st")
+    assert f"{read} waiting (" in text and "5 rejects wait for the end" in text, text
+    assert f"{read} waiting (" in place.weir("state", "show", "st"), text
+    place.weir("run", "script.lua", "--state", "st")
+    state = json.loads(place.weir("state", "ls", "st", "--json"))
+    assert state["rejects_waiting"] == sum(s["waiting"] for s in state["stages"]) == 0, state
+
+
+@case
 def shards_are_seen_as_one(place):
     place.stop("--shards", "3")
     got = lines(place.weir("state", "export", "st", "sums"))
