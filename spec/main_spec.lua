@@ -110,6 +110,35 @@ describe("weir", function()
     assert.equal(0, code)
     has(out, '"diagnostics": []')
   end)
+  it("check tells all errors of a script that do not follow from one", function()
+    local bad = script("bad.lua", "local s = weir.read 'x.csv'\ns:filter 'amout > 1':print()\n"
+      .. "s:write('o.csv', { frmat = 'csv' })\n")
+    local code, out, err = weir("check", bad, "--json")
+    assert.equal(3, code)
+    has(err, bad .. ":2:11: error[W103]")
+    has(err, bad .. ":3:20: error[W202]")
+    assert.truthy(out:find('"code": "W103".*"code": "W202"'), out)
+    local of_run = select(3, weir("run", bad))
+    assert.falsy(of_run:find("W202", 1, true), of_run)
+  end)
+  it("--json of a command that fails, or is not understood, gives what it says", function()
+    local bad = script("bad.lua", "weir.read 'x.csv':filter 'amout > 1':print()\n")
+    for _, case in ipairs({
+      { 2, '"message": "unknown flag `--nope`"', "check", "--json", "--nope", bad },
+      { 2, '"message": "no script is named"', "check", "--json" },
+      { 2, '"help": "did you mean `--state`?"', "plan", bad, "--stat=x", "--json" },
+      { 3, '"code": "W103"', "explain", "--json", bad },
+    }) do
+      local code, out, err = weir(table.unpack(case, 3))
+      assert.equal(case[1], code)
+      has(out, '{\n  "diagnostics": [\n    {')
+      has(out, case[2])
+      has(out, '"severity": "error"')
+      assert.not_equal("", err)
+    end
+    local _, out = weir("check", "--nope", "--", "--json")
+    assert.equal("", out)
+  end)
   it("an error of Lua and a missing script exit with 3", function()
     local code, _, err = weir(script("a.lua", "local x = \nx:y("))
     assert.equal(3, code)

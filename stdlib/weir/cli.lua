@@ -41,7 +41,8 @@ M.FLAGS = {
     doc = "stop after N steps, as a signal would; with --state the next run goes on" },
   ["--spill-bytes"] = { value = "N", count = 1,
     doc = "what a sort keeps in memory, and half of what tables do; any gives the same rows" },
-  ["--json"] = { doc = "as JSON" },
+  ["--json"] = { doc = "as JSON; of a command that fails or is not understood: "
+    .. "`{\"diagnostics\": […]}`" },
   ["--analyze"] = { doc = "run it, and say what each stage took and kept; nothing is written" },
   ["--error-format"] = { value = "NAME", of = { "text", "json", "github" },
     doc = "form of errors" },
@@ -102,11 +103,12 @@ M.COMMANDS = {
     flags = join(RUN, LOAD) },
   check = { usage = "weir check SCRIPT… [--json] [FLAG…]",
     doc = "say what is wrong in scripts, and what is promised of what they write; run none",
-    more = "--json gives `{\"scripts\": […]}`, each with `script`, `sinks` (what is promised of "
-      .. "them) and `diagnostics`: the errors and warnings, with `severity`, `code`, `message`, "
-      .. "`help`, `file`, `line`, `col`, `end_col` (which count from 1) and `notes`, as far as "
-      .. "they are known. A script that is refused has no `sinks`; stderr and the exit code are "
-      .. "the same as without.",
+    more = "All errors of a script are told that do not follow from another one: behind a stage "
+      .. "with an error those that would be there whatever it gave. --json gives `{\"scripts\": "
+      .. "[…]}`, each with `script`, `sinks` (what is promised of them) and `diagnostics`: the "
+      .. "errors and warnings, with `severity`, `code`, `message`, `help`, `file`, `line`, `col`, "
+      .. "`end_col` (which count from 1) and `notes`, as far as they are known. A script that is "
+      .. "refused has no `sinks`; stderr and the exit code are the same as without.",
     flags = join({ "--json", "-e", "--read" }, LOAD) },
   explain = { usage = "weir explain SCRIPT [--json] [--analyze]",
     doc = "show how a script would run, or with --analyze how it did",

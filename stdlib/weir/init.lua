@@ -1,5 +1,6 @@
 --- The table `weir` that a script sees. `new(script)` makes one; what it gives belongs to it.
 local call = require("weir.call")
+local collect = require("weir.collect")
 local diag = require("weir.diag")
 local opaque = require("weir.opaque")
 local params = require("weir.params")
@@ -212,14 +213,26 @@ local function bind(script, name, descriptor)
         help = ("write `weir.%s(…)`, with a dot"):format(name),
       })
     end
-    local c = call.new(script, shown, descriptor, mark, table.pack(...))
-    local result = descriptor.make(c)
-    if descriptor.source then
-      return stream.add_sources(c, result)
-    elseif descriptor.window then
-      return windows.new(result)
+    local function make(...)
+      local c = call.new(script, shown, descriptor, mark, table.pack(...))
+      local result = descriptor.make(c)
+      if descriptor.source then
+        return stream.add_sources(c, result)
+      elseif descriptor.window then
+        return windows.new(result)
+      end
+      return result
     end
-    return result
+    if not descriptor.source or not collect.is_on(script) then
+      return make(...)
+    end
+    local made = table.pack(pcall(make, ...))
+    if made[1] then
+      return table.unpack(made, 2, made.n)
+    elseif not diag.is(made[2]) then
+      error(made[2], 0)
+    end
+    return collect.source(script, shown, mark, made[2])
   end
 end
 

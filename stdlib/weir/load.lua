@@ -115,6 +115,7 @@ local function make_script(fields)
     allow = fields.allow, trace = fields.trace, verify_locks = fields.verify_locks,
     format = fields.format, strict = fields.strict, sources_only = fields.sources_only,
     file = not fields.text and fields.name or nil, runs = fields.runs, state = fields.state,
+    collects = fields.collects,
   })
 end
 
@@ -264,7 +265,7 @@ end
 
 --- Reads and runs a script.
 ---@param fields table native, name; text (instead of the file `name`), directory, params, allow,
----  trace, verify_locks, no_locks, sources_only (stages need not bind),
+---  trace, verify_locks, no_locks, sources_only (stages need not bind), collects (all errors),
 ---  globals(script) → more globals, after(script, result),
 ---  bytes_before (bytes of its line 1 that its author did not write)
 ---@return table? script, weir.Diagnostic? err
@@ -289,6 +290,9 @@ function M.script(fields)
     end
   end
   local env = make_env(fields, made)
+  if made.collects then
+    require("weir.collect").guard(made, env)
+  end
   function made.unknown_name(name)
     local is_known = rawget(env, name) ~= nil or loader.is_assigned(name)
       or fields.native.library and fields.native.library(name)

@@ -4,10 +4,12 @@
 --- matched, or no tests · 130, 143 interrupted.
 local cli = require("weir.cli")
 local diag = require("weir.diag")
+local telling = require("weir.tell")
 local M = {}
 
 M.EXIT = { DONE = 0, FAILED = 1, USAGE = 2, SCRIPT = 3, BAD_ROWS = 4, NO_INPUT = 6 }
 local EXIT = M.EXIT
+local show = telling.show
 
 --- May stderr be coloured? Flag, then the environment, then whether it is a terminal.
 ---@param when "auto"|"always"|"never"|nil
@@ -29,28 +31,6 @@ function M.use_color(when, getenv, terminal)
   return terminal and getenv("TERM") ~= "dumb"
 end
 
--- ── showing errors ──────────────────────────────────────────────────────────────────────────────
-
---- An error or warning in the form that was asked for.
-local function show(run, err)
-  local errors = require("weir.errors")
-  if not err.help and err.code and err.code:find("^W[46]") then
-    err.help = (errors.lookup(err.code) or {}).help -- what the world did is the same everywhere
-  end
-  if run.told then
-    run.told[#run.told + 1] = errors.facts(err, err.located)
-  end
-  local form = run.options.error_format or "text"
-  run.err(errors.render(err, err.located, { color = run.color, format = form }) .. "\n")
-end
-
-local function show_lints(run, made)
-  for _, lint in ipairs(made.lints) do
-    show(run, require("weir.load").locate(lint))
-  end
-  return run.options.deny_warnings and #made.lints > 0
-end
-
 --- Exit code of an error that reading a script gave.
 local function script_code(err)
   local of_the_world = err.code and err.code >= "W610" and err.code <= "W619"
@@ -66,7 +46,7 @@ local function load_fields(run, name)
     native = run.native, name = name, params = options.params, allow = options.allow,
     trace = options.trace, strict = options.strict, format = options.format,
     verify_locks = options.command == "run", runs = options.command == "run",
-    state = options.state,
+    state = options.state, collects = options.command == "check",
   }
   if name == "-" then
     fields.name, fields.text, fields.directory = "stdin", io.read("a"), "."
@@ -83,14 +63,6 @@ local function load_fields(run, name)
     end
   end
   return fields
-end
-
-local function usage_error(run, err)
-  run.err(("weir: %s\n"):format(err.message))
-  if err.help then
-    run.err(("help: %s\n"):format(err.help))
-  end
-  return EXIT.USAGE
 end
 
 --- The first `-p` that the script does not declare, and the parameter that it may mean.
@@ -135,7 +107,12 @@ local function read_script(run, name, writes_needed)
     if failed then
       check_params_so_far(run, failed)
     end
-    show(run, err)
+    for _, each in ipairs(failed and failed.errors or {}) do
+      show(run, each)
+    end
+    if not (failed and failed.errors and failed.errors[1]) then
+      show(run, err)
+    end
     return nil, script_code(err), err
   end
   check_params(run, made)
@@ -148,7 +125,7 @@ local function read_script(run, name, writes_needed)
       return nil, EXIT.SCRIPT
     end
   end
-  if show_lints(run, made) then
+  if telling.lints(run, made) then
     return nil, EXIT.SCRIPT
   end
   return made
@@ -549,16 +526,21 @@ local function make_run(native, host)
   host = host or {}
   local getenv = host.getenv or os.getenv
   local terminal = native.terminal and native.terminal() or { stdout = false, stderr = false }
-  return {
-    native = native, terminal = terminal, getenv = getenv, options = {},
-    out = host.out or function(text)
-      io.stdout:write(text)
-    end,
+  local run = {
+    native = native, terminal = terminal, getenv = getenv, options = {}, all_told = {},
     err = host.err or function(text)
       io.stderr:write(text)
     end,
     color = M.use_color(nil, getenv, terminal.stderr),
   }
+  function run.out(text)
+    run.has_shown = true
+    if host.out then
+      return host.out(text)
+    end
+    io.stdout:write(text)
+  end
+  return run
 end
 
 --- Runs a command line.
@@ -585,16 +567,17 @@ function M.main(argv, native, host)
     end
     return debug.traceback(tostring(err), 2)
   end)
-  if ok then
-    return result
-  elseif cli.is_usage(result) then
-    return usage_error(run, result)
-  elseif diag.is(result) then
+  local code = ok and result or EXIT.FAILED
+  if not ok and cli.is_usage(result) then
+    telling.usage(run, result)
+    code = EXIT.USAGE
+  elseif not ok and diag.is(result) then
     show(run, require("weir.load").locate(result))
-    return EXIT.SCRIPT
+    code = EXIT.SCRIPT
+  elseif not ok then
+    run.err(("weir: a bug in weir: %s\n"):format(tostring(result)))
   end
-  run.err(("weir: a bug in weir: %s\n"):format(tostring(result)))
-  return EXIT.FAILED
+  return telling.close(run, argv, code)
 end
 
 return M

@@ -19,7 +19,7 @@ end
 --- Makes a script; nothing is read yet.
 ---@param fields table native (the native module), name ("clicks.lua"), text, directory,
 ---  file (where it was read from, if from a file), params_given (texts by name),
----  locks (schemas by endpoint), allow (set of "env=NAME")
+---  locks (schemas by endpoint), allow (set of "env=NAME"), collects (`errors`: weir.collect)
 function M.new(fields)
   local script = setmetatable({}, Script)
   for key, x in pairs(fields) do
@@ -31,6 +31,7 @@ function M.new(fields)
   script.params, script.functions, script.lints = {}, {}, {}
   script.streams, script.nodes, script.sinks = {}, {}, 0
   script.settings, script.sources = {}, {}
+  script.errors, script.guarded = script.collects and {} or nil, 0
   return script
 end
 
@@ -333,7 +334,10 @@ function Script:read(chunk)
   local outer = current
   current = self
   local call = self.native.call_user or xpcall -- the one bounds time and memory
-  local ok, err = call(chunk, function(err)
+  local ok, err = call(function()
+    self.thread = coroutine.running()
+    return chunk()
+  end, function(err)
     if type(err) == "string" then
       return self.trace and debug.traceback(err, 2) or err
     end
@@ -341,7 +345,12 @@ function Script:read(chunk)
   end)
   current = outer
   self.closed = true
-  if not ok then
+  if self.errors and self.errors[1] then
+    if not ok and diag.is(err) then -- what else Lua says may follow from what stands in
+      require("weir.collect").found(self, err)
+    end
+    return nil, self.errors[1]
+  elseif not ok then
     return nil, err
   end
   err = not self.sources_only and check_ends(self)

@@ -309,14 +309,16 @@ local function lint(stage_call, fields)
   end
 end
 
-local function bind_stage(stream, name, descriptor, mark, args)
+--- Reads the call of a stage. `columns`: of the rows that its functions see; nil: not known.
+local function read_stage(stream, name, descriptor, mark, args, columns)
   local data = hidden[stream]
-  local site = { mark = mark, stage = name }
-  if data.script.closed then
-    diag.raise(site, { code = "W210", message = "the script has ended: streams cannot grow now" })
-  end
-  local stage_call = call.new(data.script, name, descriptor, mark, args, M.columns(stream))
+  local stage_call = call.new(data.script, name, descriptor, mark, args, columns)
   stage_call.stream, stage_call.pending = stream, data.pending
+  return stage_call
+end
+
+local function bind_stage(stream, descriptor, stage_call)
+  local data = hidden[stream]
   check_modifiers(stage_call, descriptor, data)
   local spec, result = descriptor.make(stage_call, stream)
   lint(stage_call, data.info.schema)
@@ -327,20 +329,38 @@ local function bind_stage(stream, name, descriptor, mark, args)
   M.use(stream)
   local added = M.add(stage_call, spec)
   if descriptor.returns_input then
-    data.called, hidden[added].shown = name, true
-    data.written = data.written or name ~= "tap"
+    data.called, hidden[added].shown = stage_call.stage, true
+    data.written = data.written or stage_call.stage ~= "tap"
     return stream
   end
   return added
+end
+
+local function make_stage(stream, name, descriptor, mark, args)
+  local script = hidden[stream].script
+  if script.closed then
+    diag.raise({ mark = mark, stage = name },
+      { code = "W210", message = "the script has ended: streams cannot grow now" })
+  end
+  local collect = require("weir.collect")
+  local function read(columns)
+    return read_stage(stream, name, descriptor, mark, args, columns)
+  end
+  if not collect.is_on(script) then
+    return bind_stage(stream, descriptor, read(M.columns(stream)))
+  end
+  return collect.stage(stream, name, descriptor, args, read, function(stage_call)
+    return bind_stage(stream, descriptor, stage_call)
+  end)
 end
 
 --- A stage is called. Where only the sources are asked for (`schema pull`), one that does not bind
 --- with what they are now gives the stream before it.
 local function run_stage(stream, name, descriptor, mark, args)
   if not hidden[stream].script.sources_only then
-    return bind_stage(stream, name, descriptor, mark, args)
+    return make_stage(stream, name, descriptor, mark, args)
   end
-  local ok, result = pcall(bind_stage, stream, name, descriptor, mark, args)
+  local ok, result = pcall(make_stage, stream, name, descriptor, mark, args)
   if ok then
     return result
   elseif not diag.is(result) then
@@ -372,8 +392,16 @@ local function ghost(stream, name)
         or "stages: " .. table.concat(M.names(), ", "),
     })
   end
+  local function called()
+    local collect = require("weir.collect")
+    if not collect.is_on(hidden[stream].script) then
+      return refuse()
+    end
+    local _, err = pcall(refuse)
+    return collect.no_stage(stream, name, err)
+  end
   return setmetatable({}, {
-    __name = "weir.stage", __call = refuse, __index = refuse, __len = refuse, __concat = refuse,
+    __name = "weir.stage", __call = called, __index = refuse, __len = refuse, __concat = refuse,
     __eq = refuse, __tostring = refuse, __lt = refuse, __le = refuse, __add = refuse,
     __sub = refuse, __mul = refuse, __div = refuse, __mod = refuse, __unm = refuse,
   })
