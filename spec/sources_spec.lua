@@ -108,6 +108,14 @@ describe("weir.read", function()
     assert.equal("`follow` of `read` is of files, and this is sqlite", err.message)
     assert.equal("2:50 W203", at)
   end)
+  it("a directory that is followed need not be there, but its format is said", function()
+    local read = "weir.read('%s/', { follow = true, %s })"
+    for _, folder in ipairs({ "no-such", "spec" }) do
+      local at, err = scripts.err(read:format(folder, "schema = 'a int64'"))
+      assert.equal("2:11 W402", at)
+      assert.truthy(err.help:find("say it: `{ format = \"csv\" }`", 1, true))
+    end
+  end)
 end)
 
 describe("weir.rows", function()

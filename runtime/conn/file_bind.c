@@ -527,6 +527,10 @@ int wr_file_source_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     else if (status == WR_OK && (config->each || (!given && bind->may_sample)))
         status = wr_file_find(bind->env, config->address, bind->arena, &config->files,
                               &config->file_count, err);
+    if (status == WR_ENOINPUT && config->follows && err != NULL &&
+        strncmp(err->help, "did you mean", 12) != 0)
+        wr_error_help(err, "columns are taken from what is there; with `schema = \"name type, …\"` "
+                           "what comes is waited for");
     const char *format = NULL;
     const char *named = config->files != NULL ? config->files[0] : config->address;
     if (status == WR_OK)

@@ -299,9 +299,13 @@ static int waits_for_directory(struct watch_look *look) {
     struct wr_file_info info = {0};
     int is_there = watch_look_at(look, base, &info);
     int is_it = is_there && (self->directory.inode == 0 || follow_is_file(&self->directory, &info));
-    if (look->status != WR_OK || look->known_count == 0 || look->seen.count > 0 || is_it) {
+    int is_new = look->known_count == 0;
+    if (look->status != WR_OK || is_new || look->seen.count > 0 || is_it) {
+        int waits = look->status == WR_OK && is_new && !is_there;
+        if (waits && !self->waits_told)
+            watch_tell(self, base, "there is no such directory yet: it is waited for");
         self->directory = (struct follow_file){info.inode, info.born_us};
-        self->waits_told = 0;
+        self->waits_told = (uint8_t)waits;
         return 0;
     }
     if (!self->waits_told)

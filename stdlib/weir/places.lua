@@ -24,6 +24,15 @@ local function refuse_format(c, name, way)
   c:fail("W402", message, help, "format")
 end
 
+--- Files that are followed are waited for: that they are not there is no error.
+local function follows(c, place)
+  local given = c.options_given.follow
+  if given == nil then
+    given = place.options.follow
+  end
+  return given
+end
+
 local DATABASES = { db = true, sqlite = true, sqlite3 = true }
 
 --- W401 when a file is not there: said before that its name tells no format.
@@ -82,7 +91,7 @@ function M.format(c, place, way)
   end
   local name, message, help, is_unknown = M.format_of_path(place.address, way)
   if not name then
-    if is_unknown and way == "reads" then
+    if is_unknown and way == "reads" and not follows(c, place) then
       check_there(c, place)
     end
     c:fail("W402", message, help, "1")

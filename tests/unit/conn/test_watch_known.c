@@ -151,6 +151,23 @@ TEST(watch_reads_a_file_that_has_two_names_once) {
     end(&s);
 }
 
+TEST(watch_tells_once_that_its_directory_is_not_there_yet) {
+    struct sim_world s;
+    begin(&s, &wr_source_watch, "in/*.csv");
+    open_at(&s, NULL);
+    CHECK_STR(come(&s, 3 * SECOND), "");
+    CHECK_CONTAINS(s.w.notes.bytes, "there is no such directory yet: it is waited for");
+    CHECK(strchr(s.w.notes.bytes, '\n') == s.w.notes.bytes + s.w.notes.length - 1); /* once */
+    wr_buf_clear(&s.w.notes);
+    put(&s, "in/a.csv", "x\n1\n");
+    CHECK_STR(come(&s, SECOND), "1");
+    drop(&s, "in/a.csv");
+    restart(&s);
+    CHECK_STR(come(&s, SECOND), "");
+    CHECK_INT(s.w.notes.length, ==, 0);
+    end(&s);
+}
+
 /* As where a disk is not mounted: the directory below is empty, or is not there. */
 TEST(watch_waits_for_a_directory_that_went_and_knows_its_files_again) {
     for (int is_empty = 0; is_empty < 2; is_empty++) {
