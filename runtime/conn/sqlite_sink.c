@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "conn/endpoint.h"
 #include "conn/file_look.h"
+#include "conn/sql.h"
 #include "conn/sqlite.h"
 #include "conn/sqlite_bind.h"
 #include "conn/sqlite_commit.h"
@@ -96,6 +97,33 @@ static int look_back(struct sqlite_sink *self, struct wr_error *err) {
     return WR_OK;
 }
 
+/* Rows of before, which a state that begins replaces by their keys, are told. */
+static int look_for_rows(const struct sqlite_sink *self, struct wr_error *err) {
+    const struct wr_sqlite_target *target = &self->config->target;
+    const char *path = self->config->path;
+    sqlite3_stmt *row = NULL;
+    struct wr_buf sql;
+    if (self->write.saved || target->mode != WR_TABLE_UPSERT || !self->write.stands)
+        return WR_OK;
+    wr_buf_init(&sql, &wr_budget_control, 0);
+    wr_buf_add_text(&sql, "select 1 from ");
+    wr_sql_add_name(&sql, target->table);
+    wr_buf_add_text(&sql, " limit 1");
+    int status = sql.status != WR_OK
+                     ? wr_error_set(err, WR_ENOMEM, "sqlite:%s: out of memory", path)
+                     : wr_sqlite_prepare(self->shared->db, path, sql.bytes, &row, err);
+    wr_buf_release(&sql);
+    if (status != WR_OK)
+        return status;
+    int code = sqlite3_step(row);
+    if (code == SQLITE_ROW)
+        wr_table_tell_there(&self->base);
+    else if (code != SQLITE_DONE)
+        status = wr_sqlite_failed(self->shared->db, path, "read", err);
+    sqlite3_finalize(row);
+    return status;
+}
+
 /* Only the run that holds a state writes to it, through its one connection (rule S1). */
 static int into_state(const struct wr_sink *sink, struct wr_error *err) {
     const char *table = ((const struct wr_sqlite_config *)sink->config)->target.table;
@@ -164,6 +192,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     self->undo.gone_table = self->write.gone.schema == NULL ? NULL : config->target.gone;
     if (status == WR_OK && sink->store != NULL)
         status = look_back(self, err);
+    if (status == WR_OK && sink->store != NULL)
+        status = look_for_rows(self, err);
     status = wr_sqlite_shared_outcome(self->shared, status, err);
     if (status != WR_OK)
         sink_close(sink);

@@ -145,6 +145,12 @@ void wr_table_tell_changed(const struct wr_sink *sink, uint64_t rows, uint64_t c
         tell(sink, text);
 }
 
+void wr_table_tell_there(const struct wr_sink *sink) {
+    tell(sink, "the table has rows that this state did not write: rows that come replace those of "
+               "the same key, whatever went into these, and the others stay; for those of this "
+               "state alone empty it, or name another table");
+}
+
 int wr_table_is_gone(const char *name, const char *table, int is_beside, uint64_t rows,
                      struct wr_error *err) {
     wr_error_set(err, WR_ECORRUPT,

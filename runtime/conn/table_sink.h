@@ -36,5 +36,7 @@ void wr_table_tell_left_out(struct wr_sink *sink);
 void wr_table_tell_undo(const struct wr_sink *sink, const char *why, const char *trigger);
 /* … and where of `rows` some were changed by others meanwhile. */
 void wr_table_tell_changed(const struct wr_sink *sink, uint64_t rows, uint64_t changed);
+/* Says at the start of a new state that the table has rows, which those that come replace. */
+void wr_table_tell_there(const struct wr_sink *sink);
 /* A row leaves as a reject (W509). */
 int wr_table_refuse(struct wr_sink *sink, struct wr_batch *batch, uint32_t row, const char *detail);

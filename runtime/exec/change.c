@@ -409,6 +409,20 @@ static int judge_node(struct judge *judge, struct wr_node *node) {
     return 0;
 }
 
+/* What becomes of what a stage had that nobody is any more. In a database only who knows its
+ * password could take away what leads back. */
+static const char *fate_of(const struct past_stage *stage) {
+    if (stage->kind == WR_NODE_SOURCE)
+        return "how far it was read is forgotten";
+    if (stage->kind != WR_NODE_SINK)
+        return "what it has kept is thrown away";
+    int is_table =
+        strncmp(stage->address, "sqlite ", 7) == 0 || strncmp(stage->address, "postgres ", 9) == 0;
+    return is_table ? "what was written to it stays as it is, and so does a `weir_undo_N` of it "
+                      "(`weir help bookkeeping`)"
+                    : "what was written to it stays as it is";
+}
+
 /* Stages of before that nobody is any more. */
 static void tell_dropped(struct judge *judge) {
     const struct past *before = &judge->run->before;
@@ -425,11 +439,7 @@ static void tell_dropped(struct judge *judge) {
                                       .name = stage->given[0] == 0 ? NULL : stage->given,
                                       .address = stage->address[0] == 0 ? NULL : stage->address,
                                       .place = stage->place,
-                                      .reason = stage->kind == WR_NODE_SINK
-                                                    ? "what was written to it stays as it is"
-                                                : stage->kind == WR_NODE_SOURCE
-                                                    ? "how far it was read is forgotten"
-                                                    : "what it has kept is thrown away"});
+                                      .reason = fate_of(stage)});
     }
 }
 

@@ -370,11 +370,12 @@ static int answer_lock(struct backend *backend, const struct twin_call *call,
 
 #define COUNT "select count(*) from "
 
-/* The rows of a table of the client's own transaction. */
+/* The rows of a table of the client's own transaction, or whether there are any. */
 static int answer_count(struct backend *backend, const struct twin_call *call,
                         struct pg_result *result) {
     const char *sql = call->sql + strlen(COUNT);
     struct twin_text text = {sql, sql + strlen(sql), &result->arena};
+    int whether_any = text_take(&text, "(select 1 from");
     const char *name = text_table(&text);
     sqlite3_stmt *row = NULL;
     char count[24];
@@ -387,7 +388,8 @@ static int answer_count(struct backend *backend, const struct twin_call *call,
     if (status != 0)
         return -1;
     WR_ASSERT(sqlite3_step(row) == SQLITE_ROW);
-    snprintf(count, sizeof count, "%lld", (long long)sqlite3_column_int64(row, 0));
+    int64_t rows = sqlite3_column_int64(row, 0);
+    snprintf(count, sizeof count, "%lld", (long long)(whether_any ? rows > 0 : rows));
     sqlite3_finalize(row);
     give_one(result, count);
     return 0;

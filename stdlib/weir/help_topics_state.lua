@@ -126,9 +126,16 @@ without weir_undo_N rows of the last checkpoint may stay, or the run is refused
 
 A run that is complete drops its weir_undo_N and weir_new_TABLE itself, and
 leaves a row in weir_commit. Of a state that is gone for good nobody drops
-anything: then drop what it has left by hand, `drop table weir_undo_…`, and
-`delete from weir_commit where sink = …`; or all of them, when no state is left
-that writes to this database. The name of the table stands beside the number.
+anything, nor of a sink that the script does not have any more, as `weir plan`
+says: a savepoint of before may still need it. When none is left, drop it by
+hand, `drop table weir_undo_…`, and `delete from weir_commit where sink = …`
+(and from weir_undo, in SQLite); or all of them, when no state is left that
+writes to this database. The name of the table stands beside the number.
+
+A state that begins where a table with a key has rows says so: rows that come
+replace those of the same key, whatever went into these, and the others stay.
+Where that is not meant (the input of before is not all there any more), empty
+the table or name another one.
 
 In state.db itself `weir_partitions` has, of each partition of a `directory/`
 that no row has come to for long, how many files it had. It goes with the state.

@@ -76,6 +76,19 @@ def changelogs_leave_what_the_end_is(weir, postgres):
         same("again", sorted(postgres.sql("select k, n, s from counts").split()), wanted)
 
 
+def a_new_state_says_that_a_table_has_rows(weir, postgres):
+    """Who writes by key, at the start; whose table is new, or empty, does not hear of it."""
+    postgres.sql("drop table if exists counts")
+    script = COUNTS % table(postgres, 'table = "counts"')
+    for wanted in (False, True):
+        place = Place(weir, script)
+        said = place.run("--state", "st")
+        same(said, "the table has rows that this state did not write" in said, wanted)
+        same("again", "did not write" in place.run("--state", "st"), False)
+    postgres.sql("delete from counts")
+    same("empty", "did not write" in Place(weir, script).run("--state", "st"), False)
+
+
 REFUSED = '''
 local s = weir.generate { rows = 3000, columns = "id = i, small = i * 13, name = rep('x', i %% 5)" }
 s:write(%s, { mode = "%s", key = %s })
@@ -182,6 +195,7 @@ def a_secret_is_shown_nowhere(weir, _):
 
 if __name__ == "__main__":
     sys.exit(main([types_are_made_and_written, changelogs_leave_what_the_end_is,
+                   a_new_state_says_that_a_table_has_rows,
                    rows_that_the_server_refuses_are_rejects, tables_that_do_not_fit_are_refused,
                    replace_shows_nothing_until_it_is_complete, a_secret_is_shown_nowhere],
                   "sink.py"))

@@ -106,6 +106,20 @@ def a_table_that_was_dropped_behind_the_end(place):
 
 
 @case
+def rows_that_were_there_before_the_state(place):
+    """Where those that come replace them by key it is told, once."""
+    told = "note: sqlite:out.db/t: the table has rows that this state did not write"
+    for script, is_told in ((UPSERT, True), (APPEND, False), (REPLACE, False)):
+        place.begin(script)
+        said = place.run(script)
+        assert told not in said, said
+        shutil.rmtree(place.path("st"))
+        for life, options in enumerate((("--stop-after", "5"), ())):
+            said = place.run(script, *options, code=0 if life else 130)
+            assert (told in said) == (is_told and life == 0), f"{script}: {said}"
+
+
+@case
 def a_table_beside_that_went_while_another_stands(place):
     """The table that is to be replaced is no sign that it was."""
     for script, database in ((REPLACE, "out.db"), (IN_STATE_REPLACE, "st/state.db")):

@@ -159,6 +159,23 @@ def a_sink_is_taken_out_and_put_back(place):
 
 
 @case
+def a_plan_says_what_a_sink_that_is_taken_out_leaves(place):
+    file = 's:write("all.ndjson", { mode = "append" })'
+    place.script("with.lua", sqlite("one"), file)
+    place.script("without.lua", file)
+    place.rows(0, 10)
+    life = Life(place, "with.lua", "--state", "st")
+    life.wait(lambda: place.ids("one") == list(range(10)), "the rows")
+    life.end()
+    done = subprocess.run([place.program, "plan", "without.lua", "--state", "st", "--json"],
+                          cwd=place.folder, capture_output=True, check=True, text=True,
+                          timeout=WAIT_SECONDS_MAX)
+    reasons = [change["reason"] for change in json.loads(done.stdout)["changes"]
+               if change["what"] == "dropped"]
+    assert len(reasons) == 1 and "so does a `weir_undo_N` of it" in reasons[0], reasons
+
+
+@case
 def a_sink_before_another(place):
     """It takes the place in the script that the other one had, and not its number."""
     place.script("one.lua", sqlite("one"))
