@@ -33,8 +33,8 @@ int unit_of_error(const struct unit *unit, int status, struct wr_error *err) {
 int unit_failed(const struct unit *unit, int status, struct wr_error *err) {
     const char *name = unit->node->name;
     (void)unit_of_error(unit, status, err);
-    if (err == NULL || strstr(err->text, name) != NULL)
-        return status;
+    if (err == NULL || status == WR_ECANCEL || strstr(err->text, name) != NULL)
+        return status; /* of a signal the text says what was waited for, as a part of a sentence */
     return wr_error_add(err, status, "%s %s", unit->source != NULL ? "source" : "sink", name);
 }
 

@@ -148,11 +148,13 @@ class Place:
                         rows += [json.loads(line)["id"] for line in file]
         return rows
 
-    def lock(self):
+    def lock(self, kind="exclusive"):
+        """A shared one lets the program write, and not commit."""
         db = sqlite3.connect(self.path("disk/out.db"), isolation_level=None,
                              check_same_thread=False, timeout=SECONDS_MAX)
         db.execute("pragma locking_mode = normal")
-        db.execute("begin exclusive")
+        db.execute("begin exclusive" if kind == "exclusive" else "begin")
+        db.execute("select count(*) from other").fetchall()
         return db
 
     def fill(self):
@@ -259,12 +261,12 @@ def retries_end_it_before_the_timeout(weir):
     place.close()
 
 
-def opened_by_a_lock(weir, options=QUICK):
+def opened_by_a_lock(weir, options=QUICK, kind="exclusive"):
     """A run that has written something and waits now, and who holds the lock."""
     place = locked_table(weir, LIVE, options)
     life = place.start("--state", "st")
     life.wait_for("the first rows", lambda: place.count() == place.rows)
-    lock = place.lock()
+    lock = place.lock(kind)
     place.feed(500)
     life.wait_until_said("warning[W619]")
     return place, life, lock
@@ -288,9 +290,9 @@ def a_live_run_waits_until_the_lock_is_gone(weir):
 
 
 def a_signal_ends_the_wait_at_once(weir):
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+    for number, code, kind in ((signal.SIGTERM, 143, "exclusive"), (signal.SIGINT, 130, "shared")):
         place, life, lock = opened_by_a_lock(
-            weir, 'breaker = { failures = 3, cooldown = "10m" }, retry_max = "20ms"')
+            weir, 'breaker = { failures = 3, cooldown = "10m" }, retry_max = "20ms"', kind)
         said = life.end(code, number, AT_ONCE)
         same(said, "note: it was stopped while disk/out.db was waited for: " in said
              and "database is locked; what came behind the last checkpoint is read again by the "
