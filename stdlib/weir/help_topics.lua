@@ -269,9 +269,10 @@ of those of a chain, `weir.rejects()` of the script, with the columns
 
 Their order is that of the records that they came from: source, partition,
 record, then stage; rows that were made of many come last. So those of several
-sources or partitions leave when the input has ended; of an input that never
-ends they leave as they come. What lies behind the last row that a `limit`
-wanted has not happened, unless another branch reads on.
+sources or partitions leave when the input has ended, a pipe too (`weir state
+ls` counts those that wait); of an input that never ends they leave as they
+come. What lies behind the last row that a `limit` wanted has not happened,
+unless another branch reads on.
 
 A field that no stage reads is not converted, so it rejects nothing (in `row` it
 is nil where it does not fit);
