@@ -58,7 +58,7 @@ static int put(struct check *check, enum which which, struct wr_error *err) {
     for (uint32_t i = 0; i < check->count && status == WR_OK; i++) {
         struct wr_postgres_piece *piece = check->pieces[i];
         struct wr_postgres_user *user = piece->user;
-        int splits = user->is_deferred, whole = which == ALL || (which == OTHERS && !splits);
+        int splits = piece->has_rows, whole = which == ALL || (which == OTHERS && !splits);
         if (!whole && splits)
             status = user->write_some(user, piece, &user->bad, which == OTHERS, &whole, err);
         if (status != WR_OK || !whole)
@@ -236,15 +236,19 @@ static int failed(const struct wr_postgres_session *session, struct wr_error *er
     return WR_EIO;
 }
 
+int wr_postgres_session_is_deferred(const struct wr_postgres_session *session) {
+    int is_deferred = 0;
+    for (const struct wr_postgres_user *one = session->users; one != NULL; one = one->next)
+        is_deferred |= one->is_in && one->is_deferred;
+    return is_deferred;
+}
+
 int wr_postgres_session_check(struct wr_postgres_session *session, struct wr_postgres_user *user,
                               struct wr_error *err) {
-    int is_deferred = 0;
     if (session->broken || ++session->checked_count < session->begun_count)
         return WR_OK; /* who prepares says that it is broken */
     session->checked_count = 0;
-    for (struct wr_postgres_user *one = session->users; one != NULL; one = one->next)
-        is_deferred |= one->is_in && one->is_deferred;
-    if (!is_deferred)
+    if (!wr_postgres_session_is_deferred(session))
         return WR_OK;
     wr_postgres_session_serve(session, user);
     int status = ask(session, err);

@@ -9,7 +9,8 @@
  *      have come meanwhile,
  *   3  those that fail then are rejects, and the others are written once more in their order.
  *
- * A piece keeps its rows for that, as bytes, within WR_POSTGRES_KEPT_MAX. */
+ * A piece keeps its rows for that, as bytes, within WR_POSTGRES_KEPT_MAX: those of all tables of
+ * the transaction, since a row may refer at once to one that is rejected so. */
 #pragma once
 #include <stdint.h>
 

@@ -33,6 +33,7 @@ struct wr_postgres_piece {
     struct wr_postgres_user *user;
     uint64_t bytes; /* about what it takes in memory */
     int is_lent;    /* whoever keeps it does not free it */
+    int has_rows;   /* it can be written in parts */
 };
 
 /* A sink, as the session knows it; lies in the sink. */
@@ -117,6 +118,9 @@ int wr_postgres_session_commit(struct wr_postgres_session *session, struct wr_po
 /* Rolls back, and refuses from then on. */
 void wr_postgres_session_break(struct wr_postgres_session *session);
 int wr_postgres_session_is_broken(const struct wr_postgres_session *session);
+/* Whether a table of this transaction has constraints that are checked at the commit: then rows of
+ * others may be taken back too, that refer to its. */
+int wr_postgres_session_is_deferred(const struct wr_postgres_session *session);
 
 /* The database, as those speak to it who may be stopped while they wait. */
 const struct wr_postgres *wr_postgres_session_place(const struct wr_postgres_session *session);

@@ -266,6 +266,7 @@ static int save_rows(const struct wr_postgres_writer *writer, const struct wr_ba
     if (status == WR_OK)
         status = wr_batch_save(&some, &piece->saved);
     piece->row_count = count;
+    piece->base.has_rows = 1;
     piece->base.bytes += piece->saved.room + count * sizeof *piece->rows;
     wr_free(&wr_budget_control, sel);
     return status;
@@ -296,7 +297,7 @@ static int write_some(struct wr_postgres_writer *writer, struct wr_batch *batch,
     struct wr_error own, *error = err != NULL ? err : &own;
     struct wr_postgres_rows *piece = NULL;
     int status = make_piece(writer, batch, from, to, &piece);
-    if (status == WR_OK && writer->user.is_deferred)
+    if (status == WR_OK && writer->undo == NULL && wr_postgres_session_is_deferred(writer->session))
         status = save_rows(writer, batch, from, to, piece);
     if (status == WR_OK) {
         status = wr_postgres_session_write(writer->session, &piece->base, error);

@@ -85,6 +85,28 @@ def rows_that_wait_for_others_of_their_epoch(weir, postgres):
         same(flags, set(rejects(place)), BAD)
 
 
+def rows_that_refer_at_once_to_those_that_are_rejected(weir, postgres):
+    """The table of the children has a plain foreign key; parents without a place are rejects, and
+    so are their children."""
+    plain = "drop table if exists c; create table c (id int8, t int8 references t, x text)"
+    for key, more in (("", 'mode = "append"'), (", unique (id)", UPSERT)):
+        for flags in (STATE, ("--batch-rows", "7"), ()):
+            postgres.sql(TABLES + f"insert into p select generate_series(1, {ROWS}); {plain};")
+            if key:
+                postgres.sql("alter table c add primary key (id)")
+            place = Place(weir, script(postgres, LOST, "s:write(%s)\ns:derive 't = id, x = \"x\"'"
+                                       f":select 'id, t, x':write({sink(postgres, 'c', more)})"))
+            place.run(*flags)
+            there = f"{more}, {flags}"
+            same(there, left(postgres), GOOD)
+            same(there, left(postgres, "c"), GOOD)
+            with open(os.path.join(place.folder, "bad.csv"), encoding="utf-8", newline="") as file:
+                details = [row["detail"] for row in csv.DictReader(file)]
+            same(there, len(details), 2 * len(BAD))
+            same(there, sum('not present in table "t"' in text for text in details), len(BAD))
+    postgres.sql("drop table c")
+
+
 def rows_that_change_places(weir, postgres):
     """Two rows take each other's unique value: fine at the commit, and not before."""
     postgres.sql(TABLES + "insert into t select i, null, i from generate_series(1, 10) i;")
@@ -164,7 +186,9 @@ s:write({sink(postgres, "big")})
 
 
 TESTS = [a_row_that_breaks_a_constraint_of_the_commit_is_a_reject,
-         rows_that_wait_for_others_of_their_epoch, rows_that_change_places, rows_of_one_key,
+         rows_that_wait_for_others_of_their_epoch,
+         rows_that_refer_at_once_to_those_that_are_rejected, rows_that_change_places,
+         rows_of_one_key,
          kills_leave_each_reject_once, a_lost_connection_changes_nothing,
          an_epoch_that_is_too_large_says_so]
 
