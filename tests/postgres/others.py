@@ -136,6 +136,60 @@ def an_old_copy_of_a_state_changes_nothing(weir, postgres):
         same("the live run", end(place, live)[0], 143)
 
 
+def rows_read(place):
+    """How many the state knows of."""
+    said = json.loads(place.run("ls", "s", command="state", script="--json"))
+    return next(stage["rows_in"] for stage in said["stages"] if stage["kind"] == "source")
+
+
+def ahead(weir, postgres):
+    """A run that is killed between the commit of the table and that of the state."""
+    library = os.path.join(os.path.dirname(os.path.abspath(weir)), "tests/faults/iofault.so")
+    same(f"{library} is there", os.path.exists(library), True)
+    for at in range(20, 80): # before that the state is made
+        wipe(postgres)
+        postgres.sql("create table t (x int8)")
+        place = Place(weir, LIVE % (f's:write(weir.postgres("{postgres.address}", {{ table = "t", '
+                                    'user = "weir", mode = "append" }))'))
+        put(place, 0, 40)
+        place.environment |= {"LD_PRELOAD": library, "IOFAULT_ROOT": place.folder,
+                              "IOFAULT_PATH": "s/state.db-wal", "IOFAULT_CLASS": "change",
+                              "IOFAULT_AT": str(at), "IOFAULT_DO": "kill"}
+        if "ASAN_OPTIONS" in os.environ:
+            place.environment["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
+        same("it was killed", place.end(place.start("--state", "s"))[0], -signal.SIGKILL)
+        place.environment = dict(os.environ)
+        if count(postgres) == 40 and rows_read(place) == 0:
+            return place
+    raise Failure("the table was never ahead of the state")
+
+
+def a_file_that_went_while_a_table_is_ahead_of_the_state(weir, postgres):
+    """Its rows are passed over when they come again; others would be taken for them."""
+    place = ahead(weir, postgres)
+    name, = os.listdir(f"{place.folder}/in")
+    path = f"{place.folder}/in/{name}"
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for what, said in (("cut", "it was cut"), ("gone", "it is not there any more")):
+        os.truncate(path, len(text) // 20 * 10)
+        if what == "gone":
+            os.remove(path)
+        for _ in range(2):
+            heard = place.run("--state", "s", code=1)
+            for words in ("error[W616]", said, "a table has rows behind the last checkpoint",
+                          "put the file back as it was"):
+                same(f"{what}: `{words}` in {heard}", words in heard, True)
+            same(what, count(postgres), 40)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    live = place.start("--state", "s")
+    put(place, 40, 50)
+    wait("all rows", lambda: count(postgres) >= 50, live)
+    same("the run", end(place, live)[0], 143)
+    same("each once", postgres.sql("select count(*), count(distinct x) from t"), "50|50\n")
+
+
 ODD = """create or replace function odd() returns trigger language plpgsql as
 $$ begin if new.x % 2 = 1 then return null; end if; return new; end $$;
 create trigger g before insert on t for each row execute function odd();
@@ -491,6 +545,7 @@ def a_run_that_goes_on_waits_for_the_server_of_a_lookup(weir, postgres):
 
 if __name__ == "__main__":
     sys.exit(main([a_table_that_was_dropped_is_not_made_anew,
+                   a_file_that_went_while_a_table_is_ahead_of_the_state,
                    an_old_copy_of_a_state_changes_nothing,
                    rows_that_the_table_leaves_out_are_told,
                    no_transaction_is_open_while_nothing_comes,
