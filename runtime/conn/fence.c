@@ -58,8 +58,10 @@ static int read_mark(const struct wr_fence *fence, struct wr_file *file, struct 
 static int put_own(struct wr_fence *fence, struct wr_file *file, struct mark *mark,
                    struct wr_error *err) {
     struct mark last;
-    if (fence->turn == 0 && read_mark(fence, file, &last))
-        fence->turn = last.written;
+    if (fence->turn == 0) /* one that is made anew goes on counting */
+        fence->turn = fence->turn_kept;
+    if (fence->turn == fence->turn_kept && read_mark(fence, file, &last))
+        fence->turn = WR_MAX(fence->turn, last.written);
     mark->written = ++fence->turn;
     mark->sum = sum_of(mark);
     return fence->env->write_at(file, mark, sizeof *mark,
@@ -118,9 +120,9 @@ static int fenced(const struct wr_fence *fence, const struct mark *mark, const c
     wr_error_help(err,
                   "two runs go on from copies of one state directory: go on with that of the other "
                   "one; with another --state the run begins anew. Where state and file were put "
-                  "back together, `--state NEW --from COPY` goes on, or this state does behind "
-                  "`%s %s`",
-                  fence->is_own_file ? "rm" : "setfattr -x user.weir", path);
+                  "back together, `--state NEW --from COPY` goes on%s%s%s",
+                  fence->is_own_file ? "" : ", or this state does behind `setfattr -x user.weir ",
+                  fence->is_own_file ? "" : path, fence->is_own_file ? "" : "`");
     return WR_EREFUSED;
 }
 
@@ -205,8 +207,10 @@ int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t l
         return status;
     }
     status = judge(fence, file, path, length, &mark, &found->tail, err);
-    if (status == WR_OK && found->tail == WR_FENCE_OURS)
+    if (status == WR_OK && found->tail == WR_FENCE_OURS) {
         found->written = written_of(file, &mark);
+        found->is_old = fence->is_own_file && mark.written < fence->turn_kept;
+    }
     fence->env->close(file);
     return status;
 }

@@ -54,6 +54,7 @@ struct wr_fence {
     int has_no_marks;                /* the file system has none */
     int is_own_file;                 /* the file holds the mark alone */
     uint64_t turn;                   /* of the marks in it; 0: not looked at yet */
+    uint64_t turn_kept;              /* … which the state says: it had come as far as this */
 };
 
 #define WR_FENCE_UNREADABLE "W611" /* of a file that may be written and not read: nothing tells */
@@ -69,6 +70,7 @@ enum wr_fence_tail {
 struct wr_fence_found {
     enum wr_fence_tail tail;
     uint64_t written; /* of OURS: how far this pipeline has written */
+    int is_old;       /* a file of its own, with an earlier mark than the state knows of: a copy */
 };
 
 void wr_fence_init(struct wr_fence *fence, const struct wr_sink *sink);

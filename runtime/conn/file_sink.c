@@ -397,6 +397,7 @@ const struct wr_sink_type wr_sink_file = {
     .name = "file",
     .size_bytes = sizeof(struct file_sink),
     .delivery = WR_DELIVERY_ATOMIC,
+    .flags = WR_SINK_LOOKS,
     .bind = file_sink_bind,
     .open = sink_open,
     .begin = sink_begin,

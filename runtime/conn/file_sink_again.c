@@ -18,6 +18,8 @@
 #define SAVE_VERSION_NO_TAIL 3  /* … nothing of the contents, nor whether there was a mark, */
 #define SAVE_VERSION_UNFENCED 1 /* … nothing of a fence */
 
+#define CODE_FENCED "W617"
+
 int file_sink_save(struct wr_sink *sink, struct wr_buf *out) {
     struct file_sink *self = (struct file_sink *)sink;
     wr_buf_add_varint(out, SAVE_VERSION + (uint64_t)file_sink_appends_later(self));
@@ -114,15 +116,18 @@ static int check_more(const struct file_sink *self, uint64_t size, struct wr_fen
     return WR_ECORRUPT;
 }
 
-/* Nothing is cut from a file that is another one than was written. */
-static int check_tail(const struct file_sink *self, struct wr_error *err) {
+/* Whether the bytes before `committed` are those that were written; where nobody can tell they are.
+ */
+static int look_at_tail(const struct file_sink *self, const char *path, int *is_ours,
+                        struct wr_error *err) {
     const struct wr_env *env = self->base.env;
     char tail[WR_OUTPUT_TAIL_MAX];
     struct wr_file *file;
     struct wr_error refused = {0};
-    if (self->tail_length == 0 || self->base.goes_back)
+    *is_ours = 1;
+    if (self->tail_length == 0)
         return WR_OK;
-    int status = env->open(env, self->path, WR_FILE_READ, &file, &refused);
+    int status = env->open(env, path, WR_FILE_READ, &file, &refused);
     if (strcmp(refused.code, WR_FENCE_UNREADABLE) == 0)
         return WR_OK;
     if (status != WR_OK && err != NULL)
@@ -133,10 +138,20 @@ static int check_tail(const struct file_sink *self, struct wr_error *err) {
         wr_env_read_whole(file, tail, self->tail_length, self->committed - self->tail_length);
     env->close(file);
     if (got < 0)
-        return wr_error_set(err, (int)got, "read %s: %s", self->path, wr_status_text((int)got));
-    return got == self->tail_length && wr_hash_bytes(tail, self->tail_length, 0) == self->tail_sum
-               ? WR_OK
-               : file_sink_lost(self, "other bytes stand there", err);
+        return wr_error_set(err, (int)got, "read %s: %s", path, wr_status_text((int)got));
+    *is_ours =
+        got == self->tail_length && wr_hash_bytes(tail, self->tail_length, 0) == self->tail_sum;
+    return WR_OK;
+}
+
+/* Nothing is cut from a file that is another one than was written. */
+static int check_tail(const struct file_sink *self, struct wr_error *err) {
+    int is_ours;
+    if (self->base.goes_back)
+        return WR_OK;
+    int status = look_at_tail(self, self->path, &is_ours, err);
+    return status != WR_OK || is_ours ? status
+                                      : file_sink_lost(self, "other bytes stand there", err);
 }
 
 static void note_cut(const struct file_sink *self, uint64_t bytes, uint64_t length) {
@@ -180,23 +195,74 @@ static int look_whether_taken(struct file_sink *self, struct wr_error *err) {
     return status;
 }
 
+/* A later run has completed the file that this state goes on in the midst of. */
+static int completed_since(const struct file_sink *self, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    int goes_back = sink->goes_back, status = goes_back ? WR_ECORRUPT : WR_EREFUSED;
+    wr_error_set(err, status,
+                 "%s: `%s` was complete already, and more rows come: nothing was "
+                 "changed",
+                 sink->name, self->config->address);
+    if (!goes_back)
+        wr_error_code(err, CODE_FENCED);
+    wr_error_help(err,
+                  "the state stands in the midst of that file, completed since by a later run: "
+                  "%sor let the sink write to another file%s%.250s%s",
+                  goes_back ? "" : "go on with the state of that one, ",
+                  file_sink_appends_later(self) ? "" : ", or rename it to `",
+                  file_sink_appends_later(self) ? "" : self->path,
+                  file_sink_appends_later(self) ? ""
+                                                : "`, and its rows from there on are written anew");
+    return status;
+}
+
+/* The file that the state says is complete is an older one. */
+static int older(const struct file_sink *self, const char *path, struct wr_error *err) {
+    wr_error_set(err, WR_ECORRUPT,
+                 "%s: the state has completed it, and `%s` is an older copy, or another file: "
+                 "nothing was changed",
+                 self->base.name, path);
+    wr_error_help(err, "put back what this state has left, or the state that was copied with it; "
+                       "or begin anew with another --state");
+    return WR_ECORRUPT;
+}
+
+/* A file of the final name, and none of the other: it was renamed, or stands there from before. */
+static int look_at_final(struct file_sink *self, uint64_t length, struct wr_error *err) {
+    const struct wr_sink *sink = &self->base;
+    int appends = file_sink_appends_later(self), is_ours = 1, status = WR_OK;
+    if (length < self->committed + (appends ? self->behind : 0)) {
+        int was_finished = self->finished;
+        status = was_finished ? WR_OK : wr_named_look(sink, self->path, &was_finished, err);
+        return status == WR_OK && was_finished && !appends ? older(self, self->config->address, err)
+                                                           : status;
+    }
+    if (!sink->is_complete && !appends)
+        status = look_at_tail(self, self->config->address, &is_ours, err);
+    if (status != WR_OK || !is_ours)
+        return status;
+    if (!sink->is_complete)
+        return completed_since(self, err);
+    self->finished = self->renamed = 1; /* and the state had no time to hear of it */
+    return sink->env->sync_name(sink->env, self->config->address, err);
+}
+
 int file_sink_open_again(struct file_sink *self, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
-    uint64_t length = self->committed,
-             least = length + (file_sink_appends_later(self) ? self->behind : 0);
+    uint64_t length = self->committed;
     struct wr_file_info info;
     int exists, stands = 0, status = wr_file_look(env, self->path, &info, &exists, err);
     if (status == WR_OK && !exists && self->is_beside)
         status = wr_file_look(env, self->config->address, &info, &stands, err);
-    if (status != WR_OK)
-        return status;
-    if (self->finished && exists &&
-        file_sink_appends_later(self)) /* a power cut has brought it back */
-        return env->remove(env, self->path, err);
-    if (stands && info.size_bytes >= least) { /* else it is a file of before */
-        self->finished = self->renamed = 1;   /* and the state had no time to hear of it */
-        return env->sync_name(env, self->config->address, err);
+    if (status == WR_OK && self->finished && exists && self->is_beside) {
+        if (file_sink_appends_later(self)) /* a power cut has brought it back */
+            return env->remove(env, self->path, err);
+        return self->base.goes_back ? WR_OK : older(self, self->path, err);
     }
+    if (status == WR_OK && stands)
+        status = look_at_final(self, info.size_bytes, err);
+    if (status != WR_OK || self->renamed)
+        return status;
     if (!self->finished && !exists && self->is_beside)
         status = look_whether_taken(self, err);
     struct wr_fence_found found = {.tail = WR_FENCE_UNKNOWN};

@@ -17,6 +17,11 @@ int wr_named_rename(const struct wr_sink *sink, const char *from, const char *to
     return later ? env->rename_later(env, from, to, err) : env->rename(env, from, to, err);
 }
 
+int wr_named_note(const struct wr_sink *sink, const char *from, struct wr_error *err) {
+    int status = sink->store == NULL ? WR_OK : wr_store_naming(sink->store, from, err);
+    return status == WR_OK ? wr_named_sync(sink, err) : status;
+}
+
 int wr_named_sync(const struct wr_sink *sink, struct wr_error *err) {
     return sink->store == NULL ? WR_OK : wr_store_naming_sync(sink->store, err);
 }

@@ -78,7 +78,8 @@ struct partition_slot {
  * rows are held. */
 struct partition_done {
     uint32_t partition, number;
-    uint64_t rows; /* UINT64_MAX: an older weir did not say */
+    uint64_t rows;   /* UINT64_MAX: an older weir did not say */
+    uint64_t length; /* in bytes; 0: the same */
     int is_lost;
 };
 
@@ -132,7 +133,10 @@ struct partition_sink {
     uint8_t is_asked;                 /* whether there is one */
     uint8_t ends;                     /* it finishes */
     int must_cut;                     /* what the state does not know of is still there */
-    int saved;                        /* a state points to the files */
+    int fence_exists;                 /* behind a restart: a run goes on there, or has left it so */
+    int fence_is_old;                 /* … but it was further already */
+    int was_whole;   /* … all of it was complete once: nothing is done any more */
+    int saved;       /* a state points to the files */
     int64_t stop_us; /* when a file was complete first since the run is to stop; 0: none was */
 };
 
@@ -155,6 +159,11 @@ void partition_index_all(struct partition_sink *self);
 
 /* ---- partition_file.c ---- */
 
+/* A path below the directory of a partition. `number`: of a file, in its final or temporary name;
+ * UINT32_MAX: `other`. */
+int partition_path(const struct partition_sink *self, const struct partition *one, uint32_t number,
+                   int is_final, const char *other, char path[PARTITION_PATH_MAX],
+                   struct wr_error *err);
 /* Its file, open and with a header; `slot` is valid until the next call. */
 int partition_open(struct partition_sink *self, uint32_t partition, struct wr_error *err);
 int partition_flush(struct partition_sink *self, struct partition_slot *slot, struct wr_error *err);
@@ -163,18 +172,28 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
 /* The end of a partition whose file had its name already: what a power cut may have left over. */
 int partition_was_named(struct partition_sink *self, const struct partition *one,
                         struct wr_error *err);
+/* Files that are complete get their names. */
+int partition_name_done(struct partition_sink *self, struct wr_error *err);
+/* After a restart, when all has been looked at: cuts the files to what the state knows. */
+int partition_cut(struct partition_sink *self, struct wr_error *err);
+/* PARTITION_NEW: nothing may be there. */
+int partition_check_new(struct partition_sink *self, struct wr_error *err);
+/* Whether the directory has partitions, or parts. */
+int partition_is_filled(struct partition_sink *self, int *is_filled, struct wr_error *err);
+/* Forgets files that no state points to. */
+void partition_close_all(struct partition_sink *self);
+
+/* ---- partition_look.c ---- */
+
+/* After a restart: whether what the state goes on with stands there, and is of its moment. Changes
+ * nothing: W613, W617. */
+int partition_look(struct partition_sink *self, struct wr_error *err);
 /* More rows come for a file that had its name already; returns the failure. */
 int partition_has_its_name(const struct partition_sink *self, const struct partition *one,
                            struct wr_error *err);
-/* Files that are complete get their names. */
-int partition_name_done(struct partition_sink *self, struct wr_error *err);
-/* After a restart: cuts the files to what the state knows, or says that they are gone; with `looks`
- * only that. */
-int partition_cut(struct partition_sink *self, int looks, struct wr_error *err);
-/* PARTITION_NEW: nothing may be there. */
-int partition_check_new(struct partition_sink *self, struct wr_error *err);
-/* Forgets files that no state points to. */
-void partition_close_all(struct partition_sink *self);
+/* What was written before is not there as the state says; returns the failure. */
+int partition_lost(const struct partition_sink *self, const char *path, uint64_t length,
+                   struct wr_error *err);
 
 /* ---- partition_sync.c ---- */
 
@@ -202,7 +221,7 @@ int partition_drop(struct partition_sink *self, struct wr_error *err);
 
 /* ---- partition_fence.c ---- */
 
-/* Behind a restart: W617. */
+/* Behind a restart, before files are looked at: W617. */
 int partition_fence_look(struct partition_sink *self, struct wr_error *err);
 /* Before anything is written or cut, once the directory is there: W612, W617. */
 int partition_fence_take(struct partition_sink *self, struct wr_error *err);
@@ -211,6 +230,8 @@ int partition_fence_take_again(struct partition_sink *self, struct wr_error *err
 /* Whether the directory is the one that was written into: W626. Without a state also before a file
  * begins there, or gets its name. */
 int partition_fence_check(const struct partition_sink *self, struct wr_error *err);
+/* The same where there is no state, and so no file that is held. */
+int partition_fence_check_place(const struct partition_sink *self, struct wr_error *err);
 /* The state knows of the epoch. */
 int partition_fence_commit(struct partition_sink *self, struct wr_error *err);
 /* All is complete. */

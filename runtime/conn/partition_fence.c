@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "conn/file_look.h"
+#include "conn/named.h"
 #include "conn/partition.h"
 #include "base/banned.h"
 
@@ -22,10 +23,16 @@ static int path_of_fence(const struct partition_sink *self, char path[PARTITION_
 
 int partition_fence_look(struct partition_sink *self, struct wr_error *err) {
     char path[PARTITION_PATH_MAX];
-    struct wr_fence_found found;
+    struct wr_fence_found found = {0};
+    struct wr_file_info info;
     int status = path_of_fence(self, path, err);
-    return status == WR_OK
-               ? wr_fence_judge_at(&self->fence, path, 0, self->base.goes_back, &found, err)
+    if (status == WR_OK)
+        status = wr_fence_judge_at(&self->fence, path, 0, self->base.goes_back, &found, err);
+    if (status == WR_OK)
+        status = wr_file_look(self->base.env, path, &info, &self->fence_exists, err);
+    self->fence_is_old = found.is_old;
+    return status == WR_OK && !self->was_whole
+               ? wr_named_look(&self->base, path, &self->was_whole, err)
                : status;
 }
 
@@ -67,6 +74,8 @@ int partition_fence_take_again(struct partition_sink *self, struct wr_error *err
     char path[PARTITION_PATH_MAX];
     struct wr_file_info info;
     int goes_on = self->done_count > 0, exists = 0;
+    if (self->was_whole)
+        return WR_OK;
     for (uint32_t p = 0; p < self->count && !goes_on; p++)
         goes_on = self->partitions[p].is_active;
     int status = goes_on ? WR_OK : path_of_fence(self, path, err);
@@ -88,6 +97,10 @@ int partition_fence_check(const struct partition_sink *self, struct wr_error *er
                            : status;
 }
 
+int partition_fence_check_place(const struct partition_sink *self, struct wr_error *err) {
+    return self->has_place ? partition_fence_check(self, err) : WR_OK;
+}
+
 int partition_fence_commit(struct partition_sink *self, struct wr_error *err) {
     wr_fence_commit(&self->fence);
     return self->fence_file == NULL ? WR_OK : wr_fence_mark(&self->fence, self->fence_file, 0, err);
@@ -101,7 +114,9 @@ int partition_fence_end(struct partition_sink *self, struct wr_error *err) {
     if (status == WR_OK)
         status = self->base.env->remove_for_good(self->base.env, path, err);
     partition_fence_close(self);
-    return status == WR_ENOENT ? WR_OK : status;
+    if (status != WR_OK && status != WR_ENOENT)
+        return status;
+    return wr_named_note(&self->base, path, err); /* one that stands there later is of a copy */
 }
 
 void partition_fence_close(struct partition_sink *self) {

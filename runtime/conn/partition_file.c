@@ -16,10 +16,9 @@
 #include "conn/partition.h"
 #include "base/banned.h"
 
-/* A path below the directory of a partition. `number`: of a file, in its final or temporary name;
- * UINT32_MAX: `other`. */
-static int path_of(const struct partition_sink *self, const struct partition *one, uint32_t number,
-                   int is_final, const char *other, char *path, struct wr_error *err) {
+int partition_path(const struct partition_sink *self, const struct partition *one, uint32_t number,
+                   int is_final, const char *other, char path[PARTITION_PATH_MAX],
+                   struct wr_error *err) {
     const struct partition_config *config = self->config;
     const char *slash = one->name[0] == 0 ? "" : "/";
     int length;
@@ -97,7 +96,7 @@ struct found {
 static int is_ours(const struct found *found, const char *path, uint32_t number) {
     char name[PARTITION_PATH_MAX];
     return number < found->ours &&
-           path_of(found->self, found->one, number, 1, "", name, NULL) == WR_OK &&
+           partition_path(found->self, found->one, number, 1, "", name, NULL) == WR_OK &&
            strcmp(path, name) == 0;
 }
 
@@ -121,7 +120,7 @@ static int visit_files(struct partition_sink *self, const struct partition *one,
     found->self = self;
     found->one = one;
     found->err = err;
-    int status = path_of(self, one, UINT32_MAX, 0, "part-*", pattern, err);
+    int status = partition_path(self, one, UINT32_MAX, 0, "part-*", pattern, err);
     if (status == WR_OK)
         status = self->base.env->glob(self->base.env, pattern, visit_file, found, err);
     return found->status != WR_OK ? found->status : status;
@@ -132,16 +131,18 @@ static int visit_files(struct partition_sink *self, const struct partition *one,
 static int clear_partition(struct partition_sink *self, const struct partition *one, uint32_t ours,
                            struct wr_error *err) {
     struct found found = {.removes = 1, .ours = ours};
-    return self->config->mode == PARTITION_REPLACE ? visit_files(self, one, &found, err) : WR_OK;
+    return self->config->mode == PARTITION_REPLACE && !self->was_whole
+               ? visit_files(self, one, &found, err)
+               : WR_OK;
 }
 
 /* The first file of a partition in this run. */
 static int begin_partition(struct partition_sink *self, struct partition *one,
                            struct wr_error *err) {
     char path[PARTITION_PATH_MAX];
-    int status = path_of(self, one, UINT32_MAX, 0, "", path, err);
-    if (status == WR_OK && self->has_place) /* else it would be made anew */
-        status = partition_fence_check(self, err);
+    int status = partition_path(self, one, UINT32_MAX, 0, "", path, err);
+    if (status == WR_OK) /* else it would be made anew */
+        status = partition_fence_check_place(self, err);
     if (status == WR_OK)
         status = partition_make_directory(self, one, path, err);
     if (status == WR_OK && self->config->mode == PARTITION_APPEND && !one->is_claimed) {
@@ -183,7 +184,7 @@ int partition_open(struct partition_sink *self, uint32_t partition, struct wr_er
     if (status == WR_OK && is_new)
         status = begin_partition(self, one, err);
     if (status == WR_OK)
-        status = path_of(self, one, one->number, 0, "", slot->path, err);
+        status = partition_path(self, one, one->number, 0, "", slot->path, err);
     if (status == WR_OK && !is_new)
         status = check_left(self, one, slot->path, err);
     if (status != WR_OK)
@@ -221,12 +222,12 @@ static int mark_success(const struct partition_sink *self, const struct partitio
     char path[PARTITION_PATH_MAX];
     struct wr_file_info info;
     struct wr_file *file;
-    int exists = 0, status = path_of(self, one, UINT32_MAX, 0, "", path, err);
+    int exists = 0, status = partition_path(self, one, UINT32_MAX, 0, "", path, err);
     if (status == WR_OK)
         status = wr_file_look(env, path, &info, &exists, err);
     if (status != WR_OK || !exists) /* somebody has taken all of it */
         return status;
-    status = path_of(self, one, UINT32_MAX, 0, "_SUCCESS", path, err);
+    status = partition_path(self, one, UINT32_MAX, 0, "_SUCCESS", path, err);
     if (status == WR_OK)
         status = env->open(env, path, WR_FILE_CREATE, &file, err);
     if (status != WR_OK)
@@ -264,9 +265,9 @@ static int name_file(struct partition_sink *self, struct partition_done *done, i
     const struct wr_env *env = self->base.env;
     char from[PARTITION_PATH_MAX], to[PARTITION_PATH_MAX];
     struct wr_file_info info;
-    int status = path_of(self, one, done->number, 0, "", from, err);
+    int status = partition_path(self, one, done->number, 0, "", from, err);
     if (status == WR_OK)
-        status = path_of(self, one, done->number, 1, "", to, err);
+        status = partition_path(self, one, done->number, 1, "", to, err);
     if (status != WR_OK)
         return status;
     int is_there, is_named = 0;
@@ -301,10 +302,10 @@ int partition_was_named(struct partition_sink *self, const struct partition *one
 int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
     struct partition *one = &self->partitions[partition];
     int status = one->slot != NULL ? close_slot(self, one->slot, err) : WR_OK;
-    uint32_t number = one->number;
     if (status != WR_OK)
         return status;
-    struct partition_done done = {.partition = partition, .number = number, .rows = one->rows};
+    struct partition_done done = {
+        .partition = partition, .number = one->number, .rows = one->rows, .length = one->length};
     if (self->base.store == NULL && !self->base.held && !self->ends) {
         status = partition_fence_check(self, err);
         if (status == WR_OK)
@@ -362,67 +363,22 @@ int partition_name_done(struct partition_sink *self, struct wr_error *err) {
 
 /* ---- before and after ---------------------------------------------------------------------- */
 
-/* What was written before is not there as the state says. */
-static int lost(const struct partition_sink *self, const char *path, const struct partition *one,
-                struct wr_error *err) {
-    wr_error_set(err, WR_ECORRUPT,
-                 "%s: the state goes on behind %" PRIu64 " bytes of `%s`, and they are not there",
-                 self->base.name, one->length, path);
-    wr_error_help(err, "put that file back as it was when the run stopped, or begin anew with "
-                       "another --state");
-    return WR_ECORRUPT;
-}
-
-int partition_has_its_name(const struct partition_sink *self, const struct partition *one,
-                           struct wr_error *err) {
-    char path[PARTITION_PATH_MAX], final[PARTITION_PATH_MAX];
-    int status = path_of(self, one, one->number, 0, "", path, err);
-    if (status == WR_OK)
-        status = path_of(self, one, one->number, 1, "", final, err);
-    if (status != WR_OK)
-        return status;
-    wr_error_set(err, WR_ECORRUPT, "%s: `%s` was complete already, and more rows come",
-                 self->base.name, final);
-    wr_error_help(err,
-                  "the state stands in the midst of that file, which was completed since: rename "
-                  "it to `%.250s`, and its rows from there on are written anew; or let the sink "
-                  "write to another directory (`weir plan` says what becomes of the rest)",
-                  path);
-    return WR_ECORRUPT;
-}
-
-static int cut_one(struct partition_sink *self, struct partition *one, int looks,
-                   struct wr_error *err) {
+/* It is as it was looked at, but for what may have come before the fence was held. */
+static int cut_one(struct partition_sink *self, struct partition *one, struct wr_error *err) {
     const struct wr_env *env = self->base.env;
-    char path[PARTITION_PATH_MAX], final[PARTITION_PATH_MAX];
+    char path[PARTITION_PATH_MAX];
     struct wr_file_info info;
     struct wr_file *file;
-    int status = path_of(self, one, one->number, 0, "", path, err);
+    int is_there, status = partition_path(self, one, one->number, one->is_renamed, "", path, err);
     if (status == WR_OK)
-        status = path_of(self, one, one->number, 1, "", final, err);
+        status = wr_file_look(env, path, &info, &is_there, err);
     if (status != WR_OK)
         return status;
-    int is_there, is_named = 0, was_renamed = one->is_renamed;
-    one->is_changed = 1;
-    one->is_renamed = 0; /* where a power cut has taken the name back */
-    status = wr_file_look(env, path, &info, &is_there, err);
-    if (status == WR_OK && !is_there)
-        status = wr_file_look(env, final, &info, &is_named, err);
-    if (status != WR_OK)
-        return status;
-    if (!is_there) {
-        is_named &= info.size_bytes >= one->length; /* else it is a file of before */
-        if (is_named && !looks)
-            status = env->sync_name(env, final, err);
-        is_named |= was_renamed;
-        if (!is_named && status == WR_OK)
-            status = partition_was_taken(self, path, &is_named, err);
-        one->is_renamed = (uint8_t)is_named;
-        return status != WR_OK || is_named ? status : lost(self, path, one, err);
-    }
-    if (info.size_bytes < one->length)
-        return lost(self, path, one, err);
-    if (looks || info.size_bytes == one->length)
+    if (one->is_renamed)
+        return is_there ? env->sync_name(env, path, err) : WR_OK;
+    if (!is_there || info.size_bytes < one->length)
+        return partition_lost(self, path, one->length, err);
+    if (info.size_bytes == one->length)
         return WR_OK;
     status = env->open(env, path, WR_FILE_APPEND, &file, err);
     if (status != WR_OK)
@@ -432,13 +388,11 @@ static int cut_one(struct partition_sink *self, struct partition *one, int looks
     return status;
 }
 
-int partition_cut(struct partition_sink *self, int looks, struct wr_error *err) {
+int partition_cut(struct partition_sink *self, struct wr_error *err) {
     int status = WR_OK;
-    for (uint32_t p = 0; p < self->count && status == WR_OK; p++)
+    for (uint32_t p = 0; p < self->count && status == WR_OK && !self->was_whole; p++)
         if (self->partitions[p].is_active)
-            status = cut_one(self, &self->partitions[p], looks, err);
-    if (looks)
-        return status;
+            status = cut_one(self, &self->partitions[p], err);
     if (status == WR_OK && !self->base.held)
         status = partition_name_done(self, err);
     partition_tell_gone(self);
@@ -451,11 +405,11 @@ static int is_any(void *ctx, const char *path) {
     return 1;
 }
 
-int partition_check_new(struct partition_sink *self, struct wr_error *err) {
+int partition_is_filled(struct partition_sink *self, int *is_filled, struct wr_error *err) {
     const struct partition_config *config = self->config;
     const struct wr_env *env = self->base.env;
     struct wr_buf pattern;
-    int found = 0;
+    *is_filled = 0;
     wr_buf_init(&pattern, self->base.budget, 0);
     wr_buf_add_text(&pattern, config->directory);
     if (config->column_count == 0) {
@@ -466,10 +420,16 @@ int partition_check_new(struct partition_sink *self, struct wr_error *err) {
         wr_buf_add(&pattern, "=*", 3);
     }
     int status = pattern.status != WR_OK ? partition_no_memory(self, err)
-                                         : env->glob(env, pattern.bytes, is_any, &found, err);
+                                         : env->glob(env, pattern.bytes, is_any, is_filled, err);
     wr_buf_release(&pattern);
-    if (!found)
-        return WR_MIN(status, WR_OK);
+    return *is_filled ? WR_OK : WR_MIN(status, WR_OK);
+}
+
+int partition_check_new(struct partition_sink *self, struct wr_error *err) {
+    const struct partition_config *config = self->config;
+    int is_filled, status = partition_is_filled(self, &is_filled, err);
+    if (status != WR_OK || !is_filled)
+        return status;
     wr_error_set(err, WR_EEXIST, "write %s: there are %s already", config->directory,
                  config->column_count == 0 ? "parts" : "partitions");
     wr_error_help(err, "`mode = \"new\"` adds to nothing that is there: \"replace\", \"append\"");
@@ -488,13 +448,13 @@ void partition_close_all(struct partition_sink *self) {
         env->close_filesystem(self->filesystem);
     self->filesystem = NULL;
     for (uint32_t i = 0; i < self->done_count && !self->saved; i++)
-        if (path_of(self, &self->partitions[self->done[i].partition], self->done[i].number, 0, "",
-                    path, NULL) == WR_OK)
+        if (partition_path(self, &self->partitions[self->done[i].partition], self->done[i].number,
+                           0, "", path, NULL) == WR_OK)
             env->remove(env, path, NULL);
     for (uint32_t p = 0; p < self->count; p++) {
         struct partition *one = &self->partitions[p];
         if (one->is_active && !self->saved &&
-            path_of(self, one, one->number, 0, "", path, NULL) == WR_OK)
+            partition_path(self, one, one->number, 0, "", path, NULL) == WR_OK)
             env->remove(env, path, NULL);
         wr_free(self->base.budget, one->name);
     }

@@ -206,7 +206,7 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
     if (status == WR_OK && from != NULL)
         partition_open_filesystem(self);
     if (status == WR_OK && from != NULL)
-        status = partition_cut(self, 1, err);
+        status = partition_look(self, err);
     self->must_cut = from != NULL;
     if (status == WR_OK && from == NULL && self->config->mode == PARTITION_NEW)
         status = partition_check_new(self, err);
@@ -220,7 +220,7 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     (void)epoch;
     int status = self->must_cut ? partition_fence_take_again(self, err) : WR_OK;
     if (status == WR_OK && self->must_cut)
-        status = partition_cut(self, 0, err);
+        status = partition_cut(self, err);
     self->must_cut &= status != WR_OK;
     return status;
 }
@@ -451,7 +451,7 @@ static int sink_advance(struct wr_sink *sink, int64_t frontier, struct wr_error 
 
 static int sink_prepare(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
-    int status = self->has_place ? partition_fence_check(self, err) : WR_OK;
+    int status = partition_fence_check_place(self, err);
     self->fence.epoch = epoch;
     for (uint32_t i = 0; i < PARTITION_FILES_MAX && status == WR_OK; i++) {
         struct partition_slot *slot = &self->slots[i];
@@ -488,8 +488,10 @@ static int sink_save(struct wr_sink *sink, struct wr_buf *out) {
 
 static int sink_finish(struct wr_sink *sink, struct wr_error *err) {
     struct partition_sink *self = (struct partition_sink *)sink;
-    int status = self->has_place ? partition_fence_check(self, err) : WR_OK;
+    int status = partition_fence_check_place(self, err);
     self->ends = 1;
+    if (self->was_whole)
+        return status;
     for (uint32_t p = 0; p < self->count && status == WR_OK; p++) {
         if (self->partitions[p].is_renamed)
             status = partition_was_named(self, &self->partitions[p], err);
@@ -530,5 +532,5 @@ const struct wr_sink_type wr_sink_partitions = {
     .finish = sink_finish,
     .size_bytes = sizeof(struct partition_sink),
     .delivery = WR_DELIVERY_ATOMIC,
-    .flags = WR_SINK_REFUSES | WR_SINK_CHANGES,
+    .flags = WR_SINK_REFUSES | WR_SINK_CHANGES | WR_SINK_LOOKS,
 };

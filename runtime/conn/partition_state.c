@@ -1,17 +1,19 @@
 /* partition_state.c: what a restart knows of a partitioned directory. A piece is all of it, or what
  * has changed since the piece before:
  *
- *   version, is_all, rows, token, fence, has_forgotten
+ *   version, is_all, rows, token, fence, its turn, has_forgotten and was_whole
  *   partitions that are forgotten (names), that are there now or have changed
  *   files that are complete and have no name yet: all of them */
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/status.h"
 #include "conn/partition.h"
 #include "base/banned.h"
 
-#define SAVE_VERSION 5          /* those before are read, too: they have … */
+#define SAVE_VERSION 6          /* those before are read, too: they have … */
+#define SAVE_VERSION_NO_TURN 5  /* … no turn of the fence, nor lengths of complete files, */
 #define SAVE_VERSION_WHOLE 4    /* … no changes, and nothing is forgotten, */
 #define SAVE_VERSION_UNFENCED 3 /* … nothing of a fence, */
 #define SAVE_VERSION_NO_ROWS 2  /* … nor rows of files that are complete */
@@ -43,7 +45,8 @@ int partition_save(struct partition_sink *self, struct wr_buf *out) {
     wr_buf_add_varint(out, self->base.rows_written);
     wr_buf_add_varint(out, self->token);
     wr_fence_save(&self->fence, out);
-    wr_buf_add_varint(out, self->has_forgotten);
+    wr_buf_add_varint(out, WR_MAX(self->fence.turn, self->fence.turn_kept));
+    wr_buf_add_varint(out, (uint64_t)self->has_forgotten | (uint64_t)self->was_whole << 1);
     wr_buf_add_varint(out, all ? 0 : self->removed_count);
     if (!all && self->removed.length > 0)
         wr_buf_add(out, self->removed.bytes, self->removed.length);
@@ -60,6 +63,7 @@ int partition_save(struct partition_sink *self, struct wr_buf *out) {
         put_name(&self->partitions[self->done[i].partition], out);
         wr_buf_add_varint(out, self->done[i].number);
         wr_buf_add_varint(out, self->done[i].rows);
+        wr_buf_add_varint(out, self->done[i].length);
     }
     wr_buf_clear(&self->removed);
     self->removed_count = 0;
@@ -130,6 +134,7 @@ static int read_done(struct partition_sink *self, struct wr_reader *from, uint64
         *one = (struct partition_done){.partition = at};
         one->number = (uint32_t)wr_reader_varint(from);
         one->rows = version > SAVE_VERSION_NO_ROWS ? wr_reader_varint(from) : UINT64_MAX;
+        one->length = version > SAVE_VERSION_NO_TURN ? wr_reader_varint(from) : 0;
     }
     return from->failed ? damaged(self, err) : WR_OK;
 }
@@ -144,7 +149,10 @@ static int read_piece(struct partition_sink *self, struct wr_reader *from, int i
     if (version > SAVE_VERSION_UNFENCED)
         wr_fence_load(&self->fence, from);
     if (version > SAVE_VERSION_WHOLE) {
-        self->has_forgotten = wr_reader_varint(from) != 0;
+        self->fence.turn_kept = version > SAVE_VERSION_NO_TURN ? wr_reader_varint(from) : 0;
+        uint64_t flags = wr_reader_varint(from);
+        self->has_forgotten = flags & 1;
+        self->was_whole = flags >> 1 & 1;
         removed = wr_reader_varint(from);
     }
     if (from->failed || !is_known || is_all != is_first || (is_all && removed > 0))

@@ -314,6 +314,20 @@ static int judge_sink(struct judge *judge, const struct wr_node *node) {
     return 0;
 }
 
+void run_refuse_node(struct wr_run *run, uint32_t node, const char *why) {
+    struct wr_changes *changes = &run->changes;
+    for (uint32_t i = 0; i < changes->count; i++) {
+        struct wr_change *change = &changes->items[i];
+        if (change->node != node || change->what == WR_CHANGE_REFUSED)
+            continue;
+        changes->loses -= change->loses != 0;
+        changes->refused++;
+        change->loses = 0;
+        change->what = WR_CHANGE_REFUSED;
+        change->reason = why;
+    }
+}
+
 /* ---- all of them ---- */
 
 /* Rows of `weir.rejects()` are of all stages: they go on if those do that were there. */

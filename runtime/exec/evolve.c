@@ -113,23 +113,42 @@ void run_tell_going_on(const struct wr_run *run) {
     options->note(options->note_ctx, options->state_directory, text);
 }
 
+/* What stands in the place of a sink may be none that the state goes on with. */
+static int look_at_sinks(struct wr_run *run, struct wr_error *err) {
+    int status = WR_OK;
+    run_note_complete(run);
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        struct wr_error why = {0};
+        if (run_look_at_sink(run, run->units[i], &why) == WR_OK)
+            continue;
+        const char *text = wr_arena_strndup(&run->arena, why.text, strlen(why.text));
+        if (text == NULL)
+            status = wr_error_set(err, WR_ENOMEM, "no memory for the plan");
+        else
+            run_refuse_node(run, run->units[i]->node->id, text);
+    }
+    return status;
+}
+
 int wr_run_compare(struct wr_plan *plan, const struct wr_run_options *options,
                    struct wr_error *err) {
     WR_ASSERT(plan->finished && (options->state_directory != NULL || options->savepoint != NULL));
-    struct wr_run run = {.plan = plan, .options = *options, .err = err};
+    struct wr_run_options looks = *options;
+    struct wr_run *run = NULL;
     int began = 1, status = WR_OK;
-    wr_arena_init(&run.arena, &wr_budget_control, 16384);
+    looks.tell_changes = NULL; /* when all is known */
+    looks.note = NULL;
     if (options->savepoint != NULL)
         status =
             run_began_from(plan->env, options->savepoint, options->state_directory, &began, err);
     if (!began)
-        run.options.state_directory = options->savepoint;
+        looks.state_directory = options->savepoint;
     if (status == WR_OK)
-        status = (began ? run_open_state : run_open_savepoint)(&run.store, plan->env,
-                                                               run.options.state_directory, err);
-    if (status == WR_OK)
-        status = run_evolve(&run, 0, err);
-    wr_store_close(run.store);
-    wr_arena_release(&run.arena);
+        status = run_new_to_look(&run, plan, &looks, !began, err);
+    if (status == WR_OK && run->changes.number > 0)
+        status = look_at_sinks(run, err);
+    if (status == WR_OK && run->changes.number > 0 && options->tell_changes != NULL)
+        options->tell_changes(options->tell_ctx, &run->changes);
+    wr_run_free(run);
     return status;
 }

@@ -103,7 +103,7 @@ int wr_run_least_memory(struct wr_plan *plan, const struct wr_run_options *optio
     struct wr_run *run = NULL;
     struct wr_run_options stateless = *options;
     stateless.state_directory = NULL;
-    int status = run_new_to_look(&run, plan, &stateless, err);
+    int status = run_new_to_look(&run, plan, &stateless, 0, err);
     if (status == WR_OK) {
         *bytes = least_bytes(run);
         status = memory_check(run, err);

@@ -78,11 +78,14 @@ static int run_make(struct wr_run **made, struct wr_plan *plan,
 }
 
 int run_new_to_look(struct wr_run **made, struct wr_plan *plan,
-                    const struct wr_run_options *options, struct wr_error *err) {
+                    const struct wr_run_options *options, int is_savepoint, struct wr_error *err) {
     int status = run_make(made, plan, options, err);
     struct wr_run *run = *made;
     if (status == WR_OK && options->state_directory != NULL)
-        status = run_open_state(&run->store, plan->env, options->state_directory, err);
+        status = (is_savepoint ? run_open_savepoint : run_open_state)(
+            &run->store, plan->env, options->state_directory, err);
+    if (status == WR_OK && run->store != NULL && options->savepoint != NULL)
+        run->goes_back = is_savepoint || wr_store_beginning(run->store) == WR_STORE_AS_COPIED;
     if (status == WR_OK)
         status = run_restore_seed(run, err);
     if (status == WR_OK)

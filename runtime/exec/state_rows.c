@@ -164,7 +164,7 @@ int wr_state_rows(struct wr_plan *plan, const struct wr_run_options *options, ui
                   const struct wr_value *to, uint64_t *rows, struct wr_error *err) {
     struct wr_run *run = NULL;
     struct showing self = {.out = {.emit = show_rows, .reject = show_no_reject}, .err = err};
-    int status = run_new_to_look(&run, plan, options, err);
+    int status = run_new_to_look(&run, plan, options, 0, err);
     self.run = run;
     if (status == WR_OK)
         status = find_node(&self, number, err);

@@ -177,10 +177,12 @@ int run_evolve(struct wr_run *run, int runs, struct wr_error *err);
 void run_tell_seed(const struct wr_run *run, uint64_t given);
 /* Notes that a life goes on from a state, once; when all is there for it. */
 void run_tell_going_on(const struct wr_run *run);
-/* run.c: a run with its units, and nothing restored or opened but the store, if there is a state.
- * *run is to be freed in any case. */
+/* A node cannot go on, whatever the comparison of the scripts has said of it. */
+void run_refuse_node(struct wr_run *run, uint32_t node, const char *why);
+/* run.c: a run with its units, and nothing restored or opened but the store, if there is a state;
+ * `is_savepoint`: one that a state would begin from. *run is to be freed in any case. */
 int run_new_to_look(struct wr_run **run, struct wr_plan *plan, const struct wr_run_options *options,
-                    struct wr_error *err);
+                    int is_savepoint, struct wr_error *err);
 /* inspect.c: a state that must be there. WR_ENOENT, with what to do, where it is not. */
 int run_open_state(struct wr_store **store, const struct wr_env *env, const char *path,
                    struct wr_error *err);
@@ -531,11 +533,29 @@ void stops_load(struct unit *unit, struct wr_reader *in);
  * its way stands. A copy that cannot be made is told to who asked, and is no failure of the run. */
 int run_answer_save(struct wr_run *run, struct wr_error *err);
 
-/* checkpoint.c */
+/* restore.c */
 /* The seed of the keys' hashes must be known before tables are made. */
 int run_restore_seed(struct wr_run *run, struct wr_error *err);
 /* Opens sources and sinks, where the last checkpoint left them. */
 int run_restore(struct wr_run *run, struct wr_error *err);
+/* Loads one instance of a stage from the store. */
+int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
+                   struct wr_error *err);
+/* Reads run->before, where there is a state. */
+int run_restore_past(struct wr_run *run, struct wr_error *err);
+/* Whether a lane of a source, by its number in the state, had come to its end. */
+int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane);
+/* Of a run that only looks (run_new_to_look): whether the state is complete; then a sink of files
+ * is opened, which looks and changes nothing. */
+void run_note_complete(struct wr_run *run);
+int run_look_at_sink(struct wr_run *run, struct unit *unit, struct wr_error *err);
+
+/* checkpoint.c */
+#define RUN_PART_NAME_MAX 64
+/* The parts of a checkpoint are named by kind, stage and instance. A stage has its number for as
+ * long as the state lives (past.h), wherever it stands in the script. */
+void run_part_name(char text[RUN_PART_NAME_MAX], const char *kind, const struct unit *unit,
+                   uint32_t shard);
 int run_checkpoint(struct wr_run *run, struct wr_error *err);
 /* The same, which may be on its way when this returns: see writer.h. */
 int run_checkpoint_begin(struct wr_run *run, struct wr_error *err);
@@ -553,10 +573,3 @@ int sinks_check(struct wr_run *run, struct wr_error *err);
 int sinks_finish(struct wr_run *run, int before_state, struct wr_error *err);
 /* Notes of those that nobody will see anything of, as their input never ends. */
 void sinks_tell_unseen(const struct wr_run *run);
-/* Loads one instance of a stage from the store. */
-int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint32_t shard,
-                   struct wr_error *err);
-/* Reads run->before, where there is a state. */
-int run_restore_past(struct wr_run *run, struct wr_error *err);
-/* Whether a lane of a source, by its number in the state, had come to its end. */
-int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane);

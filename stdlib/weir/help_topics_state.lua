@@ -34,8 +34,8 @@ copy.
 A savepoint holds positions, groups and what sinks need, no files that were
 written: a run from it cuts a file that it goes on with to the length that it
 had, and a file that is gone, or was finished since, is refused (W613 says which
-and what to do; `weir plan SCRIPT --from TO` says what becomes of another
-script). A start that is refused makes no NEW. The same words
+and what to do; `weir plan SCRIPT --from TO` says so before, and what becomes of
+another script). A start that is refused makes no NEW. The same words
 again, behind a kill or an end, go on with NEW; a state that did not begin from
 TO is refused (W411).
 ]],
@@ -275,7 +275,8 @@ is `name = "…"`, which tells stages apart that mean the same.
   new       was not there. A sink gets the rows to come, none of those before
   rebuilt   what the state has of it is not what this script would have made
   dropped   the script has it no more. What was written to a sink stays
-  refused   cannot go on, whatever is allowed
+  refused   cannot go on, whatever is allowed; also a sink of files where those
+            were completed since, or are older copies
 
 A run goes on by itself with what is kept, migrated or new, and with a sink
 less: then every file and table has what a run of the new script from the
@@ -325,8 +326,10 @@ tables) is gone, is refused (W613), and so is one whose rows went into a table
 that somebody has dropped; that its rows were deleted nobody can tell.
 `weir state save` copies a state; who copies the directory by other means does
 so while no run has it, and whole. Of two copies one can go on: the other is
-told that files, directories and tables are ahead of it (W617), and while one
-runs it is kept out (W612). What a state that was thrown away has left in a
+told that files, directories and tables are ahead of it, or complete (W617), and
+while one runs it is kept out (W612). Where files are older than their state,
+copies that were put back, it is refused too (W613); complete ones may be taken
+away. What a state that was thrown away has left in a
 directory (`.part` files) stays, and a note names it a day later. Without
 --state a run keeps nothing and starts at the beginning.
 

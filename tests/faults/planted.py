@@ -4,12 +4,12 @@
     planted.py --weir PROGRAM --library iofault.so [--build FOLDER] [NAME...]
 
 planted/NAME.patch is a bug in weir; its head says what it is, by which test it is found and in
-which pipelines ("Found by: kills append"; `sim`: by seeds of `weir sim`; `fences`: by cases of
-program/fences.py). Without --build it is checked that each patch applies, and three bugs of the
-world are planted, for which nothing has to be built: syncs of files, syncs of directories and
-truncations that do nothing. With --build the tree is copied to FOLDER, and for each patch the
-program is built there and tested, for WEIR_RANDOM_SECONDS at most; behind all of them comes a table
-of what found each, after how many cases and seconds."""
+which pipelines ("Found by: kills append"; `sim`: by seeds of `weir sim`; `fences` and `moments`: by
+cases of program/fences.py and moments.py). Without --build it is checked that each patch applies,
+and three bugs of the world are planted, for which nothing has to be built: syncs of files, syncs of
+directories and truncations that do nothing. With --build the tree is copied to FOLDER, and for each
+patch the program is built there and tested, for WEIR_RANDOM_SECONDS at most; behind all of them
+comes a table of what found each, after how many cases and seconds."""
 
 import argparse
 import os
@@ -70,14 +70,14 @@ def look_for(test, weir, library, cases, *further):
                  int(points.group(1)) if points else 0, time.monotonic() - began)
 
 
-def look_for_in_fences(weir, library, cases):
-    """The same by tests/program/fences.py, which looks for the library beside the program."""
+def look_for_in_program(test, weir, library, cases):
+    """The same by a file of tests/program, which looks for the library beside the program."""
     began = time.monotonic()
     beside = os.path.join(os.path.dirname(weir), "tests/faults/iofault.so")
     os.makedirs(os.path.dirname(beside), exist_ok=True)
     shutil.copy(library, beside)
     done = subprocess.run([sys.executable, os.path.join(os.path.dirname(HERE),
-                           "program/fences.py"), weir, *cases],
+                           "program", test + ".py"), weir, *cases],
                           capture_output=True, text=True, check=False)
     found = done.returncode == 1 and f", {len(cases)} failed" in done.stdout
     return Found(found, done.stdout.strip()[:1500] or done.stderr.strip()[-1500:] or "nothing",
@@ -171,8 +171,8 @@ def find_built(bug, options):
         weir = os.path.join(options.build, "build/weir")
         if bug.test == "sim":
             return look_for_in_sim(weir, bug.cases)
-        if bug.test == "fences":
-            return look_for_in_fences(weir, options.library, bug.cases)
+        if bug.test in ("fences", "moments"):
+            return look_for_in_program(bug.test, weir, options.library, bug.cases)
         # Kills go over all points, since some bugs show at one alone.
         every = ["--all"] if bug.test == "kills" else []
         return look_for(bug.test, weir, options.library, bug.cases, *every)

@@ -710,7 +710,7 @@ def goes_on(place, write, state, directory, there):
     run = place.start("--state", "a")
     try:
         place.ends(run, 1, *(("error[W617]", "another instance of this pipeline has written",
-                              "rm out") if state == "old" else ("the state goes on behind",)))
+                              "--from COPY") if state == "old" else ("the state goes on behind",)))
     except AssertionError as error:
         raise AssertionError(f"{there}: {error}") from None
     assert all_of(place, "out") == before, there

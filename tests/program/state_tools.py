@@ -468,7 +468,7 @@ def a_savepoint_in_the_midst_of_a_file_says_the_way_out(place):
                       r"rename it to `(out/\.part[^`]+)`", said, re.DOTALL)
     assert "error[W613]" in said and names, said
     os.rename(place.path(names[1]), place.path(names[2]))
-    run("--state", "new")
+    run("--state", "new", "--from", "save")
     assert rows() == list(range(ROWS + more)), "each once"
     script("other")
     run("--state", "third", "--from", "save")

@@ -327,6 +327,11 @@ TEST(file_sink_knows_that_it_was_complete) {
     CHECK_INT(wr_sink_file.finish(sink, &w.err), ==, WR_OK); /* and then the power went */
     close_sink(sink);
     struct wr_reader from = {.bytes = saved.bytes, .length = saved.length};
+    CHECK(open_sink(&w, &wr_sink_file, &bind, &from) == NULL); /* more rows are to come */
+    CHECK_CONTAINS(w.err.text, "a.csv` was complete already, and more rows come");
+    CHECK_CONTAINS(w.err.help, "or rename it to `");
+    w.is_complete = 1;
+    from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
     sink = open_sink(&w, &wr_sink_file, &bind, &from);
     CHECK(sink != NULL);
     CHECK_INT(wr_sink_file.finish(sink, &w.err), ==, WR_OK);
@@ -343,7 +348,12 @@ TEST(file_sink_knows_that_it_was_complete) {
     CHECK(open_sink(&w, &wr_sink_file, &bind, &from) == NULL);
     CHECK_CONTAINS(w.err.text, "and it is not there");
     CHECK_STR(file_text(&w, path, NULL), "older\n");
-    put_text(path, "an older result\n"); /* the same, and it looks like the finished file */
+    put_text(path, "an older result\n"); /* the same, and it looks like the finished file … */
+    w.is_complete = 0;                   /* … by its length */
+    from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
+    CHECK(open_sink(&w, &wr_sink_file, &bind, &from) == NULL);
+    CHECK_CONTAINS(w.err.text, "and it is not there");
+    w.is_complete = 1;
     from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
     sink = open_sink(&w, &wr_sink_file, &bind, &from);
     CHECK(sink != NULL);

@@ -136,8 +136,9 @@ TEST(partition_sink_knows_that_it_was_complete) {
     CHECK_INT(put_rows(&w, sink, "a,1\nb,2"), ==, WR_OK);
     save(&w, sink, &saved);
     CHECK_INT(wr_sink_partitions.finish(sink, &w.err), ==, WR_OK);
+    w.is_complete = 1;
     sink = again(&w, "", &saved, sink); /* the state had no time to hear of it */
-    CHECK_INT(put_rows(&w, sink, "a,3"), ==, WR_ECORRUPT);
+    CHECK_INT(put_rows(&w, sink, "a,3"), ==, WR_EREFUSED);
     CHECK_CONTAINS(w.err.text, "k=a/part-00000.csv` was complete already, and more rows come");
     CHECK_CONTAINS(w.err.help, "rename it to");
     CHECK_CONTAINS(w.err.help, "k=a/.part-00000.csv.");
@@ -164,6 +165,7 @@ TEST(partition_sink_removes_again_what_comes_back_behind_its_name) {
         put_file(in_folder(&w, "k=b/part-00002.csv"), "old", 3);
         put_file(in_folder(&w, "k=b/part-00000-a.csv"), "old", 3);
         put_file(in_folder(&w, "k=b/part-x.csv"), "old", 3);
+        w.is_complete = is_complete;
         sink = again(&w, more, &saved, sink);
         finish(&w, sink);
         CHECK_STR(text_of(&w, "k=b/part-00002.csv"), "none");

@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+"""moments.py: states and outputs of two moments, of inputs that end.
+
+    moments.py PROGRAM [NAME...]
+
+A state goes on with what it has left. Where a later run has completed that, or where it was put
+back from a time before, the start is refused and nothing of it is removed, renamed or cut; what
+readers have taken away when it was complete is another matter.
+"""
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from cases import case, main
+
+ROWS = 3000
+HALF = 1250
+RUN_SECONDS_MAX = 60
+READ = f'weir.generate {{ rows = {ROWS}, columns = "n = i" }}'
+PARTS = ':write("out/", { format = "ndjson", partition_by = "k = n % 5", roll = { rows = 20 } })'
+ROLLED = ':write("out/", { format = "ndjson", roll = { rows = 70 } })'
+WHOLE = ':write("out/", { format = "ndjson", partition_by = "k = n % 5" })'
+FILE = ':write("out/all.ndjson")'
+ALL = (PARTS, ROLLED, WHOLE, FILE)
+
+
+def content(folder):
+    """Of all files below it."""
+    found = {}
+    for at, _, names in os.walk(folder):
+        for path in (os.path.join(at, name) for name in names):
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, folder)] = file.read()
+    return found
+
+
+class Place:
+    """An empty folder, and runs in it."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def weir(self, *words, code=0):
+        done = subprocess.run([self.program, *words], cwd=self.folder, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=RUN_SECONDS_MAX, check=False, text=True)
+        assert done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def begin(self, write, read=READ):
+        """A new place, with the script in it."""
+        for name in os.listdir(self.folder):
+            path = self.path(name)
+            (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
+        os.mkdir(self.path("out"))
+        with open(self.path("job.lua"), "w", encoding="utf-8") as file:
+            file.write(read + write + "\n")
+
+    def run(self, *words, code=0, state="a"):
+        return self.weir("run", "job.lua", "--state", state, *words, code=code)
+
+    def until(self, rows, *words, state="a"):
+        return self.run("--until", f"{rows}rows", *words, state=state)
+
+    def copy(self, name, to):
+        shutil.rmtree(self.path(to), ignore_errors=True)
+        subprocess.run(["cp", "-r", name, to], cwd=self.folder, check=True)
+
+    def plan(self, code=1, words=("--state", "a")):
+        return " ".join(self.weir("plan", "job.lua", *words, code=code).split())
+
+    def rows(self, name="out"):
+        """Of files that have their names."""
+        found = []
+        for path in glob.glob(self.path(name, "**", "[a-z]*.ndjson"), recursive=True):
+            with open(path, encoding="utf-8") as file:
+                found += [json.loads(line)["n"] for line in file]
+        return sorted(found)
+
+    def is_refused(self, *texts, words=(), state="a"):
+        """Also when it is tried once more; nothing of the output is touched."""
+        before = content(self.path("out"))
+        for _ in range(2):
+            said = self.run(*words, code=1, state=state)
+            for text in ("nothing was changed", *texts):
+                assert text in said, f"`{text}` is not in: {said}"
+            assert content(self.path("out")) == before, "the output was changed"
+
+    def is_whole(self, rows=ROWS):
+        assert self.rows() == [*range(1, rows + 1)], len(self.rows())
+        left = [name for name in content(self.path("out")) if ".part" in name]
+        assert not left, left
+
+
+# ---- an old state before what was completed since ----------------------------------------------
+
+
+@case
+def an_old_state_before_what_was_completed_since(place):
+    for write in ALL:
+        for until in (HALF, 1400):  # in the midst of files, and between them
+            place.begin(write)
+            place.until(until)
+            place.copy("a", "old")
+            place.run()
+            place.is_whole()
+            place.copy("old", "a")
+            said = place.plan()
+            assert "refused sink" in said and "complete" in said, said
+            place.is_refused("error[W617]", "help: ", "go on with the state of that")
+            place.is_whole()
+            place.copy("out", "kept")
+            shutil.rmtree(place.path("out"))
+            os.rename(place.path("kept"), place.path("out"))
+            place.is_refused("error[W617]")
+
+
+@case
+def an_old_state_between_names_and_what_was_completed_since(place):
+    """All files that it has begun had got their names: the fence alone tells."""
+    for write in (ROLLED, PARTS):
+        place.begin(write, READ.replace(str(ROWS), "14000"))
+        place.until(700)
+        place.until(1400)
+        place.copy("a", "old")
+        assert not glob.glob(place.path("out/**/.part*"), recursive=True)
+        place.run()
+        place.is_whole(14000)
+        place.copy("old", "a")
+        assert "refused sink" in place.plan()
+        place.is_refused("error[W617]", "a later run of this pipeline has completed it")
+
+
+@case
+def what_was_completed_since_and_taken_away(place):
+    """Then nothing speaks against writing it once more, where the state had begun no file."""
+    place.begin(ROLLED)
+    place.until(1400)
+    place.copy("a", "old")
+    place.run()
+    shutil.rmtree(place.path("out"))
+    place.copy("old", "a")
+    assert "refused" not in place.plan(code=0)
+    place.run()
+    assert place.rows() == [*range(1401, ROWS + 1)], place.rows()
+
+
+@case
+def a_savepoint_before_what_was_completed_since(place):
+    """What it goes on with is renamed by who knows better, and the rest is written once more."""
+    for write, name in ((ROLLED, "out/part-0000000017.ndjson"), (FILE, "out/all.ndjson")):
+        place.begin(write)
+        place.until(HALF)
+        place.weir("state", "save", "a", "save")
+        part, = glob.glob(place.path("out/**/.part*"), recursive=True) or \
+            glob.glob(place.path("out/*.part"))
+        place.run()
+        said = place.plan(words=("--state", "b", "--from", "save"))
+        assert "refused sink" in said and "was complete already" in said, said
+        place.is_refused("error[W613]", f"`{name}` was complete already",
+                         os.path.relpath(part, place.folder), words=("--from", "save"), state="b")
+        os.rename(place.path(name), part)
+        place.run("--from", "save", state="b")
+        place.is_whole()
+
+
+@case
+def a_copy_that_knows_better(place):
+    """`--from` writes over what stands there."""
+    place.begin(ROLLED)
+    place.until(1400)
+    place.copy("a", "old")
+    place.run()
+    place.is_refused("`--state NEW --from COPY`", state="old")
+    place.run("--from", "old", state="new")
+    place.is_whole()
+
+
+@case
+def a_directory_whose_fence_was_removed(place):
+    """By hand: the files of the state stand there, so it goes on."""
+    for write in (ROLLED, PARTS, WHOLE):
+        place.begin(write)
+        place.until(HALF)
+        fence, = glob.glob(place.path("out/.weir.*.part"))
+        os.remove(fence)
+        place.until(HALF + 5)
+        os.remove(fence)
+        place.run()
+        place.is_whole()
+
+
+# ---- a state before an older copy of its output ------------------------------------------------
+
+
+@case
+def a_complete_state_before_an_older_copy(place):
+    """Rows are missing there, and nothing says that they were taken away."""
+    for write in ALL:
+        for until in (HALF, 1400):
+            place.begin(write)
+            place.until(until)
+            place.copy("out", "older")
+            place.run()
+            place.copy("a", "complete")
+            for again in range(3):
+                place.copy("complete", "a")
+                place.copy("out", "whole")
+                for _ in range(again):
+                    place.run()
+                shutil.rmtree(place.path("out"))
+                place.copy("older", "out")
+                before, said = content(place.path("out")), place.run(code=1)
+                assert "error[W613]" in said and "help: put " in said, said
+                assert content(place.path("out")) == before
+                shutil.rmtree(place.path("out"))
+                place.copy("whole", "out")
+                place.run()
+                place.is_whole()
+
+
+@case
+def a_later_state_before_an_older_copy(place):
+    """Though all files that both have begun are complete."""
+    place.begin(ROLLED)
+    place.until(700)
+    place.until(701)
+    place.copy("out", "older")
+    place.until(1400)
+    place.until(1470)
+    place.copy("a", "later")
+    shutil.rmtree(place.path("out"))
+    place.copy("older", "out")
+    before, said = content(place.path("out")), place.run(code=1)
+    assert "error[W613]" in said and "older copy" in said, said
+    assert content(place.path("out")) == before
+
+
+@case
+def an_older_copy_of_one_epoch(place):
+    """It has whole files and parts of files, of which the state knew nothing when it was made."""
+    place.begin(ROLLED)
+    place.until(1400)
+    place.copy("out", "older")
+    place.run()
+    part = sorted(glob.glob(place.path("out/part-*")))[-1]
+    shutil.rmtree(place.path("out"))
+    place.copy("older", "out")
+    with open(place.path("out", "." + os.path.basename(part) + ".00000000.part"), "w",
+              encoding="utf-8"):
+        pass
+    assert "error[W613]" in place.run(code=1)
+
+
+@case
+def a_complete_file_that_is_cut(place):
+    for write in (WHOLE, FILE):
+        place.begin(write)
+        place.run()
+        path = sorted(glob.glob(place.path("out/**/*.ndjson"), recursive=True))[0]
+        os.truncate(path, os.path.getsize(path) // 2)
+        before = content(place.path("out"))
+        for _ in range(2):
+            said = place.run(code=1)
+            assert "error[W613]" in said and os.path.relpath(path, place.folder) in said, said
+            assert content(place.path("out")) == before
+
+
+@case
+def what_is_complete_is_taken_away(place):
+    """At once or later, a file or all of them: the state stays complete."""
+    for write in ALL:
+        for take in ("rm -r out", "rm -r out/*", "mv out taken", "rm $(find out -name '*.ndjson' "
+                     "| head -1)"):
+            place.begin(write)
+            place.until(HALF)
+            place.run()
+            subprocess.run(take, shell=True, cwd=place.folder, check=True)
+            left = content(place.path("out"))
+            for _ in range(3):
+                said = place.run()
+                assert "warning" not in said and "nothing more" in said, said
+                assert content(place.path("out")) == left, take
+
+
+@case
+def what_others_have_written_meanwhile_stays(place):
+    """A state that is complete has nothing to do in the directory."""
+    place.begin(ROLLED)
+    place.run()
+    last = sorted(glob.glob(place.path("out/part-*")))[-1]
+    for name in ("part-0000000900.ndjson", "part-x.csv"):
+        shutil.copy(last, place.path("out", name))
+    before = content(place.path("out"))
+    for _ in range(2):
+        place.run()
+        assert content(place.path("out")) == before
+
+
+if __name__ == "__main__":
+    sys.exit(main(Place))
