@@ -108,21 +108,10 @@ static int last_checkpoint(struct wr_run *run, struct wr_error *err) {
     return run_checkpoint(run, err);
 }
 
-/* A directory counts as one: whoever made it wants to keep it. */
-static int state_was_there(const struct wr_env *env, const char *directory) {
-    struct wr_file_info info;
-    return directory != NULL && env->stat(env, directory, &info) == WR_OK;
-}
-
-/* Nobody has gone on with it, not even between the look and the lock. */
-static int is_new(const struct wr_run *run) {
-    return run->goes_back || wr_store_number(run->store) == 0;
-}
-
 int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_options *options,
                struct wr_error *err) {
     struct wr_run *run = NULL;
-    int was_there = state_was_there(plan->env, options->state_directory);
+    struct state_before before = state_look_before(plan->env, options->state_directory);
     int status = run_make(&run, plan, options, err);
     if (status != WR_OK)
         return status;
@@ -150,12 +139,10 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
         status = run_build(run, err);
     if (status == WR_OK)
         status = memory_check(run, err);
-    int is_refused =
-        status == WR_EREFUSED || (status != WR_OK && err != NULL && strcmp(err->code, "W602") == 0);
-    if (is_refused && !was_there && run->store != NULL && is_new(run))
-        (void)wr_store_unmake(run->store, NULL); /* what is left is no state */
     if (status == WR_OK)
         status = run_restore(run, err);
+    if (status != WR_OK)
+        state_unmake_refused(run, before, status, err);
     if (status == WR_OK)
         status = ranges_start(run, err);
     if (status == WR_OK)

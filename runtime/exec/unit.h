@@ -205,6 +205,17 @@ static inline uint32_t run_node_numbered(const struct wr_run *run, uint64_t numb
     return number < run->now.next_number ? run->node_numbered[number] : PAST_NONE;
 }
 
+/* refused.c: what was there before a start … */
+struct state_before {
+    int directory; /* whoever made it wants to keep it */
+    int state;
+};
+struct state_before state_look_before(const struct wr_env *env, const char *directory);
+/* … and when it fails with `status`: where it was refused, and no sink had begun, what it has made
+ * goes. Only wr_run_free may follow. */
+void state_unmake_refused(struct wr_run *run, struct state_before before, int status,
+                          const struct wr_error *err);
+
 /* build.c: units, edges, gates of the plan's live nodes; opens them. */
 int run_build(struct wr_run *run, struct wr_error *err);
 /* How many units a node has. */

@@ -165,6 +165,7 @@ def a_savepoint_before_what_was_completed_since(place):
         assert "refused sink" in said and "was complete already" in said, said
         place.is_refused("error[W613]", f"`{name}` was complete already",
                          os.path.relpath(part, place.folder), words=("--from", "save"), state="b")
+        assert not os.path.exists(place.path("b"))
         os.rename(place.path(name), part)
         place.run("--from", "save", state="b")
         place.is_whole()
@@ -301,6 +302,47 @@ def what_others_have_written_meanwhile_stays(place):
     for _ in range(2):
         place.run()
         assert content(place.path("out")) == before
+
+
+# ---- starts that are refused -------------------------------------------------------------------
+
+
+@case
+def a_refused_start_leaves_no_state(place):
+    """Neither a directory, nor files in one that was there: the next run would go on from them."""
+    for there in (False, True):
+        for write, read, words, text in (
+                (FILE, READ, ("--from", "save"), "W613"),
+                (FILE, READ.replace("n = i", "n = i + 1"), ("--from", "save"), "W601"),
+                (':write("/dev/null", { format = "csv" })', READ, (), "W401"),
+                (':write("out/all.ndjson", { mode = "new" })', READ, (), "exists already")):
+            place.begin(FILE)
+            place.until(HALF)
+            place.weir("state", "save", "a", "save")
+            place.run()
+            with open(place.path("job.lua"), "w", encoding="utf-8") as file:
+                file.write(read + write + "\n")
+            before = content(place.path("out"))
+            if there:
+                os.mkdir(place.path("b"))
+            said = place.run(*words, state="b", code=1)
+            assert text in said, said
+            found = os.listdir(place.path("b")) if os.path.exists(place.path("b")) else None
+            assert found == ([] if there else None), (text, found)
+            assert content(place.path("out")) == before, text
+
+
+@case
+def a_refused_start_leaves_the_state_that_was_there(place):
+    place.begin(FILE)
+    place.until(HALF)
+    with open(place.path("job.lua"), "w", encoding="utf-8") as file:
+        file.write(READ + ':write("/dev/null", { format = "csv" })' + "\n")
+    place.run("--allow-rebuild", code=1)
+    with open(place.path("job.lua"), "w", encoding="utf-8") as file:
+        file.write(READ + FILE + "\n")
+    place.run()
+    place.is_whole()
 
 
 if __name__ == "__main__":
