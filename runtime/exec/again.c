@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "exec/again.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

@@ -7,6 +7,8 @@
 #include "base/status.h"
 #include "base/sequence.h"
 #include "data/held_rejects.h"
+#include "exec/ahead.h"
+#include "exec/range.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

@@ -12,7 +12,12 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "exec/build.h"
+#include "exec/change.h"
 #include "exec/pair.h"
+#include "exec/past.h"
+#include "exec/restore.h"
+#include "exec/run_inside.h"
 #include "state/store.h"
 #include "base/banned.h"
 
@@ -312,20 +317,6 @@ static int judge_sink(struct judge *judge, const struct wr_node *node) {
         return 1;
     }
     return 0;
-}
-
-void run_refuse_node(struct wr_run *run, uint32_t node, const char *why) {
-    struct wr_changes *changes = &run->changes;
-    for (uint32_t i = 0; i < changes->count; i++) {
-        struct wr_change *change = &changes->items[i];
-        if (change->node != node || change->what == WR_CHANGE_REFUSED)
-            continue;
-        changes->loses -= change->loses != 0;
-        changes->refused++;
-        change->loses = 0;
-        change->what = WR_CHANGE_REFUSED;
-        change->reason = why;
-    }
 }
 
 /* ---- all of them ---- */

@@ -7,8 +7,12 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "exec/checkpoint.h"
+#include "exec/copying.h"
+#include "exec/sharded.h"
 #include "exec/unit.h"
 #include "exec/writer.h"
+#include "state/apart.h"
 #include "base/banned.h"
 
 #define COPY_BYTES 65536u   /* of rows, behind each call of a stage */

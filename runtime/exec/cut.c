@@ -12,6 +12,9 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "exec/cut.h"
+#include "exec/gate.h"
+#include "exec/sharded.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

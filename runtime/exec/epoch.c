@@ -2,6 +2,10 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "exec/checkpoint.h"
+#include "exec/epoch.h"
+#include "exec/reject_log.h"
+#include "exec/threads.h"
 #include "exec/unit.h"
 #include "exec/writer.h"
 #include "base/banned.h"

@@ -7,6 +7,10 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/time.h"
+#include "exec/begin.h"
+#include "exec/change.h"
+#include "exec/evolve.h"
+#include "exec/restore.h"
 #include "exec/unit.h"
 #include "state/store.h"
 #include "base/banned.h"
@@ -113,6 +117,21 @@ void run_tell_going_on(const struct wr_run *run) {
     options->note(options->note_ctx, options->state_directory, text);
 }
 
+/* A node cannot go on, whatever the comparison of the scripts has said of it. */
+static void refuse_node(struct wr_run *run, uint32_t node, const char *why) {
+    struct wr_changes *changes = &run->changes;
+    for (uint32_t i = 0; i < changes->count; i++) {
+        struct wr_change *change = &changes->items[i];
+        if (change->node != node || change->what == WR_CHANGE_REFUSED)
+            continue;
+        changes->loses -= change->loses != 0;
+        changes->refused++;
+        change->loses = 0;
+        change->what = WR_CHANGE_REFUSED;
+        change->reason = why;
+    }
+}
+
 /* What stands in the place of a sink may be none that the state goes on with. */
 static int look_at_sinks(struct wr_run *run, struct wr_error *err) {
     int status = WR_OK;
@@ -125,7 +144,7 @@ static int look_at_sinks(struct wr_run *run, struct wr_error *err) {
         if (text == NULL)
             status = wr_error_set(err, WR_ENOMEM, "no memory for the plan");
         else
-            run_refuse_node(run, run->units[i]->node->id, text);
+            refuse_node(run, run->units[i]->node->id, text);
     }
     return status;
 }

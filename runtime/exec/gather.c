@@ -4,6 +4,7 @@
  * when they get them: they do before that. */
 #include "base/assert.h"
 #include "base/status.h"
+#include "exec/gather.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

@@ -9,6 +9,8 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "exec/gate.h"
+#include "exec/idle.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

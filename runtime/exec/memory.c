@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/status.h"
+#include "exec/sharded.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

@@ -7,6 +7,9 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "exec/build.h"
+#include "exec/past.h"
+#include "exec/run_inside.h"
 #include "base/banned.h"
 
 int pairs_keeps(const struct pairs *pairs, const struct wr_node *node) {

@@ -12,6 +12,8 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "data/origin.h"
+#include "exec/again.h"
+#include "exec/sharded.h"
 #include "exec/state_file.h"
 #include "exec/unit.h"
 #include "exec/writer.h"

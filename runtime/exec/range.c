@@ -18,7 +18,10 @@
 #include "base/status.h"
 #include "data/time.h"
 #include "data/held_rejects.h"
+#include "exec/build.h"
+#include "exec/range.h"
 #include "exec/unit.h"
+#include "exec/unit_op.h"
 #include "base/banned.h"
 
 #define NO_RECORD UINT64_MAX

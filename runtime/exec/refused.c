@@ -4,8 +4,10 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "exec/build.h"
+#include "exec/refused.h"
+#include "exec/run_inside.h"
 #include "exec/state_file.h"
-#include "exec/unit.h"
 #include "state/store.h"
 #include "base/banned.h"
 

@@ -5,7 +5,9 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "exec/past.h"
 #include "exec/reject.h"
+#include "exec/unit.h"
 #include "base/banned.h"
 
 static void cut(char *room, size_t size, const char *text) {

@@ -7,7 +7,10 @@
 #include "base/status.h"
 #include "data/codec.h"
 #include "data/time.h"
+#include "exec/past.h"
 #include "exec/reject.h"
+#include "exec/stop.h"
+#include "exec/unit.h"
 #include "base/banned.h"
 
 #define LINE_OF_MAKER (UINT32_C(1) << 31)

@@ -7,7 +7,13 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "exec/checkpoint.h"
+#include "exec/gate.h"
 #include "exec/reject.h"
+#include "exec/reject_log.h"
+#include "exec/stop.h"
+#include "exec/threads.h"
+#include "exec/unit.h"
 #include "state/spool.h"
 #include "base/banned.h"
 

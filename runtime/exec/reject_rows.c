@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "exec/reject.h"
+#include "exec/unit.h"
 #include "base/banned.h"
 
 #define COLUMNS_MAX 16

@@ -4,7 +4,7 @@
  * Rows of the other input find the old table meanwhile, and when the new one cannot be read or
  * kept. Nothing of it is state: after a restart the table of the last checkpoint is used until it
  * has been read again, at once. */
-#include "exec/unit.h"
+#include "exec/reload.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -14,6 +14,12 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "exec/build.h"
+#include "exec/gate.h"
+#include "exec/range.h"
+#include "exec/reject_log.h"
+#include "exec/unit.h"
+#include "exec/unit_op.h"
 #include "base/banned.h"
 
 /* The end of a lane: what comes goes to an input of the stage. */

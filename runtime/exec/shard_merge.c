@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "exec/shards.h"
+#include "exec/unit.h"
+#include "exec/unit_op.h"
 #include "base/banned.h"
 
 /* Rows that stages made go on together, however they lie in batches of the shards. Rows of sources

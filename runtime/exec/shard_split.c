@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "exec/shards.h"
+#include "exec/unit.h"
 #include "base/banned.h"
 
 /* What `route` made of the rows of a shard, which are in `at` of the selection, goes with them. */

@@ -4,8 +4,12 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/hash.h"
+#include "exec/gather.h"
 #include "exec/memory.h"
 #include "exec/shards.h"
+#include "exec/unit.h"
+#include "exec/unit_op.h"
+#include "state/apart.h"
 #include "base/banned.h"
 
 static int keep(struct shard *shard, enum wr_port port, struct wr_batch *batch) {

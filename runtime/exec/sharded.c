@@ -1,9 +1,16 @@
 /* sharded.c: a keyed operator in several instances. Rows go to the shard of their key's hash; see
  * shards.h for how the rest goes. */
-#include "exec/shards.h"
+#include "exec/sharded.h"
 
 #include "base/alloc.h"
+#include "base/assert.h"
+#include "exec/gather.h"
 #include "exec/memory.h"
+#include "exec/reject_log.h"
+#include "exec/shards.h"
+#include "exec/threads.h"
+#include "exec/unit.h"
+#include "exec/unit_op.h"
 #include "base/banned.h"
 
 /* Fewer rows than this are worked on at once where nothing waits: it takes less than to hand them

@@ -10,7 +10,11 @@
 #include "base/status.h"
 #include "conn/conn.h"
 #include "exec/inspect.h"
+#include "exec/past.h"
+#include "exec/restore.h"
+#include "exec/sharded.h"
 #include "exec/unit.h"
+#include "exec/unit_op.h"
 #include "state/store.h"
 #include "base/banned.h"
 

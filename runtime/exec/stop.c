@@ -12,6 +12,8 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "exec/gate.h"
+#include "exec/stop.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

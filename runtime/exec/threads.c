@@ -2,6 +2,11 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/workers.h"
+#include "exec/ahead.h"
+#include "exec/gate.h"
+#include "exec/reject_log.h"
+#include "exec/sharded.h"
+#include "exec/threads.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

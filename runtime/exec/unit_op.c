@@ -1,8 +1,11 @@
 /* unit_op.c: operators of units: made, freed, and what a call of one came to. */
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/status.h"
+#include "exec/copying.h"
 #include "exec/unit.h"
+#include "exec/unit_op.h"
 #include "state/apart.h"
 #include "state/scratch.h"
 #include "state/table.h"

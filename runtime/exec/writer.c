@@ -11,7 +11,10 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/workers.h"
-#include "exec/unit.h"
+#include "exec/copying.h"
+#include "exec/epoch.h"
+#include "exec/reject_log.h"
+#include "exec/run_inside.h"
 #include "base/banned.h"
 
 /* On their way to the store, or one part in so many of the budget: what is not copied yet waits. */

@@ -4,7 +4,7 @@
 #include "support_run.h"
 
 #include "base/assert.h"
-#include "exec/unit.h"
+#include "exec/run_inside.h"
 
 #define SPECS_MAX 64
 

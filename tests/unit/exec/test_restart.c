@@ -4,6 +4,7 @@
 #include "support_run.h"
 
 #include "base/assert.h"
+#include "exec/gate.h"
 #include "exec/unit.h"
 #include "state/vfs.h"
 
