@@ -201,7 +201,7 @@ static void meet_limit(const char *stage, const char *text, const char *holds) {
     CHECK_STR(stand.err.code, "W602");
     CHECK_CONTAINS(stand.err.text, text);
     CHECK_CONTAINS(stand.err.help, holds);
-    CHECK_CONTAINS(stand.err.help, "memory = \"2MB\"");
+    CHECK_CONTAINS(stand.err.help, "memory = \"3MB\"");
     stand_end(&stand);
 }
 
@@ -218,10 +218,10 @@ TEST(run_is_refused_that_has_less_than_it_takes_to_begin) {
     uint32_t read = stand_source(&stand, "k string, v int64", 1);
     uint32_t stage = test_add(stand.plan, "{'inputs':[%u],'op':'distinct'}", read);
     stand_sink(&stand, stage);
-    stand.options.memory_bytes = 16 << 10;
+    stand.options.memory_bytes = 4 << 10;
     CHECK_INT(stand_run(&stand), ==, WR_ENOMEM);
     CHECK_STR(stand.err.code, "W602");
-    CHECK_CONTAINS(stand.err.text, "`memory` is 16 KB, and this run takes ");
+    CHECK_CONTAINS(stand.err.text, "`memory` is 4 KB, and this run takes ");
     CHECK_CONTAINS(stand.err.help, "memory = \"1MB\"");
     stand_end(&stand);
 }
