@@ -138,6 +138,8 @@ local MISTAKES = {
 
 -- What only the program's own binder tells; the columns are user, amount, ts.
 local BOUND = {
+  { "weir.rejects():agg 'n = count()':print()\nweir.read('in/', { follow = true, format = 'csv', "
+    .. "schema = 'a int64' }):print()", "2:16 W303", "call `weir.rejects()` behind the streams" },
   { "s:derive 'x = user.lower()'", "2:15 W101", "write `user:lower(…)`, with a colon" },
   { "s:derive 'x = amount.fillna(0)'", "2:15 W101", "weir writes `x ?? 0`" },
   { "s:filter 'amount.isin(1)'", "2:11 W101", "weir writes `x in (1, 2)`" },

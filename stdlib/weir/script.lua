@@ -172,7 +172,7 @@ function Script:remember_node(id, spec, call, info)
     id = id, op = spec.op, mark = call.mark, stage = call.stage, name = spec.name,
     address = place and place.address, kind = place and place.kind, schema = info.schema,
     inputs = spec.inputs, inferred = info.inferred_rows ~= nil, why = info.why_strings,
-    window = spec.window, emit = spec.emit, call = call,
+    window = spec.window, emit = spec.emit, call = call, bounded = info.bounded,
     timezone = spec.options and spec.options.timezone, timed_by = timed_option(spec),
     replays = spec.op == "read" and spec.format and spec.format.name == "replay",
     written = call.place_name, table = place and place.options and place.options.table,
@@ -288,6 +288,51 @@ local function check_replays(script)
   return nil
 end
 
+--- Stages that give their results when their input ends, unless `emit` says otherwise.
+local AT_THE_END = { agg = true, top = true, sort = true }
+
+--- The node of a `weir.rejects()` above a node that took it to end; nil.
+local function rejects_above(script, id)
+  local node = script.nodes[id]
+  if not node or not node.bounded then
+    return nil
+  elseif node.op == "rejects" then
+    return #node.inputs == 0 and node or nil
+  end
+  for _, input in ipairs(node.inputs or {}) do
+    local found = rejects_above(script, input)
+    if found then
+      return found
+    end
+  end
+  return nil
+end
+
+--- W303 where `weir.rejects()`, which is of the whole script, was called before an input that never
+--- ends: what stands behind it took it to end.
+local function check_rejects(script)
+  local endless
+  for _, node in pairs(script.nodes) do
+    if node.op == "read" and node.bounded == false and (not endless or node.id < endless.id) then
+      endless = node
+    end
+  end
+  local first
+  for id, node in pairs(script.nodes) do
+    local above = endless and AT_THE_END[node.op] and not node.emit and rejects_above(script, id)
+    if above and above.id < endless.id and (not first or id < first.id) then
+      first = node
+    end
+  end
+  return first and diag.new({ mark = first.mark, stage = first.stage }, {
+    code = "W303", arg = "stage",
+    message = ("this `%s` never ends: `weir.rejects()` is also of %s"):format(first.stage,
+      endless.address or endless.name),
+    help = "call `weir.rejects()` behind the streams; " .. (first.op == "sort"
+      and "what never ends is not sorted" or "`:emit \"update\"` gives each change"),
+  })
+end
+
 --- The streams that nobody reads, and the modifiers that nobody took.
 local function check_ends(script)
   local stream = require("weir.stream")
@@ -306,6 +351,7 @@ local function check_ends(script)
     end
   end
   local unknown = check_functions(script) or check_times(script) or check_replays(script)
+    or check_rejects(script)
   if unknown then
     return unknown
   end
