@@ -215,6 +215,27 @@ int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t l
     return status;
 }
 
+int wr_fence_judge_new(const struct wr_fence *fence, struct wr_file *file, const char *path,
+                       struct wr_error *err) {
+    struct mark mark;
+    if (fence->identity == 0 || !read_mark(fence, file, &mark))
+        return WR_OK;
+    return mark.identity == fence->identity && mark.epoch > 0 ? fenced(fence, &mark, path, err)
+                                                              : WR_OK;
+}
+
+int wr_fence_judge_new_at(const struct wr_fence *fence, const char *path, struct wr_error *err) {
+    struct wr_file *file;
+    if (fence->identity == 0)
+        return WR_OK;
+    int status = fence->env->open(fence->env, path, WR_FILE_READ, &file, NULL);
+    if (status != WR_OK) /* there is none, or who writes to it will say so */
+        return WR_OK;
+    status = wr_fence_judge_new(fence, file, path, err);
+    fence->env->close(file);
+    return status;
+}
+
 static int set_mark(struct wr_fence *fence, struct wr_file *file, uint64_t length,
                     const char *bytes, uint64_t more, struct wr_error *err) {
     if (fence->identity == 0 || fence->has_no_marks)

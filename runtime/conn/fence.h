@@ -90,6 +90,11 @@ int wr_fence_judge(const struct wr_fence *fence, struct wr_file *file, const cha
                    uint64_t length, int goes_back, struct wr_error *err);
 int wr_fence_judge_at(const struct wr_fence *fence, const char *path, uint64_t length,
                       int goes_back, struct wr_fence_found *found, struct wr_error *err);
+/* Where a state without a checkpoint begins: what it would make anew may be of an instance that
+ * went on from a copy of it. W617. The second opens it by its path. */
+int wr_fence_judge_new(const struct wr_fence *fence, struct wr_file *file, const char *path,
+                       struct wr_error *err);
+int wr_fence_judge_new_at(const struct wr_fence *fence, const char *path, struct wr_error *err);
 /* Holds the file until it is closed: W612. */
 int wr_fence_hold(const struct wr_fence *fence, struct wr_file *file, const char *path,
                   struct wr_error *err);

@@ -120,6 +120,9 @@ static int not_regular(const char *path, int is_directory, struct wr_error *err)
 /* What a life that no checkpoint knows of has left in it goes. */
 static int open_emptied(struct file_sink *self, struct wr_error *err) {
     int status = file_sink_open_file(self, 0, err);
+    if (status == WR_OK)
+        status = wr_fence_judge_new(&self->fence, self->output.file, self->path, err);
+    self->output.is_changed |= status != WR_OK; /* it is not this one's to remove */
     return status == WR_OK ? wr_output_truncate(&self->output, 0, err) : status;
 }
 

@@ -221,6 +221,8 @@ int partition_drop(struct partition_sink *self, struct wr_error *err);
 
 /* ---- partition_fence.c ---- */
 
+/* Where a state begins: W617. */
+int partition_fence_look_new(const struct partition_sink *self, struct wr_error *err);
 /* Behind a restart, before files are looked at: W617. */
 int partition_fence_look(struct partition_sink *self, struct wr_error *err);
 /* Before anything is written or cut, once the directory is there: W612, W617. */

@@ -21,6 +21,12 @@ static int path_of_fence(const struct partition_sink *self, char path[PARTITION_
                : wr_error_set(err, WR_EARG, "write %.80s…: the path is too long", path);
 }
 
+int partition_fence_look_new(const struct partition_sink *self, struct wr_error *err) {
+    char path[PARTITION_PATH_MAX];
+    int status = path_of_fence(self, path, err);
+    return status == WR_OK ? wr_fence_judge_new_at(&self->fence, path, err) : status;
+}
+
 int partition_fence_look(struct partition_sink *self, struct wr_error *err) {
     char path[PARTITION_PATH_MAX];
     struct wr_fence_found found = {0};

@@ -207,6 +207,8 @@ static int sink_open(struct wr_sink *sink, struct wr_reader *from, struct wr_err
         partition_open_filesystem(self);
     if (status == WR_OK && from != NULL)
         status = partition_look(self, err);
+    if (status == WR_OK && from == NULL)
+        status = partition_fence_look_new(self, err);
     self->must_cut = from != NULL;
     if (status == WR_OK && from == NULL && self->config->mode == PARTITION_NEW)
         status = partition_check_new(self, err);

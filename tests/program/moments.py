@@ -12,6 +12,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -45,13 +46,14 @@ class Place:
         self.program, self.folder = program, folder
         self.environment = dict(os.environ)
 
-    def boot(self):
-        """From here on the machine has been started anew."""
+    def fault(self, **more):
+        """From here on: words of iofault.so, in small letters."""
         library = os.path.join(os.path.dirname(self.program), "tests/faults/iofault.so")
         assert os.path.exists(library), library
         options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        self.environment |= {"LD_PRELOAD": library, "IOFAULT_ROOT": self.folder,
-                             "IOFAULT_BOOT": "1", "ASAN_OPTIONS": options}
+        self.environment = dict(os.environ) | {
+            "LD_PRELOAD": library, "IOFAULT_ROOT": self.folder, "ASAN_OPTIONS": options,
+            **{"IOFAULT_" + name.upper(): str(value) for name, value in more.items()}}
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -145,6 +147,23 @@ def an_old_state_between_names_and_what_was_completed_since(place):
         place.copy("old", "a")
         assert "refused sink" in place.plan()
         place.is_refused("error[W617]", "a later run of this pipeline has completed it")
+
+
+@case
+def a_copy_of_a_state_without_a_checkpoint(place):
+    """It has the names of the run that went on from it, and would begin its files anew."""
+    for write in ALL:
+        place.begin(write)
+        place.fault(path="a/state.db-wal", at=23, do="kill")
+        place.run(code=-signal.SIGKILL)
+        place.environment = dict(os.environ)
+        assert "checkpoint 0:" in place.weir("state", "ls", "a")
+        place.copy("a", "old")
+        place.until(HALF)
+        place.is_refused("error[W617]", "another instance of this pipeline has written to it",
+                         state="old")
+        place.run()
+        place.is_whole()
 
 
 @case
@@ -245,7 +264,7 @@ def a_complete_state_before_an_older_copy_of_another_start_of_the_machine(place)
     place.until(1400)
     place.copy("out", "older")
     place.run()
-    place.boot()
+    place.fault(boot=1)
     shutil.rmtree(place.path("out"))
     place.copy("older", "out")
     before = content(place.path("out"))
