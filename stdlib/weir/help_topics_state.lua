@@ -369,8 +369,8 @@ first that can be met for the shortest time, and so does the table of a
 With little memory batches are smaller, at most a row for 4 KB of it whatever
 --batch-rows says, and stages have one shard for each 4 MB, whatever --workers
 says. A run takes more than `memory` by what it has read, up to 64 MB or an
-eighth, by a checkpoint that is being written, and by 10 to 30 MB for the program
-and its threads.
+eighth, by a checkpoint that is being written, and by 10 to 30 MB for the
+program and its threads.
 
 The list of what one row of a join meets must fit (24 bytes for each), and what
 a single window or another stage (`match`, `fill`, `asof`, frames, a `top` of

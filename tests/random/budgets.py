@@ -130,6 +130,8 @@ LEAST_MB = {
     "as_table": 32,
     "join": 16,
     "join, full": 16,
+    "right join, left join, agg": 16,  # nearly a million rows rest: where they are is in memory
+    "full join, inner join, distinct": 16,
     "lookup": 16,
     "three stages": 16,
 }
