@@ -171,13 +171,15 @@ def a_file_that_went_while_a_table_is_ahead_of_the_state(weir, postgres):
     path = f"{place.folder}/in/{name}"
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    for what, said in (("cut", "it was cut"), ("gone", "it is not there any more")):
+    gone = "it is not there any more" # or it is another one, where it is too young to be sure
+    for what, said in (("cut", ("it was cut", gone)), ("gone", (gone,))):
         os.truncate(path, len(text) // 20 * 10)
         if what == "gone":
             os.remove(path)
         for _ in range(2):
             heard = place.run("--state", "s", code=1)
-            for words in ("error[W616]", said, "a table has rows behind the last checkpoint",
+            same(f"{what}: {heard}", any(words in heard for words in said), True)
+            for words in ("error[W616]", "a table has rows behind the last checkpoint",
                           "put the file back as it was"):
                 same(f"{what}: `{words}` in {heard}", words in heard, True)
             same(what, count(postgres), 40)
