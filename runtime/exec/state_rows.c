@@ -133,7 +133,7 @@ static int show_op(struct showing *self, struct wr_op *op, uint32_t shard, struc
     if (op->type->tick != NULL)
         status = unit_op_outcome(op, op->type->tick(op, &self->out));
     if (status >= 0)
-        status = unit_op_advance(op, WR_TIME_MAX, &self->out);
+        status = unit_op_give_all(op, unit_op_advance(op, WR_TIME_MAX, &self->out), &self->out);
     if (status < 0 && (err == NULL || err->status != status))
         wr_error_set(err, status, "show the rows of %s: %s", self->node->name,
                      wr_status_text(status));
