@@ -307,6 +307,9 @@ set_tests_properties(program/partitions PROPERTIES LABELS program)
 add_test(NAME program/fences
   COMMAND Python3::Interpreter "${folder}/fences.py" "${program}")
 set_tests_properties(program/fences PROPERTIES LABELS program)
+add_test(NAME program/pipes
+  COMMAND Python3::Interpreter "${folder}/pipes.py" "${program}")
+set_tests_properties(program/pipes PROPERTIES LABELS program)
 add_test(NAME program/moments
   COMMAND Python3::Interpreter "${folder}/moments.py" "${program}")
 set_tests_properties(program/moments PROPERTIES LABELS program)

@@ -213,8 +213,10 @@ static int read_plain(struct wr_input *input, char *bytes, uint64_t size, uint64
             input->is_stdin
                 ? wr_stdin_read(&input->stdin_at, bytes + *got, size - *got, input->sampling)
                 : input->env->read(input->file, bytes + *got, size - *got, input->seek);
+        if (count == WR_EAGAIN && *got == 0)
+            return WR_EAGAIN;
         if (count == WR_EAGAIN)
-            return *got > 0 ? WR_OK : WR_EAGAIN;
+            break;
         if (count < 0)
             return read_failed(input, (int)count, err);
         input->seek = -1;
