@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -23,7 +24,16 @@
 #define MARK_NAME "user.weir"
 #define BOOT_PATH "/proc/sys/kernel/random/boot_id" /* drawn when the kernel starts */
 
-/* Takes the lock of a file that has just been opened. WR_OK, or `err` is set. */
+/* Whether its name still leads to it: who held it before may have removed it meanwhile, and a lock
+ * of that keeps nobody out. */
+static int has_its_name(const struct real_file *file) {
+    struct stat held, named;
+    return fstat(file->fd, &held) == 0 && stat(file->path, &named) == 0 &&
+           held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+/* Takes the lock of a file that has just been opened. WR_OK; WR_EAGAIN: it is to be opened again;
+ * else `err` is set. */
 static int lock_take(const struct real_file *file, struct wr_error *err) {
     char text[32];
     int result;
@@ -39,6 +49,8 @@ static int lock_take(const struct real_file *file, struct wr_error *err) {
     }
     if (result != 0)
         return wr_env_fail(err, "lock", file->path, errno);
+    if (!has_its_name(file))
+        return WR_EAGAIN;
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(file->fd, 0) != 0 || pwrite(file->fd, text, (size_t)length, 0) != length)
         return wr_env_fail(err, "write", file->path, errno);
@@ -54,11 +66,14 @@ int env_lock(const struct wr_env *env, const char *path, struct wr_file **file,
         return wr_env_fail(err, "lock", path, ENOMEM);
     memcpy(made->path, path, path_bytes);
     made->base.env = env;
-    made->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-    int status = made->fd < 0 ? wr_env_fail(err, "lock", path, errno) : lock_take(made, err);
-    if (status != WR_OK) {
-        if (made->fd >= 0)
+    int status;
+    do {
+        made->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+        status = made->fd < 0 ? wr_env_fail(err, "lock", path, errno) : lock_take(made, err);
+        if (status != WR_OK && made->fd >= 0)
             close(made->fd);
+    } while (status == WR_EAGAIN);
+    if (status != WR_OK) {
         wr_free(&wr_budget_control, made);
         return status;
     }

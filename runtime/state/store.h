@@ -93,8 +93,8 @@ enum wr_store_beginning {
 enum wr_store_beginning wr_store_beginning(const struct wr_store *store);
 /* Removes the state from its directory, which is then as fresh; only closing may follow. */
 int wr_store_erase(struct wr_store *store, struct wr_error *err);
-/* The same, and its lock; its directory goes with it where nothing else is there and it is not
- * kept. */
+/* The same; its directory goes with it, and its lock, where that is not kept and nothing else is
+ * there. */
 int wr_store_unmake(struct wr_store *store, int keeps_directory, struct wr_error *err);
 /* The errno behind the error that a call of SQLite has just ended with, in the thread that made it;
  * 0: none is known. */

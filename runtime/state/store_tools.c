@@ -180,9 +180,9 @@ int wr_store_erase(struct wr_store *store, struct wr_error *err) {
 int wr_store_unmake(struct wr_store *store, int keeps_directory, struct wr_error *err) {
     char path[WR_STORE_PATH_BYTES_MAX];
     int status = wr_store_erase(store, err);
-    wr_store_path(store, "LOCK", path);
-    if (status == WR_OK) /* it is held meanwhile: nobody else makes a state here */
-        status = store->env->remove(store->env, path, err);
-    return status == WR_OK && !keeps_directory ? store->env->remove(store->env, store->path, err)
-                                               : status;
+    if (status != WR_OK || keeps_directory)
+        return status;
+    wr_store_path(store, "LOCK", path); /* it is held: who waits for it opens it again */
+    status = store->env->remove(store->env, path, err);
+    return status == WR_OK ? store->env->remove(store->env, store->path, err) : status;
 }

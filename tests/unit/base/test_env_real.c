@@ -2,11 +2,14 @@
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -223,6 +226,44 @@ TEST(env_lock_is_held_by_one_and_names_it) {
     CHECK_INT(env->lock(env, path, &file, &err), ==, WR_OK);
     env->close(file);
     CHECK_INT(env->lock(env, "no/such/LOCK", &file, &err), ==, WR_ENOENT);
+}
+
+/* Others take locks and remove their files without end: no two of them hold one at a time. */
+static int take_and_remove(const struct wr_env *env, const char *path, const char *held) {
+    int taken = 0;
+    struct wr_error err;
+    for (int i = 0; i < 20000 && taken < 2000; i++) {
+        struct wr_file *file;
+        if (env->lock(env, path, &file, &err) != WR_OK)
+            continue;
+        taken++;
+        int alone = open(held, O_CREAT | O_EXCL | O_WRONLY, 0666);
+        if (alone < 0)
+            return 1;
+        close(alone);
+        unlink(held);
+        unlink(path);
+        env->close(file);
+    }
+    return taken == 0;
+}
+
+TEST(env_lock_of_a_removed_file_is_none) {
+    const struct wr_env *env = wr_env_real();
+    char path[512], held[512];
+    snprintf(path, sizeof path, "%s", in(folder(), "REMOVED"));
+    snprintf(held, sizeof held, "%s", in(folder(), "held"));
+    pid_t others[3];
+    for (int i = 0; i < 3; i++) {
+        others[i] = fork();
+        if (others[i] == 0)
+            _exit(take_and_remove(env, path, held));
+    }
+    for (int i = 0; i < 3; i++) {
+        int status = -1;
+        CHECK_INT(waitpid(others[i], &status, 0), ==, others[i]);
+        CHECK_INT(status, ==, 0);
+    }
 }
 
 struct names {
