@@ -42,9 +42,12 @@ void gate_set_port(struct gate *gate, uint32_t port, const struct unit *from, ui
 
 /* Nobody wants what still waits. */
 static void drop_queues(struct gate *gate) {
-    for (uint32_t p = 0; p < gate->port_count; p++)
-        for (struct gate_port *port = &gate->ports[p]; port->head < port->count; port->head++)
+    for (uint32_t p = 0; p < gate->port_count; p++) {
+        struct gate_port *port = &gate->ports[p];
+        for (; port->head < port->count; port->head++)
             wr_batch_unref(port->queue[port->head].batch);
+        port->at = 0;
+    }
 }
 
 void gate_free(struct gate *gate) {
