@@ -191,12 +191,13 @@ struct wr_sink {
      * beside, and says in `kept` where they are to be looked at when they are not published. */
     uint8_t held;
     const char *kept;
-    uint8_t ends;        /* the checkpoint at hand is the last of this life: it ends in order */
-    uint8_t goes_back;   /* the state is an older copy (--from): what came behind it is given up */
-    uint8_t is_complete; /* the state is of a run that has come to its end: no rows come */
-    uint8_t saves_all;   /* WR_SINK_CHANGES: `save` gives all it keeps, and not what has changed */
-    uint8_t is_due;      /* set by open: a checkpoint comes before rows do, which unsays `ends` */
-    uint8_t unseen;      /* BY_STATE: its rows get to their place when it finishes; set by open */
+    uint8_t ends;         /* the checkpoint at hand is the last of this life: it ends in order */
+    uint8_t goes_back;    /* the state is an older copy (--from): what came behind it is given up */
+    uint8_t is_complete;  /* the state is of a run that has come to its end: no rows come … */
+    uint8_t goes_further; /* … but where the script has changed since, or nobody knows */
+    uint8_t saves_all;    /* WR_SINK_CHANGES: `save` gives all it keeps, and not what has changed */
+    uint8_t is_due;       /* set by open: a checkpoint comes before rows do, which unsays `ends` */
+    uint8_t unseen;       /* BY_STATE: its rows get to their place when it finishes; set by open */
     uint8_t varies; /* rows behind the last checkpoint may come again as others: in another order,
                      * more or fewer of them. So none that come are passed over */
     uint8_t passes_over; /* set by open: its place has rows that the state does not know of, and

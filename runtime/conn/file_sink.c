@@ -240,13 +240,19 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     return self->must_cut ? file_sink_cut(self, err) : WR_OK;
 }
 
+/* The script has got another source since. */
+static int complete_already(const struct file_sink *self, struct wr_error *err) {
+    wr_error_set(err, WR_EEXIST, "%s: `%s` was complete already, and more rows come",
+                 self->base.name, self->config->address);
+    wr_error_help(err, "this state has completed that file: let the sink write to another one; "
+                       "with another --state all of it is written anew");
+    return WR_EEXIST;
+}
+
 static int sink_write(struct wr_sink *sink, struct wr_batch *batch, struct wr_error *err) {
     struct file_sink *self = (struct file_sink *)sink;
-    if (self->renamed) /* it was not: somebody took it away, and an older result stands there */
-        return file_sink_lost(self, "it is not there", err);
     if (self->finished)
-        return wr_error_set(err, WR_EEXIST, "%s: it was complete already, and more rows come",
-                            sink->name);
+        return complete_already(self, err);
     if (self->no_more)
         return WR_SINK_DONE;
     int status = self->config->format->encode(self->encoder, batch, &self->text);

@@ -237,11 +237,12 @@ static int look_at_final(struct file_sink *self, uint64_t length, struct wr_erro
         return status == WR_OK && was_finished && !appends ? older(self, self->config->address, err)
                                                            : status;
     }
-    if (!sink->is_complete && !appends)
+    int knows = sink->is_complete || self->finished;
+    if (!knows && !appends)
         status = look_at_tail(self, self->config->address, &is_ours, err);
     if (status != WR_OK || !is_ours)
         return status;
-    if (!sink->is_complete)
+    if (!knows)
         return completed_since(self, err);
     self->finished = self->renamed = 1; /* and the state had no time to hear of it */
     return sink->env->sync_name(sink->env, self->config->address, err);

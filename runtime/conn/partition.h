@@ -135,7 +135,8 @@ struct partition_sink {
     int must_cut;                     /* what the state does not know of is still there */
     int fence_exists;                 /* behind a restart: a run goes on there, or has left it so */
     int fence_is_old;                 /* … but it was further already */
-    int was_whole;   /* … all of it was complete once: nothing is done any more */
+    int was_whole;   /* … all of it was complete once: nothing is done any more, … */
+    int goes_again;  /* … unless rows come: the script has changed since, and the state knows */
     int saved;       /* a state points to the files */
     int64_t stop_us; /* when a file was complete first since the run is to stop; 0: none was */
 };
@@ -188,9 +189,11 @@ void partition_close_all(struct partition_sink *self);
 /* After a restart: whether what the state goes on with stands there, and is of its moment. Changes
  * nothing: W613, W617. */
 int partition_look(struct partition_sink *self, struct wr_error *err);
-/* More rows come for a file that had its name already; returns the failure. */
+/* More rows come for a file that the state has completed; returns the failure. */
 int partition_has_its_name(const struct partition_sink *self, const struct partition *one,
                            struct wr_error *err);
+/* Rows begin a file where all was complete. */
+int partition_goes_again(struct partition_sink *self, struct wr_error *err);
 /* What was written before is not there as the state says; returns the failure. */
 int partition_lost(const struct partition_sink *self, const char *path, uint64_t length,
                    struct wr_error *err);

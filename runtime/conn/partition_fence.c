@@ -37,7 +37,7 @@ int partition_fence_look(struct partition_sink *self, struct wr_error *err) {
     if (status == WR_OK)
         status = wr_file_look(self->base.env, path, &info, &self->fence_exists, err);
     self->fence_is_old = found.is_old;
-    return status == WR_OK && !self->was_whole
+    return status == WR_OK && !self->was_whole && !self->goes_again
                ? wr_named_look(&self->base, path, &self->was_whole, err)
                : status;
 }

@@ -140,7 +140,9 @@ static int clear_partition(struct partition_sink *self, const struct partition *
 static int begin_partition(struct partition_sink *self, struct partition *one,
                            struct wr_error *err) {
     char path[PARTITION_PATH_MAX];
-    int status = partition_path(self, one, UINT32_MAX, 0, "", path, err);
+    int status = partition_goes_again(self, err);
+    if (status == WR_OK)
+        status = partition_path(self, one, UINT32_MAX, 0, "", path, err);
     if (status == WR_OK) /* else it would be made anew */
         status = partition_fence_check_place(self, err);
     if (status == WR_OK)

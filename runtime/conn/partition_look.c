@@ -67,7 +67,29 @@ static int has_names(const struct partition_sink *self, const struct partition *
 
 int partition_has_its_name(const struct partition_sink *self, const struct partition *one,
                            struct wr_error *err) {
-    return has_names(self, one, 1, err);
+    char path[PARTITION_PATH_MAX], final[PARTITION_PATH_MAX];
+    int status = partition_path(self, one, one->number, 0, "", path, err);
+    if (status == WR_OK)
+        status = partition_path(self, one, one->number, 1, "", final, err);
+    if (status != WR_OK)
+        return status;
+    wr_error_set(err, WR_ECORRUPT, "%s: `%s` was complete already, and more rows come",
+                 self->base.name, final);
+    wr_error_help(err,
+                  "this state has completed that file: rename it to `%.250s`, and they go behind "
+                  "its rows; or let the sink write to another directory (`weir plan` says what "
+                  "becomes of the rest)",
+                  path);
+    return WR_ECORRUPT;
+}
+
+int partition_goes_again(struct partition_sink *self, struct wr_error *err) {
+    int is_whole = self->was_whole;
+    self->was_whole = is_whole && !self->goes_again;
+    return !self->was_whole ? WR_OK
+                            : wr_error_set(err, WR_ECORRUPT,
+                                           "%s: rows come for `%s`, which the state has completed",
+                                           self->base.name, self->config->directory);
 }
 
 static int completed_since(const struct partition_sink *self, struct wr_error *err) {
@@ -114,11 +136,17 @@ static int check_older(struct partition_sink *self, const struct looked *looked,
                        struct wr_error *err) {
     int goes_on = self->fence_exists || looked->standing > 0;
     int is_old = self->fence_is_old && looked->standing == 0; /* else the fence alone is */
+    if (self->goes_again && goes_on)
+        self->was_whole = 0;
     if (is_old || (self->was_whole && goes_on && !self->base.goes_back))
         return older(self, err);
     if (self->fence.identity != 0 &&
         self->fence.kept.epoch != 0) /* else nobody has looked so far */
-        self->was_whole = self->base.is_complete && !goes_on;
+        self->was_whole =
+            !goes_on && (self->base.is_complete || (self->was_whole && self->goes_again));
+    if (self->base.is_complete && !goes_on)
+        self->goes_again = self->base.goes_further;
+    self->base.is_due |= self->base.is_complete && self->base.goes_further; /* it says so then */
     return WR_OK;
 }
 
@@ -149,7 +177,8 @@ static int look_at_active(struct partition_sink *self, struct partition *one, st
                           struct wr_error *err) {
     char path[PARTITION_PATH_MAX];
     struct wr_file_info info;
-    int is_there, exists, status = partition_path(self, one, one->number, 0, "", path, err);
+    int is_there, exists, was_renamed = one->is_renamed; /* the state knows it */
+    int status = partition_path(self, one, one->number, 0, "", path, err);
     one->is_changed = 1;
     if (status == WR_OK)
         status = wr_file_look(self->base.env, path, &info, &is_there, err);
@@ -164,7 +193,7 @@ static int look_at_active(struct partition_sink *self, struct partition *one, st
     if (status != WR_OK || !exists)
         return status;
     looked->complete++;
-    if (!self->base.is_complete && looked->passed++ == 0)
+    if (!self->base.is_complete && !was_renamed && looked->passed++ == 0)
         looked->first = one;
     return WR_OK;
 }

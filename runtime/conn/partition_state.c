@@ -1,7 +1,7 @@
 /* partition_state.c: what a restart knows of a partitioned directory. A piece is all of it, or what
  * has changed since the piece before:
  *
- *   version, is_all, rows, token, fence, its turn, has_forgotten and was_whole
+ *   version, is_all, rows, token, fence, its turn, has_forgotten, was_whole, goes_again
  *   partitions that are forgotten (names), that are there now or have changed
  *   files that are complete and have no name yet: all of them */
 #include <string.h>
@@ -46,7 +46,8 @@ int partition_save(struct partition_sink *self, struct wr_buf *out) {
     wr_buf_add_varint(out, self->token);
     wr_fence_save(&self->fence, out);
     wr_buf_add_varint(out, WR_MAX(self->fence.turn, self->fence.turn_kept));
-    wr_buf_add_varint(out, (uint64_t)self->has_forgotten | (uint64_t)self->was_whole << 1);
+    wr_buf_add_varint(out, (uint64_t)self->has_forgotten | (uint64_t)self->was_whole << 1 |
+                               (uint64_t)self->goes_again << 2);
     wr_buf_add_varint(out, all ? 0 : self->removed_count);
     if (!all && self->removed.length > 0)
         wr_buf_add(out, self->removed.bytes, self->removed.length);
@@ -153,6 +154,7 @@ static int read_piece(struct partition_sink *self, struct wr_reader *from, int i
         uint64_t flags = wr_reader_varint(from);
         self->has_forgotten = flags & 1;
         self->was_whole = flags >> 1 & 1;
+        self->goes_again = flags >> 2 & 1;
         removed = wr_reader_varint(from);
     }
     if (from->failed || !is_known || is_all != is_first || (is_all && removed > 0))

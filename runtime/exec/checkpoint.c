@@ -204,6 +204,13 @@ static void put_waiting(const struct wr_run *run, struct wr_buf *bytes) {
     }
 }
 
+static void put_flags(const struct wr_run *run, struct wr_buf *bytes) {
+    int flags = run->steps_aside ? RUN_STEPS_ASIDE : 0;
+    if (run->says_complete)
+        flags |= RUN_SAYS_COMPLETE | (run->is_complete ? RUN_IS_COMPLETE : 0);
+    wr_buf_add_char(bytes, (char)flags);
+}
+
 /* Frontiers and counters of all units. inspect.c reads it too. */
 static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *err) {
     const struct wr_env *env = run->plan->env;
@@ -212,7 +219,7 @@ static int put_run(struct wr_run *run, struct wr_buf *bytes, struct wr_error *er
     wr_buf_add_u64(bytes, run->summary.rows_in);
     wr_buf_add_u64(bytes, run->summary.rejected);
     wr_buf_add_u64(bytes, run->summary.late);
-    wr_buf_add_char(bytes, (char)run->steps_aside);
+    put_flags(run, bytes);
     int status = reject_log_save(run->rejects, bytes, err);
     if (status != WR_OK)
         return status;

@@ -134,8 +134,7 @@ static void refuse_node(struct wr_run *run, uint32_t node, const char *why) {
 
 /* What stands in the place of a sink may be none that the state goes on with. */
 static int look_at_sinks(struct wr_run *run, struct wr_error *err) {
-    int status = WR_OK;
-    run_note_complete(run);
+    int status = run_note_complete(run, err);
     for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
         struct wr_error why = {0};
         if (run_look_at_sink(run, run->units[i], &why) == WR_OK)

@@ -103,7 +103,8 @@ static int open_sink(struct wr_run *run, struct opening *opening, const char *pa
     if (status == WR_OK && all.length > 0) {
         struct wr_reader from = {.bytes = all.bytes, .length = all.length};
         opening->found = 1;
-        sink->is_complete = (uint8_t)run->summary.was_complete;
+        sink->is_complete = run->is_complete;
+        sink->goes_further = !run->says_complete || !run->summary.was_complete;
         status = opened(opening, sink->type->open(sink, &from, opening->err));
     }
     wr_buf_release(&all);
@@ -158,6 +159,13 @@ static void restore_unit_facts(struct unit *unit, struct wr_reader *bytes) {
     stops_load(unit, bytes);
 }
 
+static void load_flags(struct wr_run *run, struct wr_reader *bytes) {
+    const char *flags = wr_reader_bytes(bytes, 1);
+    run->steps_aside = flags != NULL && (*flags & RUN_STEPS_ASIDE) != 0;
+    run->is_complete = flags != NULL && (*flags & RUN_IS_COMPLETE) != 0;
+    run->says_complete = flags != NULL && (*flags & RUN_SAYS_COMPLETE) != 0;
+}
+
 static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     struct wr_run *run = ctx;
@@ -165,8 +173,7 @@ static int restore_run(void *ctx, struct wr_reader *bytes, int base) {
     run->summary.rows_in = wr_reader_u64(bytes);
     run->summary.rejected = wr_reader_u64(bytes);
     run->summary.late = wr_reader_u64(bytes);
-    const char *aside = wr_reader_bytes(bytes, 1);
-    run->steps_aside = aside != NULL && *aside != 0;
+    load_flags(run, bytes);
     if (reject_log_load(run->rejects, bytes) != WR_OK)
         return WR_ECORRUPT;
     for (uint32_t count = wr_reader_u32(bytes); count > 0 && !bytes->failed; count--) {
@@ -298,17 +305,29 @@ static int restore_units(struct wr_run *run, int are_sinks, struct wr_error *err
     return status;
 }
 
+/* What was complete may go on: the script may have got another source since. */
 static void note_complete(struct wr_run *run) {
-    run->summary.was_complete = run->epoch > 0 && !run_has_due(run);
+    run->summary.was_complete =
+        run->epoch > 0 && !run_has_due(run) && (run->is_complete || !run->says_complete);
     for (uint32_t i = 0; i < run->unit_count; i++) {
         run->units[i]->is_ahead = run->steps_aside && run->units[i]->lane == LANE_CENTRAL;
         if (run->units[i]->source != NULL && !run->units[i]->ended)
             run->summary.was_complete = 0;
     }
+    if (!run->says_complete)
+        run->is_complete = (uint8_t)run->summary.was_complete;
 }
 
-void run_note_complete(struct wr_run *run) {
+static int look_at_flags(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    wr_reader_bytes(bytes, RUN_FLAGS_AT);
+    load_flags(ctx, bytes);
+    return bytes->failed ? WR_ECORRUPT : WR_OK;
+}
+
+int run_note_complete(struct wr_run *run, struct wr_error *err) {
     run->epoch = wr_store_number(run->store);
+    int status = wr_store_read(run->store, "run", look_at_flags, run, err);
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         uint32_t lane = unit->lane == LANE_CENTRAL ? 0 : unit->lane;
@@ -316,6 +335,7 @@ void run_note_complete(struct wr_run *run) {
             unit->ended = (uint8_t)run_source_had_ended(run, run_number(run, unit->node->id), lane);
     }
     note_complete(run);
+    return status;
 }
 
 int run_look_at_sink(struct wr_run *run, struct unit *unit, struct wr_error *err) {
@@ -330,6 +350,7 @@ int run_look_at_sink(struct wr_run *run, struct unit *unit, struct wr_error *err
 /* Sinks come last: what they find in their place may depend on whether rows are still to come. */
 int run_restore(struct wr_run *run, struct wr_error *err) {
     int status = WR_OK;
+    run->says_complete = 1;
     if (run->store != NULL) {
         run->epoch = wr_store_number(run->store);
         status = wr_store_read(run->store, "run", restore_run, run, err);

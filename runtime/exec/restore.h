@@ -20,5 +20,5 @@ int run_restore_past(struct wr_run *run, struct wr_error *err);
 int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane);
 /* Of a run that only looks (run_new_to_look): whether the state is complete; then a sink of files
  * is opened, which looks and changes nothing. */
-void run_note_complete(struct wr_run *run);
+int run_note_complete(struct wr_run *run, struct wr_error *err);
 int run_look_at_sink(struct wr_run *run, struct unit *unit, struct wr_error *err);

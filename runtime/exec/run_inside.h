@@ -47,6 +47,8 @@ struct wr_run {
     const struct unit *cutting; /* the stages are told a frontier in the midst of its batch */
     int64_t nested_us;          /* where it measures: of the units below the one that works */
     uint8_t steps_aside;        /* some input was idle, now or before a restart */
+    uint8_t is_complete;        /* nothing has come behind the end of its input */
+    uint8_t says_complete;      /* the state tells it: one of a version before does not */
     uint8_t paused;             /* a gate or a stage has rows that go on when frontiers were told */
     uint64_t due_left;          /* rows that stages which give parts may still give in this step */
     uint8_t was_restored;       /* it goes on where a state ends */

@@ -240,6 +240,8 @@ static int finish(struct wr_run *run, struct wr_error *err) {
         status = sinks_finish(run, 1, err);
     if (status == WR_EREFUSED && err != NULL && strcmp(err->code, "W608") == 0)
         tell_kept(run, err);
+    if (status == WR_OK) /* the state says so before files get their names */
+        run->is_complete = run->says_complete = 1;
     if (status == WR_OK)
         status = run->store != NULL ? last_checkpoint(run, err) : sinks_commit(run, 0, err);
     if (status == WR_OK)
@@ -315,6 +317,7 @@ int wr_run_step(struct wr_run *run, struct wr_error *err) {
     if (run->options.stop != NULL && *run->options.stop)
         return WR_ECANCEL;
     run->summary.steps++;
+    run->is_complete &= run->says_complete && run->summary.was_complete;
     const struct wr_env *env = run->plan->env;
     run_set_clock(run, env->now_us(env));
     int status = writer_poll(run, err);

@@ -357,8 +357,8 @@ TEST(file_sink_knows_that_it_was_complete) {
     from = (struct wr_reader){.bytes = saved.bytes, .length = saved.length};
     sink = open_sink(&w, &wr_sink_file, &bind, &from);
     CHECK(sink != NULL);
-    CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "2,y")), ==, WR_ECORRUPT);
-    CHECK_CONTAINS(w.err.text, "and it is not there");
+    CHECK_INT(write_epoch(&w, sink, 1, batch_of(&w, schema, "2,y")), ==, WR_EEXIST);
+    CHECK_CONTAINS(w.err.text, "a.csv` was complete already, and more rows come");
     close_sink(sink);
     CHECK_STR(file_text(&w, path, NULL), "an older result\n");
     wr_buf_release(&saved);

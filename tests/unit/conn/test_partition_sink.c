@@ -138,7 +138,7 @@ TEST(partition_sink_knows_that_it_was_complete) {
     CHECK_INT(wr_sink_partitions.finish(sink, &w.err), ==, WR_OK);
     w.is_complete = 1;
     sink = again(&w, "", &saved, sink); /* the state had no time to hear of it */
-    CHECK_INT(put_rows(&w, sink, "a,3"), ==, WR_EREFUSED);
+    CHECK_INT(put_rows(&w, sink, "a,3"), ==, WR_ECORRUPT);
     CHECK_CONTAINS(w.err.text, "k=a/part-00000.csv` was complete already, and more rows come");
     CHECK_CONTAINS(w.err.help, "rename it to");
     CHECK_CONTAINS(w.err.help, "k=a/.part-00000.csv.");
