@@ -191,6 +191,27 @@ weir.rejects():write "rejects.csv"
 
 
 @case
+def rows_that_nobody_wants_wait_no_more(place):
+    """The last one that is wanted is in the midst of a batch."""
+    for name in ("even", "odd"):
+        place.put(name + ".csv", "x\n" + "".join(f"{2 * i + (name == 'odd')}\n"
+                                                 for i in range(1000)))
+    place.put("script.lua", """
+local function timed(name)
+  return weir.read(name, { schema = "x int64" })
+    :derive "t = timestamp(x, 'ms')":event_time("t", { max_delay = "0s" })
+end
+local even = timed "even.csv"
+even:union(timed "odd.csv"):limit(101):write "some.csv"
+even:write "all.csv"
+""")
+    place.weir("run", "script.lua", "--state", "st", "--stop-after", "3", "--batch-rows", "300",
+               exit_code=130)
+    stages = json.loads(place.weir("state", "ls", "st", "--json"))["stages"]
+    assert [stage["waiting"] for stage in stages] == [0] * len(stages), stages
+
+
+@case
 def shards_are_seen_as_one(place):
     place.stop("--shards", "3")
     got = lines(place.weir("state", "export", "st", "sums"))
