@@ -237,7 +237,8 @@ static int flush_text(struct file_sink *self, struct wr_error *err) {
 static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err) {
     struct file_sink *self = (struct file_sink *)sink;
     (void)epoch;
-    return self->must_cut ? file_sink_cut(self, err) : WR_OK;
+    int status = self->must_settle ? file_sink_settle(self, err) : WR_OK;
+    return status == WR_OK && self->must_cut ? file_sink_cut(self, err) : status;
 }
 
 /* The script has got another source since. */

@@ -38,6 +38,7 @@ struct file_sink {
     uint64_t tail_sum;             /* as the state has it, of … */
     uint32_t tail_length;          /* … so many bytes before `committed` */
     int must_cut;                  /* to `committed`, and opened, when an epoch begins */
+    int must_settle;               /* a complete file, then: a power cut may take its name back */
     int is_open, begun;            /* `output`; the header is written */
     int saved;                     /* a state points to `path` */
     int had_ended;                 /* … since the last checkpoint of a life that ended in order */
@@ -72,5 +73,7 @@ int file_sink_read_saved(struct file_sink *self, struct wr_reader *from, struct 
 int file_sink_open_again(struct file_sink *self, struct wr_error *err);
 /* The file is brought to what the state says of it. */
 int file_sink_cut(struct file_sink *self, struct wr_error *err);
+/* What a power cut may have brought back of a complete file goes; its name is durable. */
+int file_sink_settle(struct file_sink *self, struct wr_error *err);
 /* What was written before is not there as the state says; `what` is missing. */
 int file_sink_lost(const struct file_sink *self, const char *what, struct wr_error *err);

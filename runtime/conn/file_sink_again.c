@@ -245,7 +245,16 @@ static int look_at_final(struct file_sink *self, uint64_t length, struct wr_erro
     if (!knows)
         return completed_since(self, err);
     self->finished = self->renamed = 1; /* and the state had no time to hear of it */
-    return sink->env->sync_name(sink->env, self->config->address, err);
+    self->must_settle = 1;
+    return WR_OK;
+}
+
+int file_sink_settle(struct file_sink *self, struct wr_error *err) {
+    const struct wr_env *env = self->base.env;
+    int status = self->renamed ? env->sync_name(env, self->config->address, err)
+                               : env->remove(env, self->path, err);
+    self->must_settle = status != WR_OK;
+    return status;
 }
 
 int file_sink_open_again(struct file_sink *self, struct wr_error *err) {
@@ -256,9 +265,8 @@ int file_sink_open_again(struct file_sink *self, struct wr_error *err) {
     if (status == WR_OK && !exists && self->is_beside)
         status = wr_file_look(env, self->config->address, &info, &stands, err);
     if (status == WR_OK && self->finished && exists && self->is_beside) {
-        if (file_sink_appends_later(self)) /* a power cut has brought it back */
-            return env->remove(env, self->path, err);
-        return self->base.goes_back ? WR_OK : older(self, self->path, err);
+        self->must_settle = file_sink_appends_later(self); /* a power cut has brought it back */
+        return self->must_settle || self->base.goes_back ? WR_OK : older(self, self->path, err);
     }
     if (status == WR_OK && stands)
         status = look_at_final(self, info.size_bytes, err);
