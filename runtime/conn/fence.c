@@ -14,8 +14,6 @@
 #include "base/banned.h"
 
 #define CODE_CHANGED "W626"
-#define CODE_FENCED "W617"
-
 /* Of what is about to be written: how much of it has a sum. What is cut off anywhere is told from
  * rows of others by the longest of them that stands there. */
 static const uint32_t head_bytes[] = {4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 512, 4096};
@@ -116,7 +114,7 @@ static int fenced(const struct wr_fence *fence, const struct mark *mark, const c
                      "%s: another instance of this pipeline has written to it since checkpoint "
                      "%" PRIu64 " of this state: nothing was changed",
                      fence->name, kept->epoch);
-    wr_error_code(err, CODE_FENCED);
+    wr_error_code(err, WR_FENCE_TAKEN);
     wr_error_help(err,
                   "two runs go on from copies of one state directory: go on with that of the other "
                   "one; with another --state the run begins anew. Where state and file were put "

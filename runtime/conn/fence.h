@@ -57,6 +57,7 @@ struct wr_fence {
     uint64_t turn_kept;              /* … which the state says: it had come as far as this */
 };
 
+#define WR_FENCE_TAKEN "W617"      /* another instance of the pipeline has gone on with it */
 #define WR_FENCE_UNREADABLE "W611" /* of a file that may be written and not read: nothing tells */
 
 /* Whose are the bytes behind those that the state knows? */

@@ -18,8 +18,6 @@
 #define SAVE_VERSION_NO_TAIL 3  /* … nothing of the contents, nor whether there was a mark, */
 #define SAVE_VERSION_UNFENCED 1 /* … nothing of a fence */
 
-#define CODE_FENCED "W617"
-
 int file_sink_save(struct wr_sink *sink, struct wr_buf *out) {
     struct file_sink *self = (struct file_sink *)sink;
     wr_buf_add_varint(out, SAVE_VERSION + (uint64_t)file_sink_appends_later(self));
@@ -204,7 +202,7 @@ static int completed_since(const struct file_sink *self, struct wr_error *err) {
                  "changed",
                  sink->name, self->config->address);
     if (!goes_back)
-        wr_error_code(err, CODE_FENCED);
+        wr_error_code(err, WR_FENCE_TAKEN);
     wr_error_help(err,
                   "the state stands in the midst of that file, completed since by a later run: "
                   "%sor let the sink write to another file%s%.250s%s",

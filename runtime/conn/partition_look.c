@@ -16,8 +16,6 @@
 #include "conn/partition.h"
 #include "base/banned.h"
 
-#define CODE_FENCED "W617"
-
 /* Of the files that the state knows of. */
 struct looked {
     uint32_t standing;             /* under their temporary names */
@@ -54,7 +52,7 @@ static int has_names(const struct partition_sink *self, const struct partition *
                  "%s: `%s` was complete already%s, and more rows come: nothing was changed",
                  self->base.name, final, more);
     if (!goes_back)
-        wr_error_code(err, CODE_FENCED);
+        wr_error_code(err, WR_FENCE_TAKEN);
     wr_error_help(err,
                   "the state stands in the midst of %s, completed since by a later run: %srename "
                   "it to `%.250s`%s, and its rows from there on are written anew; or let the sink "
@@ -97,7 +95,7 @@ static int completed_since(const struct partition_sink *self, struct wr_error *e
                  "%s: a later run of this pipeline has completed it: this state, of checkpoint "
                  "%" PRIu64 ", is an old copy; nothing was changed",
                  self->base.name, self->fence.kept.epoch);
-    wr_error_code(err, CODE_FENCED);
+    wr_error_code(err, WR_FENCE_TAKEN);
     wr_error_help(err, "go on with the state of that run; with another --state the run begins "
                        "anew. To write the rest once more, over what stands there, `--state NEW "
                        "--from COPY`");

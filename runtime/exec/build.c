@@ -10,6 +10,7 @@
 #include "exec/cut.h"
 #include "exec/gate.h"
 #include "exec/gather.h"
+#include "exec/held.h"
 #include "exec/range.h"
 #include "exec/reject_log.h"
 #include "exec/reload.h"

@@ -15,6 +15,7 @@
 #include "exec/cut.h"
 #include "exec/gate.h"
 #include "exec/sharded.h"
+#include "exec/step.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 

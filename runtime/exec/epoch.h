@@ -1,9 +1,19 @@
 /* epoch.h: the turns of the sinks. */
 #pragma once
+#include <stdint.h>
 
 struct wr_error;
 struct wr_run;
 
+/* The turns of a checkpoint that sinks take. Without rows written nothing is done. */
+enum epoch_turn {
+    EPOCH_CHECK,        /* all its rows have come: those that cannot be there are rejects */
+    EPOCH_PREPARE,      /* what was written leaves their buffers */
+    EPOCH_SYNC,         /* and is durable */
+    EPOCH_COMMIT_FIRST, /* of those that decide themselves: before the state does */
+    EPOCH_COMMIT,       /* of all others, which follow it */
+};
+int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct wr_error *err);
 /* All sinks begin the next one. */
 int run_begin_epoch(struct wr_run *run, struct wr_error *err);
 /* Rows that are audited are kept beside their place before they are judged, so that they are there

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "exec/held.h"
 #include "exec/unit.h"
 #include "exec/writer.h"
 #include "base/banned.h"

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "exec/epoch.h"
 #include "exec/sharded.h"
 #include "exec/unit.h"
 #include "base/banned.h"

@@ -20,6 +20,7 @@
 #include "data/held_rejects.h"
 #include "exec/build.h"
 #include "exec/range.h"
+#include "exec/step.h"
 #include "exec/unit.h"
 #include "exec/unit_op.h"
 #include "base/banned.h"

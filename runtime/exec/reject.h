@@ -1,4 +1,4 @@
-/* reject.h: the reject log's own parts. Private to the room, below unit.h.
+/* reject.h: the reject log's own parts. Private to the room.
  *
  * Rejects leave in the order of the records that they came from: source, partition, record, then
  * stage; those of rows that were made of many come last. What one push rejected is put into that

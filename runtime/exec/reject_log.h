@@ -18,9 +18,9 @@ int reject_log_add(struct reject_log *log, struct unit *unit, const struct wr_re
  * is all that is needed, they wait for its end. */
 int reject_log_flush(struct reject_log *log);
 int reject_log_flush_step(struct reject_log *log);
-/* The same at the end of a step, if shards have nothing of it left that they may reject; whether so
- * many wait for that by now that it is time to wait for the shards. */
+/* The same at the end of a step, if shards have nothing of it left that they may reject. */
 int reject_log_end_step(struct reject_log *log);
+/* Whether so many wait for that by now that it is time to wait for the shards. */
 int reject_log_is_long(const struct reject_log *log);
 /* When all inputs have ended and all windows have fired: gives readers some of the rejects that
  * were held. WR_OK: call again; WR_EEND: that was all. */

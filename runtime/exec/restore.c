@@ -16,6 +16,7 @@
 #include "exec/reject_log.h"
 #include "exec/restore.h"
 #include "exec/sharded.h"
+#include "exec/step.h"
 #include "exec/stop.h"
 #include "exec/unit.h"
 #include "exec/writer.h"

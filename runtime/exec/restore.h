@@ -18,7 +18,7 @@ int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint
 int run_restore_past(struct wr_run *run, struct wr_error *err);
 /* Whether a lane of a source, by its number in the state, had come to its end. */
 int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane);
-/* Of a run that only looks (run_new_to_look): whether the state is complete; then a sink of files
- * is opened, which looks and changes nothing. */
+/* Of a run that only looks (run_new_to_look): whether the state is complete … */
 int run_note_complete(struct wr_run *run, struct wr_error *err);
+/* … and then a sink of files is opened, which looks and changes nothing. */
 int run_look_at_sink(struct wr_run *run, struct unit *unit, struct wr_error *err);

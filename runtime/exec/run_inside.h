@@ -98,15 +98,8 @@ static inline uint32_t run_node_numbered(const struct wr_run *run, uint64_t numb
     return number < run->now.next_number ? run->node_numbered[number] : PAST_NONE;
 }
 
-/* Counts records that were taken of a source. */
-void lane_count(struct unit *lane, uint64_t records);
 /* The source's own rejects: `lane` is its unit. */
 int lane_reject(void *lane, const struct wr_reject *reject);
-/* Operators see a clock that never goes back. */
-void run_set_clock(struct wr_run *run, int64_t now_us);
-/* Advances all units in their order, until no gate has more. */
-int run_advance(struct wr_run *run, int after_rejects);
-
 /* Whether threads and the writer work in an order that is drawn from a seed, in one thread. */
 static inline int run_is_drawn(const struct wr_run *run) {
     return run->options.shard_order_seed != 0;

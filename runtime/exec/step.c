@@ -20,6 +20,7 @@
 #include "exec/reject_log.h"
 #include "exec/reload.h"
 #include "exec/savepoint.h"
+#include "exec/step.h"
 #include "exec/stop.h"
 #include "exec/threads.h"
 #include "exec/unit.h"

@@ -6,6 +6,7 @@
 #include "exec/gate.h"
 #include "exec/reject_log.h"
 #include "exec/sharded.h"
+#include "exec/step.h"
 #include "exec/threads.h"
 #include "exec/unit.h"
 #include "base/banned.h"

@@ -10,6 +10,7 @@
 #include "exec/cut.h"
 #include "exec/gate.h"
 #include "exec/gather.h"
+#include "exec/held.h"
 #include "exec/idle.h"
 #include "exec/memory.h"
 #include "exec/poison.h"

@@ -130,8 +130,6 @@ void unit_measure(struct unit *unit);
 void unit_state(const struct unit *unit, struct wr_op_state *state);
 /* Recomputes the frontiers; fires what they pass. */
 int unit_advance(struct unit *unit);
-/* Whether some stage has not given all that is due. */
-int run_has_due(const struct wr_run *run);
 /* There is no room for what it gives: stages behind it have not worked on what they have. */
 int unit_waits_for_room(const struct unit *unit);
 /* Lets its operator do what the clock asks for. */

@@ -13,6 +13,7 @@
 #include "base/workers.h"
 #include "exec/copying.h"
 #include "exec/epoch.h"
+#include "exec/held.h"
 #include "exec/reject_log.h"
 #include "exec/run_inside.h"
 #include "base/banned.h"

@@ -52,27 +52,3 @@ int writer_is_copying(const struct wr_run *run);
  * the next epoch; a poll hands on some of the rows that waited, settling all. */
 int writer_poll(struct wr_run *run, struct wr_error *err);
 int writer_settle(struct wr_run *run, struct wr_error *err);
-
-/* held.c: rows for a sink, and frontiers between them, while the writer has it, and behind those
- * that wait. */
-struct held;
-struct unit;
-struct wr_batch;
-int held_add(struct unit *unit, struct wr_batch *batch, int64_t frontier); /* or NULL: a frontier */
-/* Whether more should not wait. */
-int held_is_full(const struct wr_run *run);
-/* Whether something waits for the sink of a unit; of all of them run->held_rows do. */
-int held_waits(const struct unit *unit);
-/* Hands on what waits for all sinks: all of it, or so much as a step should. */
-int held_flush(struct wr_run *run, int all, struct wr_error *err);
-void held_free(struct unit *unit);
-
-/* epoch.c: the turns of a checkpoint that sinks take. Without rows written nothing is done. */
-enum epoch_turn {
-    EPOCH_CHECK,        /* all its rows have come: those that cannot be there are rejects */
-    EPOCH_PREPARE,      /* what was written leaves their buffers */
-    EPOCH_SYNC,         /* and is durable */
-    EPOCH_COMMIT_FIRST, /* of those that decide themselves: before the state does */
-    EPOCH_COMMIT,       /* of all others, which follow it */
-};
-int epoch_turn(struct wr_run *run, uint64_t epoch, enum epoch_turn turn, struct wr_error *err);
