@@ -8,6 +8,8 @@ compared with what the input says; whatever is only looked at is the same afterw
 and the run goes on to the results of one that was never stopped.
 """
 
+import array
+import fcntl
 import json
 import os
 import random
@@ -18,6 +20,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 from cases import case, main
@@ -88,8 +91,10 @@ class Place:
         return said
 
     def live(self, *words):
-        return subprocess.Popen([self.program, "run", "script.lua", *words], cwd=self.folder,
-                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        """All rows that are there come in the first batch, which a checkpoint follows at once."""
+        return subprocess.Popen([self.program, "run", "script.lua", "--batch-rows", f"{2 * ROWS}",
+                                 *words], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
 
     def wait_for(self, rows, life):
         wanted = "x,k\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(rows))
@@ -97,6 +102,7 @@ class Place:
         while self.read("out.csv") != wanted and time.monotonic() < deadline \
                 and life.poll() is None:
             time.sleep(0.02)
+        assert time.monotonic() < deadline, f"{self.read('out.csv')[-200:]!r} is all that comes"
         return wanted
 
     def outputs(self):
@@ -537,6 +543,13 @@ def a_run_that_goes_on_says_so(place):
     assert "goes on" not in said and "of a run that was complete" in said, said
 
 
+def is_unread(pipe):
+    """Whether something that was written into a pipe is still in it."""
+    left = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, left)
+    return left[0] > 0
+
+
 @case
 def a_signal_stops_with_a_checkpoint(place):
     """And a second one at once, whatever the run waits for."""
@@ -547,9 +560,8 @@ def a_signal_stops_with_a_checkpoint(place):
         run.stdin.write(b'{"a": 1}\n{"a": 2}\n')
         run.stdin.flush()
         deadline = time.monotonic() + RUN_SECONDS_MAX
-        while time.monotonic() < deadline and not any(
-                name.startswith("out.csv") or name.startswith(".out.csv")
-                for name in os.listdir(place.folder)):
+        while is_unread(run.stdin):
+            assert time.monotonic() < deadline, "nobody reads the input"
             time.sleep(0.01)
         time.sleep(0.3)
         run.send_signal(number)
