@@ -103,6 +103,7 @@ struct wr_source {
     wr_decode_reject_fn reject;
     void *reject_ctx;
     const char *name;
+    uint8_t has_more; /* of a poll that gave nothing: rows are there, and wait for a checkpoint */
     uint64_t record_limit; /* records read at most, good and bad ones; 0: all; --limit */
     int64_t watermark;     /* of a source that defines its own (all later rows have times >= it); it
                          * sets this while polling. WR_TIME_MIN: it says nothing */

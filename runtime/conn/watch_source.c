@@ -178,14 +178,17 @@ static int watch_poll(struct wr_source *source, struct wr_batch **batch, struct 
     struct watch_source *self = (struct watch_source *)source;
     struct file_reader *in = &self->in;
     file_reader_poll(in, batch, err);
+    source->has_more = 0;
     for (uint32_t pieces = 0; pieces < FILE_PIECES_MAX; pieces++) {
         if (file_reader_has_all(in))
             return WR_EEND;
         int status = WR_OK;
         if (self->task_at == self->task_count)
             status = scan_if_due(self, err);
-        if (status == WR_OK && (self->task_at == self->task_count || !self->is_announced))
+        if (status == WR_OK && (self->task_at == self->task_count || !self->is_announced)) {
+            source->has_more = self->task_at < self->task_count;
             status = WR_EAGAIN;
+        }
         if (status == WR_OK && !in->is_open)
             status = begin_task(self, err);
         if (status == WR_OK)

@@ -100,7 +100,7 @@ static int poll_lane(struct wr_run *run, struct unit *lane, struct wr_error *err
     struct unit_watch watch = unit_watch_begin(run);
     int status = lane_poll(lane, &batch, err);
     unit_watch_end(lane, watch);
-    idle_note(lane, status == WR_EAGAIN && batch == NULL);
+    idle_note(lane, status == WR_EAGAIN && batch == NULL && !lane->source->has_more);
     if (status == WR_EEND) {
         lane->ended = 1;
         status = WR_OK;

@@ -128,7 +128,9 @@ TEST(watch_reads_by_its_open_descriptor_what_is_renamed_before_its_rows_may_leav
     s.source->has_state = 1;
     CHECK_STR(come(&s, SECOND), "1");
     append(&s, "in/a.csv", "2\n");
-    CHECK_STR(come(&s, SECOND), ""); /* it waits for a checkpoint */
+    CHECK_INT(s.source->has_more, ==, 0);
+    CHECK_STR(come(&s, SECOND), "");      /* it waits for a checkpoint */
+    CHECK_INT(s.source->has_more, ==, 1); /* and is not quiet */
     move(&s, "in/a.csv", "elsewhere");
     put(&s, "in/a.csv", "x\n4\n5\n");
     append(&s, "elsewhere", "3\n");
