@@ -1,6 +1,6 @@
 /* feeds.c: inputs that come while a run reads: files that are followed grow by pieces, and are
  * rotated; files of a directory come one after the other, in any order, and some are away for a
- * while; the standard input is slow.
+ * while; where the order of rows decides, they come by their names; the standard input is slow.
  * What comes in all is what the undisturbed run found there. See simulation.h. */
 #include <ctype.h>
 #include <fnmatch.h>
@@ -34,6 +34,7 @@ struct feed {
     int64_t line_us; /* when a whole line came last */
     int64_t away_us; /* when it went; 0: it is there */
     enum kind kind;
+    uint32_t source; /* its node */
     uint32_t rotations;
 };
 
@@ -41,6 +42,7 @@ struct find {
     struct scene *scene;
     const char *pattern;
     enum kind kind;
+    uint32_t source;
 };
 
 static int add(void *ctx, const char *path, const char *bytes, uint64_t size, int is_lent) {
@@ -50,17 +52,18 @@ static int add(void *ctx, const char *path, const char *bytes, uint64_t size, in
         fnmatch(find->pattern, path, FNM_PATHNAME | FNM_PERIOD) != 0)
         return WR_OK;
     struct feed *feed = &feeds->items[feeds->count++];
-    *feed = (struct feed){.bytes = bytes, .size = size, .kind = find->kind};
+    *feed = (struct feed){.bytes = bytes, .size = size, .kind = find->kind, .source = find->source};
     snprintf(feed->path, sizeof feed->path, "%s", path);
     return WR_OK;
 }
 
-static int find_files(struct scene *scene, const char *address, enum kind kind) {
+static int find_files(struct scene *scene, const struct wr_node *node, const char *address,
+                      enum kind kind) {
     char pattern[SIM_PATH_MAX + 8], normal[SIM_PATH_MAX];
     size_t length = strlen(address);
     snprintf(pattern, sizeof pattern, "%s%s", address,
              length > 0 && address[length - 1] == '/' ? "*" : "");
-    struct find find = {.scene = scene, .pattern = normal, .kind = kind};
+    struct find find = {.scene = scene, .pattern = normal, .kind = kind, .source = node->id};
     return wr_sim_path(pattern, normal, sizeof normal) ? wr_sim_each(scene->sim, add, &find)
                                                        : WR_OK;
 }
@@ -86,9 +89,9 @@ static int find_all(struct wr_simulation *simulation, struct scene *scene,
         const struct wr_value *endpoint = wr_value_get(node->spec, "endpoint");
         const char *address = wr_value_string(endpoint, "address", "");
         if (strcmp(node->source->name, "follow") == 0)
-            status = find_files(scene, address, FEED_FOLLOWED);
+            status = find_files(scene, node, address, FEED_FOLLOWED);
         else if (strcmp(node->source->name, "watch") == 0)
-            status = find_files(scene, address, FEED_WATCHED);
+            status = find_files(scene, node, address, FEED_WATCHED);
         else if (strcmp(node->source->name, "file") == 0 && strcmp(address, "-") == 0)
             status = find_stdin(simulation, scene);
     }
@@ -218,6 +221,7 @@ int feeds_begin(struct wr_simulation *simulation, struct scene *scene, const str
     if (feeds->count > 0)
         draw_disk(simulation, scene);
     feeds->rotates = dice_one_in(&scene->dice, 2);
+    feeds->in_order = order_decides(plan);
     for (uint32_t i = 0; i < feeds->count && status == WR_OK; i++) {
         /* Which of two rotated files is older is told by the clock. */
         if (feeds->rotates && feeds->items[i].kind == FEED_FOLLOWED)
@@ -237,6 +241,17 @@ static int is_waiting(const struct feed *feed) {
     return feed->given < feed->size || feed->away_us != 0;
 }
 
+/* Where the order decides, a file waits for those of its directory that come before it. */
+static int has_turn(const struct feeds *feeds, const struct feed *feed) {
+    for (uint32_t i = 0; feeds->in_order && feed->kind == FEED_WATCHED && i < feeds->count; i++) {
+        const struct feed *other = &feeds->items[i];
+        if (other->kind == FEED_WATCHED && other->source == feed->source && is_waiting(other) &&
+            strcmp(other->path, feed->path) < 0)
+            return 0;
+    }
+    return is_waiting(feed);
+}
+
 int64_t feeds_least_us(const struct feeds *feeds, int64_t us) {
     for (uint32_t i = 0; i < feeds->count; i++)
         if (is_waiting(&feeds->items[i]))
@@ -254,7 +269,8 @@ static int give_due(struct wr_simulation *simulation, struct scene *scene) {
             continue;
         if (feed->away_us != 0)
             given |= come_back(simulation, scene, feed);
-        if (feed->given < feed->size && clock_us(scene) - feed->line_us >= FEEDS_QUIET_US)
+        if (feed->given < feed->size && has_turn(feeds, feed) &&
+            clock_us(scene) - feed->line_us >= FEEDS_QUIET_US)
             given |= give(simulation, scene, feed, 1) == WR_OK;
     }
     return given;
@@ -266,7 +282,7 @@ static int step(struct wr_simulation *simulation, struct scene *scene, struct fe
         return dice_one_in(dice_of_disk(scene), AWAY_ONE_IN) && come_back(simulation, scene, feed);
     if (give(simulation, scene, feed, 0) != WR_OK)
         return 0;
-    if (feed->kind == FEED_WATCHED && !scene->feeds.stay &&
+    if (feed->kind == FEED_WATCHED && !scene->feeds.stay && !scene->feeds.in_order &&
         dice_one_in(dice_of_disk(scene), AWAY_ONE_IN))
         go(simulation, scene, feed);
     return 1;
@@ -277,12 +293,12 @@ int feeds_step(struct wr_simulation *simulation, struct scene *scene, int must) 
     int given = give_due(simulation, scene);
     uint32_t waiting = 0;
     for (uint32_t i = 0; i < feeds->count; i++)
-        waiting += (uint32_t)is_waiting(&feeds->items[i]);
+        waiting += (uint32_t)has_turn(feeds, &feeds->items[i]);
     if (given || waiting == 0 || (!must && !dice_one_in(&scene->dice, 2)))
         return given;
     uint64_t at = dice_below(&scene->dice, waiting);
     for (uint32_t i = 0; i < feeds->count; i++)
-        if (is_waiting(&feeds->items[i]) && at-- == 0)
+        if (has_turn(feeds, &feeds->items[i]) && at-- == 0)
             return step(simulation, scene, &feeds->items[i]);
     return 0;
 }

@@ -217,8 +217,10 @@ static int step_on(struct life *life, struct wr_error *err) {
         status = wr_run_step(life->run, err);
         note_hit(life);
         const struct wr_summary *summary = wr_run_summary(life->run);
-        sim_tell(life->simulation, "  step %llu: %llu rows in%s",
-                 (unsigned long long)summary->steps, (unsigned long long)summary->rows_in,
+        const struct wr_env *env = wr_sim_env(scene->sim);
+        sim_tell(life->simulation, "  step %llu, at %.3f s: %llu rows in%s",
+                 (unsigned long long)summary->steps, (double)env->monotonic_us(env) / 1e6,
+                 (unsigned long long)summary->rows_in,
                  status == WR_EAGAIN ? ", nothing to do" : "");
         if (wr_sim_is_cut(scene->sim) || scene->violation[0] != 0)
             return status;

@@ -232,15 +232,6 @@ static uint32_t stdout_sinks(const struct wr_plan *plan) {
     return count;
 }
 
-/* Files that come in no order of their own. */
-static int comes_in_any_order(const struct wr_plan *plan) {
-    for (uint32_t n = 0; n < plan->node_count; n++)
-        if (plan->nodes[n]->kind == WR_NODE_SOURCE &&
-            strcmp(plan->nodes[n]->source->name, "watch") == 0)
-            return 1;
-    return 0;
-}
-
 /* Inputs that others do not wait for: which rows are late depends on when they were quiet. */
 static int falls_idle(const struct wr_plan *plan) {
     for (uint32_t n = 0; n < plan->node_count; n++) {
@@ -283,7 +274,7 @@ static int judge(struct wr_simulation *self, const struct wr_plan *plan,
     struct left left;
     twin_settle(scene->twin);
     int status = left_gather(&left, scene, self->state, err);
-    if (status == WR_OK && left_same(&self->left, &left, comes_in_any_order(plan), verdict) &&
+    if (status == WR_OK && left_same(&self->left, &left, plan, verdict) &&
         shown_same(&self->reference.shown, &scene->shown, stdout_sinks(plan), verdict))
         same_counts(&self->reference.counts, &scene->counts, falls_idle(plan), verdict);
     left_release(&left);

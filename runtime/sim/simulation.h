@@ -67,6 +67,7 @@ struct feeds {
     uint32_t count;
     int rotates;      /* files are renamed and begun anew, too */
     int stay;         /* none goes any more */
+    int in_order;     /* those of a watched directory come one behind the other, by their names */
     struct dice dice; /* of the disk */
 };
 struct scene;
@@ -83,10 +84,18 @@ int feeds_come_back(struct wr_simulation *simulation, struct scene *scene);
 /* Whether a path is one of theirs, under any name. */
 int feeds_have(const struct feeds *feeds, const char *path);
 
+/* ---- order.c: in which order rows come ------------------------------------------------------- */
+
+/* Whether what comes of a row may depend on those before it. */
+int order_decides(const struct wr_plan *plan);
+/* Whether rows of what is left under a name (struct left_item) may stand in another order. */
+int order_is_free(const struct wr_plan *plan, const char *name);
+
 /* ---- left.c: what a seed leaves -------------------------------------------------------------- */
 
+#define LEFT_OF_STATE "tables of "
 struct left_item {
-    const char *name; /* a path, ".part" as its final name; a database */
+    const char *name; /* a path, ".part" as its final name; LEFT_OF_STATE…; a database */
     const char *bytes;
     uint64_t size;
     uint8_t is_input; /* as it was before the run */
@@ -102,8 +111,9 @@ struct left {
 int left_gather(struct left *left, const struct scene *scene, const char *state,
                 struct wr_error *err);
 void left_release(struct left *left);
-/* Fills the verdict where they differ; 0 where they do. */
-int left_same(const struct left *expected, const struct left *found, int any_order,
+/* Fills the verdict where they differ, and not by an order that the plan leaves free; 0 where they
+ * do. */
+int left_same(const struct left *expected, const struct left *found, const struct wr_plan *plan,
               struct wr_sim_verdict *verdict);
 /* The same of two texts, by line. */
 int left_same_text(const char *name, const struct left_item *expected,

@@ -28,12 +28,14 @@ missing.
 A seed that differs is shown with the line that plays it again. Where it
 differs without any fault, the script depends on how rows come, on a clock, on
 chance, or on what a Lua function keeps. Without `state =` one is made on the
-simulated disk. The clock of that disk ticks by seconds, by 4 ms, or not at all,
-and numbers of files that are gone are given again. An input without an end is
-read until nothing more is there, and is quiet for up to 1 s: one whose `idle`
-is shorter falls idle, and how many rows are late is not compared then; a
-generator makes 1,000 rows, or `--limit N`. Inputs lie in memory, which is
-256 MB at most.
+simulated disk. The clock of that disk ticks by seconds, by 4 ms, or not at
+all, and numbers of files that are gone are given again. An input without an
+end is read until nothing more is there, and is quiet for up to 1 s: one whose
+`idle` is shorter falls idle, and how many rows are late is not compared then.
+Files of a watched directory come in any order, or by their names where rows
+before decide what comes of a row (windows, `dedup`); rejects of an input
+without an end are compared in any order. A generator makes 1,000 rows, or
+`--limit N`. Inputs lie in memory, which is 256 MB at most.
 
   weir sim shop.lua --sql shop.sql        with tables of PostgreSQL
 
