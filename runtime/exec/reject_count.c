@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "data/reject.h"
 #include "exec/past.h"
 #include "exec/reject.h"
 #include "exec/unit.h"
@@ -45,6 +46,7 @@ void reject_count(struct wr_run *run, const struct reject_entry *entry) {
     struct wr_summary *summary = &run->summary;
     uint32_t node = entry->unit->node->id;
     summary->rejected += !entry->only_warns;
+    summary->late += entry->code == WR_REJECT_LATE;
     struct wr_reject_kind *kind = NULL;
     for (uint32_t i = 0; i < summary->kind_count && kind == NULL; i++)
         if (summary->kinds[i].node == node && summary->kinds[i].code == entry->code &&
@@ -77,6 +79,9 @@ void reject_counts_sort(struct wr_run *run) {
 }
 
 void reject_counts_forget(struct wr_run *run) {
+    for (uint32_t i = 0; i < run->summary.kind_count; i++)
+        if (run->summary.kinds[i].code == WR_REJECT_LATE)
+            run->summary.late -= run->summary.kinds[i].count;
     run->summary.kind_count = 0;
     run->summary.rejected = 0;
 }

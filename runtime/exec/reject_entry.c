@@ -158,6 +158,11 @@ static void place_of_row(struct keeper *keeper, const struct wr_run *run,
     entry->line = run_line(run, batch);
     entry->number = wr_origin_number(&batch->origin, reject->row);
     entry->is_read = batch->origin.source != NULL;
+    const struct wr_batch *in_hand = entry->unit->in_hand;
+    if (entry->line == UINT32_MAX && batch->cause != NULL && in_hand != NULL) {
+        entry->line = run_line(run, in_hand); /* of the row that caused it */
+        entry->number = wr_origin_number(&in_hand->origin, batch->cause[reject->row]);
+    }
     int has_place = wr_batch_origin(batch, reject->row, &origin);
     entry->source_name = keep_text(keeper, origin.file != NULL ? origin.file : origin.source);
     if (!has_place)

@@ -71,12 +71,24 @@ static uint32_t number_of(struct merging *self, struct wr_batch *batch) {
     return self->from_count - 1;
 }
 
+/* A stage that may stop asks which row of its input made the last one that was wanted. */
+static int pick_causes(const struct merging *self, struct wr_batch *batch) {
+    if (self->from[0]->cause == NULL || !self->sharded->unit->stops_too)
+        return WR_OK;
+    uint32_t *cause = WR_ARENA_ARRAY(&batch->arena, uint32_t, self->count);
+    for (uint32_t i = 0; cause != NULL && i < self->count; i++)
+        cause[i] = self->from[self->which[i]]->cause[self->rows[i]];
+    batch->cause = cause;
+    return cause == NULL ? WR_ENOMEM : WR_OK;
+}
+
 static int emit_picked(struct merging *self, struct wr_batch **made) {
     struct wr_batch *batch =
         wr_batch_new(&self->sharded->unit->run->central_pool, self->from[0]->schema);
     *made = batch;
-    if (batch == NULL || wr_batch_pick(batch, self->from, self->from_count, self->which, self->rows,
-                                       self->count) != WR_OK)
+    if (batch == NULL || pick_causes(self, batch) != WR_OK ||
+        wr_batch_pick(batch, self->from, self->from_count, self->which, self->rows, self->count) !=
+            WR_OK)
         return WR_ENOMEM;
     return wr_batch_pick_facts(batch, self->from, self->from_count, self->which, self->rows);
 }

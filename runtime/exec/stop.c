@@ -4,7 +4,10 @@
  *
  * A stage that stops (limit) keeps for each line how many rows went by, up to the last one that it
  * took. The stages above it have stopped there too, once nobody else wants their rows, up to those
- * that numbered the rows: they have read all of theirs. */
+ * that numbered the rows. Where such a one knows which row of its input made the last one that was
+ * taken (`cause`), and is told at once, it has stopped at that one, as a limit does. Else it works
+ * on to the end of its input: a window is told its end, and rows leave a gate, at a place among the
+ * rows before it which depends on how they lie in batches. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -27,6 +30,33 @@ static uint32_t first_maker(const struct unit *unit) {
     return run->now.stages[run->stage_of[unit->node->id]].first_maker;
 }
 
+/* Whether all that a unit feeds are told at once what it gives, so that it hears at once that no
+ * more is wanted. *stops: one of them may say so. A `limit(0)` says so of a row that it does not
+ * take, which nobody above it knows. */
+static int is_told_at_once(const struct unit *unit, int *stops) {
+    int at_once = unit->edge_count[WR_PORT_LATE] == 0;
+    for (uint32_t i = 0; i < unit->edge_count[WR_PORT_MAIN] && at_once; i++) {
+        const struct unit *to = unit->edges[WR_PORT_MAIN][i].to;
+        if (to->gate != NULL)
+            return 0;
+        if (to->node->op == NULL)
+            continue;
+        if (to->node->op->flags & WR_OP_STOPS) {
+            *stops = 1;
+            at_once = wr_value_int(to->node->spec, "rows", 0) > 0;
+        } else {
+            at_once = is_told_at_once(to, stops);
+        }
+    }
+    return at_once;
+}
+
+static int may_stop_too(const struct unit *unit) {
+    const unsigned flags = WR_OP_MAKES_ROWS | WR_OP_TELLS_CAUSES;
+    int stops = 0;
+    return (unit->node->op->flags & flags) == flags && is_told_at_once(unit, &stops) && stops;
+}
+
 int stops_init(struct wr_run *run) {
     run->maker_count = run->now.maker_count;
     for (uint32_t i = 0; i < run->unit_count; i++) {
@@ -41,7 +71,10 @@ int stops_init(struct wr_run *run) {
     }
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
-        if (unit->node->op == NULL || !(unit->node->op->flags & WR_OP_STOPS))
+        if (unit->node->op == NULL)
+            continue;
+        unit->stops_too = (uint8_t)may_stop_too(unit);
+        if (!unit->stops_too && !(unit->node->op->flags & WR_OP_STOPS))
             continue;
         unit->taken = WR_ARENA_ZEROS(&run->arena, uint64_t, lines_of(run) + 1);
         if (unit->taken == NULL)
@@ -184,6 +217,34 @@ static void settle(struct wr_run *run) {
         settle_unit(run->units[i]);
 }
 
+/* How many rows of a batch go by up to a physical one. */
+static uint32_t rows_up_to(const struct wr_batch *batch, uint32_t row) {
+    uint32_t count = 0;
+    while (count < batch->sel_count && wr_batch_row(batch, count) <= row)
+        count++;
+    return count;
+}
+
+int stops_making(struct unit *unit, const struct wr_batch *batch, const uint32_t *cause) {
+    const struct wr_run *run = unit->run;
+    if (unit->node->op == NULL || !(unit->node->op->flags & WR_OP_MAKES_ROWS) || unit->has_stopped)
+        return 1;
+    uint64_t taken = 0, first = batch->origin.made_first;
+    for (uint32_t i = 0; i < unit->edge_count[WR_PORT_MAIN]; i++) {
+        const uint64_t *read_to = unit->edges[WR_PORT_MAIN][i].to->read_to;
+        if (read_to == NULL) /* a sink's doing, whose reader has gone */
+            return 1;
+        taken = WR_MAX(taken, read_to[run->lane_count + unit->maker - 1]);
+    }
+    int knows = unit->stops_too && (unit->knows_before || !run->was_restored);
+    if (!knows || unit->in_hand == NULL || cause == NULL || taken <= first ||
+        taken - first > batch->sel_count)
+        return 0;
+    uint32_t last = wr_batch_row(batch, (uint32_t)(taken - first) - 1);
+    unit->out.rows_taken = rows_up_to(unit->in_hand, cause[last]);
+    return 1;
+}
+
 void stops_note(struct unit *unit, const struct wr_batch *batch, int flow) {
     uint32_t count = batch->sel_count;
     if (unit->has_stopped)
@@ -266,8 +327,9 @@ void stops_save(const struct unit *unit, struct wr_buf *out) {
 /* Lines of lanes and makers that have come since stand behind those that were there. */
 void stops_load(struct unit *unit, struct wr_reader *in) {
     const struct wr_run *run = unit->run;
-    if (unit->taken == NULL)
-        return;
+    if (unit->taken == NULL || (unit->stops_too && in->at == in->length))
+        return; /* a script, or a version, by which it did not stop */
+    unit->knows_before = 1;
     const char *flag = wr_reader_bytes(in, 1);
     unit->has_stopped = flag != NULL && *flag != 0;
     uint64_t lanes = wr_reader_varint(in), makers = wr_reader_varint(in);

@@ -17,6 +17,9 @@ uint32_t run_lane(const struct wr_run *run, uint32_t source, uint32_t partition)
 int run_has_lane(const struct wr_run *run, uint32_t source, uint32_t partition);
 /* A unit that may stop has processed `batch`, with this result. */
 void stops_note(struct unit *unit, const struct wr_batch *batch, int flow);
+/* Those that a unit feeds want no more behind `batch`, which it has just given: whether it may stop
+ * there. `cause`: of each row of it, or NULL. */
+int stops_making(struct unit *unit, const struct wr_batch *batch, const uint32_t *cause);
 /* How many rows of a line count for a unit; UINT64_MAX: all. */
 uint64_t stops_rows(const struct unit *unit, uint32_t line);
 /* Of endless inputs: those whose rows nobody wants have ended. A bounded one is read on where

@@ -27,7 +27,6 @@ static int out_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batc
 }
 
 int unit_reject(struct unit *unit, const struct wr_reject *reject) {
-    unit->run->summary.late += reject->code == WR_REJECT_LATE;
     return reject_log_add(unit->run->rejects, unit, reject);
 }
 
@@ -101,6 +100,7 @@ int unit_emit(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
 
 int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch) {
     WR_ASSERT(batch->sel_count > 0);
+    const uint32_t *cause = batch->cause;
     batch->cause = NULL; /* of the batch that was pushed here, which later stages do not see */
     /* Rows that nobody takes are worked on for what is read beside them: rejects, late rows. */
     int flow = unit->edge_count[port] == 0 ? WR_FLOW_MORE : WR_FLOW_DONE;
@@ -110,7 +110,7 @@ int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch
     }
     if (port == WR_PORT_MAIN)
         unit->counts.rows_out += batch->sel_count;
-    else
+    else if (unit->edge_count[port] > 0) /* else each is a reject, and counted with them */
         unit->run->summary.late += batch->sel_count;
     for (uint32_t i = 0; i < unit->edge_count[port]; i++) {
         struct edge *edge = &unit->edges[port][i];
@@ -130,6 +130,8 @@ int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch
         wr_batch_unref(batch);
         return status < 0 ? status : WR_FLOW_MORE;
     }
+    if (flow == WR_FLOW_DONE && unit->run->may_stop && !stops_making(unit, batch, cause))
+        flow = WR_FLOW_MORE;
     wr_batch_unref(batch);
     return flow;
 }
@@ -210,7 +212,18 @@ static int give_sink(struct unit *unit, struct wr_batch *batch, int64_t frontier
     return unit_of_error(unit, status, run->err);
 }
 
+/* Its late rows are read, whether others want the rest or not. */
+static int wants_late(const struct unit *unit) {
+    int wants = 0;
+    for (uint32_t i = 0; i < unit->edge_count[WR_PORT_LATE]; i++)
+        wants |= !unit->edges[WR_PORT_LATE][i].done;
+    return wants;
+}
+
 static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
+    if (unit->has_stopped && unit->stops_too)
+        return WR_FLOW_DONE;
+    unit->in_hand = batch;
     unit->counts.rows_in += batch->sel_count;
     unit->counts.batches_in++;
     struct unit_watch watch = unit_watch_begin(unit->run);
@@ -228,8 +241,11 @@ static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
     }
     wr_arena_rewind(scratch, mark);
     unit_watch_end(unit, watch);
+    unit->in_hand = NULL;
     if (flow < 0 && unit->run->failed == NULL)
         unit->run->failed = unit;
+    if (flow == WR_FLOW_DONE && wants_late(unit))
+        flow = WR_FLOW_MORE;
     if (flow >= 0 && unit->taken != NULL)
         stops_note(unit, batch, flow);
     return flow;
@@ -382,6 +398,11 @@ int unit_advance(struct unit *unit) {
                             unit->node->name);
     int has_moved = frontier > unit->frontier_in;
     unit->frontier_in = frontier;
+    if (unit->has_stopped && unit->stops_too) {
+        unit->frontier_out = frontier;
+        idle_update(unit);
+        return WR_OK;
+    }
     int has_due = unit->op != NULL && unit->op->has_due;
     if (has_due)
         status = give_part(unit, frontier);

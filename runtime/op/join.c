@@ -192,7 +192,7 @@ const struct wr_op_type wr_op_join = {
     .name = "join",
     .size_bytes = sizeof(struct join),
     .flags = WR_OP_KEYED | WR_OP_MULTI_INPUT | WR_OP_LATE_PORT | WR_OP_MAKES_ROWS |
-             WR_OP_TAKES_UPDATES | WR_OP_GATHERS,
+             WR_OP_TAKES_UPDATES | WR_OP_GATHERS | WR_OP_TELLS_CAUSES,
     .bind = join_bind,
     .needs = join_needs,
     .open = join_open,

@@ -285,8 +285,13 @@ static int ask_where(struct desk *desk, const struct join_change *pairs, uint32_
     if (batch == NULL)
         return WR_ENOMEM;
     batch->row_count = batch->sel_count = count;
-    int status = join_fill(self, &config->joined, config->where_reads, batch, desk->work->in,
-                           1 - desk->work->side, pairs, count);
+    uint32_t *cause = WR_ARENA_ARRAY(&batch->arena, uint32_t, count);
+    for (uint32_t i = 0; cause != NULL && i < count; i++)
+        cause[i] = (uint32_t)pairs[i].row;
+    batch->cause = cause;
+    int status = cause == NULL ? WR_ENOMEM
+                               : join_fill(self, &config->joined, config->where_reads, batch,
+                                           desk->work->in, 1 - desk->work->side, pairs, count);
     wr_op_eval_begin(&self->base, &self->where_eval);
     if (status == WR_OK)
         status = wr_list_filter(config->where, &self->where_eval, batch, sel, kept);

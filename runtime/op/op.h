@@ -149,6 +149,8 @@ enum wr_op_flags {
     WR_OP_BY_CLOCK = 8192,      /* SETS_FRONTIER: it is the clock of the step */
     WR_OP_GATHERS = 16384,      /* what small batches of its inputs give may leave it together */
     WR_OP_OBSERVES = 2048,      /* sees each change of a changelog, not only their sum */
+    WR_OP_TELLS_CAUSES =
+        32768, /* MAKES_ROWS: each row that `push` gives, or rejects, has a cause */
 };
 
 /* What an operator keeps. */

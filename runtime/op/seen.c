@@ -544,4 +544,5 @@ static void seen_close(struct wr_op *op) {
 
 const struct wr_op_type wr_op_seen = SEEN_TYPE(0);
 const struct wr_op_type wr_op_seen_in_turn = SEEN_TYPE(WR_OP_LATE_PORT);
-const struct wr_op_type wr_op_seen_windowed = SEEN_TYPE(WR_OP_LATE_PORT | WR_OP_MAKES_ROWS);
+const struct wr_op_type wr_op_seen_windowed =
+    SEEN_TYPE(WR_OP_LATE_PORT | WR_OP_MAKES_ROWS | WR_OP_TELLS_CAUSES);

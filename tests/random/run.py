@@ -155,7 +155,7 @@ class Runner:
                 why = re.search(r"error\[(W\d+)\]", stderr)  # so that shrinking keeps the reason
                 raise Failure(f"refused {why[1]}" if code == 3 and why else f"exit code {code}",
                               f"exit code {code} with {' '.join(args)}\n{stderr}")
-            return written(folder)
+            return {**written(folder), "counts": counts_of(stderr)}
         finally:
             if own:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -289,6 +289,12 @@ def kind_of(what):
     """The sort of run: which of its options matters most."""
     return next((option for option in ("--spill-bytes", "--stop-after", "--shards", "--batch-rows")
                  if option in what), "other files")
+
+
+def counts_of(stderr):
+    """What the last line tells: records that were read, rejects of each kind, late rows."""
+    told = re.findall(r"[\d,]+ in\b|[\d,]+ rejected(?: \([^)]*\))?|[\d,]+ late", stderr)
+    return "\n".join(told[-3:]).encode()
 
 
 def codes_of(text):

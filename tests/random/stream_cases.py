@@ -8,7 +8,9 @@ What a stage may stand behind is told by Facts: no stage is drawn that the progr
 import random
 
 import cases
+import inputs
 import stream_stages  # noqa: F401  (the stages are told to cases.py)
+import tables
 from cases import APPROXIMATE
 from expressions import Generator
 
@@ -88,6 +90,12 @@ class StreamMaker(cases.Maker):
             "look": dice.randrange(1 << 20)})
         self.facts[f"s{number}"] = Facts(unique=["id"], sources=frozenset([number]))
 
+    def spoil_some(self, odds):
+        for source in self.case["sources"]:
+            for record in source["records"]:
+                if self.dice.random() < odds and source["format"] not in tables.FORMATS:
+                    inputs.spoil(self.dice, source["format"], source["columns"], record)
+
     def span(self, *least):
         """A duration in the case's unit."""
         return self.dice.choice([*least, 1, 2, 3, 5, 7, 10, 10, 20, 60]) * self.unit
@@ -101,6 +109,9 @@ class StreamMaker(cases.Maker):
         dice = self.dice
         for number in range(dice.choice([1, 1, 2, 2, 3])):
             self.source(number)
+        if dice.random() < 0.25:  # what of the bad records counts behind a stage that stops?
+            self.stages += ["limit"] * 2
+            self.spoil_some(dice.choice([0.05, 0.2, 0.5]))
         ends = [self.timed(f"s{s['id']}") for s in self.case["sources"]]
         if len(ends) > 1 and dice.random() < 0.25:
             ends.append(self._union(ends[0], self.known[ends[0]]) or ends[0])
@@ -128,6 +139,9 @@ class StreamMaker(cases.Maker):
         used = {i for node in self.case["nodes"] for i in node["in"]}
         leaves = [n["id"] for n in self.case["nodes"] if n["id"] not in used]
         leaves += [end for end in ends if end not in leaves]
+        if "limit" in self.stages:
+            leaves = [self.dice.random() < 0.6 and self._limit(end, None) or end
+                      for end in leaves]
         for end in dict.fromkeys(leaves):
             if self.facts[end].changes:
                 end = self.stage("changes", [end], self.facts[end].but())
@@ -283,6 +297,13 @@ class StreamMaker(cases.Maker):
             ["case", "int64", [[self.condition(known), left]], ["lit", "int64", 0]]])
         return self.stage("derive", [at], self.facts[at].but(),
                           items=[[self.new(known, "d"), False, made]])
+
+    def _limit(self, at, known):
+        if self.facts[at].changes:
+            return None
+        return self.stage("limit", [at], self.facts[at].but(),
+                          rows=self.dice.choice([0, 1, 1, 2, 3, 5, 9, 20]),
+                          offset=self.dice.choice([0, 0, 0, 1, 4]))
 
     def _select(self, at, known):
         facts = self.facts[at]

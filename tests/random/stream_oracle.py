@@ -15,6 +15,9 @@ COMPARED = {"<": "coalesce({} < {}, false)", ">=": "coalesce({} >= {}, false)",
 
 class StreamOracle(Oracle):
 
+    def _limit(self, *_):
+        raise Refused("what stages above a limit had not done by then")
+
     # -- tables
 
     def put(self, node, made, columns, source, timed, ordered, time="_t", sequence="_s",

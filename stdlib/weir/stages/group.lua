@@ -114,7 +114,13 @@ return {
   },
   limit = {
     usage = ":limit(100, { offset = 10 })",
-    doc = "The first rows; then stops its sources.",
+    doc = "The first rows; then stops its sources. What lies behind the last row that is wanted "
+      .. "is not read: it counts as no record and gives no reject, for any batch size. A `join` or "
+      .. "a windowed `dedup` stops at the row that made the last one, where only row-by-row stages "
+      .. "stand between and nobody reads its late rows. Other stages that make rows of their own "
+      .. "(`agg`, `top`, a join whose row leaves since it met none), and all whose rows meet "
+      .. "another stream before the limit, work on to the end of an input that ends. Of inputs "
+      .. "that never end, how far they were read depends on when rows came.",
     subjects = { { kind = "count", min = 0 } },
     options = { offset = { kind = "count", doc = "leave out so many rows first", default = "0" } },
     make = function(c)
