@@ -52,7 +52,7 @@ static int put(const struct wr_postgres_publish *publish, const struct wr_postgr
         rows = strtoull(pq->PQgetvalue(result, 0, 0), NULL, 10);
         pq->PQclear(result);
     }
-    *left_out = rows > count ? rows - count : 0;
+    *left_out = rows > count && !wr_postgres_table_has_only_key(old) ? rows - count : 0;
     if (status != WR_OK) {
         wr_buf_release(sql);
         return status;

@@ -400,6 +400,10 @@ int wr_postgres_table_copy(const struct wr_postgres_table *table, struct wr_buf 
     return wr_buf_add_text(sql, ") from stdin (format binary)");
 }
 
+int wr_postgres_table_has_only_key(const struct wr_postgres_table *table) {
+    return table->key_count > 0 && table->key_count == table->schema->field_count;
+}
+
 void wr_postgres_table_add_upsert(const struct wr_postgres_table *table, struct wr_buf *sql) {
     uint32_t count = 0;
     wr_buf_add_text(sql, " on conflict ");

@@ -51,6 +51,9 @@ int wr_postgres_table_run(const struct wr_postgres_table *table, struct wr_buf *
 int wr_postgres_table_copy(const struct wr_postgres_table *table, struct wr_buf *sql);
 /* Inserts, or upserts, rows of arrays: parameter $1 … is the array of a column. */
 int wr_postgres_table_insert(const struct wr_postgres_table *table, struct wr_buf *sql);
+/* Whether a row that is there already stays as it is: it has no column beside the key. Then the
+ * server says neither that it put it in nor that it left it out. */
+int wr_postgres_table_has_only_key(const struct wr_postgres_table *table);
 /* Appends ` on conflict (…) do update set …`: the columns of the stream. */
 void wr_postgres_table_add_upsert(const struct wr_postgres_table *table, struct wr_buf *sql);
 /* Appends ` t."key" = c0 and …`. With `nils`, keys may hold nil. */

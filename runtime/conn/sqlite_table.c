@@ -360,6 +360,8 @@ int wr_sqlite_table_key(const struct wr_sqlite_table *table, struct wr_error *er
     return status;
 }
 
+/* A row that has only a key stays as it is, but counts as one that is there: `do nothing` would
+ * look as if the table had left it out. */
 static void add_update(const struct wr_sqlite_table *table, struct wr_buf *sql) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < table->schema->field_count; i++) {
@@ -370,8 +372,12 @@ static void add_update(const struct wr_sqlite_table *table, struct wr_buf *sql) 
         wr_buf_add_text(sql, " = excluded.");
         wr_sql_add_name(sql, table->schema->fields[i].name);
     }
-    if (count == 0)
-        wr_buf_add_text(sql, " do nothing");
+    if (count > 0)
+        return;
+    wr_buf_add_text(sql, " do update set ");
+    wr_sql_add_name(sql, table->schema->fields[table->key[0]].name);
+    wr_buf_add_text(sql, " = ");
+    wr_sql_add_name(sql, table->schema->fields[table->key[0]].name);
 }
 
 static void add_columns(const struct wr_sqlite_table *table, struct wr_buf *sql) {

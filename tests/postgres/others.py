@@ -211,7 +211,9 @@ def rows_that_the_table_leaves_out_are_told(weir, postgres):
             ("rule", f"create table t ({columns}); create rule r as on insert to t where "
              "new.x > 2000 do instead nothing", 1000),
             ("none", f"create table t ({columns}, primary key (x))", 0, "s", "",
-             ', { key = "x" }')):
+             ', { key = "x" }'),
+            ("there", f"create table t ({columns}, primary key (x, k)); insert into t select x, "
+             "x % 101 from generate_series(1, 3000) x", 0, "s", "", ', { key = "x, k" }')):
         wipe(postgres)
         postgres.sql(make)
         said = Place(weir, script(postgres, *words)).run("--state", "s", "--batch-rows", "64")

@@ -263,6 +263,24 @@ def an_update_is_no_row_that_is_left_out(place):
     assert "did not take" not in place.run(script, state="again")
 
 
+@case
+def a_row_that_is_only_a_key_and_there_already_is_not_left_out(place):
+    rows = 'weir.rows("k string", { { "a" }, { "b" }, { "b" }, { "A" }, { "c" } })'
+    for name, target in (
+            ("plain", '"sqlite:out.db", { table = "t", key = "k" }'),
+            ("state", '"state:t", { key = "k" }'),
+            ("audit", '"sqlite:out.db", { table = "u", key = "k", audit = "some = count() > 0" }')):
+        for state in ("first", "again"):
+            said = place.run(f"{rows}:write({target})", state=f"{name}-{state}")
+            assert "did not take" not in said and "5 out to" in said, said
+    assert place.sql("select k from t order by k") == [("A",), ("a",), ("b",), ("c",)]
+    place.sql("drop table t")
+    place.sql("create table t(k text collate nocase primary key)")
+    said = place.run(f'{rows}:write("sqlite:out.db", {{ table = "t", key = "k" }})', state="nocase")
+    assert "did not take" not in said, said
+    assert place.sql("select k from t order by k") == [("a",), ("b",), ("c",)]
+
+
 def content(folder):
     """Of all files in it."""
     found = {}
