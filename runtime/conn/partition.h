@@ -116,6 +116,7 @@ struct partition_sink {
     uint64_t batches;   /* so far */
     uint32_t forget_at; /* so many partitions */
     uint8_t has_forgotten;
+    uint8_t has_told_empty; /* that it stands with nil */
     uint32_t kept_count, kept_mask;
     struct partition_kept *kept; /* by hash */
     struct wr_buf removed;       /* names of those that the next checkpoint says are forgotten */

@@ -1,7 +1,9 @@
 /* partition_names.c: how the directories of a partitioned sink are called, and which are known. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
 #include "conn/partition.h"
@@ -12,7 +14,9 @@ int partition_no_memory(const struct partition_sink *self, struct wr_error *err)
                         self->base.budget->name);
 }
 
-/* How Hive calls the directory of rows that have no value. */
+/* How Hive calls the directory of rows that have no value: nil, and as Hive and Spark have it an
+ * empty text, which those who read it take for nil. A text that is this one is escaped, so that it
+ * is read as itself. */
 #define NO_VALUE "__HIVE_DEFAULT_PARTITION__"
 
 /* Bytes that mean something in a path, a pattern or to those who read such directories. */
@@ -35,6 +39,31 @@ static int is_negative_zero(const struct wr_buf *text) {
     return text->length == 4 && memcmp(text->bytes, "-0.0", 4) == 0;
 }
 
+static void tell_empty(struct partition_sink *self, const struct wr_field *field) {
+    char text[256];
+    if (self->has_told_empty || self->base.note == NULL)
+        return;
+    snprintf(text, sizeof text,
+             "an empty text of `%.*s` stands in the partition of nil, `" NO_VALUE
+             "`, and is read as nil; `partition_by = \"%.*s = case(… == '', 'none', …)\"` tells "
+             "them apart",
+             (int)WR_MIN(field->name_length, 48u), field->name,
+             (int)WR_MIN(field->name_length, 48u), field->name);
+    self->base.note(self->base.note_ctx, self->base.name, text);
+    self->has_told_empty = 1;
+}
+
+static void add_value(struct wr_buf *out, const struct wr_buf *value) {
+    const size_t length = sizeof NO_VALUE - 1;
+    int is_word = value->length == length && memcmp(value->bytes, NO_VALUE, length) == 0;
+    if (value->length == 0)
+        wr_buf_add_text(out, NO_VALUE);
+    else if (is_word)
+        wr_buf_addf(out, "%%%02X%s", NO_VALUE[0], NO_VALUE + 1);
+    else
+        partition_add_escaped(out, value->bytes, value->length);
+}
+
 int partition_name_of(struct partition_sink *self, const struct wr_batch *batch, uint32_t row) {
     const struct partition_config *config = self->config;
     struct wr_buf *out = &self->name, value;
@@ -54,9 +83,9 @@ int partition_name_of(struct partition_sink *self, const struct wr_batch *batch,
             status = wr_value_show(&value, &field->type, column, row);
         if (field->type.kind == WR_FLOAT64 && status == WR_OK && is_negative_zero(&value))
             memmove(value.bytes, value.bytes + 1, --value.length);
-        if (value.length == 0)
-            wr_buf_add_text(out, NO_VALUE);
-        partition_add_escaped(out, value.bytes, value.length);
+        if (value.length == 0 && !wr_column_is_nil(column, row))
+            tell_empty(self, field);
+        add_value(out, &value);
         if (status == WR_OK && out->length - begin > PARTITION_NAME_MAX)
             status = WR_ELIMIT;
     }

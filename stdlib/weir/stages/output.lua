@@ -263,7 +263,8 @@ return {
       format = { kind = "any", doc = "a format's name or value; what the file's name says" },
       partition_by = { kind = "list", doc = "files in directories by these columns, which the "
         .. "files then do not have: `dt=2024-01-01/hm=10%3A05/part-00000.csv`; nil is "
-        .. "`__HIVE_DEFAULT_PARTITION__`" },
+        .. "`__HIVE_DEFAULT_PARTITION__`, as in Hive and Spark also an empty text, which is told; "
+        .. "a text that is this word is `%5F_HIVE_…`, which they read as itself" },
       audit = { kind = "list", doc = "conditions over all rows, `enough = count() >= 1000`: one "
         .. "that is not true fails the run (W608) before anything is published; of files, sqlite, "
         .. "state and postgres" },
