@@ -63,6 +63,22 @@ describe("check tells", function()
     assert.equal("2:21 W401, 3:15 W001",
       errors_of("local t = weir.read 'none.csv'\n  :filter \"n >\":filter \"q > 1\":print()"))
   end)
+  it("each name of one string that no column has, once", function()
+    assert.equal("2:11 W103, 2:22 W103",
+      errors_of("s:filter \"aa > 1 and bb < 2 and aa < 9\":print()"))
+    assert.equal("2:15 W103, 2:23 W103, 3:12 W103", errors_of(
+      "s:derive \"x = aa, y = bb + x, z = y + n\"\n  :filter \"cc == 1 and x == y\":print()"))
+    assert.equal("2:15 W101, 2:33 W103",
+      errors_of("s:derive \"l = lenght(user), k = aa\":print()"))
+  end)
+  it("none of several streams of one call that has an error", function()
+    assert.equal("2:45 W202", errors_of("local bid, auction, person = weir.nexmark { evnts = 1 }\n"
+      .. "bid:join(auction, { on = 'auction' }):print() person:filter 'nope > 1':print()"))
+  end)
+  it("errors behind a pcall that a coroutine never comes back to", function()
+    assert.equal("3:11 W103", errors_of("local co = coroutine.create(function() pcall(function() "
+      .. "coroutine.yield() end) end) coroutine.resume(co)\ns:filter 'nope == 1':print()"))
+  end)
   it("what a script catches itself as ever", function()
     assert.equal("", errors_of("local ok = pcall(function() s:filter 'nope == 1' end)\n"
       .. "if not ok then s:print() end"))

@@ -185,6 +185,28 @@ local function each_node(tree, visit)
   end
 end
 
+--- Calls `visit` with each name that stands in the string of an argument, as its node.
+function Call:each_name(arg, visit)
+  for _, tree in ipairs(self.trees) do
+    if tostring(tree.arg) == tostring(arg) then
+      each_node(tree, function(node)
+        if node.k == "name" then
+          visit(node)
+        end
+      end)
+    end
+  end
+end
+
+--- The name that stands at a byte of the string of an argument, or nil.
+function Call:name_at(arg, from)
+  local name
+  self:each_name(arg, function(node)
+    name = node.from == from and node.name or name
+  end)
+  return name
+end
+
 local function list_literal(call, name, list)
   local items = {}
   if #list > M.LIST_ITEMS_MAX then
@@ -241,14 +263,38 @@ function Call:param(name)
   return self.script:param(name)
 end
 
-function Call:missing_param(name, arg, from, to)
-  local unknown = self:unknown_option()
-  unknown = unknown ~= nil and tostring(unknown)
+--- The keys of an options table in an order that does not change from run to run.
+local function sorted_keys(options)
+  local keys = {}
+  for key in pairs(options) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  return keys
+end
+
+--- A key that was meant for a parameter, or nil. Of an address it is not known yet which options it
+--- has: there it is one that is nearly the name.
+local function key_meant(call, name, in_address)
+  for _, key in ipairs(in_address and sorted_keys(call.options_given) or {}) do
+    if type(key) == "string" and not call.params_used[key] and suggest.nearest(key, { name }) then
+      return key
+    end
+  end
+  return not in_address and call:unknown_option() or nil
+end
+
+function Call:missing_param(name, arg, from, to, in_address)
+  local meant = key_meant(self, name, in_address)
   local message = ("no value for `$%s`"):format(name)
   local help
-  if unknown then
-    message = ("%s, and `%s` is no option of `%s`"):format(message, unknown, self.stage)
-    help = suggest.nearest(unknown, { name }) and ("did you mean `%s = …`?"):format(name)
+  if meant ~= nil then
+    if not in_address then
+      message = ("%s, and `%s` is no option of `%s`"):format(message, meant, self.stage)
+    end
+    help = suggest.nearest(tostring(meant), { name }) and ("did you mean `%s = …`?"):format(name)
       or ("the key of a parameter is its name: `{ %s = … }`"):format(name)
   else
     local near = suggest.nearest(name, self.script:param_names())
@@ -296,7 +342,7 @@ function Call:address(text, arg)
     self.params_used[name] = true
     local x, found = self:param(name)
     if not found then
-      self:missing_param(name, arg, from, past - 1)
+      self:missing_param(name, arg, from, past - 1, true)
     elseif type(x) == "table" and not value.is(x) or type(x) == "function" then
       self:fail("W203", ("parameter `%s` in an address must be one value, got %s"):format(name,
         M.describe(x)), nil, arg, from, past - 1)
@@ -326,18 +372,6 @@ function Call:option_spec(key)
   local options = self.descriptor.options or {}
   return options[key] or (self.extra_options and self.extra_options[key])
     or (self.descriptor.unnamed and nil or COMMON[key])
-end
-
---- The keys of an options table in an order that does not change from run to run.
-local function sorted_keys(options)
-  local keys = {}
-  for key in pairs(options) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys, function(a, b)
-    return tostring(a) < tostring(b)
-  end)
-  return keys
 end
 
 --- The first key, in byte order, that is neither an option nor a parameter of a string.

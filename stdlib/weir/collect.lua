@@ -14,6 +14,8 @@ local SAME = { filter = true, expect = true }
 --- … or it may; and those that say the names of the columns that they add.
 local KEEPS = { event_time = true, sort = true, limit = true }
 local NAMES = { derive = true, select = true }
+--- Stages whose string is about columns of the input alone, and names of its own.
+local ONE_STRING = { filter = true, expect = true, derive = true, select = true }
 
 --- Whether what a script does now is read on behind an error: not where it catches errors itself.
 function M.is_on(script)
@@ -80,12 +82,36 @@ local function inputs_of(stream, args)
 end
 
 --- Whether an error of a stage is one whatever its inputs have that is in doubt.
-local function stands(err, doubt)
+local function stands(stage_call, err, doubt)
   if not doubt or err.code == "W101" then
     return true
   end
-  local column = err.code == "W103" and err.message:match("^unknown column `([^`]+)`")
+  local column = err.code == "W103" and stage_call:name_at(err.arg, err.from)
   return column and doubt.names ~= nil and not doubt.names[column] or false
+end
+
+--- Names in the string of an error which no column has either, and which it has not to do with: one
+--- error each. Those that the string itself gives to something may be meant by it.
+local function tell_others(stage_call, err, names, doubt)
+  local columns, told = {}, { [stage_call:name_at(err.arg, err.from) or false] = true }
+  for _, name in ipairs(names) do
+    columns[name] = true
+  end
+  for _, item in ipairs(stage_call[1] and stage_call[1].ast or {}) do
+    columns[item.name or false] = true
+  end
+  add_names(columns, doubt and doubt.names or {})
+  stage_call:each_name(err.arg, function(node)
+    if columns[node.name] or told[node.name] or node.name:find("^_") then
+      return
+    end
+    told[node.name] = true
+    local _, other = pcall(stage_call.fail_with, stage_call, {
+      code = "W103", message = ("unknown column `%s`"):format(node.name), from = node.from,
+      to = node.to,
+    }, err.arg)
+    tell(stage_call.script, other)
+  end)
 end
 
 --- The names of the columns that a call gives; nil: not known.
@@ -128,6 +154,20 @@ local function stand_in(stream, name, doubt, unknown)
   })
 end
 
+--- The errors of a stage that do not follow from others; raises what is none of a script.
+local function tell_all(stream, name, stage_call, err, doubt)
+  local module = require("weir.stream")
+  if not diag.is(err) then
+    error(err, 0)
+  elseif stage_call and not stands(stage_call, err, doubt) then
+    return
+  end
+  tell(module.data(stream).script, err)
+  if stage_call and ONE_STRING[name] and err.from and (not doubt or doubt.names) then
+    tell_others(stage_call, err, module.columns(stream), doubt)
+  end
+end
+
 --- Calls a stage. `read(columns)` reads the call, `bind(stage_call)` binds it; both may raise.
 ---@return weir.Stream
 function M.stage(stream, name, descriptor, args, read, bind)
@@ -146,10 +186,8 @@ function M.stage(stream, name, descriptor, args, read, bind)
       return result
     end
   end
-  if not ok and not diag.is(result) then
-    error(result, 0)
-  elseif not ok and (not stage_call or stands(result, doubt)) then
-    tell(data.script, result)
+  if not ok then
+    tell_all(stream, name, stage_call, result, doubt)
   end
   if descriptor.returns_input then
     data.used, data.written, data.called = true, true, name
@@ -162,13 +200,17 @@ function M.stage(stream, name, descriptor, args, read, bind)
   return stand_in(stream, name, behind, doubt and doubt.unknown)
 end
 
---- What a source is that has an error.
-function M.source(script, name, mark, err)
+--- What a source is that has an error; `count` streams, where it gives several.
+function M.source(script, name, mark, err, count)
   tell(script, err)
-  return require("weir.stream").new({
-    script = script, info = { schema = {}, key = {} }, mark = mark, stage = name, unknown = true,
-    used = true,
-  })
+  local streams = {}
+  for i = 1, count or 1 do
+    streams[i] = require("weir.stream").new({
+      script = script, info = { schema = {}, key = {} }, mark = mark, stage = name,
+      unknown = true, used = true,
+    })
+  end
+  return table.unpack(streams)
 end
 
 --- A stage that there is none of.
@@ -178,7 +220,8 @@ function M.no_stage(stream, name, err)
   return stand_in(stream, name, {}, data.unknown)
 end
 
---- Lets the script's own `pcall` see errors as ever.
+--- Lets the script's own `pcall` see errors as ever. In a coroutine nothing is read on anyway, and
+--- one that yields in it may never come back.
 function M.guard(script, env)
   local inner = rawget(env, "pcall")
   local function leave(...)
@@ -186,6 +229,9 @@ function M.guard(script, env)
     return ...
   end
   rawset(env, "pcall", function(...)
+    if coroutine.running() ~= script.thread then
+      return inner(...)
+    end
     script.guarded = script.guarded + 1
     return leave(inner(...))
   end)

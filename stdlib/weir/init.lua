@@ -232,7 +232,7 @@ local function bind(script, name, descriptor)
     elseif not diag.is(made[2]) then
       error(made[2], 0)
     end
-    return collect.source(script, shown, mark, made[2])
+    return collect.source(script, shown, mark, made[2], descriptor.streams)
   end
 end
 

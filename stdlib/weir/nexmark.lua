@@ -28,6 +28,7 @@ end
 
 M.descriptor = {
   unnamed = true,
+  streams = 3,
   usage = "local bid, auction, person = weir.nexmark { events = 1000000 }",
   doc = "The events of the Nexmark benchmark as three streams with event time: of 50 events 46 are "
     .. "bids, three auctions, one a person. The same seed gives the same events. `_event` is the "
