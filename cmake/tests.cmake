@@ -274,6 +274,12 @@ set_tests_properties(program/outside PROPERTIES LABELS program)
 add_test(NAME program/evolve
   COMMAND Python3::Interpreter "${folder}/evolve.py" "${program}")
 set_tests_properties(program/evolve PROPERTIES LABELS program)
+add_test(NAME program/edits
+  COMMAND Python3::Interpreter "${folder}/edits.py" "${program}")
+set_tests_properties(program/edits PROPERTIES LABELS program)
+add_test(NAME program/every_edit
+  COMMAND Python3::Interpreter "${folder}/edits.py" "${program}" --all)
+set_tests_properties(program/every_edit PROPERTIES LABELS long TIMEOUT 7200)
 add_test(NAME program/state_tools
   COMMAND Python3::Interpreter "${folder}/state_tools.py" "${program}")
 set_tests_properties(program/state_tools PROPERTIES LABELS program)

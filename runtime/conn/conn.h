@@ -68,6 +68,7 @@ struct wr_endpoint_bind {
     uint8_t resume; /* enum wr_resume; result of reading */
     uint8_t by_key; /* a row takes the place of one with its key; result of writing */
     uint8_t shows;  /* what is written is shown at once and cannot be taken back; the same */
+    uint8_t whole;  /* it appears when its input has ended, all of it at once; the same */
     const struct wr_retry *retry; /* what is done when it fails for a while; the same. NULL: the run
                                    * ends */
     /* both: result */
@@ -196,6 +197,7 @@ struct wr_sink {
     uint8_t goes_back;    /* the state is an older copy (--from): what came behind it is given up */
     uint8_t is_complete;  /* the state is of a run that has come to its end: no rows come … */
     uint8_t goes_further; /* … but where the script has changed since, or nobody knows */
+    uint8_t gets_more;    /* something above it has not come to its end */
     uint8_t saves_all;    /* WR_SINK_CHANGES: `save` gives all it keeps, and not what has changed */
     uint8_t is_due;       /* set by open: a checkpoint comes before rows do, which unsays `ends` */
     uint8_t unseen;       /* BY_STATE: its rows get to their place when it finishes; set by open */

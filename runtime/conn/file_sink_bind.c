@@ -58,6 +58,8 @@ int file_sink_bind(struct wr_endpoint_bind *bind, struct wr_error *err) {
     if (compression != 3) /* auto: what the name says */
         config->compression = (enum wr_compression)compression;
     config->mode = (enum file_sink_mode)mode;
+    int is_audited = wr_value_get(bind->spec, "audited") != NULL;
+    bind->whole = !config->to_stdout && (config->mode != MODE_APPEND || is_audited);
     if (status == WR_OK && mode == MODE_APPEND && config->format->end != NULL) {
         wr_error_script(err, "W203", "format `%s` has an end, so nothing can be appended to it",
                         config->format->name);

@@ -174,6 +174,9 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
 /* The end of a partition whose file had its name already: what a power cut may have left over. */
 int partition_was_named(struct partition_sink *self, const struct partition *one,
                         struct wr_error *err);
+/* All was complete, and more rows come, since the script has changed: files that have their names
+ * stand, and the next of each begins. */
+int partition_leave_named(struct partition_sink *self, struct wr_error *err);
 /* Files that are complete get their names. */
 int partition_name_done(struct partition_sink *self, struct wr_error *err);
 /* After a restart, when all has been looked at: cuts the files to what the state knows. */

@@ -301,6 +301,27 @@ int partition_was_named(struct partition_sink *self, const struct partition *one
     return status == WR_OK ? mark_success(self, one, 0, err) : status;
 }
 
+static void begin_next(struct partition *one) {
+    one->number++;
+    one->is_changed = 1;
+    one->is_active = one->is_renamed = 0;
+    one->rows = one->bytes = one->length = 0;
+    one->last_us = WR_TIME_MIN;
+    one->due_us = WR_TIME_MAX;
+}
+
+int partition_leave_named(struct partition_sink *self, struct wr_error *err) {
+    int status = WR_OK;
+    for (uint32_t p = 0; p < self->count && status == WR_OK; p++) {
+        struct partition *one = &self->partitions[p];
+        if (one->is_renamed && !self->was_whole)
+            status = partition_was_named(self, one, err);
+        if (one->is_renamed && status == WR_OK)
+            begin_next(one);
+    }
+    return status;
+}
+
 int partition_complete(struct partition_sink *self, uint32_t partition, struct wr_error *err) {
     struct partition *one = &self->partitions[partition];
     int status = one->slot != NULL ? close_slot(self, one->slot, err) : WR_OK;
@@ -322,12 +343,7 @@ int partition_complete(struct partition_sink *self, uint32_t partition, struct w
             return partition_no_memory(self, err);
         self->done[self->done_count++] = done;
     }
-    one->number++;
-    one->is_changed = 1;
-    one->is_active = 0;
-    one->rows = one->bytes = one->length = 0;
-    one->last_us = WR_TIME_MIN;
-    one->due_us = WR_TIME_MAX;
+    begin_next(one);
     return WR_OK;
 }
 

@@ -223,6 +223,8 @@ static int sink_begin(struct wr_sink *sink, uint64_t epoch, struct wr_error *err
     int status = self->must_cut ? partition_fence_take_again(self, err) : WR_OK;
     if (status == WR_OK && self->must_cut)
         status = partition_cut(self, err);
+    if (status == WR_OK && self->must_cut && sink->is_complete && sink->gets_more)
+        status = partition_leave_named(self, err);
     self->must_cut &= status != WR_OK;
     return status;
 }

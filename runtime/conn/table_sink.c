@@ -19,7 +19,7 @@ static int no_key(const struct wr_endpoint_bind *bind, const char *arg, struct w
     return WR_ESCRIPT;
 }
 
-int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_options *options,
+int wr_table_choose_mode(struct wr_endpoint_bind *bind, const struct wr_options *options,
                          const char *kind, enum wr_table_mode *chosen, uint32_t *key_count,
                          const uint16_t **key, struct wr_error *err) {
     static const char *const modes[] = {"append", "upsert", "replace", "new", NULL};
@@ -34,6 +34,7 @@ int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_op
     if (by_key && bind->key_count == 0)
         return no_key(bind, is_given ? "mode" : "1", err);
     *chosen = (enum wr_table_mode)mode;
+    bind->whole = mode == WR_TABLE_REPLACE || wr_value_get(bind->spec, "audited") != NULL;
     if (mode == WR_TABLE_UPSERT || mode == WR_TABLE_REPLACE) {
         *key_count = bind->key_count;
         *key = bind->key;

@@ -9,7 +9,7 @@ enum wr_table_mode { WR_TABLE_APPEND, WR_TABLE_UPSERT, WR_TABLE_REPLACE, WR_TABL
 
 /* `mode =`, or upsert where there is a key. The key is left empty where rows are only added. W404,
  * W306; `kind`: of the endpoint, for messages. */
-int wr_table_choose_mode(const struct wr_endpoint_bind *bind, const struct wr_options *options,
+int wr_table_choose_mode(struct wr_endpoint_bind *bind, const struct wr_options *options,
                          const char *kind, enum wr_table_mode *mode, uint32_t *key_count,
                          const uint16_t **key, struct wr_error *err);
 /* The columns of the key alone, in the plan's arena. NULL: no memory. */

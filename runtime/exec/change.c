@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "exec/build.h"
 #include "exec/change.h"
+#include "exec/numbers.h"
 #include "exec/pair.h"
 #include "exec/past.h"
 #include "exec/restore.h"
@@ -30,6 +31,7 @@ struct verdict {
     uint8_t is_behind;  /* below `weir.rejects()` */
     uint8_t reads_anew; /* a source above it that was there begins anew */
     uint8_t ended;      /* its sources that go on have come to their ends */
+    uint8_t has_more;   /* and others have not: rows come */
 };
 
 struct judge {
@@ -37,7 +39,8 @@ struct judge {
     struct pairs pairs;
     struct verdict *of; /* by node */
     uint32_t change_room;
-    int status; /* of an addition that failed */
+    uint8_t begins_again; /* all sources had come to their ends, and now some have not */
+    int status;           /* of an addition that failed */
 };
 
 /* ---- saying it ---- */
@@ -178,6 +181,10 @@ static const char *column_missing(const struct wr_node *node, const struct past_
 static const char *why_not_enough(struct judge *judge, const struct wr_node *node,
                                   const struct past_stage *before) {
     const char *column = column_missing(node, before);
+    if (judge->begins_again && judge->of[node->id].is_behind && node->kind == WR_NODE_OP &&
+        pairs_keeps(&judge->pairs, node))
+        return "it has given its last results, since all sources had come to their ends, and one "
+               "is new";
     if (node->kind == WR_NODE_OP && pairs_keeps(&judge->pairs, node) && column != NULL)
         return reason(judge, "column `%s` is read now, and its state was kept without that",
                       column);
@@ -253,6 +260,7 @@ static void judge_stage(struct judge *judge, const struct wr_node *node, const c
 static void judge_source(struct judge *judge, const struct wr_node *node) {
     int was = judge->pairs.was[node->id] != PAST_NONE;
     judge->of[node->id].reads_anew = (uint8_t)was;
+    judge->of[node->id].has_more = run_units_of(judge->run->plan, node) > 0;
     if (was)
         tell(judge, node, WR_CHANGE_REBUILT, 1,
              reason(judge, "%s: it is read from its beginning", why_changed(judge, node->id)));
@@ -274,6 +282,15 @@ static int is_shown(const struct wr_node *node) {
     return strcmp(node->stage, "write") != 0;
 }
 
+/* All of it has appeared, and nothing goes behind that. */
+static int is_complete(struct judge *judge, const struct wr_node *node) {
+    if (!node->endpoint.whole || !judge->run->is_complete || !judge->of[node->id].has_more)
+        return 0;
+    tell(judge, node, WR_CHANGE_REFUSED, 0,
+         "it is complete, and more rows would come: write to another place");
+    return 1;
+}
+
 /* A sink that was there and gets other rows. Whether it keeps its number: what it wrote stays. */
 static int judge_sink(struct judge *judge, const struct wr_node *node) {
     const struct verdict *verdict = &judge->of[node->id];
@@ -289,6 +306,8 @@ static int judge_sink(struct judge *judge, const struct wr_node *node) {
                                    : "it begins with its sources");
         return 0;
     }
+    if (verdict->has_past && is_complete(judge, node))
+        return 0;
     const struct past_stage *before = &judge->run->before.stages[old];
     const struct wr_identity *now = &judge->pairs.of[node->id];
     const char *why = why_changed(judge, node->id);
@@ -338,6 +357,19 @@ static int source_has_ended(struct wr_run *run, const struct past_stage *stage) 
     return ended;
 }
 
+/* Rejects had ended with the last source, and do not now. */
+static int begins_again(const struct judge *judge) {
+    const struct wr_run *run = judge->run;
+    int has_more = 0;
+    for (uint32_t s = 0; s < run->before.stage_count; s++)
+        if (run->before.stages[s].kind == WR_NODE_SOURCE &&
+            !source_has_ended(judge->run, &run->before.stages[s]))
+            return 0;
+    for (uint32_t n = 0; n < run->plan->node_count; n++)
+        has_more |= judge->of[n].has_more;
+    return has_more;
+}
+
 /* What a node has of those above it. */
 static int inherit(struct judge *judge, const struct wr_node *node) {
     struct verdict *verdict = &judge->of[node->id];
@@ -350,11 +382,13 @@ static int inherit(struct judge *judge, const struct wr_node *node) {
         verdict->has_past |= above->has_past;
         verdict->reads_anew |= above->reads_anew;
         verdict->ended &= above->ended | !above->has_past;
+        verdict->has_more |= above->has_more;
     }
     if (wr_node_is_of_script(node)) {
         all = all_go_on(judge);
         verdict->has_past = judge->run->before.stage_count > 0;
         verdict->ended = 0;
+        verdict->has_more = judge->begins_again;
     }
     return all;
 }
@@ -398,10 +432,13 @@ static int judge_node(struct judge *judge, struct wr_node *node) {
     }
     const char *lack = before == NULL || !all ? NULL : why_not_enough(judge, node, before);
     if (before != NULL && all && lack == NULL) {
+        if (node->kind == WR_NODE_SINK && is_complete(judge, node))
+            return 0;
         judge_same(judge, node);
         if (node->kind == WR_NODE_SOURCE && before->units > 0) {
             verdict->has_past = 1;
             verdict->ended = (uint8_t)source_has_ended(judge->run, before);
+            verdict->has_more = !verdict->ended;
         }
         return 1;
     }
@@ -448,103 +485,7 @@ static void tell_dropped(struct judge *judge) {
     }
 }
 
-/* ---- the plan as the next checkpoint will name it ---- */
-
-static void note_stage(struct judge *judge, const struct wr_node *node, struct past_stage *made,
-                       uint32_t old) {
-    struct wr_run *run = judge->run;
-    struct past *now = &run->now;
-    const struct wr_identity *identity = &judge->pairs.of[node->id];
-    const struct past_stage *before = old == PAST_NONE ? NULL : &run->before.stages[old];
-    uint32_t units = run_units_of(run->plan, node);
-    *made = (struct past_stage){
-        .number = before != NULL ? before->number : now->next_number++,
-        .kind = (uint8_t)node->kind,
-        .keeps = (uint8_t)pairs_keeps(&judge->pairs, node),
-        .observed = node->observed,
-        .asks_origins = run->asks[node->id],
-        .stage = node->stage,
-        .given = identity->given == NULL ? "" : identity->given,
-        .address = identity->address == NULL ? "" : identity->address,
-        .place = identity->place,
-        .own = identity->own,
-        .meaning = identity->meaning,
-        .schema = identity->schema,
-        .born = before != NULL       ? before->born
-                : run->store == NULL ? 0
-                                     : wr_store_number(run->store),
-        .units = units,
-        .ordinal = PAST_NONE,
-        .column_words = wr_needed_words(node->out.schema),
-        .needed = node->needed,
-        .shown = node->shown,
-        .fact_count = identity->fact_count,
-        .facts = identity->facts,
-    };
-    if (node->kind == WR_NODE_SOURCE && units > 0) {
-        made->ordinal = before != NULL ? before->ordinal : now->source_count++;
-        now->lanes[made->ordinal] = units;
-    }
-    unsigned flags = node->op == NULL ? 0 : node->op->flags;
-    if (units > 0 && (flags & (WR_OP_MAKES_ROWS | WR_OP_REPEATS))) {
-        made->first_maker = before != NULL ? before->first_maker : now->maker_count + 1;
-        now->maker_count = WR_MAX(now->maker_count, made->first_maker + units - 1);
-    }
-}
-
-static int note_inputs(struct wr_run *run, const struct wr_node *node, struct past_stage *made) {
-    uint32_t count = wr_value_count(wr_value_get(node->spec, "inputs"));
-    uint32_t *inputs = WR_ARENA_ARRAY(&run->arena, uint32_t, count + 1);
-    if (inputs == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        inputs[i] = run->now.stages[run->stage_of[node->inputs[i]]].number;
-    made->inputs = inputs;
-    made->input_count = count;
-    return WR_OK;
-}
-
-/* `keeps_number`: by node. */
-static int note_plan(struct judge *judge, const uint8_t *keeps_number) {
-    struct wr_run *run = judge->run;
-    struct past *now = &run->now;
-    uint32_t nodes = run->plan->node_count;
-    *now = (struct past){.script = run->plan->script == NULL ? "" : run->plan->script,
-                         .record_limit = run->options.record_limit,
-                         .next_number = run->before.next_number,
-                         .maker_count = run->before.maker_count,
-                         .source_count = run->before.source_count};
-    now->stages = WR_ARENA_ZEROS(&run->arena, struct past_stage, nodes + 1);
-    now->lanes = WR_ARENA_ZEROS(&run->arena, uint32_t, now->source_count + nodes + 1);
-    run->stage_of = WR_ARENA_ARRAY(&run->arena, uint32_t, nodes + 1);
-    if (now->stages == NULL || now->lanes == NULL || run->stage_of == NULL)
-        return WR_ENOMEM;
-    for (uint32_t i = 0; i < now->source_count; i++)
-        now->lanes[i] = run->before.lanes[i];
-    for (uint32_t n = 0; n < nodes; n++) {
-        const struct wr_node *node = run->plan->nodes[n];
-        run->stage_of[n] = node->live ? now->stage_count++ : PAST_NONE;
-        if (!node->live)
-            continue;
-        uint32_t same = judge->pairs.same[n];
-        uint32_t old = !keeps_number[n]    ? PAST_NONE
-                       : same != PAST_NONE ? same
-                                           : judge->pairs.was[n];
-        note_stage(judge, node, &now->stages[run->stage_of[n]], old);
-        if (note_inputs(run, node, &now->stages[run->stage_of[n]]) != WR_OK)
-            return WR_ENOMEM;
-    }
-    if (now->next_number > PAST_STAGES_MAX || now->maker_count > PAST_STAGES_MAX)
-        return WR_ELIMIT;
-    run->node_numbered = WR_ARENA_ARRAY(&run->arena, uint32_t, now->next_number + 1);
-    if (run->node_numbered == NULL)
-        return WR_ENOMEM;
-    memset(run->node_numbered, 0xff, now->next_number * sizeof *run->node_numbered);
-    for (uint32_t n = 0; n < nodes; n++)
-        if (run->stage_of[n] != PAST_NONE)
-            run->node_numbered[run_number(run, n)] = n;
-    return WR_OK;
-}
+/* ---- all together ---- */
 
 /* Who is before a stage that may want to know where rows are from. */
 static void find_asking(struct wr_run *run) {
@@ -578,14 +519,17 @@ int run_judge(struct wr_run *run, struct wr_error *err) {
         for (uint32_t i = 0; i < wr_value_count(wr_value_get(node->spec, "inputs")); i++)
             judge.of[n].is_behind |= judge.of[node->inputs[i]].is_behind;
     }
-    for (int behind = 0; behind <= 1; behind++)
+    for (int behind = 0; behind <= 1; behind++) {
+        judge.begins_again = status == WR_OK && behind && begins_again(&judge);
         for (uint32_t n = 0; status == WR_OK && n < nodes; n++)
             if (run->plan->nodes[n]->live && judge.of[n].is_behind == behind) {
                 keeps_number[n] = (uint8_t)judge_node(&judge, run->plan->nodes[n]);
                 run->differs[n] = keeps_number[n] && !judge.of[n].goes_on;
             }
+    }
     tell_dropped(&judge);
     if (status == WR_OK)
-        status = judge.status != WR_OK ? judge.status : note_plan(&judge, keeps_number);
+        status =
+            judge.status != WR_OK ? judge.status : numbers_give(run, &judge.pairs, keeps_number);
     return status == WR_OK ? WR_OK : wr_error_set(err, status, "compare the script with its state");
 }

@@ -74,6 +74,8 @@ int run_evolve(struct wr_run *run, int runs, struct wr_error *err) {
         (struct wr_changes){.directory = run->options.state_directory,
                             .number = run->store == NULL ? 0 : wr_store_number(run->store)};
     int status = run_restore_past(run, err);
+    if (status == WR_OK && run->changes.number > 0)
+        status = run_restore_flags(run, err);
     if (status == WR_OK)
         status = check_limit(run, err);
     if (status == WR_OK)

@@ -327,3 +327,7 @@ int reject_log_load(struct reject_log *log, struct wr_reader *in) {
         log->holds_all = 1;
     return in->failed ? WR_ECORRUPT : WR_OK;
 }
+
+void reject_log_go_on(struct reject_log *log) {
+    log->gives = 0;
+}

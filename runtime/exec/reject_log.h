@@ -35,3 +35,5 @@ int reject_log_is_read(const struct reject_log *log);
 /* Within a checkpoint's transaction. */
 int reject_log_save(struct reject_log *log, struct wr_buf *out, struct wr_error *err);
 int reject_log_load(struct reject_log *log, struct wr_reader *in);
+/* More rows come behind the end that was saved. */
+void reject_log_go_on(struct reject_log *log);

@@ -96,6 +96,22 @@ static int gather_sink(void *ctx, struct wr_reader *bytes, int base) {
     return wr_buf_add(all, bytes->bytes, bytes->length);
 }
 
+static int has_more(const struct unit *unit) {
+    int has = unit->source != NULL && !unit->ended;
+    for (uint32_t i = 0; i < unit->feeder_count && !has; i++)
+        has = has_more(unit->feeders[i].from);
+    return has;
+}
+
+/* Any source may have rejects. */
+static int gets_more(const struct unit *sink) {
+    const struct wr_run *run = sink->run;
+    int more = has_more(sink);
+    for (uint32_t i = 0; i < run->unit_count && sink->after_rejects; i++)
+        more |= has_more(run->units[i]);
+    return more;
+}
+
 static int open_sink(struct wr_run *run, struct opening *opening, const char *part) {
     struct wr_sink *sink = opening->unit->sink;
     struct wr_buf all;
@@ -106,6 +122,7 @@ static int open_sink(struct wr_run *run, struct opening *opening, const char *pa
         opening->found = 1;
         sink->is_complete = run->is_complete;
         sink->goes_further = !run->says_complete || !run->summary.was_complete;
+        sink->gets_more = (uint8_t)gets_more(opening->unit);
         status = opened(opening, sink->type->open(sink, &from, opening->err));
     }
     wr_buf_release(&all);
@@ -145,10 +162,19 @@ static void take_edges(struct unit *unit, struct wr_reader *bytes) {
     }
 }
 
+/* A sink that goes on behind rows of another script begins with the frontiers of its inputs, of
+ * which some may be new: nothing that it was told before holds for their rows. */
+static void restore_frontiers(struct unit *unit, struct wr_reader *bytes) {
+    int64_t in = (int64_t)wr_reader_u64(bytes), out = (int64_t)wr_reader_u64(bytes);
+    if (unit->run->differs[unit->node->id])
+        return;
+    unit->frontier_in = in;
+    unit->frontier_out = out;
+}
+
 static void restore_unit_facts(struct unit *unit, struct wr_reader *bytes) {
     struct wr_run *run = unit->run;
-    unit->frontier_in = (int64_t)wr_reader_u64(bytes);
-    unit->frontier_out = (int64_t)wr_reader_u64(bytes);
+    restore_frontiers(unit, bytes);
     int by_clock = unit->node->op != NULL && (unit->node->op->flags & WR_OP_BY_CLOCK);
     if (by_clock && unit->frontier_out != WR_TIME_MAX) /* where the clock was put back */
         run_set_clock(run, unit->frontier_out);
@@ -205,7 +231,7 @@ static int load_gate(void *ctx, struct wr_reader *bytes, int base) {
 
 static int restore_unit(struct wr_run *run, struct unit *unit, struct wr_error *err) {
     int status = WR_OK;
-    if (unit->gate != NULL && run->store != NULL) {
+    if (unit->gate != NULL && run->store != NULL && !run->differs[unit->node->id]) {
         char part[RUN_PART_NAME_MAX];
         run_part_name(part, "gate", unit, 0);
         status = wr_store_read(run->store, part, load_gate, unit->gate, err);
@@ -319,6 +345,21 @@ static void note_complete(struct wr_run *run) {
         run->is_complete = (uint8_t)run->summary.was_complete;
 }
 
+static int has_source(const struct wr_run *run) {
+    int has = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        has |= run->units[i]->source != NULL && !run->units[i]->ended;
+    return has;
+}
+
+/* Rejects end behind all else: where a source is still to be read they have not ended yet. */
+static void begin_rejects_again(struct wr_run *run) {
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i]->after_rejects)
+            run->units[i]->frontier_in = run->units[i]->frontier_out = WR_TIME_MIN;
+    reject_log_go_on(run->rejects);
+}
+
 static int look_at_flags(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
     wr_reader_bytes(bytes, RUN_FLAGS_AT);
@@ -326,9 +367,13 @@ static int look_at_flags(void *ctx, struct wr_reader *bytes, int base) {
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }
 
+int run_restore_flags(struct wr_run *run, struct wr_error *err) {
+    return wr_store_read(run->store, "run", look_at_flags, run, err);
+}
+
 int run_note_complete(struct wr_run *run, struct wr_error *err) {
     run->epoch = wr_store_number(run->store);
-    int status = wr_store_read(run->store, "run", look_at_flags, run, err);
+    int status = run_restore_flags(run, err);
     for (uint32_t i = 0; i < run->unit_count; i++) {
         struct unit *unit = run->units[i];
         uint32_t lane = unit->lane == LANE_CENTRAL ? 0 : unit->lane;
@@ -362,8 +407,12 @@ int run_restore(struct wr_run *run, struct wr_error *err) {
         status = restore_units(run, 0, err);
     begin_small(run);
     note_complete(run);
+    int has_more = has_source(run);
+    if (has_more)
+        begin_rejects_again(run);
     if (status == WR_OK)
         status = restore_units(run, 1, err);
+    run->is_complete &= !has_more;
     if (status == WR_OK)
         status = run_begin_epoch(run, err); /* some sinks look at their place only now */
     tell_sources(run);

@@ -16,6 +16,8 @@ int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint
                    struct wr_error *err);
 /* Reads run->before, where there is a state. */
 int run_restore_past(struct wr_run *run, struct wr_error *err);
+/* Whether that state is complete: run->is_complete, as far as it says so. */
+int run_restore_flags(struct wr_run *run, struct wr_error *err);
 /* Whether a lane of a source, by its number in the state, had come to its end. */
 int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane);
 /* Of a run that only looks (run_new_to_look): whether the state is complete … */

@@ -390,19 +390,28 @@ def rejects_that_come_behind_the_inputs(place):
 
 @case
 def a_new_source_behind_what_is_complete(place):
-    """Its own state has completed it, and no later run."""
+    """Its own state has completed it, and no later run: files that are complete stand, and others
+    have the rows to come; one file has no place for them."""
     more = READ.replace("n = i", f"n = i + {ROWS}")
-    for write in (WHOLE, FILE):
+    for write in (WHOLE, ROLLED, PARTS, FILE):
         place.begin(write)
         place.run()
         before = content(place.path("out"))
         with open(place.path("job.lua"), "w", encoding="utf-8") as file:
             file.write(f"local one = {READ}\nlocal more = {more}\none:union(more){write}\n")
-        for _ in range(2):
+        if write == FILE:
             said = place.run("--allow-rebuild", code=1)
-            assert "later run" not in said and "W617" not in said, said
+            assert "error[W601]" in said and "it is complete, and more rows would" in said, said
+            assert "refused sink" in place.plan(code=1)
             assert content(place.path("out")) == before
-        assert "later run" not in place.plan(code=None)
+            continue
+        assert "refused" not in place.plan(code=1)
+        place.run("--allow-rebuild")
+        after = content(place.path("out"))
+        assert {name: after[name] for name in before} == before, write
+        assert place.rows() == list(range(1, 2 * ROWS + 1)), write
+        place.run()
+        assert content(place.path("out")) == after, write
 
 
 # ---- starts that are refused -------------------------------------------------------------------

@@ -26,6 +26,7 @@ struct world {
     struct wr_buf notes;    /* a note or "CODE text" of a warning, each with a "\n" */
     struct wr_store *store; /* of the sinks that it opens; NULL: none */
     int is_complete;        /* the state of the sinks that it opens is of a run that has ended */
+    int gets_more;          /* … and their script has got another source since */
     uint64_t record_limit;  /* of the sources that it opens; 0: none … */
     uint32_t threads;       /* … and how many read them; 0: without a pool */
     uint64_t control_bytes; /* in use at its begin */

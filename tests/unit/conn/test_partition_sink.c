@@ -129,6 +129,30 @@ TEST(partition_sink_goes_on_when_it_died_between_the_state_and_the_names) {
     }
 }
 
+TEST(partition_sink_begins_other_files_behind_what_was_complete) {
+    struct world w;
+    struct wr_buf saved;
+    struct wr_sink *sink = begin(&w, &saved, "");
+    CHECK_INT(put_rows(&w, sink, "a,1\nb,2"), ==, WR_OK);
+    save(&w, sink, &saved);
+    CHECK_INT(wr_sink_partitions.finish(sink, &w.err), ==, WR_OK);
+    w.is_complete = w.gets_more = 1;
+    sink = again(&w, "", &saved, sink);
+    save(&w, sink, &saved);
+    CHECK_INT(put_rows(&w, sink, "a,3"), ==, WR_OK);
+    CHECK_INT(wr_sink_partitions.sync(sink, 1, &w.err), ==, WR_OK);
+    w.is_complete = 0; /* the next life has heard that it goes on */
+    sink = again(&w, "", &saved, sink);
+    CHECK_INT(put_rows(&w, sink, "a,3\nc,4"), ==, WR_OK);
+    finish(&w, sink);
+    CHECK_STR(text_of(&w, "k=a/part-00000.csv"), "id\n1\n");
+    CHECK_STR(text_of(&w, "k=a/part-00001.csv"), "id\n3\n");
+    CHECK_STR(text_of(&w, "k=b/part-00000.csv"), "id\n2\n");
+    CHECK_STR(text_of(&w, "k=b/part-00001.csv"), "none");
+    CHECK_STR(text_of(&w, "k=c/part-00000.csv"), "id\n4\n");
+    end(&w, &saved);
+}
+
 TEST(partition_sink_knows_that_it_was_complete) {
     struct world w;
     struct wr_buf saved;
