@@ -5,6 +5,7 @@
  * would have made of the same rows. All else begins anew (NEW, REBUILT) under a number of its own,
  * so that it finds nothing in the store. The one exception is a sink that goes on behind rows of
  * another script: its file cannot be made again from rows that are read already. */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #include "base/banned.h"
 
 #define REASON_BYTES_MAX 400
+#define OTHER_PLACE \
+    "write to another place, or remove what was written, and its state by `weir state reset`"
 
 /* What is known of a node while the plan is gone through in its order. */
 struct verdict {
@@ -150,6 +153,8 @@ static uint32_t culprit(const struct judge *judge, uint32_t n) {
 /* Why a node that was something is something else now. */
 static const char *why_changed(struct judge *judge, uint32_t n) {
     uint32_t first = culprit(judge, n), was = judge->pairs.was[first];
+    if (wr_node_is_of_script(judge->run->plan->nodes[first]))
+        return "stages that it has the rejects of are not the same";
     const char *fact = was == PAST_NONE
                            ? NULL
                            : changed_fact(&judge->pairs.of[first], &judge->run->before.stages[was]);
@@ -314,13 +319,14 @@ static int judge_sink(struct judge *judge, const struct wr_node *node) {
     if (verdict->has_past && verdict->reads_anew) {
         tell(judge, node, WR_CHANGE_REFUSED, 0,
              reason(judge,
-                    "%s: a source of it is read anew and another goes on, so that rows "
-                    "would come twice; write to another place",
-                    why));
+                    "%s: a source of it is read anew and another goes on, so that of the %" PRIu64
+                    " rows that it has got some would come twice; %s",
+                    why, run_rows_of(judge->run, before->number), OTHER_PLACE));
     } else if (!verdict->has_past && appends(node)) {
         tell(judge, node, WR_CHANGE_REFUSED, 0,
-             reason(judge, "%s: it appends, and all rows would come again; write to another place",
-                    why));
+             reason(judge,
+                    "%s: it appends, and the %" PRIu64 " rows that it has got would come again; %s",
+                    why, run_rows_of(judge->run, before->number), OTHER_PLACE));
     } else if (!verdict->has_past) {
         tell(judge, node, WR_CHANGE_REBUILT, 1, reason(judge, "%s: it is written anew", why));
     } else if (!is_shown(node) && (now->schema != before->schema || now->own != before->own)) {
@@ -370,6 +376,16 @@ static int begins_again(const struct judge *judge) {
     return has_more;
 }
 
+/* Rows that were read before come again where any source is read anew: also their rejects. */
+static void inherit_of_script(const struct judge *judge, struct verdict *verdict) {
+    const struct wr_plan *plan = judge->run->plan;
+    for (uint32_t n = 0; n < plan->node_count; n++) {
+        verdict->reads_anew |= judge->of[n].reads_anew;
+        verdict->has_past |= plan->nodes[n]->kind == WR_NODE_SOURCE && judge->of[n].has_past;
+    }
+    verdict->has_past |= judge->run->before.stage_count > 0 && !verdict->reads_anew;
+}
+
 /* What a node has of those above it. */
 static int inherit(struct judge *judge, const struct wr_node *node) {
     struct verdict *verdict = &judge->of[node->id];
@@ -386,7 +402,7 @@ static int inherit(struct judge *judge, const struct wr_node *node) {
     }
     if (wr_node_is_of_script(node)) {
         all = all_go_on(judge);
-        verdict->has_past = judge->run->before.stage_count > 0;
+        inherit_of_script(judge, verdict);
         verdict->ended = 0;
         verdict->has_more = judge->begins_again;
     }

@@ -273,6 +273,35 @@ static int load_ended(void *ctx, struct wr_reader *bytes, int base) {
     return WR_OK;
 }
 
+struct rows_of {
+    uint32_t number;
+    uint64_t rows;
+};
+
+/* As put_run of checkpoint.c has written it. */
+static int count_rows(void *ctx, struct wr_reader *bytes, int base) {
+    (void)base;
+    struct rows_of *of = ctx;
+    wr_reader_bytes(bytes, RUN_FLAGS_AT + 1);
+    wr_reader_bytes(bytes, 8 + 8 + 1); /* of the reject log */
+    for (uint32_t count = wr_reader_u32(bytes); count > 0 && !bytes->failed; count--) {
+        int is_it = wr_reader_varint(bytes) == of->number;
+        wr_reader_varint(bytes); /* which instance */
+        struct wr_reader one = {.length = wr_reader_u32(bytes)};
+        one.bytes = wr_reader_bytes(bytes, one.length);
+        wr_reader_bytes(&one, 8 + 8); /* frontiers */
+        of->rows += is_it ? wr_reader_u64(&one) : 0;
+    }
+    return bytes->failed ? WR_ECORRUPT : WR_OK;
+}
+
+uint64_t run_rows_of(struct wr_run *run, uint32_t number) {
+    struct rows_of of = {.number = number};
+    struct wr_error err = {0}; /* who goes on reads it once more, and tells */
+    (void)wr_store_read(run->store, "run", count_rows, &of, &err);
+    return of.rows;
+}
+
 int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane) {
     char part[RUN_PART_NAME_MAX];
     int ended = 0;

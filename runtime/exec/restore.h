@@ -18,6 +18,8 @@ int run_restore_op(struct wr_run *run, struct unit *unit, struct wr_op *op, uint
 int run_restore_past(struct wr_run *run, struct wr_error *err);
 /* Whether that state is complete: run->is_complete, as far as it says so. */
 int run_restore_flags(struct wr_run *run, struct wr_error *err);
+/* How many rows a stage has got, by its number in the state. */
+uint64_t run_rows_of(struct wr_run *run, uint32_t number);
 /* Whether a lane of a source, by its number in the state, had come to its end. */
 int run_source_had_ended(struct wr_run *run, uint32_t number, uint32_t lane);
 /* Of a run that only looks (run_new_to_look): whether the state is complete … */

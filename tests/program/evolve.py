@@ -262,6 +262,46 @@ def rejects_of_a_changed_stage():
     """Else rejects of two scripts would stand in one file."""
 
 
+BAD_ROWS = HEAD.replace('"plain.csv"', '("plain.csv", { schema = "x int64, y int64" })') + PLAIN
+APPENDED = 'weir.rejects():write("rejects.ndjson", { mode = "append" })\n'
+OF_STREAM = APPENDED.replace("weir.", "plain:")
+TABLE = 'weir.rejects():write(weir.state "r", { mode = "append" })\n'
+READ_ANEW = {"plain.csv": "rebuilt", "plain.ndjson": "rebuilt"}
+
+
+@case(BAD_ROWS + APPENDED, (BAD_ROWS + APPENDED).replace("x int64", "x float64"),
+      {**READ_ANEW, "rejects.ndjson": "refused"}, complete=True)
+def rejects_that_would_be_appended_again():
+    """A source that is read anew has its rejects again."""
+
+
+@case(BAD_ROWS + OF_STREAM, (BAD_ROWS + OF_STREAM).replace("x int64", "x float64"),
+      {**READ_ANEW, "rejects.ndjson": "refused"}, complete=True)
+def rejects_of_a_stream_that_would_be_appended_again():
+    """Whoever reads them."""
+
+
+@case(BAD_ROWS + TABLE, (BAD_ROWS + TABLE).replace("x int64", "x float64"),
+      {**READ_ANEW, "r": "refused"}, complete=True)
+def rejects_that_would_be_added_again_to_a_table():
+    """Wherever they go."""
+
+
+@case(BAD_ROWS + APPENDED.replace("append", "replace"),
+      (BAD_ROWS + APPENDED.replace("append", "replace")).replace("x int64", "x float64"),
+      {**READ_ANEW, "rejects.ndjson": "rebuilt"}, allowed="fresh", complete=True)
+def rejects_that_are_written_anew():
+    """A file of their own begins anew with all sources."""
+
+
+@case(BAD_ROWS + ALL + APPENDED.replace("append", "replace"),
+      (BAD_ROWS + ALL + APPENDED.replace("append", "replace")).replace("x int64", "x float64"),
+      {**READ_ANEW, "in.csv": "kept", "event_time": "kept", "all.csv": "kept",
+       "rejects.ndjson": "refused"})
+def rejects_of_a_source_that_is_read_anew_beside_another():
+    """Some of them would come twice."""
+
+
 UNION = """local u = s:select("x = v"):union(plain:select "x")
 u:agg("n = count(), t = sum(x)"):write "union.csv"
 u:write "rows.csv"
