@@ -12,14 +12,15 @@
 
 #define PATH_BYTES_MAX 4200
 
-int run_open_state(struct wr_store **store, const struct wr_env *env, const char *path,
-                   struct wr_error *err) {
+static int open_state(struct wr_store **store, const struct wr_env *env, const char *path,
+                      int writes, struct wr_error *err) {
     char file[PATH_BYTES_MAX];
     struct wr_file_info info;
     int length = snprintf(file, sizeof file, "%s/state.db", path);
     *store = NULL;
     if (length < (int)sizeof file && env->stat(env, file, &info) == WR_OK) {
-        int status = wr_store_open(store, env, path, NULL, err);
+        int status = writes ? wr_store_open(store, env, path, NULL, err)
+                            : wr_store_look(store, env, path, err);
         if (status == WR_EREFUSED && err != NULL && strstr(err->text, "is held by") != NULL)
             wr_error_help(err, "`weir state save DIR TO` makes a copy of the state of a run; look "
                                "into that, or stop the run");
@@ -30,9 +31,19 @@ int run_open_state(struct wr_store **store, const struct wr_env *env, const char
     return WR_ENOENT;
 }
 
-int run_open_savepoint(struct wr_store **store, const struct wr_env *env, const char *savepoint,
-                       struct wr_error *err) {
-    int status = run_open_state(store, env, savepoint, err);
+int run_look_at_state(struct wr_store **store, const struct wr_env *env, const char *path,
+                      struct wr_error *err) {
+    return open_state(store, env, path, 0, err);
+}
+
+int run_open_state(struct wr_store **store, const struct wr_env *env, const char *path,
+                   struct wr_error *err) {
+    return open_state(store, env, path, 1, err);
+}
+
+int run_look_at_savepoint(struct wr_store **store, const struct wr_env *env, const char *savepoint,
+                          struct wr_error *err) {
+    int status = run_look_at_state(store, env, savepoint, err);
     if (status == WR_ENOENT)
         wr_error_help(err, "`weir state save DIR %.200s` makes one of the state in DIR", savepoint);
     return status;
@@ -47,7 +58,7 @@ int run_began_from(const struct wr_env *env, const char *savepoint, const char *
     *began = wr_store_began_at(env, directory, savepoint);
     if (*began)
         return WR_OK;
-    int status = run_open_savepoint(&store, env, savepoint, err);
+    int status = run_look_at_savepoint(&store, env, savepoint, err);
     if (status == WR_OK)
         *began = wr_store_began_from(store, directory);
     wr_store_close(store);
@@ -68,7 +79,7 @@ int run_begin_from(const struct wr_env *env, const char *savepoint, const char *
     int status = run_began_from(env, savepoint, directory, &began, err);
     if (status != WR_OK || began)
         return status;
-    status = run_open_savepoint(&store, env, savepoint, err);
+    status = run_look_at_savepoint(&store, env, savepoint, err);
     if (status == WR_OK)
         status = wr_store_copy(store, directory, 1, err);
     wr_store_close(store);

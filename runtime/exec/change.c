@@ -82,6 +82,11 @@ static void add(struct judge *judge, struct wr_change change) {
     changes->refused += change.what == WR_CHANGE_REFUSED;
 }
 
+/* Of a run that failed as soon as it had begun: there is nothing to be lost. */
+static int is_unused(const struct wr_run *run) {
+    return run->read_before == 0 && !run->is_complete;
+}
+
 /* Only what has something in a state is told. */
 static void tell(struct judge *judge, const struct wr_node *node, enum wr_change_what what,
                  int loses, const char *why) {
@@ -89,7 +94,7 @@ static void tell(struct judge *judge, const struct wr_node *node, enum wr_change
     if (!pairs_keeps(&judge->pairs, node))
         return;
     add(judge, (struct wr_change){.what = what,
-                                  .loses = (uint8_t)loses,
+                                  .loses = loses && !is_unused(judge->run),
                                   .node = node->id,
                                   .kind = past_kind_text(node->kind),
                                   .stage = node->stage,
@@ -311,6 +316,10 @@ static int judge_sink(struct judge *judge, const struct wr_node *node) {
                                    : "it begins with its sources");
         return 0;
     }
+    if (is_unused(judge->run)) {
+        tell(judge, node, WR_CHANGE_REBUILT, 0, "nothing was written to it: it begins anew");
+        return 0;
+    }
     if (verdict->has_past && is_complete(judge, node))
         return 0;
     const struct past_stage *before = &judge->run->before.stages[old];
@@ -488,7 +497,7 @@ static void tell_dropped(struct judge *judge) {
         const struct past_stage *stage = &before->stages[s];
         if (judge->pairs.taken[s] != PAST_NONE || !stage->keeps)
             continue;
-        int loses = stage->kind != WR_NODE_SINK;
+        int loses = stage->kind != WR_NODE_SINK && !is_unused(judge->run);
         add(judge, (struct wr_change){.what = WR_CHANGE_DROPPED,
                                       .loses = (uint8_t)loses,
                                       .node = PAST_NONE,

@@ -61,12 +61,16 @@ static int begin(struct unit *unit, struct wr_error *err) {
     return status == WR_OK ? WR_OK : unit_failed(unit, status, err);
 }
 
+/* Databases first: they look at their place only now, and who refuses has changed no file. */
 int run_begin_epoch(struct wr_run *run, struct wr_error *err) {
     int status = WR_OK;
     run->epoch++;
-    for (uint32_t i = 0; i < run->unit_count && !run->options.dry_run && status == WR_OK; i++)
-        if (run->units[i]->sink != NULL)
-            status = begin(run->units[i], err);
+    for (int decides = 1; decides >= 0; decides--)
+        for (uint32_t i = 0; i < run->unit_count && !run->options.dry_run && status == WR_OK; i++) {
+            const struct wr_sink *sink = run->units[i]->sink;
+            if (sink != NULL && (sink->type->delivery == WR_DELIVERY_IDEMPOTENT) == decides)
+                status = begin(run->units[i], err);
+        }
     return status;
 }
 

@@ -175,7 +175,7 @@ int wr_state_read(struct wr_state *state, struct wr_arena *arena, const struct w
                   const char *path, int checks, struct wr_error *err) {
     *state = (struct wr_state){.script = ""};
     struct inspection self = {.state = state, .arena = arena, .checks = checks, .err = err};
-    int status = run_open_state(&self.store, env, path, err);
+    int status = run_look_at_state(&self.store, env, path, err);
     if (status != WR_OK)
         return status;
     state->number = wr_store_number(self.store);
@@ -203,7 +203,7 @@ int wr_state_read(struct wr_state *state, struct wr_arena *arena, const struct w
 int wr_state_copy(const struct wr_env *env, const char *path, const char *to,
                   struct wr_error *err) {
     struct wr_store *store;
-    int status = run_open_state(&store, env, path, err);
+    int status = run_look_at_state(&store, env, path, err);
     if (status == WR_OK)
         status = wr_store_copy(store, to, 0, err);
     wr_store_close(store);

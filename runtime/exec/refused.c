@@ -27,10 +27,10 @@ static int is_new(const struct wr_run *run) {
     return (run->goes_back || number == 0) && run->epoch <= number;
 }
 
-/* It would be the same at the next start. */
+/* It would be the same at the next start, until something is mended. */
 static int is_refused(int status, const struct wr_error *err) {
-    return status == WR_EREFUSED || status == WR_ESCRIPT || status == WR_EEXIST ||
-           status == WR_ECORRUPT || (err != NULL && strcmp(err->code, "W602") == 0);
+    return (status != WR_EIO && status != WR_ENOMEM && status != WR_ECANCEL) ||
+           (err != NULL && strcmp(err->code, "W602") == 0);
 }
 
 void state_unmake_refused(struct wr_run *run, struct state_before before, int status,

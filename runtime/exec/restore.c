@@ -391,8 +391,11 @@ static void begin_rejects_again(struct wr_run *run) {
 
 static int look_at_flags(void *ctx, struct wr_reader *bytes, int base) {
     (void)base;
-    wr_reader_bytes(bytes, RUN_FLAGS_AT);
-    load_flags(ctx, bytes);
+    struct wr_run *run = ctx;
+    wr_reader_u64(bytes); /* when it was written */
+    run->read_before = wr_reader_u64(bytes);
+    wr_reader_bytes(bytes, RUN_FLAGS_AT - 16);
+    load_flags(run, bytes);
     return bytes->failed ? WR_ECORRUPT : WR_OK;
 }
 

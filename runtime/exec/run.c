@@ -92,7 +92,7 @@ int run_new_to_look(struct wr_run **made, struct wr_plan *plan,
     int status = run_make(made, plan, options, err);
     struct wr_run *run = *made;
     if (status == WR_OK && options->state_directory != NULL)
-        status = (is_savepoint ? run_open_savepoint : run_open_state)(
+        status = (is_savepoint ? run_look_at_savepoint : run_look_at_state)(
             &run->store, plan->env, options->state_directory, err);
     if (status == WR_OK && run->store != NULL && options->savepoint != NULL)
         run->goes_back = is_savepoint || wr_store_beginning(run->store) == WR_STORE_AS_COPIED;

@@ -54,6 +54,7 @@ struct wr_run {
     uint8_t was_restored;       /* it goes on where a state ends */
     uint8_t goes_back;          /* … as it was copied, by the words of this run */
     int64_t saved_us;           /* … when that was written, by the clock */
+    uint64_t read_before;       /* … and how many records were read */
     struct reject_log *rejects;
     struct wr_workers *workers; /* NULL: one thread does all */
     struct reload *reloads;     /* tables that are read again; NULL: none */

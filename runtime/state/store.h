@@ -22,6 +22,10 @@ struct sqlite3;
  * `err`. NULL: whose state it is knows the caller. */
 int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
                   const char *plan_hash, struct wr_error *err);
+/* The same to look into it: the log of a life that died stays as it is, so that the next start
+ * finds it. Only a format of before is changed. */
+int wr_store_look(struct wr_store **store, const struct wr_env *env, const char *path,
+                  struct wr_error *err);
 void wr_store_close(struct wr_store *store);
 /* The number of the last checkpoint; 0: none yet. */
 uint64_t wr_store_number(const struct wr_store *store);

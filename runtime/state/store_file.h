@@ -98,6 +98,7 @@ struct wr_store {
     int64_t piece_read;   /* by wr_store_read: the one that is handed out */
     uint64_t noted;       /* the last checkpoint, as `MADE` had it when the state was opened */
     struct wr_file *made; /* `MADE`; NULL: nothing was written into it yet */
+    uint8_t looks;        /* nothing is written, see wr_store_look */
     int is_made;          /* it was there */
     struct wr_store_named named;
     int has_no_sums; /* an older format, which is being changed */

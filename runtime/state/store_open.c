@@ -385,7 +385,8 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
     const char *here = store->path[0] == '/' ? "" : "./"; /* so that no path reads as a URI */
     snprintf(path, sizeof path, "%s%s/state.db-wal", here, store->path);
     /* A clean close leaves no log behind. */
-    int unclean = store->env->stat(store->env, path, &info) == WR_OK && info.size_bytes > 0;
+    int has_log = store->env->stat(store->env, path, &info) == WR_OK;
+    int unclean = has_log && info.size_bytes > 0;
     path[strlen(path) - strlen("-wal")] = 0;
     int status = wr_store_made_check(store, path, unclean, err);
     if (status != WR_OK)
@@ -398,15 +399,17 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
     status = code == SQLITE_OK ? WR_OK : wr_store_fail_sqlite(store, "open", err);
     if (status == WR_OK)
         status = configure(store, err);
+    if (status == WR_OK && store->looks && has_log) /* it says that a life died: the next counts */
+        sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     /* Who wrote the log may have died before it was synced: what it says is there to be read, and
      * must not be gone behind a power cut when others have been told. */
-    if (status == WR_OK && unclean)
+    if (status == WR_OK && unclean && !store->looks)
         status = wr_store_run(store, "open", "pragma wal_checkpoint(truncate)", err);
     if (status == WR_OK)
         status = check_format(store, err);
     if (status == WR_OK && unclean)
         status = check_after_unclean_stop(store, err);
-    if (status == WR_OK)
+    if (status == WR_OK && !store->looks)
         status = wr_store_made_set(store, err);
     if (status == WR_OK)
         status = statements_prepare(store, err);
@@ -419,8 +422,8 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
     return status == WR_OK ? wr_store_made_compare(store, err) : status;
 }
 
-int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
-                  const char *plan_hash, struct wr_error *err) {
+static int open_store(struct wr_store **store, const struct wr_env *env, const char *path,
+                      const char *plan_hash, int looks, struct wr_error *err) {
     *store = NULL;
     size_t length = strlen(path);
     char lock_path[PATH_BYTES_MAX];
@@ -433,6 +436,7 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
         return wr_error_set(err, WR_ENOMEM, "open state %s: out of memory", path);
     memcpy(made->path, path, length + 1);
     made->env = env;
+    made->looks = (uint8_t)looks;
     made->rows.bytes_min = WR_STORE_ROWS_BYTES;
     wr_buf_init(&made->rows.read, &wr_budget_control, 0);
     pthread_mutex_init(&made->lock_of_database, NULL);
@@ -455,6 +459,16 @@ int wr_store_open(struct wr_store **store, const struct wr_env *env, const char 
     }
     *store = made;
     return WR_OK;
+}
+
+int wr_store_open(struct wr_store **store, const struct wr_env *env, const char *path,
+                  const char *plan_hash, struct wr_error *err) {
+    return open_store(store, env, path, plan_hash, 0, err);
+}
+
+int wr_store_look(struct wr_store **store, const struct wr_env *env, const char *path,
+                  struct wr_error *err) {
+    return open_store(store, env, path, NULL, 1, err);
 }
 
 void wr_store_path(const struct wr_store *store, const char *name,
