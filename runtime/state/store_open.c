@@ -422,11 +422,52 @@ static int open_database(struct wr_store *store, const char *plan_hash, struct w
     return status == WR_OK ? wr_store_made_compare(store, err) : status;
 }
 
+/* A run says so in the lock's file by a line without text behind the number of its process, which
+ * is all that others read there. Who holds a state without it does so for a moment, and is waited
+ * for. */
+#define LOCK_BYTES_MAX 64
+#define LOCK_WAIT_US INT64_C(2000000)
+#define LOCK_LOOK_US 20000
+
+static void mark_lock(struct wr_store *store) {
+    struct wr_file_info info;
+    int knows_size = store->env->info(store->lock, &info) == WR_OK;
+    if (!store->looks && knows_size && info.size_bytes < LOCK_BYTES_MAX - 1)
+        (void)store->env->write_at(store->lock, "\n", 1, info.size_bytes, NULL);
+}
+
+static int is_of_run(const struct wr_env *env, const char *path) {
+    char text[LOCK_BYTES_MAX];
+    struct wr_file *file;
+    if (env->open(env, path, WR_FILE_READ, &file, NULL) != WR_OK)
+        return 1;
+    int64_t length = env->read(file, text, sizeof text - 1, 0);
+    env->close(file);
+    int has_line = length > 0 && text[length - 1] == '\n';
+    return length < 0 || (has_line && (length == 1 || text[length - 2] == '\n'));
+}
+
+static int take_lock(struct wr_store *store, struct wr_error *err) {
+    const struct wr_env *env = store->env;
+    char path[WR_STORE_PATH_BYTES_MAX];
+    int64_t end_us = env->monotonic_us(env) + LOCK_WAIT_US;
+    wr_store_path(store, "LOCK", path);
+    int status = env->lock(env, path, &store->lock, err);
+    while (status == WR_EREFUSED && !is_of_run(env, path) && env->monotonic_us(env) < end_us) {
+        env->sleep(env, LOCK_LOOK_US);
+        status = env->lock(env, path, &store->lock, err);
+    }
+    if (status == WR_OK)
+        mark_lock(store);
+    if (status == WR_EREFUSED)
+        wr_error_help(err, "two runs cannot share a state: stop the other, or use another --state");
+    return status;
+}
+
 static int open_store(struct wr_store **store, const struct wr_env *env, const char *path,
                       const char *plan_hash, int looks, struct wr_error *err) {
     *store = NULL;
     size_t length = strlen(path);
-    char lock_path[PATH_BYTES_MAX];
     if (length == 0 || length > PATH_BYTES_MAX - 32)
         return wr_error_set(err, WR_EARG,
                             "the path of the state has %zu bytes; it may have 1 to %d", length,
@@ -440,7 +481,6 @@ static int open_store(struct wr_store **store, const struct wr_env *env, const c
     made->rows.bytes_min = WR_STORE_ROWS_BYTES;
     wr_buf_init(&made->rows.read, &wr_budget_control, 0);
     pthread_mutex_init(&made->lock_of_database, NULL);
-    snprintf(lock_path, sizeof lock_path, "%s/LOCK", path);
     int status = env->make_directory(env, path, err);
     if (status == WR_EEXIST) {
         wr_error_set(err, WR_EEXIST, "state %s: there is a file of that name", path);
@@ -448,9 +488,7 @@ static int open_store(struct wr_store **store, const struct wr_env *env, const c
                            "--state a run keeps nothing");
     }
     if (status == WR_OK)
-        status = env->lock(env, lock_path, &made->lock, err);
-    if (status == WR_EREFUSED)
-        wr_error_help(err, "two runs cannot share a state: stop the other, or use another --state");
+        status = take_lock(made, err);
     if (status == WR_OK)
         status = open_database(made, plan_hash, err);
     if (status != WR_OK) {

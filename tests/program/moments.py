@@ -8,6 +8,7 @@ back from a time before, the start is refused and nothing of it is removed, rena
 readers have taken away when it was complete is another matter.
 """
 
+import fcntl
 import glob
 import json
 import os
@@ -15,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 from cases import case, main
 
@@ -511,6 +513,38 @@ def a_look_at_a_state_leaves_the_log_of_a_life_that_died(place):
     assert died(), "it was not counted"
     place.run()
     place.is_whole()
+
+
+@case
+def a_start_waits_for_who_looks_at_the_state_and_not_for_a_run(place):
+    """A tool holds it for a moment. A run says in the file of the lock that it is one."""
+    place.begin(FILE)
+    place.until(HALF)
+    for text, is_run in (("1\n", False), ("1\n\n", True)):
+        with open(place.path("a/LOCK"), "w", encoding="utf-8") as lock:
+            lock.write(text)
+            lock.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            words = [place.program, "run", "job.lua", "--state", "a", "--until", f"{HALF + 5}rows"]
+            with subprocess.Popen(words, cwd=place.folder, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+                if is_run:
+                    said = run.communicate(timeout=RUN_SECONDS_MAX)[0].decode()
+                    assert run.returncode == 1 and "held by process 1" in said, said
+                    continue
+                time.sleep(0.5)
+                assert run.poll() is None, run.stdout.read().decode()
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                said = run.communicate(timeout=RUN_SECONDS_MAX)[0].decode()
+                assert run.returncode == 0, said
+    with open(place.path("a/LOCK"), "w", encoding="utf-8") as lock:
+        lock.write("1\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "error[W612]" in place.run(code=None), "it is not waited for without an end"
+    place.run()
+    with open(place.path("a/LOCK"), encoding="utf-8") as lock:
+        assert lock.read().endswith("\n\n")
 
 
 @case
