@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "exec/build.h"
 #include "exec/change.h"
+#include "exec/checkpoint.h"
 #include "exec/numbers.h"
 #include "exec/pair.h"
 #include "exec/past.h"
@@ -301,6 +302,13 @@ static int is_complete(struct judge *judge, const struct wr_node *node) {
     return 1;
 }
 
+/* Rows of several inputs met before it. */
+static int had_gate(const struct wr_run *run, const struct past_stage *before) {
+    char part[RUN_PART_NAME_MAX];
+    snprintf(part, sizeof part, "gate %u 0 0", before->number);
+    return wr_store_part_bytes(run->store, part) > 0;
+}
+
 /* A sink that was there and gets other rows. Whether it keeps its number: what it wrote stays. */
 static int judge_sink(struct judge *judge, const struct wr_node *node) {
     const struct verdict *verdict = &judge->of[node->id];
@@ -346,8 +354,11 @@ static int judge_sink(struct judge *judge, const struct wr_node *node) {
         tell(judge, node, WR_CHANGE_REBUILT, 1,
              reason(judge,
                     "%s: what was written to it stays, and the rows to come are those of "
-                    "the changed script",
-                    why));
+                    "the changed script%s",
+                    why,
+                    had_gate(judge->run, before)
+                        ? "; rows that waited before it for those of another input are thrown away"
+                        : ""));
         return 1;
     }
     return 0;

@@ -302,6 +302,15 @@ def rejects_of_a_source_that_is_read_anew_beside_another():
     """Some of them would come twice."""
 
 
+@case("""weir.read("*n.csv", { partitions = "each", schema = "t timestamp, k string, v int64" })
+  :event_time("t", { max_delay = "5s" }):write "all.csv"
+""", """weir.read("*n.csv", { partitions = "each", schema = "t timestamp, k string, v int64" })
+  :event_time("t", { max_delay = "5s" }):filter "v > 3":write "all.csv"
+""", {"*n.csv": "kept", "event_time": "kept", "all.csv": "rebuilt"}, reason="rows that waited")
+def a_filter_before_a_file_of_several_partitions():
+    """Rows of one partition that waited for those of another are of the script before."""
+
+
 UNION = """local u = s:select("x = v"):union(plain:select "x")
 u:agg("n = count(), t = sum(x)"):write "union.csv"
 u:write "rows.csv"
@@ -335,6 +344,7 @@ class Place:
                 for i in range(ROWS))
         self.put("in.csv", "t,k,v\n" + "".join(rows))
         self.put("plain.csv", "x,y\n" + "".join(f"{i},y{i}\n" for i in range(ROWS)))
+        self.put("an.csv", "t,k,v\n" + "".join(f"{time_text(i)},x,{i % 11}\n" for i in range(2000)))
         self.put("late.csv", "z\n" + "".join(f"{i}\n" for i in range(ROWS)))
 
     def put(self, name, text):
@@ -351,7 +361,7 @@ class Place:
         """What was written, by the names under which it appears."""
         found = {}
         for name in sorted(os.listdir(self.folder)):
-            if name not in ("st", "script.lua", "in.csv", "plain.csv", "late.csv"):
+            if name not in ("st", "script.lua", "in.csv", "plain.csv", "late.csv", "an.csv"):
                 with open(os.path.join(self.folder, name), encoding="utf-8") as file:
                     found[name] = file.read()
         return found
@@ -410,6 +420,7 @@ def check(program, before, after, said, more):
     def goes_on(place):
         stopped(place, before, more)
         found, plan = said_of(place, after, args)
+        assert any(more.get("reason", "") in change["reason"] for change in plan["changes"]), plan
         wanted = {name: what for name, what in said.items() if what is not None}
         assert found == wanted, f"said {found}\n  not  {wanted}"
         assert said_of(place, after, args)[0] == found, "comparing changed the state"
