@@ -96,20 +96,18 @@ static int gather_sink(void *ctx, struct wr_reader *bytes, int base) {
     return wr_buf_add(all, bytes->bytes, bytes->length);
 }
 
-static int has_more(const struct unit *unit) {
-    int has = unit->source != NULL && !unit->ended;
-    for (uint32_t i = 0; i < unit->feeder_count && !has; i++)
-        has = has_more(unit->feeders[i].from);
-    return has;
-}
-
-/* Any source may have rejects. */
+/* Whether anything that feeds a sink is to be read; any source may have rejects. */
 static int gets_more(const struct unit *sink) {
     const struct wr_run *run = sink->run;
-    int more = has_more(sink);
-    for (uint32_t i = 0; i < run->unit_count && sink->after_rejects; i++)
-        more |= has_more(run->units[i]);
-    return more;
+    int any = 0;
+    for (uint32_t i = 0; i < run->unit_count; i++) { /* units stand behind those that feed them */
+        struct unit *unit = run->units[i];
+        unit->has_more = unit->source != NULL && !unit->ended;
+        for (uint32_t f = 0; f < unit->feeder_count; f++)
+            unit->has_more |= unit->feeders[f].from->has_more;
+        any |= unit->has_more;
+    }
+    return sink->after_rejects ? any : sink->has_more;
 }
 
 static int open_sink(struct wr_run *run, struct opening *opening, const char *part) {

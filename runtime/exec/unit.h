@@ -84,6 +84,7 @@ struct unit {
     /* Of a stage that may stop (see stop.c): by line, rows up to the last one that it took. */
     uint64_t *taken;
     uint8_t has_stopped, is_closed;
+    uint8_t has_more;     /* of a restart: a source above it has not come to its end */
     uint8_t stops_too;    /* … since a stage behind it has: one that makes rows of its own */
     uint8_t knows_before; /* … and what lives before this one took of its input */
     const struct wr_batch *in_hand; /* of such a one: what is pushed into it */
