@@ -34,10 +34,10 @@ describe("weir check", function()
     assert.is_true(least > 16 and least < 4096, out)
   end)
   it("refuses less than that, and says what is enough", function()
-    local code, out, err = check("20KB")
+    local code, out, err = check("4KB")
     assert.equal(1, code)
     assert.equal("", out)
-    assert.matches("error%[W602%]: `memory` is 20 KB, and this run takes %d+ KB before its first",
+    assert.matches("error%[W602%]: `memory` is 4 KB, and this run takes %d+ KB before its first",
       err)
     assert.matches('memory = "1MB"', err)
   end)

@@ -2,6 +2,7 @@
  * Threads: a budget is counted atomically and may be shared.
  * Tests let the n-th allocation of the process fail (`wr_alloc_fail_at`). */
 #pragma once
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,14 @@ struct wr_budget {
 
 /* The budget of small control structures; unlimited, but counted. */
 extern struct wr_budget wr_budget_control;
+
+/* Whether more than three quarters are used: nothing is kept for later, and what is not worked on
+ * yet waits where it is. */
+static inline int wr_budget_is_tight(const struct wr_budget *budget) {
+    return budget->bytes_max != 0 &&
+           atomic_load_explicit(&budget->bytes_used, memory_order_relaxed) >=
+               budget->bytes_max / 4 * 3;
+}
 
 /* `size_bytes` of memory, not cleared, aligned to 64 when at least 64 bytes long (else 16).
  * Returns NULL when the budget or the machine has no more. */

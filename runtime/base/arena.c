@@ -6,7 +6,9 @@
 #include "base/assert.h"
 #include "base/banned.h"
 
-#define GROWTH 4       /* of blocks, from the first to ordinary ones */
+#define GROWTH 4         /* of blocks, from the first to ordinary ones */
+#define BLOCK_PART 1024u /* of a budget is a block, at most; very many arenas share one */
+#define BLOCK_BYTES_MIN ((size_t)4 << 10)
 #define SLACK_BYTES 64 /* readable behind every large allocation, so that kernels may over-read */
 
 struct wr_arena_block {
@@ -14,6 +16,11 @@ struct wr_arena_block {
     size_t size_bytes; /* of `bytes` */
     _Alignas(64) char bytes[];
 };
+
+size_t wr_arena_block_bytes(const struct wr_budget *budget, size_t most) {
+    uint64_t bytes = budget->bytes_max == 0 ? most : budget->bytes_max / BLOCK_PART;
+    return (size_t)WR_MIN(WR_MAX(bytes, (uint64_t)BLOCK_BYTES_MIN), (uint64_t)most);
+}
 
 void wr_arena_init(struct wr_arena *arena, struct wr_budget *budget, size_t block_bytes) {
     wr_arena_init_growing(arena, budget, block_bytes, block_bytes);
@@ -40,9 +47,10 @@ void wr_arena_release(struct wr_arena *arena) {
     arena->next = arena->end = NULL;
 }
 
-/* Ordinary blocks are kept; an oversized one goes back, or one odd row would pin its size. */
+/* Ordinary blocks are kept while there is room; an oversized one goes back, or one odd row would
+ * pin its size. */
 static void block_retire(struct wr_arena *arena, struct wr_arena_block *block) {
-    if (block->size_bytes > arena->block_bytes) {
+    if (block->size_bytes > arena->block_bytes || wr_budget_is_tight(arena->budget)) {
         wr_free(arena->budget, block);
         return;
     }

@@ -1,5 +1,6 @@
 /* arena.h: memory that goes all at once. A chain of blocks from one budget; freed blocks are kept
- * by the arena for its next life (`wr_arena_reset`), so a steady state allocates nothing.
+ * by the arena for its next life (`wr_arena_reset`), so a steady state allocates nothing; where its
+ * budget is nearly used up they go back.
  * Threads: one at a time. */
 #pragma once
 #include <stddef.h>
@@ -22,6 +23,8 @@ struct wr_arena_mark {
     char *next;
 };
 
+/* Of an ordinary block: `most`, or less where the budget is small. */
+size_t wr_arena_block_bytes(const struct wr_budget *budget, size_t most);
 void wr_arena_init(struct wr_arena *arena, struct wr_budget *budget, size_t block_bytes);
 /* One that may stay small: its blocks grow from `first_bytes` to `block_bytes`. */
 void wr_arena_init_growing(struct wr_arena *arena, struct wr_budget *budget, size_t first_bytes,

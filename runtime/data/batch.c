@@ -17,6 +17,7 @@
 void wr_batch_pool_init(struct wr_batch_pool *pool, struct wr_budget *budget) {
     *pool = (struct wr_batch_pool){.budget = budget,
                                    .lock = PTHREAD_MUTEX_INITIALIZER,
+                                   .block_bytes = wr_arena_block_bytes(budget, BLOCK_BYTES),
                                    .idle_max = WR_BATCH_POOL_IDLE_MAX,
                                    .idle_bytes_max = budget->bytes_max / IDLE_PART};
 }
@@ -56,7 +57,7 @@ static struct wr_batch *pool_take(struct wr_batch_pool *pool) {
     batch = wr_alloc_zero(pool->budget, sizeof *batch);
     if (batch == NULL)
         return NULL;
-    wr_arena_init_growing(&batch->arena, pool->budget, FIRST_BLOCK_BYTES, BLOCK_BYTES);
+    wr_arena_init_growing(&batch->arena, pool->budget, FIRST_BLOCK_BYTES, pool->block_bytes);
     batch->pool = pool;
     return batch;
 }
@@ -66,7 +67,7 @@ static void pool_give(struct wr_batch_pool *pool, struct wr_batch *batch) {
     batch->idle_bytes = wr_arena_bytes(&batch->arena) + sizeof *batch;
     pthread_mutex_lock(&pool->lock);
     uint64_t bytes = pool->idle_bytes + batch->idle_bytes;
-    int is_kept = pool->idle_count < pool->idle_max &&
+    int is_kept = pool->idle_count < pool->idle_max && !wr_budget_is_tight(pool->budget) &&
                   (pool->idle_bytes_max == 0 || bytes <= pool->idle_bytes_max);
     if (is_kept) {
         batch->parents[0] = pool->idle;

@@ -94,6 +94,7 @@ struct wr_batch {
 struct wr_batch_pool {
     struct wr_budget *budget;
     pthread_mutex_t lock;
+    size_t block_bytes; /* of the memory of a batch */
     struct wr_batch *idle;
     uint32_t idle_count, idle_max;
     uint64_t idle_bytes, idle_bytes_max; /* of those that are idle; max 0: no bound of its own */

@@ -9,6 +9,13 @@
 
 struct unit_apart {
     struct wr_apart apart;
+    /* Of a batch that goes to the operator in parts: those from row `at` of its selection on wait
+     * for unit_op_go_on; `has_more`: the operator has, of the part before. NULL: none do. */
+    struct {
+        struct wr_batch *batch;
+        uint32_t input, at;
+        uint8_t has_more;
+    } left;
     struct wr_run *run;
     char part[64]; /* of the checkpoint at hand, and … */
     enum wr_store_piece piece;

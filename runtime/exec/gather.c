@@ -2,18 +2,28 @@
  * inputs go in turns, a few at a time, and what they give would go on in batches as small. While
  * the gate is pumped nothing is told a frontier, so that it does not matter to the stages behind
  * when they get them: they do before that. */
+#include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
 #include "exec/gather.h"
 #include "exec/unit.h"
 #include "base/banned.h"
 
-#define SMALL 2 /* a batch of more than a half of the most rows goes on as it is */
+#define SMALL 2        /* a batch of more than a half of the most rows goes on as it is */
+#define ROW_BYTES 512u /* of a row, for which there is room at once, at most */
+#define ROWS_MIN UINT64_C(16)
 
 void gather_init(struct unit *unit) {
     unsigned flags = unit->node->op == NULL ? 0 : unit->node->op->flags;
     /* Where a stage may want no more rows it says so at once, or more would be read. */
     unit->gathers = unit->gate != NULL && (flags & WR_OP_GATHERS) != 0 && !unit->run->may_stop;
+}
+
+/* Rows that go on together, at most. */
+static uint32_t rows_max(const struct unit *unit) {
+    const struct wr_op_env *env = &unit->run->op_env;
+    return (uint32_t)WR_MIN(WR_MAX(env->batch_bytes / ROW_BYTES, ROWS_MIN),
+                            (uint64_t)env->batch_rows);
 }
 
 static int has_long_texts(const struct wr_schema *schema, const struct wr_batch *batch) {
@@ -26,14 +36,14 @@ static int has_long_texts(const struct wr_schema *schema, const struct wr_batch 
 /* Whether rows of `in` may stand behind those of `out`. */
 static int fits(const struct unit *unit, const struct wr_batch *out, const struct wr_batch *in) {
     return wr_batch_facts_alike(out, in) && wr_batch_columns_alike(out, in) &&
-           out->row_count + in->row_count <= unit->run->options.batch_rows &&
+           out->row_count + in->row_count <= rows_max(unit) &&
            out->parent_count < WR_BATCH_REFS_MAX;
 }
 
 static struct wr_batch *begin(const struct unit *unit, struct wr_batch_pool *pool,
                               const struct wr_batch *in) {
     struct wr_batch *out = wr_batch_new(pool, in->schema);
-    uint32_t room = unit->run->options.batch_rows;
+    uint32_t room = rows_max(unit);
     int complete = out != NULL;
     for (uint32_t c = 0; complete && c < in->schema->field_count; c++)
         if (in->columns[c].data != NULL)
@@ -47,7 +57,8 @@ static struct wr_batch *begin(const struct unit *unit, struct wr_batch_pool *poo
 
 static int is_small(const struct unit *unit, const struct wr_batch *batch) {
     return batch->sel == NULL && batch->origin.source == NULL && batch->origins == NULL &&
-           batch->row_count <= unit->run->options.batch_rows / SMALL;
+           batch->row_count <= rows_max(unit) / SMALL &&
+           !wr_budget_is_tight(&unit->run->state_budget);
 }
 
 static int put(const struct unit *unit, struct wr_batch_pool *pool, struct wr_batch **gathered,

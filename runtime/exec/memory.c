@@ -12,13 +12,14 @@
 #include "base/banned.h"
 
 #define MEMORY_BYTES_DEFAULT (UINT64_C(1) << 30)
-#define INPUT_BYTES_MIN (UINT64_C(64) << 20) /* or an eighth of `memory` */
+#define INPUT_BYTES_MIN (UINT64_C(64) << 20) /* or a part of `memory` */
+#define INPUT_PART 8u
 #define EPOCH_BYTES_MAX (UINT64_C(64) << 20)
 /* Each shard of a stage has buffers of its own, and pages of its own that are awake. */
 #define SHARD_BYTES_MIN (UINT64_C(4) << 20) /* of memory, for each */
-/* A block of scratch is one part in so many of the memory, within these bounds. */
+/* A block of scratch is one part in so many of the memory for each shard, within these bounds. */
 #define SCRATCH_PART 256u
-#define SCRATCH_BYTES_MIN (UINT64_C(16) << 10)
+#define SCRATCH_BYTES_MIN (UINT64_C(4) << 10)
 #define SCRATCH_BYTES_MAX (UINT64_C(256) << 10)
 /* Rows on their way to the shards of a stage: of about so many bytes, so that they are in a cache
  * when their turn comes, and one part in so many of the memory. */
@@ -31,8 +32,16 @@
 /* A batch has one row for so many bytes of memory, if nothing else is said. */
 #define BATCH_ROW_BYTES (UINT64_C(16) << 10)
 #define BATCH_ROWS_MIN UINT64_C(32)
+/* … and, whatever is said, no more rows than this: stages make batches and keys of as many. */
+#define BATCH_ROW_BYTES_LEAST (UINT64_C(4) << 10)
+/* A batch that a stage makes has about one part in so many of the memory. */
+#define BATCH_PART 64u
+#define BATCH_BYTES_MIN (UINT64_C(16) << 10)
+/* What the shards of a stage have given for a push, and has not gone on: one part in so many. */
+#define RESULTS_PART 16u
 #define FIRST_ROW_BYTES UINT64_C(64) /* of a row on its way through a stage, at least */
 #define HOLDERS_MAX 4u               /* stages that are named where memory is used up */
+#define ENOUGH_TIMES 2u
 #define MB(bytes) ((double)(bytes) / 1048576.0)
 
 void memory_set_defaults(struct wr_run_options *options) {
@@ -44,7 +53,9 @@ void memory_set_defaults(struct wr_run_options *options) {
         uint64_t rows = WR_MAX(options->memory_bytes / BATCH_ROW_BYTES, BATCH_ROWS_MIN);
         options->batch_rows = (uint32_t)WR_MIN(rows, (uint64_t)WR_BATCH_ROWS_DEFAULT);
     }
-    options->batch_rows = WR_MIN(options->batch_rows, WR_BATCH_ROWS_MAX);
+    uint64_t rows_max = WR_MAX(options->memory_bytes / BATCH_ROW_BYTES_LEAST, BATCH_ROWS_MIN);
+    rows_max = WR_MIN(rows_max, (uint64_t)WR_BATCH_ROWS_MAX);
+    options->batch_rows = (uint32_t)WR_MIN((uint64_t)options->batch_rows, rows_max);
     if (options->shards == 0) { /* one thread is the run */
         uint64_t fit = WR_MAX(options->memory_bytes / SHARD_BYTES_MIN, UINT64_C(1));
         options->shards = (uint32_t)WR_MIN((uint64_t)WR_MAX(options->workers, 2u) - 1, fit);
@@ -56,14 +67,22 @@ void memory_prepare(struct wr_run *run) {
     uint64_t memory = run->options.memory_bytes;
     run->state_budget = (struct wr_budget)WR_BUDGET_INIT("state", memory);
     run->input_budget =
-        (struct wr_budget)WR_BUDGET_INIT("input", WR_MAX(INPUT_BYTES_MIN, memory / 8));
+        (struct wr_budget)WR_BUDGET_INIT("input", WR_MAX(INPUT_BYTES_MIN, memory / INPUT_PART));
     run->checkpoint_budget = (struct wr_budget)WR_BUDGET_INIT("checkpoint", memory);
     run->epoch_budget = (struct wr_budget)WR_BUDGET_INIT("sink epochs", EPOCH_BYTES_MAX);
 }
 
 size_t memory_scratch_bytes(const struct wr_run *run) {
-    uint64_t bytes = run->options.memory_bytes / SCRATCH_PART;
+    uint64_t bytes = run->options.memory_bytes / SCRATCH_PART / run->options.shards;
     return (size_t)WR_MIN(WR_MAX(bytes, SCRATCH_BYTES_MIN), SCRATCH_BYTES_MAX);
+}
+
+uint64_t memory_batch_bytes(const struct wr_run *run) {
+    return WR_MAX(run->options.memory_bytes / BATCH_PART, BATCH_BYTES_MIN);
+}
+
+uint64_t memory_results_bytes(const struct wr_run *run) {
+    return run->options.memory_bytes / RESULTS_PART / run->options.shards;
 }
 
 uint32_t memory_rows_ahead(const struct wr_run *run, uint64_t row_bytes) {
@@ -116,8 +135,7 @@ int wr_run_least_memory(struct wr_plan *plan, const struct wr_run_options *optio
 }
 
 int memory_has_room(const struct wr_run *run) {
-    const struct wr_budget *state = &run->state_budget;
-    return state->bytes_used < state->bytes_max / 4 * 3;
+    return !wr_budget_is_tight(&run->state_budget);
 }
 
 /* ", which keeps …": what a stage says of its state; "" where it says nothing. */
@@ -168,6 +186,25 @@ static uint64_t tell_holders(const struct wr_run *run, char *text, size_t room) 
     return total;
 }
 
+/* What would have been enough, of a budget that is one part in so many of `memory`. What was
+ * refused is seldom all that is needed, and tables take more where there is more. */
+static unsigned long long enough_mb(const struct wr_budget *budget, uint64_t part) {
+    return (unsigned long long)((budget->wanted * ENOUGH_TIMES * part >> 20) + 1);
+}
+
+static void tell_other(const struct wr_run *run, const struct wr_budget *budget,
+                       struct wr_error *err) {
+    if (budget == &run->epoch_budget)
+        wr_error_help(err,
+                      "let checkpoints come more often: `weir.settings { checkpoint = \"1s\" }`;"
+                      " `weir help W602` says what the budgets are");
+    else
+        wr_error_help(err,
+                      "it goes past this place with `weir.settings { memory = \"%lluMB\" }`; "
+                      "`weir help W602` says what the budgets are",
+                      enough_mb(budget, budget == &run->input_budget ? INPUT_PART : 1));
+}
+
 static void tell_state(const struct wr_run *run, struct wr_error *err) {
     char holders[WR_ERROR_HELP_MAX / 2] = "";
     const struct wr_budget *state = &run->state_budget;
@@ -178,11 +215,10 @@ static void tell_state(const struct wr_run *run, struct wr_error *err) {
                   "place with `weir.settings { memory = \"%lluMB\" }`, and what comes may need "
                   "more. Or let the stage keep less: fewer keys, shorter windows, `within` or "
                   "`retain`; `weir help W602` says what rests in a file",
-                  holders, holders[0] == 0 ? "" : "; ", MB(others),
-                  (unsigned long long)((wanted >> 20) + 1));
+                  holders, holders[0] == 0 ? "" : "; ", MB(others), enough_mb(state, 1));
 }
 
-int memory_tell_used_up(const struct wr_run *run, struct wr_error *err) {
+static int tell_used_up(const struct wr_run *run, struct wr_error *err) {
     const struct wr_budget *const budgets[] = {&run->state_budget, &run->input_budget,
                                                &run->epoch_budget, &run->checkpoint_budget};
     const char *where = run->failed == NULL ? "" : run->failed->node->name;
@@ -199,9 +235,13 @@ int memory_tell_used_up(const struct wr_run *run, struct wr_error *err) {
         if (i == 0)
             tell_state(run, err);
         else
-            wr_error_help(err, "give it more with `weir.settings { memory = \"4GB\" }`; "
-                               "`weir help W602` says what the budgets are");
+            tell_other(run, budgets[i], err);
         return 1;
     }
     return 0;
+}
+
+int memory_tell_failure(const struct wr_run *run, int status, struct wr_error *err) {
+    int says_code = err != NULL && err->status == status && err->code[0] != 0;
+    return status == WR_ENOMEM && err != NULL && !says_code && tell_used_up(run, err);
 }

@@ -23,6 +23,10 @@ void memory_set_defaults(struct wr_run_options *options);
 void memory_prepare(struct wr_run *run);
 /* A block of an arena for one push. */
 size_t memory_scratch_bytes(const struct wr_run *run);
+/* What a batch that a stage makes may take, about. */
+uint64_t memory_batch_bytes(const struct wr_run *run);
+/* What a shard may give for a push before that goes on, where its stage can stop. */
+uint64_t memory_results_bytes(const struct wr_run *run);
 /* Rows of a stage that are on their way to its shards, of so many bytes each, at most. */
 uint32_t memory_rows_ahead(const struct wr_run *run, uint64_t row_bytes);
 /* A run that is built and has less than it takes before its first row is refused (W602). WR_OK or
@@ -30,6 +34,6 @@ uint32_t memory_rows_ahead(const struct wr_run *run, uint64_t row_bytes);
 int memory_check(const struct wr_run *run, struct wr_error *err);
 /* Whether there is room for more of what is on its way. */
 int memory_has_room(const struct wr_run *run);
-/* An allocation failed because a budget is used up: says which (W602), where and what to do. 0: it
- * was none of them. */
-int memory_tell_used_up(const struct wr_run *run, struct wr_error *err);
+/* A run or a step failed. Where an allocation did, because a budget is used up, and nobody has told
+ * more: says which (W602), where and what to do. Whether it did; `err` may be NULL. */
+int memory_tell_failure(const struct wr_run *run, int status, struct wr_error *err);

@@ -353,9 +353,13 @@ static void tell_sources(struct wr_run *run) {
 
 static int restore_units(struct wr_run *run, int are_sinks, struct wr_error *err) {
     int status = WR_OK;
-    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++)
-        if ((run->units[i]->sink != NULL) == are_sinks)
-            status = restore_unit(run, run->units[i], err);
+    for (uint32_t i = 0; i < run->unit_count && status == WR_OK; i++) {
+        if ((run->units[i]->sink != NULL) != are_sinks)
+            continue;
+        status = restore_unit(run, run->units[i], err);
+        if (status != WR_OK)
+            run->failed = run->units[i];
+    }
     return status;
 }
 

@@ -57,6 +57,7 @@ static void prepare_services(struct wr_run *run) {
         .state_budget = &run->state_budget,
         .scratch = &run->scratch,
         .batch_rows = run->options.batch_rows,
+        .batch_bytes = memory_batch_bytes(run),
         .piece_bytes = run->options.piece_bytes,
         .spill_bytes = run->options.spill_bytes,
         .seed = run->options.hash_seed,
@@ -157,6 +158,7 @@ int wr_run_new(struct wr_run **made, struct wr_plan *plan, const struct wr_run_o
     if (status == WR_OK && (is_due || sink_is_due(run)))
         status = run_checkpoint(run, err); /* so that a kill before the next one doubles nothing */
     if (status != WR_OK) {
+        (void)memory_tell_failure(run, status, err);
         wr_run_free(run);
         return status;
     }

@@ -148,7 +148,8 @@ static int take_run(struct merging *self, struct shard_result *result, uint32_t 
     }
     result->at += count;
     if (result->at == batch->sel_count) {
-        result->head++;
+        wr_batch_unref(batch); /* it is among those whose rows go together */
+        result->emitted[self->port][result->head++] = NULL;
         result->at = 0;
     }
     return WR_FLOW_MORE;
@@ -187,6 +188,7 @@ static int go_on(struct shard *shard, struct shard_result *result) {
         result->count[port] = 0;
     }
     result->head = result->at = 0;
+    result->bytes = 0;
     shard->result = result;
     int status = WR_OK;
     while (status >= 0 && result->has_more && result->count[WR_PORT_MAIN] == 0) {
@@ -346,6 +348,7 @@ void shards_forget(struct sharded *sharded, struct message *message) {
         result->part = NULL;
         result->status = WR_OK;
         result->has_more = result->is_open = 0;
+        result->bytes = 0;
         for (int port = 0; port < WR_PORTS_MAX; port++) {
             for (uint32_t i = 0; i < result->count[port]; i++)
                 wr_batch_unref(result->emitted[port][i]);

@@ -20,6 +20,7 @@ static int keep(struct shard *shard, enum wr_port port, struct wr_batch *batch) 
         return WR_ENOMEM;
     }
     result->emitted[port][result->count[port]++] = batch;
+    result->bytes += port == WR_PORT_MAIN ? wr_arena_bytes(&batch->arena) : 0;
     return WR_FLOW_MORE;
 }
 
@@ -35,10 +36,13 @@ int shard_emit(struct wr_out *out, enum wr_port port, struct wr_batch *batch) {
         out->is_full = shard->sharded->workers != NULL && unit_waits_for_room(unit);
         return flow;
     }
-    out->is_full = !memory_has_room(unit->run);
-    if (unit->gathers && port == WR_PORT_MAIN && shard->sharded->shard_count == 1)
-        return gather_put(unit, shard->env.pool, &shard->gathered, batch, keep_main, shard);
-    return keep(shard, port, batch);
+    int gathers = unit->gathers && port == WR_PORT_MAIN && shard->sharded->shard_count == 1;
+    int flow = gathers
+                   ? gather_put(unit, shard->env.pool, &shard->gathered, batch, keep_main, shard)
+                   : keep(shard, port, batch);
+    out->is_full =
+        !memory_has_room(unit->run) || shard->result->bytes >= memory_results_bytes(unit->run);
+    return flow;
 }
 
 int shard_keep_gathered(struct shard *shard) {

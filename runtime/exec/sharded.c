@@ -181,6 +181,8 @@ static int goes_on_the_spot(struct sharded *sharded, const struct message *messa
         return 0;
     if (message->kind == MESSAGE_FRONTIER && message->frontier == WR_TIME_MAX)
         return 1;
+    if (message->kind == MESSAGE_ROWS && unit_waits_for_room(sharded->unit))
+        return 0;
     return sharded->shuffles ? shards_dice(sharded, 2) == 0 : message->row_count < ROWS_ON_THE_SPOT;
 }
 

@@ -23,6 +23,7 @@ struct shard_result {
     struct wr_batch *part; /* its rows; NULL: none */
     uint32_t count[WR_PORTS_MAX], room[WR_PORTS_MAX];
     struct wr_batch **emitted[WR_PORTS_MAX];
+    uint64_t bytes; /* of rows of the main port, that have not gone on together */
     struct wr_held_rejects rejects;
     uint32_t head, at; /* while merging … */
     uint32_t shard;    /* … of which it is */

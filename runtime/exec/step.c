@@ -186,8 +186,7 @@ static int all_ended(const struct wr_run *run) {
 static int step_failed(struct wr_run *run, int status, struct wr_error *err) {
     if (err == NULL)
         return status;
-    int says_code = err->status == status && err->code[0] != 0;
-    if (status == WR_ENOMEM && !says_code && memory_tell_used_up(run, err))
+    if (memory_tell_failure(run, status, err))
         return status;
     if (err->status == status)
         return status;

@@ -14,11 +14,21 @@
 /* Batches that a pool keeps: so many may be on their way. */
 #define BATCHES_KEPT 512u
 
+/* What idle batches of one take: all of them together keep as much as another pool. */
+static uint64_t idle_bytes_max(const struct wr_run *run) {
+    const struct wr_plan *plan = run->plan;
+    uint64_t keyed = 0, all = run->central_pool.idle_bytes_max;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        keyed += plan->nodes[i]->op != NULL && (plan->nodes[i]->op->flags & WR_OP_KEYED);
+    return WR_MAX(all / WR_MAX(keyed * run->options.shards, UINT64_C(1)), UINT64_C(1));
+}
+
 struct wr_batch_pool *shard_pool_new(struct wr_run *run) {
     struct shard_pool *made = wr_alloc_zero(&wr_budget_control, sizeof *made);
     if (made == NULL)
         return NULL;
     wr_batch_pool_init(&made->pool, &run->state_budget);
+    made->pool.idle_bytes_max = idle_bytes_max(run);
     made->pool.home = &run->central_pool;
     made->next = run->shard_pools;
     run->shard_pools = made;

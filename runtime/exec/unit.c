@@ -136,10 +136,24 @@ int unit_emit_whole(struct unit *unit, enum wr_port port, struct wr_batch *batch
     return flow;
 }
 
+/* Whether what waits in its gate may go on in the midst of what is pushed. Where branches of one
+ * source meet, all must have had a batch of it before. */
+static int may_pump(const struct unit *unit) {
+    const struct unit *cutting = unit->run->cutting;
+    return !unit->is_pumped && !gate_is_by_offset(unit->gate) &&
+           (cutting == NULL || cut_reaches(cutting, unit));
+}
+
+static int pump(struct unit *unit);
+
 int unit_push(struct unit *unit, uint32_t input, uint32_t port, struct wr_batch *batch) {
-    if (unit->gate != NULL)
-        return gate_add(unit->gate, port, batch);
-    return unit_process(unit, input, batch);
+    if (unit->gate == NULL)
+        return unit_process(unit, input, batch);
+    int flow = gate_add(unit->gate, port, batch);
+    if (flow != WR_FLOW_MORE || memory_has_room(unit->run) || !may_pump(unit))
+        return flow;
+    int status = pump(unit);
+    return WR_MIN(status, WR_FLOW_MORE);
 }
 
 int unit_ascends(const struct unit *unit) {
@@ -234,6 +248,7 @@ static int process(struct unit *unit, uint32_t input, struct wr_batch *batch) {
         flow = sharded_push(unit->sharded, input, batch);
     } else if (unit->op != NULL) {
         flow = unit_op_push(unit->op, input, batch, &unit->out);
+        flow = unit_op_give_all(unit->op, flow, &unit->out);
     } else {
         _Static_assert(WR_SINK_DONE == (int)WR_FLOW_DONE, "sinks and operators say it alike");
         WR_ASSERT(unit->sink != NULL);

@@ -77,6 +77,7 @@ void unit_op_free(struct wr_op *op) {
     if (op->type->close != NULL)
         op->type->close(op);
     if (apart != NULL) {
+        wr_batch_unref(apart->left.batch);
         wr_buf_release(&apart->apart.rows);
         wr_scratch_free(apart->apart.scratch);
     }
@@ -94,16 +95,6 @@ int unit_op_outcome(struct wr_op *op, int flow) {
         copying_some(unit_apart_of(op));
     int status = flow < 0 || apart->failure != WR_OK ? WR_OK : wr_apart_relieve(apart);
     return apart->failure != WR_OK ? apart->failure : status != WR_OK ? status : flow;
-}
-
-int unit_op_go_on(struct wr_op *op, struct wr_out *out) {
-    return unit_op_outcome(op, op->type->go_on(op, out));
-}
-
-int unit_op_give_all(struct wr_op *op, int flow, struct wr_out *out) {
-    while (flow == WR_FLOW_MORE && op->has_more && !out->is_full)
-        flow = unit_op_go_on(op, out);
-    return flow;
 }
 
 /* Behind a restart: before a call asks for keys. */
@@ -126,23 +117,48 @@ static uint32_t part_end(const struct wr_batch *batch, uint32_t first, uint32_t 
     return end + (uint32_t)(end < batch->sel_count && wr_batch_is_replaced(batch, end - 1));
 }
 
-/* Each page that a batch asks for must be in memory with the others. */
-static int push_parts(struct wr_op *op, uint32_t input, struct wr_batch *batch,
-                      struct wr_out *out) {
-    uint64_t page_bytes = wr_apart_chain_bytes(op->apart);
-    uint64_t pages = op->apart->memory_bytes / PART_OF_MEMORY / WR_MAX(page_bytes, UINT64_C(1));
-    uint32_t rows_max = (uint32_t)WR_MIN(WR_MAX(pages, PART_ROWS_MIN), (uint64_t)UINT32_MAX);
-    int flow = WR_FLOW_MORE;
-    for (uint32_t at = 0, end; at < batch->sel_count && flow == WR_FLOW_MORE; at = end) {
-        end = part_end(batch, at, rows_max);
-        int is_whole = end - at == batch->sel_count; /* then it has its keys, too */
-        struct wr_batch *part =
-            is_whole ? wr_batch_ref(batch) : wr_batch_part(op->env->pool, batch, at, end - at);
-        if (part == NULL)
-            return WR_ENOMEM;
-        flow = unit_op_outcome(op, op->type->push(op, input, part, out));
-        wr_batch_unref(part);
+static uint32_t part_rows_max(const struct wr_apart *apart) {
+    uint64_t page_bytes = wr_apart_chain_bytes(apart);
+    uint64_t pages = apart->memory_bytes / PART_OF_MEMORY / WR_MAX(page_bytes, UINT64_C(1));
+    return (uint32_t)WR_MIN(WR_MAX(pages, PART_ROWS_MIN), (uint64_t)UINT32_MAX);
+}
+
+/* The next part of the batch that is left. */
+static int push_part(struct wr_op *op, struct unit_apart *apart, struct wr_out *out) {
+    struct wr_batch *batch = apart->left.batch;
+    uint32_t at = apart->left.at, end = part_end(batch, at, part_rows_max(&apart->apart));
+    int is_whole = end - at == batch->sel_count; /* then it has its keys, too */
+    struct wr_batch *part =
+        is_whole ? wr_batch_ref(batch) : wr_batch_part(op->env->pool, batch, at, end - at);
+    if (part == NULL)
+        return WR_ENOMEM;
+    apart->left.at = end;
+    int flow = unit_op_outcome(op, op->type->push(op, apart->left.input, part, out));
+    wr_batch_unref(part);
+    return flow;
+}
+
+static void forget_left(struct unit_apart *apart) {
+    wr_batch_unref(apart->left.batch);
+    apart->left.batch = NULL;
+}
+
+/* Parts go one by one, since each page that one asks for must be in memory with the others, until
+ * the operator has more to give of one, or there is no room for what they give. */
+static int push_parts(struct wr_op *op, struct wr_out *out) {
+    struct unit_apart *apart = unit_apart_of(op);
+    uint32_t end = apart->left.batch->sel_count;
+    int flow = WR_FLOW_MORE, is_full = 0;
+    while (apart->left.at < end && flow == WR_FLOW_MORE && !op->has_more && !is_full) {
+        flow = push_part(op, apart, out);
+        is_full = out->is_full;
     }
+    apart->left.has_more = op->has_more;
+    if (flow == WR_FLOW_MORE && apart->left.at < end) {
+        op->has_more = 1;
+        return flow;
+    }
+    forget_left(apart);
     return flow;
 }
 
@@ -150,7 +166,30 @@ int unit_op_push(struct wr_op *op, uint32_t input, struct wr_batch *batch, struc
     int status = begin_call(op);
     if (status != WR_OK)
         return status;
-    if (op->apart != NULL && !op->apart->pages_stay && wr_apart_resting_bytes(op->apart) > 0)
-        return push_parts(op, input, batch, out);
-    return unit_op_outcome(op, op->type->push(op, input, batch, out));
+    if (op->apart == NULL || op->apart->pages_stay || wr_apart_resting_bytes(op->apart) == 0)
+        return unit_op_outcome(op, op->type->push(op, input, batch, out));
+    struct unit_apart *apart = unit_apart_of(op);
+    WR_ASSERT(apart->left.batch == NULL);
+    apart->left.batch = wr_batch_ref(batch);
+    apart->left.input = input;
+    apart->left.at = 0;
+    return push_parts(op, out);
+}
+
+int unit_op_go_on(struct wr_op *op, struct wr_out *out) {
+    struct unit_apart *apart = op->apart == NULL ? NULL : unit_apart_of(op);
+    if (apart == NULL || apart->left.batch == NULL)
+        return unit_op_outcome(op, op->type->go_on(op, out));
+    op->has_more = apart->left.has_more;
+    int flow = op->has_more ? unit_op_outcome(op, op->type->go_on(op, out)) : WR_FLOW_MORE;
+    if (flow == WR_FLOW_MORE)
+        return push_parts(op, out);
+    forget_left(apart); /* it failed, or nobody wants more */
+    return flow;
+}
+
+int unit_op_give_all(struct wr_op *op, int flow, struct wr_out *out) {
+    while (flow == WR_FLOW_MORE && op->has_more && !out->is_full)
+        flow = unit_op_go_on(op, out);
+    return flow;
 }

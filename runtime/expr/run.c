@@ -18,7 +18,7 @@
 void wr_eval_init(struct wr_eval *eval, struct wr_budget *budget) {
     memset(eval, 0, sizeof *eval);
     eval->budget = budget;
-    wr_arena_init(&eval->scratch, budget, SCRATCH_BLOCK_BYTES);
+    wr_arena_init(&eval->scratch, budget, wr_arena_block_bytes(budget, SCRATCH_BLOCK_BYTES));
 }
 
 void wr_eval_release(struct wr_eval *eval) {

@@ -464,6 +464,7 @@ static void agg_close(struct wr_op *op) {
     wr_eval_release(&self->items_eval);
     wr_eval_release(&self->own_eval);
     agg_parts_close(&self->parts);
+    wr_arena_release(&self->firing.arena);
     wr_sorted_free(self->runs);
     agg_spool_free(self->spool);
 }
@@ -477,7 +478,7 @@ const struct wr_op_type wr_op_agg = {
     .open = agg_open,
     .push = agg_push,
     .advance = agg_advance,
-    .go_on = agg_spill_go_on,
+    .go_on = agg_go_on,
     .tick = agg_tick,
     .holds_back = agg_holds_back,
     .shift = agg_shift,

@@ -54,8 +54,15 @@ struct agg {
     struct agg_parts parts; /* where config->shapes */
     struct wr_eval own_eval;
     const struct wr_column *own_column; /* of the batch that is pushed */
-    struct wr_sorted *runs;             /* of groups that have left; NULL: none has */
-    struct agg_spool *spool;            /* of rows that may have to wait; NULL: they do not */
+    /* What leaves as there is room for it: windows up to a frontier, or groups, in order. */
+    struct {
+        int64_t frontier;
+        struct wr_arena arena; /* of the list of groups */
+        uint8_t **groups;      /* NULL: there is none */
+        uint64_t at, count;
+    } firing;
+    struct wr_sorted *runs;  /* of groups that have left; NULL: none has */
+    struct agg_spool *spool; /* of rows that may have to wait; NULL: they do not */
 };
 
 /* A window of a result; start > end: there is none. */
@@ -86,6 +93,8 @@ int agg_ensure_group(struct agg *self, uint8_t *made);
 /* Results of groups (of the windows `spans`) in the order given, in batches. */
 int agg_emit_groups(struct agg *self, uint8_t **rows, const struct agg_span *spans, uint64_t total,
                     struct wr_out *out);
+/* Some more of what is due. */
+int agg_go_on(struct wr_op *op, struct wr_out *out);
 /* All groups of a table, in the order of their keys. */
 int agg_fire_table(struct agg *self, const struct wr_table *table, int64_t mark,
                    struct wr_out *out);
@@ -173,7 +182,7 @@ int agg_spill_status(const struct agg *self, int status);
 /* All groups, which are in this table, become runs; it is gone then. WR_OK or a negative status. */
 int agg_spill_leave(struct agg *self, struct wr_table *table);
 int agg_spill_is_due(const struct agg *self, const struct wr_table *table);
-/* Begins to give all groups, which go on in agg_spill_go_on; the table is empty then. */
+/* Begins to give all groups, which go on in agg_go_on; the table is empty then. */
 int agg_spill_fire(struct agg *self, struct wr_table *table);
 int agg_spill_go_on(struct wr_op *op, struct wr_out *out);
 int agg_save(struct wr_op *op, struct wr_buf *out, int all);

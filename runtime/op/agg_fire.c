@@ -8,6 +8,8 @@
 #include "op/agg_spool.h"
 #include "base/banned.h"
 
+#define LIST_BLOCK_BYTES 4096u
+
 static const struct wr_aggregates *aggregates_of(const struct agg *self) {
     return ((const struct agg_config *)self->base.config)->aggregates;
 }
@@ -257,26 +259,69 @@ static int next_window(const struct agg *self, int64_t *mark) {
     return found;
 }
 
-int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
+/* Some more groups of the list, while there is room for what they give. */
+static int fire_groups(struct agg *self, struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    uint32_t rows_max = self->base.env->batch_rows;
+    struct agg_span span = agg_span_of(self, 0);
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    struct agg_span *spans = WR_ARENA_ARRAY(scratch, struct agg_span, rows_max);
+    int status = spans == NULL ? WR_ENOMEM : WR_OK, is_full = 0;
+    for (uint32_t i = 0; i < rows_max && status == WR_OK; i++)
+        spans[i] = span;
+    while (status >= 0 && self->firing.at < self->firing.count && !is_full) {
+        uint64_t count = WR_MIN(self->firing.count - self->firing.at, (uint64_t)rows_max);
+        status = agg_emit_groups(self, self->firing.groups + self->firing.at, spans, count, out);
+        self->firing.at += count;
+        is_full = out->is_full;
+    }
+    wr_arena_rewind(scratch, mark);
+    self->base.has_more = status >= 0 && self->firing.at < self->firing.count;
+    if (self->base.has_more)
+        return status;
+    wr_arena_release(&self->firing.arena);
+    self->firing.groups = NULL;
+    wr_slices_drop_before(&self->slices, WR_TIME_MAX);
+    return status;
+}
+
+/* All groups of the table leave, now or in agg_go_on. */
+static int begin_groups(struct agg *self, const struct wr_table *table, struct wr_out *out) {
+    struct wr_budget *budget = self->base.env->state_budget;
+    wr_arena_init(&self->firing.arena, budget, LIST_BLOCK_BYTES);
+    self->firing.at = 0;
+    self->firing.count = wr_table_count(table);
+    self->firing.groups = wr_keys_rows(&aggregates_of(self)->layout, table, &self->firing.arena);
+    return self->firing.groups == NULL ? WR_ENOMEM : fire_groups(self, out);
+}
+
+static int fire_all(struct agg *self, struct wr_out *out) {
+    int status = agg_spill_status(self, agg_spool_settle(self));
+    if (status != WR_OK)
+        return status;
+    struct wr_table *table = wr_slices_find(&self->slices, 0);
+    int spills = agg_spill_is_due(self, table);
+    self->fired_any = 1;
+    self->fired_us = WR_TIME_MAX;
+    if (!spills && table != NULL)
+        return begin_groups(self, table, out);
+    status = spills ? agg_spill_fire(self, table) : WR_OK;
+    wr_slices_drop_before(&self->slices, WR_TIME_MAX);
+    return status;
+}
+
+/* Whether a window is due. */
+static int is_due(const struct agg *self, int64_t *mark) {
+    const struct agg_config *config = self->base.config;
+    return next_window(self, mark) && window_end(&config->window, *mark) <= self->firing.frontier;
+}
+
+static int fire_windows(struct agg *self, struct wr_out *out) {
     const struct agg_config *config = self->base.config;
     const struct window *window = &config->window;
     int64_t mark;
-    int status = WR_OK;
-    if (!config->windowed) {
-        status = agg_spill_status(self, agg_spool_settle(self));
-        if (status != WR_OK)
-            return status;
-        struct wr_table *table = wr_slices_find(&self->slices, 0);
-        if (agg_spill_is_due(self, table))
-            status = agg_spill_fire(self, table);
-        else if (table != NULL)
-            status = agg_fire_table(self, table, 0, out);
-        wr_slices_drop_before(&self->slices, WR_TIME_MAX);
-        self->fired_any = 1;
-        self->fired_us = WR_TIME_MAX;
-        return status;
-    }
-    while (status >= 0 && next_window(self, &mark) && window_end(window, mark) <= frontier) {
+    int status = WR_OK, is_full = 0;
+    while (status >= 0 && !is_full && is_due(self, &mark)) {
         status = fire_window(self, mark, out);
         self->fired_any = 1;
         self->fired_us = window_next(window, mark);
@@ -284,8 +329,24 @@ int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
             self->fired_us == WR_TIME_MAX ? WR_TIME_MAX : window_start(window, self->fired_us);
         wr_slices_drop_before(&self->slices, needed);
         wr_slices_drop_before(&self->partial, self->fired_us);
+        is_full = out->is_full;
     }
+    self->base.has_more = status >= 0 && is_full && is_due(self, &mark);
     return status;
+}
+
+int agg_fire(struct agg *self, int64_t frontier, struct wr_out *out) {
+    self->firing.frontier = frontier;
+    return ((const struct agg_config *)self->base.config)->windowed ? fire_windows(self, out)
+                                                                    : fire_all(self, out);
+}
+
+int agg_go_on(struct wr_op *op, struct wr_out *out) {
+    struct agg *self = (struct agg *)op;
+    if (self->firing.groups != NULL)
+        return fire_groups(self, out);
+    return ((const struct agg_config *)op->config)->windowed ? fire_windows(self, out)
+                                                             : agg_spill_go_on(op, out);
 }
 
 /* Windows by their ends; those that end together (sessions) by their starts; groups by keys. Count

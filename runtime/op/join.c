@@ -127,6 +127,11 @@ static int leave_rows(struct join *self, const struct join_work *work, uint32_t 
     uint32_t *rows = WR_ARENA_ARRAY(self->base.env->scratch, uint32_t, work->count), count = 0;
     if (rows == NULL)
         return WR_ENOMEM;
+    uint32_t windows = 0;
+    while (windows < done && work->rows[done - windows - 1] == work->rows[done])
+        windows++;
+    int is_first = windows == done; /* of what is pushed: then some may have been done before */
+    self->left_windows = windows + (is_first ? self->left_windows : 0);
     for (uint32_t i = done; i < work->count; i++)
         if (count == 0 || rows[count - 1] != work->rows[i])
             rows[count++] = work->rows[i];
@@ -136,16 +141,30 @@ static int leave_rows(struct join *self, const struct join_work *work, uint32_t 
     return self->left_over == NULL ? WR_ENOMEM : WR_OK;
 }
 
-static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
-    struct join *self = (struct join *)op;
+/* Results hold their own strings, so none of the state's is in use, but for matches of a row that
+ * has met some of them. */
+static int settle(struct join *self) {
+    if (self->is_amid)
+        return WR_OK;
+    wr_rowset_settle(&self->sets[0]);
+    wr_rowset_settle(&self->sets[1]);
+    return join_relieve(self);
+}
+
+/* Windows of the first row that are done are not done again. */
+static void skip_windows(struct join_work *work, uint32_t count) {
+    work->rows += count;
+    work->marks += count;
+    work->count -= count;
+}
+
+static int take(struct join *self, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    struct wr_op *op = &self->base;
     const struct join_config *config = op->config;
     struct join_work work = {.in = in, .side = input};
     const uint32_t *sel = in->sel;
     uint32_t count = in->sel_count;
-    /* Results hold their own strings, so none of the state's is in use here. */
-    wr_rowset_settle(&self->sets[0]);
-    wr_rowset_settle(&self->sets[1]);
-    int status = join_relieve(self);
+    int status = settle(self);
     if (status == WR_OK)
         status = equi_run_list(op, config->equi.keys[input], &self->keys_eval[input], in, &sel,
                                &count, out);
@@ -159,6 +178,8 @@ static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
     if (status == WR_OK)
         status = spread_rows(self, &work, sel, count, out);
     if (status == WR_OK && work.count > 0)
+        skip_windows(&work, self->left_windows);
+    if (status == WR_OK && work.count > 0)
         status = build_keys(self, &work);
     if (status < 0 || work.count == 0)
         return WR_MIN(status, WR_FLOW_MORE);
@@ -169,6 +190,12 @@ static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, stru
     return flow;
 }
 
+static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
+    struct join *self = (struct join *)op;
+    self->left_windows = 0;
+    return take(self, input, in, out);
+}
+
 static int join_go_on(struct wr_op *op, struct wr_out *out) {
     struct join *self = (struct join *)op;
     struct wr_batch *in = self->left_over;
@@ -176,7 +203,7 @@ static int join_go_on(struct wr_op *op, struct wr_out *out) {
         return join_fire_more(self, out);
     self->left_over = NULL;
     op->has_more = 0;
-    int flow = join_push(op, self->left_side, in, out);
+    int flow = take(self, self->left_side, in, out);
     wr_batch_unref(in);
     return flow;
 }

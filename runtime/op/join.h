@@ -16,6 +16,8 @@
 #include "op/window.h"
 #include "state/rowset.h"
 
+struct join_lone;
+
 enum join_how { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
 enum join_time { JOIN_LATER, JOIN_TIME_LEFT, JOIN_TIME_RIGHT };
 enum join_from { JOIN_FROM_LEFT, JOIN_FROM_RIGHT, JOIN_WINDOW_START, JOIN_WINDOW_END };
@@ -55,20 +57,39 @@ struct join_config {
     const struct wr_schema *wide; /* `result`, then what shards are merged by */
 };
 
+/* A stored row that one of the other side meets. */
+struct join_match {
+    int64_t time_us;
+    uint64_t id;
+    struct wr_rowset_row *row; /* NULL: it rests, and is found by its number */
+};
+
+struct join_matches {
+    struct join_match *items;
+    uint32_t count, room;
+    uint8_t rest; /* all that are at rest are found so: they are more than may be awake */
+};
+
 struct join {
     struct wr_op base;
     struct wr_eval keys_eval[2], bounds_eval, where_eval;
     struct wr_arena arena;
     struct wr_rowset sets[2];
-    uint8_t saving_right;       /* between two pieces */
-    int32_t *kept[2];           /* by column of a side: its number in the payload, or -1 */
-    struct wr_batch *left_over; /* of what is pushed: rows for join_go_on; or NULL */
+    uint8_t saving_right;                /* between two pieces */
+    int32_t *kept[2];                    /* by column of a side: its number in the payload, or -1 */
+    struct join_matches met, met_before; /* of the row at hand; of the old row of an update */
+    uint32_t met_at;                     /* so many of `met` have left with it */
+    struct wr_batch *left_over;          /* of what is pushed: rows for join_go_on; or NULL */
     uint32_t left_side;
-    /* Rows that met none, of which some rest: those of a slice leave some at a time. */
+    uint32_t left_windows; /* so many windows of its first row are done … */
+    uint8_t is_amid;       /* … and of the next one, what stands before `met_at` */
+    /* Rows that met none: those of a slice leave some at a time. */
     struct {
         int64_t frontier;
         uint32_t side, at[2];           /* the slice of each side that is next */
-        struct wr_rowset_sorting *rows; /* of the slice at hand; NULL: there is none */
+        struct wr_rowset_sorting *rows; /* of the slice at hand, where some rest; else NULL */
+        struct join_lone *lone;         /* of one that is in memory; else NULL */
+        uint32_t lone_at, lone_count;
     } firing;
 };
 
@@ -112,7 +133,8 @@ static inline int64_t join_behind_of(const struct wr_batch *in, uint32_t row) {
 }
 
 /* join_meet.c: the rows of `work` meet those that are there, leave with them, and are kept; where
- * `out` is full, some of them do, and *done says how many. */
+ * `out` is full, some of them do, and *done says how many. Where is_amid is set, the next one has
+ * met some of `met`; nothing may rest before it has met all. */
 int join_meet(struct join *self, const struct join_work *work, struct wr_out *out, uint32_t *done);
 
 int join_bind(struct wr_bind *bind, struct wr_error *err);
@@ -131,6 +153,7 @@ int join_emit(struct join *self, struct wr_batch *in, uint32_t side,
 /* join_fire.c */
 int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out);
 int join_fire_more(struct join *self, struct wr_out *out);
+void join_fire_end(struct join *self);
 int64_t join_next_boundary(const struct wr_op *op, int64_t after);
 int join_compare(const struct wr_op *op, const struct wr_batch *a, uint32_t row_a,
                  const struct wr_batch *b, uint32_t row_b);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/assert.h"
 #include "base/status.h"
 #include "data/order.h"
@@ -11,8 +12,10 @@
 #include "base/banned.h"
 
 #define PART_OF_MEMORY 8u /* that rows which leave in order take at once */
+#define ROW_BYTES 256u    /* of a row that leaves, with its texts, about */
+#define ROWS_AT_ONCE_MIN UINT64_C(16)
 
-struct lone {
+struct join_lone {
     int64_t time_us, mark;
     uint64_t id;
     struct wr_rowset_row *row;
@@ -23,7 +26,7 @@ static const struct join_config *config_of(const struct join *self) {
 }
 
 static int compare_lone(const void *a, const void *b, void *ctx) {
-    const struct lone *x = a, *y = b;
+    const struct join_lone *x = a, *y = b;
     if (x->time_us != y->time_us)
         return x->time_us < y->time_us ? -1 : 1;
     int order = wr_keys_compare(ctx, x->row->key, y->row->key);
@@ -39,26 +42,28 @@ static int64_t result_time(const struct join_config *config, const struct wr_row
 }
 
 /* The rows of a slice that met none. */
-static int collect(struct join *self, uint32_t side, const struct wr_rowset_slice *slice,
-                   struct lone **lone, uint32_t *count) {
-    *lone = WR_ARENA_ARRAY(self->base.env->scratch, struct lone, slice->live + 1);
-    *count = 0;
-    if (*lone == NULL)
+static int collect(struct join *self, uint32_t side, const struct wr_rowset_slice *slice) {
+    struct join_lone *lone =
+        wr_alloc(self->base.env->state_budget, (slice->live + 1) * sizeof *lone);
+    uint32_t count = 0;
+    if (lone == NULL)
         return WR_ENOMEM;
     struct wr_rowset_walk walk = {.set = &self->sets[side], .slice = slice};
     for (struct wr_rowset_row *row; (row = wr_rowset_walk_next(&walk)) != NULL;)
         if (row->matches == 0)
-            (*lone)[(*count)++] = (struct lone){.time_us = result_time(config_of(self), row),
-                                                .mark = row->from_us,
-                                                .id = row->id,
-                                                .row = row};
-    qsort_r(*lone, *count, sizeof **lone, compare_lone,
-            (void *)(uintptr_t)&config_of(self)->layout);
+            lone[count++] = (struct join_lone){.time_us = result_time(config_of(self), row),
+                                               .mark = row->from_us,
+                                               .id = row->id,
+                                               .row = row};
+    qsort_r(lone, count, sizeof *lone, compare_lone, (void *)(uintptr_t)&config_of(self)->layout);
+    self->firing.lone = lone;
+    self->firing.lone_at = 0;
+    self->firing.lone_count = count;
     return WR_OK;
 }
 
 /* Slice, side and key behind the columns of the result. */
-static int put_wide(struct join *self, struct wr_batch *batch, const struct lone *lone,
+static int put_wide(struct join *self, struct wr_batch *batch, const struct join_lone *lone,
                     int64_t slice, uint32_t side) {
     const struct join_config *config = config_of(self);
     uint32_t count = batch->row_count, at = config->result.schema->field_count;
@@ -75,7 +80,7 @@ static int put_wide(struct join *self, struct wr_batch *batch, const struct lone
     return equi_put_keys(&config->layout, keys, count, batch, at + 2);
 }
 
-static int emit_lone(struct join *self, uint32_t side, int64_t slice, const struct lone *lone,
+static int emit_lone(struct join *self, uint32_t side, int64_t slice, const struct join_lone *lone,
                      uint32_t count, struct wr_out *out) {
     const struct join_config *config = config_of(self);
     struct wr_arena *scratch = self->base.env->scratch;
@@ -106,15 +111,38 @@ static int emit_lone(struct join *self, uint32_t side, int64_t slice, const stru
     return out->emit(out, WR_PORT_MAIN, batch);
 }
 
-static int fire_slice(struct join *self, uint32_t side, const struct wr_rowset_slice *slice,
-                      struct wr_out *out) {
-    struct lone *lone;
-    uint32_t count, room = self->base.env->batch_rows;
-    struct wr_arena_mark mark = wr_arena_mark(self->base.env->scratch);
-    int flow = collect(self, side, slice, &lone, &count);
-    for (uint32_t at = 0; at < count && flow == WR_FLOW_MORE; at += room)
-        flow = emit_lone(self, side, slice->start_us, lone + at, WR_MIN(room, count - at), out);
-    wr_arena_rewind(self->base.env->scratch, mark);
+static uint32_t rows_at_once(const struct join *self) {
+    const struct wr_op_env *env = self->base.env;
+    uint64_t fit = WR_MAX(env->batch_bytes / ROW_BYTES, ROWS_AT_ONCE_MIN);
+    return (uint32_t)WR_MIN(fit, (uint64_t)env->batch_rows);
+}
+
+static int64_t slice_at_hand(const struct join *self) {
+    uint32_t side = self->firing.side;
+    return self->sets[side].slices[self->firing.at[side] - 1]->start_us;
+}
+
+static void forget_lone(struct join *self) {
+    wr_free(self->base.env->state_budget, self->firing.lone);
+    self->firing.lone = NULL;
+}
+
+/* Some more of the slice at hand, while there is room for what that gives. */
+static int fire_lone(struct join *self, struct wr_out *out) {
+    uint32_t room = rows_at_once(self);
+    int flow = WR_FLOW_MORE;
+    do {
+        uint32_t at = self->firing.lone_at, count = WR_MIN(room, self->firing.lone_count - at);
+        struct wr_arena_mark mark = wr_arena_mark(self->base.env->scratch);
+        if (count > 0)
+            flow = emit_lone(self, self->firing.side, slice_at_hand(self), self->firing.lone + at,
+                             count, out);
+        wr_arena_rewind(self->base.env->scratch, mark);
+        self->firing.lone_at += count;
+    } while (flow == WR_FLOW_MORE && self->firing.lone_at < self->firing.lone_count &&
+             !out->is_full);
+    if (flow != WR_FLOW_MORE || self->firing.lone_at == self->firing.lone_count)
+        forget_lone(self);
     return flow;
 }
 
@@ -150,22 +178,21 @@ static int begin_rested(struct join *self, struct wr_rowset_slice *slice) {
 
 /* As many as a batch holds. *count 0: that was all. */
 static int fire_rested(struct join *self, uint32_t *count, struct wr_out *out) {
-    uint32_t side = self->firing.side, room = self->base.env->batch_rows;
-    int64_t slice = self->sets[side].slices[self->firing.at[side] - 1]->start_us;
+    uint32_t side = self->firing.side, room = rows_at_once(self);
     struct wr_arena_mark mark = wr_arena_mark(self->base.env->scratch);
     struct wr_rowset_row **rows =
         WR_ARENA_ARRAY(self->base.env->scratch, struct wr_rowset_row *, room);
-    struct lone *lone = WR_ARENA_ARRAY(self->base.env->scratch, struct lone, room);
+    struct join_lone *lone = WR_ARENA_ARRAY(self->base.env->scratch, struct join_lone, room);
     int flow = rows == NULL || lone == NULL
                    ? WR_ENOMEM
                    : join_failed(self, wr_rowset_sort_next(self->firing.rows, rows, room, count));
     for (uint32_t i = 0; flow == WR_OK && i < *count; i++)
-        lone[i] = (struct lone){.time_us = result_time(config_of(self), rows[i]),
-                                .mark = rows[i]->from_us,
-                                .id = rows[i]->id,
-                                .row = rows[i]};
+        lone[i] = (struct join_lone){.time_us = result_time(config_of(self), rows[i]),
+                                     .mark = rows[i]->from_us,
+                                     .id = rows[i]->id,
+                                     .row = rows[i]};
     if (flow == WR_OK && *count > 0)
-        flow = emit_lone(self, side, slice, lone, *count, out);
+        flow = emit_lone(self, side, slice_at_hand(self), lone, *count, out);
     wr_arena_rewind(self->base.env->scratch, mark);
     return flow;
 }
@@ -192,27 +219,29 @@ static struct wr_rowset_slice *next_slice(struct join *self) {
     return slice;
 }
 
-/* Slices leave, up to one of which rows rest: those leave some at a time, by join_fire_more. */
+static int dropped(struct join *self, int flow) {
+    wr_rowset_drop(&self->sets[0], self->firing.frontier);
+    wr_rowset_drop(&self->sets[1], self->firing.frontier);
+    return WR_MIN(flow, WR_OK);
+}
+
+/* Slices leave, up to one of which rows rest, or that there is no room for: those leave some at a
+ * time, by join_fire_more. */
 static int fire_slices(struct join *self, struct wr_out *out) {
     int flow = WR_FLOW_MORE;
     while (flow == WR_FLOW_MORE && fires(config_of(self))) {
         struct wr_rowset_slice *slice = next_slice(self);
         if (slice == NULL)
             break;
-        if (slice->run_count > 0) {
-            flow = begin_rested(self, slice);
-            self->base.has_more = flow == WR_OK;
-            break;
-        }
-        flow = fire_slice(self, self->firing.side, slice, out);
+        int rests = slice->run_count > 0;
+        flow = rests ? begin_rested(self, slice) : collect(self, self->firing.side, slice);
+        if (flow == WR_OK && !rests)
+            flow = fire_lone(self, out);
+        self->base.has_more = flow == WR_FLOW_MORE && (rests || self->firing.lone != NULL);
+        if (self->base.has_more)
+            return WR_FLOW_MORE;
     }
-    if (self->base.has_more)
-        return WR_FLOW_MORE;
-    wr_rowset_sort_end(self->firing.rows);
-    self->firing.rows = NULL;
-    wr_rowset_drop(&self->sets[0], self->firing.frontier);
-    wr_rowset_drop(&self->sets[1], self->firing.frontier);
-    return WR_MIN(flow, WR_OK);
+    return dropped(self, flow);
 }
 
 int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
@@ -222,19 +251,21 @@ int join_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) {
     return fire_slices(self, out);
 }
 
-int join_fire_more(struct join *self, struct wr_out *out) {
-    uint32_t count = 0;
-    int flow = fire_rested(self, &count, out);
-    if (flow == WR_FLOW_MORE && count > 0)
-        return flow;
-    self->base.has_more = 0;
+void join_fire_end(struct join *self) {
     wr_rowset_sort_end(self->firing.rows);
     self->firing.rows = NULL;
-    if (flow == WR_FLOW_MORE)
-        return fire_slices(self, out);
-    wr_rowset_drop(&self->sets[0], self->firing.frontier);
-    wr_rowset_drop(&self->sets[1], self->firing.frontier);
-    return WR_MIN(flow, WR_OK);
+    forget_lone(self);
+}
+
+int join_fire_more(struct join *self, struct wr_out *out) {
+    uint32_t count = 0;
+    int in_memory = self->firing.lone != NULL;
+    int flow = in_memory ? fire_lone(self, out) : fire_rested(self, &count, out);
+    if (flow == WR_FLOW_MORE && (in_memory ? self->firing.lone != NULL : count > 0))
+        return flow;
+    self->base.has_more = 0;
+    join_fire_end(self);
+    return flow == WR_FLOW_MORE ? fire_slices(self, out) : dropped(self, flow);
 }
 
 int64_t join_next_boundary(const struct wr_op *op, int64_t after) {

@@ -68,7 +68,9 @@ int join_open(struct wr_op *op, struct wr_error *err) {
 
 void join_close(struct wr_op *op) {
     struct join *self = (struct join *)op;
-    wr_rowset_sort_end(self->firing.rows);
+    join_fire_end(self);
+    wr_free(self->base.env->state_budget, self->met.items);
+    wr_free(self->base.env->state_budget, self->met_before.items);
     wr_batch_unref(self->left_over);
     for (uint32_t side = 0; side < 2; side++) {
         wr_rowset_release(&self->sets[side]);

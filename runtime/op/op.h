@@ -78,7 +78,8 @@ struct wr_op_env {
     struct wr_batch_pool *pool;
     struct wr_budget *state_budget; /* keyed state, sort, … */
     struct wr_arena *scratch;       /* for one push; the caller rewinds it */
-    uint32_t batch_rows;            /* most rows of a batch made by an operator */
+    uint32_t batch_rows;            /* most rows of a batch made by an operator … */
+    uint64_t batch_bytes;           /* … and what it may take, about */
     size_t piece_bytes;             /* of saved state: a piece ends with the row that reaches it */
     uint64_t spill_bytes;           /* that a stage which spills keeps in memory */
     uint64_t seed;                  /* of hashes */

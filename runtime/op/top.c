@@ -115,6 +115,7 @@ int top_open(struct wr_op *op, struct wr_error *err) {
 
 void top_close(struct wr_op *op) {
     struct top *self = (struct top *)op;
+    wr_arena_release(&self->firing.arena);
     wr_sorted_free(self->runs);
     wr_slices_release(&self->groups);
     wr_slices_release(&self->rows);

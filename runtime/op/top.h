@@ -99,6 +99,12 @@ struct top {
     struct top_grave *graves;
     uint32_t grave_count, grave_room;
     struct wr_sorted *runs; /* top_kept.c: groups in the scratch file, in order; NULL: none are */
+    /* … and those that leave as there is room for them. */
+    struct {
+        struct wr_arena arena; /* of the list */
+        uint8_t **groups;      /* NULL: none do */
+        uint64_t at, count;
+    } firing;
 };
 
 /* The tables of one window, while rows are taken. */

@@ -12,6 +12,8 @@
 #include "state/table_sorted.h"
 #include "base/banned.h"
 
+#define LIST_BLOCK_BYTES 4096u
+
 /* A row of a group, in its slot. */
 static uint8_t *slot_at(const struct top_slots *slots, uint8_t *group, uint32_t place) {
     uint32_t slot = group[slots->head_at + 16 + place];
@@ -140,18 +142,53 @@ static int add_group(struct leaving *leaving, uint8_t *group) {
     return flow;
 }
 
-/* All groups of a table, in the order of their keys. */
-static int fire_table(struct top *self, const struct wr_table *table, struct wr_out *out) {
+/* Groups from *at on, in order, while there is room for what they give. */
+static int fire_groups(struct top *self, uint8_t *const *groups, uint64_t *at, uint64_t count,
+                       struct wr_out *out) {
     struct wr_arena *scratch = self->base.env->scratch;
     struct wr_arena_mark mark = wr_arena_mark(scratch);
-    uint64_t total = wr_table_count(table);
     struct leaving leaving;
-    uint8_t **groups = wr_keys_rows(&top_config_of(self)->layout, table, scratch);
-    int flow = groups == NULL ? WR_ENOMEM : leaving_begin(&leaving, self, out);
-    for (uint64_t i = 0; i < total && flow == WR_FLOW_MORE; i++)
-        flow = add_group(&leaving, groups[i]);
+    int flow = leaving_begin(&leaving, self, out), is_full = 0;
+    while (*at < count && flow == WR_FLOW_MORE && !is_full) {
+        flow = add_group(&leaving, groups[(*at)++]);
+        is_full = out->is_full;
+    }
     if (flow == WR_FLOW_MORE)
         flow = leave(&leaving);
+    wr_arena_rewind(scratch, mark);
+    return flow;
+}
+
+/* Some more groups of the table. */
+static int fire_some(struct top *self, struct wr_out *out) {
+    int flow = fire_groups(self, self->firing.groups, &self->firing.at, self->firing.count, out);
+    self->base.has_more = flow == WR_FLOW_MORE && self->firing.at < self->firing.count;
+    if (self->base.has_more)
+        return flow;
+    wr_arena_release(&self->firing.arena);
+    self->firing.groups = NULL;
+    wr_slices_drop_before(&self->groups, WR_TIME_MAX);
+    return flow;
+}
+
+/* All groups of a table leave, in the order of their keys, now or in kept_go_on. */
+static int fire_table(struct top *self, const struct wr_table *table, struct wr_out *out) {
+    wr_arena_init(&self->firing.arena, self->base.env->state_budget, LIST_BLOCK_BYTES);
+    self->firing.at = 0;
+    self->firing.count = wr_table_count(table);
+    self->firing.groups = wr_keys_rows(&top_config_of(self)->layout, table, &self->firing.arena);
+    return self->firing.groups == NULL ? WR_ENOMEM : fire_some(self, out);
+}
+
+/* Those of a batch that was merged of runs. */
+static int fire_merged(struct top *self, const struct wr_table *table, struct wr_out *out) {
+    struct wr_arena *scratch = self->base.env->scratch;
+    struct wr_arena_mark mark = wr_arena_mark(scratch);
+    uint64_t at = 0, count = wr_table_count(table);
+    uint8_t **groups = wr_keys_rows(&top_config_of(self)->layout, table, scratch);
+    int flow = groups == NULL ? WR_ENOMEM : WR_FLOW_MORE;
+    while (at < count && flow == WR_FLOW_MORE)
+        flow = fire_groups(self, groups, &at, count, out);
     wr_arena_rewind(scratch, mark);
     return flow;
 }
@@ -205,10 +242,10 @@ static int kept_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) 
         return WR_FLOW_MORE;
     int flow = WR_FLOW_MORE;
     self->fired_us = WR_TIME_MAX;
-    if (table != NULL && (self->runs != NULL || wr_table_is_large(table, op->apart)))
+    if (table != NULL && self->runs == NULL && !wr_table_is_large(table, op->apart))
+        return fire_table(self, table, out);
+    if (table != NULL)
         flow = take_run(self, table);
-    else if (table != NULL)
-        flow = fire_table(self, table, out);
     op->has_more = flow == WR_FLOW_MORE && self->runs != NULL;
     wr_slices_drop_before(&self->groups, WR_TIME_MAX);
     return flow;
@@ -217,10 +254,12 @@ static int kept_advance(struct wr_op *op, int64_t frontier, struct wr_out *out) 
 static int kept_go_on(struct wr_op *op, struct wr_out *out) {
     struct top *self = (struct top *)op;
     struct wr_table *rows;
+    if (self->firing.groups != NULL)
+        return fire_some(self, out);
     int flow = failed(self, wr_sorted_next(self->runs, op->env->batch_rows, merge, self, &rows));
     int is_last = flow == WR_OK && rows == NULL;
     if (flow == WR_OK && rows != NULL)
-        flow = fire_table(self, rows, out);
+        flow = fire_merged(self, rows, out);
     wr_table_free(rows);
     op->has_more = flow == WR_FLOW_MORE && !is_last;
     if (op->has_more)

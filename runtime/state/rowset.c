@@ -108,13 +108,18 @@ static uint32_t lower_bound(const struct wr_rowset *set, int64_t start_us) {
     return from;
 }
 
+static void arena_init(struct wr_rowset *set, struct wr_rowset_slice *slice) {
+    wr_arena_init_growing(&slice->arena, set->budget, ARENA_FIRST_BYTES,
+                          wr_arena_block_bytes(set->budget, ARENA_BLOCK_BYTES));
+}
+
 static struct wr_rowset_slice *slice_new(struct wr_rowset *set) {
     struct wr_rowset_slice *slice = set->spare;
     set->spare = NULL;
     if (slice == NULL) {
         slice = wr_alloc_zero(set->budget, sizeof *slice);
         if (slice != NULL)
-            wr_arena_init_growing(&slice->arena, set->budget, ARENA_FIRST_BYTES, ARENA_BLOCK_BYTES);
+            arena_init(set, slice);
     }
     return slice;
 }
@@ -178,7 +183,7 @@ void wr_rowset_slice_empty(struct wr_rowset *set, struct wr_rowset_slice *slice)
     out_of_index(set, slice);
     spare_free(set);
     wr_arena_release(&slice->arena);
-    wr_arena_init_growing(&slice->arena, set->budget, ARENA_FIRST_BYTES, ARENA_BLOCK_BYTES);
+    arena_init(set, slice);
     wr_free(set->budget, slice->blocks);
     slice->blocks = NULL;
     slice->block_count = slice->block_room = slice->dirty_from = 0;
@@ -450,21 +455,31 @@ int wr_rowset_remove(struct wr_rowset *set, const char *key, uint64_t hash, int6
     struct wr_rowset_row *best = NULL;
     struct wr_rowset_probe probe;
     int64_t best_start = 0;
+    uint64_t best_id = 0;
+    int status = WR_OK;
     wr_rowset_probe_begin(&probe, set, key, hash, &any, wr_rowset_ring(set, hash));
-    for (struct wr_rowset_row *at; (at = wr_rowset_probe_next(&probe)) != NULL;) {
-        if (at->from_us != from_us ||
-            !wr_payload_holds(&set->payload, wr_rowset_payload(set, at), in, row))
-            continue;
-        int64_t start = wr_rowset_block_of(set, at)->slice->start_us;
-        if (best == NULL || start > best_start || (start == best_start && at->id > best->id)) {
-            best = at;
-            best_start = start;
+    for (struct wr_rowset_row *at;
+         status == WR_OK && (at = wr_rowset_probe_next(&probe)) != NULL;) {
+        if (at->from_us == from_us &&
+            wr_payload_holds(&set->payload, wr_rowset_payload(set, at), in, row)) {
+            int64_t start = wr_rowset_block_of(set, at)->slice->start_us;
+            if (!*found || start > best_start || (start == best_start && at->id > best_id)) {
+                best = at;
+                best_start = start;
+                best_id = at->id;
+                *found = 1;
+            }
         }
+        if (!wr_rowset_is_crowded(set))
+            continue;
+        if (best != NULL && wr_rowset_is_at_rest(set, best))
+            best = NULL;
+        status = wr_rowset_tend_some(set);
     }
-    if (probe.status != WR_OK)
-        return probe.status;
-    *found = best != NULL;
-    return best == NULL ? WR_OK : wr_rowset_take(set, best);
+    status = status == WR_OK ? probe.status : status;
+    if (status == WR_OK && *found && best == NULL)
+        best = wr_rowset_find_rested(set, hash, best_id, &status);
+    return status != WR_OK || best == NULL ? status : wr_rowset_take(set, best);
 }
 
 int64_t wr_rowset_match(struct wr_rowset *set, struct wr_rowset_row *row, int64_t by) {

@@ -165,7 +165,7 @@ int64_t wr_rowset_match(struct wr_rowset *set, struct wr_rowset_row *row, int64_
 /* A walk over the rows of one key within bounds. */
 struct wr_rowset_probe {
     struct wr_rowset *set;
-    const char *key; /* NULL: any of that hash, at rest */
+    const char *key;
     uint64_t hash, word;
     struct wr_rowset_bounds bounds;
     struct wr_rowset_row *head, *at; /* of the ring */
@@ -184,6 +184,11 @@ int wr_rowset_heads(struct wr_rowset *set, const char *keys, const uint64_t *has
 void wr_rowset_probe_begin(struct wr_rowset_probe *probe, struct wr_rowset *set, const char *key,
                            uint64_t hash, const struct wr_rowset_bounds *bounds,
                            struct wr_rowset_row *head);
+/* Whether a row lies in a block that was read back. */
+int wr_rowset_is_at_rest(const struct wr_rowset *set, struct wr_rowset_row *row);
+/* The row at rest of a hash and a number; NULL: there is none, or *status is not WR_OK. */
+struct wr_rowset_row *wr_rowset_find_rested(struct wr_rowset *set, uint64_t hash, uint64_t id,
+                                            int *status);
 /* The next row of that key; NULL: no more, or probe->status is not WR_OK. Rows come in no promised
  * order, and some of them may be out of bounds. Nothing is added or taken back meanwhile. */
 struct wr_rowset_row *wr_rowset_probe_next(struct wr_rowset_probe *probe);
@@ -194,6 +199,8 @@ static inline const uint8_t *wr_rowset_payload(const struct wr_rowset *set,
                                                const struct wr_rowset_row *row) {
     return (const uint8_t *)row + set->payload_at;
 }
+/* Of its long strings. */
+size_t wr_rowset_text_bytes(const struct wr_rowset *set, const struct wr_rowset_row *row);
 /* All rows of a slice that are in memory, in the order in which they came. */
 struct wr_rowset_walk {
     const struct wr_rowset *set;

@@ -329,6 +329,8 @@ static uint64_t last_number(const struct wr_rowset *set, const struct wr_rowset_
 static struct wr_rowset_row *find_row(struct wr_rowset *set, uint64_t hash, uint64_t id,
                                       int *status) {
     *status = wr_rowset_index_all(set);
+    if (*status == WR_OK)
+        *status = wr_rowset_tend_some(set);
     struct wr_rowset_row *head = *status == WR_OK ? wr_rowset_ring(set, hash) : NULL, *at = head;
     for (; at != NULL; at = at->next == head ? NULL : at->next)
         if (at->id == id)

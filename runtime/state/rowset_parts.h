@@ -116,8 +116,6 @@ int wr_rowset_write_begin(struct wr_rowset_writer *writer, struct wr_rowset *set
 int wr_rowset_write(struct wr_rowset_writer *writer, const struct wr_rowset_row *row);
 /* The run, when `status` and what was left to write are WR_OK; else nothing of it is left. */
 int wr_rowset_write_end(struct wr_rowset_writer *writer, int status, struct wr_rowset_run **run);
-/* Bytes of a row's long strings. */
-size_t wr_rowset_text_bytes(const struct wr_rowset *set, const struct wr_rowset_row *row);
 void wr_rowset_run_free(struct wr_rowset *set, struct wr_rowset_run *run); /* NULL is allowed */
 /* Whether rows of a hash may be in it. */
 int wr_rowset_run_may_have(const struct wr_rowset_run *run, uint64_t hash);
@@ -181,9 +179,10 @@ int wr_rowset_by_hash(void *ctx, const struct wr_rowset_row *a, const struct wr_
 
 /* The next row at rest of a probe. */
 struct wr_rowset_row *wr_rowset_probe_rested(struct wr_rowset_probe *probe);
-/* The row at rest of a hash and a number; NULL: there is none, or *status is not WR_OK. */
-struct wr_rowset_row *wr_rowset_find_rested(struct wr_rowset *set, uint64_t hash, uint64_t id,
-                                            int *status);
+/* Whether more is awake than that. */
+int wr_rowset_is_crowded(const struct wr_rowset *set);
+/* wr_rowset_tend, to what may be awake while rows are read or taken back. */
+int wr_rowset_tend_some(struct wr_rowset *set);
 /* Gives back what rests of a slice. */
 void wr_rowset_slice_forget(struct wr_rowset *set, struct wr_rowset_slice *slice);
 /* Blocks of `from` that are awake are those of `to` now. */

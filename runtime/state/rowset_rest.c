@@ -163,9 +163,7 @@ static struct wr_rowset_row *run_next(struct wr_rowset_probe *probe, struct wr_r
                                       struct wr_rowset_run *run) {
     struct wr_rowset *set = probe->set;
     if (probe->cold.block == UINT32_MAX) {
-        int is_known = probe->key != NULL;
-        if ((is_known &&
-             wr_rowset_rules_out(&run->zone, &probe->bounds, probe->word, probe->word)) ||
+        if (wr_rowset_rules_out(&run->zone, &probe->bounds, probe->word, probe->word) ||
             !wr_rowset_run_may_have(run, probe->hash))
             return NULL;
         probe->cold.block = block_of_hash(run, probe->hash);
@@ -188,7 +186,7 @@ static struct wr_rowset_row *run_next(struct wr_rowset_probe *probe, struct wr_r
                 return NULL;
             probe->cold.row++;
             if ((row->flags & WR_ROWSET_GONE) == 0 &&
-                (probe->key == NULL || wr_rowset_key_equal(set, row->key, probe->key)))
+                wr_rowset_key_equal(set, row->key, probe->key))
                 return row;
         }
     }
@@ -209,17 +207,77 @@ struct wr_rowset_row *wr_rowset_probe_rested(struct wr_rowset_probe *probe) {
     return NULL;
 }
 
+/* ---- by hash and number, as runs are in order ---- */
+
+static int stands_before(const struct wr_rowset_row *row, uint64_t hash, uint64_t id) {
+    return row->hash < hash || (row->hash == hash && row->id < id);
+}
+
+/* Behind the last block that may have rows of a hash. */
+static uint32_t end_of_hash(const struct wr_rowset_run *run, uint32_t from, uint64_t hash) {
+    uint32_t count = run->block_count - from;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        int is_before = run->blocks[from + half].hash_first <= hash;
+        from += is_before ? half + 1 : 0;
+        count = is_before ? count - half - 1 : half;
+    }
+    return from;
+}
+
+/* Rows of one hash may fill very many blocks: few of them are read. */
+static struct wr_rowset_row *find_in_run(struct wr_rowset *set, struct wr_rowset_slice *slice,
+                                         struct wr_rowset_run *run, uint64_t hash, uint64_t id,
+                                         int *status) {
+    if (!wr_rowset_run_may_have(run, hash))
+        return NULL;
+    uint32_t from = block_of_hash(run, hash), to = end_of_hash(run, from, hash);
+    struct wr_rowset_block *block = NULL;
+    while (to - from > 1) {
+        uint32_t middle = from + (to - from) / 2;
+        *status = wr_rowset_block_wake(set, slice, run, &run->blocks[middle], &block);
+        if (*status != WR_OK)
+            return NULL;
+        const struct wr_rowset_row *first = wr_rowset_at(set, block, 0);
+        if (stands_before(first, hash, id) || (first->hash == hash && first->id == id))
+            from = middle;
+        else
+            to = middle;
+    }
+    *status = wr_rowset_block_wake(set, slice, run, &run->blocks[from], &block);
+    uint32_t at = 0, count = *status == WR_OK ? block->count : 0;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        int is_before = stands_before(wr_rowset_at(set, block, at + half), hash, id);
+        at += is_before ? half + 1 : 0;
+        count = is_before ? count - half - 1 : half;
+    }
+    if (*status != WR_OK || at == block->count)
+        return NULL;
+    struct wr_rowset_row *row = wr_rowset_at(set, block, at);
+    return row->hash == hash && row->id == id && (row->flags & WR_ROWSET_GONE) == 0 ? row : NULL;
+}
+
+int wr_rowset_is_at_rest(const struct wr_rowset *set, struct wr_rowset_row *row) {
+    return wr_rowset_block_of(set, row)->cold != NULL;
+}
+
+int wr_rowset_is_crowded(const struct wr_rowset *set) {
+    return set->rested > 0 && set->awake_bytes > set->apart->memory_bytes / AWAKE_PART;
+}
+
+int wr_rowset_tend_some(struct wr_rowset *set) {
+    return set->rested == 0 ? WR_OK : wr_rowset_tend(set, set->apart->memory_bytes / AWAKE_PART);
+}
+
 struct wr_rowset_row *wr_rowset_find_rested(struct wr_rowset *set, uint64_t hash, uint64_t id,
                                             int *status) {
-    struct wr_rowset_probe probe = {
-        .set = set,
-        .hash = hash,
-        .cold = {.block = UINT32_MAX},
-    };
     struct wr_rowset_row *row = NULL;
-    do {
-        row = wr_rowset_probe_rested(&probe);
-    } while (row != NULL && row->id != id);
-    *status = probe.status;
+    *status = WR_OK;
+    for (uint32_t s = 0; s < set->count && set->rested > 0; s++) {
+        struct wr_rowset_slice *slice = set->slices[s];
+        for (uint32_t r = 0; r < slice->run_count && row == NULL && *status == WR_OK; r++)
+            row = find_in_run(set, slice, slice->runs[r], hash, id, status);
+    }
     return row;
 }

@@ -7,6 +7,9 @@
 
 #define BLOCK_BYTES 4096u /* of a block, about: what a probe reads */
 #define FILTER_ROWS 6u    /* for which a word of the filter is; each sets four of its bits */
+/* Of the memory of the stage, at most: where very many rows rest, more blocks are read in vain. */
+#define FILTER_PART 2u
+#define FILTER_WORDS_MIN UINT64_C(64)
 
 /* ---- filters ---- */
 
@@ -70,7 +73,9 @@ static int put_blob(struct wr_rowset *set, struct wr_buf *rows, const struct wr_
 }
 
 int wr_rowset_write_begin(struct wr_rowset_writer *writer, struct wr_rowset *set, uint64_t rows) {
-    uint64_t words = rows == 0 ? 0 : WR_MIN(rows / FILTER_ROWS + 1, (uint64_t)UINT32_MAX);
+    uint64_t memory = set->apart->memory_bytes, most = memory / FILTER_PART / sizeof(uint64_t);
+    most = memory == 0 ? UINT32_MAX : WR_MIN(WR_MAX(most, FILTER_WORDS_MIN), (uint64_t)UINT32_MAX);
+    uint64_t words = rows == 0 ? 0 : WR_MIN(rows / FILTER_ROWS + 1, most);
     *writer = (struct wr_rowset_writer){.set = set};
     wr_buf_init(&writer->rows, set->budget, 0);
     wr_buf_init(&writer->texts, set->budget, 0);

@@ -366,17 +366,18 @@ Rows of a `join` go there where both sides take more than that share, those
 first that can be met for the shortest time, and so does the table of a
 `lookup`. A row that looks for its like reads 4 KB for each that it finds there.
 
-With little memory batches are smaller, and stages have one shard for each 4 MB,
-whatever --workers says. A run takes more than `memory` by what it has read, up
-to 64 MB or an eighth, by a checkpoint that is being written, and by 10 to 30 MB
-for the program and its threads.
+With little memory batches are smaller, at most a row for 4 KB of it whatever
+--batch-rows says, and stages have one shard for each 4 MB, whatever --workers
+says. A run takes more than `memory` by what it has read, up to 64 MB or an
+eighth, by a checkpoint that is being written, and by 10 to 30 MB for the
+program and its threads.
 
-What one row of a join meets must fit, and what a single window or another stage
-(`match`, `fill`, `asof`, frames, a `top` of many rows) needs, else the run ends
-(W602), and says which stages hold how much, and the least `memory` with which
-it would have gone on from there. `weir check` says what a script takes before
-its first row, and refuses less; `weir explain --analyze` shows what each stage
-kept, and how much of it in the file.
+The list of what one row of a join meets must fit (24 bytes for each), and what
+a single window or another stage (`match`, `fill`, `asof`, frames, a `top` of
+many rows) needs, else the run ends (W602), and says which stages hold how much,
+and a `memory` with which it would have gone on from there. `weir check` says
+what a script takes before its first row, and refuses less; `weir explain
+--analyze` shows what each stage kept, and how much of it in the file.
 ]],
   },
 }

@@ -453,7 +453,7 @@ def a_start_that_is_refused_leaves_no_state(place):
     place.put("script.lua", SCRIPT.replace(':write "sums.csv"', ':filter "n > 1":write "sums.csv"'))
     said = place.weir("run", "script.lua", "--state", "st", exit_code=1)
     assert "error[W601]: state st is of another script: sink `sums.csv` of script" in said, said
-    place.put("script.lua", 'weir.settings { memory = "16KB" }\n' + SCRIPT)
+    place.put("script.lua", 'weir.settings { memory = "4KB" }\n' + SCRIPT)
     os.mkdir(place.path("kept"))
     for name in ("new", "kept"):
         said = place.weir("run", "script.lua", "--state", name, exit_code=1)

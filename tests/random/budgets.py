@@ -28,7 +28,7 @@ import time
 
 MEMORY_MB = [4, 8, 16, 32, 64]
 WORKERS = [1, 2, 4]
-BATCH_ROWS = [1, 1024, 0]  # 0: as many as the program takes
+BATCH_ROWS = [1, 1024, 65536, 0]  # 0: as many as the program takes
 STATES = [0, 1]
 AMPLE_MB = 16384
 ROW_BYTES = 100  # of the input, about
@@ -43,6 +43,7 @@ local function input(seed)
     ts = timestamp(1700000000000 + i * 10, 'ms')]], seed, keys) }}
 end
 local s, r = input(1), input(2)
+local t = weir.generate {{ rows = 5, columns = "k2 = i * 3, z = i" }}
 {stage}:write "out.csv"
 """
 TIMED = 's:event_time("ts", { max_delay = "1s" })'
@@ -87,6 +88,17 @@ STAGES = {
     "join of many, where": (0.005, 's:filter "v < 30":join(r:filter "v < 500", { on = "k",'
                                    ' prefix = "r_", where = "v < r_v", how = "left" })'
                                    ':group_by "v, r_v":agg "n = count()"'),
+    # Few rows of each side, of seven keys: each meets very many.
+    "right join, left join, agg": (0, 's:filter "v < 3":join(r:filter "v < 12", { on = "k",'
+                                      ' prefix = "r_", how = "right" }):join(t, { on = "k == k2",'
+                                      ' how = "left" }):group_by "v, r_v":agg "n = count(), z = '
+                                      'sum(z)"'),
+    "full join, inner join, distinct": (0, 's:filter "v < 3":join(r:filter "v < 12", { on = "k",'
+                                           ' prefix = "r_", how = "full", where = "v < r_v" })'
+                                           ':join(t, { on = "k == k2" }):distinct "v, r_v, z"'),
+    "semi join, agg": (0, 's:filter "v < 500":join(r:filter "v < 3", { on = "k", prefix = "r_",'
+                          ' how = "semi" }):group_by "v":agg "n = count(), x = sum(x)"'),
+    "anti join, rows": (1, 's:join(r:filter "v < 3", { on = "k", prefix = "r_", how = "anti" })'),
     "lookup": (1, 's:lookup(r:dedup "k", { on = "k", prefix = "r_" })'),
     "lookup, many": (0.5, 's:lookup(r, { on = "k", prefix = "r_", many = true })'),
     "asof_join": (0.001, f'{TIMED}:asof_join({RIGHT}, {{ on = "k", prefix = "r_" }})'),
@@ -124,7 +136,10 @@ LEAST_MB = {
     "three stages": 16,
 }
 # Whatever else is drawn.
-ALWAYS = [("join of many, then agg", 8, 2, 0, 0), ("join of many, where", 4, 4, 0, 0)]
+ALWAYS = [("join of many, then agg", 8, 2, 0, 0), ("join of many, where", 4, 4, 0, 0),
+          ("right join, left join, agg", 4, 1, 100, 0),
+          ("full join, inner join, distinct", 4, 4, 65536, 0),
+          ("semi join, agg", 8, 2, 65536, 1), ("anti join, rows", 4, 4, 65536, 0)]
 
 
 def peak_max(memory, workers, has_state):

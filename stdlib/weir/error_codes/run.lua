@@ -212,9 +212,9 @@ return {
       .. "has: raise it, or keep less: fewer keys, shorter windows, `within`. The message names "
       .. "the stage and what it keeps. Rows of a `sort`, groups, keys of `dedup` and `distinct`, "
       .. "groups of a `top` of few rows, both sides of a `join` and the table of a `lookup` go to "
-      .. "a scratch file where they do not fit. A single window does not, nor what one row of a "
-      .. "join meets, nor rows of `match`, `fill`, `asof`, of frames (`derive` behind `group_by`) "
-      .. "and of a `top` of many rows.",
+      .. "a scratch file where they do not fit. A single window does not, nor the list of what "
+      .. "one row of a join meets, nor rows of `match`, `fill`, `asof`, of frames (`derive` behind "
+      .. "`group_by`) and of a `top` of many rows.",
     wrong = [[weir.settings { memory = "64MB" }]],
     right = [[weir.settings { memory = "1GB" }]],
   },

@@ -4,6 +4,7 @@
 #include "support_run.h"
 
 #include "base/assert.h"
+#include "exec/memory.h"
 #include "exec/run_inside.h"
 
 #define SPECS_MAX 64
@@ -201,7 +202,7 @@ static void meet_limit(const char *stage, const char *text, const char *holds) {
     CHECK_STR(stand.err.code, "W602");
     CHECK_CONTAINS(stand.err.text, text);
     CHECK_CONTAINS(stand.err.help, holds);
-    CHECK_CONTAINS(stand.err.help, "memory = \"2MB\"");
+    CHECK_CONTAINS(stand.err.help, "memory = \"3MB\"");
     stand_end(&stand);
 }
 
@@ -212,16 +213,46 @@ TEST(run_names_the_budget_that_is_used_up_and_who_holds_it) {
                "`top` ");
 }
 
+/* What was refused was a part of `memory`, and seldom all that is needed. */
+TEST(run_advises_memory_by_the_budget_that_is_used_up) {
+    struct stand stand;
+    stand_begin(&stand);
+    uint32_t read = stand_source(&stand, "k string, v int64", 1);
+    stand_sink(&stand, test_add(stand.plan, "{'inputs':[%u],'op':'distinct'}", read));
+    CHECK_INT(stand_open(&stand), ==, WR_OK);
+    const struct {
+        struct wr_budget *budget;
+        const char *text, *help;
+    } cases[] = {
+        {&stand.run->state_budget, "`state` is used up", "memory = \"13MB\""},
+        {&stand.run->input_budget, "`input` is used up", "memory = \"97MB\""},
+        {&stand.run->checkpoint_budget, "`checkpoint` is used up", "memory = \"13MB\""},
+        {&stand.run->epoch_budget, "`sink epochs` is used up", "checkpoint = \"1s\""},
+    };
+    for (size_t i = 0; i < WR_COUNT(cases); i++) {
+        struct wr_error err = {0};
+        cases[i].budget->refused = 1;
+        cases[i].budget->wanted = UINT64_C(6) << 20;
+        CHECK_INT(memory_tell_failure(stand.run, WR_ENOMEM, &err), ==, 1);
+        CHECK_STR(err.code, "W602");
+        CHECK_CONTAINS(err.text, cases[i].text);
+        CHECK_CONTAINS(err.help, cases[i].help);
+        cases[i].budget->refused = 0;
+    }
+    stand_close(&stand);
+    stand_end(&stand);
+}
+
 TEST(run_is_refused_that_has_less_than_it_takes_to_begin) {
     struct stand stand;
     stand_begin(&stand);
     uint32_t read = stand_source(&stand, "k string, v int64", 1);
     uint32_t stage = test_add(stand.plan, "{'inputs':[%u],'op':'distinct'}", read);
     stand_sink(&stand, stage);
-    stand.options.memory_bytes = 16 << 10;
+    stand.options.memory_bytes = 4 << 10;
     CHECK_INT(stand_run(&stand), ==, WR_ENOMEM);
     CHECK_STR(stand.err.code, "W602");
-    CHECK_CONTAINS(stand.err.text, "`memory` is 16 KB, and this run takes ");
+    CHECK_CONTAINS(stand.err.text, "`memory` is 4 KB, and this run takes ");
     CHECK_CONTAINS(stand.err.help, "memory = \"1MB\"");
     stand_end(&stand);
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/env_sim.h"
 #include "base/status.h"
+#include "state/rowset_parts.h"
 #include "state/scratch.h"
 
 static void rest(struct wr_rowset *set, uint64_t *random) {
@@ -125,6 +126,27 @@ TEST(rowset_reads_no_block_for_a_key_that_it_has_not) {
     for (int64_t key = 0; key < 1000; key++)
         rows_look(&world, key, (struct wr_rowset_bounds){WR_TIME_MIN, -100, WR_TIME_MIN});
     CHECK_INT(world.set.awake_count, ==, 0);
+    rows_close(&world);
+}
+
+/* A log says of rows that have changed which number they have. */
+TEST(rowset_reads_few_blocks_for_a_number_among_very_many_of_a_key) {
+    struct rows_world world;
+    int status = WR_OK;
+    uint32_t found = 0;
+    world_at_rest(&world, 0, 18000, 1);
+    const struct wr_rowset_run *run = world.set.slices[0]->runs[0];
+    uint64_t hash = run->blocks[run->block_count / 2].hash_first;
+    for (uint64_t id = 0; id < 18000; id += 6000) {
+        const struct wr_rowset_row *row = wr_rowset_find_rested(&world.set, hash, id, &status);
+        CHECK_INT(status, ==, WR_OK);
+        CHECK(row == NULL || (row->id == id && row->hash == hash));
+        found += row != NULL;
+    }
+    CHECK_INT(found, >, 0);
+    CHECK_INT(world.set.awake_count, <, run->block_count / 2);
+    CHECK(wr_rowset_find_rested(&world.set, hash, 18000, &status) == NULL);
+    CHECK_INT(status, ==, WR_OK);
     rows_close(&world);
 }
 
