@@ -180,13 +180,12 @@ static int give_rejects(struct sharded *sharded, struct shard_result *result) {
     return status;
 }
 
-/* What a shard has left to give, in the place of what it gave. WR_OK or a negative status. */
+/* What a shard has left to give, in the place of what it gave; late rows come behind those that are
+ * there (late_waits). WR_OK or a negative status. */
 static int go_on(struct shard *shard, struct shard_result *result) {
-    for (int port = 0; port < WR_PORTS_MAX; port++) {
-        for (uint32_t i = 0; i < result->count[port]; i++)
-            wr_batch_unref(result->emitted[port][i]);
-        result->count[port] = 0;
-    }
+    for (uint32_t i = 0; i < result->count[WR_PORT_MAIN]; i++)
+        wr_batch_unref(result->emitted[WR_PORT_MAIN][i]);
+    result->count[WR_PORT_MAIN] = 0;
     result->head = result->at = 0;
     result->bytes = 0;
     shard->result = result;
@@ -319,7 +318,15 @@ static void begin_port(struct sharded *sharded, struct shard_result *results) {
     }
 }
 
-/* What goes on before the rows of the main port. */
+static int merge_late(struct sharded *sharded, struct message *message) {
+    begin_port(sharded, message->results);
+    int status = merge_port(sharded, message->results, WR_PORT_LATE, 1);
+    begin_port(sharded, message->results);
+    return WR_MIN(status, WR_OK);
+}
+
+/* What goes on before the rows of the main port. Late rows that shards have more of wait for them,
+ * so that their order does not depend on the parts in which a batch goes. */
 static int begin(struct sharded *sharded, struct message *message) {
     int status = WR_OK;
     message->has_begun = 1;
@@ -328,17 +335,21 @@ static int begin(struct sharded *sharded, struct message *message) {
     if (status >= 0)
         status = failure_of(sharded, message);
     begin_port(sharded, message->results);
-    if (status >= 0)
-        status = merge_port(sharded, message->results, WR_PORT_LATE, 1);
-    begin_port(sharded, message->results);
-    return status;
+    for (uint32_t s = 0; s < sharded->shard_count; s++)
+        message->late_waits |= message->results[s].has_more;
+    return status >= 0 && !message->late_waits ? merge_late(sharded, message) : status;
 }
 
 int shards_deliver(struct sharded *sharded, struct message *message) {
     int status = message->has_begun ? WR_OK : begin(sharded, message);
     if (status >= 0)
         status = merge_port(sharded, message->results, WR_PORT_MAIN, message->kind == MESSAGE_ROWS);
-    return status;
+    if (status < 0 || status == SHARDS_PAUSED || !message->late_waits)
+        return status;
+    int late = status == WR_FLOW_DONE ? shards_drop_rest(sharded, message) : WR_OK;
+    if (late >= 0)
+        late = merge_late(sharded, message);
+    return late < 0 ? late : status;
 }
 
 void shards_forget(struct sharded *sharded, struct message *message) {

@@ -39,7 +39,7 @@ static struct message *message_new(struct sharded *sharded, enum message_kind ki
     message->next = NULL;
     message->kind = kind;
     message->row_count = 0;
-    message->has_begun = 0;
+    message->has_begun = message->late_waits = 0;
     message->left = sharded->shard_count;
     message->now_us = sharded->unit->run->op_env.now_us;
     return message;

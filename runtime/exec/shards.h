@@ -36,8 +36,9 @@ struct shard_result {
 struct message {
     struct message *next;
     enum message_kind kind;
-    uint8_t has_moved; /* the frontier; else it is asked what the operator makes of it now */
-    uint8_t has_begun; /* some of what was given for it has gone on */
+    uint8_t has_moved;  /* the frontier; else it is asked what the operator makes of it now */
+    uint8_t has_begun;  /* some of what was given for it has gone on */
+    uint8_t late_waits; /* its late rows go on behind all others, when no shard has more of them */
     uint32_t input, row_count;
     uint32_t left; /* shards that have not worked on it */
     int64_t frontier, now_us;
