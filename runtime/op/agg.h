@@ -60,6 +60,7 @@ struct agg {
         struct wr_arena arena; /* of the list of groups */
         uint8_t **groups;      /* NULL: there is none */
         uint64_t at, count;
+        uint8_t pages_stayed; /* before there was a list */
     } firing;
     struct wr_sorted *runs;  /* of groups that have left; NULL: none has */
     struct agg_spool *spool; /* of rows that may have to wait; NULL: they do not */

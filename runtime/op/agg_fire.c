@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "data/order.h"
 #include "op/agg_spool.h"
+#include "state/apart.h"
 #include "base/banned.h"
 
 #define LIST_BLOCK_BYTES 4096u
@@ -259,6 +260,12 @@ static int next_window(const struct agg *self, int64_t *mark) {
     return found;
 }
 
+static void end_groups(struct agg *self) {
+    wr_arena_release(&self->firing.arena);
+    self->firing.groups = NULL;
+    self->base.apart->pages_stay = self->firing.pages_stayed;
+}
+
 /* Some more groups of the list, while there is room for what they give. */
 static int fire_groups(struct agg *self, struct wr_out *out) {
     struct wr_arena *scratch = self->base.env->scratch;
@@ -276,11 +283,10 @@ static int fire_groups(struct agg *self, struct wr_out *out) {
         is_full = out->is_full;
     }
     wr_arena_rewind(scratch, mark);
-    self->base.has_more = status >= 0 && self->firing.at < self->firing.count;
+    self->base.has_more = status == WR_FLOW_MORE && self->firing.at < self->firing.count;
     if (self->base.has_more)
         return status;
-    wr_arena_release(&self->firing.arena);
-    self->firing.groups = NULL;
+    end_groups(self);
     wr_slices_drop_before(&self->slices, WR_TIME_MAX);
     return status;
 }
@@ -289,10 +295,14 @@ static int fire_groups(struct agg *self, struct wr_out *out) {
 static int begin_groups(struct agg *self, const struct wr_table *table, struct wr_out *out) {
     struct wr_budget *budget = self->base.env->state_budget;
     wr_arena_init(&self->firing.arena, budget, LIST_BLOCK_BYTES);
+    wr_apart_hold_pages(self->base.apart, &self->firing.pages_stayed);
     self->firing.at = 0;
     self->firing.count = wr_table_count(table);
     self->firing.groups = wr_keys_rows(&aggregates_of(self)->layout, table, &self->firing.arena);
-    return self->firing.groups == NULL ? WR_ENOMEM : fire_groups(self, out);
+    if (self->firing.groups != NULL)
+        return fire_groups(self, out);
+    end_groups(self);
+    return WR_ENOMEM;
 }
 
 static int fire_all(struct agg *self, struct wr_out *out) {

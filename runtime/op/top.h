@@ -104,6 +104,7 @@ struct top {
         struct wr_arena arena; /* of the list */
         uint8_t **groups;      /* NULL: none do */
         uint64_t at, count;
+        uint8_t pages_stayed; /* before there was a list */
     } firing;
 };
 

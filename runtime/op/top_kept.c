@@ -159,14 +159,19 @@ static int fire_groups(struct top *self, uint8_t *const *groups, uint64_t *at, u
     return flow;
 }
 
+static void end_list(struct top *self) {
+    wr_arena_release(&self->firing.arena);
+    self->firing.groups = NULL;
+    self->base.apart->pages_stay = self->firing.pages_stayed;
+}
+
 /* Some more groups of the table. */
 static int fire_some(struct top *self, struct wr_out *out) {
     int flow = fire_groups(self, self->firing.groups, &self->firing.at, self->firing.count, out);
     self->base.has_more = flow == WR_FLOW_MORE && self->firing.at < self->firing.count;
     if (self->base.has_more)
         return flow;
-    wr_arena_release(&self->firing.arena);
-    self->firing.groups = NULL;
+    end_list(self);
     wr_slices_drop_before(&self->groups, WR_TIME_MAX);
     return flow;
 }
@@ -174,10 +179,14 @@ static int fire_some(struct top *self, struct wr_out *out) {
 /* All groups of a table leave, in the order of their keys, now or in kept_go_on. */
 static int fire_table(struct top *self, const struct wr_table *table, struct wr_out *out) {
     wr_arena_init(&self->firing.arena, self->base.env->state_budget, LIST_BLOCK_BYTES);
+    wr_apart_hold_pages(self->base.apart, &self->firing.pages_stayed);
     self->firing.at = 0;
     self->firing.count = wr_table_count(table);
     self->firing.groups = wr_keys_rows(&top_config_of(self)->layout, table, &self->firing.arena);
-    return self->firing.groups == NULL ? WR_ENOMEM : fire_some(self, out);
+    if (self->firing.groups != NULL)
+        return fire_some(self, out);
+    end_list(self);
+    return WR_ENOMEM;
 }
 
 /* Those of a batch that was merged of runs. */

@@ -81,6 +81,12 @@ int wr_apart_load(struct wr_apart *apart, struct wr_reader *in);
 /* Lets pages rest in a scratch file (page_rest.c) where the tables take more than memory_bytes. No
  * pointer to a row may be held. WR_OK or a negative status. */
 int wr_apart_relieve(struct wr_apart *apart);
+/* Pointers to rows are held from call to call: no page rests until who holds them puts back into
+ * pages_stay what was `before`. */
+static inline void wr_apart_hold_pages(struct wr_apart *apart, uint8_t *before) {
+    *before = apart->pages_stay;
+    apart->pages_stay = 1;
+}
 /* Whether the tables take more than that, while the budget is used by half. */
 int wr_apart_is_full(const struct wr_apart *apart);
 int wr_apart_make_scratch(struct wr_apart *apart, struct wr_budget *budget);
