@@ -51,10 +51,10 @@ struct wr_sorted {
 };
 
 int wr_table_is_large(const struct wr_table *table, const struct wr_apart *apart) {
-    uint64_t owed = wr_owed_bytes(table), rows = wr_table_count(table) * table->row_bytes;
+    uint64_t owed = wr_owed_bytes(table), live = wr_table_live_bytes(table);
+    uint64_t rows = wr_table_count(table) * table->row_bytes;
     return (table->resting != NULL && wr_rest_rows(table) > 0) ||
-           (apart->memory_bytes > 0 && owed > 0 &&
-            WR_MAX(wr_table_live_bytes(table), rows) + owed > apart->memory_bytes);
+           (apart->memory_bytes > 0 && owed > 0 && WR_MAX(live, rows) + owed > apart->memory_bytes);
 }
 
 /* ---- runs ---- */

@@ -15,6 +15,7 @@ usage: budgets.py --weir PROGRAM [--seconds N | --all] [--seed N] [--only REGEX]
 """
 
 import argparse
+import glob
 import hashlib
 import itertools
 import os
@@ -46,6 +47,14 @@ local s, r = input(1), input(2)
 local t = weir.generate {{ rows = 5, columns = "k2 = i * 3, z = i" }}
 {stage}:write "out.csv"
 """
+# A half of the rows is late, by ten days.
+LATE = ("s:derive \"ts = timestamp(1700000000000 - (v % 2) * 864000000 + v, 'ms')\""
+        ':event_time("ts", { max_delay = "0s" }):window(weir.tumbling "1d"):group_by "k"'
+        ':emit "update":agg "n = count(), x = sum(x), s = max(s)"')
+KEYS_OF_TEXTS = ('s:derive [[a = string(k % 8), b = string(k // 8 % 8), c = string(k // 64 % 8), '
+                 'd = string(k // 512 % 8), e = string(k // 4096 % 8), f = string(k // 32768 % 8), '
+                 'g = string(k // 262144 % 8)]]:select "a, b, c, d, e, f, g, v"'
+                 ':group_by "a, b, c, d, e, f, g"')
 TIMED = 's:event_time("ts", { max_delay = "1s" })'
 RIGHT = 'r:event_time("ts", { max_delay = "1s" })'
 # By name: keys, as a part of the rows, and the stage.
@@ -58,6 +67,9 @@ STAGES = {
     "agg, emit every": (0.3, TIMED + ':group_by "k":emit("update", { every = "10s" })'
                                      ':agg "n = count()":changes()'),
     "agg, windows": (1, TIMED + ':window(weir.tumbling "1s"):group_by "k":agg "n = count()"'),
+    "agg, late rows": (0.3, 'local a = ' + LATE + '\na:changes():write "main.csv"\na:late()'),
+    "agg, late rejects": (0.3, 'local a = ' + LATE + '\na:changes():write "main.csv"\n'
+                               'a:rejects():select "code, position, row"'),
     "agg, sessions": (0.3, TIMED + ':window(weir.session "2s"):group_by "k":agg "n = count()"'),
     "agg, one window": (1, TIMED + ':window(weir.tumbling "1d"):group_by "k":agg "n = count()"'),
     "agg, large groups": (0.001, 's:group_by "g = k % 7":agg "n = count_distinct(s)"'),
@@ -67,6 +79,8 @@ STAGES = {
     "dedup": (1, 's:dedup "k"'),
     "dedup, within": (1, TIMED + ':dedup("k", { within = "1h" })'),
     "dedup, last": (1, 's:dedup("k", { keep = "last" })'),
+    "agg, keys of texts": (1, KEYS_OF_TEXTS + ':agg "n = count()"'),
+    "top, keys of texts": (1, KEYS_OF_TEXTS + ':top(1, "v")'),
     "top(1)": (1, 's:group_by "k":top(1, "v desc")'),
     "top(3)": (0.3, 's:group_by "k":top(3, "v desc, s", { rank = "place" })'),
     "top(100)": (0.01, 's:group_by "k":top(100, "v desc")'),
@@ -136,10 +150,16 @@ LEAST_MB = {
     "three stages": 16,
 }
 # Whatever else is drawn.
-ALWAYS = [("join of many, then agg", 8, 2, 0, 0), ("join of many, where", 4, 4, 0, 0),
+ALWAYS = [("agg, late rows", 4, 2, 0, 0), ("agg, late rejects", 4, 4, 0, 0),
+          ("join of many, then agg", 8, 2, 0, 0), ("join of many, where", 4, 4, 0, 0),
           ("right join, left join, agg", 4, 1, 100, 0),
           ("full join, inner join, distinct", 4, 4, 65536, 0),
           ("semi join, agg", 8, 2, 65536, 1), ("anti join, rows", 4, 4, 65536, 0)]
+# A run that stops behind its last row and goes on from its state, where the table that it reads
+# then is about as large as its share of memory.
+RESTARTS = [("agg, keys of texts", 70000), ("agg, keys of texts", 100000),
+            ("top, keys of texts", 40000), ("top, keys of texts", 44000)]
+RESTART_MB = 16
 
 
 def peak_max(memory, workers, has_state):
@@ -163,12 +183,12 @@ class Runner:
         self.expected = {}
         self.refused = []
 
-    def run(self, stage, rows, memory, *options):
+    def run(self, stage, rows, memory, *options, goes_on=False):
         """Exit code, messages, hash of what was written, peak memory in MB."""
-        out = os.path.join(self.folder, "out.csv")
-        if os.path.exists(out):
-            os.remove(out)
-        shutil.rmtree(os.path.join(self.folder, "STATE"), ignore_errors=True)
+        for path in glob.glob(os.path.join(self.folder, "*.csv")):
+            os.remove(path)
+        if not goes_on:
+            shutil.rmtree(os.path.join(self.folder, "STATE"), ignore_errors=True)
         keys, text = STAGES[stage]
         with open(os.path.join(self.folder, "job.lua"), "w", encoding="utf-8") as file:
             file.write(SCRIPT.format(memory=memory, rows=rows, keys=max(7, int(rows * keys)),
@@ -181,9 +201,9 @@ class Runner:
                 peak = max(peak, peak_of(process.pid))
                 time.sleep(0.02)
             said = process.stderr.read()
-        if os.path.exists(out):
-            with open(out, "rb") as file:
-                digest = hashlib.file_digest(file, "blake2b").hexdigest()
+        for path in sorted(glob.glob(os.path.join(self.folder, "*.csv"))):
+            with open(path, "rb") as file:
+                digest = (digest or "") + hashlib.file_digest(file, "blake2b").hexdigest()
         return process.returncode, said, digest, peak
 
     def expect(self, stage, rows):
@@ -218,14 +238,26 @@ class Runner:
         self.refused.append((stage, memory, workers, batch or "default", "yes" if state else "no"))
         return "W602", peak
 
+    def check_restart(self, stage, rows):
+        expected = self.expect(stage, rows)
+        options = ["--workers", "1", "--shards", "2", "--state", "STATE"]
+        for stop in ["--until", f"{rows}rows"], []:
+            code, said, digest, peak = self.run(stage, rows, RESTART_MB, *options, *stop,
+                                                goes_on=not stop)
+            if code != 0:
+                raise AssertionError(f"{stage}, {rows} rows, {stop}: exit code {code}\n{said}")
+        if digest != expected:
+            raise AssertionError(f"{stage}, {rows} rows, restarted: other rows than in one run")
+        return "the same rows behind a restart", peak
 
-def play(runner, cases, until):
+
+def play(check, cases, until):
     passed = failed = 0
     for case in cases:
         if time.monotonic() >= until or failed >= 5:
             break
         try:
-            outcome, peak = runner.check(*case)
+            outcome, peak = check(*case)
             print(f"{case}: {outcome}, {peak:.0f} MB", flush=True)
             passed += 1
         except AssertionError as error:
@@ -260,7 +292,10 @@ def main():
         until = time.monotonic() + options.seconds
     runner = Runner(os.path.abspath(options.weir))
     try:
-        passed, failed = play(runner, cases, until)
+        passed, failed = play(runner.check, cases, until)
+        restarts = [case for case in RESTARTS if case[0] in stages]
+        restarted, lost = play(runner.check_restart, restarts, float("inf"))
+        passed, failed = passed + restarted, failed + lost
     finally:
         shutil.rmtree(runner.folder, ignore_errors=True)
     if options.all:
