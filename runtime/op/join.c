@@ -192,6 +192,7 @@ static int take(struct join *self, uint32_t input, struct wr_batch *in, struct w
 
 static int join_push(struct wr_op *op, uint32_t input, struct wr_batch *in, struct wr_out *out) {
     struct join *self = (struct join *)op;
+    WR_ASSERT(!self->is_amid);
     self->left_windows = 0;
     return take(self, input, in, out);
 }

@@ -389,6 +389,10 @@ int join_meet(struct join *self, const struct join_work *work, struct wr_out *ou
         status = join_flush(&desk);
     if (status == WR_OK && work->in->weight == NULL)
         status = store_all(&desk);
+    if (status != WR_OK || desk.flow != WR_FLOW_MORE) { /* nobody goes on with the row */
+        self->is_amid = 0;
+        self->met.count = self->met_at = 0;
+    }
     give_back(self, &self->met);
     give_back(self, &self->met_before);
     *done = desk.done;
