@@ -225,8 +225,8 @@ static int dropped(struct join *self, int flow) {
     return WR_MIN(flow, WR_OK);
 }
 
-/* Slices leave, up to one of which rows rest, or that there is no room for: those leave some at a
- * time, by join_fire_more. */
+/* Slices leave, up to one of which rows rest, or behind which there is no room: what is left leaves
+ * some at a time, by join_fire_more. */
 static int fire_slices(struct join *self, struct wr_out *out) {
     int flow = WR_FLOW_MORE;
     while (flow == WR_FLOW_MORE && fires(config_of(self))) {
@@ -237,7 +237,8 @@ static int fire_slices(struct join *self, struct wr_out *out) {
         flow = rests ? begin_rested(self, slice) : collect(self, self->firing.side, slice);
         if (flow == WR_OK && !rests)
             flow = fire_lone(self, out);
-        self->base.has_more = flow == WR_FLOW_MORE && (rests || self->firing.lone != NULL);
+        self->base.has_more =
+            flow == WR_FLOW_MORE && (rests || self->firing.lone != NULL || out->is_full);
         if (self->base.has_more)
             return WR_FLOW_MORE;
     }
@@ -259,12 +260,16 @@ void join_fire_end(struct join *self) {
 
 int join_fire_more(struct join *self, struct wr_out *out) {
     uint32_t count = 0;
-    int in_memory = self->firing.lone != NULL;
-    int flow = in_memory ? fire_lone(self, out) : fire_rested(self, &count, out);
-    if (flow == WR_FLOW_MORE && (in_memory ? self->firing.lone != NULL : count > 0))
+    int in_memory = self->firing.lone != NULL, is_amid = in_memory || self->firing.rows != NULL;
+    int flow = !is_amid    ? WR_FLOW_MORE
+               : in_memory ? fire_lone(self, out)
+                           : fire_rested(self, &count, out);
+    if (flow == WR_FLOW_MORE && (self->firing.lone != NULL || count > 0))
+        return flow;
+    join_fire_end(self);
+    if (flow == WR_FLOW_MORE && is_amid && out->is_full) /* the next slice waits */
         return flow;
     self->base.has_more = 0;
-    join_fire_end(self);
     return flow == WR_FLOW_MORE ? fire_slices(self, out) : dropped(self, flow);
 }
 
