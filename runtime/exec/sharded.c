@@ -90,9 +90,13 @@ static void put_back(struct sharded *sharded, struct message *message) {
     wr_workers_unlock(sharded->workers);
 }
 
-/* All of it has gone on: shards that had more of it take others. */
-static void close_message(struct sharded *sharded, const struct message *message) {
+/* All of it has gone on: shards that had more of it take others. Behind a failure (`status`) some
+ * have more, for which nobody asks: their operators are in the midst of it, and not used again. */
+static void close_message(struct sharded *sharded, const struct message *message, int status) {
     int is_open = 0;
+    for (uint32_t s = 0; s < sharded->shard_count; s++)
+        if (status < 0 && message->results[s].has_more)
+            sharded->shards[s].failed = status;
     for (uint32_t s = 0; s < sharded->shard_count; s++)
         is_open |= message->results[s].is_open;
     if (!is_open || sharded->workers == NULL)
@@ -116,9 +120,10 @@ static int deliver(struct sharded *sharded, struct message *message) {
     int status = flow == WR_FLOW_DONE ? shards_drop_rest(sharded, message) : WR_OK;
     if (flow >= 0 && status >= 0 && message->kind == MESSAGE_FRONTIER)
         status = tell_frontier(sharded, message);
-    close_message(sharded, message);
+    status = status < 0 ? status : flow;
+    close_message(sharded, message, status);
     message_give_back(sharded, message);
-    return status < 0 ? status : flow;
+    return status;
 }
 
 /* What a single shard gives here goes on as it comes; of several the merge asks for more. */

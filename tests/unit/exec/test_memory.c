@@ -311,6 +311,41 @@ TEST(run_does_not_blame_a_budget_that_has_room) {
     stand_end(&stand);
 }
 
+/* Shards of the second join stop with more to give, and the stage below has no memory for what
+ * comes: they are given no other batch then, whoever works. */
+static void fail_below_joins(uint64_t seed, const char *rows) {
+    static const char join[] = "{'inputs':[%u,%u],'op':'join','on':l`k`,'prefix':'%s'}";
+    struct stand stand;
+    uint32_t reads[3];
+    stand_begin(&stand);
+    for (int i = 0; i < 3; i++) {
+        reads[i] = stand_source(&stand, "k string, v int64", 1);
+        stand_feed(&stand, reads[i], 0, rows);
+    }
+    uint32_t pairs = test_add(stand.plan, join, reads[0], reads[1], "r_");
+    uint32_t all = test_add(stand.plan, join, pairs, reads[2], "s_");
+    stand_sink(&stand,
+               test_add(stand.plan, "{'inputs':[%u],'op':'agg','items':l`a = list(v)`}", all));
+    stand.options.memory_bytes = 1 << 20;
+    stand.options.batch_rows = 64;
+    stand.options.shards = 2;
+    stand.options.workers = 3;
+    stand.options.shard_order_seed = seed;
+    CHECK_INT(stand_run(&stand), ==, WR_ENOMEM);
+    CHECK_STR(stand.err.code, "W602");
+    stand_end(&stand);
+}
+
+TEST(run_without_memory_below_a_join_that_has_more_to_give_only_fails) {
+    struct wr_buf rows;
+    wr_buf_init(&rows, &wr_budget_control, 0);
+    for (int i = 0; i < 400; i++)
+        wr_buf_addf(&rows, "%skey_%d %d", i == 0 ? "" : i % 20 == 0 ? "/" : "|", i % 4, i);
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        fail_below_joins(seed, rows.bytes);
+    wr_buf_release(&rows);
+}
+
 /* Without a state directory the calls to the world are those of the scratch file. */
 static void fail_at_each_call(enum wr_sim_fault fault, const char *code, const char *name,
                               const char *stage) {
