@@ -27,8 +27,8 @@ static inline uint64_t wr_rowset_word(const struct wr_rowset *set, const void *k
 /* Rows of a run that lie next to each other in the file:
  *   blob:  rows, each as in memory · their long strings, by row and cell */
 struct wr_rowset_cold {
-    struct wr_scratch_blob blob; /* empty: its rows have moved on */
-    uint64_t hash_first;         /* of its first row */
+    struct wr_scratch_blob blob;   /* empty: its rows have moved on */
+    uint64_t hash_first, id_first; /* of its first row */
     struct wr_rowset_block *awake;
     uint32_t count;             /* rows, those too that were taken back */
     uint8_t is_dirty, is_saved; /* some rows are; all are saved, whatever the blob says */
@@ -39,6 +39,7 @@ struct wr_rowset_run {
     uint32_t block_count, block_room;
     uint32_t level;      /* how often its rows were merged */
     uint64_t rows, gone; /* of them, taken back */
+    uint64_t id_min, id_max;
     struct wr_rowset_zone zone;
     uint32_t filter_words;
     uint64_t filter[];

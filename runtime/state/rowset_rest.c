@@ -209,46 +209,39 @@ struct wr_rowset_row *wr_rowset_probe_rested(struct wr_rowset_probe *probe) {
 
 /* ---- by hash and number, as runs are in order ---- */
 
-static int stands_before(const struct wr_rowset_row *row, uint64_t hash, uint64_t id) {
-    return row->hash < hash || (row->hash == hash && row->id < id);
+static int stands_before(uint64_t hash_a, uint64_t id_a, uint64_t hash_b, uint64_t id_b) {
+    return hash_a < hash_b || (hash_a == hash_b && id_a < id_b);
 }
 
-/* Behind the last block that may have rows of a hash. */
-static uint32_t end_of_hash(const struct wr_rowset_run *run, uint32_t from, uint64_t hash) {
-    uint32_t count = run->block_count - from;
+/* The last block whose first row does not stand behind that place; block_count: all do. */
+static uint32_t block_of_place(const struct wr_rowset_run *run, uint64_t hash, uint64_t id) {
+    uint32_t from = 0, count = run->block_count;
     while (count > 0) {
         uint32_t half = count / 2;
-        int is_before = run->blocks[from + half].hash_first <= hash;
-        from += is_before ? half + 1 : 0;
-        count = is_before ? count - half - 1 : half;
+        const struct wr_rowset_cold *cold = &run->blocks[from + half];
+        int is_behind = stands_before(hash, id, cold->hash_first, cold->id_first);
+        from += is_behind ? 0 : half + 1;
+        count = is_behind ? half : count - half - 1;
     }
-    return from;
+    return from > 0 ? from - 1 : run->block_count;
 }
 
-/* Rows of one hash may fill very many blocks: few of them are read. */
+/* Rows of one hash may fill very many blocks: one of them is read. */
 static struct wr_rowset_row *find_in_run(struct wr_rowset *set, struct wr_rowset_slice *slice,
                                          struct wr_rowset_run *run, uint64_t hash, uint64_t id,
                                          int *status) {
-    if (!wr_rowset_run_may_have(run, hash))
+    if (id < run->id_min || id > run->id_max || !wr_rowset_run_may_have(run, hash))
         return NULL;
-    uint32_t from = block_of_hash(run, hash), to = end_of_hash(run, from, hash);
+    uint32_t number = block_of_place(run, hash, id), at = 0;
     struct wr_rowset_block *block = NULL;
-    while (to - from > 1) {
-        uint32_t middle = from + (to - from) / 2;
-        *status = wr_rowset_block_wake(set, slice, run, &run->blocks[middle], &block);
-        if (*status != WR_OK)
-            return NULL;
-        const struct wr_rowset_row *first = wr_rowset_at(set, block, 0);
-        if (stands_before(first, hash, id) || (first->hash == hash && first->id == id))
-            from = middle;
-        else
-            to = middle;
-    }
-    *status = wr_rowset_block_wake(set, slice, run, &run->blocks[from], &block);
-    uint32_t at = 0, count = *status == WR_OK ? block->count : 0;
+    if (number == run->block_count)
+        return NULL;
+    *status = wr_rowset_block_wake(set, slice, run, &run->blocks[number], &block);
+    uint32_t count = *status == WR_OK ? block->count : 0;
     while (count > 0) {
         uint32_t half = count / 2;
-        int is_before = stands_before(wr_rowset_at(set, block, at + half), hash, id);
+        const struct wr_rowset_row *row = wr_rowset_at(set, block, at + half);
+        int is_before = stands_before(row->hash, row->id, hash, id);
         at += is_before ? half + 1 : 0;
         count = is_before ? count - half - 1 : half;
     }

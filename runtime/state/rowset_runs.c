@@ -87,6 +87,7 @@ int wr_rowset_write_begin(struct wr_rowset_writer *writer, struct wr_rowset *set
         return WR_ENOMEM;
     writer->run->filter_words = (uint32_t)words;
     writer->run->zone = wr_rowset_no_zone;
+    writer->run->id_min = UINT64_MAX;
     return WR_OK;
 }
 
@@ -116,8 +117,12 @@ int wr_rowset_write(struct wr_rowset_writer *writer, const struct wr_rowset_row 
         if (status != WR_OK)
             return status;
     }
-    if (writer->cold.count == 0)
+    if (writer->cold.count == 0) {
         writer->cold.hash_first = row->hash;
+        writer->cold.id_first = row->id;
+    }
+    writer->run->id_min = WR_MIN(writer->run->id_min, row->id);
+    writer->run->id_max = WR_MAX(writer->run->id_max, row->id);
     size_t at = writer->rows.length;
     if (wr_buf_add(&writer->rows, row, set->row_bytes) != WR_OK)
         return writer->rows.status;
