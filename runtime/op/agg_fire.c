@@ -276,7 +276,7 @@ static int fire_groups(struct agg *self, struct wr_out *out) {
     int status = spans == NULL ? WR_ENOMEM : WR_OK, is_full = 0;
     for (uint32_t i = 0; i < rows_max && status == WR_OK; i++)
         spans[i] = span;
-    while (status >= 0 && self->firing.at < self->firing.count && !is_full) {
+    while (status == WR_FLOW_MORE && self->firing.at < self->firing.count && !is_full) {
         uint64_t count = WR_MIN(self->firing.count - self->firing.at, (uint64_t)rows_max);
         status = agg_emit_groups(self, self->firing.groups + self->firing.at, spans, count, out);
         self->firing.at += count;
