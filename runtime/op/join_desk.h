@@ -1,6 +1,7 @@
 /* join_desk.h: rows that are pushed, while they meet those of the other side: join_meet.c, and
  * join_look.c. Private to `join`. */
 #pragma once
+#include "base/status.h"
 #include "op/join.h"
 
 /* Matches of a row, and rows on their way out. */
@@ -29,7 +30,10 @@ int join_prepare(struct join_desk *desk);
 int join_find(struct join_desk *desk, uint32_t i);
 int join_look(struct join_desk *desk, uint32_t i);
 /* The row of a match that leaves with row `i`; it may have to be read back. */
-int join_wake(struct join_desk *desk, uint32_t i, struct join_match *match);
+int join_wake_rested(struct join_desk *desk, uint32_t i, struct join_match *match);
+static inline int join_wake(struct join_desk *desk, uint32_t i, struct join_match *match) {
+    return match->row != NULL ? WR_OK : join_wake_rested(desk, i, match);
+}
 
 /* join_meet.c: what was given so far leaves. */
 int join_flush(struct join_desk *desk);

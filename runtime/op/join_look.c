@@ -148,13 +148,13 @@ int join_find(struct join_desk *desk, uint32_t i) {
     for (struct wr_rowset_row *row; (row = wr_rowset_probe_next(&probe)) != NULL;) {
         if (!meets(config, work->side, &desk->entries[i], &desk->bounds[i], row))
             continue;
-        if (wr_grow(budget, (void **)&met->items, met->count, &met->room, sizeof *met->items) !=
-            WR_OK)
+        if (met->count == met->room && wr_grow(budget, (void **)&met->items, met->count, &met->room,
+                                               sizeof *met->items) != WR_OK)
             return WR_ENOMEM;
         struct join_match *match = &met->items[met->count++];
         *match = (struct join_match){.time_us = row->time_us, .id = row->id, .row = row};
         sorted &= met->count == 1 || match_before(match - 1, match);
-        int status = let_rest(desk, match);
+        int status = other->rested > 0 ? let_rest(desk, match) : WR_OK;
         if (status != WR_OK)
             return status;
     }
@@ -179,8 +179,8 @@ static int read_back(struct join_desk *desk, uint32_t i, struct join_match *matc
 }
 
 /* The same; others go back to rest, when what was given for them has left. */
-int join_wake(struct join_desk *desk, uint32_t i, struct join_match *match) {
-    int status = match->row == NULL ? join_let_go(desk) : WR_OK;
+int join_wake_rested(struct join_desk *desk, uint32_t i, struct join_match *match) {
+    int status = join_let_go(desk);
     return status == WR_OK ? read_back(desk, i, match) : status;
 }
 
