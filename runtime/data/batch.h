@@ -89,6 +89,13 @@ struct wr_batch {
     struct wr_buffer *buffers[WR_BATCH_REFS_MAX];
     struct wr_batch_pool *pool;
 };
+/* `to` shows what `from` does, for who holds that. It is no batch that is counted: other threads
+ * may count `from` meanwhile. */
+static inline void wr_batch_show(struct wr_batch *to, const struct wr_batch *from) {
+    size_t at = offsetof(struct wr_batch, row_count);
+    atomic_init(&to->ref_count, 0);
+    memcpy((char *)to + at, (const char *)from + at, sizeof *to - at);
+}
 
 /* Recycles batches with their memory. Threads: any may take and give. */
 struct wr_batch_pool {

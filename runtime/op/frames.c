@@ -191,7 +191,7 @@ static int widen(struct frames *self, struct wr_batch *in, struct wr_batch *wide
     const struct frames_config *config = frames_config_of(self);
     const struct wr_list *inputs = config->frames->inputs;
     struct wr_op *op = &self->base;
-    *wide = *in;
+    wr_batch_show(wide, in);
     wide->schema = config->wide;
     wide->columns =
         WR_ARENA_ZEROS(op->env->scratch, struct wr_column, config->wide->field_count + 1);

@@ -219,7 +219,8 @@ static int find_gone(struct top *self, struct top_rows *rows, struct wr_out *out
 int top_prepare(struct top *self, struct wr_batch *in, struct wr_out *out, struct top_rows *rows) {
     const struct top_config *config = top_config_of(self);
     struct wr_batch *wide = &rows->wide;
-    *rows = (struct top_rows){.in = in, .wide = *in};
+    *rows = (struct top_rows){.in = in};
+    wr_batch_show(wide, in);
     wide->schema = config->wide;
     wide->columns =
         WR_ARENA_ZEROS(self->base.env->scratch, struct wr_column, config->wide->field_count + 1);
