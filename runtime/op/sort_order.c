@@ -43,7 +43,8 @@ static int compare_places(const void *a, const void *b, void *ctx) {
 }
 
 void sort_places(struct sort *self, struct sort_place *places, uint64_t count) {
-    qsort_r(places, count, sizeof *places, compare_places, self);
+    if (count > 1)
+        qsort_r(places, count, sizeof *places, compare_places, self);
 }
 
 /* ---- a merge ---- */
