@@ -180,6 +180,9 @@ foreach(model asof budgets changelogs ends fill frames pieces ranks row_patterns
     "${CMAKE_SOURCE_DIR}/tests/random/${model}.py" --weir "${program}")
   set_tests_properties("random/${model}" PROPERTIES LABELS random)
 endforeach()
+if(WEIR_SANITIZE) # what such a program takes says nothing
+  set_tests_properties(random/budgets PROPERTIES ENVIRONMENT "WEIR_SANITIZED=1")
+endif()
 add_test(NAME random/all_budgets COMMAND Python3::Interpreter
   "${CMAKE_SOURCE_DIR}/tests/random/budgets.py" --weir "${program}" --all)
 set_tests_properties(random/all_budgets PROPERTIES LABELS long TIMEOUT 28800)

@@ -398,5 +398,5 @@ int wr_run_stop(struct wr_run *run, struct wr_error *err) {
     int status = stop(run, err);
     if (status == WR_ECANCEL)
         note_cut_off(run, err);
-    return status == WR_ECANCEL ? WR_OK : status;
+    return status == WR_ECANCEL ? WR_OK : status < 0 ? step_failed(run, status, err) : status;
 }

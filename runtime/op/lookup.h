@@ -101,7 +101,10 @@ void lookup_table_release(struct lookup *self, struct lookup_table *table);
 int lookup_second_row(struct lookup *self, struct wr_batch *in, uint32_t row,
                       const struct wr_column *columns, uint32_t before, struct wr_out *out);
 
-/* lookup_rest.c. When no row of the table is in use: where it takes more memory than it may, its
+/* lookup_rest.c. Whether the table, which is in memory, may rest while rows that were found in it
+ * are still on their way: they have their strings themselves then. */
+int lookup_may_rest(const struct lookup *self);
+/* When no row of the table is in use: where it takes more memory than it may, its
  * rows go to a scratch file. WR_OK or a negative status. */
 int lookup_relieve(struct lookup *self, struct lookup_table *table);
 void lookup_rest_free(struct lookup *self, struct lookup_table *table);

@@ -24,6 +24,24 @@ static int emit_asked(struct lookup *self, struct wr_batch *in, const uint32_t *
     return batch == NULL ? WR_ENOMEM : out->emit(out, WR_PORT_MAIN, batch);
 }
 
+/* Long strings get a place of the result's own. */
+static int own_strings(struct wr_batch *batch, struct wr_str *strings, uint32_t count) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += strings[i].length > WR_STR_INLINE_MAX ? strings[i].length : 0;
+    char *next = bytes == 0 ? NULL : wr_arena_alloc(&batch->arena, bytes);
+    if (bytes > 0 && next == NULL)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        if (strings[i].length <= WR_STR_INLINE_MAX)
+            continue;
+        memcpy(next, strings[i].pointer, strings[i].length);
+        strings[i].pointer = next;
+        next += strings[i].length;
+    }
+    return WR_OK;
+}
+
 /* Right column `r` of the result, of rows right[i] of the table (or none). */
 static int put_right(struct lookup *self, struct wr_batch *batch, const uint64_t *right,
                      uint32_t count, uint32_t r) {
@@ -53,7 +71,9 @@ static int put_right(struct lookup *self, struct wr_batch *batch, const uint64_t
         wr_bit_set(valid, i);
         memcpy(data + (size_t)i * bytes, (const char *)column->data + (size_t)row * bytes, bytes);
     }
-    return WR_OK;
+    return wr_type_is_text(kind) && lookup_may_rest(self)
+               ? own_strings(batch, (struct wr_str *)data, count)
+               : WR_OK;
 }
 
 /* Left columns as they are when each row has at most one partner: physical rows stay. */

@@ -152,6 +152,16 @@ static int begin(struct lookup *self, struct lookup_table *table) {
     return status;
 }
 
+static uint64_t bytes_of(const struct lookup_table *table) {
+    return wr_table_bytes(table->index) + table->bytes + table->row_room * sizeof *table->rows;
+}
+
+int lookup_may_rest(const struct lookup *self) {
+    const struct lookup_table *table = &self->table;
+    uint64_t max = self->base.apart == NULL ? 0 : memory_of(self);
+    return max > 0 && table->rest == NULL && bytes_of(table) > max / 2;
+}
+
 int lookup_relieve(struct lookup *self, struct lookup_table *table) {
     const struct wr_apart *apart = self->base.apart;
     const struct wr_op_env *env = self->base.env;
@@ -162,9 +172,7 @@ int lookup_relieve(struct lookup *self, struct lookup_table *table) {
         wr_rowset_settle(&table->rest->set);
         return relieve(self, table->rest);
     }
-    uint64_t bytes =
-        wr_table_bytes(table->index) + table->bytes + table->row_room * sizeof *table->rows;
-    return bytes <= max || table->row_count == 0 ? WR_OK : begin(self, table);
+    return bytes_of(table) <= max || table->row_count == 0 ? WR_OK : begin(self, table);
 }
 
 /* ---- rows of the table ---- */

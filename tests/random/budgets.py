@@ -114,6 +114,9 @@ STAGES = {
                           ' how = "semi" }):group_by "v":agg "n = count(), x = sum(x)"'),
     "anti join, rows": (1, 's:join(r:filter "v < 3", { on = "k", prefix = "r_", how = "anti" })'),
     "lookup": (1, 's:lookup(r:dedup "k", { on = "k", prefix = "r_" })'),
+    "join, lookup, top": (0.03, 's:filter "v < 300":join(r:filter "v < 100", { on = "k",'
+                                ' prefix = "r_" }):lookup(r:dedup "k", { on = "k", prefix = "l_" })'
+                                ':group_by "k":top(3, "v desc, r_v, s, r_s")'),
     "lookup, many": (0.5, 's:lookup(r, { on = "k", prefix = "r_", many = true })'),
     "asof_join": (0.001, f'{TIMED}:asof_join({RIGHT}, {{ on = "k", prefix = "r_" }})'),
     "asof_join, many keys": (1, f'{TIMED}:asof_join({RIGHT}, {{ on = "k", prefix = "r_" }})'),
@@ -227,7 +230,7 @@ class Runner:
             raise AssertionError(f"{case}: other rows than with ample memory")
         if code != 0 and "error[W602]" not in said:
             raise AssertionError(f"{case}: exit code {code}\n{said}")
-        if peak > most:
+        if peak > most and not os.environ.get("WEIR_SANITIZED"):
             raise AssertionError(f"{case}: took {peak:.0f} MB, at most {most:.0f} are right")
         if code == 0:
             return "the same rows", peak

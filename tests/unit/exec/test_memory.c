@@ -318,6 +318,7 @@ static void fail_below_joins(uint64_t seed, const char *rows) {
     struct stand stand;
     uint32_t reads[3];
     stand_begin(&stand);
+    stand.plan->env = wr_env_real(); /* a simulated one has one thread */
     for (int i = 0; i < 3; i++) {
         reads[i] = stand_source(&stand, "k string, v int64", 1);
         stand_feed(&stand, reads[i], 0, rows);
