@@ -41,6 +41,8 @@ static int is_told_at_once(const struct unit *unit, int *stops) {
             return 0;
         if (to->node->op == NULL)
             continue;
+        if (to->node->op->flags & WR_OP_KEYED) /* its shards may answer later */
+            return 0;
         if (to->node->op->flags & WR_OP_STOPS) {
             *stops = 1;
             at_once = wr_value_int(to->node->spec, "rows", 0) > 0;

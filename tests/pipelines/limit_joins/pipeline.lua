@@ -49,3 +49,8 @@ local first = left "first_left":join(right "first_right", { on = "k", within = "
 local twice = first:join(left "third", { on = "k", within = "10s", prefix = "third_" })
 twice:limit(3):select "id, third_id":write "twice.csv"
 rejects(twice, "twice")
+
+-- Shards of a keyed stage between say later that no more is wanted.
+local keyed = left "keyed_left":join(right "keyed_right", { on = "k", within = "10s" })
+keyed:dedup("id", { within = "1h" }):limit(4):write "keyed.csv"
+rejects(keyed, "keyed")
